@@ -1,0 +1,140 @@
+"""The error tree: every expected failure has its own class, and says itself in one sentence.
+
+OrderdeckError
+├── Rejected                 the domain said no; nothing was recorded
+│   ├── InvalidInput         some fields are wrong (names each)
+│   ├── NotAllowed           not in this status
+│   └── NotFound             there is no such order, saga, SKU
+├── VersionConflict          someone appended first
+├── PreconditionFailed       If-Match named another version
+├── KeyReused                an idempotency key came back with another command
+├── FulfilmentNotFinished    ship came while the order's saga still works on it
+├── UnknownEvent             the stream holds an event this release does not know
+├── Unavailable              the database is away, or the queue is full
+│   ├── OutcomeUnknown       sent, and whether it was recorded could not be settled in time
+│   └── QueueFull            too many appends wait; nothing of this one was accepted
+├── SchemaBehind             the database's schema is not the one this release needs
+└── ConfigurationError       a setting, a folder or a port stops us from starting
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+
+class OrderdeckError(Exception):
+    """Base of everything raised on purpose."""
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One wrong field: a dotted path such as `items[0].quantity`, and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class Rejected(OrderdeckError):  # noqa: N818 - named for what happened
+    """The domain said no; nothing was recorded."""
+
+    code = "rejected"
+
+
+class InvalidInput(Rejected):
+    code = "validation_failed"
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        self.errors = errors
+        super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
+
+
+class NotAllowed(Rejected):
+    code = "not_allowed"
+
+
+@dataclass
+class NotFound(Rejected):
+    what: str
+    id: str
+
+    code = "not_found"
+
+    def __str__(self) -> str:
+        return f"there is no {self.what} {self.id}"
+
+
+@dataclass
+class VersionConflict(OrderdeckError):
+    """`actual` is the stream's version at the time of the refusal."""
+
+    stream: UUID
+    expected: int
+    actual: int
+
+    def __str__(self) -> str:
+        return f"stream {self.stream} is at version {self.actual}, not {self.expected}: someone appended first"
+
+
+@dataclass
+class PreconditionFailed(OrderdeckError):
+    expected: str
+    actual: int
+
+    def __str__(self) -> str:
+        return f"If-Match asked for {self.expected}, the current version is {self.actual}"
+
+
+@dataclass
+class KeyReused(OrderdeckError):
+    key: str
+
+    def __str__(self) -> str:
+        return f"idempotency key {self.key!r} was already used for another command"
+
+
+@dataclass
+class FulfilmentNotFinished(OrderdeckError):
+    order_id: UUID
+
+    def __str__(self) -> str:
+        return f"order {self.order_id} is still being fulfilled; try again in a moment"
+
+
+@dataclass
+class UnknownEvent(OrderdeckError):
+    event_type: str
+    schema_version: int
+
+    def __str__(self) -> str:
+        return f"this release does not know event {self.event_type} in schema {self.schema_version}"
+
+
+@dataclass
+class Unavailable(OrderdeckError):
+    reason: str
+    retry_after: int = field(default=1)  # seconds
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class OutcomeUnknown(Unavailable):
+    pass
+
+
+class QueueFull(Unavailable):
+    pass
+
+
+@dataclass
+class SchemaBehind(OrderdeckError):
+    actual: int
+    needed: int
+
+    def __str__(self) -> str:
+        return f"schema {self.actual}, needs {self.needed}: run `orderdeck migrate`"
+
+
+class ConfigurationError(OrderdeckError):
+    """Its text is one sentence that says what to do."""

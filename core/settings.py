@@ -1,0 +1,111 @@
+"""The settings: one class, the only reader of the environment, and it refuses what it does not know."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import ConfigurationError
+
+PREFIX = "ORDERDECK_"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _absolute(value: Any) -> Any:
+    return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
+
+
+class Settings(BaseSettings):
+    """Every setting is `ORDERDECK_<NAME>`; those with a plain name people expect take that as well."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    home: Annotated[Path, BeforeValidator(_absolute)] = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("orderdeck")),
+        description="Folder of the data, logs and sockets of this orderdeck.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address the HTTP services listen on.")
+    allow_anonymous: bool = Field(
+        default=False, description="Serve beyond loopback although there is no authentication yet."
+    )
+    command_port: Port = Field(default=8080, description="Port of the command API.")
+    query_port: Port = Field(default=8081, description="Port of the query API.")
+    payment_port: Port = Field(default=8090, description="Port of the payment sandbox.")
+    projector_port: Port = Field(default=9101, description="Health and metrics of the projector.")
+    saga_runner_port: Port = Field(default=9102, description="Health and metrics of the saga runner.")
+    command_url: str = Field(default="", description="Command API the deck talks to; empty: the local one.")
+    query_url: str = Field(default="", description="Query API the deck talks to; empty: the local one.")
+    payment_url: str = Field(default="", description="Payment provider; empty: the local sandbox.")
+    database_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ORDERDECK_DATABASE_URL", "DATABASE_URL"),
+        description="PostgreSQL 18 to use; empty: the embedded one.",
+    )
+    within_scale: float = Field(default=1.0, gt=0, le=1000, description="Scales every deadline of the saga steps.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO",
+        validation_alias=AliasChoices("ORDERDECK_LOG_LEVEL", "LOG_LEVEL"),
+        description="DEBUG, INFO, WARNING or ERROR.",
+    )
+
+    @property
+    def commands_at(self) -> str:
+        """Base URL of the command API, without a slash at its end."""
+        return self.command_url.rstrip("/") or f"http://{_reachable(self.host)}:{self.command_port}"
+
+    @property
+    def queries_at(self) -> str:
+        """Base URL of the query API, without a slash at its end."""
+        return self.query_url.rstrip("/") or f"http://{_reachable(self.host)}:{self.query_port}"
+
+    @property
+    def payments_at(self) -> str:
+        """Base URL of the payment provider, without a slash at its end."""
+        return self.payment_url.rstrip("/") or f"http://{_reachable(self.host)}:{self.payment_port}"
+
+
+def _reachable(host: str) -> str:
+    """An address to connect to, for an address to listen on."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - read, not bound
+
+
+def env_names(name: str) -> list[str]:
+    """The environment variables that set a field, the one to document first."""
+    alias = Settings.model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        return [str(choice) for choice in reversed(alias.choices)]
+    return [PREFIX + name.upper()]
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read and check the settings; raises ConfigurationError with the name of each bad one and what is allowed."""
+    known = {n for field in Settings.model_fields for n in env_names(field)}
+    for name in os.environ:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigurationError(f"there is no setting {name}{hint}")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"{_env_name(e['loc'])}={e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("; ".join(lines)) from None
+
+
+def _env_name(loc: tuple[int | str, ...]) -> str:
+    name = str(loc[0])
+    return env_names(name)[0] if name in Settings.model_fields else name
