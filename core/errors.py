@@ -35,7 +35,7 @@ class FieldError:
     message: str
 
 
-class Rejected(OrderdeckError):  # noqa: N818 - named for what happened
+class Rejected(OrderdeckError):
     """The domain said no; nothing was recorded."""
 
     code = "rejected"

@@ -1,0 +1,151 @@
+"""Codec: an event <-> its stored name, schema version and payload; what it does not know it refuses, never guesses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from core.domain import inventory, order, payment, saga
+from core.domain.message import Event, Metadata, Recorded, StreamId
+from core.errors import UnknownEvent
+
+SCHEMA_VERSION = 1  # of every event type so far
+
+EVENTS: tuple[type[Event], ...] = (
+    order.OrderCreated,
+    order.OrderConfirmed,
+    order.OrderCancelled,
+    order.OrderShipped,
+    order.OrderDelivered,
+    inventory.StockReplenished,
+    inventory.InventoryReserved,
+    inventory.InventoryReservationFailed,
+    inventory.InventoryReleased,
+    inventory.InventoryShipped,
+    payment.PaymentAuthorized,
+    payment.PaymentFailed,
+    payment.PaymentCaptured,
+    payment.PaymentVoided,
+    payment.PaymentRefunded,
+    *saga.EVENTS,
+)
+
+
+def event_type(kind: type[Event]) -> str:
+    """The stored name of an event class: its tag, so that classes can move and be renamed."""
+    return str(kind.__struct_config__.tag)
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_DECODERS = {event_type(kind): msgspec.json.Decoder(kind) for kind in EVENTS}
+_TAGS: dict[type[Event], bytes] = {kind: f'{{"type":"{event_type(kind)}"'.encode() for kind in EVENTS}
+_METADATA = msgspec.json.Decoder(Metadata)
+
+
+def encode(event: Event) -> bytes:
+    """The payload as JSON, without the tag: that is stored beside it."""
+    data = _ENCODER.encode(event)
+    rest = data[len(_TAGS[type(event)]) :]
+    return b"{" + rest.removeprefix(b",")
+
+
+def decode(name: str, schema_version: int, payload: str | bytes) -> Event:
+    decoder = _DECODERS.get(name)
+    if decoder is None or schema_version != SCHEMA_VERSION:
+        raise UnknownEvent(name, schema_version)
+    return decoder.decode(payload)
+
+
+def encode_metadata(metadata: Metadata) -> bytes:
+    return _ENCODER.encode(metadata)
+
+
+def decode_metadata(metadata: str | bytes) -> Metadata:
+    return _METADATA.decode(metadata)
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as the world sees it: the same in HTTP, SSE and on a bus."""
+
+    event_id: UUID
+    aggregate_id: UUID
+    aggregate_type: str
+    event_type: str
+    event_version: int
+    payload: msgspec.Raw
+    metadata: msgspec.Raw
+    timestamp: datetime
+    version: int
+    position: int
+
+    def encode(self) -> bytes:
+        return _ENCODER.encode(self)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as the log holds it: payload and metadata still JSON text, decoded only by who needs them."""
+
+    position: int
+    stream: StreamId
+    category: str
+    version: int
+    event_id: UUID
+    event_type: str
+    schema_version: int
+    payload: str
+    metadata: str
+    correlation_id: UUID
+    recorded_at: datetime
+
+    def recorded(self) -> Recorded:
+        """Raises UnknownEvent when this release cannot read it."""
+        return Recorded(
+            position=self.position,
+            stream=self.stream,
+            category=self.category,
+            version=self.version,
+            event_id=self.event_id,
+            event=decode(self.event_type, self.schema_version, self.payload),
+            metadata=decode_metadata(self.metadata),
+            recorded_at=self.recorded_at,
+        )
+
+    def envelope(self) -> Envelope:
+        return Envelope(
+            event_id=self.event_id,
+            aggregate_id=self.stream,
+            aggregate_type=self.category,
+            event_type=self.event_type,
+            event_version=self.schema_version,
+            payload=msgspec.Raw(self.payload.encode()),
+            metadata=msgspec.Raw(self.metadata.encode()),
+            timestamp=self.recorded_at,
+            version=self.version,
+            position=self.position,
+        )
+
+
+def envelope_of(recorded: Recorded) -> Envelope:
+    """The envelope of an event that was not read from the log, as a dry run shows it."""
+    return Envelope(
+        event_id=recorded.event_id,
+        aggregate_id=recorded.stream,
+        aggregate_type=recorded.category,
+        event_type=event_type(type(recorded.event)),
+        event_version=SCHEMA_VERSION,
+        payload=msgspec.Raw(encode(recorded.event)),
+        metadata=msgspec.Raw(encode_metadata(recorded.metadata)),
+        timestamp=recorded.recorded_at,
+        version=recorded.version,
+        position=recorded.position,
+    )
+
+
+def json(value: Any) -> bytes:
+    """JSON of anything we answer with; decimals are numbers."""
+    return _ENCODER.encode(value)

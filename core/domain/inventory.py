@@ -1,0 +1,156 @@
+"""Inventory: what is in stock of one SKU, and for which orders some of it is held. Stock is never negative."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from core.domain.decider import Decider
+from core.domain.message import Command, Event, OrderId, ReservationId, Sku
+from core.domain.validation import Fields
+from core.errors import NotAllowed
+
+SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+SKU_WANTED = "1 to 64 letters, digits, or . _ : - (the first one a letter or digit)"
+MAX_RECEIPT = 1_000_000_000
+MAX_STOCK = 1_000_000_000_000
+UNKNOWN_SKU = "unknown SKU"
+OUT_OF_STOCK = "out of stock"
+
+
+# --- events: these names and fields are the storage format --------------------------------------------------
+class InventoryEvent(Event, frozen=True, kw_only=True):
+    sku: Sku
+
+
+class StockReplenished(InventoryEvent, tag="StockReplenished", frozen=True, kw_only=True):
+    quantity: int
+    product_id: str | None = None
+    name: str | None = None
+
+
+class InventoryReserved(InventoryEvent, tag="InventoryReserved", frozen=True, kw_only=True):
+    reservation_id: ReservationId
+    order_id: OrderId
+    quantity: int
+
+
+class InventoryReservationFailed(InventoryEvent, tag="InventoryReservationFailed", frozen=True, kw_only=True):
+    order_id: OrderId
+    requested: int
+    available: int
+    reason: str
+
+
+class InventoryReleased(InventoryEvent, tag="InventoryReleased", frozen=True, kw_only=True):
+    reservation_id: ReservationId
+    order_id: OrderId
+    quantity: int
+    reason: str
+
+
+class InventoryShipped(InventoryEvent, tag="InventoryShipped", frozen=True, kw_only=True):
+    reservation_id: ReservationId
+    order_id: OrderId
+    quantity: int
+
+
+# --- commands -----------------------------------------------------------------------------------------------
+class InventoryCommand(Command, frozen=True, kw_only=True):
+    sku: Sku
+
+
+class ReceiveStock(InventoryCommand, frozen=True, kw_only=True):
+    quantity: int
+    product_id: str | None = None
+    name: str | None = None
+
+
+class ReserveInventory(InventoryCommand, frozen=True, kw_only=True):
+    reservation_id: ReservationId
+    order_id: OrderId
+    quantity: int
+
+
+class ReleaseInventory(InventoryCommand, frozen=True, kw_only=True):
+    reservation_id: ReservationId
+    order_id: OrderId
+    reason: str
+
+
+class ShipInventory(InventoryCommand, frozen=True, kw_only=True):
+    reservation_id: ReservationId
+    order_id: OrderId
+
+
+# --- state: open reservations only, so that it stays small however long the stream grows ---------------------
+class Stock(Struct, frozen=True, kw_only=True):
+    known: bool = False
+    available: int = 0
+    held: Mapping[ReservationId, int] = field(default_factory=dict[ReservationId, int])
+
+
+def evolve(stock: Stock, event: InventoryEvent) -> Stock:
+    match event:
+        case StockReplenished(quantity=quantity):
+            return replace(stock, known=True, available=stock.available + quantity)
+        case InventoryReserved(reservation_id=id_, quantity=quantity):
+            return replace(stock, available=stock.available - quantity, held={**stock.held, id_: quantity})
+        case InventoryReleased(reservation_id=id_, quantity=quantity):
+            return replace(stock, available=stock.available + quantity, held=_without(stock.held, id_))
+        case InventoryShipped(reservation_id=id_):
+            return replace(stock, held=_without(stock.held, id_))
+        case _:
+            return stock
+
+
+def _without(held: Mapping[ReservationId, int], gone: ReservationId) -> Mapping[ReservationId, int]:
+    left = dict(held)
+    left.pop(gone, None)
+    return left
+
+
+# --- decisions: the same command twice records nothing the second time --------------------------------------
+def decide(command: InventoryCommand, stock: Stock) -> Sequence[InventoryEvent]:
+    match command:
+        case ReceiveStock():
+            return [_receive(command, stock)]
+        case ReserveInventory(sku=sku, reservation_id=id_, order_id=order_id, quantity=quantity):
+            if id_ in stock.held:
+                return []
+            if quantity <= stock.available:
+                return [InventoryReserved(sku=sku, reservation_id=id_, order_id=order_id, quantity=quantity)]
+            reason = OUT_OF_STOCK if stock.known else UNKNOWN_SKU
+            return [
+                InventoryReservationFailed(
+                    sku=sku, order_id=order_id, requested=quantity, available=stock.available, reason=reason
+                )
+            ]
+        case ReleaseInventory(sku=sku, reservation_id=id_, order_id=order_id, reason=reason) if id_ in stock.held:
+            quantity = stock.held[id_]
+            return [InventoryReleased(sku=sku, reservation_id=id_, order_id=order_id, quantity=quantity, reason=reason)]
+        case ShipInventory(sku=sku, reservation_id=id_, order_id=order_id) if id_ in stock.held:
+            return [InventoryShipped(sku=sku, reservation_id=id_, order_id=order_id, quantity=stock.held[id_])]
+        case _:
+            return []  # released or shipped already, or never held
+
+
+def _receive(c: ReceiveStock, stock: Stock) -> StockReplenished:
+    fields = Fields()
+    fields.matches("sku", c.sku, SKU, SKU_WANTED)
+    if not 1 <= c.quantity <= MAX_RECEIPT:
+        fields.check("quantity", f"must be 1 to {MAX_RECEIPT}")
+    if c.product_id is not None:
+        fields.text("product_id", c.product_id, 100)
+    if c.name is not None:
+        fields.text("name", c.name, 200)
+    fields.done()
+    if stock.available + c.quantity > MAX_STOCK:
+        raise NotAllowed(f"SKU {c.sku} would hold more than {MAX_STOCK}")
+    return StockReplenished(sku=c.sku, quantity=c.quantity, product_id=c.product_id, name=c.name)
+
+
+INVENTORY = Decider(category="inventory", initial=Stock(), decide=decide, evolve=evolve)

@@ -1,0 +1,229 @@
+"""Order: what a customer asked for, and how far it has come."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from core.domain.decider import Decider
+from core.domain.inventory import SKU, SKU_WANTED
+from core.domain.message import Command, Event, OrderId, Sku
+from core.domain.money import CURRENCIES, MAX_AMOUNT, exact, wrong_amount
+from core.domain.validation import Fields
+from core.errors import NotAllowed, NotFound
+
+MAX_ITEMS = 200
+MAX_QUANTITY = 1_000_000
+PAYMENT_METHOD = re.compile(r"[a-z0-9_]{1,40}")
+COUNTRY = re.compile(r"[A-Za-z]{2}")
+
+
+# --- values -------------------------------------------------------------------------------------------------
+class Item(Struct, frozen=True, kw_only=True):
+    product_id: str
+    sku: Sku
+    quantity: int
+    unit_price: Decimal
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    street: str
+    city: str
+    state: str
+    zip: str
+    country: str
+
+
+class Status(StrEnum):
+    ABSENT = "ABSENT"
+    CREATED = "CREATED"
+    CONFIRMED = "CONFIRMED"
+    CANCELLED = "CANCELLED"
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+
+
+# --- events: these names and fields are the storage format --------------------------------------------------
+class OrderEvent(Event, frozen=True, kw_only=True):
+    order_id: OrderId
+
+
+class OrderCreated(OrderEvent, tag="OrderCreated", frozen=True, kw_only=True):
+    customer_id: str
+    order_number: str
+    items: tuple[Item, ...]
+    total_amount: Decimal
+    currency: str
+    shipping_address: Address
+    payment_method: str
+    created_at: datetime
+
+
+class OrderConfirmed(OrderEvent, tag="OrderConfirmed", frozen=True, kw_only=True):
+    confirmed_at: datetime
+
+
+class OrderCancelled(OrderEvent, tag="OrderCancelled", frozen=True, kw_only=True):
+    reason: str
+    cancelled_at: datetime
+
+
+class OrderShipped(OrderEvent, tag="OrderShipped", frozen=True, kw_only=True):
+    tracking_number: str
+    carrier: str
+    shipped_at: datetime
+
+
+class OrderDelivered(OrderEvent, tag="OrderDelivered", frozen=True, kw_only=True):
+    delivered_at: datetime
+
+
+# --- commands -----------------------------------------------------------------------------------------------
+class OrderCommand(Command, frozen=True, kw_only=True):
+    order_id: OrderId
+
+
+class CreateOrder(OrderCommand, frozen=True, kw_only=True):
+    customer_id: str
+    order_number: str
+    items: tuple[Item, ...]
+    shipping_address: Address
+    payment_method: str = "card"
+    currency: str = "USD"
+
+
+class ConfirmOrder(OrderCommand, frozen=True, kw_only=True):
+    pass
+
+
+class CancelOrder(OrderCommand, frozen=True, kw_only=True):
+    reason: str
+
+
+class ShipOrder(OrderCommand, frozen=True, kw_only=True):
+    tracking_number: str
+    carrier: str
+
+
+class DeliverOrder(OrderCommand, frozen=True, kw_only=True):
+    pass
+
+
+# --- state --------------------------------------------------------------------------------------------------
+class Order(Struct, frozen=True, kw_only=True):
+    status: Status = Status.ABSENT
+    created: OrderCreated | None = None
+    tracking_number: str | None = None
+    carrier: str | None = None
+    cancel_reason: str | None = None
+
+
+def evolve(order: Order, event: OrderEvent) -> Order:
+    match event:
+        case OrderCreated():
+            return Order(status=Status.CREATED, created=event)
+        case OrderConfirmed():
+            return replace(order, status=Status.CONFIRMED)
+        case OrderCancelled(reason=reason):
+            return replace(order, status=Status.CANCELLED, cancel_reason=reason)
+        case OrderShipped(tracking_number=number, carrier=carrier):
+            return replace(order, status=Status.SHIPPED, tracking_number=number, carrier=carrier)
+        case OrderDelivered():
+            return replace(order, status=Status.DELIVERED)
+        case _:
+            return order
+
+
+# --- decisions: the same command twice records nothing the second time --------------------------------------
+def decide(command: OrderCommand, order: Order) -> Sequence[OrderEvent]:
+    if order.status is Status.ABSENT and not isinstance(command, CreateOrder):
+        raise NotFound("order", str(command.order_id))
+    match command, order.status:
+        case CreateOrder() as c, Status.ABSENT:
+            return [_create(c)]
+        case CreateOrder(), _:
+            raise NotAllowed(f"order {command.order_id} exists already")
+        case ConfirmOrder() as c, Status.CREATED:
+            return [OrderConfirmed(order_id=c.order_id, confirmed_at=c.now)]
+        case ConfirmOrder(), Status.CONFIRMED:
+            return []
+        case CancelOrder() as c, Status.CREATED | Status.CONFIRMED:
+            _check_text(reason=c.reason)
+            return [OrderCancelled(order_id=c.order_id, reason=c.reason, cancelled_at=c.now)]
+        case CancelOrder() as c, Status.CANCELLED:
+            _check_text(reason=c.reason)
+            return []
+        case ShipOrder() as c, Status.CONFIRMED:
+            _check_text(tracking_number=c.tracking_number, carrier=c.carrier)
+            return [
+                OrderShipped(
+                    order_id=c.order_id, tracking_number=c.tracking_number, carrier=c.carrier, shipped_at=c.now
+                )
+            ]
+        case ShipOrder() as c, Status.SHIPPED | Status.DELIVERED if (c.tracking_number, c.carrier) == (
+            order.tracking_number,
+            order.carrier,
+        ):
+            return []
+        case ShipOrder(), Status.SHIPPED:
+            raise NotAllowed(f"the order was shipped already, with {order.carrier} {order.tracking_number}")
+        case DeliverOrder() as c, Status.SHIPPED:
+            return [OrderDelivered(order_id=c.order_id, delivered_at=c.now)]
+        case DeliverOrder(), Status.DELIVERED:
+            return []
+        case _:
+            verb = type(command).__name__.removesuffix("Order").lower()
+            raise NotAllowed(f"cannot {verb} a {order.status.lower()} order")
+
+
+def _create(c: CreateOrder) -> OrderCreated:
+    fields = Fields()
+    fields.text("customer_id", c.customer_id, 100)
+    if not 1 <= len(c.items) <= MAX_ITEMS:
+        fields.check("items", f"must have 1 to {MAX_ITEMS} entries")
+    for i, item in enumerate(c.items[:MAX_ITEMS]):
+        fields.text(f"items[{i}].product_id", item.product_id, 100)
+        fields.matches(f"items[{i}].sku", item.sku, SKU, SKU_WANTED)
+        if not 1 <= item.quantity <= MAX_QUANTITY:
+            fields.check(f"items[{i}].quantity", f"must be 1 to {MAX_QUANTITY}")
+        fields.check(f"items[{i}].unit_price", wrong_amount(item.unit_price))
+    address = c.shipping_address
+    for name, longest in (("street", 200), ("city", 100), ("state", 100), ("zip", 20)):
+        fields.text(f"shipping_address.{name}", getattr(address, name), longest)
+    fields.matches("shipping_address.country", address.country, COUNTRY, "a country code of 2 letters")
+    fields.matches("payment_method", c.payment_method, PAYMENT_METHOD, "1 to 40 characters of a-z, 0-9 and _")
+    if c.currency not in CURRENCIES:
+        fields.check("currency", "must be an ISO 4217 code with 2 decimals, such as USD")
+    fields.done()
+    items = tuple(replace(item, unit_price=exact(item.unit_price)) for item in c.items)
+    total = sum((item.unit_price * item.quantity for item in items), Decimal(0))
+    if total > MAX_AMOUNT:
+        fields.check("items", f"come to more than {MAX_AMOUNT} in total")
+        fields.done()
+    return OrderCreated(
+        order_id=c.order_id,
+        customer_id=c.customer_id,
+        order_number=c.order_number,
+        items=items,
+        total_amount=exact(total),
+        currency=c.currency,
+        shipping_address=replace(address, country=address.country.upper()),
+        payment_method=c.payment_method,
+        created_at=c.now,
+    )
+
+
+def _check_text(**values: str) -> None:
+    fields = Fields()
+    for name, value in values.items():
+        fields.text(name, value, 500 if name == "reason" else 100)
+    fields.done()
+
+
+ORDER = Decider(category="order", initial=Order(), decide=decide, evolve=evolve)

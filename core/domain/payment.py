@@ -1,0 +1,168 @@
+"""Payment: what the provider has told us about one order's money. Nothing is captured twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from core.domain.decider import Decider
+from core.domain.message import Command, Event, OrderId, PaymentId
+from core.errors import NotAllowed
+
+
+class PaymentStatus(StrEnum):
+    ABSENT = "ABSENT"
+    AUTHORIZED = "AUTHORIZED"
+    FAILED = "FAILED"
+    CAPTURED = "CAPTURED"
+    VOIDED = "VOIDED"
+    REFUNDED = "REFUNDED"
+
+
+# --- events: these names and fields are the storage format --------------------------------------------------
+class PaymentEvent(Event, frozen=True, kw_only=True):
+    payment_id: PaymentId
+    order_id: OrderId
+
+
+class PaymentAuthorized(PaymentEvent, tag="PaymentAuthorized", frozen=True, kw_only=True):
+    amount: Decimal
+    currency: str
+    payment_method: str
+    authorization_code: str
+
+
+class PaymentFailed(PaymentEvent, tag="PaymentFailed", frozen=True, kw_only=True):
+    reason: str
+
+
+class PaymentCaptured(PaymentEvent, tag="PaymentCaptured", frozen=True, kw_only=True):
+    amount: Decimal
+    currency: str
+    transaction_id: str
+
+
+class PaymentVoided(PaymentEvent, tag="PaymentVoided", frozen=True, kw_only=True):
+    reason: str
+
+
+class PaymentRefunded(PaymentEvent, tag="PaymentRefunded", frozen=True, kw_only=True):
+    refund_id: str
+    amount: Decimal
+    currency: str
+    reason: str
+
+
+# --- commands: each records an answer of the provider -------------------------------------------------------
+class PaymentCommand(Command, frozen=True, kw_only=True):
+    payment_id: PaymentId
+    order_id: OrderId
+
+
+class RecordAuthorization(PaymentCommand, frozen=True, kw_only=True):
+    amount: Decimal
+    currency: str
+    payment_method: str
+    authorization_code: str
+
+
+class RecordDecline(PaymentCommand, frozen=True, kw_only=True):
+    reason: str
+
+
+class RecordCapture(PaymentCommand, frozen=True, kw_only=True):
+    transaction_id: str
+
+
+class RecordVoid(PaymentCommand, frozen=True, kw_only=True):
+    reason: str
+
+
+class RecordRefund(PaymentCommand, frozen=True, kw_only=True):
+    refund_id: str
+    reason: str
+
+
+# --- state --------------------------------------------------------------------------------------------------
+class Payment(Struct, frozen=True, kw_only=True):
+    status: PaymentStatus = PaymentStatus.ABSENT
+    amount: Decimal = Decimal("0.00")
+    currency: str = ""
+
+
+def evolve(payment: Payment, event: PaymentEvent) -> Payment:
+    match event:
+        case PaymentAuthorized(amount=amount, currency=currency):
+            return Payment(status=PaymentStatus.AUTHORIZED, amount=amount, currency=currency)
+        case PaymentFailed():
+            return replace(payment, status=PaymentStatus.FAILED)
+        case PaymentCaptured():
+            return replace(payment, status=PaymentStatus.CAPTURED)
+        case PaymentVoided():
+            return replace(payment, status=PaymentStatus.VOIDED)
+        case PaymentRefunded():
+            return replace(payment, status=PaymentStatus.REFUNDED)
+        case _:
+            return payment
+
+
+# --- decisions: the same command twice records nothing the second time --------------------------------------
+def decide(command: PaymentCommand, payment: Payment) -> Sequence[PaymentEvent]:
+    match command, payment.status:
+        case RecordAuthorization() as c, PaymentStatus.ABSENT:
+            return [
+                PaymentAuthorized(
+                    payment_id=command.payment_id,
+                    order_id=command.order_id,
+                    amount=c.amount,
+                    currency=c.currency,
+                    payment_method=c.payment_method,
+                    authorization_code=c.authorization_code,
+                )
+            ]
+        case RecordAuthorization(), PaymentStatus.AUTHORIZED | PaymentStatus.CAPTURED | PaymentStatus.REFUNDED:
+            return []
+        case RecordDecline() as c, PaymentStatus.ABSENT:
+            return [PaymentFailed(payment_id=command.payment_id, order_id=command.order_id, reason=c.reason)]
+        case RecordDecline(), PaymentStatus.FAILED:
+            return []
+        case RecordCapture() as c, PaymentStatus.AUTHORIZED:
+            return [
+                PaymentCaptured(
+                    payment_id=command.payment_id,
+                    order_id=command.order_id,
+                    amount=payment.amount,
+                    currency=payment.currency,
+                    transaction_id=c.transaction_id,
+                )
+            ]
+        case RecordCapture(), PaymentStatus.CAPTURED | PaymentStatus.REFUNDED:
+            return []
+        case RecordVoid() as c, PaymentStatus.AUTHORIZED:
+            return [PaymentVoided(payment_id=command.payment_id, order_id=command.order_id, reason=c.reason)]
+        case RecordVoid(), PaymentStatus.VOIDED | PaymentStatus.ABSENT | PaymentStatus.FAILED:
+            return []  # voiding what never was succeeds and records nothing
+        case RecordRefund() as c, PaymentStatus.CAPTURED:
+            return [
+                PaymentRefunded(
+                    payment_id=command.payment_id,
+                    order_id=command.order_id,
+                    refund_id=c.refund_id,
+                    amount=payment.amount,
+                    currency=payment.currency,
+                    reason=c.reason,
+                )
+            ]
+        case RecordRefund(), PaymentStatus.REFUNDED:
+            return []
+        case _:
+            verb = type(command).__name__.removeprefix("Record").lower()
+            state = payment.status.lower()
+            raise NotAllowed(f"cannot record the {verb} of a payment that is {state}")
+
+
+PAYMENT = Decider(category="payment", initial=Payment(), decide=decide, evolve=evolve)

@@ -1,0 +1,116 @@
+"""What happens to a saga: its stream, and nothing else, says how far it has come and what is still to undo."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from core.domain.message import Event, OrderId, SagaId
+
+Direction = Literal["forward", "backward"]
+
+
+class SagaEvent(Event, frozen=True, kw_only=True):
+    saga_id: SagaId
+
+
+class SagaStarted(SagaEvent, tag="SagaStarted", frozen=True, kw_only=True):
+    name: str
+    definition: int
+    order_id: OrderId
+    deadline: datetime | None = None
+
+
+class StepEvent(SagaEvent, frozen=True, kw_only=True):
+    step: str
+
+
+class SagaStepStarted(StepEvent, tag="SagaStepStarted", frozen=True, kw_only=True):
+    """Recorded before a call outside: from here on the step may have had an effect. `key` is the provider's."""
+
+    direction: Direction
+    attempt: int
+    key: str
+
+
+class SagaStepCompleted(StepEvent, tag="SagaStepCompleted", frozen=True, kw_only=True):
+    result: str = ""
+
+
+class SagaStepFailed(StepEvent, tag="SagaStepFailed", frozen=True, kw_only=True):
+    """`final`: a no that will not change; else the step is tried again at `retry_at`."""
+
+    attempt: int
+    error: str
+    final: bool
+    retry_at: datetime | None = None
+
+
+class SagaCompensationStarted(SagaEvent, tag="SagaCompensationStarted", frozen=True, kw_only=True):
+    reason: str
+
+
+class SagaStepCompensated(StepEvent, tag="SagaStepCompensated", frozen=True, kw_only=True):
+    pass
+
+
+class SagaCompensationFailed(StepEvent, tag="SagaCompensationFailed", frozen=True, kw_only=True):
+    attempt: int
+    error: str
+    final: bool
+    retry_at: datetime | None = None
+
+
+class SagaCompleted(SagaEvent, tag="SagaCompleted", frozen=True, kw_only=True):
+    pass
+
+
+class SagaCompensated(SagaEvent, tag="SagaCompensated", frozen=True, kw_only=True):
+    pass
+
+
+class SagaFailed(SagaEvent, tag="SagaFailed", frozen=True, kw_only=True):
+    """A person is needed; `open_items` says what money and stock nobody has settled."""
+
+    reason: str
+    open_items: tuple[str, ...] = ()
+
+
+class OperatorEvent(SagaEvent, frozen=True, kw_only=True):
+    reason: str
+    by: str
+    step: str | None = None
+
+
+class SagaRetried(OperatorEvent, tag="SagaRetried", frozen=True, kw_only=True):
+    pass
+
+
+class SagaStepSkipped(OperatorEvent, tag="SagaStepSkipped", frozen=True, kw_only=True):
+    pass
+
+
+class SagaCompensationRequested(OperatorEvent, tag="SagaCompensationRequested", frozen=True, kw_only=True):
+    pass
+
+
+class SagaResolved(OperatorEvent, tag="SagaResolved", frozen=True, kw_only=True):
+    pass
+
+
+EVENTS: tuple[type[SagaEvent], ...] = (
+    SagaStarted,
+    SagaStepStarted,
+    SagaStepCompleted,
+    SagaStepFailed,
+    SagaCompensationStarted,
+    SagaStepCompensated,
+    SagaCompensationFailed,
+    SagaCompleted,
+    SagaCompensated,
+    SagaFailed,
+    SagaRetried,
+    SagaStepSkipped,
+    SagaCompensationRequested,
+    SagaResolved,
+)

@@ -1,0 +1,42 @@
+"""Validation of what people and programs type: every wrong field is named, all of them at once."""
+
+from __future__ import annotations
+
+import re
+
+from core.errors import FieldError, InvalidInput
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Fields:
+    """Collects what is wrong; `done` raises InvalidInput when anything was."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+
+    def check(self, field: str, wrong: str | None) -> None:
+        if wrong is not None:
+            self.errors.append(FieldError(field, wrong))
+
+    def text(self, field: str, value: str, longest: int) -> None:
+        """A string a person reads: not blank, at most `longest` characters, no control characters."""
+        self.check(field, wrong_text(value, longest))
+
+    def matches(self, field: str, value: str, pattern: re.Pattern[str], wanted: str) -> None:
+        if not pattern.fullmatch(value):
+            self.check(field, f"must be {wanted}")
+
+    def done(self) -> None:
+        if self.errors:
+            raise InvalidInput(self.errors)
+
+
+def wrong_text(value: str, longest: int) -> str | None:
+    if not value or value.isspace():
+        return "must not be blank"
+    if len(value) > longest:
+        return f"must be at most {longest} characters"
+    if CONTROL.search(value):
+        return "must not contain control characters"
+    return None

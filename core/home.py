@@ -1,0 +1,143 @@
+"""The home of one orderdeck: where each of its files, folders and sockets is, whoever asks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from core.errors import ConfigurationError
+from core.settings import Settings
+
+DATABASE = "orderdeck"
+OWNER = "orderdeck_owner"
+SYSTEM_PLACE = Path("/var/lib/orderdeck")
+# A socket's path may have 107 bytes, 103 on macOS; supervisord first binds `<name>.<pid>`.
+LONGEST_SOCKET_PATH = 92
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths only; nothing is made before `create`."""
+
+    path: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Sockets, pid files and locks: in the home, or in a short private folder when their paths would be too long."""
+        return self._short(self.path / "run")
+
+    @property
+    def supervisord_conf(self) -> Path:
+        return self.run / "supervisord.conf"
+
+    @property
+    def supervisord_pid(self) -> Path:
+        return self.run / "supervisord.pid"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return self.run / "supervisor.sock"
+
+    @property
+    def lock(self) -> Path:
+        """Held by `up` and `down` while they work, so that two of them take turns."""
+        return self.path / "lock"
+
+    @property
+    def postgres(self) -> Path:
+        """What belongs to the embedded PostgreSQL alone, and to the user it runs as."""
+        return self._place / "postgres"
+
+    @property
+    def postgres_sockets(self) -> Path:
+        return self._short(self._place / "run") / "postgres"
+
+    @property
+    def moved(self) -> bool:
+        """The data is not in the home, since the user PostgreSQL runs as cannot enter it."""
+        return self._place != self.path
+
+    @property
+    def system_place(self) -> Path:
+        return SYSTEM_PLACE / self._hash
+
+    def dsn(self, database: str = DATABASE, *, user: str = OWNER) -> str:
+        """The embedded server's address over its socket, as asyncpg takes it."""
+        return f"postgresql://{user}@/{quote(database)}?host={quote(str(self.postgres_sockets), safe='')}&port=5432"
+
+    def create(self) -> None:
+        """Make the folders; raises ConfigurationError when the home cannot be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o755)
+            self.logs.mkdir(exist_ok=True, mode=0o700)
+            self.run.mkdir(exist_ok=True, mode=0o711)
+            if self.run.stat().st_uid != os.geteuid():
+                raise ConfigurationError(
+                    f"{self.run} belongs to someone else: remove it, or set another ORDERDECK_HOME"
+                )
+            probe = self.path / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigurationError(
+                f"cannot write {self.path} ({reason}): set ORDERDECK_HOME to a folder of your own"
+            ) from None
+
+    @property
+    def _hash(self) -> str:
+        return hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
+
+    @property
+    def _place(self) -> Path:
+        user = unprivileged_user()
+        if user is None or (can_enter(user, self.path) and not self.system_place.exists()):
+            return self.path
+        return self.system_place
+
+    def _short(self, folder: Path) -> Path:
+        longest = max(len(os.fsencode(folder / name)) for name in ("supervisor.sock", "postgres/.s.PGSQL.5432"))
+        # /tmp rather than $TMPDIR: every process has to come to the same answer.
+        return folder if longest < LONGEST_SOCKET_PATH else Path(f"/tmp/orderdeck-{os.geteuid()}-{self._hash}")  # noqa: S108 - `create` checks whose it is
+
+
+def database_url(settings: Settings) -> str:
+    """The database this orderdeck uses: the one that is set, else the embedded one."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return Home(settings.home).dsn()
+
+
+def unprivileged_user() -> pwd.struct_passwd | None:
+    """The user PostgreSQL runs as when we are root, which it refuses to run as; None: ourselves."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise ConfigurationError(
+        "PostgreSQL does not run as root, and there is no user postgres or nobody: run as another user"
+    )
+
+
+def can_enter(user: pwd.struct_passwd, path: Path) -> bool:
+    """Whether the user may pass through every folder down to `path`, as far as it exists."""
+    groups = os.getgrouplist(user.pw_name, user.pw_gid)
+    for folder in (path, *path.parents):
+        if not folder.exists():
+            continue
+        status = folder.stat()
+        shift = 6 if status.st_uid == user.pw_uid else 3 if status.st_gid in groups else 0
+        if not status.st_mode >> shift & 0o1:
+            return False
+    return True

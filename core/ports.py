@@ -1,0 +1,171 @@
+"""Ports: what the services need from the world. The docstrings are the contracts; one suite tests every adapter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from core.codec import StoredEvent
+from core.domain.message import Event, Metadata, OrderId, Recorded, SagaId, StreamId
+
+
+# --- the log ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to record; its id is chosen before it is sent, so that an unknown outcome can be settled."""
+
+    event_id: UUID
+    event: Event
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stream of an append and the version the decision read; without events it is a guard."""
+
+    stream: StreamId
+    category: str
+    expected: int
+    events: Sequence[NewEvent] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command was answered, as kept beside its key: enough to give it again."""
+
+    status: int
+    stream: UUID | None
+    version: int | None
+    position: int | None
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An idempotency key: `scope` is the route and the caller, `fingerprint` the SHA-256 of the command."""
+
+    scope: str
+    key: str
+    fingerprint: bytes
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class SagaRow:
+    """How a saga's row shall read after the append. `epoch` is the lease it was claimed with; 0: a new saga.
+
+    `due_in` None: it has ended. `owner` None: whoever comes first may claim it once it is due.
+    """
+
+    saga_id: SagaId
+    name: str
+    definition: int
+    order_id: OrderId
+    epoch: int
+    owner: str | None
+    status: str
+    step: str
+    attempts: int
+    last_error: str | None
+    due_in: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """All of it or nothing. Every stream that the decision read is named, with the version it was read at."""
+
+    entries: Sequence[Entry]
+    sagas: Sequence[SagaRow] = ()
+    key: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`position` of its last event; 0 when it had none."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The key is known: this is what was answered first, to the command with this fingerprint."""
+
+    answer: Answer
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Someone appended first; the version of every stream of the append, in its order."""
+
+    actual: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost:
+    """Another runner has claimed a saga of this append since."""
+
+
+Verdict = Accepted | Replay | Conflict | LeaseLost
+
+
+class EventStore(Protocol):
+    async def append(self, append: Append) -> Verdict:
+        """Record all of it or nothing. Raises Unavailable, and OutcomeUnknown when it may have been recorded."""
+        ...
+
+    async def load(self, stream: StreamId, *, after: int = 0) -> Sequence[Recorded]:
+        """The stream's events after a version, in order. Raises UnknownEvent, Unavailable."""
+        ...
+
+    async def read_log(self, *, after: int, limit: int) -> Sequence[StoredEvent]:
+        """Committed events in order; whatever is not in the answer now has a position after all that are."""
+        ...
+
+    async def head(self) -> int:
+        """Position of the last committed event; 0 for an empty log."""
+        ...
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+class Subscription(Protocol):
+    def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncIterator[Sequence[StoredEvent]]:
+        """Yield committed events after a position, in order, each once, waiting for more until `stop` is set."""
+        ...
+
+
+# --- sagas --------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A saga that is ours until its lease ends; `epoch` proves it."""
+
+    saga_id: SagaId
+    name: str
+    definition: int
+    order_id: OrderId
+    epoch: int
+    claims: int
+
+
+class SagaLog(Protocol):
+    async def claim(self, owner: str, *, limit: int, lease: timedelta) -> Sequence[Claim]:
+        """Claim sagas that are due, oldest first, on the database's clock; never one that another just claimed."""
+        ...
+
+    async def extend(self, owner: str, claims: Mapping[SagaId, int], *, lease: timedelta) -> Sequence[SagaId]:
+        """Renew the leases of sagas by their epochs; returns those that are still ours."""
+        ...
+
+    async def wake(self, saga_ids: Sequence[SagaId]) -> None:
+        """Make parked sagas due now. One that is claimed is left alone: its owner sees the conflict by itself."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """UTC, for what we write into events; leases and deadlines go by the database's clock."""
+        ...
