@@ -31,7 +31,7 @@ class Home:
 
     @property
     def run(self) -> Path:
-        """Sockets, pid files and locks: in the home, or in a short private folder when their paths would be too long."""
+        """Sockets and pid files: in the home, or in a short private folder when their paths would be too long."""
         return self._short(self.path / "run")
 
     @property

