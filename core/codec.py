@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +45,7 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _DECODERS = {event_type(kind): msgspec.json.Decoder(kind) for kind in EVENTS}
 _TAGS: dict[type[Event], bytes] = {kind: f'{{"type":"{event_type(kind)}"'.encode() for kind in EVENTS}
 _METADATA = msgspec.json.Decoder(Metadata)
+_PLAIN = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def encode(event: Event) -> bytes:
@@ -149,3 +151,8 @@ def envelope_of(recorded: Recorded) -> Envelope:
 def json(value: Any) -> bytes:
     """JSON of anything we answer with; decimals are numbers."""
     return _ENCODER.encode(value)
+
+
+def parse(text: str | bytes) -> Any:
+    """Plain JSON back; numbers with a fraction stay decimal."""
+    return _PLAIN.decode(text)

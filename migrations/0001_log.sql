@@ -216,7 +216,7 @@ $$;
 
 REVOKE ALL ON FUNCTION append_events FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION append_events, load_streams TO orderdeck_app;
-GRANT SELECT ON events, sagas, idempotency_keys, checkpoints, order_number_key TO orderdeck_app;
+GRANT SELECT ON events, sagas, idempotency_keys, checkpoints, order_number_key, schema_migrations TO orderdeck_app;
 GRANT UPDATE ON sagas TO orderdeck_app;
 GRANT INSERT, UPDATE ON checkpoints TO orderdeck_app;
 GRANT DELETE ON idempotency_keys TO orderdeck_app;

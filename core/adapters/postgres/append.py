@@ -1,0 +1,137 @@
+"""Appends as the arguments and rows of `append_events`: columns out, verdicts back."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+
+from core import codec
+from core.domain.message import Metadata
+from core.ports import Accepted, Answer, Append, Conflict, Key, LeaseLost, NewEvent, Replay, SagaRow, Verdict
+
+APPEND = f"SELECT * FROM append_events({', '.join(f'${n}' for n in range(1, 33))})"
+
+ANSWERS = """
+SELECT w.n, i.fingerprint, i.status, i.stream_id, i.version, i.position, i.fields
+  FROM unnest($1::int[], $2::text[], $3::text[]) AS w(n, scope, key)
+  JOIN idempotency_keys i ON i.scope = w.scope AND i.key = w.key
+"""
+
+OURS = """
+SELECT w.n, e.position
+  FROM unnest($1::int[], $2::uuid[], $3::int[], $4::uuid[]) AS w(n, stream_id, version, event_id)
+  JOIN events e ON e.stream_id = w.stream_id AND e.version = w.version AND e.event_id = w.event_id
+"""
+
+StoredColumns = tuple[UUID, str, int, str, str, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An append with its events encoded, ready to be batched."""
+
+    append: Append
+    columns: Sequence[StoredColumns]
+    touches: frozenset[Hashable]
+    events: int
+    size: int
+
+
+def prepare(append: Append) -> Prepared:
+    metadata: dict[int, str] = {}  # one decision's events mostly share one
+    columns = [_columns(event, metadata) for entry in append.entries for event in entry.events]
+    touches: set[Hashable] = {entry.stream for entry in append.entries}
+    if append.key:
+        touches.add((append.key.scope, append.key.key))
+    return Prepared(
+        append=append,
+        columns=columns,
+        touches=frozenset(touches),
+        events=len(columns),
+        size=sum(len(c[3]) + len(c[4]) for c in columns),
+    )
+
+
+def _columns(new: NewEvent, metadata: dict[int, str]) -> StoredColumns:
+    known = metadata.get(id(new.metadata))
+    if known is None:
+        known = metadata[id(new.metadata)] = _metadata(new.metadata)
+    kind = codec.event_type(type(new.event))
+    payload = codec.encode(new.event).decode()
+    return (new.event_id, kind, codec.SCHEMA_VERSION, payload, known, new.metadata.correlation_id)
+
+
+def _metadata(metadata: Metadata) -> str:
+    return codec.encode_metadata(metadata).decode()
+
+
+def arguments(batch: Sequence[Prepared]) -> list[list[Any]]:
+    """The 32 columns of `append_events`, appends numbered from 0."""
+    entries: list[tuple[Any, ...]] = []
+    events: list[StoredColumns] = []
+    keys: list[tuple[Any, ...]] = []
+    sagas: list[tuple[Any, ...]] = []
+    for n, prepared in enumerate(batch):
+        append = prepared.append
+        entries += [(n, e.stream, e.category, e.expected, len(e.events)) for e in append.entries]
+        events += prepared.columns
+        if append.key:
+            keys.append(_key(n, append.key))
+        sagas += [_saga(n, row) for row in append.sagas]
+    return [*_turn(entries, 5), *_turn(events, 6), *_turn(keys, 9), *_turn(sagas, 12)]
+
+
+def _key(n: int, key: Key) -> tuple[Any, ...]:
+    a = key.answer
+    fields = codec.json(a.fields).decode()
+    return (n, key.scope, key.key, key.fingerprint, a.status, a.stream, a.version, a.position, fields)
+
+
+def _saga(n: int, row: SagaRow) -> tuple[Any, ...]:
+    return (
+        n,
+        row.saga_id,
+        row.name,
+        row.definition,
+        row.order_id,
+        row.epoch,
+        row.owner,
+        row.status,
+        row.step,
+        row.attempts,
+        row.last_error,
+        row.due_in,
+    )
+
+
+def _turn(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Rows to columns; no rows are `width` empty columns."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def verdict(row: Record) -> Verdict | None:
+    """The verdict of one append; None for a replay, whose answer is in its key's row."""
+    match row["verdict"]:
+        case "accepted":
+            return Accepted(row["last_position"] or 0)
+        case "conflict":
+            return Conflict(row["actual"])
+        case "lease_lost":
+            return LeaseLost()
+        case _:
+            return None
+
+
+def replay(row: Record) -> Replay:
+    answer = Answer(
+        status=row["status"],
+        stream=row["stream_id"],
+        version=row["version"],
+        position=row["position"],
+        fields=codec.parse(row["fields"]),
+    )
+    return Replay(answer, row["fingerprint"])

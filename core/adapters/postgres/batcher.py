@@ -1,0 +1,118 @@
+"""Group commit: appends that arrive while a batch is in flight leave together in the next one.
+
+No linger: a lone append leaves at once. One batch is in flight at a time, so nothing overtakes: an append that
+shares a stream or a key with an earlier one that still waits, waits behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from core.errors import QueueFull, Unavailable
+
+R = TypeVar("R")
+
+
+class Weighed(Protocol):
+    """What can be batched: what it touches, how many events and about how many bytes it is."""
+
+    @property
+    def touches(self) -> frozenset[Hashable]: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+
+I = TypeVar("I", bound=Weighed)  # noqa: E741 - an item
+
+
+class Waiting(Generic[I, R]):
+    __slots__ = ("item", "outcome")
+
+    def __init__(self, item: I, outcome: asyncio.Future[R]) -> None:
+        self.item = item
+        self.outcome = outcome
+
+    def settle(self, result: R) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
+
+class Batcher(Generic[I, R]):
+    """`send` settles or fails every member of a batch; a caller that gives up disturbs nobody else."""
+
+    MOST_APPENDS = 256
+    MOST_EVENTS = 1_000
+    MOST_BYTES = 1 << 20
+
+    def __init__(self, send: Callable[[Sequence[Waiting[I, R]]], Awaitable[None]], *, room: int = 4_096) -> None:
+        self._send = send
+        self._room = room
+        self._queue: deque[Waiting[I, R]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def full(self) -> bool:
+        return len(self._queue) >= self._room
+
+    async def submit(self, item: I) -> R:
+        if self._closed:
+            raise Unavailable("shutting down")
+        if self.full:
+            raise QueueFull("too many commands wait for the log; try again in a moment")
+        waiting = Waiting[I, R](item, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        return await waiting.outcome
+
+    async def close(self) -> None:
+        """Refuse new ones, let those in the queue finish."""
+        self._closed = True
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        try:
+            while batch := self._take():
+                try:
+                    await self._send(batch)
+                except Exception as error:  # noqa: BLE001 - it is the callers', and the queue must go on
+                    for waiting in batch:
+                        waiting.fail(error)
+        finally:
+            self._task = None
+
+    def _take(self) -> list[Waiting[I, R]]:
+        """The next batch: in order, but for those that must wait behind one they share something with."""
+        batch: list[Waiting[I, R]] = []
+        touched: set[Hashable] = set()
+        later: list[Waiting[I, R]] = []
+        events = size = 0
+        while self._queue and len(batch) < self.MOST_APPENDS:
+            waiting = self._queue.popleft()
+            item = waiting.item
+            if waiting.outcome.done():
+                continue  # its caller gave up before it was sent
+            if not touched.isdisjoint(item.touches):
+                touched |= item.touches
+                later.append(waiting)
+                continue
+            if batch and (events + item.events > self.MOST_EVENTS or size + item.size > self.MOST_BYTES):
+                self._queue.appendleft(waiting)
+                break
+            touched |= item.touches
+            events += item.events
+            size += item.size
+            batch.append(waiting)
+        self._queue.extendleft(reversed(later))
+        return batch

@@ -1,0 +1,174 @@
+"""The log in PostgreSQL: appends leave as batches, each one autocommit statement; unknown outcomes are settled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import structlog
+
+from core.adapters.postgres.append import ANSWERS, APPEND, OURS, Prepared, arguments, prepare, replay, verdict
+from core.adapters.postgres.batcher import Batcher, Waiting
+from core.adapters.postgres.coalesce import Coalescer
+from core.adapters.postgres.connection import LOST, Connection, Link
+from core.codec import StoredEvent
+from core.domain.message import Recorded, StreamId
+from core.errors import OutcomeUnknown, Unavailable
+from core.ports import Accepted, Append, Verdict
+
+LOAD = "SELECT * FROM load_streams($1, $2)"
+READ = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
+HEAD = "SELECT coalesce(max(position), 0) FROM events"
+
+SETTLE_WITHIN = 8.0  # seconds an unknown outcome is looked after before its callers hear 503
+WRONG_DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)  # class 22, 23: one append's own fault
+
+Sent = Sequence[Waiting[Prepared, Verdict]]
+
+log = structlog.get_logger(__name__)
+
+
+def stored(row: asyncpg.Record) -> StoredEvent:
+    """A row of `events` in its column order."""
+    return StoredEvent(*row)
+
+
+class PostgresEventStore:
+    """See `core.ports.EventStore`. One connection writes, one loads, one reads the log."""
+
+    def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
+        self._writer = Link(open_)
+        self._loader = Link(open_)
+        self._reader = Link(open_)
+        self._batcher = Batcher[Prepared, Verdict](self._send)
+        self._loads = Coalescer[tuple[StreamId, int], list[Recorded | Exception]](self._load_many)
+
+    async def append(self, append: Append) -> Verdict:
+        return await self._batcher.submit(prepare(append))
+
+    async def load(self, stream: StreamId, *, after: int = 0) -> Sequence[Recorded]:
+        found = await self._loads.get((stream, after)) or []
+        for event in found:
+            if isinstance(event, Exception):
+                raise event
+        return [event for event in found if isinstance(event, Recorded)]
+
+    async def read_log(self, *, after: int, limit: int) -> Sequence[StoredEvent]:
+        rows = await self._reader.run(lambda c: c.fetch(READ, after, limit))
+        return [stored(row) for row in rows]
+
+    async def head(self) -> int:
+        return int(await self._reader.run(lambda c: c.fetchval(HEAD)))
+
+    @property
+    def full(self) -> bool:
+        """The queue takes no more: not ready."""
+        return self._batcher.full
+
+    async def close(self) -> None:
+        await self._batcher.close()
+        for link in (self._writer, self._loader, self._reader):
+            link.close()
+
+    async def _load_many(
+        self, wanted: Sequence[tuple[StreamId, int]]
+    ) -> Mapping[tuple[StreamId, int], list[Recorded | Exception]]:
+        lowest: dict[StreamId, int] = {}
+        for stream, after in wanted:
+            lowest[stream] = min(after, lowest.get(stream, after))
+        rows = await self._loader.run(lambda c: c.fetch(LOAD, list(lowest), list(lowest.values())))
+        streams: dict[StreamId, list[Recorded | Exception]] = {}
+        for row in rows:
+            event = stored(row)
+            try:
+                found: Recorded | Exception = event.recorded()
+            except Exception as error:  # noqa: BLE001 - this stream's readers must hear it, nobody else
+                found = error
+            streams.setdefault(event.stream, []).append(found)
+        return {
+            (stream, after): [e for e in streams.get(stream, ()) if isinstance(e, Exception) or e.version > after]
+            for stream, after in wanted
+        }
+
+    async def _send(self, batch: Sent) -> None:
+        """Send until every member is settled; what was sent and not answered is sent again, with the same ids."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + SETTLE_WITHIN
+        columns = arguments([waiting.item for waiting in batch])
+        sent, pause = False, 0.02
+        while True:
+            try:
+                connection = await self._writer.get()
+                sent_before, sent = sent, True
+                rows = await connection.fetch(APPEND, *columns)
+                verdicts = [verdict(row) for row in sorted(rows, key=_append_number)]
+                await self._settle(connection, batch, verdicts, sent_before=sent_before)
+            except WRONG_DATA as error:
+                await self._send_one_by_one(batch, error)
+            except (*LOST, Unavailable) as error:
+                self._writer.drop()
+                if sent and loop.time() < deadline:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, 0.5)
+                    continue
+                away = str(error) if isinstance(error, Unavailable) else "the database is away"
+                self._fail(
+                    batch,
+                    OutcomeUnknown(f"{away}; whether this was recorded is not known") if sent else Unavailable(away),
+                )
+            except asyncpg.PostgresError as error:  # refused as a whole: nothing of it was recorded
+                log.warning("append refused", error=repr(error))
+                self._fail(batch, Unavailable(f"the database refused: {error}"))
+            except BaseException:
+                self._writer.drop()
+                raise
+            return
+
+    async def _send_one_by_one(self, batch: Sent, error: Exception) -> None:
+        if len(batch) == 1:
+            batch[0].fail(error)
+            return
+        for waiting in batch:
+            await self._send([waiting])
+
+    @staticmethod
+    def _fail(batch: Sent, error: Exception) -> None:
+        for waiting in batch:
+            waiting.fail(error)
+
+    async def _settle(
+        self, connection: Connection, batch: Sent, verdicts: list[Verdict | None], *, sent_before: bool
+    ) -> None:
+        if sent_before:
+            await self._find_ours(connection, batch, verdicts)
+        replays = [n for n, found in enumerate(verdicts) if found is None]
+        if replays:
+            keys = [batch[n].item.append.key for n in replays]
+            rows = await connection.fetch(ANSWERS, replays, [k.scope for k in keys if k], [k.key for k in keys if k])
+            for row in rows:
+                verdicts[row["n"]] = replay(row)
+        for waiting, found in zip(batch, verdicts, strict=True):
+            if found is None:  # its key was swept between the two statements
+                waiting.fail(Unavailable("the key has just expired; try again"))
+            else:
+                waiting.settle(found)
+
+    @staticmethod
+    async def _find_ours(connection: Connection, batch: Sent, verdicts: list[Verdict | None]) -> None:
+        """An append refused on its second journey may have been recorded on its first: its event ids tell."""
+        doubtful: list[tuple[Any, ...]] = []
+        for n, found in enumerate(verdicts):
+            append = batch[n].item.append
+            wrote = next((entry for entry in append.entries if entry.events), None)
+            if not isinstance(found, Accepted) and wrote:
+                doubtful.append((n, wrote.stream, wrote.expected + 1, wrote.events[0].event_id))
+        if doubtful:
+            for row in await connection.fetch(OURS, *map(list, zip(*doubtful, strict=True))):
+                n, first = int(row["n"]), int(row["position"])
+                verdicts[n] = Accepted(first + batch[n].item.events - 1)
+
+
+def _append_number(row: asyncpg.Record) -> int:
+    return row["append"]

@@ -1,0 +1,78 @@
+"""Following the log in PostgreSQL: a notification is a hint, polling is the truth, and the database may go away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+
+from core.adapters.postgres.connection import LOST, Connection, Link
+from core.adapters.postgres.event_store import READ, stored
+from core.codec import StoredEvent
+from core.errors import Unavailable
+
+BUSY = 0.005  # seconds between reads while events come: more often would only make smaller batches
+QUIET = 0.25  # seconds between reads while none come, should a notification get lost
+AWAY = 1.0  # seconds between tries while the database is away
+
+log = structlog.get_logger(__name__)
+
+
+class PostgresSubscription:
+    """See `core.ports.Subscription`."""
+
+    def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
+        self._open = open_
+        self._link = Link(self._open_listening)
+        self._hint = asyncio.Event()
+
+    async def _open_listening(self) -> Connection:
+        connection = await self._open()
+        try:
+            await connection.add_listener("events", self._hinted)
+            connection.add_termination_listener(self._hinted)
+        except LOST as error:
+            connection.terminate()
+            raise Unavailable(str(error)) from error
+        return connection
+
+    def _hinted(self, *_: Any) -> None:
+        self._hint.set()
+
+    async def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncIterator[Sequence[StoredEvent]]:
+        stopping = asyncio.ensure_future(stop.wait())
+        away = False
+        try:
+            while not stop.is_set():
+                self._hint.clear()  # before reading: what comes during the read is read next time
+                try:
+                    rows = await self._link.run(lambda c, after=after: c.fetch(READ, after, limit))
+                except Unavailable as error:
+                    if not away:
+                        log.warning("the log cannot be read", reason=str(error))
+                    away = True
+                    await asyncio.wait([stopping], timeout=AWAY)
+                    continue
+                if away:
+                    log.info("the log can be read again")
+                    away = False
+                if rows:
+                    batch = [stored(row) for row in rows]
+                    after = batch[-1].position
+                    yield batch
+                if len(rows) < limit:
+                    await self._wait(stopping, busy=bool(rows))
+        finally:
+            stopping.cancel()
+            self._link.close()
+
+    async def _wait(self, stopping: asyncio.Future[Any], *, busy: bool) -> None:
+        if busy:
+            await asyncio.wait([stopping], timeout=BUSY)
+        hint = asyncio.ensure_future(self._hint.wait())
+        try:
+            await asyncio.wait([stopping, hint], timeout=QUIET, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hint.cancel()
