@@ -1,0 +1,59 @@
+"""The ports we listen on: taken, or open to the world, is said in one sentence before anything else happens."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+
+import psutil
+
+from core.errors import ConfigurationError
+from core.settings import Settings, env_names
+
+
+def listen(settings: Settings, field: str) -> socket.socket:
+    """Bind the port of this setting; raises ConfigurationError."""
+    host, port = settings.host, int(getattr(settings, field))
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise ConfigurationError(
+            f"ORDERDECK_HOST={host} is not an address of this machine ({error.strerror})"
+        ) from None
+    if not ipaddress.ip_address(str(address[0])).is_loopback and not settings.allow_anonymous:
+        raise ConfigurationError(
+            f"ORDERDECK_HOST={host} is reachable from other machines and there is no authentication: "
+            "set ORDERDECK_ALLOW_ANONYMOUS=true if that is meant"
+        )
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        # Two may bind one port with SO_REUSEADDR; only one may listen.
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise _refused(error, host, port, field) from None
+    return listener
+
+
+def _refused(error: OSError, host: str, port: int, field: str) -> ConfigurationError:
+    setting = env_names(field)[0]
+    if error.errno == errno.EADDRINUSE:
+        return ConfigurationError(f"port {port} is taken{_by_whom(port)}: set {setting} to another")
+    if error.errno == errno.EACCES:
+        return ConfigurationError(f"port {port} is not for ordinary users: set {setting} to one above 1023")
+    return ConfigurationError(f"cannot listen on {host}, port {port}: {error.strerror}")
+
+
+def _by_whom(port: int) -> str:
+    """Best effort: other users' sockets have no owner that we may see."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
+            if listens and connection.pid:
+                return f" (by {psutil.Process(connection.pid).name()}, pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""

@@ -1,0 +1,122 @@
+"""/health, /ready and /metrics of a daemon: the same for all, and answered also while it cannot work yet."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+Check = Callable[[], Awaitable[str | None]]
+
+TURN_LIMIT = 5.0  # seconds; a loop that has not turned for longer is not healthy
+CHECK_LIMIT = 3.0  # seconds
+
+
+class Vitals:
+    """What a daemon knows about itself: whether it should stop, and why it is not ready.
+
+    It is ready once it has called `started(check)`, and while `check()` answers None; else the answer says why not.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._service = name.removesuffix("-api") + "-service" if name.endswith("-api") else name
+        self._version = version("orderdeck")
+        self.stop = asyncio.Event()
+        self.last_turn = time.monotonic()
+        self._reason: str | None = "starting"
+        self._check: Check = _nothing_wrong
+
+    def started(self, check: Check | None = None) -> None:
+        self._reason, self._check = None, check or _nothing_wrong
+
+    def waits(self, reason: str) -> None:
+        """It cannot work at present, and tries again by itself."""
+        self._reason = reason
+
+    @property
+    def working(self) -> bool:
+        return self._reason is None
+
+    async def why_not_ready(self) -> str | None:
+        if self.stop.is_set():
+            return "stopping"
+        if self._reason is not None:
+            return self._reason
+        try:
+            async with asyncio.timeout(CHECK_LIMIT):
+                return await self._check()
+        except TimeoutError:
+            return f"its dependencies did not answer within {CHECK_LIMIT:.0f} s"
+        except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready, and say it
+            return str(error) or type(error).__name__
+
+    def health(self) -> tuple[int, dict[str, str]]:
+        turning = time.monotonic() - self.last_turn < TURN_LIMIT
+        status = "healthy" if turning else f"the event loop has not turned for {TURN_LIMIT:.0f} s"
+        return 200 if turning else 503, self._signed({"status": status})
+
+    async def ready(self) -> tuple[int, dict[str, str]]:
+        reason = await self.why_not_ready()
+        return (200, self._signed({"status": "ready"})) if reason is None else (503, self._unready(reason))
+
+    def _signed(self, answer: dict[str, str]) -> dict[str, str]:
+        return answer | {"service": self._service, "version": self._version}
+
+    def _unready(self, reason: str) -> dict[str, str]:
+        return self._signed({"status": "not ready"}) | {"reason": reason}
+
+
+class Front:
+    """The ASGI application of every daemon: the vitals, and behind them `app` as soon as there is one."""
+
+    def __init__(self, vitals: Vitals) -> None:
+        self.vitals = vitals
+        self.app: ASGIApp | None = None
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        match scope.get("path"):
+            case "/health":
+                await _answer_json(send, *self.vitals.health())
+            case "/ready":
+                await _answer_json(send, *await self.vitals.ready())
+            case "/metrics":
+                await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest())
+            case _ if self.app is not None:
+                await self.app(scope, receive, send)
+            case _:
+                reason = await self.vitals.why_not_ready() or "not found"
+                await _answer_json(send, 503, _problem(reason), "application/problem+json")
+
+
+def _problem(reason: str) -> dict[str, Any]:
+    title = "Service Unavailable"
+    return {
+        "type": "about:blank", "title": title, "status": 503, "detail": reason,
+        "code": "unavailable", "error": f"{title}: {reason}", "errors": [],
+    }  # fmt: skip
+
+
+async def _nothing_wrong() -> str | None:
+    return None
+
+
+async def _answer_json(send: Send, status: int, body: dict[str, Any], kind: str = "application/json") -> None:
+    await _answer(send, status, kind, json.dumps(body).encode())
+
+
+async def _answer(send: Send, status: int, kind: str, body: bytes) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
