@@ -1,0 +1,57 @@
+"""Actions: send one command so that it is recorded once, and say how long it took to be accepted and to be seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tui.gateway import Accepted, Command, Gateway, GatewayError, Refused, TimedOut, Unreachable
+from tui.wire import Order
+
+TRIES = 4
+PAUSE = 0.25  # seconds before the same command goes again
+VISIBLE_WITHIN = 5.0
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """`visible_ms` is None when the view did not show the command in time."""
+
+    command: Command
+    accepted: Accepted
+    accepted_ms: float
+    visible_ms: float | None
+    order: Order | None
+
+
+async def perform(gateway: Gateway, command: Command, *, key: str, clock: Callable[[], float]) -> Receipt:
+    """Raises GatewayError when it was refused, or when its outcome stayed unknown after every try."""
+    started = clock()
+    accepted = await _settle(gateway, command, key)
+    accepted_ms = (clock() - started) * 1000
+    try:
+        order = await gateway.order(accepted.order_id, min_version=accepted.version, wait=VISIBLE_WITHIN)
+    except GatewayError:
+        return Receipt(command, accepted, accepted_ms, None, None)
+    return Receipt(command, accepted, accepted_ms, (clock() - started) * 1000, order)
+
+
+async def _settle(gateway: Gateway, command: Command, key: str) -> Accepted:
+    """After an unknown outcome the same key goes again, so it is recorded at most once."""
+    sent = False
+    for last in (False,) * (TRIES - 1) + (True,):
+        try:
+            return await gateway.send(command, key=key)
+        except TimedOut:
+            sent = True
+            if last:
+                raise
+        except Unreachable:
+            if last or not sent:
+                raise
+        except Refused as refused:
+            if last or not refused.retryable:
+                raise
+        await asyncio.sleep(PAUSE)
+    raise AssertionError  # the last try returns or raises

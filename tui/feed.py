@@ -1,0 +1,128 @@
+"""Feed: keeps the ring filled from the live stream, through lost connections, without gap or duplicate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, suppress
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from tui.gateway import Gateway, GatewayError, Unreachable
+from tui.viewmodels.ring import Frame, Ring
+
+FIRST_DELAY, LONGEST_DELAY = 0.25, 1.5  # seconds before the stream is opened again
+BACKLOG = 200  # events before the head that are asked for at the start, so that the stream is not empty
+LARGEST_FRAME = 32 * 1024 * 1024  # bytes without an end: not our stream
+
+
+class Skipped(Struct):
+    """The server let us jump to the head because we were too slow."""
+
+    before: int = 0
+    count: int = 0
+
+
+class Splitter:
+    """Bytes of an event stream in, whole frames out; a frame cut by a lost connection never comes out."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def split(self, chunk: bytes) -> Iterator[bytes]:
+        data = self._rest + chunk
+        if b"\r" in data:
+            data = data.replace(b"\r", b"")  # JSON on one line holds none of its own
+        *frames, self._rest = data.split(b"\n\n")
+        if len(self._rest) > LARGEST_FRAME:
+            raise Unreachable("the feed sent a frame without an end")
+        return (frame for frame in frames if frame)
+
+
+class Feed:
+    """`position` is the last event taken in; events at or before it are dropped, a jump past the next is counted."""
+
+    def __init__(self, gateway: Gateway, ring: Ring, clock: Callable[[], float]) -> None:
+        self.gateway = gateway
+        self.ring = ring
+        self.clock = clock
+        self.state: Literal["connecting", "live", "lost"] = "connecting"
+        self.reason = ""
+        self.retry_at = 0.0
+        self.position: int | None = None
+        self.lost = 0
+        self.duplicates = 0
+        self.malformed = 0
+        self.reconnects = 0
+        self.received_at: float | None = None
+        self._nudge = asyncio.Event()
+
+    async def run(self) -> None:
+        """Never ends by itself; cancel it."""
+        delay = FIRST_DELAY
+        while True:
+            try:
+                if self.position is None:
+                    self.position = max(0, (await self.gateway.health()).head - BACKLOG)
+                async for _ in self._follow(self.position):
+                    delay = FIRST_DELAY
+                self.reason = "the server closed the stream"
+            except GatewayError as error:
+                self.reason = str(error)
+            self.state, self.retry_at = "lost", self.clock() + delay
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._nudge.wait(), delay)
+            self._nudge.clear()
+            delay = min(LONGEST_DELAY, delay * 2)
+            self.reconnects += 1
+
+    def retry_now(self) -> None:
+        self._nudge.set()
+
+    async def _follow(self, after: int) -> AsyncGenerator[None, None]:
+        splitter = Splitter()
+        async with aclosing(self.gateway.feed(after=after)) as chunks:
+            async for chunk in chunks:
+                self.state = "live"
+                for frame in splitter.split(chunk):
+                    self.take(frame)
+                yield
+
+    def take(self, frame: bytes) -> None:
+        """One frame: an event, the note that the server skipped some, a comment, or noise that is counted."""
+        fields: dict[bytes, bytes] = {}
+        for line in frame.split(b"\n"):
+            name, colon, value = line.partition(b":")
+            if name and colon:
+                fields[name] = value.removeprefix(b" ")
+        data = fields.get(b"data")
+        if fields.get(b"event") == b"skipped" and data is not None:
+            self._skip(data)
+            return
+        if data is None:
+            self.malformed += not frame.startswith(b":")
+            return
+        try:
+            position = int(fields.get(b"id", b""))
+        except ValueError:
+            self.malformed += 1
+            return
+        last = self.position or 0
+        if position <= last:
+            self.duplicates += 1
+            return
+        self.lost += position - last - 1
+        self.position, self.received_at = position, self.clock()
+        self.ring.push(Frame(position, fields.get(b"event", b"?").decode(errors="replace"), data))
+
+    def _skip(self, data: bytes) -> None:
+        """The next event follows `before`; what lies between is lost to this screen, not to the log."""
+        try:
+            skipped = msgspec.json.decode(data, type=Skipped)
+        except msgspec.MsgspecError:
+            self.malformed += 1
+            return
+        self.lost += skipped.count
+        self.position = max(self.position or 0, skipped.before - 1)

@@ -1,0 +1,185 @@
+"""HttpGateway: the Gateway over the command and query APIs, local or far away."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn, TypeVar
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from tui.gateway import PAGE, Accepted, Command, Health, Refused, TimedOut, Unreachable, WouldRecord
+from tui.viewmodels.filters import OrderQuery
+from tui.wire import Envelope, Order, OrderPage, Problem
+
+Answer = TypeVar("Answer")
+
+ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
+SILENCE = 25.0  # seconds without a byte on the feed: the server sends a comment every ten
+
+
+class _Accepted(Struct):
+    order_id: str
+    status: str
+    version: int
+    position: int | None = None
+    order_number: str | None = None
+
+
+class _Events(Struct):
+    events: list[Envelope]
+
+
+class _Preview(Struct):
+    event_type: str
+    payload: dict[str, Any] = {}
+
+
+class _DryRun(Struct):
+    events: list[_Preview]
+
+
+class _Projection(Struct):
+    lag_events: int = 0
+    lag_seconds: float = 0.0
+
+
+class _Projections(Struct):
+    projections: list[_Projection]
+    head: int = 0
+
+
+class HttpGateway:
+    """One connection pool; the operating system's user signs every command."""
+
+    def __init__(self, command_url: str, query_url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.commands_at = command_url.rstrip("/")
+        self.queries_at = query_url.rstrip("/")
+        self.where = httpx.URL(query_url).netloc.decode()
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(ANSWER_WITHIN, connect=2.0),
+            headers={"Orderdeck-Actor": _actor()},
+            transport=transport,
+            trust_env=False,  # a proxy from the environment must not stand between the deck and 127.0.0.1
+        )
+
+    async def orders(self, query: OrderQuery, *, cursor: str | None = None, oldest_first: bool = False) -> OrderPage:
+        params = {**query.params(), "limit": str(PAGE), "sort": "created_at" if oldest_first else "-created_at"}
+        if cursor is not None:
+            params["cursor"] = cursor
+        return await self._get("/api/v1/orders", OrderPage, params)
+
+    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> Order:
+        params = {"min_version": min_version, "wait": wait}
+        asked = {name: str(value) for name, value in params.items() if value is not None}
+        return await self._get(f"/api/v1/orders/{order_id}", Order, asked, patience=ANSWER_WITHIN + (wait or 0))
+
+    async def timeline(self, order_id: str) -> list[Envelope]:
+        return (await self._get(f"/api/v1/orders/{order_id}/timeline", _Events)).events
+
+    async def health(self) -> Health:
+        answer = await self._get("/api/v1/projections", _Projections)
+        slowest = max(answer.projections, key=lambda p: p.lag_events, default=_Projection())
+        return Health(answer.head, slowest.lag_events, slowest.lag_seconds)
+
+    async def send(self, command: Command, *, key: str) -> Accepted:
+        response = await self._command(command, {"Idempotency-Key": key})
+        answer = _read(response, _Accepted)
+        return Accepted(
+            order_id=answer.order_id,
+            status=answer.status,
+            version=answer.version,
+            position=answer.position,
+            order_number=answer.order_number,
+            replayed=response.headers.get("Idempotent-Replayed") == "true",
+        )
+
+    async def dry_run(self, command: Command) -> Sequence[WouldRecord]:
+        answer = _read(await self._command(command, {}, dry_run=True), _DryRun)
+        return [WouldRecord(e.event_type, e.payload) for e in answer.events]
+
+    async def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:
+        url = f"{self.queries_at}/api/v1/events/stream"
+        headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
+        timeout = httpx.Timeout(SILENCE, connect=2.0)
+        async with (
+            _told(self.queries_at),
+            self._client.stream("GET", url, params={"skip": "true"}, headers=headers, timeout=timeout) as response,
+        ):
+            if not response.is_success:
+                await response.aread()
+                _refuse(response)
+            yield b""
+            async for chunk in response.aiter_raw():
+                yield chunk
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _get(
+        self,
+        path: str,
+        answer: type[Answer],
+        params: Mapping[str, str] | None = None,
+        *,
+        patience: float = ANSWER_WITHIN,
+    ) -> Answer:
+        async with _told(self.queries_at):
+            response = await self._client.get(self.queries_at + path, params=params, timeout=patience)
+        return _read(response, answer)
+
+    async def _command(self, command: Command, headers: Mapping[str, str], *, dry_run: bool = False) -> httpx.Response:
+        new = command.order_id is None
+        path = "/api/v1/orders" if new else f"/api/v1/orders/{command.order_id}/{command.verb}"
+        async with _told(self.commands_at):
+            return await self._client.request(
+                "POST" if new else "PUT",
+                self.commands_at + path,
+                params={"dry_run": "true"} if dry_run else None,
+                json=dict(command.body) if command.body else None,
+                headers=headers,
+            )
+
+
+@asynccontextmanager
+async def _told(url: str) -> AsyncGenerator[None]:
+    """The client's errors in our words: what was certainly not sent, and what may have been."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise Unreachable(f"{url} does not answer") from error
+    except httpx.TimeoutException as error:
+        raise TimedOut(f"{url} has not answered in time") from error
+    except (httpx.TransportError, httpx.StreamError) as error:
+        raise TimedOut(f"{url} broke the connection") from error
+    except httpx.HTTPError as error:
+        raise Unreachable(f"{url}: {error}") from error
+
+
+def _read(response: httpx.Response, answer: type[Answer]) -> Answer:
+    if not response.is_success:
+        _refuse(response)
+    try:
+        return msgspec.json.decode(response.content, type=answer)
+    except msgspec.MsgspecError as error:
+        raise Refused(response.status_code, "unreadable", f"an answer this deck cannot read: {error}") from error
+
+
+def _refuse(response: httpx.Response) -> NoReturn:
+    try:
+        problem = msgspec.json.decode(response.content, type=Problem)
+    except msgspec.MsgspecError:
+        problem = Problem()
+    sentence = problem.error or problem.detail or problem.title or f"the service answered {response.status_code}"
+    raise Refused(response.status_code, problem.code, sentence, problem.errors)
+
+
+def _actor() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "deck"
+    return name.encode("ascii", "replace").decode()[:100] or "deck"

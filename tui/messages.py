@@ -1,0 +1,42 @@
+"""What views ask of the deck around them."""
+
+from __future__ import annotations
+
+from textual.message import Message
+
+from tui.viewmodels.statuses import Transition
+from tui.wire import Envelope, Order
+
+
+class OpenOrder(Message):
+    def __init__(self, order_id: str) -> None:
+        self.order_id = order_id
+        super().__init__()
+
+
+class OpenEvent(Message):
+    def __init__(self, event: Envelope) -> None:
+        self.event = event
+        super().__init__()
+
+
+class Act(Message):
+    """Do this to that order, after asking; without a transition, ask which."""
+
+    def __init__(self, order: Order, transition: Transition | None = None) -> None:
+        self.order = order
+        self.transition = transition
+        super().__init__()
+
+
+class NewOrder(Message):
+    pass
+
+
+class Say(Message):
+    """One sentence for the operator."""
+
+    def __init__(self, sentence: str, tone: str = "warn") -> None:
+        self.sentence = sentence
+        self.tone = tone
+        super().__init__()

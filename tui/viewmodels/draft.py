@@ -1,0 +1,109 @@
+"""Draft: what stands in the New order form, as text, and the body that is sent for it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tui.wire import FieldProblem
+
+LINE_FIELDS = ("sku", "quantity", "unit_price")
+ADDRESS_FIELDS = ("street", "city", "state", "zip", "country")
+_NEW_LINE = {"sku": "", "quantity": "1", "unit_price": ""}
+
+
+def _example() -> dict[str, str]:
+    """Values that are accepted as they stand, so that the first order is two keys away."""
+    return {
+        "customer_id": "customer-001",
+        "currency": "USD",
+        "payment_method": "card",
+        "items[0].sku": "LAPTOP-001",
+        "items[0].quantity": "1",
+        "items[0].unit_price": "999.99",
+        "shipping_address.street": "123 Main St",
+        "shipping_address.city": "San Francisco",
+        "shipping_address.state": "CA",
+        "shipping_address.zip": "94105",
+        "shipping_address.country": "US",
+    }
+
+
+@dataclass
+class Draft:
+    """Texts by the field names the server uses in its errors.
+
+    The key stays until the order is placed, so sending the same draft twice cannot place it twice; it changes with
+    the first edit after a sending.
+    """
+
+    values: dict[str, str] = field(default_factory=_example)
+    lines: int = 1
+    key: str = field(default_factory=lambda: f"deck-{uuid.uuid4()}")
+    sent: bool = False
+
+    def set(self, name: str, value: str) -> None:
+        if self.values.get(name) == value:
+            return
+        self.values[name] = value
+        if self.sent:
+            self.key, self.sent = f"deck-{uuid.uuid4()}", False
+
+    def add_line(self) -> int:
+        """Its index."""
+        self.lines += 1
+        for name, value in _NEW_LINE.items():
+            self.set(f"items[{self.lines - 1}].{name}", value)
+        return self.lines - 1
+
+    def body(self) -> dict[str, Any]:
+        """Blank lines are left out; text that is no number is sent as it is, for the server to name."""
+        items = [self._line(n) for n in self.used_lines()]
+        address = {name: self.values.get(f"shipping_address.{name}", "").strip() for name in ADDRESS_FIELDS}
+        top = {name: self.values.get(name, "").strip() for name in ("customer_id", "currency", "payment_method")}
+        return {**top, "items": items, "shipping_address": address}
+
+    def used_lines(self) -> list[int]:
+        """Indexes of the lines that are sent; the server numbers its errors by their place among these."""
+        return [n for n in range(self.lines) if n == 0 or self.values.get(f"items[{n}].sku", "").strip()]
+
+    def total(self) -> Decimal | None:
+        """None while a quantity or a price is not a number."""
+        try:
+            lines = [(self._text(n, "quantity"), self._text(n, "unit_price")) for n in self.used_lines()]
+            total = sum((Decimal(quantity) * Decimal(price) for quantity, price in lines), Decimal())
+        except InvalidOperation:
+            return None
+        return total if total.is_finite() else None
+
+    def place(self, problems: Iterable[FieldProblem]) -> Mapping[str, str]:
+        """The server's errors by the form's own field names; what belongs to no field stands under the empty name."""
+        placed: dict[str, str] = {}
+        for problem in problems:
+            name = self._own_name(problem.field)
+            said = problem.message if name else f"{problem.field}: {problem.message}".strip(": ")
+            placed[name] = f"{placed[name]}; {said}" if name in placed else said
+        return placed
+
+    def _own_name(self, name: str) -> str:
+        used = self.used_lines()
+        if (match := re.fullmatch(r"items\[(\d+)\](?:\.(\w+))?", name)) and int(match[1]) < len(used):
+            inner = match[2] if match[2] in LINE_FIELDS else "sku"
+            return f"items[{used[int(match[1])]}].{inner}"
+        if name == "items":
+            return "items[0].sku"
+        if name == "shipping_address":
+            return "shipping_address.street"
+        return name if name in self.values else ""
+
+    def _text(self, line: int, name: str) -> str:
+        return self.values.get(f"items[{line}].{name}", "").strip()
+
+    def _line(self, n: int) -> dict[str, Any]:
+        quantity = self._text(n, "quantity")
+        number: int | str = int(quantity) if re.fullmatch(r"-?[0-9]{1,9}", quantity) else quantity
+        return {"sku": self._text(n, "sku"), "quantity": number, "unit_price": self._text(n, "unit_price")}

@@ -1,0 +1,110 @@
+"""The filter line: `status:confirmed min:100 text` becomes a query, or a sentence that says what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+
+from tui.viewmodels.statuses import STATUSES
+from tui.wire import Order
+
+FIELDS = ("status", "customer", "sku", "min", "max")
+
+
+class FilterError(ValueError):
+    """Its text is the sentence to show."""
+
+
+@dataclass(frozen=True)
+class OrderQuery:
+    """What the list shows; None means any."""
+
+    status: str | None = None
+    customer_id: str | None = None
+    sku: str | None = None
+    min_total: Decimal | None = None
+    max_total: Decimal | None = None
+    q: str | None = None
+
+    def params(self) -> dict[str, str]:
+        """As parameters of `GET /api/v1/orders`."""
+        named = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return {name: str(value) for name, value in named if value is not None}
+
+    def takes(self, order: Order) -> bool:
+        """Whether an order belongs in the list, judged as the server does."""
+        return (
+            self.status in (None, order.status)
+            and self.customer_id in (None, order.customer_id)
+            and (self.sku is None or any(i.sku == self.sku for i in order.items))
+            and (self.min_total is None or order.total_amount >= self.min_total)
+            and (self.max_total is None or order.total_amount <= self.max_total)
+            and (self.q is None or self._text(self.q.lower(), order))
+        )
+
+    @staticmethod
+    def _text(q: str, order: Order) -> bool:
+        return (
+            order.order_number.lower().startswith(q)
+            or any(i.sku.lower() == q for i in order.items)
+            or (order.tracking_number or "").lower() == q
+        )
+
+
+def parse(text: str) -> OrderQuery:
+    """Raises FilterError. Free text searches the order number's beginning, a SKU or a tracking number."""
+    found: dict[str, str] = {}
+    words: list[str] = []
+    for word in text.split():
+        name, colon, value = word.partition(":")
+        if not colon:
+            words.append(word)
+            continue
+        name = name.lower()
+        if name not in FIELDS:
+            near = difflib.get_close_matches(name, FIELDS, n=1)
+            hint = f"did you mean {near[0]}:?" if near else f"there are {', '.join(FIELDS)}"
+            raise FilterError(f"no field {name or 'without a name'}: {hint}")
+        if not value:
+            raise FilterError(f"{name}: needs a value")
+        if name in found:
+            raise FilterError(f"{name}: is given twice")
+        found[name] = value
+    if len(words) > 1:
+        raise FilterError(f"one search word only, not {len(words)}: order number, SKU or tracking")
+    low, high = _amount(found, "min"), _amount(found, "max")
+    if low is not None and high is not None and low > high:
+        raise FilterError(f"min:{low} is above max:{high}")
+    return OrderQuery(
+        status=_status(found.get("status")),
+        customer_id=found.get("customer"),
+        sku=found.get("sku"),
+        min_total=low,
+        max_total=high,
+        q=words[0] if words else None,
+    )
+
+
+def _status(value: str | None) -> str | None:
+    if value is None:
+        return None
+    hits = [s for s in STATUSES if s.startswith(value.upper())]
+    if len(hits) == 1:
+        return hits[0]
+    if value.upper() in STATUSES:
+        return value.upper()
+    said = f"status:{value} could be {' or '.join(hits)}" if hits else f"no status {value}"
+    raise FilterError(f"{said}: there are {', '.join(s.lower() for s in STATUSES)}")
+
+
+def _amount(found: dict[str, str], name: str) -> Decimal | None:
+    if name not in found:
+        return None
+    try:
+        amount = Decimal(found[name])
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise FilterError(f"{name}: needs an amount such as 99.50, not {found[name]}")
+    return amount

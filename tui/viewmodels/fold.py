@@ -1,0 +1,142 @@
+"""The state of an order with its money, stock and sagas at any of its events: a pure fold over plain envelopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, cast
+
+from tui.viewmodels.statuses import STATUS_AFTER
+from tui.viewmodels.text import clean, money, plain
+from tui.wire import Envelope, payload_of
+
+State = Mapping[str, str]  # label -> what to show, in the order in which the labels first appeared
+
+
+class Change(NamedTuple):
+    """One line of the state: what it is now, and what it was before the event if that changed it."""
+
+    label: str
+    now: str
+    before: str | None
+
+
+def evolve(state: State, event: Envelope) -> State:
+    """The state after one more event; an event of a type unknown here changes nothing."""
+    payload = payload_of(event)
+    new = dict(state)
+    if event.event_type in STATUS_AFTER:
+        new["status"] = STATUS_AFTER[event.event_type]
+    if (change := _CHANGES.get(event.event_type)) is not None:
+        new.update(change(payload))
+    if event.aggregate_type == "saga":
+        name, now = _saga(state, event, payload)
+        new[name] = now
+    return new
+
+
+def fold(events: Iterable[Envelope]) -> list[State]:
+    """The state after each event."""
+    states: list[State] = []
+    state: State = {}
+    for event in events:
+        state = evolve(state, event)
+        states.append(state)
+    return states
+
+
+def changes(before: State, now: State) -> list[Change]:
+    return [
+        Change(label, value, before.get(label, "–") if before.get(label) != value else None)
+        for label, value in now.items()
+    ]
+
+
+def _created(p: Mapping[str, Any]) -> State:
+    items: list[Any] = p["items"] if isinstance(p.get("items"), list) else []
+    lines = "  ".join(f"{plain(_of(i, 'sku'))}×{plain(_of(i, 'quantity'))}" for i in items)
+    return {
+        "number": plain(p.get("order_number")),
+        "customer": plain(p.get("customer_id")),
+        "total": _amount(p, "total_amount"),
+        "lines": f"{len(items)}   {lines}",
+        "pays by": plain(p.get("payment_method")),
+    }
+
+
+def _of(value: Any, name: str) -> Any:
+    return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
+
+
+def _stock(word: str) -> Callable[[Mapping[str, Any]], State]:
+    return lambda p: {f"stock {plain(p.get('sku'))}": f"{plain(p.get('quantity'))} {word}"}
+
+
+def _payment(word: str) -> Callable[[Mapping[str, Any]], State]:
+    def change(p: Mapping[str, Any]) -> State:
+        amount = f" {_amount(p, 'amount')}" if "amount" in p else ""
+        reason = f": {plain(p['reason'])}" if p.get("reason") else ""
+        return {"payment": f"{word}{amount}{reason}"}
+
+    return change
+
+
+def _amount(p: Mapping[str, Any], name: str) -> str:
+    try:
+        return money(p.get(name) or 0, str(p.get("currency") or ""))
+    except (ArithmeticError, ValueError):
+        return plain(p.get(name))
+
+
+_CHANGES: dict[str, Callable[[Mapping[str, Any]], State]] = {
+    "OrderCreated": _created,
+    "OrderCancelled": lambda p: {"cancelled": plain(p.get("reason"))},
+    "OrderShipped": lambda p: {"shipment": f"{plain(p.get('carrier'))} {plain(p.get('tracking_number'))}"},
+    "InventoryReserved": _stock("reserved"),
+    "InventoryReleased": _stock("released"),
+    "InventoryShipped": _stock("shipped"),
+    "InventoryReservationFailed": lambda p: {
+        f"stock {plain(p.get('sku'))}": f"short: {plain(p.get('requested'))} wanted, {plain(p.get('available'))} there"
+    },
+    "PaymentAuthorized": _payment("authorised"),
+    "PaymentFailed": _payment("failed"),
+    "PaymentCaptured": _payment("captured"),
+    "PaymentVoided": _payment("voided"),
+    "PaymentRefunded": _payment("refunded"),
+}
+
+_SAGA_WORDS = {
+    "SagaStarted": "running",
+    "SagaStepStarted": "running {step}",
+    "SagaStepCompleted": "{step} done",
+    "SagaStepFailed": "{step} failed: {error}",
+    "SagaStepSkipped": "{step} skipped",
+    "SagaCompensationStarted": "undoing: {reason}",
+    "SagaCompensationRequested": "undo asked for: {reason}",
+    "SagaStepCompensated": "{step} undone",
+    "SagaCompensationFailed": "undoing {step} failed: {error}",
+    "SagaRetried": "tried again: {reason}",
+    "SagaCompleted": "COMPLETED",
+    "SagaCompensated": "COMPENSATED",
+    "SagaFailed": "FAILED: {reason}",
+    "SagaResolved": "resolved by hand: {reason}",
+}
+
+
+class _Missing(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "–"
+
+
+def saga_words(event_type: str, payload: Mapping[str, Any]) -> str:
+    """What a saga's event says, in words."""
+    words = _SAGA_WORDS.get(event_type, clean(event_type))
+    return words.format_map(_Missing({name: plain(value) for name, value in payload.items()}))
+
+
+def _saga(state: State, event: Envelope, payload: Mapping[str, Any]) -> tuple[str, str]:
+    """Only SagaStarted carries the name, so the stream it opened is remembered by its id's end."""
+    short = f"saga {event.aggregate_id[-4:]}"
+    label = next((name for name in state if name.endswith(short)), short)
+    if event.event_type == "SagaStarted" and payload.get("name"):
+        label = f"{plain(payload['name'])} {short}"
+    return label, saga_words(event.event_type, payload)

@@ -1,0 +1,57 @@
+"""Ring: the newest frames of the feed as raw bytes, bounded in number and in bytes, counted exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Frame(NamedTuple):
+    """One event off the wire, not decoded: nine of ten are never looked at."""
+
+    position: int
+    event_type: str
+    data: bytes
+
+
+class Ring:
+    """Frames `first` .. `end - 1` are held; numbers count every frame ever pushed, so they never change meaning."""
+
+    def __init__(self, capacity: int = 100_000, max_bytes: int = 48 * 1024 * 1024) -> None:
+        self.capacity = capacity
+        self.max_bytes = max_bytes
+        self.first = 0
+        self.end = 0
+        self.bytes = 0
+        self._slots: list[Frame | None] = [None] * capacity
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+    def push(self, frame: Frame) -> None:
+        """Take a frame in; the oldest ones make room. The newest stays even if it is larger than the bound."""
+        if len(self) == self.capacity:
+            self._drop()
+        self._slots[self.end % self.capacity] = frame
+        self.end += 1
+        self.bytes += len(frame.data)
+        while self.bytes > self.max_bytes and len(self) > 1:
+            self._drop()
+
+    def get(self, number: int) -> Frame | None:
+        """The frame, or None when it is no longer (or not yet) held."""
+        return self._slots[number % self.capacity] if self.first <= number < self.end else None
+
+    def since(self, number: int) -> Iterator[tuple[int, Frame]]:
+        """The frames from `number` on that are still held, with their numbers."""
+        for n in range(max(number, self.first), self.end):
+            frame = self._slots[n % self.capacity]
+            if frame is not None:
+                yield n, frame
+
+    def _drop(self) -> None:
+        slot = self.first % self.capacity
+        gone = self._slots[slot]
+        self._slots[slot] = None
+        self.first += 1
+        self.bytes -= len(gone.data) if gone else 0

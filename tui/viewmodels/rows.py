@@ -1,0 +1,113 @@
+"""RowWindow: a bounded, contiguous run of a long list's rows, grown at either end by keyset pages."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+Row = TypeVar("Row")
+
+
+class Page(NamedTuple, Generic[Row]):
+    """Rows in list order, with the cursors that lead on from it at either end (None: nothing there)."""
+
+    rows: Sequence[Row]
+    older: str | None = None
+    newer: str | None = None
+
+
+class _Extent(NamedTuple):
+    size: int
+    older: str | None
+    newer: str | None
+
+
+class RowWindow(Generic[Row]):
+    """Rank 0 is the first row of the list as it was loaded; `start` goes below it when rows newer than that come in.
+
+    Pages beyond the bound are dropped at the far end, and fetched again when somebody goes back there.
+    """
+
+    def __init__(self, key: Callable[[Row], str], max_pages: int = 20) -> None:
+        self.key = key
+        self.max_pages = max_pages
+        self.start = 0
+        self._rows: list[Row] = []
+        self._ranks: dict[str, int] = {}
+        self._pages: deque[_Extent] = deque()
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self._rows)
+
+    @property
+    def older(self) -> str | None:
+        return self._pages[-1].older if self._pages else None
+
+    @property
+    def newer(self) -> str | None:
+        return self._pages[0].newer if self._pages else None
+
+    def reset(self, page: Page[Row], start: int = 0) -> None:
+        self._pages = deque([_Extent(len(page.rows), page.older, page.newer)])
+        self._rows = list(page.rows)
+        self.start = start
+        self._index()
+
+    def append(self, page: Page[Row]) -> None:
+        """Older rows; those already held (the list moved meanwhile) are not taken twice."""
+        rows = self._fresh(page)
+        self._rows += rows
+        self._pages.append(_Extent(len(rows), page.older, page.newer))
+        while len(self._pages) > self.max_pages:
+            gone = self._pages.popleft().size
+            del self._rows[:gone]
+            self.start += gone
+        self._index()
+
+    def prepend(self, page: Page[Row]) -> None:
+        """Newer rows, at ranks below `start`."""
+        rows = self._fresh(page)
+        self._rows[:0] = rows
+        self.start -= len(rows)
+        self._pages.appendleft(_Extent(len(rows), page.older, page.newer))
+        while len(self._pages) > self.max_pages:
+            del self._rows[len(self._rows) - self._pages.pop().size :]
+        self._index()
+
+    def rebase(self) -> int:
+        """Make the first held row rank 0; returns by how much every rank fell."""
+        fell, self.start = self.start, 0
+        self._index()
+        return fell
+
+    def get(self, rank: int) -> Row | None:
+        return self._rows[rank - self.start] if self.start <= rank < self.end else None
+
+    def rank(self, key: str) -> int | None:
+        return self._ranks.get(key)
+
+    def find(self, key: str) -> Row | None:
+        rank = self._ranks.get(key)
+        return None if rank is None else self.get(rank)
+
+    def replace(self, row: Row) -> bool:
+        """Put a newer state of a row in its place; False when it is not held."""
+        rank = self._ranks.get(self.key(row))
+        if rank is None:
+            return False
+        self._rows[rank - self.start] = row
+        return True
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _fresh(self, page: Page[Row]) -> list[Row]:
+        return [row for row in page.rows if self.key(row) not in self._ranks]
+
+    def _index(self) -> None:
+        self._ranks = {self.key(row): self.start + n for n, row in enumerate(self._rows)}

@@ -1,0 +1,102 @@
+"""Order statuses as the deck shows them: a glyph, a word, a tone, and what may be done next."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tui.viewmodels.text import Cell, clean
+from tui.wire import Address, Envelope, Order, payload_of
+
+
+class Transition(NamedTuple):
+    """One thing an operator can do with an order; `verb` is what the API calls it."""
+
+    verb: str
+    key: str
+    label: str
+
+
+CONFIRM = Transition("confirm", "o", "Confirm")
+SHIP = Transition("ship", "s", "Ship…")
+DELIVER = Transition("deliver", "d", "Deliver")
+CANCEL = Transition("cancel", "c", "Cancel…")
+
+_LEGAL = {
+    "CREATED": (CONFIRM, CANCEL),
+    "CONFIRMED": (SHIP, CANCEL),
+    "SHIPPED": (DELIVER,),
+    "DELIVERED": (),
+    "CANCELLED": (),
+}
+STATUSES = tuple(_LEGAL)
+_LOOKS = {
+    "CREATED": ("○", "fresh"),
+    "CONFIRMED": ("◆", "good"),
+    "SHIPPED": ("▶", "moving"),
+    "DELIVERED": ("✔", "done"),
+    "CANCELLED": ("✖", "bad"),
+}
+STATUS_AFTER = {
+    "OrderCreated": "CREATED",
+    "OrderConfirmed": "CONFIRMED",
+    "OrderShipped": "SHIPPED",
+    "OrderDelivered": "DELIVERED",
+    "OrderCancelled": "CANCELLED",
+}
+
+
+def status_cell(status: str) -> Cell:
+    glyph, tone = _LOOKS.get(status, ("?", "warn"))
+    return Cell(f"{glyph} {clean(status, 20)}", tone)
+
+
+def legal(status: str) -> tuple[Transition, ...]:
+    return _LEGAL.get(status, ())
+
+
+def why_not(transition: Transition, status: str) -> str | None:
+    """The reason this cannot be done now, as a sentence; None when it can."""
+    if transition in legal(status):
+        return None
+    allowed = " or ".join(t.verb for t in legal(status)) or "nothing"
+    return f"cannot {transition.verb} an order that is {status}: allowed is {allowed}"
+
+
+def after_event(order: Order, event: Envelope) -> Order:
+    """The order as it is after one more event of its stream; an older event changes nothing."""
+    if event.version <= order.version or event.event_type not in STATUS_AFTER:
+        return order
+    payload = payload_of(event) if event.event_type == "OrderShipped" else {}
+    return msgspec.structs.replace(
+        order,
+        status=STATUS_AFTER[event.event_type],
+        version=event.version,
+        updated_at=event.timestamp,
+        tracking_number=payload.get("tracking_number", order.tracking_number),
+        carrier=payload.get("carrier", order.carrier),
+    )
+
+
+def order_from(event: Envelope) -> Order | None:
+    """The order an OrderCreated event opens; None when its payload is not what we know."""
+    payload = payload_of(event)
+    fields: dict[str, Any] = {
+        "created_at": event.timestamp,
+        **payload,
+        "order_id": event.aggregate_id,
+        "status": "CREATED",
+        "updated_at": event.timestamp,
+        "version": event.version,
+    }
+    try:
+        return msgspec.convert(fields, Order)
+    except msgspec.MsgspecError:
+        return None
+
+
+def one_line(address: Address) -> str:
+    return clean(
+        ", ".join(part for part in (address.street, address.city, address.state, address.zip, address.country) if part)
+    )

@@ -1,0 +1,135 @@
+"""StreamModel: the ring seen as a list that follows or is paused, filtered by type, with honest counters."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, deque
+
+import msgspec
+
+from tui.viewmodels.ring import Frame, Ring
+from tui.viewmodels.timeline import failed
+from tui.wire import Envelope
+
+_DECODED = 512  # rows kept decoded: some screens full
+_PINNED = 200
+
+
+class StreamModel:
+    """Ranks are indexes into the frames that pass the type filter, counted from the first ever seen."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+        self.following = True
+        self.hidden: set[str] = set()
+        self.types: Counter[str] = Counter()
+        self.failures: deque[int] = deque(maxlen=_PINNED)
+        self.failed = 0
+        self.painted = 0
+        self.undecodable = 0
+        self._seen = 0
+        self._painted_to = 0
+        self._paused_end = 0
+        self._shown: list[int] | None = None  # numbers of the frames that pass the filter; None: all of them do
+        self._decoded: dict[int, Envelope | None] = {}
+
+    @property
+    def end(self) -> int:
+        """One past the last rank to show: while paused, the one it was paused at."""
+        return self.newest if self.following else min(self._paused_end, self.newest)
+
+    @property
+    def newest(self) -> int:
+        return self.ring.end if self._shown is None else len(self._shown)
+
+    @property
+    def first(self) -> int:
+        return self.ring.first if self._shown is None else bisect_left(self._shown, self.ring.first)
+
+    @property
+    def waiting(self) -> int:
+        """Events that arrived behind a paused view."""
+        return self.newest - self.end
+
+    @property
+    def skipped(self) -> int:
+        """Events that flew past: received, never painted."""
+        return self.ring.end - self.painted
+
+    @property
+    def older_gone(self) -> int:
+        """Events that were received and have made room for newer ones."""
+        return self.ring.first
+
+    def absorb(self) -> list[tuple[int, Frame]]:
+        """Look, once, at every frame since the last time: types, failures, the filter. Returns those frames."""
+        fresh = list(self.ring.since(self._seen))
+        self._seen = self.ring.end
+        for number, frame in fresh:
+            self.types[frame.event_type] += 1
+            if failed(frame.event_type):
+                self.failures.append(number)
+                self.failed += 1
+            if self._shown is not None and frame.event_type not in self.hidden:
+                self._shown.append(number)
+        return fresh
+
+    def number(self, rank: int) -> int | None:
+        """The ring's number of a row."""
+        if self._shown is None:
+            return rank
+        return self._shown[rank] if 0 <= rank < len(self._shown) else None
+
+    def rank(self, number: int) -> int:
+        """The row of a frame, or the one nearest to where it would stand."""
+        return number if self._shown is None else bisect_left(self._shown, number)
+
+    def event(self, number: int) -> Envelope | None:
+        """The event, decoded when somebody looks; None when it is gone or is none."""
+        if number in self._decoded:
+            return self._decoded[number]
+        frame = self.ring.get(number)
+        if frame is None:
+            return None
+        event = decode(frame.data)
+        self.undecodable += event is None
+        while len(self._decoded) >= _DECODED:
+            del self._decoded[next(iter(self._decoded))]
+        self._decoded[number] = event
+        return event
+
+    def pause(self) -> None:
+        if self.following:
+            self._paused_end = self.newest
+            self.following = False
+
+    def follow(self) -> None:
+        self.following = True
+
+    def show_only(self, hidden: set[str]) -> None:
+        """Filter by type; a paused view stays where it is."""
+        paused_at = None if self.following or self.end == 0 else self.number(self.end - 1)
+        self.hidden = hidden
+        self._shown = None
+        if hidden:
+            self._shown = [n for n, frame in self.ring.since(0) if frame.event_type not in hidden]
+        if paused_at is not None:
+            self._paused_end = min(self.rank(paused_at) + 1, self.newest)
+
+    def note_painted(self, ranks: range) -> None:
+        """Rows of the newest part were drawn; a row scrolled back to later does not count again."""
+        if not ranks:
+            return
+        first, last = self.number(ranks[0]), self.number(ranks[-1])
+        if first is None or last is None or last < self._painted_to:
+            return
+        self.painted += sum(1 for rank in ranks if (self.number(rank) or 0) >= self._painted_to)
+        self._painted_to = last + 1
+
+
+def decode(data: bytes) -> Envelope | None:
+    """An event off the wire; None when it is not one."""
+    try:
+        return msgspec.json.decode(data, type=Envelope)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

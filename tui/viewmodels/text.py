@@ -1,0 +1,105 @@
+"""Text for a terminal: whatever the data holds, one line of known width without control codes comes out."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+# Control codes (C0, C1), and the invisible ones that reorder or join what stands beside them: terminals disagree on
+# their width, and a stray ESC would be obeyed.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+
+LONGEST = 2_000  # characters of one line that are ever looked at
+MOST_LINES = 2_000
+
+
+class Cell(NamedTuple):
+    """Text and the name of its tone; what a tone looks like is the stylesheet's business."""
+
+    text: str
+    tone: str = ""
+
+
+def clean(text: str, limit: int = LONGEST) -> str:
+    """One line that is safe to paint: control codes become a middle dot, invisible characters go."""
+    text = text[:limit]
+    if text.isascii() and text.isprintable():
+        return text
+    return _INVISIBLE.sub("", _CONTROL.sub("·", text))
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """`text` in exactly `width` terminal cells, cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    used = cell_len(text)
+    if used > width:
+        return set_cell_size(text, width - 1) + "…"
+    pad = " " * (width - used)
+    return pad + text if right else text + pad
+
+
+def pretty(raw: bytes) -> list[str]:
+    """A JSON document as clean lines, in full up to a bound that is named when it is passed."""
+    try:
+        found = json.loads(raw, parse_float=Decimal)
+        text = json.dumps(found, indent=2, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        text = raw[: LONGEST * 10].decode(errors="replace")
+    lines = text.split("\n")
+    shown = [clean(line) + (" …" if len(line) > LONGEST else "") for line in lines[:MOST_LINES]]
+    if len(lines) > MOST_LINES:
+        shown.append(f"… {len(lines) - MOST_LINES:,} more lines, {len(raw):,} bytes in all")
+    return shown
+
+
+def plain(value: Any) -> str:
+    """A value of a payload in a few words."""
+    match value:
+        case None:
+            return "–"
+        case str():
+            return clean(value)
+        case list() | dict():
+            return clean(json.dumps(value, default=str, ensure_ascii=False)[:LONGEST])
+        case _:
+            return clean(str(value))
+
+
+def money(amount: Decimal | int | str, currency: str = "") -> str:
+    text = f"{Decimal(str(amount)):,.2f}"
+    return f"{text} {clean(currency)}" if currency else text
+
+
+def span(seconds: float) -> str:
+    """A duration as short as it can be said: 40ms, 2.1s, 3m 05s, 2h 10m, 5d 03h."""
+    seconds = max(0.0, seconds)
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02}s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours}h {minutes:02}m"
+    return f"{hours // 24}d {hours % 24:02}h"
+
+
+def age(then: datetime, now: datetime) -> str:
+    """How long ago, in one word that does not flicker: whole seconds below a minute."""
+    seconds = max(timedelta(), now - then).total_seconds()
+    return f"{int(seconds)}s" if seconds < 60 else span(seconds).split(" ")[0]
+
+
+def clock_time(then: datetime) -> str:
+    return then.strftime("%H:%M:%S.") + f"{then.microsecond // 1000:03}"

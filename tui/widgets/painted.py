@@ -1,0 +1,86 @@
+"""Painted: widgets that draw their own lines from cells of clean text, so data can never become markup or control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui.viewmodels.text import Cell
+
+TONES = ("accent", "bad", "chosen", "cursor", "dim", "done", "flash", "fresh", "good", "head", "moving", "warn")
+
+
+class Painted(ScrollView):
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tone--{tone}" for tone in TONES}
+
+    def tone(self, name: str) -> Style:
+        """What the stylesheet says of a tone; nothing for the plain one."""
+        return self.get_component_rich_style(f"tone--{name}", partial=True) if name else Style.null()
+
+    def strip(self, cells: Iterable[Cell], over: Style | None = None) -> Strip:
+        """One line as wide as the widget; `over` lies on every cell of it."""
+        ground = self.rich_style + over if over else self.rich_style
+        segments = [Segment(cell.text, self._style(cell, over)) for cell in cells]
+        return Strip(segments).adjust_cell_length(self.size.width, ground)
+
+    def _style(self, cell: Cell, over: Style | None) -> Style:
+        style = self.rich_style + self.tone(cell.tone)
+        return style + over if over else style
+
+
+class Line(Painted, can_focus=False):
+    """One line: cells at its left, and at its right what still finds room."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id, classes=classes)
+        self._left: Sequence[Cell] = ()
+        self._right: Sequence[Cell] = ()
+
+    def show(self, left: Sequence[Cell], right: Sequence[Cell] = ()) -> None:
+        if (left, right) != (self._left, self._right):
+            self._left, self._right = left, right
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        left, right = self.strip_width(self._left), self.strip_width(self._right)
+        gap = self.size.width - left - right
+        if y or not self.size.width:
+            return self.strip([])
+        if gap < 1:
+            return self.strip(self._left)
+        return self.strip([*self._left, Cell(" " * gap), *self._right])
+
+    @staticmethod
+    def strip_width(cells: Sequence[Cell]) -> int:
+        return Strip([Segment(cell.text) for cell in cells]).cell_length
+
+    @property
+    def text(self) -> str:
+        return "".join(cell.text for cell in (*self._left, *self._right))
+
+
+class TextPane(Painted, can_focus=True):
+    """Lines of text that scroll; what is too wide is cut."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self.lines: Sequence[Sequence[Cell]] = ()
+
+    def show(self, lines: Sequence[Sequence[Cell]], *, keep_scroll: bool = False) -> None:
+        if lines == self.lines:
+            return
+        self.lines = lines
+        self.virtual_size = Size(0, len(lines))
+        if not keep_scroll:
+            self.scroll_to(y=0, animate=False)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        row = self.scroll_offset.y + y
+        return self.strip(self.lines[row] if row < len(self.lines) else [])

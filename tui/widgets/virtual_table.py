@@ -1,0 +1,143 @@
+"""VirtualTable: a list of any length that holds no rows: it asks for the visible ones each time it paints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
+
+from textual import events
+from textual.binding import BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from tui.keys import bindings
+from tui.viewmodels.text import Cell, fit
+from tui.viewmodels.viewport import Viewport
+from tui.widgets.painted import Painted
+
+_WHEEL = 3  # rows a notch
+
+
+class Column(NamedTuple):
+    """A width of 0 takes the room that is left; a column is only there from a table width on."""
+
+    title: str
+    width: int = 0
+    right: bool = False
+    from_width: int = 0
+
+
+class VirtualTable(Painted, can_focus=True):
+    """The viewport belongs to the view-model; this widget moves its cursor and says so."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("list"))
+
+    class Moved(Message):
+        """The cursor, or what is visible, is another."""
+
+    class Opened(Message):
+        pass
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        view: Viewport,
+        row: Callable[[int], Sequence[Cell] | None],
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name
+    ) -> None:
+        super().__init__(id=id)
+        self.columns = columns
+        self.view = view
+        self.row = row
+        self.notice: Sequence[Cell] = ()
+
+    def rebind(self, view: Viewport, row: Callable[[int], Sequence[Cell] | None]) -> None:
+        """Show another list."""
+        self.view, self.row = view, row
+        self.view.resize(self.size.height - 1)
+        self.refresh()
+
+    def say(self, *notice: Cell) -> None:
+        """What stands there while there are no rows: why, and what to do."""
+        if notice != self.notice:
+            self.notice = notice
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        if y == 0:
+            return self.strip(self._cells([Cell(c.title, "head") for c in self.columns]), self.tone("head"))
+        if self.view.end == self.view.first:
+            return self._notice_line(y)
+        rank = self.view.top + y - 1
+        cells = self.row(rank) if self.view.first <= rank < self.view.end else None
+        if cells is None:
+            return self.strip([])
+        return self.strip(self._cells(cells), self.tone("cursor") if rank == self.view.cursor else None)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.view.resize(event.size.height - 1)
+        self.post_message(self.Moved())
+
+    def action_move(self, delta: int) -> None:
+        self.view.move(delta)
+        self._moved()
+
+    def action_page(self, pages: float) -> None:
+        self.view.move(int(pages * max(1, self.view.height - 1)))
+        self._moved()
+
+    def action_first(self) -> None:
+        self.view.go(self.view.first)
+        self._moved()
+
+    def action_last(self) -> None:
+        self.view.tail()
+        self._moved()
+
+    def action_open(self) -> None:
+        if self.view.end > self.view.first:
+            self.post_message(self.Opened())
+
+    def on_click(self, event: events.Click) -> None:
+        rank = self.view.top + event.y - 1
+        if event.y == 0 or not self.view.first <= rank < self.view.end:
+            return
+        again = rank == self.view.cursor
+        self.view.go(rank)
+        self._moved()
+        if again or event.chain > 1:
+            self.action_open()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.prevent_default().stop()
+        self.action_move(_WHEEL)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.prevent_default().stop()
+        self.action_move(-_WHEEL)
+
+    def _moved(self) -> None:
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def _cells(self, cells: Sequence[Cell]) -> list[Cell]:
+        width = self.size.width
+        shown = [(c, cell) for c, cell in zip(self.columns, cells, strict=False) if c.from_width <= width]
+        fixed = sum(c.width + 1 for c, _ in shown if c.width)
+        flexible = [c for c, _ in shown if not c.width]
+        share = max(4, (width - 1 - fixed) // max(1, len(flexible)) - 1)
+        painted = [Cell(" ")]
+        for column, cell in shown:
+            painted.append(Cell(fit(cell.text, column.width or share, right=column.right), cell.tone))
+            painted.append(Cell(" "))
+        return painted
+
+    def _notice_line(self, y: int) -> Strip:
+        first = max(1, (self.size.height - len(self.notice)) // 2)
+        n = y - first
+        if not 0 <= n < len(self.notice):
+            return self.strip([])
+        said = self.notice[n]
+        text = fit(said.text, min(len(said.text) + 4, self.size.width))
+        return self.strip([Cell(" " * max(0, (self.size.width - len(text)) // 2)), Cell(text, said.tone)])

@@ -1,0 +1,105 @@
+"""The shapes the deck reads off the wire: events, orders and problems, tolerant of fields it does not know."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+NO_PAYLOAD = msgspec.Raw(b"{}")
+
+
+class Metadata(Struct, frozen=True):
+    correlation_id: str = ""
+    causation_id: str | None = None
+    user_id: str | None = None
+
+
+class Envelope(Struct, frozen=True):
+    """One recorded event; the payload stays bytes until somebody looks at it."""
+
+    event_type: str
+    position: int
+    aggregate_id: str
+    aggregate_type: str
+    timestamp: datetime
+    version: int
+    event_id: str = ""
+    event_version: int = 1
+    payload: msgspec.Raw = NO_PAYLOAD
+    metadata: Metadata = Metadata()
+
+    @property
+    def order_id(self) -> str:
+        """The order this event is about: everything about an order carries its id as correlation."""
+        return self.metadata.correlation_id or (self.aggregate_id if self.aggregate_type == "order" else "")
+
+
+class Item(Struct, frozen=True):
+    sku: str
+    quantity: int
+    unit_price: Decimal
+    product_id: str | None = None
+
+
+class Address(Struct, frozen=True):
+    street: str = ""
+    city: str = ""
+    state: str = ""
+    zip: str = ""
+    country: str = ""
+
+
+class Order(Struct, frozen=True):
+    """An order view, as the query API answers it."""
+
+    order_id: str
+    order_number: str
+    customer_id: str
+    status: str
+    total_amount: Decimal
+    currency: str
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    items: tuple[Item, ...] = ()
+    shipping_address: Address = Address()
+    tracking_number: str | None = None
+    carrier: str | None = None
+
+
+class OrderPage(Struct, frozen=True):
+    """One page of orders, newest first; `next_cursor` leads to older ones, `prev_cursor` to newer ones."""
+
+    orders: tuple[Order, ...]
+    next_cursor: str | None = None
+    prev_cursor: str | None = None
+    total: int | None = None
+    total_estimated: bool = False
+
+
+class FieldProblem(Struct, frozen=True):
+    field: str = ""
+    message: str = ""
+
+
+class Problem(Struct, frozen=True):
+    """An RFC 9457 document."""
+
+    title: str = ""
+    detail: str = ""
+    code: str = ""
+    error: str = ""
+    errors: tuple[FieldProblem, ...] = ()
+
+
+def payload_of(event: Envelope) -> dict[str, Any]:
+    """The payload as plain data; money stays decimal, and a payload that is no object reads as empty."""
+    try:
+        found = msgspec.json.decode(event.payload, type=dict[str, Any], dec_hook=None)
+    except msgspec.MsgspecError:
+        return {}
+    return found
