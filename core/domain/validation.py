@@ -33,10 +33,10 @@ class Fields:
 
 
 def wrong_text(value: str, longest: int) -> str | None:
-    if not value or value.isspace():
-        return "must not be blank"
     if len(value) > longest:
         return f"must be at most {longest} characters"
+    if not any(c.isprintable() and c != " " for c in value):  # zero-width characters show nothing either
+        return "must not be blank"
     if CONTROL.search(value):
         return "must not contain control characters"
     return None

@@ -1,0 +1,136 @@
+"""One order, its stock and its payment, told in events and commands; what the tests of the domain start from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from core.domain.inventory import (
+    InventoryReleased,
+    InventoryReserved,
+    InventoryShipped,
+    ReceiveStock,
+    ReleaseInventory,
+    ReserveInventory,
+    ShipInventory,
+    StockReplenished,
+)
+from core.domain.message import OrderId, PaymentId, ReservationId, Sku
+from core.domain.order import (
+    Address,
+    CancelOrder,
+    ConfirmOrder,
+    CreateOrder,
+    DeliverOrder,
+    Item,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    OrderDelivered,
+    OrderShipped,
+    ShipOrder,
+)
+from core.domain.payment import (
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentVoided,
+    RecordAuthorization,
+    RecordCapture,
+    RecordDecline,
+    RecordRefund,
+    RecordVoid,
+)
+
+NOW = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
+ORDER_ID = OrderId(UUID("0195979f-3e40-7cc1-9d2e-000000000001"))
+PAYMENT_ID = PaymentId(UUID("0195979f-3e40-5cc1-9d2e-000000000002"))
+HELD = ReservationId(UUID("0195979f-3e40-5cc1-9d2e-000000000003"))
+LAPTOP = Sku("LAPTOP-001")
+
+# --- an order -----------------------------------------------------------------------------------------------
+ITEMS = (
+    Item(product_id="prod-1", sku=LAPTOP, quantity=2, unit_price=Decimal("999.99")),
+    Item(product_id="prod-2", sku=Sku("SKU-007"), quantity=3, unit_price=Decimal("0.50")),
+)
+ADDRESS = Address(street="1 Market St", city="San Francisco", state="CA", zip="94105", country="US")
+
+create = CreateOrder(
+    now=NOW,
+    order_id=ORDER_ID,
+    customer_id="cust-1",
+    order_number="ORD-0123456789",
+    items=ITEMS,
+    shipping_address=ADDRESS,
+)
+confirm = ConfirmOrder(now=NOW, order_id=ORDER_ID)
+cancel = CancelOrder(now=NOW, order_id=ORDER_ID, reason="changed my mind")
+ship = ShipOrder(now=NOW, order_id=ORDER_ID, tracking_number="1Z999", carrier="UPS")
+ship_otherwise = ShipOrder(now=NOW, order_id=ORDER_ID, tracking_number="1Z000", carrier="UPS")
+deliver = DeliverOrder(now=NOW, order_id=ORDER_ID)
+
+created = OrderCreated(
+    order_id=ORDER_ID,
+    customer_id="cust-1",
+    order_number="ORD-0123456789",
+    items=ITEMS,
+    total_amount=Decimal("2001.48"),
+    currency="USD",
+    shipping_address=ADDRESS,
+    payment_method="card",
+    created_at=NOW,
+)
+confirmed = OrderConfirmed(order_id=ORDER_ID, confirmed_at=NOW)
+cancelled = OrderCancelled(order_id=ORDER_ID, reason="changed my mind", cancelled_at=NOW)
+shipped = OrderShipped(order_id=ORDER_ID, tracking_number="1Z999", carrier="UPS", shipped_at=NOW)
+delivered = OrderDelivered(order_id=ORDER_ID, delivered_at=NOW)
+
+# --- stock of one SKU ---------------------------------------------------------------------------------------
+receive = ReceiveStock(now=NOW, sku=LAPTOP, quantity=10, product_id="prod-1", name="Laptop")
+reserve = ReserveInventory(now=NOW, sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4)
+release = ReleaseInventory(now=NOW, sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, reason="cancelled")
+ship_stock = ShipInventory(now=NOW, sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID)
+
+replenished = StockReplenished(sku=LAPTOP, quantity=10, product_id="prod-1", name="Laptop")
+reserved = InventoryReserved(sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4)
+released = InventoryReleased(sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4, reason="cancelled")
+stock_shipped = InventoryShipped(sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4)
+
+# --- a payment ----------------------------------------------------------------------------------------------
+authorize = RecordAuthorization(
+    now=NOW,
+    payment_id=PAYMENT_ID,
+    order_id=ORDER_ID,
+    amount=Decimal("2001.48"),
+    currency="USD",
+    payment_method="card",
+    authorization_code="auth-1",
+)
+decline = RecordDecline(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="card declined")
+capture = RecordCapture(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, transaction_id="tx-1")
+void = RecordVoid(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="cancelled")
+refund = RecordRefund(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, refund_id="re-1", reason="sent back")
+
+authorized = PaymentAuthorized(
+    payment_id=PAYMENT_ID,
+    order_id=ORDER_ID,
+    amount=Decimal("2001.48"),
+    currency="USD",
+    payment_method="card",
+    authorization_code="auth-1",
+)
+failed = PaymentFailed(payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="card declined")
+captured = PaymentCaptured(
+    payment_id=PAYMENT_ID, order_id=ORDER_ID, amount=Decimal("2001.48"), currency="USD", transaction_id="tx-1"
+)
+voided = PaymentVoided(payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="cancelled")
+refunded = PaymentRefunded(
+    payment_id=PAYMENT_ID,
+    order_id=ORDER_ID,
+    refund_id="re-1",
+    amount=Decimal("2001.48"),
+    currency="USD",
+    reason="sent back",
+)
