@@ -1,0 +1,103 @@
+"""The payment provider in memory, with the same test methods as the sandbox: for tests of what stands on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from uuid import UUID
+
+from core.payment_port import Approved, Declined, GatewayTimeout, GatewayUnavailable, PaymentAnswer, Refused
+
+ZERO = Decimal(0)
+DECLINES = {"test_card_fail": "card declined", "test_card_insufficient_funds": "insufficient funds"}
+UNAVAILABLE_TRIES = {
+    ("authorise", "test_card_flaky"): 2,
+    ("void", "test_card_void_fails"): 3,
+    ("void", "test_card_void_never"): 1_000_000,
+}
+
+
+class _Charge:
+    def __init__(self, method: str, authorised: Decimal, state: str) -> None:
+        self.method, self.authorised, self.state = method, authorised, state
+        self.captured = self.refunded = ZERO
+
+
+class MemoryPaymentGateway:
+    """Time does not pass in it: a slow method answers at once, a timeout is raised at once."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, tuple[object, PaymentAnswer]] = {}
+        self._charges: dict[UUID, _Charge] = {}
+        self._tries: Counter[str] = Counter()
+
+    async def authorise(
+        self, key: str, *, payment_id: UUID, order_id: UUID, amount: Decimal, currency: str, method: str
+    ) -> PaymentAnswer:
+        request = ("authorise", payment_id, order_id, amount, currency, method)
+        if (known := self._known(key, request)) is not None:
+            return known
+        self._flake(key, "authorise", method)
+        if (charge := self._charges.get(payment_id)) is not None:
+            return self._answer(key, request, Refused(f"this payment is already {charge.state}"))
+        if method in DECLINES or not _supported(method):
+            self._charges[payment_id] = _Charge(method, ZERO, "declined")
+            return self._answer(key, request, Declined(DECLINES.get(method, "unsupported payment method")))
+        self._charges[payment_id] = _Charge(method, amount, "authorised")
+        answer = self._answer(key, request, Approved(f"auth_{key}"))
+        if method == "test_card_timeout":
+            raise GatewayTimeout("no answer from the payment provider")
+        return answer
+
+    async def capture(self, key: str, *, payment_id: UUID, amount: Decimal) -> PaymentAnswer:
+        request = ("capture", payment_id, amount)
+        if (known := self._known(key, request)) is not None:
+            return known
+        charge = self._charges.get(payment_id)
+        if charge is None or charge.state != "authorised" or amount > charge.authorised:
+            return self._answer(key, request, Refused("cannot capture this payment"))
+        charge.state, charge.captured = "captured", amount
+        return self._answer(key, request, Approved(f"capt_{key}"))
+
+    async def void(self, key: str, *, payment_id: UUID, reason: str) -> PaymentAnswer:
+        request = ("void", payment_id, reason)
+        if (known := self._known(key, request)) is not None:
+            return known
+        charge = self._charges.setdefault(payment_id, _Charge("", ZERO, "voided"))
+        self._flake(key, "void", charge.method)
+        if charge.state == "captured":
+            return self._answer(key, request, Refused("cannot void a payment that is captured: refund it"))
+        charge.state = "voided" if charge.state == "authorised" else charge.state
+        return self._answer(key, request, Approved(f"void_{key}"))
+
+    async def refund(self, key: str, *, payment_id: UUID, amount: Decimal, reason: str) -> PaymentAnswer:
+        request = ("refund", payment_id, amount, reason)
+        if (known := self._known(key, request)) is not None:
+            return known
+        charge = self._charges.get(payment_id)
+        if charge is None or amount > charge.captured - charge.refunded:
+            return self._answer(key, request, Refused("cannot refund that much of this payment"))
+        charge.refunded += amount
+        return self._answer(key, request, Approved(f"refu_{key}"))
+
+    async def look_up(self, key: str) -> PaymentAnswer | None:
+        return self._answers[key][1] if key in self._answers else None
+
+    def _known(self, key: str, request: object) -> PaymentAnswer | None:
+        if key not in self._answers:
+            return None
+        first, answer = self._answers[key]
+        return answer if first == request else Refused("this idempotency key came before, with another request")
+
+    def _answer(self, key: str, request: object, answer: PaymentAnswer) -> PaymentAnswer:
+        self._answers[key] = (request, answer)
+        return answer
+
+    def _flake(self, key: str, operation: str, method: str) -> None:
+        self._tries[key] += 1
+        if self._tries[key] <= UNAVAILABLE_TRIES.get((operation, method), 0):
+            raise GatewayUnavailable("the payment provider answered 503", 1.0)
+
+
+def _supported(method: str) -> bool:
+    return method == "card" or method.startswith("test_card_")

@@ -1,0 +1,30 @@
+"""Run the payment sandbox: `python -m daemons.payment_sandbox`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from core.settings import Settings
+from daemons.payment_sandbox.app import Sandbox, make_app
+from daemons.payment_sandbox.ledger import Ledger
+from daemons.runtime import run_service
+from daemons.vitals import ASGIApp, Vitals
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
+    ledger = Ledger(settings.home / "payment-sandbox.sqlite")
+    try:
+        vitals.started(ledger.why_not_ready)
+        yield make_app(Sandbox(ledger, vitals.stop))
+    finally:
+        ledger.close()
+
+
+def main() -> None:
+    run_service("payment-sandbox", "payment_port", open_app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The HTTP service of the payment sandbox: keys in, answers from the ledger out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+import msgspec
+from litestar import Litestar, Request, Response, get, post
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.params import FromPath, QueryParameter
+
+from core.errors import NotFound
+from daemons.payment_sandbox import methods
+from daemons.payment_sandbox.charges import Answer, Authorise, Charge, ChargeRequest, Outcome
+from daemons.payment_sandbox.ledger import Ledger
+from daemons.payment_sandbox.openapi import documented
+from daemons.payment_sandbox.wire import (
+    AuthoriseBody,
+    Body,
+    CaptureBody,
+    RefundBody,
+    VoidBody,
+    ok,
+    read_body,
+    read_key,
+    respond,
+)
+from daemons.problems import HANDLERS, Refused
+
+MOST_BYTES = 64 * 1024
+AnyRequest = Request[Any, Any, State]
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What the handlers need. The test methods that take their time wait no longer than until `stop`."""
+
+    ledger: Ledger
+    stop: asyncio.Event
+    slow: float = 5.0  # seconds
+    hang: float = 30.0  # seconds; beyond every client's limit
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """`next_cursor` is the `after` of the next page; null at the end."""
+
+    charges: list[Charge]
+    next_cursor: int | None
+
+
+@post("/api/v1/charges/{payment_id:uuid}/authorise", status_code=200, operation_class=documented(AuthoriseBody, Answer))
+async def authorise(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
+    """Hold an amount. 402 when the holder's bank says no."""
+    return await _execute(request, payment_id, AuthoriseBody)
+
+
+@post("/api/v1/charges/{payment_id:uuid}/capture", status_code=200, operation_class=documented(CaptureBody, Answer))
+async def capture(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
+    """Take what was authorised, once, all or a part of it."""
+    return await _execute(request, payment_id, CaptureBody)
+
+
+@post("/api/v1/charges/{payment_id:uuid}/void", status_code=200, operation_class=documented(VoidBody, Answer))
+async def void(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
+    """Release what was authorised. An unknown payment is voided as well: it can never be authorised afterwards."""
+    return await _execute(request, payment_id, VoidBody)
+
+
+@post("/api/v1/charges/{payment_id:uuid}/refund", status_code=200, operation_class=documented(RefundBody, Answer))
+async def refund(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
+    """Give back what was captured, all or a part of it."""
+    return await _execute(request, payment_id, RefundBody)
+
+
+@get("/api/v1/charges/{payment_id:uuid}", operation_class=documented(None, Charge))
+async def show_charge(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
+    """One charge as it is now."""
+    charge = _sandbox(request).ledger.charge(payment_id)
+    if charge is None:
+        raise NotFound("payment", str(payment_id))
+    return ok(charge)
+
+
+@get("/api/v1/operations/{key:str}", operation_class=documented(None, Answer))
+async def look_up(request: AnyRequest, key: FromPath[str]) -> Response[bytes]:
+    """What was decided for an idempotency key; 404 when nothing was."""
+    answer = _sandbox(request).ledger.look_up(read_key(key))
+    if answer is None:
+        raise NotFound("decision for the key", key)
+    return ok(answer)
+
+
+@get("/ledger", operation_class=documented(None, Page))
+async def show_ledger(
+    request: AnyRequest,
+    after: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 1000,
+) -> Response[bytes]:
+    """All charges in the order in which they came, for reconciliation."""
+    rows = _sandbox(request).ledger.charges(after=after, limit=limit)
+    last = rows[-1][0] if len(rows) == limit else None
+    return ok(Page(charges=[charge for _, charge in rows], next_cursor=last))
+
+
+async def _execute(request: AnyRequest, payment_id: UUID, kind: type[Body]) -> Response[bytes]:
+    key = read_key(request.headers.get("Idempotency-Key"))
+    wanted = read_body(kind, await request.body(), payment_id)
+    sandbox = _sandbox(request)
+    if _is(wanted, methods.SLOW) and sandbox.ledger.look_up(key) is None:
+        await _pause(sandbox, sandbox.slow)
+    settled = await sandbox.ledger.execute(key, wanted)
+    if _is(wanted, methods.TIMEOUT) and settled.answer.outcome is Outcome.APPROVED and not settled.replayed:
+        await _pause(sandbox, sandbox.hang)
+        raise Refused(504, "timeout", "the answer was lost; look it up by its key")
+    return respond(settled.answer, replayed=settled.replayed)
+
+
+async def _pause(sandbox: Sandbox, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(sandbox.stop.wait(), seconds)
+
+
+def _is(wanted: ChargeRequest, method: str) -> bool:
+    return isinstance(wanted, Authorise) and wanted.payment_method == method
+
+
+def _sandbox(request: AnyRequest) -> Sandbox:
+    return cast("Sandbox", request.app.state["sandbox"])
+
+
+def make_app(sandbox: Sandbox) -> Litestar:
+    return Litestar(
+        [authorise, capture, void, refund, show_charge, look_up, show_ledger],
+        state=State({"sandbox": sandbox}),
+        exception_handlers=HANDLERS,
+        request_max_body_size=MOST_BYTES,
+        openapi_config=OpenAPIConfig(
+            title="orderdeck payment sandbox",
+            version="1",
+            path="/openapi.json",  # not "/": beneath its path, the framework answers 404 in HTML
+            render_plugins=[JsonRenderPlugin(path="/")],
+        ),
+    )

@@ -1,0 +1,191 @@
+"""Charges: what the provider may do with a payment in each state; pure, so that every rule is a row of a table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from decimal import Decimal
+from enum import StrEnum
+from typing import assert_never
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from daemons.payment_sandbox.methods import decline_reason, unavailable_tries
+
+NOTHING = Decimal("0.00")
+
+
+class State(StrEnum):
+    AUTHORISED = "AUTHORISED"
+    DECLINED = "DECLINED"
+    CAPTURED = "CAPTURED"
+    VOIDED = "VOIDED"
+    REFUNDED = "REFUNDED"  # all of what was captured
+    TOMBSTONE = "TOMBSTONE"  # voided before it was ever authorised: it never will be
+
+
+class Charge(Struct, frozen=True, kw_only=True):
+    """One payment in the ledger; amounts have two decimals."""
+
+    payment_id: UUID
+    order_id: str = ""
+    state: State
+    currency: str = ""
+    payment_method: str = ""
+    authorised: Decimal = NOTHING
+    captured: Decimal = NOTHING
+    refunded: Decimal = NOTHING
+
+
+# --- requests -----------------------------------------------------------------------------------------------
+class Authorise(Struct, frozen=True, kw_only=True, tag_field="operation", tag="authorise"):
+    payment_id: UUID
+    order_id: str
+    amount: Decimal
+    currency: str
+    payment_method: str
+
+
+class Capture(Struct, frozen=True, kw_only=True, tag_field="operation", tag="capture"):
+    payment_id: UUID
+    amount: Decimal
+
+
+class Void(Struct, frozen=True, kw_only=True, tag_field="operation", tag="void"):
+    payment_id: UUID
+    reason: str
+
+
+class Refund(Struct, frozen=True, kw_only=True, tag_field="operation", tag="refund"):
+    payment_id: UUID
+    amount: Decimal
+    reason: str
+
+
+ChargeRequest = Authorise | Capture | Void | Refund
+
+
+# --- answers ------------------------------------------------------------------------------------------------
+class Outcome(StrEnum):
+    APPROVED = "approved"
+    DECLINED = "declined"  # the holder's bank said no: final
+    REFUSED = "refused"  # not possible in the state of this charge: final
+    UNAVAILABLE = "unavailable"  # try again with the same key
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """`reference` is the authorisation code, transaction id, void id or refund id of what was approved."""
+
+    operation: str
+    payment_id: UUID
+    outcome: Outcome
+    amount: Decimal = NOTHING
+    currency: str = ""
+    reference: str = ""
+    reason: str = ""
+
+
+def decide(request: ChargeRequest, charge: Charge | None, *, key: str, attempt: int) -> tuple[Charge | None, Answer]:
+    """The charge as it is afterwards, and what to answer; `attempt` counts the tries with this key, from 1."""
+    operation = str(request.__struct_config__.tag)
+    method = request.payment_method if isinstance(request, Authorise) else charge.payment_method if charge else ""
+    if attempt <= unavailable_tries(operation, method):
+        return charge, _no(request, operation, Outcome.UNAVAILABLE, "the payment provider is not available")
+
+    def approved(after: Charge, amount: Decimal) -> tuple[Charge, Answer]:
+        return after, Answer(
+            operation=operation,
+            payment_id=request.payment_id,
+            outcome=Outcome.APPROVED,
+            amount=amount,
+            currency=after.currency,
+            reference=_reference(operation, key),
+        )
+
+    def refused(reason: str) -> tuple[Charge | None, Answer]:
+        return charge, _no(request, operation, Outcome.REFUSED, reason)
+
+    match request:
+        case Authorise():
+            return _authorise(request, charge, approved, refused)
+        case Capture():
+            return _capture(request, charge, approved, refused)
+        case Void():
+            return _void(request, charge, approved, refused)
+        case Refund():
+            return _refund(request, charge, approved, refused)
+        case _:
+            assert_never(request)
+
+
+Decided = tuple[Charge | None, Answer]
+Approve = Callable[[Charge, Decimal], tuple[Charge, Answer]]
+Refuse = Callable[[str], Decided]
+
+
+def _authorise(request: Authorise, charge: Charge | None, approved: Approve, refused: Refuse) -> Decided:
+    if charge is not None:
+        voided = charge.state in {State.TOMBSTONE, State.VOIDED}
+        return refused("this payment was voided" if voided else f"this payment is already {charge.state.lower()}")
+    fresh = Charge(
+        payment_id=request.payment_id,
+        order_id=request.order_id,
+        state=State.AUTHORISED,
+        currency=request.currency,
+        payment_method=request.payment_method,
+        authorised=request.amount,
+    )
+    if reason := decline_reason(request.payment_method):
+        declined = replace(fresh, state=State.DECLINED, authorised=NOTHING)
+        return declined, _no(request, "authorise", Outcome.DECLINED, reason)
+    return approved(fresh, request.amount)
+
+
+def _capture(request: Capture, charge: Charge | None, approved: Approve, refused: Refuse) -> Decided:
+    if charge is None:
+        return refused("there is no such payment")
+    if charge.state is not State.AUTHORISED:
+        return refused(f"cannot capture a payment that is {_word(charge)}")
+    if request.amount > charge.authorised:
+        return refused(f"cannot capture {request.amount}: only {charge.authorised} was authorised")
+    return approved(replace(charge, state=State.CAPTURED, captured=request.amount), request.amount)
+
+
+def _void(request: Void, charge: Charge | None, approved: Approve, refused: Refuse) -> Decided:
+    if charge is None:
+        # Whoever voids what we never saw gave up waiting: the authorisation may still be on its way, and must fail.
+        return approved(Charge(payment_id=request.payment_id, state=State.TOMBSTONE), NOTHING)
+    match charge.state:
+        case State.AUTHORISED:
+            return approved(replace(charge, state=State.VOIDED), charge.authorised)
+        case State.VOIDED | State.TOMBSTONE | State.DECLINED:
+            return approved(charge, NOTHING)  # nothing is held, which is what was asked for
+        case State.CAPTURED | State.REFUNDED:
+            return refused(f"cannot void a payment that is {_word(charge)}: refund it")
+
+
+def _refund(request: Refund, charge: Charge | None, approved: Approve, refused: Refuse) -> Decided:
+    if charge is None:
+        return refused("there is no such payment")
+    if charge.state is not State.CAPTURED:
+        return refused(f"cannot refund a payment that is {_word(charge)}")
+    left = charge.captured - charge.refunded
+    if request.amount > left:
+        return refused(f"cannot refund {request.amount}: only {left} is left of what was captured")
+    state = State.REFUNDED if request.amount == left else State.CAPTURED
+    return approved(replace(charge, state=state, refunded=charge.refunded + request.amount), request.amount)
+
+
+def _word(charge: Charge) -> str:
+    return "voided" if charge.state is State.TOMBSTONE else charge.state.lower()
+
+
+def _no(request: ChargeRequest, operation: str, outcome: Outcome, reason: str) -> Answer:
+    return Answer(operation=operation, payment_id=request.payment_id, outcome=outcome, reason=reason)
+
+
+def _reference(operation: str, key: str) -> str:
+    """Derived from the key, so that a try repeated after a crash gets the same one."""
+    return f"{operation[:4]}_{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}"

@@ -1,0 +1,211 @@
+"""The ledger: a SQLite file that holds every charge and every answer, on disk before anyone hears it.
+
+One thread writes; all requests that wait while it commits go into its next transaction, so a commit's fsync is
+shared. It may be killed at any instruction: a request is either in the file with its answer, or never happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from core.errors import KeyReused, Unavailable
+from daemons.payment_sandbox.charges import Answer, Charge, ChargeRequest, Outcome, State, decide
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS charges (
+    id             INTEGER PRIMARY KEY,  -- the order in which they came
+    payment_id     TEXT NOT NULL UNIQUE,
+    order_id       TEXT NOT NULL,
+    state          TEXT NOT NULL,
+    currency       TEXT NOT NULL,
+    payment_method TEXT NOT NULL,
+    authorised     INTEGER NOT NULL,     -- cents, as SQLite has no decimals
+    captured       INTEGER NOT NULL CHECK (captured <= authorised),
+    refunded       INTEGER NOT NULL CHECK (refunded <= captured)
+) STRICT;
+CREATE TABLE IF NOT EXISTS operations (
+    key         TEXT PRIMARY KEY,
+    fingerprint BLOB NOT NULL,           -- of the request that first came with this key
+    attempts    INTEGER NOT NULL,
+    answer      BLOB                     -- NULL while every try was answered "not available"
+) STRICT, WITHOUT ROWID;
+"""
+CHARGE = "SELECT id, payment_id, order_id, state, currency, payment_method, authorised, captured, refunded FROM charges"
+PUT_CHARGE = """
+INSERT INTO charges (payment_id, order_id, state, currency, payment_method, authorised, captured, refunded)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (payment_id) DO UPDATE
+SET state = excluded.state, captured = excluded.captured, refunded = excluded.refunded
+"""
+PUT_OPERATION = """
+INSERT INTO operations (key, fingerprint, attempts, answer) VALUES (?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET attempts = excluded.attempts, answer = excluded.answer
+"""
+MOST_TOGETHER = 256
+TROUBLE_LASTS = 10.0  # seconds
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Settled:
+    """`replayed`: the answer was in the ledger already."""
+
+    answer: Answer
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    key: str
+    request: ChargeRequest
+    done: asyncio.Future[Settled]
+
+
+class Ledger:
+    """Open and use it on one event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._writes = _connect(path)
+        self._writes.executescript(SCHEMA)
+        self._reads = _connect(path)
+        self._trouble = ""
+        self._trouble_until = 0.0
+        self._writer = threading.Thread(target=self._write_all, name="ledger", daemon=True)
+        self._writer.start()
+
+    def close(self) -> None:
+        self._waiting.put(None)
+        self._writer.join()
+        self._writes.close()
+        self._reads.close()
+
+    async def execute(self, key: str, request: ChargeRequest) -> Settled:
+        """Decide and record, or replay; raises KeyReused, or Unavailable when nothing of it happened."""
+        done: asyncio.Future[Settled] = self._loop.create_future()
+        self._waiting.put(_Waiting(key, request, done))
+        return await done
+
+    def look_up(self, key: str) -> Answer | None:
+        """What was answered for a key; None when nothing was decided with it."""
+        row = self._reads.execute("SELECT answer FROM operations WHERE key = ?", (key,)).fetchone()
+        return msgspec.json.decode(row[0], type=Answer) if row and row[0] else None
+
+    def charge(self, payment_id: UUID) -> Charge | None:
+        return _charge(self._reads, payment_id)
+
+    def charges(self, *, after: int, limit: int) -> Sequence[tuple[int, Charge]]:
+        """Charges in the order in which they came, each with its number there."""
+        rows = self._reads.execute(f"{CHARGE} WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
+        return [(row[0], _from_row(row)) for row in rows]
+
+    async def why_not_ready(self) -> str | None:
+        """A commit that failed is remembered for a while, not for ever: without requests there is no next one."""
+        return self._trouble if time.monotonic() < self._trouble_until else None
+
+    # --- the writing thread -----------------------------------------------------------------------------------
+    def _write_all(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = [first]
+            stop = False
+            while len(batch) < MOST_TOGETHER and not self._waiting.empty():
+                another = self._waiting.get()
+                if another is None:
+                    stop = True
+                    break
+                batch.append(another)
+            self._loop.call_soon_threadsafe(_tell, batch, self._write(batch))
+            if stop:
+                return
+
+    def _write(self, batch: Sequence[_Waiting]) -> Sequence[Settled | Exception]:
+        try:
+            self._writes.execute("BEGIN IMMEDIATE")
+            results = [self._settle(waiting.key, waiting.request) for waiting in batch]
+            self._writes.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next requests need this thread alive
+            if self._writes.in_transaction:
+                self._writes.execute("ROLLBACK")
+            self._trouble = f"the ledger cannot be written: {error}"
+            self._trouble_until = time.monotonic() + TROUBLE_LASTS
+            _log.error("ledger_not_written", requests=len(batch), exc_info=error)
+            return [Unavailable(self._trouble)] * len(batch)
+        self._trouble_until = 0.0
+        return results
+
+    def _settle(self, key: str, request: ChargeRequest) -> Settled | Exception:
+        fingerprint = hashlib.sha256(msgspec.json.encode(request)).digest()
+        row = self._writes.execute(
+            "SELECT fingerprint, attempts, answer FROM operations WHERE key = ?", (key,)
+        ).fetchone()
+        if row and row[0] != fingerprint:
+            return KeyReused(key)
+        if row and row[2]:
+            return Settled(msgspec.json.decode(row[2], type=Answer), replayed=True)
+        attempt = (row[1] if row else 0) + 1
+        before = _charge(self._writes, request.payment_id)
+        after, answer = decide(request, before, key=key, attempt=attempt)
+        if after is not None and after != before:
+            self._writes.execute(PUT_CHARGE, _to_row(after))
+        stored = None if answer.outcome is Outcome.UNAVAILABLE else msgspec.json.encode(answer)
+        self._writes.execute(PUT_OPERATION, (key, fingerprint, attempt, stored))
+        return Settled(answer, replayed=False)
+
+
+def _tell(batch: Sequence[_Waiting], results: Sequence[Settled | Exception]) -> None:
+    for waiting, result in zip(batch, results, strict=True):
+        if waiting.done.done():
+            continue  # the client gave up; what was decided stays in the ledger
+        if isinstance(result, Exception):
+            waiting.done.set_exception(result)
+        else:
+            waiting.done.set_result(result)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")  # with WAL, less than FULL would lose answered charges with the power
+    return db
+
+
+def _charge(db: sqlite3.Connection, payment_id: UUID) -> Charge | None:
+    row = db.execute(f"{CHARGE} WHERE payment_id = ?", (str(payment_id),)).fetchone()
+    return _from_row(row) if row else None
+
+
+def _from_row(row: Sequence[str | int]) -> Charge:
+    _, payment_id, order_id, state, currency, payment_method, *cents = row
+    authorised, captured, refunded = (Decimal(each).scaleb(-2) for each in cents)
+    return Charge(
+        payment_id=UUID(str(payment_id)),
+        order_id=str(order_id),
+        state=State(str(state)),
+        currency=str(currency),
+        payment_method=str(payment_method),
+        authorised=authorised,
+        captured=captured,
+        refunded=refunded,
+    )
+
+
+def _to_row(charge: Charge) -> tuple[str | int, ...]:
+    cents = (int(amount.scaleb(2)) for amount in (charge.authorised, charge.captured, charge.refunded))
+    ids = (str(charge.payment_id), charge.order_id, charge.state, charge.currency, charge.payment_method)
+    return (*ids, *cents)

@@ -1,0 +1,49 @@
+"""Payment methods: which are accepted, and how each test method misbehaves; the only place that knows their names."""
+
+from __future__ import annotations
+
+ACCEPTED = frozenset(
+    {
+        "card",
+        "visa",
+        "mastercard",
+        "amex",
+        "debit_card",
+        "paypal",
+        "apple_pay",
+        "google_pay",
+        "bank_transfer",
+        "sepa_debit",
+        "invoice",
+        "gift_card",
+    }
+)
+
+TIMEOUT = "test_card_timeout"  # charged, but the first answer never comes
+SLOW = "test_card_slow"  # takes its time, then fine
+
+DECLINES = {
+    "test_card_fail": "card declined",
+    "test_card_insufficient_funds": "insufficient funds",
+}
+
+FOR_EVER = 1_000_000_000
+UNAVAILABLE_TRIES = {
+    ("authorise", "test_card_flaky"): 2,
+    ("void", "test_card_void_fails"): 3,
+    ("void", "test_card_void_never"): FOR_EVER,
+}
+
+TEST_METHODS = frozenset({TIMEOUT, SLOW, *DECLINES, *(method for _, method in UNAVAILABLE_TRIES)})
+
+
+def decline_reason(method: str) -> str | None:
+    """Why an authorisation is declined, or None."""
+    if method in DECLINES:
+        return DECLINES[method]
+    return None if method in ACCEPTED | TEST_METHODS else "unsupported payment method"
+
+
+def unavailable_tries(operation: str, method: str) -> int:
+    """How many first tries of an operation answer 503."""
+    return UNAVAILABLE_TRIES.get((operation, method), 0)

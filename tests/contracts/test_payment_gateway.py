@@ -1,0 +1,216 @@
+"""One suite for every payment gateway: in memory, and over HTTP against a real sandbox process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from core.adapters.memory.payments import MemoryPaymentGateway
+from core.adapters.payments.http import HttpPaymentGateway
+from core.payment_port import (
+    Approved,
+    Declined,
+    GatewayTimeout,
+    GatewayUnavailable,
+    PaymentAnswer,
+    PaymentGateway,
+    Refused,
+)
+from tests.support.sandbox_process import SandboxProcess, free_port
+
+TEN = Decimal("10.00")
+Step = Callable[[PaymentGateway, UUID], Awaitable[PaymentAnswer]]
+SHORT = 0.75  # seconds; long enough for the sandbox on a busy machine, short enough for a test that waits it out
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    with SandboxProcess(tmp_path_factory.mktemp("sandbox")) as process:
+        yield process
+
+
+@pytest.fixture(params=["memory", "http"])
+async def gateway(request: pytest.FixtureRequest) -> AsyncIterator[PaymentGateway]:
+    if request.param == "memory":
+        yield MemoryPaymentGateway()
+        return
+    sandbox: SandboxProcess = request.getfixturevalue("sandbox")
+    async with HttpPaymentGateway(sandbox.url, timeout=8.0) as over_http:
+        yield over_http
+
+
+@pytest.fixture
+def payment() -> UUID:
+    return uuid4()
+
+
+async def authorise(
+    gateway: PaymentGateway, payment: UUID, method: str = "card", amount: Decimal = TEN, key: str | None = None
+) -> PaymentAnswer:
+    return await gateway.authorise(
+        key or f"{payment}:authorise",
+        payment_id=payment,
+        order_id=UUID(int=7),
+        amount=amount,
+        currency="USD",
+        method=method,
+    )
+
+
+async def capture(gateway: PaymentGateway, payment: UUID, amount: Decimal = TEN) -> PaymentAnswer:
+    return await gateway.capture(f"{payment}:capture", payment_id=payment, amount=amount)
+
+
+async def void(gateway: PaymentGateway, payment: UUID) -> PaymentAnswer:
+    return await gateway.void(f"{payment}:void", payment_id=payment, reason="cancelled")
+
+
+async def refund(gateway: PaymentGateway, payment: UUID, amount: Decimal = TEN) -> PaymentAnswer:
+    return await gateway.refund(f"{payment}:refund", payment_id=payment, amount=amount, reason="broken")
+
+
+async def test_a_payment_is_authorised_captured_and_refunded(gateway: PaymentGateway, payment: UUID) -> None:
+    answers = [await step(gateway, payment) for step in (authorise, capture, refund)]
+    assert all(isinstance(each, Approved) and each.reference for each in answers)
+    assert len(set(answers)) == 3
+
+
+async def test_the_same_key_gets_the_same_answer(gateway: PaymentGateway, payment: UUID) -> None:
+    for step in (authorise, capture, refund):
+        first = await step(gateway, payment)
+        assert await step(gateway, payment) == first
+
+
+async def test_a_key_with_another_request_is_refused(gateway: PaymentGateway, payment: UUID) -> None:
+    await authorise(gateway, payment)
+    assert isinstance(await authorise(gateway, payment, amount=Decimal("9.99")), Refused)
+
+
+async def test_a_second_authorisation_is_refused(gateway: PaymentGateway, payment: UUID) -> None:
+    await authorise(gateway, payment)
+    assert isinstance(await authorise(gateway, payment, key=f"{payment}:another"), Refused)
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        ("test_card_fail", "card declined"),
+        ("test_card_insufficient_funds", "insufficient funds"),
+        ("seashells", "unsupported payment method"),
+    ],
+)
+async def test_a_decline_says_why_and_stays(gateway: PaymentGateway, payment: UUID, method: str, reason: str) -> None:
+    assert await authorise(gateway, payment, method) == Declined(reason)
+    assert await authorise(gateway, payment, method) == Declined(reason)
+    assert await gateway.look_up(f"{payment}:authorise") == Declined(reason)
+    assert isinstance(await void(gateway, payment), Approved)  # nothing is held
+
+
+async def test_a_void_releases_and_forbids_the_capture(gateway: PaymentGateway, payment: UUID) -> None:
+    await authorise(gateway, payment)
+    assert isinstance(await void(gateway, payment), Approved)
+    assert isinstance(await capture(gateway, payment), Refused)
+
+
+async def test_a_captured_payment_cannot_be_voided(gateway: PaymentGateway, payment: UUID) -> None:
+    await authorise(gateway, payment)
+    await capture(gateway, payment)
+    assert isinstance(await void(gateway, payment), Refused)
+
+
+async def test_what_was_voided_unseen_is_never_authorised(gateway: PaymentGateway, payment: UUID) -> None:
+    assert isinstance(await void(gateway, payment), Approved)
+    assert isinstance(await authorise(gateway, payment), Refused)
+    assert isinstance(await capture(gateway, payment), Refused)
+
+
+@pytest.mark.parametrize("step", [capture, refund])
+async def test_an_unknown_payment_has_no_money(gateway: PaymentGateway, payment: UUID, step: Step) -> None:
+    assert isinstance(await step(gateway, payment), Refused)
+
+
+async def test_not_more_is_captured_than_authorised(gateway: PaymentGateway, payment: UUID) -> None:
+    await authorise(gateway, payment)
+    assert isinstance(await capture(gateway, payment, Decimal("10.01")), Refused)
+
+
+async def test_not_more_is_refunded_than_captured(gateway: PaymentGateway, payment: UUID) -> None:
+    await authorise(gateway, payment)
+    await capture(gateway, payment)
+    assert isinstance(await refund(gateway, payment, Decimal("10.01")), Refused)
+
+
+async def test_a_flaky_provider_is_away_twice_and_nothing_happened(gateway: PaymentGateway, payment: UUID) -> None:
+    for _ in range(2):
+        with pytest.raises(GatewayUnavailable) as away:
+            await authorise(gateway, payment, "test_card_flaky")
+        assert away.value.retry_after == 1.0
+        assert await gateway.look_up(f"{payment}:authorise") is None
+    assert isinstance(await authorise(gateway, payment, "test_card_flaky"), Approved)
+
+
+async def test_a_void_may_need_a_fourth_try(gateway: PaymentGateway, payment: UUID) -> None:
+    await authorise(gateway, payment, "test_card_void_fails")
+    for _ in range(3):
+        with pytest.raises(GatewayUnavailable):
+            await void(gateway, payment)
+    assert isinstance(await void(gateway, payment), Approved)
+
+
+async def test_a_void_may_never_succeed(gateway: PaymentGateway, payment: UUID) -> None:
+    await authorise(gateway, payment, "test_card_void_never")
+    for _ in range(5):
+        with pytest.raises(GatewayUnavailable):
+            await void(gateway, payment)
+
+
+async def test_a_look_up_finds_what_was_decided(gateway: PaymentGateway, payment: UUID) -> None:
+    assert await gateway.look_up(f"{payment}:authorise") is None
+    approved = await authorise(gateway, payment)
+    refused = await refund(gateway, payment)
+    assert await gateway.look_up(f"{payment}:authorise") == approved
+    assert await gateway.look_up(f"{payment}:refund") == refused
+
+
+@pytest.fixture(params=["memory", "http"])
+async def hasty(request: pytest.FixtureRequest) -> AsyncIterator[PaymentGateway]:
+    """A gateway that does not wait long."""
+    if request.param == "memory":
+        yield MemoryPaymentGateway()
+        return
+    sandbox: SandboxProcess = request.getfixturevalue("sandbox")
+    async with HttpPaymentGateway(sandbox.url, timeout=SHORT) as over_http:
+        yield over_http
+
+
+async def test_a_lost_answer_is_unknown_until_looked_up(hasty: PaymentGateway, payment: UUID) -> None:
+    with pytest.raises(GatewayTimeout):
+        await authorise(hasty, payment, "test_card_timeout")
+    found = await hasty.look_up(f"{payment}:authorise")
+    assert isinstance(found, Approved)
+    assert await authorise(hasty, payment, "test_card_timeout") == found
+    assert isinstance(await capture(hasty, payment), Approved)
+
+
+# --- what only a network can do -----------------------------------------------------------------------------
+async def test_a_provider_that_is_not_there_is_unavailable(payment: UUID) -> None:
+    async with HttpPaymentGateway(f"http://127.0.0.1:{free_port()}") as gateway:
+        with pytest.raises(GatewayUnavailable, match="cannot be reached"):
+            await authorise(gateway, payment)
+        with pytest.raises(GatewayUnavailable, match="cannot be asked"):
+            await gateway.look_up("any")
+
+
+async def test_a_provider_killed_between_two_calls_is_found_again(tmp_path: Path, payment: UUID) -> None:
+    with SandboxProcess(tmp_path) as own:
+        async with HttpPaymentGateway(own.url) as gateway:
+            first = await authorise(gateway, payment)
+            own.kill()
+            with pytest.raises((GatewayUnavailable, GatewayTimeout)):
+                await authorise(gateway, payment)
+            own.start()
+            assert await authorise(gateway, payment) == first

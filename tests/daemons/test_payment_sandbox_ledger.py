@@ -1,0 +1,146 @@
+"""The ledger on its own: on disk before anyone hears it, whatever happens to the process or the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from core.errors import KeyReused, Unavailable
+from daemons.payment_sandbox.charges import Authorise, Capture, State
+from daemons.payment_sandbox.ledger import Ledger
+from tests.support.sandbox_process import SandboxProcess
+
+TEN = Decimal("10.00")
+
+
+def authorise(payment_id: UUID, method: str = "card") -> Authorise:
+    return Authorise(payment_id=payment_id, order_id="o", amount=TEN, currency="USD", payment_method=method)
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Ledger]:
+    ledger = Ledger(path)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+async def test_charges_and_answers_outlive_the_process(tmp_path: Path) -> None:
+    payment = uuid4()
+    async with opened(tmp_path / "ledger") as ledger:
+        first = await ledger.execute("a", authorise(payment))
+        await ledger.execute("c", Capture(payment_id=payment, amount=TEN))
+    async with opened(tmp_path / "ledger") as ledger:
+        again = await ledger.execute("a", authorise(payment))
+        assert (again.answer, again.replayed) == (first.answer, True)
+        [(_, charge)] = ledger.charges(after=0, limit=10)
+        assert (charge.state, charge.captured) == (State.CAPTURED, TEN)
+
+
+async def test_attempts_are_counted_across_restarts(tmp_path: Path) -> None:
+    payment, outcomes = uuid4(), []
+    for _ in range(3):
+        async with opened(tmp_path / "ledger") as ledger:
+            settled = await ledger.execute("a", authorise(payment, "test_card_flaky"))
+            outcomes.append(settled.answer.outcome)
+    assert outcomes == ["unavailable", "unavailable", "approved"]
+
+
+async def test_even_a_flaky_key_belongs_to_its_first_request(tmp_path: Path) -> None:
+    async with opened(tmp_path / "ledger") as ledger:
+        await ledger.execute("a", authorise(uuid4(), "test_card_flaky"))
+        with pytest.raises(KeyReused):
+            await ledger.execute("a", authorise(uuid4(), "test_card_flaky"))
+
+
+async def test_requests_that_wait_share_a_commit(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    async with opened(path) as ledger:
+        with locked(path):
+            waiting = [asyncio.ensure_future(ledger.execute(str(n), authorise(uuid4()))) for n in range(200)]
+            await asyncio.sleep(0)
+        commits: list[str] = []
+        ledger._writes.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+        await asyncio.gather(*waiting)
+        assert len(ledger.charges(after=0, limit=1000)) == 200
+        assert len(commits) <= 2  # the one that waited for the lock, and all the others
+
+
+async def test_a_caller_that_gives_up_disturbs_nobody(tmp_path: Path) -> None:
+    path, payment = tmp_path / "ledger", uuid4()
+    async with opened(path) as ledger:
+        with locked(path):
+            gone = asyncio.ensure_future(ledger.execute("gone", authorise(payment)))
+            stays = asyncio.ensure_future(ledger.execute("stays", authorise(uuid4())))
+            await asyncio.sleep(0)
+            gone.cancel()
+        assert not (await stays).replayed
+        assert (await ledger.execute("gone", authorise(payment))).replayed
+
+
+async def test_a_ledger_that_cannot_be_written_says_so_and_recovers(tmp_path: Path) -> None:
+    async with opened(tmp_path / "ledger") as ledger:
+        ledger._writes.execute("PRAGMA query_only = ON")  # as good as a full disk
+        with pytest.raises(Unavailable, match="the ledger cannot be written"):
+            await ledger.execute("a", authorise(uuid4()))
+        assert await ledger.why_not_ready()
+        ledger._writes.execute("PRAGMA query_only = OFF")
+        assert not (await ledger.execute("a", authorise(uuid4()))).replayed
+        assert await ledger.why_not_ready() is None
+
+
+def test_every_answer_before_a_kill_is_in_the_ledger_after_it(tmp_path: Path) -> None:
+    heard: dict[str, str] = {}
+    with SandboxProcess(tmp_path) as sandbox:
+        for _ in range(3):
+            asyncio.run(charge_until_killed(sandbox, heard))
+            sandbox.start()
+        assert len(heard) >= 30
+        with httpx.Client(base_url=sandbox.url, trust_env=False) as http:
+            found = {key: http.get(f"/api/v1/operations/{key}").json()["reference"] for key in heard}
+            ledger = http.get("/ledger").json()["charges"]
+    assert found == heard
+    assert {f"{charge['payment_id']}:authorise" for charge in ledger} >= set(heard)
+
+
+async def charge_until_killed(sandbox: SandboxProcess, heard: dict[str, str]) -> None:
+    enough = len(heard) + 10
+
+    async def customer(http: httpx.AsyncClient) -> None:
+        while True:
+            payment = uuid4()
+            key = f"{payment}:authorise"
+            body = {"order_id": "o", "amount": "1.00", "currency": "USD", "payment_method": "card"}
+            try:
+                answer = await http.post(
+                    f"/api/v1/charges/{payment}/authorise", json=body, headers={"Idempotency-Key": key}
+                )
+            except httpx.TransportError:
+                return
+            heard[key] = answer.json()["reference"]
+            if len(heard) >= enough:
+                sandbox.kill()  # while the other customers wait for their answers
+
+    async with httpx.AsyncClient(base_url=sandbox.url, trust_env=False) as http:
+        await asyncio.gather(*(customer(http) for _ in range(8)))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another program holds the file's write lock."""
+    other = sqlite3.connect(path, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("COMMIT")
+    finally:
+        other.close()
