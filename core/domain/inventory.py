@@ -118,6 +118,8 @@ def decide(command: InventoryCommand, stock: Stock) -> Sequence[InventoryEvent]:
     match command:
         case ReceiveStock():
             return [_receive(command, stock)]
+        case ReserveInventory(quantity=quantity) if quantity < 1:
+            raise NotAllowed("cannot reserve less than 1")  # less would make stock out of nothing
         case ReserveInventory(sku=sku, reservation_id=id_, order_id=order_id, quantity=quantity):
             if id_ in stock.held:
                 return []
@@ -148,7 +150,7 @@ def _receive(c: ReceiveStock, stock: Stock) -> StockReplenished:
     if c.name is not None:
         fields.text("name", c.name, 200)
     fields.done()
-    if stock.available + c.quantity > MAX_STOCK:
+    if stock.available + sum(stock.held.values()) + c.quantity > MAX_STOCK:
         raise NotAllowed(f"SKU {c.sku} would hold more than {MAX_STOCK}")
     return StockReplenished(sku=c.sku, quantity=c.quantity, product_id=c.product_id, name=c.name)
 

@@ -1,0 +1,219 @@
+"""What holds for any commands and any history: folds, stock, idempotence, and how an order or a payment can go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from core.codec import EVENTS
+from core.domain import saga
+from core.domain.decider import Decider
+from core.domain.inventory import (
+    INVENTORY,
+    MAX_RECEIPT,
+    InventoryEvent,
+    InventoryReleased,
+    InventoryReservationFailed,
+    InventoryReserved,
+    InventoryShipped,
+    ReceiveStock,
+    ReleaseInventory,
+    ReserveInventory,
+    ShipInventory,
+    StockReplenished,
+)
+from core.domain.message import Command, Event
+from core.domain.order import (
+    ORDER,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    OrderDelivered,
+    OrderShipped,
+)
+from core.domain.payment import (
+    PAYMENT,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentVoided,
+)
+from core.errors import Rejected
+from tests.domain.samples import (
+    LAPTOP,
+    NOW,
+    ORDER_ID,
+    authorize,
+    cancel,
+    capture,
+    confirm,
+    create,
+    decline,
+    deliver,
+    receive,
+    refund,
+    reserve,
+    ship,
+    ship_otherwise,
+    void,
+)
+from tests.domain.strategies import values
+
+DECIDERS: list[Decider[Any, Any, Any]] = [ORDER, INVENTORY, PAYMENT]
+ANY_EVENTS = st.lists(st.one_of(*map(values, EVENTS)), max_size=12)
+
+
+def run(decider: Decider[Any, Any, Any], commands: Iterable[Command]) -> Iterator[tuple[Command, Sequence[Event], Any]]:
+    """Every accepted command with its events and the state after them; a refused one leaves no trace."""
+    state = decider.initial
+    for command in commands:
+        try:
+            events = decider.decide(command, state)
+        except Rejected:
+            continue
+        state = decider.fold(events, state)
+        yield command, events, state
+
+
+def stream(decider: Decider[Any, Any, Any], commands: Iterable[Command]) -> list[Event]:
+    return [event for _, events, _ in run(decider, commands) for event in events]
+
+
+def recorded(decider: Decider[Any, Any, Any], command: Command, state: Any) -> Sequence[Event]:
+    try:
+        return decider.decide(command, state)
+    except Rejected:
+        return []
+
+
+# --- folds --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("decider", DECIDERS, ids=lambda d: d.category)
+@given(ANY_EVENTS, ANY_EVENTS)
+def test_a_fold_can_stop_anywhere_and_go_on(decider: Decider[Any, Any, Any], first: list[Any], rest: list[Any]) -> None:
+    assert decider.fold(rest, decider.fold(first)) == decider.fold(first + rest)
+
+
+@pytest.mark.parametrize("decider", DECIDERS, ids=lambda d: d.category)
+@given(ANY_EVENTS, st.one_of(*map(values, saga.EVENTS)))
+def test_an_event_of_another_stream_changes_nothing(
+    decider: Decider[Any, Any, Any], past: list[Any], foreign: Event
+) -> None:
+    assert decider.fold([*past, foreign]) == decider.fold(past)
+
+
+# --- stock --------------------------------------------------------------------------------------------------
+RESERVATIONS = st.integers(1, 4).map(lambda n: UUID(int=n))
+ABOUT = {"now": st.just(NOW), "sku": st.just(LAPTOP)}
+FOR = {**ABOUT, "reservation_id": RESERVATIONS, "order_id": st.just(ORDER_ID)}
+STOCK_COMMANDS = st.lists(
+    st.builds(ReceiveStock, **ABOUT, quantity=st.integers(-1, 20) | st.just(MAX_RECEIPT))
+    | st.builds(ReserveInventory, **FOR, quantity=st.integers(-5, 20) | st.just(MAX_RECEIPT))
+    | st.builds(ReleaseInventory, **FOR, reason=st.just("cancelled"))
+    | st.builds(ShipInventory, **FOR),
+    max_size=40,
+)
+
+
+def total(events: Iterable[Event], kind: type[InventoryEvent]) -> int:
+    return sum(event.quantity for event in events if isinstance(event, kind))
+
+
+@given(STOCK_COMMANDS)
+def test_stock_is_never_negative_and_nothing_is_lost_or_made_up(commands: list[Command]) -> None:
+    past: list[Event] = []
+    for _, events, stock in run(INVENTORY, commands):
+        past += events
+        assert stock.available >= 0
+        assert all(quantity > 0 for quantity in stock.held.values())
+        assert total(past, StockReplenished) == (
+            stock.available + sum(stock.held.values()) + total(past, InventoryShipped)
+        )
+        assert total(past, InventoryReserved) == (
+            sum(stock.held.values()) + total(past, InventoryReleased) + total(past, InventoryShipped)
+        )
+
+
+@given(STOCK_COMMANDS)
+def test_a_release_or_a_shipment_is_of_exactly_what_was_reserved(commands: list[Command]) -> None:
+    held: dict[UUID, int] = {}
+    for event in stream(INVENTORY, commands):
+        match event:
+            case InventoryReserved():
+                assert event.reservation_id not in held
+                held[event.reservation_id] = event.quantity
+            case InventoryReleased() | InventoryShipped():
+                assert held.pop(event.reservation_id) == event.quantity
+            case InventoryReservationFailed():
+                assert event.requested > event.available
+            case _:
+                assert isinstance(event, StockReplenished)
+
+
+# --- the same command twice ---------------------------------------------------------------------------------
+ORDER_COMMANDS = (create, confirm, cancel, ship, ship_otherwise, deliver)
+PAYMENT_COMMANDS = (authorize, decline, capture, void, refund)
+
+
+@pytest.mark.parametrize(("decider", "commands"), [(ORDER, ORDER_COMMANDS), (PAYMENT, PAYMENT_COMMANDS)])
+def test_the_same_command_right_after_its_events_records_nothing(
+    decider: Decider[Any, Any, Any], commands: Sequence[Command]
+) -> None:
+    for some in product(commands, repeat=4):
+        for command, _, state in run(decider, some):
+            assert not recorded(decider, command, state)
+
+
+@given(STOCK_COMMANDS)
+def test_reserving_releasing_and_shipping_twice_records_nothing_the_second_time(commands: list[Command]) -> None:
+    for command, events, stock in run(INVENTORY, commands):
+        no_stock = any(isinstance(event, InventoryReservationFailed) for event in events)
+        if not isinstance(command, ReceiveStock) and not no_stock:
+            assert not recorded(INVENTORY, command, stock)
+
+
+def test_what_is_received_twice_counts_twice_and_what_is_missing_is_said_again() -> None:
+    """The two exceptions: a receipt has no id of its own (its idempotency key has), and a no is no promise."""
+    assert total(stream(INVENTORY, [receive, receive]), StockReplenished) == 2 * receive.quantity
+    too_many = replace(reserve, quantity=11)
+    assert len(stream(INVENTORY, [receive, too_many, too_many])) == 3
+
+
+# --- lives: no sequence of commands leads anywhere else -------------------------------------------------------
+def lives(decider: Decider[Any, Any, Any], commands: Sequence[Command], length: int) -> set[tuple[type[Event], ...]]:
+    return {tuple(map(type, stream(decider, some))) for some in product(commands, repeat=length)}
+
+
+def test_an_order_has_one_of_six_lives_and_is_never_both_shipped_and_cancelled() -> None:
+    assert lives(ORDER, ORDER_COMMANDS, 5) == {
+        (),
+        (OrderCreated,),
+        (OrderCreated, OrderConfirmed),
+        (OrderCreated, OrderCancelled),
+        (OrderCreated, OrderConfirmed, OrderCancelled),
+        (OrderCreated, OrderConfirmed, OrderShipped),
+        (OrderCreated, OrderConfirmed, OrderShipped, OrderDelivered),
+    }
+
+
+def test_a_payment_has_one_of_six_lives_and_is_captured_once() -> None:
+    assert lives(PAYMENT, PAYMENT_COMMANDS, 5) == {
+        (),
+        (PaymentAuthorized,),
+        (PaymentFailed,),
+        (PaymentAuthorized, PaymentVoided),
+        (PaymentAuthorized, PaymentCaptured),
+        (PaymentAuthorized, PaymentCaptured, PaymentRefunded),
+    }
+
+
+def test_what_is_captured_or_refunded_is_what_was_authorized() -> None:
+    money = [(event.amount, event.currency) for event in stream(PAYMENT, [authorize, capture, refund])]
+    assert money == [(authorize.amount, authorize.currency)] * 3
