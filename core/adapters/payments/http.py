@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import ssl
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Self
@@ -13,7 +15,9 @@ import msgspec
 
 from core.payment_port import Approved, Declined, GatewayTimeout, GatewayUnavailable, PaymentAnswer, Refused
 
-MOST_CONNECTIONS = 64
+# httpcore's pool looks at all its connections and waiters for each request: one pool of 64 costs a caller 1.9 ms of CPU
+# with 32 requests in flight and 3.7 ms with 64; pools of 8 cost 0.7 ms, whatever is in flight.
+POOLS, CONNECTIONS_EACH = 8, 8
 LONGEST_CONNECT = 2.0  # shorter than a call's limit, so that "never sent" is told from "never answered"
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 MAY_COME_LATER = {408, 425, 429}
@@ -38,18 +42,25 @@ class HttpPaymentGateway:
 
     def __init__(self, base_url: str, *, timeout: float = 8.0) -> None:
         self._timeout = timeout
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            timeout=httpx.Timeout(timeout, connect=min(LONGEST_CONNECT, timeout / 2)),
-            limits=httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS),
-            trust_env=False,  # a proxy of the machine must not see, nor break, our payments
-        )
+        tls = ssl.create_default_context()  # one for all: it takes longer to make than a pool
+        self._pools = [
+            httpx.AsyncClient(
+                base_url=base_url,
+                timeout=httpx.Timeout(timeout, connect=min(LONGEST_CONNECT, timeout / 2)),
+                limits=httpx.Limits(max_connections=CONNECTIONS_EACH, max_keepalive_connections=CONNECTIONS_EACH),
+                trust_env=False,  # a proxy of the machine must not see, nor break, our payments
+                verify=tls,
+            )
+            for _ in range(POOLS)
+        ]
+        self._next = itertools.cycle(self._pools)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        for pool in self._pools:
+            await pool.aclose()
 
     async def authorise(
         self, key: str, *, payment_id: UUID, order_id: UUID, amount: Decimal, currency: str, method: str
@@ -69,7 +80,7 @@ class HttpPaymentGateway:
     async def look_up(self, key: str) -> PaymentAnswer | None:
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._http.get(f"/api/v1/operations/{key}")
+                response = await next(self._next).get(f"/api/v1/operations/{key}")
         except (httpx.HTTPError, TimeoutError) as error:
             raise GatewayUnavailable(f"the payment provider cannot be asked: {_named(error)}") from error
         if response.status_code == 404:
@@ -88,7 +99,7 @@ class HttpPaymentGateway:
     async def _post(self, key: str, payment_id: UUID, operation: str, body: Mapping[str, object]) -> PaymentAnswer:
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._http.post(
+                response = await next(self._next).post(
                     f"/api/v1/charges/{payment_id}/{operation}",
                     content=msgspec.json.encode(body),  # decimals travel as strings
                     headers={"Idempotency-Key": key, "Content-Type": "application/json"},
