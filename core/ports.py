@@ -11,6 +11,7 @@ from uuid import UUID
 
 from core.codec import StoredEvent
 from core.domain.message import Event, Metadata, OrderId, Recorded, SagaId, StreamId
+from core.projections.projection import Amounts, Projection, RowKey
 
 
 # --- the log ------------------------------------------------------------------------------------------------
@@ -130,11 +131,40 @@ class EventStore(Protocol):
         """Position of the last committed event; 0 for an empty log."""
         ...
 
+    async def answered(self, scope: str, key: str) -> Replay | None:
+        """What was answered to an idempotency key; None when it is not known. Raises Unavailable."""
+        ...
+
 
 # --- reading ------------------------------------------------------------------------------------------------
 class Subscription(Protocol):
     def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncIterator[Sequence[StoredEvent]]:
         """Yield committed events after a position, in order, each once, waiting for more until `stop` is set."""
+        ...
+
+
+# --- read models --------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a batch of events after one position up to another changes: whole views, and amounts to add."""
+
+    after: int
+    position: int
+    views: Mapping[str, Sequence[Any]]
+    sums: Mapping[str, Mapping[RowKey, Amounts]]
+
+
+class ReadModels(Protocol):
+    async def open(self, reader: str, revision: str) -> int:
+        """The position the reader has saved; 0, and everything emptied, when it was saved under another revision."""
+        ...
+
+    async def load(self, projection: Projection[Any], keys: Sequence[Any]) -> Mapping[Any, Any]:
+        """The views there are, by key."""
+        ...
+
+    async def save(self, reader: str, changes: Changes) -> None:
+        """Save all of it and the new position, or nothing. Raises CheckpointMoved when the reader is not `after`."""
         ...
 
 
@@ -162,6 +192,12 @@ class SagaLog(Protocol):
 
     async def wake(self, saga_ids: Sequence[SagaId]) -> None:
         """Make parked sagas due now. One that is claimed is left alone: its owner sees the conflict by itself."""
+        ...
+
+
+class OrderNumbers(Protocol):
+    async def take(self) -> str:
+        """A number no other order has or will have. Raises Unavailable."""
         ...
 
 

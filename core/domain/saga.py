@@ -7,6 +7,8 @@ from typing import Literal
 
 from core.domain.message import Event, OrderId, SagaId
 
+CATEGORY = "saga"
+
 Direction = Literal["forward", "backward"]
 
 
@@ -114,3 +116,8 @@ EVENTS: tuple[type[SagaEvent], ...] = (
     SagaCompensationRequested,
     SagaResolved,
 )
+
+
+def finished(last: Event) -> bool:
+    """Whether a saga whose last event this is has ended for good. A failed one has not: a person may still act."""
+    return isinstance(last, SagaCompleted | SagaCompensated | SagaResolved)

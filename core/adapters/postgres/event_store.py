@@ -16,7 +16,7 @@ from core.adapters.postgres.connection import LOST, Connection, Link
 from core.codec import StoredEvent
 from core.domain.message import Recorded, StreamId
 from core.errors import OutcomeUnknown, Unavailable
-from core.ports import Accepted, Append, Verdict
+from core.ports import Accepted, Append, Replay, Verdict
 
 LOAD = "SELECT * FROM load_streams($1, $2)"
 READ = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
@@ -61,6 +61,10 @@ class PostgresEventStore:
 
     async def head(self) -> int:
         return int(await self._reader.run(lambda c: c.fetchval(HEAD)))
+
+    async def answered(self, scope: str, key: str) -> Replay | None:
+        rows = await self._loader.run(lambda c: c.fetch(ANSWERS, [0], [scope], [key]))
+        return replay(rows[0]) if rows else None
 
     @property
     def full(self) -> bool:

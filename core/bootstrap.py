@@ -1,0 +1,72 @@
+"""Bootstrap: the one place where ports meet adapters."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from core.adapters.postgres.connection import Connection, Link, connect
+from core.adapters.postgres.event_store import PostgresEventStore
+from core.adapters.postgres.migrate import NEEDED, schema_version
+from core.adapters.postgres.order_numbers import PostgresOrderNumbers
+from core.adapters.postgres.subscription import PostgresSubscription
+from core.errors import SchemaBehind
+from core.home import database_url
+from core.ports import Clock, EventStore, OrderNumbers, Subscription
+from core.settings import Settings
+
+
+class SystemClock:
+    """UTC by this machine's clock, for what we write into events."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class App:
+    """What every daemon may need; each takes its own."""
+
+    settings: Settings
+    store: EventStore
+    order_numbers: OrderNumbers
+    clock: Clock
+    subscription: Callable[[], Subscription]
+    open_connection: Callable[[], Awaitable[Connection]]
+    why_not_ready: Callable[[], Awaitable[str | None]]
+
+
+@asynccontextmanager
+async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
+    """Open an App for the daemon of this name; raises Unavailable or SchemaBehind while the database is not ready."""
+    dsn = database_url(settings)
+
+    async def open_connection() -> Connection:
+        return await connect(dsn, name=name)
+
+    link = Link(open_connection)
+    behind = await link.run(schema_version)
+    if behind < NEEDED:
+        link.close()
+        raise SchemaBehind(behind, NEEDED)
+    store = PostgresEventStore(open_connection)
+
+    async def why_not_ready() -> str | None:
+        await link.run(lambda c: c.fetchval("SELECT 1"))
+        return "too many appends wait" if store.full else None
+
+    try:
+        yield App(
+            settings=settings,
+            store=store,
+            order_numbers=PostgresOrderNumbers(link),
+            clock=SystemClock(),
+            subscription=lambda: PostgresSubscription(open_connection),
+            open_connection=open_connection,
+            why_not_ready=why_not_ready,
+        )
+    finally:
+        await store.close()
+        link.close()

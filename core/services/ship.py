@@ -1,0 +1,43 @@
+"""Ship: an order leaves only after its fulfilment has ended, so that nothing is shipped and then compensated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from core.domain.message import OrderId, StreamId, saga_of
+from core.domain.order import ORDER, Order, ShipOrder
+from core.domain.saga import CATEGORY, finished
+from core.errors import FulfilmentNotFinished, NotFound
+from core.ports import Entry, EventStore
+from core.services.execute import Describe, Outcome, Terms, execute
+
+WAIT = 2.0  # seconds for the fulfilment to end
+LOOK_EVERY = 0.05
+
+
+async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: Describe[Order]) -> Outcome:
+    """Execute ShipOrder, guarded by the end of the order's fulfilment; raises FulfilmentNotFinished after 2 s."""
+    order = StreamId(command.order_id)
+    deadline = asyncio.get_running_loop().time() + WAIT
+    while not await _guards(store, command.order_id):
+        if not await store.load(order):
+            raise NotFound("order", str(order))
+        if asyncio.get_running_loop().time() > deadline:
+            raise FulfilmentNotFinished(order)
+        await asyncio.sleep(LOOK_EVERY)
+
+    async def read_guards() -> Sequence[Entry]:
+        guards = await _guards(store, command.order_id)
+        if not guards:
+            raise FulfilmentNotFinished(order)
+        return guards
+
+    return await execute(store, ORDER, order, command, terms, describe, correlation_id=order, read_guards=read_guards)
+
+
+async def _guards(store: EventStore, order_id: OrderId) -> Sequence[Entry]:
+    """A guard on the fulfilment's stream, or nothing while it is not finished."""
+    stream = StreamId(saga_of(order_id, "fulfil_order"))
+    events = await store.load(stream)
+    return [Entry(stream, CATEGORY, len(events))] if events and finished(events[-1].event) else []

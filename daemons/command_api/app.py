@@ -1,0 +1,52 @@
+"""The ASGI application of the command API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from core.bootstrap import App, bootstrap
+from core.domain.inventory import INVENTORY
+from core.services.load import StateCache
+from core.settings import Settings
+from daemons.command_api import inventory, orders
+from daemons.problems import HANDLERS
+from daemons.vitals import ASGIApp, Vitals
+
+LARGEST_BODY = 1 << 20
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
+    async with bootstrap(settings, name="command-api") as app:
+        vitals.started(app.why_not_ready)
+        yield make_app(app)
+
+
+def make_app(app: App) -> Litestar:
+    """The commands over an App."""
+    return Litestar(
+        [
+            orders.create_order,
+            orders.confirm_order,
+            orders.cancel_order,
+            orders.ship_order,
+            orders.deliver_order,
+            inventory.receive_stock,
+        ],
+        state=State({"app": app, "stock": StateCache(app.store, INVENTORY)}),
+        exception_handlers=HANDLERS,
+        request_max_body_size=LARGEST_BODY,
+        openapi_config=OpenAPIConfig(
+            title="orderdeck commands",
+            version=version("orderdeck"),
+            path="/openapi.json",
+            render_plugins=[JsonRenderPlugin(path="/")],
+        ),
+    )

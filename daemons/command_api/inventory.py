@@ -1,0 +1,39 @@
+"""The commands on stock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from litestar import Response, post
+from litestar.datastructures import State
+from litestar.params import FromPath
+
+from core.bootstrap import App
+from core.domain.inventory import INVENTORY, ReceiveStock, Stock
+from core.domain.message import Sku, inventory_stream
+from core.services.execute import execute
+from core.services.load import StateCache
+from daemons.command_api.openapi import command
+from daemons.command_api.terms import AnyRequest, Given
+from daemons.command_api.wire import ReceiptAnswer, ReceiptBody, render
+
+
+@post("/api/v1/inventory/{sku:str}/receipts", operation_class=command(ReceiptBody, ReceiptAnswer, 201))
+async def receive_stock(request: AnyRequest, state: State, sku: FromPath[str]) -> Response[bytes]:
+    """Take in stock of a SKU; the first receipt makes the SKU known."""
+    app: App = state["app"]
+    cache: StateCache[Stock] = state["stock"]
+    given = Given(request)
+    body = await given.body(ReceiptBody)
+    terms = given.terms("POST /api/v1/inventory/{sku}/receipts", body)
+    wish = ReceiveStock(
+        now=app.clock.now(), sku=Sku(sku), quantity=body.quantity, product_id=body.product_id, name=body.name
+    )
+
+    def received(stock: Stock) -> tuple[int, Mapping[str, Any]]:
+        return 201, {"sku": sku, "available": stock.available}
+
+    stream = inventory_stream(wish.sku)
+    outcome = await execute(app.store, INVENTORY, stream, wish, terms, received, correlation_id=stream, cache=cache)
+    return render(outcome)

@@ -1,0 +1,100 @@
+"""The OpenAPI document of the commands: bodies and answers from the types that decode and encode them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+from litestar.openapi.spec import Operation
+
+from daemons.command_api.wire import DryRunAnswer
+from daemons.problems import DOCUMENTED, MEDIA_TYPE, Problem
+
+PROBLEMS = (400, 404, 405, 409, 412, 413, 415, 422, 503)
+DECIMAL_IN = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d{1,10}(\.\d{1,2})?$"}]}
+ANYTHING = {"description": "The event's own fields, by its event_type."}
+HEADERS = (
+    ("Idempotency-Key", "The same key with the same command gets the same answer, for 48 hours.", 255),
+    ("If-Match", 'Only if the stream is at this version, as in "3"; else 412.', 12),
+    ("Orderdeck-Actor", "Who gives the command; kept with its events.", 100),
+    ("X-Request-Id", "Kept with the events.", 200),
+)
+
+
+def command(body: type[msgspec.Struct] | None, answer: type[msgspec.Struct], success: int = 200) -> type[Operation]:
+    """The operation of a handler that reads bytes and answers bytes, described by the types of both."""
+
+    @dataclass
+    class Described(Operation):
+        def to_schema(self) -> dict[str, Any]:
+            schema = super().to_schema()
+            schema["parameters"] = [*schema.get("parameters", []), *_parameters()]
+            if body is not None:
+                schema["requestBody"] = {"required": True, "content": _json(_schema(body))}
+            answers: dict[str, list[type[msgspec.Struct]]] = {"200": [DryRunAnswer]}
+            answers.setdefault(str(success), []).append(answer)
+            schema["responses"] = {
+                **{status: _answer(kinds) for status, kinds in sorted(answers.items())},
+                **{str(status): _problem(status) for status in PROBLEMS},
+            }
+            return schema
+
+    return Described
+
+
+def _parameters() -> list[dict[str, Any]]:
+    dry_run = {
+        "name": "dry_run",
+        "in": "query",
+        "required": False,
+        "description": "Answer 200 with the events the command would record; record nothing.",
+        "schema": {"type": "string", "enum": ["true", "false"]},
+    }
+    headers = [
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": description,
+            "schema": {"type": "string", "maxLength": longest},
+        }
+        for name, description, longest in HEADERS
+    ]
+    return [dry_run, *headers]
+
+
+def _answer(kinds: list[type[msgspec.Struct]]) -> dict[str, Any]:
+    schemas = [_schema(kind) for kind in kinds]
+    return {
+        "description": " Or: ".join(kind.__doc__ or "" for kind in kinds),
+        "content": _json(schemas[0] if len(schemas) == 1 else {"anyOf": schemas}),
+    }
+
+
+def _problem(status: int) -> dict[str, Any]:
+    return {"description": DOCUMENTED[status], "content": {MEDIA_TYPE: {"schema": _schema(Problem)}}}
+
+
+def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    document = msgspec.json.schema(kind, schema_hook=lambda _: dict(ANYTHING))
+    return _inline(document, document.get("$defs", {}))
+
+
+def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema without references, and with our own idea of a decimal on the wire."""
+    if isinstance(node, list):
+        return [_inline(each, definitions) for each in cast("list[Any]", node)]
+    if not isinstance(node, dict):
+        return node
+    schema = cast("dict[str, Any]", node)
+    if "$ref" in schema:
+        return _inline(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions)
+    if schema.get("format") == "decimal":
+        return dict(DECIMAL_IN)
+    return {name: _inline(each, definitions) for name, each in schema.items() if name not in {"$defs", "default"}}

@@ -1,0 +1,121 @@
+"""The commands on orders: each handler turns the wire into a command and the outcome back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from litestar import Response, post, put
+from litestar.datastructures import State
+from litestar.params import FromPath
+from uuid_utils.compat import uuid7
+
+from core.bootstrap import App
+from core.domain.message import OrderId, StreamId
+from core.domain.order import (
+    ORDER,
+    CancelOrder,
+    ConfirmOrder,
+    CreateOrder,
+    DeliverOrder,
+    Order,
+    OrderCommand,
+    ShipOrder,
+)
+from core.services.execute import Terms, execute
+from core.services.ship import ship as ship_when_fulfilled
+from daemons.command_api.openapi import command
+from daemons.command_api.terms import AnyRequest, Given, Nothing, path_uuid
+from daemons.command_api.wire import CancelBody, CreateOrderBody, OrderAnswer, ShipBody, render
+
+
+@post("/api/v1/orders", operation_class=command(CreateOrderBody, OrderAnswer, 201))
+async def create_order(request: AnyRequest, state: State) -> Response[bytes]:
+    """Place an order. Its saga then reserves the stock, authorises the payment and confirms it."""
+    app: App = state["app"]
+    given = Given(request)
+    body = await given.body(CreateOrderBody)
+    terms = given.terms("POST /api/v1/orders", body)
+    order_id = OrderId(uuid7())
+    create = CreateOrder(
+        now=app.clock.now(),
+        order_id=order_id,
+        customer_id=body.customer_id,
+        order_number=await app.order_numbers.take(),
+        items=tuple(item.item() for item in body.items),
+        shipping_address=body.shipping_address,
+        payment_method=body.payment_method,
+        currency=body.currency,
+    )
+    stream = StreamId(order_id)
+    outcome = await execute(app.store, ORDER, stream, create, terms, _created, correlation_id=order_id, new=True)
+    return render(outcome)
+
+
+@put("/api/v1/orders/{order_id:str}/confirm", operation_class=command(None, OrderAnswer))
+async def confirm_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+    """Confirm by hand an order its saga has not confirmed yet."""
+    given = Given(request)
+    terms = given.terms("PUT /api/v1/orders/{id}/confirm", Nothing())
+    app: App = state["app"]
+    return await _execute(app, ConfirmOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
+
+
+@put("/api/v1/orders/{order_id:str}/cancel", operation_class=command(CancelBody, OrderAnswer))
+async def cancel_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+    """Cancel an order that is not shipped yet; what was reserved and authorised for it is given back."""
+    given = Given(request)
+    body = await given.body(CancelBody)
+    terms = given.terms("PUT /api/v1/orders/{id}/cancel", body)
+    app: App = state["app"]
+    return await _execute(app, CancelOrder(now=app.clock.now(), order_id=_order(order_id), reason=body.reason), terms)
+
+
+@put("/api/v1/orders/{order_id:str}/ship", operation_class=command(ShipBody, OrderAnswer))
+async def ship_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+    """Ship a confirmed order. While its fulfilment is unfinished this waits up to 2 s, then answers 409."""
+    given = Given(request)
+    body = await given.body(ShipBody)
+    terms = given.terms("PUT /api/v1/orders/{id}/ship", body)
+    app: App = state["app"]
+    order = _order(order_id)
+    wish = ShipOrder(now=app.clock.now(), order_id=order, tracking_number=body.tracking_number, carrier=body.carrier)
+    return render(await ship_when_fulfilled(app.store, wish, terms, _described(order)))
+
+
+@put("/api/v1/orders/{order_id:str}/deliver", operation_class=command(None, OrderAnswer))
+async def deliver_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+    """Record that a shipped order has arrived."""
+    given = Given(request)
+    terms = given.terms("PUT /api/v1/orders/{id}/deliver", Nothing())
+    app: App = state["app"]
+    return await _execute(app, DeliverOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
+
+
+async def _execute(app: App, wish: OrderCommand, terms: Terms) -> Response[bytes]:
+    stream = StreamId(wish.order_id)
+    describe = _described(wish.order_id)
+    return render(await execute(app.store, ORDER, stream, wish, terms, describe, correlation_id=stream))
+
+
+def _order(text: str) -> OrderId:
+    return OrderId(path_uuid(text, "order_id"))
+
+
+def _created(order: Order) -> tuple[int, Mapping[str, Any]]:
+    assert order.created is not None  # noqa: S101 - it was created just now
+    return 201, {
+        "order_id": order.created.order_id,
+        "order_number": order.created.order_number,
+        "status": order.status,
+    }
+
+
+def _described(order_id: OrderId) -> Any:
+    def describe(order: Order) -> tuple[int, Mapping[str, Any]]:
+        fields: dict[str, Any] = {"order_id": order_id, "status": order.status}
+        if order.tracking_number is not None:
+            fields["tracking_number"] = order.tracking_number
+        return 200, fields
+
+    return describe

@@ -1,0 +1,112 @@
+"""The terms of a command, as its caller gives them in headers and query: who, which version, which key, dry run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from core.domain.validation import wrong_text
+from core.errors import FieldError
+from core.services.execute import GivenKey, Terms
+from daemons.bodies import T, read_body
+from daemons.problems import wrong_fields
+
+AnyRequest = Request[Any, Any, State]
+
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
+VERSION = re.compile(r'"(\d{1,9})"')
+BOOLEANS = {"true": True, "false": False}
+LONGEST_ACTOR = 100
+LONGEST_REQUEST_ID = 200
+UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+_CANONICAL = msgspec.json.Encoder(decimal_format="string", order="sorted")
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """The body of a command that needs none."""
+
+
+class Given:
+    """A command as it came: its body, decoded and checked for shape, and its terms."""
+
+    __slots__ = ("_headers", "_request")
+
+    def __init__(self, request: AnyRequest) -> None:
+        self._request = request
+        self._headers: Mapping[bytes, bytes] = dict(request.scope["headers"])
+
+    def header(self, name: bytes) -> str | None:
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1").strip()
+
+    async def body(self, kind: type[T]) -> T:
+        return read_body(kind, await self._request.body(), self.header(b"content-type") or "")
+
+    def terms(self, route: str, body: msgspec.Struct) -> Terms:
+        """Raises Refused (400) for a header or a parameter that cannot be meant."""
+        actor = self._text(b"orderdeck-actor", "Orderdeck-Actor", LONGEST_ACTOR)
+        key = self._key()
+        return Terms(
+            user_id=actor,
+            request_id=self._text(b"x-request-id", "X-Request-Id", LONGEST_REQUEST_ID),
+            expected=self._expected(),
+            key=None if key is None else GivenKey(f"{route} {actor or ''}", key, self._fingerprint(body)),
+            dry_run=self._dry_run(),
+        )
+
+    def _text(self, name: bytes, shown: str, longest: int) -> str | None:
+        value = self.header(name)
+        wrong = None if not value else wrong_text(value, longest)
+        if wrong:
+            raise wrong_fields(FieldError(shown, wrong))
+        return value or None
+
+    def _key(self) -> str | None:
+        value = self.header(b"idempotency-key")
+        if value is None:
+            return None
+        key = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+        if not KEY.fullmatch(key):
+            raise wrong_fields(FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+        return key
+
+    def _fingerprint(self, body: msgspec.Struct) -> bytes:
+        """SHA-256 of the path and of what the body means, whatever its spacing and field order."""
+        return hashlib.sha256(self._request.scope["path"].encode() + b"\n" + _CANONICAL.encode(body)).digest()
+
+    def _expected(self) -> int | None:
+        value = self.header(b"if-match")
+        if value is None or value == "*":
+            return None
+        found = VERSION.fullmatch(value)
+        if not found:
+            raise wrong_fields(FieldError("If-Match", 'must be a version in quotes, as in "3"'))
+        return int(found[1])
+
+    def _dry_run(self) -> bool:
+        query = self._request.scope["query_string"]
+        if not query:
+            return False
+        dry_run = False
+        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+            if name != "dry_run":  # a misspelt dry_run would be a real command
+                raise wrong_fields(FieldError(name, "there is no such parameter"))
+            if value.lower() not in BOOLEANS:
+                raise wrong_fields(FieldError("dry_run", "must be true or false"))
+            dry_run = BOOLEANS[value.lower()]
+        return dry_run
+
+
+def path_uuid(text: str, field: str) -> UUID:
+    if not UUID_TEXT.fullmatch(text):
+        raise wrong_fields(FieldError(field, "must be a UUID"))
+    return UUID(text)

@@ -1,0 +1,106 @@
+"""What commands look like on the wire; one function renders the first answer and the replayed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+from litestar import Response
+
+from core import codec
+from core.codec import Envelope, envelope_of
+from core.domain.message import Sku
+from core.domain.order import Address, Item
+from core.ports import Answer
+from core.services.execute import Outcome
+from daemons.problems import Refused, problem_response
+
+
+# --- bodies: unknown fields are ignored, a misspelt required one is named -----------------------------------
+class ItemBody(msgspec.Struct, frozen=True, kw_only=True):
+    product_id: str
+    sku: str
+    quantity: int
+    unit_price: Decimal
+
+    def item(self) -> Item:
+        return Item(product_id=self.product_id, sku=Sku(self.sku), quantity=self.quantity, unit_price=self.unit_price)
+
+
+class CreateOrderBody(msgspec.Struct, frozen=True, kw_only=True):
+    customer_id: str
+    items: tuple[ItemBody, ...]
+    shipping_address: Address
+    payment_method: str = "card"
+    currency: str = "USD"
+
+
+class CancelBody(msgspec.Struct, frozen=True, kw_only=True):
+    reason: str
+
+
+class ShipBody(msgspec.Struct, frozen=True, kw_only=True):
+    tracking_number: str
+    carrier: str
+
+
+class ReceiptBody(msgspec.Struct, frozen=True, kw_only=True):
+    quantity: int
+    product_id: str | None = None
+    name: str | None = None
+
+
+# --- answers ------------------------------------------------------------------------------------------------
+class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the order stands after the command. `position` is its last event's place in the log."""
+
+    order_id: str
+    status: str
+    version: int
+    position: int
+    order_number: str | None = None
+    tracking_number: str | None = None
+
+
+class ReceiptAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is available of the SKU after the receipt."""
+
+    sku: str
+    available: int
+    version: int
+    position: int
+
+
+class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The events the command would record now. Nothing was recorded: their ids, and positions (0), mean nothing."""
+
+    dry_run: bool
+    events: list[Envelope]
+
+
+def render(outcome: Outcome) -> Response[bytes]:
+    if outcome.would is not None:
+        events = [envelope_of(event) for event in outcome.would]
+        return _json(200, codec.json(DryRunAnswer(dry_run=True, events=events)), {})
+    headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
+    answer = outcome.answer
+    if answer.status >= 400:
+        refused = Refused(answer.status, answer.fields["code"], answer.fields["detail"], headers=headers)
+        return problem_response(refused)
+    if answer.status == 201 and "order_id" in answer.fields:
+        headers["Location"] = f"/api/v1/orders/{answer.fields['order_id']}"
+    headers["ETag"] = f'"{answer.version}"'
+    return _json(answer.status, _body(answer), headers)
+
+
+FIELDS = ("order_id", "order_number", "sku", "status", "available", "tracking_number")
+"""Their order in every answer; what comes back from the database is in no order."""
+
+
+def _body(answer: Answer) -> bytes:
+    fields = {name: answer.fields[name] for name in FIELDS if name in answer.fields}
+    return codec.json({**fields, "version": answer.version, "position": answer.position})
+
+
+def _json(status: int, body: bytes, headers: dict[str, str]) -> Response[bytes]:
+    return Response(body, status_code=status, media_type="application/json", headers=headers)
