@@ -9,11 +9,15 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.migrate import migrate
+
+settings.register_profile("orderdeck", deadline=None)  # a busy machine is slow, not wrong
+settings.load_profile("orderdeck")
 
 TEMPLATE = "template_orderdeck"
 _numbers = itertools.count(1)

@@ -1,0 +1,49 @@
+"""Ids about an order are derived from its own, for ever in the same way: they are part of what is stored."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from core.domain import saga
+from core.domain.message import OrderId, Sku, inventory_stream, payment_of, reservation_of, saga_of
+from core.domain.saga import SagaEvent
+from tests.domain.pinned import PINNED
+
+ORDER_ID = OrderId(UUID("0195979f-3e40-7cc1-9d2e-000000000001"))
+OTHER_ID = OrderId(UUID("0195979f-3e40-7cc1-9d2e-000000000002"))
+LAPTOP = Sku("LAPTOP-001")
+
+
+def test_derived_ids_never_change_with_a_release() -> None:
+    assert inventory_stream(LAPTOP) == UUID("9747737d-b2fd-5ef3-9f8d-5694ec29c097")
+    assert payment_of(ORDER_ID) == UUID("4f943e19-aad3-5415-81a0-370e65634916")
+    assert reservation_of(ORDER_ID, LAPTOP) == UUID("a8f76ebb-e0a6-5829-88b5-2a7a18bd79de")
+    assert saga_of(ORDER_ID, "fulfil_order") == UUID("13a2091d-9a48-53b0-8807-c4d1bc274d2b")
+
+
+def test_no_two_of_them_are_the_same() -> None:
+    ids = [
+        derived
+        for order_id in (ORDER_ID, OTHER_ID)
+        for derived in (
+            order_id,
+            payment_of(order_id),
+            reservation_of(order_id, LAPTOP),
+            reservation_of(order_id, Sku("SKU-001")),
+            saga_of(order_id, "fulfil_order"),
+            saga_of(order_id, "settle_order"),
+        )
+    ]
+    assert len(set(ids)) == len(ids)
+
+
+def test_sku_streams_differ_by_every_letter_and_its_case() -> None:
+    assert len({inventory_stream(Sku(sku)) for sku in ("A", "a", "AA", "A-1", "A1")}) == 5
+
+
+@pytest.mark.parametrize("kind", saga.EVENTS)
+def test_a_saga_has_ended_for_good_only_when_nobody_can_act_on_it_any_more(kind: type[SagaEvent]) -> None:
+    ended = {saga.SagaCompleted, saga.SagaCompensated, saga.SagaResolved}
+    assert saga.finished(next(event for event in PINNED if type(event) is kind)) is (kind in ended)
