@@ -87,10 +87,7 @@ class Home:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise ConfigurationError(
-                f"cannot write {self.path} ({reason}): set ORDERDECK_HOME to a folder of your own"
-            ) from None
+            raise unwritable(self.path, error) from None
 
     @property
     def _hash(self) -> str:
@@ -107,6 +104,11 @@ class Home:
         longest = max(len(os.fsencode(folder / name)) for name in ("supervisor.sock", "postgres/.s.PGSQL.5432"))
         # /tmp rather than $TMPDIR: every process has to come to the same answer.
         return folder if longest < LONGEST_SOCKET_PATH else Path(f"/tmp/orderdeck-{os.geteuid()}-{self._hash}")  # noqa: S108 - `create` checks whose it is
+
+
+def unwritable(path: Path, error: OSError) -> ConfigurationError:
+    reason = error.strerror or str(error)
+    return ConfigurationError(f"cannot write {path} ({reason}): set ORDERDECK_HOME to a folder of your own")
 
 
 def database_url(settings: Settings) -> str:

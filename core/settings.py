@@ -65,20 +65,20 @@ class Settings(BaseSettings):
     @property
     def commands_at(self) -> str:
         """Base URL of the command API, without a slash at its end."""
-        return self.command_url.rstrip("/") or f"http://{_reachable(self.host)}:{self.command_port}"
+        return self.command_url.rstrip("/") or f"http://{reachable(self.host)}:{self.command_port}"
 
     @property
     def queries_at(self) -> str:
         """Base URL of the query API, without a slash at its end."""
-        return self.query_url.rstrip("/") or f"http://{_reachable(self.host)}:{self.query_port}"
+        return self.query_url.rstrip("/") or f"http://{reachable(self.host)}:{self.query_port}"
 
     @property
     def payments_at(self) -> str:
         """Base URL of the payment provider, without a slash at its end."""
-        return self.payment_url.rstrip("/") or f"http://{_reachable(self.host)}:{self.payment_port}"
+        return self.payment_url.rstrip("/") or f"http://{reachable(self.host)}:{self.payment_port}"
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
     """An address to connect to, for an address to listen on."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - read, not bound
 

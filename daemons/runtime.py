@@ -28,10 +28,10 @@ from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.logs import configure_logs
 from daemons.ports import listen
+from daemons.programs import EXIT_CONFIGURATION
 from daemons.vitals import ASGIApp, Front, Vitals
 
 EXIT_WATCHDOG = 70
-EXIT_CONFIGURATION = 78
 DRAIN = 20  # seconds to finish what is in flight
 CLOSE = 5  # seconds to release what we hold after that
 HANG_LIMIT = 30  # seconds

@@ -39,6 +39,7 @@ SERVER_SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
+STOP_LIMIT = 10.0  # seconds for each way to stop; supervisord waits 30 for all of them
 START_LIMIT = 60.0  # seconds; a crash recovery after a kill -9 under load is part of it
 
 
@@ -105,6 +106,8 @@ class EmbeddedPostgres:
         self._binaries = binaries(self._user)
         for folder in (self.home.postgres, self.home.postgres_sockets):
             self._own(folder)
+        if self.home.moved:
+            (self.home.system_place / "home").write_text(str(self.home.path), encoding="utf-8")  # for the doctor
         if not (self.data / "PG_VERSION").exists():
             self._initdb()
         self._clear_stale_locks()
@@ -118,12 +121,15 @@ class EmbeddedPostgres:
         if self.process is None:
             return
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(number)
+            self.process.send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(20)
+                self.process.wait(STOP_LIMIT)
                 break
         self.process = None
+
+    def wait(self) -> int:
+        """Return its exit code when the server has ended by itself."""
+        return self.process.wait() if self.process is not None else 0
 
     def running_pid(self) -> int | None:
         """The server that has our data open, whoever started it."""

@@ -1,0 +1,63 @@
+# Each target is one line that calls the real thing; `make` alone prints them.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest
+COMPOSE := docker compose
+.DEFAULT_GOAL := help
+run migrate db-reset clean: export ORDERDECK_HOME ?= $(CURDIR)/.orderdeck
+
+help:  ## print the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
+
+run: $(BIN)/.installed  ## install, start every daemon, open the deck (without a terminal: the demo)
+	@$(BIN)/orderdeck up && if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/orderdeck tui; else exec $(BIN)/orderdeck demo; fi
+
+test: $(BIN)/.installed-dev  ## the whole test suite
+	@$(PYTEST)
+
+test-unit: $(BIN)/.installed-dev  ## the tests that need no server: domain, projections, sagas
+	@$(PYTEST) tests/domain tests/projections tests/sagas
+
+test-int: $(BIN)/.installed-dev  ## the tests on a real PostgreSQL and on running daemons
+	@$(PYTEST) tests/contracts tests/services tests/daemons tests/system
+
+check: $(BIN)/.installed-dev  ## format, lint, types, import contracts; changes nothing
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/lint-imports
+
+fix: $(BIN)/.installed-dev  ## format, and repair what lint can
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(BIN)/.installed-dev  ## measure, beside peers on the same PostgreSQL
+	@$(BIN)/python -m bench
+
+migrate: $(BIN)/.installed  ## bring the database's schema up to date
+	@$(BIN)/orderdeck migrate
+
+db-reset: $(BIN)/.installed  ## stop, and forget every order of this home
+	@$(BIN)/orderdeck down --forget
+
+clean:  ## stop, and remove the environment and all caches; orders stay
+	@if [ -x $(BIN)/orderdeck ]; then $(BIN)/orderdeck down; fi; rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov dist
+
+docker-up:  ## PostgreSQL, Kafka, Redis and orderdeck in containers
+	@$(COMPOSE) up --detach --build --wait
+
+docker-down:  ## stop the containers, keep their data
+	@$(COMPOSE) down
+
+# A stamp each, so that a second run installs nothing and needs no network.
+$(BIN)/.installed: requirements.txt pyproject.toml | $(BIN)/pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/.installed-dev: requirements-dev.txt $(BIN)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "orderdeck needs Python 3.11 or newer: install one, or say make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install python3-venv (apt install python3-venv)"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.PHONY: help run test test-unit test-int check fix bench migrate db-reset clean docker-up docker-down

@@ -1,0 +1,109 @@
+"""A customer's desk for the demo: places an order, acts on it, and tells its timeline as it grows."""
+
+# ruff: noqa: T201 - it tells its story to a terminal
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+LIMIT = 60.0  # seconds for an order to reach what we wait for
+PAUSE = 0.05  # seconds between two looks
+DIM, RESET = ("\x1b[2m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
+ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
+TOLD = ("tracking_number", "reason", "sku", "quantity", "requested", "available", "amount", "authorization_code")
+TOLD_OF_SAGAS = ("name", "step", "direction", "attempt", "error", "reason")
+
+
+class DemoFailed(Exception):
+    """Its text says what was expected and what came."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    commands: httpx.Client
+    queries: httpx.Client
+
+    def place(self, sku: str, *, quantity: int = 1, price: str = "24.50", method: str = "card") -> Order:
+        item = {"product_id": sku, "sku": sku, "quantity": quantity, "unit_price": price}
+        body = {"customer_id": "demo", "items": [item], "shipping_address": ADDRESS, "payment_method": method}
+        placed = self.command("POST", "/api/v1/orders", body)
+        print(f"   {placed['order_number']}: {quantity} x {sku} at {price}, paid by {method}")
+        return Order(self, placed["order_id"], placed["order_number"])
+
+    def command(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send it until it is answered for good. One key for all tries: nothing can happen twice."""
+        key = str(uuid.uuid4())
+        deadline = time.monotonic() + LIMIT
+        while True:
+            answer = self.commands.request(method, path, json=body or None, headers={"Idempotency-Key": key})
+            if "retry-after" not in answer.headers or time.monotonic() > deadline:
+                break
+            time.sleep(PAUSE)
+        if answer.is_error:
+            raise DemoFailed(f"{method} {path} answered {answer.status_code}: {answer.text}")
+        return answer.json()
+
+
+@dataclass
+class Order:
+    """One order under way, and how much of its timeline was told."""
+
+    desk: Desk
+    id: str
+    number: str
+    sagas: dict[str, str] = field(default_factory=dict[str, str])  # their names by their ids
+    happened: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    told: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def tell(self, verb: str, **body: str) -> None:
+        """Confirm, cancel, ship or deliver it by hand."""
+        self.desk.command("PUT", f"/api/v1/orders/{self.id}/{verb}", body)
+
+    def follow(self, whose: str, event_type: str) -> None:
+        """Tell what happens until this event came, of the order itself or of the saga of this name."""
+        deadline = time.monotonic() + LIMIT
+        self._look()
+        while (whose, event_type) not in self.happened:
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"{self.number}: no {event_type} of {whose} within {LIMIT:.0f} s")
+            time.sleep(PAUSE)
+            self._look()
+
+    def expect(self, status: str, *event_types: str) -> Order:
+        came = {event_type for _, event_type in self.happened}
+        missing = [event_type for event_type in event_types if event_type not in came]
+        if self.status() != status or missing:
+            raise DemoFailed(f"{self.number} is {self.status()}, expected {status} with {', '.join(event_types)}")
+        return self
+
+    def status(self) -> str:
+        return str(self.desk.queries.get(f"/api/v1/orders/{self.id}").raise_for_status().json()["status"])
+
+    def _look(self) -> None:
+        answer = self.desk.queries.get(f"/api/v1/orders/{self.id}/timeline")
+        events: list[dict[str, Any]] = answer.json()["events"] if answer.is_success else []
+        for event in events[self.told :]:
+            if event["event_type"] == "SagaStarted":
+                self.sagas[event["aggregate_id"]] = event["payload"]["name"]
+            whose = self.sagas.get(str(event["aggregate_id"]), str(event["aggregate_type"]))
+            self.happened.add((whose, event["event_type"]))
+            print(_line(event, whose, time.monotonic() - self.began), flush=True)
+        self.told = max(self.told, len(events))
+
+
+def _line(event: dict[str, Any], whose: str, seconds: float) -> str:
+    """A line of the timeline: the order's facts to the left, its sagas' beside them, dimmed."""
+    of_saga = event["aggregate_type"] == "saga"
+    payload = event["payload"]
+    details = "  ".join(str(payload[name]) for name in (TOLD_OF_SAGAS if of_saga else TOLD) if payload.get(name))
+    if of_saga:
+        return (
+            f"{DIM}   {seconds:7.3f} s      {whose:<13} {event['event_type'].removeprefix('Saga'):<20} {details}{RESET}"
+        )
+    return f"   {seconds:7.3f} s  {event['event_type']:<27}{'':13}{details}"

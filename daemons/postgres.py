@@ -1,0 +1,90 @@
+"""postgres: the embedded PostgreSQL as a supervised program, with its database migrated; it leaves no server behind.
+
+With DATABASE_URL set there is no server to run: it migrates that database as soon as it answers, and exits 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import os
+import signal
+import sys
+
+import structlog
+
+from core.adapters.postgres.connection import connect
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.migrate import migrate
+from core.errors import ConfigurationError, OrderdeckError, Unavailable
+from core.home import DATABASE, database_url
+from core.processes import die_with_parent
+from core.settings import Settings, load_settings
+from daemons.logs import configure_logs
+from daemons.programs import EXIT_CONFIGURATION
+
+_log = structlog.get_logger()
+
+
+def main() -> None:
+    faulthandler.enable()
+    if "SUPERVISOR_ENABLED" in os.environ:
+        die_with_parent()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    try:
+        settings = load_settings()
+        configure_logs("postgres", settings.log_level)
+        if settings.database_url is None:
+            _serve(settings)
+        else:
+            asyncio.run(_migrate_once_it_answers(database_url(settings)))
+    except ConfigurationError as error:
+        sys.stderr.write(f"postgres: {error}\n")
+        sys.exit(EXIT_CONFIGURATION)
+    except OrderdeckError as error:
+        sys.stderr.write(f"postgres: {error}\n")
+        sys.exit(1)
+
+
+def _serve(settings: Settings) -> None:
+    server = EmbeddedPostgres(settings.home)
+    try:
+        server.start()
+        asyncio.run(_prepare(server))
+        code = server.wait()
+        raise Unavailable(f"PostgreSQL ended by itself (exit code {code})")
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        server.stop()
+
+
+async def _prepare(server: EmbeddedPostgres) -> None:
+    connection = await connect(server.dsn("postgres"), name="postgres", role=None)
+    if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
+        await connection.execute(f"CREATE DATABASE {DATABASE}")
+    await connection.close()
+    _log.info("migrated", schema=await migrate(server.dsn(DATABASE)))
+
+
+async def _migrate_once_it_answers(dsn: str) -> None:
+    last = ""
+    while True:
+        try:
+            _log.info("migrated", schema=await migrate(dsn))
+        except Unavailable as error:
+            if str(error) != last:
+                _log.warning("waits", reason=str(error))
+            last = str(error)
+            await asyncio.sleep(1)
+        else:
+            return
+
+
+def _stop(*_: object) -> None:
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

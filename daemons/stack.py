@@ -1,0 +1,129 @@
+"""The whole stack of one home, up and down: ready or told why not, and gone without a trace, also after a kill -9."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import time
+from collections.abc import Generator
+
+import psutil
+
+from core.errors import ConfigurationError, Unavailable
+from core.home import Home, unwritable
+from core.settings import Settings, env_names
+from daemons import leftovers
+from daemons.ports import listen
+from daemons.programs import EXIT_CONFIGURATION, PROGRAMS
+from daemons.status import ProgramStatus, Status, stack_status
+from daemons.supervisor import ProgramState, Supervisor, environment
+
+UP_LIMIT = 90  # seconds until every daemon is ready; a first start, or recovery after a crash, on a slow disk
+CRASH_LIMIT = 15  # seconds; one that still crashes at its start after that always will
+DOWN_LIMIT = 45  # seconds; supervisord gives each program 30
+LOG_LINES = 15
+
+
+class NotReady(Unavailable):
+    """Names each program that is not ready, why, and the end of its log."""
+
+
+def up(settings: Settings) -> Status:
+    """Start what does not run and return when everything is ready; raises ConfigurationError or NotReady."""
+    home = Home(settings.home)
+    home.create()
+    with _turn(home):
+        supervisor = Supervisor(home)
+        if supervisor.answers():
+            _same_settings(supervisor, settings)
+            supervisor.start_stopped()
+        else:
+            leftovers.end(leftovers.processes_of(home))
+            leftovers.remove_stale_files(home)
+            for program in PROGRAMS:
+                if program.port is not None:
+                    listen(settings, program.port).close()
+            supervisor.start(settings)
+    return _wait_until_ready(settings)
+
+
+def down(settings: Settings) -> bool:
+    """Stop everything of this home; False when nothing ran."""
+    home = Home(settings.home)
+    if not home.path.exists():
+        return False
+    with _turn(home):
+        ours = leftovers.processes_of(home)
+        with contextlib.suppress(Unavailable):
+            supervisor = Supervisor(home)
+            ours.append(psutil.Process(supervisor.pid()))
+            supervisor.shutdown()
+            psutil.wait_procs(ours, timeout=DOWN_LIMIT)
+        leftovers.end(leftovers.processes_of(home))
+        leftovers.remove_stale_files(home)
+        return bool(ours)
+
+
+def forget(settings: Settings) -> None:
+    """Remove the data of a home that is down: the embedded database, and the sandbox's ledger that belongs to it."""
+    if settings.database_url is not None:
+        raise ConfigurationError("DATABASE_URL is set, and orderdeck drops no database that it did not make")
+    home = Home(settings.home)
+    shutil.rmtree(home.postgres, ignore_errors=True)
+    for ledger in home.path.glob("payment-sandbox.sqlite*"):
+        ledger.unlink()
+
+
+@contextlib.contextmanager
+def _turn(home: Home) -> Generator[None]:
+    """Hold the home's lock; the kernel releases it when we die."""
+    try:
+        lock = home.lock.open("a")
+    except OSError as error:
+        raise unwritable(home.path, error) from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _same_settings(supervisor: Supervisor, settings: Settings) -> None:
+    """`up` on a running stack would ignore new settings; better to say so."""
+    try:
+        running = psutil.Process(supervisor.pid()).environ()
+    except psutil.Error:
+        return
+    wanted = environment(settings)
+    for field in Settings.model_fields:
+        name = env_names(field)[0]
+        if "ORDERDECK_HOME" in running and running.get(name) != wanted.get(name):
+            raise ConfigurationError(
+                f"orderdeck already runs here with another {name}: `orderdeck down` first to change it"
+            )
+
+
+def _wait_until_ready(settings: Settings) -> Status:
+    began = time.monotonic()
+    supervisor = Supervisor(Home(settings.home))
+    while True:
+        status = stack_status(settings)
+        if status.ready:
+            return status
+        waited = time.monotonic() - began
+        if waited > UP_LIMIT or any(_hopeless(program, waited) for program in supervisor.programs()):
+            raise NotReady("\n".join(_explain(p, settings) for p in status.programs if not p.ready))
+        time.sleep(0.1)
+
+
+def _hopeless(program: ProgramState, waited: float) -> bool:
+    return program.exit_code == EXIT_CONFIGURATION or (program.state == "BACKOFF" and waited > CRASH_LIMIT)
+
+
+def _explain(program: ProgramStatus, settings: Settings) -> str:
+    log = Home(settings.home).logs / f"{program.name}.log"
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    said = [f"{program.name} is not ready: {program.reason} ({program.state})", f"  {log}"]
+    return "\n".join(said + [f"  | {line}" for line in list(dict.fromkeys(lines))[-LOG_LINES:]])
