@@ -1,0 +1,25 @@
+"""The container's health: exit code 0 while every HTTP service in it is ready."""
+
+# ruff: noqa: INP001 - a script, not a package
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+
+PORTS = (8080, 8081, 8090)
+LIMIT = 3.0  # seconds
+
+
+def main() -> int:
+    for port in PORTS:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=LIMIT).close()
+        except (urllib.error.URLError, TimeoutError) as error:
+            sys.stderr.write(f"port {port}: {error}\n")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

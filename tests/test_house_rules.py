@@ -1,0 +1,207 @@
+"""The house rules that no linter knows; each message says what to do."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from core.adapters.postgres.migrate import checksum, migrations
+from core.settings import Settings, env_names
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = ("core", "daemons", "tui", "tests", "bench")
+LONGEST_FILE = 300
+PURE = ("core/domain", "core/projections", "core/sagas", "core/codec.py")
+ADR_SECTIONS = ["Status", "Context", "Decision", "Consequences", "What would change our mind"]
+LONGEST_ADR = 80  # lines: a page
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def python_files(*tops: str) -> list[Path]:
+    found = chain.from_iterable((ROOT / top).rglob("*.py") if (ROOT / top).is_dir() else [ROOT / top] for top in tops)
+    return sorted(found)
+
+
+def text_files() -> Iterator[tuple[str, str]]:
+    """Everything that a person reads: code, SQL, documents, configuration."""
+    kinds = {".py", ".sql", ".md", ".toml", ".yml", ".yaml", ".conf", ".tcss", ".txt", ".example", ""}
+    tops = [*CODE, "docs", "migrations", "deploy"]
+    for path in chain(
+        *((ROOT / top).rglob("*") for top in tops), ROOT.glob("*"), ROOT.glob(".ci/*"), ROOT.glob(".env.*")
+    ):
+        generated = {"__pycache__", "__snapshots__", "results", "data"} & set(path.parts)
+        if path.is_file() and path.suffix in kinds and not generated:
+            yield name_of(path), path.read_text(encoding="utf-8")
+
+
+def trees(*tops: str) -> Iterator[tuple[str, ast.Module]]:
+    for path in python_files(*tops):
+        yield name_of(path), ast.parse(path.read_text(encoding="utf-8"))
+
+
+# --- files --------------------------------------------------------------------------------------------------
+def test_no_file_is_longer_than_a_person_reads() -> None:
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in python_files(*CODE)}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE} == {}, "split these files"
+
+
+def test_every_module_says_in_its_docstring_what_it_is() -> None:
+    silent = [
+        name
+        for name, tree in trees("core", "daemons", "tui")
+        if tree.body and not (ast.get_docstring(tree) or "").strip().split("\n")[0].endswith((".", ":", "?"))
+    ]
+    assert silent == [], "one sentence: what it is and keeps true"
+
+
+def test_imports_are_absolute() -> None:
+    relative = [
+        f"{name}:{node.lineno}"
+        for name, tree in trees(*CODE)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
+
+
+def test_nothing_is_left_to_do_in_the_code() -> None:
+    left = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|HA" + r"CK)\b")
+    assert [name for name, text in text_files() if left.search(text)] == [], "do it, or open an issue"
+
+
+def test_no_path_of_somebodys_machine_is_in_the_repository() -> None:
+    machine = re.compile(r"(/home|/Users|/wo" + r"rk)/\w|[A-Z]:\\\\Users|\.\./sha" + r"red")
+    found = [f"{name}: {hit[0]}" for name, text in text_files() if (hit := machine.search(text))]
+    assert found == []
+
+
+# --- lint ---------------------------------------------------------------------------------------------------
+def test_every_rule_that_is_switched_off_has_its_reason() -> None:
+    lint = re.search(r"\n\[tool\.ruff\.lint\]\n(.*?)\n\[tool\.(?!ruff)", text_of("pyproject.toml"), re.DOTALL)
+    assert lint
+    codes = re.compile(r'^\s+"([A-Z]+\d*)",?(.*)$|^"[^"]+" = \[("[A-Z].*")\](.*)$', re.MULTILINE)
+    bare = [hit[0] for hit in codes.finditer(lint[1]) if "#" not in (hit[2] or "") + (hit[4] or "")]
+    assert bare == [], "say why, in a comment on the same line"
+
+
+def test_every_exception_in_the_code_has_its_reason() -> None:
+    exception = re.compile(r"#\s*noqa\b(?!.* - )")
+    bare = [
+        f"{name}:{number}"
+        for path in python_files(*CODE)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (name := name_of(path)) != "tests/test_house_rules.py" and exception.search(line)
+    ]
+    assert bare == [], "write `# noqa: CODE - reason`"
+
+
+# --- purity -------------------------------------------------------------------------------------------------
+IMPURE_CALLS = {"now", "utcnow", "today", "uuid1", "uuid4", "uuid7", "open", "print", "input"}
+
+
+def test_domain_projections_and_sagas_ask_nobody_for_the_time_or_an_id() -> None:
+    """That they import nothing of the world is an import contract; this is what remains."""
+    impure = [
+        f"{name}:{node.lineno}: {ast.unparse(node.func)}"
+        for name, tree in trees(*PURE)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rsplit(".", 1)[-1] in IMPURE_CALLS
+    ]
+    assert impure == [], "take it as an argument"
+
+
+def test_the_import_contracts_name_every_package() -> None:
+    contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]
+    assert set(contracts["root_packages"]) == {name for name in CODE if (ROOT / name / "__init__.py").exists()}
+
+
+# --- migrations ---------------------------------------------------------------------------------------------
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [number for number, _ in migrations()] == list(range(1, len(migrations()) + 1))
+    assert len(list((ROOT / "migrations").glob("*.sql"))) == len(migrations()), "name them 0001_what_it_does.sql"
+
+
+def test_migrations_are_never_edited() -> None:
+    locked = dict(line.split() for line in text_of("migrations/checksums.txt").splitlines())
+    actual = {path.name: checksum(path) for _, path in migrations()}
+    edited = sorted(name for name, known in locked.items() if actual.get(name) != known)
+    assert edited == [], "released databases have these: restore them, and write a new one"
+    missing = [f"{name} {actual[name]}" for name in actual if name not in locked]
+    assert missing == [], "add these lines to migrations/checksums.txt"
+
+
+# --- settings -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    first = env_names(name)[0]
+    assert re.search(rf"^\|\s*`{first}`", text_of("README.md"), re.MULTILINE), "a row in README's table of settings"
+    assert re.search(rf"^#?\s*{first}=", text_of(".env.example"), re.MULTILINE), "a line in .env.example"
+    assert f"`{first}`" in text_of("docs/reference/settings.md"), "a row in docs/reference/settings.md"
+
+
+@pytest.mark.parametrize("document", ["README.md", ".env.example", "docs/reference/settings.md"])
+def test_every_documented_setting_exists(document: str) -> None:
+    known = {each for field in Settings.model_fields for each in env_names(field)}
+    named = set(re.findall(r"\bORDERDECK_[A-Z][A-Z_]+", text_of(document)))
+    assert named - known == set()
+
+
+# --- daemons ------------------------------------------------------------------------------------------------
+def daemon_modules() -> set[str]:
+    """What runs as `python -m daemons.…`, other than the command itself."""
+    guard = '\nif __name__ == "__main__":\n'
+    runnable = {name_of(path) for path in python_files("daemons") if guard in path.read_text(encoding="utf-8")}
+    modules = {name.removesuffix(".py").removesuffix("/__main__").replace("/", ".") for name in runnable}
+    return modules - {"daemons.cli"}
+
+
+def test_every_supervised_program_is_a_daemon_and_the_reverse() -> None:
+    supervised = dict(
+        re.findall(r"^\[program:(\S+)\]\ncommand=.* -m (\S+)$", text_of("supervisord.conf"), re.MULTILINE)
+    )
+    assert set(supervised.values()) == daemon_modules()
+    assert {name: module.removeprefix("daemons.").replace("_", "-") for name, module in supervised.items()} == {
+        name: name for name in supervised
+    }
+
+
+# --- decisions and changes ----------------------------------------------------------------------------------
+def adrs() -> list[Path]:
+    return sorted((ROOT / "docs/adr").glob("[0-9]*.md"))
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    assert [int(path.name[:4]) for path in adrs()] == list(range(1, len(adrs()) + 1))
+    assert len(adrs()) >= 7
+
+
+@pytest.mark.parametrize("path", adrs(), ids=lambda path: path.stem)
+def test_a_decision_is_one_page_with_its_five_sections(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    number, title = int(path.name[:4]), text.splitlines()[0]
+    assert re.fullmatch(rf"# {number}\. .+", title)
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ADR_SECTIONS
+    assert len(text.splitlines()) <= LONGEST_ADR, "one page"
+    assert f"({path.name})" in text_of("docs/adr/README.md"), "list it in docs/adr/README.md"
+
+
+def test_the_changelog_keeps_its_form() -> None:
+    text = text_of("CHANGELOG.md")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", each) for each in headings[1:])
+    kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
