@@ -40,6 +40,7 @@ SERVER_SETTINGS = {
     "log_checkpoints": "off",
 }
 STOP_LIMIT = 10.0  # seconds for each way to stop; supervisord waits 30 for all of them
+PREDECESSOR_LIMIT = 15.0  # seconds for the server of a daemon that was just killed to be gone
 START_LIMIT = 60.0  # seconds; a crash recovery after a kill -9 under load is part of it
 
 
@@ -157,8 +158,8 @@ class EmbeddedPostgres:
         fresh.rename(self.data)
 
     def _clear_stale_locks(self) -> None:
-        deadline = time.monotonic() + 15
-        while (pid := self.running_pid()) is not None:  # the one of a daemon that was just killed is on its way out
+        deadline = time.monotonic() + PREDECESSOR_LIMIT
+        while (pid := self.running_pid()) is not None:
             if time.monotonic() > deadline:
                 raise ConfigurationError(
                     f"PostgreSQL (pid {pid}) already runs on {self.data}: `orderdeck down` ends it"

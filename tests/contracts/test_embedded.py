@@ -1,0 +1,122 @@
+"""The embedded PostgreSQL: durable, private, restartable after any death, and never alive without its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from support.stack import until
+
+from core.adapters.postgres import embedded
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.errors import ConfigurationError
+from core.home import SYSTEM_PLACE
+from core.processes import die_with_parent
+
+OWNER_OF_A_SERVER = """
+import sys, time
+from pathlib import Path
+from core.adapters.postgres.embedded import EmbeddedPostgres
+server = EmbeddedPostgres(Path(sys.argv[1]))
+server.start()
+print(server.process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+async def ask(server: EmbeddedPostgres, question: str) -> object:
+    connection = await asyncpg.connect(server.dsn("postgres"))
+    try:
+        return await connection.fetchval(question)
+    finally:
+        await connection.close()
+
+
+async def test_what_is_committed_is_on_disk(postgres: EmbeddedPostgres) -> None:
+    for setting in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
+        assert await ask(postgres, f"SHOW {setting}") == "on", setting
+
+
+async def test_it_listens_on_its_socket_alone_and_the_socket_is_private(postgres: EmbeddedPostgres) -> None:
+    assert await ask(postgres, "SHOW listen_addresses") == ""
+    assert stat.S_IMODE(postgres.home.postgres_sockets.stat().st_mode) == 0o700
+
+
+async def test_a_path_may_have_spaces_and_quotes(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path / "it's a 100% home & more") as server:
+        assert await ask(server, "SELECT 1") == 1
+
+
+async def test_it_starts_again_after_a_kill_and_keeps_what_was_committed(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path) as server:
+        connection = await asyncpg.connect(server.dsn("postgres"))
+        await connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        assert server.process is not None
+        server.process.kill()
+        server.process.wait()
+        connection.terminate()
+        assert (server.data / "postmaster.pid").exists()
+        server.start()
+        assert await ask(server, "SELECT answer FROM kept") == 42
+
+
+async def test_a_pid_file_with_the_pid_of_somebody_else_does_not_stop_it(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path) as server:
+        server.stop()
+        left = f"{os.getpid()}\n{server.data}\n"
+        (server.data / "postmaster.pid").write_text(left)
+        (server.home.postgres_sockets / ".s.PGSQL.5432.lock").write_text(left)
+        server.start()
+        assert await ask(server, "SELECT 1") == 1
+
+
+def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "PREDECESSOR_LIMIT", 0.1)
+    with EmbeddedPostgres(tmp_path), pytest.raises(ConfigurationError, match="already runs on"):
+        EmbeddedPostgres(tmp_path).start()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the parent-death signal")
+def test_it_dies_with_the_process_that_started_it_even_when_that_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER_OF_A_SERVER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
+    ) as owner:
+        assert owner.stdout is not None
+        server = psutil.Process(int(owner.stdout.readline()))
+        owner.send_signal(signal.SIGKILL)
+        until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    with EmbeddedPostgres(tmp_path):  # and its data is fine; this one removes what was outside of the folder
+        pass
+
+
+def test_an_interrupted_initdb_is_begun_anew(tmp_path: Path) -> None:
+    half = EmbeddedPostgres(tmp_path).home.postgres / "new"
+    with EmbeddedPostgres(tmp_path) as server:
+        server.stop()
+        server.data.rename(half)
+        (half / "PG_VERSION").unlink()
+        server.start()
+        assert not half.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
+def test_under_a_closed_folder_root_keeps_the_data_elsewhere_and_opens_nothing(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with EmbeddedPostgres(closed / "home") as server:
+        assert server.home.moved
+        assert server.data.is_relative_to(SYSTEM_PLACE)
+        assert (server.home.system_place / "home").read_text() == str(closed / "home")
+        assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    assert not server.home.system_place.exists()

@@ -1,0 +1,91 @@
+"""A whole orderdeck of a test: in its folder, on free ports, and gone with the test run, even one that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+from support.sandbox_process import free_port
+
+from core.home import Home
+from core.settings import Settings, env_names
+from daemons.leftovers import processes_of
+
+ROOT = Path(__file__).parents[2]
+PORTS = ("command_port", "query_port", "payment_port", "projector_port", "saga_runner_port")
+# Reads until the pipe closes, which it does when its other end dies, and takes the stack down.
+REAPER = "import subprocess, sys; sys.stdin.read(); subprocess.run([sys.executable, '-m', 'daemons.cli', 'down'])"
+
+
+class Stack:
+    def __init__(self, path: Path, **settings: str) -> None:
+        self.home = Home(path)
+        self.settings = {"ORDERDECK_HOME": str(path)}
+        self.settings |= {f"ORDERDECK_{name.upper()}": str(free_port()) for name in PORTS}
+        self.settings |= settings
+
+    def __enter__(self) -> Self:
+        self._reaper = subprocess.Popen(
+            [sys.executable, "-c", REAPER],
+            env=self.env,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reaper.communicate(timeout=60)
+
+    @property
+    def env(self) -> dict[str, str]:
+        known = {name for field in Settings.model_fields for name in env_names(field)}
+        return {name: value for name, value in os.environ.items() if name not in known} | self.settings
+
+    def orderdeck(self, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "daemons.cli", *arguments],
+            env=self.env | {"PYTHONPATH": str(ROOT)},
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def up(self) -> str:
+        done = self.orderdeck("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.orderdeck("status", "--json").stdout)
+
+    def pid_of(self, name: str) -> int:
+        return next(program["pid"] for program in self.status()["programs"] if program["name"] == name)
+
+    def processes(self) -> list[psutil.Process]:
+        return processes_of(self.home)
+
+    def port(self, name: str) -> int:
+        return int(self.settings[f"ORDERDECK_{name.upper()}_PORT"])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port('command')}"
+
+
+def until(condition: Callable[[], object], *, seconds: float = 20) -> None:
+    """Wait for a condition, and fail when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
