@@ -16,6 +16,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, QueryParameter
 
 from core.errors import NotFound
+from daemons.bodies import read_body
 from daemons.payment_sandbox import methods
 from daemons.payment_sandbox.charges import Answer, Authorise, Charge, ChargeRequest, Outcome
 from daemons.payment_sandbox.ledger import Ledger
@@ -27,7 +28,6 @@ from daemons.payment_sandbox.wire import (
     RefundBody,
     VoidBody,
     ok,
-    read_body,
     read_key,
     respond,
 )
@@ -110,7 +110,8 @@ async def show_ledger(
 
 async def _execute(request: AnyRequest, payment_id: UUID, kind: type[Body]) -> Response[bytes]:
     key = read_key(request.headers.get("Idempotency-Key"))
-    wanted = read_body(kind, await request.body(), payment_id)
+    body = read_body(kind, await request.body(), request.headers.get("Content-Type", ""))
+    wanted = body.checked(payment_id)
     sandbox = _sandbox(request)
     if _is(wanted, methods.SLOW) and sandbox.ledger.look_up(key) is None:
         await _pause(sandbox, sandbox.slow)

@@ -30,6 +30,7 @@ REFUSALS = {
 }
 REFUSALS_OF_CHARGES = {
     "402": "Declined, for good",
+    "415": "The body must be application/json",
     "409": "Not possible in the state of this charge, for good",
     "422": "The key came before, with another request",
     "504": "The answer was lost; look it up by its key",

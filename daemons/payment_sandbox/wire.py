@@ -1,7 +1,4 @@
-"""The wire: what a request must look like to be a charge request, and how an answer looks.
-
-Bodies are decoded from the bytes, straight into decimals: an amount is never a float on the way.
-"""
+"""The wire: what a request must look like to be a charge request, and how an answer looks."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from core.domain.money import exact, wrong_amount
 from core.domain.validation import Fields
 from core.errors import FieldError
 from daemons.payment_sandbox.charges import Answer, Authorise, Capture, ChargeRequest, Outcome, Refund, Void
-from daemons.problems import Refused, problem_response, wrong_fields, wrong_json
+from daemons.problems import Refused, problem_response, wrong_fields
 
 KEY = re.compile(r"[A-Za-z0-9_.:\-]{1,255}")
 CURRENCY = re.compile(r"[A-Z]{3}")
@@ -83,22 +80,6 @@ class RefundBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Body = AuthoriseBody | CaptureBody | VoidBody | RefundBody
-
-DECODERS: Mapping[type[Body], msgspec.json.Decoder[Body]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (AuthoriseBody, CaptureBody, VoidBody, RefundBody)
-}
-
-
-def read_body(kind: type[Body], raw: bytes, payment_id: UUID) -> ChargeRequest:
-    """Raises Refused or InvalidInput, naming every wrong field."""
-    try:
-        return DECODERS[kind].decode(raw).checked(payment_id)
-    except msgspec.MsgspecError as error:
-        raise wrong_json(error) from None
-    except UnicodeDecodeError:
-        raise wrong_fields(FieldError("body", "is not UTF-8")) from None
-    except RecursionError:
-        raise wrong_fields(FieldError("body", "is nested too deeply")) from None
 
 
 def read_key(header: str | None) -> str:
