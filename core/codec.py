@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -88,8 +87,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         return _ENCODER.encode(self)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as the log holds it: payload and metadata still JSON text, decoded only by who needs them."""
 
     position: int

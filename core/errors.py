@@ -13,6 +13,10 @@ OrderdeckError
 ├── Unavailable              the database is away, or the queue is full
 │   ├── OutcomeUnknown       sent, and whether it was recorded could not be settled in time
 │   └── QueueFull            too many appends wait; nothing of this one was accepted
+├── CheckpointMoved          another projector has saved since; ours rolls back
+├── EventNotApplied          a projection failed on an event; its reader stands still there, and says so
+├── GatewayUnavailable       the payment provider did not do it, as far as anyone can tell; later, with the same key
+├── GatewayTimeout           nobody knows whether the provider did it: look the charge up by its key first
 ├── SchemaBehind             the database's schema is not the one this release needs
 └── ConfigurationError       a setting, a folder or a port stops us from starting
 """
@@ -125,6 +129,44 @@ class OutcomeUnknown(Unavailable):
 
 class QueueFull(Unavailable):
     pass
+
+
+@dataclass
+class CheckpointMoved(OrderdeckError):
+    reader: str
+    position: int
+
+    def __str__(self) -> str:
+        return f"{self.reader} is no longer at position {self.position}: another one has saved since"
+
+
+@dataclass
+class EventNotApplied(OrderdeckError):
+    position: int
+    event_type: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.event_type} at position {self.position} cannot be applied: {self.error}"
+
+
+@dataclass
+class GatewayUnavailable(OrderdeckError):
+    """`retry_after` in seconds, when the provider named it."""
+
+    reason: str
+    retry_after: float | None = None
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass
+class GatewayTimeout(OrderdeckError):
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 @dataclass

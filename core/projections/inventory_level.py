@@ -1,0 +1,80 @@
+"""inventory_levels: per SKU what is on hand, what of it is reserved, and what is left to sell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from core.domain.inventory import (
+    InventoryEvent,
+    InventoryReleased,
+    InventoryReservationFailed,
+    InventoryReserved,
+    InventoryShipped,
+    StockReplenished,
+)
+from core.domain.message import Sku
+from core.projections.projection import At, Projection
+
+
+class InventoryLevel(Struct, frozen=True, kw_only=True):
+    """`on_hand` is what lies in the warehouse: `reserved` for orders, `available` for the next one."""
+
+    sku: Sku
+    product_id: str | None = None
+    name: str | None = None
+    on_hand: int = 0
+    reserved: int = 0
+    available: int = 0
+    updated_at: datetime
+    version: int
+
+
+READS: tuple[type[InventoryEvent], ...] = (
+    StockReplenished,
+    InventoryReserved,
+    InventoryReservationFailed,
+    InventoryReleased,
+    InventoryShipped,
+)
+
+
+def key(event: InventoryEvent) -> Sku:
+    return event.sku
+
+
+def evolve(level: InventoryLevel | None, event: InventoryEvent, at: At) -> InventoryLevel | None:
+    if level is None:
+        level = InventoryLevel(sku=event.sku, updated_at=at.time, version=0)
+    on_hand, reserved = level.on_hand, level.reserved
+    product_id, name = level.product_id, level.name
+    match event:
+        case StockReplenished(quantity=quantity):
+            on_hand += quantity
+            product_id, name = event.product_id or product_id, event.name or name
+        case InventoryReserved(quantity=quantity):
+            reserved += quantity
+        case InventoryReleased(quantity=quantity):
+            reserved -= quantity
+        case InventoryShipped(quantity=quantity):
+            on_hand -= quantity
+            reserved -= quantity
+        case _:
+            pass  # a failed reservation moves nothing
+    return replace(
+        level,
+        product_id=product_id,
+        name=name,
+        on_hand=on_hand,
+        reserved=reserved,
+        available=on_hand - reserved,
+        updated_at=at.time,
+        version=at.version,
+    )
+
+
+INVENTORY_LEVEL = Projection(
+    name="inventory_levels", revision=1, view=InventoryLevel, reads=READS, key=key, evolve=evolve
+)

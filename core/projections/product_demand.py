@@ -1,0 +1,33 @@
+"""product_demand: per SKU and currency what was ordered, what of it still stands, and what it brought in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from core.domain.order import Status
+from core.projections.order_view import SOLD, OrderView
+from core.projections.projection import Amounts, RowKey, Sum
+
+
+def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey, Amounts]]:
+    """Key: SKU, currency. Amounts: units_ordered, units_live (of orders not cancelled), revenue."""
+    ordered = int(before is None)
+    live = _live(after) - _live(before)
+    sold = _sold(after) - _sold(before)
+    if not (ordered or live or sold):
+        return
+    for item in after.items:
+        revenue = sold * item.quantity * item.unit_price if sold else Decimal(0)
+        yield (item.sku, after.currency), (ordered * item.quantity, live * item.quantity, revenue)
+
+
+def _live(view: OrderView | None) -> int:
+    return int(view is not None and view.status is not Status.CANCELLED)
+
+
+def _sold(view: OrderView | None) -> int:
+    return int(view is not None and view.status in SOLD)
+
+
+PRODUCT_DEMAND = Sum(name="product_demand", revision=1, change=change)
