@@ -94,7 +94,7 @@ def _render(*, conf: str, python: str, directory: str, run: str, logs: str, envi
     escaped = {key: text if "%(here)s" in text else text.replace("%", "%%") for key, text in values.items()}
     programs = (
         PROGRAM.format(
-            **escaped,
+            **escaped | {"logs": escaped["logs"].replace("%%", "%%%%")},  # supervisord expands a log's name twice
             name=program.name,
             module=program.module,
             priority=10 * number,

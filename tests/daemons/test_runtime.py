@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -241,19 +242,21 @@ def test_a_hanging_event_loop_ends_the_process_with_70_and_says_where_it_hangs(
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the parent-death signal")
 def test_a_supervised_daemon_does_not_outlive_its_supervisor(tmp_path: Path) -> None:
     env = Stack(tmp_path / "home").env | {"SUPERVISOR_ENABLED": "1"}
-    parent_of = (
-        "import subprocess as s, sys; p = s.Popen([sys.executable, '-c', *sys.argv[1:]]); print(p.pid); p.wait()"
-    )
+    middle = "import subprocess as s, sys; p = s.Popen([sys.executable, '-c', *sys.argv[1:]]); print(p.pid); p.wait()"
     (tmp_path / "there").touch()
     with subprocess.Popen(
-        [sys.executable, "-u", "-c", parent_of, READER, str(tmp_path)],
+        [sys.executable, "-u", "-c", middle, READER, str(tmp_path)],
         cwd=ROOT,
         env=env,
         stdout=subprocess.PIPE,
         preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
-    ) as parent:
-        assert parent.stdout is not None
-        daemon = psutil.Process(int(parent.stdout.readline()))
-        until(lambda: b"started" in parent.stdout.readline())
-        parent.kill()
-        until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE)
+    ) as supervisor:
+        assert supervisor.stdout is not None
+        daemon = psutil.Process(int(supervisor.stdout.readline()))
+        try:
+            assert b"started" in supervisor.stdout.readline()
+            supervisor.kill()
+            until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE)
+        finally:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                daemon.kill()

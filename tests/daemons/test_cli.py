@@ -1,0 +1,133 @@
+"""The orderdeck command, where nothing runs: every refusal is one sentence that says what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.stack import ROOT, Stack
+
+from core.home import unprivileged_user
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return Stack(tmp_path / "home")
+
+
+def sentence(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr.strip()
+
+
+def test_help_lists_every_command_and_imports_none_of_them(stack: Stack) -> None:
+    listed = stack.orderdeck("--help").stdout
+    for command in ("up", "down", "status", "tui", "demo", "migrate", "daemon", "ctl", "doctor"):
+        assert f" {command} " in listed
+    heavy = "{'litestar', 'textual', 'asyncpg', 'uvicorn', 'httpx'} & set(sys.modules)"
+    look = f"import sys, daemons.cli; sys.exit(bool({heavy}))"
+    assert subprocess.run([sys.executable, "-c", look], cwd=ROOT, check=False).returncode == 0
+
+
+def test_up_looks_at_the_ports_before_it_starts_anything(stack: Stack) -> None:
+    with socket.create_server(("127.0.0.1", stack.port("query"))):
+        said = sentence(stack.orderdeck("up"))
+    assert said.startswith(f"orderdeck: port {stack.port('query')} is taken (by ")
+    assert said.endswith("set ORDERDECK_QUERY_PORT to another")
+    assert stack.processes() == []
+
+
+def test_up_refuses_a_misspelt_setting(stack: Stack) -> None:
+    stack.settings["ORDERDECK_HOTS"] = "x"
+    assert (
+        sentence(stack.orderdeck("up")) == "orderdeck: there is no setting ORDERDECK_HOTS; did you mean ORDERDECK_HOST?"
+    )
+
+
+def test_down_where_nothing_is_up_is_fine_twice(stack: Stack) -> None:
+    for _ in range(2):
+        done = stack.orderdeck("down")
+        assert (done.returncode, done.stdout.strip()) == (0, "orderdeck was not up")
+
+
+def test_status_where_nothing_is_up_says_so(stack: Stack) -> None:
+    assert stack.status()["running"] is False
+    assert {program["state"] for program in stack.status()["programs"]} == {"DOWN"}
+    assert stack.orderdeck("status").returncode == 1
+
+
+@pytest.mark.parametrize("command", ["tui", "demo"])
+def test_what_needs_the_services_says_how_to_start_them(stack: Stack, command: str) -> None:
+    said = sentence(stack.orderdeck(command))
+    assert f"nothing answers at {stack.url}" in said
+    assert "orderdeck up" in said
+
+
+def test_an_unknown_daemon_is_refused_with_the_known_ones(stack: Stack) -> None:
+    assert "command-api" in sentence(stack.orderdeck("daemon", "comand-api"))
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_fresh_home(stack: Stack) -> None:
+    done = stack.orderdeck("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("nothing is wrong\n")
+
+
+def test_the_doctor_finds_a_taken_port(stack: Stack) -> None:
+    with socket.create_server(("127.0.0.1", stack.port("payment"))):
+        done = stack.orderdeck("doctor")
+    assert done.returncode == 1
+    assert f"WRONG  ports: port {stack.port('payment')} is taken" in done.stdout
+
+
+def test_a_home_that_is_a_file_is_one_sentence(stack: Stack) -> None:
+    stack.home.path.write_text("not a folder")
+    assert "set ORDERDECK_HOME to a folder of your own" in sentence(stack.orderdeck("up"))
+
+
+# --- as an ordinary user ------------------------------------------------------------------------------------
+# The interpreter may be where the other user cannot read, so what is needed is imported before.
+AS_USER = """
+import os, sys
+import daemons.cli, daemons.stack
+uid, gid = int(sys.argv[1]), int(sys.argv[2])
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(gid)
+    os.setuid(uid)
+sys.argv = ["orderdeck", *sys.argv[3:]]
+daemons.cli.main()
+"""
+
+
+@pytest.fixture
+def unwritable() -> Iterator[Path]:
+    folder = Path("/tmp") / f"orderdeck-test-{os.getpid()}"  # noqa: S108 - a folder that the other user can enter
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755 if os.geteuid() == 0 else 0o555)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_an_unwritable_home_is_one_sentence(stack: Stack, unwritable: Path) -> None:
+    user = unprivileged_user()
+    uid, gid = (user.pw_uid, user.pw_gid) if user else (os.getuid(), os.getgid())
+    done = subprocess.run(
+        [sys.executable, "-c", AS_USER, str(uid), str(gid), "up"],
+        env=stack.env | {"ORDERDECK_HOME": str(unwritable / "home"), "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert sentence(done) == (
+        f"orderdeck: cannot write {unwritable / 'home'} (Permission denied): set ORDERDECK_HOME to a folder of your own"
+    )

@@ -1,0 +1,68 @@
+"""supervisord's configuration: one table makes the checkout's and every home's, and supervisord reads both."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+from supervisor.options import ServerOptions
+from support.stack import ROOT
+
+from core.home import LONGEST_SOCKET_PATH, Home
+from daemons.programs import PROGRAMS, checkout_conf, supervisord_conf
+
+
+def test_the_checkouts_configuration_is_the_one_that_the_table_makes() -> None:
+    assert (ROOT / "supervisord.conf").read_text(encoding="utf-8") == checkout_conf(), "see CONTRIBUTING.md"
+
+
+def test_no_environment_variable_has_to_be_set_for_it() -> None:
+    assert "%(ENV_" not in checkout_conf()
+
+
+def test_the_folders_it_wants_are_in_a_fresh_clone() -> None:
+    for folder in ("run", "logs"):
+        assert (ROOT / ".orderdeck" / folder / ".gitignore").exists(), "git add -f it"
+
+
+def read(conf: Path, monkeypatch: pytest.MonkeyPatch) -> ServerOptions:
+    monkeypatch.setattr(sys, "argv", ["supervisord"])
+    options = ServerOptions()
+    options.realize(["-c", str(conf)])
+    return options
+
+
+@pytest.mark.parametrize("folder", ["plain", "with a space", "100%", "quote's"])
+def test_any_home_can_be_written_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    home = Home(tmp_path / folder)
+    monkeypatch.setattr(Home, "run", home.path)  # wherever its sockets are; here they would be too long
+    home.create()
+    home.supervisord_conf.write_text(supervisord_conf(home, sys.executable), encoding="utf-8")
+    options = read(home.supervisord_conf, monkeypatch)
+    processes = [group.process_configs[0] for group in options.process_group_configs]
+    assert [process.name for process in processes] == [program.name for program in PROGRAMS]
+    for process, program in zip(processes, PROGRAMS, strict=True):
+        assert shlex.split(process.command) == [sys.executable, "-m", program.module]
+        assert process.stdout_logfile == str(home.logs / f"{program.name}.log")
+        assert (process.stopwaitsecs, process.killasgroup, process.startretries) == (30, True, 1000000)
+    assert options.serverurl is None or options.serverurl.endswith("supervisor.sock")
+
+
+def test_supervisorctl_finds_the_socket_that_supervisord_makes() -> None:
+    conf = RawConfigParser()
+    conf.read_string(checkout_conf())
+    assert conf["supervisorctl"]["serverurl"] == "unix://" + conf["unix_http_server"]["file"]
+
+
+def test_a_home_with_a_long_path_has_its_sockets_in_a_short_private_folder(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    home, other = Home(deep), Home(deep / "other")
+    for socket in (home.supervisor_socket, home.postgres_sockets / ".s.PGSQL.5432"):
+        assert len(str(socket)) < LONGEST_SOCKET_PATH
+    assert home.run != other.run
+    home.create()
+    assert home.run.stat().st_mode & 0o066 == 0
+    home.run.rmdir()
