@@ -72,14 +72,17 @@ class Feed:
             except GatewayError as error:
                 self.reason = str(error)
             self.state, self.retry_at = "lost", self.clock() + delay
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._nudge.wait(), delay)
-            self._nudge.clear()
+            await self._wait(delay)
             delay = min(LONGEST_DELAY, delay * 2)
             self.reconnects += 1
 
     def retry_now(self) -> None:
         self._nudge.set()
+
+    async def _wait(self, delay: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._nudge.wait(), delay)
+        self._nudge.clear()
 
     async def _follow(self, after: int) -> AsyncGenerator[None, None]:
         splitter = Splitter()

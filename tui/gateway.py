@@ -58,14 +58,6 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class WouldRecord:
-    """One event of a dry run."""
-
-    event_type: str
-    payload: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Health:
     """Where the log ends, and how far its slowest read model is behind."""
 
@@ -97,8 +89,8 @@ class Gateway(Protocol):
         """Record it; the same key twice records once."""
         ...
 
-    async def dry_run(self, command: Command) -> Sequence[WouldRecord]:
-        """What it would record; nothing is."""
+    async def dry_run(self, command: Command) -> Sequence[Envelope]:
+        """The events it would record, without positions; nothing is recorded."""
         ...
 
     def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:

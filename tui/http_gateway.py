@@ -5,13 +5,13 @@ from __future__ import annotations
 import getpass
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import httpx
 import msgspec
 from msgspec import Struct
 
-from tui.gateway import PAGE, Accepted, Command, Health, Refused, TimedOut, Unreachable, WouldRecord
+from tui.gateway import PAGE, Accepted, Command, Health, Refused, TimedOut, Unreachable
 from tui.viewmodels.filters import OrderQuery
 from tui.wire import Envelope, Order, OrderPage, Problem
 
@@ -31,15 +31,6 @@ class _Accepted(Struct):
 
 class _Events(Struct):
     events: list[Envelope]
-
-
-class _Preview(Struct):
-    event_type: str
-    payload: dict[str, Any] = {}
-
-
-class _DryRun(Struct):
-    events: list[_Preview]
 
 
 class _Projection(Struct):
@@ -97,9 +88,8 @@ class HttpGateway:
             replayed=response.headers.get("Idempotent-Replayed") == "true",
         )
 
-    async def dry_run(self, command: Command) -> Sequence[WouldRecord]:
-        answer = _read(await self._command(command, {}, dry_run=True), _DryRun)
-        return [WouldRecord(e.event_type, e.payload) for e in answer.events]
+    async def dry_run(self, command: Command) -> Sequence[Envelope]:
+        return _read(await self._command(command, {}, dry_run=True), _Events).events
 
     async def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:
         url = f"{self.queries_at}/api/v1/events/stream"

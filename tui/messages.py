@@ -40,3 +40,16 @@ class Say(Message):
         self.sentence = sentence
         self.tone = tone
         super().__init__()
+
+
+class Copy(Message):
+    """Put a text on the operator's clipboard, and say so by this name."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.text = text
+        self.name = name
+        super().__init__()
+
+
+class ChooseTypes(Message):
+    pass

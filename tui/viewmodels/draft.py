@@ -106,4 +106,5 @@ class Draft:
     def _line(self, n: int) -> dict[str, Any]:
         quantity = self._text(n, "quantity")
         number: int | str = int(quantity) if re.fullmatch(r"-?[0-9]{1,9}", quantity) else quantity
-        return {"sku": self._text(n, "sku"), "quantity": number, "unit_price": self._text(n, "unit_price")}
+        sku = self._text(n, "sku")  # the form asks for one name of a product, and the SKU is the one that people know
+        return {"product_id": sku, "sku": sku, "quantity": number, "unit_price": self._text(n, "unit_price")}

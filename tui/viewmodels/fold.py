@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from tui.viewmodels.statuses import STATUS_AFTER
 from tui.viewmodels.text import clean, money, plain
 from tui.wire import Envelope, payload_of
 
-State = Mapping[str, str]  # label -> what to show, in the order in which the labels first appeared
+Lines = Mapping[str, str]  # label -> what to show, in the order in which the labels first appeared
+
+
+class State(NamedTuple):
+    """`sagas` are their names by id: only the event that started one carries it."""
+
+    lines: Lines = MappingProxyType({})
+    sagas: Mapping[str, str] = MappingProxyType({})
 
 
 class Change(NamedTuple):
@@ -23,21 +31,22 @@ class Change(NamedTuple):
 def evolve(state: State, event: Envelope) -> State:
     """The state after one more event; an event of a type unknown here changes nothing."""
     payload = payload_of(event)
-    new = dict(state)
+    new, sagas = dict(state.lines), dict(state.sagas)
     if event.event_type in STATUS_AFTER:
         new["status"] = STATUS_AFTER[event.event_type]
     if (change := _CHANGES.get(event.event_type)) is not None:
         new.update(change(payload))
     if event.aggregate_type == "saga":
-        name, now = _saga(state, event, payload)
-        new[name] = now
-    return new
+        if payload.get("name"):
+            sagas[event.aggregate_id] = plain(payload["name"])
+        new[sagas.get(event.aggregate_id, f"saga {event.aggregate_id[-4:]}")] = saga_words(event.event_type, payload)
+    return State(new, sagas)
 
 
 def fold(events: Iterable[Envelope]) -> list[State]:
     """The state after each event."""
     states: list[State] = []
-    state: State = {}
+    state = State()
     for event in events:
         state = evolve(state, event)
         states.append(state)
@@ -46,12 +55,12 @@ def fold(events: Iterable[Envelope]) -> list[State]:
 
 def changes(before: State, now: State) -> list[Change]:
     return [
-        Change(label, value, before.get(label, "–") if before.get(label) != value else None)
-        for label, value in now.items()
+        Change(label, value, before.lines.get(label, "–") if before.lines.get(label) != value else None)
+        for label, value in now.lines.items()
     ]
 
 
-def _created(p: Mapping[str, Any]) -> State:
+def _created(p: Mapping[str, Any]) -> Lines:
     items: list[Any] = p["items"] if isinstance(p.get("items"), list) else []
     lines = "  ".join(f"{plain(_of(i, 'sku'))}×{plain(_of(i, 'quantity'))}" for i in items)
     return {
@@ -67,12 +76,12 @@ def _of(value: Any, name: str) -> Any:
     return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
 
 
-def _stock(word: str) -> Callable[[Mapping[str, Any]], State]:
+def _stock(word: str) -> Callable[[Mapping[str, Any]], Lines]:
     return lambda p: {f"stock {plain(p.get('sku'))}": f"{plain(p.get('quantity'))} {word}"}
 
 
-def _payment(word: str) -> Callable[[Mapping[str, Any]], State]:
-    def change(p: Mapping[str, Any]) -> State:
+def _payment(word: str) -> Callable[[Mapping[str, Any]], Lines]:
+    def change(p: Mapping[str, Any]) -> Lines:
         amount = f" {_amount(p, 'amount')}" if "amount" in p else ""
         reason = f": {plain(p['reason'])}" if p.get("reason") else ""
         return {"payment": f"{word}{amount}{reason}"}
@@ -87,7 +96,7 @@ def _amount(p: Mapping[str, Any], name: str) -> str:
         return plain(p.get(name))
 
 
-_CHANGES: dict[str, Callable[[Mapping[str, Any]], State]] = {
+_CHANGES: dict[str, Callable[[Mapping[str, Any]], Lines]] = {
     "OrderCreated": _created,
     "OrderCancelled": lambda p: {"cancelled": plain(p.get("reason"))},
     "OrderShipped": lambda p: {"shipment": f"{plain(p.get('carrier'))} {plain(p.get('tracking_number'))}"},
@@ -131,12 +140,3 @@ def saga_words(event_type: str, payload: Mapping[str, Any]) -> str:
     """What a saga's event says, in words."""
     words = _SAGA_WORDS.get(event_type, clean(event_type))
     return words.format_map(_Missing({name: plain(value) for name, value in payload.items()}))
-
-
-def _saga(state: State, event: Envelope, payload: Mapping[str, Any]) -> tuple[str, str]:
-    """Only SagaStarted carries the name, so the stream it opened is remembered by its id's end."""
-    short = f"saga {event.aggregate_id[-4:]}"
-    label = next((name for name in state if name.endswith(short)), short)
-    if event.event_type == "SagaStarted" and payload.get("name"):
-        label = f"{plain(payload['name'])} {short}"
-    return label, saga_words(event.event_type, payload)

@@ -28,6 +28,7 @@ class StreamModel:
         self.painted = 0
         self.undecodable = 0
         self._seen = 0
+        self._painted_from = 0
         self._painted_to = 0
         self._paused_end = 0
         self._shown: list[int] | None = None  # numbers of the frames that pass the filter; None: all of them do
@@ -117,14 +118,16 @@ class StreamModel:
             self._paused_end = min(self.rank(paused_at) + 1, self.newest)
 
     def note_painted(self, ranks: range) -> None:
-        """Rows of the newest part were drawn; a row scrolled back to later does not count again."""
+        """Rows were drawn: each counts once, as far as it adjoins the newest stretch of painted ones."""
         if not ranks:
             return
-        first, last = self.number(ranks[0]), self.number(ranks[-1])
-        if first is None or last is None or last < self._painted_to:
+        numbers = [n for n in map(self.number, ranks) if n is not None]
+        if not numbers or numbers[-1] < self._painted_from:
             return
-        self.painted += sum(1 for rank in ranks if (self.number(rank) or 0) >= self._painted_to)
-        self._painted_to = last + 1
+        self.painted += sum(1 for n in numbers if not self._painted_from <= n < self._painted_to)
+        apart = numbers[0] > self._painted_to
+        self._painted_from = numbers[0] if apart else min(self._painted_from, numbers[0])
+        self._painted_to = max(self._painted_to, numbers[-1] + 1)
 
 
 def decode(data: bytes) -> Envelope | None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
+import unicodedata
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-# Control codes (C0, C1), and the invisible ones that reorder or join what stands beside them: terminals disagree on
-# their width, and a stray ESC would be obeyed.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_INVISIBLE = re.compile(
-    "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
+# Control codes and line ends (a stray ESC would be obeyed); and what reorders, joins or hides what stands beside it:
+# terminals disagree on the width of such text.
+_CONTROL = {"Cc", "Zl", "Zp"}
+_INVISIBLE = {"Cf", "Cs"}
+_VARIATION = range(0xFE00, 0xFE10)
 
 LONGEST = 2_000  # characters of one line that are ever looked at
 MOST_LINES = 2_000
@@ -33,7 +32,14 @@ def clean(text: str, limit: int = LONGEST) -> str:
     text = text[:limit]
     if text.isascii() and text.isprintable():
         return text
-    return _INVISIBLE.sub("", _CONTROL.sub("·", text))
+    return "".join(map(_safe, text))
+
+
+def _safe(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in _CONTROL:
+        return "·"
+    return "" if category in _INVISIBLE or ord(character) in _VARIATION else character
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:

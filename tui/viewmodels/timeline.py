@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tui.viewmodels.fold import Change, State, changes, fold, saga_words
@@ -42,7 +42,7 @@ def summary(event: Envelope) -> str:
         step = saga_words(event.event_type, p)
         return f"{plain(p['name'])} {step}" if event.event_type == "SagaStarted" and "name" in p else step
     said = [
-        f"{len(p['items'])} items {_money(p, 'total_amount')}" if isinstance(p.get("items"), list) else "",
+        f"{_lines(p['items'])} {_money(p, 'total_amount')}" if isinstance(p.get("items"), list) else "",
         plain(p["sku"]) if "sku" in p else "",
         f"×{plain(p['quantity'])}" if "quantity" in p else "",
         _money(p, "amount") if "amount" in p else "",
@@ -50,6 +50,10 @@ def summary(event: Envelope) -> str:
         plain(p["reason"]) if p.get("reason") else "",
     ]
     return clean("  ".join(part for part in said if part))
+
+
+def _lines(items: Sequence[object]) -> str:
+    return "1 line" if len(items) == 1 else f"{len(items)} lines"
 
 
 def _money(p: dict[str, object], name: str) -> str:
@@ -114,7 +118,7 @@ class Timeline:
     def state_at(self) -> list[Change]:
         if not self.events:
             return []
-        return changes(self.states[self.at - 1] if self.at else {}, self.states[self.at])
+        return changes(self.states[self.at - 1] if self.at else State(), self.states[self.at])
 
     def track(self, width: int) -> list[Cell]:
         """The scrubber: a mark for each event, a dotted stretch for each folded gap, the chosen one standing out."""

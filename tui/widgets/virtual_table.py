@@ -38,6 +38,13 @@ class VirtualTable(Painted, can_focus=True):
     class Opened(Message):
         pass
 
+    class Edge(Message):
+        """The very first or last row was asked for: there may be more than the viewport knows."""
+
+        def __init__(self, *, last: bool) -> None:
+            self.last = last
+            super().__init__()
+
     def __init__(
         self,
         columns: Sequence[Column],
@@ -90,10 +97,12 @@ class VirtualTable(Painted, can_focus=True):
     def action_first(self) -> None:
         self.view.go(self.view.first)
         self._moved()
+        self.post_message(self.Edge(last=False))
 
     def action_last(self) -> None:
         self.view.tail()
         self._moved()
+        self.post_message(self.Edge(last=True))
 
     def action_open(self) -> None:
         if self.view.end > self.view.first:

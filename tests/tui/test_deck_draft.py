@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tui.viewmodels.draft import Draft
+from tui.wire import FieldProblem
+
+
+def test_the_example_is_an_order_that_can_be_placed_as_it_stands() -> None:
+    body = Draft().body()
+    assert body["items"] == [{"product_id": "LAPTOP-001", "sku": "LAPTOP-001", "quantity": 1, "unit_price": "999.99"}]
+    assert body["shipping_address"]["country"] == "US"
+    assert Draft().total() == Decimal("999.99")
+
+
+def test_blank_lines_are_left_out_and_errors_find_their_way_to_the_line_they_mean() -> None:
+    draft = Draft()
+    draft.add_line()
+    draft.add_line()
+    draft.set("items[2].sku", "SKU-002")
+    draft.set("items[2].quantity", "many")
+    assert [item["sku"] for item in draft.body()["items"]] == ["LAPTOP-001", "SKU-002"]
+    assert draft.body()["items"][1]["quantity"] == "many"
+    placed = draft.place([FieldProblem("items[1].quantity", "must be a number"), FieldProblem("items", "too few")])
+    assert placed == {"items[2].quantity": "must be a number", "items[0].sku": "too few"}
+    assert draft.total() is None
+
+
+def test_an_error_of_no_field_of_the_form_is_not_lost() -> None:
+    draft = Draft()
+    placed = draft.place([FieldProblem("total_amount", "too large"), FieldProblem("items[7].sku", "unknown")])
+    assert placed == {"": "total_amount: too large; items[7].sku: unknown"}
+    assert draft.place([FieldProblem("items[0].product_id", "blank")]) == {"items[0].sku": "blank"}
+    assert draft.place([FieldProblem("shipping_address", "missing")]) == {"shipping_address.street": "missing"}
+
+
+def test_a_draft_keeps_its_key_until_it_is_another_draft() -> None:
+    draft = Draft()
+    key = draft.key
+    draft.set("customer_id", "acme")
+    assert draft.key == key  # nothing was sent under it yet
+    draft.sent = True
+    draft.set("customer_id", "acme")
+    assert draft.key == key
+    draft.set("customer_id", "acme-2")
+    assert draft.key != key

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import asyncio
+import random
+
+from deck_harness import desk_with
+from fake_gateway import FakeGateway
+
+from tui.gateway import Unreachable
+from tui.viewmodels.filters import parse
+from tui.viewmodels.orders import OrdersModel
+
+
+async def listed(gateway: FakeGateway, height: int = 10) -> OrdersModel:
+    model = OrdersModel(gateway)
+    model.view.resize(height)
+    await model.load()
+    return model
+
+
+def absorb(model: OrdersModel, gateway: FakeGateway, after: int) -> None:
+    model.absorb([gateway._envelope(e) for e in gateway.log[after:]], now=1.0)
+
+
+def shown(model: OrdersModel) -> list[str]:
+    return [order.order_number for order in model.window]
+
+
+async def test_the_chosen_order_stays_chosen_and_in_place_through_a_thousand_updates() -> None:
+    gateway = desk_with(30)
+    model = await listed(gateway)
+    model.view.move(12)
+    chosen, top = model.chosen, model.view.top
+    assert chosen is not None
+    dice = random.Random(7)
+    for n in range(1_000):
+        at = len(gateway.log)
+        if n % 3:
+            order_id = dice.choice([o.order_id for o in model.window])
+            gateway.record(
+                "order",
+                order_id,
+                dice.choice(["OrderConfirmed", "OrderShipped"]),
+                {"carrier": "c", "tracking_number": "t"},
+            )
+        else:
+            gateway.place(1_000 + n)
+        absorb(model, gateway, at)
+        assert model.chosen is not None
+        assert model.chosen.order_id == chosen.order_id
+        assert model.view.top == top
+    assert len(model.waiting) == 334
+    assert all(model.window.find(key) == order for key, order in gateway.views.items() if model.window.find(key))
+
+
+async def test_new_orders_wait_until_they_are_taken_in() -> None:
+    gateway = desk_with(5)
+    model = await listed(gateway)
+    at = len(gateway.log)
+    gateway.fulfil(gateway.place(50))
+    gateway.place(51)
+    absorb(model, gateway, at)
+    assert len(model.window) == 5
+    assert [o.status for o in model.waiting.values()] == ["CONFIRMED", "CREATED"]
+    chosen = model.chosen
+    await model.load()
+    assert shown(model)[:2] == ["ORD-0000000051", "ORD-0000000050"]
+    assert model.chosen == chosen
+    assert not model.waiting
+
+
+async def test_an_order_the_read_model_does_not_show_yet_is_taken_in_from_the_feed() -> None:
+    gateway = desk_with(3)
+    model = await listed(gateway)
+    at = len(gateway.log)
+    behind = dict(gateway.views)
+    gateway.fulfil(gateway.place(50))
+    absorb(model, gateway, at)
+    gateway.views, ahead = behind, gateway.views
+    await model.load()
+    assert shown(model)[0] == "ORD-0000000050"
+    gateway.views = ahead
+    await model.load()
+    assert shown(model).count("ORD-0000000050") == 1
+
+
+async def test_what_the_feed_told_is_not_unlearnt_from_a_read_model_behind_it() -> None:
+    gateway = desk_with(3)
+    model = await listed(gateway)
+    behind = dict(gateway.views)
+    order_id = next(key for key, order in behind.items() if order.status == "CREATED")
+    at = len(gateway.log)
+    gateway.record("order", order_id, "OrderConfirmed", {})
+    absorb(model, gateway, at)
+    gateway.views = behind
+    await model.load()
+    found = model.window.find(order_id)
+    assert found is not None
+    assert found.status == "CONFIRMED"
+
+
+async def test_the_first_order_of_an_empty_desk_shows_at_once() -> None:
+    gateway = FakeGateway()
+    model = await listed(gateway)
+    gateway.place(1)
+    absorb(model, gateway, 0)
+    assert shown(model) == ["ORD-0000000001"]
+
+
+async def test_a_filtered_list_hears_only_of_orders_that_match() -> None:
+    gateway = desk_with(3)
+    model = await listed(gateway)
+    await model.load(parse("customer:acme"))
+    at = len(gateway.log)
+    gateway.place(60, customer="other")
+    gateway.place(61, customer="acme")
+    absorb(model, gateway, at)
+    assert shown(model) == ["ORD-0000000061"]
+
+
+async def test_a_late_answer_to_an_earlier_question_is_dropped() -> None:
+    gateway = desk_with(6)
+    model = await listed(gateway)
+    gateway.hold = first = asyncio.Event()
+    slow = asyncio.create_task(model.load(parse("status:cancelled")))
+    await asyncio.sleep(0)
+    gateway.hold = None
+    await model.load(parse("status:confirmed"))
+    first.set()
+    await slow
+    assert {order.status for order in model.window} == {"CONFIRMED"}
+
+
+async def test_any_depth_is_reached_by_pages_and_the_way_back_too() -> None:
+    gateway = desk_with(0)
+    gateway.page = 10
+    for n in range(345):
+        gateway.place(n)
+    model = await listed(gateway)
+    model.window.max_pages = 4
+    seen = [model.chosen.order_number] if model.chosen else []
+    for step in (1, -1):
+        for _ in range(344):
+            model.view.move(step)
+            while await model.extend():
+                pass
+            assert len(model.window) <= 40
+            assert model.chosen is not None
+            seen.append(model.chosen.order_number)
+    down = [f"ORD-{n:010}" for n in range(344, -1, -1)]
+    assert seen == down + down[-2::-1]
+
+
+async def test_the_last_page_is_read_from_the_other_end() -> None:
+    gateway = desk_with(0)
+    gateway.page = 10
+    for n in range(345):
+        gateway.place(n)
+    model = await listed(gateway)
+    asked = len(gateway.asked)
+    await model.load(from_end=True)
+    assert len(gateway.asked) == asked + 1
+    assert model.chosen is not None
+    assert (model.chosen.order_number, model.view.cursor) == ("ORD-0000000000", 344)
+    for _ in range(344):
+        model.view.move(-1)
+        while await model.extend():
+            pass
+    assert (model.chosen.order_number, model.view.cursor) == ("ORD-0000000344", 0)
+
+
+async def test_a_list_that_cannot_be_read_keeps_what_it_had() -> None:
+    gateway = desk_with(3)
+    model = await listed(gateway)
+    gateway.queries_down = Unreachable("desk.test does not answer")
+    await model.load()
+    assert (model.phase, model.error, len(model.window)) == ("error", "desk.test does not answer", 3)
+    gateway.queries_down = None
+    await model.load()
+    assert model.phase == "ready"

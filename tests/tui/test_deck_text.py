@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tui.viewmodels.text import LONGEST, MOST_LINES, age, clean, fit, money, pretty, span
+
+NOW = datetime(2026, 3, 14, tzinfo=UTC)
+
+
+@given(st.text(max_size=200), st.integers(0, 60), st.booleans())
+def test_text_takes_exactly_the_cells_it_is_given(text: str, width: int, right: bool) -> None:  # noqa: FBT001
+    assert cell_len(fit(clean(text), width, right=right)) == width
+
+
+@given(st.text(st.characters(), max_size=100))
+def test_no_control_code_survives(text: str) -> None:
+    assert not {unicodedata.category(character) for character in clean(text)} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert clean("a\x1b[2J\u202eb\nc") == "a·[2Jb·c"
+
+
+def test_wide_text_is_cut_by_cells() -> None:
+    assert fit("日本語テキスト", 7) == "日本語…"
+    assert fit("ab", 4, right=True) == "  ab"
+
+
+def test_a_line_of_ninety_thousand_characters_is_cut() -> None:
+    assert len(clean("x" * 90_000)) == LONGEST
+
+
+def test_a_payload_of_a_megabyte_is_shown_in_part_and_says_so() -> None:
+    raw = json.dumps({"rows": list(range(200_000))}).encode()
+    lines = pretty(raw)
+    assert len(lines) == MOST_LINES + 1
+    assert lines[-1].startswith("… 198,")
+    assert "bytes in all" in lines[-1]
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff\xfe", b"{", b"[" * 100_000, b'"\\u001b[2J"', "\u202e".encode()])
+def test_what_is_no_json_is_shown_without_control_codes(raw: bytes) -> None:
+    assert all("\x1b" not in line for line in pretty(raw))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-1, "0ms"), (0.04, "40ms"), (2.14, "2.1s"), (185, "3m 05s"), (7_800, "2h 10m"), (442_800, "5d 03h")],
+)
+def test_a_duration_is_said_shortly(seconds: float, said: str) -> None:
+    assert span(seconds) == said
+
+
+def test_an_age_does_not_flicker_and_a_clock_that_stepped_back_is_no_age() -> None:
+    assert age(NOW - timedelta(seconds=2.9), NOW) == "2s"
+    assert age(NOW - timedelta(minutes=61), NOW) == "1h"
+    assert age(NOW + timedelta(hours=1), NOW) == "0s"
+
+
+def test_money_has_two_decimals() -> None:
+    assert money("1999.9", "USD") == "1,999.90 USD"

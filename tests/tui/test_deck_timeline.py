@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import msgspec
+from deck_harness import desk_with
+from fake_gateway import FakeGateway
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tui.viewmodels.fold import fold
+from tui.viewmodels.statuses import STATUS_AFTER, STATUSES, after_event, legal, status_cell
+from tui.viewmodels.timeline import Timeline, failed, summary
+from tui.wire import Envelope
+
+
+def history(*, declined: bool = False) -> list[Envelope]:
+    gateway = FakeGateway()
+    order_id = gateway.place(1, quantity=2)
+    gateway.fulfil(order_id, declined=declined)
+    return [e for e in map(gateway._envelope, gateway.log) if e.order_id == order_id]
+
+
+def test_the_state_after_each_event_is_the_fold_of_the_events_before() -> None:
+    events = history()
+    states = fold(events)
+    for n in range(len(events)):
+        assert states[n] == fold(events[: n + 1])[-1]
+    assert states[0].lines["status"] == "CREATED"
+    assert states[-1].lines == {
+        "status": "CONFIRMED",
+        "number": "ORD-0000000001",
+        "customer": "customer-001",
+        "total": "1,999.98 USD",
+        "lines": "1   LAPTOP-001×2",
+        "pays by": "card",
+        "fulfil_order": "COMPLETED",
+        "stock LAPTOP-001": "2 reserved",
+        "payment": "authorised 1,999.98 USD",
+    }
+
+
+def test_a_decline_shows_what_was_given_back() -> None:
+    lines = fold(history(declined=True))[-1].lines
+    assert lines["status"] == "CANCELLED"
+    assert lines["payment"] == "failed 1,999.98 USD: card_declined"
+    assert lines["stock LAPTOP-001"] == "2 released"
+    assert lines["fulfil_order"] == "COMPENSATED"
+
+
+def test_an_event_names_what_it_changed_and_what_was_before() -> None:
+    timeline = Timeline()
+    timeline.take(history())
+    timeline.go(next(n for n, e in enumerate(timeline.events) if e.event_type == "OrderConfirmed"))
+    changed = {line.label: (line.before, line.now) for line in timeline.state_at() if line.before is not None}
+    assert changed == {"status": ("CREATED", "CONFIRMED")}
+
+
+@given(st.permutations(range(7)), st.integers(1, 6))
+def test_events_arrive_in_any_order_and_any_number_of_times(order: list[int], cut: int) -> None:
+    events = history()
+    timeline = Timeline()
+    timeline.take(events[n] for n in order[:cut])
+    timeline.take(events[n] for n in order)
+    assert not timeline.take(events)
+    assert timeline.events == events
+    assert timeline.states == fold(events)
+    assert timeline.live
+
+
+def test_an_event_chosen_in_the_past_stays_chosen_when_others_arrive() -> None:
+    events = history()
+    timeline = Timeline()
+    timeline.take(events[1:4])
+    timeline.go(1)
+    timeline.take(events)
+    assert timeline.current == events[2]
+    assert not timeline.live
+
+
+def test_the_scrubber_shows_each_event_once_and_folds_the_quiet() -> None:
+    timeline = Timeline()
+    timeline.take(history())
+    track = "".join(cell.text for cell in timeline.track(80))
+    assert track == "├●─·─▪─·┄38.0s┄$─●─◉┤"
+    timeline.go(4)
+    assert "".join(cell.text for cell in timeline.track(80)) == "├●─·─▪─·┄38.0s┄◉─●─·┤"
+
+
+@given(st.integers(0, 299), st.integers(10, 120))
+def test_the_scrubber_fits_and_shows_the_chosen_event(at: int, width: int) -> None:
+    first = history()[0]
+    timeline = Timeline(events=[msgspec.structs.replace(first, position=n) for n in range(300)])
+    timeline.at = at
+    track = "".join(cell.text for cell in timeline.track(width))
+    assert cell_len(track) <= width
+    assert "◉" in track
+
+
+def test_status_changes_are_a_key_away() -> None:
+    timeline = Timeline()
+    timeline.take(history())
+    timeline.go(0)
+    timeline.next_status(1)
+    assert timeline.current is not None
+    assert timeline.current.event_type == "OrderConfirmed"
+    timeline.next_status(1)
+    assert timeline.current.event_type == "OrderConfirmed"
+    timeline.next_status(-1)
+    assert timeline.at == 0
+
+
+def test_every_event_type_of_a_failure_is_pinned() -> None:
+    kinds = ("PaymentFailed", "InventoryReservationFailed", "SagaStepFailed", "SagaCompensationFailed", "SagaFailed")
+    assert all(failed(kind) for kind in kinds)
+    assert not any(failed(kind) for kind in STATUS_AFTER)
+
+
+def test_an_order_follows_its_events_and_never_goes_back() -> None:
+    gateway = desk_with(2)
+    order_id = list(gateway.views)[1]
+    events = [e for e in map(gateway._envelope, gateway.log) if e.aggregate_id == order_id]
+    confirmed = gateway.views[order_id]
+    assert after_event(confirmed, events[0]) is confirmed
+    assert confirmed.status == "CONFIRMED"
+
+
+def test_each_status_has_a_glyph_beside_its_word_and_its_legal_transitions() -> None:
+    assert len({status_cell(status).text[0] for status in STATUSES}) == len(STATUSES)
+    assert {status: [t.verb for t in legal(status)] for status in STATUSES} == {
+        "CREATED": ["confirm", "cancel"],
+        "CONFIRMED": ["ship", "cancel"],
+        "SHIPPED": ["deliver"],
+        "DELIVERED": [],
+        "CANCELLED": [],
+    }
+    assert status_cell("HELD").text == "? HELD"
+
+
+@given(
+    st.sampled_from(
+        [*STATUS_AFTER, "InventoryReserved", "InventoryReservationFailed", "PaymentFailed", "SagaStepFailed", "X"]
+    ),
+    st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=20),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["items", "sku", "amount", "reason", "name", "step"]), inner, max_size=4)
+        ),
+        max_leaves=8,
+    ),
+)
+def test_a_payload_of_any_shape_neither_stops_the_fold_nor_breaks_a_line(event_type: str, payload: object) -> None:
+    base = history()[0]
+    category = "saga" if event_type.startswith("Saga") else "order"
+    raw = msgspec.Raw(msgspec.json.encode(payload))
+    event = msgspec.structs.replace(base, event_type=event_type, aggregate_type=category, payload=raw)
+    said = [summary(event), *fold([event])[0].lines.values()]
+    assert all("\n" not in line and "\x1b" not in line for line in said)

@@ -1,0 +1,96 @@
+"""Ask: what an operator confirms or fills in before a command is sent; it names the order it will change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input, Label
+
+from tui.dialogs.dialog import Dialog, key_line
+from tui.keys import Key
+from tui.viewmodels.statuses import Transition
+from tui.viewmodels.text import Cell
+from tui.widgets.painted import TextPane
+
+
+class Field(NamedTuple):
+    name: str
+    label: str
+    value: str = ""
+
+
+class Ask(Dialog[Mapping[str, str]]):
+    """Without fields `y` says yes; with fields each needs a text, and enter on the last sends."""
+
+    def __init__(self, title: str, lines: Sequence[str], fields: Sequence[Field] = ()) -> None:
+        super().__init__()
+        self.heading = title
+        self.lines = lines
+        self.fields = fields
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog small"):
+            yield Label(self.heading, markup=False, classes="dialog-title")
+            yield Sentences(self.lines, focusable=not self.fields)
+            for field in self.fields:
+                yield Label(field.label, markup=False, classes="field-label")
+                yield Input(field.value, id=field.name, compact=True, select_on_focus=False)
+            yield Label("", markup=False, classes="field-error")
+            yes = Key("ask", "enter", "send", "send", "enter") if self.fields else Key("ask", "y", "yes", "yes", "y")
+            yield key_line([yes], esc="no, leave it")
+
+    def on_key(self, event: events.Key) -> None:
+        if not self.fields and event.key in ("y", "n"):
+            event.stop()
+            self.dismiss({} if event.key == "y" else None)
+        else:
+            super().on_key(event)
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        texts = {field.name: self.query_one(f"#{field.name}", Input).value.strip() for field in self.fields}
+        missing = [field for field in self.fields if not texts[field.name]]
+        if not missing:
+            self.dismiss(texts)
+            return
+        if event.input.id == missing[0].name:
+            self.query_one(".field-error", Label).update(f"{missing[0].label} is needed")
+        self.query_one(f"#{missing[0].name}", Input).focus()
+
+
+class Menu(Dialog[Transition]):
+    """The transitions that are legal now; the letter beside one chooses it."""
+
+    def __init__(self, title: str, choices: Sequence[Transition]) -> None:
+        super().__init__()
+        self.heading = title
+        self.choices = choices
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog small"):
+            yield Label(self.heading, markup=False, classes="dialog-title")
+            yield Sentences([f"{choice.key}   {choice.label}" for choice in self.choices], focusable=True)
+            yield key_line([Key("menu", "", "", "choose", "/".join(c.key for c in self.choices))])
+
+    def on_key(self, event: events.Key) -> None:
+        for choice in self.choices:
+            if event.key == choice.key:
+                event.stop()
+                self.dismiss(choice)
+                return
+        super().on_key(event)
+
+
+class Sentences(TextPane):
+    """A dialog's text, as tall as it is."""
+
+    def __init__(self, lines: Sequence[str], *, focusable: bool) -> None:
+        super().__init__()
+        self.can_focus = focusable
+        self.styles.height = len(lines)
+        self.show([[Cell(line)] for line in lines])

@@ -1,0 +1,49 @@
+"""Dialog: a modal that always keeps the focus somewhere and leaves with esc."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from textual import events
+from textual.screen import ModalScreen
+from textual.widget import Widget
+
+from tui.keys import Key
+from tui.viewmodels.text import Cell
+from tui.widgets.painted import Line
+
+Answer = TypeVar("Answer")
+
+
+class Dialog(ModalScreen[Answer]):
+    """Its first focusable widget takes the focus when nothing else has it."""
+
+    AUTO_FOCUS = "*"
+
+    def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:  # noqa: FBT001, FBT002 - Textual's signature
+        if widget is None:
+            widget = self.focused or next(iter(self.focus_chain), None)
+        super().set_focus(widget, scroll_visible, from_app_focus)
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "escape":
+            event.stop()
+            self.leave()
+
+    def leave(self) -> None:
+        self.dismiss(None)
+
+
+def key_cells(keys: Sequence[Key], *, esc: str = "back") -> list[Cell]:
+    """The dialog's own bottom line."""
+    cells: list[Cell] = []
+    for shown, label in [*((k.shown, k.label) for k in keys), ("esc", esc)]:
+        cells += [Cell(f" {shown}", "accent"), Cell(f" {label} ", "dim")]
+    return cells
+
+
+def key_line(keys: Sequence[Key], *, esc: str = "back") -> Line:
+    line = Line(classes="dialog-keys")
+    line.show(key_cells(keys, esc=esc))
+    return line

@@ -1,0 +1,71 @@
+"""One event in full: who recorded it, what caused it, and its payload as it is stored."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.widgets import Label
+
+from tui.dialogs.dialog import Dialog, key_line
+from tui.keys import bar, bindings
+from tui.messages import Copy
+from tui.viewmodels.text import Cell, clean, clock_time, pretty
+from tui.widgets.painted import TextPane
+from tui.wire import Envelope
+
+
+class EventDialog(Dialog[str]):
+    """Answers the id of the order to jump to, or nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("event"))
+
+    def __init__(self, event: Envelope) -> None:
+        super().__init__()
+        self.event = event
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog large"):
+            yield Label(
+                f"{clean(self.event.event_type)}  at position {self.event.position:,}",
+                markup=False,
+                classes="dialog-title",
+            )
+            pane = TextPane()
+            pane.show(
+                [
+                    *([Cell(f"{name:<12} ", "dim"), Cell(clean(value))] for name, value in _facts(self.event)),
+                    [],
+                    *_payload(self.event),
+                ]
+            )
+            yield pane
+            yield key_line(bar("event"))
+
+    def action_order(self) -> None:
+        if self.event.order_id:
+            self.dismiss(self.event.order_id)
+        else:
+            self.notify("this event belongs to no order", severity="warning", markup=False)
+
+    def action_copy(self) -> None:
+        self.post_message(Copy(bytes(self.event.payload).decode(errors="replace"), "the payload"))
+
+
+def _facts(event: Envelope) -> list[tuple[str, str]]:
+    facts = [
+        ("recorded", f"{event.timestamp:%Y-%m-%d} {clock_time(event.timestamp)} UTC"),
+        ("stream", f"{event.aggregate_type} {event.aggregate_id}, version {event.version}"),
+        ("order", event.order_id or "–"),
+        ("by", event.metadata.user_id or "–"),
+        ("caused by", event.metadata.causation_id or "–"),
+        ("event id", event.event_id or "–"),
+        ("schema", f"version {event.event_version}"),
+    ]
+    return [fact for fact in facts if fact[1] != "–"]
+
+
+def _payload(event: Envelope) -> list[list[Cell]]:
+    return [[Cell(line)] for line in pretty(bytes(event.payload))]

@@ -1,0 +1,197 @@
+"""New order: the form, what the server says of each field, and the events that placing it would record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Input, Label
+
+from tui.actions import Receipt, perform
+from tui.desk import Desk
+from tui.dialogs.dialog import Dialog, key_line
+from tui.gateway import Command, GatewayError, Refused, TimedOut
+from tui.keys import bar, bindings
+from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, Draft
+from tui.viewmodels.fold import State, changes, evolve
+from tui.viewmodels.text import Cell, clean, fit, money
+from tui.widgets.painted import TextPane
+from tui.wire import Envelope
+
+_TOP = (("customer_id", "Customer"), ("payment_method", "Pays by"), ("currency", "Currency"))
+
+
+class FormField(Vertical):
+    """A label, an input, and below it what is wrong with it, if anything."""
+
+    def __init__(self, name: str, label: str, value: str, *, classes: str = "") -> None:
+        super().__init__(classes=f"form-field {classes}")
+        self.field_name = name
+        self.label = label
+        self.input = Input(value, compact=True, select_on_focus=False)
+        self.error = Label("", markup=False, classes="field-error")
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Label(self.label, markup=False, classes="field-label")
+            yield self.input
+        yield self.error
+
+    def say(self, error: str) -> None:
+        self.error.update(clean(error))
+        self.error.display = bool(error)
+
+
+class NewOrderDialog(Dialog[Receipt]):
+    """Answers the receipt of the order it placed. The draft is the desk's, so esc loses nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("form"))
+
+    def __init__(self, desk: Desk, *, debounce: float) -> None:
+        super().__init__()
+        self.desk = desk
+        self.debounce = debounce
+        self.preview = TextPane(id="preview")
+        self.preview.can_focus = False
+        self.verdict = Label("", markup=False, classes="field-error", id="verdict")
+        self.placing = False
+
+    @property
+    def draft(self) -> Draft:
+        return self.desk.draft
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog form"):
+            yield Label("New order", markup=False, classes="dialog-title")
+            with Horizontal(classes="form-body"):
+                with VerticalScroll(id="form-fields", can_focus=False):
+                    yield from self._fields()
+                yield self.preview
+            yield self.verdict
+            yield key_line(bar("form"), esc="keep the draft")
+
+    def _fields(self) -> Iterator[FormField]:
+        for name, label in _TOP:
+            yield self._field(name, label)
+        for n in range(self.draft.lines):
+            yield from self._line_fields(n)
+        for name in ADDRESS_FIELDS:
+            yield self._field(f"shipping_address.{name}", name.capitalize())
+
+    def _line_fields(self, n: int) -> Iterator[FormField]:
+        for name, label in zip(LINE_FIELDS, (f"{n + 1}. SKU", "  × quantity", "  at price"), strict=True):
+            yield self._field(f"items[{n}].{name}", label)
+
+    def _field(self, name: str, label: str) -> FormField:
+        return FormField(name, label, self.draft.values.get(name, ""))
+
+    def on_mount(self) -> None:
+        self.look(after=0)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        field = event.input.query_ancestor(FormField)
+        self.draft.set(field.field_name, event.value)
+        self.look(after=self.debounce)
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.focus_next()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key in ("down", "up"):
+            event.stop()
+            _ = self.focus_next() if event.key == "down" else self.focus_previous()
+        else:
+            super().on_key(event)
+
+    def look(self, *, after: float) -> None:
+        """Ask the server what would happen; a later look makes an earlier one pointless."""
+        self.run_worker(self._look(after), group="dry-run", exclusive=True, exit_on_error=False)
+
+    async def _look(self, after: float) -> None:
+        await asyncio.sleep(after)
+        try:
+            events_to_be = await self.desk.gateway.dry_run(self._command())
+        except Refused as refused:
+            self._show_errors(refused)
+            self._show_preview([], "would be refused")
+        except GatewayError as error:
+            self._show_preview([], str(error))
+        else:
+            self._say({})
+            self._show_preview(events_to_be, "")
+
+    def _command(self) -> Command:
+        return Command("place", None, self.draft.body())
+
+    def _show_errors(self, refused: Refused) -> None:
+        said = dict(self.draft.place(refused.errors)) if refused.errors else {"": str(refused)}
+        self._say(said)
+
+    def _say(self, errors: dict[str, str]) -> None:
+        for field in self.query(FormField):
+            field.say(errors.get(field.field_name, ""))
+        self.verdict.update(clean(errors.get("", "")))
+
+    def _show_preview(self, events_to_be: Iterable[Envelope], trouble: str) -> None:
+        total = self.draft.total()
+        lines = [[Cell(" Dry run (nothing is sent yet)", "head")], []]
+        if trouble:
+            lines.append([Cell(f" ✖ {clean(trouble)}", "bad")])
+        for n, event in enumerate(events_to_be, 1):
+            lines.append([Cell(f" {n} {clean(event.event_type)}", "good")])
+            said = changes(State(), evolve(State(), event))
+            lines += [[Cell(f"   {fit(line.label, 9)} ", "dim"), Cell(line.now)] for line in said]
+        said = "–" if total is None else money(total, self.draft.values.get("currency", ""))
+        lines += [
+            [],
+            [Cell(" total      ", "dim"), Cell(said)],
+            [Cell(" sent as    ", "dim"), Cell(self.draft.key[:18] + "…", "dim")],
+        ]
+        self.preview.show(lines, keep_scroll=True)
+
+    async def action_add_line(self) -> None:
+        n = self.draft.add_line()
+        fields = list(self._line_fields(n))
+        after = next(f for f in self.query(FormField) if f.field_name == f"items[{n - 1}].{LINE_FIELDS[-1]}")
+        await self.query_one("#form-fields").mount(*fields, after=after)
+        fields[0].input.focus()
+
+    async def action_reset(self) -> None:
+        self.desk.draft = Draft()
+        await self.recompose()
+
+    def action_place(self) -> None:
+        if reason := self.desk.why_no_writes():
+            self.verdict.update(reason)
+        elif not self.placing:
+            self.placing = True
+            self.verdict.update("… placing")
+            self.run_worker(self._place(), group="place", exit_on_error=False)
+
+    async def _place(self) -> None:
+        self.draft.sent = True
+        try:
+            receipt = await perform(self.desk.gateway, self._command(), key=self.draft.key, clock=self.desk.clock)
+        except Refused as refused:
+            self._show_errors(refused)
+            wrong = [f for f in self.query(FormField) if f.error.display]
+            if wrong:
+                wrong[0].input.focus()
+        except TimedOut as error:
+            self.verdict.update(f"{error}: whether it was placed is unknown; ctrl+s sends it again under the same key")
+        except GatewayError as error:
+            self.verdict.update(str(error))
+        else:
+            self.desk.draft = Draft()
+            self.dismiss(receipt)
+        finally:
+            self.placing = False

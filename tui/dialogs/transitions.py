@@ -1,0 +1,32 @@
+"""What is asked before each transition of an order, and the command that follows from the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tui.dialogs.ask import Ask, Field
+from tui.gateway import Command
+from tui.viewmodels.statuses import CANCEL, CONFIRM, DELIVER, SHIP, Transition
+from tui.viewmodels.text import clean, money
+from tui.wire import Order
+
+_CONSEQUENCE = {
+    CONFIRM: "Fulfilment goes on by itself; should its payment fail later, the order is cancelled.",
+    SHIP: "The payment is captured and the stock leaves the books.",
+    DELIVER: "This ends the order.",
+    CANCEL: "Stock is released and the payment voided. This cannot be taken back.",
+}
+_FIELDS = {
+    SHIP: (Field("carrier", "Carrier"), Field("tracking_number", "Tracking number")),
+    CANCEL: (Field("reason", "Reason"),),
+}
+
+
+def question(order: Order, transition: Transition) -> Ask:
+    named = f"{clean(order.order_number)}   {money(order.total_amount, order.currency)}   {clean(order.customer_id)}"
+    title = f"{transition.verb.capitalize()} {clean(order.order_number)}?"
+    return Ask(title, [named, _CONSEQUENCE[transition]], _FIELDS.get(transition, ()))
+
+
+def command(order: Order, transition: Transition, answer: Mapping[str, str]) -> Command:
+    return Command(transition.verb, order.order_id, dict(answer))

@@ -1,0 +1,236 @@
+"""Orders: the list with live statuses, a filter, and what can be done with the chosen order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Label
+
+from tui.desk import Desk
+from tui.keys import bindings
+from tui.messages import Act, Copy, NewOrder, OpenOrder, Say
+from tui.viewmodels.filters import FilterError, parse
+from tui.viewmodels.statuses import CANCEL, legal, status_cell, why_not
+from tui.viewmodels.text import Cell, age, clean, money
+from tui.widgets.painted import Line
+from tui.widgets.virtual_table import Column, VirtualTable
+
+_COLUMNS = (
+    Column("ORDER", 14),
+    Column("STATUS", 11),
+    Column("CUSTOMER"),
+    Column("AMOUNT", 17, right=True),
+    Column("LINES", 5, right=True),
+    Column("CONTENTS", from_width=100),
+    Column("TRACKING", 20, from_width=150),
+    Column("CITY", 16, from_width=150),
+    Column("CREATED UTC", 19, from_width=120),
+    Column("CHANGED", 7, right=True),
+)
+_FLASH = 0.6  # seconds a changed status stands out
+_HINT = "status:confirmed customer:… sku:… min:100 max:500, or an order number, SKU, tracking"
+
+
+class OrdersView(Vertical):
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("orders"))
+    title = "Orders"
+    scopes = ("list", "orders", "everywhere")
+
+    def __init__(self, desk: Desk, *, debounce: float) -> None:
+        super().__init__(id="orders")
+        self.desk = desk
+        self.debounce = debounce
+        self.table = VirtualTable(_COLUMNS, desk.orders.view, self._row, id="orders-table")
+        self.status = Line(id="orders-status")
+        self.filter = Input(placeholder=_HINT, compact=True, select_on_focus=False, id="filter")
+        self.filter_error = ""
+
+    @property
+    def focus_target(self) -> VirtualTable:
+        return self.table
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="filter-bar"):
+            yield Label("/", markup=False)
+            yield self.filter
+        yield self.status
+        yield self.table
+
+    def on_mount(self) -> None:
+        self.reload()
+
+    def reload(self, text: str | None = None, *, from_end: bool = False, after: float = 0) -> None:
+        """Read the list anew, for a filter text when one is given; an earlier reading still under way is dropped."""
+        self.run_worker(self._load(text, from_end, after), group="orders", exclusive=True, exit_on_error=False)
+
+    async def _load(self, text: str | None, from_end: bool, after: float) -> None:  # noqa: FBT001 - private
+        query = None
+        if text is not None:
+            await asyncio.sleep(after)
+            try:
+                query = parse(text)
+            except FilterError as error:
+                self.filter_error = str(error)
+                self.paint()
+                return
+            self.filter_error = ""
+        await self.desk.orders.load(query, from_end=from_end)
+        self.paint()
+
+    def paint(self) -> None:
+        orders = self.desk.orders
+        found = self._found()
+        if self.filter_error:
+            found = [Cell(f" ✖ {clean(self.filter_error)}", "bad")]
+        elif orders.phase == "error":
+            found = [Cell(f" ✖ {clean(orders.error)}", "bad"), Cell("  ctrl+r reads again", "dim")]
+        waiting = [Cell(f"▲ {len(orders.waiting):,} new (.)   ", "accent")] if orders.waiting else []
+        rows = len(orders.window)
+        place = [Cell(f"row {orders.view.cursor + 1:,}{self._of_total()} ", "dim")] if rows else []
+        self.status.show(found, [*waiting, *place])
+        self.table.say(*self._notice())
+        self.table.refresh()
+
+    def _found(self) -> list[Cell]:
+        orders = self.desk.orders
+        if orders.phase == "loading":
+            return [Cell(" … reading the list", "dim")]
+        filtered = bool(orders.query.params())
+        total = "" if orders.total is None else f"{'~' if orders.estimated else ''}{orders.total:,} "
+        noun = "order" if orders.total == 1 else "orders"
+        return [Cell(f" {total}{noun}{' match' if filtered else ''}"), Cell("   newest first", "dim")]
+
+    def _of_total(self) -> str:
+        total = self.desk.orders.total
+        return "" if total is None else f"/{'~' if self.desk.orders.estimated else ''}{total:,}"
+
+    def _notice(self) -> Sequence[Cell]:
+        orders = self.desk.orders
+        if orders.phase == "error":
+            return (
+                Cell("The list could not be read", "bad"),
+                Cell(clean(orders.error)),
+                Cell("ctrl+r tries again", "dim"),
+            )
+        if orders.phase == "loading":
+            return (Cell("reading the list …", "dim"),)
+        if orders.query.params():
+            return Cell("No order matches this filter"), Cell("esc clears it", "dim")
+        return Cell("No orders yet"), Cell("n places the first one, or run `orderdeck demo` beside this deck", "dim")
+
+    def _row(self, rank: int) -> Sequence[Cell] | None:
+        order = self.desk.orders.window.get(rank)
+        if order is None:
+            return None
+        status = status_cell(order.status)
+        if self.desk.clock() - self.desk.orders.changed_at.get(order.order_id, -_FLASH) < _FLASH:
+            status = Cell(status.text, "flash")
+        contents = "  ".join(f"{item.sku}×{item.quantity}" for item in order.items[:8])
+        return (
+            Cell(clean(order.order_number)),
+            status,
+            Cell(clean(order.customer_id)),
+            Cell(money(order.total_amount, order.currency)),
+            Cell(str(len(order.items)), "dim"),
+            Cell(clean(contents), "dim"),
+            Cell(clean(order.tracking_number or ""), "dim"),
+            Cell(clean(order.shipping_address.city), "dim"),
+            Cell(order.created_at.strftime("%Y-%m-%d %H:%M:%S"), "dim"),
+            Cell(age(order.updated_at, self.desk.now()), "dim"),
+        )
+
+    @on(VirtualTable.Moved)
+    def _extend(self) -> None:
+        self.paint()
+        if self.desk.orders.phase == "ready":
+            self.run_worker(self._fetch(), group="extend", exit_on_error=False)
+
+    async def _fetch(self) -> None:
+        if await self.desk.orders.extend():
+            self.paint()
+
+    @on(VirtualTable.Edge)
+    def _edge(self, event: VirtualTable.Edge) -> None:
+        """The list's own end, not only that of the rows held."""
+        window = self.desk.orders.window
+        if (window.older if event.last else window.newer) is not None:
+            self.reload(from_end=event.last)
+
+    @on(VirtualTable.Opened)
+    def _open(self) -> None:
+        if (order := self.desk.orders.chosen) is not None:
+            self.post_message(OpenOrder(order.order_id))
+
+    @on(Input.Changed, "#filter")
+    def _filter_typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.reload(event.value, after=self.debounce)
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.table.focus()
+
+    def back(self) -> bool:
+        """From the filter to the list, then to the list without a filter; False when there is nothing to clear."""
+        if self.filter.has_focus:
+            self.table.focus()
+            return True
+        if self.filter.value:
+            self.filter.value = ""
+            return True
+        return False
+
+    def refresh_now(self) -> None:
+        self.reload(self.filter.value)
+
+    def why_not(self, action: str) -> str | None:
+        """The reason a key does nothing now; None when it does something."""
+        order = self.desk.orders.chosen
+        if action in ("advance", "cancel", "open") and order is None:
+            return "no order is chosen"
+        if action == "take_in" and not self.desk.orders.waiting:
+            return "no new orders wait"
+        if action in ("new_order", "advance", "cancel"):
+            reason = self.desk.why_no_writes(order.order_id if order and action != "new_order" else None)
+            if reason or order is None or action == "new_order":
+                return reason
+            if action == "cancel":
+                return why_not(CANCEL, order.status)
+            return None if legal(order.status) else f"nothing more can be done to an order that is {order.status}"
+        return None
+
+    def _may(self, action: str) -> bool:
+        reason = self.why_not(action)
+        if reason:
+            self.post_message(Say(reason))
+        return reason is None
+
+    def action_take_in(self) -> None:
+        if self._may("take_in"):
+            self.reload()
+
+    def action_filter(self) -> None:
+        self.filter.focus()
+
+    def action_new_order(self) -> None:
+        if self._may("new_order"):
+            self.post_message(NewOrder())
+
+    def action_advance(self) -> None:
+        if self._may("advance") and (order := self.desk.orders.chosen) is not None:
+            self.post_message(Act(order))
+
+    def action_cancel(self) -> None:
+        if self._may("cancel") and (order := self.desk.orders.chosen) is not None:
+            self.post_message(Act(order, CANCEL))
+
+    def action_copy(self) -> None:
+        if (order := self.desk.orders.chosen) is not None:
+            self.post_message(Copy(order.order_id, order.order_id))

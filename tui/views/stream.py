@@ -1,0 +1,181 @@
+"""Stream: every event as it is recorded, followed or paused, with what flew past counted and failures pinned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+
+from tui.desk import Desk
+from tui.keys import bindings
+from tui.messages import ChooseTypes, OpenEvent, OpenOrder, Say
+from tui.viewmodels.text import Cell, clean, clock_time
+from tui.viewmodels.timeline import glyph_of, summary, tone_of
+from tui.viewmodels.viewport import Viewport
+from tui.widgets.painted import Line
+from tui.widgets.virtual_table import Column, VirtualTable
+from tui.wire import Envelope
+
+_COLUMNS = (
+    Column("POSITION", 10, right=True),
+    Column("TIME UTC", 12),
+    Column("TYPE", 28),
+    Column("STREAM", 22, from_width=120),
+    Column("V", 5, right=True, from_width=100),
+    Column("BY", 12, from_width=120),
+    Column("SUMMARY"),
+)
+_PINNED = 3  # lines of the failures' strip
+
+
+class StreamView(Vertical):
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("stream"))
+    title = "Stream"
+    scopes = ("list", "stream", "everywhere")
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(id="stream")
+        self.desk = desk
+        self.viewport = Viewport()
+        self.counters = Line(id="counters")
+        self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="stream-table")
+        self.waiting = Line(id="waiting")
+        self.pinned = [Line(classes="pinned") for _ in range(_PINNED)]
+
+    @property
+    def focus_target(self) -> VirtualTable:
+        return self.table
+
+    def compose(self) -> ComposeResult:
+        yield self.counters
+        yield self.table
+        yield self.waiting
+        yield from self.pinned
+
+    def paint(self) -> None:
+        stream = self.desk.stream
+        self.viewport.bound(stream.first, stream.end)
+        if stream.following:
+            self.viewport.tail()
+        stream.note_painted(self.viewport.visible)
+        self._paint_counters()
+        self._paint_pinned()
+        self.table.say(*self._notice())
+        self.table.refresh()
+
+    def _paint_counters(self) -> None:
+        stream, feed = self.desk.stream, self.desk.feed
+        mode = Cell(" ● FOLLOW ", "good") if stream.following else Cell(" ⏸ PAUSED ", "flash")
+        lost = Cell(f"lost {feed.lost:,}", "bad" if feed.lost else "dim")
+        counts = f"  received {stream.ring.end:,}  painted {stream.painted:,}  skipped {stream.skipped:,}  "
+        bad = feed.malformed + stream.undecodable
+        unreadable = [Cell(f"  unreadable {bad:,}", "bad")] if bad else []
+        kept = f"ring {len(stream.ring):,} ({stream.ring.bytes / 1024 / 1024:.1f} MB) "
+        self.counters.show([mode, Cell(counts), lost, *unreadable], [Cell(kept, "dim")])
+        waits = f" ⏸ {stream.waiting:,} waiting (space follows again)" if not stream.following else ""
+        hidden = f"{len(stream.hidden)} of {len(stream.types)} types hidden (f) " if stream.hidden else ""
+        gone = f"┄ {stream.older_gone:,} older made room ┄ " if stream.older_gone else ""
+        self.waiting.show([Cell(waits, "accent")], [Cell(gone, "dim"), Cell(hidden, "warn")])
+
+    def _paint_pinned(self) -> None:
+        stream = self.desk.stream
+        latest = list(stream.failures)[-_PINNED:]
+        for n, line in enumerate(self.pinned):
+            event = stream.event(latest[n]) if n < len(latest) else None
+            count = [Cell(f"{stream.failed:,} failures ", "bad")] if n == 0 and stream.failed else []
+            if event is None:
+                calm = [Cell(" no failures since this deck was opened", "dim")] if n == 0 and not latest else []
+                line.show(calm, count)
+            else:
+                said = f"{clean(event.event_type)}  {summary(event)}"
+                when = Cell(f" {clock_time(event.timestamp)}  ", "dim")
+                line.show([when, Cell(f"✖ {said}", "bad")], count)
+
+    def _notice(self) -> Sequence[Cell]:
+        if self.desk.feed.state != "live" and not self.desk.ring.end:
+            return Cell("Not connected to the feed"), Cell(clean(self.desk.feed.reason or "connecting …"), "dim")
+        if self.desk.stream.hidden:
+            return Cell("Every event so far is of a hidden type"), Cell("f shows types again", "dim")
+        return Cell("No events yet"), Cell("they appear here the moment they are recorded", "dim")
+
+    def _row(self, rank: int) -> Sequence[Cell] | None:
+        event = self._event(rank)
+        if event is None:
+            number = self.desk.stream.number(rank)
+            frame = None if number is None else self.desk.ring.get(number)
+            return None if frame is None else (Cell(str(frame.position)), Cell(""), Cell("✖ unreadable event", "bad"))
+        tone = tone_of(event.event_type, event.aggregate_type)
+        return (
+            Cell(f"{event.position:,}", "dim"),
+            Cell(clock_time(event.timestamp), "dim"),
+            Cell(f"{glyph_of(event.event_type, event.aggregate_type)} {clean(event.event_type)}", tone),
+            Cell(f"{clean(event.aggregate_type)}-{clean(event.aggregate_id)[-12:]}", "dim"),
+            Cell(str(event.version), "dim"),
+            Cell(clean(event.metadata.user_id or ""), "dim"),
+            Cell(summary(event), tone if tone == "dim" else ""),
+        )
+
+    def _event(self, rank: int) -> Envelope | None:
+        number = self.desk.stream.number(rank)
+        return None if number is None else self.desk.stream.event(number)
+
+    @property
+    def chosen(self) -> Envelope | None:
+        return self._event(self.viewport.cursor) if self.viewport.end > self.viewport.first else None
+
+    @on(VirtualTable.Moved)
+    def _scrolled(self) -> None:
+        if self.desk.stream.following and self.viewport.cursor < self.viewport.end - 1:
+            self.desk.stream.pause()
+        self.paint()
+
+    @on(VirtualTable.Edge)
+    def _edge(self, event: VirtualTable.Edge) -> None:
+        if event.last:
+            self.action_follow()
+
+    @on(VirtualTable.Opened)
+    def _open(self) -> None:
+        if self.chosen is not None:
+            self.desk.stream.pause()
+            self.post_message(OpenEvent(self.chosen))
+
+    def back(self) -> bool:
+        if self.desk.stream.following:
+            return False
+        self.action_follow()
+        return True
+
+    def refresh_now(self) -> None:
+        self.paint()
+
+    def why_not(self, action: str) -> str | None:
+        if action in ("order", "open") and self.chosen is None:
+            return "no event is chosen"
+        if action == "order" and self.chosen is not None and not self.chosen.order_id:
+            return "this event belongs to no order"
+        return None
+
+    def action_pause(self) -> None:
+        if self.desk.stream.following:
+            self.desk.stream.pause()
+        else:
+            self.desk.stream.follow()
+        self.paint()
+
+    def action_follow(self) -> None:
+        self.desk.stream.follow()
+        self.paint()
+
+    def action_order(self) -> None:
+        if reason := self.why_not("order"):
+            self.post_message(Say(reason))
+        elif self.chosen is not None:
+            self.post_message(OpenOrder(self.chosen.order_id))
+
+    def action_types(self) -> None:
+        self.post_message(ChooseTypes())
