@@ -11,10 +11,11 @@ from core.adapters.postgres.connection import Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.migrate import NEEDED, schema_version
 from core.adapters.postgres.order_numbers import PostgresOrderNumbers
+from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import SchemaBehind
 from core.home import database_url
-from core.ports import Clock, EventStore, OrderNumbers, Subscription
+from core.ports import Clock, EventStore, OrderNumbers, PaymentGateway, SagaLog, Subscription
 from core.settings import Settings
 
 
@@ -32,6 +33,7 @@ class App:
     settings: Settings
     store: EventStore
     order_numbers: OrderNumbers
+    sagas: SagaLog
     clock: Clock
     subscription: Callable[[], Subscription]
     open_connection: Callable[[], Awaitable[Connection]]
@@ -46,7 +48,7 @@ async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
     async def open_connection() -> Connection:
         return await connect(dsn, name=name)
 
-    link = Link(open_connection)
+    link, saga_link = Link(open_connection), Link(open_connection)
     behind = await link.run(schema_version)
     if behind < NEEDED:
         link.close()
@@ -62,6 +64,7 @@ async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
             settings=settings,
             store=store,
             order_numbers=PostgresOrderNumbers(link),
+            sagas=PostgresSagaLog(saga_link),
             clock=SystemClock(),
             subscription=lambda: PostgresSubscription(open_connection),
             open_connection=open_connection,
@@ -70,3 +73,13 @@ async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
     finally:
         await store.close()
         link.close()
+        saga_link.close()
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncGenerator[PaymentGateway]:
+    """The payment provider of the settings; only who calls one pays for its HTTP client."""
+    from core.adapters.payments.http import HttpPaymentGateway  # noqa: PLC0415 - as the docstring says
+
+    async with HttpPaymentGateway(settings.payments_at) as gateway:
+        yield gateway

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
 from core.codec import StoredEvent
 from core.domain.message import Event, Metadata, OrderId, Recorded, SagaId, StreamId
+from core.domain.provider import PaymentAnswer
 from core.projections.projection import Amounts, Projection, RowKey
 
 
@@ -138,7 +140,7 @@ class EventStore(Protocol):
 
 # --- reading ------------------------------------------------------------------------------------------------
 class Subscription(Protocol):
-    def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncIterator[Sequence[StoredEvent]]:
+    def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncGenerator[Sequence[StoredEvent]]:
         """Yield committed events after a position, in order, each once, waiting for more until `stop` is set."""
         ...
 
@@ -186,15 +188,58 @@ class SagaLog(Protocol):
         """Claim sagas that are due, oldest first, on the database's clock; never one that another just claimed."""
         ...
 
-    async def extend(self, owner: str, claims: Mapping[SagaId, int], *, lease: timedelta) -> Sequence[SagaId]:
-        """Renew the leases of sagas by their epochs; returns those that are still ours."""
+    async def extend(self, owner: str, leases: Mapping[SagaId, int], *, lease: timedelta) -> Sequence[SagaId]:
+        """Renew the leases of sagas, given with their epochs; returns those that another has claimed since."""
         ...
 
     async def wake(self, saga_ids: Sequence[SagaId]) -> None:
         """Make parked sagas due now. One that is claimed is left alone: its owner sees the conflict by itself."""
         ...
 
+    async def reached(self, reader: str) -> int:
+        """The position up to which a reader has started what was to be started; 0 at first."""
+        ...
 
+    async def reach(self, reader: str, position: int) -> None:
+        """Move the checkpoint on, never back. Starting is idempotent, so it may lag behind what was done."""
+        ...
+
+    async def forget_keys(self, *, older_than: timedelta, limit: int) -> int:
+        """Delete idempotency keys of an age; returns how many, at most `limit`."""
+        ...
+
+
+# --- the payment provider -----------------------------------------------------------------------------------
+class PaymentGateway(Protocol):
+    """Every call carries its own idempotency key, so it may be repeated. An answer is final, for ever, for its key.
+
+    Every method but look_up raises GatewayUnavailable and GatewayTimeout; look_up raises GatewayUnavailable only.
+    """
+
+    async def authorise(  # the request's fields
+        self, key: str, *, payment_id: UUID, order_id: UUID, amount: Decimal, currency: str, method: str
+    ) -> PaymentAnswer:
+        """Hold an amount. The only one that can be Declined."""
+        ...
+
+    async def capture(self, key: str, *, payment_id: UUID, amount: Decimal) -> PaymentAnswer:
+        """Take what was authorised."""
+        ...
+
+    async def void(self, key: str, *, payment_id: UUID, reason: str) -> PaymentAnswer:
+        """Release what was authorised; when it never was, it never will be: a later authorise is Refused."""
+        ...
+
+    async def refund(self, key: str, *, payment_id: UUID, amount: Decimal, reason: str) -> PaymentAnswer:
+        """Give back what was captured."""
+        ...
+
+    async def look_up(self, key: str) -> PaymentAnswer | None:
+        """What was decided for a key; None when nothing was, so far."""
+        ...
+
+
+# --- small things -------------------------------------------------------------------------------------------
 class OrderNumbers(Protocol):
     async def take(self) -> str:
         """A number no other order has or will have. Raises Unavailable."""

@@ -40,3 +40,9 @@ def wrong_text(value: str, longest: int) -> str | None:
     if CONTROL.search(value):
         return "must not contain control characters"
     return None
+
+
+def tidy(text: str, longest: int = 300) -> str:
+    """Somebody else's words made fit to be kept and shown: no control characters, not blank, not too long."""
+    words = " ".join(CONTROL.sub(" ", text).split())
+    return (words if len(words) <= longest else words[: longest - 1] + "…") or "no reason given"

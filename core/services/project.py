@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
@@ -43,13 +44,18 @@ class Projector:
         """
         self._recent = {projection.name: {} for projection in VIEWS}
         self.position = await self._read_models.open(READER, REVISION)
-        batches = subscription.batches(stop, after=self.position, limit=limit)
         # While one batch is saved the next is folded and the one after that is read.
-        async for changes in ahead(self._folded(ahead(batches), self.position)):
-            await self._read_models.save(READER, changes)
-            self.position, self.saved_at = changes.position, time.monotonic()
+        async with (
+            aclosing(subscription.batches(stop, after=self.position, limit=limit)) as batches,
+            aclosing(ahead(batches)) as read,
+            aclosing(self._folded(read, self.position)) as folded,
+            aclosing(ahead(folded)) as to_save,
+        ):
+            async for changes in to_save:
+                await self._read_models.save(READER, changes)
+                self.position, self.saved_at = changes.position, time.monotonic()
 
-    async def _folded(self, batches: AsyncIterator[Sequence[StoredEvent]], position: int) -> AsyncIterator[Changes]:
+    async def _folded(self, batches: AsyncIterator[Sequence[StoredEvent]], position: int) -> AsyncGenerator[Changes]:
         async for batch in batches:
             try:
                 yield await self._fold(batch, position)
@@ -134,7 +140,7 @@ def _remember(recent: dict[StreamId, Any], views: Views) -> None:
         del recent[stream]
 
 
-async def ahead(batches: AsyncIterator[B]) -> AsyncIterator[B]:
+async def ahead(batches: AsyncIterator[B]) -> AsyncGenerator[B]:
     """Read the next batch while the last one is worked on."""
     coming = asyncio.ensure_future(anext(batches, None))
     try:
@@ -144,3 +150,4 @@ async def ahead(batches: AsyncIterator[B]) -> AsyncIterator[B]:
             yield batch
     finally:
         coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)

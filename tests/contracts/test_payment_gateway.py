@@ -11,15 +11,9 @@ import pytest
 
 from core.adapters.memory.payments import MemoryPaymentGateway
 from core.adapters.payments.http import HttpPaymentGateway
-from core.payment_port import (
-    Approved,
-    Declined,
-    GatewayTimeout,
-    GatewayUnavailable,
-    PaymentAnswer,
-    PaymentGateway,
-    Refused,
-)
+from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
+from core.errors import GatewayTimeout, GatewayUnavailable
+from core.ports import PaymentGateway
 from tests.support.sandbox_process import SandboxProcess, free_port
 
 TEN = Decimal("10.00")

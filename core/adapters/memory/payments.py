@@ -6,7 +6,8 @@ from collections import Counter
 from decimal import Decimal
 from uuid import UUID
 
-from core.payment_port import Approved, Declined, GatewayTimeout, GatewayUnavailable, PaymentAnswer, Refused
+from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
+from core.errors import GatewayTimeout, GatewayUnavailable
 
 ZERO = Decimal(0)
 DECLINES = {"test_card_fail": "card declined", "test_card_insufficient_funds": "insufficient funds"}

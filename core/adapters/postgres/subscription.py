@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -41,7 +41,7 @@ class PostgresSubscription:
     def _hinted(self, *_: Any) -> None:
         self._hint.set()
 
-    async def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncIterator[Sequence[StoredEvent]]:
+    async def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncGenerator[Sequence[StoredEvent]]:
         stopping = asyncio.ensure_future(stop.wait())
         away = False
         try:

@@ -1,0 +1,82 @@
+"""The rows of sagas in PostgreSQL: claims, leases and wake-ups, all on the database's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from core.adapters.postgres.connection import Link
+from core.domain.message import SagaId
+from core.ports import Claim
+
+# One column is timer and lease in one: a claim moves due_at to the lease's end.
+CLAIM = """
+   UPDATE sagas s
+      SET epoch = s.epoch + 1, owner = $1, due_at = now() + $3, claims = s.claims + 1
+     FROM (SELECT saga_id FROM sagas
+            WHERE status IN ('RUNNING', 'COMPENSATING') AND due_at <= now()
+            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS due
+    WHERE s.saga_id = due.saga_id
+RETURNING s.saga_id, s.name, s.definition, s.order_id, s.epoch, s.claims
+"""
+
+# SKIP LOCKED: a row that is locked is being appended to, and that append renews its lease.
+EXTEND = """
+WITH mine AS MATERIALIZED (
+    SELECT s.saga_id FROM sagas s JOIN unnest($2::uuid[], $3::bigint[]) AS w(saga_id, epoch)
+        ON s.saga_id = w.saga_id AND s.epoch = w.epoch AND s.owner = $1
+       FOR UPDATE OF s SKIP LOCKED)
+UPDATE sagas s SET due_at = greatest(s.due_at, now() + $4) FROM mine WHERE s.saga_id = mine.saga_id
+"""
+
+LOST = """
+SELECT w.saga_id FROM unnest($1::uuid[], $2::bigint[]) AS w(saga_id, epoch)
+  JOIN sagas s ON s.saga_id = w.saga_id AND s.epoch > w.epoch
+"""
+
+WAKE = """
+UPDATE sagas SET due_at = now()
+ WHERE saga_id = ANY ($1) AND owner IS NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now()
+"""
+
+FORGET_KEYS = """
+DELETE FROM idempotency_keys WHERE (scope, key) IN (
+    SELECT scope, key FROM idempotency_keys WHERE created_at < now() - $1::interval LIMIT $2)
+"""
+
+CHECKPOINT = "SELECT position FROM checkpoints WHERE reader = $1"
+REACHED = """
+INSERT INTO checkpoints (reader, position) VALUES ($1, $2)
+    ON CONFLICT (reader) DO UPDATE
+   SET position = greatest(checkpoints.position, excluded.position), updated_at = clock_timestamp()
+"""
+
+
+class PostgresSagaLog:
+    """See `core.ports.SagaLog`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def claim(self, owner: str, *, limit: int, lease: timedelta) -> Sequence[Claim]:
+        rows = await self._link.run(lambda c: c.fetch(CLAIM, owner, limit, lease))
+        return [Claim(*row) for row in rows]
+
+    async def extend(self, owner: str, leases: Mapping[SagaId, int], *, lease: timedelta) -> Sequence[SagaId]:
+        ids, epochs = list(leases), list(leases.values())
+        await self._link.run(lambda c: c.execute(EXTEND, owner, ids, epochs, lease))
+        rows = await self._link.run(lambda c: c.fetch(LOST, ids, epochs))
+        return [row["saga_id"] for row in rows]
+
+    async def wake(self, saga_ids: Sequence[SagaId]) -> None:
+        await self._link.run(lambda c: c.execute(WAKE, list(saga_ids)))
+
+    async def reached(self, reader: str) -> int:
+        return int(await self._link.run(lambda c: c.fetchval(CHECKPOINT, reader)) or 0)
+
+    async def reach(self, reader: str, position: int) -> None:
+        await self._link.run(lambda c: c.execute(REACHED, reader, position))
+
+    async def forget_keys(self, *, older_than: timedelta, limit: int) -> int:
+        done = await self._link.run(lambda c: c.execute(FORGET_KEYS, older_than, limit))
+        return int(done.rpartition(" ")[2])

@@ -1,0 +1,29 @@
+"""What a payment provider answers: three final answers, the same for ever for one idempotency key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """`reference` is the authorisation code, transaction id, void id or refund id."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The holder's bank said no."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider never will: not in this state, or not such a request."""
+
+    reason: str
+
+
+PaymentAnswer = Approved | Declined | Refused

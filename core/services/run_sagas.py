@@ -1,0 +1,197 @@
+"""Run sagas: start those the log asks for, claim those that are due, and keep many going at once.
+
+Safe to kill at any time: starting is idempotent, every step is one append, and an unfinished lease runs out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import structlog
+
+from core.codec import StoredEvent, event_type
+from core.domain import saga as saga_events
+from core.domain.message import OrderId, SagaId, StreamId, saga_of
+from core.domain.order import ORDER, OrderCancelled, OrderCreated
+from core.domain.payment import PAYMENT
+from core.errors import Unavailable
+from core.ports import Accepted, Claim, SagaLog
+from core.sagas.record import started
+from core.sagas.saga import Effect, Progress, Saga, SagaStatus
+from core.services.advance import LeaseGone, World, advance, refresh
+from core.services.load import Loaded
+from core.services.work import LEASE, Draft, Work, draft, load_work
+
+READER = "saga-runner"
+MOST_AT_ONCE = 256
+MOST_CLAIMS = 20  # without an event in between: the runner dies on it, every time
+KEEP_KEYS = timedelta(hours=48)
+
+log = structlog.get_logger(__name__)
+
+
+class SagaRunner:
+    """`owner` names this runner in the leases it holds."""
+
+    def __init__(self, world: World, sagas: SagaLog, tables: Mapping[tuple[str, int], Saga], owner: str) -> None:
+        self._world = world
+        self._sagas = sagas
+        self._tables = tables
+        self._owner = owner
+        self._held: dict[SagaId, tuple[Work, asyncio.Task[None]]] = {}
+        self._newest = {saga.name: saga for saga in tables.values()}  # the table's order: the last definition wins
+        self._triggers = {event_type(saga.starts_on): saga for saga in self._newest.values()}
+
+    # --- starting -------------------------------------------------------------------------------------------
+    async def start(self, batch: Sequence[StoredEvent]) -> None:
+        """Start what a batch of the log asks for, and only then move the checkpoint on."""
+        asked = [event for event in batch if event.event_type in self._triggers]
+        while True:
+            try:
+                await asyncio.gather(*(self._start_for(event) for event in asked))
+                await self._sagas.reach(READER, batch[-1].position)
+            except Unavailable as error:
+                log.warning("waits for the database to start sagas", reason=str(error))
+                await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
+            else:
+                return
+
+    async def _start_for(self, stored: StoredEvent) -> None:
+        saga = self._triggers[stored.event_type]
+        order_id = OrderId(stored.stream)
+        recorded = stored.recorded()
+        if isinstance(recorded.event, OrderCancelled):
+            fulfil = StreamId(saga_of(order_id, "fulfil_order"))
+            history = await self._world.store.load(fulfil)
+            ended = [e for e in history if isinstance(e.event, saga_events.SagaCompleted)]
+            if not ended or ended[0].position > stored.position:
+                await self._sagas.wake([SagaId(fulfil)])  # it is not finished: it compensates by itself
+                return
+        work = self._new(saga, order_id)
+        if isinstance(recorded.event, OrderCreated):
+            state = ORDER.evolve(ORDER.initial, recorded.event)
+            work.order = Loaded(state, recorded.version, recorded.position)
+        made = self._first(work)
+        verdict = await self._world.store.append(made.append())
+        if not isinstance(verdict, Accepted):
+            return  # it was started before
+        made.applied()
+        if made.due_in == LEASE:
+            work.epoch = 1
+            if not isinstance(recorded.event, OrderCreated):
+                await refresh(self._world, work)
+            self._hold(work)
+
+    def _new(self, saga: Saga, order_id: OrderId) -> Work:
+        return Work(
+            saga=saga,
+            saga_id=saga_of(order_id, saga.name),
+            order_id=order_id,
+            owner=self._owner,
+            epoch=0,
+            version=0,
+            progress=Progress(status=SagaStatus.RUNNING, since=self._world.clock.now()),
+            order=Loaded(ORDER.initial, 0, 0),
+            payment=Loaded(PAYMENT.initial, 0, 0),
+        )
+
+    def _first(self, work: Work) -> Draft:
+        """SagaStarted; leased to us when we have room for it, else due at once for whoever has."""
+        now = self._world.clock.now()
+        events = started(work.saga, work.saga_id, work.order_id, now, self._world.scale)
+        room = len(self._held) < MOST_AT_ONCE
+        return draft(work, Effect(), events, now, due_in=LEASE if room else timedelta())
+
+    # --- claiming -------------------------------------------------------------------------------------------
+    async def claim(self) -> int:
+        """Take what is due, as far as there is room; returns how many."""
+        room = MOST_AT_ONCE - len(self._held)
+        if room <= 0:
+            return 0
+        claims = await self._sagas.claim(self._owner, limit=min(room, 64), lease=LEASE)
+        await asyncio.gather(*(self._take(claim) for claim in claims))
+        return len(claims)
+
+    async def _take(self, claim: Claim) -> None:
+        saga = self._tables.get((claim.name, claim.definition))
+        work = saga and await load_work(
+            self._world.store, saga, claim.saga_id, claim.order_id, owner=self._owner, epoch=claim.epoch
+        )
+        if not work:
+            log.error("a saga of an unknown table", saga=str(claim.saga_id), name=claim.name)
+            return
+        old = self._held.pop(claim.saga_id, None)
+        if old:
+            old[1].cancel()  # we held it, and lost it, and have it again under a new epoch
+        if claim.claims > MOST_CLAIMS:
+            await self._give_up(work)
+        else:
+            self._hold(work)
+
+    async def _give_up(self, work: Work) -> None:
+        now = self._world.clock.now()
+        end = saga_events.SagaFailed(saga_id=work.saga_id, reason="the runner dies on this step")
+        await self._world.store.append(draft(work, Effect(), [end], now).append())
+
+    # --- holding --------------------------------------------------------------------------------------------
+    def _hold(self, work: Work) -> None:
+        task = asyncio.create_task(self._drive(work))
+        self._held[work.saga_id] = (work, task)
+
+        def drop(_: asyncio.Task[None]) -> None:
+            if self._held.get(work.saga_id, (None, None))[1] is task:
+                del self._held[work.saga_id]
+
+        task.add_done_callback(drop)
+
+    async def _drive(self, work: Work) -> None:
+        """Advance it; a database that is away is waited for, since every append is fenced by version and epoch."""
+        while True:
+            try:
+                await advance(self._world, work)
+            except LeaseGone:
+                log.info("lease lost", saga=str(work.saga_id))
+            except Unavailable as error:
+                log.warning("waits for the database", saga=str(work.saga_id), reason=str(error))
+                await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
+                if await self._refreshed(work):
+                    continue
+            except Exception:
+                log.exception("a saga could not be advanced", saga=str(work.saga_id))
+            return
+
+    async def _refreshed(self, work: Work) -> bool:
+        while True:
+            try:
+                await refresh(self._world, work)
+            except Unavailable:
+                await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
+            except LeaseGone:
+                return False
+            else:
+                return True
+
+    async def renew(self) -> None:
+        """Renew the leases of all that is held; let go of what another has claimed."""
+        leases = {saga_id: work.epoch for saga_id, (work, _) in self._held.items()}
+        if leases:
+            for saga_id in await self._sagas.extend(self._owner, leases, lease=LEASE):
+                held = self._held.get(saga_id)
+                if held and held[0].epoch == leases[saga_id]:
+                    held[1].cancel()
+
+    async def sweep(self) -> None:
+        """Forget idempotency keys that are too old to be repeated."""
+        while await self._sagas.forget_keys(older_than=KEEP_KEYS, limit=5_000) == 5_000:
+            pass
+
+    async def drain(self, within: float) -> None:
+        """Let what is held come to a recorded step; `within` in seconds."""
+        tasks = [task for _, task in self._held.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=within)
+            for task in late:
+                task.cancel()

@@ -1,0 +1,95 @@
+"""saga-runner: drives every order's sagas to their end, and forgets idempotency keys that are too old.
+
+Safe to kill at any time: what it had begun is claimed again when its leases run out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from prometheus_client import Gauge
+
+from core.bootstrap import App, bootstrap, open_gateway
+from core.errors import Unavailable
+from core.sagas import SAGAS
+from core.services.advance import World
+from core.services.run_sagas import READER, SagaRunner
+from core.services.stock_desk import StockDesk
+from core.settings import Settings
+from daemons.runtime import run_reader
+from daemons.vitals import Vitals
+
+BATCH = 500
+LOOK_EVERY = 0.25  # seconds between looks for what is due
+RENEW_EVERY = 10.0  # seconds; a third of a lease
+SWEEP_EVERY = 600.0  # seconds
+DRAIN = 15.0  # seconds
+STANDS_STILL = 5.0  # seconds without progress while events wait
+
+POSITION = Gauge("orderdeck_saga_runner_position", "Position up to which sagas were started.")
+
+log = structlog.get_logger(__name__)
+
+
+class Progress:
+    """What this runner has read, to tell standing still from having nothing to do."""
+
+    def __init__(self, app: App, position: int) -> None:
+        self._app = app
+        self.position = position
+        self._seen = position
+        self._seen_at = time.monotonic()
+
+    async def stands_still(self) -> str | None:
+        head, now = await self._app.store.head(), time.monotonic()
+        if head <= self.position or self.position != self._seen:
+            self._seen, self._seen_at = self.position, now
+        still = now - self._seen_at
+        return f"stands still at position {self.position} of {head} for {still:.0f} s" if still > STANDS_STILL else None
+
+
+async def work(settings: Settings, vitals: Vitals) -> None:
+    async with bootstrap(settings, name=vitals.name) as app, open_gateway(settings) as gateway:
+        world = World(app.store, StockDesk(app.store), gateway, app.clock, settings.within_scale)
+        runner = SagaRunner(world, app.sagas, SAGAS, f"{socket.gethostname()}:{os.getpid()}")
+        progress = Progress(app, await app.sagas.reached(READER))
+        POSITION.set_function(lambda: progress.position)
+        vitals.started(progress.stands_still)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_follow(app, runner, progress, vitals.stop))
+            group.create_task(_every(LOOK_EVERY, runner.claim, vitals.stop))
+            group.create_task(_every(RENEW_EVERY, runner.renew, vitals.stop))
+            group.create_task(_every(SWEEP_EVERY, runner.sweep, vitals.stop))
+        await runner.drain(DRAIN)
+
+
+async def _follow(app: App, runner: SagaRunner, progress: Progress, stop: asyncio.Event) -> None:
+    async for batch in app.subscription().batches(stop, after=progress.position, limit=BATCH):
+        await runner.start(batch)
+        progress.position = batch[-1].position
+
+
+async def _every(seconds: float, do: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await do()
+        except Unavailable as error:
+            log.warning("waits for the database", reason=str(error))
+        try:
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+        except TimeoutError:
+            pass
+
+
+def main() -> None:
+    run_reader("saga-runner", "saga_runner_port", work)
+
+
+if __name__ == "__main__":
+    main()

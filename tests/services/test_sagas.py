@@ -1,0 +1,211 @@
+"""Each way an order can go, as the log tells it, with a real log and a provider in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from core.domain.inventory import INVENTORY
+from core.domain.message import OrderId, Sku, StreamId, inventory_stream, payment_of, saga_of
+from core.domain.order import CancelOrder, ConfirmOrder, DeliverOrder, ShipOrder
+from core.errors import FulfilmentNotFinished, NotAllowed
+from core.services.load import load_state
+from tests.services.conftest import Desk, now
+
+HAPPY = ["OrderCreated", "InventoryReserved", "PaymentAuthorized", "OrderConfirmed"]
+
+
+async def available(desk: Desk, sku: str) -> tuple[int, int]:
+    stock = (await load_state(desk.store, INVENTORY, inventory_stream(Sku(sku)))).state
+    return stock.available, sum(stock.held.values())
+
+
+def shipment(order_id: OrderId) -> ShipOrder:
+    return ShipOrder(now=now(), order_id=order_id, tracking_number="1Z999", carrier="UPS")
+
+
+def cancellation(order_id: OrderId) -> CancelOrder:
+    return CancelOrder(now=now(), order_id=order_id, reason="changed my mind")
+
+
+async def test_an_order_travels_from_placed_to_delivered(desk: Desk) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place(A=2)
+        assert await desk.ended(order) == "SagaCompleted"
+        await desk.do(shipment(order))
+        assert await desk.ended(order, "settle_order") == "SagaCompleted"
+        await desk.do(DeliverOrder(now=now(), order_id=order))
+    assert await desk.domain(order) == [
+        *HAPPY, "OrderShipped", "PaymentCaptured", "InventoryShipped", "OrderDelivered",
+    ]  # fmt: skip
+    assert await available(desk, "A") == (8, 0)
+    saga = [e.event_type for e in await desk.timeline(order) if e.stream == saga_of(order, "fulfil_order")]
+    assert saga == [
+        "SagaStarted", "SagaStepCompleted",  # open_order
+        "SagaStepCompleted", "SagaStepStarted",  # reserve_inventory, and authorize_payment is announced
+        "SagaStepCompleted", "SagaStepCompleted", "SagaCompleted",
+    ]  # fmt: skip
+
+
+async def test_a_declined_card_gives_the_stock_back_and_cancels(desk: Desk) -> None:
+    await desk.stock(A=10, B=10)
+    async with desk.running():
+        order = await desk.place("test_card_fail", A=2, B=1)
+        assert await desk.ended(order) == "SagaCompensated"
+    assert await desk.domain(order) == [
+        "OrderCreated", "InventoryReserved", "InventoryReserved", "PaymentFailed",
+        "InventoryReleased", "InventoryReleased", "OrderCancelled",
+    ]  # fmt: skip
+    assert await available(desk, "A") == (10, 0)
+
+
+async def test_out_of_stock_reserves_nothing_of_the_order(desk: Desk) -> None:
+    await desk.stock(A=10, B=1)
+    async with desk.running():
+        order = await desk.place(A=2, B=5)
+        assert await desk.ended(order) == "SagaCompensated"
+    assert await desk.domain(order) == ["OrderCreated", "InventoryReservationFailed", "OrderCancelled"]
+    assert await available(desk, "A") == (10, 0)
+
+
+async def test_an_unknown_sku_cannot_be_reserved(desk: Desk) -> None:
+    async with desk.running():
+        order = await desk.place(NOPE=1)
+        assert await desk.ended(order) == "SagaCompensated"
+    assert await desk.domain(order) == ["OrderCreated", "InventoryReservationFailed", "OrderCancelled"]
+
+
+async def test_a_flaky_provider_is_tried_again(desk: Desk) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place("test_card_flaky")
+        assert await desk.ended(order) == "SagaCompleted"
+    assert await desk.domain(order) == HAPPY
+    types = Counter(e.event_type for e in await desk.timeline(order))
+    assert types["SagaStepFailed"] == 2
+    assert types["SagaStepStarted"] == 3
+
+
+async def test_an_answer_that_never_came_is_looked_up_not_charged_again(desk: Desk) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place("test_card_timeout")
+        assert await desk.ended(order) == "SagaCompleted"
+    assert await desk.domain(order) == HAPPY
+
+
+async def test_an_order_cancelled_after_its_confirmation_is_unwound(desk: Desk) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place(A=3)
+        await desk.ended(order)
+        await desk.do(cancellation(order))
+        assert await desk.ended(order, "unwind_order") == "SagaCompleted"
+    assert await desk.domain(order) == [*HAPPY, "OrderCancelled", "PaymentVoided", "InventoryReleased"]
+    assert await available(desk, "A") == (10, 0)
+
+
+async def test_an_order_cancelled_before_its_saga_runs_holds_and_owes_nothing(desk: Desk) -> None:
+    await desk.stock(A=10)
+    order = await desk.place(A=3)
+    await desk.do(cancellation(order))
+    async with desk.running():
+        assert await desk.ended(order) == "SagaCompensated"
+    assert await desk.domain(order) == ["OrderCreated", "OrderCancelled"]
+    assert not await desk.store.load(StreamId(saga_of(order, "unwind_order")))
+
+
+async def test_a_confirmation_by_hand_does_not_stop_the_saga(desk: Desk) -> None:
+    await desk.stock(A=10)
+    order = await desk.place(A=3)
+    await desk.do(ConfirmOrder(now=now(), order_id=order))
+    async with desk.running():
+        assert await desk.ended(order) == "SagaCompleted"
+    assert await desk.domain(order) == ["OrderCreated", "OrderConfirmed", "InventoryReserved", "PaymentAuthorized"]
+
+
+async def test_an_order_confirmed_by_hand_is_cancelled_when_its_card_is_declined(desk: Desk) -> None:
+    await desk.stock(A=10)
+    order = await desk.place("test_card_fail", A=3)
+    await desk.do(ConfirmOrder(now=now(), order_id=order))
+    async with desk.running():
+        assert await desk.ended(order) == "SagaCompensated"
+    assert (await desk.domain(order))[-3:] == ["PaymentFailed", "InventoryReleased", "OrderCancelled"]
+
+
+async def test_an_order_is_not_shipped_before_its_fulfilment_has_ended(desk: Desk) -> None:
+    await desk.stock(A=10)
+    order = await desk.place(A=3)
+    await desk.do(ConfirmOrder(now=now(), order_id=order))
+    with pytest.raises(FulfilmentNotFinished):
+        await desk.do(shipment(order))
+
+
+async def test_a_shipment_waits_for_the_fulfilment_to_end(desk: Desk) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place(A=3)
+        outcome = await desk.do(shipment(order))  # while the saga is at work
+        assert outcome.answer.fields["status"] == "SHIPPED"
+
+
+async def test_two_runners_and_a_redelivered_log_start_each_saga_once(desk: Desk) -> None:
+    await desk.stock(A=1000)
+    async with desk.running("runner-1") as first, desk.running("runner-2"):
+        orders = [await desk.place(A=1) for _ in range(20)]
+        for order in orders:
+            assert await desk.ended(order) == "SagaCompleted"
+        await first.start(await desk.log())
+    for order in orders:
+        assert await desk.domain(order) == HAPPY
+
+
+async def test_a_runner_that_dies_is_followed_by_another(desk: Desk) -> None:
+    await desk.stock(A=1000)
+    order = await desk.place("test_card_flaky")
+    async with desk.running("runner-1"):
+        async with asyncio.timeout(10):
+            while "SagaStepFailed" not in [e.event_type for e in await desk.timeline(order)]:
+                await asyncio.sleep(0.005)
+    async with desk.running("runner-2"):
+        assert await desk.ended(order) == "SagaCompleted"
+    assert await desk.domain(order) == HAPPY
+
+
+async def test_cancel_and_ship_fired_together_end_in_one_of_both(desk: Desk) -> None:
+    await desk.stock(A=1000)
+    async with desk.running():
+        orders = [await desk.place(A=1) for _ in range(30)]
+        for order in orders:
+            await desk.ended(order)
+
+        async def attempt(command: CancelOrder | ShipOrder) -> bool:
+            try:
+                await desk.do(command)
+            except NotAllowed:
+                return False
+            return True
+
+        for order in orders:
+            shipped, cancelled = await asyncio.gather(attempt(shipment(order)), attempt(cancellation(order)))
+            assert shipped != cancelled
+            end = "settle_order" if shipped else "unwind_order"
+            assert await desk.ended(order, end) == "SagaCompleted"
+            expected = ["PaymentCaptured", "InventoryShipped"] if shipped else ["PaymentVoided", "InventoryReleased"]
+            assert (await desk.domain(order))[-2:] == expected
+    on_hand, held = await available(desk, "A")
+    assert held == 0
+    assert on_hand == 1000 - sum([(await desk.domain(o))[-1] == "InventoryShipped" for o in orders])
+    assert len({payment_of(o) for o in orders}) == 30
+
+
+async def test_many_orders_for_few_units_sell_exactly_those(desk: Desk) -> None:
+    await desk.stock(A=30)
+    async with desk.running():
+        orders = await asyncio.gather(*(desk.place(A=1) for _ in range(50)))
+        ends = Counter([await desk.ended(order) for order in orders])
+    assert ends == {"SagaCompleted": 30, "SagaCompensated": 20}
+    assert await available(desk, "A") == (0, 30)
