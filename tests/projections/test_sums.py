@@ -1,0 +1,188 @@
+"""Sums: what is added as an order goes on comes to the same as counting the orders as they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from core.domain.message import Event, OrderId, Sku
+from core.domain.order import Item, Status
+from core.projections.customer_summary import CUSTOMER_SUMMARY
+from core.projections.daily_sales import DAILY_SALES
+from core.projections.inventory_level import INVENTORY_LEVEL
+from core.projections.order_view import ORDER_VIEW, OrderView
+from core.projections.product_demand import PRODUCT_DEMAND
+from core.projections.projection import RowKey, Sum, plus, total
+from core.services.project import declared, fold
+from tests.domain.samples import (
+    LAPTOP,
+    NOW,
+    cancelled,
+    confirmed,
+    created,
+    delivered,
+    released,
+    replenished,
+    reserved,
+    shipped,
+)
+from tests.projections.given import folded, recorded
+
+PATHS: tuple[tuple[Any, ...], ...] = (
+    (created,),
+    (created, confirmed),
+    (created, cancelled),
+    (created, confirmed, cancelled),
+    (created, confirmed, shipped),
+    (created, confirmed, shipped, delivered),
+)
+COUNTED = (Status.CONFIRMED, Status.SHIPPED, Status.DELIVERED)
+
+
+def added(one: Sum[Any], *path: Any) -> list[tuple[RowKey, tuple[Any, ...]]]:
+    """What an order adds with each of its events."""
+    changes: list[tuple[RowKey, tuple[Any, ...]]] = []
+    before = None
+    for n in range(1, len(path) + 1):
+        [view] = folded(ORDER_VIEW, path[:n])
+        changes += one.change(before, view)
+        before = view
+    return changes
+
+
+def test_money_is_spent_when_an_order_is_confirmed_and_given_back_when_it_is_cancelled() -> None:
+    key, spent = ("cust-1", "USD"), Decimal("2001.48")
+    assert added(CUSTOMER_SUMMARY, created) == [(key, (1, 0, NOW))]
+    assert added(CUSTOMER_SUMMARY, created, confirmed)[1:] == [(key, (0, spent, NOW))]
+    assert added(CUSTOMER_SUMMARY, created, confirmed, cancelled)[2:] == [(key, (0, -spent, NOW))]
+    assert added(CUSTOMER_SUMMARY, created, confirmed, shipped, delivered)[2:] == []
+
+
+def test_demand_counts_units_and_what_they_brought_in() -> None:
+    assert added(PRODUCT_DEMAND, created) == [((LAPTOP, "USD"), (2, 2, 0)), (("SKU-007", "USD"), (3, 3, 0))]
+    assert added(PRODUCT_DEMAND, created, confirmed)[2] == ((LAPTOP, "USD"), (0, 0, Decimal("1999.98")))
+    assert added(PRODUCT_DEMAND, created, cancelled)[2] == ((LAPTOP, "USD"), (0, -2, 0))
+    assert added(PRODUCT_DEMAND, created, confirmed, shipped)[4:] == []
+
+
+def test_a_day_counts_the_orders_placed_on_it() -> None:
+    key, total_amount = (date(2026, 3, 14), "USD"), Decimal("2001.48")
+    assert added(DAILY_SALES, created, confirmed, cancelled) == [
+        (key, (1, 0, 0, 0)),
+        (key, (0, 1, 0, total_amount)),
+        (key, (0, -1, 1, -total_amount)),
+    ]
+    assert added(DAILY_SALES, created, confirmed, shipped, delivered)[2:] == []
+
+
+def test_a_day_is_a_day_in_utc() -> None:
+    midnight = datetime.fromisoformat("2026-03-15T00:30:00+01:00")
+    assert added(DAILY_SALES, replace(created, created_at=midnight))[0][0] == (date(2026, 3, 14), "USD")
+
+
+def test_the_same_sku_twice_in_an_order_is_added_up() -> None:
+    line = Item(product_id="p", sku=LAPTOP, quantity=1, unit_price=Decimal("1.00"))
+    rows = total(added(PRODUCT_DEMAND, replace(created, items=(line, line)), confirmed))
+    assert rows == {(LAPTOP, "USD"): (2, 2, Decimal("2.00"))}
+
+
+def test_of_two_moments_the_later_one_stays() -> None:
+    assert plus((1, NOW), (2, NOW - timedelta(days=1))) == (3, NOW)
+
+
+# --- any number of orders, in any order of events, in any batches -------------------------------------------
+@st.composite
+def histories(draw: st.DrawFn) -> Sequence[Event]:
+    """Several orders of a few customers and some stock, their events mixed but each stream's own order kept."""
+    streams: list[list[Any]] = []
+    for n in range(draw(st.integers(1, 6))):
+        order_id = OrderId(UUID(int=n + 1))
+        items = tuple(
+            Item(product_id="p", sku=Sku(sku), quantity=quantity, unit_price=Decimal(cents).scaleb(-2))
+            for sku, quantity, cents in draw(
+                st.lists(st.tuples(st.sampled_from("AB"), st.integers(1, 9), st.integers(1, 999)), min_size=1)
+            )
+        )
+        first = replace(
+            created,
+            customer_id=draw(st.sampled_from(["ann", "bob"])),
+            currency=draw(st.sampled_from(["USD", "EUR"])),
+            items=items,
+            total_amount=sum((i.quantity * i.unit_price for i in items), Decimal(0)),
+            created_at=draw(st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 4))).replace(tzinfo=UTC),  # noqa: DTZ001
+        )
+        path = draw(st.sampled_from(PATHS))
+        streams.append([replace(event, order_id=order_id) for event in (first, *path[1:])])
+    streams.append([replenished, reserved, released, reserved])
+    mixed = draw(st.permutations([n for n, stream in enumerate(streams) for _ in stream]))
+    return [streams[n].pop(0) for n in mixed]
+
+
+@given(histories(), st.data())
+def test_in_whatever_batches_the_views_and_sums_come_out_the_same(events: Sequence[Event], data: st.DataObject) -> None:
+    log = recorded(events)
+    orders: dict[Any, OrderView] = {}
+    levels: dict[Any, Any] = {}
+    sums: dict[str, list[Any]] = {one.name: [] for one in (CUSTOMER_SUMMARY, PRODUCT_DEMAND, DAILY_SALES)}
+    start = 0
+    while start < len(log):
+        end = data.draw(st.integers(start + 1, len(log)))
+        batch = log[start:end]
+        after = fold(ORDER_VIEW, orders, declared(ORDER_VIEW, batch))
+        for one in (CUSTOMER_SUMMARY, PRODUCT_DEMAND, DAILY_SALES):
+            sums[one.name] += total(c for k, view in after.items() for c in one.change(orders.get(k), view)).items()
+        orders |= after
+        levels |= fold(INVENTORY_LEVEL, levels, declared(INVENTORY_LEVEL, batch))
+        start = end
+
+    assert list(levels.values()) == folded(INVENTORY_LEVEL, events)
+    by_id = sorted(orders.values(), key=lambda v: v.order_id)
+    assert by_id == sorted(folded(ORDER_VIEW, events), key=lambda v: v.order_id)
+    assert total(sums["customer_summaries"]) == customers(by_id)
+    assert total(sums["product_demand"]) == demand(by_id)
+    assert total(sums["daily_sales"]) == sales(by_id)
+
+
+def customers(orders: Sequence[OrderView]) -> dict[RowKey, tuple[Any, ...]]:
+    mine: dict[RowKey, list[OrderView]] = {}
+    for o in orders:
+        mine.setdefault((o.customer_id, o.currency), []).append(o)
+    return {
+        key: (len(some), sum(o.total_amount for o in some if o.status in COUNTED), max(o.created_at for o in some))
+        for key, some in mine.items()
+    }
+
+
+def demand(orders: Sequence[OrderView]) -> dict[RowKey, tuple[Any, ...]]:
+    ordered: Counter[RowKey] = Counter()
+    live: Counter[RowKey] = Counter()
+    revenue: Counter[RowKey] = Counter()
+    for o in orders:
+        for i in o.items:
+            key = (i.sku, o.currency)
+            ordered[key] += i.quantity
+            live[key] += 0 if o.status is Status.CANCELLED else i.quantity
+            revenue[key] += i.quantity * i.unit_price if o.status in COUNTED else 0  # type: ignore[assignment]
+    return {key: (ordered[key], live[key], revenue[key]) for key in ordered}
+
+
+def sales(orders: Sequence[OrderView]) -> dict[RowKey, tuple[Any, ...]]:
+    days = sorted({(o.created_at.date(), o.currency) for o in orders})
+    rows: dict[RowKey, tuple[Any, ...]] = {}
+    for key in days:
+        some = [o for o in orders if (o.created_at.date(), o.currency) == key]
+        rows[key] = (
+            len(some),
+            sum(o.status in COUNTED for o in some),
+            sum(o.status is Status.CANCELLED for o in some),
+            sum(o.total_amount for o in some if o.status in COUNTED),
+        )
+    return rows

@@ -1,0 +1,155 @@
+"""Orders and stock as they read: given events, then one view."""
+
+from __future__ import annotations
+
+import dataclasses
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from core import codec
+from core.domain.inventory import InventoryReservationFailed
+from core.domain.message import Sku
+from core.domain.order import Status
+from core.errors import EventNotApplied
+from core.projections import ALL, REVISION
+from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
+from core.projections.order_view import ORDER_VIEW, OrderView
+from core.services.project import declared, fold
+from tests.domain.samples import (
+    ADDRESS,
+    ITEMS,
+    LAPTOP,
+    NOW,
+    ORDER_ID,
+    authorized,
+    cancelled,
+    confirmed,
+    created,
+    delivered,
+    released,
+    replenished,
+    reserved,
+    shipped,
+    stock_shipped,
+)
+from tests.projections.given import at, folded, recorded
+
+placed = OrderView(
+    order_id=ORDER_ID,
+    customer_id="cust-1",
+    order_number="ORD-0123456789",
+    status=Status.CREATED,
+    total_amount=Decimal("2001.48"),
+    currency="USD",
+    items=ITEMS,
+    shipping_address=ADDRESS,
+    tracking_number=None,
+    carrier=None,
+    created_at=NOW,
+    updated_at=at(1),
+    version=1,
+)
+
+
+def test_a_placed_order_reads_as_it_was_placed() -> None:
+    assert folded(ORDER_VIEW, [created]) == [placed]
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "tracking"),
+    [
+        ([confirmed], Status.CONFIRMED, None),
+        ([cancelled], Status.CANCELLED, None),
+        ([confirmed, cancelled], Status.CANCELLED, None),
+        ([confirmed, shipped], Status.SHIPPED, "1Z999"),
+        ([confirmed, shipped, delivered], Status.DELIVERED, "1Z999"),
+    ],
+)
+def test_an_order_reads_as_far_as_it_has_come(events: list[object], status: Status, tracking: str | None) -> None:
+    [view] = folded(ORDER_VIEW, [created, *events])  # type: ignore[list-item]
+    moved = {"status": status, "version": 1 + len(events), "updated_at": at(1 + len(events))}
+    assert view == replace(placed, **moved, tracking_number=tracking, carrier="UPS" if tracking else None)
+
+
+def test_the_document_of_a_view_is_the_view_again() -> None:
+    document = codec.json(placed)
+    assert b'"total_amount":2001.48' in document
+    assert msgspec.json.decode(document, type=OrderView) == placed
+
+
+def test_events_of_others_and_unknown_ones_change_nothing() -> None:
+    events = recorded([created, authorized, replenished])
+    assert len(declared(ORDER_VIEW, events)) == 1
+    later = replace(events[0], event_type="OrderFrozen", version=2)
+    assert declared(ORDER_VIEW, [later]) == []
+
+
+def test_an_event_that_a_view_has_already_changes_nothing() -> None:
+    events = recorded([created, confirmed])
+    before = fold(ORDER_VIEW, {}, declared(ORDER_VIEW, events))
+    assert fold(ORDER_VIEW, before, declared(ORDER_VIEW, events)) == {}
+
+
+def test_an_order_whose_beginning_is_missing_has_no_view() -> None:
+    assert folded(ORDER_VIEW, [confirmed]) == []
+
+
+def test_an_event_that_cannot_be_read_is_named() -> None:
+    [event] = recorded([created])
+    with pytest.raises(EventNotApplied) as stopped:
+        declared(ORDER_VIEW, [replace(event, position=7, payload="{}")])
+    assert (stopped.value.position, stopped.value.event_type) == (7, "OrderCreated")
+
+
+def test_an_event_that_a_fold_fails_on_is_named() -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    events = declared(ORDER_VIEW, recorded([created]))
+    with pytest.raises(EventNotApplied, match="OrderCreated at position 1"):
+        fold(dataclasses.replace(ORDER_VIEW, evolve=broken), {}, events)
+
+
+full = InventoryLevel(
+    sku=LAPTOP, product_id="prod-1", name="Laptop", on_hand=10, available=10, updated_at=at(1), version=1
+)
+refused = InventoryReservationFailed(sku=LAPTOP, order_id=ORDER_ID, requested=4, available=0, reason="out of stock")
+
+
+@pytest.mark.parametrize(
+    ("events", "on_hand", "held", "available"),
+    [
+        ([], 10, 0, 10),
+        ([reserved], 10, 4, 6),
+        ([reserved, released], 10, 0, 10),
+        ([reserved, stock_shipped], 6, 0, 6),
+        ([refused], 10, 0, 10),
+        ([replace(replenished, product_id=None, name=None)], 20, 0, 20),
+    ],
+)
+def test_stock_reads_as_what_is_on_hand_reserved_and_available(
+    events: list[object], on_hand: int, held: int, available: int
+) -> None:
+    [level] = folded(INVENTORY_LEVEL, [replenished, *events])  # type: ignore[list-item]
+    version = 1 + len(events)
+    assert level == replace(
+        full, on_hand=on_hand, reserved=held, available=available, version=version, updated_at=at(version)
+    )
+
+
+def test_a_sku_nobody_has_is_listed_empty_once_someone_asked_for_it() -> None:
+    [level] = folded(INVENTORY_LEVEL, [replace(refused, sku=Sku("GHOST"))])
+    assert (level.sku, level.on_hand, level.available, level.version) == ("GHOST", 0, 0, 1)
+
+
+def test_an_order_and_a_sku_are_found_by_their_own_keys() -> None:
+    assert ORDER_VIEW.key(created) == UUID(str(ORDER_ID))
+    assert INVENTORY_LEVEL.key(replenished) == LAPTOP
+
+
+def test_the_revision_names_every_read_model() -> None:
+    assert REVISION.split() == [f"{one.name}:{one.revision}" for one in ALL]
