@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 
 import psutil
 
@@ -29,14 +30,14 @@ def end(processes: list[psutil.Process]) -> None:
     psutil.wait_procs(alive, timeout=PATIENCE)
 
 
-def remove_stale_files(home: Home) -> list[str]:
-    """Remove what only a running stack needs; returns the names. To be called when nothing of the home runs."""
+def remove_stale_files(home: Home) -> None:
+    """Remove what only a running stack needs. To be called when nothing of the home runs."""
     stale = [home.supervisor_socket, home.supervisord_pid, *home.postgres_sockets.glob(".s.PGSQL.*")]
     stale += home.supervisor_socket.parent.glob("supervisor.sock.*")
-    removed = [path for path in stale if path.exists() or path.is_socket()]
-    for path in removed:
+    for path in stale:
         path.unlink(missing_ok=True)
-    return [path.name for path in removed]
+    if not home.run.is_relative_to(home.path):
+        shutil.rmtree(home.run, ignore_errors=True)
 
 
 def _belongs(process: psutil.Process, home: Home) -> bool:

@@ -41,6 +41,7 @@ def up(settings: Settings) -> Status:
         else:
             leftovers.end(leftovers.processes_of(home))
             leftovers.remove_stale_files(home)
+            home.create()
             for program in PROGRAMS:
                 if program.port is not None:
                     listen(settings, program.port).close()
@@ -70,7 +71,7 @@ def forget(settings: Settings) -> None:
     if settings.database_url is not None:
         raise ConfigurationError("DATABASE_URL is set, and orderdeck drops no database that it did not make")
     home = Home(settings.home)
-    shutil.rmtree(home.postgres, ignore_errors=True)
+    shutil.rmtree(home.system_place if home.moved else home.postgres, ignore_errors=True)
     for ledger in home.path.glob("payment-sandbox.sqlite*"):
         ledger.unlink()
 

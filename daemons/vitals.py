@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from importlib.metadata import version
 from typing import Any
 
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 Message = MutableMapping[str, Any]
@@ -19,6 +20,9 @@ Check = Callable[[], Awaitable[str | None]]
 
 TURN_LIMIT = 5.0  # seconds; a loop that has not turned for longer is not healthy
 CHECK_LIMIT = 3.0  # seconds
+
+
+_log = structlog.get_logger()
 
 
 class Vitals:
@@ -38,6 +42,7 @@ class Vitals:
 
     def started(self, check: Check | None = None) -> None:
         self._reason, self._check = None, check or _nothing_wrong
+        _log.info("ready")
 
     def waits(self, reason: str) -> None:
         """It cannot work at present, and tries again by itself."""

@@ -17,8 +17,9 @@ from core.home import unprivileged_user
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Stack:
-    return Stack(tmp_path / "home")
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    with Stack(tmp_path / "home") as stack:
+        yield stack
 
 
 def sentence(done: subprocess.CompletedProcess[str]) -> str:

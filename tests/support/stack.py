@@ -20,8 +20,8 @@ from daemons.leftovers import processes_of
 
 ROOT = Path(__file__).parents[2]
 PORTS = ("command_port", "query_port", "payment_port", "projector_port", "saga_runner_port")
-# Reads until the pipe closes, which it does when its other end dies, and takes the stack down.
-REAPER = "import subprocess, sys; sys.stdin.read(); subprocess.run([sys.executable, '-m', 'daemons.cli', 'down'])"
+# Reads until the pipe closes, which it does when its other end dies, and leaves nothing of the stack.
+REAPER = "import os, sys; sys.stdin.read(); os.execl(sys.executable, 'python', '-m', 'daemons.cli', 'down', '--forget')"
 
 
 class Stack:

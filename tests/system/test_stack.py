@@ -1,0 +1,164 @@
+"""A whole orderdeck: up, ready, killed in every way, up again with everything, and down without a trace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+from support.stack import ROOT, Stack, until
+
+from core.adapters.postgres.migrate import NEEDED
+from daemons.programs import PROGRAMS
+
+NAMES = [program.name for program in PROGRAMS]
+ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
+ITEM = {"product_id": "LAPTOP-001", "sku": "LAPTOP-001", "quantity": 1, "unit_price": 1299}
+ORDER = {"customer_id": "someone", "items": [ITEM], "shipping_address": ADDRESS}
+
+
+def place(stack: Stack) -> str:
+    answer = httpx.post(stack.url + "/api/v1/orders", json=ORDER, trust_env=False, timeout=20)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["order_id"]
+
+
+def read(stack: Stack, order_id: str) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{stack.port('query')}/api/v1/orders/{order_id}"
+    return httpx.get(url, trust_env=False, timeout=20).raise_for_status().json()
+
+
+def is_ready(stack: Stack) -> bool:
+    return bool(stack.status()["ready"])
+
+
+def pids(stack: Stack) -> dict[str, int]:
+    return {program["name"]: program["pid"] for program in stack.status()["programs"]}
+
+
+def test_up_returns_when_every_program_is_ready(stack: Stack) -> None:
+    status = stack.status()
+    assert status["ready"]
+    assert [program["name"] for program in status["programs"]] == NAMES
+    assert {program["state"] for program in status["programs"]} == {"RUNNING"}
+    assert status["projections"], "the lag of each projection"
+
+
+def test_a_second_up_changes_nothing_and_prints_the_same(stack: Stack) -> None:
+    before = pids(stack)
+    said = stack.up()
+    assert stack.url in said
+    assert str(stack.home.path) in said
+    assert pids(stack) == before
+
+
+def test_up_with_another_port_while_it_runs_says_to_go_down_first(stack: Stack) -> None:
+    other = Stack(stack.home.path)
+    other.settings = stack.settings | {"ORDERDECK_QUERY_PORT": other.settings["ORDERDECK_QUERY_PORT"]}
+    done = other.orderdeck("up")
+    assert done.returncode == 1
+    assert "already runs here with another ORDERDECK_QUERY_PORT: `orderdeck down` first" in done.stderr
+
+
+def test_ctl_is_the_supervisorctl_of_this_home(stack: Stack, tmp_path: Path) -> None:
+    done = stack.orderdeck("ctl", "status", cwd=tmp_path)
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [[name, "RUNNING"] for name in sorted(NAMES)]
+
+
+def test_migrate_again_changes_nothing(stack: Stack) -> None:
+    for _ in range(2):
+        assert stack.orderdeck("migrate").stdout == f"the schema is at {NEEDED}\n"
+
+
+def test_the_doctor_finds_nothing_wrong(stack: Stack) -> None:
+    done = stack.orderdeck("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"schema: at {NEEDED}" in done.stdout
+
+
+def test_the_demo_tells_five_orders_to_their_ends_twice(stack: Stack) -> None:
+    for _ in range(2):
+        done = stack.orderdeck("demo")
+        assert done.returncode == 0, done.stdout + done.stderr
+        ends = [line.split()[1] for line in done.stdout.splitlines()[-5:]]
+        assert ends == ["DELIVERED", "CANCELLED", "CANCELLED", "CONFIRMED", "CANCELLED"]
+
+
+def test_a_killed_daemon_is_started_again(stack: Stack) -> None:
+    before = pids(stack)
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: is_ready(stack) and not set(pids(stack).values()) & set(before.values()), seconds=40)
+
+
+def test_after_a_kill_of_everything_up_brings_back_every_order(stack: Stack) -> None:
+    order_id = place(stack)
+    everything = stack.processes()
+    assert len(everything) >= len(NAMES) + 2  # supervisord and the server
+    for process in everything:
+        process.kill()
+    until(lambda: not stack.processes())
+    assert stack.home.supervisor_socket.exists()
+    stack.up()
+    assert read(stack, order_id)["order_id"] == order_id
+
+
+def test_without_supervisord_nothing_stays(stack: Stack) -> None:
+    os.kill(int(stack.home.supervisord_pid.read_text()), signal.SIGKILL)
+    until(lambda: not stack.processes())
+    stack.up()
+
+
+def test_two_ups_at_once_start_one_stack(stack: Stack) -> None:
+    stack.orderdeck("down")
+    ups = [threading.Thread(target=stack.up) for _ in range(2)]
+    for each in ups:
+        each.start()
+    for each in ups:
+        each.join()
+    supervisors = [p for p in stack.processes() if any("supervisord" in word for word in p.cmdline())]
+    assert len(supervisors) == 1
+    assert is_ready(stack)
+
+
+def test_a_second_home_with_a_long_path_runs_beside_the_first_and_leaves_no_trace(stack: Stack, tmp_path: Path) -> None:
+    with Stack(tmp_path / "a home with spaces" / ("and a long name " * 6).strip()) as other:
+        other.up()
+        assert not other.home.run.is_relative_to(other.home.path)
+        order_id = place(other)
+        assert read(other, order_id)["order_id"] == order_id
+        assert httpx.get(stack.url + f"/api/v1/orders/{order_id}", trust_env=False).status_code in {404, 405}
+        done = other.orderdeck("down")
+        assert (done.returncode, done.stdout.strip()) == (0, "orderdeck is down")
+        assert other.processes() == []
+        assert not other.home.run.exists()
+        assert is_ready(stack)
+        assert other.orderdeck("down", "--forget").returncode == 0
+        assert not other.home.postgres.exists()
+
+
+def test_plain_supervisord_and_supervisorctl_run_the_checkout(short_folder: Path) -> None:
+    shutil.copy(ROOT / "supervisord.conf", short_folder)
+    (short_folder / ".venv").symlink_to(sys.prefix)
+    for folder in ("run", "logs"):
+        (short_folder / ".orderdeck" / folder).mkdir(parents=True)
+    with Stack(short_folder / ".orderdeck") as stack:
+        env = {name: value for name, value in stack.env.items() if name != "ORDERDECK_HOME"}
+
+        def run(program: str, *arguments: str) -> str:
+            command = [sys.executable, "-m", f"supervisor.{program}", "-c", "supervisord.conf", *arguments]
+            return subprocess.run(
+                command, cwd=short_folder, env=env, capture_output=True, text=True, check=False
+            ).stdout
+
+        run("supervisord")
+        until(lambda: is_ready(stack), seconds=30)
+        assert run("supervisorctl", "status").count("RUNNING") == len(NAMES)
+        run("supervisorctl", "shutdown")
+        until(lambda: not stack.processes(), seconds=40)
