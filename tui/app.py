@@ -55,10 +55,10 @@ class DeckApp(App[None]):
         return self.deck
 
     def on_mount(self) -> None:
-        self.run_worker(self.desk.feed.run(), group="feed", exit_on_error=True)
+        self.run_worker(self.desk.feed.run, group="feed", exit_on_error=True)
         if self.ticking:
             self.set_interval(1 / FPS, self.deck.tick)
-            self.run_worker(self._measure(), group="measure", exit_on_error=True)
+            self.run_worker(self._measure, group="measure", exit_on_error=True)
 
     async def _measure(self) -> None:
         while True:

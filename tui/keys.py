@@ -37,8 +37,7 @@ KEYS = (
     Key("everywhere", "1", "view('orders')", "Orders", "1"),
     Key("everywhere", "2", "view('stream')", "Stream", "2"),
     Key("everywhere", "-", "last_view", "the view before", "-"),
-    Key("everywhere", "escape", "back", "clear, back", "esc"),
-    Key("everywhere", "q", "back", "close this view", "q"),
+    Key("everywhere", "escape,q", "back", "clear, back", "esc q"),
     Key("everywhere", "ctrl+r", "reconnect", "reconnect and read anew", "ctrl+r"),
     Key("everywhere", "?", "help", "help", "?", bar=True),
     Key("everywhere", "ctrl+q", "quit", "quit", "ctrl+q"),
@@ -78,7 +77,7 @@ KEYS = (
     Key("types", "*", "show_all", "show all", "*", bar=True),
     Key("form", "ctrl+s", "place", "place", "ctrl+s", bar=True),
     Key("form", "ctrl+l", "add_line", "add a line", "ctrl+l", bar=True),
-    Key("form", "ctrl+x", "reset", "start again from the example", "ctrl+x"),
+    Key("form", "ctrl+r", "reset", "start again", "ctrl+r", bar=True),
 )
 
 BAR = 8  # keys at most on the bottom line; the rest is under `?`

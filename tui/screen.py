@@ -196,7 +196,7 @@ class DeckScreen(Screen[None]):
             self.say(Cell(f" … {transition.verb} {clean(order.order_number)}", "dim"))
             self.desk.under_way.add(order.order_id)
             wish = command(order, transition, answer)
-            self.run_worker(self._perform(wish, order), group="commands", exit_on_error=False)
+            self.run_worker(partial(self._perform, wish, order), group="commands", exit_on_error=False)
 
     async def _perform(self, wish: Command, order: Order) -> None:
         try:

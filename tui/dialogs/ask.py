@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Label
@@ -43,12 +43,11 @@ class Ask(Dialog[Mapping[str, str]]):
             yes = Key("ask", "enter", "send", "send", "enter") if self.fields else Key("ask", "y", "yes", "yes", "y")
             yield key_line([yes], esc="no, leave it")
 
-    def on_key(self, event: events.Key) -> None:
-        if not self.fields and event.key in ("y", "n"):
-            event.stop()
-            self.dismiss({} if event.key == "y" else None)
-        else:
-            super().on_key(event)
+    def pressed(self, key: str) -> bool:
+        if self.fields or key not in ("y", "n"):
+            return super().pressed(key)
+        self.dismiss({} if key == "y" else None)
+        return True
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -77,13 +76,12 @@ class Menu(Dialog[Transition]):
             yield Sentences([f"{choice.key}   {choice.label}" for choice in self.choices], focusable=True)
             yield key_line([Key("menu", "", "", "choose", "/".join(c.key for c in self.choices))])
 
-    def on_key(self, event: events.Key) -> None:
+    def pressed(self, key: str) -> bool:
         for choice in self.choices:
-            if event.key == choice.key:
-                event.stop()
+            if key == choice.key:
                 self.dismiss(choice)
-                return
-        super().on_key(event)
+                return True
+        return super().pressed(key)
 
 
 class Sentences(TextPane):

@@ -27,12 +27,14 @@ class Dialog(ModalScreen[Answer]):
         super().set_focus(widget, scroll_visible, from_app_focus)
 
     def on_key(self, event: events.Key) -> None:
-        if event.key == "escape":
+        if self.is_current and self.pressed(event.key):
             event.stop()
-            self.leave()
 
-    def leave(self) -> None:
-        self.dismiss(None)
+    def pressed(self, key: str) -> bool:
+        """True when the key meant something; Textual calls every class's `on_key`, so subclasses extend this."""
+        if key == "escape":
+            self.dismiss(None)
+        return key == "escape"
 
 
 def key_cells(keys: Sequence[Key], *, esc: str = "back") -> list[Cell]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -105,16 +106,15 @@ class NewOrderDialog(Dialog[Receipt]):
         event.stop()
         self.focus_next()
 
-    def on_key(self, event: events.Key) -> None:
-        if event.key in ("down", "up"):
-            event.stop()
-            _ = self.focus_next() if event.key == "down" else self.focus_previous()
-        else:
-            super().on_key(event)
+    def pressed(self, key: str) -> bool:
+        if key not in ("down", "up"):
+            return super().pressed(key)
+        _ = self.focus_next() if key == "down" else self.focus_previous()
+        return True
 
     def look(self, *, after: float) -> None:
         """Ask the server what would happen; a later look makes an earlier one pointless."""
-        self.run_worker(self._look(after), group="dry-run", exclusive=True, exit_on_error=False)
+        self.run_worker(partial(self._look, after), group="dry-run", exclusive=True, exit_on_error=False)
 
     async def _look(self, after: float) -> None:
         await asyncio.sleep(after)
@@ -166,8 +166,14 @@ class NewOrderDialog(Dialog[Receipt]):
         fields[0].input.focus()
 
     async def action_reset(self) -> None:
+        """Back to the example; lines that were added go."""
         self.desk.draft = Draft()
-        await self.recompose()
+        for field in self.query(FormField):
+            if field.field_name in self.draft.values:
+                field.input.value = self.draft.values[field.field_name]
+            else:
+                await field.remove()
+        self.query(FormField).first().input.focus()
 
     def action_place(self) -> None:
         if reason := self.desk.why_no_writes():
@@ -175,7 +181,7 @@ class NewOrderDialog(Dialog[Receipt]):
         elif not self.placing:
             self.placing = True
             self.verdict.update("… placing")
-            self.run_worker(self._place(), group="place", exit_on_error=False)
+            self.run_worker(self._place, group="place", exit_on_error=False)
 
     async def _place(self) -> None:
         self.draft.sent = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -73,7 +74,7 @@ class DetailView(Vertical):
 
     def refresh_now(self) -> None:
         if self.model is not None:
-            self.run_worker(self._load(self.model), group="detail", exclusive=True, exit_on_error=False)
+            self.run_worker(partial(self._load, self.model), group="detail", exclusive=True, exit_on_error=False)
 
     async def _load(self, model: DetailModel) -> None:
         await model.load()

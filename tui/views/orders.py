@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -67,7 +68,7 @@ class OrdersView(Vertical):
 
     def reload(self, text: str | None = None, *, from_end: bool = False, after: float = 0) -> None:
         """Read the list anew, for a filter text when one is given; an earlier reading still under way is dropped."""
-        self.run_worker(self._load(text, from_end, after), group="orders", exclusive=True, exit_on_error=False)
+        self.run_worker(partial(self._load, text, from_end, after), group="orders", exclusive=True, exit_on_error=False)
 
     async def _load(self, text: str | None, from_end: bool, after: float) -> None:  # noqa: FBT001 - private
         query = None
@@ -149,7 +150,7 @@ class OrdersView(Vertical):
     def _extend(self) -> None:
         self.paint()
         if self.desk.orders.phase == "ready":
-            self.run_worker(self._fetch(), group="extend", exit_on_error=False)
+            self.run_worker(self._fetch, group="extend", exit_on_error=False)
 
     async def _fetch(self) -> None:
         if await self.desk.orders.extend():

@@ -86,7 +86,11 @@ class StreamView(Vertical):
         latest = list(stream.failures)[-_PINNED:]
         for n, line in enumerate(self.pinned):
             event = stream.event(latest[n]) if n < len(latest) else None
-            count = [Cell(f"{stream.failed:,} failures ", "bad")] if n == 0 and stream.failed else []
+            count = (
+                [Cell(f"{stream.failed:,} failure{'' if stream.failed == 1 else 's'} ", "bad")]
+                if n == 0 and stream.failed
+                else []
+            )
             if event is None:
                 calm = [Cell(" no failures since this deck was opened", "dim")] if n == 0 and not latest else []
                 line.show(calm, count)

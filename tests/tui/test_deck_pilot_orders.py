@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+from deck_harness import desk_with, opened
+from fake_gateway import FakeGateway
+from textual.widgets import Input
+
+from tui.dialogs.ask import Ask
+from tui.dialogs.new_order import FormField, NewOrderDialog
+from tui.gateway import Refused, TimedOut, Unreachable
+from tui.messages import Copy
+
+
+async def test_the_list_shows_the_newest_orders_first_with_their_status() -> None:
+    async with opened(desk_with(3)) as deck:
+        rows = [line for line in deck.lines() if " ORD-" in line]
+        assert [row.split()[0] for row in rows] == [f"ORD-{n:010}" for n in (2, 1, 0)]
+        assert ["✖ CANCELLED" in rows[0], "◆ CONFIRMED" in rows[1], "○ CREATED" in rows[2]] == [True] * 3
+        assert "3 orders" in deck.text()
+        assert "row 1/3" in deck.text()
+
+
+async def test_a_status_changes_in_place_while_new_orders_wait() -> None:
+    gateway = desk_with(4)
+    async with opened(gateway) as deck:
+        await deck.press("j")
+        before = [line.split()[0] for line in deck.lines() if " ORD-" in line]
+        gateway.fulfil(next(iter(gateway.views)))
+        for n in range(10, 47):
+            gateway.place(n)
+        await deck.shows("▲ 37 new (.)")
+        assert [line.split()[0] for line in deck.lines() if " ORD-" in line] == before
+        assert next(line for line in deck.lines() if "ORD-0000000000" in line).count("◆ CONFIRMED") == 1
+        chosen = deck.desk.orders.chosen
+        await deck.press(".")
+        await deck.until(lambda: not deck.desk.orders.waiting)
+        assert deck.desk.orders.chosen == chosen
+        assert "new (.)" not in deck.text()
+
+
+async def test_an_empty_desk_says_what_to_do() -> None:
+    async with opened(FakeGateway()) as deck:
+        assert "No orders yet" in deck.text()
+        assert "n places the first one" in deck.text()
+        await deck.press("enter", "j", "G", "g", "a", "c", "y", ".")
+        assert "no new orders wait" in deck.text()
+
+
+async def test_the_filter_asks_the_server_and_typing_q_there_does_not_quit() -> None:
+    async with opened(desk_with(9)) as deck:
+        await deck.press("/", *"status:confirmed", "enter")
+        await deck.shows("3 orders match")
+        assert deck.gateway.asked[-1].status == "CONFIRMED"
+        await deck.press("/", "q")
+        assert deck.app.deck.orders.filter.value == "status:confirmedq"
+        await deck.shows("✖ no status confirmedq")
+        await deck.press("escape", "escape")
+        await deck.shows("9 orders")
+        assert deck.app.is_running
+
+
+async def test_a_filter_that_matches_nothing_says_so() -> None:
+    async with opened(desk_with(2)) as deck:
+        await deck.press("/", *"customer:nobody", "enter")
+        await deck.shows("No order matches this filter")
+
+
+async def test_a_list_that_cannot_be_read_says_why_and_comes_back() -> None:
+    gateway = desk_with(2)
+    gateway.queries_down = Refused(503, "unavailable", "the database is away")
+    async with opened(gateway) as deck:
+        await deck.shows("✖ the database is away")
+        gateway.queries_down = None
+        await deck.press("ctrl+r")
+        await deck.shows("2 orders")
+
+
+async def test_confirming_asks_first_and_then_says_when_it_was_accepted_and_seen() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        await deck.press("a", "o")
+        assert "Confirm ORD-0000000000?" in deck.text()
+        await deck.press("x", "n")
+        await deck.shows("nothing was sent")
+        assert not gateway.sent
+        await deck.press("a", "o", "y")
+        await deck.shows("✔ confirm ORD-0000000000")
+        assert "accepted 0 ms → event 2 → visible 0 ms" in deck.text()
+        await deck.shows("◆ CONFIRMED")
+
+
+async def test_shipping_needs_carrier_and_tracking_and_cancelling_a_reason() -> None:
+    gateway = desk_with(2)
+    async with opened(gateway) as deck:
+        await deck.press("a", "s", "enter")
+        assert isinstance(deck.app.screen, Ask)
+        assert "Carrier is needed" in deck.text()
+        await deck.press(*"dhl", "enter", *"q1", "enter")
+        await deck.shows("✔ ship ORD-0000000001")
+        command, key = gateway.sent[-1]
+        assert command.body == {"carrier": "dhl", "tracking_number": "q1"}
+        assert key.startswith("deck-")
+        await deck.press("a")
+        await deck.shows("d   Deliver")
+        await deck.press("escape", "j", "c", *"no stock", "enter")
+        await deck.shows("✔ cancel ORD-0000000000")
+        assert gateway.sent[-1][0].body == {"reason": "no stock"}
+
+
+async def test_what_is_not_legal_says_why_and_sends_nothing() -> None:
+    gateway = desk_with(3)
+    async with opened(gateway) as deck:
+        await deck.press("c")
+        await deck.shows("cannot cancel an order that is CANCELLED: allowed is nothing")
+        await deck.press("a")
+        await deck.shows("nothing more can be done to an order that is CANCELLED")
+        assert not gateway.sent
+
+
+async def test_a_refusal_is_shown_in_its_own_words() -> None:
+    gateway = desk_with(1)
+    gateway.commands_down = Refused(409, "fulfilment_not_finished", "the order is still being fulfilled")
+    async with opened(gateway) as deck:
+        await deck.press("a", "o", "y")
+        await deck.shows("✖ confirm ORD-0000000000: the order is still being fulfilled")
+        assert not deck.desk.under_way
+
+
+async def test_nothing_is_sent_while_the_feed_is_lost_and_the_key_says_so() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        gateway.feed_down = True
+        gateway.cut_feed()
+        await deck.shows("✖ DISCONNECTED")
+        assert "ORD-0000000000" in deck.text()  # the last data stays
+        for key in ("n", "a", "c"):
+            await deck.press(key)
+            await deck.shows("disconnected: commands wait until the feed is back")
+        assert not gateway.sent
+        gateway.feed_down = False
+        gateway.place(7)
+        await deck.press("ctrl+r")
+        await deck.shows("● LIVE")
+        await deck.caught_up()
+        assert (deck.desk.feed.lost, deck.desk.feed.duplicates) == (0, 0)
+
+
+async def test_a_new_order_is_previewed_and_placed_and_chosen() -> None:
+    gateway = desk_with(3)
+    async with opened(gateway) as deck:
+        recorded = len(gateway.log)
+        await deck.press("n")
+        await deck.shows("1 OrderCreated")
+        assert len(gateway.log) == recorded
+        await deck.press("ctrl+s")
+        await deck.shows("✔ place ORD-NEW")
+        assert deck.desk.orders.chosen is not None
+        assert deck.desk.orders.chosen.order_number.startswith("ORD-NEW")
+        await deck.caught_up()
+        assert deck.text().count("ORD-NEW") == 2  # its row and the receipt
+
+
+async def test_errors_stand_under_the_field_they_belong_to() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        await deck.press("n", "ctrl+l", *"SKU-002", "tab", *"x")
+        form = deck.app.screen
+        assert isinstance(form, NewOrderDialog)
+        await deck.press("ctrl+s")
+        await deck.until(lambda: "must be a whole number" in deck.text())
+        wrong = [f.field_name for f in form.query(FormField) if f.error.display]
+        assert wrong == ["items[1].quantity"]
+        assert isinstance(deck.app.focused, Input)
+        assert deck.app.focused.query_ancestor(FormField).field_name == "items[1].quantity"
+        assert len(gateway.log) == 1
+
+
+async def test_a_draft_is_kept_on_esc() -> None:
+    async with opened(desk_with(1)) as deck:
+        await deck.press("n", *"-q7", "escape")
+        await deck.shows("the draft is kept")
+        assert deck.app.is_running
+        await deck.press("n")
+        assert "customer-001-q7" in deck.text()
+        await deck.press("ctrl+l", "ctrl+r")
+        await deck.until(lambda: "customer-001-q7" not in deck.text())
+        assert "2. SKU" not in deck.text()
+
+
+async def test_an_order_of_unknown_outcome_goes_again_under_the_same_key() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        await deck.press("n")
+        gateway.commands_down = TimedOut("the service has not answered in time")
+        await deck.press("ctrl+s")
+        await deck.shows("whether it was placed is unknown")
+        gateway.commands_down = None
+        await deck.press("ctrl+s")
+        await deck.shows("✔ place ORD-NEW")
+        assert len({key for _, key in gateway.sent}) == 1
+
+
+async def test_the_form_says_when_the_command_service_is_away() -> None:
+    gateway = desk_with(1)
+    gateway.commands_down = Unreachable("http://desk.test:8080 does not answer")
+    async with opened(gateway) as deck:
+        await deck.press("n")
+        await deck.shows("http://desk.test:8080 does not answer")
+
+
+async def test_a_second_command_to_an_order_waits_for_the_first() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        deck.desk.under_way.add(next(iter(gateway.views)))
+        await deck.press("c")
+        await deck.shows("the last command to this order is still under way")
+
+
+async def test_a_late_answer_never_replaces_a_later_question() -> None:
+    gateway = desk_with(6)
+    async with opened(gateway) as deck:
+        gateway.hold = held = asyncio.Event()
+        await deck.press("/", *"status:cancelled")
+        gateway.hold = None
+        deck.app.deck.orders.filter.value = "status:confirmed"
+        await deck.shows("2 orders match")
+        held.set()
+        await deck.pilot.pause()
+        assert {order.status for order in deck.desk.orders.window} == {"CONFIRMED"}
+
+
+async def test_the_end_of_a_long_list_is_one_key_away_and_the_way_back_is_another() -> None:
+    gateway = FakeGateway()
+    for n in range(1_000):
+        gateway.place(n)
+    async with opened(gateway) as deck:
+        await deck.press("G")
+        await deck.shows("row 1,000/1,000")
+        assert "ORD-0000000000" in deck.text()
+        await deck.press("g")
+        await deck.shows("row 1/1,000")
+        await deck.press(*["pagedown"] * 8)
+        await deck.until(lambda: len(deck.desk.orders.window) >= 300)
+        assert deck.desk.orders.view.cursor > 200
+
+
+async def test_copying_reaches_the_clipboard() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        await deck.press("y")
+        await deck.shows("copied")
+        assert deck.app.clipboard == next(iter(gateway.views))
+        deck.app.deck.post_message(Copy(json.dumps({"x": "é" * 60_000}), "the payload"))
+        await deck.shows("copied the payload (its beginning)")
+        assert len(deck.app.clipboard.encode()) <= 74_000

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from deck_harness import Deck, desk_with, opened
+from fake_gateway import FakeGateway
+from textual.widgets import Input
+
+from tui.keys import BAR, KEYS, SCOPES, bar, bindings
+from tui.messages import OpenOrder
+from tui.viewmodels.ring import Frame
+
+SIZES = [(80, 24), (120, 36), (200, 60)]
+
+
+async def with_detail(deck: Deck, n: int = 1) -> str:
+    """Open the order of desk_with's n-th kind; its id."""
+    order_id = list(deck.gateway.views)[n]
+    deck.app.deck.post_message(OpenOrder(order_id))
+    await deck.until(lambda: deck.desk.detail is not None and deck.desk.detail.phase == "ready")
+    await deck.pilot.pause()
+    return order_id
+
+
+async def test_an_order_shows_its_history_and_the_state_at_the_chosen_event() -> None:
+    async with opened(desk_with(3)) as deck:
+        await deck.press("j", "enter")
+        await deck.shows("├●─·─▪─·┄38.0s┄$─●─◉┤")
+        assert "ORD-0000000001  ◆ CONFIRMED" in deck.text()
+        await deck.press(",")
+        await deck.shows("▸status           CONFIRMED  was CREATED")
+        assert "⏪ THE PAST" in deck.text()
+        await deck.press(",")
+        await deck.shows('"amount": "1999.98"')
+        await deck.press("L")
+        await deck.until(lambda: "⏪ THE PAST" not in deck.text())
+
+
+async def test_the_past_stays_while_events_arrive_and_takes_no_commands() -> None:
+    gateway = desk_with(2)
+    async with opened(gateway) as deck:
+        order_id = await with_detail(deck)
+        await deck.press("<")
+        await deck.shows("1/7")
+        gateway.record("order", order_id, "OrderShipped", {"carrier": "dhl", "tracking_number": "1"})
+        await deck.shows("1/8")
+        await deck.press("c")
+        await deck.shows("you are viewing the past: L returns to live")
+        assert not gateway.sent
+        await deck.press("L")
+        await deck.shows("8/8")
+        gateway.record("order", order_id, "OrderDelivered", {})
+        await deck.shows("9/9")
+        assert "✔ DELIVERED" in deck.text()
+
+
+async def test_the_way_from_an_order_is_back_to_where_it_was_opened() -> None:
+    async with opened(desk_with(3)) as deck:
+        await deck.press("2", "x")
+        await deck.shows("HISTORY")
+        await deck.press("escape")
+        assert deck.app.deck.current == "stream"
+        await deck.press("1", "enter", "q")
+        assert deck.app.deck.current == "orders"
+        await deck.press("q")
+        await deck.shows("ctrl+q quits the deck")
+        assert deck.app.is_running
+
+
+async def test_the_stream_follows_and_pauses_and_counts_what_waits() -> None:
+    gateway = desk_with(3)
+    async with opened(gateway) as deck:
+        await deck.press("2")
+        gateway.place(10)
+        await deck.caught_up()
+        assert [line for line in deck.lines() if " order-" in line][-1].split()[0] == str(len(gateway.log))
+        await deck.press("space")
+        before = deck.lines()[2:20]
+        for n in range(20, 25):
+            gateway.place(n)
+        await deck.shows("⏸ 5 waiting")
+        assert deck.lines()[2:20] == before
+        await deck.press("space")
+        await deck.shows("● FOLLOW")
+
+
+async def test_moving_up_in_the_stream_pauses_it_and_the_end_follows_again() -> None:
+    async with opened(desk_with(30)) as deck:
+        await deck.press("2", "k")
+        await deck.shows("⏸ PAUSED")
+        await deck.press("G")
+        await deck.shows("● FOLLOW")
+
+
+async def test_types_can_be_hidden_and_failures_stay_pinned() -> None:
+    gateway = desk_with(3)
+    async with opened(gateway) as deck:
+        await deck.press("2")
+        await deck.shows("1 failure ")
+        await deck.press("f", "space", "j", "space", "escape")
+        await deck.shows("2 of 12 types hidden")
+        assert not any("InventoryRe" in line for line in deck.lines()[2:15])
+        await deck.press("f", "*", "escape")
+        await deck.until(lambda: "types hidden" not in deck.text())
+
+
+async def test_an_event_opens_in_full_and_leads_to_its_order() -> None:
+    async with opened(desk_with(2)) as deck:
+        await deck.press("2", "enter")
+        await deck.shows("SagaCompleted  at position 8")
+        await deck.press("x")
+        await deck.shows("HISTORY")
+        assert deck.app.deck.current == "detail"
+
+
+async def test_an_event_of_no_order_says_so() -> None:
+    gateway = FakeGateway()
+    gateway.record("inventory", "stock-1", "StockReplenished", {"sku": "S", "quantity": 5})
+    gateway.log[-1]["metadata"] = {}
+    async with opened(gateway) as deck:
+        await deck.press("2", "x")
+        await deck.shows("this event belongs to no order")
+
+
+async def test_a_terminal_that_is_too_small_says_so_and_the_keys_still_work() -> None:
+    async with opened(desk_with(1), size=(79, 24)) as deck:
+        await deck.shows("This terminal is 79×24.")
+        await deck.press("2")
+        await deck.pilot.resize_terminal(80, 24)
+        await deck.shows("● FOLLOW")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_view_fits_and_every_key_of_the_bottom_line_is_seen(size: tuple[int, int]) -> None:
+    async with opened(desk_with(20), size=size) as deck:
+        for show, scopes in (("1", "orders"), ("2", "stream"), ("enter", None)):
+            await deck.press(show)
+            await deck.pilot.pause()
+            if scopes:
+                assert all(f"{key.shown} {key.label}" in deck.lines()[-1] for key in bar(*deck.app.deck.view.scopes))
+            assert all(len(line) <= size[0] for line in deck.lines())
+
+
+def test_no_key_means_two_things_in_one_place() -> None:
+    together = [
+        ("list", "orders", "everywhere"),
+        ("list", "detail", "everywhere"),
+        ("list", "stream", "everywhere"),
+        ("list", "types"),
+    ]
+    for scopes in together:
+        keys = [key for entry in KEYS if entry.scope in scopes for key in entry.keys.split(",")]
+        assert len(keys) == len(set(keys)), scopes
+    assert len({key.id for key in KEYS}) == len(KEYS)
+    taken = {"ctrl+p", "ctrl+c"}
+    assert not taken & {name for key in KEYS for name in key.keys.split(",")}
+
+
+def test_the_bottom_line_is_short_and_every_scope_is_on_the_help_sheet() -> None:
+    assert all(
+        len(bar(*scopes)) <= BAR for scopes in [("list", "orders", "everywhere"), ("list", "stream", "everywhere")]
+    )
+    assert {key.scope for key in KEYS} == set(SCOPES)
+    assert [b.key for b in bindings("stream")] == [key.keys for key in KEYS if key.scope == "stream"]
+
+
+async def test_the_help_sheet_has_every_key() -> None:
+    async with opened(desk_with(1), size=(120, 100)) as deck:
+        await deck.press("?")
+        await deck.shows("Orders")
+        text = deck.text()
+        assert all(f"{key.shown}" in text and key.label in text for key in KEYS)
+
+
+async def test_a_jump_of_the_feed_reads_what_is_shown_anew() -> None:
+    gateway = desk_with(3)
+    async with opened(gateway) as deck:
+        asked = len(gateway.asked)
+        deck.desk.feed.take(b'event: skipped\ndata: {"after": 15, "before": 40, "count": 24}')
+        await deck.until(lambda: len(gateway.asked) == asked + 1)
+        await deck.press("2")
+        await deck.shows("lost 24")
+
+
+async def test_a_model_that_is_behind_is_named() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        gateway.lag = type(await gateway.health())(head=99, lag_events=40, lag_seconds=4.2)
+        await deck.desk.measure()
+        await deck.shows("▲ BEHIND 4.2s")
+
+
+HOSTILE = [
+    {"note": "[bold]not markup[/bold] [/] [red"},
+    {"note": "\x1b[2J\x1b]0;owned\x07\x9b31m \r\n\t\x00 end"},
+    {"note": "x" * 1_000_000},
+    {"note": "\u202eRTL\u202c zero\u200bwidth 日本語 \U0001f469\u200d\U0001f467 e" + "\u0301" * 50},
+    {
+        "sku": "[link=javascript:1]",
+        "quantity": {"deep": [[]]},
+        "reason": ["\x1b"] * 3,
+        "items": "none",
+        "amount": "NaN",
+    },
+]
+
+
+async def test_hostile_payloads_leave_the_terminal_as_it_is() -> None:
+    gateway = desk_with(1)
+    order_id = next(iter(gateway.views))
+    for payload in HOSTILE:
+        gateway.record("payment", "\x1b[31m[bold]", "Payment\x1b[0mFailed", payload, order_id)
+    gateway.place(5, customer="[bold]\x1b[2Jevil" + "z" * 90_000, sku="\x9b[/]")
+    async with opened(gateway, size=(80, 24)) as deck:
+        deck.desk.ring.push(Frame(999, "Payment\x1b[5mFailed", b"\xff{not json\x1b[2J"))
+        for view in ("1", "2", "enter", "escape", "x"):
+            await deck.press(view)
+            await deck.pilot.pause()
+            assert not {"\x1b", "\x9b", "\x07", "\x00", "\r", "\t"} & set(deck.text())
+            assert len(deck.lines()) == 24
+        await with_detail(deck, 0)
+        for _ in HOSTILE:
+            await deck.press(",")
+            assert not {"\x1b", "\x9b", "\x00"} & set(deck.text())
+        await deck.press("1", "/", *"[b]\"'", "enter")
+        await deck.pilot.pause()
+        assert deck.app.is_running
+
+
+FUZZ = (
+    [key for entry in KEYS for key in entry.keys.split(",") if key not in ("ctrl+q", "enter")]
+    + list("abcxyz[]0!")
+    + ["enter", "tab", "backspace", "left"]
+)
+
+
+@pytest.mark.parametrize("seed", [1])
+async def test_five_hundred_random_keys_leave_a_deck_that_answers(seed: int) -> None:
+    gateway = desk_with(12)
+    dice = random.Random(seed)
+    async with opened(gateway) as deck:
+        for n in range(500):
+            match dice.randrange(40):
+                case 0:
+                    gateway.place(100 + n)
+                case 1:
+                    gateway.cut_feed()
+                case 2:
+                    await deck.pilot.resize_terminal(dice.choice([60, 80, 120, 200]), dice.choice([10, 24, 36, 60]))
+                case 3:
+                    deck.app.deck.tick()
+                case _:
+                    pass
+            deck.app.simulate_key(dice.choice(FUZZ))
+            if n % 10 == 0:
+                await deck.pilot.pause()
+                assert deck.app.screen.focused is not None
+                assert len(deck.app.workers) <= 12
+                assert len(deck.app.screen.walk_children()) <= 200
+        await deck.pilot.resize_terminal(120, 36)
+        for _ in range(6):
+            await deck.press("escape")
+        assert len(deck.app.screen_stack) == 1
+        await deck.press("1", "escape", "escape", "escape")
+        deck.desk.feed.retry_now()
+        await deck.caught_up()
+        await deck.shows("orders")
+        assert not isinstance(deck.app.focused, Input)
+        assert json.dumps(deck.lines())
