@@ -69,7 +69,7 @@ def _postgres(settings: Settings) -> Iterator[str]:
         yield "DATABASE_URL is set, the embedded one is not used"
         return
     folder = binaries(unprivileged_user())
-    asked = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    asked = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - the binary of our own wheel
     if asked.returncode != 0:
         raise ConfigurationError(f"{folder / 'postgres'} does not run here: {asked.stderr.strip()}")
     yield f"{asked.stdout.strip()} in {folder}"
