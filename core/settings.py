@@ -55,6 +55,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("ORDERDECK_DATABASE_URL", "DATABASE_URL"),
         description="PostgreSQL 18 to use; empty: the embedded one.",
     )
+    sample_catalogue: bool = Field(
+        default=True, description="Put 51 sample SKUs in stock when the log is empty at the first start."
+    )
     within_scale: float = Field(default=1.0, gt=0, le=1000, description="Scales every deadline of the saga steps.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO",

@@ -22,6 +22,7 @@ from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.logs import configure_logs
 from daemons.programs import EXIT_CONFIGURATION
+from daemons.samples import stock_samples
 
 _log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ def main() -> None:
         if settings.database_url is None:
             _serve(settings)
         else:
-            asyncio.run(_migrate_once_it_answers(database_url(settings)))
+            asyncio.run(_migrate_once_it_answers(settings))
     except ConfigurationError as error:
         sys.stderr.write(f"postgres: {error}\n")
         sys.exit(EXIT_CONFIGURATION)
@@ -51,7 +52,7 @@ def _serve(settings: Settings) -> None:
     server = EmbeddedPostgres(settings.home)
     try:
         server.start()
-        asyncio.run(_prepare(server))
+        asyncio.run(_prepare(server, settings))
         code = server.wait()
         raise Unavailable(f"PostgreSQL ended by itself (exit code {code})")
     finally:
@@ -60,19 +61,25 @@ def _serve(settings: Settings) -> None:
         server.stop()
 
 
-async def _prepare(server: EmbeddedPostgres) -> None:
+async def _prepare(server: EmbeddedPostgres, settings: Settings) -> None:
     connection = await connect(server.dsn("postgres"), name="postgres", role=None)
     if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
         await connection.execute(f"CREATE DATABASE {DATABASE}")
     await connection.close()
-    _log.info("migrated", schema=await migrate(server.dsn(DATABASE)))
+    await _migrate(settings)
 
 
-async def _migrate_once_it_answers(dsn: str) -> None:
+async def _migrate(settings: Settings) -> None:
+    _log.info("migrated", schema=await migrate(database_url(settings)))
+    if await stock_samples(settings):
+        _log.info("the sample catalogue is in stock")
+
+
+async def _migrate_once_it_answers(settings: Settings) -> None:
     last = ""
     while True:
         try:
-            _log.info("migrated", schema=await migrate(dsn))
+            await _migrate(settings)
         except Unavailable as error:
             if str(error) != last:
                 _log.warning("waits", reason=str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import shutil
@@ -16,6 +17,7 @@ from core.settings import Settings, env_names
 from daemons import leftovers
 from daemons.ports import listen
 from daemons.programs import EXIT_CONFIGURATION, PROGRAMS
+from daemons.samples import stock_samples
 from daemons.status import ProgramStatus, Status, stack_status
 from daemons.supervisor import ProgramState, Supervisor, environment
 
@@ -46,7 +48,9 @@ def up(settings: Settings) -> Status:
                 if program.port is not None:
                     listen(settings, program.port).close()
             supervisor.start(settings)
-    return _wait_until_ready(settings)
+    status = _wait_until_ready(settings)
+    asyncio.run(stock_samples(settings))
+    return status
 
 
 def down(settings: Settings) -> bool:
