@@ -135,7 +135,8 @@ def unprivileged_user() -> pwd.struct_passwd | None:
 def can_enter(user: pwd.struct_passwd, path: Path) -> bool:
     """Whether the user may pass through every folder down to `path`, as far as it exists."""
     groups = os.getgrouplist(user.pw_name, user.pw_gid)
-    for folder in (path, *path.parents):
+    real = path.resolve()
+    for folder in (real, *real.parents):
         if not folder.exists():
             continue
         status = folder.stat()

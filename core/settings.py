@@ -22,6 +22,14 @@ def _absolute(value: Any) -> Any:
     return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
 
 
+def default_home() -> Path:
+    """In a checkout its own .orderdeck, as its Makefile and supervisord.conf say too; else the user's data folder."""
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "supervisord.conf").is_file():
+        return checkout / ".orderdeck"
+    return Path(platformdirs.user_data_dir("orderdeck"))
+
+
 class Settings(BaseSettings):
     """Every setting is `ORDERDECK_<NAME>`; those with a plain name people expect take that as well."""
 
@@ -35,7 +43,7 @@ class Settings(BaseSettings):
     )
 
     home: Annotated[Path, BeforeValidator(_absolute)] = Field(
-        default_factory=lambda: Path(platformdirs.user_data_dir("orderdeck")),
+        default_factory=default_home,
         description="Folder of the data, logs and sockets of this orderdeck.",
     )
     host: str = Field(default="127.0.0.1", description="Address the HTTP services listen on.")

