@@ -98,7 +98,7 @@ async def test_types_can_be_hidden_and_failures_stay_pinned() -> None:
     gateway = desk_with(3)
     async with opened(gateway) as deck:
         await deck.press("2")
-        await deck.shows("1 failure ")
+        await deck.shows("1 failure")
         await deck.press("f", "space", "j", "space", "escape")
         await deck.shows("2 of 12 types hidden")
         assert not any("InventoryRe" in line for line in deck.lines()[2:15])

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import httpx
+import pytest
+
+from tui.gateway import Command, GatewayError, Refused, TimedOut, Unreachable
+from tui.http_gateway import HttpGateway
+from tui.viewmodels.filters import parse
+
+ORDER = {
+    "order_id": "o-1",
+    "order_number": "ORD-1",
+    "customer_id": "c",
+    "status": "CREATED",
+    "total_amount": 10.20,
+    "currency": "USD",
+    "created_at": "2026-03-14T09:26:53Z",
+    "updated_at": "2026-03-14T09:26:53Z",
+    "version": 1,
+    "items": [],
+    "something_new": True,
+}
+
+
+def gateway(answer: Callable[[httpx.Request], httpx.Response]) -> HttpGateway:
+    return HttpGateway("http://desk:1", "http://desk:2", transport=httpx.MockTransport(answer))
+
+
+def answering(
+    status: int = 200, body: Any = None, seen: list[httpx.Request] | None = None, **headers: str
+) -> HttpGateway:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if seen is not None:
+            seen.append(request)
+        return httpx.Response(status, content=body if isinstance(body, bytes) else json.dumps(body), headers=headers)
+
+    return gateway(answer)
+
+
+async def test_a_command_names_its_actor_and_its_key() -> None:
+    seen: list[httpx.Request] = []
+    body = {"order_id": "o-1", "status": "CANCELLED", "version": 2, "position": 9}
+    desk = answering(200, body, seen, **{"Idempotent-Replayed": "true"})
+    accepted = await desk.send(Command("cancel", "o-1", {"reason": "no stock"}), key="k-1")
+    assert accepted.replayed
+    assert accepted.position == 9
+    request = seen[0]
+    assert (request.method, str(request.url)) == ("PUT", "http://desk:1/api/v1/orders/o-1/cancel")
+    assert json.loads(request.content) == {"reason": "no stock"}
+    assert request.headers["Idempotency-Key"] == "k-1"
+    assert request.headers["Orderdeck-Actor"]
+
+
+async def test_a_command_without_a_body_sends_none() -> None:
+    seen: list[httpx.Request] = []
+    body = {"order_id": "o-1", "status": "CONFIRMED", "version": 2, "position": 9}
+    await answering(200, body, seen).send(Command("confirm", "o-1"), key="k")
+    assert seen[0].content == b""
+    assert "Content-Type" not in seen[0].headers
+
+
+async def test_a_dry_run_says_so_and_carries_no_key() -> None:
+    seen: list[httpx.Request] = []
+    event = {"event_type": "OrderCreated", "position": 0, "aggregate_id": "o", "aggregate_type": "order", "version": 1}
+    desk = answering(200, {"events": [{**event, "timestamp": "2026-03-14T09:26:53Z", "payload": {"x": 1}}]}, seen)
+    events = await desk.dry_run(Command("place", None, {"items": []}))
+    assert [e.event_type for e in events] == ["OrderCreated"]
+    assert seen[0].url.params["dry_run"] == "true"
+    assert "Idempotency-Key" not in seen[0].headers
+
+
+async def test_a_list_is_asked_for_by_filter_cursor_and_order() -> None:
+    seen: list[httpx.Request] = []
+    desk = answering(200, {"orders": [ORDER], "next_cursor": "n", "total": 1}, seen)
+    page = await desk.orders(parse("status:created min:5 ORD-1"), cursor="abc")
+    assert str(page.orders[0].total_amount) == "10.2"
+    assert page.next_cursor == "n"
+    asked = dict(seen[0].url.params)
+    assert asked == {
+        "status": "CREATED",
+        "min_total": "5",
+        "q": "ORD-1",
+        "limit": "100",
+        "sort": asked["sort"],
+        "cursor": "abc",
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (
+            400,
+            {"error": "some fields are wrong", "errors": [{"field": "items[0].sku", "message": "blank"}]},
+            "some fields",
+        ),
+        (503, {"detail": "the queue is full", "code": "unavailable"}, "the queue is full"),
+        (502, b"<html>", "the service answered 502"),
+        (500, [1], "the service answered 500"),
+    ],
+)
+async def test_a_problem_is_told_in_its_own_words(status: int, body: Any, sentence: str) -> None:
+    with pytest.raises(Refused, match=sentence) as caught:
+        await answering(status, body).order("o-1")
+    assert caught.value.status == status
+    assert caught.value.retryable is (status == 503)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", {"orders": [{"order_id": 7}]}])
+async def test_an_answer_that_cannot_be_read_is_a_refusal_not_a_crash(body: Any) -> None:
+    with pytest.raises(Refused, match="cannot read"):
+        await answering(200, body).orders(parse(""))
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (httpx.ConnectError("refused"), Unreachable),
+        (httpx.ConnectTimeout("slow"), Unreachable),
+        (httpx.ReadTimeout("slow"), TimedOut),
+        (httpx.WriteError("cut"), TimedOut),
+        (httpx.RemoteProtocolError("cut"), TimedOut),
+    ],
+)
+async def test_what_was_not_sent_is_told_apart_from_what_may_have_been(
+    raised: Exception, told: type[GatewayError]
+) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise raised
+
+    with pytest.raises(told, match="http://desk:1"):
+        await gateway(answer).send(Command("confirm", "o-1"), key="k")
+
+
+class Breaks(httpx.AsyncByteStream):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"id: 8\nevent: E\ndata: {}\n\n"
+        raise httpx.ReadError("cut")
+
+
+async def test_the_feed_resumes_by_last_event_id_and_ends_in_our_words() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, stream=Breaks())
+
+    chunks: list[bytes] = []
+
+    async def follow() -> None:
+        async with aclosing(gateway(answer).feed(after=7)) as feed:
+            async for chunk in feed:
+                chunks.append(chunk)  # noqa: PERF401 - what came before the break counts
+
+    with pytest.raises(TimedOut):
+        await follow()
+    assert chunks == [b"", b"id: 8\nevent: E\ndata: {}\n\n"]
+    assert seen[0].headers["Last-Event-ID"] == "7"
+    assert seen[0].url.path == "/api/v1/events/stream"
+
+
+async def test_a_feed_that_is_refused_says_why() -> None:
+    with pytest.raises(Refused, match="too many readers"):
+        await anext(answering(429, {"error": "too many readers"}).feed(after=0))
