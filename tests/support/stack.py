@@ -21,7 +21,7 @@ from daemons.leftovers import processes_of
 ROOT = Path(__file__).parents[2]
 PORTS = ("command_port", "query_port", "payment_port", "projector_port", "saga_runner_port")
 # Reads until the pipe closes, which it does when its other end dies, and leaves nothing of the stack.
-REAPER = "import os, sys; sys.stdin.read(); os.execl(sys.executable, 'python', '-m', 'daemons.cli', 'down', '--forget')"
+REAPER = "import os, sys; sys.stdin.read(); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 
 
 class Stack:
@@ -33,7 +33,7 @@ class Stack:
 
     def __enter__(self) -> Self:
         self._reaper = subprocess.Popen(
-            [sys.executable, "-c", REAPER],
+            [sys.executable, "-c", REAPER, "-m", "daemons.cli", "down", "--forget"],
             env=self.env,
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -44,6 +44,7 @@ class Stack:
 
     def __exit__(self, *_: object) -> None:
         self._reaper.communicate(timeout=60)
+        assert self._reaper.returncode == 0, "the stack may still be up"
 
     @property
     def env(self) -> dict[str, str]:
