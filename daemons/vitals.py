@@ -89,12 +89,12 @@ class Front:
         self.app: ASGIApp | None = None
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        match scope.get("path"):
-            case "/health":
+        match scope["method"], scope["path"]:
+            case "GET" | "HEAD", "/health":
                 await _answer_json(send, *self.vitals.health())
-            case "/ready":
+            case "GET" | "HEAD", "/ready":
                 await _answer_json(send, *await self.vitals.ready())
-            case "/metrics":
+            case "GET" | "HEAD", "/metrics":
                 await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest())
             case _ if self.app is not None:
                 await self.app(scope, receive, send)

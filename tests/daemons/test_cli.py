@@ -93,6 +93,7 @@ def test_the_doctor_finds_a_taken_port(stack: Stack) -> None:
 def test_a_home_that_is_a_file_is_one_sentence(stack: Stack) -> None:
     stack.home.path.write_text("not a folder")
     assert "set ORDERDECK_HOME to a folder of your own" in sentence(stack.orderdeck("up"))
+    stack.home.path.unlink()
 
 
 def test_in_a_checkout_the_command_means_the_home_that_make_and_supervisord_use() -> None:
