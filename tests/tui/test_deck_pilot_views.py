@@ -31,11 +31,11 @@ async def test_an_order_shows_its_history_and_the_state_at_the_chosen_event() ->
         assert "ORD-0000000001  ◆ CONFIRMED" in deck.text()
         await deck.press(",")
         await deck.shows("▸status           CONFIRMED  was CREATED")
-        assert "⏪ THE PAST" in deck.text()
+        assert "« THE PAST" in deck.text()
         await deck.press(",")
         await deck.shows('"amount": "1999.98"')
         await deck.press("L")
-        await deck.until(lambda: "⏪ THE PAST" not in deck.text())
+        await deck.until(lambda: "« THE PAST" not in deck.text())
 
 
 async def test_the_past_stays_while_events_arrive_and_takes_no_commands() -> None:

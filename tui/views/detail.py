@@ -24,13 +24,13 @@ from tui.widgets.virtual_table import Column, VirtualTable
 from tui.wire import Envelope
 
 _COLUMNS = (
-    Column("#", 3, right=True),
+    Column("#", 3, right=True, from_width=48),
     Column("HISTORY", 28),
     Column("Δt", 10, right=True),
-    Column("WHAT", from_width=70),
+    Column("WHAT", from_width=56),
     Column("AT", 12, from_width=90),
 )
-_LABEL = 20  # cells of a label at most
+_LABEL = 12  # cells of a label that there is always room for
 
 
 class DetailView(Vertical):
@@ -101,7 +101,7 @@ class DetailView(Vertical):
         if order is None:
             self.head.show([Cell(f" {model.order_id}")])
             return
-        past = [] if model.timeline.live else [Cell("  "), Cell(" ⏪ THE PAST (L: live) ", "flash")]
+        past = [] if model.timeline.live else [Cell("  "), Cell(" « THE PAST (L: live) ", "flash")]
         left = [
             Cell(f" {clean(order.order_number)}  "),
             status_cell(order.status),
@@ -144,9 +144,9 @@ class DetailView(Vertical):
             return []
         changed = model.timeline.state_at()
         count = sum(1 for line in changed if line.before is not None)
-        title = f" STATE after {model.timeline.at + 1}   {count} changed   {clock_time(event.timestamp)} UTC"
+        title = f" STATE after {model.timeline.at + 1}   {count} changed"
         lines = [[Cell(title, "head")]]
-        width = min(max((len(line.label) for line in changed), default=0), _LABEL)
+        width = min(max((len(line.label) for line in changed), default=0), max(_LABEL, self.state.size.width // 3))
         for label, now, before in changed:
             mark = Cell(" " if before is None else "▸", "accent")
             was = [] if before in (None, "–") else [Cell(f"  was {before}", "dim")]
@@ -218,6 +218,6 @@ class DetailView(Vertical):
 
 
 def _event_lines(event: Envelope) -> list[list[Cell]]:
-    by = f"   by {clean(event.metadata.user_id)}" if event.metadata.user_id else ""
-    head = f" EVENT at position {event.position:,}   {event.aggregate_type} v{event.version}{by}"
+    by = f"   by {event.metadata.user_id}" if event.metadata.user_id else ""
+    head = f" {event.event_type}   at {event.position:,}   v{event.version}{by}"
     return [[Cell(clean(head), "head")], *([Cell(f" {line}")] for line in pretty(bytes(event.payload)))]
