@@ -1,0 +1,49 @@
+"""Run the bench: `python -m bench [part ...]`; prints a table with ratios and writes bench/results/latest.json."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.ground import ROOT, Ground
+from bench.report import Row, table, write_json
+from core.adapters.postgres.embedded import EmbeddedPostgres
+
+PARTS = ("commands", "flow", "rebuild", "visible")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"some of {', '.join(PARTS)}; default: all")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of each load on the command API")
+    parser.add_argument("--flow-seconds", type=float, default=60.0, help="length of the run with everything on")
+    parser.add_argument("--events", type=int, default=200_000, help="events of the rebuild")
+    parser.add_argument("--million", action="store_true", help="a rebuild of 1 000 000 events")
+    parser.add_argument("--json", type=Path, default=ROOT / "bench" / "results" / "latest.json")
+    options = parser.parse_args()
+    parts = options.parts or list(PARTS)
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    lengths = {
+        "commands": options.seconds,
+        "flow": options.flow_seconds,
+        "rebuild": 1_000_000 if options.million else options.events,
+        "visible": options.seconds,
+    }
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="od-bench-") as folder, EmbeddedPostgres(Path(folder) / "pg") as server:
+        ground = Ground(server, Path(folder))
+        for part in parts:
+            print(f"bench: {part} …", file=sys.stderr, flush=True)
+            rows += importlib.import_module(f"bench.{part}").measure(ground, lengths[part])
+            print(table(rows), "\n", file=sys.stderr, flush=True)
+    write_json(rows, options.json)
+    print(table(rows))
+    print(f"\nwritten to {options.json}")
+
+
+if __name__ == "__main__":
+    main()

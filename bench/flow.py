@@ -1,0 +1,95 @@
+"""Everything on: orders offered at a steady rate go through fulfil_order, and the lags must stay flat."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import asyncpg
+import uvloop
+
+from bench.commands import orders
+from bench.ground import Ground, daemons
+from bench.http_load import Load, offer, percentile
+from bench.report import Row
+
+OFFERED = 280.0  # orders a second; the reach is 250 sustained
+ALL = ("payment-sandbox", "command-api", "query-api", "projector", "saga-runner")
+
+LAGS = """
+SELECT (SELECT max(position) FROM events) - min(position) AS events,
+       (SELECT count(*) FROM sagas WHERE status IN ('RUNNING', 'COMPENSATING')) AS open
+  FROM checkpoints
+"""
+
+CONFIRMED = """
+SELECT extract(epoch FROM c.recorded_at - o.recorded_at) AS took
+  FROM events o JOIN events c ON c.stream_id = o.stream_id AND c.event_type = 'OrderConfirmed'
+ WHERE o.event_type = 'OrderCreated'
+"""
+
+SPAN = """
+SELECT count(*) / greatest(extract(epoch FROM max(recorded_at) - min(recorded_at)), 1)
+  FROM events WHERE event_type = 'OrderConfirmed'
+"""
+
+
+@dataclass
+class Seen:
+    """Samples, one a second: events the slowest reader is behind, and unfinished sagas."""
+
+    lags: list[int] = field(default_factory=list)
+    open: list[int] = field(default_factory=list)
+
+
+def measure(ground: Ground, seconds: float) -> list[Row]:
+    dsn = ground.database()
+    with daemons(ground, dsn, *ALL) as running:
+        load, seen, took, rate, drained = uvloop.run(_run(dsn, running.ports["command-api"], seconds))
+    half = len(seen.lags) // 2
+    flat = max(seen.lags[half:], default=0) <= max(2_000, 2 * max(seen.lags[:half], default=0))
+    p99 = percentile(took, 0.99)
+    figures = (
+        f"{rate:,.0f} confirmed/s of {OFFERED:.0f} offered  POST p99 {load.percentile(0.99):.0f} ms  "
+        f"placed to confirmed p50 {percentile(took, 0.5):.0f} ms p99 {p99:.0f} ms"
+    )
+    data = {
+        "offered": OFFERED, "confirmed_per_s": rate, "confirmed": len(took), "statuses": dict(load.statuses),
+        "placed_to_confirmed_p50_ms": percentile(took, 0.5), "placed_to_confirmed_p99_ms": p99,
+        "lags": seen.lags, "open_sagas": seen.open, "drained_s": drained,
+    }  # fmt: skip
+    return [
+        Row(f"everything on, {seconds:.0f} s", figures, data=data),
+        Row("  sustained", f"{rate:,.0f}/s", rate / 250, ">= 250/s", rate >= 250),
+        Row("  placed to confirmed", f"p99 {p99:.0f} ms", reach="< 1000 ms", met=p99 < 1000),
+        Row("  lags", f"most {max(seen.lags, default=0)} events, drained in {drained:.1f} s", reach="flat", met=flat),
+    ]
+
+
+async def _run(dsn: str, port: int, seconds: float) -> tuple[Load, Seen, list[float], float, float]:
+    connection = await asyncpg.connect(dsn)
+    seen = Seen()
+    watching = asyncio.create_task(_watch(connection, seen))
+    load = await offer(port, orders(), rate=OFFERED, seconds=seconds)
+    ended = time.perf_counter()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    while time.perf_counter() - ended < 30:
+        row = await connection.fetchrow(LAGS)
+        if row["open"] == 0 and row["events"] == 0:
+            break
+        await asyncio.sleep(0.1)
+    drained = time.perf_counter() - ended
+    took = [float(row["took"]) for row in await connection.fetch(CONFIRMED)]
+    rate = float(await connection.fetchval(SPAN))
+    await connection.close()
+    return load, seen, took, rate, drained
+
+
+async def _watch(connection: asyncpg.Connection, seen: Seen) -> None:
+    while True:
+        await asyncio.sleep(1)
+        row = await connection.fetchrow(LAGS)
+        seen.lags.append(row["events"] or 0)
+        seen.open.append(row["open"] or 0)

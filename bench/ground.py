@@ -1,0 +1,121 @@
+"""The ground a bench stands on: one embedded PostgreSQL, a fresh database for each part, real daemons on free ports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.migrate import migrate
+from core.processes import die_with_parent
+from core.services.catalogue import load_catalogue
+from core.settings import Settings, env_names
+
+ROOT = Path(__file__).parents[1]
+PORTS = {
+    "command-api": "command_port",
+    "query-api": "query_port",
+    "payment-sandbox": "payment_port",
+    "projector": "projector_port",
+    "saga-runner": "saga_runner_port",
+}
+READY_WITHIN = 30.0  # seconds
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@dataclass
+class Ground:
+    server: EmbeddedPostgres
+    folder: Path
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def database(self, *, samples: bool = True) -> str:
+        """The address of a fresh, migrated database, with the sample catalogue in stock."""
+        name = f"bench{next(self._numbers)}"
+        asyncio.run(self._make(name, samples=samples))
+        return self.server.dsn(name)
+
+    async def _make(self, name: str, *, samples: bool) -> None:
+        admin = await asyncpg.connect(self.server.dsn("postgres"))
+        await admin.execute(f"CREATE DATABASE {name}")
+        await admin.close()
+        await migrate(self.server.dsn(name))
+        if samples:
+            from core.adapters.postgres.connection import connect  # noqa: PLC0415 - beside its one use
+            from core.adapters.postgres.event_store import PostgresEventStore  # noqa: PLC0415
+            from core.bootstrap import SystemClock  # noqa: PLC0415
+
+            store = PostgresEventStore(lambda: connect(self.server.dsn(name), name="bench"))
+            await load_catalogue(store, SystemClock())
+            await store.close()
+
+
+@dataclass
+class Daemons:
+    """Daemons over one database; `ports` by daemon name."""
+
+    ports: dict[str, int]
+    processes: dict[str, subprocess.Popen[bytes]]
+
+
+@contextlib.contextmanager
+def daemons(ground: Ground, dsn: str, *names: str) -> Generator[Daemons]:
+    """Run daemons and wait until each is ready; they end with the block, and with us whatever happens."""
+    home = ground.folder / f"home-{time.monotonic_ns()}"
+    home.mkdir()
+    ports = {name: free_port() for name in PORTS}
+    known = {n for name in Settings.model_fields for n in env_names(name)}
+    env = {name: value for name, value in os.environ.items() if name not in known}
+    env |= {f"ORDERDECK_{setting.upper()}": str(ports[name]) for name, setting in PORTS.items()}
+    env |= {"ORDERDECK_HOME": str(home), "DATABASE_URL": dsn, "LOG_LEVEL": "WARNING", "PYTHONPATH": str(ROOT)}
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for name in names:
+            with (home / f"{name}.log").open("wb") as log:
+                running[name] = subprocess.Popen(
+                    [sys.executable, "-m", f"daemons.{name.replace('-', '_')}"],
+                    env=env,
+                    cwd=home,
+                    stdout=log,
+                    stderr=log,
+                    preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock taken
+                )
+        for name in names:
+            _wait_until_ready(name, ports[name], home)
+        yield Daemons(ports, running)
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.wait(timeout=40)
+
+
+def _wait_until_ready(name: str, port: int, home: Path) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            if time.monotonic() > deadline:
+                said = (home / f"{name}.log").read_text()[-2000:]
+                raise SystemExit(f"{name} is not ready after {READY_WITHIN:.0f} s:\n{said}") from None
+            time.sleep(0.05)

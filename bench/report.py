@@ -1,0 +1,53 @@
+"""What a bench found: rows of a table with their ratios, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: what was measured, what came out, and where a peer stands, the ratio to it and the ratio to reach."""
+
+    what: str
+    figures: str
+    ratio: float | None = None
+    reach: str = ""
+    met: bool | None = None
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def table(rows: list[Row]) -> str:
+    lines = [("", "measured", "ratio", "reach", "")]
+    lines += [
+        (
+            row.what,
+            row.figures,
+            "" if row.ratio is None else f"{row.ratio:.2f}x",
+            row.reach,
+            "" if row.met is None else "yes" if row.met else "SHORT",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[n]) for line in lines) for n in range(5)]
+    rule = "-" * (sum(widths) + 8)
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([text[0], rule, *text[1:]])
+
+
+def write_json(rows: list[Row], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    document = {
+        "at": datetime.now(UTC).isoformat(),
+        "load": os.getloadavg(),
+        **machine,
+        "rows": [asdict(r) for r in rows],
+    }
+    path.write_text(json.dumps(document, indent=2, default=str) + "\n")
