@@ -18,6 +18,7 @@ from tui.wire import Envelope, Order, OrderPage, Problem
 Answer = TypeVar("Answer")
 
 ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
+_HISTORY = 1_000  # events of an order in one answer
 SILENCE = 25.0  # seconds without a byte on the feed: the server sends a comment every ten
 
 
@@ -33,14 +34,18 @@ class _Events(Struct):
     events: list[Envelope]
 
 
-class _Projection(Struct):
-    lag_events: int = 0
-    lag_seconds: float = 0.0
+class _Lag(Struct):
+    events: int = 0
+    seconds: float = 0.0
+
+
+class _Reader(Struct):
+    lag: _Lag
 
 
 class _Projections(Struct):
-    projections: list[_Projection]
-    head: int = 0
+    head: int
+    readers: list[_Reader]
 
 
 class HttpGateway:
@@ -69,12 +74,18 @@ class HttpGateway:
         return await self._get(f"/api/v1/orders/{order_id}", Order, asked, patience=ANSWER_WITHIN + (wait or 0))
 
     async def timeline(self, order_id: str) -> list[Envelope]:
-        return (await self._get(f"/api/v1/orders/{order_id}/timeline", _Events)).events
+        path, events = f"/api/v1/orders/{order_id}/timeline", list[Envelope]()
+        while True:
+            after = events[-1].position if events else 0
+            page = await self._get(path, _Events, {"after": str(after), "limit": str(_HISTORY)})
+            events += page.events
+            if len(page.events) < _HISTORY:
+                return events
 
     async def health(self) -> Health:
         answer = await self._get("/api/v1/projections", _Projections)
-        slowest = max(answer.projections, key=lambda p: p.lag_events, default=_Projection())
-        return Health(answer.head, slowest.lag_events, slowest.lag_seconds)
+        slowest = max((reader.lag for reader in answer.readers), key=lambda lag: lag.seconds, default=_Lag())
+        return Health(answer.head, slowest.events, slowest.seconds)
 
     async def send(self, command: Command, *, key: str) -> Accepted:
         response = await self._command(command, {"Idempotency-Key": key})

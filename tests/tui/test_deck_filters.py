@@ -70,8 +70,8 @@ def test_a_filter_judges_an_order_as_the_server_does() -> None:
         "sku:LAPTOP-001",
         "min:999.99 max:999.99",
         number[:7],
-        "laptop-001",
+        "LAPTOP-001",
     )
-    left = ("status:shipped", "customer:acme", "sku:LAPTOP", "min:1000", "max:999.98", number[1:], "laptop")
+    left = ("status:shipped", "customer:acme", "sku:LAPTOP", "min:1000", "max:999.98", number[1:], "laptop-001")
     assert all(parse(text).takes(order) for text in taken)
     assert not any(parse(text).takes(order) for text in left)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, fields
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from tui.viewmodels.statuses import STATUSES
 from tui.wire import Order
@@ -40,20 +41,20 @@ class OrderQuery:
             and (self.sku is None or any(i.sku == self.sku for i in order.items))
             and (self.min_total is None or order.total_amount >= self.min_total)
             and (self.max_total is None or order.total_amount <= self.max_total)
-            and (self.q is None or self._text(self.q.lower(), order))
+            and (self.q is None or self._text(self.q, order))
         )
 
     @staticmethod
     def _text(q: str, order: Order) -> bool:
         return (
-            order.order_number.lower().startswith(q)
-            or any(i.sku.lower() == q for i in order.items)
-            or (order.tracking_number or "").lower() == q
+            order.order_number.startswith(q.upper())
+            or any(i.sku == q for i in order.items)
+            or (order.tracking_number or "").startswith(q)
         )
 
 
 def parse(text: str) -> OrderQuery:
-    """Raises FilterError. Free text searches the order number's beginning, a SKU or a tracking number."""
+    """Raises FilterError. Free text is the beginning of an order number or a tracking number, or a SKU."""
     found: dict[str, str] = {}
     words: list[str] = []
     for word in text.split():
@@ -101,10 +102,6 @@ def _status(value: str | None) -> str | None:
 def _amount(found: dict[str, str], name: str) -> Decimal | None:
     if name not in found:
         return None
-    try:
-        amount = Decimal(found[name])
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
+    if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", found[name]):
         raise FilterError(f"{name}: needs an amount such as 99.50, not {found[name]}")
-    return amount
+    return Decimal(found[name])

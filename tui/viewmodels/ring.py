@@ -17,7 +17,7 @@ class Frame(NamedTuple):
 class Ring:
     """Frames `first` .. `end - 1` are held; numbers count every frame ever pushed, so they never change meaning."""
 
-    def __init__(self, capacity: int = 100_000, max_bytes: int = 48 * 1024 * 1024) -> None:
+    def __init__(self, capacity: int = 100_000, max_bytes: int = 32 * 1024 * 1024) -> None:
         self.capacity = capacity
         self.max_bytes = max_bytes
         self.first = 0
