@@ -136,7 +136,7 @@ def can_enter(user: pwd.struct_passwd, path: Path) -> bool:
     """Whether the user may pass through every folder down to `path`, as far as it exists."""
     groups = os.getgrouplist(user.pw_name, user.pw_gid)
     real = path.resolve()
-    for folder in (real, *real.parents):
+    for folder in {path, *path.parents, real, *real.parents}:  # by way of a link, both ways have to be open
         if not folder.exists():
             continue
         status = folder.stat()

@@ -10,6 +10,7 @@ import faulthandler
 import os
 import signal
 import sys
+import time
 
 import structlog
 
@@ -23,6 +24,8 @@ from core.settings import Settings, load_settings
 from daemons.logs import configure_logs
 from daemons.programs import EXIT_CONFIGURATION
 from daemons.samples import stock_samples
+
+PAUSE = 2  # seconds
 
 _log = structlog.get_logger()
 
@@ -45,6 +48,11 @@ def main() -> None:
         sys.exit(EXIT_CONFIGURATION)
     except OrderdeckError as error:
         sys.stderr.write(f"postgres: {error}\n")
+        _pause()
+        sys.exit(1)
+    except Exception:  # noqa: BLE001 - whatever it is, supervisord is to try again
+        _log.exception("failed")
+        _pause()
         sys.exit(1)
 
 
@@ -87,6 +95,11 @@ async def _migrate_once_it_answers(settings: Settings) -> None:
             await asyncio.sleep(1)
         else:
             return
+
+
+def _pause() -> None:
+    """Since it may exit at once when it is not needed, supervisord starts it again at once too: not in a hot loop."""
+    time.sleep(PAUSE)
 
 
 def _stop(*_: object) -> None:

@@ -21,7 +21,7 @@ from daemons.samples import stock_samples
 from daemons.status import ProgramStatus, Status, stack_status
 from daemons.supervisor import ProgramState, Supervisor, environment
 
-UP_LIMIT = 90  # seconds until every daemon is ready; a first start, or recovery after a crash, on a slow disk
+UP_LIMIT = 60  # seconds until every daemon is ready; a first start, or recovery after a crash, on a slow disk
 CRASH_LIMIT = 15  # seconds; one that still crashes at its start after that always will
 DOWN_LIMIT = 45  # seconds; supervisord gives each program 30
 LOG_LINES = 15
@@ -60,11 +60,8 @@ def down(settings: Settings) -> bool:
         return False
     with _turn(home):
         ours = leftovers.processes_of(home)
-        with contextlib.suppress(Unavailable):
-            supervisor = Supervisor(home)
-            ours.append(psutil.Process(supervisor.pid()))
-            supervisor.shutdown()
-            psutil.wait_procs(ours, timeout=DOWN_LIMIT)
+        with contextlib.suppress(Unavailable, psutil.NoSuchProcess):
+            _stop(Supervisor(home))
         leftovers.end(leftovers.processes_of(home))
         leftovers.remove_stale_files(home)
         return bool(ours)
@@ -78,6 +75,17 @@ def forget(settings: Settings) -> None:
     shutil.rmtree(home.system_place if home.moved else home.postgres, ignore_errors=True)
     for ledger in home.path.glob("payment-sandbox.sqlite*"):
         ledger.unlink()
+
+
+def _stop(supervisor: Supervisor) -> None:
+    """The daemons first, while the database is still there for what they have to finish."""
+    last = psutil.Process(supervisor.pid())
+    first = [program for program in supervisor.programs() if program.name != "postgres" and program.pid]
+    processes = [psutil.Process(program.pid) for program in first]
+    supervisor.stop([program.name for program in first])
+    psutil.wait_procs(processes, timeout=DOWN_LIMIT)
+    supervisor.shutdown()
+    psutil.wait_procs([last], timeout=DOWN_LIMIT)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -85,6 +86,8 @@ def _status(program: Program, state: ProgramState | None, settings: Settings) ->
         return ProgramStatus(program.name, "DOWN", 0, 0, ready=False, reason="supervisord does not run")
     done = state.state == "EXITED" and state.exit_code == 0
     ready, reason = state.state == "RUNNING" or done, state.description
+    if program.name == "postgres" and ready and not done:
+        ready, reason = _accepts(Home(settings.home)), "does not accept connections yet"
     if program.port is not None and state.pid:
         ready, reason = _ask(f"http://{reachable(settings.host)}:{getattr(settings, program.port)}/ready")
     return ProgramStatus(program.name, state.state, state.pid, state.uptime, ready, "" if ready else reason)
@@ -96,6 +99,11 @@ def _ask(url: str) -> tuple[bool, str]:
         return status == 200, str(answer.get("reason", ""))
     except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
         return False, f"does not answer ({error})"
+
+
+def _accepts(home: Home) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(home.postgres_sockets / ".s.PGSQL.5432")) == 0
 
 
 def _projections(settings: Settings) -> list[dict[str, Any]]:

