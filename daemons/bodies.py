@@ -8,11 +8,19 @@ from typing import Any, TypeVar, cast, get_args, get_origin
 import msgspec
 
 from core.errors import FieldError
-from daemons.problems import Refused, wrong_fields
+from daemons.problems import Refused, wrong_fields, wrong_json
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_PLAIN = msgspec.json.Decoder(float_hook=Decimal)
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        return Decimal("Infinity")  # an exponent beyond every decimal: refused as a value, where it is one
+
+
+_PLAIN = msgspec.json.Decoder(float_hook=_number)
 _DECODERS: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
 
 
@@ -20,14 +28,17 @@ def read_body(kind: type[T], raw: bytes, content_type: str) -> T:
     """Decode a body; raises Refused with 400 or 415."""
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise Refused(415, "unsupported_media_type", "the Content-Type must be application/json")
-    plain: Any = None
+    plain: Any = msgspec.UNSET
     try:
         plain = _PLAIN.decode(raw)
         if raw.count(b":") != _pairs(plain):  # a colon more than pairs: in a text, or a repeated name
             _refuse_repeated_names(raw)
         return _decoder(kind).decode(raw)
-    except msgspec.ValidationError:
-        raise wrong_fields(*_wrong(plain, kind, "")) from None
+    except msgspec.ValidationError as error:
+        if plain is msgspec.UNSET:  # an integer of thousands of digits
+            raise _malformed(str(error).partition(" - at `")[0]) from None
+        wrong = _wrong(plain, kind, "")
+        raise (wrong_fields(*wrong) if wrong else wrong_json(error)) from None
     except RecursionError:
         raise _malformed("it is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:

@@ -22,7 +22,7 @@ from daemons.problems import wrong_fields
 AnyRequest = Request[Any, Any, State]
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
-VERSION = re.compile(r'"(\d{1,9})"')
+VERSION = re.compile(r'"([0-9]{1,9})"')
 BOOLEANS = {"true": True, "false": False}
 LONGEST_ACTOR = 100
 LONGEST_REQUEST_ID = 200
@@ -42,11 +42,16 @@ class Given:
 
     def __init__(self, request: AnyRequest) -> None:
         self._request = request
-        self._headers: Mapping[bytes, bytes] = dict(request.scope["headers"])
+        self._headers = _headers(request)
 
     def header(self, name: bytes) -> str | None:
         value = self._headers.get(name)
-        return None if value is None else value.decode("latin-1").strip()
+        if value is None:
+            return None
+        try:
+            return value.decode().strip()
+        except UnicodeDecodeError:
+            return value.decode("latin-1").strip()
 
     async def body(self, kind: type[T]) -> T:
         return read_body(kind, await self._request.body(), self.header(b"content-type") or "")
@@ -96,14 +101,24 @@ class Given:
         query = self._request.scope["query_string"]
         if not query:
             return False
-        dry_run = False
+        values: list[str] = []
         for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
             if name != "dry_run":  # a misspelt dry_run would be a real command
                 raise wrong_fields(FieldError(name, "there is no such parameter"))
-            if value.lower() not in BOOLEANS:
-                raise wrong_fields(FieldError("dry_run", "must be true or false"))
-            dry_run = BOOLEANS[value.lower()]
-        return dry_run
+            values.append(value.lower())
+        if len(values) > 1:
+            raise wrong_fields(FieldError("dry_run", "is given twice"))
+        if values and values[0] not in BOOLEANS:
+            raise wrong_fields(FieldError("dry_run", "must be true or false"))
+        return BOOLEANS[values[0]] if values else False
+
+
+def _headers(request: AnyRequest) -> Mapping[bytes, bytes]:
+    """By name; one given twice is one list (RFC 9110, 5.3), which none of ours may be, so it is refused."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in request.scope["headers"]:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
 
 
 def path_uuid(text: str, field: str) -> UUID:

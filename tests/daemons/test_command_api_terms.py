@@ -1,0 +1,306 @@
+"""The terms of a command over HTTP: one answer for a key, If-Match, dry runs, and who gave it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.domain.message import StreamId
+from tests.support.command_api import ORDER, SHIPMENT, CommandApi, command_api, problem
+
+REASON = {"reason": "changed my mind"}
+
+
+@pytest.fixture(scope="module")
+async def api(
+    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[CommandApi]:
+    async with command_api(postgres, template, tmp_path_factory.mktemp("api")) as ready:
+        yield ready
+
+
+def key() -> str:
+    return str(uuid4())
+
+
+def is_replay(answer: httpx.Response, first: httpx.Response) -> None:
+    assert answer.headers.get("idempotent-replayed") == "true"
+    assert "idempotent-replayed" not in first.headers
+    assert (answer.status_code, answer.content) == (first.status_code, first.content)
+    for name in ("location", "etag", "content-type"):
+        assert answer.headers.get(name) == first.headers.get(name)
+
+
+# --- Idempotency-Key ----------------------------------------------------------------------------------------
+async def test_every_command_with_the_same_key_is_done_once_and_answered_the_same(api: CommandApi) -> None:
+    order_id, sku, head = await api.fulfilled(), f"KEYED-{key()}", await api.head()
+    calls: list[Any] = [
+        lambda k: api.create(Idempotency_Key=k),
+        lambda k: api.put(order_id, "confirm", Idempotency_Key=k),
+        lambda k: api.put(order_id, "ship", SHIPMENT, Idempotency_Key=k),
+        lambda k: api.put(order_id, "deliver", Idempotency_Key=k),
+        lambda k: api.receive(sku, {"quantity": 2}, Idempotency_Key=k),
+    ]
+    for call in calls:
+        k = key()
+        first = await call(k)
+        assert first.status_code in {200, 201}, first.text
+        is_replay(await call(k), first)
+        is_replay(await call(k), first)
+    assert await api.head() == head + 4  # confirm was done already
+
+
+async def test_a_key_in_quotes_and_bare_is_one_key(api: CommandApi) -> None:
+    k = key()
+    first = await api.create(Idempotency_Key=k)
+    is_replay(await api.create(Idempotency_Key=f'"{k}"'), first)
+
+
+async def test_a_key_used_for_another_command_is_refused(api: CommandApi) -> None:
+    k, order_id = key(), await api.placed()
+    assert (await api.put(order_id, "cancel", REASON, Idempotency_Key=k)).status_code == 200
+    problem(await api.put(order_id, "cancel", {"reason": "other"}, Idempotency_Key=k), 422, "key_reused")
+    other = await api.placed()
+    problem(await api.put(other, "cancel", REASON, Idempotency_Key=k), 422, "key_reused")
+    assert await api.types(other) == ["OrderCreated"]
+    assert (await api.put(order_id, "cancel", REASON, Idempotency_Key=k)).status_code == 200
+
+
+async def test_a_key_belongs_to_its_route_and_its_caller(api: CommandApi) -> None:
+    k, order_id = key(), await api.fulfilled()
+    answers = [
+        await api.create(Idempotency_Key=k),
+        await api.create({**ORDER, "customer_id": "another"}, Idempotency_Key=k, Orderdeck_Actor="ann"),
+        await api.put(order_id, "confirm", Idempotency_Key=k),
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201, 200]
+    assert not any("idempotent-replayed" in answer.headers for answer in answers)
+
+
+async def test_spacing_order_and_unknown_fields_do_not_make_another_command(api: CommandApi) -> None:
+    k = key()
+    first = await api.create(Idempotency_Key=k)
+    headers = {"Idempotency-Key": k, "Content-Type": "application/json; charset=utf-8"}
+    text = json.dumps({"comment": 1, **dict(reversed(ORDER.items()))}, indent=4)
+    is_replay(await api.http.post("/api/v1/orders", content=text, headers=headers), first)
+
+
+async def test_duplicates_at_once_make_one_event_and_get_one_answer(api: CommandApi) -> None:
+    for _ in range(5):
+        k, head = key(), await api.head()
+        answers = await asyncio.gather(*(api.create(Idempotency_Key=k) for _ in range(16)))
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.content for answer in answers}) == 1
+        assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+        assert await api.head() == head + 1
+
+
+async def test_other_commands_with_one_key_at_once_are_done_once(api: CommandApi) -> None:
+    k, head = key(), await api.head()
+    orders = [{**ORDER, "customer_id": f"customer-{n}"} for n in range(8)]
+    answers = await asyncio.gather(*(api.create(order, Idempotency_Key=k) for order in orders))
+    assert sorted(answer.status_code for answer in answers) == [201] + [422] * 7
+    assert await api.head() == head + 1
+
+
+async def test_a_replay_needs_no_matching_version_any_more(api: CommandApi) -> None:
+    k, order_id = key(), await api.fulfilled()
+    first = await api.put(order_id, "ship", SHIPMENT, Idempotency_Key=k, If_Match='"2"')
+    assert first.status_code == 200, first.text
+    is_replay(await api.put(order_id, "ship", SHIPMENT, Idempotency_Key=k, If_Match='"2"'), first)
+    other = {**SHIPMENT, "carrier": "DHL"}
+    problem(await api.put(order_id, "ship", other, Idempotency_Key=k, If_Match='"2"'), 422, "key_reused")
+
+
+async def test_a_replay_is_the_first_answer_also_when_the_command_would_be_refused_now(api: CommandApi) -> None:
+    k, order_id = key(), await api.placed()
+    first = await api.put(order_id, "confirm", Idempotency_Key=k)
+    assert (await api.put(order_id, "cancel", REASON)).status_code == 200
+    is_replay(await api.put(order_id, "confirm", Idempotency_Key=k), first)
+
+
+async def test_a_refusal_is_kept_and_given_again_though_it_would_be_accepted_now(api: CommandApi) -> None:
+    k, order_id = key(), await api.placed()
+    first = await api.put(order_id, "deliver", Idempotency_Key=k)
+    problem(first, 400, "not_allowed")
+    shipped = await api.shipped()
+    is_replay(await api.put(order_id, "deliver", Idempotency_Key=k), first)
+    problem(await api.put(shipped, "deliver", Idempotency_Key=k), 422, "key_reused")
+
+
+async def test_a_wrong_command_leaves_its_key_free(api: CommandApi) -> None:
+    k = key()
+    problem(await api.create({**ORDER, "currency": "JPY"}, Idempotency_Key=k), 400, "validation_failed", "currency")
+    problem(await api.put(uuid4(), "confirm", Idempotency_Key=k), 404, "not_found")
+    assert (await api.create(Idempotency_Key=k)).status_code == 201
+
+
+async def test_a_key_is_known_after_a_kill_and_a_new_start(
+    postgres: EmbeddedPostgres, template: str, tmp_path: Path
+) -> None:
+    async with command_api(postgres, template, tmp_path) as api:
+        k = key()
+        first = await api.create(Idempotency_Key=k)
+        refused = await api.put(first.json()["order_id"], "deliver", Idempotency_Key=k)
+        api.kill()
+        await api.start()
+        is_replay(await api.create(Idempotency_Key=k), first)
+        is_replay(await api.put(first.json()["order_id"], "deliver", Idempotency_Key=k), refused)
+        assert await api.head() == 1
+
+
+@pytest.mark.parametrize("wrong", ["", '""', "a b", "k" * 256, "schl\u00fcssel"])
+async def test_a_key_that_cannot_be_meant_is_refused(api: CommandApi, wrong: str) -> None:
+    headers = {b"Idempotency-Key": wrong.encode()}
+    problem(await api.http.post("/api/v1/orders", json=ORDER, headers=headers), 400, "validation_failed", IDEMPOTENCY)
+    assert (await api.create(Idempotency_Key="k" * 219 + key())).status_code == 201  # 255
+
+
+async def test_two_keys_are_none(api: CommandApi) -> None:
+    headers = [("Idempotency-Key", key()), ("Idempotency-Key", key())]
+    answer = await api.http.post("/api/v1/orders", json=ORDER, headers=headers)
+    problem(answer, 400, "validation_failed", IDEMPOTENCY)
+
+
+IDEMPOTENCY = "Idempotency-Key"
+
+
+# --- If-Match -----------------------------------------------------------------------------------------------
+async def test_if_match_lets_through_only_the_version_it_names(api: CommandApi) -> None:
+    order_id = await api.placed()
+    for wrong in ('"0"', '"2"', '"999999999"'):
+        refused = await api.put(order_id, "confirm", If_Match=wrong)
+        assert "the current version is 1" in problem(refused, 412, "precondition_failed")["error"]
+        assert refused.headers["etag"] == '"1"'
+    right = await api.put(order_id, "confirm", If_Match='"1"')
+    assert (right.status_code, right.headers["etag"]) == (200, '"2"')
+    assert (await api.put(order_id, "cancel", REASON, If_Match="*")).status_code == 200
+
+
+async def test_of_many_with_the_same_if_match_one_wins(api: CommandApi) -> None:
+    sku = f"MATCH-{key()}"
+    answers = await asyncio.gather(*(api.receive(sku, {"quantity": 1}, If_Match='"0"') for _ in range(16)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [412] * 15
+
+
+@pytest.mark.parametrize("wrong", ["1", 'W/"1"', '"1", "2"', '"-1"', '"1.0"', '"9999999999"', "", '"\u0661"', '""'])
+async def test_an_if_match_that_is_no_version_is_refused(api: CommandApi, wrong: str) -> None:
+    order_id = await api.placed()
+    answer = await api.http.put(f"/api/v1/orders/{order_id}/confirm", headers={b"If-Match": wrong.encode()})
+    problem(answer, 400, "validation_failed", "If-Match")
+
+
+# --- dry run ------------------------------------------------------------------------------------------------
+async def test_a_dry_run_shows_the_events_and_records_nothing(api: CommandApi) -> None:
+    order_id, head, k = await api.fulfilled(), await api.head(), key()
+    answers = [
+        await api.http.post("/api/v1/orders?dry_run=true", json=ORDER, headers={"Idempotency-Key": k}),
+        await api.put(order_id, "confirm", query="?dry_run=true"),
+        await api.put(order_id, "cancel", REASON, "?dry_run=true"),
+        await api.put(order_id, "ship", SHIPMENT, "?dry_run=TRUE"),
+        await api.receive("DRY", {"quantity": 1}, "?dry_run=true"),
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert not any("etag" in answer.headers for answer in answers)
+    shown = [[event["event_type"] for event in answer.json()["events"]] for answer in answers]
+    assert shown == [["OrderCreated"], [], ["OrderCancelled"], ["OrderShipped"], ["StockReplenished"]]
+    event = answers[3].json()["events"][0]
+    assert (event["aggregate_id"], event["version"], event["position"]) == (order_id, 3, 0)
+    assert event["payload"]["carrier"] == "UPS"
+    assert await api.head() == head
+    assert (await api.create(Idempotency_Key=k)).status_code == 201  # and its key is free
+
+
+async def test_a_dry_run_refuses_what_the_command_would(api: CommandApi) -> None:
+    order_id, head = await api.placed(), await api.head()
+    dry = "?dry_run=true"
+    problem(await api.put(order_id, "deliver", query=dry, Idempotency_Key=key()), 400, "not_allowed")
+    problem(await api.put(uuid4(), "confirm", query=dry), 404, "not_found")
+    problem(await api.put(order_id, "confirm", query=dry, If_Match='"7"'), 412, "precondition_failed")
+    problem(await api.put(order_id, "cancel", {"reason": ""}, dry), 400, "validation_failed", "reason")
+    problem(await api.put(order_id, "ship", SHIPMENT, dry), 409, "fulfilment_not_finished")
+    assert await api.head() == head
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("?dryrun=true", "dryrun"),
+        ("?dry_run=true&x=1", "x"),
+        ("?Dry_run=true", "Dry_run"),
+        ("?dry_run", "dry_run"),
+        ("?dry_run=1", "dry_run"),
+        ("?dry_run=yes", "dry_run"),
+        ("?dry_run=true&dry_run=false", "dry_run"),
+        ("?dry_run=%00", "dry_run"),
+        ("?%ff=true", "\ufffd"),
+    ],
+)
+async def test_a_parameter_that_is_misspelt_is_no_real_command(api: CommandApi, query: str, field: str) -> None:
+    order_id = await api.placed()
+    problem(await api.put(order_id, "confirm", query=query), 400, "validation_failed", field)
+    assert await api.types(order_id) == ["OrderCreated"]
+    assert (await api.put(order_id, "confirm", query="?dry_run=false")).status_code == 200
+
+
+# --- who ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("actor", ["ann", "Jos\u00e9 \u00c1lvarez", "\u5c71\u7530"])
+async def test_actor_and_request_id_are_kept_with_the_event(api: CommandApi, actor: str) -> None:
+    headers = {b"Orderdeck-Actor": actor.encode(), b"X-Request-Id": b"request 7"}
+    answer = await api.http.post("/api/v1/orders", json=ORDER, headers=headers)
+    (event,) = await api.store.load(StreamId(UUID(answer.json()["order_id"])))
+    assert (event.metadata.user_id, event.metadata.request_id) == (actor, "request 7")
+
+
+async def test_without_them_nothing_is_made_up(api: CommandApi) -> None:
+    (event,) = await api.store.load(StreamId(UUID(await api.placed())))
+    assert (event.metadata.user_id, event.metadata.request_id, event.metadata.causation_id) == (None, None, None)
+
+
+@pytest.mark.parametrize(("name", "longest"), [("Orderdeck-Actor", 100), ("X-Request-Id", 200)])
+async def test_an_actor_or_request_id_nobody_could_read_is_refused(api: CommandApi, name: str, longest: int) -> None:
+    for wrong in ("x" * (longest + 1), "a\u0085b", "\u200b"):
+        answer = await api.http.post("/api/v1/orders", json=ORDER, headers={name.encode(): wrong.encode()})
+        problem(answer, 400, "validation_failed", name)
+    answer = await api.http.post("/api/v1/orders", json=ORDER, headers={name: "x" * longest})
+    assert answer.status_code == 201
+
+
+# --- one meaning for a body ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"reason":"a","reason":"b"}', "reason"),
+        ('{"reason" \t\r\n : "a","reason"  :"b"}', "reason"),
+        ('{"reason":"a","reas\\u006fn":"b"}', "reason"),
+        ('{"reason":"a","x":{"y":1,"y":2}}', "y"),
+        ('{"reason":"a","x":[[{"y":1},{"y":1,"y":{"z":1}}]]}', "y"),
+        ('{"reason":"a","x":{"y":{"z":1,"z":1}},"x":1}', "z"),
+        ('{"reason":"a: b","reason":"a"}', "reason"),
+        ('{"x":1,"x":1,"reason":"a"}', "x"),
+    ],
+)
+async def test_a_name_given_twice_is_refused_at_any_depth(api: CommandApi, text: str, field: str) -> None:
+    answer = await api.http.put(
+        f"/api/v1/orders/{uuid4()}/cancel", content=text, headers={"Content-Type": "application/json"}
+    )
+    assert "is given twice" in problem(answer, 400, "validation_failed", field)["error"]
+
+
+@pytest.mark.parametrize("reason", ["a:b", ":", "::::", "\\u003a", '\\":\\"', "x:1,\\u0022reason\\u0022:2"])
+async def test_colons_in_a_text_are_no_names(api: CommandApi, reason: str) -> None:
+    order_id = await api.placed()
+    text = f'{{"reason" : "{reason}", "x": {{"reason": ":", "y": {{"reason": [":"]}}}}}}'
+    answer = await api.http.put(
+        f"/api/v1/orders/{order_id}/cancel", content=text, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 200, answer.text
+    assert (await api.store.load(StreamId(UUID(order_id))))[-1].event.reason == json.loads(f'"{reason}"')

@@ -1,0 +1,178 @@
+"""A command API of a test's own: the real daemon on a free port, over a fresh database."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+from uuid_utils.compat import uuid7
+
+from core.adapters.postgres.connection import connect
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.event_store import PostgresEventStore
+from core.domain.message import Metadata, OrderId, StreamId, saga_of
+from core.domain.saga import SagaCompleted, SagaStarted
+from core.ports import Accepted, Append, Entry, NewEvent
+from core.processes import die_with_parent
+from core.settings import Settings, env_names
+from tests.support.sandbox_process import ROOT, free_port
+
+ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
+ITEM = {"product_id": "LAPTOP-001", "sku": "LAPTOP-001", "quantity": 1, "unit_price": 1299.00}
+ORDER: dict[str, Any] = {"customer_id": "customer-1", "items": [ITEM], "shipping_address": ADDRESS}
+SHIPMENT = {"tracking_number": "1Z999", "carrier": "UPS"}
+STARTS_WITHIN = 20.0
+
+_numbers = itertools.count(1)
+
+
+class CommandApi:
+    """`http` speaks to it; `rows` is the log as it is."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        self.dsn = dsn
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=20)
+        self.store = PostgresEventStore(lambda: connect(dsn, name="test"))
+        self.process: subprocess.Popen[bytes] | None = None
+        self._folder = folder
+        self._log = folder / "command-api.log"
+
+    async def start(self) -> None:
+        self.process = self._spawn()
+        deadline = time.monotonic() + STARTS_WITHIN
+        while True:
+            try:
+                if (await self.http.get("/ready")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            await asyncio.sleep(0.02)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        known = {name for field in Settings.model_fields for name in env_names(field)}
+        ours = {name: value for name, value in os.environ.items() if name not in known}
+        home = {"ORDERDECK_HOME": str(self._folder), "ORDERDECK_COMMAND_PORT": str(self.port)}
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "daemons.command_api"],
+                cwd=ROOT,
+                env={**ours, **home, "DATABASE_URL": self.dsn},
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
+            )
+
+    def kill(self) -> None:
+        """As by `kill -9`."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    async def close(self) -> None:
+        self.kill()
+        await self.http.aclose()
+        await self.store.close()
+
+    # --- commands -------------------------------------------------------------------------------------------
+    async def create(self, order: Mapping[str, Any] = ORDER, **headers: str) -> httpx.Response:
+        return await self.http.post("/api/v1/orders", json=order, headers=_names(headers))
+
+    async def put(
+        self, order_id: object, verb: str, body: Mapping[str, Any] | None = None, query: str = "", **headers: str
+    ) -> httpx.Response:
+        content = {} if body is None else {"json": body}
+        return await self.http.put(f"/api/v1/orders/{order_id}/{verb}{query}", headers=_names(headers), **content)
+
+    async def receive(self, sku: str, body: Mapping[str, Any], query: str = "", **headers: str) -> httpx.Response:
+        return await self.http.post(f"/api/v1/inventory/{sku}/receipts{query}", json=body, headers=_names(headers))
+
+    async def placed(self) -> str:
+        answer = await self.create()
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["order_id"])
+
+    async def fulfilled(self) -> str:
+        """An order that is confirmed, and whose fulfilment has ended."""
+        order_id = await self.placed()
+        saga_id = saga_of(OrderId(UUID(order_id)), "fulfil_order")
+        metadata = Metadata(correlation_id=UUID(order_id))
+        events = [
+            SagaStarted(saga_id=saga_id, name="fulfil_order", definition=1, order_id=OrderId(UUID(order_id))),
+            SagaCompleted(saga_id=saga_id),
+        ]
+        entry = Entry(StreamId(saga_id), "saga", 0, [NewEvent(uuid7(), event, metadata) for event in events])
+        assert isinstance(await self.store.append(Append([entry])), Accepted)
+        assert (await self.put(order_id, "confirm")).status_code == 200
+        return order_id
+
+    async def shipped(self) -> str:
+        order_id = await self.fulfilled()
+        assert (await self.put(order_id, "ship", SHIPMENT)).status_code == 200
+        return order_id
+
+    async def delivered(self) -> str:
+        order_id = await self.shipped()
+        assert (await self.put(order_id, "deliver")).status_code == 200
+        return order_id
+
+    async def cancelled(self) -> str:
+        order_id = await self.fulfilled()
+        assert (await self.put(order_id, "cancel", {"reason": "changed my mind"})).status_code == 200
+        return order_id
+
+    # --- the log --------------------------------------------------------------------------------------------
+    async def head(self) -> int:
+        return await self.store.head()
+
+    async def types(self, order_id: str) -> list[str]:
+        return [type(event.event).__name__ for event in await self.store.load(StreamId(UUID(order_id)))]
+
+
+def _names(headers: Mapping[str, str]) -> dict[str, str]:
+    """Header names as arguments: Idempotency_Key is Idempotency-Key."""
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@asynccontextmanager
+async def command_api(postgres: EmbeddedPostgres, template: str, folder: Path) -> AsyncIterator[CommandApi]:
+    name = f"commands{next(_numbers)}"
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    api = CommandApi(postgres.dsn(name), folder)
+    try:
+        await api.start()
+        yield api
+    finally:
+        await api.close()
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.close()
+
+
+def problem(answer: httpx.Response, status: int, code: str, *fields: str) -> dict[str, Any]:
+    """The problem document of an answer, which must have this status, code, and exactly these wrong fields."""
+    assert answer.status_code == status, f"{answer.status_code} {answer.text[:300]}"
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert {"type", "title", "status", "detail", "code", "error", "errors"} == set(document)
+    assert (document["status"], document["code"]) == (status, code), document
+    assert document["error"] == document["detail"] != ""
+    assert [wrong["field"] for wrong in document["errors"]] == list(fields)
+    return document
