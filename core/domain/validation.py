@@ -33,6 +33,8 @@ class Fields:
 
 
 def wrong_text(value: str, longest: int) -> str | None:
+    if len(value) <= longest and value.isprintable() and not value.isspace() and value:
+        return None  # nearly every text there is; the rest only says what is wrong
     if len(value) > longest:
         return f"must be at most {longest} characters"
     if not any(c.isprintable() and c != " " for c in value):  # zero-width characters show nothing either

@@ -1,1 +1,0 @@
-"""The bench: what orderdeck does in a second, beside its peers on the same PostgreSQL in the same run."""
