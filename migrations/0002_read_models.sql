@@ -65,3 +65,6 @@ CREATE TABLE daily_sales (
 
 GRANT SELECT, INSERT, UPDATE, TRUNCATE
    ON order_views, inventory_levels, customer_summaries, product_demand, daily_sales TO orderdeck_app;
+
+-- Operators look for these first; there are few.
+CREATE INDEX sagas_failed ON sagas (started_at, saga_id) WHERE status = 'FAILED';

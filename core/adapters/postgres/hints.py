@@ -1,0 +1,57 @@
+"""Hints: waking everyone who waits for something, when PostgreSQL notifies; one that is lost costs a short poll."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from core.adapters.postgres.connection import LOST, Connection, Link
+from core.errors import Unavailable
+
+POLL = 0.25  # seconds between looks without a notification
+
+
+class Hints:
+    """One listening connection for any number of waiters, opened when the first one comes."""
+
+    def __init__(self, open_: Callable[[], Awaitable[Connection]], channel: str) -> None:
+        self._open = open_
+        self._channel = channel
+        self._link = Link(self._open_listening)
+        self._next = asyncio.Event()
+
+    async def listen(self) -> None:
+        """From here on `wait` hears of whatever is notified; without a connection it polls."""
+        with contextlib.suppress(Unavailable):
+            await self._link.run(_nothing)  # in turn: all those who come at once share one
+
+    def coming(self) -> asyncio.Event:
+        """Set at the next notification. Take it before looking, so that none falls between the look and the wait."""
+        return self._next
+
+    async def wait(self, coming: asyncio.Event, *, at_most: float) -> None:
+        """Until that notification, or for a poll's time; never longer than `at_most` seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(coming.wait(), min(POLL, at_most))
+
+    def close(self) -> None:
+        self._link.close()
+
+    async def _open_listening(self) -> Connection:
+        connection = await self._open()
+        try:
+            await connection.add_listener(self._channel, self._hinted)
+        except LOST as error:
+            connection.terminate()
+            raise Unavailable(str(error)) from error
+        return connection
+
+    def _hinted(self, *_: Any) -> None:
+        past, self._next = self._next, asyncio.Event()
+        past.set()
+
+
+async def _nothing(_: Connection) -> None:
+    pass

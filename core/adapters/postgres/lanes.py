@@ -1,0 +1,30 @@
+"""Lanes: a few connections for reads of unlike length, so that a long one holds up as little as it can."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from core.adapters.postgres.connection import Connection, Link
+
+R = TypeVar("R")
+
+
+class Lanes:
+    """Each read takes the lane with the shortest queue."""
+
+    def __init__(self, open_: Callable[[], Awaitable[Connection]], *, count: int = 4) -> None:
+        self._lanes = [Link(open_) for _ in range(count)]
+        self._queued = [0] * count
+
+    async def run(self, work: Callable[[Connection], Awaitable[R]]) -> R:
+        lane = self._queued.index(min(self._queued))
+        self._queued[lane] += 1
+        try:
+            return await self._lanes[lane].run(work)
+        finally:
+            self._queued[lane] -= 1
+
+    def close(self) -> None:
+        for lane in self._lanes:
+            lane.close()

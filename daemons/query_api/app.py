@@ -1,0 +1,77 @@
+"""The ASGI application of the query API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.datastructures import State
+
+from core.adapters.postgres.read_models_events import events_of_log
+from core.bootstrap import bootstrap
+from core.settings import Settings
+from daemons.openapi import openapi
+from daemons.problems import HANDLERS
+from daemons.query_api import events, orders, sagas, stock
+from daemons.query_api.desk import Desk
+from daemons.query_api.hub import MOST_A_WRITE, Hub
+from daemons.query_api.stream import stream
+from daemons.vitals import ASGIApp, Vitals
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
+    async with bootstrap(settings, name="query-api") as app:
+        desk = Desk(app)
+        hub = Hub(
+            app.store,
+            app.subscription,
+            lambda after, wanted: desk.read(
+                lambda c: events_of_log(
+                    c, after=after, limit=MOST_A_WRITE, categories=wanted.categories, types=wanted.types
+                )
+            ),
+        )
+        closing = asyncio.create_task(_close_at_stop(vitals, hub))
+        try:
+            vitals.started(app.why_not_ready)
+            yield make_app(desk, hub)
+        finally:
+            closing.cancel()
+            hub.close()
+            desk.close()
+
+
+async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
+    await vitals.stop.wait()
+    hub.close()  # streams never end by themselves
+
+
+def make_app(desk: Desk, hub: Hub) -> Litestar:
+    """The queries over a desk."""
+    return Litestar(
+        [
+            orders.one_order,
+            orders.order_of_number,
+            orders.some_orders,
+            orders.orders_of_customer,
+            orders.orders_of_status,
+            events.events_of_order,
+            events.timeline,
+            events.events,
+            stream,
+            sagas.some_sagas,
+            sagas.one_saga,
+            stock.inventory,
+            stock.inventory_of_sku,
+            stock.customer_summary,
+            stock.product_demand,
+            stock.statistics,
+            stock.projections,
+        ],
+        state=State({"desk": desk, "hub": hub}),
+        exception_handlers=HANDLERS,
+        openapi_config=openapi("orderdeck queries"),
+    )

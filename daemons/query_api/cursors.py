@@ -1,0 +1,73 @@
+"""Cursors: a place in a list, and which way to go on from it, as one opaque word."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from core import codec
+from core.errors import FieldError
+from daemons.problems import wrong_fields
+
+LONGEST_AMOUNT = 20
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """`value` is what the list is sorted by, at the row to go on after."""
+
+    sort: str
+    way: Literal["next", "prev"]
+    value: str
+    id: UUID
+
+
+_decode = msgspec.json.Decoder(Cursor, strict=True).decode
+
+
+def opaque(sort: str, way: Literal["next", "prev"], place: tuple[Any, UUID]) -> str:
+    value, id_ = place
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    return base64.urlsafe_b64encode(codec.json(Cursor(sort, way, text, id_))).decode().rstrip("=")
+
+
+def place(text: str, sort: str) -> tuple[tuple[Any, UUID], bool]:
+    """The place, and whether to go backwards from it. A cursor that we did not give for this sort is refused."""
+    try:
+        cursor = _decode(base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
+        if cursor.sort == sort:
+            return (_value(cursor), cursor.id), cursor.way == "prev"
+    except (ValueError, OverflowError, ArithmeticError, binascii.Error, msgspec.MsgspecError):
+        pass
+    raise wrong_fields(FieldError("cursor", "is not one that was given for this list and sort"))
+
+
+def _value(cursor: Cursor) -> datetime | Decimal:
+    if not cursor.sort.endswith("total_amount"):
+        return datetime.fromisoformat(cursor.value).astimezone(UTC)
+    amount = Decimal(cursor.value[:LONGEST_AMOUNT])
+    if not amount.is_finite() or abs(amount.adjusted()) > LONGEST_AMOUNT:
+        raise ValueError(cursor.value)
+    return amount
+
+
+def ends(
+    sort: str,
+    first: tuple[Any, UUID] | None,
+    last: tuple[Any, UUID] | None,
+    *,
+    more: bool,
+    start: bool,
+    backwards: bool,
+) -> dict[str, str | None]:
+    """The cursors of a page: `more` beyond it in the direction it was read in, `start`: it was read from a place."""
+    before, after = (more, True) if backwards else (start, more)
+    return {
+        "next_cursor": opaque(sort, "next", last) if last and after else None,
+        "prev_cursor": opaque(sort, "prev", first) if first and before else None,
+    }

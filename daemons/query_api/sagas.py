@@ -1,0 +1,73 @@
+"""Sagas: which there are and what state they are in, and one with its steps and events."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Response, get
+from litestar.datastructures import State as Shared
+from litestar.params import FromPath
+
+from core import codec
+from core.adapters.postgres.read_models_events import events_of_stream
+from core.adapters.postgres.read_models_lists import page_of_sagas, saga
+from core.codec import StoredEvent
+from core.errors import NotFound
+from core.sagas.saga import Progress, evolve
+from daemons.query_api.answers import SagaDetail, Sagas, SagaStatus, State
+from daemons.query_api.cursors import ends, place
+from daemons.query_api.described import query
+from daemons.query_api.desk import Desk
+from daemons.query_api.orders import answer
+from daemons.query_api.parameters import AnyRequest, Cursor, Limit, Nothing, Parameters, a_uuid, parameters
+
+SORT = "-started_at"
+MOST_EVENTS = 1_000
+
+
+class SomeSagas(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    status: SagaStatus | None = None
+    state: State | None = None
+    order_id: UUID | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
+@get("/api/v1/sagas", operation_class=query(SomeSagas, Sagas))
+async def some_sagas(request: AnyRequest, state: Shared) -> Response[bytes]:
+    """Sagas that match, newest first. A state says what an unfinished one is at; one that has ended has none."""
+    desk: Desk = state["desk"]
+    asked = parameters(request, SomeSagas)
+    wanted: dict[str, Any] = {"status": asked.status, "state": asked.state, "order_id": asked.order_id}
+    where = {name: value for name, value in wanted.items() if value is not None}
+    start: tuple[Any, UUID] | None = None
+    backwards = False
+    if asked.cursor is not None:
+        start, backwards = place(asked.cursor, SORT)
+    rows, more = await desk.read(lambda c: page_of_sagas(c, where, start=start, backwards=backwards, limit=asked.limit))
+    places = [(row["started_at"], row["saga_id"]) for row in rows]
+    first, last = (places[0], places[-1]) if places else (None, None)
+    cursors = ends(SORT, first, last, more=more, start=start is not None, backwards=backwards)
+    return answer(codec.json({"sagas": rows, **cursors}))
+
+
+@get("/api/v1/sagas/{saga_id:str}", operation_class=query(Nothing, SagaDetail, 404, path=("saga_id",)))
+async def one_saga(request: AnyRequest, state: Shared, saga_id: FromPath[str]) -> Response[bytes]:
+    """A saga with its events, and how far each of its steps has come."""
+    desk: Desk = state["desk"]
+    parameters(request, Nothing)
+    id_ = a_uuid("saga_id", saga_id)
+    row = await desk.read(lambda c: saga(c, id_))
+    if row is None:
+        raise NotFound("saga", saga_id)
+    events = await desk.read(lambda c: events_of_stream(c, id_, after=0, limit=MOST_EVENTS))
+    return answer(codec.json({**row, "steps": _steps(events), "events": [event.envelope() for event in events]}))
+
+
+def _steps(events: list[StoredEvent] | Any) -> dict[str, str]:
+    progress: Progress | None = None
+    for event in events:
+        recorded = event.recorded()
+        progress = evolve(progress, recorded.event, recorded.recorded_at)
+    return {name: str(status) for name, status in progress.steps.items()} if progress else {}

@@ -1,0 +1,210 @@
+"""Orders over HTTP: one as fresh as was asked for, and lists that page both ways without gap or repeat."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from tests.support.orders import Sample, order_id, write
+from tests.support.query_api import QueryApi, database, query_api
+
+ORDERS = 60
+
+
+@pytest.fixture
+async def api(dsn: str, tmp_path: Path) -> AsyncIterator[QueryApi]:
+    async with query_api(dsn, tmp_path) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+async def full(
+    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[QueryApi]:
+    home = tmp_path_factory.mktemp("full")
+    async with database(postgres, template, "full_of_orders") as dsn, query_api(dsn, home) as api:
+        await write(dsn, Sample(ORDERS).events())
+        await api.project()
+        yield api
+
+
+def numbers(answer: Any) -> list[int]:
+    return [int(order["order_number"][4:]) for order in answer["orders"]]
+
+
+# --- one order ----------------------------------------------------------------------------------------------
+async def test_an_order_reads_with_all_its_fields(full: QueryApi) -> None:
+    response = await full.client.get(f"/api/v1/orders/{order_id(1)}")
+    order = response.json()
+    assert list(order) == [
+        "order_id", "customer_id", "order_number", "status", "total_amount", "currency", "items", "shipping_address",
+        "tracking_number", "carrier", "created_at", "updated_at", "version",
+    ]  # fmt: skip
+    assert response.headers["etag"] == f'"{order["version"]}"'
+    assert order["total_amount"] == pytest.approx(sum(i["quantity"] * i["unit_price"] for i in order["items"]))
+    assert await full.get("/api/v1/orders/number/ord-0000000001") == order
+
+
+async def test_what_the_read_model_has_not_got_yet_is_folded_from_the_events(api: QueryApi) -> None:
+    await write(api.dsn, Sample(3).events())
+    folded = await api.get(f"/api/v1/orders/{order_id(2)}")
+    await api.project()
+    assert await api.get(f"/api/v1/orders/{order_id(2)}") == folded
+
+
+async def test_a_view_that_is_behind_the_wanted_version_is_not_shown(api: QueryApi) -> None:
+    log = Sample(1, seed=3).events()
+    assert len(log) > 2
+    await write(api.dsn, log[:1])
+    await api.project()
+    await write(api.dsn, log[1:])
+    assert (await api.get(f"/api/v1/orders/{order_id(1)}"))["version"] == 1
+    assert (await api.get(f"/api/v1/orders/{order_id(1)}", min_version=2))["version"] == len(log)
+
+
+async def test_a_version_that_is_not_there_is_a_conflict_and_an_order_that_is_not_there_is_not_found(
+    full: QueryApi,
+) -> None:
+    problem = await full.get(f"/api/v1/orders/{order_id(1)}", 409, min_version=99)
+    assert problem["code"] == "version_not_reached"
+    assert (await full.get(f"/api/v1/orders/{uuid4()}", 404))["code"] == "not_found"
+
+
+async def test_who_waits_is_answered_as_soon_as_the_read_model_gets_there(api: QueryApi) -> None:
+    log = Sample(1).events()
+    asked = [asyncio.create_task(api.get(f"/api/v1/orders/{order_id(1)}", min_version=1, wait=10)) for _ in range(20)]
+    await asyncio.wait(asked, timeout=0.1)
+    assert not any(one.done() for one in asked)
+    began = time.monotonic()
+    await write(api.dsn, log)
+    await api.project()
+    for answer in await asyncio.gather(*asked):
+        assert answer["version"] == len(log)
+    assert time.monotonic() - began < 5
+
+
+async def test_who_waits_in_vain_is_answered_from_the_events(api: QueryApi) -> None:
+    log = Sample(1).events()
+    await write(api.dsn, log)
+    assert (await api.get(f"/api/v1/orders/{order_id(1)}", min_version=1, wait=0.05))["version"] == len(log)
+
+
+# --- lists --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("sort", ["-created_at", "created_at", "-total_amount", "total_amount"])
+async def test_pages_go_through_all_orders_once_and_back_again(full: QueryApi, sort: str) -> None:
+    everything = (await full.get("/api/v1/orders", sort=sort, limit=100))["orders"]
+    field, descending = sort.lstrip("-"), sort.startswith("-")
+    assert everything == sorted(everything, key=lambda o: (o[field], o["order_id"]), reverse=descending)
+    assert len(everything) == ORDERS
+
+    page = await full.get("/api/v1/orders", sort=sort, limit=7)
+    assert page["prev_cursor"] is None
+    pages = [page]
+    while page["next_cursor"]:
+        page = await full.get("/api/v1/orders", sort=sort, limit=7, cursor=page["next_cursor"])
+        pages.append(page)
+    assert [order for page in pages for order in page["orders"]] == everything
+    for earlier in reversed(pages[:-1]):
+        page = await full.get("/api/v1/orders", sort=sort, limit=7, cursor=page["prev_cursor"])
+        assert page["orders"] == earlier["orders"]
+        assert page["next_cursor"]
+    assert page["prev_cursor"] is None
+
+
+async def test_new_orders_do_not_move_the_pages_after_a_cursor(api: QueryApi) -> None:
+    log = Sample(10, open_at_once=1).events()
+    later = [event for event in log if event.stream in {order_id(9), order_id(10)}]
+    await write(api.dsn, [event for event in log if event not in later])
+    await api.project()
+    first = await api.get("/api/v1/orders", limit=3)
+    await write(api.dsn, later)
+    await api.project()
+    assert numbers(first) == [8, 7, 6]
+    assert numbers(await api.get("/api/v1/orders", limit=3, cursor=first["next_cursor"])) == [5, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("asked", "keeps"),
+    [
+        ({"status": "confirmed"}, lambda o: o["status"] == "CONFIRMED"),
+        ({"customer_id": "customer-3"}, lambda o: o["customer_id"] == "customer-3"),
+        ({"sku": "SKU-004"}, lambda o: "SKU-004" in [i["sku"] for i in o["items"]]),
+        ({"min_total": "500", "max_total": "900.50"}, lambda o: 500 <= o["total_amount"] <= 900.5),
+        (
+            {"created_from": "2026-03-14T15:10:00Z", "created_to": "2026-03-14T16:20:00+01:00"},
+            lambda o: "2026-03-14T15:10" <= o["created_at"] < "2026-03-14T15:20",
+        ),
+        ({"q": "ord-000000001"}, lambda o: o["order_number"].startswith("ORD-000000001")),
+        ({"q": "SKU-004"}, lambda o: "SKU-004" in [i["sku"] for i in o["items"]]),
+        ({"q": "1Z0001"}, lambda o: (o["tracking_number"] or "").startswith("1Z0001")),
+        ({"q": "%"}, lambda _: False),
+        ({"q": "___-"}, lambda _: False),
+        (
+            {"status": "DELIVERED", "customer_id": "customer-3"},
+            lambda o: o["status"] == "DELIVERED" and o["customer_id"] == "customer-3",
+        ),
+    ],
+)
+async def test_a_filter_keeps_what_matches(full: QueryApi, asked: dict[str, str], keeps: Any) -> None:
+    everything = (await full.get("/api/v1/orders", limit=100))["orders"]
+    answer = await full.get("/api/v1/orders", limit=100, **asked)
+    assert answer["orders"] == [order for order in everything if keeps(order)]
+    assert (answer["total"], answer["total_estimated"]) == (len(answer["orders"]), False)
+
+
+async def test_a_total_beyond_counting_is_an_estimate_and_says_so(
+    full: QueryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "core.adapters.postgres.read_models_orders"
+    monkeypatch.setattr(f"{module}.EXACT_BELOW", 10)
+    monkeypatch.setattr(f"{module}.COUNT", "SELECT count(*) FROM (SELECT FROM order_views WHERE {where} LIMIT 11) t")
+    answer = await full.get("/api/v1/orders", limit=1)
+    assert answer["total_estimated"] is True
+    assert answer["total"] >= 10
+
+
+async def test_orders_of_a_customer_and_of_a_status_by_offset(full: QueryApi) -> None:
+    everything = (await full.get("/api/v1/orders", limit=100))["orders"]
+    mine = [order for order in everything if order["customer_id"] == "customer-3"]
+    answer = await full.get("/api/v1/customers/customer-3/orders", limit=2, offset=1)
+    assert answer == {
+        "orders": mine[1:3], "total": len(mine), "total_estimated": False, "limit": 2, "offset": 1,
+    }  # fmt: skip
+    shipped = [order for order in everything if order["status"] == "SHIPPED"]
+    answer = await full.get("/api/v1/orders/status/shipped", limit=2, offset=1)
+    assert (answer["orders"], answer["status"], answer["limit"], answer["offset"]) == (shipped[1:3], "SHIPPED", 2, 1)
+    assert (await full.get("/api/v1/customers/nobody/orders"))["orders"] == []
+
+
+# --- the sums -----------------------------------------------------------------------------------------------
+async def test_sums_are_those_of_the_orders(full: QueryApi) -> None:
+    everything = (await full.get("/api/v1/orders", limit=100))["orders"]
+    sold = [order for order in everything if order["status"] in {"CONFIRMED", "SHIPPED", "DELIVERED"}]
+    summary = await full.get("/api/v1/customers/customer-3/summary")
+    mine = [order for order in sold if order["customer_id"] == "customer-3"]
+    assert summary["orders"] == sum(order["customer_id"] == "customer-3" for order in everything)
+    assert sum(t["spent"] for t in summary["totals"]) == pytest.approx(sum(o["total_amount"] for o in mine))
+
+    wanted = await full.get("/api/v1/products/SKU-004/demand")
+    units = sum(i["quantity"] for o in everything for i in o["items"] if i["sku"] == "SKU-004")
+    assert sum(t["units_ordered"] for t in wanted["totals"]) == units
+
+    stats = await full.get("/api/v1/stats")
+    assert sum(s["orders"] for s in stats["sales"]) == ORDERS
+    assert sum(d["orders"] for d in stats["days"]) == ORDERS
+    revenue = sum(Decimal(str(s["revenue"])) for s in stats["sales"])
+    assert revenue == sum(Decimal(str(o["total_amount"])) for o in sold)
+    assert stats["sagas"] == {"RUNNING": 0, "COMPENSATING": 0, "FAILED": 0}
+
+
+async def test_who_has_never_ordered_and_what_was_never_ordered_is_not_found(full: QueryApi) -> None:
+    await full.get("/api/v1/customers/nobody/summary", 404)
+    await full.get("/api/v1/products/SKU-999/demand", 404)

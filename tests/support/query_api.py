@@ -1,0 +1,93 @@
+"""A query API of a test's own, over HTTP, on a free port, and a projector beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import uvicorn
+
+from core.adapters.postgres.connection import connect
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.read_models import PostgresReadModels
+from core.adapters.postgres.subscription import PostgresSubscription
+from core.services.project import Projector
+from core.settings import load_settings
+from daemons.query_api.app import open_app
+from daemons.vitals import Front, Vitals
+
+
+@dataclass
+class QueryApi:
+    """`get` asserts the status; `project` runs a projector until it has everything that is in the log now."""
+
+    dsn: str
+    url: str
+    client: httpx.AsyncClient
+    vitals: Vitals
+
+    async def get(self, path: str, status: int = 200, /, **params: Any) -> Any:
+        response = await self.client.get(path, params=params)
+        assert response.status_code == status, f"{response.status_code} {response.text}"
+        return response.json()
+
+    async def project(self) -> None:
+        stop = asyncio.Event()
+        read_models = PostgresReadModels(lambda: connect(self.dsn, name="test"))
+        projector = Projector(read_models)
+        owner = await asyncpg.connect(self.dsn)
+        head = await owner.fetchval("SELECT coalesce(max(position), 0) FROM events")
+        await owner.close()
+        subscription = PostgresSubscription(lambda: connect(self.dsn, name="test"))
+        running = asyncio.create_task(projector.run(subscription, stop))
+        async with asyncio.timeout(20):
+            while projector.position < head and not running.done():
+                await asyncio.wait([running], timeout=0.005)
+        stop.set()
+        await running
+        read_models.close()
+
+
+@contextlib.asynccontextmanager
+async def database(server: EmbeddedPostgres, template: str, name: str) -> AsyncIterator[str]:
+    """A database that several tests share, which only read it."""
+    admin = await asyncpg.connect(server.dsn("postgres"))
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    try:
+        yield server.dsn(name)
+    finally:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.close()
+
+
+@contextlib.asynccontextmanager
+async def query_api(dsn: str, home: Path) -> AsyncIterator[QueryApi]:
+    vitals = Vitals("query-api")
+    front = Front(vitals)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            front, http="httptools", ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=5
+        )
+        server = uvicorn.Server(config)
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+        async with (
+            open_app(load_settings(database_url=dsn, home=home), vitals) as front.app,
+            httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client,
+        ):
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            try:
+                yield QueryApi(dsn, url, client, vitals)
+            finally:
+                vitals.stop.set()
+                server.should_exit = True
+                await serving
