@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import structlog
+from uuid_utils.compat import uuid7
 
 from core.codec import StoredEvent, event_type
 from core.domain import saga as saga_events
-from core.domain.message import OrderId, SagaId, StreamId, saga_of
+from core.domain.message import Metadata, OrderId, SagaId, StreamId, saga_of
 from core.domain.order import ORDER, OrderCancelled, OrderCreated
 from core.domain.payment import PAYMENT
 from core.errors import Unavailable
-from core.ports import Accepted, Claim, SagaLog
-from core.sagas.record import started
+from core.ports import Accepted, Append, Claim, Entry, NewEvent, SagaLog, SagaRow
+from core.sagas.record import open_items, started
 from core.sagas.saga import Effect, Progress, Saga, SagaStatus
 from core.services.advance import LeaseGone, World, advance, refresh
 from core.services.load import Loaded
@@ -116,25 +117,45 @@ class SagaRunner:
         return len(claims)
 
     async def _take(self, claim: Claim) -> None:
-        saga = self._tables.get((claim.name, claim.definition))
-        work = saga and await load_work(
-            self._world.store, saga, claim.saga_id, claim.order_id, owner=self._owner, epoch=claim.epoch
-        )
-        if not work:
-            log.error("a saga of an unknown table", saga=str(claim.saga_id), name=claim.name)
-            return
         old = self._held.pop(claim.saga_id, None)
         if old:
             old[1].cancel()  # we held it, and lost it, and have it again under a new epoch
-        if claim.claims > MOST_CLAIMS:
-            await self._give_up(work)
+        saga = self._tables.get((claim.name, claim.definition))
+        if saga is None:
+            await self._give_up(claim, f"this release has no saga {claim.name} in definition {claim.definition}")
+            return
+        work = await load_work(
+            self._world.store, saga, claim.saga_id, claim.order_id, owner=self._owner, epoch=claim.epoch
+        )
+        if work is None:
+            log.error("a row of a saga without events", saga=str(claim.saga_id))
+        elif claim.claims > MOST_CLAIMS:
+            items = open_items(saga, work.progress, work.order.state)
+            await self._give_up(claim, "the runner dies on this step", items)
         else:
             self._hold(work)
 
-    async def _give_up(self, work: Work) -> None:
-        now = self._world.clock.now()
-        end = saga_events.SagaFailed(saga_id=work.saga_id, reason="the runner dies on this step")
-        await self._world.store.append(draft(work, Effect(), [end], now).append())
+    async def _give_up(self, claim: Claim, reason: str, items: tuple[str, ...] = ()) -> None:
+        """FAILED, and a person decides: better than trying what cannot work, or guessing."""
+        stream = StreamId(claim.saga_id)
+        version = len(await self._world.store.load(stream))
+        end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)
+        new = NewEvent(uuid7(), end, Metadata(correlation_id=claim.order_id, causation_id=claim.saga_id))
+        row = SagaRow(
+            saga_id=claim.saga_id,
+            name=claim.name,
+            definition=claim.definition,
+            order_id=claim.order_id,
+            epoch=claim.epoch,
+            owner=None,
+            status=SagaStatus.FAILED,
+            step="",
+            attempts=0,
+            last_error=reason,
+            due_in=None,
+        )
+        log.error("a saga needs a person", saga=str(claim.saga_id), reason=reason)
+        await self._world.store.append(Append([Entry(stream, saga_events.CATEGORY, version, [new])], sagas=[row]))
 
     # --- holding --------------------------------------------------------------------------------------------
     def _hold(self, work: Work) -> None:

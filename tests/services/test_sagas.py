@@ -209,3 +209,18 @@ async def test_many_orders_for_few_units_sell_exactly_those(desk: Desk) -> None:
         ends = Counter([await desk.ended(order) for order in orders])
     assert ends == {"SagaCompleted": 30, "SagaCompensated": 20}
     assert await available(desk, "A") == (0, 30)
+
+
+async def test_a_saga_of_an_unknown_definition_waits_for_a_person(desk: Desk) -> None:
+    order = await desk.place()
+    async with desk.running():
+        await desk.ended(order)
+    connection = await desk.open()
+    await connection.execute("UPDATE sagas SET definition = 99, status = 'RUNNING', due_at = now()")
+    await connection.close()
+    async with desk.running():
+        async with asyncio.timeout(10):
+            while "SagaFailed" not in [e.event_type for e in await desk.timeline(order)]:
+                await asyncio.sleep(0.01)
+    failed = (await desk.timeline(order))[-1]
+    assert "fulfil_order in definition 99" in failed.payload
