@@ -33,9 +33,9 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(path: Path, *, slow: float = 0.2, hang: float = 30) -> AsyncIterator[Caller]:
+async def calling(path: Path, *, hang: float = 30, stop: asyncio.Event | None = None) -> AsyncIterator[Caller]:
     ledger = Ledger(path)
-    app = make_app(Sandbox(ledger, asyncio.Event(), slow, hang))
+    app = make_app(Sandbox(ledger, stop or asyncio.Event(), slow=30, hang=hang))
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox") as http:
             yield Caller(http)
@@ -139,12 +139,22 @@ async def until_found(caller: Caller, key: str) -> dict[str, Any]:
     return response.json()
 
 
-async def test_a_slow_charge_is_not_in_the_ledger_before_it_is_done(caller: Caller) -> None:
-    slow = {**CHARGE, "payment_method": "test_card_slow"}
-    waiting = asyncio.ensure_future(caller.post("authorise", slow))
-    await asyncio.sleep(0)
-    assert (await caller.http.get("/ledger")).json() == {"charges": [], "next_cursor": None}
-    assert (await waiting).status_code == 200
+async def test_a_slow_charge_is_not_in_the_ledger_before_it_is_done(tmp_path: Path) -> None:
+    stop = asyncio.Event()
+    async with calling(tmp_path / "ledger.sqlite", stop=stop) as caller:
+        slow_payment = caller.payment_id
+        waiting = asyncio.ensure_future(caller.post("authorise", {**CHARGE, "payment_method": "test_card_slow"}))
+        await asyncio.sleep(0)
+        caller.payment_id = str(uuid4())
+        await caller.post("authorise", CHARGE)  # came later, and is done
+        assert [each["payment_id"] for each in await ledger_of(caller)] == [caller.payment_id]
+        stop.set()
+        assert (await waiting).status_code == 200
+        assert [each["payment_id"] for each in await ledger_of(caller)] == [caller.payment_id, slow_payment]
+
+
+async def ledger_of(caller: Caller) -> list[dict[str, Any]]:
+    return (await caller.http.get("/ledger")).json()["charges"]
 
 
 async def test_a_look_up_tells_the_three_outcomes_apart(caller: Caller) -> None:
