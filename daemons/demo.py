@@ -61,7 +61,7 @@ def _declined(desk: Desk) -> Order:
 
 
 def _out_of_stock(desk: Desk) -> Order:
-    order = desk.place("SKU-050", quantity=1_000_000, price="0.10")
+    order = desk.place("SKU-050", lines=200, quantity=1_000_000, price="0.01")
     order.follow("fulfil_order", "SagaCompensated")
     return order.expect("CANCELLED", "InventoryReservationFailed")
 

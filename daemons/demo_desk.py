@@ -3,10 +3,12 @@
 # ruff: noqa: T201 - it tells its story to a terminal
 from __future__ import annotations
 
+import json
 import sys
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -16,7 +18,8 @@ PAUSE = 0.05  # seconds between two looks
 DIM, RESET = ("\x1b[2m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
 ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
 TOLD = ("tracking_number", "reason", "sku", "quantity", "requested", "available", "amount", "authorization_code")
-TOLD_OF_SAGAS = ("name", "step", "direction", "attempt", "error", "reason")
+TOLD_OF_SAGAS = ("step", "error", "reason")
+ENDS = {"SagaCompleted", "SagaCompensated", "SagaFailed"}
 
 
 class DemoFailed(Exception):
@@ -28,11 +31,13 @@ class Desk:
     commands: httpx.Client
     queries: httpx.Client
 
-    def place(self, sku: str, *, quantity: int = 1, price: str = "24.50", method: str = "card") -> Order:
-        item = {"product_id": sku, "sku": sku, "quantity": quantity, "unit_price": price}
-        body = {"customer_id": "demo", "items": [item], "shipping_address": ADDRESS, "payment_method": method}
+    def place(
+        self, sku: str, *, lines: int = 1, quantity: int = 1, price: str = "24.50", method: str = "card"
+    ) -> Order:
+        items = [{"product_id": sku, "sku": sku, "quantity": quantity, "unit_price": price}] * lines
+        body = {"customer_id": "demo", "items": items, "shipping_address": ADDRESS, "payment_method": method}
         placed = self.command("POST", "/api/v1/orders", body)
-        print(f"   {placed['order_number']}: {quantity} x {sku} at {price}, paid by {method}")
+        print(f"   {placed['order_number']}: {lines * quantity} x {sku} at {price}, paid by {method}")
         return Order(self, placed["order_id"], placed["order_number"])
 
     def command(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +64,7 @@ class Order:
     sagas: dict[str, str] = field(default_factory=dict[str, str])  # their names by their ids
     happened: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     told: int = 0
-    began: float = field(default_factory=time.monotonic)
+    began: datetime | None = None
 
     def tell(self, verb: str, **body: str) -> None:
         """Confirm, cancel, ship or deliver it by hand."""
@@ -70,6 +75,8 @@ class Order:
         deadline = time.monotonic() + LIMIT
         self._look()
         while (whose, event_type) not in self.happened:
+            if other := [end for saga, end in self.happened if saga == whose and end in ENDS]:
+                raise DemoFailed(f"{self.number}: {whose} ended with {other[0]}, expected {event_type}")
             if time.monotonic() > deadline:
                 raise DemoFailed(f"{self.number}: no {event_type} of {whose} within {LIMIT:.0f} s")
             time.sleep(PAUSE)
@@ -87,13 +94,16 @@ class Order:
 
     def _look(self) -> None:
         answer = self.desk.queries.get(f"/api/v1/orders/{self.id}/timeline")
-        events: list[dict[str, Any]] = answer.json()["events"] if answer.is_success else []
+        # Numbers stay as they were written: money is never a float.
+        events: list[dict[str, Any]] = json.loads(answer.text, parse_float=str)["events"] if answer.is_success else []
         for event in events[self.told :]:
             if event["event_type"] == "SagaStarted":
                 self.sagas[event["aggregate_id"]] = event["payload"]["name"]
             whose = self.sagas.get(str(event["aggregate_id"]), str(event["aggregate_type"]))
             self.happened.add((whose, event["event_type"]))
-            print(_line(event, whose, time.monotonic() - self.began), flush=True)
+            at = datetime.fromisoformat(event["timestamp"])
+            self.began = self.began or at
+            print(_line(event, whose, (at - self.began).total_seconds()), flush=True)
         self.told = max(self.told, len(events))
 
 

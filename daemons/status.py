@@ -129,7 +129,7 @@ def as_table(status: Status) -> str:
         lines.append(
             f"{program.name:<16} {program.state:<9} {program.pid or '-':>7} {_duration(program.uptime):>9}  {ready}"
         )
-    lines += [f"{p.get('name', '?')}: {p.get('lag_events', '?')} events behind" for p in status.projections]
+    lines += [f"{p['name']} is {p['lag']['events']} events behind" for p in status.projections]
     return "\n".join(lines)
 
 
