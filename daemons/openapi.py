@@ -74,7 +74,7 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 class DocsPage(OpenAPIRenderPlugin):
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 - the framework's signature
         info = openapi_schema["info"]
         operations = "".join(
             _operation(method, path, operation)

@@ -51,6 +51,8 @@ def folded(projection: Projection[Any], events: Iterable[Event]) -> list[Any]:
 
 
 def _stream(event: Any) -> tuple[str, StreamId]:
+    if hasattr(event, "saga_id"):
+        return "saga", event.saga_id
     if hasattr(event, "sku"):
         return "inventory", inventory_stream(event.sku)
     if hasattr(event, "payment_id"):

@@ -1,0 +1,196 @@
+"""The log over HTTP: an order's events, its whole story, everything from a position on; and sagas, stock, readers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from msgspec.structs import replace
+
+from core import codec
+from core.domain.message import saga_of
+from core.domain.saga import SagaCompleted, SagaStarted, SagaStepCompleted, SagaStepStarted
+from tests.domain.samples import ORDER_ID, authorized, cancelled, confirmed, created, replenished, reserved
+from tests.projections.given import recorded
+from tests.support.orders import Sample, order_id, write
+from tests.support.query_api import QueryApi, query_api
+
+SAGA = saga_of(ORDER_ID, "fulfil_order")
+STORY = (
+    created,
+    SagaStarted(saga_id=SAGA, name="fulfil_order", definition=1, order_id=ORDER_ID),
+    SagaStepCompleted(saga_id=SAGA, step="open_order"),
+    reserved,
+    SagaStepStarted(saga_id=SAGA, step="authorize_payment", direction="forward", attempt=1, key="k"),
+    authorized,
+    confirmed,
+    SagaCompleted(saga_id=SAGA),
+)
+SAGA_ROW = """
+INSERT INTO sagas VALUES ($1, $2, 1, $3, $4, 'a_step', $5, $6, 1, $7, 0, now() + $8 * interval '1 s',
+                          now() - $9 * interval '1 s', now())
+"""
+
+
+@pytest.fixture
+async def api(dsn: str, tmp_path: Path) -> AsyncIterator[QueryApi]:
+    async with query_api(dsn, tmp_path) as api:
+        yield api
+
+
+async def tell(dsn: str) -> None:
+    """One order's story in the log, between other things."""
+    events = [replace(event, correlation_id=ORDER_ID) for event in recorded(STORY)]
+    other = recorded([replenished])[0]
+    last = len(events) + 1
+    await write(dsn, [*events, replace(other, position=last, stream=uuid4(), correlation_id=uuid4())])
+
+
+def types(answer: Any) -> list[str]:
+    return [event["event_type"] for event in answer["events"]]
+
+
+async def test_an_orders_own_events_and_its_whole_story(api: QueryApi) -> None:
+    await tell(api.dsn)
+    own = await api.get(f"/api/v1/orders/{ORDER_ID}/events")
+    assert types(own) == ["OrderCreated", "OrderConfirmed"]
+    assert own["next_after"] == 2
+    assert types(await api.get(f"/api/v1/orders/{ORDER_ID}/events", after=1)) == ["OrderConfirmed"]
+    story = await api.get(f"/api/v1/orders/{ORDER_ID}/timeline")
+    assert types(story) == [codec.event_type(type(event)) for event in STORY]
+    assert [event["position"] for event in story["events"]] == list(range(1, len(STORY) + 1))
+    page = await api.get(f"/api/v1/orders/{ORDER_ID}/timeline", limit=3, after=2)
+    assert page["events"] == story["events"][2:5]
+    assert page["next_after"] == 5
+
+
+async def test_an_event_is_shown_in_its_envelope(api: QueryApi) -> None:
+    await tell(api.dsn)
+    [first, _] = (await api.get(f"/api/v1/orders/{ORDER_ID}/events"))["events"]
+    assert list(first) == [
+        "event_id", "aggregate_id", "aggregate_type", "event_type", "event_version", "payload", "metadata",
+        "timestamp", "version", "position",
+    ]  # fmt: skip
+    assert first["aggregate_id"] == first["payload"]["order_id"] == str(ORDER_ID)
+    assert (first["aggregate_type"], first["event_version"], first["version"]) == ("order", 1, 1)
+
+
+async def test_only_an_order_has_an_orders_events(api: QueryApi) -> None:
+    await tell(api.dsn)
+    for nobody in (uuid4(), SAGA):
+        await api.get(f"/api/v1/orders/{nobody}/events", 404)
+        await api.get(f"/api/v1/orders/{nobody}/timeline", 404)
+
+
+async def test_the_log_goes_on_from_a_position(api: QueryApi) -> None:
+    log = Sample(30).events()
+    await write(api.dsn, log)
+    after, seen = 0, []
+    while True:
+        answer = await api.get("/api/v1/events", after=after, limit=7)
+        assert answer["head"] == len(log)
+        if not answer["events"]:
+            break
+        seen += [event["position"] for event in answer["events"]]
+        after = answer["next_after"]
+    assert seen == list(range(1, len(log) + 1))
+    assert after == len(log)
+
+
+async def test_the_log_of_some_categories_and_types(api: QueryApi) -> None:
+    await tell(api.dsn)
+    assert types(await api.get("/api/v1/events", category="payment")) == ["PaymentAuthorized"]
+    some = await api.get("/api/v1/events", type="OrderConfirmed,InventoryReserved")
+    assert types(some) == ["InventoryReserved", "OrderConfirmed"]
+    assert some["next_after"] == len(STORY) + 1
+    wrong = await api.get("/api/v1/events", 400, type="OrderConfirmed,Nonsense")
+    assert [w["field"] for w in wrong["errors"]] == ["type"]
+
+
+async def insert_sagas(dsn: str) -> dict[str, UUID]:
+    """One in each state, the later named the older, and one that has ended."""
+    rows: dict[str, tuple[Any, ...]] = {
+        "running": ("RUNNING", 0, None, "runner-1", 20),
+        "waiting": ("RUNNING", 0, None, None, 20),
+        "retrying": ("COMPENSATING", 2, "the provider did not answer", None, 20),
+        "overdue": ("RUNNING", 0, None, None, -60),
+        "failed": ("FAILED", 9, "voided never", None, None),
+        "ended": ("COMPLETED", 0, None, None, None),
+    }
+    connection = await asyncpg.connect(dsn)
+    ids = {state: saga_of(order_id(n), "fulfil_order") for n, state in enumerate(rows)}
+    for n, (state, (status, attempts, error, owner, due)) in enumerate(rows.items()):
+        await connection.execute(
+            SAGA_ROW, ids[state], "fulfil_order", order_id(n), status, attempts, error, owner, due, n
+        )
+    await connection.close()
+    return ids
+
+
+async def test_sagas_by_state_status_and_order(api: QueryApi) -> None:
+    ids = await insert_sagas(api.dsn)
+
+    async def found(**asked: Any) -> list[str]:
+        return [row["saga_id"] for row in (await api.get("/api/v1/sagas", **asked))["sagas"]]
+
+    assert await found() == [str(id_) for id_ in ids.values()]
+    for state in ("running", "waiting", "retrying", "overdue", "failed"):
+        assert await found(state=state) == [str(ids[state])]
+    assert await found(status="COMPLETED") == [str(ids["ended"])]
+    assert await found(order_id=order_id(2)) == [str(ids["retrying"])]
+    [failed] = (await api.get("/api/v1/sagas", state="failed"))["sagas"]
+    assert (failed["attempts"], failed["last_error"], failed["step"]) == (9, "voided never", "a_step")
+    assert (await api.get("/api/v1/stats"))["sagas"] == {"RUNNING": 3, "COMPENSATING": 1, "FAILED": 1}
+
+
+async def test_sagas_page_both_ways(api: QueryApi) -> None:
+    ids = [str(id_) for id_ in (await insert_sagas(api.dsn)).values()]
+    first = await api.get("/api/v1/sagas", limit=4)
+    second = await api.get("/api/v1/sagas", limit=4, cursor=first["next_cursor"])
+    assert [row["saga_id"] for row in first["sagas"] + second["sagas"]] == ids
+    assert second["next_cursor"] is None
+    assert (await api.get("/api/v1/sagas", limit=4, cursor=second["prev_cursor"]))["sagas"] == first["sagas"]
+
+
+async def test_a_saga_shows_its_steps_and_events(api: QueryApi) -> None:
+    await tell(api.dsn)
+    connection = await asyncpg.connect(api.dsn)
+    await connection.execute(SAGA_ROW, SAGA, "fulfil_order", ORDER_ID, "COMPLETED", 0, None, None, None, 1)
+    await connection.close()
+    saga = await api.get(f"/api/v1/sagas/{SAGA}")
+    assert saga["steps"]["open_order"] == "COMPLETED"
+    assert types(saga) == ["SagaStarted", "SagaStepCompleted", "SagaStepStarted", "SagaCompleted"]
+    assert saga["state"] is None
+    await api.get(f"/api/v1/sagas/{uuid4()}", 404)
+
+
+async def test_stock_is_listed_by_sku_and_one_that_was_just_received_is_there(api: QueryApi) -> None:
+    some = [replace(replenished, sku=f"SKU-{n}") for n in range(5)]
+    await write(api.dsn, recorded(some))
+    assert (await api.get("/api/v1/inventory/SKU-3"))["available"] == 10
+    await api.project()
+    first = await api.get("/api/v1/inventory", limit=3)
+    second = await api.get("/api/v1/inventory", limit=3, cursor=first["next_cursor"])
+    assert [row["sku"] for row in first["items"] + second["items"]] == [f"SKU-{n}" for n in range(5)]
+    assert second["next_cursor"] is None
+    assert await api.get("/api/v1/inventory/SKU-3") == second["items"][0]
+    await api.get("/api/v1/inventory/SKU-9", 404)
+
+
+async def test_projections_say_how_far_they_are_behind(api: QueryApi) -> None:
+    log = recorded([created, confirmed, cancelled])
+    await write(api.dsn, log)
+    never = await api.get("/api/v1/projections")
+    assert (never["head"], never["readers"]) == (3, [])
+    assert {row["lag"]["events"] for row in never["projections"]} == {3}
+    await api.project()
+    answer = await api.get("/api/v1/projections")
+    assert answer["readers"] == [{"name": "projector", "position": 3, "lag": {"events": 0, "seconds": 0.0}}]
+    assert [row["name"] for row in answer["projections"]] == [
+        "order_views", "inventory_levels", "customer_summaries", "product_demand", "daily_sales",
+    ]  # fmt: skip
+    assert {(row["position"], row["revision"]) for row in answer["projections"]} == {(3, 1)}
