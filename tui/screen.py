@@ -77,7 +77,7 @@ class DeckScreen(Screen[None]):
         return self.views[self.current]
 
     def on_mount(self) -> None:
-        self.view.focus_target.focus()
+        self.set_focus(self.view.focus_target)
         self.tick()
 
     def on_resize(self) -> None:
@@ -112,7 +112,7 @@ class DeckScreen(Screen[None]):
             self.before, self.current = self.current, name
             self.query_one(ContentSwitcher).current = name
         self.view.paint()
-        self.view.focus_target.focus()
+        self.set_focus(self.view.focus_target)
         self.paint_frame()
 
     def ask(self, dialog: Dialog[Answer], answered: Callable[[Answer | None], None]) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fake_gateway import FakeGateway
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from tui.app import DeckApp
@@ -38,7 +40,21 @@ class Deck:
         return self.app.desk
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Keys one after the other, what each sets off done before the next."""
+        for key in keys:
+            self.post(key)
+            await self.pilot.pause()
+
+    async def type(self, text: str) -> None:
+        """A text as fast as it can be pasted, where the focus is."""
+        for character in text:
+            self.post(character)
+        await self.pilot.pause()
+
+    def post(self, key: str) -> None:
+        """A key as the terminal sends it, without waiting."""
+        character = key if len(key) == 1 else None
+        self.app.post_message(events.Key(_character_to_key(key) if character else key, character))
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Tick and let the app work until the condition holds."""

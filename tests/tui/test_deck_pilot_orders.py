@@ -50,7 +50,9 @@ async def test_an_empty_desk_says_what_to_do() -> None:
 
 async def test_the_filter_asks_the_server_and_typing_q_there_does_not_quit() -> None:
     async with opened(desk_with(9)) as deck:
-        await deck.press("/", *"status:confirmed", "enter")
+        await deck.press("/")
+        await deck.type("status:confirmed")
+        await deck.press("enter")
         await deck.shows("3 orders match")
         assert deck.gateway.asked[-1].status == "CONFIRMED"
         await deck.press("/", "q")
@@ -63,7 +65,9 @@ async def test_the_filter_asks_the_server_and_typing_q_there_does_not_quit() -> 
 
 async def test_a_filter_that_matches_nothing_says_so() -> None:
     async with opened(desk_with(2)) as deck:
-        await deck.press("/", *"customer:nobody", "enter")
+        await deck.press("/")
+        await deck.type("customer:nobody")
+        await deck.press("enter")
         await deck.shows("No order matches this filter")
 
 
@@ -97,14 +101,19 @@ async def test_shipping_needs_carrier_and_tracking_and_cancelling_a_reason() -> 
         await deck.press("a", "s", "enter")
         assert isinstance(deck.app.screen, Ask)
         assert "Carrier is needed" in deck.text()
-        await deck.press(*"dhl", "enter", *"q1", "enter")
+        await deck.type("dhl")
+        await deck.press("enter")
+        await deck.type("q1")
+        await deck.press("enter")
         await deck.shows("✔ ship ORD-0000000001")
         command, key = gateway.sent[-1]
         assert command.body == {"carrier": "dhl", "tracking_number": "q1"}
         assert key.startswith("deck-")
         await deck.press("a")
         await deck.shows("d   Deliver")
-        await deck.press("escape", "j", "c", *"no stock", "enter")
+        await deck.press("escape", "j", "c")
+        await deck.type("no stock")
+        await deck.press("enter")
         await deck.shows("✔ cancel ORD-0000000000")
         assert gateway.sent[-1][0].body == {"reason": "no stock"}
 
@@ -165,7 +174,10 @@ async def test_a_new_order_is_previewed_and_placed_and_chosen() -> None:
 async def test_errors_stand_under_the_field_they_belong_to() -> None:
     gateway = desk_with(1)
     async with opened(gateway) as deck:
-        await deck.press("n", "ctrl+l", *"SKU-002", "tab", *"x")
+        await deck.press("n", "ctrl+l")
+        await deck.type("SKU-002")
+        await deck.press("tab")
+        await deck.type("x")
         form = deck.app.screen
         assert isinstance(form, NewOrderDialog)
         await deck.press("ctrl+s")
@@ -179,7 +191,9 @@ async def test_errors_stand_under_the_field_they_belong_to() -> None:
 
 async def test_a_draft_is_kept_on_esc() -> None:
     async with opened(desk_with(1)) as deck:
-        await deck.press("n", *"-q7", "escape")
+        await deck.press("n")
+        await deck.type("-q7")
+        await deck.press("escape")
         await deck.shows("the draft is kept")
         assert deck.app.is_running
         await deck.press("n")
@@ -222,7 +236,8 @@ async def test_a_late_answer_never_replaces_a_later_question() -> None:
     gateway = desk_with(6)
     async with opened(gateway) as deck:
         gateway.hold = held = asyncio.Event()
-        await deck.press("/", *"status:cancelled")
+        await deck.press("/")
+        await deck.type("status:cancelled")
         gateway.hold = None
         deck.app.deck.orders.filter.value = "status:confirmed"
         await deck.shows("2 orders match")

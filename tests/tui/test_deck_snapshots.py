@@ -46,7 +46,8 @@ async def new_order(deck: Deck) -> None:
 
 
 async def ship(deck: Deck) -> None:
-    await deck.press("j", "a", "s", *"dhl")
+    await deck.press("j", "a", "s")
+    await deck.type("dhl")
 
 
 async def disconnected(deck: Deck) -> None:

@@ -59,7 +59,7 @@ class Ask(Dialog[Mapping[str, str]]):
             return
         if event.input.id == missing[0].name:
             self.query_one(".field-error", Label).update(f"{missing[0].label} is needed")
-        self.query_one(f"#{missing[0].name}", Input).focus()
+        self.set_focus(self.query_one(f"#{missing[0].name}", Input))
 
 
 class Menu(Dialog[Transition]):

@@ -163,7 +163,7 @@ class NewOrderDialog(Dialog[Receipt]):
         fields = list(self._line_fields(n))
         after = next(f for f in self.query(FormField) if f.field_name == f"items[{n - 1}].{LINE_FIELDS[-1]}")
         await self.query_one("#form-fields").mount(*fields, after=after)
-        fields[0].input.focus()
+        self.set_focus(fields[0].input)
 
     async def action_reset(self) -> None:
         """Back to the example; lines that were added go."""
@@ -173,7 +173,7 @@ class NewOrderDialog(Dialog[Receipt]):
                 field.input.value = self.draft.values[field.field_name]
             else:
                 await field.remove()
-        self.query(FormField).first().input.focus()
+        self.set_focus(self.query(FormField).first().input)
 
     def action_place(self) -> None:
         if reason := self.desk.why_no_writes():
@@ -191,7 +191,7 @@ class NewOrderDialog(Dialog[Receipt]):
             self._show_errors(refused)
             wrong = [f for f in self.query(FormField) if f.error.display]
             if wrong:
-                wrong[0].input.focus()
+                self.set_focus(wrong[0].input)
         except TimedOut as error:
             self.verdict.update(f"{error}: whether it was placed is unknown; ctrl+s sends it again under the same key")
         except GatewayError as error:

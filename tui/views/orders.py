@@ -176,12 +176,12 @@ class OrdersView(Vertical):
     @on(Input.Submitted, "#filter")
     def _filter_done(self, event: Input.Submitted) -> None:
         event.stop()
-        self.table.focus()
+        self.screen.set_focus(self.table)
 
     def back(self) -> bool:
         """From the filter to the list, then to the list without a filter; False when there is nothing to clear."""
         if self.filter.has_focus:
-            self.table.focus()
+            self.screen.set_focus(self.table)
             return True
         if self.filter.value:
             self.filter.value = ""
@@ -218,7 +218,7 @@ class OrdersView(Vertical):
             self.reload()
 
     def action_filter(self) -> None:
-        self.filter.focus()
+        self.screen.set_focus(self.filter)  # at once: the next key is for it already
 
     def action_new_order(self) -> None:
         if self._may("new_order"):
