@@ -49,9 +49,9 @@ class Given:
         if value is None:
             return None
         try:
-            return value.decode().strip()
+            return value.decode().strip(" \t")
         except UnicodeDecodeError:
-            return value.decode("latin-1").strip()
+            return value.decode("latin-1").strip(" \t")
 
     async def body(self, kind: type[T]) -> T:
         return read_body(kind, await self._request.body(), self.header(b"content-type") or "")
