@@ -35,7 +35,7 @@ EXIT_WATCHDOG = 70
 DRAIN = 20  # seconds to finish what is in flight
 CLOSE = 5  # seconds to release what we hold after that
 HANG_LIMIT = 30  # seconds
-LONGEST_PAUSE = 2.0  # seconds between two tries to start
+LONGEST_PAUSE = 0.5  # seconds between two tries to start
 
 OpenApp = Callable[[Settings, Vitals], AbstractAsyncContextManager[ASGIApp]]
 Work = Callable[[Settings, Vitals], Awaitable[None]]

@@ -42,6 +42,7 @@ def make_app(app: App) -> Litestar:
         ],
         state=State({"app": app, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
+        logging_config=None,  # logs are the runtime's; the framework would set up its own
         request_max_body_size=LARGEST_BODY,
         openapi_config=OpenAPIConfig(
             title="orderdeck commands",

@@ -11,12 +11,11 @@ from uuid import UUID
 import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, QueryParameter
 
 from core.errors import NotFound
 from daemons.bodies import read_body
+from daemons.openapi import openapi
 from daemons.payment_sandbox import methods
 from daemons.payment_sandbox.charges import Answer, Authorise, Charge, ChargeRequest, Outcome
 from daemons.payment_sandbox.ledger import Ledger
@@ -140,11 +139,7 @@ def make_app(sandbox: Sandbox) -> Litestar:
         [authorise, capture, void, refund, show_charge, look_up, show_ledger],
         state=State({"sandbox": sandbox}),
         exception_handlers=HANDLERS,
+        logging_config=None,  # logs are the runtime's; the framework would set up its own
         request_max_body_size=MOST_BYTES,
-        openapi_config=OpenAPIConfig(
-            title="orderdeck payment sandbox",
-            version="1",
-            path="/openapi.json",  # not "/": beneath its path, the framework answers 404 in HTML
-            render_plugins=[JsonRenderPlugin(path="/")],
-        ),
+        openapi_config=openapi("orderdeck payment sandbox"),
     )
