@@ -12,12 +12,13 @@ from uuid import UUID
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
 
 from core.domain.validation import wrong_text
 from core.errors import FieldError
 from core.services.execute import GivenKey, Terms
 from daemons.bodies import T, read_body
-from daemons.problems import wrong_fields
+from daemons.problems import Refused, wrong_fields
 
 AnyRequest = Request[Any, Any, State]
 
@@ -54,7 +55,11 @@ class Given:
             return value.decode("latin-1").strip(" \t")
 
     async def body(self, kind: type[T]) -> T:
-        return read_body(kind, await self._request.body(), self.header(b"content-type") or "")
+        try:
+            raw = await self._request.body()
+        except InternalServerException:  # the only cause: its caller went away half way
+            raise Refused(400, "incomplete_body", "the body ended before its length") from None
+        return read_body(kind, raw, self.header(b"content-type") or "")
 
     def terms(self, route: str, body: msgspec.Struct) -> Terms:
         """Raises Refused (400) for a header or a parameter that cannot be meant."""
