@@ -47,4 +47,5 @@ def wrong_text(value: str, longest: int) -> str | None:
 def tidy(text: str, longest: int = 300) -> str:
     """Somebody else's words made fit to be kept and shown: no control characters, not blank, not too long."""
     words = " ".join(CONTROL.sub(" ", text).split())
-    return (words if len(words) <= longest else words[: longest - 1] + "…") or "no reason given"
+    short = words if len(words) <= longest else words[: longest - 1] + "…"
+    return "no reason given" if wrong_text(short, longest) else short
