@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any, cast
 
 import msgspec
-from litestar import Request
+from litestar import Request, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 
@@ -83,6 +83,10 @@ class DocsPage(OpenAPIRenderPlugin):
             if method in METHODS
         )
         return PAGE.format(title=escape(info["title"]), version=escape(info["version"]), operations=operations).encode()
+
+    def receive_router(self, router: Router) -> None:
+        """Take out the framework's own page for paths beside ours: what is not there is a problem document here too."""
+        router.routes = [route for route in router.routes if route.path not in {"/", "/{path:str}"}]
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:

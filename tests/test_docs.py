@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PAGES = [path for path in DOCUMENTS if "docs" in path.parts]
 BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-VITALS = {"/health", "/ready", "/metrics", "/openapi.json"}
+VITALS = {"/health", "/ready", "/metrics", "/openapi.json", "/docs"}
 
 
 def text_of(name: str) -> str:
@@ -123,7 +124,8 @@ APPS = {
 def operations(service: str) -> frozenset[tuple[str, str]]:
     """Method and path of every operation in a service's OpenAPI document; building it needs nothing behind it."""
     make_app: Any = importlib.import_module(APPS[service]).make_app
-    document: dict[str, Any] = make_app(Anything()).openapi_schema.to_schema()
+    needs = [Anything() for _ in inspect.signature(make_app).parameters]
+    document: dict[str, Any] = make_app(*needs).openapi_schema.to_schema()
     return frozenset((method.upper(), path) for path, item in document["paths"].items() for method in item)
 
 

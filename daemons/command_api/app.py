@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 
 from core.bootstrap import App, bootstrap
 from core.domain.inventory import INVENTORY
 from core.services.load import StateCache
 from core.settings import Settings
 from daemons.command_api import inventory, orders
+from daemons.openapi import openapi
 from daemons.problems import HANDLERS
 from daemons.vitals import ASGIApp, Vitals
 
@@ -44,10 +42,5 @@ def make_app(app: App) -> Litestar:
         exception_handlers=HANDLERS,
         logging_config=None,  # logs are the runtime's; the framework would set up its own
         request_max_body_size=LARGEST_BODY,
-        openapi_config=OpenAPIConfig(
-            title="orderdeck commands",
-            version=version("orderdeck"),
-            path="/openapi.json",
-            render_plugins=[JsonRenderPlugin(path="/")],
-        ),
+        openapi_config=openapi("orderdeck commands"),
     )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from litestar.openapi.spec import Operation
 
+from daemons.openapi import in_json, schema_of
 from daemons.payment_sandbox.wire import KEY
 from daemons.problems import MEDIA_TYPE, Problem
 
-NUMBER = {"type": "number"}
-NUMBER_OR_STRING = {"anyOf": [NUMBER, {"type": "string", "pattern": r"^\d{1,10}(\.\d{1,2})?$"}]}
-NOT_SHOWN = {"$defs", "default"}
+AMOUNT = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d{1,10}(\.\d{1,2})?$"}]}
 KEY_HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -48,11 +46,11 @@ def documented(body: type[msgspec.Struct] | None, answer: type[msgspec.Struct]) 
             if body is not None:
                 refusals = {**REFUSALS, **REFUSALS_OF_CHARGES}
                 schema["parameters"] = [*schema.get("parameters", []), KEY_HEADER]
-                schema["requestBody"] = {"required": True, "content": _json(body, NUMBER_OR_STRING)}
+                schema["requestBody"] = _body(body)
             schema["responses"] = {
-                "200": {"description": answer.__doc__ or "", "content": _json(answer, NUMBER)},
+                "200": in_json(answer, answer.__doc__ or ""),
                 **{
-                    status: {"description": meaning, "content": {MEDIA_TYPE: {"schema": PROBLEM}}}
+                    status: {"description": meaning, "content": {MEDIA_TYPE: {"schema": schema_of(Problem)}}}
                     for status, meaning in sorted(refusals.items())
                 },
             }
@@ -61,27 +59,8 @@ def documented(body: type[msgspec.Struct] | None, answer: type[msgspec.Struct]) 
     return Documented
 
 
-def _json(kind: type[msgspec.Struct], decimal: Mapping[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": _schema(kind, decimal)}}
-
-
-def _schema(kind: type[msgspec.Struct], decimal: Mapping[str, Any]) -> dict[str, Any]:
-    document = msgspec.json.schema(kind)
-    return _inline(document, document.get("$defs", {}), decimal)
-
-
-def _inline(node: Any, definitions: Mapping[str, Any], decimal: Mapping[str, Any]) -> Any:
-    """The schema without references, and with our own idea of a decimal on the wire."""
-    if isinstance(node, list):
-        return [_inline(each, definitions, decimal) for each in cast("list[Any]", node)]
-    if not isinstance(node, dict):
-        return node
-    schema = cast("dict[str, Any]", node)
-    if "$ref" in schema:
-        return _inline(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions, decimal)
-    if schema.get("format") == "decimal":
-        return dict(decimal)
-    return {name: _inline(each, definitions, decimal) for name, each in schema.items() if name not in NOT_SHOWN}
-
-
-PROBLEM = _schema(Problem, NUMBER)
+def _body(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    schema = schema_of(kind)
+    if "amount" in schema["properties"]:
+        schema["properties"]["amount"] = AMOUNT
+    return {"required": True, "content": {"application/json": {"schema": schema}}}

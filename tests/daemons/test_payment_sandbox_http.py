@@ -134,7 +134,7 @@ async def test_who_waits_for_a_lost_answer_long_enough_is_told(tmp_path: Path) -
 
 async def until_found(caller: Caller, key: str) -> dict[str, Any]:
     async with asyncio.timeout(5):
-        while (response := await caller.http.get(f"/api/v1/operations/{key}")).status_code == 404:  # noqa: ASYNC110 - a ledger has no event to wait for
+        while (response := await caller.http.get(f"/api/v1/operations/{key}")).status_code == 404:
             await asyncio.sleep(0)
     return response.json()
 
