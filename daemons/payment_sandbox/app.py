@@ -140,7 +140,6 @@ def make_app(sandbox: Sandbox) -> Litestar:
         state=State({"sandbox": sandbox}),
         exception_handlers=HANDLERS,
         logging_config=None,  # logs are the runtime's; the framework would set up its own
-        logging_config=None,  # logs are the runtime's; the framework would set up its own
         request_max_body_size=MOST_BYTES,
         openapi_config=openapi("orderdeck payment sandbox"),
     )
