@@ -34,13 +34,13 @@ class Desk:
         self.rate = Rate()
         self.behind = Peak()
         self.under_way: set[str] = set()
-        self._lost = 0
+        self._jumps = 0
 
     def tick(self) -> bool:
         """Hand what arrived since the last time to the lists; True when something did."""
         now = self.clock()
         fresh = self.stream.absorb()
-        self.rate.note(now, self.ring.end)
+        self.rate.note(now, max(self.feed.opened_at, self.feed.position or 0))  # what was there before is no rate
         if not fresh:
             return False
         if self.feed.received_at is not None:
@@ -54,9 +54,9 @@ class Desk:
         return True
 
     def jumped(self) -> bool:
-        """Whether events were lost since this was last asked: what the lists show must then be read anew."""
-        lost, self._lost = self._lost, self.feed.lost
-        return self.feed.lost > lost
+        """Whether events were missed since this was last asked: what the lists show must then be read anew."""
+        before, self._jumps = self._jumps, self.feed.lost + self.feed.restarts
+        return self._jumps > before
 
     async def measure(self) -> None:
         """Ask how far the read models are behind; without an answer the figure goes away rather than grow old."""

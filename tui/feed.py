@@ -10,11 +10,12 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from tui.gateway import Gateway, GatewayError, Unreachable
+from tui.gateway import Gateway, GatewayError, Refused, Unreachable
 from tui.viewmodels.ring import Frame, Ring
 
 FIRST_DELAY, LONGEST_DELAY = 0.25, 1.5  # seconds before the stream is opened again
 BACKLOG = 200  # events before the head that are asked for at the start, so that the stream is not empty
+BEYOND = 400  # how a service refuses a position that its log has not reached
 LARGEST_FRAME = 32 * 1024 * 1024  # bytes without an end: not our stream
 
 
@@ -56,6 +57,8 @@ class Feed:
         self.duplicates = 0
         self.malformed = 0
         self.reconnects = 0
+        self.restarts = 0
+        self.opened_at = 0  # the head when the stream was first opened
         self.received_at: float | None = None
         self._nudge = asyncio.Event()
 
@@ -65,12 +68,16 @@ class Feed:
         while True:
             try:
                 if self.position is None:
-                    self.position = max(0, (await self.gateway.health()).head - BACKLOG)
+                    self.opened_at = (await self.gateway.health()).head
+                    self.position = max(0, self.opened_at - BACKLOG)
                 async for _ in self._follow(self.position):
                     delay = FIRST_DELAY
                 self.reason = "the server closed the stream"
             except GatewayError as error:
                 self.reason = str(error)
+                if isinstance(error, Refused) and error.status == BEYOND:
+                    self.position = None  # the log is not the one we followed: begin at its head
+                    self.restarts += 1
             self.state, self.retry_at = "lost", self.clock() + delay
             await self._wait(delay)
             delay = min(LONGEST_DELAY, delay * 2)

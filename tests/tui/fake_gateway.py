@@ -189,6 +189,8 @@ class FakeGateway:
     async def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:
         if self.feed_down:
             raise Unreachable("desk.test does not answer")
+        if after > len(self.log):
+            raise Refused(400, "validation_failed", "after: is beyond the head of the log")
         self.feeds_opened_after.append(after)
         cut, news = self._cut, asyncio.Event()
         self._news.add(news)

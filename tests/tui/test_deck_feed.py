@@ -149,3 +149,16 @@ def test_a_frame_without_an_end_does_not_eat_the_memory(monkeypatch) -> None:  #
         assert "without an end" in str(error)  # noqa: PT017 - how many chunks it takes does not matter
     else:
         raise AssertionError
+
+
+async def test_a_log_that_was_replaced_is_followed_from_its_head() -> None:
+    gateway = desk_with(3)
+    feed = new_feed(gateway)
+    async with running(feed) as until:
+        await until(lambda: feed.position == len(gateway.log))
+        del gateway.log[4:]
+        gateway.cut_feed()
+        await until(lambda: feed.restarts == 1 and feed.state == "live")
+        await until(lambda: feed.position == 4)
+        gateway.record("order", "o", "OrderConfirmed", {})
+        await until(lambda: feed.position == 5)

@@ -23,11 +23,12 @@ from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
 from tui.wire import Envelope
 
+_WHAT_FROM = 56
 _COLUMNS = (
     Column("#", 3, right=True, from_width=48),
     Column("HISTORY", 28),
     Column("Δt", 10, right=True),
-    Column("WHAT", from_width=56),
+    Column("WHAT", from_width=_WHAT_FROM),
     Column("AT", 12, from_width=90),
 )
 _LABEL = 12  # cells of a label that there is always room for
@@ -130,11 +131,14 @@ class DetailView(Vertical):
         gap = model.timeline.since_last(rank)
         quiet = bool(model.timeline.quiet_before(rank))
         ago = "" if gap is None else (f"┄ {span(gap)} ┄" if quiet else f"+{span(gap)}")
+        said = summary(event)
+        # Where there is no room for both columns, a saga's event says its step rather than its type.
+        named = said if event.aggregate_type == "saga" and self.table.size.width < _WHAT_FROM else event.event_type
         return (
             Cell(str(rank + 1), "dim"),
-            Cell(f"{glyph_of(event.event_type, event.aggregate_type)} {clean(event.event_type)}", tone),
+            Cell(f"{glyph_of(event.event_type, event.aggregate_type)} {clean(named)}", tone),
             Cell(ago, "accent" if quiet else "dim"),
-            Cell(summary(event), "dim"),
+            Cell(said, "dim"),
             Cell(clock_time(event.timestamp), "dim"),
         )
 

@@ -79,25 +79,20 @@ class StreamView(Vertical):
         waits = f" ⏸ {stream.waiting:,} waiting (space follows again)" if not stream.following else ""
         hidden = f"{len(stream.hidden)} of {len(stream.types)} types hidden (f) " if stream.hidden else ""
         gone = f"┄ {stream.older_gone:,} older made room ┄ " if stream.older_gone else ""
-        self.waiting.show([Cell(waits, "accent")], [Cell(gone, "dim"), Cell(hidden, "warn")])
+        failures = f"{stream.failed:,} failure{'' if stream.failed == 1 else 's'} " if stream.failed else ""
+        right = [Cell(gone, "dim"), Cell(hidden, "warn"), Cell(failures, "bad")]
+        self.waiting.show([Cell(waits, "accent")], right)
 
     def _paint_pinned(self) -> None:
-        stream = self.desk.stream
-        latest = list(stream.failures)[-_PINNED:]
+        latest = list(self.desk.stream.failures)[-_PINNED:]
+        calm = [] if latest else [Cell(" no failures since this deck was opened", "dim")]
         for n, line in enumerate(self.pinned):
-            event = stream.event(latest[n]) if n < len(latest) else None
-            count = (
-                [Cell(f"{stream.failed:,} failure{'' if stream.failed == 1 else 's'} ", "bad")]
-                if n == 0 and stream.failed
-                else []
-            )
+            event = self.desk.stream.event(latest[n]) if n < len(latest) else None
             if event is None:
-                calm = [Cell(" no failures since this deck was opened", "dim")] if n == 0 and not latest else []
-                line.show(calm, count)
+                line.show([] if n else calm)
             else:
-                said = f"{clean(event.event_type)}  {summary(event)}"
                 when = Cell(f" {clock_time(event.timestamp)}  ", "dim")
-                line.show([when, Cell(f"✖ {said}", "bad")], count)
+                line.show([when, Cell(f"✖ {clean(event.event_type)}  {summary(event)}", "bad")])
 
     def _notice(self) -> Sequence[Cell]:
         if self.desk.feed.state != "live" and not self.desk.ring.end:
