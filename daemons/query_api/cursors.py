@@ -18,7 +18,7 @@ from daemons.problems import wrong_fields
 LONGEST_AMOUNT = 20
 
 
-class Cursor(msgspec.Struct, frozen=True, array_like=True):
+class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """`value` is what the list is sorted by, at the row to go on after."""
 
     sort: str
@@ -39,7 +39,7 @@ def opaque(sort: str, way: Literal["next", "prev"], place: tuple[Any, UUID]) -> 
 def place(text: str, sort: str) -> tuple[tuple[Any, UUID], bool]:
     """The place, and whether to go backwards from it. A cursor that we did not give for this sort is refused."""
     try:
-        cursor = _decode(base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
+        cursor = _decode(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         if cursor.sort == sort:
             return (_value(cursor), cursor.id), cursor.way == "prev"
     except (ValueError, OverflowError, ArithmeticError, binascii.Error, msgspec.MsgspecError):

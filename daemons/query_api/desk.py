@@ -12,7 +12,7 @@ from core import codec
 from core.adapters.postgres.coalesce import Coalescer
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
-from core.adapters.postgres.lanes import Lanes
+from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.read_models_orders import Document, orders_by_id
 from core.bootstrap import App
 from core.domain.message import Recorded, StreamId
@@ -31,7 +31,8 @@ class Desk:
         self.app = app
         self._moved = Hints(app.open_connection, "views")
         self._by_id = Link(app.open_connection)
-        self._lanes = Lanes(lambda: _planned_each_time(app.open_connection))
+        # The best way to a page depends on what is asked for: a plan made once for any status or prefix fits none.
+        self._lanes = Lanes(lambda: opened_with(app.open_connection, "plan_cache_mode = force_custom_plan"))
         self._orders = Coalescer[UUID, Document](lambda ids: self._by_id.run(lambda c: orders_by_id(c, ids)))
 
     async def read(self, work: Callable[[Connection], Awaitable[R]]) -> R:
@@ -88,10 +89,3 @@ def _evolved(projection: Projection[Any], view: Any, recorded: Recorded) -> Any:
     if not isinstance(recorded.event, projection.reads):
         return view
     return projection.evolve(view, recorded.event, At(recorded.version, recorded.recorded_at))
-
-
-async def _planned_each_time(open_: Callable[[], Awaitable[Connection]]) -> Connection:
-    connection = await open_()
-    # The best way to a page depends on what is asked for: a plan made once for any status or prefix fits none.
-    await connection.execute("SET plan_cache_mode = force_custom_plan")
-    return connection

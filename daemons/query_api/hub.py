@@ -88,7 +88,7 @@ class Hub:
             await self._leave()
 
     async def _chunks(self, after: int, wanted: Filter, *, skip: bool) -> AsyncGenerator[bytes]:
-        while not self._stop.is_set():
+        while not (self._stop.is_set() or self._following is None or self._following.done()):
             grown = self._grown
             if skip and self.head - after > TOO_FAR:
                 yield skipped(after, self.head + 1)
@@ -117,11 +117,12 @@ class Hub:
 
     async def _join(self) -> None:
         self._readers += 1
-        if self._following is None:
-            self.head = await self._store.head()
-            if self._following is None:  # someone else may have been as quick
+        if self._following is None or self._following.done():
+            head = await self._store.head()
+            if self._following is None or self._following.done():  # someone else may have been as quick
+                self.head = head
                 self._ring.clear()
-                self._following = asyncio.create_task(self._follow(self.head))
+                self._following = asyncio.create_task(self._follow(head))
 
     async def _leave(self) -> None:
         self._readers -= 1
@@ -131,11 +132,14 @@ class Hub:
             await asyncio.gather(following, return_exceptions=True)
 
     async def _follow(self, after: int) -> None:
-        async with aclosing(self._subscription().batches(self._stop, after=after, limit=BATCH)) as batches:
-            async for batch in batches:
-                self._ring.extend([frame(event) for event in batch])
-                self.head = batch[-1].position
-                self._wake()
+        try:
+            async with aclosing(self._subscription().batches(self._stop, after=after, limit=BATCH)) as batches:
+                async for batch in batches:
+                    self._ring.extend([frame(event) for event in batch])
+                    self.head = batch[-1].position
+                    self._wake()
+        finally:
+            self._wake()  # without a follower the streams end, and their readers come again
 
     def _wake(self) -> None:
         past, self._grown = self._grown, asyncio.Event()

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath
@@ -43,8 +44,13 @@ from daemons.query_api.parameters import (
 )
 
 STATUSES = tuple(status.value for status in Status if status is not Status.ABSENT)
-Amount = Annotated[str, Meta(pattern=r"^\d{1,10}(\.\d{1,2})?$")]
-Moment = Annotated[datetime, Meta(description="ISO 8601; without an offset it is UTC.")]
+Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$")]
+Moment = Annotated[
+    str,
+    Meta(
+        max_length=40, description="ISO 8601; without an offset it is UTC.", extra_json_schema={"format": "date-time"}
+    ),
+]
 
 
 class OneOrder(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -178,10 +184,11 @@ def _where(asked: SomeOrders) -> dict[str, Any]:
     return {name: value for name, value in where.items() if value is not None}
 
 
-def _utc(name: str, moment: datetime | None) -> datetime | None:
-    if moment is None:
+def _utc(name: str, text: str | None) -> datetime | None:
+    if text is None:
         return None
     try:
+        moment = msgspec.convert(text, datetime)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:
-        raise wrong_fields(FieldError(name, "is out of range")) from None
+    except (OverflowError, msgspec.ValidationError):
+        raise wrong_fields(FieldError(name, "must be a time as of ISO 8601, such as 2026-03-14T15:00:00Z")) from None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any
 
-from litestar import get
+from litestar import Response, get
 from litestar.datastructures import State
-from litestar.response import Stream
+from litestar.types import Receive, Scope, Send
 from msgspec import Meta
 
 from core.errors import FieldError
@@ -17,26 +20,63 @@ from daemons.query_api.events import CATEGORIES, TYPES, Several, several
 from daemons.query_api.hub import Filter, Hub
 from daemons.query_api.parameters import LARGEST, AnyRequest, Parameters, Position, parameters
 
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # for a proxy in front
+)
 DOCUMENT: dict[str, Any] = {
     "description": "Frames of id (position), event (type) and data (the envelope); comments keep the line alive.",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 
 
-class Live(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Asked(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     after: Position | None = None
     category: Several | None = None
     type: Several | None = None
     skip: Annotated[bool, Meta(description="When 10,000 behind, jump to the head after an event `skipped`.")] = False
 
 
-@get("/api/v1/events/stream", operation_class=query(Live, DOCUMENT))
-async def stream(request: AnyRequest, state: State) -> Stream:
+class Live(Response[None]):
+    """Chunks until there are no more or the reader has gone; the generator is closed in any case, and at once."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes]) -> None:
+        super().__init__(None)
+        self._chunks = chunks
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> Any:
+        return self._serve
+
+    async def _serve(self, _: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        pumping = asyncio.create_task(self._pump(send))
+        gone = asyncio.create_task(_until_gone(receive))
+        try:
+            await asyncio.wait({pumping, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            pumping.cancel()
+            await asyncio.gather(gone, pumping, return_exceptions=True)
+
+    async def _pump(self, send: Send) -> None:
+        async with aclosing(self._chunks) as chunks:
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@get("/api/v1/events/stream", operation_class=query(Asked, DOCUMENT))
+async def stream(request: AnyRequest, state: State) -> Live:
     """The log as it grows: on from Last-Event-ID, else from `after`, else from its head."""
     desk: Desk = state["desk"]
     hub: Hub = state["hub"]
-    asked = parameters(request, Live)
+    asked = parameters(request, Asked)
     wanted = Filter(several("category", asked.category, CATEGORIES), several("type", asked.type, TYPES))
     head = await desk.app.store.head()
     after = _last_event_id(request)
@@ -44,7 +84,7 @@ async def stream(request: AnyRequest, state: State) -> Stream:
     if after is not None and after > head:
         raise wrong_fields(FieldError("after", f"is beyond the head of the log, which is {head}"))
     chunks = hub.stream(head if after is None else after, wanted, skip=asked.skip)
-    return Stream(chunks, media_type="text/event-stream", headers=HEADERS)
+    return Live(chunks)
 
 
 def _last_event_id(request: AnyRequest) -> int | None:

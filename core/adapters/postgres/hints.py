@@ -43,9 +43,11 @@ class Hints:
         connection = await self._open()
         try:
             await connection.add_listener(self._channel, self._hinted)
-        except LOST as error:
+        except BaseException as error:  # also when whoever asked for it has gone
             connection.terminate()
-            raise Unavailable(str(error)) from error
+            if isinstance(error, LOST):
+                raise Unavailable(str(error)) from error
+            raise
         return connection
 
     def _hinted(self, *_: Any) -> None:

@@ -10,6 +10,17 @@ from core.adapters.postgres.connection import Connection, Link
 R = TypeVar("R")
 
 
+async def opened_with(open_: Callable[[], Awaitable[Connection]], setting: str) -> Connection:
+    """A connection with a setting of its own for as long as it lives."""
+    connection = await open_()
+    try:
+        await connection.execute(f"SET {setting}")
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
 class Lanes:
     """Each read takes the lane with the shortest queue."""
 

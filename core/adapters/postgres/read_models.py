@@ -9,6 +9,7 @@ import msgspec
 
 from core import codec
 from core.adapters.postgres.connection import Connection, Link
+from core.adapters.postgres.lanes import opened_with
 from core.domain.message import OrderId, Sku
 from core.errors import CheckpointMoved
 from core.ports import Changes
@@ -96,15 +97,9 @@ class PostgresReadModels:
     """See `core.ports.ReadModels`."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
-        self._open = open_
         self._loader = Link(open_)
-        self._saver = Link(self._open_lazy)
-
-    async def _open_lazy(self) -> Connection:
-        connection = await self._open()
         # Rows and checkpoint are kept or lost together, and the log has it all: no need to wait for the disk.
-        await connection.execute("SET synchronous_commit = off")
-        return connection
+        self._saver = Link(lambda: opened_with(open_, "synchronous_commit = off"))
 
     async def open(self, reader: str, revision: str) -> int:
         async def claim(connection: Connection) -> int:

@@ -33,9 +33,11 @@ class PostgresSubscription:
         try:
             await connection.add_listener("events", self._hinted)
             connection.add_termination_listener(self._hinted)
-        except LOST as error:
+        except BaseException as error:  # also when whoever asked for it has gone
             connection.terminate()
-            raise Unavailable(str(error)) from error
+            if isinstance(error, LOST):
+                raise Unavailable(str(error)) from error
+            raise
         return connection
 
     def _hinted(self, *_: Any) -> None:

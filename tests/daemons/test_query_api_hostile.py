@@ -1,0 +1,205 @@
+"""Whatever is asked, the answer is one that the document knows: never a 500, and a wrong parameter is named."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.migrate import migrate
+from tests.support.orders import Sample, order_id, write
+from tests.support.query_api import QueryApi, database, query_api
+
+ID = order_id(1)
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+
+
+@pytest.fixture(scope="module")
+async def api(
+    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[QueryApi]:
+    async with (
+        database(postgres, template, "hostile") as dsn,
+        query_api(dsn, tmp_path_factory.mktemp("hostile")) as api,
+    ):
+        await write(dsn, Sample(20).events())
+        await api.project()
+        yield api
+
+
+def word(*parts: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
+CURSORS = [
+    "x", "%%%", "====", "é", "A" * 401, "AAAA", word(), word(1), word("-created_at", "next", "x", str(ID)),
+    word("-created_at", "sideways", "2026-01-01T00:00:00Z", str(ID)), word("-created_at", "next", "", "no uuid"),
+    word("-created_at", "next", "9999-12-31T23:59:59-23:00", str(ID)),
+    word("-created_at", "next", "0001-01-01T00:00:00+23:00", str(ID)),
+    word("-created_at", "next", "2026-01-01T00:00:00Z", str(ID), 1, 2) + "!",
+    word("total_amount", "next", "1", str(ID)), word("status", "next", "1", str(ID)),
+]  # fmt: skip
+AMOUNT_CURSORS = [
+    word("total_amount", "next", value, str(ID))
+    for value in ("NaN", "sNaN", "Infinity", "1e999999", "-1e99", "1e-99", "", "x", "1_0\u0000")
+]
+WRONG = [
+    *[(f"/api/v1/orders/{id_}", "order_id") for id_ in ("1", "x" * 36, "not-a-uuid", f"{ID}0", "%00", "%F0%9F%98%80")],
+    *[(f"/api/v1/orders/{id_}/events", "order_id") for id_ in ("1", "%2e%2e%2e")],
+    ("/api/v1/orders/1/timeline", "order_id"),
+    ("/api/v1/sagas/1", "saga_id"),
+    *[(f"/api/v1/orders/{ID}?min_version={v}", "min_version") for v in ("x", "-1", "1.5", "9" * 30, "")],
+    *[(f"/api/v1/orders/{ID}?wait={v}", "wait") for v in ("x", "-1", "10.1", "nan", "inf", "1e400", "")],
+    *[(f"/api/v1/orders?limit={v}", "limit") for v in ("0", "101", "-1", "x", "1.5", "9" * 30, "", "0x10", "²")],
+    *[(f"/api/v1/customers/c/orders?offset={v}", "offset") for v in ("-1", "9" * 19, "9" * 30, "x", "1e3x")],
+    *[(f"/api/v1/events?limit={v}", "limit") for v in ("0", "1001")],
+    *[(f"/api/v1/events?after={v}", "after") for v in ("-1", "9" * 19, "9" * 30, "x")],
+    ("/api/v1/events?category=nonsense", "category"),
+    ("/api/v1/events?type=,", "type"),
+    ("/api/v1/orders?status=nonsense", "status"),
+    ("/api/v1/orders?status=ABSENT", "status"),
+    ("/api/v1/orders/status/ABSENT", "status"),
+    ("/api/v1/orders/status/%00", "status"),
+    ("/api/v1/orders?sort=price", "sort"),
+    ("/api/v1/orders?colour=red", "colour"),
+    (f"/api/v1/orders/{ID}?limit=1", "limit"),
+    ("/api/v1/stats?a=1", "a"),
+    ("/api/v1/orders?limit=1&limit=2", "limit"),
+    *[(f"/api/v1/orders?min_total={v}", "min_total") for v in ("-1", "NaN", "1e400", "0.001", "9" * 11, "", "1\uff11")],
+    *[(f"/api/v1/orders?created_from={v}", "created_from") for v in ("x", "2026", "2026-13-01T00:00:00Z", "")],
+    *[
+        (f"/api/v1/orders?created_to={v}", "created_to")
+        for v in ("9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00%2B23:00")
+    ],
+    *[(f"/api/v1/orders?q={v}", "q") for v in ("", "%00", "a%00b", "x" * 101, "%E2%80%A8")],
+    ("/api/v1/orders?q=%ff", "query"),
+    ("/api/v1/orders?" + "&".join(f"a{n}=1" for n in range(60)), "query"),
+    ("/api/v1/inventory?cursor=%C3%A9", "cursor"),
+    ("/api/v1/inventory?cursor=AA==", "cursor"),
+    ("/api/v1/inventory/%00", "sku"),
+    ("/api/v1/inventory/" + "x" * 201, "sku"),
+    ("/api/v1/customers/%0A/summary", "customer_id"),
+    ("/api/v1/products/%7F/demand", "sku"),
+    ("/api/v1/sagas?state=asleep", "state"),
+    ("/api/v1/sagas?status=ASLEEP", "status"),
+    ("/api/v1/sagas?order_id=1", "order_id"),
+    *[(f"/api/v1/orders?cursor={c}", "cursor") for c in CURSORS],
+    *[(f"/api/v1/orders?sort=total_amount&cursor={c}", "cursor") for c in AMOUNT_CURSORS],
+    *[(f"/api/v1/sagas?cursor={c}", "cursor") for c in CURSORS],
+]
+
+
+@pytest.mark.parametrize(("path", "field"), WRONG)
+async def test_a_wrong_parameter_is_refused_and_named(api: QueryApi, path: str, field: str) -> None:
+    response = await api.client.get(path)
+    assert response.status_code == 400, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["code"] == "validation_failed"
+    assert [wrong["field"] for wrong in problem["errors"]] == [field]
+    assert field in problem["error"]
+
+
+async def test_several_wrong_parameters_are_named_at_once(api: QueryApi) -> None:
+    problem = await api.get("/api/v1/orders", 400, colour="red", shape="round")
+    assert [wrong["field"] for wrong in problem["errors"]] == ["colour", "shape"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_nothing_can_be_changed(api: QueryApi, method: str) -> None:
+    response = await api.client.request(method, f"/api/v1/orders/{ID}")
+    assert response.status_code == 405
+    assert "GET" in response.headers["allow"]
+    assert response.json()["code"] == "method_not_allowed"
+
+
+async def test_a_database_that_is_away_is_said_and_does_not_last(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path / "its own") as server:
+        await migrate(server.dsn("postgres"))
+        async with query_api(server.dsn("postgres"), tmp_path) as api:
+            server.stop()
+            for path in (f"/api/v1/orders/{ID}", "/api/v1/orders", "/api/v1/events", "/api/v1/events/stream"):
+                response = await api.client.get(path)
+                assert (response.status_code, response.headers.get("retry-after")) == (503, "1"), response.text
+                assert response.json()["code"] == "unavailable"
+            assert (await api.client.get("/ready")).status_code == 503
+            with (tmp_path / "log").open("ab") as log:
+                await asyncio.to_thread(server.start, log)
+            for path, status in ((f"/api/v1/orders/{ID}", 404), ("/api/v1/orders", 200), ("/api/v1/events", 200)):
+                assert (await api.client.get(path)).status_code == status
+            assert (await api.client.get("/ready")).status_code == 200
+
+
+async def test_the_document_and_the_page_need_nothing_from_elsewhere(api: QueryApi) -> None:
+    document = await api.get("/openapi.json")
+    assert document["openapi"].startswith("3.1")
+    page = await api.client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert all(path in page.text for path in document["paths"])
+    assert "src=" not in page.text
+    assert "://" not in page.text
+
+
+async def test_no_question_has_an_answer_that_the_document_does_not_know(api: QueryApi) -> None:
+    document = await api.get("/openapi.json")
+    del document["paths"]["/api/v1/events/stream"]  # it does not end
+    known = {
+        "order_id": [str(ID), str(uuid4())], "sku": ["SKU-001", "nothing"], "customer_id": ["customer-1"],
+        "order_number": ["ORD-0000000001"], "status": ["created", "SHIPPED"],
+    }  # fmt: skip
+    for item in document["paths"].values():
+        for parameter in item["get"].get("parameters", []):
+            if parameter["in"] == "path" and parameter["name"] in known:
+                parameter["examples"] = {value: {"value": value} for value in known[parameter["name"]]}
+    await asyncio.to_thread(ask_everything, document, api.url)
+
+
+def ask_everything(document: dict[str, Any], url: str) -> None:
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=url)
+    schema.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+    asked = 0
+
+    for result in schema.get_all_operations():
+        operation = result.ok()
+
+        @hypothesis.settings(
+            max_examples=15,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        @hypothesis.given(case=operation.as_strategy() | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
+        def ask(case: schemathesis.Case) -> None:
+            nonlocal asked
+            asked += 1
+            case.call_and_validate(base_url=url, checks=CHECKS)
+
+        ask()
+    assert asked > 200

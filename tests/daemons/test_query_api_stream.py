@@ -1,0 +1,177 @@
+"""The live stream: every event once and in order, whoever reads, however slowly, and wherever they left off."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from httpx_sse import EventSource, ServerSentEvent, aconnect_sse
+
+from tests.support.orders import Sample, write
+from tests.support.query_api import QueryApi, query_api
+
+STREAM = "/api/v1/events/stream"
+
+
+@pytest.fixture
+async def api(dsn: str, tmp_path: Path) -> AsyncIterator[QueryApi]:
+    async with query_api(dsn, tmp_path) as api:
+        yield api
+
+
+@asynccontextmanager
+async def reading(api: QueryApi, last: int | None = None, **params: Any) -> AsyncIterator[EventSource]:
+    headers = {} if last is None else {"Last-Event-ID": str(last)}
+    async with aconnect_sse(api.client, "GET", STREAM, params=params, headers=headers) as source:
+        assert source.response.status_code == 200
+        yield source
+
+
+async def take(source: EventSource, count: int) -> list[ServerSentEvent]:
+    taken: list[ServerSentEvent] = []
+    async with asyncio.timeout(20):
+        async for event in source.aiter_sse():
+            taken.append(event)
+            if len(taken) == count:
+                break
+    return taken
+
+
+def positions(events: list[ServerSentEvent]) -> list[int]:
+    return [int(event.id) for event in events]
+
+
+async def test_a_frame_is_the_position_the_type_and_the_envelope(api: QueryApi) -> None:
+    log = Sample(2).events()
+    await write(api.dsn, log)
+    async with reading(api, after=0) as source:
+        events = await take(source, len(log))
+    envelopes = (await api.get("/api/v1/events"))["events"]
+    assert [json.loads(event.data) for event in events] == envelopes
+    assert [(event.id, event.event) for event in events] == [(str(e.position), e.event_type) for e in log]
+
+
+async def test_it_starts_at_the_head_and_goes_on_with_what_comes(api: QueryApi) -> None:
+    log = Sample(20).events()
+    await write(api.dsn, log[:10])
+    async with reading(api) as source:
+        taking = asyncio.create_task(take(source, len(log) - 10))
+        await asyncio.wait([taking], timeout=0.05)
+        for event in log[10:]:
+            await write(api.dsn, [event])
+        assert positions(await taking) == list(range(11, len(log) + 1))
+
+
+async def test_whoever_comes_back_goes_on_where_they_left_off(api: QueryApi) -> None:
+    log = Sample(60).events()
+    seen: list[int] = []
+    for part in range(0, len(log), 20):
+        await write(api.dsn, log[part : part + 20])
+        while len(seen) < min(part + 20, len(log)):
+            async with reading(api, last=len(seen), after=3) as source:  # the header wins
+                seen += positions(await take(source, min(7, len(log) - len(seen), part + 20 - len(seen))))
+    assert seen == list(range(1, len(log) + 1))
+
+
+async def test_what_has_left_the_ring_is_read_from_the_log(api: QueryApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemons.query_api.hub.RING", 8)
+    monkeypatch.setattr("daemons.query_api.hub.MOST_A_WRITE", 5)
+    async with query_api(api.dsn, Path("unused")) as small:
+        log = Sample(40).events()
+        await write(api.dsn, log[:30])
+        async with reading(small) as live, reading(small, after=0) as late:
+            taking = asyncio.create_task(take(live, len(log) - 30))
+            await asyncio.wait([taking], timeout=0.05)
+            await write(api.dsn, log[30:])
+            assert positions(await taking) == list(range(31, len(log) + 1))
+            assert positions(await take(late, len(log))) == list(range(1, len(log) + 1))
+
+
+@pytest.mark.parametrize("after", [0, None])
+async def test_a_filter_passes_what_is_asked_for(api: QueryApi, after: int | None) -> None:
+    log = Sample(30).events()
+    wanted = [event for event in log if event.event_type in {"OrderShipped", "OrderCancelled"}]
+    asked: dict[str, Any] = {"type": "OrderShipped,OrderCancelled", "category": "order"}
+    if after is not None:
+        await write(api.dsn, log)
+        async with reading(api, after=after, **asked) as source:
+            assert positions(await take(source, len(wanted))) == [event.position for event in wanted]
+        return
+    async with reading(api, **asked) as source:
+        taking = asyncio.create_task(take(source, len(wanted)))
+        await asyncio.wait([taking], timeout=0.05)
+        await write(api.dsn, log)
+        assert positions(await taking) == [event.position for event in wanted]
+
+
+async def test_one_that_may_skip_jumps_to_the_head_and_says_what_it_left_out(
+    api: QueryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemons.query_api.hub.TOO_FAR", 10)
+    log = Sample(30).events()
+    await write(api.dsn, log[:-1])
+    head = len(log) - 1
+    async with reading(api, after=5, skip="true") as source:
+        [skipped] = await take(source, 1)
+        assert (skipped.event, skipped.id) == ("skipped", str(head))
+        assert json.loads(skipped.data) == {"after": 5, "before": head + 1, "count": head - 5}
+    async with reading(api, last=int(skipped.id), skip="true") as source:
+        await write(api.dsn, log[-1:])
+        assert positions(await take(source, 1)) == [len(log)]
+
+
+async def test_a_quiet_line_is_kept_alive(api: QueryApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemons.query_api.hub.KEEP_ALIVE", 0.01)
+    async with asyncio.timeout(10), api.client.stream("GET", STREAM) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = response.aiter_lines()
+        comments = [line async for line in _some(lines, 6) if line]
+    assert comments[0] == ": from 0"
+    assert set(comments[1:]) == {": at 0"}
+
+
+async def test_one_who_does_not_read_slows_nobody(api: QueryApi) -> None:
+    log = Sample(3_000, open_at_once=50).events()
+    where = urlsplit(api.url)
+    _, frozen = await asyncio.open_connection(where.hostname, where.port, limit=1)
+    frozen.write(f"GET {STREAM}?after=0 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    async with reading(api) as source:
+        taking = asyncio.create_task(take(source, len(log)))
+        await asyncio.wait([taking], timeout=0.05)
+        await write(api.dsn, log)
+        assert positions(await taking) == [event.position for event in log]
+    frozen.close()
+
+
+async def test_streams_end_when_the_daemon_stops_and_nobody_is_followed_for_nobody(api: QueryApi) -> None:
+    async with reading(api) as source:
+        taking = asyncio.create_task(take(source, 1))
+        await asyncio.wait([taking], timeout=0.05)
+        api.vitals.stop.set()
+        assert await taking == []
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "1.5", "99999999999999999999", "²"])
+async def test_a_position_that_is_none_is_refused(api: QueryApi, last: str) -> None:
+    response = await api.client.get(STREAM, headers={"Last-Event-ID": last.encode()})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "Last-Event-ID"
+
+
+async def test_a_position_beyond_the_head_is_refused(api: QueryApi) -> None:
+    wrong = await api.get(STREAM, 400, after=1)
+    assert [w["field"] for w in wrong["errors"]] == ["after"]
+
+
+async def _some(lines: AsyncIterator[str], count: int) -> AsyncIterator[str]:
+    async for line in lines:
+        yield line
+        count -= 1
+        if count == 0:
+            return
