@@ -1,0 +1,182 @@
+"""What the deck relies on, of the fake gateway that most tests drive and of the real stack alike."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from fake_gateway import FakeGateway
+from support.stack import Stack
+
+from tui.actions import perform
+from tui.feed import Feed
+from tui.gateway import Accepted, Command, Gateway, Refused, Unreachable
+from tui.http_gateway import HttpGateway
+from tui.viewmodels.draft import Draft
+from tui.viewmodels.filters import OrderQuery
+from tui.viewmodels.ring import Ring
+from tui.wire import Order
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix="od-deck-") as folder, Stack(Path(folder) / "home") as running:
+        running.up()
+        yield running
+
+
+@pytest.fixture(params=["fake", "real"])
+async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Gateway]:
+    if request.param == "fake":
+        yield FakeGateway()
+        return
+    stack: Stack = request.getfixturevalue("stack")
+    ports = [stack.port(name) for name in ("command", "query")]
+    gateway = HttpGateway(*(f"http://127.0.0.1:{port}" for port in ports))
+    yield gateway
+    await gateway.close()
+
+
+def draft(**values: str) -> Command:
+    form = Draft()
+    for name, value in values.items():
+        form.set(name, value)
+    return Command("place", None, form.body())
+
+
+def key() -> str:
+    return f"test-{uuid.uuid4()}"
+
+
+async def placed(desk: Gateway, **values: str) -> Accepted:
+    return await desk.send(draft(**values), key=key())
+
+
+async def has_reached(desk: Gateway, order_id: str, status: str) -> Order:
+    async with asyncio.timeout(20):
+        while (order := await desk.order(order_id)).status != status:
+            await asyncio.sleep(0.01)
+    return order
+
+
+async def test_an_order_that_was_placed_is_read_back_at_once_with_its_history(desk: Gateway) -> None:
+    receipt = await perform(desk, draft(customer_id="contract"), key=key(), clock=time.monotonic)
+    assert receipt.accepted.status == "CREATED"
+    assert receipt.accepted.version == 1
+    assert receipt.order is not None
+    assert receipt.order.order_number == receipt.accepted.order_number
+    assert str(receipt.order.total_amount) == "999.99"
+    assert receipt.visible_ms is not None
+    history = await desk.timeline(receipt.accepted.order_id)
+    assert (history[0].event_type, history[0].position) == ("OrderCreated", receipt.accepted.position)
+    assert {event.order_id for event in history} == {receipt.accepted.order_id}
+    assert (await desk.health()).head >= history[-1].position
+
+
+async def test_the_same_key_records_once(desk: Gateway) -> None:
+    command, same = draft(), key()
+    first, again = await desk.send(command, key=same), await desk.send(command, key=same)
+    assert (first.replayed, again.replayed) == (False, True)
+    assert (first.order_id, first.position) == (again.order_id, again.position)
+
+
+async def test_a_wrong_field_is_named_as_the_form_names_it(desk: Gateway) -> None:
+    with pytest.raises(Refused) as caught:
+        await placed(desk, **{"items[0].quantity": "many"})
+    assert caught.value.status == 400
+    assert "items[0].quantity" in {problem.field for problem in caught.value.errors}
+    assert Draft().place(caught.value.errors).keys() == {"items[0].quantity"}
+    with pytest.raises(Refused) as caught:
+        await desk.dry_run(draft(customer_id=""))
+    assert [problem.field for problem in caught.value.errors] == ["customer_id"]
+
+
+async def test_a_dry_run_says_what_would_be_recorded_and_records_nothing(desk: Gateway) -> None:
+    events = await desk.dry_run(draft())
+    assert [event.event_type for event in events] == ["OrderCreated"]
+    with pytest.raises(Refused) as caught:
+        await desk.order(events[0].aggregate_id)
+    assert caught.value.status == 404
+
+
+async def test_what_the_status_does_not_allow_is_refused_in_a_sentence(desk: Gateway) -> None:
+    order_id = (await placed(desk)).order_id
+    with pytest.raises(Refused, match="deliver") as caught:
+        await desk.send(Command("deliver", order_id), key=key())
+    assert caught.value.status == 400
+
+
+async def test_an_order_goes_the_whole_way_by_hand(desk: Gateway) -> None:
+    order_id = (await placed(desk)).order_id
+    if isinstance(desk, FakeGateway):
+        desk.fulfil(order_id)
+    await has_reached(desk, order_id, "CONFIRMED")
+    parcel = {"carrier": "dhl", "tracking_number": "T-1"}
+    shipped = await perform(desk, Command("ship", order_id, parcel), key=key(), clock=time.monotonic)
+    assert shipped.order is not None
+    assert (shipped.order.status, shipped.order.carrier, shipped.order.tracking_number) == ("SHIPPED", "dhl", "T-1")
+    delivered = await perform(desk, Command("deliver", order_id), key=key(), clock=time.monotonic)
+    assert delivered.accepted.status == "DELIVERED"
+    with pytest.raises(Refused):
+        await desk.send(Command("cancel", order_id, {"reason": "too late"}), key=key())
+
+
+async def test_lists_page_both_ways_from_either_end(desk: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.http_gateway.PAGE", 3)
+    if isinstance(desk, FakeGateway):
+        desk.page = 3
+    customer = f"pages-{uuid.uuid4()}"
+    ids = [(await placed(desk, customer_id=customer)).order_id for _ in range(7)]
+    query = OrderQuery(customer_id=customer)
+    async with asyncio.timeout(20):
+        while (await desk.orders(query)).total != 7:
+            await asyncio.sleep(0.01)
+    for oldest_first in (False, True):
+        expected = ids if oldest_first else ids[::-1]
+        seen, page = list[str](), await desk.orders(query, oldest_first=oldest_first)
+        assert page.prev_cursor is None
+        while True:
+            seen += [order.order_id for order in page.orders]
+            if page.next_cursor is None:
+                break
+            page = await desk.orders(query, cursor=page.next_cursor, oldest_first=oldest_first)
+        assert seen == expected
+        page = await desk.orders(query, cursor=page.prev_cursor, oldest_first=oldest_first)
+        assert [order.order_id for order in page.orders] == expected[3:6]
+
+
+async def test_the_feed_goes_on_after_a_position_without_gap_or_duplicate(desk: Gateway) -> None:
+    after = (await desk.health()).head
+    feed = Feed(desk, Ring(), time.monotonic)
+    feed.position = after
+    last = after
+    for _ in range(3):
+        last = (await placed(desk)).position or 0
+        async with asyncio.timeout(20), aclosing(feed._follow(feed.position)) as open_feed:
+            while feed.position < last:
+                await anext(open_feed)
+    assert (feed.lost, feed.duplicates, feed.malformed) == (0, 0, 0)
+    positions = [frame.position for _, frame in feed.ring.since(0)]
+    assert positions == list(range(after + 1, feed.position + 1))
+    types = {frame.position: frame.event_type for _, frame in feed.ring.since(0)}
+    assert types[last] == "OrderCreated"
+
+
+async def test_a_position_beyond_the_log_is_refused_as_the_feed_expects(desk: Gateway) -> None:
+    with pytest.raises(Refused) as caught:
+        await anext(desk.feed(after=10**9))
+    assert caught.value.status == 400
+
+
+async def test_a_service_that_is_not_there_is_unreachable() -> None:
+    nowhere = HttpGateway("http://127.0.0.1:9", "http://127.0.0.1:9")
+    for asked in (nowhere.health(), nowhere.send(draft(), key=key()), anext(nowhere.feed(after=0))):
+        with pytest.raises(Unreachable):
+            await asked
+    await nowhere.close()
