@@ -15,7 +15,9 @@ import typer
 from core.errors import OrderdeckError
 from core.settings import Settings, load_settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="An event-sourced order desk.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="An event-sourced order desk."
+)
 
 
 def main() -> None:

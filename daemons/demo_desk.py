@@ -64,6 +64,7 @@ class Order:
     sagas: dict[str, str] = field(default_factory=dict[str, str])  # their names by their ids
     happened: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     told: int = 0
+    version: int = 0  # of the order's own stream, as far as it was told
     began: datetime | None = None
 
     def tell(self, verb: str, **body: str) -> None:
@@ -90,7 +91,9 @@ class Order:
         return self
 
     def status(self) -> str:
-        return str(self.desk.queries.get(f"/api/v1/orders/{self.id}").raise_for_status().json()["status"])
+        """As of everything that was told: the read model may be a moment behind the log."""
+        path = f"/api/v1/orders/{self.id}?min_version={self.version}&wait=10"
+        return str(self.desk.queries.get(path, timeout=15).raise_for_status().json()["status"])
 
     def _look(self) -> None:
         answer = self.desk.queries.get(f"/api/v1/orders/{self.id}/timeline")
@@ -101,6 +104,8 @@ class Order:
                 self.sagas[event["aggregate_id"]] = event["payload"]["name"]
             whose = self.sagas.get(str(event["aggregate_id"]), str(event["aggregate_type"]))
             self.happened.add((whose, event["event_type"]))
+            if event["aggregate_type"] == "order":
+                self.version = event["version"]
             at = datetime.fromisoformat(event["timestamp"])
             self.began = self.began or at
             print(_line(event, whose, (at - self.began).total_seconds()), flush=True)

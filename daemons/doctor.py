@@ -105,6 +105,8 @@ def _stale_files(settings: Settings) -> Iterator[str]:
         yield "left by a stack that was killed; the next `orderdeck up` removes them"
     else:
         yield "none"
+    if unprivileged_user() is None:
+        return  # only root's data is ever outside of its home
     for moved in sorted(SYSTEM_PLACE.glob("*/home")):
         where = _text(moved)
         if where and not Path(where).exists():
