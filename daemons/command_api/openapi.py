@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 from litestar.openapi.spec import Operation
 
+from daemons.command_api.terms import KEY, LONGEST_ACTOR, LONGEST_REQUEST_ID, VERSION
 from daemons.command_api.wire import DryRunAnswer
 from daemons.problems import DOCUMENTED, MEDIA_TYPE, Problem
 
@@ -16,10 +17,18 @@ PROBLEMS = (400, 404, 405, 409, 412, 413, 415, 422, 503)
 DECIMAL_IN = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d{1,10}(\.\d{1,2})?$"}]}
 ANYTHING = {"description": "The event's own fields, by its event_type."}
 HEADERS = (
-    ("Idempotency-Key", "The same key with the same command gets the same answer, for 48 hours.", 255),
-    ("If-Match", 'Only if the stream is at this version, as in "3"; else 412.', 12),
-    ("Orderdeck-Actor", "Who gives the command; kept with its events.", 100),
-    ("X-Request-Id", "Kept with the events.", 200),
+    (
+        "Idempotency-Key",
+        "The same key with the same command gets the same answer, for 48 hours.",
+        {"pattern": f"^{KEY.pattern}$"},
+    ),
+    (
+        "If-Match",
+        'Only if the stream is at this version, as in "3"; else 412.',
+        {"pattern": rf"^({VERSION.pattern}|\*)$"},
+    ),
+    ("Orderdeck-Actor", "Who gives the command; kept with its events.", {"maxLength": LONGEST_ACTOR}),
+    ("X-Request-Id", "Kept with the events.", {"maxLength": LONGEST_REQUEST_ID}),
 )
 
 
@@ -58,9 +67,9 @@ def _parameters() -> list[dict[str, Any]]:
             "in": "header",
             "required": False,
             "description": description,
-            "schema": {"type": "string", "maxLength": longest},
+            "schema": {"type": "string", **limits},
         }
-        for name, description, longest in HEADERS
+        for name, description, limits in HEADERS
     ]
     return [dry_run, *headers]
 

@@ -1,0 +1,95 @@
+"""The command API keeps to its OpenAPI document, whatever it is sent: seeded, and the same on every run."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from tests.support.command_api import ORDER, SHIPMENT, CommandApi, command_api
+
+RIGHT = {
+    "orders": ORDER,
+    "cancel": {"reason": "changed my mind"},
+    "ship": SHIPMENT,
+    "receipts": {"quantity": 1},
+}
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@dataclass
+class Documented:
+    api: CommandApi
+    document: dict[str, Any]
+    order_ids: itertools.cycle[str]
+    turns: itertools.cycle[int] = field(default_factory=lambda: itertools.cycle(range(3)))
+    seen: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+
+@pytest.fixture(scope="module")
+async def documented(
+    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Documented]:
+    async with command_api(postgres, template, tmp_path_factory.mktemp("api")) as api:
+        orders = [
+            await getattr(api, status)() for status in ("fulfilled", "shipped", "delivered", "cancelled", "fulfilled")
+        ]
+        document = (await api.http.get("/openapi.json")).json()
+        yield Documented(api, document, itertools.cycle(orders))
+        assert "Traceback" not in api.said()
+
+
+@pytest.fixture(scope="module")
+def schema(documented: Documented) -> Any:
+    return schemathesis.openapi.from_dict(documented.document)
+
+
+commands = schemathesis.pytest.from_fixture("schema")
+
+
+@commands.parametrize()
+@settings(
+    max_examples=40, derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+def test_no_answer_is_a_server_error_or_undocumented(documented: Documented, case: schemathesis.Case) -> None:
+    right = next(
+        documented.turns
+    )  # in turn all of it as made up, the order one there is, and also the body a right one
+    if right and "order_id" in case.path_parameters:
+        case.path_parameters["order_id"] = next(documented.order_ids)
+    if right and "sku" in case.path_parameters:
+        case.path_parameters["sku"] = "SKU-1"
+    if right == 2 and isinstance(case.body, dict):
+        case.body = RIGHT[case.operation.path.rpartition("/")[2]]
+    answer = case.call_and_validate(base_url=documented.api.url, checks=CHECKS)
+    documented.seen[case.operation.label].add(answer.status_code)
+
+
+def test_it_was_asked_for_more_than_refusals(documented: Documented) -> None:
+    assert len(documented.seen) == 6
+    for label, statuses in documented.seen.items():
+        assert statuses & {200, 201}, label
+        assert 400 in statuses, label
+    assert {200, 201, 400, 405, 412, 415} <= set().union(*documented.seen.values())
