@@ -37,13 +37,14 @@ def python_files(*tops: str) -> list[Path]:
 
 def text_files() -> Iterator[tuple[str, str]]:
     """Everything that a person reads: code, SQL, documents, configuration."""
-    kinds = {".py", ".sql", ".md", ".toml", ".yml", ".yaml", ".conf", ".tcss", ".txt", ".example", ""}
-    tops = [*CODE, "docs", "migrations", "deploy"]
+    kinds = {".py", ".sql", ".md", ".toml", ".yml", ".conf", ".tcss", ".txt", ".example", ""}
+    generated = {"__pycache__", "__snapshots__", "results", "data"}
+    folders = chain.from_iterable((ROOT / top).rglob("*") for top in (*CODE, "docs", "migrations", "deploy"))
+    top = [path for path in ROOT.glob("*") if not path.name.startswith(".")]
     for path in chain(
-        *((ROOT / top).rglob("*") for top in tops), ROOT.glob("*"), ROOT.glob(".ci/*"), ROOT.glob(".env.*")
+        folders, top, (ROOT / name for name in (".ci/run", ".dockerignore", ".env.example", ".gitignore"))
     ):
-        generated = {"__pycache__", "__snapshots__", "results", "data"} & set(path.parts)
-        if path.is_file() and path.suffix in kinds and not generated:
+        if path.is_file() and path.suffix in kinds and not generated & set(path.parts):
             yield name_of(path), path.read_text(encoding="utf-8")
 
 
