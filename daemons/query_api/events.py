@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from litestar import Response, get
-from litestar.datastructures import State
 from litestar.params import FromPath
 from msgspec import Meta
 
@@ -52,9 +51,9 @@ class OfLog(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 @get("/api/v1/orders/{order_id:str}/events", operation_class=query(OfStream, Events, 404, path=("order_id",)))
-async def events_of_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+async def events_of_order(request: AnyRequest, order_id: FromPath[str]) -> Response[bytes]:
     """The events of the order's own stream; `after` is a version."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     asked, id_ = parameters(request, OfStream), a_uuid("order_id", order_id)
     found = await desk.read(lambda c: events_of_stream(c, id_, after=asked.after, limit=asked.limit))
     # Any stream can be asked for by its id, but an order is only what is one.
@@ -64,9 +63,9 @@ async def events_of_order(request: AnyRequest, state: State, order_id: FromPath[
 
 
 @get("/api/v1/orders/{order_id:str}/timeline", operation_class=query(OfStory, Events, 404, path=("order_id",)))
-async def timeline(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+async def timeline(request: AnyRequest, order_id: FromPath[str]) -> Response[bytes]:
     """Everything that was recorded about the order: its own events, its stock, its payment, its sagas."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     asked, id_ = parameters(request, OfStory), a_uuid("order_id", order_id)
     found = await desk.read(lambda c: events_of_correlation(c, id_, after=asked.after, limit=asked.limit))
     if not (found or asked.after):
@@ -75,9 +74,9 @@ async def timeline(request: AnyRequest, state: State, order_id: FromPath[str]) -
 
 
 @get("/api/v1/events", operation_class=query(OfLog, LogEvents))
-async def events(request: AnyRequest, state: State) -> Response[bytes]:
+async def events(request: AnyRequest) -> Response[bytes]:
     """The log, in order, from a position on."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     asked = parameters(request, OfLog)
     categories, types = several("category", asked.category, CATEGORIES), several("type", asked.type, TYPES)
     head = await desk.app.store.head()

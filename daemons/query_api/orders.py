@@ -9,7 +9,6 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get
-from litestar.datastructures import State
 from litestar.params import FromPath
 from msgspec import Meta
 
@@ -89,18 +88,18 @@ def answer(body: bytes, **headers: str) -> Response[bytes]:
 
 
 @get("/api/v1/orders/{order_id:str}", operation_class=query(OneOrder, OrderView, 404, 409, path=("order_id",)))
-async def one_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+async def one_order(request: AnyRequest, order_id: FromPath[str]) -> Response[bytes]:
     """One order, as it was just written: what the read model has not got yet is folded from its events."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     asked = parameters(request, OneOrder)
     found = await desk.order(a_uuid("order_id", order_id), min_version=asked.min_version, wait=asked.wait)
     return answer(found.json, ETag=f'"{found.version}"')
 
 
 @get("/api/v1/orders/number/{order_number:str}", operation_class=query(Nothing, OrderView, 404, path=("order_number",)))
-async def order_of_number(request: AnyRequest, state: State, order_number: FromPath[str]) -> Response[bytes]:
+async def order_of_number(request: AnyRequest, order_number: FromPath[str]) -> Response[bytes]:
     """One order by the number its customer knows."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     parameters(request, Nothing)
     number = a_text("order_number", order_number).upper()
     found = await desk.read(lambda c: order_by_number(c, number))
@@ -110,9 +109,9 @@ async def order_of_number(request: AnyRequest, state: State, order_number: FromP
 
 
 @get("/api/v1/orders", operation_class=query(SomeOrders, Orders))
-async def some_orders(request: AnyRequest, state: State) -> Response[bytes]:
+async def some_orders(request: AnyRequest) -> Response[bytes]:
     """Orders that match, newest first, with cursors to both sides."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     asked = parameters(request, SomeOrders)
     where = _where(asked)
     start: tuple[datetime | Decimal, UUID] | None = None
@@ -133,18 +132,18 @@ async def some_orders(request: AnyRequest, state: State) -> Response[bytes]:
 @get(
     "/api/v1/customers/{customer_id:str}/orders", operation_class=query(ByOffset, CustomerOrders, path=("customer_id",))
 )
-async def orders_of_customer(request: AnyRequest, state: State, customer_id: FromPath[str]) -> Response[bytes]:
+async def orders_of_customer(request: AnyRequest, customer_id: FromPath[str]) -> Response[bytes]:
     """A customer's orders, newest first."""
     asked = parameters(request, ByOffset)
-    return await _by_offset(state["desk"], asked, {"customer_id": a_text("customer_id", customer_id)}, {})
+    return await _by_offset(request.app.state["desk"], asked, {"customer_id": a_text("customer_id", customer_id)}, {})
 
 
 @get("/api/v1/orders/status/{status:str}", operation_class=query(ByOffset, StatusOrders, path=("status",)))
-async def orders_of_status(request: AnyRequest, state: State, status: FromPath[str]) -> Response[bytes]:
+async def orders_of_status(request: AnyRequest, status: FromPath[str]) -> Response[bytes]:
     """Orders that have come this far, newest first; the status in any case."""
     asked = parameters(request, ByOffset)
     known = a_status(status)
-    return await _by_offset(state["desk"], asked, {"status": known}, {"status": known})
+    return await _by_offset(request.app.state["desk"], asked, {"status": known}, {"status": known})
 
 
 async def _by_offset(desk: Desk, asked: ByOffset, where: dict[str, Any], echoed: dict[str, Any]) -> Response[bytes]:

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.datastructures import State as Shared
 from litestar.params import FromPath
 
 from core import codec
@@ -35,9 +34,9 @@ class SomeSagas(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 @get("/api/v1/sagas", operation_class=query(SomeSagas, Sagas))
-async def some_sagas(request: AnyRequest, state: Shared) -> Response[bytes]:
+async def some_sagas(request: AnyRequest) -> Response[bytes]:
     """Sagas that match, newest first. A state says what an unfinished one is at; one that has ended has none."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     asked = parameters(request, SomeSagas)
     wanted: dict[str, Any] = {"status": asked.status, "state": asked.state, "order_id": asked.order_id}
     where = {name: value for name, value in wanted.items() if value is not None}
@@ -53,9 +52,9 @@ async def some_sagas(request: AnyRequest, state: Shared) -> Response[bytes]:
 
 
 @get("/api/v1/sagas/{saga_id:str}", operation_class=query(Nothing, SagaDetail, 404, path=("saga_id",)))
-async def one_saga(request: AnyRequest, state: Shared, saga_id: FromPath[str]) -> Response[bytes]:
+async def one_saga(request: AnyRequest, saga_id: FromPath[str]) -> Response[bytes]:
     """A saga with its events, and how far each of its steps has come."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     parameters(request, Nothing)
     id_ = a_uuid("saga_id", saga_id)
     row = await desk.read(lambda c: saga(c, id_))

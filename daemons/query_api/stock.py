@@ -6,7 +6,6 @@ import base64
 from typing import Any
 
 from litestar import Response, get
-from litestar.datastructures import State
 from litestar.params import FromPath
 
 from core import codec
@@ -31,9 +30,9 @@ class SomeStock(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 @get("/api/v1/inventory", operation_class=query(SomeStock, Levels))
-async def inventory(request: AnyRequest, state: State) -> Response[bytes]:
+async def inventory(request: AnyRequest) -> Response[bytes]:
     """Stock by SKU."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     asked = parameters(request, SomeStock)
     after = _sku_of(asked.cursor) if asked.cursor is not None else ""
     rows = await desk.read(lambda c: stock_levels(c, after=after, limit=asked.limit + 1))
@@ -43,9 +42,9 @@ async def inventory(request: AnyRequest, state: State) -> Response[bytes]:
 
 
 @get("/api/v1/inventory/{sku:str}", operation_class=query(Nothing, Level, 404, path=("sku",)))
-async def inventory_of_sku(request: AnyRequest, state: State, sku: FromPath[str]) -> Response[bytes]:
+async def inventory_of_sku(request: AnyRequest, sku: FromPath[str]) -> Response[bytes]:
     """Stock of one SKU."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     parameters(request, Nothing)
     name = Sku(a_text("sku", sku))
     found: Any = await desk.read(lambda c: stock_level(c, name))
@@ -59,9 +58,9 @@ async def inventory_of_sku(request: AnyRequest, state: State, sku: FromPath[str]
 @get(
     "/api/v1/customers/{customer_id:str}/summary", operation_class=query(Nothing, Customer, 404, path=("customer_id",))
 )
-async def customer_summary(request: AnyRequest, state: State, customer_id: FromPath[str]) -> Response[bytes]:
+async def customer_summary(request: AnyRequest, customer_id: FromPath[str]) -> Response[bytes]:
     """How many orders a customer has placed, and what was spent, per currency."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     parameters(request, Nothing)
     name = a_text("customer_id", customer_id)
     totals = await desk.read(lambda c: spending(c, name))
@@ -80,9 +79,9 @@ async def customer_summary(request: AnyRequest, state: State, customer_id: FromP
 
 
 @get("/api/v1/products/{sku:str}/demand", operation_class=query(Nothing, Demand, 404, path=("sku",)))
-async def product_demand(request: AnyRequest, state: State, sku: FromPath[str]) -> Response[bytes]:
+async def product_demand(request: AnyRequest, sku: FromPath[str]) -> Response[bytes]:
     """How much of a SKU was ordered, and what it brought in, per currency."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     parameters(request, Nothing)
     name = a_text("sku", sku)
     totals = await desk.read(lambda c: demand(c, name))
@@ -92,17 +91,17 @@ async def product_demand(request: AnyRequest, state: State, sku: FromPath[str]) 
 
 
 @get("/api/v1/stats", operation_class=query(Nothing, Stats))
-async def statistics(request: AnyRequest, state: State) -> Response[bytes]:
+async def statistics(request: AnyRequest) -> Response[bytes]:
     """Sales in all and by day, unfinished sagas, the head of the log."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     parameters(request, Nothing)
     return answer(codec.json(await desk.read(stats)))
 
 
 @get("/api/v1/projections", operation_class=query(Nothing, Projections))
-async def projections(request: AnyRequest, state: State) -> Response[bytes]:
+async def projections(request: AnyRequest) -> Response[bytes]:
     """Every read model, and every reader of the log: its position, and how far that is behind."""
-    desk: Desk = state["desk"]
+    desk: Desk = request.app.state["desk"]
     parameters(request, Nothing)
     readers = {one.reader: one for one in await desk.read(progress)}
     projector = readers.get(READER)

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 from litestar import Response, get
-from litestar.datastructures import State
 from litestar.types import Receive, Scope, Send
 from msgspec import Meta
 
@@ -72,10 +71,10 @@ async def _until_gone(receive: Receive) -> None:
 
 
 @get("/api/v1/events/stream", operation_class=query(Asked, DOCUMENT))
-async def stream(request: AnyRequest, state: State) -> Live:
+async def stream(request: AnyRequest) -> Live:
     """The log as it grows: on from Last-Event-ID, else from `after`, else from its head."""
-    desk: Desk = state["desk"]
-    hub: Hub = state["hub"]
+    desk: Desk = request.app.state["desk"]
+    hub: Hub = request.app.state["hub"]
     asked = parameters(request, Asked)
     wanted = Filter(several("category", asked.category, CATEGORIES), several("type", asked.type, TYPES))
     head = await desk.app.store.head()
