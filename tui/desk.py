@@ -40,7 +40,8 @@ class Desk:
         """Hand what arrived since the last time to the lists; True when something did."""
         now = self.clock()
         fresh = self.stream.absorb()
-        self.rate.note(now, max(self.feed.opened_at, self.feed.position or 0))  # what was there before is no rate
+        if self.feed.position is not None:
+            self.rate.note(now, max(self.feed.opened_at, self.feed.position))  # what was there before is no rate
         if not fresh:
             return False
         if self.feed.received_at is not None:

@@ -31,7 +31,7 @@ _COLUMNS = (
     Column("CONTENTS", from_width=100),
     Column("TRACKING", 20, from_width=150),
     Column("CITY", 16, from_width=150),
-    Column("CREATED UTC", 19, from_width=120),
+    Column("CREATED UTC", 14, from_width=120),
     Column("CHANGED", 7, right=True),
 )
 _FLASH = 0.6  # seconds a changed status stands out
@@ -142,7 +142,7 @@ class OrdersView(Vertical):
             Cell(clean(contents), "dim"),
             Cell(clean(order.tracking_number or ""), "dim"),
             Cell(clean(order.shipping_address.city), "dim"),
-            Cell(order.created_at.strftime("%Y-%m-%d %H:%M:%S"), "dim"),
+            Cell(order.created_at.strftime("%m-%d %H:%M:%S"), "dim"),
             Cell(age(order.updated_at, self.desk.now()), "dim"),
         )
 

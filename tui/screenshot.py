@@ -1,0 +1,52 @@
+"""A picture of the running deck, as SVG: `python -m tui.screenshot docs/deck.svg`, beside services that are up."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from tui.app import DeckApp
+from tui.http_gateway import HttpGateway
+
+SIZE = (120, 34)
+WITHIN = 15.0  # seconds for the services to answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--keys", nargs="*", default=[], help="what to press first, such as 2 for the stream")
+    parser.add_argument("--command-url", default="http://127.0.0.1:8080")
+    parser.add_argument("--query-url", default="http://127.0.0.1:8081")
+    asked = parser.parse_args()
+    app = DeckApp(HttpGateway(asked.command_url, asked.query_url))
+    _ = app.run(headless=True, size=SIZE, auto_pilot=lambda pilot: _take(app, pilot, asked.keys, asked.file))
+
+
+async def _take(app: DeckApp, pilot: Pilot[Any], keys: list[str], file: Path) -> None:
+    await _until(lambda: app.desk.feed.state == "live" and app.desk.orders.phase == "ready")
+    for key in keys:
+        await pilot.press(key)
+    await _until(lambda: app.desk.detail is None or app.desk.detail.phase == "ready")
+    await pilot.pause(1)  # figures a second have settled
+    picture = app.export_screenshot(title="orderdeck")
+    # The fonts that the picture names would be fetched from elsewhere by everyone who looks at it.
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    await asyncio.to_thread(file.write_text, picture)
+    app.exit()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WITHIN):
+        while not condition():  # noqa: ASYNC110 - what it looks at are plain figures
+            await asyncio.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()
