@@ -1,26 +1,32 @@
-"""The payment provider over HTTP: one request a call, no retries here (the sagas know when to try again)."""
+"""The payment provider over HTTP: one request a call, no retries here (the sagas know when to try again).
+
+On httpcore, the connections below httpx: every order makes such calls, and httpx itself would cost 0.2 ms of CPU more.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
-import httpx
+import httpcore
 import msgspec
 
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.errors import GatewayTimeout, GatewayUnavailable
 
-# httpcore's pool looks at all its connections and waiters for each request: one pool of 64 costs a caller 1.9 ms of CPU
-# with 32 requests in flight and 3.7 ms with 64; pools of 8 cost 0.7 ms, whatever is in flight.
+# A pool looks at all its connections and waiters for each request: one of 64 connections cost 1.9 ms of CPU a call with
+# 32 requests in flight and 3.7 ms with 64; several of 8 cost the same whatever is in flight.
 POOLS, CONNECTIONS_EACH = 8, 8
 LONGEST_CONNECT = 2.0  # shorter than a call's limit, so that "never sent" is told from "never answered"
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+IDLE = 5.0  # seconds a connection is kept for the next call; less than servers keep them
+NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout)
+NO_ANSWER = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError)
 MAY_COME_LATER = {408, 425, 429}
 
 
@@ -42,15 +48,18 @@ class HttpPaymentGateway:
     """`timeout` in seconds, for the whole of a call."""
 
     def __init__(self, base_url: str, *, timeout: float = 8.0) -> None:
+        self._base = base_url.rstrip("/")
+        self._host = urlsplit(base_url).netloc.encode()
         self._timeout = timeout
+        connect = min(LONGEST_CONNECT, timeout / 2)
+        self._extensions = {"timeout": {"connect": connect, "pool": timeout, "read": timeout, "write": timeout}}
         tls = ssl.create_default_context()  # one for all: it takes longer to make than a pool
         self._pools = [
-            httpx.AsyncClient(
-                base_url=base_url,
-                timeout=httpx.Timeout(timeout, connect=min(LONGEST_CONNECT, timeout / 2)),
-                limits=httpx.Limits(max_connections=CONNECTIONS_EACH, max_keepalive_connections=CONNECTIONS_EACH),
-                trust_env=False,  # a proxy of the machine must not see, nor break, our payments
-                verify=tls,
+            httpcore.AsyncConnectionPool(
+                tls,
+                max_connections=CONNECTIONS_EACH,
+                max_keepalive_connections=CONNECTIONS_EACH,
+                keepalive_expiry=IDLE,
             )
             for _ in range(POOLS)
         ]
@@ -80,13 +89,12 @@ class HttpPaymentGateway:
 
     async def look_up(self, key: str) -> PaymentAnswer | None:
         try:
-            async with asyncio.timeout(self._timeout):
-                response = await next(self._next).get(f"/api/v1/operations/{key}")
-        except (httpx.HTTPError, TimeoutError) as error:
+            response = await self._send("GET", f"/api/v1/operations/{key}")
+        except NO_ANSWER as error:
             raise GatewayUnavailable(f"the payment provider cannot be asked: {_named(error)}") from error
-        if response.status_code == 404:
+        if response.status == 404:
             return None
-        if response.status_code != 200:
+        if response.status != 200:
             raise _unavailable(response)
         decided = msgspec.json.decode(response.content, type=_Decided)
         match decided.outcome:
@@ -97,19 +105,32 @@ class HttpPaymentGateway:
             case _:
                 return Refused(decided.reason)
 
+    async def _send(
+        self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]] = (), content: bytes | None = None
+    ) -> httpcore.Response:
+        async with asyncio.timeout(self._timeout):
+            return await next(self._next).request(
+                method,
+                self._base + path,
+                headers=[(b"Host", self._host), *headers],
+                content=content,
+                extensions=self._extensions,
+            )
+
     async def _post(self, key: str, payment_id: UUID, operation: str, body: Mapping[str, object]) -> PaymentAnswer:
+        content = msgspec.json.encode(body)  # decimals travel as strings
+        headers = (
+            (b"Idempotency-Key", key.encode()),
+            (b"Content-Type", b"application/json"),
+            (b"Content-Length", b"%d" % len(content)),
+        )
         try:
-            async with asyncio.timeout(self._timeout):
-                response = await next(self._next).post(
-                    f"/api/v1/charges/{payment_id}/{operation}",
-                    content=msgspec.json.encode(body),  # decimals travel as strings
-                    headers={"Idempotency-Key": key, "Content-Type": "application/json"},
-                )
+            response = await self._send("POST", f"/api/v1/charges/{payment_id}/{operation}", headers, content)
         except NOT_SENT as error:
             raise GatewayUnavailable(f"the payment provider cannot be reached: {_named(error)}") from error
-        except (httpx.HTTPError, TimeoutError) as error:
+        except NO_ANSWER as error:
             raise GatewayTimeout(f"no answer from the payment provider: {_named(error)}") from error
-        status = response.status_code
+        status = response.status
         if status == 200:
             return Approved(msgspec.json.decode(response.content, type=_Success).reference)
         if status == 402:
@@ -119,18 +140,19 @@ class HttpPaymentGateway:
         raise _unavailable(response)
 
 
-def _unavailable(response: httpx.Response) -> GatewayUnavailable:
-    retry_after = response.headers.get("Retry-After", "")
-    seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
-    return GatewayUnavailable(f"the payment provider answered {response.status_code}", seconds)
+def _unavailable(response: httpcore.Response) -> GatewayUnavailable:
+    named = (value for name, value in response.headers if name.lower() == b"retry-after")
+    retry_after = next(named, b"")
+    seconds = float(retry_after) if retry_after.isdigit() else None
+    return GatewayUnavailable(f"the payment provider answered {response.status}", seconds)
 
 
-def _detail(response: httpx.Response) -> str:
+def _detail(response: httpcore.Response) -> str:
     try:
         detail = msgspec.json.decode(response.content, type=_Problem).detail
     except msgspec.DecodeError:
         detail = ""
-    return detail or f"the payment provider answered {response.status_code}"
+    return detail or f"the payment provider answered {response.status}"
 
 
 def _named(error: Exception) -> str:
