@@ -34,7 +34,8 @@ async def work(settings: Settings, vitals: Vitals) -> None:
             for reader in await link.run(progress):
                 still = time.monotonic() - projector.saved_at
                 if reader.reader == READER and min(still, reader.behind) > STANDS_STILL:
-                    return f"stands still at position {reader.position} of {reader.head} for {still:.0f} s"
+                    where = f"position {reader.position} of {reader.head}"
+                    return f"stands still at {where}: the next event has been waiting for {reader.behind:.0f} s"
             return None
 
         try:

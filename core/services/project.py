@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
@@ -35,7 +36,7 @@ class Projector:
         self._read_models = read_models
         self._recent: dict[str, dict[StreamId, Any]] = {}
         self.position = 0
-        self.saved_at = time.monotonic()
+        self.saved_at = -math.inf  # by the monotonic clock
 
     async def run(self, subscription: Subscription, stop: asyncio.Event, *, limit: int = BATCH) -> None:
         """Save what the events after the last saved position change, until `stop` is set.

@@ -1,0 +1,195 @@
+"""The projector as a process: killed at any time it goes on where it was, and says so when it does not go on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from core.adapters.postgres.connection import connect
+from core.adapters.postgres.read_models import PostgresReadModels
+from core.adapters.postgres.subscription import PostgresSubscription
+from core.processes import die_with_parent
+from core.services.project import Projector
+from tests.support.orders import Sample, contents, write
+from tests.support.sandbox_process import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Process:
+    """`python -m daemons.projector` over a database."""
+
+    dsn: str
+    home: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("ORDERDECK_")}
+        mine = {
+            "ORDERDECK_HOME": str(self.home), "ORDERDECK_PROJECTOR_PORT": str(self.port), "DATABASE_URL": self.dsn
+        }  # fmt: skip
+        with (self.home / "projector.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "daemons.projector"],
+                cwd=ROOT,
+                env=ours | mine,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
+            )
+
+    def kill(self) -> None:
+        """As by `kill -9`."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    async def ready(self) -> tuple[int, str]:
+        """The status of /ready, and its reason."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            try:
+                response = await client.get(f"http://127.0.0.1:{self.port}/ready")
+            except httpx.TransportError:
+                return 0, "it does not listen"
+        return response.status_code, response.json().get("reason", "")
+
+
+@pytest.fixture
+async def projector(dsn: str, tmp_path: Path) -> AsyncIterator[Process]:
+    process = Process(dsn, tmp_path)
+    yield process
+    process.kill()
+
+
+async def until(what: Any, within: float = 30) -> Any:
+    """Poll until it is true."""
+    deadline = time.monotonic() + within
+    while not (found := await what()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        await asyncio.sleep(0.02)
+    return found
+
+
+async def position(dsn: str) -> int:
+    connection = await asyncpg.connect(dsn)
+    found = await connection.fetchval("SELECT position FROM checkpoints WHERE reader = 'projector'")
+    await connection.close()
+    return found or 0
+
+
+async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(projector: Process, dsn: str) -> None:
+    rng = random.Random(5)
+    log = Sample(4_000, open_at_once=50).events()
+    part = len(log) // 4
+    for n in range(4):
+        projector.start()
+        await write(dsn, log[n * part : (n + 1) * part if n < 3 else len(log)])
+
+        async def further(mark: int = n * part + rng.randrange(part)) -> bool:
+            return await position(dsn) > mark
+
+        await until(further)
+        projector.kill()
+    projector.start()
+
+    async def caught_up() -> bool:
+        return await position(dsn) == len(log)
+
+    await until(caught_up)
+    projector.kill()
+    found = await contents(dsn)
+
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("UPDATE checkpoints SET revision = 'older rules'")
+    await owner.close()
+    read_models = PostgresReadModels(lambda: connect(dsn, name="test"))
+    undisturbed, stop = Projector(read_models), asyncio.Event()
+    running = asyncio.create_task(undisturbed.run(PostgresSubscription(lambda: connect(dsn, name="test")), stop))
+
+    async def done() -> bool:
+        return running.done() or undisturbed.position == len(log)
+
+    await until(done)
+    stop.set()
+    await running
+    read_models.close()
+    assert found == await contents(dsn)
+
+
+async def test_it_is_ready_once_it_follows_and_says_which_event_it_stands_at(projector: Process, dsn: str) -> None:
+    projector.start()
+
+    async def is_ready() -> bool:
+        return (await projector.ready())[0] == 200
+
+    await until(is_ready)
+    [*good, last] = Sample(1, seed=3).events()
+    await write(dsn, good)
+
+    async def followed() -> bool:
+        return await position(dsn) == len(good)
+
+    await until(followed)
+    await write(dsn, [replace(last, payload='{"order_id": 1}', recorded_at=datetime.now(UTC))])
+
+    async def stands() -> str:
+        status, reason = await projector.ready()
+        return reason if status == 503 and "cannot be applied" in reason else ""
+
+    reason = await until(stands)
+    assert reason.startswith(f"{last.event_type} at position {last.position} cannot be applied: ")
+    assert await position(dsn) == len(good)
+
+
+async def test_one_that_stands_still_while_the_log_grows_is_not_ready(projector: Process, dsn: str) -> None:
+    projector.start()
+
+    async def is_ready() -> bool:
+        return (await projector.ready())[0] == 200
+
+    await until(is_ready)
+    blocker = await asyncpg.connect(dsn)
+    async with blocker.transaction():
+        await blocker.execute("LOCK TABLE order_views")  # it can read, and save nothing
+        await write(dsn, [replace(event, recorded_at=datetime.now(UTC)) for event in Sample(1).events()])
+
+        async def is_not() -> str:
+            status, reason = await projector.ready()
+            return reason if status == 503 else ""
+
+        assert await until(is_not)
+    await blocker.close()
+
+    async def goes_on() -> bool:
+        return await position(dsn) > 0
+
+    await until(goes_on)
+    assert await is_ready()
+
+
+async def test_it_ends_when_it_is_asked_to(projector: Process) -> None:
+    projector.start()
+
+    async def is_ready() -> bool:
+        return (await projector.ready())[0] == 200
+
+    await until(is_ready)
+    assert projector.process is not None
+    projector.process.terminate()
+    assert await asyncio.to_thread(projector.process.wait, 10) == 0
