@@ -179,6 +179,12 @@ def test_every_supervised_program_is_a_daemon_and_the_reverse() -> None:
     }
 
 
+def test_the_import_contracts_name_every_daemon() -> None:
+    contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    [apart] = [contract for contract in contracts if contract["type"] == "independence"]
+    assert set(apart["modules"]) == daemon_modules()
+
+
 # --- decisions and changes ----------------------------------------------------------------------------------
 def adrs() -> list[Path]:
     return sorted((ROOT / "docs/adr").glob("[0-9]*.md"))
