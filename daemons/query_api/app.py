@@ -74,6 +74,5 @@ def make_app(desk: Desk, hub: Hub) -> Litestar:
         state=State({"desk": desk, "hub": hub}),
         exception_handlers=HANDLERS,
         logging_config=None,  # logs are the runtime's; the framework would set up its own
-        logging_config=None,  # logs are the runtime's; the framework would set up its own
         openapi_config=openapi("orderdeck queries"),
     )
