@@ -30,7 +30,7 @@ async def test_an_order_shows_its_history_and_the_state_at_the_chosen_event() ->
         await deck.shows("├●─·─▪─·┄38.0s┄$─●─◉┤")
         assert "ORD-0000000001  ◆ CONFIRMED" in deck.text()
         await deck.press(",")
-        await deck.shows("▸status           CONFIRMED  was CREATED")
+        await deck.until(lambda: any("▸status" in row and "CONFIRMED  was CREATED" in row for row in deck.lines()))
         assert "« THE PAST" in deck.text()
         await deck.press(",")
         await deck.shows('"amount": "1999.98"')

@@ -52,8 +52,8 @@ class TypesDialog(Dialog[None]):
     def action_flip(self) -> None:
         if self.types:
             self.stream.show_only(self.stream.hidden ^ {self.types[self.view.cursor]})
-            self.query_one(VirtualTable).refresh()
+            self.query_one(VirtualTable).repaint()
 
     def action_show_all(self) -> None:
         self.stream.show_only(set())
-        self.query_one(VirtualTable).refresh()
+        self.query_one(VirtualTable).repaint()

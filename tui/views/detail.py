@@ -90,7 +90,7 @@ class DetailView(Vertical):
         self.viewport.go(timeline.at)
         self._paint_head(model)
         self._paint_notice(model)
-        self.table.refresh()
+        self.table.repaint()
         self.state.show(self._state_lines(model))
         self.event.show(_event_lines(timeline.current) if timeline.current else [])
         place = [Cell(f" {timeline.at + 1}/{len(timeline.events)} ", "dim")] if timeline.events else []

@@ -96,7 +96,7 @@ class OrdersView(Vertical):
         place = [Cell(f"row {orders.view.cursor + 1:,}{self._of_total()} ", "dim")] if rows else []
         self.status.show(found, [*waiting, *place])
         self.table.say(*self._notice())
-        self.table.refresh()
+        self.table.repaint()
 
     def _found(self) -> list[Cell]:
         orders = self.desk.orders

@@ -65,7 +65,7 @@ class StreamView(Vertical):
         self._paint_counters()
         self._paint_pinned()
         self.table.say(*self._notice())
-        self.table.refresh()
+        self.table.repaint()
 
     def _paint_counters(self) -> None:
         stream, feed = self.desk.stream, self.desk.feed

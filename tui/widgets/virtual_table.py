@@ -27,6 +27,14 @@ class Column(NamedTuple):
     from_width: int = 0
 
 
+class _Painted(NamedTuple):
+    """What a line shows: a row's cells by column, or free text; and the tone that lies on all of it."""
+
+    cells: Sequence[Cell]
+    over: str = ""
+    columns: bool = True
+
+
 class VirtualTable(Painted, can_focus=True):
     """The viewport belongs to the view-model; this widget moves its cursor and says so."""
 
@@ -58,32 +66,42 @@ class VirtualTable(Painted, can_focus=True):
         self.view = view
         self.row = row
         self.notice: Sequence[Cell] = ()
-
-    def rebind(self, view: Viewport, row: Callable[[int], Sequence[Cell] | None]) -> None:
-        """Show another list."""
-        self.view, self.row = view, row
-        self.view.resize(self.size.height - 1)
-        self.refresh()
+        self._painted: list[_Painted] = []
 
     def say(self, *notice: Cell) -> None:
         """What stands there while there are no rows: why, and what to do."""
-        if notice != self.notice:
-            self.notice = notice
+        self.notice = notice
+
+    def repaint(self) -> None:
+        """Draw the lines that are not what they were: a quiet list costs nothing, near or far away."""
+        lines = [self._line(y) for y in range(self.size.height)]
+        if len(lines) != len(self._painted):
+            self._painted = lines
             self.refresh()
+            return
+        changed = [y for y, (old, new) in enumerate(zip(self._painted, lines, strict=True)) if old != new]
+        self._painted = lines
+        for y in changed:
+            self.refresh_line(y)
 
     def render_line(self, y: int) -> Strip:
+        line = self._painted[y] if y < len(self._painted) else self._line(y)
+        return self.strip(self._cells(line.cells) if line.columns else line.cells, self.tone(line.over))
+
+    def _line(self, y: int) -> _Painted:
         if y == 0:
-            return self.strip(self._cells([Cell(c.title, "head") for c in self.columns]), self.tone("head"))
+            return _Painted([Cell(c.title, "head") for c in self.columns], over="head")
         if self.view.end == self.view.first:
-            return self._notice_line(y)
+            return _Painted(self._notice_line(y), columns=False)
         rank = self.view.top + y - 1
         cells = self.row(rank) if self.view.first <= rank < self.view.end else None
         if cells is None:
-            return self.strip([])
-        return self.strip(self._cells(cells), self.tone("cursor") if rank == self.view.cursor else None)
+            return _Painted([], columns=False)
+        return _Painted(cells, over="cursor" if rank == self.view.cursor else "")
 
     def on_resize(self, event: events.Resize) -> None:
         self.view.resize(event.size.height - 1)
+        self._painted = []
         self.post_message(self.Moved())
 
     def action_move(self, delta: int) -> None:
@@ -127,7 +145,7 @@ class VirtualTable(Painted, can_focus=True):
         self.action_move(-_WHEEL)
 
     def _moved(self) -> None:
-        self.refresh()
+        self.repaint()
         self.post_message(self.Moved())
 
     def _cells(self, cells: Sequence[Cell]) -> list[Cell]:
@@ -142,11 +160,11 @@ class VirtualTable(Painted, can_focus=True):
             painted.append(Cell(" "))
         return painted
 
-    def _notice_line(self, y: int) -> Strip:
+    def _notice_line(self, y: int) -> list[Cell]:
         first = max(1, (self.size.height - len(self.notice)) // 2)
         n = y - first
         if not 0 <= n < len(self.notice):
-            return self.strip([])
+            return []
         said = self.notice[n]
         text = fit(said.text, min(len(said.text) + 4, self.size.width))
-        return self.strip([Cell(" " * max(0, (self.size.width - len(text)) // 2)), Cell(text, said.tone)])
+        return [Cell(" " * max(0, (self.size.width - len(text)) // 2)), Cell(text, said.tone)]
