@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 import asyncpg
+import psutil
 import uvloop
 
 from bench.commands import orders
@@ -47,6 +48,8 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
     dsn = ground.database()
     with daemons(ground, dsn, *ALL) as running:
         load, seen, took, rate, drained = uvloop.run(_run(dsn, running.ports["command-api"], seconds))
+        spent = {name: _cpu(process.pid) / max(1, len(took)) for name, process in running.processes.items()}
+        spent["postgres"] = _cpu(ground.server.running_pid() or 0) / max(1, len(took))
     half = len(seen.lags) // 2
     flat = max(seen.lags[half:], default=0) <= max(2_000, 2 * max(seen.lags[:half], default=0))
     p99 = percentile(took, 0.99)
@@ -57,14 +60,23 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
     data = {
         "offered": OFFERED, "confirmed_per_s": rate, "confirmed": len(took), "statuses": dict(load.statuses),
         "placed_to_confirmed_p50_ms": percentile(took, 0.5), "placed_to_confirmed_p99_ms": p99,
-        "lags": seen.lags, "open_sagas": seen.open, "drained_s": drained,
+        "cpu_ms_per_order": {name: round(1000 * each, 2) for name, each in spent.items()}, "lags": seen.lags, "open_sagas": seen.open, "drained_s": drained,
     }  # fmt: skip
     return [
         Row(f"everything on, {seconds:.0f} s", figures, data=data),
         Row("  sustained", f"{rate:,.0f}/s", rate / 250, ">= 250/s", rate >= 250),
         Row("  placed to confirmed", f"p99 {p99:.0f} ms", reach="< 1000 ms", met=p99 < 1000),
+        Row("  CPU an order", "  ".join(f"{name} {1000 * each:.2f}" for name, each in spent.items()) + " ms"),
         Row("  lags", f"most {max(seen.lags, default=0)} events, drained in {drained:.1f} s", reach="flat", met=flat),
     ]
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of CPU of a process and its children, those that have ended among them."""
+    process = psutil.Process(pid)
+    times = [process.cpu_times(), *(child.cpu_times() for child in process.children(recursive=True))]
+    ended = process.cpu_times()
+    return sum(each.user + each.system for each in times) + ended.children_user + ended.children_system
 
 
 async def _run(dsn: str, port: int, seconds: float) -> tuple[Load, Seen, list[float], float, float]:

@@ -12,7 +12,7 @@ END $$;
 
 DO $$
 BEGIN
-    IF NOT pg_has_role(current_user, 'orderdeck_app', 'MEMBER') THEN
+    IF NOT pg_has_role(current_user, 'orderdeck_app', 'SET') THEN
         EXECUTE format('GRANT orderdeck_app TO %I', current_user);
     END IF;
 END $$;
