@@ -3,12 +3,14 @@ from __future__ import annotations
 import asyncio
 import random
 
+import msgspec
 from deck_harness import desk_with
 from fake_gateway import FakeGateway
 
 from tui.gateway import Unreachable
-from tui.viewmodels.filters import parse
+from tui.viewmodels.filters import OrderQuery, parse
 from tui.viewmodels.orders import OrdersModel
+from tui.wire import OrderPage
 
 
 async def listed(gateway: FakeGateway, height: int = 10) -> OrdersModel:
@@ -178,3 +180,26 @@ async def test_a_list_that_cannot_be_read_keeps_what_it_had() -> None:
     gateway.queries_down = None
     await model.load()
     assert model.phase == "ready"
+
+
+async def test_a_total_that_was_only_estimated_moves_nothing_when_the_top_is_reached() -> None:
+    class Estimating(FakeGateway):
+        async def orders(
+            self, query: OrderQuery, *, cursor: str | None = None, oldest_first: bool = False
+        ) -> OrderPage:
+            page = await super().orders(query, cursor=cursor, oldest_first=oldest_first)
+            return msgspec.structs.replace(page, total=(page.total or 0) + 50, total_estimated=True)
+
+    gateway = Estimating()
+    gateway.page = 10
+    for n in range(60):
+        gateway.place(n)
+    model = await listed(gateway)
+    await model.load(from_end=True)
+    for n in range(59):
+        model.view.move(-1)
+        while await model.extend():
+            pass
+        assert model.chosen is not None
+        assert model.chosen.order_number == f"ORD-{n + 1:010}"
+    assert (model.view.cursor, model.view.top, model.window.start) == (0, 0, 0)
