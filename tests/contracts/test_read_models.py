@@ -178,6 +178,26 @@ async def test_before_an_event_that_cannot_be_applied_everything_is_saved(
     assert await read_models.open(READER, REVISION) == broken.position - 1
 
 
+async def test_a_log_that_begins_with_an_event_that_cannot_be_applied_goes_nowhere(
+    read_models: PostgresReadModels, opener: Opener, dsn: str
+) -> None:
+    [first, *rest] = Sample(2).events()
+    await write(dsn, [replace(first, payload="{}"), *rest])
+    with pytest.raises(EventNotApplied):
+        await catch_up(opener, read_models, len(rest) + 1)
+    assert await read_models.open(READER, REVISION) == 0
+
+
+async def test_what_is_no_longer_remembered_is_loaded_again(
+    read_models: PostgresReadModels, opener: Opener, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.services.project.RECENT", 20)
+    log = Sample(100, open_at_once=60).events()
+    await write(dsn, log)
+    await catch_up(opener, read_models, len(log), limit=10)
+    await assert_as_if_undisturbed(opener, dsn)
+
+
 async def test_progress_says_how_long_the_next_event_has_been_waiting(
     read_models: PostgresReadModels, opener: Opener, dsn: str
 ) -> None:

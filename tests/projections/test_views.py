@@ -18,6 +18,7 @@ from core.errors import EventNotApplied
 from core.projections import ALL, REVISION
 from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
 from core.projections.order_view import ORDER_VIEW, OrderView
+from core.projections.projection import At
 from core.services.project import declared, fold
 from tests.domain.samples import (
     ADDRESS,
@@ -96,6 +97,10 @@ def test_an_event_that_a_view_has_already_changes_nothing() -> None:
 
 def test_an_order_whose_beginning_is_missing_has_no_view() -> None:
     assert folded(ORDER_VIEW, [confirmed]) == []
+
+
+def test_what_is_no_event_of_an_order_leaves_its_view_alone() -> None:
+    assert ORDER_VIEW.evolve(placed, authorized, At(2, at(2))) == placed
 
 
 def test_an_event_that_cannot_be_read_is_named() -> None:
