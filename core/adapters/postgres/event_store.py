@@ -12,7 +12,7 @@ import structlog
 from core.adapters.postgres.append import ANSWERS, APPEND, OURS, Prepared, arguments, prepare, replay, verdict
 from core.adapters.postgres.batcher import Batcher, Waiting
 from core.adapters.postgres.coalesce import Coalescer
-from core.adapters.postgres.connection import LOST, Connection, Link
+from core.adapters.postgres.connection import AWAY, LOST, Connection, Link
 from core.codec import StoredEvent
 from core.domain.message import Recorded, StreamId
 from core.errors import OutcomeUnknown, Unavailable
@@ -101,34 +101,39 @@ class PostgresEventStore:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SETTLE_WITHIN
         columns = arguments([waiting.item for waiting in batch])
-        sent, pause = False, 0.02
+        doubt, pause = False, 0.02  # doubt: an earlier journey may have recorded it
         while True:
+            sent = False
             try:
                 connection = await self._writer.get()
-                sent_before, sent = sent, True
+                sent = True
                 rows = await connection.fetch(APPEND, *columns)
+                sent_before, doubt = doubt, True
                 verdicts = [verdict(row) for row in sorted(rows, key=_append_number)]
                 await self._settle(connection, batch, verdicts, sent_before=sent_before)
             except WRONG_DATA as error:
                 await self._send_one_by_one(batch, error)
+                return
             except (*LOST, Unavailable) as error:
                 self._writer.drop()
-                if sent and loop.time() < deadline:
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, 0.5)
-                    continue
-                away = str(error) if isinstance(error, Unavailable) else "the database is away"
-                self._fail(
-                    batch,
-                    OutcomeUnknown(f"{away}; whether this was recorded is not known") if sent else Unavailable(away),
-                )
-            except asyncpg.PostgresError as error:  # refused as a whole: nothing of it was recorded
+                doubt = doubt or sent
+                why = str(error) if isinstance(error, Unavailable) else AWAY
+            except asyncpg.PostgresError as error:  # refused as a whole: nothing of it was recorded this time
                 log.warning("append refused", error=repr(error))
-                self._fail(batch, Unavailable(f"the database refused: {error}"))
+                why = f"the database refused: {error}"
             except BaseException:
                 self._writer.drop()
                 raise
-            return
+            else:
+                return
+            if not doubt:
+                self._fail(batch, Unavailable(why))
+                return
+            if loop.time() > deadline:
+                self._fail(batch, OutcomeUnknown(f"{why}; whether this was recorded is not known"))
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.5)
 
     async def _send_one_by_one(self, batch: Sent, error: Exception) -> None:
         if len(batch) == 1:
