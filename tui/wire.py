@@ -96,10 +96,12 @@ class Problem(Struct, frozen=True):
     errors: tuple[FieldProblem, ...] = ()
 
 
+_payloads = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+
+
 def payload_of(event: Envelope) -> dict[str, Any]:
     """The payload as plain data; money stays decimal, and a payload that is no object reads as empty."""
     try:
-        found = msgspec.json.decode(event.payload, type=dict[str, Any], dec_hook=None)
+        return _payloads.decode(event.payload)
     except msgspec.MsgspecError:
         return {}
-    return found

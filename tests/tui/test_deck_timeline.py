@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 from deck_harness import desk_with
 from fake_gateway import FakeGateway
@@ -10,7 +12,7 @@ from rich.cells import cell_len
 from tui.viewmodels.fold import fold
 from tui.viewmodels.statuses import STATUS_AFTER, STATUSES, after_event, legal, status_cell
 from tui.viewmodels.timeline import Timeline, failed, summary
-from tui.wire import Envelope
+from tui.wire import Envelope, payload_of
 
 
 def history(*, declined: bool = False) -> list[Envelope]:
@@ -156,3 +158,10 @@ def test_a_payload_of_any_shape_neither_stops_the_fold_nor_breaks_a_line(event_t
     event = msgspec.structs.replace(base, event_type=event_type, aggregate_type=category, payload=raw)
     said = [summary(event), *fold([event])[0].lines.values()]
     assert all("\n" not in line and "\x1b" not in line for line in said)
+
+
+def test_money_in_a_payload_stays_exact() -> None:
+    event = msgspec.structs.replace(history()[0], payload=msgspec.Raw(b'{"total_amount": 9999999999.99}'))
+    assert str(payload_of(event)["total_amount"]) == "9999999999.99"
+    assert payload_of(msgspec.structs.replace(event, payload=msgspec.Raw(b"[1]"))) == {}
+    assert isinstance(payload_of(event)["total_amount"], Decimal)

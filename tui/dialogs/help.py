@@ -29,10 +29,9 @@ class HelpDialog(Dialog[None]):
 
 
 def help_lines(scopes: tuple[str, ...]) -> list[list[Cell]]:
-    near = [*reversed([s for s in scopes if s != "list"]), "list"] if scopes else []
-    ordered = [*(s for s in scopes if s != "everywhere"), "everywhere", *(s for s in SCOPES if s not in near)]
+    own = [scope for scope in scopes if scope not in ("list", "everywhere")]
     lines: list[list[Cell]] = []
-    for scope in dict.fromkeys(ordered):
+    for scope in dict.fromkeys([*own, "list", "everywhere", *SCOPES]):
         lines.append([Cell(SCOPES[scope], "head")])
         lines += [[Cell(f"  {key.shown:<14}", "accent"), Cell(key.label)] for key in KEYS if key.scope == scope]
         lines.append([])
