@@ -1,19 +1,51 @@
-"""Ids about an order are derived from its own, for ever in the same way: they are part of what is stored."""
+"""Messages cannot be changed, and ids about an order are derived from its own, for ever in the same way."""
 
 from __future__ import annotations
 
+import inspect
 from uuid import UUID
 
 import pytest
+from msgspec import Struct
 
+from core.codec import Envelope, StoredEvent
 from core.domain import saga
-from core.domain.message import OrderId, Sku, inventory_stream, payment_of, reservation_of, saga_of
+from core.domain.inventory import Stock
+from core.domain.message import (
+    Command,
+    Event,
+    Metadata,
+    OrderId,
+    Recorded,
+    Sku,
+    inventory_stream,
+    payment_of,
+    reservation_of,
+    saga_of,
+)
+from core.domain.order import Address, Item, Order
+from core.domain.payment import Payment
 from core.domain.saga import SagaEvent
 from tests.domain.pinned import PINNED
+from tests.domain.spec import leaves
 
 ORDER_ID = OrderId(UUID("0195979f-3e40-7cc1-9d2e-000000000001"))
 OTHER_ID = OrderId(UUID("0195979f-3e40-7cc1-9d2e-000000000002"))
 LAPTOP = Sku("LAPTOP-001")
+
+MESSAGES = sorted(leaves(Event) | leaves(Command), key=lambda kind: kind.__name__)
+VALUES = [Item, Address, Order, Stock, Payment, Metadata, Recorded, Envelope]
+
+
+@pytest.mark.parametrize("kind", [*MESSAGES, *VALUES, StoredEvent])
+def test_what_was_said_cannot_be_changed(kind: type[Struct]) -> None:
+    assert kind.__struct_config__.frozen
+
+
+@pytest.mark.parametrize("kind", [*MESSAGES, *VALUES])
+def test_every_field_is_given_by_its_name(kind: type[Struct]) -> None:
+    kinds = {parameter.kind for parameter in inspect.signature(kind).parameters.values()}
+    assert kinds == {inspect.Parameter.KEYWORD_ONLY}
 
 
 def test_derived_ids_never_change_with_a_release() -> None:

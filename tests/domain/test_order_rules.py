@@ -55,6 +55,11 @@ def test_a_cancelled_order_stays_cancelled_for_the_first_reason() -> None:
     spec(ORDER).given(created, cancelled).when(replace(cancel, reason="another")).nothing()
 
 
+def test_cancelling_again_still_needs_a_reason() -> None:
+    sentence = "reason: must not be blank"
+    spec(ORDER).given(created, cancelled).when(replace(cancel, reason=" ")).rejected(sentence)
+
+
 def test_a_shipped_order_refuses_another_tracking_number() -> None:
     sentence = "the order was shipped already, with UPS 1Z999"
     spec(ORDER).given(created, confirmed, shipped).when(ship_otherwise).rejected(sentence)

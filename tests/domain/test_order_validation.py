@@ -86,6 +86,7 @@ CONTROL_CHARACTERS = {
 @pytest.mark.parametrize(("field", "most"), TEXTS.items())
 def test_a_text_may_be_as_long_as_its_limit_and_no_longer(field: str, most: int) -> None:
     assert wrong(order_with(field, "é" * most)) == {}
+    assert wrong(order_with(field, "é\u00a0" * (most // 2))) == {}
     assert wrong(order_with(field, "é" * (most + 1))) == {field: longer(most)}
     assert wrong(order_with(field, KB41)) == {field: longer(most)}
 
