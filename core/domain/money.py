@@ -19,12 +19,12 @@ CURRENCIES = frozenset(
 """ISO 4217 codes in use whose minor unit is 2 (list one, 2025); JPY, KWD and the like are not among them."""
 
 
-def wrong_amount(amount: Decimal, *, least: Decimal = CENT) -> str | None:
+def wrong_amount(amount: Decimal) -> str | None:
     """Say what is wrong with an amount, or None. Looks at the size first: 1E+999999999 must never be expanded."""
     if not amount.is_finite():
         return "must be a number"
-    if amount < least:
-        return f"must be at least {least}"
+    if amount < CENT:
+        return f"must be at least {CENT}"
     if amount > MAX_AMOUNT:
         return f"must be at most {MAX_AMOUNT}"
     if amount != amount.quantize(CENT):

@@ -24,6 +24,7 @@ from core.domain.payment import (
     RecordVoid,
 )
 from core.domain.provider import Approved, PaymentAnswer
+from core.domain.validation import tidy
 from core.sagas.saga import Call, Effect, Facts, Local, Nothing
 
 nothing = Nothing()
@@ -140,10 +141,10 @@ def _record_authorise(facts: Facts, answer: PaymentAnswer) -> Effect:
             amount=order.total_amount,
             currency=order.currency,
             payment_method=order.payment_method,
-            authorization_code=answer.reference,
+            authorization_code=tidy(answer.reference),
         )
         return Effect(payment=PAYMENT.decide(command, facts.payment))
-    decline = RecordDecline(now=facts.now, payment_id=payment_id, order_id=facts.order_id, reason=answer.reason)
+    decline = RecordDecline(now=facts.now, payment_id=payment_id, order_id=facts.order_id, reason=tidy(answer.reason))
     return Effect(payment=PAYMENT.decide(decline, facts.payment), refusal=answer.reason)
 
 
@@ -163,7 +164,7 @@ def _record_capture(facts: Facts, answer: PaymentAnswer) -> Effect:
         now=facts.now,
         payment_id=payment_of(facts.order_id),
         order_id=facts.order_id,
-        transaction_id=answer.reference,
+        transaction_id=tidy(answer.reference),
     )
     return Effect(payment=PAYMENT.decide(command, facts.payment))
 
@@ -175,7 +176,7 @@ def _record_refund(facts: Facts, answer: PaymentAnswer) -> Effect:
         now=facts.now,
         payment_id=payment_of(facts.order_id),
         order_id=facts.order_id,
-        refund_id=answer.reference,
+        refund_id=tidy(answer.reference),
         reason=facts.reason,
     )
     return Effect(payment=PAYMENT.decide(command, facts.payment))
