@@ -1,0 +1,167 @@
+"""Execute, by itself: whoever came first wins, and the loser decides again on what it has become."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from core.adapters.postgres.event_store import PostgresEventStore
+from core.domain.inventory import INVENTORY, ReceiveStock, Stock
+from core.domain.message import Sku, StreamId, inventory_stream
+from core.domain.order import ORDER, CancelOrder, ConfirmOrder, DeliverOrder, OrderCommand
+from core.errors import KeyReused, NotAllowed, PreconditionFailed, Unavailable, VersionConflict
+from core.ports import Append, Conflict, Entry, Verdict
+from core.services import execute as service
+from core.services.execute import GivenKey, Outcome, ReadGuards, Terms, execute, no_guards
+from core.services.load import StateCache
+from tests.services.conftest import Desk, now
+from tests.support.log import append, entry, stream
+
+
+def answer(order: Any) -> tuple[int, Mapping[str, Any]]:
+    return 200, {"status": order.status}
+
+
+async def do(
+    store: Any, command: OrderCommand, terms: Terms | None = None, read_guards: ReadGuards = no_guards
+) -> Outcome:
+    at = StreamId(command.order_id)
+    return await execute(
+        store, ORDER, at, command, terms or Terms(), answer, correlation_id=at, read_guards=read_guards
+    )
+
+
+class Meddled:
+    """The store, where somebody else appends just before each of our own first appends."""
+
+    def __init__(self, store: PostgresEventStore, meddle: Sequence[Callable[[], Awaitable[object]]]) -> None:
+        self._store = store
+        self._meddle = list(meddle)
+        self.appends = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def append(self, wish: Append) -> Verdict:
+        self.appends += 1
+        if self._meddle:
+            await self._meddle.pop(0)()
+        return await self._store.append(wish)
+
+
+async def test_the_loser_of_a_race_decides_again(desk: Desk, store: PostgresEventStore) -> None:
+    order = await desk.place()
+    meddled = Meddled(store, [lambda: do(store, ConfirmOrder(now=now(), order_id=order))])
+    outcome = await do(meddled, CancelOrder(now=now(), order_id=order, reason="x"))
+    assert (meddled.appends, outcome.answer.version) == (2, 3)
+    assert await desk.domain(order) == ["OrderCreated", "OrderConfirmed", "OrderCancelled"]
+
+
+async def test_the_loser_may_find_that_it_is_done_or_not_allowed_any_more(
+    desk: Desk, store: PostgresEventStore
+) -> None:
+    order = await desk.place()
+    confirm = ConfirmOrder(now=now(), order_id=order)
+    done = await do(Meddled(store, [lambda: do(store, confirm)]), confirm)
+    assert (done.answer.version, done.answer.fields["status"], done.answer.position) == (2, "CONFIRMED", 2)
+    order = await desk.place()
+    cancel = CancelOrder(now=now(), order_id=order, reason="x")
+    with pytest.raises(NotAllowed):
+        await do(Meddled(store, [lambda: do(store, cancel)]), ConfirmOrder(now=now(), order_id=order))
+
+
+async def test_a_guard_that_moved_makes_it_read_and_decide_again(desk: Desk, store: PostgresEventStore) -> None:
+    order, guarded = await desk.place(), stream()
+
+    async def guards() -> Sequence[Entry]:
+        return [Entry(guarded, "inventory", len(await store.load(guarded)))]
+
+    meddled = Meddled(store, [lambda n=n: store.append(append(entry(guarded, n))) for n in range(2)])
+    outcome = await do(meddled, ConfirmOrder(now=now(), order_id=order), read_guards=guards)
+    assert (meddled.appends, outcome.answer.version) == (3, 2)
+
+
+async def test_with_if_match_the_loser_is_told_instead(desk: Desk, store: PostgresEventStore) -> None:
+    order = await desk.place()
+    meddled = Meddled(store, [lambda: do(store, ConfirmOrder(now=now(), order_id=order))])
+    with pytest.raises(PreconditionFailed) as told:
+        await do(meddled, CancelOrder(now=now(), order_id=order, reason="x"), Terms(expected=1))
+    assert told.value.actual == 2
+
+
+async def test_one_who_always_loses_gives_up_in_time(
+    desk: Desk, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "KEEP_TRYING", 0.3)
+    order = await desk.place()
+
+    class Unlucky(Meddled):
+        async def append(self, wish: Append) -> Verdict:
+            self.appends += 1
+            return Conflict([9 for _ in wish.entries])
+
+    unlucky, began = Unlucky(store, []), time.monotonic()
+    with pytest.raises(VersionConflict) as told:
+        await do(unlucky, ConfirmOrder(now=now(), order_id=order))
+    assert (told.value.expected, told.value.actual) == (1, 9)
+    assert 0.3 <= time.monotonic() - began < 3
+    assert 2 < unlucky.appends < 100  # it pauses in between
+
+
+async def test_a_refusal_is_kept_for_its_key_only_at_the_version_it_was_decided_on(
+    desk: Desk, store: PostgresEventStore
+) -> None:
+    order = await desk.place()
+    await do(store, CancelOrder(now=now(), order_id=order, reason="x"))
+    key = GivenKey("scope", "k", b"f")
+    confirm = ConfirmOrder(now=now(), order_id=order)
+    for replayed in (False, True):
+        outcome = await do(store, confirm, Terms(key=key))
+        assert (outcome.answer.status, outcome.replayed) == (400, replayed)
+        assert outcome.answer.fields == {"code": "not_allowed", "detail": "cannot confirm a cancelled order"}
+    with pytest.raises(KeyReused):
+        await do(store, confirm, Terms(key=GivenKey("scope", "k", b"other")))
+    order = await desk.place()
+    confirmed = Meddled(store, [lambda: do(store, ConfirmOrder(now=now(), order_id=order))])
+    kept = await do(confirmed, DeliverOrder(now=now(), order_id=order), Terms(key=GivenKey("scope", "k2", b"f")))
+    assert kept.answer.fields["detail"] == "cannot deliver a confirmed order"  # decided again, on what it has become
+
+
+async def test_a_state_that_is_kept_is_never_older_than_the_log(store: PostgresEventStore) -> None:
+    """Two desks, each with its own memory of the stock, both right after each other's receipts."""
+    caches = [StateCache[Stock](store, INVENTORY) for _ in range(2)]
+    at = inventory_stream(Sku("A"))
+    for n in range(6):
+        command = ReceiveStock(now=now(), sku=Sku("A"), quantity=1)
+        outcome = await execute(
+            store, INVENTORY, at, command, Terms(), lambda s: (201, {"available": s.available}),
+            correlation_id=at, cache=caches[n % 2],
+        )  # fmt: skip
+        assert (outcome.answer.fields["available"], outcome.answer.version) == (n + 1, n + 1)
+
+
+async def test_many_at_once_with_their_own_memories_all_count(store: PostgresEventStore) -> None:
+    caches = [StateCache[Stock](store, INVENTORY) for _ in range(4)]
+    at = inventory_stream(Sku("A"))
+
+    async def receive(n: int) -> int:
+        outcome = await execute(
+            store, INVENTORY, at, ReceiveStock(now=now(), sku=Sku("A"), quantity=1), Terms(), lambda _: (201, {}),
+            correlation_id=at, cache=caches[n % 4],
+        )  # fmt: skip
+        return outcome.answer.version or 0
+
+    assert sorted(await asyncio.gather(*(receive(n) for n in range(20)))) == list(range(1, 21))
+
+
+async def test_it_does_not_answer_for_a_database_that_is_away(store: PostgresEventStore) -> None:
+    await store.close()
+    command = ReceiveStock(now=now(), sku=Sku("A"), quantity=1)
+    at = inventory_stream(Sku("A"))
+    with pytest.raises(Unavailable):
+        await execute(store, INVENTORY, at, command, Terms(), lambda _: (201, {}), correlation_id=UUID(int=1))
