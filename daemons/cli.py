@@ -70,7 +70,6 @@ def tui(
     query_url: Annotated[str, typer.Option(help="Query API; default: this home's.")] = "",
 ) -> None:
     """Open the deck, on this home's services or on remote ones."""
-    from core.home import Home
     from daemons.status import must_answer
     from tui.app import run
 
@@ -78,7 +77,7 @@ def tui(
     commands, queries = command_url or settings.commands_at, query_url or settings.queries_at
     must_answer(commands, "--command-url")
     must_answer(queries, "--query-url")
-    run(commands, queries, supervisor_socket=Home(settings.home).supervisor_socket)
+    run(commands, queries)
 
 
 @app.command()

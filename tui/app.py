@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from textual import on
 from textual.app import App
@@ -79,6 +78,6 @@ class DeckApp(App[None]):
         self.deck.say(Cell(f" copied {message.name}{cut}", "good"))
 
 
-def run(command_url: str, query_url: str, *, supervisor_socket: Path | None = None) -> None:  # noqa: ARG001 - the Daemons view will use it
+def run(command_url: str, query_url: str) -> None:
     """Open the deck until the operator leaves it."""
     DeckApp(HttpGateway(command_url, query_url)).run()
