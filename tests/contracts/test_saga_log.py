@@ -106,17 +106,18 @@ async def test_a_row_that_somebody_works_on_is_passed_over_not_waited_for(log: L
     assert [claim.saga_id for claim in claims] == [free]
 
 
-async def test_an_old_epoch_neither_appends_nor_extends_and_hears_so(log: Log) -> None:
+@pytest.mark.parametrize("next_owner", ["b", "a"])
+async def test_an_old_epoch_neither_appends_nor_extends_and_hears_so(log: Log, next_owner: str) -> None:
     saga_id = await log.start()
     (old,) = await log.sagas.claim("a", limit=1, lease=LEASE)
     await log.expire(saga_id)
-    (new,) = await log.sagas.claim("b", limit=1, lease=LEASE)
+    (new,) = await log.sagas.claim(next_owner, limit=1, lease=LEASE)
     before = await log.row(saga_id)
     assert await log.sagas.extend("a", {saga_id: old.epoch}, lease=timedelta(hours=1)) == [saga_id]
     assert (await log.row(saga_id))["due_at"] == before["due_at"]
     late = append(entry(stream()), sagas=[saga_row(saga_id, old.epoch)])
     assert await log.store.append(late) == LeaseLost()
-    assert await log.sagas.extend("b", {saga_id: new.epoch}, lease=timedelta(hours=1)) == []
+    assert await log.sagas.extend(next_owner, {saga_id: new.epoch}, lease=timedelta(hours=1)) == []
     assert (await log.row(saga_id))["seconds"] > 3000
 
 
