@@ -58,6 +58,7 @@ class Projector:
 
     async def _folded(self, batches: AsyncIterator[Sequence[StoredEvent]], position: int) -> AsyncGenerator[Changes]:
         async for batch in batches:
+            await asyncio.sleep(0)  # folding holds the loop: first let the save and the next read be asked for
             try:
                 yield await self._fold(batch, position)
             except EventNotApplied as error:
@@ -147,7 +148,6 @@ async def ahead(batches: AsyncIterator[B]) -> AsyncGenerator[B]:
     try:
         while (batch := await coming) is not None:
             coming = asyncio.ensure_future(anext(batches, None))
-            await asyncio.sleep(0)  # let it ask before we compute
             yield batch
     finally:
         coming.cancel()
