@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
-from core.adapters.postgres.connection import LOST
+from core.adapters.postgres.connection import LOST, Connection
 from core.adapters.postgres.read_models import PostgresReadModels
 from core.adapters.postgres.read_models_progress import progress
 from core.adapters.postgres.subscription import PostgresSubscription
@@ -115,11 +115,18 @@ async def test_other_rules_empty_the_tables_and_start_over(read_models: Postgres
     assert await read_models.open(READER, REVISION) == 0
 
 
-class Interrupted(PostgresReadModels):
-    """Loses its connection at a random point of every few transactions."""
+CUT = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+ WHERE datname = current_database() AND query LIKE 'SELECT save_read_models%'
+"""
 
-    def __init__(self, opener: Opener, rng: random.Random) -> None:
+
+class Interrupted(PostgresReadModels):
+    """Loses its connection at a random point of every few saves."""
+
+    def __init__(self, opener: Opener, admin: Connection, rng: random.Random) -> None:
         super().__init__(opener)
+        self._admin = admin
         self._rng = rng
         self.cuts = 0
 
@@ -132,16 +139,15 @@ class Interrupted(PostgresReadModels):
                 await cutting
 
     async def _cut(self) -> None:
-        for _ in range(self._rng.randint(0, 20)):
-            await asyncio.sleep(0)
-        self.cuts += 1
-        self._saver.drop()
+        await self._admin.execute("SELECT pg_sleep($1::float8 / 1000)", self._rng.random() * 3)
+        self.cuts += await self._admin.fetchval(CUT)
 
 
 async def test_connections_lost_in_the_middle_of_a_batch_lose_and_repeat_nothing(opener: Opener, dsn: str) -> None:
     log = Sample(150).events()
     await write(dsn, log)
-    read_models = Interrupted(opener, random.Random(11))
+    admin = await asyncpg.connect(dsn)
+    read_models = Interrupted(opener, admin, random.Random(11))
     for _ in range(1_000):
         try:
             await catch_up(opener, read_models, len(log), limit=10)
@@ -149,6 +155,7 @@ async def test_connections_lost_in_the_middle_of_a_batch_lose_and_repeat_nothing
             continue
         break
     read_models.close()
+    await admin.close()
     assert read_models.cuts > 3
     await assert_as_if_undisturbed(opener, dsn)
 
