@@ -64,6 +64,7 @@ def concluded(
 def failed(
     saga: Saga,
     saga_id: SagaId,
+    order_id: OrderId,
     progress: Progress,
     move: Move,
     error: str,
@@ -82,6 +83,7 @@ def failed(
     ]
     if over and move.forward:
         own.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(f"{move.step.name}: {error}")))
+        own += _follow(saga, saga_id, order_id, fold(progress, own, now), now)
     return own
 
 

@@ -217,6 +217,8 @@ def next_move(saga: Saga, progress: Progress) -> Move | SagaStatus | None:
                 return Move(step, forward=True)
         return SagaStatus.COMPLETED
     if progress.status is SagaStatus.COMPENSATING:
+        if StepStatus.COMPENSATION_FAILED in progress.steps.values():
+            return SagaStatus.FAILED  # whatever else there is to undo: a person decides
         for step in reversed(saga.steps):  # one at a time, from the last that may have had an effect
             if progress.of(step.name) in MAY_HAVE_HAPPENED:
                 return Move(step, forward=False)

@@ -172,7 +172,7 @@ async def _try_later(
     wanted = error.retry_after if isinstance(error, GatewayUnavailable) and error.retry_after else 0.0
     pause = timedelta(seconds=max(min(wanted, LONGEST_PAUSE), random.uniform(0, ceiling)))  # noqa: S311 - jitter
     now = world.clock.now()
-    events = failed(work.saga, work.saga_id, work.progress, move, str(error), now, pause, world.scale)
+    events = failed(work.saga, work.saga_id, work.order_id, work.progress, move, str(error), now, pause, world.scale)
     made = draft(work, Effect(), events, now, due_in=pause)
     verdict = await _send(world, made)
     parked = isinstance(verdict, Accepted) and made.row().due_in is not None

@@ -16,7 +16,7 @@ from core.domain.payment import PAYMENT, Payment
 from core.domain.saga import SagaEvent
 from core.ports import Append, Entry, EventStore, NewEvent, SagaRow
 from core.sagas.record import fold, gave_up
-from core.sagas.saga import Effect, Facts, Move, Progress, Saga, SagaStatus, StepStatus, Stream, evolve, next_move
+from core.sagas.saga import Effect, Facts, Move, Progress, Saga, SagaStatus, Stream, evolve, next_move
 from core.services.load import Loaded, load_state
 
 LEASE = timedelta(seconds=30)
@@ -119,7 +119,7 @@ def draft(
 ) -> Draft:
     """The append that records an effect and the saga's events; one that gave up says what is still open."""
     progress = fold(work.progress, events, now)
-    if StepStatus.COMPENSATION_FAILED in progress.steps.values() and progress.status in OURS:
+    if next_move(work.saga, progress) is SagaStatus.FAILED:
         end = gave_up(work.saga, work.saga_id, progress, work.order.state)
         events, progress = [*events, end], evolve(progress, end, now)
     return Draft(work, effect, events, reads, progress, due_in)

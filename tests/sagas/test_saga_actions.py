@@ -1,0 +1,157 @@
+"""The actions of the tables: what each decides, from the facts alone."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from msgspec.structs import replace
+
+from core.domain.inventory import (
+    InventoryReleased,
+    InventoryReservationFailed,
+    InventoryReserved,
+    InventoryShipped,
+    Stock,
+)
+from core.domain.message import Sku, reservation_of
+from core.domain.order import Item, OrderCancelled, OrderConfirmed
+from core.domain.payment import (
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentStatus,
+    PaymentVoided,
+)
+from core.domain.provider import Approved, Declined, Refused
+from core.sagas import actions
+from core.sagas.actions import quantities
+from core.sagas.saga import Call, Effect, Local
+from tests.domain.samples import ORDER_ID, cancelled, confirmed, created
+from tests.sagas.given import HELD, PAYMENT_ID, PLENTY, WANTED, facts, order, payment
+
+AUTHORIZED = PaymentAuthorized(
+    payment_id=PAYMENT_ID, order_id=ORDER_ID, amount=Decimal("2001.48"), currency="USD", payment_method="card",
+    authorization_code="a-1",
+)  # fmt: skip
+CAPTURED = PaymentCaptured(
+    payment_id=PAYMENT_ID, order_id=ORDER_ID, amount=Decimal("2001.48"), currency="USD", transaction_id="t-1"
+)
+VOIDED = PaymentVoided(payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="because")
+REFUNDED = PaymentRefunded(
+    payment_id=PAYMENT_ID, order_id=ORDER_ID, amount=Decimal("2001.48"), currency="USD", refund_id="r-1",
+    reason="because",
+)  # fmt: skip
+LAPTOP, LAMP = WANTED
+
+
+def test_lines_of_one_sku_are_one_quantity_in_the_order_of_skus() -> None:
+    lines = [("B", 1), ("A", 2), ("B", 3)]
+    items = tuple(Item(product_id="p", sku=Sku(sku), quantity=n, unit_price=Decimal(1)) for sku, n in lines)
+    assert list(quantities(order(replace(created, items=items))).items()) == [("A", 2), ("B", 4)]
+
+
+# --- the stock ----------------------------------------------------------------------------------------------
+def test_all_of_an_order_is_reserved_under_derived_ids() -> None:
+    effect = actions.reserve.decide(facts())
+    assert effect.stock == {
+        sku: [InventoryReserved(sku=sku, reservation_id=reservation_of(ORDER_ID, sku), order_id=ORDER_ID, quantity=n)]
+        for sku, n in WANTED.items()
+    }
+    assert (effect.refusal, effect.abandon) == (None, None)
+    assert actions.reserve.decide(facts(stock=HELD)).stock == {sku: [] for sku in WANTED}  # again: already done
+
+
+def test_one_sku_short_reserves_none_and_says_which() -> None:
+    short = {LAPTOP: Stock(known=True, available=1), LAMP: PLENTY[LAMP]}
+    effect = actions.reserve.decide(facts(stock=short))
+    assert effect.stock == {
+        LAPTOP: [
+            InventoryReservationFailed(sku=LAPTOP, order_id=ORDER_ID, requested=2, available=1, reason="out of stock")
+        ]
+    }
+    assert effect.refusal == "LAPTOP-001: out of stock"
+    both = actions.reserve.decide(facts(stock={LAPTOP: Stock(), LAMP: Stock(known=True)}))
+    assert both.refusal == "LAPTOP-001: unknown SKU; SKU-007: out of stock"
+    assert list(both.stock) == [LAPTOP, LAMP]
+
+
+@pytest.mark.parametrize(("action", "kind"), [("release", InventoryReleased), ("ship_stock", InventoryShipped)])
+def test_what_is_held_is_given_back_or_leaves_and_what_is_not_held_is_left_alone(action: str, kind: type) -> None:
+    local: Local = getattr(actions, action)
+    effect = local.decide(facts(stock=HELD))
+    assert [(type(event), event.quantity) for events in effect.stock.values() for event in events] == [
+        (kind, 2),
+        (kind, 3),
+    ]
+    assert local.decide(facts(stock=PLENTY)).stock == {LAPTOP: [], LAMP: []}
+    assert local.reads == {"stock"}
+
+
+# --- the order ----------------------------------------------------------------------------------------------
+def test_the_order_is_confirmed_once_and_cancelled_once_with_the_reason() -> None:
+    (event,) = actions.confirm.decide(facts()).order
+    assert isinstance(event, OrderConfirmed)
+    assert actions.confirm.decide(facts(order(confirmed))).order == []
+    (event,) = actions.cancel_order.decide(facts(order(confirmed), reason="no stock")).order
+    assert isinstance(event, OrderCancelled)
+    assert event.reason == "no stock"
+    assert actions.cancel_order.decide(facts(order(cancelled))).order == []
+
+
+def test_no_forward_step_of_a_cancelled_order_is_taken() -> None:
+    gone = facts(order(cancelled), stock=PLENTY)
+    because = Effect(abandon=cancelled.reason)
+    assert actions.reserve.decide(gone) == because
+    assert actions.confirm.decide(gone) == because
+    assert actions.authorize.before(gone) == because
+    assert actions.authorize.before(facts()) is None
+    silent = replace(gone.order, cancel_reason=None)
+    assert actions.confirm.decide(facts(silent)).abandon == "the order was cancelled"
+    for action in (actions.reserve, actions.confirm, actions.authorize):
+        assert "order" in action.reads, "or a cancellation slips in between"
+
+
+def test_every_local_action_guards_the_streams_it_writes() -> None:
+    assert actions.cancel_order.reads == {"order"}
+    for call in (actions.void, actions.capture, actions.refund, actions.authorize):
+        assert "payment" in call.reads
+
+
+# --- the payment --------------------------------------------------------------------------------------------
+def test_an_authorisation_or_a_decline_is_recorded_once() -> None:
+    assert actions.authorize.record(facts(), Approved("a-1")).payment == [AUTHORIZED]
+    assert actions.authorize.record(facts(paid=payment(AUTHORIZED)), Approved("a-1")).payment == []
+    for answer in (Declined("no money"), Refused("never")):
+        effect = actions.authorize.record(facts(), answer)
+        assert effect == Effect(
+            payment=[PaymentFailed(payment_id=PAYMENT_ID, order_id=ORDER_ID, reason=answer.reason)],
+            refusal=answer.reason,
+        )
+
+
+CALLS = [
+    (actions.void, payment(AUTHORIZED), "v-1", VOIDED, PaymentStatus.VOIDED),
+    (actions.capture, payment(AUTHORIZED), "t-1", CAPTURED, PaymentStatus.CAPTURED),
+    (actions.refund, payment(AUTHORIZED, CAPTURED), "r-1", REFUNDED, PaymentStatus.REFUNDED),
+]
+
+
+@pytest.mark.parametrize(("call", "before", "reference", "event", "status"), CALLS, ids=lambda x: str(x)[:20])
+def test_an_answer_is_recorded_once_and_a_refusal_is_no_event(
+    call: Call, before: object, reference: str, event: object, status: PaymentStatus
+) -> None:
+    asked = facts(paid=before)
+    assert call.before(asked) is None
+    assert call.record(asked, Approved(reference)) == Effect(payment=[event])
+    for answer in (Refused("never"), Declined("no")):
+        assert call.record(asked, answer) == Effect(refusal=answer.reason)
+    done = facts(paid=replace(before, status=status))
+    assert call.before(done) == Effect(), "what the log says is done is not called for"
+    assert call.record(done, Approved(reference)) == Effect(payment=[])
+
+
+def test_voiding_what_never_was_succeeds_and_records_nothing() -> None:
+    assert actions.void.before(facts()) is None  # but it is asked for: the provider may know of it
+    assert actions.void.record(facts(), Approved("v-1")) == Effect(payment=[])

@@ -1,0 +1,214 @@
+"""Sagas driven through random outcomes, the real tables and made-up ones: whatever happens, it ends in one way only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import codec
+from core.domain import saga as e
+from core.domain.order import OrderCreated
+from core.domain.saga import SagaEvent, finished
+from core.sagas import SAGAS
+from core.sagas.actions import authorize, confirm, nothing, refund, void
+from core.sagas.record import announced, concluded, failed, fold, gave_up, started
+from core.sagas.saga import (
+    MAY_HAVE_HAPPENED,
+    Call,
+    Effect,
+    Local,
+    Move,
+    Nothing,
+    Progress,
+    Saga,
+    SagaStatus,
+    Step,
+    StepStatus,
+    evolve,
+    next_move,
+)
+from tests.domain.samples import NOW, ORDER_ID
+from tests.sagas.given import SAGA_ID, order
+
+Outcome = Literal["done", "refused", "abandoned", "later"]
+OUTCOMES: st.SearchStrategy[Outcome] = st.sampled_from(["done"] * 4 + ["refused", "abandoned", "later", "later"])
+STEP = st.tuples(
+    st.sampled_from([nothing, confirm, authorize]),
+    st.sampled_from([nothing, confirm, void, refund]),
+    st.sampled_from([None, timedelta(), timedelta(minutes=5)]),
+)
+MADE_UP = st.builds(
+    lambda rows, forward_only: Saga(
+        "made_up", 1, OrderCreated, tuple(Step(f"s{n}", *row) for n, row in enumerate(rows)), forward_only
+    ),
+    st.lists(STEP, max_size=5),
+    st.booleans(),
+)
+A_SAGA = st.one_of(st.sampled_from(list(SAGAS.values())), MADE_UP)
+
+
+@dataclass
+class Instance:
+    """One instance, advanced as a runner does, but that its outcomes are given."""
+
+    saga: Saga
+    scale: float = 1.0
+    now: Any = NOW
+    log: list[SagaEvent] = field(default_factory=list)
+    progress: Progress | None = None
+    moves: list[tuple[str, bool]] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+
+    def record(self, events: Any) -> None:
+        before = self.progress
+        progress = fold(before, events, self.now) if before else self.refold(events)
+        if next_move(self.saga, progress) is SagaStatus.FAILED:
+            end = gave_up(self.saga, SAGA_ID, progress, order())
+            events, progress = [*events, end], evolve(progress, end, self.now)
+        self.log += events
+        self.progress = progress
+
+    def refold(self, events: Any) -> Progress:
+        progress: Progress | None = None
+        for event in events:
+            progress = evolve(progress, event, self.now)
+        assert progress is not None
+        return progress
+
+    def step(self, outcome: Outcome, passes: timedelta) -> bool:
+        """One move with this outcome; False when there is none left."""
+        assert self.progress is not None
+        move = next_move(self.saga, self.progress)
+        if not isinstance(move, Move):
+            assert move is None, "an end is recorded with what led to it"
+            return False
+        assert not isinstance(move.action, Nothing), "what needs no doing is recorded with what led to it"
+        self.now += passes
+        common = (self.saga, SAGA_ID, ORDER_ID, self.progress, move)
+        if isinstance(move.action, Call):
+            if self.progress.announced <= self.progress.attempts:
+                self.record([announced(SAGA_ID, ORDER_ID, self.progress, move)])
+                return True
+            if outcome == "later" or (outcome == "refused" and self.saga.forward_only):
+                self.record(failed(*common, "away", self.now, timedelta(seconds=1), self.scale))
+                return True
+        elif outcome == "later" or not move.forward:
+            outcome = "done"  # what is ours to decide is decided; an undo of our own is not refused
+        if outcome == "abandoned" and (not move.forward or self.saga.forward_only):
+            outcome = "done"
+        if outcome == "refused" and self.saga.forward_only:
+            outcome = "done"
+        effect = {"refused": Effect(refusal="no"), "abandoned": Effect(abandon="stop")}.get(outcome, Effect())
+        if outcome == "refused" and move.forward:
+            self.refused.add(move.step.name)
+        if outcome == "done":
+            self.moves.append((move.step.name, move.forward))
+        self.record(concluded(*common, effect, self.now))
+        return True
+
+
+def begun(saga: Saga, scale: float = 1.0) -> Instance:
+    instance = Instance(saga, scale)
+    instance.record(started(saga, SAGA_ID, ORDER_ID, NOW, scale))
+    return instance
+
+
+OUTCOME_LIST = st.lists(st.tuples(OUTCOMES, st.sampled_from([0, 30, 600])), max_size=60)
+
+
+@given(saga=A_SAGA, outcomes=OUTCOME_LIST)
+def test_every_instance_comes_to_one_of_its_ends(saga: Saga, outcomes: list[tuple[Outcome, int]]) -> None:
+    instance = begun(saga)
+    for outcome, seconds in outcomes:
+        if not instance.step(outcome, timedelta(seconds=seconds)):
+            break
+        check(instance)
+    for _ in range(100):  # and when nothing goes wrong any more, it ends
+        if not instance.step("done", timedelta(seconds=1)):
+            break
+    check(instance)
+    ends(instance)
+
+
+def check(instance: Instance) -> None:
+    """What holds at every moment."""
+    saga, progress = instance.saga, instance.progress
+    assert progress is not None
+    assert progress == _again(instance), "the log alone says where it stands"
+    for event in instance.log:
+        kind = codec.event_type(type(event))
+        assert codec.decode(kind, codec.SCHEMA_VERSION, codec.encode(event)) == event
+    did = [(event.step, type(event)) for event in instance.log if isinstance(event, e.StepEvent)]
+    for step in saga.steps:
+        mine = [kind for name, kind in did if name == step.name]
+        assert mine.count(e.SagaStepCompleted) <= 1
+        assert mine.count(e.SagaStepCompensated) <= 1
+        if e.SagaStepCompensated in mine:
+            assert step.name not in instance.refused, "what was refused is never undone"
+            assert e.SagaStepCompleted not in mine[mine.index(e.SagaStepCompensated) :], "or it would run again"
+    assert sum(isinstance(event, e.SagaCompensationStarted) for event in instance.log) <= 1
+    if saga.forward_only:
+        assert progress.status in {SagaStatus.RUNNING, SagaStatus.COMPLETED}
+
+
+def _again(instance: Instance) -> Progress:
+    """The fold of the whole log, which has its times from the moments it was told."""
+    told: Progress | None = None
+    for event in instance.log:
+        told = evolve(told, event, NOW)
+    assert told is not None
+    assert instance.progress is not None
+    return Progress(
+        status=told.status, since=instance.progress.since, steps=told.steps, attempts=told.attempts,
+        announced=told.announced, last_error=told.last_error, reason=told.reason,
+    )  # fmt: skip
+
+
+def ends(instance: Instance) -> None:
+    saga, progress = instance.saga, instance.progress
+    assert progress is not None
+    stands = [progress.of(step.name) for step in saga.steps]
+    last = instance.log[-1]
+    if progress.status is SagaStatus.COMPLETED:
+        assert isinstance(last, e.SagaCompleted)
+        assert set(stands) <= {StepStatus.COMPLETED}
+        order_ = [step.name for step in saga.steps if not isinstance(step.do, Nothing)]
+        assert [name for name, _ in instance.moves] == order_
+    elif progress.status is SagaStatus.COMPENSATED:
+        assert isinstance(last, e.SagaCompensated)
+        assert set(stands) <= {StepStatus.COMPENSATED, StepStatus.FAILED, StepStatus.PENDING}
+    else:
+        assert progress.status is SagaStatus.FAILED, "nothing is left hanging"
+        assert isinstance(last, e.SagaFailed)
+        assert last.reason != "it could not be compensated", "it says why"
+        open_ = [s for s in stands if s in MAY_HAVE_HAPPENED | {StepStatus.COMPENSATION_FAILED}]
+        assert len(last.open_items) == len(open_) > 0
+    assert finished(last) != (progress.status is SagaStatus.FAILED)
+    undone = [event.step for event in instance.log if isinstance(event, e.SagaStepCompensated)]
+    names = [step.name for step in saga.steps]
+    assert undone == sorted(undone, key=names.index, reverse=True), "up as it came down"
+
+
+@given(
+    events=st.lists(st.sampled_from(e.EVENTS).flatmap(lambda kind: st.builds(
+        kind, saga_id=st.just(SAGA_ID), step=st.sampled_from(["open_order", "reserve_inventory", "x"]),
+        **({"direction": st.sampled_from(["forward", "backward"])} if kind is e.SagaStepStarted else {}),
+    ) if "step" in kind.__struct_fields__ else st.builds(kind, saga_id=st.just(SAGA_ID)))),
+    saga=A_SAGA,
+)  # fmt: skip
+def test_a_fold_of_any_events_whatsoever_says_what_is_next(events: list[SagaEvent], saga: Saga) -> None:
+    progress: Progress | None = None
+    for event in events:
+        progress = evolve(progress, event, NOW)
+        move = next_move(saga, progress)
+        assert move is None or isinstance(move, Move | SagaStatus)
+        assert (move is None) == (progress.status not in {SagaStatus.RUNNING, SagaStatus.COMPENSATING})
+
+
+def test_the_made_up_tables_have_every_kind_of_action() -> None:
+    kinds = {type(action) for saga in SAGAS.values() for step in saga.steps for action in (step.do, step.undo)}
+    assert kinds == {Local, Call, Nothing}
