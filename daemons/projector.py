@@ -5,7 +5,6 @@ Safe to kill at any time: rows and checkpoint commit together.
 
 from __future__ import annotations
 
-import gc
 import time
 
 from prometheus_client import Gauge
@@ -47,9 +46,6 @@ async def work(settings: Settings, vitals: Vitals) -> None:
 
 
 def main() -> None:
-    # The views it remembers are many small objects without cycles: walking through all of them again and again took
-    # two fifths of a rebuild.
-    gc.set_threshold(100_000, 50, 1_000)
     run_reader("projector", "projector_port", work)
 
 

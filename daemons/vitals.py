@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -42,6 +43,7 @@ class Vitals:
 
     def started(self, check: Check | None = None) -> None:
         self._reason, self._check = None, check or _nothing_wrong
+        _settle_down()
         _log.info("ready")
 
     def waits(self, reason: str) -> None:
@@ -109,6 +111,17 @@ def _problem(reason: str) -> dict[str, Any]:
         "type": "about:blank", "title": title, "status": 503, "detail": reason,
         "code": "unavailable", "error": f"{title}: {reason}", "errors": [],
     }  # fmt: skip
+
+
+def _settle_down() -> None:
+    """Keep the garbage collector away from what lives as long as we do.
+
+    Walking through the modules, handlers and views of a busy daemon again and again took a third of its time, in
+    pauses of 30 ms. Cycles made from now on are still found.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 async def _nothing_wrong() -> str | None:

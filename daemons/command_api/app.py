@@ -23,8 +23,9 @@ LARGEST_BODY = 1 << 20
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
     async with bootstrap(settings, name="command-api") as app:
+        service = make_app(app)
         vitals.started(app.why_not_ready)
-        yield make_app(app)
+        yield service
 
 
 def make_app(app: App) -> Litestar:

@@ -16,8 +16,9 @@ from daemons.vitals import ASGIApp, Vitals
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
     ledger = Ledger(settings.home / "payment-sandbox.sqlite")
     try:
+        service = make_app(Sandbox(ledger, vitals.stop))
         vitals.started(ledger.why_not_ready)
-        yield make_app(Sandbox(ledger, vitals.stop))
+        yield service
     finally:
         ledger.close()
 

@@ -36,8 +36,9 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         )
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
+            service = make_app(desk, hub)
             vitals.started(app.why_not_ready)
-            yield make_app(desk, hub)
+            yield service
         finally:
             closing.cancel()
             hub.close()
