@@ -6,10 +6,12 @@ Safe to kill at any time: what it had begun is claimed again when its leases run
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import structlog
 from prometheus_client import Gauge
@@ -29,6 +31,8 @@ LOOK_EVERY = 0.25  # seconds between looks for what is due
 RENEW_EVERY = 10.0  # seconds; a third of a lease
 SWEEP_EVERY = 600.0  # seconds
 DRAIN = 15.0  # seconds
+FINISH_STARTING = 2.0  # seconds to finish a batch of starts, once asked to stop
+TRY_AGAIN_EVERY = 5.0  # seconds between tries to start what cannot be read
 STANDS_STILL = 5.0  # seconds without progress while events wait
 
 POSITION = Gauge("orderdeck_saga_runner_position", "Position up to which sagas were started.")
@@ -60,18 +64,36 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         progress = Progress(app, await app.sagas.reached(READER))
         POSITION.set_function(lambda: progress.position)
         vitals.started(progress.stands_still)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_follow(app, runner, progress, vitals.stop))
-            group.create_task(_every(LOOK_EVERY, runner.claim, vitals.stop))
-            group.create_task(_every(RENEW_EVERY, runner.renew, vitals.stop))
-            group.create_task(_every(SWEEP_EVERY, runner.sweep, vitals.stop))
+        try:
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(_follow(app, runner, progress, vitals.stop))
+                group.create_task(_end(following, vitals.stop))
+                group.create_task(_every(LOOK_EVERY, runner.claim, vitals.stop))
+                group.create_task(_every(RENEW_EVERY, runner.renew, vitals.stop))
+                group.create_task(_every(SWEEP_EVERY, runner.sweep, vitals.stop))
+        except BaseException:
+            await runner.drain(0)  # else what it holds would go on for ever, on a store that is closed
+            raise
         await runner.drain(DRAIN)
 
 
 async def _follow(app: App, runner: SagaRunner, progress: Progress, stop: asyncio.Event) -> None:
-    async for batch in app.subscription().batches(stop, after=progress.position, limit=BATCH):
-        await runner.start(batch)
-        progress.position = batch[-1].position
+    while not stop.is_set():
+        try:
+            async with aclosing(app.subscription().batches(stop, after=progress.position, limit=BATCH)) as batches:
+                async for batch in batches:
+                    await runner.start(batch)
+                    progress.position = batch[-1].position
+        except Exception:  # an event that cannot be read: stand still there rather than lose an order; the rest goes on
+            log.exception("sagas cannot be started", after=progress.position)
+            await _pause(TRY_AGAIN_EVERY, stop)
+
+
+async def _end(following: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """Nor does a database that is away keep us from stopping."""
+    await stop.wait()
+    await asyncio.wait([following], timeout=FINISH_STARTING)
+    following.cancel()
 
 
 async def _every(seconds: float, do: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
@@ -80,11 +102,13 @@ async def _every(seconds: float, do: Callable[[], Awaitable[object]], stop: asyn
             await do()
         except Unavailable as error:
             log.warning("waits for the database", reason=str(error))
-        try:
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-        except TimeoutError:
-            pass
+        await _pause(seconds, stop)
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from core.domain.provider import PaymentAnswer
 from core.errors import GatewayTimeout, GatewayUnavailable, OrderdeckError
 from core.ports import Accepted, Clock, Conflict, EventStore, LeaseLost, PaymentGateway, Verdict
 from core.sagas.actions import created, quantities
-from core.sagas.record import announced, concluded, failed, provider_key
+from core.sagas.record import announced, concluded, failed, fold, provider_key
 from core.sagas.saga import Call, Effect, Local, Move, next_move
 from core.services.stock_desk import StockDesk
 from core.services.work import Draft, Work, draft, load_work
@@ -107,7 +107,7 @@ async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | N
     try:
         answer = await _ask(world, work, call)
     except (GatewayUnavailable, GatewayTimeout) as error:
-        return await _try_later(world, work, move, error)
+        return await _try_later(world, work, move, call, error)
     return await _record_answer(world, work, move, call, answer)
 
 
@@ -116,7 +116,7 @@ async def _record_answer(world: World, work: Work, move: Move, call: Call, answe
     while True:
         effect = call.record(work.facts(world.clock.now()), answer)
         if effect.refusal is not None and work.saga.forward_only:
-            return await _try_later(world, work, move, GatewayUnavailable(effect.refusal))
+            return await _try_later(world, work, move, call, GatewayUnavailable(effect.refusal))
         verdict = await _record(world, work, move, effect, frozenset({"payment"}))
         if not isinstance(verdict, Conflict):
             return verdict
@@ -165,15 +165,18 @@ async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) ->
 
 
 async def _try_later(
-    world: World, work: Work, move: Move, error: GatewayUnavailable | GatewayTimeout
+    world: World, work: Work, move: Move, call: Call, error: GatewayUnavailable | GatewayTimeout
 ) -> Verdict | None:
-    """Record the failed try and park the saga; None when it is parked."""
+    """Record the failed try and park the saga; None when it is parked.
+
+    It guards what the call reads: a saga whose order was cancelled meanwhile must not be parked, nobody would wake it.
+    """
     ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2**work.progress.attempts)
     wanted = error.retry_after if isinstance(error, GatewayUnavailable) and error.retry_after else 0.0
     pause = timedelta(seconds=max(min(wanted, LONGEST_PAUSE), random.uniform(0, ceiling)))  # noqa: S311 - jitter
     now = world.clock.now()
     events = failed(work.saga, work.saga_id, work.order_id, work.progress, move, str(error), now, pause, world.scale)
-    made = draft(work, Effect(), events, now, due_in=pause)
+    again = next_move(work.saga, fold(work.progress, events, now)) == move  # else its time is over: go on at once
+    made = draft(work, Effect(), events, now, reads=call.reads, due_in=pause if again else None)
     verdict = await _send(world, made)
-    parked = isinstance(verdict, Accepted) and made.row().due_in is not None
-    return None if parked else verdict
+    return None if again and isinstance(verdict, Accepted) else verdict

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import structlog
 from uuid_utils.compat import uuid7
@@ -26,6 +27,8 @@ from core.services.advance import LeaseGone, World, advance, refresh
 from core.services.load import Loaded
 from core.services.work import LEASE, Draft, Work, draft, load_work
 
+R = TypeVar("R")
+
 READER = "saga-runner"
 MOST_AT_ONCE = 256
 MOST_CLAIMS = 20  # without an event in between: the runner dies on it, every time
@@ -42,7 +45,7 @@ class SagaRunner:
         self._sagas = sagas
         self._tables = tables
         self._owner = owner
-        self._held: dict[SagaId, tuple[Work, asyncio.Task[None]]] = {}
+        self._held: dict[SagaId, tuple[int, asyncio.Task[None]]] = {}  # with the lease's epoch
         self._newest = {saga.name: saga for saga in tables.values()}  # the table's order: the last definition wins
         self._triggers = {event_type(saga.starts_on): saga for saga in self._newest.values()}
 
@@ -56,7 +59,7 @@ class SagaRunner:
                 await self._sagas.reach(READER, batch[-1].position)
             except Unavailable as error:
                 log.warning("waits for the database to start sagas", reason=str(error))
-                await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
+                await _a_moment()
             else:
                 return
 
@@ -80,11 +83,9 @@ class SagaRunner:
         if not isinstance(verdict, Accepted):
             return  # it was started before
         made.applied()
-        if made.due_in == LEASE:
+        if made.due_in is None:
             work.epoch = 1
-            if not isinstance(recorded.event, OrderCreated):
-                await refresh(self._world, work)
-            self._hold(work)
+            self._hold(work.saga_id, work.epoch, self._drive(work, stale=not isinstance(recorded.event, OrderCreated)))
 
     def _new(self, saga: Saga, order_id: OrderId) -> Work:
         return Work(
@@ -104,36 +105,47 @@ class SagaRunner:
         now = self._world.clock.now()
         events = started(work.saga, work.saga_id, work.order_id, now, self._world.scale)
         room = len(self._held) < MOST_AT_ONCE
-        return draft(work, Effect(), events, now, due_in=LEASE if room else timedelta())
+        return draft(work, Effect(), events, now, due_in=None if room else timedelta())
 
     # --- claiming -------------------------------------------------------------------------------------------
     async def claim(self) -> int:
         """Take what is due, as far as there is room; returns how many."""
-        room = MOST_AT_ONCE - len(self._held)
-        if room <= 0:
-            return 0
-        claims = await self._sagas.claim(self._owner, limit=min(room, 64), lease=LEASE)
-        await asyncio.gather(*(self._take(claim) for claim in claims))
-        return len(claims)
+        taken = 0
+        while (limit := min(MOST_AT_ONCE - len(self._held), 64)) > 0:
+            claims = await self._sagas.claim(self._owner, limit=limit, lease=LEASE)
+            for claim in claims:
+                old = self._held.pop(claim.saga_id, None)
+                if old:
+                    old[1].cancel()  # we held it, and lost it, and have it again under a new epoch
+                self._hold(claim.saga_id, claim.epoch, self._resume(claim))
+            taken += len(claims)
+            if len(claims) < limit:
+                break
+        return taken
 
-    async def _take(self, claim: Claim) -> None:
-        old = self._held.pop(claim.saga_id, None)
-        if old:
-            old[1].cancel()  # we held it, and lost it, and have it again under a new epoch
+    async def _resume(self, claim: Claim) -> None:
         saga = self._tables.get((claim.name, claim.definition))
         if saga is None:
             await self._give_up(claim, f"this release has no saga {claim.name} in definition {claim.definition}")
             return
-        work = await load_work(
-            self._world.store, saga, claim.saga_id, claim.order_id, owner=self._owner, epoch=claim.epoch
-        )
+        try:
+            work = await _patiently(lambda: self._load(saga, claim))
+        except Exception as error:
+            if claim.claims > MOST_CLAIMS:
+                await self._give_up(claim, f"it cannot be read: {error}")
+            raise
         if work is None:
             log.error("a row of a saga without events", saga=str(claim.saga_id))
         elif claim.claims > MOST_CLAIMS:
             items = open_items(saga, work.progress, work.order.state)
             await self._give_up(claim, "the runner dies on this step", items)
         else:
-            self._hold(work)
+            await self._drive(work)
+
+    async def _load(self, saga: Saga, claim: Claim) -> Work | None:
+        return await load_work(
+            self._world.store, saga, claim.saga_id, claim.order_id, owner=self._owner, epoch=claim.epoch
+        )
 
     async def _give_up(self, claim: Claim, reason: str, items: tuple[str, ...] = ()) -> None:
         """FAILED, and a person decides: better than trying what cannot work, or guessing."""
@@ -158,50 +170,37 @@ class SagaRunner:
         await self._world.store.append(Append([Entry(stream, saga_events.CATEGORY, version, [new])], sagas=[row]))
 
     # --- holding --------------------------------------------------------------------------------------------
-    def _hold(self, work: Work) -> None:
-        task = asyncio.create_task(self._drive(work))
-        self._held[work.saga_id] = (work, task)
+    def _hold(self, saga_id: SagaId, epoch: int, driving: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_alone(saga_id, driving))
+        self._held[saga_id] = (epoch, task)
 
         def drop(_: asyncio.Task[None]) -> None:
-            if self._held.get(work.saga_id, (None, None))[1] is task:
-                del self._held[work.saga_id]
+            if self._held.get(saga_id, (None, None))[1] is task:
+                del self._held[saga_id]
 
         task.add_done_callback(drop)
 
-    async def _drive(self, work: Work) -> None:
+    async def _drive(self, work: Work, *, stale: bool = False) -> None:
         """Advance it; a database that is away is waited for, since every append is fenced by version and epoch."""
         while True:
+            if stale:
+                await _patiently(lambda: refresh(self._world, work))
             try:
                 await advance(self._world, work)
-            except LeaseGone:
-                log.info("lease lost", saga=str(work.saga_id))
             except Unavailable as error:
                 log.warning("waits for the database", saga=str(work.saga_id), reason=str(error))
-                await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
-                if await self._refreshed(work):
-                    continue
-            except Exception:
-                log.exception("a saga could not be advanced", saga=str(work.saga_id))
-            return
-
-    async def _refreshed(self, work: Work) -> bool:
-        while True:
-            try:
-                await refresh(self._world, work)
-            except Unavailable:
-                await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
-            except LeaseGone:
-                return False
+                await _a_moment()
+                stale = True
             else:
-                return True
+                return
 
     async def renew(self) -> None:
         """Renew the leases of all that is held; let go of what another has claimed."""
-        leases = {saga_id: work.epoch for saga_id, (work, _) in self._held.items()}
+        leases = {saga_id: epoch for saga_id, (epoch, _) in self._held.items()}
         if leases:
             for saga_id in await self._sagas.extend(self._owner, leases, lease=LEASE):
                 held = self._held.get(saga_id)
-                if held and held[0].epoch == leases[saga_id]:
+                if held and held[0] == leases[saga_id]:
                     held[1].cancel()
 
     async def sweep(self) -> None:
@@ -216,3 +215,25 @@ class SagaRunner:
             _, late = await asyncio.wait(tasks, timeout=within)
             for task in late:
                 task.cancel()
+
+
+async def _alone(saga_id: SagaId, driving: Coroutine[Any, Any, None]) -> None:
+    """Whatever befalls one saga is its own affair: its lease runs out, and it is claimed again."""
+    try:
+        await driving
+    except LeaseGone:
+        log.info("lease lost", saga=str(saga_id))
+    except Exception:
+        log.exception("a saga could not be advanced", saga=str(saga_id))
+
+
+async def _patiently(read: Callable[[], Awaitable[R]]) -> R:
+    while True:
+        try:
+            return await read()
+        except Unavailable:
+            await _a_moment()
+
+
+async def _a_moment() -> None:
+    await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from core.domain.inventory import INVENTORY, InventoryEvent, Stock
 from core.domain.message import Sku, inventory_stream
+from core.errors import Unavailable
 from core.ports import Accepted, Append, Conflict, Entry, EventStore, LeaseLost, NewEvent, Verdict
 from core.services.load import Loaded, StateCache
 from core.services.work import Draft
@@ -34,6 +35,10 @@ class Request:
         if not self.outcome.done():
             self.outcome.set_result(verdict)
 
+    def fail(self, error: Exception) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
 
 class StockDesk:
     def __init__(self, store: EventStore) -> None:
@@ -54,15 +59,21 @@ class StockDesk:
         try:
             while self._queue:
                 taken = [self._queue.popleft() for _ in range(min(MOST_TOGETHER, len(self._queue)))]
-                group = [request for request in taken if not request.outcome.done()]
-                try:
-                    await self._together(group)
-                except Exception as error:  # noqa: BLE001 - each caller must hear it, and the desk goes on
-                    for request in group:
-                        if not request.outcome.done():
-                            request.outcome.set_exception(error)
+                await self._serve(taken)
         finally:
             self._task = None
+
+    async def _serve(self, taken: Sequence[Request]) -> None:
+        group = [request for request in taken if not request.outcome.done()]
+        try:
+            await self._together(group)
+        except Exception as error:  # noqa: BLE001 - who is at fault must hear it, and the desk goes on
+            if len(group) > 1 and not isinstance(error, Unavailable):
+                for request in group:  # whose fault it is, only one at a time can tell
+                    await self._serve([request])
+                return
+            for request in group:
+                request.fail(error)
 
     async def _together(self, group: Sequence[Request]) -> None:
         for _ in range(TRIES_TOGETHER):

@@ -50,14 +50,17 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One append to come: the effect, the saga's own events, the streams it guards, and when to look again."""
+    """One append to come: the effect, the saga's own events, the streams it guards.
+
+    `due_in`: parked until then, for whoever comes first; None: it stays leased to its owner.
+    """
 
     work: Work
     effect: Effect
     events: Sequence[SagaEvent]
     reads: frozenset[Stream]
     progress: Progress
-    due_in: timedelta | None
+    due_in: timedelta | None = None
 
     def entries(self) -> list[Entry]:
         """All but the stock's, domain events before the saga's own."""
@@ -80,12 +83,12 @@ class Draft:
             definition=work.saga.definition,
             order_id=work.order_id,
             epoch=work.epoch,
-            owner=work.owner if ours and self.due_in == LEASE else None,
+            owner=work.owner if ours and self.due_in is None else None,
             status=progress.status,
             step=move.step.name if isinstance(move, Move) else "",
             attempts=progress.attempts,
             last_error=progress.last_error,
-            due_in=self.due_in if ours else None,
+            due_in=(LEASE if self.due_in is None else self.due_in) if ours else None,
         )
 
     def append(self) -> Append:
@@ -115,7 +118,7 @@ def draft(
     now: datetime,
     *,
     reads: frozenset[Stream] = frozenset(),
-    due_in: timedelta = LEASE,
+    due_in: timedelta | None = None,
 ) -> Draft:
     """The append that records an effect and the saga's events; one that gave up says what is still open."""
     progress = fold(work.progress, events, now)

@@ -1,0 +1,161 @@
+"""Sagas wait only for what they must: not for a pause that a cancellation made pointless, nor for their own leases."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from core.adapters.postgres.connection import Link
+from core.adapters.postgres.saga_log import PostgresSagaLog
+from core.domain.message import OrderId, saga_of
+from core.domain.order import CancelOrder
+from core.domain.provider import PaymentAnswer
+from core.errors import GatewayUnavailable, Unavailable
+from core.sagas import SAGAS
+from core.services import run_sagas
+from core.services.advance import World
+from core.services.run_sagas import SagaRunner
+from core.services.stock_desk import StockDesk
+from tests.services.conftest import Desk, RealClock, now
+
+
+class Overloaded:
+    """A provider that is asked to authorise, answers when it is let, and then says: not now."""
+
+    def __init__(self, desk: Desk, retry_after: float) -> None:
+        self._real = desk.gateway
+        self._retry_after = retry_after
+        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def authorise(self, _key: str, **_: Any) -> PaymentAnswer:
+        self.asked.set()
+        await self.may_answer.wait()
+        raise GatewayUnavailable("overloaded", self._retry_after)
+
+
+def cancellation(order_id: OrderId) -> CancelOrder:
+    return CancelOrder(now=now(), order_id=order_id, reason="changed my mind")
+
+
+async def happened(desk: Desk, order: OrderId, event_type: str) -> None:
+    async with asyncio.timeout(10):
+        while event_type not in [e.event_type for e in await desk.timeline(order)]:
+            await asyncio.sleep(0.005)
+
+
+async def read_by_the_runner(desk: Desk) -> None:
+    head, link = await desk.store.head(), Link(desk.open)
+    async with asyncio.timeout(10):
+        while await PostgresSagaLog(link).reached("saga-runner") < head:
+            await asyncio.sleep(0.005)
+    link.close()
+
+
+async def owner(dsn: str, order: OrderId) -> str | None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval("SELECT owner FROM sagas WHERE saga_id = $1", saga_of(order, "fulfil_order"))
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("seconds", [29.0, 30.0, 45.0])
+async def test_a_parked_saga_of_a_cancelled_order_compensates_at_once(desk: Desk, dsn: str, seconds: float) -> None:
+    await desk.stock(A=10)
+    gateway = desk.gateway = Overloaded(desk, seconds)  # type: ignore[assignment]
+    gateway.may_answer.set()
+    async with desk.running():
+        order = await desk.place()
+        await happened(desk, order, "SagaStepFailed")
+        assert await owner(dsn, order) is None
+        await desk.do(cancellation(order))
+        assert await desk.ended(order, within=5) == "SagaCompensated"
+
+
+async def test_an_order_cancelled_during_a_call_is_not_parked_for_the_next(desk: Desk) -> None:
+    await desk.stock(A=10)
+    gateway = desk.gateway = Overloaded(desk, 60.0)  # type: ignore[assignment]
+    async with desk.running():
+        order = await desk.place()
+        await gateway.asked.wait()
+        await desk.do(cancellation(order))
+        await read_by_the_runner(desk)  # and it found nothing parked that it could wake
+        gateway.may_answer.set()
+        assert await desk.ended(order, within=5) == "SagaCompensated"
+
+
+async def test_what_has_no_time_left_is_undone_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.stock(A=10)
+    desk.scale = 0.0  # so the third try is the last
+    gateway = desk.gateway = Overloaded(desk, 0.01)  # type: ignore[assignment]
+    gateway.may_answer.set()
+    monkeypatch.setattr("random.uniform", lambda _, high: 30.0 if high > 1.5 else 0.0)
+    async with desk.running():
+        order = await desk.place()
+        assert await desk.ended(order, within=10) == "SagaCompensated"
+
+
+async def test_a_claimed_saga_that_cannot_be_loaded_yet_does_not_wait_for_its_lease(
+    desk: Desk, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.stock(A=10)
+    real, failures = run_sagas.load_work, [Unavailable("the database is away")] * 2
+
+    async def load_work(*args: Any, **named: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await real(*args, **named)
+
+    order = await desk.place("test_card_flaky")
+    async with desk.running("earlier"):
+        await happened(desk, order, "SagaStepFailed")
+    monkeypatch.setattr(run_sagas, "load_work", load_work)
+    try:
+        async with desk.running():
+            assert await desk.ended(order, within=10) == "SagaCompleted"
+    except* Unavailable:
+        pytest.fail("the runner ended")
+    assert not failures
+
+
+async def test_a_started_saga_that_cannot_be_read_yet_does_not_wait_for_its_lease(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.stock(A=10)
+    real, failures = run_sagas.refresh, [Unavailable("the database is away")] * 2
+
+    async def refresh(*args: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await real(*args)
+
+    async with desk.running():
+        order = await desk.place()
+        await desk.ended(order)
+        monkeypatch.setattr(run_sagas, "refresh", refresh)
+        await desk.do(cancellation(order))
+        assert await desk.ended(order, "unwind_order", within=10) == "SagaCompleted"
+    assert not failures
+
+
+async def test_one_look_for_what_is_due_takes_all_there_is_room_for(desk: Desk) -> None:
+    await desk.stock(A=1000)
+    orders = [await desk.place() for _ in range(100)]
+    async with desk.running():
+        for order in orders:
+            await desk.ended(order)
+    connection = await desk.open()
+    await connection.execute("UPDATE sagas SET status = 'RUNNING', due_at = now()")
+    await connection.close()
+    link = Link(desk.open)
+    world = World(desk.store, StockDesk(desk.store), desk.gateway, RealClock())
+    runner = SagaRunner(world, PostgresSagaLog(link), SAGAS, "after")
+    assert await runner.claim() == 100
+    await runner.drain(5)
+    link.close()
