@@ -91,7 +91,6 @@ async def test_two_owners_never_claim_the_same_saga(log: Log) -> None:
 
     claimed = await asyncio.gather(*(claim(n) for n in range(6)))
     assert sorted(saga for found in claimed for saga in found) == sorted(started)
-    assert sum(bool(found) for found in claimed) > 1
     for link in links:
         link.close()
 
