@@ -1,0 +1,149 @@
+"""A real order travels from README's example to its door; many customers at once leave each order in one end only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from support.stack import ROOT, Stack
+
+from tests.support.command_api import ITEM, ORDER, SHIPMENT
+from tests.support.customers import Customers, audited, customers_of, eventually
+
+log = logging.getLogger(__name__)  # `--log-cli-level=INFO` shows the figures
+
+LONG = os.environ.get("LONG_TESTS") == "1"
+REASON = {"reason": "changed my mind"}
+BODIES: dict[str, dict[str, str] | None] = {"confirm": None, "cancel": REASON, "ship": SHIPMENT}
+DONE = {"confirm": "OrderConfirmed", "cancel": "OrderCancelled", "ship": "OrderShipped"}
+
+
+@pytest.fixture
+async def customers(stack: Stack) -> AsyncIterator[Customers]:
+    async with customers_of(stack) as customers:
+        yield customers
+
+
+async def test_the_example_of_the_readme_is_confirmed_within_a_second_shipped_and_delivered(
+    customers: Customers,
+) -> None:
+    example = re.search(r"/api/v1/orders \\\n.*?-d '(\{.*?\})'", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert example
+    order = json.loads(example[1])
+    assert (order["items"][0]["sku"], len(order["items"])) == ("LAPTOP-001", 1)
+    assert order["shipping_address"]["city"] == "San Francisco"
+
+    await customers.ended(await customers.place(order))  # the first one finds everything cold
+    began = time.monotonic()
+    placed = await customers.commands.post("/api/v1/orders", json=order)
+    assert (placed.status_code, placed.json()["status"]) == (201, "CREATED")
+    order_id = placed.json()["order_id"]
+
+    async def confirmed() -> dict[str, Any] | None:
+        view = await customers.view(order_id)
+        return view if view["status"] == "CONFIRMED" else None
+
+    view = await eventually(confirmed, 5)  # a second; more is a busy machine
+    log.info("CONFIRMED after %.3f s", time.monotonic() - began)
+    assert (view["order_number"], view["total_amount"]) == (placed.json()["order_number"], 1299.99)
+    assert (await customers.put(order_id, "ship", SHIPMENT)).json()["status"] == "SHIPPED"
+    assert (await customers.put(order_id, "deliver", None)).json()["status"] == "DELIVERED"
+    told = [kind for kind in await customers.ended(order_id) if not kind.startswith("Saga")]
+    assert Counter(told) == Counter(
+        ["OrderCreated", "InventoryReserved", "PaymentAuthorized", "OrderConfirmed", "OrderShipped",
+         "PaymentCaptured", "InventoryShipped", "OrderDelivered"]
+    )  # fmt: skip
+    charge = (await customers.charges())[order_id]
+    assert (charge["state"], charge["authorised"], charge["captured"]) == ("CAPTURED", 1299.99, 1299.99)
+
+
+async def test_64_customers_race_for_the_same_20_orders(customers: Customers) -> None:
+    answers: list[tuple[str, str, httpx.Response]] = []
+    orders: list[str] = []
+    for _ in range(1 if LONG else 3):
+        wave = await asyncio.gather(*(customers.place() for _ in range(20)))
+        orders += wave
+        until = time.monotonic() + (10 if LONG else 1)
+
+        async def race(seed: int, wave: list[str] = wave, until: float = until) -> None:
+            rng = random.Random(seed)
+            while time.monotonic() < until:
+                order_id, verb = rng.choice(wave), rng.choice(list(BODIES))
+                answers.append((order_id, verb, await customers.put(order_id, verb, BODIES[verb])))
+
+        await asyncio.gather(*(race(seed) for seed in range(64)))
+
+    statuses = Counter(answer.status_code for *_, answer in answers)
+    assert set(statuses) <= {200, 400, 409}, statuses
+    assert statuses[200] > 60, statuses
+    for order_id in orders:
+        await customers.ended(order_id)
+    streams = audited(await customers.log())
+    for order_id, verb, answer in answers:
+        if answer.status_code != 200:
+            assert answer.json()["code"] in {"not_allowed", "conflict", "fulfilment_not_finished"}
+            continue
+        said, events = answer.json(), streams[order_id]
+        assert [event["event_type"] for event in events].count(DONE[verb]) == 1
+        upto = events[said["version"] - 1]
+        assert upto["position"] == said["position"]
+        assert DONE[verb] in [event["event_type"] for event in events[: said["version"]]]
+    for order_id in orders:
+        kinds = [event["event_type"] for event in streams[order_id]]
+        assert not {"OrderCancelled", "OrderShipped"} <= set(kinds)
+        assert max(Counter(kinds).values()) == 1
+        assert (await customers.view(order_id))["version"] == len(kinds)
+
+
+async def test_cancel_and_ship_fired_together_end_in_one_of_both_and_everything_adds_up(customers: Customers) -> None:
+    sku = f"BOTH-{uuid4().hex[:8]}"
+    receipt = await customers.commands.post(f"/api/v1/inventory/{sku}/receipts", json={"quantity": 1000})
+    assert receipt.status_code == 201
+    order = {**ORDER, "items": [{**ITEM, "sku": sku, "quantity": 2, "unit_price": "10.01"}]}
+    orders = await asyncio.gather(*(customers.place(order) for _ in range(100)))
+    for order_id in orders:
+        assert "OrderConfirmed" in await customers.ended(order_id)
+
+    room = asyncio.Semaphore(32)
+    ends: dict[str, str] = {}
+
+    async def fire(order_id: str) -> None:
+        async with room:
+            verbs = ["cancel", "ship"]
+            random.Random(order_id).shuffle(verbs)
+            both = await asyncio.gather(*(customers.put(order_id, verb, BODIES[verb]) for verb in verbs))
+        assert sorted(answer.status_code for answer in both) == [200, 400]
+        ends[order_id] = next(answer.json()["status"] for answer in both if answer.status_code == 200)
+
+    await asyncio.gather(*(fire(order_id) for order_id in orders))
+    shipped = [order_id for order_id, end in ends.items() if end == "SHIPPED"]
+    for order_id, end in ends.items():
+        kinds = Counter(await customers.ended(order_id))
+        assert (kinds["OrderShipped"], kinds["OrderCancelled"]) == ((1, 0) if end == "SHIPPED" else (0, 1))
+        assert (kinds["PaymentCaptured"], kinds["InventoryShipped"]) == ((1, 1) if end == "SHIPPED" else (0, 0))
+        assert (kinds["PaymentVoided"], kinds["InventoryReleased"]) == ((0, 0) if end == "SHIPPED" else (1, 1))
+
+    async def level() -> dict[str, Any] | None:
+        found = (await customers.queries.get(f"/api/v1/inventory/{sku}")).json()
+        return found if found["reserved"] == 0 else None
+
+    stock = await eventually(level, 10)
+    assert (stock["on_hand"], stock["available"]) == (1000 - 2 * len(shipped),) * 2
+    charges = await customers.charges()
+    for order_id, end in ends.items():
+        charge = charges[order_id]
+        assert charge["authorised"] == 20.02
+        assert (charge["state"], charge["captured"], charge["refunded"]) == (
+            ("CAPTURED", 20.02, 0) if end == "SHIPPED" else ("VOIDED", 0, 0)
+        )
