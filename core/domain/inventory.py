@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from core.domain.decider import Decider
+from core.domain.held import Held
 from core.domain.message import Command, Event, OrderId, ReservationId, Sku
 from core.domain.validation import Fields
 from core.errors import NotAllowed
@@ -90,7 +91,7 @@ class ShipInventory(InventoryCommand, frozen=True, kw_only=True):
 class Stock(Struct, frozen=True, kw_only=True):
     known: bool = False
     available: int = 0
-    held: Mapping[ReservationId, int] = field(default_factory=dict[ReservationId, int])
+    held: Held = field(default_factory=Held)
 
 
 def evolve(stock: Stock, event: InventoryEvent) -> Stock:
@@ -98,19 +99,13 @@ def evolve(stock: Stock, event: InventoryEvent) -> Stock:
         case StockReplenished(quantity=quantity):
             return replace(stock, known=True, available=stock.available + quantity)
         case InventoryReserved(reservation_id=id_, quantity=quantity):
-            return replace(stock, available=stock.available - quantity, held={**stock.held, id_: quantity})
+            return replace(stock, available=stock.available - quantity, held=stock.held.having(id_, quantity))
         case InventoryReleased(reservation_id=id_, quantity=quantity):
-            return replace(stock, available=stock.available + quantity, held=_without(stock.held, id_))
+            return replace(stock, available=stock.available + quantity, held=stock.held.without(id_))
         case InventoryShipped(reservation_id=id_):
-            return replace(stock, held=_without(stock.held, id_))
+            return replace(stock, held=stock.held.without(id_))
         case _:
             return stock
-
-
-def _without(held: Mapping[ReservationId, int], gone: ReservationId) -> Mapping[ReservationId, int]:
-    left = dict(held)
-    left.pop(gone, None)
-    return left
 
 
 # --- decisions: the same command twice records nothing the second time --------------------------------------
