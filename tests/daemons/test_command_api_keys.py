@@ -1,0 +1,169 @@
+"""One answer for an Idempotency-Key over HTTP, however often, at once, or after a kill a command is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from tests.support.command_api import ORDER, SHIPMENT, CommandApi, command_api, problem
+
+REASON = {"reason": "changed my mind"}
+IDEMPOTENCY = "Idempotency-Key"
+
+
+@pytest.fixture(scope="module")
+async def api(
+    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[CommandApi]:
+    async with command_api(postgres, template, tmp_path_factory.mktemp("api")) as ready:
+        yield ready
+
+
+def key() -> str:
+    return str(uuid4())
+
+
+def is_replay(answer: httpx.Response, first: httpx.Response) -> None:
+    assert answer.headers.get("idempotent-replayed") == "true"
+    assert "idempotent-replayed" not in first.headers
+    assert (answer.status_code, answer.content) == (first.status_code, first.content)
+    for name in ("location", "etag", "content-type"):
+        assert answer.headers.get(name) == first.headers.get(name)
+
+
+async def test_every_command_with_the_same_key_is_done_once_and_answered_the_same(api: CommandApi) -> None:
+    order_id, sku, head = await api.fulfilled(), f"KEYED-{key()}", await api.head()
+    calls: list[Any] = [
+        lambda k: api.create(Idempotency_Key=k),
+        lambda k: api.put(order_id, "confirm", Idempotency_Key=k),
+        lambda k: api.put(order_id, "ship", SHIPMENT, Idempotency_Key=k),
+        lambda k: api.put(order_id, "deliver", Idempotency_Key=k),
+        lambda k: api.receive(sku, {"quantity": 2}, Idempotency_Key=k),
+    ]
+    for call in calls:
+        k = key()
+        first = await call(k)
+        assert first.status_code in {200, 201}, first.text
+        is_replay(await call(k), first)
+        is_replay(await call(k), first)
+    assert await api.head() == head + 4  # confirm was done already
+
+
+async def test_a_key_in_quotes_and_bare_is_one_key(api: CommandApi) -> None:
+    k = key()
+    first = await api.create(Idempotency_Key=k)
+    is_replay(await api.create(Idempotency_Key=f'"{k}"'), first)
+
+
+async def test_a_key_used_for_another_command_is_refused(api: CommandApi) -> None:
+    k, order_id = key(), await api.placed()
+    assert (await api.put(order_id, "cancel", REASON, Idempotency_Key=k)).status_code == 200
+    problem(await api.put(order_id, "cancel", {"reason": "other"}, Idempotency_Key=k), 422, "key_reused")
+    other = await api.placed()
+    problem(await api.put(other, "cancel", REASON, Idempotency_Key=k), 422, "key_reused")
+    assert await api.types(other) == ["OrderCreated"]
+    assert (await api.put(order_id, "cancel", REASON, Idempotency_Key=k)).status_code == 200
+
+
+async def test_a_key_belongs_to_its_route_and_its_caller(api: CommandApi) -> None:
+    k, order_id = key(), await api.fulfilled()
+    answers = [
+        await api.create(Idempotency_Key=k),
+        await api.create({**ORDER, "customer_id": "another"}, Idempotency_Key=k, Orderdeck_Actor="ann"),
+        await api.put(order_id, "confirm", Idempotency_Key=k),
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201, 200]
+    assert not any("idempotent-replayed" in answer.headers for answer in answers)
+
+
+async def test_spacing_order_and_unknown_fields_do_not_make_another_command(api: CommandApi) -> None:
+    k = key()
+    first = await api.create(Idempotency_Key=k)
+    headers = {"Idempotency-Key": k, "Content-Type": "application/json; charset=utf-8"}
+    text = json.dumps({"comment": 1, **dict(reversed(ORDER.items()))}, indent=4)
+    is_replay(await api.http.post("/api/v1/orders", content=text, headers=headers), first)
+
+
+async def test_duplicates_at_once_make_one_event_and_get_one_answer(api: CommandApi) -> None:
+    for _ in range(5):
+        k, head = key(), await api.head()
+        answers = await asyncio.gather(*(api.create(Idempotency_Key=k) for _ in range(16)))
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.content for answer in answers}) == 1
+        assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+        assert await api.head() == head + 1
+
+
+async def test_other_commands_with_one_key_at_once_are_done_once(api: CommandApi) -> None:
+    k, head = key(), await api.head()
+    orders = [{**ORDER, "customer_id": f"customer-{n}"} for n in range(8)]
+    answers = await asyncio.gather(*(api.create(order, Idempotency_Key=k) for order in orders))
+    assert sorted(answer.status_code for answer in answers) == [201] + [422] * 7
+    assert await api.head() == head + 1
+
+
+async def test_a_replay_needs_no_matching_version_any_more(api: CommandApi) -> None:
+    k, order_id = key(), await api.fulfilled()
+    first = await api.put(order_id, "ship", SHIPMENT, Idempotency_Key=k, If_Match='"2"')
+    assert first.status_code == 200, first.text
+    is_replay(await api.put(order_id, "ship", SHIPMENT, Idempotency_Key=k, If_Match='"2"'), first)
+    other = {**SHIPMENT, "carrier": "DHL"}
+    problem(await api.put(order_id, "ship", other, Idempotency_Key=k, If_Match='"2"'), 422, "key_reused")
+
+
+async def test_a_replay_is_the_first_answer_also_when_the_command_would_be_refused_now(api: CommandApi) -> None:
+    k, order_id = key(), await api.placed()
+    first = await api.put(order_id, "confirm", Idempotency_Key=k)
+    assert (await api.put(order_id, "cancel", REASON)).status_code == 200
+    is_replay(await api.put(order_id, "confirm", Idempotency_Key=k), first)
+
+
+async def test_a_refusal_is_kept_and_given_again_though_it_would_be_accepted_now(api: CommandApi) -> None:
+    k, order_id = key(), await api.placed()
+    first = await api.put(order_id, "deliver", Idempotency_Key=k)
+    problem(first, 400, "not_allowed")
+    shipped = await api.shipped()
+    is_replay(await api.put(order_id, "deliver", Idempotency_Key=k), first)
+    problem(await api.put(shipped, "deliver", Idempotency_Key=k), 422, "key_reused")
+
+
+async def test_a_wrong_command_leaves_its_key_free(api: CommandApi) -> None:
+    k = key()
+    problem(await api.create({**ORDER, "currency": "JPY"}, Idempotency_Key=k), 400, "validation_failed", "currency")
+    problem(await api.put(uuid4(), "confirm", Idempotency_Key=k), 404, "not_found")
+    assert (await api.create(Idempotency_Key=k)).status_code == 201
+
+
+async def test_a_key_is_known_after_a_kill_and_a_new_start(
+    postgres: EmbeddedPostgres, template: str, tmp_path: Path
+) -> None:
+    async with command_api(postgres, template, tmp_path) as api:
+        k = key()
+        first = await api.create(Idempotency_Key=k)
+        refused = await api.put(first.json()["order_id"], "deliver", Idempotency_Key=k)
+        api.kill()
+        await api.start()
+        is_replay(await api.create(Idempotency_Key=k), first)
+        is_replay(await api.put(first.json()["order_id"], "deliver", Idempotency_Key=k), refused)
+        assert await api.head() == 1
+
+
+@pytest.mark.parametrize("wrong", ["", '""', "a b", "k" * 256, "schl\u00fcssel"])
+async def test_a_key_that_cannot_be_meant_is_refused(api: CommandApi, wrong: str) -> None:
+    headers = {b"Idempotency-Key": wrong.encode()}
+    problem(await api.http.post("/api/v1/orders", json=ORDER, headers=headers), 400, "validation_failed", IDEMPOTENCY)
+    assert (await api.create(Idempotency_Key="k" * 219 + key())).status_code == 201  # 255
+
+
+async def test_two_keys_are_none(api: CommandApi) -> None:
+    headers = [("Idempotency-Key", key()), ("Idempotency-Key", key())]
+    answer = await api.http.post("/api/v1/orders", json=ORDER, headers=headers)
+    problem(answer, 400, "validation_failed", IDEMPOTENCY)
