@@ -171,14 +171,20 @@ class SagaRunner:
 
     # --- holding --------------------------------------------------------------------------------------------
     def _hold(self, saga_id: SagaId, epoch: int, driving: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(_alone(saga_id, driving))
+        task = asyncio.create_task(driving)
         self._held[saga_id] = (epoch, task)
 
-        def drop(_: asyncio.Task[None]) -> None:
+        def end(_: asyncio.Task[None]) -> None:
+            """Whatever befell it is its own affair: its lease runs out, and it is claimed again."""
             if self._held.get(saga_id, (None, None))[1] is task:
                 del self._held[saga_id]
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, LeaseGone):
+                log.info("lease lost", saga=str(saga_id))
+            elif error is not None:
+                log.error("a saga could not be advanced", saga=str(saga_id), exc_info=error)
 
-        task.add_done_callback(drop)
+        task.add_done_callback(end)
 
     async def _drive(self, work: Work, *, stale: bool = False) -> None:
         """Advance it; a database that is away is waited for, since every append is fenced by version and epoch."""
@@ -215,16 +221,6 @@ class SagaRunner:
             _, late = await asyncio.wait(tasks, timeout=within)
             for task in late:
                 task.cancel()
-
-
-async def _alone(saga_id: SagaId, driving: Coroutine[Any, Any, None]) -> None:
-    """Whatever befalls one saga is its own affair: its lease runs out, and it is claimed again."""
-    try:
-        await driving
-    except LeaseGone:
-        log.info("lease lost", saga=str(saga_id))
-    except Exception:
-        log.exception("a saga could not be advanced", saga=str(saga_id))
 
 
 async def _patiently(read: Callable[[], Awaitable[R]]) -> R:
