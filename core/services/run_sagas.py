@@ -46,6 +46,7 @@ class SagaRunner:
         self._tables = tables
         self._owner = owner
         self._held: dict[SagaId, tuple[int, asyncio.Task[None]]] = {}  # with the lease's epoch
+        self._starting = 0
         self._newest = {saga.name: saga for saga in tables.values()}  # the table's order: the last definition wins
         self._triggers = {event_type(saga.starts_on): saga for saga in self._newest.values()}
 
@@ -78,8 +79,12 @@ class SagaRunner:
         if isinstance(recorded.event, OrderCreated):
             state = ORDER.evolve(ORDER.initial, recorded.event)
             work.order = Loaded(state, recorded.version, recorded.position)
-        made = self._first(work)
-        verdict = await self._world.store.append(made.append())
+        self._starting += 1
+        try:
+            made = self._first(work)
+            verdict = await self._world.store.append(made.append())
+        finally:
+            self._starting -= 1
         if not isinstance(verdict, Accepted):
             return  # it was started before
         made.applied()
@@ -104,7 +109,7 @@ class SagaRunner:
         """SagaStarted; leased to us when we have room for it, else due at once for whoever has."""
         now = self._world.clock.now()
         events = started(work.saga, work.saga_id, work.order_id, now, self._world.scale)
-        room = len(self._held) < MOST_AT_ONCE
+        room = len(self._held) + self._starting <= MOST_AT_ONCE  # a batch of the log starts all at once
         return draft(work, Effect(), events, now, due_in=None if room else timedelta())
 
     # --- claiming -------------------------------------------------------------------------------------------

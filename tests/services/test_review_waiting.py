@@ -159,3 +159,23 @@ async def test_one_look_for_what_is_due_takes_all_there_is_room_for(desk: Desk) 
     assert await runner.claim() == 100
     await runner.drain(5)
     link.close()
+
+
+async def test_a_batch_of_the_log_starts_no_more_at_once_than_there_is_room_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_sagas, "MOST_AT_ONCE", 5)
+    await desk.stock(A=1000)
+    gateway = desk.gateway = Overloaded(desk, 60.0)  # type: ignore[assignment]
+    for _ in range(30):
+        await desk.place()
+    link = Link(desk.open)
+    world = World(desk.store, StockDesk(desk.store), gateway, RealClock())  # type: ignore[arg-type]
+    runner = SagaRunner(world, PostgresSagaLog(link), SAGAS, "one")
+    await runner.start(await desk.log())
+    connection = await desk.open()
+    assert await connection.fetchval("SELECT count(*) FROM sagas") == 30
+    assert await connection.fetchval("SELECT count(*) FROM sagas WHERE owner IS NOT NULL") == 5
+    await connection.close()
+    await runner.drain(0)
+    link.close()
