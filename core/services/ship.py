@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from core.domain.message import OrderId, StreamId, saga_of
-from core.domain.order import ORDER, Order, ShipOrder
+from core.domain.order import ORDER, Order, ShipOrder, Status
 from core.domain.saga import CATEGORY, finished
 from core.errors import FulfilmentNotFinished, NotFound
 from core.ports import Entry, EventStore
@@ -18,6 +18,7 @@ LOOK_EVERY = 0.05
 
 async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: Describe[Order]) -> Outcome:
     """Execute ShipOrder, guarded by the end of the order's fulfilment; raises FulfilmentNotFinished after 2 s."""
+    ORDER.decide(command, Order(status=Status.CONFIRMED))  # wrong fields are refused without any wait
     order = StreamId(command.order_id)
     deadline = asyncio.get_running_loop().time() + WAIT
     while not await _guards(store, command.order_id):

@@ -12,13 +12,14 @@ import pytest
 
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.domain.inventory import INVENTORY, ReceiveStock, Stock
-from core.domain.message import Sku, StreamId, inventory_stream
-from core.domain.order import ORDER, CancelOrder, ConfirmOrder, DeliverOrder, OrderCommand
-from core.errors import KeyReused, NotAllowed, PreconditionFailed, Unavailable, VersionConflict
+from core.domain.message import OrderId, Sku, StreamId, inventory_stream
+from core.domain.order import ORDER, CancelOrder, ConfirmOrder, DeliverOrder, OrderCommand, ShipOrder
+from core.errors import InvalidInput, KeyReused, NotAllowed, PreconditionFailed, Unavailable, VersionConflict
 from core.ports import Append, Conflict, Entry, Verdict
 from core.services import execute as service
 from core.services.execute import GivenKey, Outcome, ReadGuards, Terms, execute, no_guards
 from core.services.load import StateCache
+from core.services.ship import ship
 from tests.services.conftest import Desk, now
 from tests.support.log import append, entry, stream
 
@@ -165,3 +166,10 @@ async def test_it_does_not_answer_for_a_database_that_is_away(store: PostgresEve
     at = inventory_stream(Sku("A"))
     with pytest.raises(Unavailable):
         await execute(store, INVENTORY, at, command, Terms(), lambda _: (201, {}), correlation_id=UUID(int=1))
+
+
+async def test_a_shipment_without_a_carrier_is_refused_without_waiting(store: PostgresEventStore) -> None:
+    order = OrderId(stream())
+    command = ShipOrder(now=now(), order_id=order, tracking_number="1Z", carrier=" ")
+    with pytest.raises(InvalidInput, match="carrier"):
+        await ship(store, command, Terms(), lambda _: (200, {}))

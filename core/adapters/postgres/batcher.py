@@ -75,6 +75,11 @@ class Batcher(Generic[I, R]):
             self._task = asyncio.create_task(self._run())
         return await waiting.outcome
 
+    def refuse_waiting(self, error: Exception) -> None:
+        """Fail what is still in the queue: nothing of it was sent."""
+        while self._queue:
+            self._queue.popleft().fail(error)
+
     async def close(self) -> None:
         """Refuse new ones, let those in the queue finish."""
         self._closed = True

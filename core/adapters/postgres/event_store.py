@@ -118,6 +118,8 @@ class PostgresEventStore:
                 self._writer.drop()
                 doubt = doubt or sent
                 why = str(error) if isinstance(error, Unavailable) else AWAY
+                if not sent:
+                    self._batcher.refuse_waiting(Unavailable(why))  # only what is in doubt is worth the wait
             except asyncpg.PostgresError as error:  # refused as a whole: nothing of it was recorded this time
                 log.warning("append refused", error=repr(error))
                 why = f"the database refused: {error}"

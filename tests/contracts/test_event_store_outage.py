@@ -1,0 +1,38 @@
+"""The log while its server is away: who was never sent is told so at once, whoever else is still in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from core.adapters.postgres.connection import connect
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.event_store import PostgresEventStore
+from core.errors import OutcomeUnknown, Unavailable
+from core.ports import Accepted
+from tests.support.log import Wire, append, entry, log_held, stream
+
+
+async def test_who_waits_behind_an_append_in_doubt_is_not_kept(dsn: str, postgres: EmbeddedPostgres) -> None:
+    async with Wire(Path(postgres.home.postgres_sockets) / ".s.PGSQL.5432") as wire:
+        store = PostgresEventStore(lambda: connect(wire.dsn(dsn), name="remote"))
+        assert await store.append(append(entry(stream()))) == Accepted(1)
+        async with log_held(dsn) as held:
+            doubtful = asyncio.create_task(store.append(append(entry(stream()))))
+            await held.waiting()
+            waiting = asyncio.create_task(store.append(append(entry(stream()))))
+            await asyncio.sleep(0)
+            began = time.monotonic()
+            wire.go_away()
+            with pytest.raises(Unavailable) as away:
+                await waiting
+            assert type(away.value) is not OutcomeUnknown
+            assert time.monotonic() - began < 3
+            assert not doubtful.done()
+            wire.come_back()
+            await held.let()
+        assert isinstance(await doubtful, Accepted)
+        await store.close()
