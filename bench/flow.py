@@ -60,7 +60,8 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
     data = {
         "offered": OFFERED, "confirmed_per_s": rate, "confirmed": len(took), "statuses": dict(load.statuses),
         "placed_to_confirmed_p50_ms": percentile(took, 0.5), "placed_to_confirmed_p99_ms": p99,
-        "cpu_ms_per_order": {name: round(1000 * each, 2) for name, each in spent.items()}, "lags": seen.lags, "open_sagas": seen.open, "drained_s": drained,
+        "cpu_ms_per_order": {name: round(1000 * each, 2) for name, each in spent.items()},
+        "lags": seen.lags, "open_sagas": seen.open, "drained_s": drained,
     }  # fmt: skip
     return [
         Row(f"everything on, {seconds:.0f} s", figures, data=data),

@@ -58,7 +58,7 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (scope, key)
 );
 
-CREATE INDEX idempotency_keys_created_at ON idempotency_keys USING brin (created_at);
+CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);  -- not brin: pages of swept keys are reused
 
 -- What the runners claim and operators list; the saga's stream is the truth, this row is written with it.
 CREATE TABLE sagas (

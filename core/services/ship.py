@@ -11,6 +11,7 @@ from core.domain.saga import CATEGORY, finished
 from core.errors import FulfilmentNotFinished, NotFound
 from core.ports import Entry, EventStore
 from core.services.execute import Describe, Outcome, Terms, execute
+from core.services.load import load_state
 
 WAIT = 2.0  # seconds for the fulfilment to end
 LOOK_EVERY = 0.05
@@ -22,8 +23,11 @@ async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: De
     order = StreamId(command.order_id)
     deadline = asyncio.get_running_loop().time() + WAIT
     while not await _guards(store, command.order_id):
-        if not await store.load(order):
+        status = (await load_state(store, ORDER, order)).state.status
+        if status is Status.ABSENT:
             raise NotFound("order", str(order))
+        if status is Status.CANCELLED:
+            break  # no fulfilment will change that
         if asyncio.get_running_loop().time() > deadline:
             raise FulfilmentNotFinished(order)
         await asyncio.sleep(LOOK_EVERY)

@@ -144,6 +144,13 @@ async def test_an_order_is_not_shipped_before_its_fulfilment_has_ended(desk: Des
         await desk.do(shipment(order))
 
 
+async def test_a_cancelled_order_is_refused_its_shipment_whatever_its_fulfilment_does(desk: Desk) -> None:
+    order = await desk.place(A=3)
+    await desk.do(cancellation(order))
+    with pytest.raises(NotAllowed, match="cannot ship a cancelled order"):
+        await desk.do(shipment(order))
+
+
 async def test_a_shipment_waits_for_the_fulfilment_to_end(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
