@@ -18,6 +18,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from daemons.problems import DOCUMENTED, MEDIA_TYPE, Problem
 
 ANYTHING = {"description": "Any JSON."}
+NUMBER = {"type": "number"}
 METHODS = {"get", "post", "put", "patch", "delete"}
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -46,10 +47,10 @@ def openapi(title: str) -> OpenAPIConfig:
     )
 
 
-def schema_of(kind: Any) -> dict[str, Any]:
-    """The JSON schema of a type without references."""
+def schema_of(kind: Any, decimal: Mapping[str, Any] = NUMBER) -> dict[str, Any]:
+    """The JSON schema of a type without references; `decimal` is what an amount may look like."""
     document = msgspec.json.schema(kind, schema_hook=lambda _: dict(ANYTHING))
-    return _inline(document, document.get("$defs", {}))
+    return _inline(document, document.get("$defs", {}), decimal)
 
 
 def in_json(kind: Any, description: str) -> dict[str, Any]:
@@ -60,17 +61,17 @@ def in_problem(status: int) -> dict[str, Any]:
     return {"description": DOCUMENTED[status], "content": {MEDIA_TYPE: {"schema": schema_of(Problem)}}}
 
 
-def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
+def _inline(node: Any, definitions: Mapping[str, Any], decimal: Mapping[str, Any]) -> Any:
     if isinstance(node, list):
-        return [_inline(each, definitions) for each in cast("list[Any]", node)]
+        return [_inline(each, definitions, decimal) for each in cast("list[Any]", node)]
     if not isinstance(node, dict):
         return node
     schema = cast("dict[str, Any]", node)
     if "$ref" in schema:
-        return _inline(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions)
+        return _inline(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions, decimal)
     if schema.get("format") == "decimal":
-        return {"type": "number"}
-    return {name: _inline(each, definitions) for name, each in schema.items() if name != "$defs"}
+        return dict(decimal)
+    return {name: _inline(each, definitions, decimal) for name, each in schema.items() if name != "$defs"}
 
 
 class DocsPage(OpenAPIRenderPlugin):

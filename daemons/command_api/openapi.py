@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from litestar.openapi.spec import Operation
 
 from daemons.command_api.terms import KEY, LONGEST_ACTOR, LONGEST_REQUEST_ID, VERSION
 from daemons.command_api.wire import DryRunAnswer
-from daemons.problems import DOCUMENTED, MEDIA_TYPE, Problem
+from daemons.openapi import in_problem, schema_of
 
 PROBLEMS = (400, 404, 405, 409, 412, 413, 415, 422, 503)
 DECIMAL_IN = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d{1,10}(\.\d{1,2})?$"}]}
-ANYTHING = {"description": "The event's own fields, by its event_type."}
 HEADERS = (
     (
         "Idempotency-Key",
@@ -41,12 +40,12 @@ def command(body: type[msgspec.Struct] | None, answer: type[msgspec.Struct], suc
             schema = super().to_schema()
             schema["parameters"] = [*schema.get("parameters", []), *_parameters()]
             if body is not None:
-                schema["requestBody"] = {"required": True, "content": _json(_schema(body))}
+                schema["requestBody"] = {"required": True, "content": _json(schema_of(body, DECIMAL_IN))}
             answers: dict[str, list[type[msgspec.Struct]]] = {"200": [DryRunAnswer]}
             answers.setdefault(str(success), []).append(answer)
             schema["responses"] = {
                 **{status: _answer(kinds) for status, kinds in sorted(answers.items())},
-                **{str(status): _problem(status) for status in PROBLEMS},
+                **{str(status): in_problem(status) for status in PROBLEMS},
             }
             return schema
 
@@ -75,35 +74,12 @@ def _parameters() -> list[dict[str, Any]]:
 
 
 def _answer(kinds: list[type[msgspec.Struct]]) -> dict[str, Any]:
-    schemas = [_schema(kind) for kind in kinds]
+    schemas = [schema_of(kind) for kind in kinds]
     return {
         "description": " Or: ".join(kind.__doc__ or "" for kind in kinds),
         "content": _json(schemas[0] if len(schemas) == 1 else {"anyOf": schemas}),
     }
 
 
-def _problem(status: int) -> dict[str, Any]:
-    return {"description": DOCUMENTED[status], "content": {MEDIA_TYPE: {"schema": _schema(Problem)}}}
-
-
 def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
-
-
-def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    document = msgspec.json.schema(kind, schema_hook=lambda _: dict(ANYTHING))
-    return _inline(document, document.get("$defs", {}))
-
-
-def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """The schema without references, and with our own idea of a decimal on the wire."""
-    if isinstance(node, list):
-        return [_inline(each, definitions) for each in cast("list[Any]", node)]
-    if not isinstance(node, dict):
-        return node
-    schema = cast("dict[str, Any]", node)
-    if "$ref" in schema:
-        return _inline(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions)
-    if schema.get("format") == "decimal":
-        return dict(DECIMAL_IN)
-    return {name: _inline(each, definitions) for name, each in schema.items() if name not in {"$defs", "default"}}
