@@ -17,8 +17,6 @@ from daemons.openapi import openapi
 from daemons.problems import HANDLERS
 from daemons.vitals import ASGIApp, Vitals
 
-LARGEST_BODY = 1 << 20
-
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
@@ -42,6 +40,5 @@ def make_app(app: App) -> Litestar:
         state=State({"app": app, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
         logging_config=None,  # logs are the runtime's; the framework would set up its own
-        request_max_body_size=LARGEST_BODY,
         openapi_config=openapi("orderdeck commands"),
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litestar import Response, post
+from litestar import post
 from litestar.datastructures import State
 from litestar.params import FromPath
+from litestar.types import ASGIApp
 
 from core.bootstrap import App
 from core.domain.inventory import INVENTORY, ReceiveStock, Stock
@@ -20,7 +21,7 @@ from daemons.command_api.wire import ReceiptAnswer, ReceiptBody, render
 
 
 @post("/api/v1/inventory/{sku:str}/receipts", operation_class=command(ReceiptBody, ReceiptAnswer, 201))
-async def receive_stock(request: AnyRequest, state: State, sku: FromPath[str]) -> Response[bytes]:
+async def receive_stock(request: AnyRequest, state: State, sku: FromPath[str]) -> ASGIApp:
     """Take in stock of a SKU; the first receipt makes the SKU known."""
     app: App = state["app"]
     cache: StateCache[Stock] = state["stock"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litestar import Response, post, put
+from litestar import post, put
 from litestar.datastructures import State
 from litestar.params import FromPath
+from litestar.types import ASGIApp
 from uuid_utils.compat import uuid7
 
 from core.bootstrap import App
@@ -30,7 +31,7 @@ from daemons.command_api.wire import CancelBody, CreateOrderBody, OrderAnswer, S
 
 
 @post("/api/v1/orders", operation_class=command(CreateOrderBody, OrderAnswer, 201))
-async def create_order(request: AnyRequest, state: State) -> Response[bytes]:
+async def create_order(request: AnyRequest, state: State) -> ASGIApp:
     """Place an order. Its saga then reserves the stock, authorises the payment and confirms it."""
     app: App = state["app"]
     given = Given(request)
@@ -53,7 +54,7 @@ async def create_order(request: AnyRequest, state: State) -> Response[bytes]:
 
 
 @put("/api/v1/orders/{order_id:str}/confirm", operation_class=command(None, OrderAnswer))
-async def confirm_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+async def confirm_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Confirm by hand an order its saga has not confirmed yet."""
     given = Given(request)
     terms = given.terms("PUT /api/v1/orders/{id}/confirm", Nothing())
@@ -62,7 +63,7 @@ async def confirm_order(request: AnyRequest, state: State, order_id: FromPath[st
 
 
 @put("/api/v1/orders/{order_id:str}/cancel", operation_class=command(CancelBody, OrderAnswer))
-async def cancel_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+async def cancel_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Cancel an order that is not shipped yet; what was reserved and authorised for it is given back."""
     given = Given(request)
     body = await given.body(CancelBody)
@@ -72,7 +73,7 @@ async def cancel_order(request: AnyRequest, state: State, order_id: FromPath[str
 
 
 @put("/api/v1/orders/{order_id:str}/ship", operation_class=command(ShipBody, OrderAnswer))
-async def ship_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+async def ship_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Ship a confirmed order. While its fulfilment is unfinished this waits up to 2 s, then answers 409."""
     given = Given(request)
     body = await given.body(ShipBody)
@@ -84,7 +85,7 @@ async def ship_order(request: AnyRequest, state: State, order_id: FromPath[str])
 
 
 @put("/api/v1/orders/{order_id:str}/deliver", operation_class=command(None, OrderAnswer))
-async def deliver_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> Response[bytes]:
+async def deliver_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Record that a shipped order has arrived."""
     given = Given(request)
     terms = given.terms("PUT /api/v1/orders/{id}/deliver", Nothing())
@@ -92,7 +93,7 @@ async def deliver_order(request: AnyRequest, state: State, order_id: FromPath[st
     return await _execute(app, DeliverOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
 
 
-async def _execute(app: App, wish: OrderCommand, terms: Terms) -> Response[bytes]:
+async def _execute(app: App, wish: OrderCommand, terms: Terms) -> ASGIApp:
     stream = StreamId(wish.order_id)
     describe = _described(wish.order_id)
     return render(await execute(app.store, ORDER, stream, wish, terms, describe, correlation_id=stream))

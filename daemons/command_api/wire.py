@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
-from litestar import Response
+from litestar.types import ASGIApp
 
 from core import codec
 from core.codec import Envelope, envelope_of
@@ -13,7 +13,8 @@ from core.domain.message import Sku
 from core.domain.order import Address, Item
 from core.ports import Answer
 from core.services.execute import Outcome
-from daemons.problems import Refused, problem_response
+from daemons.problems import Refused
+from daemons.reply import Reply
 
 
 # --- bodies: unknown fields are ignored, a misspelt required one is named -----------------------------------
@@ -78,19 +79,19 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     events: list[Envelope]
 
 
-def render(outcome: Outcome) -> Response[bytes]:
+def render(outcome: Outcome) -> ASGIApp:
+    """The answer; raises Refused for a refusal that was kept."""
     if outcome.would is not None:
         events = [envelope_of(event) for event in outcome.would]
-        return _json(200, codec.json(DryRunAnswer(dry_run=True, events=events)), {})
+        return Reply(200, codec.json(DryRunAnswer(dry_run=True, events=events)), {})
     headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
     answer = outcome.answer
     if answer.status >= 400:
-        refused = Refused(answer.status, answer.fields["code"], answer.fields["detail"], headers=headers)
-        return problem_response(refused)
+        raise Refused(answer.status, answer.fields["code"], answer.fields["detail"], headers=headers)
     if answer.status == 201 and "order_id" in answer.fields:
         headers["Location"] = f"/api/v1/orders/{answer.fields['order_id']}"
     headers["ETag"] = f'"{answer.version}"'
-    return _json(answer.status, _body(answer), headers)
+    return Reply(answer.status, _body(answer), headers)
 
 
 FIELDS = ("order_id", "order_number", "sku", "status", "available", "tracking_number")
@@ -100,7 +101,3 @@ FIELDS = ("order_id", "order_number", "sku", "status", "available", "tracking_nu
 def _body(answer: Answer) -> bytes:
     fields = {name: answer.fields[name] for name in FIELDS if name in answer.fields}
     return codec.json({**fields, "version": answer.version, "position": answer.position})
-
-
-def _json(status: int, body: bytes, headers: dict[str, str]) -> Response[bytes]:
-    return Response(body, status_code=status, media_type="application/json", headers=headers)
