@@ -35,6 +35,7 @@ class Desk:
         self.behind = Peak()
         self.under_way: set[str] = set()
         self._jumps = 0
+        self._was_live = False
 
     def tick(self) -> bool:
         """Hand what arrived since the last time to the lists; True when something did."""
@@ -58,6 +59,11 @@ class Desk:
         """Whether events were missed since this was last asked: what the lists show must then be read anew."""
         before, self._jumps = self._jumps, self.feed.lost + self.feed.restarts
         return self._jumps > before
+
+    def came_back(self) -> bool:
+        """Whether the feed went live since this was last asked: what could not be read before can be read now."""
+        before, self._was_live = self._was_live, self.feed.state == "live"
+        return self._was_live and not before
 
     async def measure(self) -> None:
         """Ask how far the read models are behind; without an answer the figure goes away rather than grow old."""

@@ -63,6 +63,7 @@ class DeckScreen(Screen[None]):
         self.before = "orders"
         self._painted_at = 0.0
         self._said_at = 0.0
+        self._said_offline = False
 
     def compose(self) -> ComposeResult:
         yield self.top
@@ -96,12 +97,23 @@ class DeckScreen(Screen[None]):
         news = self.desk.tick()
         if self.desk.jumped():
             self.view.refresh_now()
+        if self.desk.came_back():
+            self._read_what_failed()
         if news or now - self._painted_at >= _REPAINT or (self.current == "orders" and self.desk.orders.changed_at):
             self._painted_at = now
             self.view.paint()
         if now - self._said_at >= _SAID:
             self.said.show([])
         self.paint_frame()
+
+    def _read_what_failed(self) -> None:
+        """And the line that refused a command for want of the feed is no longer true."""
+        if self.desk.orders.phase == "error":
+            self.orders.refresh_now()
+        if self.desk.detail is not None and self.desk.detail.phase == "error":
+            self.detail.refresh_now()
+        if self._said_offline:
+            self.said.show([])
 
     def paint_frame(self) -> None:
         self.top.show(top_cells(self.desk, self.view.title), [Cell(f"{clean(self.desk.gateway.where)} ", "dim")])
@@ -120,7 +132,7 @@ class DeckScreen(Screen[None]):
 
     def say(self, *cells: Cell) -> None:
         """One line for the operator; it goes by itself, so that it never speaks of something long past."""
-        self._said_at = self.desk.clock()
+        self._said_at, self._said_offline = self.desk.clock(), False
         self.said.show(cells)
 
     def action_view(self, name: str) -> None:
@@ -147,6 +159,7 @@ class DeckScreen(Screen[None]):
     @on(Say)
     def _say(self, message: Say) -> None:
         self.say(Cell(f" {clean(message.sentence)}", message.tone))
+        self._said_offline = self.desk.feed.state != "live"
 
     @on(OpenOrder)
     def _open_order(self, message: OpenOrder) -> None:

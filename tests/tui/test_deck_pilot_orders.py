@@ -122,7 +122,7 @@ async def test_what_is_not_legal_says_why_and_sends_nothing() -> None:
     gateway = desk_with(3)
     async with opened(gateway) as deck:
         await deck.press("c")
-        await deck.shows("cannot cancel an order that is CANCELLED: allowed is nothing")
+        await deck.shows("cannot cancel an order that is CANCELLED: it has ended")
         await deck.press("a")
         await deck.shows("nothing more can be done to an order that is CANCELLED")
         assert not gateway.sent
@@ -152,8 +152,26 @@ async def test_nothing_is_sent_while_the_feed_is_lost_and_the_key_says_so() -> N
         gateway.place(7)
         await deck.press("ctrl+r")
         await deck.shows("● LIVE")
+        await deck.until(lambda: "disconnected: commands wait" not in deck.text())  # it is no longer true
         await deck.caught_up()
         assert (deck.desk.feed.lost, deck.desk.feed.duplicates) == (0, 0)
+
+
+async def test_what_could_not_be_read_is_read_by_itself_when_the_feed_is_back() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        gateway.feed_down, gateway.queries_down = True, Unreachable("the desk does not answer")
+        gateway.cut_feed()
+        await deck.shows("✖ DISCONNECTED")
+        await deck.press("ctrl+r")
+        await deck.shows("ctrl+r reads again")
+        await deck.press("enter")
+        await deck.shows("This order could not be read")
+        gateway.feed_down, gateway.queries_down = False, None
+        await deck.shows("● LIVE")
+        await deck.shows("STATE after 1")
+        await deck.press("escape")
+        await deck.shows("1 order   newest first")
 
 
 async def test_a_new_order_is_previewed_and_placed_and_chosen() -> None:

@@ -60,8 +60,9 @@ def why_not(transition: Transition, status: str) -> str | None:
     """The reason this cannot be done now, as a sentence; None when it can."""
     if transition in legal(status):
         return None
-    allowed = " or ".join(t.verb for t in legal(status)) or "nothing"
-    return f"cannot {transition.verb} an order that is {status}: allowed is {allowed}"
+    allowed = " or ".join(t.verb for t in legal(status))
+    now = f"allowed is {allowed}" if allowed else "it has ended"
+    return f"cannot {transition.verb} an order that is {status}: {now}"
 
 
 def after_event(order: Order, event: Envelope) -> Order:
