@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import ConfigurationError
@@ -20,6 +20,21 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 def _absolute(value: Any) -> Any:
     return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
+
+
+def _web_address(value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return value
+
+
+def _postgres_address(value: SecretStr | None) -> SecretStr | None:
+    if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must begin with postgresql://")
+    return value
+
+
+Url = Annotated[str, AfterValidator(_web_address)]
 
 
 def default_home() -> Path:
@@ -55,10 +70,10 @@ class Settings(BaseSettings):
     payment_port: Port = Field(default=8090, description="Port of the payment sandbox.")
     projector_port: Port = Field(default=9101, description="Health and metrics of the projector.")
     saga_runner_port: Port = Field(default=9102, description="Health and metrics of the saga runner.")
-    command_url: str = Field(default="", description="Command API the deck talks to; empty: the local one.")
-    query_url: str = Field(default="", description="Query API the deck talks to; empty: the local one.")
-    payment_url: str = Field(default="", description="Payment provider; empty: the local sandbox.")
-    database_url: SecretStr | None = Field(
+    command_url: Url = Field(default="", description="Command API the deck talks to; empty: the local one.")
+    query_url: Url = Field(default="", description="Query API the deck talks to; empty: the local one.")
+    payment_url: Url = Field(default="", description="Payment provider; empty: the local sandbox.")
+    database_url: Annotated[SecretStr | None, AfterValidator(_postgres_address)] = Field(
         default=None,
         validation_alias=AliasChoices("ORDERDECK_DATABASE_URL", "DATABASE_URL"),
         description="PostgreSQL 18 to use; empty: the embedded one.",
@@ -113,10 +128,13 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        lines = [f"{_env_name(e['loc'])}={e['input']!r}: {e['msg']}" for e in error.errors()]
+        lines = [_sentence(str(e["loc"][0]), e["input"], e["msg"]) for e in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
 
 
-def _env_name(loc: tuple[int | str, ...]) -> str:
-    name = str(loc[0])
-    return env_names(name)[0] if name in Settings.model_fields else name
+def _sentence(loc: str, value: Any, wrong: str) -> str:
+    """`loc` is the field, or the first of its variables; the one that was set is named. A secret is not repeated."""
+    field, names = next((f, n) for f in Settings.model_fields if loc in (f, *(n := env_names(f))))
+    name = next((name for name in reversed(names) if os.environ.get(name)), names[0])
+    shown = "" if field == "database_url" else f"={value!r}"
+    return f"{name}{shown}: {wrong.removeprefix('Value error, ')}"

@@ -54,6 +54,25 @@ def test_up_refuses_a_misspelt_setting(stack: Stack) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DATABASE_URL", "mysql://me:secret@db", "DATABASE_URL: must begin with postgresql://"),
+        ("ORDERDECK_QUERY_URL", "desk", "ORDERDECK_QUERY_URL='desk': must begin with http:// or https://"),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL='loud': Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_name_that_was_set(stack: Stack, name: str, value: str, said: str) -> None:
+    for other in ("ORDERDECK_LOG_LEVEL", "LOG_LEVEL"):
+        stack.settings.pop(other, None)
+    stack.settings[name] = value
+    assert sentence(stack.orderdeck("up")) == f"orderdeck: {said}"
+
+
+def test_ctl_where_nothing_is_up_says_how_to_start_it(stack: Stack) -> None:
+    assert "`orderdeck up` first" in sentence(stack.orderdeck("ctl", "status"))
+
+
 def test_down_where_nothing_is_up_is_fine_twice(stack: Stack) -> None:
     for _ in range(2):
         done = stack.orderdeck("down")
