@@ -77,6 +77,8 @@ def tui(
     commands, queries = command_url or settings.commands_at, query_url or settings.queries_at
     must_answer(commands, "--command-url")
     must_answer(queries, "--query-url")
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # it reads the one and draws on the other
+        sys.exit("orderdeck: the deck needs a terminal; without one there are `orderdeck demo` and the HTTP API")
     run(commands, queries)
 
 
@@ -116,8 +118,10 @@ def ctl(context: typer.Context) -> None:
     from core.home import Home
 
     settings = load_settings()
-    server = f"unix://{Home(settings.home).supervisor_socket}"
-    _become(settings, "-m", "supervisor.supervisorctl", "-s", server, *context.args)
+    socket = Home(settings.home).supervisor_socket
+    if not socket.exists():
+        sys.exit(f"orderdeck: nothing runs in {settings.home}: `orderdeck up` first, or set ORDERDECK_HOME")
+    _become(settings, "-m", "supervisor.supervisorctl", "-s", f"unix://{socket}", *context.args)
 
 
 @app.command()

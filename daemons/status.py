@@ -86,6 +86,8 @@ def _status(program: Program, state: ProgramState | None, settings: Settings) ->
         return ProgramStatus(program.name, "DOWN", 0, 0, ready=False, reason="supervisord does not run")
     done = state.state == "EXITED" and state.exit_code == 0
     ready, reason = state.state == "RUNNING" or done, state.description
+    if state.state in {"STOPPED", "EXITED"}:  # of these supervisord says only since when
+        reason = f"{state.state.lower()} with exit code {state.exit_code}; `orderdeck up` starts it again"
     if program.name == "postgres" and ready and not done:
         ready, reason = _accepts(Home(settings.home)), "does not accept connections yet"
     if program.port is not None and state.pid:

@@ -71,6 +71,21 @@ def test_ctl_is_the_supervisorctl_of_this_home(stack: Stack, tmp_path: Path) -> 
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [[name, "RUNNING"] for name in sorted(NAMES)]
 
 
+def test_a_program_that_was_stopped_says_how_it_starts_again(stack: Stack) -> None:
+    stack.orderdeck("ctl", "stop", "projector")
+    stopped = next(program for program in stack.status()["programs"] if program["name"] == "projector")
+    assert (stopped["state"], stopped["ready"]) == ("STOPPED", False)
+    assert stopped["reason"] == "stopped with exit code 0; `orderdeck up` starts it again"
+    stack.up()
+    assert is_ready(stack)
+
+
+def test_the_deck_without_a_terminal_is_refused_in_one_sentence(stack: Stack) -> None:
+    done = stack.orderdeck("tui")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("orderdeck: the deck needs a terminal")
+
+
 def test_migrate_again_changes_nothing(stack: Stack) -> None:
     for _ in range(2):
         assert stack.orderdeck("migrate").stdout == f"the schema is at {NEEDED}\n"
