@@ -167,6 +167,8 @@ def _of_litestar(request: Request[Any, Any, State], error: HTTPException) -> Ref
         case 405:
             allowed = next(iter(headers.values()), "")
             return Refused(405, code, f"{request.method} is not allowed here, only {allowed}", headers=headers)
+        case 413:
+            return Refused(413, code, "the body is too large")
         case _:
             return Refused(status, code, error.detail, headers=headers)
 

@@ -84,10 +84,9 @@ async def events(request: AnyRequest) -> Response[bytes]:
         lambda c: events_of_log(c, after=asked.after, limit=asked.limit, categories=categories, types=types)
     )
     # Less than a full page: there was nothing else up to the head as we read it before.
-    after = (
-        found[-1].position if len(found) == asked.limit else max(asked.after, head, *(e.position for e in found[-1:]))
-    )
-    return answer(codec.json({"events": [e.envelope() for e in found], "next_after": after, "head": max(head, after)}))
+    head = max([head, *(event.position for event in found[-1:])])
+    after = found[-1].position if len(found) == asked.limit else max(asked.after, head)
+    return answer(codec.json({"events": [event.envelope() for event in found], "next_after": after, "head": head}))
 
 
 def several(name: str, text: str | None, known: Sequence[str] | frozenset[str]) -> tuple[str, ...]:

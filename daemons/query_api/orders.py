@@ -43,7 +43,7 @@ from daemons.query_api.parameters import (
 )
 
 STATUSES = tuple(status.value for status in Status if status is not Status.ABSENT)
-Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$")]
+Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$", description="an amount such as 99.50")]
 Moment = Annotated[
     str,
     Meta(

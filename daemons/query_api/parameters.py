@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -62,7 +62,22 @@ def parameters(request: AnyRequest, kind: type[P]) -> P:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise wrong_json(error) from None
+        wrong = wrong_json(error)
+        if len(wrong.fields) == 1 and (allowed := _allowed(kind, wrong.fields[0].field)):
+            wrong = wrong_fields(FieldError(wrong.fields[0].field, allowed))
+        raise wrong from None
+
+
+def _allowed(kind: type[msgspec.Struct], name: str) -> str:
+    """What a parameter takes, where msgspec would say it in terms of types and patterns only."""
+    declared = get_type_hints(kind, include_extras=True).get(name)
+    for part in (declared, *get_args(declared)):
+        if get_origin(part) is Literal:
+            return f"must be one of {', '.join(get_args(part))}"
+        for meta in getattr(part, "__metadata__", ()):
+            if meta.pattern is not None:
+                return f"must be {meta.description}"
+    return ""
 
 
 def a_uuid(name: str, text: str) -> UUID:

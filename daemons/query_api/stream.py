@@ -24,6 +24,7 @@ HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # for a proxy in front
 )
+LAST_EVENT_ID = "Last-Event-ID"
 DOCUMENT: dict[str, Any] = {
     "description": "Frames of id (position), event (type) and data (the envelope); comments keep the line alive.",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -78,10 +79,11 @@ async def stream(request: AnyRequest) -> Live:
     asked = parameters(request, Asked)
     wanted = Filter(several("category", asked.category, CATEGORIES), several("type", asked.type, TYPES))
     head = await desk.app.store.head()
-    after = _last_event_id(request)
-    after = asked.after if after is None else after
+    resumed = _last_event_id(request)
+    after = asked.after if resumed is None else resumed
     if after is not None and after > head:
-        raise wrong_fields(FieldError("after", f"is beyond the head of the log, which is {head}"))
+        field = "after" if resumed is None else LAST_EVENT_ID
+        raise wrong_fields(FieldError(field, f"is beyond the head of the log, which is {head}"))
     chunks = hub.stream(head if after is None else after, wanted, skip=asked.skip)
     return Live(chunks)
 
@@ -91,5 +93,5 @@ def _last_event_id(request: AnyRequest) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= LARGEST):
-        raise wrong_fields(FieldError("Last-Event-ID", "must be a position"))
+        raise wrong_fields(FieldError(LAST_EVENT_ID, "must be a position"))
     return int(text)

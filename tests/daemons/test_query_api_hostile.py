@@ -125,6 +125,18 @@ async def test_a_wrong_parameter_is_refused_and_named(api: QueryApi, path: str, 
     assert field in problem["error"]
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/v1/orders?sort=size", "-created_at, created_at, -total_amount, total_amount"),
+        ("/api/v1/orders?min_total=1e2", "an amount such as 99.50"),
+        ("/api/v1/sagas?state=asleep", "running, waiting, retrying, overdue, failed"),
+    ],
+)
+async def test_a_wrong_parameter_is_answered_with_what_it_takes(api: QueryApi, path: str, allowed: str) -> None:
+    assert allowed in (await api.client.get(path)).json()["error"]
+
+
 async def test_several_wrong_parameters_are_named_at_once(api: QueryApi) -> None:
     problem = await api.get("/api/v1/orders", 400, colour="red", shape="round")
     assert [wrong["field"] for wrong in problem["errors"]] == ["colour", "shape"]

@@ -99,6 +99,8 @@ async def test_the_log_goes_on_from_a_position(api: QueryApi) -> None:
         after = answer["next_after"]
     assert seen == list(range(1, len(log) + 1))
     assert after == len(log)
+    beyond = await api.get("/api/v1/events", after=after + 1_000)
+    assert (beyond["events"], beyond["next_after"], beyond["head"]) == ([], after + 1_000, len(log))
 
 
 async def test_the_log_of_some_categories_and_types(api: QueryApi) -> None:

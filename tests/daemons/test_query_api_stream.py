@@ -165,8 +165,9 @@ async def test_a_position_that_is_none_is_refused(api: QueryApi, last: str) -> N
 
 
 async def test_a_position_beyond_the_head_is_refused(api: QueryApi) -> None:
-    wrong = await api.get(STREAM, 400, after=1)
-    assert [w["field"] for w in wrong["errors"]] == ["after"]
+    for asked, field in (({"params": {"after": 1}}, "after"), ({"headers": {"Last-Event-ID": "1"}}, "Last-Event-ID")):
+        response = await api.client.get(STREAM, **asked)
+        assert [wrong["field"] for wrong in response.json()["errors"]] == [field]
 
 
 async def _some(lines: AsyncIterator[str], count: int) -> AsyncIterator[str]:
