@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
+
+import msgspec
 
 from core.codec import StoredEvent
 from core.domain.message import Event, Metadata, OrderId, Recorded, SagaId, StreamId
@@ -17,8 +18,7 @@ from core.projections.projection import Amounts, Projection, RowKey
 
 
 # --- the log ------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(msgspec.Struct, frozen=True):
     """An event to record; its id is chosen before it is sent, so that an unknown outcome can be settled."""
 
     event_id: UUID
@@ -26,8 +26,7 @@ class NewEvent:
     metadata: Metadata
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One stream of an append and the version the decision read; without events it is a guard."""
 
     stream: StreamId
@@ -36,8 +35,7 @@ class Entry:
     events: Sequence[NewEvent] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a command was answered, as kept beside its key: enough to give it again."""
 
     status: int
@@ -47,8 +45,7 @@ class Answer:
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """An idempotency key: `scope` is the route and the caller, `fingerprint` the SHA-256 of the command."""
 
     scope: str
@@ -57,8 +54,7 @@ class Key:
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class SagaRow:
+class SagaRow(msgspec.Struct, frozen=True):
     """How a saga's row shall read after the append. `epoch` is the lease it was claimed with; 0: a new saga.
 
     `due_in` None: it has ended. `owner` None: whoever comes first may claim it once it is due.
@@ -77,8 +73,7 @@ class SagaRow:
     due_in: timedelta | None
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(msgspec.Struct, frozen=True):
     """All of it or nothing. Every stream that the decision read is named, with the version it was read at."""
 
     entries: Sequence[Entry]
@@ -86,30 +81,26 @@ class Append:
     key: Key | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """`position` of its last event; 0 when it had none."""
 
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(msgspec.Struct, frozen=True):
     """The key is known: this is what was answered first, to the command with this fingerprint."""
 
     answer: Answer
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(msgspec.Struct, frozen=True):
     """Someone appended first; the version of every stream of the append, in its order."""
 
     actual: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseLost:
+class LeaseLost(msgspec.Struct, frozen=True):
     """Another runner has claimed a saga of this append since."""
 
 
@@ -146,8 +137,7 @@ class Subscription(Protocol):
 
 
 # --- read models --------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True):
     """What a batch of events after one position up to another changes: whole views, and amounts to add."""
 
     after: int
@@ -171,8 +161,7 @@ class ReadModels(Protocol):
 
 
 # --- sagas --------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """A saga that is ours until its lease ends; `epoch` proves it."""
 
     saga_id: SagaId

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+import msgspec
 from uuid_utils.compat import uuid7
 
 from core.domain.decider import Decider
@@ -27,8 +27,7 @@ PAUSE = 0.005  # seconds before the first new try, doubled each time, with jitte
 REFUSED = 400  # the status a kept refusal is answered with
 
 
-@dataclass(frozen=True, slots=True)
-class GivenKey:
+class GivenKey(msgspec.Struct, frozen=True):
     """An idempotency key as the caller gave it."""
 
     scope: str
@@ -36,8 +35,7 @@ class GivenKey:
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """The terms on which a caller wants a command executed. `expected` None: at whatever version the stream is."""
 
     user_id: str | None = None
@@ -47,8 +45,7 @@ class Terms:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """`would` are the events of a dry run; it recorded nothing."""
 
     answer: Answer

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from core.domain.decider import Decider
 from core.domain.message import StreamId
@@ -13,8 +14,7 @@ from core.ports import EventStore
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded(Generic[S]):
+class Loaded(msgspec.Struct, Generic[S], frozen=True):
     """A stream's state at a version; `position` is its last event's in the log, 0 for none."""
 
     state: S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from msgspec.structs import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from asyncpg import Record
 
 from core import codec
@@ -30,8 +30,7 @@ SELECT w.n, e.position
 StoredColumns = tuple[UUID, str, int, str, str, UUID]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """An append with its events encoded, ready to be batched."""
 
     append: Append
