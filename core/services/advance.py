@@ -68,7 +68,8 @@ async def refresh(world: World, work: Work) -> None:
     now = await load_work(world.store, work.saga, work.saga_id, work.order_id, owner=work.owner, epoch=work.epoch)
     if now is None:
         raise LeaseGone
-    work.version, work.progress, work.order, work.payment = now.version, now.progress, now.order, now.payment
+    work.version, work.progress, work.cause = now.version, now.progress, now.cause
+    work.order, work.payment = now.order, now.payment
 
 
 async def _record(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[str]) -> Verdict:

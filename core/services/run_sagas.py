@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 from uuid_utils.compat import uuid7
@@ -75,7 +76,7 @@ class SagaRunner:
             if not ended or ended[0].position > stored.position:
                 await self._sagas.wake([SagaId(fulfil)])  # it is not finished: it compensates by itself
                 return
-        work = self._new(saga, order_id)
+        work = self._new(saga, order_id, recorded.event_id)
         if isinstance(recorded.event, OrderCreated):
             state = ORDER.evolve(ORDER.initial, recorded.event)
             work.order = Loaded(state, recorded.version, recorded.position)
@@ -92,7 +93,7 @@ class SagaRunner:
             work.epoch = 1
             self._hold(work.saga_id, work.epoch, self._drive(work, stale=not isinstance(recorded.event, OrderCreated)))
 
-    def _new(self, saga: Saga, order_id: OrderId) -> Work:
+    def _new(self, saga: Saga, order_id: OrderId, cause: UUID) -> Work:
         return Work(
             saga=saga,
             saga_id=saga_of(order_id, saga.name),
@@ -103,6 +104,7 @@ class SagaRunner:
             progress=Progress(status=SagaStatus.RUNNING, since=self._world.clock.now()),
             order=Loaded(ORDER.initial, 0, 0),
             payment=Loaded(PAYMENT.initial, 0, 0),
+            cause=cause,
         )
 
     def _first(self, work: Work) -> Draft:
@@ -157,7 +159,7 @@ class SagaRunner:
         stream = StreamId(claim.saga_id)
         version = len(await self._world.store.load(stream))
         end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)
-        new = NewEvent(uuid7(), end, Metadata(correlation_id=claim.order_id, causation_id=claim.saga_id))
+        new = NewEvent(uuid7(), end, Metadata(correlation_id=claim.order_id))
         row = SagaRow(
             saga_id=claim.saga_id,
             name=claim.name,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
@@ -25,7 +26,10 @@ OURS = (SagaStatus.RUNNING, SagaStatus.COMPENSATING)
 
 @dataclass
 class Work:
-    """An instance with its streams as we last saw them. Appends name their versions, so an old sight is refused."""
+    """An instance with its streams as we last saw them. Appends name their versions, so an old sight is refused.
+
+    `cause` is the event that what comes next follows from: what started the saga, then its own last one.
+    """
 
     saga: Saga
     saga_id: SagaId
@@ -36,6 +40,7 @@ class Work:
     progress: Progress
     order: Loaded[Order]
     payment: Loaded[Payment]
+    cause: UUID
 
     def facts(self, now: datetime, stock: Mapping[Sku, Stock] | None = None) -> Facts:
         return Facts(
@@ -50,7 +55,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One append to come: the effect, the saga's own events, the streams it guards.
+    """One append to come: the effect, the saga's own events (`last` is the id of their last), the streams it guards.
 
     `due_in`: parked until then, for whoever comes first; None: it stays leased to its owner.
     """
@@ -61,6 +66,7 @@ class Draft:
     reads: frozenset[Stream]
     progress: Progress
     due_in: timedelta | None = None
+    last: UUID = field(default_factory=uuid7)
 
     def entries(self) -> list[Entry]:
         """All but the stock's, domain events before the saga's own."""
@@ -70,7 +76,9 @@ class Draft:
         if self.effect.payment or "payment" in self.reads:
             stream = StreamId(payment_of(work.order_id))
             found.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
-        found.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, self.new(self.events)))
+        *before, end = self.new(self.events)
+        own = [*before, NewEvent(self.last, end.event, end.metadata)]
+        found.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
         return found
 
     def row(self) -> SagaRow:
@@ -95,7 +103,7 @@ class Draft:
         return Append(self.entries(), sagas=[self.row()])
 
     def new(self, events: Sequence[Event]) -> list[NewEvent]:
-        metadata = Metadata(correlation_id=self.work.order_id, causation_id=self.work.saga_id)
+        metadata = Metadata(correlation_id=self.work.order_id, causation_id=self.work.cause)
         return [NewEvent(uuid7(), event, metadata) for event in events]
 
     def applied(self) -> None:
@@ -103,6 +111,7 @@ class Draft:
         work = self.work
         work.version += len(self.events)
         work.progress = self.progress
+        work.cause = self.last
         if self.effect.order:
             state = ORDER.fold(self.effect.order, work.order.state)
             work.order = Loaded(state, work.order.version + len(self.effect.order), work.order.position)
@@ -148,4 +157,5 @@ async def load_work(
         progress=progress,
         order=await load_state(store, ORDER, StreamId(order_id)),
         payment=await load_state(store, PAYMENT, StreamId(payment_of(order_id))),
+        cause=recorded[-1].event_id,
     )

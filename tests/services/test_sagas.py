@@ -50,6 +50,19 @@ async def test_an_order_travels_from_placed_to_delivered(desk: Desk) -> None:
     ]  # fmt: skip
 
 
+async def test_every_event_of_a_saga_names_the_one_it_follows_from(desk: Desk) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place(A=2)
+        await desk.ended(order)
+    first, *rest = [event.recorded() for event in await desk.timeline(order)]
+    known = {first.event_id}
+    for event in rest:
+        assert event.metadata.causation_id in known
+        known.add(event.event_id)
+    assert rest[0].metadata.causation_id == first.event_id
+
+
 async def test_a_declined_card_gives_the_stock_back_and_cancels(desk: Desk) -> None:
     await desk.stock(A=10, B=10)
     async with desk.running():
