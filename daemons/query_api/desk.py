@@ -19,9 +19,12 @@ from core.domain.message import Recorded, StreamId
 from core.errors import NotFound
 from core.projections.order_view import ORDER_VIEW
 from core.projections.projection import At, Projection
+from core.services.project import READER
 from daemons.problems import Refused
 
 R = TypeVar("R")
+
+POSITION = "SELECT position FROM checkpoints WHERE reader = $1"
 
 
 class Desk:
@@ -63,6 +66,20 @@ class Desk:
         return reduce(
             lambda view, recorded: _evolved(projection, view, recorded), await self.app.store.load(stream), None
         )
+
+    async def caught_up(self, *, within: float) -> None:
+        """Wait until the read models have all that is in the log now, at most `within` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        head = await self.app.store.head()
+        await self._moved.listen()
+        while True:
+            coming = self._moved.coming()
+            position = await self.read(lambda c: c.fetchval(POSITION, READER)) or 0
+            left = deadline - loop.time()
+            if position >= head or left <= 0:
+                return
+            await self._moved.wait(coming, at_most=left)
 
     async def why_not_ready(self) -> str | None:
         return await self.app.why_not_ready()

@@ -42,6 +42,7 @@ from daemons.query_api.parameters import (
     parameters,
 )
 
+LONGEST_CATCH_UP = 1.0  # seconds
 STATUSES = tuple(status.value for status in Status if status is not Status.ABSENT)
 Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$", description="an amount such as 99.50")]
 Moment = Annotated[
@@ -103,6 +104,9 @@ async def order_of_number(request: AnyRequest, order_number: FromPath[str]) -> R
     parameters(request, Nothing)
     number = a_text("order_number", order_number).upper()
     found = await desk.read(lambda c: order_by_number(c, number))
+    if found is None:  # it may have been placed just now, and the log cannot be asked for a number
+        await desk.caught_up(within=LONGEST_CATCH_UP)
+        found = await desk.read(lambda c: order_by_number(c, number))
     if found is None:
         raise NotFound("order", number)
     return answer(found.encode())

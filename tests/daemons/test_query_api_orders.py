@@ -97,6 +97,16 @@ async def test_who_waits_in_vain_is_answered_from_the_events(api: QueryApi) -> N
     assert (await api.get(f"/api/v1/orders/{order_id(1)}", min_version=1, wait=0.05))["version"] == len(log)
 
 
+async def test_an_order_asked_for_by_its_number_is_waited_for_while_the_read_model_is_behind(api: QueryApi) -> None:
+    await write(api.dsn, Sample(1).events())
+    asked = asyncio.create_task(api.get("/api/v1/orders/number/ORD-0000000001"))
+    await asyncio.wait([asked], timeout=0.1)
+    assert not asked.done()
+    await api.project()
+    assert (await asked)["order_id"] == str(order_id(1))
+    await api.get("/api/v1/orders/number/ORD-NOTTHERE00", 404)
+
+
 # --- lists --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("sort", ["-created_at", "created_at", "-total_amount", "total_amount"])
 async def test_pages_go_through_all_orders_once_and_back_again(full: QueryApi, sort: str) -> None:
