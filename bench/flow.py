@@ -47,9 +47,10 @@ class Seen:
 def measure(ground: Ground, seconds: float) -> list[Row]:
     dsn = ground.database()
     with daemons(ground, dsn, *ALL) as running:
+        before = _cpu(ground.server.running_pid() or 0)
         load, seen, took, rate, drained = uvloop.run(_run(dsn, running.ports["command-api"], seconds))
         spent = {name: _cpu(process.pid) / max(1, len(took)) for name, process in running.processes.items()}
-        spent["postgres"] = _cpu(ground.server.running_pid() or 0) / max(1, len(took))
+        spent["postgres"] = (_cpu(ground.server.running_pid() or 0) - before) / max(1, len(took))
     half = len(seen.lags) // 2
     flat = max(seen.lags[half:], default=0) <= max(2_000, 2 * max(seen.lags[:half], default=0))
     p99 = percentile(took, 0.99)
