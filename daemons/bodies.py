@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any, TypeVar, cast, get_args, get_origin
 
@@ -21,6 +22,8 @@ def _number(text: str) -> Decimal:
 
 
 _PLAIN = msgspec.json.Decoder(float_hook=_number)
+_ODD = re.compile(r"[_\s]|[^\x00-\x7f]")
+_AMOUNT_AS_TEXT = re.compile(rb'"(?:unit_price|amount)"\s*:\s*"')
 _DECODERS: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
 
 
@@ -33,7 +36,8 @@ def read_body(kind: type[T], raw: bytes, content_type: str) -> T:
         plain = _PLAIN.decode(raw)
         if raw.count(b":") != _pairs(plain):  # a colon more than pairs: in a text, or a repeated name
             _refuse_repeated_names(raw)
-        return _decoder(kind).decode(raw)
+        body = _decoder(kind).decode(raw)
+        odd = _odd_amounts(plain, kind, "") if _AMOUNT_AS_TEXT.search(raw) else []
     except msgspec.ValidationError as error:
         if plain is msgspec.UNSET:  # an integer of thousands of digits
             raise _malformed(str(error).partition(" - at `")[0]) from None
@@ -43,6 +47,9 @@ def read_body(kind: type[T], raw: bytes, content_type: str) -> T:
         raise _malformed("it is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise _malformed(str(error)) from None
+    if odd:
+        raise wrong_fields(*odd)
+    return body
 
 
 def _malformed(detail: str) -> Refused:
@@ -54,6 +61,23 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
     if decoder is None:
         decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
     return decoder
+
+
+def _odd_amounts(value: Any, kind: Any, path: str) -> list[FieldError]:
+    """Amounts as text that Python reads as a number and nobody else: 1_000, blanks, digits of other scripts."""
+    if kind is Decimal:
+        odd = isinstance(value, str) and _ODD.search(value)
+        return [FieldError(path, "must be a number, as in 12.50")] if odd else []
+    if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        given = cast("dict[str, Any]", value)
+        places = [(field.encode_name, field.type) for field in msgspec.structs.fields(kind)]
+        found = [_odd_amounts(given.get(name), each, f"{path}.{name}".removeprefix(".")) for name, each in places]
+    elif isinstance(value, list) and get_origin(kind) is tuple:
+        items = cast("list[Any]", value)
+        found = [_odd_amounts(each, get_args(kind)[0], f"{path}[{n}]") for n, each in enumerate(items)]
+    else:
+        return []
+    return [error for errors in found for error in errors]
 
 
 def _pairs(value: Any) -> int:
