@@ -10,7 +10,7 @@ WORKDIR /app
 # The same places as in a checkout, so that supervisord.conf and supervisorctl work here as they do there.
 RUN python -m venv .venv
 COPY --chown=orderdeck:orderdeck requirements.txt ./
-RUN .venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
+RUN .venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements.txt
 
 COPY --chown=orderdeck:orderdeck pyproject.toml README.md LICENSE supervisord.conf ./
 COPY --chown=orderdeck:orderdeck migrations/ migrations/

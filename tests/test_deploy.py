@@ -131,7 +131,7 @@ def test_the_image_holds_every_package() -> None:
 
 def test_dependencies_are_installed_by_their_hashes() -> None:
     installs = [each for each in instructions("RUN") if "pip install" in each]
-    assert "--require-hashes -r requirements.txt" in installs[0]
+    assert "--no-deps --require-hashes -r requirements.txt" in installs[0]
     assert "--no-deps" in installs[1]
 
 
