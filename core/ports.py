@@ -185,6 +185,10 @@ class SagaLog(Protocol):
         """Make parked sagas due now. One that is claimed is left alone: its owner sees the conflict by itself."""
         ...
 
+    async def epoch(self, saga_id: SagaId) -> int | None:
+        """The epoch of a saga's last lease; None when there is no such saga. Raises Unavailable."""
+        ...
+
     async def reached(self, reader: str) -> int:
         """The position up to which a reader has started what was to be started; 0 at first."""
         ...

@@ -22,6 +22,7 @@ from core.sagas.saga import (
     Progress,
     Saga,
     SagaStatus,
+    StepStatus,
     evolve,
     next_move,
 )
@@ -37,7 +38,7 @@ def started(saga: Saga, saga_id: SagaId, order_id: OrderId, now: datetime, scale
     first = events.SagaStarted(
         saga_id=saga_id, name=saga.name, definition=saga.definition, order_id=order_id, deadline=deadline
     )
-    return [first, *_follow(saga, saga_id, order_id, evolve(None, first, now), now)]
+    return [first, *follow(saga, saga_id, order_id, evolve(None, first, now), now)]
 
 
 def concluded(
@@ -55,10 +56,10 @@ def concluded(
         kind = events.SagaStepFailed if move.forward else events.SagaCompensationFailed
         attempt = progress.attempts + 1
         own = [kind(saga_id=saga_id, step=step, attempt=attempt, error=tidy(effect.refusal), final=True)]
-        if move.forward:
+        if move.forward and not saga.undoes:
             own.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(effect.refusal)))
     after = fold(progress, own, now)
-    return [*own, *_follow(saga, saga_id, order_id, after, now)]
+    return [*own, *follow(saga, saga_id, order_id, after, now)]
 
 
 def failed(
@@ -76,14 +77,15 @@ def failed(
     attempt = progress.attempts + 1
     kind = events.SagaStepFailed if move.forward else events.SagaCompensationFailed
     over = _time_is_over(saga, progress, move, attempt, now, scale)
-    final = over and not move.forward  # a forward try that timed out may have happened: it is undone, not final
+    undoing = saga.undoes or not move.forward
+    final = over and undoing  # a forward try that timed out may have happened: it is undone, not final
     retry_at = None if over else now + pause
     own: list[SagaEvent] = [
         kind(saga_id=saga_id, step=move.step.name, attempt=attempt, error=tidy(error), final=final, retry_at=retry_at)
     ]
-    if over and move.forward:
+    if over and not undoing:
         own.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(f"{move.step.name}: {error}")))
-        own += _follow(saga, saga_id, order_id, fold(progress, own, now), now)
+        own += follow(saga, saga_id, order_id, fold(progress, own, now), now)
     return own
 
 
@@ -114,24 +116,42 @@ def open_items(saga: Saga, progress: Progress, order: Order) -> tuple[str, ...]:
     """What money and stock an instance may still hold, one sentence each."""
     what = created(order)
     stock = ", ".join(f"{quantity} x {sku}" for sku, quantity in quantities(order).items())
+    money = f"{what.total_amount} {what.currency}"
     held = {
         "open_order": f"order {what.order_number} is not cancelled",
         "reserve_inventory": f"{stock} may be held",
-        "authorize_payment": f"{what.total_amount} {what.currency} may be authorised",
+        "authorize_payment": f"{money} may be authorised",
         "confirm_order": f"order {what.order_number} is confirmed",
+        "void_payment": f"{money} may be authorised",
+        "release_inventory": f"{stock} may be held",
+        "capture_payment": f"{money} may be captured" if _turned(progress) else f"{money} may not be captured",
+        "ship_inventory": f"{stock} may be held",
     }
-    return tuple(
-        held.get(step.name, step.name)
-        for step in saga.steps
-        if progress.of(step.name) in MAY_HAVE_HAPPENED or progress.of(step.name).name == "COMPENSATION_FAILED"
-    )
+    return tuple(held.get(step, step) for step in open_steps(saga, progress))
+
+
+def open_steps(saga: Saga, progress: Progress) -> Sequence[str]:
+    """The steps that still matter: those to undo, or, of a saga that only goes forward, those to do."""
+    if saga.forward_only or saga.undoes:
+        if not _turned(progress):
+            done = {StepStatus.COMPLETED, StepStatus.SKIPPED}
+            return [step.name for step in saga.steps if progress.of(step.name) not in done]
+        steps = [step for step in saga.steps if not isinstance(step.undo, Nothing)]
+    else:
+        steps = list(saga.steps)
+    may_hold = MAY_HAVE_HAPPENED | {StepStatus.COMPENSATION_FAILED}
+    return [step.name for step in steps if progress.of(step.name) in may_hold]
+
+
+def _turned(progress: Progress) -> bool:
+    return SagaStatus.COMPENSATING in {progress.status, progress.failed_as}
 
 
 def fold(progress: Progress, new: Sequence[SagaEvent], now: datetime) -> Progress:
     return reduce(lambda p, event: evolve(p, event, now), new, progress)
 
 
-def _follow(saga: Saga, saga_id: SagaId, order_id: OrderId, progress: Progress, now: datetime) -> list[SagaEvent]:
+def follow(saga: Saga, saga_id: SagaId, order_id: OrderId, progress: Progress, now: datetime) -> list[SagaEvent]:
     """What follows at once, in the same append: steps with nothing to do, the end, or the announcement of a call."""
     follow: list[SagaEvent] = []
     while True:
@@ -152,7 +172,10 @@ def _follow(saga: Saga, saga_id: SagaId, order_id: OrderId, progress: Progress, 
 
 
 def _time_is_over(saga: Saga, progress: Progress, move: Move, attempt: int, now: datetime, scale: float) -> bool:
-    if saga.forward_only:
+    if saga.undoes or not move.forward:
+        least, within = LEAST_UNDO_TRIES, UNDO_WITHIN
+    elif saga.forward_only:
         return False
-    least, within = (LEAST_TRIES, move.step.within) if move.forward else (LEAST_UNDO_TRIES, UNDO_WITHIN)
+    else:
+        least, within = LEAST_TRIES, move.step.within
     return within is not None and attempt >= least and now - progress.since >= scale * within

@@ -95,13 +95,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Saga:
-    """`forward_only`: never gives up by itself, its steps are tried until they are done."""
+    """`forward_only`: never gives up by itself, its steps are tried until they are done.
+
+    `undoes`: its steps are undos themselves, so they give up as undos do, and there is nothing to turn back to.
+    """
 
     name: str
     definition: int
     starts_on: type[Event]
     steps: Sequence[Step]
     forward_only: bool = False
+    undoes: bool = False
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)
@@ -119,7 +123,8 @@ class SagaStatus(StrEnum):
     COMPENSATING = "COMPENSATING"
     COMPLETED = "COMPLETED"
     COMPENSATED = "COMPENSATED"
-    FAILED = "FAILED"
+    FAILED = "FAILED"  # a person is needed
+    RESOLVED = "RESOLVED"  # a person has vouched for what was open
 
 
 class StepStatus(StrEnum):
@@ -138,7 +143,7 @@ class Progress:
     """The fold of a saga's stream.
 
     Of the step it is at: `since` when, `attempts` how many tries have failed, `announced` the try that the log says
-    was begun.
+    was begun. `failed_as`: what it was doing when it failed.
     """
 
     status: SagaStatus
@@ -148,6 +153,7 @@ class Progress:
     announced: int = 0
     last_error: str | None = None
     reason: str = ""
+    failed_as: SagaStatus = SagaStatus.RUNNING
 
     def of(self, step: str) -> StepStatus:
         return self.steps.get(step, StepStatus.PENDING)
@@ -180,13 +186,30 @@ def evolve(progress: Progress | None, event: Event, at: datetime) -> Progress:
         case events.SagaCompensated():
             return replace(progress, status=SagaStatus.COMPENSATED)
         case events.SagaFailed():
-            return replace(progress, status=SagaStatus.FAILED)
+            return replace(progress, status=SagaStatus.FAILED, failed_as=progress.status)
+        case events.SagaRetried():
+            return replace(_again(_moved(progress, at)), status=progress.failed_as)
+        case events.SagaStepSkipped(step=str(step)):
+            return replace(_step(_moved(progress, at), step, StepStatus.SKIPPED), status=progress.failed_as)
+        case events.SagaCompensationRequested(reason=reason):
+            return replace(_again(_moved(progress, at)), status=SagaStatus.COMPENSATING, reason=reason)
+        case events.SagaResolved():
+            return replace(progress, status=SagaStatus.RESOLVED)
         case _:
             return progress
 
 
 def _step(progress: Progress, step: str, status: StepStatus) -> Progress:
     return replace(progress, steps=MappingProxyType({**progress.steps, step: status}))
+
+
+def _again(progress: Progress) -> Progress:
+    """The step that was given up is tried once more."""
+    again = {StepStatus.COMPENSATION_FAILED: StepStatus.COMPENSATING}
+    if progress.failed_as is SagaStatus.RUNNING:
+        again[StepStatus.FAILED] = StepStatus.RUNNING
+    steps = {step: again.get(status, status) for step, status in progress.steps.items()}
+    return replace(progress, steps=MappingProxyType(steps))
 
 
 def _moved(progress: Progress, at: datetime) -> Progress:
@@ -213,6 +236,8 @@ def next_move(saga: Saga, progress: Progress) -> Move | SagaStatus | None:
     """What to do next, the status it has come to the end with, or None when it has ended already."""
     if progress.status is SagaStatus.RUNNING:
         for step in saga.steps:
+            if saga.undoes and progress.of(step.name) is StepStatus.FAILED:
+                return SagaStatus.FAILED
             if progress.of(step.name) not in {StepStatus.COMPLETED, StepStatus.SKIPPED}:
                 return Move(step, forward=True)
         return SagaStatus.COMPLETED

@@ -116,7 +116,7 @@ async def _record_answer(world: World, work: Work, move: Move, call: Call, answe
     """Record an answer, whatever has moved since it was asked for: an answer is never discarded."""
     while True:
         effect = call.record(work.facts(world.clock.now()), answer)
-        if effect.refusal is not None and work.saga.forward_only:
+        if effect.refusal is not None and work.saga.forward_only and move.forward:
             return await _try_later(world, work, move, call, GatewayUnavailable(effect.refusal))
         verdict = await _record(world, work, move, effect, frozenset({"payment"}))
         if not isinstance(verdict, Conflict):

@@ -92,7 +92,7 @@ async def execute(
             loaded = await load_state(store, decider, stream, loaded)
         state, version = loaded.state, loaded.version
         if terms.expected is not None and terms.expected != version:
-            return await _replay_or(store, terms, PreconditionFailed(f'"{terms.expected}"', version))
+            return await replay_or(store, terms, PreconditionFailed(f'"{terms.expected}"', version))
         try:
             events = decider.decide(command, state)
             guards = await read_guards()
@@ -105,18 +105,18 @@ async def execute(
             status, fields = describe(decider.fold(events, state))
             answer = Answer(status, stream, version + len(events), loaded.position, fields)
         if terms.dry_run:
-            return Outcome(answer, would=_would(events, decider.category, stream, version, metadata, command.now))
+            return Outcome(answer, would=would(events, decider.category, stream, version, metadata, command.now))
         if not events and terms.key is None:
             return Outcome(answer)
         recorded = [NewEvent(uuid7(), event, metadata) for event in events]
         verdict = await store.append(
-            Append([*guards, Entry(stream, decider.category, version, recorded)], key=_key(terms.key, answer))
+            Append([*guards, Entry(stream, decider.category, version, recorded)], key=kept(terms.key, answer))
         )
         match verdict:
             case Accepted(position):
-                return Outcome(_placed(answer, position))
+                return Outcome(placed(answer, position))
             case Replay():
-                return _replayed(terms, verdict)
+                return replayed(terms, verdict)
             case Conflict(actual):
                 if loop.time() > give_up:
                     raise VersionConflict(stream, version, actual[-1])
@@ -126,29 +126,29 @@ async def execute(
                 raise AssertionError("a command names no saga row")
 
 
-def _key(given: GivenKey | None, answer: Answer) -> Key | None:
+def kept(given: GivenKey | None, answer: Answer) -> Key | None:
     return Key(given.scope, given.key, given.fingerprint, answer) if given else None
 
 
-def _placed(answer: Answer, position: int) -> Answer:
+def placed(answer: Answer, position: int) -> Answer:
     return Answer(answer.status, answer.stream, answer.version, position or answer.position, answer.fields)
 
 
-async def _replay_or(store: EventStore, terms: Terms, error: PreconditionFailed) -> Outcome:
+async def replay_or(store: EventStore, terms: Terms, error: PreconditionFailed) -> Outcome:
     """A repeated command meets the version that its first sending made: it gets its answer, not 412."""
     known = await store.answered(terms.key.scope, terms.key.key) if terms.key and not terms.dry_run else None
     if known is None:
         raise error
-    return _replayed(terms, known)
+    return replayed(terms, known)
 
 
-def _replayed(terms: Terms, replay: Replay) -> Outcome:
+def replayed(terms: Terms, replay: Replay) -> Outcome:
     if terms.key is not None and terms.key.fingerprint != replay.fingerprint:
         raise KeyReused(terms.key.key)
     return Outcome(replay.answer, replayed=True)
 
 
-def _would(
+def would(
     events: Sequence[Event], category: str, stream: StreamId, version: int, metadata: Metadata, now: datetime
 ) -> list[Recorded]:
     return [

@@ -28,7 +28,8 @@ OURS = (SagaStatus.RUNNING, SagaStatus.COMPENSATING)
 class Work:
     """An instance with its streams as we last saw them. Appends name their versions, so an old sight is refused.
 
-    `cause` is the event that what comes next follows from: what started the saga, then its own last one.
+    `cause` is the event that what comes next follows from: what started the saga, then its own last one. `user_id` and
+    `request_id` are an operator's, when one acts on it.
     """
 
     saga: Saga
@@ -41,6 +42,8 @@ class Work:
     order: Loaded[Order]
     payment: Loaded[Payment]
     cause: UUID
+    user_id: str | None = None
+    request_id: str | None = None
 
     def facts(self, now: datetime, stock: Mapping[Sku, Stock] | None = None) -> Facts:
         return Facts(
@@ -103,8 +106,14 @@ class Draft:
         return Append(self.entries(), sagas=[self.row()])
 
     def new(self, events: Sequence[Event]) -> list[NewEvent]:
-        metadata = Metadata(correlation_id=self.work.order_id, causation_id=self.work.cause)
+        metadata = self.metadata()
         return [NewEvent(uuid7(), event, metadata) for event in events]
+
+    def metadata(self) -> Metadata:
+        work = self.work
+        return Metadata(
+            correlation_id=work.order_id, causation_id=work.cause, user_id=work.user_id, request_id=work.request_id
+        )
 
     def applied(self) -> None:
         """It was recorded: the work stands after it."""

@@ -16,9 +16,8 @@ from core.domain.order import OrderCreated
 from core.domain.saga import SagaEvent, finished
 from core.sagas import SAGAS
 from core.sagas.actions import authorize, confirm, nothing, refund, void
-from core.sagas.record import announced, concluded, failed, fold, gave_up, started
+from core.sagas.record import announced, concluded, failed, fold, gave_up, open_steps, started
 from core.sagas.saga import (
-    MAY_HAVE_HAPPENED,
     Call,
     Effect,
     Local,
@@ -170,6 +169,7 @@ def _again(instance: Instance) -> Progress:
     return Progress(
         status=told.status, since=instance.progress.since, steps=told.steps, attempts=told.attempts,
         announced=told.announced, last_error=told.last_error, reason=told.reason,
+        failed_as=told.failed_as,
     )  # fmt: skip
 
 
@@ -190,8 +190,7 @@ def ends(instance: Instance) -> None:
         assert progress.status is SagaStatus.FAILED, "nothing is left hanging"
         assert isinstance(last, e.SagaFailed)
         assert last.reason != "it could not be compensated", "it says why"
-        open_ = [s for s in stands if s in MAY_HAVE_HAPPENED | {StepStatus.COMPENSATION_FAILED}]
-        assert len(last.open_items) == len(open_) > 0
+        assert len(last.open_items) == len(open_steps(saga, progress)) > 0
     assert finished(last) != (progress.status is SagaStatus.FAILED)
     undone = [event.step for event in instance.log if isinstance(event, e.SagaStepCompensated)]
     names = [step.name for step in saga.steps]

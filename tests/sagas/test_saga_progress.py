@@ -74,10 +74,13 @@ EVOLVED: list[tuple[e.SagaEvent, dict[str, Any]]] = [
     (e.SagaCompensated(saga_id=SAGA_ID), {"status": SagaStatus.COMPENSATED}),
     (e.SagaFailed(saga_id=SAGA_ID, reason="r"), {"status": SagaStatus.FAILED}),
     (e.SagaStarted(saga_id=SAGA_ID, name="n", definition=1, order_id=ORDER_ID), {}),
-    (e.SagaRetried(saga_id=SAGA_ID, **BY), {}),
-    (e.SagaStepSkipped(saga_id=SAGA_ID, step="s", **BY), {}),
-    (e.SagaCompensationRequested(saga_id=SAGA_ID, **BY), {}),
-    (e.SagaResolved(saga_id=SAGA_ID, **BY), {}),
+    (e.SagaRetried(saga_id=SAGA_ID, **BY), FRESH),
+    (e.SagaStepSkipped(saga_id=SAGA_ID, step="s", **BY), {"s": SKIPPED, **FRESH}),
+    (
+        e.SagaCompensationRequested(saga_id=SAGA_ID, **BY),
+        {"status": SagaStatus.COMPENSATING, "reason": BY["reason"], **FRESH},
+    ),
+    (e.SagaResolved(saga_id=SAGA_ID, **BY), {"status": SagaStatus.RESOLVED}),
 ]
 
 
@@ -156,7 +159,7 @@ def test_what_is_next(saga: Saga, status: SagaStatus, steps: tuple[Any, ...], ex
 
 # --- the tables ---------------------------------------------------------------------------------------------
 def test_the_tables_are_these() -> None:
-    assert set(SAGAS) == {("fulfil_order", 1), ("settle_order", 1), ("unwind_order", 1)}
+    assert set(SAGAS) == {("fulfil_order", 1), ("settle_order", 1), ("unwind_order", 1), ("unwind_order", 2)}
     starts = {saga.name: saga.starts_on for saga in SAGAS.values()}
     assert starts == {"fulfil_order": OrderCreated, "settle_order": OrderShipped, "unwind_order": OrderCancelled}
     for (name, definition), saga in SAGAS.items():
@@ -175,4 +178,4 @@ def test_a_deadline_is_all_its_steps_times_together_and_forward_only_has_none() 
 def test_what_only_goes_forward_is_tried_for_ever() -> None:
     for saga in SAGAS.values():
         timed = [step for step in saga.steps if not isinstance(step.do, Nothing)]
-        assert all((step.within is None) == saga.forward_only for step in timed)
+        assert all((step.within is None) == (saga.forward_only or saga.undoes) for step in timed)

@@ -71,6 +71,9 @@ class PostgresSagaLog:
     async def wake(self, saga_ids: Sequence[SagaId]) -> None:
         await self._link.run(lambda c: c.execute(WAKE, list(saga_ids)))
 
+    async def epoch(self, saga_id: SagaId) -> int | None:
+        return await self._link.run(lambda c: c.fetchval("SELECT epoch FROM sagas WHERE saga_id = $1", saga_id))
+
     async def reached(self, reader: str) -> int:
         return int(await self._link.run(lambda c: c.fetchval(CHECKPOINT, reader)) or 0)
 
