@@ -14,10 +14,13 @@ import typer
 
 from core.errors import OrderdeckError
 from core.settings import Settings, load_settings
+from daemons.saga_cli import saga
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="An event-sourced order desk."
 )
+
+app.add_typer(saga, name="saga")
 
 
 def main() -> None:

@@ -75,8 +75,8 @@ def _compensate(
     status = progress.status
     if status is SagaStatus.FAILED and progress.failed_as is SagaStatus.COMPENSATING:
         raise NotAllowed(f"{saga.name} was compensating when it failed: retry, skip the step, or resolve")
-    allowed = {SagaStatus.RUNNING, SagaStatus.FAILED} | ({SagaStatus.COMPLETED} if saga.forward_only else set())
-    if status not in allowed:
+    ended_too = saga.forward_only and status is SagaStatus.COMPLETED
+    if status not in {SagaStatus.RUNNING, SagaStatus.FAILED} and not ended_too:
         raise NotAllowed(f"cannot compensate {saga.name}: it is {status.lower()}")
     own: list[SagaEvent] = []
     effect = Effect()

@@ -169,16 +169,16 @@ def evolve(progress: Progress | None, event: Event, at: datetime) -> Progress:
             return replace(_step(progress, step, status), announced=attempt)
         case events.SagaStepCompleted(step=step):
             return _moved(_step(progress, step, StepStatus.COMPLETED), at)
-        case events.SagaStepFailed(step=step, error=error, final=True):
-            return replace(_step(progress, step, StepStatus.FAILED), last_error=error)
+        case events.SagaStepFailed(step=step, error=error, attempt=attempt, final=True):
+            return replace(_step(progress, step, StepStatus.FAILED), attempts=attempt, last_error=error)
         case events.SagaStepFailed(error=error, attempt=attempt):
             return replace(progress, attempts=attempt, last_error=error)
         case events.SagaCompensationStarted(reason=reason):
             return replace(_moved(progress, at), status=SagaStatus.COMPENSATING, reason=reason)
         case events.SagaStepCompensated(step=step):
             return _moved(_step(progress, step, StepStatus.COMPENSATED), at)
-        case events.SagaCompensationFailed(step=step, error=error, final=True):
-            return replace(_step(progress, step, StepStatus.COMPENSATION_FAILED), last_error=error)
+        case events.SagaCompensationFailed(step=step, error=error, attempt=attempt, final=True):
+            return replace(_step(progress, step, StepStatus.COMPENSATION_FAILED), attempts=attempt, last_error=error)
         case events.SagaCompensationFailed(error=error, attempt=attempt):
             return replace(progress, attempts=attempt, last_error=error)
         case events.SagaCompleted():

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from core.domain.message import OrderId, StreamId, saga_of
 from core.domain.order import ORDER, Order, ShipOrder, Status
-from core.domain.saga import CATEGORY, finished
-from core.errors import FulfilmentNotFinished, NotFound
+from core.domain.saga import CATEGORY, SagaFailed, finished
+from core.errors import FulfilmentNotFinished, NotAllowed, NotFound
 from core.ports import Entry, EventStore
 from core.services.execute import Describe, Outcome, Terms, execute
 from core.services.load import load_state
@@ -28,6 +28,7 @@ async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: De
             raise NotFound("order", str(order))
         if status is Status.CANCELLED:
             break  # no fulfilment will change that
+        await _must_not_have_failed(store, command.order_id)
         if asyncio.get_running_loop().time() > deadline:
             raise FulfilmentNotFinished(order)
         await asyncio.sleep(LOOK_EVERY)
@@ -39,6 +40,13 @@ async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: De
         return guards
 
     return await execute(store, ORDER, order, command, terms, describe, correlation_id=order, read_guards=read_guards)
+
+
+async def _must_not_have_failed(store: EventStore, order_id: OrderId) -> None:
+    saga_id = saga_of(order_id, "fulfil_order")
+    events = await store.load(StreamId(saga_id))
+    if events and isinstance(events[-1].event, SagaFailed):
+        raise NotAllowed(f"the fulfilment of order {order_id} has failed and needs an operator: saga {saga_id}")
 
 
 async def _guards(store: EventStore, order_id: OrderId) -> Sequence[Entry]:

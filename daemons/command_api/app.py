@@ -12,7 +12,7 @@ from core.bootstrap import App, bootstrap
 from core.domain.inventory import INVENTORY
 from core.services.load import StateCache
 from core.settings import Settings
-from daemons.command_api import inventory, orders
+from daemons.command_api import inventory, orders, sagas
 from daemons.openapi import openapi
 from daemons.problems import HANDLERS
 from daemons.vitals import ASGIApp, Vitals
@@ -36,6 +36,10 @@ def make_app(app: App) -> Litestar:
             orders.ship_order,
             orders.deliver_order,
             inventory.receive_stock,
+            sagas.retry_saga,
+            sagas.skip_step,
+            sagas.compensate_saga,
+            sagas.resolve_saga,
         ],
         state=State({"app": app, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,

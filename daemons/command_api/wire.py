@@ -51,6 +51,10 @@ class ReceiptBody(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
 
 
+class ReasonBody(msgspec.Struct, frozen=True, kw_only=True):
+    reason: str
+
+
 # --- answers ------------------------------------------------------------------------------------------------
 class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Where the order stands after the command. `position` is its last event's place in the log."""
@@ -68,6 +72,16 @@ class ReceiptAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     sku: str
     available: int
+    version: int
+    position: int
+
+
+class SagaAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the saga stands after the operation; `step` is the one that is next, empty when it has ended."""
+
+    saga_id: str
+    status: str
+    step: str
     version: int
     position: int
 
@@ -94,7 +108,7 @@ def render(outcome: Outcome) -> ASGIApp:
     return Reply(answer.status, _body(answer), headers)
 
 
-FIELDS = ("order_id", "order_number", "sku", "status", "available", "tracking_number")
+FIELDS = ("saga_id", "order_id", "order_number", "sku", "status", "step", "available", "tracking_number")
 """Their order in every answer; what comes back from the database is in no order."""
 
 

@@ -13,7 +13,7 @@ from core.codec import Envelope
 from core.projections.order_view import OrderView
 
 State = Literal["running", "waiting", "retrying", "overdue", "failed"]
-SagaStatus = Literal["RUNNING", "COMPLETED", "COMPENSATING", "COMPENSATED", "FAILED"]
+SagaStatus = Literal["RUNNING", "COMPLETED", "COMPENSATING", "COMPENSATED", "FAILED", "RESOLVED"]
 
 
 class Orders(Struct, kw_only=True):
@@ -121,7 +121,27 @@ class Stats(Struct, kw_only=True):
     sagas: dict[str, int]
 
 
+class OpenMoney(Struct, kw_only=True):
+    amount: Decimal
+    currency: str
+
+
+class OpenStock(Struct, kw_only=True):
+    sku: str
+    quantity: int
+
+
+class Open(Struct, kw_only=True):
+    """What a saga may still hold; `items` say it in words."""
+
+    money: OpenMoney | None
+    stock: list[OpenStock]
+    items: list[str]
+
+
 class SagaRow(Struct, kw_only=True):
+    """`next_attempt_at`: when it is taken up again, while nobody works on it. `deadline`: of all its steps together."""
+
     saga_id: UUID
     name: str
     definition: int
@@ -135,6 +155,9 @@ class SagaRow(Struct, kw_only=True):
     due_at: datetime | None
     started_at: datetime
     updated_at: datetime
+    deadline: datetime | None
+    next_attempt_at: datetime | None
+    open: Open
 
 
 class Sagas(Struct, kw_only=True):

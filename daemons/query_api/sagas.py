@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from daemons.query_api.answers import SagaDetail, Sagas, SagaStatus, State
 from daemons.query_api.cursors import ends, place
 from daemons.query_api.described import query
 from daemons.query_api.desk import Desk
+from daemons.query_api.held import still_open
 from daemons.query_api.orders import answer
 from daemons.query_api.parameters import AnyRequest, Cursor, Limit, Nothing, Parameters, a_uuid, parameters
 
@@ -48,7 +50,10 @@ async def some_sagas(request: AnyRequest) -> Response[bytes]:
     places = [(row["started_at"], row["saga_id"]) for row in rows]
     first, last = (places[0], places[-1]) if places else (None, None)
     cursors = ends(SORT, first, last, more=more, start=start is not None, backwards=backwards)
-    return answer(codec.json({"sagas": rows, **cursors}))
+    held = await asyncio.gather(*(still_open(desk.app.store, row) for row in rows))
+    return answer(
+        codec.json({"sagas": [{**row, "open": open_} for row, open_ in zip(rows, held, strict=True)], **cursors})
+    )
 
 
 @get("/api/v1/sagas/{saga_id:str}", operation_class=query(Nothing, SagaDetail, 404, path=("saga_id",)))
@@ -61,7 +66,9 @@ async def one_saga(request: AnyRequest, saga_id: FromPath[str]) -> Response[byte
     if row is None:
         raise NotFound("saga", saga_id)
     events = await desk.read(lambda c: events_of_stream(c, id_, after=0, limit=MOST_EVENTS))
-    return answer(codec.json({**row, "steps": _steps(events), "events": [event.envelope() for event in events]}))
+    open_ = await still_open(desk.app.store, row)
+    envelopes = [event.envelope() for event in events]
+    return answer(codec.json({**row, "open": open_, "steps": _steps(events), "events": envelopes}))
 
 
 def _steps(events: list[StoredEvent] | Any) -> dict[str, str]:

@@ -51,7 +51,7 @@ EVOLVED: list[tuple[e.SagaEvent, dict[str, Any]]] = [
     (e.SagaStepCompleted(saga_id=SAGA_ID, step="s"), {"s": COMPLETED, **FRESH}),
     (
         e.SagaStepFailed(saga_id=SAGA_ID, step="s", attempt=2, error="declined", final=True),
-        {"s": FAILED, "last_error": "declined"},
+        {"s": FAILED, "attempts": 2, "last_error": "declined"},
     ),
     (
         e.SagaStepFailed(saga_id=SAGA_ID, step="s", attempt=2, error="busy", final=False),
@@ -64,7 +64,7 @@ EVOLVED: list[tuple[e.SagaEvent, dict[str, Any]]] = [
     (e.SagaStepCompensated(saga_id=SAGA_ID, step="s"), {"s": COMPENSATED, **FRESH}),
     (
         e.SagaCompensationFailed(saga_id=SAGA_ID, step="s", attempt=2, error="never", final=True),
-        {"s": COMPENSATION_FAILED, "last_error": "never"},
+        {"s": COMPENSATION_FAILED, "attempts": 2, "last_error": "never"},
     ),
     (
         e.SagaCompensationFailed(saga_id=SAGA_ID, step="s", attempt=2, error="busy", final=False),

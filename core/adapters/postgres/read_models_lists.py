@@ -38,18 +38,26 @@ SELECT 'FAILED', count(*) FROM sagas WHERE status = 'FAILED'
 """
 HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
-# What an operator sees of a saga, as far as its row tells. Its owner works on it until due_at, or it waits for due_at;
-# one that has been due for a while is nobody's: the runners are away, or do not keep up.
+# What an operator sees of a saga, as far as its row tells. Its owner works on it until due_at, or it waits for due_at.
+# Overdue: past its deadline; or, having none, failing for a quarter of an hour; or due for a while and nobody's: the
+# runners are away, or do not keep up. The deadline is its first event's; the index finds it, for unfinished ones only.
 SAGAS = """
 SELECT saga_id, name, definition, order_id, status, step, attempts, last_error, owner IS NOT NULL AS claimed,
-       due_at, started_at, updated_at, state
-  FROM (SELECT s.*, CASE WHEN status = 'FAILED'                      THEN 'failed'
-                         WHEN status NOT IN ('RUNNING', 'COMPENSATING') THEN NULL
-                         WHEN due_at < clock_timestamp() - interval '10 s' THEN 'overdue'
-                         WHEN attempts > 0                           THEN 'retrying'
-                         WHEN owner IS NOT NULL                      THEN 'running'
-                         ELSE 'waiting' END AS state
-          FROM sagas s) AS seen
+       due_at, started_at, updated_at, deadline, state,
+       CASE WHEN owner IS NULL AND state IS DISTINCT FROM 'failed' THEN due_at END AS next_attempt_at
+  FROM (SELECT s.*, first.deadline,
+               CASE WHEN status = 'FAILED'                      THEN 'failed'
+                    WHEN status NOT IN ('RUNNING', 'COMPENSATING') THEN NULL
+                    WHEN due_at < clock_timestamp() - interval '10 s'
+                      OR coalesce(first.deadline, CASE WHEN attempts > 0 THEN started_at + interval '15 min' END)
+                         < clock_timestamp()                    THEN 'overdue'
+                    WHEN attempts > 0                           THEN 'retrying'
+                    WHEN owner IS NOT NULL OR due_at <= clock_timestamp() THEN 'running'
+                    ELSE 'waiting' END AS state
+          FROM sagas s
+          LEFT JOIN LATERAL (SELECT (e.payload ->> 'deadline')::timestamptz AS deadline FROM events e
+                              WHERE e.stream_id = s.saga_id AND e.version = 1
+                                AND s.status IN ('RUNNING', 'COMPENSATING')) AS first ON true) AS seen
 """
 SAGA_CONDITIONS: Mapping[str, str] = {"status": "status = {}", "state": "state = {}", "order_id": "order_id = {}"}
 UNFINISHED = ("RUNNING", "COMPENSATING", "FAILED")

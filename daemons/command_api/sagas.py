@@ -1,0 +1,50 @@
+"""The commands on sagas: what an operator decides about one that cannot go on by itself."""
+
+from __future__ import annotations
+
+from litestar import post
+from litestar.datastructures import State
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from core.bootstrap import App
+from core.domain.message import SagaId
+from core.sagas import SAGAS
+from core.sagas.operate import Wish
+from core.services.operate import Operation, operate
+from daemons.command_api.openapi import command
+from daemons.command_api.terms import AnyRequest, Given, path_uuid
+from daemons.command_api.wire import ReasonBody, SagaAnswer, render
+
+
+@post("/api/v1/sagas/{saga_id:str}/retry", status_code=200, operation_class=command(ReasonBody, SagaAnswer))
+async def retry_saga(request: AnyRequest, state: State, saga_id: FromPath[str]) -> ASGIApp:
+    """Begin the step again at which a failed saga stands, with all its tries."""
+    return await _operate(request, state, saga_id, Wish.RETRY)
+
+
+@post("/api/v1/sagas/{saga_id:str}/skip-step", status_code=200, operation_class=command(ReasonBody, SagaAnswer))
+async def skip_step(request: AnyRequest, state: State, saga_id: FromPath[str]) -> ASGIApp:
+    """Leave the undo at which a failed saga stands as it is, vouched for by name, and go on with the rest."""
+    return await _operate(request, state, saga_id, Wish.SKIP_STEP)
+
+
+@post("/api/v1/sagas/{saga_id:str}/compensate", status_code=200, operation_class=command(ReasonBody, SagaAnswer))
+async def compensate_saga(request: AnyRequest, state: State, saga_id: FromPath[str]) -> ASGIApp:
+    """Turn a fulfilment round while it is unfinished, or refund what a settlement has captured."""
+    return await _operate(request, state, saga_id, Wish.COMPENSATE)
+
+
+@post("/api/v1/sagas/{saga_id:str}/resolve", status_code=200, operation_class=command(ReasonBody, SagaAnswer))
+async def resolve_saga(request: AnyRequest, state: State, saga_id: FromPath[str]) -> ASGIApp:
+    """End a failed saga: what was open was settled elsewhere, vouched for by name."""
+    return await _operate(request, state, saga_id, Wish.RESOLVE)
+
+
+async def _operate(request: AnyRequest, state: State, saga_id: str, wish: Wish) -> ASGIApp:
+    given = Given(request)
+    body = await given.body(ReasonBody)
+    terms = given.terms(f"POST /api/v1/sagas/{{id}}/{wish}", body)
+    app: App = state["app"]
+    operation = Operation(SagaId(path_uuid(saga_id, "saga_id")), wish, body.reason)
+    return render(await operate(app.store, app.sagas, SAGAS, app.clock, operation, terms))

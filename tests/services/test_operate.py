@@ -1,0 +1,158 @@
+"""An operator steers sagas on a real log, with a runner at work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from core.adapters.postgres.connection import Link
+from core.adapters.postgres.saga_log import PostgresSagaLog
+from core.domain.message import OrderId, SagaId, StreamId, payment_of, saga_of
+from core.domain.provider import PaymentAnswer
+from core.domain.saga import SagaFailed, SagaResolved
+from core.errors import InvalidInput, NotAllowed, NotFound
+from core.sagas import SAGAS
+from core.sagas.operate import Wish
+from core.services import advance
+from core.services.execute import GivenKey, Outcome, Terms
+from core.services.operate import Operation, operate
+from tests.services.conftest import Desk, RealClock
+from tests.services.test_sagas import available, cancellation, shipment
+
+ADA = Terms(user_id="ada", request_id="r-1")
+
+
+class Operator:
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.link = Link(desk.open)
+
+    async def do(self, wish: Wish, saga_id: SagaId, terms: Terms = ADA, reason: str = "because") -> Outcome:
+        sagas = PostgresSagaLog(self.link)
+        return await operate(self.desk.store, sagas, SAGAS, RealClock(), Operation(saga_id, wish, reason), terms)
+
+
+@pytest.fixture
+async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
+    monkeypatch.setattr(advance, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
+    desk.scale = 0.0001
+    operator = Operator(desk)
+    yield operator
+    operator.link.close()
+
+
+async def failed(desk: Desk) -> tuple[OrderId, SagaId]:
+    """A cancelled order whose payment cannot be voided."""
+    await desk.stock(A=10)
+    order = await desk.place("test_card_void_never", A=2)
+    assert await desk.ended(order) == "SagaCompleted"
+    await desk.do(cancellation(order))
+    assert await desk.ended(order, "unwind_order") == "SagaFailed"
+    return order, saga_of(order, "unwind_order")
+
+
+async def test_a_payment_that_is_never_voided_ends_failed_with_its_amount_named_and_is_resolved(
+    desk: Desk, operator: Operator
+) -> None:
+    async with desk.running():
+        order, saga_id = await failed(desk)
+        events = await desk.store.load(StreamId(saga_id))
+        assert isinstance(events[-1].event, SagaFailed)
+        assert events[-1].event.open_items == ("25.00 USD may be authorised", "2 x A may be held")
+        tries = [e for e in events if type(e.event).__name__ == "SagaStepFailed"]
+        assert len(tries) >= 10
+        outcome = await operator.do(Wish.RESOLVE, saga_id)
+        assert (outcome.answer.status, outcome.answer.fields["status"]) == (200, "RESOLVED")
+        last = (await desk.store.load(StreamId(saga_id)))[-1]
+        assert last.event == SagaResolved(saga_id=saga_id, reason="because", by="ada", step="void_payment")
+        assert (last.metadata.user_id, last.metadata.request_id) == ("ada", "r-1")
+        for wish in Wish:
+            with pytest.raises(NotAllowed, match=r"resolved|turn back"):
+                await operator.do(wish, saga_id)
+    assert await available(desk, "A") == (8, 2), "what was vouched for is not touched"
+    assert order
+
+
+async def test_a_retry_is_taken_up_at_once_and_may_succeed(desk: Desk, operator: Operator) -> None:
+    async with desk.running():
+        order, saga_id = await failed(desk)
+        desk.gateway._charges[payment_of(order)].method = "card"  # pyright: ignore[reportPrivateUsage] - it is back
+        await operator.do(Wish.RETRY, saga_id)
+        assert await desk.ended(order, "unwind_order") == "SagaCompleted"
+    assert (await desk.domain(order))[-2:] == ["PaymentVoided", "InventoryReleased"]
+    assert await available(desk, "A") == (10, 0)
+
+
+async def test_what_is_skipped_is_left_and_the_rest_is_undone(desk: Desk, operator: Operator) -> None:
+    async with desk.running():
+        order, saga_id = await failed(desk)
+        await operator.do(Wish.SKIP_STEP, saga_id)
+        assert await desk.ended(order, "unwind_order") == "SagaCompleted"
+    assert "PaymentVoided" not in await desk.domain(order)
+    assert await available(desk, "A") == (10, 0)
+
+
+async def test_a_settled_order_is_refunded(desk: Desk, operator: Operator) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place(A=2)
+        await desk.ended(order)
+        await desk.do(shipment(order))
+        assert await desk.ended(order, "settle_order") == "SagaCompleted"
+        await operator.do(Wish.COMPENSATE, saga_of(order, "settle_order"))
+        async with asyncio.timeout(10):
+            while await desk.ended(order, "settle_order") != "SagaCompensated":
+                await asyncio.sleep(0.01)
+    assert (await desk.domain(order))[-1] == "PaymentRefunded"
+    assert await available(desk, "A") == (8, 0), "the goods have left"
+
+
+async def test_an_unfinished_fulfilment_is_turned_round_and_a_late_authorisation_is_undone(
+    desk: Desk, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.stock(A=10)
+    asked, answer, authorise = asyncio.Event(), asyncio.Event(), desk.gateway.authorise
+
+    async def late(*arguments: Any, **named: Any) -> PaymentAnswer:
+        found = await authorise(*arguments, **named)
+        asked.set()
+        await answer.wait()
+        return found
+
+    monkeypatch.setattr(desk.gateway, "authorise", late)
+    async with desk.running():
+        order = await desk.place(A=2)
+        await asked.wait()
+        await operator.do(Wish.COMPENSATE, saga_of(order, "fulfil_order"))
+        answer.set()
+        assert await desk.ended(order) == "SagaCompensated"
+    told = await desk.domain(order)
+    assert told[-2:] == ["InventoryReleased", "OrderCancelled"]
+    assert await available(desk, "A") == (10, 0)
+    assert desk.gateway._charges[payment_of(order)].state == "voided"  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_a_key_gets_the_first_answer_again_and_a_dry_run_records_nothing(desk: Desk, operator: Operator) -> None:
+    async with desk.running():
+        _, saga_id = await failed(desk)
+        before = await desk.store.load(StreamId(saga_id))
+        dry = await operator.do(Wish.RESOLVE, saga_id, Terms(dry_run=True))
+        assert [type(e.event).__name__ for e in dry.would or ()] == ["SagaResolved"]
+        assert len(await desk.store.load(StreamId(saga_id))) == len(before)
+        keyed = Terms(user_id="ada", key=GivenKey("here", "k", b"f"))
+        first = await operator.do(Wish.RESOLVE, saga_id, keyed)
+        again = await operator.do(Wish.RESOLVE, saga_id, keyed)
+        assert (again.answer.version, again.answer.fields["status"]) == (first.answer.version, "RESOLVED")
+        assert again.replayed
+
+
+async def test_a_saga_that_is_not_there_and_a_reason_that_says_nothing(desk: Desk, operator: Operator) -> None:
+    with pytest.raises(NotFound):
+        await operator.do(Wish.RETRY, SagaId(uuid7()))
+    with pytest.raises(InvalidInput, match="reason"):
+        await operator.do(Wish.RETRY, SagaId(uuid7()), reason=" ")

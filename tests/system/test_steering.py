@@ -1,0 +1,63 @@
+"""Operators steer sagas over HTTP and from the command line, on a whole stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from support.stack import Stack
+
+from core.domain.message import OrderId, saga_of
+from tests.support.customers import Customers, customers_of, eventually
+
+OPERATIONS = ("retry", "skip-step", "compensate", "resolve")
+
+
+@pytest.fixture
+async def customers(stack: Stack) -> AsyncIterator[Customers]:
+    async with customers_of(stack) as customers:
+        yield customers
+
+
+async def test_an_operation_that_makes_no_sense_is_refused_with_a_sentence(customers: Customers) -> None:
+    order = await customers.place()
+    await customers.ended(order)
+    path = f"/api/v1/sagas/{saga_of(OrderId(UUID(order)), 'fulfil_order')}"
+    for operation in OPERATIONS:
+        answer = await customers.commands.post(f"{path}/{operation}", json={"reason": "a try"})
+        assert answer.status_code == 400, answer.text
+        assert "it is completed" in answer.json()["error"]
+        for body in ({}, {"reason": ""}, {"reason": 1}, {"reason": "x" * 501}):
+            wrong = await customers.commands.post(f"{path}/{operation}", json=body)
+            assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "reason")
+        unknown = await customers.commands.post(f"/api/v1/sagas/{uuid4()}/{operation}", json={"reason": "a try"})
+        assert unknown.status_code == 404
+        assert (await customers.commands.post(f"/api/v1/sagas/1/{operation}", json={"reason": "r"})).status_code == 400
+
+
+async def test_a_settled_order_is_refunded_from_the_command_line(customers: Customers, stack: Stack) -> None:
+    order = await customers.place()
+    await customers.ended(order)
+    await customers.put(order, "ship", {"tracking_number": "1Z", "carrier": "UPS"})
+    await customers.ended(order)
+    saga = str(saga_of(OrderId(UUID(order)), "settle_order"))
+
+    shown = stack.orderdeck("saga", "list", "--order-id", order, "--json")
+    assert {row["saga_id"] for row in json.loads(shown.stdout)["sagas"]} >= {saga}
+    done = stack.orderdeck("saga", "compensate", saga, "--reason", "it came back broken")
+    assert (done.returncode, done.stderr) == (0, "")
+
+    async def refunded() -> dict[str, Any] | None:
+        charge = (await customers.charges())[order]
+        return charge if charge["state"] == "REFUNDED" else None
+
+    await eventually(refunded, 10)
+    told = stack.orderdeck("saga", "show", saga).stdout
+    assert "it came back broken" in told
+    assert "SagaCompensationRequested" in told
+    refused = stack.orderdeck("saga", "retry", saga, "--reason", "again")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("orderdeck: cannot retry settle_order: it is comp")
