@@ -16,6 +16,7 @@ OrderdeckError
 ├── CheckpointMoved          another projector has saved since; ours rolls back
 ├── EventNotApplied          a projection failed on an event; its reader stands still there, and says so
 ├── GatewayUnavailable       the payment provider did not do it, as far as anyone can tell; later, with the same key
+│   └── GatewayNotTried      it was not even called: it is away for everybody, or too many calls are under way
 ├── GatewayTimeout           nobody knows whether the provider did it: look the charge up by its key first
 ├── SchemaBehind             the database's schema is not the one this release needs
 └── ConfigurationError       a setting, a folder or a port stops us from starting
@@ -167,6 +168,10 @@ class GatewayTimeout(OrderdeckError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class GatewayNotTried(GatewayUnavailable):
+    """No call was made, so this is not a try."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ import structlog
 
 from core.domain.message import payment_of
 from core.domain.provider import PaymentAnswer
-from core.errors import GatewayTimeout, GatewayUnavailable, OrderdeckError
+from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable, OrderdeckError
 from core.ports import Accepted, Clock, Conflict, EventStore, LeaseLost, PaymentGateway, Verdict
 from core.sagas.actions import created, quantities
 from core.sagas.record import announced, concluded, failed, fold, provider_key
@@ -107,6 +107,8 @@ async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | N
         return await _send(world, draft(work, Effect(), [event], now, reads=call.reads))
     try:
         answer = await _ask(world, work, call)
+    except GatewayNotTried as error:
+        return await _wait(world, work, call, error)
     except (GatewayUnavailable, GatewayTimeout) as error:
         return await _try_later(world, work, move, call, error)
     return await _record_answer(world, work, move, call, answer)
@@ -138,7 +140,10 @@ async def _ask(world: World, work: Work, call: Call) -> PaymentAnswer:
         return await _operate(world.gateway, work, call, key)
     except GatewayTimeout as error:
         log.warning("no answer from the provider, looking it up", key=key, reason=str(error))
-        found = await world.gateway.look_up(key)
+        try:
+            found = await world.gateway.look_up(key)
+        except GatewayNotTried:
+            raise error from None  # the call was made, so it was a try
         if found is None:
             raise
         return found
@@ -163,6 +168,15 @@ async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) ->
             return await gateway.void(key, payment_id=payment_id, reason=reason)
         case "refund":
             return await gateway.refund(key, payment_id=payment_id, amount=work.payment.state.amount, reason=reason)
+
+
+async def _wait(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
+    """Park the saga without an event: what was not called was not tried, and uses up none of its tries."""
+    least = error.retry_after or FIRST_PAUSE
+    pause = timedelta(seconds=least + random.uniform(0, max(1.0, least)))  # noqa: S311 - jitter, or all come at once
+    made = draft(work, Effect(), (), world.clock.now(), reads=call.reads, due_in=pause, waits_for=str(error))
+    verdict = await _send(world, made)
+    return None if isinstance(verdict, Accepted) else verdict
 
 
 async def _try_later(

@@ -60,7 +60,8 @@ class Work:
 class Draft:
     """One append to come: the effect, the saga's own events (`last` is the id of their last), the streams it guards.
 
-    `due_in`: parked until then, for whoever comes first; None: it stays leased to its owner.
+    `due_in`: parked until then, for whoever comes first; None: it stays leased to its owner. `waits_for`: why it is
+    parked although nothing was tried.
     """
 
     work: Work
@@ -69,6 +70,7 @@ class Draft:
     reads: frozenset[Stream]
     progress: Progress
     due_in: timedelta | None = None
+    waits_for: str | None = None
     last: UUID = field(default_factory=uuid7)
 
     def entries(self) -> list[Entry]:
@@ -79,8 +81,9 @@ class Draft:
         if self.effect.payment or "payment" in self.reads:
             stream = StreamId(payment_of(work.order_id))
             found.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
-        *before, end = self.new(self.events)
-        own = [*before, NewEvent(self.last, end.event, end.metadata)]
+        own = self.new(self.events)
+        if own:
+            own[-1] = NewEvent(self.last, own[-1].event, own[-1].metadata)
         found.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
         return found
 
@@ -98,7 +101,7 @@ class Draft:
             status=progress.status,
             step=move.step.name if isinstance(move, Move) else "",
             attempts=progress.attempts,
-            last_error=progress.last_error,
+            last_error=self.waits_for or progress.last_error,
             due_in=(LEASE if self.due_in is None else self.due_in) if ours else None,
         )
 
@@ -120,7 +123,7 @@ class Draft:
         work = self.work
         work.version += len(self.events)
         work.progress = self.progress
-        work.cause = self.last
+        work.cause = self.last if self.events else work.cause
         if self.effect.order:
             state = ORDER.fold(self.effect.order, work.order.state)
             work.order = Loaded(state, work.order.version + len(self.effect.order), work.order.position)
@@ -137,13 +140,14 @@ def draft(
     *,
     reads: frozenset[Stream] = frozenset(),
     due_in: timedelta | None = None,
+    waits_for: str | None = None,
 ) -> Draft:
     """The append that records an effect and the saga's events; one that gave up says what is still open."""
     progress = fold(work.progress, events, now)
     if next_move(work.saga, progress) is SagaStatus.FAILED:
         end = gave_up(work.saga, work.saga_id, progress, work.order.state)
         events, progress = [*events, end], evolve(progress, end, now)
-    return Draft(work, effect, events, reads, progress, due_in)
+    return Draft(work, effect, events, reads, progress, due_in, waits_for)
 
 
 async def load_work(

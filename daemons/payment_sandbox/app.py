@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from daemons.bodies import read_body
 from daemons.openapi import openapi
 from daemons.payment_sandbox import methods
 from daemons.payment_sandbox.charges import Answer, Authorise, Charge, ChargeRequest, Outcome
+from daemons.payment_sandbox.faults import DROPPED, Faults, FaultsBody, Switch, dropping
 from daemons.payment_sandbox.ledger import Ledger
 from daemons.payment_sandbox.openapi import documented
 from daemons.payment_sandbox.wire import (
@@ -42,6 +43,7 @@ class Sandbox:
 
     ledger: Ledger
     stop: asyncio.Event
+    faults: Switch = field(default_factory=Switch)
     slow: float = 5.0  # seconds
     hang: float = 30.0  # seconds; beyond every client's limit
 
@@ -89,6 +91,7 @@ async def show_charge(request: AnyRequest, payment_id: FromPath[UUID]) -> Respon
 @get("/api/v1/operations/{key:str}", operation_class=documented(None, Answer))
 async def look_up(request: AnyRequest, key: FromPath[str]) -> Response[bytes]:
     """What was decided for an idempotency key; 404 when nothing was."""
+    await _trouble(_sandbox(request))
     answer = _sandbox(request).ledger.look_up(read_key(key))
     if answer is None:
         raise NotFound("decision for the key", key)
@@ -107,18 +110,43 @@ async def show_ledger(
     return ok(Page(charges=[charge for _, charge in rows], next_cursor=last))
 
 
+@get("/faults", operation_class=documented(None, Faults))
+async def show_faults(request: AnyRequest) -> Response[bytes]:
+    """What is switched on."""
+    return ok(_sandbox(request).faults.now)
+
+
+@post("/faults", status_code=200, operation_class=documented(FaultsBody, Faults))
+async def switch_faults(request: AnyRequest) -> Response[bytes]:
+    """Switch faults on; what is not named is off. They end by themselves after `seconds`, and with the process."""
+    body = read_body(FaultsBody, await request.body(), request.headers.get("Content-Type", ""))
+    return ok(_sandbox(request).faults.set(body.checked()))
+
+
 async def _execute(request: AnyRequest, payment_id: UUID, kind: type[Body]) -> Response[bytes]:
     key = read_key(request.headers.get("Idempotency-Key"))
     body = read_body(kind, await request.body(), request.headers.get("Content-Type", ""))
     wanted = body.checked(payment_id)
     sandbox = _sandbox(request)
+    faults = await _trouble(sandbox)
     if _is(wanted, methods.SLOW) and sandbox.ledger.look_up(key) is None:
         await _pause(sandbox, sandbox.slow)
     settled = await sandbox.ledger.execute(key, wanted)
     if _is(wanted, methods.TIMEOUT) and settled.answer.outcome is Outcome.APPROVED and not settled.replayed:
         await _pause(sandbox, sandbox.hang)
         raise Refused(504, "timeout", "the answer was lost; look it up by its key")
+    if faults.drops():
+        cast("dict[str, Any]", request.scope)[DROPPED] = True
     return respond(settled.answer, replayed=settled.replayed)
+
+
+async def _trouble(sandbox: Sandbox) -> Switch:
+    """What was switched on, before anything is done."""
+    if sandbox.faults.now.latency_ms:
+        await _pause(sandbox, sandbox.faults.now.latency_ms / 1000)
+    if sandbox.faults.errs():
+        raise Refused(503, "unavailable", "the payment provider is not available")
+    return sandbox.faults
 
 
 async def _pause(sandbox: Sandbox, seconds: float) -> None:
@@ -136,7 +164,8 @@ def _sandbox(request: AnyRequest) -> Sandbox:
 
 def make_app(sandbox: Sandbox) -> Litestar:
     return Litestar(
-        [authorise, capture, void, refund, show_charge, look_up, show_ledger],
+        [authorise, capture, void, refund, show_charge, look_up, show_ledger, show_faults, switch_faults],
+        middleware=[dropping],
         state=State({"sandbox": sandbox}),
         exception_handlers=HANDLERS,
         logging_config=None,  # logs are the runtime's; the framework would set up its own

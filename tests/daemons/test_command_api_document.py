@@ -82,14 +82,14 @@ def test_no_answer_is_a_server_error_or_undocumented(documented: Documented, cas
     if right and "sku" in case.path_parameters:
         case.path_parameters["sku"] = "SKU-1"
     if right == 2 and isinstance(case.body, dict):
-        case.body = RIGHT[case.operation.path.rpartition("/")[2]]
+        case.body = RIGHT.get(case.operation.path.rpartition("/")[2], {"reason": "made up"})
     answer = case.call_and_validate(base_url=documented.api.url, checks=CHECKS)
     documented.seen[case.operation.label].add(answer.status_code)
 
 
 def test_it_was_asked_for_more_than_refusals(documented: Documented) -> None:
-    assert len(documented.seen) == 6
+    assert len(documented.seen) == 10
     for label, statuses in documented.seen.items():
-        assert statuses & {200, 201}, label
+        assert statuses & {200, 201} or "/sagas/" in label, label  # made up, none of them exists
         assert 400 in statuses, label
     assert {200, 201, 400, 405, 412, 415} <= set().union(*documented.seen.values())

@@ -47,7 +47,7 @@ RAISED: list[tuple[Exception, int, str, dict[str, str]]] = [
 ]
 
 
-INSIDE = {"CheckpointMoved", "EventNotApplied", "GatewayUnavailable", "GatewayTimeout"}
+INSIDE = {"CheckpointMoved", "EventNotApplied", "GatewayUnavailable", "GatewayNotTried", "GatewayTimeout"}
 """Of the readers and the saga runner: no caller over HTTP can meet them."""
 
 

@@ -17,15 +17,17 @@ from uuid import UUID
 import httpcore
 import msgspec
 
+from core.adapters.payments.breaker import Breaker
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
-from core.errors import GatewayTimeout, GatewayUnavailable
+from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 
 # A pool looks at all its connections and waiters for each request: one of 64 connections cost 1.9 ms of CPU a call with
 # 32 requests in flight and 3.7 ms with 64; several of 8 cost the same whatever is in flight.
 POOLS, CONNECTIONS_EACH = 8, 8
+LONGEST_WAIT = 1.0  # seconds for one of those connections: they are the bulkhead, and who finds none free comes again
 LONGEST_CONNECT = 2.0  # shorter than a call's limit, so that "never sent" is told from "never answered"
 IDLE = 5.0  # seconds a connection is kept for the next call; less than servers keep them
-NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout)
+NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout)
 NO_ANSWER = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError)
 MAY_COME_LATER = {408, 425, 429}
 
@@ -45,14 +47,16 @@ class _Decided(msgspec.Struct, frozen=True):
 
 
 class HttpPaymentGateway:
-    """`timeout` in seconds, for the whole of a call."""
+    """`timeout` in seconds, for the whole of a call. A call that is not made raises GatewayNotTried."""
 
     def __init__(self, base_url: str, *, timeout: float = 8.0) -> None:
         self._base = base_url.rstrip("/")
         self._host = urlsplit(base_url).netloc.encode()
         self._timeout = timeout
         connect = min(LONGEST_CONNECT, timeout / 2)
-        self._extensions = {"timeout": {"connect": connect, "pool": timeout, "read": timeout, "write": timeout}}
+        self._extensions = {
+            "timeout": {"connect": connect, "pool": min(LONGEST_WAIT, timeout), "read": timeout, "write": timeout}
+        }
         tls = ssl.create_default_context()  # one for all: it takes longer to make than a pool
         self._pools = [
             httpcore.AsyncConnectionPool(
@@ -64,6 +68,7 @@ class HttpPaymentGateway:
             for _ in range(POOLS)
         ]
         self._next = itertools.cycle(self._pools)
+        self._breaker = Breaker()
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,14 +94,17 @@ class HttpPaymentGateway:
 
     async def look_up(self, key: str) -> PaymentAnswer | None:
         try:
-            response = await self._send("GET", f"/api/v1/operations/{key}")
+            response = await self._send(key.partition(":")[0], "GET", f"/api/v1/operations/{key}")
         except NO_ANSWER as error:
             raise GatewayUnavailable(f"the payment provider cannot be asked: {_named(error)}") from error
         if response.status == 404:
             return None
         if response.status != 200:
             raise _unavailable(response)
-        decided = msgspec.json.decode(response.content, type=_Decided)
+        try:
+            decided = msgspec.json.decode(response.content, type=_Decided)
+        except msgspec.DecodeError as error:
+            raise GatewayUnavailable(f"an answer of the payment provider that says nothing: {error}") from error
         match decided.outcome:
             case "approved":
                 return Approved(decided.reference)
@@ -106,16 +114,38 @@ class HttpPaymentGateway:
                 return Refused(decided.reason)
 
     async def _send(
-        self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]] = (), content: bytes | None = None
+        self,
+        charge: str,
+        method: str,
+        path: str,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        content: bytes | None = None,
     ) -> httpcore.Response:
-        async with asyncio.timeout(self._timeout):
-            return await next(self._next).request(
-                method,
-                self._base + path,
-                headers=[(b"Host", self._host), *headers],
-                content=content,
-                extensions=self._extensions,
-            )
+        breaker = self._breaker
+        breaker.admit()
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await next(self._next).request(
+                    method,
+                    self._base + path,
+                    headers=[(b"Host", self._host), *headers],
+                    content=content,
+                    extensions=self._extensions,
+                )
+        except httpcore.PoolTimeout as error:
+            breaker.not_made()
+            raise GatewayNotTried("too many calls to the payment provider are under way", LONGEST_WAIT) from error
+        except (*NOT_SENT, *NO_ANSWER):
+            breaker.failed(charge)
+            raise
+        except BaseException:
+            breaker.not_made()
+            raise
+        if response.status >= 500 or response.status == 429:
+            breaker.failed(charge)
+        else:
+            breaker.succeeded(charge)
+        return response
 
     async def _post(self, key: str, payment_id: UUID, operation: str, body: Mapping[str, object]) -> PaymentAnswer:
         content = msgspec.json.encode(body)  # decimals travel as strings
@@ -125,14 +155,19 @@ class HttpPaymentGateway:
             (b"Content-Length", b"%d" % len(content)),
         )
         try:
-            response = await self._send("POST", f"/api/v1/charges/{payment_id}/{operation}", headers, content)
+            response = await self._send(
+                str(payment_id), "POST", f"/api/v1/charges/{payment_id}/{operation}", headers, content
+            )
         except NOT_SENT as error:
             raise GatewayUnavailable(f"the payment provider cannot be reached: {_named(error)}") from error
         except NO_ANSWER as error:
             raise GatewayTimeout(f"no answer from the payment provider: {_named(error)}") from error
         status = response.status
         if status == 200:
-            return Approved(msgspec.json.decode(response.content, type=_Success).reference)
+            try:
+                return Approved(msgspec.json.decode(response.content, type=_Success).reference)
+            except msgspec.DecodeError as error:
+                raise GatewayTimeout(f"an answer of the payment provider that says nothing: {error}") from error
         if status == 402:
             return Declined(_detail(response))
         if 400 <= status < 500 and status not in MAY_COME_LATER:

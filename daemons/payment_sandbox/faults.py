@@ -1,0 +1,86 @@
+"""Faults: how the whole provider misbehaves, switched at run time, for drills. In memory: a restart ends them."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import msgspec
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.domain.validation import Fields
+
+LONGEST_LATENCY = 60_000  # milliseconds
+LONGEST = 3_600.0  # seconds
+DROPPED = "orderdeck.dropped"
+
+
+class Faults(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates are from 0 to 1; `seconds` until all of it ends, 0: it does not.
+
+    `error_rate`: requests answered 503 before anything is done. `drop_rate`: operations that are done, and whose answer
+    never comes. `outage`: 503 to everything.
+    """
+
+    latency_ms: int = 0
+    error_rate: float = 0.0
+    drop_rate: float = 0.0
+    outage: bool = False
+    seconds: float = 0.0
+    seed: int | None = None
+
+
+class FaultsBody(Faults, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of it may be left out; a misspelt field is refused, for it would switch everything off."""
+
+    def checked(self) -> Faults:
+        """Raises InvalidInput."""
+        fields = Fields()
+        limits = {"latency_ms": LONGEST_LATENCY, "error_rate": 1, "drop_rate": 1, "seconds": LONGEST}
+        for name, most in limits.items():
+            value = getattr(self, name)
+            fields.check(name, None if 0 <= value <= most else f"must be from 0 to {most:g}")
+        fields.done()
+        return Faults(**{name: getattr(self, name) for name in Faults.__struct_fields__})
+
+
+class Switch:
+    """What is on at the moment."""
+
+    def __init__(self) -> None:
+        self._faults = Faults()
+        self._until = 0.0
+        self._chance = random.Random()  # noqa: S311 - a drill
+
+    @property
+    def now(self) -> Faults:
+        if self._faults.seconds and time.monotonic() > self._until:
+            self._faults = Faults()
+        return self._faults
+
+    def set(self, faults: Faults) -> Faults:
+        self._faults = faults
+        self._until = time.monotonic() + faults.seconds
+        self._chance = random.Random(faults.seed)  # noqa: S311 - a drill, and one that can be repeated
+        return faults
+
+    def errs(self) -> bool:
+        return self.now.outage or self._chance.random() < self.now.error_rate
+
+    def drops(self) -> bool:
+        return self._chance.random() < self.now.drop_rate
+
+
+def dropping(app: ASGIApp) -> ASGIApp:
+    """Answers marked as dropped end in the middle: the server then closes the connection."""
+
+    async def cut(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            marks: Any = scope
+            if not (marks.get(DROPPED) and message["type"] == "http.response.body"):
+                await send(message)
+
+        await app(scope, receive, sent)
+
+    return cut
