@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from core.adapters.postgres.connection import Connection, Link, connect
+from core.adapters.postgres.connection import AWAY, LOST, Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
+from core.adapters.postgres.evidence import open_evidence
 from core.adapters.postgres.migrate import NEEDED, schema_version
 from core.adapters.postgres.order_numbers import PostgresOrderNumbers
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.subscription import PostgresSubscription
-from core.errors import SchemaBehind
+from core.errors import SchemaBehind, Unavailable
+from core.evidence import Evidence
 from core.home import database_url
 from core.ports import Clock, EventStore, OrderNumbers, PaymentGateway, SagaLog, Subscription
 from core.settings import Settings
@@ -74,6 +76,28 @@ async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
         await store.close()
         link.close()
         saga_link.close()
+
+
+@asynccontextmanager
+async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[Evidence]:
+    """One sight of everything, for `verify`; readers at work get `wait` seconds first to reach the head.
+
+    As the owner, without the daemons' limits. Raises Unavailable, SchemaBehind.
+    """
+
+    async def open_connection() -> Connection:
+        return await connect(database_url(settings), name="verify", role=None, limits=False)
+
+    link = Link(open_connection)
+    behind = await link.run(schema_version)
+    link.close()
+    if behind < NEEDED:
+        raise SchemaBehind(behind, NEEDED)
+    try:
+        async with open_evidence(open_connection, wait=wait) as evidence:
+            yield evidence
+    except LOST as error:
+        raise Unavailable(f"{AWAY}: {error}") from error
 
 
 @asynccontextmanager

@@ -94,6 +94,18 @@ def demo() -> None:
 
 
 @app.command()
+def verify(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds that running readers may take to reach the head.")] = 30.0,
+) -> None:
+    """Say whether the whole log and all that was made of it add up; exit code 0 when nothing is wrong."""
+    from daemons.verify import run
+
+    raise typer.Exit(run(load_settings(), as_json=json, wait=wait))
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database's schema up to this release's."""
     import asyncio

@@ -11,6 +11,7 @@ from collections.abc import Generator
 
 import psutil
 
+from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.errors import ConfigurationError, Unavailable
 from core.home import Home, unwritable
 from core.settings import Settings, env_names
@@ -65,6 +66,28 @@ def down(settings: Settings) -> bool:
         leftovers.end(leftovers.processes_of(home))
         leftovers.remove_stale_files(home)
         return bool(ours)
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Generator[bool]:
+    """Have the home's database answer, also of a stack that is down; whether it had to be started for this."""
+    home = Home(settings.home)
+    if settings.database_url is not None or Supervisor(home).answers():
+        yield False
+        return
+    server = EmbeddedPostgres(home.path)
+    if not (server.data / "PG_VERSION").exists():
+        raise ConfigurationError(f"there is no log in {home.path}: `orderdeck up` makes one")
+    with _turn(home):
+        if server.running_pid() is not None:  # on its own, or without its supervisord
+            yield False
+            return
+        try:
+            with (home.logs / "postgres.log").open("ab") as log:
+                server.start(log)
+            yield True
+        finally:
+            server.stop()
 
 
 def forget(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,14 @@ class Refused:
 
 
 PaymentAnswer = Approved | Declined | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One payment as the provider's own ledger has it; `state` in the provider's words."""
+
+    order_id: str
+    state: str
+    authorised: Decimal
+    captured: Decimal
+    refunded: Decimal

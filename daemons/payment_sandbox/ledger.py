@@ -167,6 +167,15 @@ class Ledger:
         return Settled(answer, replayed=False)
 
 
+def charges_in(path: Path) -> list[Charge]:
+    """Every charge in a ledger's file, also while nobody serves it; raises sqlite3.Error."""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        return [_from_row(row) for row in db.execute(f"{CHARGE} ORDER BY id")]
+    finally:
+        db.close()
+
+
 def _tell(batch: Sequence[_Waiting], results: Sequence[Settled | Exception]) -> None:
     for waiting, result in zip(batch, results, strict=True):
         if waiting.done.done():

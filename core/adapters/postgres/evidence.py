@@ -1,0 +1,191 @@
+"""The evidence of PostgreSQL: two connections on one exported snapshot, one that streams the log, one that looks up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.event_store import HEAD, stored
+from core.codec import StoredEvent
+from core.evidence import Finding, Reader, SagaSeen
+from core.projections.customer_summary import CUSTOMER_SUMMARY
+from core.projections.daily_sales import DAILY_SALES
+from core.projections.inventory_level import InventoryLevel
+from core.projections.order_view import OrderView
+from core.projections.product_demand import PRODUCT_DEMAND
+from core.projections.projection import Amounts, RowKey
+
+ROWS = 4_000  # of the log, fetched at once
+LOOK_EVERY = 0.1  # seconds, while readers are waited for
+
+READERS = """
+SELECT c.reader, c.position, c.revision,
+       EXISTS (SELECT FROM pg_stat_activity a
+                WHERE a.datname = current_database() AND a.application_name = 'orderdeck ' || c.reader)
+  FROM checkpoints c ORDER BY c.reader
+"""
+
+# Order ids are in the order of time, so this walks the index and, nearly, the table from one end to the other.
+STORIES = "SELECT * FROM events WHERE event_type <> 'StockReplenished' ORDER BY correlation_id, position"
+SHELVES = "SELECT * FROM events WHERE category = 'inventory' ORDER BY stream_id, version"
+
+DISORDER: Sequence[tuple[str, str]] = (
+    ("I2", """
+        SELECT stream_id, position, 'position ' || position || ' follows ' || before || ', at ' || recorded_at
+               || ' after ' || earlier
+          FROM (SELECT stream_id, position, lag(position, 1, 0) OVER log AS before, recorded_at,
+                       lag(recorded_at) OVER log AS earlier
+                  FROM events WINDOW log AS (ORDER BY position)) AS e
+         WHERE position <> before + 1 OR recorded_at < earlier"""),
+    ("I2", """
+        SELECT stream_id, position, 'version ' || version || ' of its stream follows ' || before
+               || ', at a position after ' || earlier
+          FROM (SELECT stream_id, position, version, lag(version, 1, 0) OVER stream AS before,
+                       lag(position, 1, 0::bigint) OVER stream AS earlier
+                  FROM events WINDOW stream AS (PARTITION BY stream_id ORDER BY version)) AS e
+         WHERE version <> before + 1 OR position < earlier"""),
+    ("I1", """
+        SELECT min(stream_id::text)::uuid, max(position),
+               'event ' || event_id || ' is in the log ' || count(*) || ' times'
+          FROM events GROUP BY event_id HAVING count(*) > 1"""),
+    ("I1", """
+        SELECT min(stream_id::text)::uuid, max(position),
+               'order number ' || (payload ->> 'order_number') || ' belongs to ' || count(*) || ' orders'
+          FROM events WHERE event_type = 'OrderCreated' GROUP BY payload ->> 'order_number' HAVING count(*) > 1"""),
+    ("I1", """
+        SELECT k.stream_id, k.position, 'a command with the key ' || k.key || ' was answered ' || k.status
+               || ' at version ' || k.version || ', and there is no such event'
+          FROM idempotency_keys k
+         WHERE k.status < 300 AND k.version > 0
+           AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = k.stream_id AND e.version = k.version)"""),
+    ("I7", """
+        SELECT v.order_id, NULL, 'order_views has a row of an order that the log does not have'
+          FROM order_views v
+         WHERE NOT EXISTS (SELECT FROM events e WHERE e.stream_id = v.order_id AND e.version = 1)"""),
+    ("I7", """
+        SELECT s.saga_id, NULL, 'sagas has a row of a saga that the log does not have'
+          FROM sagas s WHERE NOT EXISTS (SELECT FROM events e WHERE e.stream_id = s.saga_id AND e.version = 1)"""),
+)  # fmt: skip
+
+SAGAS = """
+SELECT saga_id, name, definition, order_id, status, step, attempts, epoch FROM sagas WHERE order_id = ANY ($1)
+"""
+ORDERS = "SELECT order_id, status, version, document FROM order_views WHERE order_id = ANY ($1)"
+LEVELS = """
+SELECT sku, product_id, name, on_hand, reserved, available, updated_at, version FROM inventory_levels
+"""
+SUMS: Mapping[str, tuple[int, str]] = {  # how many columns are the key
+    CUSTOMER_SUMMARY.name: (2, "SELECT customer_id, currency, orders, spent, last_order_at FROM customer_summaries"),
+    PRODUCT_DEMAND.name: (2, "SELECT sku, currency, units_ordered, units_live, revenue FROM product_demand"),
+    DAILY_SALES.name: (2, "SELECT day, currency, orders, confirmed, cancelled, revenue FROM daily_sales"),
+}
+MOVED_ON = """
+SELECT w.id FROM unnest($1::uuid[]) AS w(id)
+ WHERE EXISTS (SELECT FROM events e WHERE e.correlation_id = w.id AND e.position > $2)
+"""
+
+_document = msgspec.json.Decoder(OrderView).decode
+
+
+class PostgresEvidence:
+    """See `core.evidence.Evidence`."""
+
+    def __init__(
+        self, streaming: Connection, looking: Connection, live: Connection, asked: int, readers: Sequence[Reader]
+    ) -> None:
+        self._streaming = streaming
+        self._looking = looking
+        self._live = live
+        self.asked = asked
+        self.readers = readers
+        self.head = 0
+
+    async def freeze(self) -> None:
+        snapshot = await self._streaming.fetchval("SELECT pg_export_snapshot()")
+        await self._looking.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+        self.head = int(await self._looking.fetchval(HEAD))
+        self.readers = [Reader(*row) for row in await self._looking.fetch(READERS)]
+
+    async def stories(self) -> AsyncGenerator[Sequence[StoredEvent]]:
+        held: list[StoredEvent] = []
+        async for chunk in self._stream(STORIES):
+            held += chunk
+            last = held[-1].correlation_id  # there may be more about this one
+            whole = next((n for n in range(len(held), 0, -1) if held[n - 1].correlation_id != last), 0)
+            if whole:
+                yield held[:whole]
+                held = held[whole:]
+        if held:
+            yield held
+
+    def shelves(self) -> AsyncGenerator[Sequence[StoredEvent]]:
+        return self._stream(SHELVES)
+
+    async def _stream(self, query: str) -> AsyncGenerator[Sequence[StoredEvent]]:
+        opened: Any = self._streaming
+        cursor = await opened.cursor(query)
+        while rows := await cursor.fetch(ROWS):
+            yield [stored(row) for row in rows]
+
+    async def disorder(self) -> Sequence[Finding]:
+        return [
+            Finding(invariant, what, stream, position)
+            for invariant, query in DISORDER
+            for stream, position, what in await self._looking.fetch(query)
+        ]
+
+    async def sagas(self, order_ids: Sequence[UUID]) -> Sequence[SagaSeen]:
+        return [SagaSeen(*row) for row in await self._looking.fetch(SAGAS, order_ids)]
+
+    async def orders(self, order_ids: Sequence[UUID]) -> Mapping[UUID, OrderView]:
+        """As the documents say; a row whose columns say something else comes without a version."""
+        found: dict[UUID, OrderView] = {}
+        for order_id, status, version, document in await self._looking.fetch(ORDERS, order_ids):
+            view = _document(document)
+            agrees = (view.status, view.version) == (status, version)
+            found[order_id] = view if agrees else msgspec.structs.replace(view, version=0)
+        return found
+
+    async def levels(self) -> Mapping[str, InventoryLevel]:
+        return {row["sku"]: InventoryLevel(**row) for row in await self._looking.fetch(LEVELS)}
+
+    async def sums(self, name: str) -> Mapping[RowKey, Amounts]:
+        width, query = SUMS[name]
+        return {tuple(row[:width]): tuple(row[width:]) for row in await self._looking.fetch(query)}
+
+    async def moved_on(self, order_ids: Sequence[UUID]) -> set[UUID]:
+        return {row[0] for row in await self._live.fetch(MOVED_ON, order_ids, self.head)}
+
+
+@asynccontextmanager
+async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: float) -> AsyncGenerator[PostgresEvidence]:
+    """Give the readers at work `wait` seconds to reach the head as it is now, then freeze what there is."""
+    connections = [await open_() for _ in range(3)]
+    streaming, looking, live = connections
+    try:
+        asked = await _wait_for_readers(live, wait)
+        for frozen in (streaming, looking):
+            await frozen.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            await frozen.execute("SET LOCAL work_mem = '128MB'")
+        evidence = PostgresEvidence(streaming, looking, live, asked, ())
+        await evidence.freeze()
+        yield evidence
+    finally:
+        for connection in connections:
+            connection.terminate()
+
+
+async def _wait_for_readers(connection: Connection, wait: float) -> int:
+    head = int(await connection.fetchval(HEAD))
+    give_up = asyncio.get_running_loop().time() + wait
+    while any(row[3] and row[1] < head for row in await connection.fetch(READERS)):
+        if asyncio.get_running_loop().time() > give_up:
+            break  # it is told as what it is: a reader that stands still
+        await asyncio.sleep(LOOK_EVERY)
+    return head
