@@ -176,6 +176,8 @@ async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: flo
         evidence = PostgresEvidence(streaming, looking, live, asked, ())
         await evidence.freeze()
         yield evidence
+        for connection in connections:
+            await connection.close()
     finally:
         for connection in connections:
             connection.terminate()

@@ -1,0 +1,217 @@
+"""verify finds whatever is wrong, each kind by its invariant; on books that are right it finds nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from core.adapters.memory.payments import MemoryPaymentGateway
+from core.adapters.postgres.connection import Connection, connect
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.event_store import PostgresEventStore
+from core.adapters.postgres.evidence import open_evidence
+from core.adapters.postgres.read_models import PostgresReadModels
+from core.adapters.postgres.subscription import PostgresSubscription
+from core.domain.message import OrderId, Sku, inventory_stream, payment_of, saga_of
+from core.domain.order import CancelOrder, DeliverOrder, ShipOrder
+from core.domain.provider import Charge
+from core.projections import ALL
+from core.sagas import SAGAS
+from core.services.project import Projector
+from core.services.verify import Report, Verification
+from tests.services.conftest import Desk
+from tests.support.tampering import LEDGERS, SET, WRONGS, at
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Books:
+    """A database in which orders came to every kind of end, and what the provider has of them."""
+
+    dsn: str
+    orders: Mapping[str, OrderId]
+    ledger: Mapping[UUID, Charge]
+
+    async def verify(self, ledger: Mapping[UUID, Charge] | None = None, *, wait: float = 0) -> Report:
+        async with open_evidence(lambda: owner(self.dsn), wait=wait) as evidence:
+            known = dict(self.ledger if ledger is None else ledger)
+            return await Verification(evidence, SAGAS, known, lambda _done, _of: None).run()
+
+    async def tamper(self, sql: str) -> None:
+        """As nobody can through the daemons' role: the log's triggers and constraints are off."""
+        ids = {f"{name}": str(order) for name, order in self.orders.items()}
+        ids |= {f"{name}_{saga}": str(saga_of(o, saga)) for name, o in self.orders.items() for saga in SAGA_NAMES}
+        ids |= {f"{name}_payment": str(payment_of(order)) for name, order in self.orders.items()}
+        connection = await asyncpg.connect(self.dsn)
+        await connection.execute("SET session_replication_role = replica")
+        done = await connection.execute(sql.format(a=inventory_stream(Sku("A")), **ids))
+        await connection.close()
+        assert not done.endswith(" 0"), f"{done}: nothing was tampered with"
+
+
+TABLES = ("events", "idempotency_keys", "sagas", "checkpoints", *(one.name for one in ALL))
+SAGA_NAMES = ("fulfil_order", "settle_order", "unwind_order")
+
+
+async def owner(dsn: str) -> Connection:
+    return await connect(dsn, name="verify", role=None, limits=False)
+
+
+def charges(gateway: MemoryPaymentGateway) -> dict[UUID, Charge]:
+    return {
+        payment: Charge(
+            str(uuid4()), "REFUNDED" if c.refunded else c.state.upper(), c.authorised, c.captured, c.refunded
+        )
+        for payment, c in gateway._charges.items()
+    }
+
+
+async def project_all(dsn: str, head: int) -> None:
+    read_models = PostgresReadModels(lambda: connect(dsn, name="projector"))
+    projector, stop = Projector(read_models), asyncio.Event()
+    running = asyncio.create_task(projector.run(PostgresSubscription(lambda: connect(dsn, name="projector")), stop))
+    async with asyncio.timeout(20):
+        while projector.position < head:
+            await asyncio.sleep(0.01)
+    stop.set()
+    await running
+    read_models.close()
+
+
+@pytest.fixture(scope="module")
+async def filled(postgres: EmbeddedPostgres, template: str) -> Books:
+    """Orders of every fate, told by the real services."""
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    await admin.execute(f"CREATE DATABASE books TEMPLATE {template} STRATEGY file_copy")
+    await admin.close()
+    dsn = postgres.dsn("books")
+    store = PostgresEventStore(lambda: connect(dsn, name="test"))
+    desk = Desk(lambda: connect(dsn, name="test"), store)
+    await desk.stock(A=100, B=100)
+    async with desk.running():
+        orders = {
+            "confirmed": await desk.place(A=2, B=1),
+            "shipped": await desk.place(A=1),
+            "delivered": await desk.place(B=3),
+            "cancelled": await desk.place(A=4),
+            "declined": await desk.place("test_card_fail", A=1),
+            "short": await desk.place(A=1_000),
+        }
+        for order_id in orders.values():
+            await desk.ended(order_id)
+        for name in ("shipped", "delivered"):
+            await desk.do(ShipOrder(now=now(), order_id=orders[name], tracking_number="1Z", carrier="UPS"))
+        await desk.do(CancelOrder(now=now(), order_id=orders["cancelled"], reason="changed my mind"))
+        await desk.ended(orders["shipped"], "settle_order")
+        await desk.ended(orders["delivered"], "settle_order")
+        await desk.do(DeliverOrder(now=now(), order_id=orders["delivered"]))
+        await desk.ended(orders["cancelled"], "unwind_order")
+        head = await store.head()
+    await project_all(dsn, head)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("UPDATE checkpoints SET position = $1 WHERE reader = 'saga-runner'", head)
+    await connection.close()
+    await store.close()
+    return Books(dsn, orders, charges(desk.gateway))
+
+
+@pytest.fixture
+async def books(filled: Books) -> AsyncIterator[Books]:
+    """The filled books, for one test to tamper with: whatever it does to them is undone."""
+    connection = await asyncpg.connect(filled.dsn)
+    await connection.execute("SET session_replication_role = replica; CREATE SCHEMA IF NOT EXISTS kept")
+    for table in TABLES:
+        await connection.execute(f"CREATE TABLE IF NOT EXISTS kept.{table} AS TABLE {table}")
+    yield filled
+    for table in TABLES:
+        await connection.execute(f"DELETE FROM {table}; INSERT INTO {table} TABLE kept.{table}")
+    await connection.close()
+
+
+async def test_books_that_are_right_have_nothing_wrong(books: Books) -> None:
+    report = await books.verify()
+    assert report.violations == []
+    assert (report.orders, report.skus, report.unfinished) == (6, 2, 0)
+    assert report.events == report.head > 60
+    assert report.sagas == 6 + 2 + 1
+
+
+@pytest.mark.parametrize("wrong", WRONGS)
+async def test_what_is_wrong_is_found_by_its_invariant(books: Books, wrong: str) -> None:
+    invariant, sql = WRONGS[wrong]
+    await books.tamper(sql)
+    found = {finding.invariant for finding in (await books.verify()).violations}
+    assert invariant in found
+
+
+@pytest.mark.parametrize("wrong", LEDGERS)
+async def test_the_providers_own_ledger_is_believed(filled: Books, wrong: str) -> None:
+    name, charge = LEDGERS[wrong]
+    ledger = {id_: each for id_, each in filled.ledger.items() if id_ != payment_of(filled.orders[name])}
+    if charge is not None:
+        ledger[payment_of(filled.orders[name])] = charge
+    found = (await filled.verify(ledger)).violations
+    assert [(finding.invariant, finding.stream) for finding in found] == [("I4", payment_of(filled.orders[name]))]
+
+
+async def test_a_live_charge_that_no_order_knows_is_found(filled: Books) -> None:
+    stray = uuid4()
+    charge = Charge(str(uuid4()), "AUTHORISED", Decimal(9), Decimal(0), Decimal(0))
+    found = (await filled.verify({**filled.ledger, stray: charge})).violations
+    assert [(finding.invariant, finding.stream) for finding in found] == [("I4", stray)]
+
+
+async def test_a_reader_at_work_that_does_not_come_is_found_and_one_that_is_off_is_only_told(books: Books) -> None:
+    await books.tamper("UPDATE checkpoints SET position = position - 7 WHERE reader = 'saga-runner'")
+    report = await books.verify()
+    assert (report.violations, len(report.notes)) == ([], 1)
+    assert "saga-runner does not run, and is 7 events behind" in report.notes[0]
+    runner = await connect(books.dsn, name="saga-runner")
+    found = (await books.verify()).violations
+    await runner.close()
+    assert [(f.invariant, f.what[:23]) for f in found] == [("I3", "saga-runner stands still")] or found[
+        0
+    ].invariant == "I3"
+
+
+async def test_what_has_moved_on_since_the_sight_was_frozen_is_not_held_against_the_ledger(books: Books) -> None:
+    async def append(connection: Any) -> None:
+        await connection.execute(
+            "INSERT INTO events SELECT position + 1000, gen_random_uuid(), category, 1, gen_random_uuid(), event_type, "
+            "schema_version, payload, metadata, correlation_id, recorded_at FROM events "
+            f"WHERE stream_id = '{books.orders['confirmed']}' AND version = 1"
+        )
+
+    ledger = {id_: each for id_, each in books.ledger.items() if id_ != payment_of(books.orders["confirmed"])}
+    async with open_evidence(lambda: owner(books.dsn), wait=0) as evidence:
+        connection = await asyncpg.connect(books.dsn)
+        await append(connection)
+        await connection.close()
+        report = await Verification(evidence, SAGAS, ledger, lambda _done, _of: None).run()
+    assert report.violations == []
+
+
+async def test_an_order_under_way_is_counted_and_what_a_person_vouched_for_is_listed(books: Books) -> None:
+    await books.tamper(
+        f"{SET} event_type = 'SagaResolved', payload = payload || "
+        '\'{{"reason": "by phone", "by": "ada"}}\' ' + at("confirmed_fulfil_order", "SagaCompleted")
+    )
+    await books.tamper("UPDATE sagas SET status = 'RESOLVED' WHERE saga_id = '{confirmed_fulfil_order}'")
+    await books.tamper(
+        "DELETE FROM events WHERE stream_id = '{cancelled_unwind_order}' AND event_type = 'SagaCompleted'"
+    )
+    await books.tamper("DELETE FROM sagas WHERE saga_id = '{cancelled_unwind_order}'")
+    report = await books.verify()
+    assert report.vouched == [f"fulfil_order of order {books.orders['confirmed']} resolved by ada: by phone"]
+    assert report.unfinished == 1
