@@ -12,7 +12,7 @@ from bench.ground import ROOT, Ground
 from bench.report import Row, table, write_json
 from core.adapters.postgres.embedded import EmbeddedPostgres
 
-PARTS = ("commands", "flow", "rebuild", "visible")
+PARTS = ("commands", "flow", "rebuild", "visible", "verify")
 
 
 def main() -> None:
@@ -32,6 +32,7 @@ def main() -> None:
         "flow": options.flow_seconds,
         "rebuild": 1_000_000 if options.million else options.events,
         "visible": options.seconds,
+        "verify": 1_000_000 if options.million else options.events,
     }
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="od-bench-") as folder, EmbeddedPostgres(Path(folder) / "pg") as server:

@@ -69,21 +69,21 @@ def _order(rng: random.Random, versions: dict[UUID, int]) -> Iterator[tuple[Any,
     item = Item(product_id=sku.lower(), sku=sku, quantity=quantity, unit_price=price)
     customer = str(uuid5(HOUSE, str(rng.randrange(CUSTOMERS))))
     payment = payment_of(order_id)
-    yield _row(order_id, "order", versions, order_id, at, OrderCreated(
+    yield stored_row(order_id, "order", versions, order_id, at, OrderCreated(
         order_id=order_id, customer_id=customer, order_number=f"ORD-{order_id.hex[-10:].upper()}", items=(item,),
         total_amount=total, currency="USD", shipping_address=ADDRESS, payment_method="card", created_at=at,
     ))  # fmt: skip
-    yield _row(inventory_stream(sku), "inventory", versions, order_id, at, InventoryReserved(
+    yield stored_row(inventory_stream(sku), "inventory", versions, order_id, at, InventoryReserved(
         sku=sku, reservation_id=reservation_of(order_id, sku), order_id=order_id, quantity=quantity,
     ))  # fmt: skip
-    yield _row(payment, "payment", versions, order_id, at, PaymentAuthorized(
+    yield stored_row(payment, "payment", versions, order_id, at, PaymentAuthorized(
         payment_id=payment, order_id=order_id, amount=total, currency="USD", payment_method="card",
         authorization_code="auth",
     ))  # fmt: skip
-    yield _row(order_id, "order", versions, order_id, at, OrderConfirmed(order_id=order_id, confirmed_at=at))
+    yield stored_row(order_id, "order", versions, order_id, at, OrderConfirmed(order_id=order_id, confirmed_at=at))
 
 
-def _row(
+def stored_row(
     stream: UUID, category: str, versions: dict[UUID, int], order: UUID, at: datetime, event: Event
 ) -> tuple[Any, ...]:
     version = versions[stream] = versions.get(stream, 0) + 1
