@@ -30,12 +30,16 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known beside the fact; `correlation_id` is the order's id for everything about an order."""
+    """What is known beside the fact; `correlation_id` is the order's id for everything about an order.
+
+    `epoch` is on a saga's own events: the lease they were written under. Along a stream it never falls.
+    """
 
     correlation_id: UUID
     causation_id: UUID | None = None
     user_id: str | None = None
     request_id: str | None = None
+    epoch: int | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):

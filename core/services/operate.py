@@ -55,9 +55,9 @@ async def operate(
         else:
             answer = Answer(200, stream, work.version + len(made.events), 0, _fields(made))
             if terms.dry_run:
-                own = [new.event for new in made.entries()[-1].events]
-                metadata = made.metadata()
-                found = would(own, saga_events.CATEGORY, stream, work.version, metadata, clock.now())
+                own = made.entries()[-1].events
+                events, metadata = [new.event for new in own], own[0].metadata
+                found = would(events, saga_events.CATEGORY, stream, work.version, metadata, clock.now())
                 return Outcome(answer, would=found)
             wanted = Append([*shelves, *made.entries()], sagas=[made.row()], key=kept(terms.key, answer))
         match await store.append(wanted):

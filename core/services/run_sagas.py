@@ -26,7 +26,7 @@ from core.sagas.record import open_items, started
 from core.sagas.saga import Effect, Progress, Saga, SagaStatus
 from core.services.advance import LeaseGone, World, advance, refresh
 from core.services.load import Loaded
-from core.services.work import LEASE, Draft, Work, draft, load_work
+from core.services.work import FIRST_EPOCH, LEASE, Draft, Work, draft, load_work
 
 R = TypeVar("R")
 
@@ -90,7 +90,7 @@ class SagaRunner:
             return  # it was started before
         made.applied()
         if made.due_in is None:
-            work.epoch = 1
+            work.epoch = FIRST_EPOCH
             self._hold(work.saga_id, work.epoch, self._drive(work, stale=not isinstance(recorded.event, OrderCreated)))
 
     def _new(self, saga: Saga, order_id: OrderId, cause: UUID) -> Work:
@@ -159,7 +159,7 @@ class SagaRunner:
         stream = StreamId(claim.saga_id)
         version = len(await self._world.store.load(stream))
         end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)
-        new = NewEvent(uuid7(), end, Metadata(correlation_id=claim.order_id))
+        new = NewEvent(uuid7(), end, Metadata(correlation_id=claim.order_id, epoch=claim.epoch))
         row = SagaRow(
             saga_id=claim.saga_id,
             name=claim.name,

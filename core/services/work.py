@@ -21,6 +21,7 @@ from core.sagas.saga import Effect, Facts, Move, Progress, Saga, SagaStatus, Str
 from core.services.load import Loaded, load_state
 
 LEASE = timedelta(seconds=30)
+FIRST_EPOCH = 1  # of a saga's first lease, which its start gives
 OURS = (SagaStatus.RUNNING, SagaStatus.COMPENSATING)
 
 
@@ -81,7 +82,7 @@ class Draft:
         if self.effect.payment or "payment" in self.reads:
             stream = StreamId(payment_of(work.order_id))
             found.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
-        own = self.new(self.events)
+        own = self._new(self.events, epoch=work.epoch or FIRST_EPOCH)
         if own:
             own[-1] = NewEvent(self.last, own[-1].event, own[-1].metadata)
         found.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
@@ -109,14 +110,19 @@ class Draft:
         return Append(self.entries(), sagas=[self.row()])
 
     def new(self, events: Sequence[Event]) -> list[NewEvent]:
-        metadata = self.metadata()
-        return [NewEvent(uuid7(), event, metadata) for event in events]
+        """Events of other streams than the saga's own."""
+        return self._new(events)
 
-    def metadata(self) -> Metadata:
+    def _new(self, events: Sequence[Event], epoch: int | None = None) -> list[NewEvent]:
         work = self.work
-        return Metadata(
-            correlation_id=work.order_id, causation_id=work.cause, user_id=work.user_id, request_id=work.request_id
+        metadata = Metadata(
+            correlation_id=work.order_id,
+            causation_id=work.cause,
+            user_id=work.user_id,
+            request_id=work.request_id,
+            epoch=epoch,
         )
+        return [NewEvent(uuid7(), event, metadata) for event in events]
 
     def applied(self) -> None:
         """It was recorded: the work stands after it."""

@@ -1,0 +1,59 @@
+"""The log alone shows that nobody wrote to a saga under a lease that another had taken over."""
+
+from __future__ import annotations
+
+import asyncio
+
+from core.adapters.postgres.connection import Link
+from core.adapters.postgres.saga_log import PostgresSagaLog
+from core.domain.message import OrderId, StreamId, saga_of
+from core.sagas import SAGAS
+from core.sagas.operate import Wish
+from core.services.execute import Terms
+from core.services.operate import Operation, operate
+from tests.services.conftest import Desk, RealClock
+from tests.services.test_sagas import HAPPY, cancellation
+
+
+async def epochs(desk: Desk, order: OrderId, saga: str = "fulfil_order") -> list[int | None]:
+    return [event.metadata.epoch for event in await desk.store.load(StreamId(saga_of(order, saga)))]
+
+
+async def test_every_event_of_a_saga_names_the_lease_it_was_written_under(desk: Desk) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place("test_card_flaky")  # parked twice, so claimed twice
+        assert await desk.ended(order) == "SagaCompleted"
+    found = await epochs(desk, order)
+    assert found[0] == 1
+    assert found[-1] == 3
+    assert found == sorted(found, key=lambda epoch: epoch or 0)
+    assert await desk.domain(order) == HAPPY
+    assert {e.recorded().metadata.epoch for e in await desk.timeline(order) if e.category != "saga"} == {None}
+
+
+async def test_what_the_runner_gives_up_and_a_person_decides_names_its_lease_too(desk: Desk) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place()
+        await desk.ended(order)
+        await desk.do(cancellation(order))
+        await desk.ended(order, "unwind_order")
+    connection = await desk.open()
+    saga_id = saga_of(order, "unwind_order")
+    unknown = "UPDATE sagas SET definition = 99, status = 'RUNNING', due_at = now() WHERE saga_id = $1"
+    await connection.execute(unknown, saga_id)
+    async with desk.running():
+        async with asyncio.timeout(10):
+            while await connection.fetchval("SELECT status FROM sagas WHERE saga_id = $1", saga_id) != "FAILED":
+                await asyncio.sleep(0.01)
+    epoch = await connection.fetchval("SELECT epoch FROM sagas WHERE saga_id = $1", saga_id)
+    await connection.close()
+    link = Link(desk.open)
+    wish = Operation(saga_id, Wish.RESOLVE, "settled by phone")
+    dry = await operate(desk.store, PostgresSagaLog(link), SAGAS, RealClock(), wish, Terms(dry_run=True))
+    await operate(desk.store, PostgresSagaLog(link), SAGAS, RealClock(), wish, Terms())
+    link.close()
+    assert epoch == 2
+    assert [event.metadata.epoch for event in dry.would or ()] == [2]
+    assert (await epochs(desk, order, "unwind_order"))[-2:] == [2, 2]
