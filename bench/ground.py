@@ -21,8 +21,8 @@ import asyncpg
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.migrate import migrate
 from core.processes import die_with_parent
-from core.services.catalogue import load_catalogue
-from core.settings import Settings, env_names
+from core.settings import Settings, env_names, load_settings
+from daemons.samples import stock_samples
 
 ROOT = Path(__file__).parents[1]
 PORTS = {
@@ -59,13 +59,7 @@ class Ground:
         await admin.close()
         await migrate(self.server.dsn(name))
         if samples:
-            from core.adapters.postgres.connection import connect  # noqa: PLC0415 - beside its one use
-            from core.adapters.postgres.event_store import PostgresEventStore  # noqa: PLC0415
-            from core.bootstrap import SystemClock  # noqa: PLC0415
-
-            store = PostgresEventStore(lambda: connect(self.server.dsn(name), name="bench"))
-            await load_catalogue(store, SystemClock())
-            await store.close()
+            await stock_samples(load_settings(database_url=self.server.dsn(name)))
 
 
 @dataclass

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from core.adapters.postgres.clock import DatabaseClock
 from core.adapters.postgres.connection import AWAY, LOST, Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
@@ -19,13 +20,6 @@ from core.evidence import Evidence
 from core.home import database_url
 from core.ports import Clock, EventStore, OrderNumbers, PaymentGateway, SagaLog, Subscription
 from core.settings import Settings
-
-
-class SystemClock:
-    """UTC by this machine's clock, for what we write into events."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,9 @@ async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
     if behind < NEEDED:
         link.close()
         raise SchemaBehind(behind, NEEDED)
+    clock = DatabaseClock(link)
+    await clock.look()
+    keeping = asyncio.create_task(clock.keep())
     store = PostgresEventStore(open_connection)
 
     async def why_not_ready() -> str | None:
@@ -67,12 +64,13 @@ async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
             store=store,
             order_numbers=PostgresOrderNumbers(link),
             sagas=PostgresSagaLog(saga_link),
-            clock=SystemClock(),
+            clock=clock,
             subscription=lambda: PostgresSubscription(open_connection),
             open_connection=open_connection,
             why_not_ready=why_not_ready,
         )
     finally:
+        keeping.cancel()
         await store.close()
         link.close()
         saga_link.close()

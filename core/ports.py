@@ -241,5 +241,5 @@ class OrderNumbers(Protocol):
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """UTC, for what we write into events; leases and deadlines go by the database's clock."""
+        """UTC by the database's clock, as leases are: a step's deadline is counted from when its event was recorded."""
         ...

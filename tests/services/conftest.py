@@ -23,6 +23,7 @@ from core.domain.inventory import INVENTORY, ReceiveStock
 from core.domain.message import OrderId, Sku, StreamId, inventory_stream, saga_of
 from core.domain.order import ORDER, Address, CreateOrder, Item, OrderCommand, ShipOrder
 from core.domain.saga import SagaFailed, finished
+from core.ports import Clock
 from core.sagas import SAGAS
 from core.services.advance import World
 from core.services.execute import Outcome, Terms, execute
@@ -49,6 +50,7 @@ class Desk:
     open: Callable[[], Awaitable[Connection]]
     store: PostgresEventStore
     gateway: MemoryPaymentGateway = field(default_factory=MemoryPaymentGateway)
+    clock: Clock = field(default_factory=RealClock)
     scale: float = 1.0
 
     async def stock(self, **quantities: int) -> None:
@@ -111,7 +113,7 @@ class Desk:
     @contextlib.asynccontextmanager
     async def running(self, owner: str = "runner-1") -> AsyncIterator[SagaRunner]:
         """A saga runner at work."""
-        world = World(self.store, StockDesk(self.store), self.gateway, RealClock(), self.scale)
+        world = World(self.store, StockDesk(self.store), self.gateway, self.clock, self.scale)
         link = Link(self.open)
         sagas = PostgresSagaLog(link)
         runner = SagaRunner(world, sagas, SAGAS, owner)

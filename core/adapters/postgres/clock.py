@@ -1,0 +1,43 @@
+"""The database's clock, for every process alike: what this machine believes the time is changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from core.adapters.postgres.connection import Connection, Link
+from core.errors import Unavailable
+
+LOOK_EVERY = 30.0  # seconds; what the monotonic clock drifts in that time, or sleeps, is made good
+
+
+class DatabaseClock:
+    """See `core.ports.Clock`. The time of the last look, moved on by the monotonic clock; look before it is asked."""
+
+    def __init__(self, link: Link, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._link = link
+        self._monotonic = monotonic
+        self._seen = datetime.min.replace(tzinfo=UTC)
+        self._at = 0.0
+
+    def now(self) -> datetime:
+        return self._seen + timedelta(seconds=self._monotonic() - self._at)
+
+    async def look(self) -> None:
+        """Raises Unavailable, and then goes on from the last look."""
+        self._seen, self._at = await self._link.run(self._ask)
+
+    async def keep(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            with suppress(Unavailable):
+                await self.look()
+
+    async def _ask(self, connection: Connection) -> tuple[datetime, float]:
+        asked = self._monotonic()
+        seen = await connection.fetchval("SELECT clock_timestamp()")
+        return seen, (asked + self._monotonic()) / 2
