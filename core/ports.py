@@ -181,6 +181,14 @@ class SagaLog(Protocol):
         """Renew the leases of sagas, given with their epochs; returns those that another has claimed since."""
         ...
 
+    async def owners(self) -> Sequence[str]:
+        """Whose leases have not run out."""
+        ...
+
+    async def release(self, owners: Sequence[str]) -> int:
+        """End these owners' leases, so that their sagas are due now; returns how many. Their epochs stay."""
+        ...
+
     async def wake(self, saga_ids: Sequence[SagaId]) -> None:
         """Make parked sagas due now. One that is claimed is left alone: its owner sees the conflict by itself."""
         ...

@@ -1,14 +1,12 @@
 """saga-runner: drives every order's sagas to their end, and forgets idempotency keys that are too old.
 
-Safe to kill at any time: what it had begun is claimed again when its leases run out.
+Safe to kill at any time: what it had begun is claimed again when its leases run out, on this machine at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -23,6 +21,7 @@ from core.services.advance import World
 from core.services.run_sagas import READER, SagaRunner
 from core.services.stock_desk import StockDesk
 from core.settings import Settings
+from daemons.owner import gone, our_name
 from daemons.runtime import run_reader
 from daemons.vitals import Vitals
 
@@ -60,7 +59,10 @@ class Progress:
 async def work(settings: Settings, vitals: Vitals) -> None:
     async with bootstrap(settings, name=vitals.name) as app, open_gateway(settings) as gateway:
         world = World(app.store, StockDesk(app.store), gateway, app.clock, settings.within_scale)
-        runner = SagaRunner(world, app.sagas, SAGAS, f"{socket.gethostname()}:{os.getpid()}")
+        owner = our_name()
+        runner = SagaRunner(world, app.sagas, SAGAS, owner)
+        ended = [name for name in await app.sagas.owners() if name == owner or gone(name)]
+        log.info("takes over", owners=ended, sagas=await app.sagas.release(ended))
         progress = Progress(app, await app.sagas.reached(READER))
         POSITION.set_function(lambda: progress.position)
         vitals.started(progress.stands_still)
@@ -75,6 +77,8 @@ async def work(settings: Settings, vitals: Vitals) -> None:
             await runner.drain(0)  # else what it holds would go on for ever, on a store that is closed
             raise
         await runner.drain(DRAIN)
+        with contextlib.suppress(Unavailable):  # then they run out by themselves
+            await app.sagas.release([owner])
 
 
 async def _follow(app: App, runner: SagaRunner, progress: Progress, stop: asyncio.Event) -> None:

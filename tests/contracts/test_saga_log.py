@@ -145,6 +145,29 @@ async def test_a_parked_saga_is_woken_and_a_claimed_or_ended_one_is_left_alone(l
     assert [claim.saga_id for claim in await log.sagas.claim("b", limit=9, lease=LEASE)] == [parked]
 
 
+async def test_who_is_gone_lets_go_of_all_it_held_and_of_nothing_else(log: Log) -> None:
+    held, theirs, ended = [await log.start(owner=owner, due=LEASE) for owner in ("a", "b", "a")]
+    await log.store.append(append(entry(stream()), sagas=[saga_row(ended, 1, owner="a", status="COMPLETED")]))
+    overdue = await log.start(owner="c", due=timedelta(seconds=-1))
+    assert sorted(await log.sagas.owners()) == ["a", "b"]
+    assert await log.sagas.release(["a", "nobody"]) == 1
+    assert await log.sagas.owners() == ["b"]
+    assert {claim.saga_id for claim in await log.sagas.claim("d", limit=9, lease=LEASE)} == {held, overdue}
+    assert (await log.row(theirs))["owner"] == "b"
+    assert (await log.row(ended))["due_at"] is None
+
+
+async def test_who_was_taken_for_gone_goes_on_until_another_has_claimed_it(log: Log) -> None:
+    saga_id = await log.start(owner="a", due=LEASE)
+    await log.sagas.release(["a"])
+    leased = saga_row(saga_id, 1, owner="a", due_in=LEASE)
+    assert isinstance(await log.store.append(append(entry(stream()), sagas=[leased])), Accepted)
+    assert await log.sagas.claim("b", limit=9, lease=LEASE) == []
+    await log.sagas.release(["a"])
+    assert [claim.epoch for claim in await log.sagas.claim("b", limit=9, lease=LEASE)] == [2]
+    assert await log.store.append(append(entry(stream()), sagas=[leased])) == LeaseLost()
+
+
 async def test_an_append_by_its_holder_forgets_the_claims_so_far(log: Log) -> None:
     saga_id = await log.start()
     for _ in range(3):

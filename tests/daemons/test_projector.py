@@ -3,76 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 from msgspec.structs import replace
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.read_models import PostgresReadModels
 from core.adapters.postgres.subscription import PostgresSubscription
-from core.processes import die_with_parent
 from core.services.project import Projector
+from tests.support.daemon_process import DaemonProcess
 from tests.support.orders import Sample, contents, write
-from tests.support.sandbox_process import free_port
-
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass
-class Process:
-    """`python -m daemons.projector` over a database."""
-
-    dsn: str
-    home: Path
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("ORDERDECK_")}
-        mine = {
-            "ORDERDECK_HOME": str(self.home), "ORDERDECK_PROJECTOR_PORT": str(self.port), "DATABASE_URL": self.dsn
-        }  # fmt: skip
-        with (self.home / "projector.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "daemons.projector"],
-                cwd=ROOT,
-                env=ours | mine,
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
-            )
-
-    def kill(self) -> None:
-        """As by `kill -9`."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-    async def ready(self) -> tuple[int, str]:
-        """The status of /ready, and its reason."""
-        async with httpx.AsyncClient(trust_env=False) as client:
-            try:
-                response = await client.get(f"http://127.0.0.1:{self.port}/ready")
-            except httpx.TransportError:
-                return 0, "it does not listen"
-        return response.status_code, response.json().get("reason", "")
 
 
 @pytest.fixture
-async def projector(dsn: str, tmp_path: Path) -> AsyncIterator[Process]:
-    process = Process(dsn, tmp_path)
+async def projector(dsn: str, tmp_path: Path) -> AsyncIterator[DaemonProcess]:
+    process = DaemonProcess("projector", dsn, tmp_path)
     yield process
     process.kill()
 
@@ -93,7 +45,7 @@ async def position(dsn: str) -> int:
     return found or 0
 
 
-async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(projector: Process, dsn: str) -> None:
+async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(projector: DaemonProcess, dsn: str) -> None:
     rng = random.Random(5)
     log = Sample(4_000, open_at_once=50).events()
     part = len(log) // 4
@@ -132,7 +84,9 @@ async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(proje
     assert found == await contents(dsn)
 
 
-async def test_it_is_ready_once_it_follows_and_says_which_event_it_stands_at(projector: Process, dsn: str) -> None:
+async def test_it_is_ready_once_it_follows_and_says_which_event_it_stands_at(
+    projector: DaemonProcess, dsn: str
+) -> None:
     projector.start()
 
     async def is_ready() -> bool:
@@ -157,7 +111,7 @@ async def test_it_is_ready_once_it_follows_and_says_which_event_it_stands_at(pro
     assert await position(dsn) == len(good)
 
 
-async def test_one_that_stands_still_while_the_log_grows_is_not_ready(projector: Process, dsn: str) -> None:
+async def test_one_that_stands_still_while_the_log_grows_is_not_ready(projector: DaemonProcess, dsn: str) -> None:
     projector.start()
 
     async def is_ready() -> bool:
@@ -183,7 +137,7 @@ async def test_one_that_stands_still_while_the_log_grows_is_not_ready(projector:
     assert await is_ready()
 
 
-async def test_it_ends_when_it_is_asked_to(projector: Process) -> None:
+async def test_it_ends_when_it_is_asked_to(projector: DaemonProcess) -> None:
     projector.start()
 
     async def is_ready() -> bool:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,9 +21,7 @@ from core.adapters.postgres.event_store import PostgresEventStore
 from core.domain.message import Metadata, OrderId, StreamId, saga_of
 from core.domain.saga import SagaCompleted, SagaStarted
 from core.ports import Accepted, Append, Entry, NewEvent
-from core.processes import die_with_parent
-from core.settings import Settings, env_names
-from tests.support.sandbox_process import ROOT, free_port
+from tests.support.daemon_process import DaemonProcess
 
 ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
 ITEM = {"product_id": "LAPTOP-001", "sku": "LAPTOP-001", "quantity": 1, "unit_price": 1299.00}
@@ -42,52 +37,28 @@ class CommandApi:
 
     def __init__(self, dsn: str, folder: Path) -> None:
         self.dsn = dsn
-        self.port = free_port()
+        self._daemon = DaemonProcess("command_api", dsn, folder)
+        self.port = self._daemon.port
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=20)
         self.store = PostgresEventStore(lambda: connect(dsn, name="test"))
-        self.process: subprocess.Popen[bytes] | None = None
-        self._folder = folder
-        self._log = folder / "command-api.log"
 
     async def start(self) -> None:
-        self.process = self._spawn()
+        self._daemon.start()
         deadline = time.monotonic() + STARTS_WITHIN
-        while True:
-            try:
-                if (await self.http.get("/ready")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
+        while (await self._daemon.ready())[0] != 200:
+            assert time.monotonic() < deadline, self._daemon.said()
             await asyncio.sleep(0.02)
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        known = {name for field in Settings.model_fields for name in env_names(field)}
-        ours = {name: value for name, value in os.environ.items() if name not in known}
-        home = {"ORDERDECK_HOME": str(self._folder), "ORDERDECK_COMMAND_PORT": str(self.port)}
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "daemons.command_api"],
-                cwd=ROOT,
-                env={**ours, **home, "DATABASE_URL": self.dsn},
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
-            )
 
     def kill(self) -> None:
         """As by `kill -9`."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+        self._daemon.kill()
 
     def said(self) -> str:
-        return self._log.read_text()
+        return self._daemon.said()
 
     async def close(self) -> None:
-        self.kill()
+        self._daemon.kill()
         await self.http.aclose()
         await self.store.close()
 

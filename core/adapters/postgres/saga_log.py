@@ -34,6 +34,20 @@ SELECT w.saga_id FROM unnest($1::uuid[], $2::bigint[]) AS w(saga_id, epoch)
   JOIN sagas s ON s.saga_id = w.saga_id AND s.epoch > w.epoch
 """
 
+OWNERS = """
+SELECT DISTINCT owner FROM sagas
+ WHERE owner IS NOT NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now()
+"""
+
+# SKIP LOCKED: a row that is locked is being appended to, so its owner is not gone after all.
+RELEASE = """
+WITH theirs AS MATERIALIZED (
+    SELECT saga_id FROM sagas
+     WHERE owner = ANY ($1) AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now()
+       FOR UPDATE SKIP LOCKED)
+UPDATE sagas s SET owner = NULL, due_at = now() FROM theirs WHERE s.saga_id = theirs.saga_id
+"""
+
 WAKE = """
 UPDATE sagas SET due_at = now()
  WHERE saga_id = ANY ($1) AND owner IS NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now()
@@ -67,6 +81,13 @@ class PostgresSagaLog:
         await self._link.run(lambda c: c.execute(EXTEND, owner, ids, epochs, lease))
         rows = await self._link.run(lambda c: c.fetch(LOST, ids, epochs))
         return [row["saga_id"] for row in rows]
+
+    async def owners(self) -> Sequence[str]:
+        return [row["owner"] for row in await self._link.run(lambda c: c.fetch(OWNERS))]
+
+    async def release(self, owners: Sequence[str]) -> int:
+        done = await self._link.run(lambda c: c.execute(RELEASE, owners))
+        return int(done.rpartition(" ")[2])
 
     async def wake(self, saga_ids: Sequence[SagaId]) -> None:
         await self._link.run(lambda c: c.execute(WAKE, list(saga_ids)))

@@ -1,0 +1,64 @@
+"""A runner's name says whether its process still runs, and a number that was given out again deceives nobody."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from support.stack import until
+
+from core.processes import die_with_parent
+from daemons.owner import gone, our_name
+
+
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def named(pid: int, *, born: float | None = None, host: str = "") -> str:
+    return f"{host or socket.gethostname()}:{pid}:{born or psutil.Process(pid).create_time():.2f}"
+
+
+def test_who_runs_is_not_gone(other: subprocess.Popen[bytes]) -> None:
+    assert our_name() == named(os.getpid())
+    assert not gone(our_name())
+    assert not gone(named(other.pid))
+
+
+def test_who_is_stopped_is_not_gone(other: subprocess.Popen[bytes]) -> None:
+    other.send_signal(signal.SIGSTOP)
+    until(lambda: psutil.Process(other.pid).status() == psutil.STATUS_STOPPED)
+    assert not gone(named(other.pid))
+
+
+def test_who_was_killed_is_gone_also_while_nobody_has_buried_it(other: subprocess.Popen[bytes]) -> None:
+    name = named(other.pid)
+    other.kill()
+    until(lambda: psutil.Process(other.pid).status() == psutil.STATUS_ZOMBIE)
+    assert gone(name)
+    other.wait()
+    assert gone(name)
+
+
+def test_a_number_that_was_given_out_again_is_another_process() -> None:
+    born = psutil.Process().create_time()
+    assert gone(named(os.getpid(), born=born - 60))
+
+
+@pytest.mark.parametrize("name", [named(4_000_000, born=1.0, host="elsewhere"), "runner-1", "", named(1, born=1)[:-5]])
+def test_of_other_machines_and_of_names_that_say_nothing_nothing_is_known(name: str) -> None:
+    assert not gone(name)

@@ -1,0 +1,109 @@
+"""The saga runner as a process: what it held when it was killed goes on as soon as it is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from support.sandbox_process import SandboxProcess
+
+from core.domain.message import OrderId
+from core.settings import load_settings
+from daemons import saga_runner
+from daemons.vitals import Vitals
+from tests.services.conftest import Desk
+from tests.services.test_provider_faults import switch
+from tests.support.daemon_process import DaemonProcess
+
+SOON = 12.0  # seconds; a lease is 30, and a process on a busy machine takes some to start
+
+
+@pytest.fixture
+async def provider(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    with SandboxProcess(tmp_path) as sandbox:
+        async with httpx.AsyncClient(base_url=sandbox.url, trust_env=False) as client:
+            yield client
+
+
+@pytest.fixture
+async def runners(
+    desk: Desk, dsn: str, tmp_path: Path, provider: httpx.AsyncClient
+) -> AsyncIterator[list[DaemonProcess]]:
+    settings = {"ORDERDECK_PAYMENT_URL": str(provider.base_url)}
+    found = [DaemonProcess("saga_runner", dsn, tmp_path, settings) for _ in range(2)]
+    await desk.stock(A=100)
+    yield found
+    for runner in found:
+        runner.kill()
+
+
+async def held(desk: Desk, orders: int) -> set[str]:
+    """The owners of so many sagas, once each waits for the provider."""
+    connection = await desk.open()
+    query = "SELECT owner FROM sagas WHERE owner IS NOT NULL AND step = 'authorize_payment' AND due_at > now()"
+    async with asyncio.timeout(30):
+        while len(rows := await connection.fetch(query)) < orders:
+            await asyncio.sleep(0.02)
+    await connection.close()
+    return {row["owner"] for row in rows}
+
+
+async def under_way(desk: Desk, provider: httpx.AsyncClient, orders: int = 5) -> list[OrderId]:
+    await switch(provider, latency_ms=60_000)
+    return [await desk.place() for _ in range(orders)]
+
+
+async def ready(runner: DaemonProcess) -> None:
+    async with asyncio.timeout(30):
+        while (await runner.ready())[0] != 200:
+            await asyncio.sleep(0.05)
+
+
+async def test_one_that_was_killed_goes_on_within_seconds(
+    desk: Desk, runners: list[DaemonProcess], provider: httpx.AsyncClient
+) -> None:
+    runner, _ = runners
+    orders = await under_way(desk, provider)
+    runner.start()
+    (first,) = await held(desk, 5)
+    runner.kill()
+    await switch(provider)
+    runner.start()
+    assert [await desk.ended(order, within=SOON) for order in orders] == ["SagaCompleted"] * 5
+    assert first.count(":") == 2
+
+
+async def test_one_that_is_frozen_keeps_what_it_holds(
+    desk: Desk, runners: list[DaemonProcess], provider: httpx.AsyncClient
+) -> None:
+    frozen, other = runners
+    await under_way(desk, provider)
+    frozen.start()
+    before = await held(desk, 5)
+    assert frozen.process
+    frozen.process.send_signal(signal.SIGSTOP)
+    other.start()
+    await ready(other)
+    assert await held(desk, 5) == before
+    frozen.process.send_signal(signal.SIGCONT)
+
+
+async def test_one_that_is_asked_to_end_lets_go_of_what_it_cannot_finish(
+    desk: Desk, dsn: str, provider: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saga_runner, "DRAIN", 0.1)
+    await desk.stock(A=100)
+    await under_way(desk, provider)
+    vitals = Vitals("saga-runner")
+    settings = load_settings(database_url=dsn, payment_url=str(provider.base_url))
+    working = asyncio.create_task(saga_runner.work(settings, vitals))
+    await held(desk, 5)
+    vitals.stop.set()
+    await working
+    connection = await desk.open()
+    assert await connection.fetchval("SELECT count(*) FROM sagas WHERE owner IS NULL AND due_at <= now()") == 5
+    await connection.close()

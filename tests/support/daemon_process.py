@@ -1,0 +1,64 @@
+"""A daemon of a test's own: a real process over a database, that can be killed and started again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from support.sandbox_process import ROOT, free_port
+
+from core.processes import die_with_parent
+from core.settings import Settings, env_names
+
+
+@dataclass
+class DaemonProcess:
+    """`python -m daemons.<name>`, whose health is on `port`."""
+
+    name: str
+    dsn: str
+    home: Path
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def _log(self) -> Path:
+        return self.home / f"{self.name}.log"
+
+    def start(self) -> None:
+        known = {name for field in Settings.model_fields for name in env_names(field)}
+        ours = {name: value for name, value in os.environ.items() if name not in known}
+        port = f"ORDERDECK_{self.name.removesuffix('_api').upper()}_PORT"
+        mine = {"ORDERDECK_HOME": str(self.home), port: str(self.port)}
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"daemons.{self.name}"],
+                cwd=ROOT,
+                env={**ours, **mine, **self.settings, "DATABASE_URL": self.dsn},
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
+            )
+
+    def kill(self) -> None:
+        """As by `kill -9`."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    async def ready(self) -> tuple[int, str]:
+        """The status of /ready, and its reason."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            try:
+                response = await client.get(f"http://127.0.0.1:{self.port}/ready")
+            except httpx.TransportError:
+                return 0, "it does not listen"
+        return response.status_code, response.json().get("reason", "")
