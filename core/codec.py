@@ -14,6 +14,8 @@ from core.domain.message import Event, Metadata, Recorded, StreamId
 from core.errors import UnknownEvent
 
 SCHEMA_VERSION = 1  # of every event type so far
+UNREADABLE = (UnknownEvent, msgspec.DecodeError)
+"""What an event raises that this release cannot read."""
 
 EVENTS: tuple[type[Event], ...] = (
     order.OrderCreated,

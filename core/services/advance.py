@@ -20,6 +20,7 @@ from core.services.work import Draft, Work, draft, load_work
 
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 60.0  # seconds
+LONGEST_WANTED = 900.0  # seconds; a provider that says when to come again is not asked before, within reason
 
 log = structlog.get_logger(__name__)
 
@@ -179,6 +180,12 @@ async def _wait(world: World, work: Work, call: Call, error: GatewayNotTried) ->
     return None if isinstance(verdict, Accepted) else verdict
 
 
+def backoff(attempts: int) -> float:
+    """Seconds before the next try: full jitter, as in Brooker, "Exponential Backoff And Jitter" (2015)."""
+    doubled = FIRST_PAUSE * 2.0 ** min(attempts, 16)  # what is tried for ever would overflow
+    return random.uniform(0, min(LONGEST_PAUSE, doubled))  # noqa: S311 - jitter
+
+
 async def _try_later(
     world: World, work: Work, move: Move, call: Call, error: GatewayUnavailable | GatewayTimeout
 ) -> Verdict | None:
@@ -186,9 +193,8 @@ async def _try_later(
 
     It guards what the call reads: a saga whose order was cancelled meanwhile must not be parked, nobody would wake it.
     """
-    ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2**work.progress.attempts)
     wanted = error.retry_after if isinstance(error, GatewayUnavailable) and error.retry_after else 0.0
-    pause = timedelta(seconds=max(min(wanted, LONGEST_PAUSE), random.uniform(0, ceiling)))  # noqa: S311 - jitter
+    pause = timedelta(seconds=min(wanted, LONGEST_WANTED) + backoff(work.progress.attempts))
     now = world.clock.now()
     events = failed(work.saga, work.saga_id, work.order_id, work.progress, move, str(error), now, pause, world.scale)
     again = next_move(work.saga, fold(work.progress, events, now)) == move  # else its time is over: go on at once

@@ -6,6 +6,7 @@ Safe to kill at any time: starting is idempotent, every step is one append, and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
@@ -13,15 +14,14 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
-from uuid_utils.compat import uuid7
 
-from core.codec import StoredEvent, event_type
+from core.codec import UNREADABLE, StoredEvent, event_type
 from core.domain import saga as saga_events
-from core.domain.message import Metadata, OrderId, SagaId, StreamId, saga_of
+from core.domain.message import OrderId, SagaId, StreamId, saga_of
 from core.domain.order import ORDER, OrderCancelled, OrderCreated
 from core.domain.payment import PAYMENT
 from core.errors import Unavailable
-from core.ports import Accepted, Append, Claim, Entry, NewEvent, SagaLog, SagaRow
+from core.ports import Accepted, Claim, Conflict, SagaLog
 from core.sagas.record import open_items, started
 from core.sagas.saga import Effect, Progress, Saga, SagaStatus
 from core.services.advance import LeaseGone, World, advance, refresh
@@ -66,20 +66,15 @@ class SagaRunner:
                 return
 
     async def _start_for(self, stored: StoredEvent) -> None:
+        """One that this release cannot read starts its saga all the same: a person is told, and nobody waits for it."""
         saga = self._triggers[stored.event_type]
         order_id = OrderId(stored.stream)
-        recorded = stored.recorded()
-        if isinstance(recorded.event, OrderCancelled):
-            fulfil = StreamId(saga_of(order_id, "fulfil_order"))
-            history = await self._world.store.load(fulfil)
-            ended = [e for e in history if isinstance(e.event, saga_events.SagaCompleted)]
-            if not ended or ended[0].position > stored.position:
-                await self._sagas.wake([SagaId(fulfil)])  # it is not finished: it compensates by itself
-                return
-        work = self._new(saga, order_id, recorded.event_id)
-        if isinstance(recorded.event, OrderCreated):
-            state = ORDER.evolve(ORDER.initial, recorded.event)
-            work.order = Loaded(state, recorded.version, recorded.position)
+        if saga.starts_on is OrderCancelled and await self._compensates_itself(order_id, stored.position):
+            return
+        work = self._new(saga, order_id, stored.event_id)
+        with contextlib.suppress(*UNREADABLE):
+            if isinstance(event := stored.recorded().event, OrderCreated):
+                work.order = Loaded(ORDER.evolve(ORDER.initial, event), stored.version, stored.position)
         self._starting += 1
         try:
             made = self._first(work)
@@ -91,9 +86,22 @@ class SagaRunner:
         made.applied()
         if made.due_in is None:
             work.epoch = FIRST_EPOCH
-            self._hold(work.saga_id, work.epoch, self._drive(work, stale=not isinstance(recorded.event, OrderCreated)))
+            self._hold(work.saga_id, work.epoch, self._drive(work, stale=work.order.version == 0))
 
-    def _new(self, saga: Saga, order_id: OrderId, cause: UUID) -> Work:
+    async def _compensates_itself(self, order_id: OrderId, cancelled_at: int) -> bool:
+        """Whether the order's fulfilment was not finished when it was cancelled; if it sleeps, it is woken."""
+        fulfil = StreamId(saga_of(order_id, "fulfil_order"))
+        try:
+            history = await self._world.store.load(fulfil)
+        except UNREADABLE:
+            return False  # to undo what was never done, or is undone as well, does no harm
+        ended = [e for e in history if isinstance(e.event, saga_events.SagaCompleted)]
+        if ended and ended[0].position < cancelled_at:
+            return False
+        await self._sagas.wake([SagaId(fulfil)])
+        return True
+
+    def _new(self, saga: Saga, order_id: OrderId, cause: UUID | None) -> Work:
         return Work(
             saga=saga,
             saga_id=saga_of(order_id, saga.name),
@@ -131,21 +139,20 @@ class SagaRunner:
         return taken
 
     async def _resume(self, claim: Claim) -> None:
-        saga = self._tables.get((claim.name, claim.definition))
-        if saga is None:
-            await self._give_up(claim, f"this release has no saga {claim.name} in definition {claim.definition}")
-            return
+        unknown = Saga(claim.name, claim.definition, saga_events.SagaStarted, ())
+        saga = self._tables.get((claim.name, claim.definition), unknown)
         try:
             work = await _patiently(lambda: self._load(saga, claim))
         except Exception as error:
-            if claim.claims > MOST_CLAIMS:
-                await self._give_up(claim, f"it cannot be read: {error}")
+            if saga is unknown or claim.claims > MOST_CLAIMS:
+                await self._give_up_unread(claim, f"it cannot be read: {error}")
             raise
         if work is None:
             log.error("a row of a saga without events", saga=str(claim.saga_id))
+        elif saga is unknown:
+            await self._give_up(work, f"this release has no saga {claim.name} in definition {claim.definition}")
         elif claim.claims > MOST_CLAIMS:
-            items = open_items(saga, work.progress, work.order.state)
-            await self._give_up(claim, "the runner dies on this step", items)
+            await self._give_up(work, "the runner dies on this step")
         else:
             await self._drive(work)
 
@@ -154,27 +161,28 @@ class SagaRunner:
             self._world.store, saga, claim.saga_id, claim.order_id, owner=self._owner, epoch=claim.epoch
         )
 
-    async def _give_up(self, claim: Claim, reason: str, items: tuple[str, ...] = ()) -> None:
+    async def _give_up(self, work: Work, reason: str) -> None:
         """FAILED, and a person decides: better than trying what cannot work, or guessing."""
-        stream = StreamId(claim.saga_id)
-        version = len(await self._world.store.load(stream))
+        items = open_items(work.saga, work.progress, work.order.state)
+        end = saga_events.SagaFailed(saga_id=work.saga_id, reason=reason, open_items=items)
+        log.error("a saga needs a person", saga=str(work.saga_id), reason=reason)
+        made = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
+        await self._world.store.append(made.append())
+
+    async def _give_up_unread(self, claim: Claim, reason: str) -> None:
+        """The same, without its history; our lease says that nobody else goes on with it."""
+        work = self._new(Saga(claim.name, claim.definition, saga_events.SagaStarted, ()), claim.order_id, None)
+        work.saga_id, work.epoch = claim.saga_id, claim.epoch
+        items = ("what it holds cannot be read",)
         end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)
-        new = NewEvent(uuid7(), end, Metadata(correlation_id=claim.order_id, epoch=claim.epoch))
-        row = SagaRow(
-            saga_id=claim.saga_id,
-            name=claim.name,
-            definition=claim.definition,
-            order_id=claim.order_id,
-            epoch=claim.epoch,
-            owner=None,
-            status=SagaStatus.FAILED,
-            step="",
-            attempts=0,
-            last_error=reason,
-            due_in=None,
-        )
         log.error("a saga needs a person", saga=str(claim.saga_id), reason=reason)
-        await self._world.store.append(Append([Entry(stream, saga_events.CATEGORY, version, [new])], sagas=[row]))
+        while True:
+            made = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
+            match await self._world.store.append(made.append()):
+                case Conflict((version,)):
+                    work.version = version
+                case _:
+                    return
 
     # --- holding --------------------------------------------------------------------------------------------
     def _hold(self, saga_id: SagaId, epoch: int, driving: Coroutine[Any, Any, None]) -> None:

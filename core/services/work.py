@@ -42,7 +42,7 @@ class Work:
     progress: Progress
     order: Loaded[Order]
     payment: Loaded[Payment]
-    cause: UUID
+    cause: UUID | None
     user_id: str | None = None
     request_id: str | None = None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +14,7 @@ from litestar.params import FromPath
 from core import codec
 from core.adapters.postgres.read_models_events import events_of_stream
 from core.adapters.postgres.read_models_lists import page_of_sagas, saga
-from core.codec import StoredEvent
+from core.codec import UNREADABLE, StoredEvent
 from core.errors import NotFound
 from core.sagas.saga import Progress, evolve
 from daemons.query_api.answers import SagaDetail, Sagas, SagaStatus, State
@@ -71,9 +73,11 @@ async def one_saga(request: AnyRequest, saga_id: FromPath[str]) -> Response[byte
     return answer(codec.json({**row, "open": open_, "steps": _steps(events), "events": envelopes}))
 
 
-def _steps(events: list[StoredEvent] | Any) -> dict[str, str]:
+def _steps(events: Sequence[StoredEvent]) -> dict[str, str]:
+    """As far as this release can read them."""
     progress: Progress | None = None
     for event in events:
-        recorded = event.recorded()
-        progress = evolve(progress, recorded.event, recorded.recorded_at)
+        with suppress(*UNREADABLE):
+            recorded = event.recorded()
+            progress = evolve(progress, recorded.event, recorded.recorded_at)
     return {name: str(status) for name, status in progress.steps.items()} if progress else {}

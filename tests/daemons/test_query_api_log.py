@@ -16,6 +16,7 @@ from core.domain.message import saga_of
 from core.domain.saga import SagaCompleted, SagaStarted, SagaStepCompleted, SagaStepStarted
 from tests.domain.samples import ORDER_ID, authorized, cancelled, confirmed, created, replenished, reserved
 from tests.projections.given import recorded
+from tests.services.test_review_one_bad_saga import make_unreadable
 from tests.support.orders import Sample, order_id, write
 from tests.support.query_api import QueryApi, query_api
 
@@ -168,6 +169,21 @@ async def test_a_saga_shows_its_steps_and_events(api: QueryApi) -> None:
     assert types(saga) == ["SagaStarted", "SagaStepCompleted", "SagaStepStarted", "SagaCompleted"]
     assert saga["state"] is None
     await api.get(f"/api/v1/sagas/{uuid4()}", 404)
+
+
+async def test_a_saga_that_cannot_be_read_is_shown_as_far_as_it_can_and_hides_no_other(api: QueryApi) -> None:
+    await tell(api.dsn)
+    ids = await insert_sagas(api.dsn)
+    connection = await asyncpg.connect(api.dsn)
+    await connection.execute(SAGA_ROW, SAGA, "fulfil_order", ORDER_ID, "FAILED", 0, None, None, None, 99)
+    await connection.close()
+    await make_unreadable(api.dsn, SAGA)
+    saga = await api.get(f"/api/v1/sagas/{SAGA}")
+    assert saga["steps"]["open_order"] == "COMPLETED"
+    assert types(saga)[-1] == "FromALaterRelease"
+    *others, last = (await api.get("/api/v1/sagas"))["sagas"]
+    assert [other["saga_id"] for other in others] == [str(id_) for id_ in ids.values()]
+    assert "cannot be read" in last["open"]["items"][0]
 
 
 async def test_stock_is_listed_by_sku_and_one_that_was_just_received_is_there(api: QueryApi) -> None:

@@ -6,11 +6,19 @@ import asyncio
 from uuid import UUID
 
 import asyncpg
+from uuid_utils.compat import uuid7
 
 from core.domain.message import OrderId, Sku, inventory_stream, saga_of
 from core.services import run_sagas
 from tests.services.conftest import Desk
+from tests.services.test_sagas import available, cancellation
 
+ORDER_OF_A_LATER_RELEASE = """
+INSERT INTO events
+SELECT max(position) + 1, $1, 'order', 1, gen_random_uuid(), 'OrderCreated', 2, '{}',
+       jsonb_build_object('correlation_id', $1::uuid), $1, now()
+  FROM events
+"""
 FROM_A_LATER_RELEASE = """
 INSERT INTO events
 SELECT (SELECT max(position) FROM events) + 1, stream_id, category, version + 1, gen_random_uuid(),
@@ -49,6 +57,13 @@ async def a_started_saga_that_cannot_be_read(desk: Desk, dsn: str, *, claims: in
     return order
 
 
+async def failed(desk: Desk, dsn: str, order: OrderId) -> None:
+    async with asyncio.timeout(10):
+        while (await saga(dsn, order))["status"] != "FAILED":
+            await asyncio.sleep(0.01)
+    assert (await desk.timeline(order))[-1].event_type == "SagaFailed"
+
+
 async def test_a_saga_that_cannot_be_read_stops_no_runner(desk: Desk, dsn: str) -> None:
     await desk.stock(A=10)
     bad = await a_started_saga_that_cannot_be_read(desk, dsn)
@@ -63,9 +78,42 @@ async def test_a_saga_that_can_never_be_read_is_handed_to_a_person_at_last(desk:
     await desk.stock(A=10)
     bad = await a_started_saga_that_cannot_be_read(desk, dsn, claims=run_sagas.MOST_CLAIMS)
     async with desk.running():
-        async with asyncio.timeout(10):
-            while (await saga(dsn, bad))["status"] != "FAILED":
-                await asyncio.sleep(0.01)
+        await failed(desk, dsn, bad)
+
+
+async def test_a_saga_whose_own_history_cannot_be_read_is_handed_to_a_person_too(desk: Desk, dsn: str) -> None:
+    await desk.stock(A=10)
+    bad = await a_started_saga_that_cannot_be_read(desk, dsn, claims=run_sagas.MOST_CLAIMS)
+    await make_unreadable(dsn, saga_of(bad, "fulfil_order"))
+    async with desk.running():
+        await failed(desk, dsn, bad)
+        assert await desk.ended(await desk.place()) == "SagaCompleted"
+    assert "FromALaterRelease" in (await desk.timeline(bad))[-1].payload
+
+
+async def test_an_order_of_a_later_release_is_handed_to_a_person_and_delays_no_other(desk: Desk, dsn: str) -> None:
+    await desk.stock(A=10)
+    bad = OrderId(uuid7())
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(ORDER_OF_A_LATER_RELEASE, bad)
+    good = await desk.place()
+    async with desk.running():
+        assert await desk.ended(good) == "SagaCompleted"
+        await connection.execute("UPDATE sagas SET due_at = now(), claims = 20 WHERE order_id = $1", bad)
+        await failed(desk, dsn, bad)
+    await connection.close()
+
+
+async def test_an_order_is_unwound_although_its_fulfilment_cannot_be_read(desk: Desk, dsn: str) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        bad = await desk.place()
+        assert await desk.ended(bad) == "SagaCompleted"
+        await make_unreadable(dsn, saga_of(bad, "fulfil_order"))
+        await desk.do(cancellation(bad))
+        assert await desk.ended(bad, "unwind_order") == "SagaCompleted"
+        assert await desk.ended(await desk.place()) == "SagaCompleted"
+    assert await available(desk, "A") == (9, 1)
 
 
 async def test_stock_that_cannot_be_read_stops_only_those_who_want_it(desk: Desk, dsn: str) -> None:

@@ -15,7 +15,7 @@ from core.domain.order import CancelOrder
 from core.domain.provider import PaymentAnswer
 from core.errors import GatewayUnavailable, Unavailable
 from core.sagas import SAGAS
-from core.services import run_sagas
+from core.services import advance, run_sagas
 from core.services.advance import World
 from core.services.run_sagas import SagaRunner
 from core.services.stock_desk import StockDesk
@@ -76,6 +76,30 @@ async def test_a_parked_saga_of_a_cancelled_order_compensates_at_once(desk: Desk
         assert await owner(dsn, order) is None
         await desk.do(cancellation(order))
         assert await desk.ended(order, within=5) == "SagaCompensated"
+
+
+@pytest.mark.parametrize(("wanted", "least"), [(90.0, 90), (86_400.0, 900)])
+async def test_a_provider_that_says_when_to_come_again_is_not_asked_before(
+    desk: Desk, wanted: float, least: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, _: low)
+    await desk.stock(A=10)
+    gateway = desk.gateway = Overloaded(desk, wanted)  # type: ignore[assignment]
+    gateway.may_answer.set()
+    async with desk.running():
+        order = await desk.place()
+        await happened(desk, order, "SagaStepFailed")
+    connection = await desk.open()
+    due_in = await connection.fetchval("SELECT extract(epoch FROM due_at - updated_at)::float FROM sagas")
+    await connection.close()
+    assert due_in == pytest.approx(least)
+
+
+def test_the_pauses_double_up_to_a_minute_at_any_number_of_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(0 <= advance.backoff(3) <= 4 for _ in range(100))
+    assert len({advance.backoff(3) for _ in range(100)}) > 50, "full jitter: from nothing to all of it"
+    monkeypatch.setattr("random.uniform", lambda _, high: high)
+    assert [advance.backoff(n) for n in (0, 1, 2, 6, 7, 5_000)] == [0.5, 1.0, 2.0, 32.0, 60.0, 60.0]
 
 
 async def test_an_order_cancelled_during_a_call_is_not_parked_for_the_next(desk: Desk) -> None:

@@ -1,0 +1,148 @@
+"""What a saga may still hold, in money and in pieces, is what its own history says, wherever it stands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.adapters.postgres.read_models_lists import saga
+from core.domain.message import OrderId, saga_of
+from core.domain.provider import PaymentAnswer
+from core.errors import GatewayUnavailable
+from core.sagas.operate import Wish
+from core.services import advance
+from daemons.query_api.answers import Open, OpenMoney, OpenStock
+from daemons.query_api.held import still_open
+from tests.services.conftest import Desk
+from tests.services.test_operators import Operator, failed
+from tests.services.test_review_one_bad_saga import make_unreadable
+from tests.services.test_review_waiting import happened
+from tests.services.test_sagas import cancellation, shipment
+
+MONEY = OpenMoney(amount=Decimal("25.00"), currency="USD")
+STOCK = [OpenStock(sku="A", quantity=2)]
+
+
+class Away:
+    """A provider of which one operation is away."""
+
+    def __init__(self, desk: Desk, operation: str) -> None:
+        self._real = desk.gateway
+        self._operation = operation
+
+    def __getattr__(self, name: str) -> Any:
+        return self._away if name == self._operation else getattr(self._real, name)
+
+    async def _away(self, *_: Any, **__: Any) -> PaymentAnswer:
+        raise GatewayUnavailable("away", 60.0)
+
+
+async def held(desk: Desk, order: OrderId, name: str = "fulfil_order") -> Open:
+    connection = await desk.open()
+    row = await saga(connection, saga_of(order, name))
+    await connection.close()
+    assert row is not None
+    return await still_open(desk.store, row)
+
+
+@pytest.fixture
+async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
+    monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
+    desk.scale = 0.0001
+    await desk.stock(A=10)
+    operator = Operator(desk)
+    yield operator
+    operator.link.close()
+
+
+async def test_while_its_payment_is_tried_it_holds_stock_and_maybe_money(desk: Desk) -> None:
+    await desk.stock(A=10)
+    desk.gateway = Away(desk, "authorise")  # type: ignore[assignment]
+    async with desk.running():
+        order = await desk.place(A=2)
+        await happened(desk, order, "SagaStepFailed")
+    assert await held(desk, order) == Open(
+        money=MONEY,
+        stock=STOCK,
+        items=[
+            f"order ORD-{order.hex[-10:]} is not cancelled", "2 x A may be held", "25.00 USD may be authorised",
+        ],
+    )  # fmt: skip
+
+
+async def test_when_its_void_is_tried_again_it_may_hold_both(desk: Desk) -> None:
+    await desk.stock(A=10)
+    desk.gateway = Away(desk, "void")  # type: ignore[assignment]
+    async with desk.running():
+        order = await desk.place(A=2)
+        await desk.ended(order)
+        await desk.do(cancellation(order))
+        await happened(desk, order, "SagaStepFailed")
+    assert await held(desk, order) == Open(money=None, stock=[], items=[]), "what it held is now another's to give back"
+    assert await held(desk, order, "unwind_order") == Open(
+        money=MONEY, stock=STOCK, items=["25.00 USD may be authorised", "2 x A may be held"]
+    )
+
+
+async def test_a_settlement_owes_its_capture_and_then_only_its_stock_and_of_a_refund_the_money(
+    desk: Desk, operator: Operator
+) -> None:
+    real = desk.gateway
+    desk.gateway = Away(desk, "capture")  # type: ignore[assignment]
+    async with desk.running():
+        order = await desk.place(A=2)
+        await desk.ended(order)
+        await desk.do(shipment(order))
+        await happened(desk, order, "SagaStepFailed")
+        expected = Open(money=MONEY, stock=STOCK, items=["25.00 USD may not be captured", "2 x A may be held"])
+        assert await held(desk, order, "settle_order") == expected
+    connection = await desk.open()
+    await connection.execute("UPDATE sagas SET due_at = now() WHERE name = 'settle_order'")
+    await connection.close()
+    desk.gateway = Away(desk, "refund")  # type: ignore[assignment]
+    desk.gateway._real = real  # type: ignore[attr-defined]
+    async with desk.running():
+        assert await desk.ended(order, "settle_order") == "SagaCompleted"
+        assert await held(desk, order, "settle_order") == Open(money=None, stock=[], items=[])
+        await operator.do(Wish.COMPENSATE, saga_of(order, "settle_order"))
+        await happened(desk, order, "SagaCompensationFailed")
+    expected = Open(money=MONEY, stock=[], items=["25.00 USD may be captured"])
+    assert await held(desk, order, "settle_order") == expected
+
+
+async def test_what_a_person_has_vouched_for_is_not_open(desk: Desk, operator: Operator) -> None:
+    async with desk.running():
+        order, saga_id = await failed(desk)
+        assert (await held(desk, order, "unwind_order")).money == MONEY
+        await operator.do(Wish.RESOLVE, saga_id)
+    assert await held(desk, order, "unwind_order") == Open(money=None, stock=[], items=[])
+
+
+async def test_of_a_table_this_release_does_not_have_everything_may_be_open(desk: Desk) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place(A=2)
+        await desk.ended(order)
+        connection = await desk.open()
+        await connection.execute("UPDATE sagas SET definition = 99, status = 'RUNNING', due_at = now()")
+        await connection.close()
+        await happened(desk, order, "SagaFailed")
+    found = await held(desk, order)
+    assert (found.money, found.stock) == (MONEY, STOCK)
+    assert found.items == ["25.00 USD may be authorised or captured", "2 x A may be held"]
+    assert '"open_items": ["25.00 USD may' in (await desk.timeline(order))[-1].payload
+
+
+async def test_one_that_cannot_be_read_says_so(desk: Desk, dsn: str) -> None:
+    await desk.stock(A=10)
+    desk.gateway = Away(desk, "authorise")  # type: ignore[assignment]
+    async with desk.running():
+        order = await desk.place(A=2)
+        await happened(desk, order, "SagaStepFailed")
+    await make_unreadable(dsn, saga_of(order, "fulfil_order"))
+    (item,) = (await held(desk, order)).items
+    assert "cannot be read" in item
+    assert "FromALaterRelease" in item
