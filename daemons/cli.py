@@ -86,11 +86,17 @@ def tui(
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    *,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Make the payment sandbox fail in every way it can.")
+    ] = False,
+) -> None:
     """Place five orders, each with another fate, and watch them travel."""
-    from daemons.demo import run
+    from daemons import demo as fine
+    from daemons import demo_faults as failing
 
-    raise typer.Exit(run(load_settings()))
+    raise typer.Exit((failing if faults else fine).run(load_settings()))
 
 
 @app.command()

@@ -6,24 +6,28 @@ from __future__ import annotations
 import getpass
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import httpx
 
 from core.settings import Settings
-from daemons.demo_desk import DemoFailed, Desk, Order
+from daemons.demo_desk import DemoFailed, Desk
 from daemons.status import must_answer
 
 
 @dataclass(frozen=True)
 class Scene:
     title: str
-    play: Callable[[Desk], Order]
+    play: Callable[[Desk], object]
 
 
 def run(settings: Settings) -> int:
-    """Play all scenes; 0 when each order came to the end it should, else 1."""
+    return play(settings, SCENES)
+
+
+def play(settings: Settings, scenes: Sequence[Scene]) -> int:
+    """Play them all; 0 when each order came to the end it should, else 1."""
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     ends: list[str] = []
@@ -31,53 +35,55 @@ def run(settings: Settings) -> int:
         httpx.Client(base_url=settings.commands_at, headers={"Orderdeck-Actor": getpass.getuser()}) as commands,
         httpx.Client(base_url=settings.queries_at) as queries,
     ):
-        for number, scene in enumerate(SCENES, 1):
+        for number, scene in enumerate(scenes, 1):
             print(f"\n{number}. {scene.title}")
             began = time.monotonic()
+            desk = Desk(commands, queries)
             try:
-                order = scene.play(Desk(commands, queries))
+                scene.play(desk)
             except (DemoFailed, httpx.HTTPError) as error:
                 sys.stderr.write(f"demo: {scene.title}: {error}\n")
                 return 1
-            ends.append(f"{order.number}  {order.status():<10} {time.monotonic() - began:5.2f} s  {scene.title}")
+            took = time.monotonic() - began
+            ends += [f"{order.number}  {order.status():<10} {took:5.2f} s  {scene.title}" for order in desk.orders]
     print("\n" + "\n".join(ends))
     return 0
 
 
-def _completed(desk: Desk) -> Order:
+def _completed(desk: Desk) -> None:
     order = desk.place("LAPTOP-001", price="1299.00")
     order.follow("fulfil_order", "SagaCompleted")
     order.tell("ship", tracking_number="1Z-DEMO", carrier="UPS")
     order.follow("settle_order", "SagaCompleted")
     order.tell("deliver")
     order.follow("order", "OrderDelivered")
-    return order.expect("DELIVERED", "PaymentCaptured", "InventoryShipped")
+    order.expect("DELIVERED", "PaymentCaptured", "InventoryShipped")
 
 
-def _declined(desk: Desk) -> Order:
+def _declined(desk: Desk) -> None:
     order = desk.place("SKU-001", method="test_card_fail")
     order.follow("fulfil_order", "SagaCompensated")
-    return order.expect("CANCELLED", "PaymentFailed", "InventoryReleased")
+    order.expect("CANCELLED", "PaymentFailed", "InventoryReleased")
 
 
-def _out_of_stock(desk: Desk) -> Order:
+def _out_of_stock(desk: Desk) -> None:
     order = desk.place("SKU-050", lines=200, quantity=1_000_000, price="0.01")
     order.follow("fulfil_order", "SagaCompensated")
-    return order.expect("CANCELLED", "InventoryReservationFailed")
+    order.expect("CANCELLED", "InventoryReservationFailed")
 
 
-def _flaky(desk: Desk) -> Order:
+def _flaky(desk: Desk) -> None:
     order = desk.place("SKU-002", quantity=2, method="test_card_flaky")
     order.follow("fulfil_order", "SagaCompleted")
-    return order.expect("CONFIRMED", "PaymentAuthorized")
+    order.expect("CONFIRMED", "PaymentAuthorized")
 
 
-def _cancelled(desk: Desk) -> Order:
+def _cancelled(desk: Desk) -> None:
     order = desk.place("SKU-003", quantity=3)
     order.follow("fulfil_order", "SagaCompleted")
     order.tell("cancel", reason="changed my mind")
     order.follow("unwind_order", "SagaCompleted")
-    return order.expect("CANCELLED", "PaymentVoided", "InventoryReleased")
+    order.expect("CANCELLED", "PaymentVoided", "InventoryReleased")
 
 
 SCENES = (

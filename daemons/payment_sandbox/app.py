@@ -112,8 +112,8 @@ async def show_ledger(
 
 @get("/faults", operation_class=documented(None, Faults))
 async def show_faults(request: AnyRequest) -> Response[bytes]:
-    """What is switched on."""
-    return ok(_sandbox(request).faults.now)
+    """What is switched on; `seconds` is what is left of them."""
+    return ok(_sandbox(request).faults.left())
 
 
 @post("/faults", status_code=200, operation_class=documented(FaultsBody, Faults))

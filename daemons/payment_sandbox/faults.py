@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from msgspec.structs import replace
 
 from core.domain.validation import Fields
 
@@ -58,6 +59,11 @@ class Switch:
         if self._faults.seconds and time.monotonic() > self._until:
             self._faults = Faults()
         return self._faults
+
+    def left(self) -> Faults:
+        """What is on, and for how many seconds more."""
+        now = self.now
+        return replace(now, seconds=max(self._until - time.monotonic(), 0.001)) if now.seconds else now
 
     def set(self, faults: Faults) -> Faults:
         self._faults = faults

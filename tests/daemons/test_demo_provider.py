@@ -1,0 +1,121 @@
+"""The demo's hand on the payment sandbox: it is left as it was, and what it has charged is told as it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from support.sandbox_process import SandboxProcess, free_port
+
+from core.errors import ConfigurationError, Unavailable
+from daemons.demo_desk import DemoFailed, Desk, Order
+from daemons.demo_provider import AT_MOST, Provider, borrowed
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
+    with SandboxProcess(tmp_path) as sandbox:
+        yield sandbox
+
+
+def faults(sandbox: SandboxProcess) -> dict[str, Any]:
+    return httpx.get(sandbox.url + "/faults", trust_env=False).json()
+
+
+def charge(provider: Provider, order_id: str, amount: str) -> None:
+    body = {"order_id": order_id, "amount": amount, "currency": "USD", "payment_method": "card"}
+    headers = {"Idempotency-Key": str(uuid4())}
+    provider.http.post(f"/api/v1/charges/{uuid4()}/authorise", json=body, headers=headers).raise_for_status()
+
+
+def an_order(provider: Provider) -> Order:
+    return Order(Desk(provider.http, provider.http), str(uuid4()), "ORD-1", Decimal("24.50"))
+
+
+def fails_with_an_outage(sandbox: SandboxProcess, error: BaseException) -> None:
+    with borrowed(sandbox.url) as provider:
+        provider.switch(outage=True)
+        assert faults(sandbox)["outage"] is True
+        assert 0 < faults(sandbox)["seconds"] <= AT_MOST, "not even a kill leaves it on for ever"
+        raise error
+
+
+@pytest.mark.parametrize("error", [DemoFailed("x"), KeyboardInterrupt()], ids=["a failure", "Ctrl-C"])
+def test_the_faults_end_with_the_demo_however_it_ends(sandbox: SandboxProcess, error: BaseException) -> None:
+    before = faults(sandbox)
+    with pytest.raises(type(error)):
+        fails_with_an_outage(sandbox, error)
+    assert faults(sandbox) == before
+
+
+@pytest.mark.parametrize("seconds", [0, 100])
+def test_what_somebody_else_had_switched_on_is_on_again(sandbox: SandboxProcess, seconds: float) -> None:
+    httpx.post(sandbox.url + "/faults", json={"latency_ms": 3, "seconds": seconds}, trust_env=False)
+    with pytest.raises(DemoFailed):
+        fails_with_an_outage(sandbox, DemoFailed("x"))
+    after = faults(sandbox)
+    assert (after["latency_ms"], after["outage"]) == (3, False)
+    assert after["seconds"] < 100 if seconds else after["seconds"] == 0
+
+
+def test_what_would_have_ended_meanwhile_is_off(sandbox: SandboxProcess) -> None:
+    httpx.post(sandbox.url + "/faults", json={"latency_ms": 3, "seconds": 0.05}, trust_env=False)
+    with borrowed(sandbox.url) as provider:
+        provider.switch(latency_ms=100)
+        provider.http.get("/api/v1/operations/k")  # takes longer than what was left
+    assert faults(sandbox)["latency_ms"] == 0
+
+
+def test_a_sandbox_that_went_away_meanwhile_is_named(sandbox: SandboxProcess) -> None:
+    with pytest.raises(Unavailable, match="could not be switched off"), borrowed(sandbox.url):
+        sandbox.kill()
+
+
+def test_one_charge_is_told(sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    with borrowed(sandbox.url) as provider:
+        order = an_order(provider)
+        charge(provider, order.id, "24.50")
+        provider.has_charged_once([order], "AUTHORISED")
+    assert "ORD-1: charged once, says the provider's ledger: AUTHORISED 24.50" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("amounts", [[], ["24.51"], ["24.50", "24.50"]], ids=["none", "another amount", "twice"])
+def test_anything_but_one_charge_of_the_amount_fails_the_demo(sandbox: SandboxProcess, amounts: list[str]) -> None:
+    with borrowed(sandbox.url) as provider:
+        order = an_order(provider)
+        for amount in amounts:
+            charge(provider, order.id, amount)
+        with pytest.raises(DemoFailed, match="expected one charge, AUTHORISED"):
+            provider.has_charged_once([order], "AUTHORISED")
+
+
+def test_an_authorisation_is_no_capture(sandbox: SandboxProcess) -> None:
+    with borrowed(sandbox.url) as provider:
+        order = an_order(provider)
+        charge(provider, order.id, "24.50")
+        with pytest.raises(DemoFailed, match="expected one charge, CAPTURED"):
+            provider.has_charged_once([order], "CAPTURED")
+
+
+def test_a_provider_without_faults_is_not_ours() -> None:
+    """Any other web server, such as one of real money."""
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        with (
+            pytest.raises(ConfigurationError, match="has no /faults"),
+            borrowed(f"http://127.0.0.1:{other.server_port}"),
+        ):
+            raise AssertionError
+        other.shutdown()
+
+
+def test_a_provider_that_is_away_is_named() -> None:
+    with pytest.raises(Unavailable, match="nothing answers at"), borrowed(f"http://127.0.0.1:{free_port()}"):
+        raise AssertionError

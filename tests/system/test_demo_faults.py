@@ -1,0 +1,62 @@
+"""`orderdeck demo --faults` on a whole stack: it tells what the provider does, and leaves it as it was."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import httpx
+from support.stack import ROOT, Stack
+
+
+def faults(stack: Stack) -> dict[str, Any]:
+    return httpx.get(f"http://127.0.0.1:{stack.port('payment')}/faults", trust_env=False).json()
+
+
+def test_each_fault_is_survived_and_the_provider_is_well_afterwards(stack: Stack) -> None:
+    before = faults(stack)
+    done = stack.orderdeck("demo", "--faults")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[1] for line in lines[-9:]] == ["CONFIRMED", "CONFIRMED", "SHIPPED", *["CONFIRMED"] * 6]
+    assert sum("charged once, says the provider's ledger" in line for line in lines) == 9
+    slow, failing, unheard, away = done.stdout.split("/faults  ")[1:5]
+    assert "Failed" not in slow + unheard
+    assert failing.count("StepFailed") >= 2
+    assert "all 6 orders wait: the payment provider is away and is not being called" in away
+    assert not {"OrderCancelled", "SagaCompensated"} & set(done.stdout.split())
+    assert faults(stack) == before
+
+
+def test_ctrl_c_switches_off_what_it_had_switched_on(stack: Stack) -> None:
+    httpx.post(f"http://127.0.0.1:{stack.port('payment')}/faults", json={"latency_ms": 1}, trust_env=False)
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "daemons.cli", "demo", "--faults"],
+        env=stack.env,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert demo.stdout
+    switched = next(line for line in demo.stdout if "latency_ms 800" in line)
+    assert switched
+    assert faults(stack)["latency_ms"] == 800
+    demo.send_signal(signal.SIGINT)
+    said = demo.communicate(timeout=20)[0]
+    assert (demo.returncode, "Traceback" in said) == (130, False), said
+    assert faults(stack)["latency_ms"] == 1
+    httpx.post(f"http://127.0.0.1:{stack.port('payment')}/faults", json={}, trust_env=False)
+
+
+def test_without_our_sandbox_it_refuses_in_one_sentence(stack: Stack) -> None:
+    other = Stack(stack.home.path, ORDERDECK_PAYMENT_URL=stack.url)
+    other.settings = stack.settings | {"ORDERDECK_PAYMENT_URL": stack.url}
+    done = other.orderdeck("demo", "--faults")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"orderdeck: the payment provider at {stack.url} has no /faults: "
+        "only our sandbox fails on demand, so unset ORDERDECK_PAYMENT_URL\n"
+    )
