@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -47,17 +47,37 @@ class Customers:
         answer = await self.queries.get(f"/api/v1/orders/{order_id}/timeline")
         return list(answer.raise_for_status().json()["events"])
 
-    async def ended(self, order_id: str, within: float = 30.0) -> list[str]:
-        """The types of the order's whole story, once none of its sagas has anything left to do."""
+    async def story(self, order_id: str, within: float = 30.0) -> list[Event]:
+        """Everything that happened to the order, once none of its sagas has anything left to do."""
 
-        async def at_rest() -> list[str] | None:
+        async def at_rest() -> list[Event] | None:
             events = await self.timeline(order_id)
             types = [event["event_type"] for event in events]
             asked = sum(kind in {"OrderCreated", "OrderShipped"} for kind in types) + _unwinds(types)
             started = types.count("SagaStarted")
-            return types if asked == started == sum(kind in ENDS for kind in types) else None
+            return events if asked == started == sum(kind in ENDS for kind in types) else None
 
         return await eventually(at_rest, within)
+
+    async def ended(self, order_id: str, within: float = 30.0) -> list[str]:
+        """The types of the order's whole story."""
+        return [event["event_type"] for event in await self.story(order_id, within)]
+
+    async def stories(self, orders: Sequence[str], within: float = 30.0) -> dict[str, list[Event]]:
+        return dict(zip(orders, await crowd(16, [self.story(order, within) for order in orders]), strict=True))
+
+    async def receive(self, sku: str, quantity: int) -> None:
+        receipt = await self.commands.post(f"/api/v1/inventory/{sku}/receipts", json={"quantity": quantity})
+        assert receipt.status_code == 201, receipt.text
+
+    async def level(self, sku: str, **expected: int) -> None:
+        """Wait until the SKU's read model says so."""
+
+        async def found() -> bool | None:
+            answer = (await self.queries.get(f"/api/v1/inventory/{sku}")).json()
+            return True if expected.items() <= answer.items() else None
+
+        await eventually(found, 10)
 
     async def log(self) -> list[Event]:
         events: list[Event] = []
@@ -97,6 +117,17 @@ async def customers_of(stack: Stack) -> AsyncIterator[Customers]:
     finally:
         for client in (customers.commands, customers.queries, customers.provider):
             await client.aclose()
+
+
+async def crowd(clients: int, jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do all of it, so many at a time."""
+    room = asyncio.Semaphore(clients)
+
+    async def one(job: Coroutine[Any, Any, T]) -> T:
+        async with room:
+            return await job
+
+    return await asyncio.gather(*(one(job) for job in jobs))
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], within: float) -> T:
