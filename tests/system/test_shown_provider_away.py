@@ -1,0 +1,117 @@
+"""The provider is away under load: the breaker opens, orders wait, none is cancelled, and all go on later."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from support.stack import Stack
+
+from tests.support.command_api import ITEM, ORDER
+from tests.support.customers import Customers, customers_of, eventually
+from tests.support.ends import end_of
+
+log = logging.getLogger(__name__)  # `--log-cli-level=INFO` shows the figures
+
+LONG = os.environ.get("LONG_TESTS") == "1"
+CUSTOMERS = 8
+PAUSE = 1.0 if LONG else 0.2  # seconds between two orders of a customer
+NOT_CALLED = "the payment provider is away and is not being called"
+
+
+# --- how it is away -----------------------------------------------------------------------------------------
+@asynccontextmanager
+async def in_outage(_: Stack, customers: Customers) -> AsyncGenerator[None]:
+    """It answers 503 to everything."""
+    await customers.provider.post("/faults", json={"outage": True})
+    try:
+        yield
+    finally:
+        await customers.provider.post("/faults", json={})
+
+
+@asynccontextmanager
+async def frozen(stack: Stack, _: Customers) -> AsyncGenerator[None]:
+    """It accepts connections, and never says a word: each call lasts until we give it up."""
+    pid = await asyncio.to_thread(stack.pid_of, "payment-sandbox")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def stopped(stack: Stack, _: Customers) -> AsyncGenerator[None]:
+    """Nothing listens there."""
+    await asyncio.to_thread(stack.orderdeck, "ctl", "stop", "payment-sandbox")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(stack.orderdeck, "ctl", "start", "payment-sandbox")
+
+
+Away = Callable[[Stack, Customers], AbstractAsyncContextManager[None]]
+
+
+# --- what becomes of the orders -----------------------------------------------------------------------------
+WAYS = [(in_outage, 120), (frozen, 120), (stopped, 120)] if LONG else [(in_outage, 2), (frozen, 10)]  # with seconds
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("away", "seconds"), WAYS, ids=lambda value: getattr(value, "__name__", str(value)))
+async def test_while_the_provider_is_away_orders_wait_and_then_all_end_by_themselves(
+    stack: Stack, away: Away, seconds: float
+) -> None:
+    sku = f"AWAY-{uuid4().hex[:8]}"
+    async with customers_of(stack) as customers:
+        await customers.receive(sku, 10_000)
+        orders: list[str] = []
+
+        async def keeps_ordering(until: asyncio.Event) -> None:
+            order = {**ORDER, "items": [{**ITEM, "sku": sku, "unit_price": "10.01"}]}
+            while not until.is_set():
+                orders.append(await customers.place(order))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(until.wait(), PAUSE)
+
+        enough = asyncio.Event()
+        async with asyncio.TaskGroup() as crowd:
+            for _ in range(CUSTOMERS):
+                crowd.create_task(keeps_ordering(enough))
+            async with away(stack, customers):
+                began = time.monotonic()
+                await eventually(lambda: someone_waits(customers, orders), 60)
+                opened = time.monotonic()
+                await asyncio.sleep(max(0.0, seconds - (opened - began)))  # the outage's length, and no condition
+                during = list(orders)
+            back = time.monotonic()
+            enough.set()
+
+        stories = await customers.stories(orders, within=300)
+        log.info("%s for %.0f s: the breaker was open after %.1f s; %d orders, %d of them during it; all had ended "
+                 "%.1f s after it", away.__name__, back - began, opened - began, len(orders), len(during),
+                 time.monotonic() - back)  # fmt: skip
+        kinds = Counter(event["event_type"] for story in stories.values() for event in story)
+        log.info("failed tries: %d", kinds["SagaStepFailed"])
+        assert kinds["SagaStepFailed"] < len(during), "the breaker lets nobody through"
+        charges = await customers.charges()
+        ends = Counter(end_of(story, charges.get(order_id)) for order_id, story in stories.items())
+        assert ends == {"CONFIRMED": len(orders)}
+        await customers.level(sku, on_hand=10_000, reserved=len(orders), available=10_000 - len(orders))
+
+
+async def someone_waits(customers: Customers, orders: list[str]) -> bool | None:
+    """Whether a saga of ours is parked since the breaker does not let it through."""
+    rows = (await customers.queries.get("/api/v1/sagas?limit=100")).raise_for_status().json()["sagas"]
+    waiting = [row for row in rows if row["last_error"] == NOT_CALLED and row["order_id"] in orders]
+    return True if waiting else None
