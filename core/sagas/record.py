@@ -8,7 +8,7 @@ from functools import reduce
 
 from core.domain import saga as events
 from core.domain.message import OrderId, SagaId, payment_of
-from core.domain.order import Order
+from core.domain.order import Order, Status
 from core.domain.saga import SagaEvent
 from core.domain.validation import tidy
 from core.sagas.actions import created, quantities
@@ -129,7 +129,10 @@ def open_items(saga: Saga, progress: Progress, order: Order) -> tuple[str, ...]:
         "capture_payment": f"{money} may be captured" if _turned(progress) else f"{money} may not be captured",
         "ship_inventory": f"{stock} may be held",
     }
-    return tuple(held.get(step, step) for step in open_steps(saga, progress))
+    steps = open_steps(saga, progress)
+    if order.status is Status.CANCELLED:
+        steps = [step for step in steps if step != "open_order"]  # by hand: whoever did it need not be told to
+    return tuple(held.get(step, step) for step in steps)
 
 
 def open_steps(saga: Saga, progress: Progress) -> Sequence[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from core.domain import saga as e
 from core.domain.message import payment_of
-from core.domain.order import OrderCreated
+from core.domain.order import OrderCancelled, OrderCreated
 from core.domain.saga import SagaEvent, finished
 from core.sagas import record
 from core.sagas.actions import authorize, confirm, nothing, void
@@ -232,6 +232,12 @@ def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
 )
 def test_only_what_may_have_happened_is_open(saga: Saga, steps: tuple[Any, ...], open_: tuple[str, ...]) -> None:
     assert open_items(saga, stands(saga, BACK, *steps), order()) == open_
+
+
+def test_an_order_that_was_cancelled_by_hand_is_not_among_what_is_open() -> None:
+    progress = stands(FULFIL_ORDER, BACK, COMPLETED, COMPENSATED, COMPENSATION_FAILED)
+    by_hand = order(OrderCancelled(order_id=ORDER_ID, reason="changed my mind", cancelled_at=NOW))
+    assert open_items(FULFIL_ORDER, progress, by_hand) == ("2001.48 USD may be authorised",)
 
 
 def test_folding_nothing_is_nothing_and_ends_are_known() -> None:
