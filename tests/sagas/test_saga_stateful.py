@@ -1,0 +1,190 @@
+"""Whatever happens to orders, runners, operators and the provider, in whatever order: the sagas keep their promises.
+
+What runs here is what is shipped: the saga runner, its steps, the stock desk, commands and operators' wishes, and all
+the pure tables below them. Only the ports are played: a log and rows in memory with the verdicts of `append_events`,
+the in-memory provider behind a bad wire, and an event loop whose time passes on demand. Every call of a port stands
+still before and after it, so a rule may let one go on, kill its program there, or let it come back as a zombie. An
+interpreter of the pure functions alone would be simpler, and would test itself.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from core.domain.message import saga_of
+from core.domain.order import CancelOrder, ConfirmOrder, DeliverOrder, OrderCommand, ShipOrder
+from core.sagas.operate import Wish
+from tests.support.faulty_provider import Mood
+from tests.support.played_desk import RELEASES, PlayedDesk
+from tests.support.promises import FULFIL, SETTLE, UNWIND
+
+METHODS = ("card", "card", "test_card_fail", "test_card_timeout", "test_card_flaky", "test_card_void_never")
+MOST_ORDERS = 4
+CALLS_OF_A_FULFILMENT = 20  # the last of them finds it ended
+
+runners = st.sampled_from(["first", "second"])
+numbers = st.integers(0, 3)
+calls = st.integers(1, 12)
+
+
+class Desk(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = PlayedDesk()
+        self.last_command: type[OrderCommand] | None = None
+        self.last_wish = Wish.RETRY
+        for name in ("first", "second"):
+            self.desk.is_born(name)
+
+    @initialize(
+        method=st.sampled_from(METHODS),
+        mood=st.sampled_from(Mood),
+        calls=st.integers(0, CALLS_OF_A_FULFILMENT),
+        kind=st.sampled_from([None, ConfirmOrder, CancelOrder, ShipOrder]),
+        last_command=st.sampled_from([None, CancelOrder, ShipOrder]),
+        last_wish=st.sampled_from(Wish),
+    )
+    def something_happens_to_an_order_under_way(
+        self,
+        method: str,
+        mood: Mood,
+        calls: int,
+        kind: type[OrderCommand] | None,
+        last_command: type[OrderCommand] | None,
+        last_wish: Wish,
+    ) -> None:
+        self.last_command, self.last_wish = last_command, last_wish
+        self.desk.provider.mood = mood
+        self.desk.place(method, (2, 1))
+        self.desk.hears_news("first")
+        self.desk.runners["first"].goes_on(calls)
+        if kind is not None:
+            self.desk.command(kind, self.desk.orders[0], calls=20)
+
+    # --- runners --------------------------------------------------------------------------------------------
+    @rule(name=runners)
+    def a_runner_hears_what_is_new(self, name: str) -> None:
+        self.desk.hears_news(name)
+
+    @rule(name=runners, back=st.integers(1, 30), count=st.integers(1, 30), reverse=st.booleans())
+    def a_runner_hears_it_again(self, name: str, back: int, count: int, *, reverse: bool) -> None:
+        reached = self.desk.reached()
+        since = max(0, reached - back)
+        batch = self.desk.log.events[since : min(reached, since + count)]
+        self.desk.runners[name].hears(batch[::-1] if reverse else batch)
+
+    @rule(name=runners)
+    def a_runner_claims(self, name: str) -> None:
+        self.desk.runners[name].claims()
+
+    @rule(name=runners)
+    def a_runner_renews_its_leases(self, name: str) -> None:
+        self.desk.runners[name].renews()
+
+    @rule(name=runners, calls=calls, pick=numbers, fault=st.sampled_from([False, False, False, True]))
+    def a_runner_goes_on(self, name: str, calls: int, pick: int, *, fault: bool) -> None:
+        self.desk.runners[name].goes_on(calls, pick=pick, fault=fault)
+
+    @rule(name=runners, calls=st.sampled_from([10, 30, 100]), seconds=st.sampled_from([0.0, 0.0, 35.0]))
+    def a_runner_works(self, name: str, calls: int, seconds: float) -> None:
+        self.desk.loop.pass_time(seconds)
+        for _ in range(3):
+            self.desk.hears_news(name)
+            self.desk.runners[name].claims()
+            self.desk.runners[name].goes_on(calls)
+
+    @rule(name=runners)
+    def a_runner_is_killed(self, name: str) -> None:
+        self.desk.is_born(name)
+
+    @rule(release=st.sampled_from(sorted(RELEASES)))
+    def another_release_is_installed(self, release: str) -> None:
+        self.desk.release = release
+
+    # --- the world ------------------------------------------------------------------------------------------
+    @rule(seconds=st.sampled_from([0.5, 3.0, 31.0, 100.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.desk.loop.pass_time(seconds)
+
+    @rule(mood=st.sampled_from(Mood))
+    def the_provider_changes(self, mood: Mood) -> None:
+        self.desk.provider.mood = mood
+
+    @rule()
+    def late_requests_arrive(self) -> None:
+        self.desk.late_requests_arrive()
+
+    # --- people ---------------------------------------------------------------------------------------------
+    @precondition(lambda self: len(self.desk.orders) < MOST_ORDERS)
+    @rule(method=st.sampled_from(METHODS), a=st.integers(1, 3), b=st.integers(0, 2))
+    def an_order_is_placed(self, method: str, a: int, b: int) -> None:
+        self.desk.place(method, (a, b))
+
+    @rule(n=numbers, kind=st.sampled_from([ConfirmOrder, CancelOrder, ShipOrder, DeliverOrder]), calls=calls)
+    def somebody_commands(self, n: int, kind: type[OrderCommand], calls: int) -> None:
+        self.desk.command(kind, self.desk.orders[n % len(self.desk.orders)], calls=calls)
+
+    @rule(n=numbers, name=st.sampled_from([FULFIL, SETTLE, UNWIND]), wish=st.sampled_from(Wish), calls=calls)
+    def an_operator_wishes(self, n: int, name: str, wish: Wish, calls: int) -> None:
+        self.desk.wish(wish, saga_of(self.desk.orders[n % len(self.desk.orders)], name), calls=calls)
+
+    @precondition(lambda self: self.desk.failed())
+    @rule(n=numbers, wish=st.sampled_from(Wish), calls=calls)
+    def an_operator_steers_what_has_failed(self, n: int, wish: Wish, calls: int) -> None:
+        failed = self.desk.failed()
+        self.desk.wish(wish, failed[n % len(failed)], calls=calls)
+
+    @rule(calls=calls, pick=numbers)
+    def people_go_on(self, calls: int, pick: int) -> None:
+        self.desk.people.goes_on(calls, pick=pick)
+
+    # --- promises -------------------------------------------------------------------------------------------
+    @invariant()
+    def promises_are_kept(self) -> None:
+        self.desk.keeps_its_promises()
+
+    def teardown(self) -> None:
+        desk = self.desk
+        try:
+            desk.faults_end()
+            desk.comes_to_rest()
+            desk.late_requests_arrive()
+            desk.comes_to_rest()
+            if self.last_command is not None:
+                for order_id in desk.orders:
+                    desk.command(self.last_command, order_id)
+                desk.comes_to_rest()
+            for saga_id in list(desk.log.rows):
+                desk.wish(self.last_wish, saga_id)
+            desk.comes_to_rest()
+            desk.provider.mend()
+            for saga_id in desk.failed():
+                desk.wish(Wish.RETRY, saga_id)
+            desk.comes_to_rest(mended=True)
+        finally:
+            desk.ends()
+
+
+TestDesk = Desk.TestCase
+TestDesk.settings = settings(suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("mood", Mood)
+@pytest.mark.parametrize(
+    "kind", [None, ConfirmOrder, CancelOrder, ShipOrder], ids=lambda kind: getattr(kind, "__name__", "kill")
+)
+def test_a_command_or_a_kill_at_every_call_of_a_fulfilment_in_every_mood_of_the_provider(
+    mood: Mood, kind: type[OrderCommand] | None
+) -> None:
+    for calls in range(CALLS_OF_A_FULFILMENT):
+        machine = Desk()
+        machine.something_happens_to_an_order_under_way("card", mood, calls, kind, None, Wish.RETRY)
+        if kind is None:
+            machine.a_runner_is_killed("first")
+        try:
+            machine.promises_are_kept()
+        finally:
+            machine.teardown()

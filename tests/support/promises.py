@@ -1,0 +1,228 @@
+"""What sagas promise, as checks of a log and of the provider: at every moment, and once all is quiet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.domain import saga as e
+from core.domain.inventory import INVENTORY, InventoryShipped, Stock, StockReplenished
+from core.domain.message import OrderId, Recorded, Sku, StreamId, inventory_stream, payment_of, reservation_of, saga_of
+from core.domain.order import ORDER, Order, OrderShipped, Status
+from core.domain.payment import PAYMENT, PaymentAuthorized, PaymentCaptured, PaymentRefunded, PaymentStatus
+from core.sagas.actions import quantities
+from core.sagas.saga import Saga
+from tests.support.faulty_provider import FaultyProvider
+from tests.support.memory_log import MemoryLog
+
+ENDS = (e.SagaCompleted, e.SagaCompensated, e.SagaResolved)
+FULFIL, SETTLE, UNWIND = "fulfil_order", "settle_order", "unwind_order"
+MONEY = {"authorize_payment", "void_payment", "capture_payment"}
+STOCK = {"reserve_inventory", "release_inventory", "ship_inventory"}
+UNKNOWN = "this release has no saga"
+AT_THE_PROVIDER = {
+    PaymentStatus.ABSENT: {"none", "declined", "voided"},
+    PaymentStatus.FAILED: {"none", "declined", "voided"},
+    PaymentStatus.AUTHORIZED: {"authorised"},
+    PaymentStatus.VOIDED: {"voided"},
+    PaymentStatus.CAPTURED: {"captured"},
+    PaymentStatus.REFUNDED: {"captured"},  # and refunded, which is a sum beside it
+}
+
+
+@dataclass(frozen=True)
+class OneOrder:
+    """What the log and the provider say about an order."""
+
+    log: MemoryLog
+    provider: FaultyProvider
+    order_id: OrderId
+
+    def order(self, before: int | None = None) -> Order:
+        return self.log.state(ORDER, StreamId(self.order_id), before=before)
+
+    def payment(self, before: int | None = None) -> PaymentStatus:
+        return self.log.state(PAYMENT, StreamId(payment_of(self.order_id)), before=before).status
+
+    def saga(self, name: str, before: int | None = None) -> Sequence[Recorded]:
+        return self.log.told(StreamId(saga_of(self.order_id, name)), before=before)
+
+    def end(self, name: str) -> type[e.SagaEvent] | None:
+        told = self.saga(name)
+        return type(told[-1].event) if told else None  # type: ignore[return-value]
+
+    def held(self, before: int | None = None) -> Mapping[Sku, int]:
+        stock = {
+            sku: self.log.state(INVENTORY, inventory_stream(sku), before=before) for sku in quantities(self.order())
+        }
+        ids = {sku: reservation_of(self.order_id, sku) for sku in stock}
+        return {sku: stock[sku].held[ids[sku]] for sku in stock if ids[sku] in stock[sku].held}
+
+    def vouched(self, what: set[str]) -> bool:
+        """Whether a person took it upon them, or has still to decide about it."""
+        told = [recorded.event for name in (FULFIL, SETTLE, UNWIND) for recorded in self.saga(name)]
+        skipped = any(isinstance(event, e.SagaStepSkipped) and event.step in what for event in told)
+        resolved = any(isinstance(event, e.SagaResolved) for event in told)
+        return skipped or resolved or any(self.end(name) is e.SagaFailed for name in (FULFIL, SETTLE, UNWIND))
+
+
+# --- at every moment ----------------------------------------------------------------------------------------
+def always(log: MemoryLog, provider: FaultyProvider, orders: Sequence[OrderId], skus: Sequence[Sku]) -> None:
+    for sku in skus:
+        stock_adds_up(log, sku)
+    for order_id in orders:
+        one = OneOrder(log, provider, order_id)
+        money_moves_once(one)
+        steps_go_one_way(one)
+        tries_are_counted_from_one(one)
+        nothing_is_both_done_and_undone(one)
+        what_is_shipped_was_fulfilled(one)
+        what_failed_says_what_is_open(one)
+    known = {f"{payment_of(o)}:{what}" for o in orders for what in ("authorise", "capture", "void", "refund")}
+    assert provider.keys <= known, "a provider's key was drawn, not derived"
+
+
+def stock_adds_up(log: MemoryLog, sku: Sku) -> None:
+    stream = inventory_stream(sku)
+    stock: Stock = log.state(INVENTORY, stream)
+    events = [recorded.event for recorded in log.told(stream)]
+    received = sum(event.quantity for event in events if isinstance(event, StockReplenished))
+    shipped = sum(event.quantity for event in events if isinstance(event, InventoryShipped))
+    assert stock.available >= 0
+    assert received == stock.available + sum(stock.held.values()) + shipped
+
+
+def money_moves_once(one: OneOrder) -> None:
+    told = Counter(type(recorded.event) for recorded in one.log.told(StreamId(payment_of(one.order_id))))
+    assert all(told[kind] <= 1 for kind in (PaymentAuthorized, PaymentCaptured, PaymentRefunded)), told
+    charge = one.provider.real._charges.get(payment_of(one.order_id))
+    total = one.order().created.total_amount  # type: ignore[union-attr]
+    if charge:
+        assert charge.authorised in {0, total}
+        assert charge.captured in {0, charge.authorised}
+        assert charge.refunded in {0, charge.captured}
+
+
+def steps_go_one_way(one: OneOrder) -> None:
+    for name in (FULFIL, SETTLE, UNWIND):
+        begun: list[str] = []  # what may have had an effect, in this order
+        undone: set[str] = set()
+        for recorded in one.saga(name):
+            match recorded.event:
+                case e.SagaStepStarted(step=step, direction="backward"):
+                    assert begun[-1] == step, f"{begun[-1]} is to be undone before {step}"
+                case e.SagaStepStarted(step=step) | e.SagaStepCompleted(step=step):
+                    assert step not in undone, f"{step} was undone, and went on"
+                    begun += [step] if step not in begun else []
+                case e.SagaStepCompensated(step=step):
+                    assert begun.pop() == step, f"{step} was not the next to be undone"
+                    undone.add(step)
+                case e.SagaStepFailed(step=step, final=True) | e.SagaStepSkipped(step=step):
+                    begun = [other for other in begun if other != step]
+                case _:
+                    pass
+
+
+def tries_are_counted_from_one(one: OneOrder) -> None:
+    for name in (FULFIL, SETTLE, UNWIND):
+        failures: Counter[tuple[str, type]] = Counter()
+        for recorded in one.saga(name):
+            match recorded.event:
+                case (
+                    e.SagaStepFailed(step=step, attempt=attempt) | e.SagaCompensationFailed(step=step, attempt=attempt)
+                ):
+                    failures[step, type(recorded.event)] += 1
+                    assert attempt == failures[step, type(recorded.event)], f"{step}: each step has all its tries"
+                case e.OperatorEvent():
+                    failures.clear()
+                case _:
+                    pass
+
+
+def nothing_is_both_done_and_undone(one: OneOrder) -> None:
+    for recorded in one.saga(FULFIL):
+        order = one.order(before=recorded.position + 1)
+        if isinstance(recorded.event, e.SagaCompleted):
+            assert order.status is Status.CONFIRMED
+        if isinstance(recorded.event, e.SagaCompensated):
+            assert order.status is Status.CANCELLED or one.vouched({"open_order"})
+    compensated = one.end(FULFIL) is e.SagaCompensated
+    unwound = one.end(UNWIND) is e.SagaCompleted
+    assert not (compensated and one.saga(UNWIND))
+    if one.order().status is Status.CANCELLED and (compensated or unwound):
+        assert one.held() == {} or one.vouched(STOCK)
+        assert not one.provider.holds(payment_of(one.order_id)) or one.vouched(MONEY)
+
+
+def what_is_shipped_was_fulfilled(one: OneOrder) -> None:
+    for recorded in one.log.told(StreamId(one.order_id)):
+        if isinstance(recorded.event, OrderShipped):
+            last = one.saga(FULFIL, before=recorded.position)[-1].event
+            assert isinstance(last, e.SagaCompleted | e.SagaResolved)  # a person may vouch for it
+
+
+def what_failed_says_what_is_open(one: OneOrder) -> None:
+    for name in (FULFIL, SETTLE, UNWIND):
+        told = one.saga(name)
+        if not told or not isinstance(failed := told[-1].event, e.SagaFailed):
+            continue
+        if failed.reason.startswith(UNKNOWN):
+            continue  # whoever does not know the table cannot know what it left open
+        then = told[-1].position
+        listed, status, paid = "; ".join(failed.open_items), one.order(then).status, one.payment(then)
+        assert ("held" in listed) == bool(one.held(then)), listed
+        if name == FULFIL:
+            assert ("is not cancelled" in listed) == (status is not Status.CANCELLED), listed
+        if name == SETTLE:
+            assert ("not be captured" in listed) == (paid is PaymentStatus.AUTHORIZED), listed
+            assert ("may be captured" in listed) == (paid is PaymentStatus.CAPTURED), listed
+            continue
+        begun = any(isinstance(r.event, e.SagaStepStarted) and r.event.direction == "forward" for r in told)
+        unknown = begun and paid is PaymentStatus.ABSENT
+        vouched = one.vouched({"authorize_payment"}) and any(isinstance(r.event, e.SagaStepSkipped) for r in told)
+        assert ("authorised" in listed) <= (paid is PaymentStatus.AUTHORIZED or unknown), listed
+        assert one.provider.holds(payment_of(one.order_id)) <= (("authorised" in listed) or vouched), listed
+
+
+# --- when all is quiet --------------------------------------------------------------------------------------
+def at_rest(one: OneOrder, *, mended: bool) -> None:
+    """`mended`: the provider does all that it is asked, and what had failed was retried."""
+    ends = [one.end(name) for name in (FULFIL, SETTLE, UNWIND) if one.saga(name)]
+    if not {*ends} <= {*ENDS, e.SagaFailed}:  # it is of the kind that is tried for ever
+        assert not mended or one.vouched(MONEY)
+        return
+    assert not mended or e.SagaFailed not in ends, "a retry did not help"
+    order, fulfilled, unwound = one.order().status, one.end(FULFIL), one.end(UNWIND)
+    person = (e.SagaFailed, e.SagaResolved)
+    match order:
+        case Status.CONFIRMED:
+            assert fulfilled in {e.SagaCompleted, *person}
+        case Status.SHIPPED | Status.DELIVERED:
+            assert fulfilled in {e.SagaCompleted, e.SagaResolved}
+            assert one.end(SETTLE) in {e.SagaCompleted, e.SagaCompensated, *person} or one.vouched(MONEY)
+        case Status.CANCELLED if fulfilled is e.SagaCompleted:
+            assert unwound in {e.SagaCompleted, *person}
+        case Status.CANCELLED:
+            assert fulfilled in {e.SagaCompensated, *person}
+            assert unwound is None
+        case _:
+            assert fulfilled in person or one.vouched({"open_order"})
+    if not one.vouched(STOCK):
+        wanted = quantities(one.order()) if order in {Status.CREATED, Status.CONFIRMED} else {}
+        assert one.held() == wanted
+    if not one.vouched(MONEY):
+        paid, charge = one.payment(), one.provider.state(payment_of(one.order_id))
+        assert charge in AT_THE_PROVIDER[paid], (paid, charge)
+        refunded = one.end(SETTLE) is e.SagaCompensated
+        shipped = {PaymentStatus.REFUNDED if refunded else PaymentStatus.CAPTURED}
+        back = {PaymentStatus.ABSENT, PaymentStatus.FAILED, PaymentStatus.VOIDED}
+        expected = {Status.CONFIRMED: {PaymentStatus.AUTHORIZED}, Status.CANCELLED: back}.get(order, shipped)
+        assert paid in expected, (order, paid)
+
+
+def waits_for_nobody(log: MemoryLog, tables: Mapping[tuple[str, int], Saga]) -> list[str]:
+    """Sagas that neither have ended nor are of the kind that is tried for ever."""
+    live = [row.last for row in log.rows.values() if row.live]
+    patient = [row for row in live if tables[row.name, row.definition].forward_only and row.attempts > 12]
+    return [f"{row.name} of {row.order_id}" for row in live if row not in patient]

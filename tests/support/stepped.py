@@ -1,0 +1,125 @@
+"""A program whose every call of a port stands still before and after it until it is let; killed, it is never let."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from core.codec import StoredEvent
+from core.domain.message import Recorded, StreamId
+from core.domain.provider import PaymentAnswer
+from core.errors import FulfilmentNotFinished, OutcomeUnknown, Rejected, Unavailable, VersionConflict
+from core.ports import Append, Verdict
+from core.sagas.saga import Saga
+from core.services.advance import World
+from core.services.run_sagas import SagaRunner
+from core.services.stock_desk import StockDesk
+from tests.support.faulty_provider import FaultyProvider
+from tests.support.memory_log import MemoryLog
+from tests.support.still_time import StillLoop
+
+R = TypeVar("R")
+
+EXPECTED = (Rejected, FulfilmentNotFinished, VersionConflict, Unavailable)
+
+
+class Program:
+    """`surprises` is what it died of."""
+
+    def __init__(self, loop: StillLoop, log: MemoryLog, surprises: list[BaseException]) -> None:
+        self.loop = loop
+        self.log = log
+        self.surprises = surprises
+        self._gates: list[asyncio.Future[bool]] = []
+
+    def begins(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = self.loop.create_task(coroutine)
+        task.add_done_callback(self._ended)
+        self.loop.settle()
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, EXPECTED):
+            self.surprises.append(error)
+
+    def goes_on(self, calls: int, *, pick: int = 0, fault: bool = False) -> None:
+        """Past so many gates, always the `pick`-th that is there; a `fault` strikes at the last of them."""
+        while calls and (gates := self.gates):
+            calls -= 1
+            gates[pick % len(gates)].set_result(fault and not calls)
+            self.loop.settle()
+
+    @property
+    def gates(self) -> list[asyncio.Future[bool]]:
+        """The calls that stand still, the oldest first."""
+        self._gates = [gate for gate in self._gates if not gate.done()]
+        return self._gates
+
+    async def gate(self) -> bool:
+        """Whether something goes wrong here."""
+        here: asyncio.Future[bool] = self.loop.create_future()
+        self._gates.append(here)
+        return await here
+
+    # --- its log --------------------------------------------------------------------------------------------
+    async def append(self, append: Append) -> Verdict:
+        if await self.gate():
+            raise Unavailable("the database is away")
+        verdict = await self.log.append(append)
+        if await self.gate():
+            raise OutcomeUnknown("nobody knows")
+        return verdict
+
+    async def load(self, stream: StreamId, *, after: int = 0) -> Sequence[Recorded]:
+        if await self.gate():
+            raise Unavailable("the database is away")
+        return await self.log.load(stream, after=after)
+
+    def __getattr__(self, name: str) -> Any:
+        """What stands still nowhere."""
+        return getattr(self.log, name)
+
+
+class SteppedProvider:
+    def __init__(self, provider: FaultyProvider, program: Program) -> None:
+        self._provider = provider
+        self._program = program
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[PaymentAnswer]]:
+        call = getattr(self._provider, name)
+
+        async def stepped(*arguments: Any, **named: Any) -> PaymentAnswer:
+            await self._program.gate()
+            try:
+                return await call(*arguments, **named)
+            finally:
+                await self._program.gate()
+
+        return stepped
+
+
+class Runner(Program):
+    """A saga runner as the daemon has one."""
+
+    def __init__(
+        self,
+        name: str,
+        provider: FaultyProvider,
+        tables: Mapping[tuple[str, int], Saga],
+        program: Program,
+        scale: float,
+    ) -> None:
+        super().__init__(program.loop, program.log, program.surprises)
+        world = World(self, StockDesk(self), SteppedProvider(provider, self), self.loop, scale)  # type: ignore[arg-type]
+        self.real = SagaRunner(world, self.log, tables, name)  # type: ignore[arg-type]
+
+    def hears(self, batch: Sequence[StoredEvent]) -> None:
+        if batch:
+            self.begins(self.real.start(batch))
+
+    def claims(self) -> None:
+        self.begins(self.real.claim())
+
+    def renews(self) -> None:
+        self.begins(self.real.renew())
