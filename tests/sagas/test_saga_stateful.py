@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from core.domain.message import saga_of
+from core.domain.message import StreamId, payment_of, saga_of
 from core.domain.order import CancelOrder, ConfirmOrder, DeliverOrder, OrderCommand, ShipOrder
+from core.domain.payment import PaymentAuthorized
 from core.sagas.operate import Wish
 from tests.support.faulty_provider import Mood
 from tests.support.played_desk import RELEASES, PlayedDesk
@@ -188,3 +189,30 @@ def test_a_command_or_a_kill_at_every_call_of_a_fulfilment_in_every_mood_of_the_
             machine.promises_are_kept()
         finally:
             machine.teardown()
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+@pytest.mark.parametrize("by", ["customer", "operator"])
+def test_who_turns_a_fulfilment_at_any_call_drops_no_answer_and_is_missed_by_no_confirmation(
+    by: str, *, confirmed: bool
+) -> None:
+    for calls in range(CALLS_OF_A_FULFILMENT):
+        desk = PlayedDesk()
+        desk.is_born("last")
+        desk.place("card", (2, 1))
+        (order_id,) = desk.orders
+        if confirmed:
+            desk.command(ConfirmOrder, order_id, calls=20)
+        desk.hears_news("last")
+        desk.runners["last"].goes_on(calls)
+        if by == "customer":
+            desk.command(CancelOrder, order_id, calls=20)
+        else:
+            desk.wish(Wish.COMPENSATE, saga_of(order_id, FULFIL), calls=20)
+        try:
+            desk.comes_to_rest(mended=True)
+            told = [type(recorded.event) for recorded in desk.log.told(StreamId(payment_of(order_id)))]
+            charge = desk.provider.real._charges.get(payment_of(order_id))
+            assert (PaymentAuthorized in told) == (charge is not None and charge.authorised > 0)
+        finally:
+            desk.ends()
