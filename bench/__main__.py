@@ -12,7 +12,7 @@ from bench.ground import ROOT, Ground
 from bench.report import Row, table, write_json
 from core.adapters.postgres.embedded import EmbeddedPostgres
 
-PARTS = ("commands", "flow", "rebuild", "visible", "verify")
+PARTS = ("commands", "flow", "rebuild", "visible", "sagas", "open_sagas", "hot_sku", "verify")
 
 
 def main() -> None:
@@ -20,6 +20,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"some of {', '.join(PARTS)}; default: all")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each load on the command API")
     parser.add_argument("--flow-seconds", type=float, default=60.0, help="length of the run with everything on")
+    parser.add_argument("--saga-seconds", type=float, default=3.0, help="length of each load on the sagas")
+    parser.add_argument("--open", type=int, default=100_000, help="most sagas open at once")
+    parser.add_argument("--orders", type=int, default=2_000, help="orders for the SKU that all want")
     parser.add_argument("--events", type=int, default=200_000, help="events of the rebuild")
     parser.add_argument("--million", action="store_true", help="a rebuild of 1 000 000 events")
     parser.add_argument("--json", type=Path, default=ROOT / "bench" / "results" / "latest.json")
@@ -33,6 +36,9 @@ def main() -> None:
         "rebuild": 1_000_000 if options.million else options.events,
         "visible": options.seconds,
         "verify": 1_000_000 if options.million else options.events,
+        "sagas": options.saga_seconds,
+        "open_sagas": options.open,
+        "hot_sku": options.orders,
     }
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="od-bench-") as folder, EmbeddedPostgres(Path(folder) / "pg") as server:

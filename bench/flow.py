@@ -7,11 +7,10 @@ import time
 from dataclasses import dataclass, field
 
 import asyncpg
-import psutil
 import uvloop
 
 from bench.commands import orders
-from bench.ground import Ground, daemons
+from bench.ground import Ground, cpu_seconds, daemons
 from bench.http_load import Load, offer, percentile
 from bench.report import Row
 
@@ -47,10 +46,10 @@ class Seen:
 def measure(ground: Ground, seconds: float) -> list[Row]:
     dsn = ground.database()
     with daemons(ground, dsn, *ALL) as running:
-        before = _cpu(ground.server.running_pid() or 0)
+        before = cpu_seconds(ground.server_pid)
         load, seen, took, rate, drained = uvloop.run(_run(dsn, running.ports["command-api"], seconds))
-        spent = {name: _cpu(process.pid) / max(1, len(took)) for name, process in running.processes.items()}
-        spent["postgres"] = (_cpu(ground.server.running_pid() or 0) - before) / max(1, len(took))
+        spent = {name: cpu_seconds(process.pid) / max(1, len(took)) for name, process in running.processes.items()}
+        spent["postgres"] = (cpu_seconds(ground.server_pid) - before) / max(1, len(took))
     half = len(seen.lags) // 2
     flat = max(seen.lags[half:], default=0) <= max(2_000, 2 * max(seen.lags[:half], default=0))
     p99 = percentile(took, 0.99)
@@ -71,14 +70,6 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
         Row("  CPU an order", "  ".join(f"{name} {1000 * each:.2f}" for name, each in spent.items()) + " ms"),
         Row("  lags", f"most {max(seen.lags, default=0)} events, drained in {drained:.1f} s", reach="flat", met=flat),
     ]
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of CPU of a process and its children, those that have ended among them."""
-    process = psutil.Process(pid)
-    times = [process.cpu_times(), *(child.cpu_times() for child in process.children(recursive=True))]
-    ended = process.cpu_times()
-    return sum(each.user + each.system for each in times) + ended.children_user + ended.children_system
 
 
 async def _run(dsn: str, port: int, seconds: float) -> tuple[Load, Seen, list[float], float, float]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
+import psutil
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.migrate import migrate
@@ -41,6 +42,14 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
+def cpu_seconds(pid: int) -> float:
+    """Seconds of CPU of a process and its children, those that have ended among them."""
+    process = psutil.Process(pid)
+    times = [process.cpu_times(), *(child.cpu_times() for child in process.children(recursive=True))]
+    ended = process.cpu_times()
+    return sum(each.user + each.system for each in times) + ended.children_user + ended.children_system
+
+
 @dataclass
 class Ground:
     server: EmbeddedPostgres
@@ -52,6 +61,10 @@ class Ground:
         name = f"bench{next(self._numbers)}"
         asyncio.run(self._make(name, samples=samples))
         return self.server.dsn(name)
+
+    @property
+    def server_pid(self) -> int:
+        return self.server.running_pid() or 0
 
     async def _make(self, name: str, *, samples: bool) -> None:
         admin = await asyncpg.connect(self.server.dsn("postgres"))

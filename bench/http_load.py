@@ -37,7 +37,7 @@ def percentile(values: list[float], share: float) -> float:
 class _Client(asyncio.Protocol):
     """One connection: the next request leaves when the answer to the last one is complete."""
 
-    def __init__(self, make: Callable[[], bytes], load: Load, until: float) -> None:
+    def __init__(self, make: Callable[[], bytes | None], load: Load, until: float) -> None:
         self._make, self._load, self._until = make, load, until
         self._buffer = b""
         self._sent_at = 0.0
@@ -49,7 +49,10 @@ class _Client(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
-        self._transport.write(self._make())
+        if (made := self._make()) is None:
+            self._transport.close()
+        else:
+            self._transport.write(made)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -75,8 +78,8 @@ class _Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def drive(port: int, make: Callable[[], bytes], *, clients: int, seconds: float) -> Load:
-    """Send what `make` makes from so many connections at once for so long, and count what comes back."""
+async def drive(port: int, make: Callable[[], bytes | None], *, clients: int, seconds: float) -> Load:
+    """Send what `make` makes, until it makes no more, from so many connections for so long; count what comes back."""
     load = Load()
     start = time.perf_counter()
     loop = asyncio.get_running_loop()

@@ -43,7 +43,7 @@ class Vitals:
 
     def started(self, check: Check | None = None) -> None:
         self._reason, self._check = None, check or _nothing_wrong
-        _settle_down()
+        settle_down()
         _log.info("ready")
 
     def waits(self, reason: str) -> None:
@@ -113,7 +113,7 @@ def _problem(reason: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _settle_down() -> None:
+def settle_down() -> None:
     """Keep the garbage collector away from what lives as long as we do.
 
     Walking through the modules, handlers and views of a busy daemon again and again took more than a quarter of its

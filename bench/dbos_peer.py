@@ -1,0 +1,130 @@
+"""DBOS as the sagas' peer: a durable workflow of three steps that does what fulfil_order does, in a process of its own.
+
+Each step writes one row and DBOS its checkpoint. Threads and plain steps, as that is the fastest way DBOS has here: its
+coroutines made about three quarters of it, and its datasource transactions, which alone promise that a step's row is
+written once as our appends do, about two thirds. Workflows are called, not queued, which saves DBOS another write.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+from dbos import DBOS
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from bench.saga_task import Meter, Run, Task, answer, asked, fastest, found
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS peer_reservations (order_id uuid PRIMARY KEY, sku text NOT NULL, quantity int NOT NULL);
+CREATE TABLE IF NOT EXISTS peer_payments (order_id uuid PRIMARY KEY, reference text NOT NULL);
+CREATE TABLE IF NOT EXISTS peer_confirmed (order_id uuid PRIMARY KEY, confirmed_at timestamptz NOT NULL);
+"""
+RESERVE = "INSERT INTO peer_reservations VALUES (%s, 'SKU-001', 1) ON CONFLICT DO NOTHING"
+PAY = "INSERT INTO peer_payments VALUES (%s, %s) ON CONFLICT DO NOTHING"
+CONFIRM = "INSERT INTO peer_confirmed VALUES (%s, now()) ON CONFLICT DO NOTHING"
+CHARGE = {"amount": "12.50", "currency": "USD", "payment_method": "card"}
+MOST_AT_ONCE = 32
+
+
+class Peer:
+    """`fulfil` runs one workflow to its end."""
+
+    def __init__(self, task: Task) -> None:
+        pool = ConnectionPool[Connection](task.dsn, max_size=MOST_AT_ONCE, kwargs={"autocommit": True}, open=True)
+        pool.wait()
+        with pool.connection() as connection:
+            connection.execute(TABLES)
+        system = task.dsn.replace("postgresql:", "postgresql+psycopg:")
+        DBOS(config={
+            "name": "peer", "system_database_url": system, "log_level": "ERROR",
+            "sys_db_pool_size": MOST_AT_ONCE, "max_executor_threads": MOST_AT_ONCE,
+        })  # fmt: skip
+        provider = httpx.Client(base_url=task.provider or "", limits=httpx.Limits(max_connections=MOST_AT_ONCE))
+        charges: dict[str, str] = {}  # the provider in this process
+
+        def call(order: str) -> str:
+            if task.provider is None:
+                return charges.setdefault(f"{order}:authorise", f"auth_{order}")
+            body, key = CHARGE | {"order_id": order}, {"Idempotency-Key": f"{order}:authorise"}
+            return provider.post(f"/api/v1/charges/{order}/authorise", json=body, headers=key).raise_for_status().text
+
+        @DBOS.step()
+        def reserve(order: str) -> None:
+            with pool.connection() as connection:
+                connection.execute(RESERVE, (order,))
+
+        @DBOS.step()
+        def authorise(order: str) -> str:
+            reference = call(order)
+            with pool.connection() as connection:
+                connection.execute(PAY, (order, reference))
+            return reference
+
+        @DBOS.step()
+        def confirm(order: str) -> None:
+            with pool.connection() as connection:
+                connection.execute(CONFIRM, (order,))
+
+        @DBOS.workflow()
+        def fulfil(order: str) -> None:
+            reserve(order)
+            authorise(order)
+            confirm(order)
+
+        DBOS.launch()
+        self._fulfil = fulfil
+
+    def fulfil(self) -> None:
+        self._fulfil(str(uuid.uuid4()))
+
+
+def closed(peer: Peer, at_once: int, seconds: float, server: int) -> Run:
+    """Workflows with so many at once, each thread's next when its last has ended."""
+    start, meter, count, lock = time.perf_counter(), Meter(server), 0, threading.Lock()
+
+    def client() -> None:
+        nonlocal count
+        while time.perf_counter() < start + seconds:
+            peer.fulfil()
+            with lock:
+                count += 1
+
+    with ThreadPoolExecutor(at_once) as threads:
+        for ended in [threads.submit(client) for _ in range(at_once)]:
+            ended.result()
+    return meter.run(count)
+
+
+def offered(peer: Peer, rate: float, seconds: float, at_once: int) -> list[float]:
+    """How long each took from when it should have started, in seconds."""
+    took: list[float] = []
+    start = time.perf_counter()
+
+    def one(due: float) -> None:
+        peer.fulfil()
+        took.append(time.perf_counter() - due)
+
+    with ThreadPoolExecutor(at_once) as threads:
+        for n in range(round(rate * seconds)):
+            due = start + n / rate
+            time.sleep(max(0.0, due - time.perf_counter()))
+            threads.submit(one, due)
+    return took
+
+
+def main() -> None:
+    task = asked()
+    peer = Peer(task)
+    closed(peer, 4, 0.5, task.server)  # plans, caches
+    runs = {level: closed(peer, level, task.seconds, task.server) for level in task.levels}
+    answer(found(runs, offered(peer, runs[fastest(runs)].rate / 2, task.seconds, MOST_AT_ONCE)))
+    DBOS.destroy()
+
+
+if __name__ == "__main__":
+    main()

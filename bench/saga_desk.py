@@ -1,0 +1,145 @@
+"""Our side of the sagas: the real store, subscription and runner in one process, as the daemon sets them up.
+
+Placing the orders is done in this process too,
+so it is part of our rate, and an order counts as confirmed when this process has read that in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import uvloop
+from uuid_utils.compat import uuid7
+
+from bench.rebuild import ADDRESS
+from bench.saga_task import Found, Meter, Run, Task, answer, asked, fastest, found
+from core.adapters.memory.payments import MemoryPaymentGateway
+from core.adapters.payments.http import HttpPaymentGateway
+from core.adapters.postgres.connection import Connection, Link, connect
+from core.adapters.postgres.event_store import PostgresEventStore
+from core.adapters.postgres.saga_log import PostgresSagaLog
+from core.adapters.postgres.subscription import PostgresSubscription
+from core.bootstrap import SystemClock
+from core.domain.message import Metadata, OrderId, Sku, StreamId
+from core.domain.order import ORDER, CreateOrder, Item
+from core.ports import Append, Entry, NewEvent, PaymentGateway
+from core.sagas import SAGAS
+from core.services.advance import World
+from core.services.run_sagas import READER, SagaRunner
+from core.services.stock_desk import StockDesk
+from daemons.saga_runner import BATCH, LOOK_EVERY
+from daemons.vitals import settle_down
+
+CLOCK = SystemClock()
+SKUS = [Sku(f"SKU-{n:03}") for n in range(1, 51)]
+
+
+@dataclass
+class Desk:
+    """Orders go in by `fulfil`, which returns when the order is confirmed."""
+
+    store: PostgresEventStore
+    confirmed: dict[OrderId, asyncio.Future[None]] = field(default_factory=dict[OrderId, "asyncio.Future[None]"])
+    skus: itertools.cycle[Sku] = field(default_factory=lambda: itertools.cycle(SKUS))
+
+    async def fulfil(self) -> None:
+        order_id = OrderId(uuid7())
+        item = Item(product_id="bench", sku=next(self.skus), quantity=1, unit_price=Decimal("12.50"))
+        command = CreateOrder(
+            now=CLOCK.now(), order_id=order_id, customer_id="bench", order_number=f"ORD-{order_id.hex[-10:]}",
+            items=(item,), shipping_address=ADDRESS, payment_method="card",
+        )  # fmt: skip
+        events = [NewEvent(uuid7(), e, Metadata(correlation_id=order_id)) for e in ORDER.decide(command, ORDER.initial)]
+        done = self.confirmed[order_id] = asyncio.get_running_loop().create_future()
+        await self.store.append(Append([Entry(StreamId(order_id), ORDER.category, 0, events)]))
+        await done
+
+
+@contextlib.asynccontextmanager
+async def desk(dsn: str, gateway: PaymentGateway) -> AsyncIterator[Desk]:
+    """A desk with a saga runner at work, from the head of the log on."""
+
+    async def open_connection() -> Connection:
+        return await connect(dsn, name="bench")
+
+    store, link = PostgresEventStore(open_connection), Link(open_connection)
+    sagas = PostgresSagaLog(link)
+    runner = SagaRunner(World(store, StockDesk(store), gateway, CLOCK), sagas, SAGAS, "bench")
+    made, stop = Desk(store), asyncio.Event()
+
+    async def follow(after: int) -> None:
+        async for batch in PostgresSubscription(open_connection).batches(stop, after=after, limit=BATCH):
+            for event in batch:
+                if event.event_type == "OrderConfirmed" and (done := made.confirmed.pop(OrderId(event.stream), None)):
+                    done.set_result(None)
+            await runner.start(batch)
+
+    async def claim() -> None:
+        while not stop.is_set():
+            await runner.claim()
+            await asyncio.wait([stopping], timeout=LOOK_EVERY)
+
+    stopping = asyncio.ensure_future(stop.wait())
+    await sagas.reach(READER, await store.head())
+    settle_down()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(follow(await store.head()))
+        group.create_task(claim())
+        yield made
+        stop.set()
+        await runner.drain(5.0)
+    await store.close()
+    link.close()
+
+
+async def closed(desk: Desk, at_once: int, seconds: float, server: int) -> Run:
+    """Orders placed and confirmed with so many at once, each client's next when its last is confirmed."""
+    start, meter, count = time.perf_counter(), Meter(server), 0
+
+    async def client() -> None:
+        nonlocal count
+        while time.perf_counter() < start + seconds:
+            await desk.fulfil()
+            count += 1
+
+    await asyncio.gather(*(client() for _ in range(at_once)))
+    return meter.run(count)
+
+
+async def offered(desk: Desk, rate: float, seconds: float) -> list[float]:
+    """How long each took from when it should have been placed, in seconds."""
+    took: list[float] = []
+    start = time.perf_counter()
+
+    async def one(due: float) -> None:
+        await desk.fulfil()
+        took.append(time.perf_counter() - due)
+
+    async with asyncio.TaskGroup() as group:
+        for n in range(round(rate * seconds)):
+            due = start + n / rate
+            if (pause := due - time.perf_counter()) > 0:
+                await asyncio.sleep(pause)
+            group.create_task(one(due))
+    return took
+
+
+async def _measure(task: Task) -> Found:
+    async with contextlib.AsyncExitStack() as stack:
+        gateway: PaymentGateway = MemoryPaymentGateway()
+        if task.provider:
+            gateway = await stack.enter_async_context(HttpPaymentGateway(task.provider))
+        ours = await stack.enter_async_context(desk(task.dsn, gateway))
+        await closed(ours, 8, 0.5, task.server)  # plans, caches
+        runs = {level: await closed(ours, level, task.seconds, task.server) for level in task.levels}
+        return found(runs, await offered(ours, runs[fastest(runs)].rate / 2, task.seconds))
+
+
+if __name__ == "__main__":
+    answer(uvloop.run(_measure(asked())))

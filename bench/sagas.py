@@ -1,0 +1,54 @@
+"""Sagas: orders through fulfil_order beside a DBOS workflow of three steps, provider in process and over HTTP."""
+
+from __future__ import annotations
+
+from bench.ground import Ground, daemons
+from bench.report import Row
+from bench.saga_task import Found, Task, ask
+
+REACH = 10  # times DBOS
+OURS, DBOS = (32, 128, 256), (4, 8, 16, 32)  # at once: beyond these neither side gets faster
+
+
+def measure(ground: Ground, seconds: float) -> list[Row]:
+    rows = _beside("provider in process", ground, seconds, None)
+    with daemons(ground, ground.database(), "payment-sandbox") as running:
+        provider = f"http://127.0.0.1:{running.ports['payment-sandbox']}"
+        return [*rows, *_beside("provider over HTTP", ground, seconds, provider)]
+
+
+def _beside(how: str, ground: Ground, seconds: float, provider: str | None) -> list[Row]:
+    """Ours, the peer, ours again: both see the same machine."""
+    before = _run("bench.saga_desk", ground, ground.database(), OURS, seconds / 2, provider)
+    peer = _run("bench.dbos_peer", ground, ground.database(samples=False), DBOS, seconds, provider)
+    after = _run("bench.saga_desk", ground, ground.database(), OURS, seconds / 2, provider)
+    rate = (before.best.rate + after.best.rate) / 2
+    times = rate / peer.best.rate
+    less = 2 * _cpu(peer) / (_cpu(before) + _cpu(after))
+    return [
+        _row(f"sagas/s, {how}", after, rate),
+        _row(f"DBOS workflows of 3 steps/s, {how}", peer, peer.best.rate),
+        Row(f"  ours / DBOS, {how}", "", times, f">= {REACH}x", times >= REACH),
+        Row("    in CPU, with PostgreSQL's", "", less),
+    ]
+
+
+def _run(module: str, ground: Ground, dsn: str, levels: tuple[int, ...], seconds: float, provider: str | None) -> Found:
+    task = Task(dsn=dsn, levels=levels, seconds=seconds, server=ground.server_pid, provider=provider)
+    return ask(module, task)
+
+
+def _cpu(found: Found) -> float:
+    return found.best.cpu + found.best.server_cpu
+
+
+def _row(what: str, found: Found, rate: float) -> Row:
+    figures = (
+        f"{rate:,.0f}/s with {found.at} at once, {found.best.cpu:.2f} + {found.best.server_cpu:.2f} ms of CPU each; "
+        f"placed to confirmed at half of that p50 {found.p50:.0f} ms p99 {found.p99:.0f} ms"
+    )
+    data = {
+        "rate": rate, "rates": found.rates, "p50_ms": found.p50, "p99_ms": found.p99,
+        "cpu_ms": found.best.cpu, "postgres_cpu_ms": found.best.server_cpu,
+    }  # fmt: skip
+    return Row(what, figures, data=data)
