@@ -25,7 +25,7 @@ from daemons.owner import gone, our_name
 from daemons.runtime import run_reader
 from daemons.vitals import Vitals
 
-BATCH = 500
+BATCH = 2_000
 LOOK_EVERY = 0.25  # seconds between looks for what is due
 RENEW_EVERY = 10.0  # seconds; a third of a lease
 SWEEP_EVERY = 600.0  # seconds

@@ -6,11 +6,14 @@ Everything here is pure: `evolve` folds the saga's own stream, `next_move` says 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core.domain import saga as events
 from core.domain.inventory import InventoryEvent, Stock
@@ -138,8 +141,7 @@ class StepStatus(StrEnum):
     SKIPPED = "SKIPPED"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """The fold of a saga's stream.
 
     Of the step it is at: `since` when, `attempts` how many tries have failed, `announced` the try that the log says
@@ -148,7 +150,7 @@ class Progress:
 
     status: SagaStatus
     since: datetime
-    steps: Mapping[str, StepStatus] = field(default_factory=lambda: MappingProxyType({}))
+    steps: Mapping[str, StepStatus] = MappingProxyType({})
     attempts: int = 0
     announced: int = 0
     last_error: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,9 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from core.adapters.memory.payments import MemoryPaymentGateway
-from core.adapters.payments.http import HttpPaymentGateway
+from core.adapters.payments.http import CONNECTIONS, LONGEST_WAIT, HttpPaymentGateway
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
-from core.errors import GatewayTimeout, GatewayUnavailable
+from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 from core.ports import PaymentGateway
 from tests.support.sandbox_process import SandboxProcess, free_port
 
@@ -208,3 +209,34 @@ async def test_a_provider_killed_between_two_calls_is_found_again(tmp_path: Path
                 await authorise(gateway, payment)
             own.start()
             assert await authorise(gateway, payment) == first
+
+
+async def test_who_finds_no_connection_free_was_not_tried(payment: UUID) -> None:
+    stop = asyncio.Event()
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await stop.wait()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with HttpPaymentGateway(f"http://127.0.0.1:{port}", timeout=30.0) as gateway:
+            waiting = [asyncio.create_task(authorise(gateway, uuid4())) for _ in range(CONNECTIONS)]
+            await asyncio.sleep(0)  # they all have their connection
+            with pytest.raises(GatewayNotTried, match="too many calls"):
+                await authorise(gateway, payment)
+            waiting[0].cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting[0]
+            freed = asyncio.create_task(authorise(gateway, payment))
+            await asyncio.wait([freed], timeout=2 * LONGEST_WAIT)
+            assert not freed.done(), "it has the connection that the cancelled call gave back"
+            stop.set()
+            outcomes = await asyncio.gather(freed, *waiting[1:], return_exceptions=True)
+            assert {type(outcome) for outcome in outcomes} == {GatewayTimeout}
+
+
+async def test_more_calls_than_connections_take_turns(sandbox: SandboxProcess) -> None:
+    async with HttpPaymentGateway(sandbox.url) as gateway:
+        answers = await asyncio.gather(*(authorise(gateway, uuid4()) for _ in range(2 * CONNECTIONS)))
+    assert all(isinstance(answer, Approved) for answer in answers)

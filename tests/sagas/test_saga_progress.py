@@ -93,7 +93,7 @@ def test_a_saga_starts_running_with_everything_before_it() -> None:
 @pytest.mark.parametrize(("event", "changes"), EVOLVED, ids=lambda x: type(x).__name__)
 def test_each_event_changes_this_and_nothing_else(event: e.SagaEvent, changes: dict[str, Any]) -> None:
     found = evolve(BEFORE, event, LATER)
-    for name in Progress.__dataclass_fields__.keys() - {"steps"}:
+    for name in set(Progress.__struct_fields__) - {"steps"}:
         assert getattr(found, name) == changes.get(name, getattr(BEFORE, name)), name
     assert found.of("s") is changes.get("s", RUNNING)
     assert BEFORE.of("s") is RUNNING, "the progress before is as it was"

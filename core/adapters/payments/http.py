@@ -6,9 +6,9 @@ On httpcore, the connections below httpx: every order makes such calls, and http
 from __future__ import annotations
 
 import asyncio
-import itertools
+import contextlib
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from decimal import Decimal
 from typing import Self
 from urllib.parse import urlsplit
@@ -21,9 +21,9 @@ from core.adapters.payments.breaker import Breaker
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 
-# A pool looks at all its connections and waiters for each request: one of 64 connections cost 1.9 ms of CPU a call with
-# 32 requests in flight and 3.7 ms with 64; several of 8 cost the same whatever is in flight.
-POOLS, CONNECTIONS_EACH = 8, 8
+# A pool looks at all its connections and waiters for each request: one of 64 connections cost several times the CPU of
+# the call itself with many requests in flight. So each connection is a pool of its own, and a call takes a free one.
+CONNECTIONS = 64
 LONGEST_WAIT = 1.0  # seconds for one of those connections: they are the bulkhead, and who finds none free comes again
 LONGEST_CONNECT = 2.0  # shorter than a call's limit, so that "never sent" is told from "never answered"
 IDLE = 5.0  # seconds a connection is kept for the next call; less than servers keep them
@@ -47,27 +47,20 @@ class _Decided(msgspec.Struct, frozen=True):
 
 
 class HttpPaymentGateway:
-    """`timeout` in seconds, for the whole of a call. A call that is not made raises GatewayNotTried."""
+    """`timeout` in seconds, for the whole of a call, once it has a connection; GatewayNotTried when it gets none."""
 
     def __init__(self, base_url: str, *, timeout: float = 8.0) -> None:
         self._base = base_url.rstrip("/")
         self._host = urlsplit(base_url).netloc.encode()
         self._timeout = timeout
         connect = min(LONGEST_CONNECT, timeout / 2)
-        self._extensions = {
-            "timeout": {"connect": connect, "pool": min(LONGEST_WAIT, timeout), "read": timeout, "write": timeout}
-        }
+        self._extensions = {"timeout": {"connect": connect, "read": timeout, "write": timeout}}
         tls = ssl.create_default_context()  # one for all: it takes longer to make than a pool
         self._pools = [
-            httpcore.AsyncConnectionPool(
-                tls,
-                max_connections=CONNECTIONS_EACH,
-                max_keepalive_connections=CONNECTIONS_EACH,
-                keepalive_expiry=IDLE,
-            )
-            for _ in range(POOLS)
+            httpcore.AsyncConnectionPool(tls, max_connections=1, keepalive_expiry=IDLE) for _ in range(CONNECTIONS)
         ]
-        self._next = itertools.cycle(self._pools)
+        self._free = list(self._pools)  # its last is the last used, the likeliest to be open still
+        self._room = asyncio.Semaphore(CONNECTIONS)
         self._breaker = Breaker()
 
     async def __aenter__(self) -> Self:
@@ -124,17 +117,14 @@ class HttpPaymentGateway:
         breaker = self._breaker
         breaker.admit()
         try:
-            async with asyncio.timeout(self._timeout):
-                response = await next(self._next).request(
+            async with self._connection() as connection, asyncio.timeout(self._timeout):
+                response = await connection.request(
                     method,
                     self._base + path,
                     headers=[(b"Host", self._host), *headers],
                     content=content,
                     extensions=self._extensions,
                 )
-        except httpcore.PoolTimeout as error:
-            breaker.not_made()
-            raise GatewayNotTried("too many calls to the payment provider are under way", LONGEST_WAIT) from error
         except (*NOT_SENT, *NO_ANSWER):
             breaker.failed(charge)
             raise
@@ -146,6 +136,20 @@ class HttpPaymentGateway:
         else:
             breaker.succeeded(charge)
         return response
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[httpcore.AsyncConnectionPool]:
+        try:
+            async with asyncio.timeout(min(LONGEST_WAIT, self._timeout)):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise GatewayNotTried("too many calls to the payment provider are under way", LONGEST_WAIT) from error
+        pool = self._free.pop()
+        try:
+            yield pool
+        finally:
+            self._free.append(pool)
+            self._room.release()
 
     async def _post(self, key: str, payment_id: UUID, operation: str, body: Mapping[str, object]) -> PaymentAnswer:
         content = msgspec.json.encode(body)  # decimals travel as strings
