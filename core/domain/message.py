@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NewType
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
+from uuid_utils.compat import uuid5  # twice as fast as uuid's, and each step of each order needs some
 
 OrderId = NewType("OrderId", UUID)
 PaymentId = NewType("PaymentId", UUID)
