@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"some of {', '.join(PARTS)}; default: all")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each load on the command API")
     parser.add_argument("--flow-seconds", type=float, default=60.0, help="length of the run with everything on")
-    parser.add_argument("--saga-seconds", type=float, default=3.0, help="length of each load on the sagas")
+    parser.add_argument("--saga-seconds", type=float, default=2.0, help="length of each load on the sagas")
     parser.add_argument("--open", type=int, default=100_000, help="most sagas open at once")
     parser.add_argument("--orders", type=int, default=2_000, help="orders for the SKU that all want")
     parser.add_argument("--events", type=int, default=200_000, help="events of the rebuild")

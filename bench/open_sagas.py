@@ -23,7 +23,7 @@ from core.errors import GatewayUnavailable
 REACH = 1.3  # times the cost with the fewest open
 AT_ONCE = 64
 ROUNDS = 3
-SECONDS = 1.2
+SECONDS = 1.0
 
 # One real saga that waits, over and over under other ids. Of its order's events those of the stock are left out, as
 # what 100 000 orders do to one SKU has a part of its own.
