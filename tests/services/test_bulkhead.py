@@ -1,0 +1,74 @@
+"""Too many calls at once to the provider: who finds no room comes again, and it was no try."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from core.adapters.payments import http
+from core.adapters.payments.breaker import IN_A_ROW
+from core.adapters.payments.http import HttpPaymentGateway
+from core.errors import GatewayNotTried
+from tests.services.conftest import Desk
+
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{"reference":"r"}'
+
+
+class Slow:
+    """A provider that approves everything, once it is let."""
+
+    def __init__(self) -> None:
+        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+            await reader.readexactly(length)
+            self.asked.set()
+            await self.may_answer.wait()
+            writer.write(ANSWER)
+
+
+@pytest.fixture
+async def narrow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Slow]:
+    """The desk's provider, with room for one call at a time."""
+    monkeypatch.setattr(http, "POOLS", 1)
+    monkeypatch.setattr(http, "CONNECTIONS_EACH", 1)
+    monkeypatch.setattr(http, "LONGEST_WAIT", 0.02)
+    slow = Slow()
+    server = await asyncio.start_server(slow.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with HttpPaymentGateway(f"http://127.0.0.1:{port}", timeout=20) as gateway:
+        desk.gateway = gateway  # type: ignore[assignment]
+        yield slow
+    server.close()
+
+
+async def test_who_finds_no_room_is_told_so_and_the_breaker_stays_closed(desk: Desk, narrow: Slow) -> None:
+    first = asyncio.create_task(desk.gateway.void("k", payment_id=await desk.place(), reason="r"))
+    await narrow.asked.wait()
+    for _ in range(2 * IN_A_ROW):
+        with pytest.raises(GatewayNotTried, match="under way"):
+            await desk.gateway.void("k", payment_id=await desk.place(), reason="r")
+    narrow.may_answer.set()
+    await first
+    await desk.gateway.void("k", payment_id=await desk.place(), reason="r")
+
+
+async def test_an_order_that_finds_no_room_is_parked_and_loses_no_try(desk: Desk, narrow: Slow) -> None:
+    await desk.stock(A=10)
+    desk.scale = 0.0  # so a third failed try would be the last
+    async with desk.running():
+        orders = [await desk.place() for _ in range(4)]
+        connection = await desk.open()
+        parked = "SELECT count(*) FROM sagas WHERE owner IS NULL AND last_error LIKE 'too many calls%'"
+        async with asyncio.timeout(10):
+            while await connection.fetchval(parked) < 3:
+                await asyncio.sleep(0.01)
+        assert await connection.fetchval("SELECT max(attempts) FROM sagas") == 0
+        await connection.close()
+        narrow.may_answer.set()
+        assert [await desk.ended(order) for order in orders] == ["SagaCompleted"] * 4
+    assert "SagaStepFailed" not in [event.event_type for event in await desk.log()]
