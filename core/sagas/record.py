@@ -56,7 +56,7 @@ def concluded(
         kind = events.SagaStepFailed if move.forward else events.SagaCompensationFailed
         attempt = progress.attempts + 1
         own = [kind(saga_id=saga_id, step=step, attempt=attempt, error=tidy(effect.refusal), final=True)]
-        if move.forward and not saga.undoes:
+        if move.forward and not saga.undoes and progress.status is SagaStatus.RUNNING:
             own.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(effect.refusal)))
     after = fold(progress, own, now)
     return [*own, *follow(saga, saga_id, order_id, after, now)]

@@ -132,6 +132,14 @@ def test_a_late_answer_while_it_compensates_is_recorded_and_undone() -> None:
     assert events[-1].direction == "backward"
 
 
+def test_a_late_no_while_it_compensates_is_recorded_and_does_not_begin_the_compensation_again() -> None:
+    progress = stands(FULFIL_ORDER, BACK, COMPLETED, COMPLETED, COMPENSATING, reason="cancelled by hand")
+    forward = Move(FULFIL_ORDER.step("authorize_payment"), forward=True)
+    assert types(concluded(FULFIL_ORDER, SAGA_ID, ORDER_ID, progress, forward, NO, NOW)) == [
+        "StepFailed authorize_payment"
+    ]
+
+
 def test_the_undo_of_what_needs_none_is_recorded_with_what_came_before() -> None:
     steps = (Step("a", confirm, nothing), Step("b", confirm, nothing), Step("c", confirm, confirm))
     saga = Saga("mixed", 1, OrderCreated, steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ from core.domain.order import ORDER, Address, CreateOrder, Item, OrderCommand, S
 from core.domain.saga import SagaFailed, finished
 from core.ports import Clock
 from core.sagas import SAGAS
+from core.sagas.saga import Saga
 from core.services.advance import World
 from core.services.execute import Outcome, Terms, execute
 from core.services.run_sagas import SagaRunner
@@ -52,6 +53,7 @@ class Desk:
     gateway: MemoryPaymentGateway = field(default_factory=MemoryPaymentGateway)
     clock: Clock = field(default_factory=RealClock)
     scale: float = 1.0
+    tables: Mapping[tuple[str, int], Saga] = field(default_factory=lambda: SAGAS)
 
     async def stock(self, **quantities: int) -> None:
         for sku, quantity in quantities.items():
@@ -116,7 +118,7 @@ class Desk:
         world = World(self.store, StockDesk(self.store), self.gateway, self.clock, self.scale)
         link = Link(self.open)
         sagas = PostgresSagaLog(link)
-        runner = SagaRunner(world, sagas, SAGAS, owner)
+        runner = SagaRunner(world, sagas, self.tables, owner)
         stop = asyncio.Event()
 
         async def follow() -> None:
