@@ -23,7 +23,7 @@ from core.domain.payment import (
     RecordRefund,
     RecordVoid,
 )
-from core.domain.provider import Approved, PaymentAnswer
+from core.domain.provider import Approved, Declined, PaymentAnswer
 from core.domain.validation import tidy
 from core.sagas.saga import Call, Effect, Facts, Local, Nothing
 
@@ -145,7 +145,12 @@ def _record_authorise(facts: Facts, answer: PaymentAnswer) -> Effect:
         )
         return Effect(payment=PAYMENT.decide(command, facts.payment))
     decline = RecordDecline(now=facts.now, payment_id=payment_id, order_id=facts.order_id, reason=tidy(answer.reason))
-    return Effect(payment=PAYMENT.decide(decline, facts.payment), refusal=answer.reason)
+    failed = PAYMENT.decide(decline, facts.payment)
+    if isinstance(answer, Declined):
+        return Effect(payment=failed, refusal=answer.reason)
+    # A refusal may be of this try only, by whoever stands before the provider; one whose answer was lost may have been
+    # charged. So it is voided like one that was.
+    return Effect(payment=failed, abandon=answer.reason)
 
 
 def _record_void(facts: Facts, answer: PaymentAnswer) -> Effect:
@@ -187,7 +192,12 @@ def _once(done: PaymentStatus) -> Callable[[Facts], Effect | None]:
     return lambda facts: Effect() if facts.payment.status is done else None
 
 
+def _only(due: PaymentStatus) -> Callable[[Facts], Effect | None]:
+    """Nothing to call for when it is done, or when there is nothing to do it to: a person vouched for the money."""
+    return lambda facts: None if facts.payment.status is due else Effect()
+
+
 authorize = Call("authorise", _cancelled, _record_authorise, frozenset({"order", "payment"}))
 void = Call("void", _once(PaymentStatus.VOIDED), _record_void)
-capture = Call("capture", _once(PaymentStatus.CAPTURED), _record_capture)
-refund = Call("refund", _once(PaymentStatus.REFUNDED), _record_refund)
+capture = Call("capture", _only(PaymentStatus.AUTHORIZED), _record_capture)
+refund = Call("refund", _only(PaymentStatus.CAPTURED), _record_refund)

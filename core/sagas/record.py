@@ -48,7 +48,8 @@ def concluded(
     step = move.step.name
     own: list[SagaEvent]
     if effect.abandon is not None:
-        own = [events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(effect.abandon))]
+        started = progress.status is SagaStatus.COMPENSATING
+        own = [] if started else [events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(effect.abandon))]
     elif effect.refusal is None:
         kind = events.SagaStepCompleted if move.forward else events.SagaStepCompensated
         own = [kind(saga_id=saga_id, step=step)]

@@ -20,6 +20,7 @@ from core.services.work import Draft, Work, draft, load_work
 
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 60.0  # seconds
+MOST_SPREAD = 5.0  # seconds over which those that waited for the provider come back
 LONGEST_WANTED = 900.0  # seconds; a provider that says when to come again is not asked before, within reason
 
 log = structlog.get_logger(__name__)
@@ -174,7 +175,8 @@ async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) ->
 async def _wait(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
     """Park the saga without an event: what was not called was not tried, and uses up none of its tries."""
     least = error.retry_after or FIRST_PAUSE
-    pause = timedelta(seconds=least + random.uniform(0, max(1.0, least)))  # noqa: S311 - jitter, or all come at once
+    spread = min(max(1.0, least), MOST_SPREAD)
+    pause = timedelta(seconds=least + random.uniform(0, spread))  # noqa: S311 - jitter, or all come at once
     made = draft(work, Effect(), (), world.clock.now(), reads=call.reads, due_in=pause, waits_for=str(error))
     verdict = await _send(world, made)
     return None if isinstance(verdict, Accepted) else verdict

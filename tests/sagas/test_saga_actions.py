@@ -123,12 +123,17 @@ def test_every_local_action_guards_the_streams_it_writes() -> None:
 def test_an_authorisation_or_a_decline_is_recorded_once() -> None:
     assert actions.authorize.record(facts(), Approved("a-1")).payment == [AUTHORIZED]
     assert actions.authorize.record(facts(paid=payment(AUTHORIZED)), Approved("a-1")).payment == []
-    for answer in (Declined("no money"), Refused("never")):
-        effect = actions.authorize.record(facts(), answer)
-        assert effect == Effect(
-            payment=[PaymentFailed(payment_id=PAYMENT_ID, order_id=ORDER_ID, reason=answer.reason)],
-            refusal=answer.reason,
-        )
+    declined, refused = Declined("no money"), Refused("never")
+    failed = [
+        PaymentFailed(payment_id=PAYMENT_ID, order_id=ORDER_ID, reason=answer.reason) for answer in (declined, refused)
+    ]
+    assert actions.authorize.record(facts(), declined) == Effect(payment=failed[:1], refusal="no money")
+    assert actions.authorize.record(facts(), refused) == Effect(payment=failed[1:], abandon="never"), "it is voided"
+
+
+def test_nothing_is_taken_or_given_back_of_a_payment_that_never_was() -> None:
+    for call in (actions.capture, actions.refund):
+        assert call.before(facts()) == Effect(), "whoever resolved the fulfilment vouched for the money"
 
 
 CALLS = [

@@ -1,0 +1,47 @@
+"""A refusal that comes after a try whose answer was lost: that try may have been charged, so it is voided."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from core.adapters.memory.payments import MemoryPaymentGateway
+from core.domain.message import payment_of
+from core.domain.provider import PaymentAnswer, Refused
+from core.errors import GatewayTimeout, GatewayUnavailable
+from tests.services.conftest import Desk
+
+
+class Forgetful(MemoryPaymentGateway):
+    """Charges, loses the answer, cannot be asked, and then somebody before it turns the caller away."""
+
+    tries = 0
+
+    async def authorise(self, key: str, **request: Any) -> PaymentAnswer:
+        self.tries += 1
+        if self.tries > 1:
+            return Refused("you may not do that")
+        await super().authorise(key, **request)
+        raise GatewayTimeout("no answer from the payment provider")
+
+    async def look_up(self, key: str) -> PaymentAnswer | None:
+        raise GatewayUnavailable("the payment provider cannot be asked")
+
+    def state(self, payment_id: UUID) -> str:
+        return self._charges[payment_id].state
+
+
+async def test_a_charge_that_was_made_before_the_refusal_is_voided(desk: Desk) -> None:
+    desk.gateway = gateway = Forgetful()
+    await desk.stock(A=1)
+    async with desk.running():
+        order_id = await desk.place(A=1)
+        assert await desk.ended(order_id) == "SagaCompensated"
+    assert await desk.domain(order_id) == [
+        "OrderCreated",
+        "InventoryReserved",
+        "PaymentFailed",
+        "InventoryReleased",
+        "OrderCancelled",
+    ]
+    assert gateway.state(payment_of(order_id)) == "voided"
