@@ -12,7 +12,7 @@ from bench.ground import ROOT, Ground
 from bench.report import Row, table, write_json
 from core.adapters.postgres.embedded import EmbeddedPostgres
 
-PARTS = ("commands", "flow", "rebuild", "visible", "sagas", "open_sagas", "hot_sku", "verify")
+PARTS = ("commands", "flow", "rebuild", "snapshots", "visible", "sagas", "open_sagas", "hot_sku", "verify")
 
 
 def main() -> None:
@@ -34,6 +34,7 @@ def main() -> None:
         "commands": options.seconds,
         "flow": options.flow_seconds,
         "rebuild": 1_000_000 if options.million else options.events,
+        "snapshots": 1_000_000,
         "visible": options.seconds,
         "verify": 1_000_000 if options.million else options.events,
         "sagas": options.saga_seconds,

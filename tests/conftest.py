@@ -63,3 +63,11 @@ async def store(opener: Opener) -> AsyncIterator[PostgresEventStore]:
     store = PostgresEventStore(opener)
     yield store
     await store.close()
+
+
+@pytest.fixture
+async def admin(dsn: str) -> AsyncIterator[Connection]:
+    """A connection of the owner, who may do what no daemon may."""
+    connection = await connect(dsn, name="admin", role=None)
+    yield connection
+    await connection.close()

@@ -28,13 +28,17 @@ class Held(Mapping[ReservationId, int]):
         since[id_] = quantity
         if len(since) ** 2 <= FEW + len(self._shared):
             return Held(self._shared, since)
-        shared = self._shared.copy()
-        for changed, now in since.items():
+        return Held(Held(self._shared, since).plain())
+
+    def plain(self) -> dict[ReservationId, int]:
+        """A copy as a dict; `Held` of it is the same again."""
+        found = self._shared.copy()
+        for changed, now in self._since.items():
             if now:
-                shared[changed] = now
+                found[changed] = now
             else:
-                shared.pop(changed, None)
-        return Held(shared)
+                found.pop(changed, None)
+        return found
 
     def without(self, id_: ReservationId) -> Held:
         return self.having(id_, 0) if id_ in self else self

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Annotated
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
-from core.domain.decider import Decider
+from core.domain.decider import Decider, SnapshotForm
 from core.domain.held import Held
 from core.domain.message import Command, Event, OrderId, ReservationId, Sku
 from core.domain.validation import Fields
@@ -108,6 +109,21 @@ def evolve(stock: Stock, event: InventoryEvent) -> Stock:
             return stock
 
 
+# --- snapshot: a SKU's stream grows as long as it is sold ---------------------------------------------------
+class StockSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    known: bool
+    available: Annotated[int, Meta(ge=0)]
+    held: dict[ReservationId, Annotated[int, Meta(gt=0)]]
+
+
+def save(stock: Stock) -> StockSnapshot:
+    return StockSnapshot(known=stock.known, available=stock.available, held=stock.held.plain())
+
+
+def restore(kept: StockSnapshot) -> Stock:
+    return Stock(known=kept.known, available=kept.available, held=Held(kept.held))
+
+
 # --- decisions: the same command twice records nothing the second time --------------------------------------
 def decide(command: InventoryCommand, stock: Stock) -> Sequence[InventoryEvent]:
     match command:
@@ -150,4 +166,10 @@ def _receive(c: ReceiveStock, stock: Stock) -> StockReplenished:
     return StockReplenished(sku=c.sku, quantity=c.quantity, product_id=c.product_id, name=c.name)
 
 
-INVENTORY = Decider(category="inventory", initial=Stock(), decide=decide, evolve=evolve)
+INVENTORY = Decider(
+    category="inventory",
+    initial=Stock(),
+    decide=decide,
+    evolve=evolve,
+    snapshot=SnapshotForm(StockSnapshot, save, restore),
+)

@@ -1,25 +1,36 @@
-"""Loading: a stream as its folded state, from its start or on from a state already known."""
+"""Loading: a stream as its folded state, from its start, from a snapshot, or on from a state already known."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from typing import Any, Generic, TypeVar
 
 import msgspec
+import structlog
+from msgspec.structs import replace
 
-from core.domain.decider import Decider
+from core.domain.decider import Decider, SnapshotForm
 from core.domain.message import StreamId
-from core.ports import EventStore
+from core.errors import Unavailable
+from core.ports import EventStore, Snapshot
+from core.services.snapshots import EVERY, decode, encode, schema_hash, spacing
 
 S = TypeVar("S")
 
+log = structlog.get_logger(__name__)
+
 
 class Loaded(msgspec.Struct, Generic[S], frozen=True):
-    """A stream's state at a version; `position` is its last event's in the log, 0 for none."""
+    """A stream's state at a version; `position` is its last event's in the log, 0 for none.
+
+    `due` is the version from which on a snapshot of it is worth keeping.
+    """
 
     state: S
     version: int
     position: int
+    due: int = EVERY
 
 
 async def load_state(
@@ -27,11 +38,47 @@ async def load_state(
 ) -> Loaded[S]:
     """Fold the stream, reading only what came after `since`."""
     known = since or Loaded(decider.initial, 0, 0)
+    if decider.snapshot is not None:
+        return await _load_long(store, decider, decider.snapshot, stream, known)
     recorded = await store.load(stream, after=known.version)
     if not recorded:
         return known
     state = decider.fold((event.event for event in recorded), known.state)
     return Loaded(state, recorded[-1].version, recorded[-1].position)
+
+
+async def _load_long(
+    store: EventStore, decider: Decider[Any, Any, S], form: SnapshotForm[S, Any], stream: StreamId, known: Loaded[S]
+) -> Loaded[S]:
+    """Page by page, keeping the state on the way: a load that is cut off does not begin at the first event again."""
+    ours: bytes | None = schema_hash(decider)
+    while True:
+        page = await store.snapshots.load(stream, after=known.version, schema_hash=ours)
+        state, due = known.state, known.due
+        if page.state is not None:
+            try:
+                state = decode(form, page.state)
+            except msgspec.MsgspecError as error:
+                log.warning("unreadable snapshot ignored", stream=str(stream), error=str(error))
+                ours = None
+                with contextlib.suppress(Unavailable):
+                    await store.snapshots.forget(stream)
+                continue
+            due = page.version - len(page.events) + spacing(page.state)
+        if page.version > known.version:
+            known = Loaded(decider.fold(page.events, state), page.version, page.position, due)
+            known = keep(store, decider, stream, known)
+        if not page.more:
+            return known
+
+
+def keep(store: EventStore, decider: Decider[Any, Any, S], stream: StreamId, loaded: Loaded[S]) -> Loaded[S]:
+    """Have a snapshot taken of a state that has come far enough from the last one."""
+    if decider.snapshot is None or loaded.version < loaded.due:
+        return loaded
+    text = encode(decider.snapshot, loaded.state)
+    store.snapshots.keep(Snapshot(stream, decider.category, loaded.version, schema_hash(decider), text))
+    return replace(loaded, due=loaded.version + spacing(text))
 
 
 class StateCache(Generic[S]):
@@ -45,6 +92,8 @@ class StateCache(Generic[S]):
     def __init__(self, store: EventStore, decider: Decider[Any, Any, S]) -> None:
         self._store = store
         self.decider = decider
+        if decider.snapshot is not None:
+            schema_hash(decider)  # while the files are those that run
         self._states: OrderedDict[StreamId, Loaded[S]] = OrderedDict()
 
     async def latest(self, stream: StreamId) -> Loaded[S]:
@@ -60,7 +109,7 @@ class StateCache(Generic[S]):
     def put(self, stream: StreamId, loaded: Loaded[S]) -> None:
         known = self._states.get(stream)
         if known is None or known.version <= loaded.version:
-            self._states[stream] = loaded
+            self._states[stream] = keep(self._store, self.decider, stream, loaded)
             self._states.move_to_end(stream)
         if len(self._states) > self.ROOM:
             self._states.popitem(last=False)

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from core.domain.inventory import INVENTORY, InventoryEvent, Stock
 from core.domain.message import Sku, inventory_stream
 from core.errors import Unavailable
@@ -134,4 +136,4 @@ class StockDesk:
 
 
 def _after(stock: Loaded[Stock], events: Sequence[InventoryEvent]) -> Loaded[Stock]:
-    return Loaded(INVENTORY.fold(events, stock.state), stock.version + len(events), stock.position)
+    return replace(stock, state=INVENTORY.fold(events, stock.state), version=stock.version + len(events))

@@ -13,6 +13,7 @@ from core.adapters.postgres.append import ANSWERS, APPEND, OURS, Prepared, argum
 from core.adapters.postgres.batcher import Batcher, Waiting
 from core.adapters.postgres.coalesce import Coalescer
 from core.adapters.postgres.connection import AWAY, LOST, Connection, Link
+from core.adapters.postgres.snapshots import PostgresSnapshots
 from core.codec import StoredEvent
 from core.domain.message import Recorded, StreamId
 from core.errors import OutcomeUnknown, Unavailable
@@ -36,13 +37,14 @@ def stored(row: asyncpg.Record) -> StoredEvent:
 
 
 class PostgresEventStore:
-    """See `core.ports.EventStore`. One connection writes, one loads, one reads the log."""
+    """See `core.ports.EventStore`. One connection writes, one loads, one reads the log, one keeps snapshots."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
         self._writer = Link(open_)
         self._loader = Link(open_)
         self._reader = Link(open_)
         self._batcher = Batcher[Prepared, Verdict](self._send)
+        self.snapshots = PostgresSnapshots(self._loader, open_)
         self._loads = Coalescer[tuple[StreamId, int], list[Recorded | Exception]](self._load_many)
 
     async def append(self, append: Append) -> Verdict:
@@ -73,6 +75,7 @@ class PostgresEventStore:
 
     async def close(self) -> None:
         await self._batcher.close()
+        await self.snapshots.close()
         for link in (self._writer, self._loader, self._reader):
             link.close()
 

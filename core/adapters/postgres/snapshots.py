@@ -1,0 +1,90 @@
+"""Snapshots in PostgreSQL: read in the statement that reads the events after them, written in nobody's way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import asyncpg
+import structlog
+
+from core import codec
+from core.adapters.postgres.coalesce import Coalescer
+from core.adapters.postgres.connection import Connection, Link
+from core.adapters.postgres.lanes import opened_with
+from core.domain.message import StreamId
+from core.errors import Unavailable
+from core.ports import Page, Snapshot
+
+LOAD = "SELECT * FROM load_pages($1, $2, $3, $4)"
+KEEP = "SELECT keep_snapshots($1, $2, $3, $4, $5)"
+FORGET = "DELETE FROM snapshots WHERE stream_id = $1"
+
+PAGE = 2_000  # events: about 20 ms, far from the statement's limit even when many streams are read together
+TOGETHER = 32  # streams in one statement
+PAUSE = 0.1  # seconds between two writes, so that a stream that everybody wants costs ten a second at most
+CLOSE_WITHIN = 1.0  # seconds what still waits is given when a process ends
+
+Wanted = tuple[StreamId, int, bytes | None]
+
+log = structlog.get_logger(__name__)
+
+
+class PostgresSnapshots:
+    """See `core.ports.Snapshots`. Commits do not wait for the disk: what a crash takes costs only speed."""
+
+    def __init__(self, loader: Link, open_: Callable[[], Awaitable[Connection]]) -> None:
+        self._loader = loader
+        self._writer = Link(lambda: opened_with(open_, "synchronous_commit = off"))
+        self._pages = Coalescer[Wanted, list[asyncpg.Record]](self._load_pages, most=TOGETHER)
+        self._waiting: dict[StreamId, Snapshot] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def load(self, stream: StreamId, *, after: int, schema_hash: bytes | None) -> Page:
+        rows = await self._pages.get((stream, after, schema_hash))
+        if not rows:
+            return Page(None, (), after, 0, more=False)
+        state = rows[0]["state"]
+        recorded = rows if state is None else rows[1:]
+        events = [codec.decode(row["event_type"], row["schema_version"], row["payload"]) for row in recorded]
+        return Page(state, events, rows[-1]["version"], rows[-1]["position"], more=len(events) == PAGE)
+
+    def keep(self, snapshot: Snapshot) -> None:
+        self._waiting[snapshot.stream] = snapshot
+        if self._task is None:
+            self._task = asyncio.create_task(self._write())
+
+    async def forget(self, stream: StreamId) -> None:
+        self._waiting.pop(stream, None)
+        await self._writer.run(lambda c: c.execute(FORGET, stream))
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=CLOSE_WITHIN)
+        self._writer.close()
+
+    async def _load_pages(self, wanted: Sequence[Wanted]) -> Mapping[Wanted, list[asyncpg.Record]]:
+        streams, after, hashes = map(list, zip(*wanted, strict=True))
+        rows = await self._loader.run(lambda c: c.fetch(LOAD, streams, after, hashes, PAGE))
+        pages: dict[Wanted, list[asyncpg.Record]] = {}
+        for row in rows:
+            key = wanted[int(row["n"]) - 1]
+            pages.setdefault(key, []).append(row)
+        return pages
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.pop(stream) for stream in list(self._waiting)[:TOGETHER]]
+                await self._write_batch(batch)
+                await asyncio.sleep(PAUSE)
+        finally:
+            self._task = None
+
+    async def _write_batch(self, batch: Sequence[Snapshot]) -> None:
+        rows = [(s.stream, s.category, s.version, s.schema_hash, s.state) for s in batch]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        try:
+            await self._writer.run(lambda c: c.execute(KEEP, *columns))
+        except Unavailable as error:
+            log.warning("snapshots not written", streams=len(batch), error=str(error))

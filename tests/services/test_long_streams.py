@@ -1,0 +1,227 @@
+"""A long stream is folded once: later loads start from a snapshot, and whatever that holds, the state is the log's."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from core.adapters.postgres import snapshots as adapter
+from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.event_store import PostgresEventStore
+from core.domain.inventory import INVENTORY, InventoryEvent, ReceiveStock, Stock
+from core.domain.message import Sku, inventory_stream
+from core.domain.order import ORDER
+from core.ports import Page
+from core.services import snapshots as service
+from core.services.execute import Terms, execute
+from core.services.load import Loaded, StateCache, load_state
+from core.services.snapshots import EVERY, schema_hash
+from tests.services.conftest import Desk, now
+from tests.support.stock import AT, SKU, history, receipts, record, settled, some_moves
+
+LONG = history(some_moves(400))
+
+
+@pytest.fixture
+def read(store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many events each page had that was read."""
+    pages: list[int] = []
+    load = store.snapshots.load
+
+    async def counted(*given: Any, **named: Any) -> Page:
+        page = await load(*given, **named)
+        pages.append(len(page.events))
+        return page
+
+    monkeypatch.setattr(store.snapshots, "load", counted)
+    return pages
+
+
+async def loaded(store: PostgresEventStore) -> Loaded[Stock]:
+    """As a process does that has just started; what it wants kept is written."""
+    found = await load_state(store, INVENTORY, AT)
+    await settled(store)
+    return found
+
+
+async def kept(admin: Connection) -> tuple[int, str] | None:
+    row = await admin.fetchrow("SELECT version, state FROM snapshots WHERE stream_id = $1", AT)
+    return (row["version"], row["state"]) if row else None
+
+
+def is_all_of(events: list[InventoryEvent], found: Loaded[Stock]) -> bool:
+    return (found.state, found.version, found.position) == (INVENTORY.fold(events), len(events), len(events))
+
+
+# --- loading ------------------------------------------------------------------------------------------------
+async def test_the_first_load_folds_everything_and_the_next_nothing(
+    store: PostgresEventStore, admin: Connection, read: list[int]
+) -> None:
+    await record(store, LONG)
+    assert is_all_of(LONG, await loaded(store))
+    assert (await kept(admin) or (0,))[0] == len(LONG)
+    assert is_all_of(LONG, await loaded(store))
+    assert read == [len(LONG), 0]
+
+
+async def test_from_every_snapshot_on_the_state_is_the_same(
+    store: PostgresEventStore, admin: Connection, read: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "PAUSE", 0)
+    events, kept_at = LONG[:120], set[int]()
+    for version, event in enumerate(events, 1):
+        await record(store, [event], after=version - 1)
+        assert is_all_of(events[:version], await loaded(store))
+        kept_at.add((await kept(admin) or (0,))[0])
+    assert len(kept_at) > 3
+    assert max(read) < 2 * EVERY
+
+
+async def test_a_short_stream_is_not_kept(store: PostgresEventStore, admin: Connection) -> None:
+    await record(store, receipts(EVERY - 1))
+    assert is_all_of(receipts(EVERY - 1), await loaded(store))
+    assert await kept(admin) is None
+    await record(store, receipts(1), after=EVERY - 1)
+    await loaded(store)
+    assert (await kept(admin) or (0,))[0] == EVERY
+
+
+async def test_orders_are_not_kept(desk: Desk, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store.snapshots, "load", None)
+    order = await desk.place()
+    assert (await load_state(store, ORDER, inventory_stream(Sku(str(order))))).version == 0
+
+
+async def test_a_stream_longer_than_a_page_is_loaded_and_kept_on_the_way(
+    store: PostgresEventStore, admin: Connection, read: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "PAGE", 100)
+    monkeypatch.setattr(adapter, "PAUSE", 0)
+    await record(store, LONG)
+    half = asyncio.create_task(load_state(store, INVENTORY, AT))
+    async with asyncio.timeout(10):
+        while len(read) < 2:
+            await asyncio.sleep(0)
+    half.cancel()  # a caller that gave up, a daemon that was stopped
+    await asyncio.gather(half, return_exceptions=True)
+    await settled(store)
+    assert 100 <= (await kept(admin) or (0,))[0] < len(LONG)
+    before = sum(read)
+    assert is_all_of(LONG, await loaded(store))
+    assert sum(read) - before <= len(LONG) - 100
+    assert max(read) == 100
+
+
+# --- what is not believed -----------------------------------------------------------------------------------
+async def test_a_state_that_other_code_folded_is_ignored_and_rewritten(
+    store: PostgresEventStore, admin: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgetful(stock: Stock, event: InventoryEvent) -> Stock:
+        return stock
+
+    await record(store, LONG)
+    older = replace(INVENTORY, evolve=forgetful)
+    await load_state(store, older, AT)
+    await settled(store)
+    wrong = await kept(admin)
+    assert wrong
+    assert '"available":0' in wrong[1]
+    assert schema_hash(older) != schema_hash(INVENTORY)
+    assert is_all_of(LONG, await loaded(store))
+    right = await kept(admin)
+    assert right
+    assert right != wrong
+    assert is_all_of(LONG, await loaded(store))
+
+
+@pytest.mark.parametrize("garbage", ["{}", "", "\x01", '{"known":true,"available":-1,"held":{}}'])
+async def test_an_unreadable_one_is_ignored_told_once_and_rewritten(
+    store: PostgresEventStore, admin: Connection, read: list[int], garbage: str
+) -> None:
+    await record(store, LONG)
+    await loaded(store)
+    right = await kept(admin)
+    await admin.execute("UPDATE snapshots SET state = $1", garbage)
+    with capture_logs() as logs:
+        assert is_all_of(LONG, await loaded(store))
+        assert await kept(admin) == right
+        assert is_all_of(LONG, await loaded(store))
+    assert [entry["event"] for entry in logs] == ["unreadable snapshot ignored"]
+    assert read[-2:] == [len(LONG), 0]
+
+
+async def test_an_unreadable_one_that_cannot_be_deleted_stops_nobody(
+    store: PostgresEventStore, admin: Connection
+) -> None:
+    await record(store, LONG)
+    await loaded(store)
+    await admin.execute("UPDATE snapshots SET state = 'garbage'")
+    await admin.execute("REVOKE DELETE ON snapshots FROM orderdeck_app")
+    assert is_all_of(LONG, await loaded(store))
+
+
+async def test_without_any_of_them_everything_is_the_same_but_slower(
+    store: PostgresEventStore, admin: Connection, read: list[int]
+) -> None:
+    await record(store, LONG)
+    with_them = [await loaded(store), await loaded(store)]
+    await admin.execute("DELETE FROM snapshots")
+    without = await loaded(store)
+    assert [(each.state, each.version, each.position) for each in with_them] == [
+        (without.state, without.version, without.position)
+    ] * 2
+    assert read == [len(LONG), 0, len(LONG)]
+
+
+async def test_a_decision_on_a_wrong_state_is_still_refused_by_its_version(
+    store: PostgresEventStore, admin: Connection
+) -> None:
+    """Two desks, one of which read before the other wrote: what the snapshots say makes no difference."""
+    await record(store, receipts(40))
+    await loaded(store)
+    caches = [StateCache[Stock](store, INVENTORY) for _ in range(2)]
+    for cache in caches:
+        await cache.latest(AT)
+    for n in range(4):
+        command = ReceiveStock(now=now(), sku=SKU, quantity=1)
+        outcome = await execute(
+            store, INVENTORY, AT, command, Terms(), lambda s: (201, {"available": s.available}),
+            correlation_id=AT, cache=caches[n % 2],
+        )  # fmt: skip
+        assert (outcome.answer.fields["available"], outcome.answer.version) == (41 + n, 41 + n)
+
+
+# --- keeping by who appends ---------------------------------------------------------------------------------
+async def test_who_appends_keeps_the_state_as_it_grows(
+    desk: Desk, store: PostgresEventStore, admin: Connection, read: list[int]
+) -> None:
+    await desk.stock(LONG=1_000)
+    async with desk.running():
+        orders = [await desk.place(LONG=1) for _ in range(EVERY + 8)]
+        for order in orders:
+            assert await desk.ended(order) == "SagaCompleted"
+    await settled(store)
+    assert (await kept(admin) or (0,))[0] >= EVERY
+    before = len(read)
+    found = await load_state(store, INVENTORY, AT)
+    assert (found.state.available, len(found.state.held)) == (1_000 - len(orders), len(orders))
+    assert read[before:]
+    assert sum(read[before:]) < EVERY
+
+
+async def test_a_state_is_kept_once_for_so_many_events(
+    store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(store.snapshots, "keep", lambda snapshot: taken.append(snapshot.version))
+    monkeypatch.setattr(service, "BYTES_AN_EVENT", 10_000)
+    cache, known = StateCache[Stock](store, INVENTORY), Loaded(INVENTORY.initial, 0, 0)
+    for version, event in enumerate(LONG[:200], 1):
+        known = Loaded(INVENTORY.evolve(known.state, event), version, 0, known.due)
+        cache.put(AT, known)
+        known = await cache.recent(AT)
+    assert taken == list(range(EVERY, 201, EVERY))
