@@ -13,13 +13,15 @@ CREATE TABLE snapshots (
 
 -- Several streams at once: from the newest state that a snapshot of this hash has after a version, the first events on.
 -- The snapshot is a row of its own before them, the only one with a state. Without a hash there is none.
--- Only an index scan stops after a page; anything else would read all of a long stream for each.
+-- Only an index scan stops after a page; anything else would read all of a long stream for each. There is one good plan,
+-- whatever the arguments: to look for it anew in each call takes thrice as long as the call.
 CREATE FUNCTION load_pages(ids uuid[], after int[], hashes bytea[], most int)
 RETURNS TABLE (
     n bigint, state text, version int, "position" bigint, event_type text, schema_version int, payload jsonb
 )
 LANGUAGE sql STABLE
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
 AS $$
     SELECT w.n, page.*
       FROM unnest(ids, after, hashes) WITH ORDINALITY AS w(id, after, hash, n)
@@ -46,6 +48,7 @@ CREATE FUNCTION keep_snapshots(ids uuid[], categories text[], versions int[], ha
 RETURNS void
 LANGUAGE sql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
 AS $$
     INSERT INTO snapshots AS s (stream_id, category, version, event_id, schema_hash, state, taken_at)
     SELECT w.id, w.category, w.version, e.event_id, w.hash, w.state, clock_timestamp()
@@ -59,6 +62,8 @@ AS $$
         OR NOT EXISTS (SELECT FROM events e
                         WHERE e.stream_id = s.stream_id AND e.version = s.version AND e.event_id = s.event_id)
 $$;
+
+ALTER FUNCTION load_streams SET plan_cache_mode = force_generic_plan;  -- halves what the load of a short stream costs
 
 REVOKE ALL ON FUNCTION load_pages, keep_snapshots FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION load_pages, keep_snapshots TO orderdeck_app;

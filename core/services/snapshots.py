@@ -18,7 +18,7 @@ from core.domain.decider import Decider, SnapshotForm
 S = TypeVar("S")
 
 EVERY = 32  # events
-BYTES_AN_EVENT = 160  # of a state: a large one is kept less often, so that keeping costs the same for each event
+BYTES_AN_EVENT = 320  # of a state: a large one is kept less often, so that keeping costs the same for each event
 
 
 def spacing(text: str) -> int:

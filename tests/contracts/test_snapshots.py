@@ -211,9 +211,10 @@ async def test_what_cannot_be_written_is_logged_and_forgotten(store: PostgresEve
 
 
 async def test_what_waits_is_written_before_the_store_closes(opener: Opener, store: PostgresEventStore) -> None:
-    other = PostgresEventStore(opener)
+    other, before = PostgresEventStore(opener), asyncio.all_tasks()
     other.snapshots.keep(snapshot(3))
     await other.close()
+    assert asyncio.all_tasks() == before
     assert await given(store) == ("state 3", [4, 5])
 
 

@@ -213,6 +213,21 @@ async def test_who_appends_keeps_the_state_as_it_grows(
     assert sum(read[before:]) < EVERY
 
 
+async def test_a_load_that_folded_little_keeps_nothing(
+    store: PostgresEventStore, admin: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(store, LONG)
+    await loaded(store)
+    await record(store, receipts(5), after=len(LONG))
+    taken: list[int] = []
+    monkeypatch.setattr(store.snapshots, "keep", lambda snapshot: taken.append(snapshot.version))
+    await loaded(store)
+    assert taken == []
+    await record(store, receipts(2 * EVERY), after=len(LONG) + 5)
+    await loaded(store)
+    assert taken == [len(LONG) + 5 + 2 * EVERY]
+
+
 async def test_a_state_is_kept_once_for_so_many_events(
     store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

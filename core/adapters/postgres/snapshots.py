@@ -60,7 +60,9 @@ class PostgresSnapshots:
 
     async def close(self) -> None:
         if self._task is not None:
-            await asyncio.wait([self._task], timeout=CLOSE_WITHIN)
+            _, late = await asyncio.wait([self._task], timeout=CLOSE_WITHIN)
+            for task in late:
+                task.cancel()
         self._writer.close()
 
     async def _load_pages(self, wanted: Sequence[Wanted]) -> Mapping[Wanted, list[asyncpg.Record]]:
