@@ -70,7 +70,7 @@ async def _verify(dsn: str, ledger: dict[UUID, Charge]) -> Report:
 
 async def _projected(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
-    while await connection.fetchval(  # noqa: ASYNC110 - another process sets no event of ours
+    while await connection.fetchval(
         "SELECT (SELECT max(position) FROM events) > coalesce((SELECT max(position) FROM checkpoints), 0)"
     ):
         await asyncio.sleep(0.1)

@@ -34,8 +34,7 @@ class Slow:
 @pytest.fixture
 async def narrow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Slow]:
     """The desk's provider, with room for one call at a time."""
-    monkeypatch.setattr(http, "POOLS", 1)
-    monkeypatch.setattr(http, "CONNECTIONS_EACH", 1)
+    monkeypatch.setattr(http, "CONNECTIONS", 1)
     monkeypatch.setattr(http, "LONGEST_WAIT", 0.02)
     slow = Slow()
     server = await asyncio.start_server(slow.serve, "127.0.0.1", 0)

@@ -25,7 +25,7 @@ class Forgetful(MemoryPaymentGateway):
         raise GatewayTimeout("no answer from the payment provider")
 
     async def look_up(self, key: str) -> PaymentAnswer | None:
-        raise GatewayUnavailable("the payment provider cannot be asked")
+        raise GatewayUnavailable(f"the payment provider cannot be asked about {key}")
 
     def state(self, payment_id: UUID) -> str:
         return self._charges[payment_id].state
