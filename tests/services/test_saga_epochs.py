@@ -7,12 +7,19 @@ import asyncio
 from core.adapters.postgres.connection import Link
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.domain.message import OrderId, StreamId, saga_of
+from core.domain.saga import SagaStepCompleted
+from core.ports import Conflict
 from core.sagas import SAGAS
+from core.sagas.fulfil_order import FULFIL_ORDER
 from core.sagas.operate import Wish
+from core.sagas.saga import Effect
 from core.services.execute import Terms
 from core.services.operate import Operation, operate
-from tests.services.conftest import Desk, RealClock
+from core.services.work import draft, load_work
+from tests.services.conftest import Desk, RealClock, now
+from tests.services.test_review_waiting import happened
 from tests.services.test_sagas import HAPPY, cancellation
+from tests.services.test_still_open import Away
 
 
 async def epochs(desk: Desk, order: OrderId, saga: str = "fulfil_order") -> list[int | None]:
@@ -57,3 +64,24 @@ async def test_what_the_runner_gives_up_and_a_person_decides_names_its_lease_too
     assert epoch == 2
     assert [event.metadata.epoch for event in dry.would or ()] == [2]
     assert (await epochs(desk, order, "unwind_order"))[-2:] == [2, 2]
+
+
+async def test_an_old_sight_of_a_saga_writes_nothing_although_its_lease_is_the_last(desk: Desk) -> None:
+    """A person has turned it round meanwhile, which takes no lease: only the version of the saga's stream tells."""
+    await desk.stock(A=10)
+    desk.gateway = Away(desk, "authorise")  # type: ignore[assignment]
+    async with desk.running():
+        order = await desk.place()
+        await happened(desk, order, "SagaStepFailed")
+    saga_id, link = saga_of(order, "fulfil_order"), Link(desk.open)
+    epoch = await PostgresSagaLog(link).epoch(saga_id) or 0
+    work = await load_work(desk.store, FULFIL_ORDER, saga_id, order, owner="runner-1", epoch=epoch)
+    assert work
+    wish = Operation(saga_id, Wish.COMPENSATE, "changed my mind")
+    await operate(desk.store, PostgresSagaLog(link), SAGAS, RealClock(), wish, Terms())
+    assert await PostgresSagaLog(link).epoch(saga_id) == epoch
+    link.close()
+    before = await desk.log()
+    done = draft(work, Effect(), [SagaStepCompleted(saga_id=saga_id, step="authorize_payment")], now())
+    assert isinstance(await desk.store.append(done.append()), Conflict)
+    assert await desk.log() == before

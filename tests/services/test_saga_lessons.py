@@ -167,8 +167,11 @@ class Meddled:
 async def test_a_cancellation_that_slips_in_before_the_last_append_is_undone_not_overlooked(desk: Desk) -> None:
     """Confirmed by hand, the last step has nothing to record: only its guard on the order tells."""
     await desk.stock(A=10)
-    order = await desk.place(A=2)
+    async with desk.running("earlier"):
+        order = await desk.place("test_card_flaky", A=2)
+        await happened(desk, order, "SagaStepFailed")
     await desk.do(ConfirmOrder(now=now(), order_id=order))
+    await end_all_leases(desk)
     desk.store = Meddled(desk, cancellation(order))  # type: ignore[assignment]
     async with desk.running():
         assert await desk.ended(order) == "SagaCompensated"
