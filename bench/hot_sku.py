@@ -9,6 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import asyncpg
 import uvloop
@@ -21,7 +22,6 @@ from bench.http_load import Load, drive, request
 from bench.report import Row
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.event_store import PostgresEventStore
-from core.bootstrap import SystemClock
 from core.domain.inventory import INVENTORY, InventoryReserved, ReceiveStock
 from core.domain.message import Metadata, Sku, inventory_stream
 from core.ports import Append, Entry, NewEvent
@@ -127,7 +127,7 @@ async def _receive(dsn: str, quantities: dict[Sku, int]) -> None:
     entries: list[Entry] = []
     for sku, quantity in quantities.items():
         stream = inventory_stream(sku)
-        command = ReceiveStock(now=SystemClock().now(), sku=sku, quantity=quantity)
+        command = ReceiveStock(now=datetime.now(UTC), sku=sku, quantity=quantity)
         events = INVENTORY.decide(command, INVENTORY.initial)
         new = [NewEvent(uuid7(), event, Metadata(correlation_id=stream)) for event in events]
         entries.append(Entry(stream, INVENTORY.category, 0, new))

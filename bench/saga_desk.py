@@ -12,6 +12,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import uvloop
@@ -21,11 +22,11 @@ from bench.rebuild import ADDRESS
 from bench.saga_task import Found, Meter, Run, Task, answer, asked, fastest, found
 from core.adapters.memory.payments import MemoryPaymentGateway
 from core.adapters.payments.http import HttpPaymentGateway
+from core.adapters.postgres.clock import DatabaseClock
 from core.adapters.postgres.connection import Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.subscription import PostgresSubscription
-from core.bootstrap import SystemClock
 from core.domain.message import Metadata, OrderId, Sku, StreamId
 from core.domain.order import ORDER, CreateOrder, Item
 from core.ports import Append, Entry, NewEvent, PaymentGateway
@@ -36,7 +37,6 @@ from core.services.stock_desk import StockDesk
 from daemons.saga_runner import BATCH, LOOK_EVERY
 from daemons.vitals import settle_down
 
-CLOCK = SystemClock()
 SKUS = [Sku(f"SKU-{n:03}") for n in range(1, 51)]
 
 
@@ -52,7 +52,7 @@ class Desk:
         order_id = OrderId(uuid7())
         item = Item(product_id="bench", sku=next(self.skus), quantity=1, unit_price=Decimal("12.50"))
         command = CreateOrder(
-            now=CLOCK.now(), order_id=order_id, customer_id="bench", order_number=f"ORD-{order_id.hex[-10:]}",
+            now=datetime.now(UTC), order_id=order_id, customer_id="bench", order_number=f"ORD-{order_id.hex[-10:]}",
             items=(item,), shipping_address=ADDRESS, payment_method="card",
         )  # fmt: skip
         events = [NewEvent(uuid7(), e, Metadata(correlation_id=order_id)) for e in ORDER.decide(command, ORDER.initial)]
@@ -69,8 +69,9 @@ async def desk(dsn: str, gateway: PaymentGateway) -> AsyncIterator[Desk]:
         return await connect(dsn, name="bench")
 
     store, link = PostgresEventStore(open_connection), Link(open_connection)
-    sagas = PostgresSagaLog(link)
-    runner = SagaRunner(World(store, StockDesk(store), gateway, CLOCK), sagas, SAGAS, "bench")
+    sagas, clock = PostgresSagaLog(link), DatabaseClock(link)
+    await clock.look()
+    runner = SagaRunner(World(store, StockDesk(store), gateway, clock), sagas, SAGAS, "bench")
     made, stop = Desk(store), asyncio.Event()
 
     async def follow(after: int) -> None:
