@@ -13,6 +13,7 @@ from core.domain.saga import SagaEvent
 from core.domain.validation import tidy
 from core.sagas.actions import created, quantities
 from core.sagas.saga import (
+    DONE,
     MAY_HAVE_HAPPENED,
     MINUTES,
     Call,
@@ -140,8 +141,7 @@ def open_steps(saga: Saga, progress: Progress) -> Sequence[str]:
     """The steps that still matter: those to undo, or, of a saga that only goes forward, those to do."""
     if saga.forward_only or saga.undoes:
         if not _turned(progress):
-            done = {StepStatus.COMPLETED, StepStatus.SKIPPED}
-            return [step.name for step in saga.steps if progress.of(step.name) not in done]
+            return [step.name for step in saga.steps if progress.of(step.name) not in DONE]
         steps = [step for step in saga.steps if not isinstance(step.undo, Nothing)]
     else:
         steps = list(saga.steps)

@@ -231,17 +231,17 @@ class Move:
         return self.step.do if self.forward else self.step.undo
 
 
-MAY_HAVE_HAPPENED = {StepStatus.RUNNING, StepStatus.COMPLETED, StepStatus.COMPENSATING}
+MAY_HAVE_HAPPENED = frozenset({StepStatus.RUNNING, StepStatus.COMPLETED, StepStatus.COMPENSATING})
+DONE = frozenset({StepStatus.COMPLETED, StepStatus.SKIPPED})
 
 
 def next_move(saga: Saga, progress: Progress) -> Move | SagaStatus | None:
     """What to do next, the status it has come to the end with, or None when it has ended already."""
     if progress.status is SagaStatus.RUNNING:
         for step in saga.steps:
-            if saga.undoes and progress.of(step.name) is StepStatus.FAILED:
-                return SagaStatus.FAILED
-            if progress.of(step.name) not in {StepStatus.COMPLETED, StepStatus.SKIPPED}:
-                return Move(step, forward=True)
+            status = progress.of(step.name)
+            if status not in DONE:
+                return SagaStatus.FAILED if saga.undoes and status is StepStatus.FAILED else Move(step, forward=True)
         return SagaStatus.COMPLETED
     if progress.status is SagaStatus.COMPENSATING:
         if StepStatus.COMPENSATION_FAILED in progress.steps.values():
