@@ -11,7 +11,20 @@ from core import codec
 from core.codec import StoredEvent
 from core.domain.decider import Decider
 from core.domain.message import Recorded, SagaId, StreamId
-from core.ports import Accepted, Append, Claim, Clock, Conflict, Entry, LeaseLost, NewEvent, SagaRow, Verdict
+from core.ports import (
+    Accepted,
+    Append,
+    Claim,
+    Clock,
+    Conflict,
+    Entry,
+    LeaseLost,
+    NewEvent,
+    Page,
+    SagaRow,
+    Snapshot,
+    Verdict,
+)
 
 
 @dataclass
@@ -30,6 +43,28 @@ class Row:
 
 
 @dataclass
+class MemorySnapshots:
+    """See `core.ports.Snapshots`; none is ever lost, so each that is kept is used."""
+
+    streams: Mapping[StreamId, Sequence[Recorded]]
+    kept: dict[StreamId, Snapshot] = field(default_factory=dict)
+
+    async def load(self, stream: StreamId, *, after: int, schema_hash: bytes | None) -> Page:
+        recorded, known = self.streams.get(stream, ()), self.kept.get(stream)
+        used = known if known and known.schema_hash == schema_hash and known.version > after else None
+        rest = recorded[used.version if used else after :]
+        position = recorded[-1].position if recorded else 0
+        state = used.state if used else None
+        return Page(state, [each.event for each in rest], len(recorded), position, more=False)
+
+    def keep(self, snapshot: Snapshot) -> None:
+        self.kept[snapshot.stream] = snapshot
+
+    async def forget(self, stream: StreamId) -> None:
+        self.kept.pop(stream, None)
+
+
+@dataclass
 class MemoryLog:
     """What sagas use of an EventStore and a SagaLog; see `core.ports`."""
 
@@ -38,6 +73,9 @@ class MemoryLog:
     streams: dict[StreamId, list[Recorded]] = field(default_factory=dict)
     rows: dict[SagaId, Row] = field(default_factory=dict)
     checkpoints: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.snapshots = MemorySnapshots(self.streams)
 
     # --- the log --------------------------------------------------------------------------------------------
     async def append(self, append: Append) -> Verdict:

@@ -10,7 +10,7 @@ from core.codec import StoredEvent
 from core.domain.message import Recorded, StreamId
 from core.domain.provider import PaymentAnswer
 from core.errors import FulfilmentNotFinished, OutcomeUnknown, Rejected, Unavailable, VersionConflict
-from core.ports import Append, Verdict
+from core.ports import Append, Page, Verdict
 from core.sagas.saga import Saga
 from core.services.advance import World
 from core.services.run_sagas import SagaRunner
@@ -76,9 +76,26 @@ class Program:
             raise Unavailable("the database is away")
         return await self.log.load(stream, after=after)
 
+    @property
+    def snapshots(self) -> SteppedSnapshots:
+        return SteppedSnapshots(self)
+
     def __getattr__(self, name: str) -> Any:
         """What stands still nowhere."""
         return getattr(self.log, name)
+
+
+class SteppedSnapshots:
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    async def load(self, stream: StreamId, **asked: Any) -> Page:
+        if await self._program.gate():
+            raise Unavailable("the database is away")
+        return await self._program.log.snapshots.load(stream, **asked)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._program.log.snapshots, name)
 
 
 class SteppedProvider:
