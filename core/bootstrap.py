@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from core.adapters.failpoints import drill
 from core.adapters.postgres.clock import DatabaseClock
 from core.adapters.postgres.connection import AWAY, LOST, Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
@@ -18,7 +19,7 @@ from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import SchemaBehind, Unavailable
 from core.evidence import Evidence
 from core.home import database_url
-from core.ports import Clock, EventStore, OrderNumbers, PaymentGateway, SagaLog, Subscription
+from core.ports import Clock, EventStore, OrderNumbers, PaymentGateway, ReadModels, SagaLog, Subscription
 from core.settings import Settings
 
 
@@ -44,6 +45,7 @@ async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
     async def open_connection() -> Connection:
         return await connect(dsn, name=name)
 
+    drilled = drill(settings, name)
     link, saga_link = Link(open_connection), Link(open_connection)
     behind = await link.run(schema_version)
     if behind < NEEDED:
@@ -61,11 +63,11 @@ async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
     try:
         yield App(
             settings=settings,
-            store=store,
+            store=drilled.store(store),
             order_numbers=PostgresOrderNumbers(link),
-            sagas=PostgresSagaLog(saga_link),
+            sagas=drilled.saga_log(PostgresSagaLog(saga_link)),
             clock=clock,
-            subscription=lambda: PostgresSubscription(open_connection),
+            subscription=lambda: drilled.subscription(PostgresSubscription(open_connection)),
             open_connection=open_connection,
             why_not_ready=why_not_ready,
         )
@@ -104,4 +106,16 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[PaymentGateway]:
     from core.adapters.payments.http import HttpPaymentGateway  # noqa: PLC0415 - as the docstring says
 
     async with HttpPaymentGateway(settings.payments_at) as gateway:
-        yield gateway
+        yield drill(settings, "saga-runner").gateway(gateway)
+
+
+@asynccontextmanager
+async def open_read_models(app: App) -> AsyncGenerator[ReadModels]:
+    """What the projector keeps up to date."""
+    from core.adapters.postgres.read_models import PostgresReadModels  # noqa: PLC0415 - the projector's alone
+
+    read_models = PostgresReadModels(app.open_connection)
+    try:
+        yield drill(app.settings, "projector").read_models(read_models)
+    finally:
+        read_models.close()

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import ConfigurationError
+from core.failpoints import parse
 
 PREFIX = "ORDERDECK_"
 
@@ -31,6 +32,11 @@ def _web_address(value: str) -> str:
 def _postgres_address(value: SecretStr | None) -> SecretStr | None:
     if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("must begin with postgresql://")
+    return value
+
+
+def _failpoints(value: str) -> str:
+    parse(value)
     return value
 
 
@@ -82,6 +88,10 @@ class Settings(BaseSettings):
         default=True, description="Put 51 sample SKUs in stock when the log is empty at the first start."
     )
     within_scale: float = Field(default=1.0, gt=0, le=1000, description="Scales every deadline of the saga steps.")
+    failpoints: Annotated[str, AfterValidator(_failpoints)] = Field(
+        default="",
+        description="For drills only: where daemons kill themselves, by chance, as in saga-runner.after_call=0.01.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO",
         validation_alias=AliasChoices("ORDERDECK_LOG_LEVEL", "LOG_LEVEL"),

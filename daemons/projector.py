@@ -10,9 +10,8 @@ import time
 from prometheus_client import Gauge
 
 from core.adapters.postgres.connection import Link
-from core.adapters.postgres.read_models import PostgresReadModels
 from core.adapters.postgres.read_models_progress import progress
-from core.bootstrap import bootstrap
+from core.bootstrap import bootstrap, open_read_models
 from core.services.project import READER, Projector
 from core.settings import Settings
 from daemons.runtime import run_reader
@@ -24,8 +23,8 @@ POSITION = Gauge("orderdeck_projector_position", "Position of the last event in 
 
 
 async def work(settings: Settings, vitals: Vitals) -> None:
-    async with bootstrap(settings, name=vitals.name) as app:
-        read_models, link = PostgresReadModels(app.open_connection), Link(app.open_connection)
+    async with bootstrap(settings, name=vitals.name) as app, open_read_models(app) as read_models:
+        link = Link(app.open_connection)
         projector = Projector(read_models)
         POSITION.set_function(lambda: projector.position)
 
@@ -41,7 +40,6 @@ async def work(settings: Settings, vitals: Vitals) -> None:
             vitals.started(stands_still)
             await projector.run(app.subscription(), vitals.stop)
         finally:
-            read_models.close()
             link.close()
 
 

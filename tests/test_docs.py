@@ -14,6 +14,7 @@ import pytest
 import typer.main
 
 from core import codec
+from core.failpoints import POINTS
 from daemons.cli import app
 from daemons.payment_sandbox.methods import ACCEPTED, TEST_METHODS
 
@@ -197,3 +198,8 @@ def test_every_payment_method_of_the_sandbox_is_described() -> None:
     sandbox, how_to = text_of("docs/reference/payment-sandbox.md"), text_of("docs/how-to/try-failing-payments.md")
     assert {method for method in ACCEPTED | TEST_METHODS if f"`{method}`" not in sandbox} == set()
     assert set(re.findall(r"`(test_\w+)`", sandbox + how_to)) == TEST_METHODS
+
+
+def test_every_failpoint_is_described() -> None:
+    rows = re.findall(r"^\| `([\w-]+\.\w+)` \| (.+) \|$", text_of("docs/how-to/run-chaos.md"), re.MULTILINE)
+    assert dict(rows) == dict(POINTS)

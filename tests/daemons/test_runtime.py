@@ -193,6 +193,9 @@ def test_one_that_waits_has_nothing_to_finish_and_stops_at_once(started: list[Da
         ({"ORDERDECK_HOST": "not.an.address.invalid"}, "is not an address"),
         ({"ORDERDECK_COMAND_PORT": "1"}, "did you mean ORDERDECK_COMMAND_PORT?"),
         ({"ORDERDECK_QUERY_PORT": "80801"}, "ORDERDECK_QUERY_PORT='80801'"),
+        ({"ORDERDECK_FAILPOINTS": "projector.after_pol=1"}, "'projector.after_pol=1' is no failpoint"),
+        ({"ORDERDECK_FAILPOINTS": "projector.after_poll=2"}, "points are command-api.after_enqueue,"),
+        ({"ORDERDECK_FAILPOINTS": "seed=x"}, "'seed=x' is no failpoint"),
     ],
 )
 def test_a_setting_that_stops_it_is_one_sentence_and_exit_code_78(

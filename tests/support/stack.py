@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
-from support.sandbox_process import free_port
 
 from core.home import Home
 from core.settings import Settings, env_names
 from daemons.leftovers import processes_of
+from tests.support.sandbox_process import free_port
 
 ROOT = Path(__file__).parents[2]
 PORTS = ("command_port", "query_port", "payment_port", "projector_port", "saga_runner_port")
@@ -54,7 +54,7 @@ class Stack:
     def orderdeck(self, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "daemons.cli", *arguments],
-            env=self.env | {"PYTHONPATH": str(ROOT)},
+            env={"PYTHONPATH": str(ROOT)} | self.env,
             cwd=cwd,
             capture_output=True,
             text=True,

@@ -1,0 +1,106 @@
+"""Failpoints: named places where a daemon kills itself as `kill -9` would, by chance, when a drill asks for it."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+POINTS: Mapping[str, str] = {
+    "command-api.after_enqueue": "an append is under way, and not answered",
+    "command-api.after_commit": "it is recorded, and the caller has not been answered",
+    "projector.after_poll": "events were read, and nothing was done with them",
+    "projector.mid_transaction": "a save is under way",
+    "projector.after_commit": "it is saved, and the projector does not know yet",
+    "saga-runner.after_claim": "sagas were claimed, and nothing was done with them",
+    "saga-runner.after_call": "the provider was called, and its answer is not recorded",
+    "saga-runner.after_record": "an append is recorded, and the runner does not know yet",
+    "saga-runner.mid_compensation": "one thing is undone, and others are not",
+}
+SEED = "seed"
+CHANCE = re.compile(r"0(\.\d+)?|1(\.0+)?")
+UNDER_WAY = 0.003  # seconds; what was sent may have been recorded by then, or not
+LOG = "failpoints.log"
+"""In the home: one line a death, the point's name, and one each time a process comes to a point first."""
+BEGINS = " begins"
+
+
+def parse(text: str) -> tuple[int, Mapping[str, float]]:
+    """The seed, and the chance of each point that is named; raises ValueError with a sentence that says what may be."""
+    seed, chances = 0, dict[str, float]()
+    for part in filter(None, text.replace(" ", "").split(",")):
+        name, _, value = part.partition("=")
+        if name == SEED and value.isdecimal():
+            seed = int(value)
+        elif name in POINTS and CHANCE.fullmatch(value):
+            chances[name] = float(value)
+        else:
+            raise ValueError(
+                f"{part!r} is no failpoint: write POINT=CHANCE, a chance from 0 to 1, or seed=7; points are"
+                f" {', '.join(POINTS)}"
+            )
+    return seed, chances
+
+
+@dataclass
+class Failpoints:
+    """Those of one daemon, each with its own sequence of chances, and another one in each process.
+
+    With one and the same, a process that dies at its third append would, started again, die at its third append for
+    ever; and one that is often killed otherwise would never come further than the same first few chances.
+    """
+
+    daemon: str
+    home: Path
+    seed: int
+    chances: Mapping[str, float]
+    _sequences: dict[str, random.Random] = field(default_factory=dict[str, random.Random])
+
+    def hit(self, point: str) -> bool:
+        """Whether it is to die here this time."""
+        name = f"{self.daemon}.{point}"
+        if name not in self.chances:
+            return False
+        if name not in self._sequences:
+            before = _lines(self.home).count(name + BEGINS)
+            self._write(name + BEGINS)
+            self._sequences[name] = random.Random(f"{self.seed} {name} {before}")  # noqa: S311 - a drill, repeatable
+        return self._sequences[name].random() < self.chances[name]
+
+    def die(self, point: str) -> NoReturn:
+        self._write(f"{self.daemon}.{point}")
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("nobody survives that")
+
+    def reach(self, point: str) -> None:
+        """Die here, or go on."""
+        if self.hit(point):
+            self.die(point)
+
+    def _write(self, line: str) -> None:
+        with (self.home / LOG).open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+
+
+def deaths(home: Path) -> list[str]:
+    """The points where daemons of this home have died, in order."""
+    return [line for line in _lines(home) if not line.endswith(BEGINS)]
+
+
+def _lines(home: Path) -> list[str]:
+    try:
+        return (home / LOG).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def failpoints(text: str, daemon: str, home: Path) -> Failpoints | None:
+    """Those of a daemon; None when it has none."""
+    seed, chances = parse(text)
+    ours = {name: chance for name, chance in chances.items() if name.startswith(f"{daemon}.")}
+    return Failpoints(daemon, home, seed, ours) if ours else None
