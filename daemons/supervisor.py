@@ -44,6 +44,9 @@ class Supervisor:
         transport = _OverSocket(home.supervisor_socket)
         self._proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport, allow_none=True)
 
+    def close(self) -> None:
+        self._proxy("close")()
+
     def start(self, settings: Settings) -> None:
         """Start supervisord in the background, which starts every program with exactly these settings."""
         conf = self._home.supervisord_conf
@@ -139,5 +142,8 @@ class _OverSocket(xmlrpc.client.Transport):
         super().__init__()
         self._path = path
 
-    def make_connection(self, host: object) -> http.client.HTTPConnection:  # noqa: ARG002 - xmlrpc's signature
-        return _Connection(self._path)
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        self.close()
+        connection = _Connection(self._path)
+        self._connection = (str(host), connection)  # what `close` closes
+        return connection
