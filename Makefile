@@ -30,6 +30,9 @@ fix: $(BIN)/.installed-dev  ## format, and repair what lint can
 bench: $(BIN)/.installed-dev  ## measure, beside peers on the same PostgreSQL
 	@$(BIN)/python -m bench
 
+chaos: $(BIN)/.installed-dev  ## 5 000 orders while everything is killed; ARGS="--seed 7 --orders 500", "--mutants"
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 migrate: $(BIN)/.installed  ## bring the database's schema up to date
 	@$(BIN)/orderdeck migrate
 
@@ -60,4 +63,4 @@ $(BIN)/pip:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install python3-venv (apt install python3-venv)"; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.PHONY: help run test test-unit test-int check fix bench migrate db-reset clean docker-up docker-down
+.PHONY: help run test test-unit test-int check fix bench chaos migrate db-reset clean docker-up docker-down

@@ -89,14 +89,19 @@ class Customers:
                 return events
             events += page
 
-    async def charges(self) -> dict[str, Any]:
-        """The provider's own ledger, by order; a second charge of one order would be a failure."""
+    async def ledger(self) -> list[dict[str, Any]]:
+        """The provider's own, every charge."""
         charges: list[dict[str, Any]] = []
         after: int | None = 0
         while after is not None:
             page = (await self.provider.get("/ledger", params={"after": after})).raise_for_status().json()
             charges += page["charges"]
             after = page["next_cursor"]
+        return charges
+
+    async def charges(self) -> dict[str, Any]:
+        """The provider's ledger, by order; a second charge of one order would be a failure."""
+        charges = await self.ledger()
         orders = [charge["order_id"] for charge in charges if charge["order_id"]]
         assert len(orders) == len(set(orders))
         return {charge["order_id"]: charge for charge in charges}

@@ -1,0 +1,57 @@
+"""Run chaos: `python -m tests.chaos`; exit code 0 when nothing was lost, doubled or left open."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from pathlib import Path
+
+from tests.chaos.mutants import MUTANTS, Mutant
+from tests.chaos.plan import Wanted, draw
+from tests.chaos.run import announce, run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="default: drawn, and printed")
+    parser.add_argument("--orders", type=int, default=5_000)
+    parser.add_argument("--kills", type=int, default=20, help="of each daemon, at random; failpoints come on top")
+    parser.add_argument("--minutes", type=float, default=12.0, help="in which the orders and kills come")
+    parser.add_argument("--mutant", choices=MUTANTS, help="switch one guard off: a short run, which must fail")
+    parser.add_argument("--mutants", action="store_true", help="each of them, one after the other")
+    parser.add_argument("--logs", type=Path, help="a folder to keep the daemons' logs in")
+    options = parser.parse_args()
+    if options.mutants or options.mutant:
+        chosen = [MUTANTS[options.mutant]] if options.mutant else list(MUTANTS.values())
+        survived = [mutant.name for mutant in chosen if not _noticed(mutant, options.seed, options.logs)]
+        print(f"mutants not noticed: {', '.join(survived) or 'none'}")
+        return 1 if survived else 0
+    seconds = 60 * options.minutes
+    wanted = Wanted(
+        orders=options.orders,
+        kills=options.kills,
+        seconds=seconds,
+        frozen=("saga-runner", "projector") * min(2, int(seconds // 150)),
+        outages=int(seconds // 120),
+        redeliveries=int(seconds // 120),
+        points=options.kills / 2,
+    )
+    plan = draw(options.seed, wanted)
+    announce(plan)
+    report = run(plan, logs=options.logs)
+    print(report)
+    return 1 if report.violations else 0
+
+
+def _noticed(mutant: Mutant, seed: int, logs: Path | None) -> bool:
+    plan = draw(seed, mutant.wanted)
+    announce(plan, f"; mutant {mutant.name}: {mutant.what}")
+    report = run(plan, mutant=mutant, logs=logs and logs / mutant.name)
+    telling = mutant.noticed(report.violations)
+    print(f"{report}\nnoticed by: {telling}", flush=True)
+    return telling is not None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Mutants: an orderdeck with one guard switched off. A run that does not notice is worth nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import asyncpg
+
+from tests.chaos.plan import Fate, Wanted
+from tests.support.stack import ROOT
+
+PATCHES = Path(__file__).parent / "patched"
+"""Its sitecustomize.py changes the daemons that start with it on their path."""
+
+SHORT = Wanted(orders=200, kills=1, seconds=20, points=1, patience=60)
+ZOMBIE = replace(SHORT, seconds=60, kills=0, points=0)
+# Some sagas call the provider again and again: under way when their runner is frozen, and still when it wakes. Most are
+# answered, or the breaker would open, and the heir would have nothing to write under its own lease.
+VOIDS = replace(
+    ZOMBIE,
+    orders=700,
+    seconds=90,
+    frozen=("saga-runner",),
+    drop_rate=0,
+    latency_ms=1_500,
+    patience=20,
+    methods={"test_card_void_never": 1, "card": 7},
+    fates={Fate.CANCEL_LATER: 1},
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`sign`: a pattern of the violation that gives it away.
+
+    `changes` to a `function` of the database: from a pattern of its text to what stands there instead. `patched`: the
+    daemons are changed.
+    """
+
+    name: str
+    what: str
+    sign: str
+    wanted: Wanted = SHORT
+    function: str = ""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    patched: bool = False
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": f"{PATCHES}:{ROOT}", "CHAOS_MUTANT": self.name} if self.patched else {}
+
+    def noticed(self, violations: Sequence[str]) -> str | None:
+        """The violation that gives it away; None when none does."""
+        return next((what for what in violations if re.search(self.sign, what)), None)
+
+    async def switch_off(self, dsn: str) -> None:
+        if not self.function:
+            return
+        connection = await asyncpg.connect(dsn)
+        try:
+            text = await connection.fetchval("SELECT pg_get_functiondef($1::regproc)", self.function)
+            for pattern, instead in self.changes.items():
+                text, count = re.subn(pattern, instead, text)
+                assert count == 1, f"{self.function} has {count} times {pattern}: say here what the guard is by now"
+            await connection.execute(text)
+        finally:
+            await connection.close()
+
+
+MUTANTS = {
+    mutant.name: mutant
+    for mutant in (
+        Mutant(
+            "lock",
+            "two appends at once, without the log's lock",
+            r"answered 500|could not be advanced|positions",
+            function="append_events",
+            changes={r"PERFORM pg_advisory_xact_lock\(\d+\);": ""},
+        ),
+        Mutant(
+            "version",
+            "an append on a stream that has moved since it was read",
+            r"answered 500|could not be advanced|versions",
+            function="append_events",
+            changes={r"NOT bool_and\(t\.actual = t\.expected\)": "false"},
+        ),
+        Mutant(
+            "idempotency",
+            "a repeated command is a new one",
+            r"recorded \d+ times",
+            function="append_events",
+            changes={
+                r"IF cardinality\(k_key\) > 0 THEN": "IF false THEN",
+                r"(AS k\(a, scope, key, fingerprint, [^)]*\)\s+JOIN accepted \w+ \(a\))": r"\1 ON CONFLICT DO NOTHING",
+            },
+        ),
+        Mutant(
+            "fencing",
+            "a runner that lost its lease goes on writing",
+            r"leases|^I8",
+            VOIDS,
+            function="append_events",
+            changes={r"s\.epoch <> g\.epoch": "false"},
+            patched=True,
+        ),
+        Mutant(
+            "checkpoint",
+            "a projector that was frozen saves what another one has saved",
+            r"daily sales|^I[37]",
+            replace(ZOMBIE, frozen=("projector",)),
+            function="save_read_models",
+            changes={r"AND position = from_position": ""},
+        ),
+        Mutant(
+            "provider-key",
+            "every try of a charge is a new one to the provider",
+            r"the provider has|^I4",
+            patched=True,
+        ),
+    )
+}

@@ -1,0 +1,182 @@
+"""The nemesis: carries out a plan's strikes against a running stack, and counts what it did."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import httpx
+
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.errors import Unavailable
+from core.processes import die_with_parent
+from daemons.supervisor import ProgramState, Supervisor
+from tests.chaos.plan import THAW, Plan, Strike
+from tests.support.customers import Customers
+from tests.support.sandbox_process import free_port
+from tests.support.stack import ROOT, Stack
+
+FIND_WITHIN = 60.0  # seconds until a daemon that was killed must be there again
+BACK = 300  # events that are delivered again
+LOOK = 0.2  # seconds
+CALM = {"drop_rate": 0.0, "error_rate": 0.0, "latency_ms": 0}
+
+
+@dataclass
+class Nemesis:
+    stack: Stack
+    customers: Customers
+    done: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, Any] = field(default_factory=dict)
+    _dead: set[int] = field(default_factory=set)
+    _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    async def strike(self, plan: Plan) -> None:
+        """Return when all is done, and everything that was frozen or away is back; the faults stay until `calm`."""
+        began = time.monotonic()
+        rates = {name: getattr(plan.wanted, name) for name in CALM}
+        self.faults = rates | {"seed": plan.seed}
+        self._keeping = asyncio.create_task(self._keep_faults_on())
+
+        async def one(strike: Strike) -> None:
+            await asyncio.sleep(began + strike.at - time.monotonic())
+            await getattr(self, f"_{strike.kind}")(strike)
+
+        async with asyncio.TaskGroup() as group:
+            for strike in plan.strikes:
+                group.create_task(one(strike))
+
+    async def calm(self) -> None:
+        """The provider behaves again."""
+        self._keeping.cancel()
+        self.faults = {}
+        while not await self._set_faults():
+            await asyncio.sleep(LOOK)
+
+    # --- the strikes ----------------------------------------------------------------------------------------
+    async def _kill(self, strike: Strike) -> None:
+        async with self._turns[strike.target]:
+            if strike.how == "sessions":
+                await self._end_sessions()
+            elif strike.how in {"server", "immediate"}:
+                self._end(await self._server(), signal.SIGKILL if strike.how == "server" else signal.SIGQUIT)
+            else:
+                self._end(await self._running(strike.target))
+            self.done[f"{strike.target} {'' if strike.how == 'daemon' else strike.how}".strip()] += 1
+
+    async def _freeze(self, strike: Strike) -> None:
+        """It stops in the middle of something, another one takes over, and then it goes on as if nothing had been."""
+        async with self._turns[strike.target]:
+            pid = await self._running(strike.target)
+            try:
+                _signal(pid, signal.SIGSTOP)
+                async with self._second(strike.target):
+                    await asyncio.sleep(strike.seconds)
+                    _signal(pid, signal.SIGCONT)
+                    await asyncio.sleep(THAW)
+            finally:
+                _signal(pid, signal.SIGCONT)
+            self.done[f"{strike.target} frozen"] += 1
+
+    async def _outage(self, strike: Strike) -> None:
+        async with self._turns["provider"]:
+            before, self.faults = self.faults, {"outage": True}
+            await asyncio.sleep(strike.seconds)
+            self.faults = before
+            self.done["provider away"] += 1
+
+    async def _redelivery(self, _: Strike) -> None:
+        """The runner dies, and its checkpoint is what it was some time ago."""
+        async with self._turns["saga-runner"]:
+            self._end(await self._running("saga-runner"))
+            moved = "UPDATE checkpoints SET position = greatest(0, position - $1) WHERE reader = 'saga-runner'"
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection = await asyncpg.connect(self.stack.home.dsn())
+                await connection.execute(moved, BACK)
+                await connection.close()
+                self.done["redelivered"] += 1
+
+    # --- what they need -------------------------------------------------------------------------------------
+    def _end(self, pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+        self._dead.add(pid)
+        _signal(pid, number)
+
+    async def _running(self, name: str) -> int:
+        """The daemon's process, and not one we killed before."""
+        deadline = time.monotonic() + FIND_WITHIN
+        while time.monotonic() < deadline:
+            with contextlib.suppress(Unavailable):
+                programs = await asyncio.to_thread(self._programs)
+                for program in programs:
+                    if program.name == name and program.pid and program.pid not in self._dead and program.uptime:
+                        return program.pid
+            await asyncio.sleep(LOOK)
+        raise AssertionError(f"{name} did not come back within {FIND_WITHIN:.0f} s")
+
+    def _programs(self) -> list[ProgramState]:
+        with contextlib.closing(Supervisor(self.stack.home)) as supervisor:
+            return supervisor.programs()
+
+    async def _server(self) -> int:
+        server, deadline = EmbeddedPostgres(self.stack.home.path), time.monotonic() + FIND_WITHIN
+        while (pid := server.running_pid()) is None or pid in self._dead:
+            assert time.monotonic() < deadline, f"PostgreSQL did not come back within {FIND_WITHIN:.0f} s"
+            await asyncio.sleep(LOOK)
+        return pid
+
+    async def _end_sessions(self) -> None:
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'orderdeck %'"
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection = await asyncpg.connect(self.stack.home.dsn())
+            await connection.execute(ended)
+            await connection.close()
+
+    @contextlib.asynccontextmanager
+    async def _second(self, name: str) -> AsyncIterator[None]:
+        """A second one of a daemon, beside the supervised one."""
+        own = {f"ORDERDECK_{name.replace('-', '_').upper()}_PORT": str(free_port()), "ORDERDECK_FAILPOINTS": ""}
+        with (self.stack.home.logs / f"{name}-second.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                f"daemons.{name.replace('-', '_')}",
+                env=self.stack.env | own,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,
+            )
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _keep_faults_on(self) -> None:
+        """The provider forgets its faults when it is killed."""
+        while True:
+            await self._set_faults()
+            await asyncio.sleep(LOOK)
+
+    async def _set_faults(self) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            now = (await self.customers.provider.get("/faults")).raise_for_status().json()
+            if all(now[name] == value for name, value in (CALM | {"outage": False} | self.faults).items()):
+                return True
+            (await self.customers.provider.post("/faults", json=self.faults)).raise_for_status()
+        return False
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it had killed itself just now
+        os.kill(pid, number)

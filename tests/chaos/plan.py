@@ -1,0 +1,174 @@
+"""The plan of a run: every order, what its customer does with it, and every strike; all of it follows from the seed."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.failpoints import POINTS
+
+KILLED = ("command-api", "query-api", "payment-sandbox", "projector", "saga-runner", "postgres")
+RARE = "RARE-001"  # a SKU of which there is not enough for everybody
+FREEZE = (35.0, 45.0)  # seconds; longer than a lease
+THAW = 8.0  # seconds in which one that was frozen goes on beside the one that took over
+
+METHODS = {
+    "card": 78, "paypal": 4, "test_card_fail": 4, "test_card_insufficient_funds": 2, "test_card_flaky": 4,
+    "test_card_timeout": 1, "test_card_slow": 2, "test_card_void_fails": 4, "no_such_method": 1,
+}  # fmt: skip
+
+
+class Fate(StrEnum):
+    """What a customer does once the order is placed."""
+
+    LEAVE = "leave"
+    CANCEL_AT_ONCE = "cancel at once"
+    CANCEL_LATER = "cancel later"
+    CONFIRM = "confirm by hand"
+    SHIP = "ship"
+    DELIVER = "ship and deliver"
+    GIVE_UP = "never ask what became of it"  # an unknown outcome
+    NONSENSE = "order nothing"  # to be refused
+
+
+FATES = {
+    Fate.LEAVE: 52, Fate.CANCEL_AT_ONCE: 10, Fate.CANCEL_LATER: 10, Fate.CONFIRM: 5, Fate.SHIP: 10, Fate.DELIVER: 8,
+    Fate.GIVE_UP: 3, Fate.NONSENSE: 2,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One order to be, and its customer. `at` in seconds from the start; `copies`: how often each command is sent."""
+
+    number: int
+    at: float
+    lines: tuple[tuple[str, int], ...]
+    method: str
+    fate: Fate
+    copies: int
+
+    @property
+    def customer(self) -> str:
+        return f"chaos-{self.number}"
+
+
+@dataclass(frozen=True, order=True)
+class Strike:
+    """`at` and `seconds` in seconds; `how` is one of several ways to do it."""
+
+    at: float
+    kind: str
+    target: str = ""
+    how: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How much of everything, and for how long. `kills` of each daemon; `frozen`: which, one after the other.
+
+    `points`: how often each failpoint is to strike, about. The rates are of the provider's answers. `patience`: seconds
+    after the last strike until everybody is answered and every saga has ended; leases have to run out meanwhile.
+    `methods`, `fates`: how often each comes.
+    """
+
+    orders: int
+    kills: int
+    seconds: float
+    frozen: tuple[str, ...] = ()
+    outages: int = 0
+    redeliveries: int = 0
+    points: float = 0.0
+    drop_rate: float = 0.1
+    error_rate: float = 0.0
+    latency_ms: int = 0
+    patience: float = 240.0
+    methods: Mapping[str, int] = field(default_factory=lambda: METHODS)
+    fates: Mapping[Fate, int] = field(default_factory=lambda: FATES)
+
+
+@dataclass(frozen=True)
+class Plan:
+    seed: int
+    wanted: Wanted
+    wishes: Sequence[Wish] = field(repr=False)
+    strikes: Sequence[Strike] = field(repr=False)
+    failpoints: str
+
+    @property
+    def hash(self) -> str:
+        """Of all that was drawn: two runs with the same one were asked to do the same."""
+        told = repr((self, self.wishes, self.strikes))
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+    @property
+    def rare(self) -> int:
+        """How many of the rare SKU there are: about half of what is wanted."""
+        return max(1, sum(quantity for wish in self.wishes for sku, quantity in wish.lines if sku == RARE) // 2)
+
+
+def draw(seed: int, wanted: Wanted) -> Plan:
+    rng = random.Random(seed)
+    frozen = [_freeze(rng, n, target, wanted) for n, target in enumerate(wanted.frozen)]
+    strikes = [*frozen]
+    for target in KILLED:
+        strikes += [_kill(rng, target, wanted, frozen) for _ in range(wanted.kills)]
+    for kind, count in (("outage", wanted.outages), ("redelivery", wanted.redeliveries)):
+        strikes += [
+            Strike(rng.uniform(0.1, 0.9) * wanted.seconds, kind, seconds=rng.uniform(2, 8)) for _ in range(count)
+        ]
+    wishes = [_wish(rng, n, wanted) for n in range(1, wanted.orders + 1)]
+    return Plan(seed, wanted, tuple(wishes), tuple(sorted(strikes)), _failpoints(seed, wanted))
+
+
+def _freeze(rng: random.Random, n: int, target: str, wanted: Wanted) -> Strike:
+    """One after the other, so that never both are frozen."""
+    share = wanted.seconds / len(wanted.frozen)
+    seconds = rng.uniform(*FREEZE)
+    at = n * share + rng.uniform(0.1, 0.3) * max(0.0, share - seconds - THAW) + 3
+    return Strike(at, "freeze", target, seconds=seconds)
+
+
+def _kill(rng: random.Random, target: str, wanted: Wanted, frozen: Sequence[Strike]) -> Strike:
+    """Not while it is frozen: a zombie has to live to be one."""
+    how = rng.choice(("daemon", "server", "immediate", "sessions")) if target == "postgres" else "daemon"
+    while True:
+        at = rng.uniform(0.05, 1) * wanted.seconds
+        if not any(f.target == target and f.at - 3 < at < f.at + f.seconds + THAW + 3 for f in frozen):
+            return Strike(at, "kill", target, how)
+
+
+def _wish(rng: random.Random, number: int, wanted: Wanted) -> Wish:
+    if rng.random() < 0.06:
+        skus = [RARE]
+    elif rng.random() < 0.4:
+        skus = ["LAPTOP-001"]  # everybody wants it
+    else:
+        skus = [f"SKU-{k:03d}" for k in rng.sample(range(1, 51), rng.choice((1, 1, 2, 3)))]
+    return Wish(
+        number=number,
+        at=rng.uniform(0, wanted.seconds),
+        lines=tuple((sku, rng.randint(1, 3)) for sku in skus),
+        method=rng.choices(list(wanted.methods), list(wanted.methods.values()))[0],
+        fate=rng.choices(list(wanted.fates), list(wanted.fates.values()))[0],
+        copies=rng.choice((1, 1, 1, 2, 3)),
+    )
+
+
+# How often an order comes by, about: a claim is for those whose runner died, a batch of the log for many.
+PASSES = {
+    "command-api.after_enqueue": 1.7, "command-api.after_commit": 1.7, "projector.after_poll": 1.0,
+    "projector.mid_transaction": 1.0, "projector.after_commit": 1.0, "saga-runner.after_claim": 0.1,
+    "saga-runner.after_call": 1.2, "saga-runner.after_record": 5.5, "saga-runner.mid_compensation": 0.8,
+}  # fmt: skip
+
+
+def _failpoints(seed: int, wanted: Wanted) -> str:
+    if not wanted.points:
+        return ""
+    chances = {point: min(0.5, wanted.points / (PASSES[point] * wanted.orders)) for point in POINTS}
+    return ",".join([f"seed={seed}", *(f"{point}={chance:.6f}" for point, chance in chances.items())])
