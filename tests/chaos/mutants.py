@@ -117,7 +117,7 @@ MUTANTS = {
         Mutant(
             "provider-key",
             "every try of a charge is a new one to the provider",
-            r"the provider has|^I4",
+            r"is CANCELLED, and the provider has \['AUTHORISED",
             patched=True,
         ),
     )
