@@ -117,6 +117,7 @@ async def test_a_wish_at_any_append_of_a_running_fulfilment_ends_in_an_allowed_w
 ) -> None:
     monkeypatch.setattr(advance, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)
     monkeypatch.setattr(shipping, "WAIT", 0.0)
     ends: list[str] = []
     people, halting = desk.store, Halting(desk.store, before=before)

@@ -71,6 +71,7 @@ async def test_no_saga_is_compensated_before_its_time(
     desk: Desk, clock: DatabaseClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)
     desk.clock, desk.gateway = clock, Away(tries=6)  # type: ignore[assignment]
     await desk.stock(A=10)
     async with desk.running():
@@ -82,6 +83,7 @@ async def test_no_saga_is_tried_when_its_time_is_over(
     desk: Desk, clock: DatabaseClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)
     desk.clock, desk.gateway = clock, Away(tries=10**6)  # type: ignore[assignment]
     desk.scale = 0.002  # 0.6 s for an authorisation
     await desk.stock(A=10)

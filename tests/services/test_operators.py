@@ -40,6 +40,7 @@ class Operator:
 async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
     monkeypatch.setattr(advance, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)
     desk.scale = 0.0001
     operator = Operator(desk)
     yield operator

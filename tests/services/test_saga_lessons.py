@@ -122,6 +122,7 @@ async def test_an_undo_that_was_begun_goes_on_with_another_runner_and_a_late_cha
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)
     await desk.stock(A=10)
     desk.scale = 0.0001
     provider = desk.gateway = Unreachable(desk)
@@ -201,6 +202,7 @@ async def test_cancellations_that_race_their_sagas_leave_nothing_held_and_nothin
 async def test_an_instance_finishes_on_the_table_it_started_with(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """unwind_order never gave up in its first definition, and does in its second."""
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)
     await desk.stock(A=10)
     desk.scale = 0.0001
     desk.tables = {key: saga for key, saga in SAGAS.items() if key != ("unwind_order", 2)}

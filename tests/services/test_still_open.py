@@ -51,6 +51,7 @@ async def held(desk: Desk, order: OrderId, name: str = "fulfil_order") -> Open:
 @pytest.fixture
 async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)
     desk.scale = 0.0001
     await desk.stock(A=10)
     operator = Operator(desk)
