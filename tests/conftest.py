@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -20,7 +21,6 @@ settings.register_profile("orderdeck", deadline=None)  # a busy machine is slow,
 settings.load_profile("orderdeck")
 
 TEMPLATE = "template_orderdeck"
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -38,13 +38,32 @@ async def template(postgres: EmbeddedPostgres) -> str:
     return TEMPLATE
 
 
+@pytest.fixture(scope="session")
+async def ready(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[asyncio.Queue[str]]:
+    """Fresh, migrated databases: the next ones are made while a test is at work."""
+    names = asyncio.Queue[str](maxsize=2)
+
+    async def make() -> None:
+        admin = await asyncpg.connect(postgres.dsn("postgres"))
+        try:
+            for number in itertools.count(1):
+                await admin.execute(f"CREATE DATABASE t{number} TEMPLATE {template} STRATEGY wal_log")
+                await names.put(f"t{number}")
+        finally:
+            admin.terminate()
+
+    making = asyncio.create_task(make())
+    yield names
+    making.cancel()
+    await asyncio.wait([making])
+
+
 @pytest.fixture
-async def dsn(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+async def dsn(postgres: EmbeddedPostgres, ready: asyncio.Queue[str]) -> AsyncIterator[str]:
     """A fresh, migrated database of this test alone."""
-    name = f"t{next(_numbers)}"
-    admin = await asyncpg.connect(postgres.dsn("postgres"))
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    name = await ready.get()
     yield postgres.dsn(name)
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from support.sandbox_process import ROOT, free_port
 
 from core.processes import die_with_parent
 from core.settings import Settings, env_names
+from tests.support.sandbox_process import ROOT, free_port
 
 
 @dataclass

@@ -14,7 +14,7 @@ from support.stack import Stack
 from tests.support.command_api import ITEM, ORDER
 from tests.support.customers import Customers, customers_of
 
-METHODS = ("card", "card", "card", "test_card_fail", "test_card_flaky")
+METHODS = ("card", "card", "card", "test_card_fail")
 
 
 async def verified(stack: Stack) -> tuple[int, dict[str, Any]]:
@@ -27,9 +27,9 @@ async def trade(customers: Customers, number: int) -> None:
     """One customer's order, and what becomes of it."""
     item = {**ITEM, "sku": f"SKU-{number % 3 + 1:03}"}
     order = await customers.place({**ORDER, "items": [item], "payment_method": METHODS[number % len(METHODS)]})
-    if number % 4 == 0:
+    if number % 3 == 0:
         await customers.put(order, "cancel", {"reason": "changed my mind"})
-    elif number % 4 == 1:
+    elif number % 3 == 1:
         await customers.ended(order)
         await customers.put(order, "ship", {"tracking_number": "1Z", "carrier": "UPS"})
 
@@ -40,7 +40,7 @@ async def test_it_holds_nothing_against_a_stack_at_work_and_finds_a_tampered_led
         assert (none.returncode, "there is no log" in none.stderr) == (1, True)
         stack.up()
         async with customers_of(stack) as customers:
-            trading = [asyncio.create_task(trade(customers, number)) for number in range(60)]
+            trading = [asyncio.create_task(trade(customers, number)) for number in range(50)]
             while not all(task.done() for task in trading):
                 code, report = await verified(stack)
                 assert (code, report["violations"]) == (0, [])
@@ -54,11 +54,11 @@ async def test_it_holds_nothing_against_a_stack_at_work_and_finds_a_tampered_led
             ):
                 await task
         code, report = await verified(stack)
-        assert (code, report["orders"], report["unfinished"], report["ledger"]) == (0, 60, 0, "http")
+        assert (code, report["orders"], report["unfinished"], report["ledger"]) == (0, 50, 0, "http")
 
         stack.orderdeck("down")
         code, report = await verified(stack)
-        assert (code, report["violations"], report["orders"], report["ledger"]) == (0, [], 60, "file")
+        assert (code, report["violations"], report["orders"], report["ledger"]) == (0, [], 50, "file")
         assert stack.processes() == []
 
         with closing(sqlite3.connect(stack.home.path / "payment-sandbox.sqlite")) as ledger, ledger:
