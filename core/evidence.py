@@ -10,6 +10,7 @@ import msgspec
 
 from core.codec import StoredEvent
 from core.domain.message import OrderId, SagaId
+from core.ports import Snapshot
 from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import OrderView
 from core.projections.projection import Amounts, RowKey
@@ -25,7 +26,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class SagaSeen(msgspec.Struct, frozen=True):
-    """A saga's row as it stands."""
+    """A saga's row as it stands; `due`: there is a time from which on it may be claimed."""
 
     saga_id: SagaId
     name: str
@@ -35,10 +36,14 @@ class SagaSeen(msgspec.Struct, frozen=True):
     step: str
     attempts: int
     epoch: int
+    due: bool
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """Where a reader of the log stands; `at_work`: it is connected. `revision`: the rules it fills its tables by."""
+    """Where a reader of the log stands. `revision`: the rules it fills its tables by.
+
+    `at_work`: it is connected, and was as long as it was waited for.
+    """
 
     name: str
     position: int
@@ -73,6 +78,7 @@ class Evidence(Protocol):
 
     async def sagas(self, order_ids: Sequence[UUID]) -> Sequence[SagaSeen]: ...
     async def orders(self, order_ids: Sequence[UUID]) -> Mapping[UUID, OrderView]: ...
+    async def snapshots(self) -> Mapping[UUID, Snapshot]: ...
     async def levels(self) -> Mapping[str, InventoryLevel]: ...
     async def sums(self, name: str) -> Mapping[RowKey, Amounts]: ...
 

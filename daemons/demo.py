@@ -31,9 +31,11 @@ def play(settings: Settings, scenes: Sequence[Scene]) -> int:
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     ends: list[str] = []
+    actor = {"Orderdeck-Actor": getpass.getuser()}
+    actor = {"Orderdeck-Actor": getpass.getuser()}
     with (
-        httpx.Client(base_url=settings.commands_at, headers={"Orderdeck-Actor": getpass.getuser()}) as commands,
-        httpx.Client(base_url=settings.queries_at) as queries,
+        httpx.Client(base_url=settings.commands_at, headers=actor, trust_env=False) as commands,
+        httpx.Client(base_url=settings.queries_at, trust_env=False) as queries,
     ):
         for number, scene in enumerate(scenes, 1):
             print(f"\n{number}. {scene.title}")

@@ -61,7 +61,7 @@ def borrowed(url: str) -> Generator[Provider]:
 
     Raises ConfigurationError when that is no sandbox of ours.
     """
-    with httpx.Client(base_url=url) as http:
+    with httpx.Client(base_url=url, trust_env=False) as http:
         before, began = _faults(http), time.monotonic()
         try:
             yield Provider(http)

@@ -12,7 +12,7 @@ SAME = 1.0  # seconds between two readings of when a process was born
 def our_name() -> str:
     """The machine, the process, and when it was born: in a container, the next one often has the same number."""
     process = psutil.Process()
-    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
+    return f"{socket.gethostname()}:{process.pid}:{_born(process):.2f}"
 
 
 def gone(name: str) -> bool:
@@ -26,6 +26,11 @@ def gone(name: str) -> bool:
         return False
     try:
         process = psutil.Process(int(pid))
-        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - float(born)) > SAME
+        return process.status() == psutil.STATUS_ZOMBIE or abs(_born(process) - float(born)) > SAME
     except psutil.NoSuchProcess:
         return True
+
+
+def _born(process: psutil.Process) -> float:
+    """Seconds after the machine's start: that a clock is set right meanwhile changes both readings alike."""
+    return process.create_time() - psutil.boot_time()

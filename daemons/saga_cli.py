@@ -94,7 +94,8 @@ def _act(saga_id: str, operation: str, reason: str) -> None:
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     headers = {"Orderdeck-Actor": getpass.getuser(), "Idempotency-Key": str(uuid.uuid4())}
     path = f"/api/v1/sagas/{saga_id}/{operation}"
-    answer = _answer(httpx.post(settings.commands_at + path, json={"reason": reason}, headers=headers, timeout=15))
+    url, body = settings.commands_at + path, {"reason": reason}
+    answer = _answer(httpx.post(url, json=body, headers=headers, timeout=15, trust_env=False))
     at = f" at {answer['step']}" if answer["step"] else ""
     print(f"saga {answer['saga_id']} is {answer['status']}{at}")
 
@@ -106,7 +107,7 @@ def _read(path: str, parameters: dict[str, str]) -> dict[str, Any]:
 
     settings = load_settings()
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
-    return _answer(httpx.get(settings.queries_at + path, params=parameters, timeout=15))
+    return _answer(httpx.get(settings.queries_at + path, params=parameters, timeout=15, trust_env=False))
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 from core.codec import StoredEvent, decode
 from core.domain import inventory, order, payment
 from core.domain import saga as sagas
-from core.domain.message import Event, OrderId, ReservationId, SagaId, Sku, saga_of
+from core.domain.message import Event, OrderId, ReservationId, SagaId, Sku, payment_of, saga_of
 from core.domain.order import ORDER, Order, Status
 from core.domain.payment import PAYMENT, Payment, PaymentStatus
 from core.evidence import Finding
@@ -45,7 +45,7 @@ _lease = msgspec.json.Decoder(_Lease).decode
 
 @dataclass
 class Instance:
-    """One saga of the order. Positions are of its first event and of its SagaCompleted; 0: none."""
+    """One saga of the order. Positions are of its first event, and of its completion or resolution; 0: none."""
 
     saga_id: SagaId
     name: str
@@ -53,7 +53,7 @@ class Instance:
     first: int
     last: int
     progress: Progress
-    completed: int = 0
+    over: int = 0
     epoch: int = 0
     open_items: tuple[str, ...] = ()
     vouched: list[str] = field(default_factory=list[str])
@@ -123,6 +123,9 @@ class Case:
             self.view = ORDER_VIEW.evolve(self.view, event, At(stored.version, stored.recorded_at))
 
     def _payment(self, stored: StoredEvent, event: payment.PaymentEvent) -> None:
+        if stored.stream != payment_of(self.order_id) or event.order_id != self.order_id:
+            self._note("I2", stored, f"{stored.event_type} of order {event.order_id} lies with order {self.order_id}")
+            return
         if self.payment.status not in PAYMENT_AFTER[type(event)]:
             self._note("I4", stored, f"{stored.event_type} of a payment that was {self.payment.status.lower()}")
         self.payment = PAYMENT.evolve(self.payment, event)
@@ -176,12 +179,13 @@ class Case:
                 if instance.progress.of(step) is StepStatus.COMPENSATED:
                     self._note("I6", stored, f"{step} of {name} ran again after it was compensated")
             case sagas.SagaCompleted():
-                instance.completed = stored.position
+                instance.over = stored.position
             case sagas.SagaFailed(open_items=items):
                 instance.open_items = items
             case sagas.SagaStepSkipped():
                 instance.vouched.append(f"{name} of order {self.order_id}: {event.step} skipped by {_who(event)}")
             case sagas.SagaResolved():
+                instance.over = stored.position
                 instance.vouched.append(f"{name} of order {self.order_id} resolved by {_who(event)}")
             case _:
                 pass

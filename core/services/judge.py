@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from core.codec import StoredEvent, decode
 from core.domain.inventory import (
     INVENTORY,
@@ -18,11 +20,14 @@ from core.domain.order import Order, Status
 from core.domain.payment import Payment, PaymentStatus
 from core.domain.provider import Charge
 from core.evidence import Finding, SagaSeen
+from core.ports import Snapshot
 from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
 from core.projections.projection import At
 from core.sagas.actions import quantities
 from core.sagas.saga import Move, Saga, SagaStatus, next_move
 from core.services.case import Case, Instance
+from core.services.snapshots import decode as decode_snapshot
+from core.services.snapshots import schema_hash
 
 Tables = Mapping[tuple[str, int], Saga]
 
@@ -44,7 +49,7 @@ def wanted(case: Case) -> Mapping[str, int]:
     if case.shipped:
         asked["settle_order"] = case.shipped
     fulfil = case.instances.get("fulfil_order")
-    if case.cancelled and fulfil is not None and 0 < fulfil.completed < case.cancelled:
+    if case.cancelled and fulfil is not None and 0 < fulfil.over < case.cancelled:
         asked["unwind_order"] = case.cancelled
     return asked
 
@@ -83,7 +88,8 @@ def judge(case: Case) -> Iterable[Finding]:
         yield Finding("I6", f"the order is {case.order.status} with {ends}", case.order_id, case.last)
     if money := _money(case.order, case.payment, refunded=_ended(case, "settle_order", SagaStatus.COMPENSATED)):
         yield Finding("I4", f"{money} of an order that is {case.order.status}", payment_of(case.order_id), case.last)
-    due = quantities(case.order) if case.order.status in {Status.CREATED, Status.CONFIRMED} else {}
+    holds = case.order.created is not None and case.order.status in {Status.CREATED, Status.CONFIRMED}
+    due = quantities(case.order) if holds else {}
     held: dict[Sku, int] = {}
     for sku, quantity in case.held.values():
         held[sku] = held.get(sku, 0) + quantity
@@ -155,8 +161,9 @@ def reconcile(case: Case, charge: Charge | None) -> Finding | None:
 class Shelf:
     """One SKU's stream, folded version by version; `level` is what a reader at position `seen_to` has of it."""
 
-    def __init__(self, first: StoredEvent, seen_to: int) -> None:
+    def __init__(self, first: StoredEvent, seen_to: int, snapshot: Snapshot | None) -> None:
         self.stream = first.stream
+        self._snapshot = snapshot if snapshot and snapshot.schema_hash == schema_hash(INVENTORY) else None
         self.level: InventoryLevel | None = None
         self.findings: list[Finding] = []
         self._seen_to = seen_to
@@ -192,10 +199,22 @@ class Shelf:
             case _:
                 pass
         self._state = INVENTORY.evolve(self._state, event)
+        if (
+            self._snapshot is not None
+            and self._snapshot.version == stored.version
+            and not self._bears_out(self._snapshot)
+        ):
+            self._note("I7", stored, f"the snapshot of {event.sku} is not what the log gives")
         if self._state.available < 0:
             self._note("I5", stored, f"{event.sku} is at {self._state.available}")
         if stored.position <= self._seen_to:
             self.level = INVENTORY_LEVEL.evolve(self.level, event, At(stored.version, stored.recorded_at))
+
+    def _bears_out(self, snapshot: Snapshot) -> bool:
+        try:
+            return INVENTORY.snapshot is None or decode_snapshot(INVENTORY.snapshot, snapshot.state) == self._state
+        except msgspec.MsgspecError:
+            return True  # it is ignored and rewritten
 
     def close(self) -> Sequence[Finding]:
         held = sum(self._held.values())
@@ -216,6 +235,10 @@ def row_of(instance: Instance, row: SagaSeen | None, case: Case, tables: Tables)
     if row.epoch < instance.epoch:
         what = f"the row's epoch is {row.epoch}, its events were written under {instance.epoch}"
         return Finding("I8", what, instance.saga_id, instance.last)
+    if instance.unfinished and not row.due:
+        return Finding(
+            "I7", f"{instance.name} is unfinished, and no runner will ever claim it", instance.saga_id, instance.last
+        )
     progress = instance.progress
     seen = (row.name, row.definition, row.order_id, row.status)
     due = (instance.name, instance.definition, case.order_id, progress.status.value)

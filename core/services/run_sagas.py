@@ -89,13 +89,16 @@ class SagaRunner:
             self._hold(work.saga_id, work.epoch, self._drive(work, stale=work.order.version == 0))
 
     async def _compensates_itself(self, order_id: OrderId, cancelled_at: int) -> bool:
-        """Whether the order's fulfilment was not finished when it was cancelled; if it sleeps, it is woken."""
+        """Whether the order's fulfilment was not over when it was cancelled; if it sleeps, it is woken.
+
+        One that a person resolved is over: nobody else gives back what it may hold.
+        """
         fulfil = StreamId(saga_of(order_id, "fulfil_order"))
         try:
             history = await self._world.store.load(fulfil)
         except UNREADABLE:
             return False  # to undo what was never done, or is undone as well, does no harm
-        ended = [e for e in history if isinstance(e.event, saga_events.SagaCompleted)]
+        ended = [e for e in history if isinstance(e.event, saga_events.SagaCompleted | saga_events.SagaResolved)]
         if ended and ended[0].position < cancelled_at:
             return False
         await self._sagas.wake([SagaId(fulfil)])

@@ -30,7 +30,10 @@ Tell = Callable[[int, int], None]
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """`violations` lists the first thousand of `violated`; `unfinished` orders were not judged."""
+    """`violations` lists the first thousand of `violated`, `broken` counts them all by their invariants.
+
+    `unfinished` orders were not judged, nor were the `failed` that a person is, or has been, at.
+    """
 
     head: int = 0
     events: int = 0
@@ -42,12 +45,15 @@ class Report(msgspec.Struct, kw_only=True):
     ledger: str = "absent"
     seconds: float = 0.0
     violated: int = 0
+    broken: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     violations: list[Finding] = msgspec.field(default_factory=list[Finding])
     vouched: list[str] = msgspec.field(default_factory=list[str])
     notes: list[str] = msgspec.field(default_factory=list[str])
 
     def add(self, findings: Sequence[Finding]) -> None:
         self.violated += len(findings)
+        for finding in findings:
+            self.broken[finding.invariant] = self.broken.get(finding.invariant, 0) + 1
         self.violations += findings[: max(0, MOST_LISTED - len(self.violations))]
 
 
@@ -140,14 +146,14 @@ class Verification:
                     rows[key] = plus(rows[key], amounts) if key in rows else amounts
 
     async def _stock(self) -> None:
-        levels = dict(await self._evidence.levels())
+        levels, snapshots = dict(await self._evidence.levels()), await self._evidence.snapshots()
         shelf: Shelf | None = None
         async with aclosing(self._evidence.shelves()) as shelves, aclosing(ahead(shelves)) as chunks:
             async for chunk in chunks:
                 for stored in chunk:
                     if shelf is None or shelf.stream != stored.stream:
                         self._close(shelf, levels)
-                        shelf = Shelf(stored, self._seen_to)
+                        shelf = Shelf(stored, self._seen_to, snapshots.get(stored.stream))
                     shelf.fold(stored)
                 self._tell_more(sum(1 for stored in chunk if stored.event_type == "StockReplenished"))
         self._close(shelf, levels)

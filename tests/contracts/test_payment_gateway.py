@@ -240,3 +240,19 @@ async def test_more_calls_than_connections_take_turns(sandbox: SandboxProcess) -
     async with HttpPaymentGateway(sandbox.url) as gateway:
         answers = await asyncio.gather(*(authorise(gateway, uuid4()) for _ in range(2 * CONNECTIONS)))
     assert all(isinstance(answer, Approved) for answer in answers)
+
+
+async def test_a_call_that_is_cut_off_while_its_answer_is_put_away_costs_the_next_one_nothing(
+    sandbox: SandboxProcess,
+) -> None:
+    async with HttpPaymentGateway(sandbox.url, timeout=SHORT) as gateway:
+
+        async def cut_off(event: str, _: object) -> None:
+            if event == "http11.response_closed.started":
+                raise asyncio.CancelledError
+
+        gateway._extensions["trace"] = cut_off
+        with pytest.raises(asyncio.CancelledError):
+            await authorise(gateway, uuid4())
+        del gateway._extensions["trace"]
+        assert isinstance(await authorise(gateway, uuid4()), Approved)

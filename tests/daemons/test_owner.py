@@ -14,6 +14,7 @@ import pytest
 from support.stack import until
 
 from core.processes import die_with_parent
+from daemons import owner
 from daemons.owner import gone, our_name
 
 
@@ -30,7 +31,7 @@ def other() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def named(pid: int, *, born: float | None = None, host: str = "") -> str:
-    return f"{host or socket.gethostname()}:{pid}:{born or psutil.Process(pid).create_time():.2f}"
+    return f"{host or socket.gethostname()}:{pid}:{born or owner._born(psutil.Process(pid)):.2f}"
 
 
 def test_who_runs_is_not_gone(other: subprocess.Popen[bytes]) -> None:
@@ -55,10 +56,17 @@ def test_who_was_killed_is_gone_also_while_nobody_has_buried_it(other: subproces
 
 
 def test_a_number_that_was_given_out_again_is_another_process() -> None:
-    born = psutil.Process().create_time()
+    born = owner._born(psutil.Process())
     assert gone(named(os.getpid(), born=born - 60))
 
 
 @pytest.mark.parametrize("name", [named(4_000_000, born=1.0, host="elsewhere"), "runner-1", "", named(1, born=1)[:-5]])
 def test_of_other_machines_and_of_names_that_say_nothing_nothing_is_known(name: str) -> None:
+    assert not gone(name)
+
+
+def test_a_clock_that_is_set_meanwhile_makes_nobody_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, create_time, boot_time = our_name(), psutil.Process.create_time, psutil.boot_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: create_time(process) + 3_600)
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot_time() + 3_600)
     assert not gone(name)

@@ -22,6 +22,7 @@ PAYLOAD = "UPDATE events SET payload = payload || "
 WRONGS = {
     # --- I1, I2: the log itself ---
     "a kept answer points at no event": ("I1", ONE_KEY),
+    "a kept answer is older than its event": ("I1", ONE_KEY.replace("99, 1,", "2, 1,")),
     "an event is there twice": ("I1", f"{SET} event_id = (SELECT event_id FROM events LIMIT 1) {at('short', 'OrderCancelled')}"),
     "two orders have one number": ("I1", f"{SET} payload = payload || (SELECT jsonb_build_object('order_number', payload -> 'order_number') FROM events {at('confirmed', 'OrderCreated')}) {at('short', 'OrderCreated')}"),
     "a position is missing": ("I2", f"{SET} position = position + 1000 {at('delivered', 'OrderDelivered')}"),
@@ -40,6 +41,7 @@ WRONGS = {
     "a cancelled order's payment was not voided": ("I4", f"DELETE FROM events {at('cancelled_payment', 'PaymentVoided')}"),
     "a shipped order's payment was not taken": ("I4", f"DELETE FROM events {at('shipped_payment', 'PaymentCaptured')}"),
     "a payment was voided that was never made": ("I4", f"{SET} event_type = 'PaymentVoided', payload = payload || '{{{{\"reason\": \"r\"}}}}' {at('confirmed_payment', 'PaymentAuthorized')}"),
+    "a payment lies with another order": ("I2", PAYLOAD + "'{{\"order_id\": \"{short}\"}}' " + at("confirmed_payment", "PaymentAuthorized")),
     # --- I5: stock ---
     "less was released than held": ("I5", PAYLOAD + "'{{\"quantity\": 1}}' WHERE event_type = 'InventoryReleased' AND correlation_id = '{cancelled}'"),
     "a SKU was below nothing": ("I5", PAYLOAD + "'{{\"quantity\": 1}}' " + at("a", "StockReplenished")),
@@ -54,7 +56,9 @@ WRONGS = {
         "I6",
         f"{SET} event_type = 'SagaFailed', payload = payload || '{{{{\"reason\": \"r\"}}}}' {at('confirmed_fulfil_order', 'SagaCompleted')}",
     ),
+    "an order was never created": ("I6", f"DELETE FROM events {at('confirmed', 'OrderCreated')}"),
     # --- I7: what was made of the log ---
+    "a saga that nobody will ever claim": ("I7", "UPDATE sagas SET status = 'RUNNING', due_at = NULL WHERE saga_id = '{confirmed_fulfil_order}'"),
     "an order's row is old": ("I7", "UPDATE order_views SET document = replace(document, 'CONFIRMED', 'CREATED') WHERE order_id = '{confirmed}'"),
     "an order's columns are not its document": ("I7", "UPDATE order_views SET status = 'CREATED' WHERE order_id = '{confirmed}'"),
     "an order's row is missing": ("I7", "DELETE FROM order_views WHERE order_id = '{confirmed}'"),

@@ -56,10 +56,8 @@ class HttpPaymentGateway:
         connect = min(LONGEST_CONNECT, timeout / 2)
         self._extensions = {"timeout": {"connect": connect, "read": timeout, "write": timeout}}
         tls = ssl.create_default_context()  # one for all: it takes longer to make than a pool
-        self._pools = [
-            httpcore.AsyncConnectionPool(tls, max_connections=1, keepalive_expiry=IDLE) for _ in range(CONNECTIONS)
-        ]
-        self._free = list(self._pools)  # its last is the last used, the likeliest to be open still
+        self._open = lambda: httpcore.AsyncConnectionPool(tls, max_connections=1, keepalive_expiry=IDLE)
+        self._free = [self._open() for _ in range(CONNECTIONS)]  # its last is the last used, the likeliest to be open
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._breaker = Breaker()
 
@@ -67,7 +65,7 @@ class HttpPaymentGateway:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for pool in self._pools:
+        for pool in self._free:
             await pool.aclose()
 
     async def authorise(
@@ -147,6 +145,11 @@ class HttpPaymentGateway:
         pool = self._free.pop()
         try:
             yield pool
+        except BaseException:
+            broken, pool = pool, self._open()  # cut off in the middle, httpcore may hold its connection taken for ever
+            with contextlib.suppress(Exception):
+                await broken.aclose()
+            raise
         finally:
             self._free.append(pool)
             self._room.release()

@@ -14,6 +14,7 @@ from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.event_store import HEAD, stored
 from core.codec import StoredEvent
 from core.evidence import Finding, Reader, SagaSeen
+from core.ports import Snapshot
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.daily_sales import DAILY_SALES
 from core.projections.inventory_level import InventoryLevel
@@ -63,7 +64,8 @@ DISORDER: Sequence[tuple[str, str]] = (
                || ' at version ' || k.version || ', and there is no such event'
           FROM idempotency_keys k
          WHERE k.status < 300 AND k.version > 0
-           AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = k.stream_id AND e.version = k.version)"""),
+           AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = k.stream_id AND e.version = k.version
+                                                 AND e.position <= k.position)"""),
     ("I7", """
         SELECT v.order_id, NULL, 'order_views has a row of an order that the log does not have'
           FROM order_views v
@@ -74,9 +76,14 @@ DISORDER: Sequence[tuple[str, str]] = (
 )  # fmt: skip
 
 SAGAS = """
-SELECT saga_id, name, definition, order_id, status, step, attempts, epoch FROM sagas WHERE order_id = ANY ($1)
+SELECT saga_id, name, definition, order_id, status, step, attempts, epoch, due_at IS NOT NULL
+  FROM sagas WHERE order_id = ANY ($1)
 """
 ORDERS = "SELECT order_id, status, version, document FROM order_views WHERE order_id = ANY ($1)"
+SNAPSHOTS = """
+SELECT stream_id, s.category, version, s.schema_hash, s.state
+  FROM snapshots s JOIN events e USING (stream_id, version, event_id)
+"""
 LEVELS = """
 SELECT sku, product_id, name, on_hand, reserved, available, updated_at, version FROM inventory_levels
 """
@@ -96,21 +103,20 @@ _document = msgspec.json.Decoder(OrderView).decode
 class PostgresEvidence:
     """See `core.evidence.Evidence`."""
 
-    def __init__(
-        self, streaming: Connection, looking: Connection, live: Connection, asked: int, readers: Sequence[Reader]
-    ) -> None:
+    def __init__(self, streaming: Connection, looking: Connection, live: Connection, asked: int) -> None:
         self._streaming = streaming
         self._looking = looking
         self._live = live
         self.asked = asked
-        self.readers = readers
+        self.readers: Sequence[Reader] = ()
         self.head = 0
 
-    async def freeze(self) -> None:
+    async def freeze(self, waited_for: set[str]) -> None:
         snapshot = await self._streaming.fetchval("SELECT pg_export_snapshot()")
         await self._looking.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
         self.head = int(await self._looking.fetchval(HEAD))
-        self.readers = [Reader(*row) for row in await self._looking.fetch(READERS)]
+        rows = await self._looking.fetch(READERS)
+        self.readers = [Reader(*row[:3], at_work=row[3] and row[0] in waited_for) for row in rows]
 
     async def stories(self) -> AsyncGenerator[Sequence[StoredEvent]]:
         held: list[StoredEvent] = []
@@ -152,6 +158,9 @@ class PostgresEvidence:
             found[order_id] = view if agrees else msgspec.structs.replace(view, version=0)
         return found
 
+    async def snapshots(self) -> Mapping[UUID, Snapshot]:
+        return {row[0]: Snapshot(*row) for row in await self._looking.fetch(SNAPSHOTS)}
+
     async def levels(self) -> Mapping[str, InventoryLevel]:
         return {row["sku"]: InventoryLevel(**row) for row in await self._looking.fetch(LEVELS)}
 
@@ -169,12 +178,12 @@ async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: flo
     connections = [await open_() for _ in range(3)]
     streaming, looking, live = connections
     try:
-        asked = await _wait_for_readers(live, wait)
+        asked, waited_for = await _wait_for_readers(live, wait)
         for frozen in (streaming, looking):
             await frozen.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             await frozen.execute("SET LOCAL work_mem = '128MB'")
-        evidence = PostgresEvidence(streaming, looking, live, asked, ())
-        await evidence.freeze()
+        evidence = PostgresEvidence(streaming, looking, live, asked)
+        await evidence.freeze(waited_for)
         yield evidence
         for connection in connections:
             await connection.close()
@@ -183,11 +192,14 @@ async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: flo
             connection.terminate()
 
 
-async def _wait_for_readers(connection: Connection, wait: float) -> int:
+async def _wait_for_readers(connection: Connection, wait: float) -> tuple[int, set[str]]:
+    """The head as it was first, and the readers that were at work all the time, which all had to reach it."""
     head = int(await connection.fetchval(HEAD))
     give_up = asyncio.get_running_loop().time() + wait
-    while any(row[3] and row[1] < head for row in await connection.fetch(READERS)):
-        if asyncio.get_running_loop().time() > give_up:
-            break  # it is told as what it is: a reader that stands still
+    waited_for: set[str] | None = None
+    while True:
+        at_work = {row[0]: row[1] for row in await connection.fetch(READERS) if row[3]}
+        waited_for = set(at_work) if waited_for is None else waited_for & set(at_work)
+        if all(position >= head for position in at_work.values()) or asyncio.get_running_loop().time() > give_up:
+            return head, waited_for
         await asyncio.sleep(LOOK_EVERY)
-    return head

@@ -39,11 +39,13 @@ SELECT DISTINCT owner FROM sagas
  WHERE owner IS NOT NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now()
 """
 
-# SKIP LOCKED: a row that is locked is being appended to, so its owner is not gone after all.
+# SKIP LOCKED: a row that is locked is being appended to, so its owner is not gone after all. What has been claimed
+# again and again without getting on waits for its lease: else a runner that dies at once each time would soon use up
+# the claims of all that it holds, and hand to a person what is innocent.
 RELEASE = """
 WITH theirs AS MATERIALIZED (
     SELECT saga_id FROM sagas
-     WHERE owner = ANY ($1) AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now()
+     WHERE owner = ANY ($1) AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now() AND claims < 4
        FOR UPDATE SKIP LOCKED)
 UPDATE sagas s SET owner = NULL, due_at = now() FROM theirs WHERE s.saga_id = theirs.saga_id
 """
