@@ -142,7 +142,8 @@ def _lines(report: Report) -> list[str]:
         lines.append(f"WRONG  {finding.invariant}  {', '.join(where) or 'everywhere'}: {finding.what}")
     if report.violated > MOST_PRINTED:
         lines.append(f"… and {report.violated - MOST_PRINTED:,} more; --json lists {len(report.violations):,}")
-    lines.append("nothing is wrong" if not report.violated else f"{report.violated:,} things are wrong")
+    ends = {0: "nothing is wrong", 1: "one thing is wrong"}
+    lines.append(ends.get(report.violated, f"{report.violated:,} things are wrong"))
     return lines
 
 
