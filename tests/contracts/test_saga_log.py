@@ -204,3 +204,13 @@ async def test_without_a_database_it_says_so() -> None:
     link = Link(lambda: connect("postgresql://nobody@127.0.0.1:1/none", name="test"))
     with pytest.raises(Unavailable):
         await PostgresSagaLog(link).claim("a", limit=1, lease=LEASE)
+
+
+async def test_what_is_claimed_again_and_again_without_getting_on_is_released_no_more(log: Log) -> None:
+    saga_id = await log.start()
+    released: list[int] = []
+    for _ in range(6):  # a runner that dies each time as soon as it has claimed
+        await log.sagas.claim("a", limit=10, lease=LEASE)
+        released.append(await log.sagas.release(["a"]))
+    assert released == [1, 1, 1, 0, 0, 0], "then it waits for its lease, as does whatever makes the runner die"
+    assert (await log.row(saga_id))["owner"] == "a"
