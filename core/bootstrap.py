@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from core.adapters.failpoints import drill
 from core.adapters.postgres.clock import DatabaseClock
-from core.adapters.postgres.connection import AWAY, LOST, Connection, Link, connect
+from core.adapters.postgres.connection import Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
 from core.adapters.postgres.migrate import NEEDED, schema_version
 from core.adapters.postgres.order_numbers import PostgresOrderNumbers
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.subscription import PostgresSubscription
-from core.errors import SchemaBehind, Unavailable
+from core.errors import SchemaBehind
 from core.evidence import Evidence
 from core.home import database_url
 from core.ports import Clock, EventStore, OrderNumbers, PaymentGateway, ReadModels, SagaLog, Subscription
@@ -93,11 +93,8 @@ async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[
     link.close()
     if behind < NEEDED:
         raise SchemaBehind(behind, NEEDED)
-    try:
-        async with open_evidence(open_connection, wait=wait) as evidence:
-            yield evidence
-    except LOST as error:
-        raise Unavailable(f"{AWAY}: {error}") from error
+    async with open_evidence(open_connection, wait=wait) as evidence:
+        yield evidence
 
 
 @asynccontextmanager

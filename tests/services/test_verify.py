@@ -25,6 +25,7 @@ from core.domain.inventory import INVENTORY
 from core.domain.message import OrderId, Sku, inventory_stream, payment_of, saga_of
 from core.domain.order import CancelOrder, DeliverOrder, ShipOrder
 from core.domain.provider import Charge
+from core.errors import Unavailable
 from core.evidence import Finding
 from core.projections import ALL
 from core.sagas import SAGAS
@@ -245,3 +246,14 @@ def test_what_is_broken_is_counted_even_beyond_what_is_listed() -> None:
     report.add([Finding("I1", "one of many")] * 1_500)
     report.add([Finding("I7", "after them")])
     assert (report.violated, len(report.violations), report.broken) == (1_501, 1_000, {"I1": 1_500, "I7": 1})
+
+
+async def test_a_database_that_does_not_let_us_look_is_said_in_a_sentence(books: Books) -> None:
+    async def stranger() -> Connection:
+        connection = await owner(books.dsn)
+        await connection.execute("SET ROLE pg_monitor")
+        return connection
+
+    with pytest.raises(Unavailable, match="refused: permission denied"):
+        async with open_evidence(stranger, wait=0):
+            pass

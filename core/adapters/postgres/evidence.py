@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
-from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.connection import AWAY, LOST, Connection
 from core.adapters.postgres.event_store import HEAD, stored
 from core.codec import StoredEvent
+from core.errors import Unavailable
 from core.evidence import Finding, Reader, SagaSeen
 from core.ports import Snapshot
 from core.projections.customer_summary import CUSTOMER_SUMMARY
@@ -174,7 +176,10 @@ class PostgresEvidence:
 
 @asynccontextmanager
 async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: float) -> AsyncGenerator[PostgresEvidence]:
-    """Give the readers at work `wait` seconds to reach the head as it is now, then freeze what there is."""
+    """Give the readers at work `wait` seconds to reach the head as it is now, then freeze what there is.
+
+    Raises Unavailable, also while it is read: the database went away, or does not let us look.
+    """
     connections = [await open_() for _ in range(3)]
     streaming, looking, live = connections
     try:
@@ -187,6 +192,10 @@ async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: flo
         yield evidence
         for connection in connections:
             await connection.close()
+    except LOST as error:
+        raise Unavailable(f"{AWAY}: {error}") from error
+    except asyncpg.PostgresError as error:
+        raise Unavailable(f"the database refused: {error}") from error
     finally:
         for connection in connections:
             connection.terminate()
