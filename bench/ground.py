@@ -21,9 +21,9 @@ import psutil
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.migrate import migrate
+from core.bootstrap import load_samples
 from core.processes import die_with_parent
 from core.settings import Settings, env_names, load_settings
-from daemons.samples import stock_samples
 
 ROOT = Path(__file__).parents[1]
 PORTS = {
@@ -72,7 +72,7 @@ class Ground:
         await admin.close()
         await migrate(self.server.dsn(name))
         if samples:
-            await stock_samples(load_settings(database_url=self.server.dsn(name)))
+            await load_samples(load_settings(database_url=self.server.dsn(name)))
 
 
 @dataclass

@@ -24,7 +24,7 @@ from core.adapters.postgres.connection import connect
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.domain.inventory import INVENTORY, InventoryReserved, ReceiveStock
 from core.domain.message import Metadata, Sku, inventory_stream
-from core.ports import Append, Entry, NewEvent
+from core.ports.log import Append, Entry, NewEvent
 
 REACH = 2  # times as long as the spread orders, at most
 CLIENTS = 64

@@ -29,13 +29,14 @@ from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.domain.message import Metadata, OrderId, Sku, StreamId
 from core.domain.order import ORDER, CreateOrder, Item
-from core.ports import Append, Entry, NewEvent, PaymentGateway
+from core.ports.log import Append, Entry, NewEvent
+from core.ports.payments import PaymentGateway
 from core.sagas import SAGAS
-from core.services.advance import World
-from core.services.run_sagas import READER, SagaRunner
-from core.services.stock_desk import StockDesk
+from core.services.sagas.advance import World
+from core.services.sagas.runner import READER, SagaRunner
+from core.services.sagas.stock import StockDesk
+from daemons.process.vitals import settle_down
 from daemons.saga_runner import BATCH, LOOK_EVERY
-from daemons.vitals import settle_down
 
 SKUS = [Sku(f"SKU-{n:03}") for n in range(1, 51)]
 

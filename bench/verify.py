@@ -22,6 +22,7 @@ from bench.rebuild import ADDRESS, COLUMNS, CUSTOMERS, SKUS, stored_row
 from bench.report import Row
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.evidence import open_evidence
+from core.audit.verification import Report, Verification
 from core.domain import saga as sagas
 from core.domain.inventory import InventoryReserved, StockReplenished
 from core.domain.message import Event, OrderId, Sku, inventory_stream, payment_of, reservation_of, saga_of
@@ -29,7 +30,6 @@ from core.domain.order import Item, OrderConfirmed, OrderCreated
 from core.domain.payment import PaymentAuthorized
 from core.domain.provider import Charge
 from core.sagas import SAGAS
-from core.services.verify import Report, Verification
 
 EVENTS_EACH = 11
 REACH = 60.0  # seconds for a million

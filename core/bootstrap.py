@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from core.adapters.failpoints import drill
+from core.adapters.drill import drill
 from core.adapters.postgres.clock import DatabaseClock
 from core.adapters.postgres.connection import Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
@@ -17,9 +17,14 @@ from core.adapters.postgres.order_numbers import PostgresOrderNumbers
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import SchemaBehind
-from core.evidence import Evidence
 from core.home import database_url
-from core.ports import Clock, EventStore, OrderNumbers, PaymentGateway, ReadModels, SagaLog, Subscription
+from core.ports.clock import Clock
+from core.ports.evidence import Evidence
+from core.ports.log import EventStore, OrderNumbers
+from core.ports.payments import PaymentGateway
+from core.ports.reading import ReadModels, Subscription
+from core.ports.sagas import SagaLog
+from core.services.catalogue import load_catalogue
 from core.settings import Settings
 
 
@@ -116,3 +121,11 @@ async def open_read_models(app: App) -> AsyncGenerator[ReadModels]:
         yield drill(app.settings, "projector").read_models(read_models)
     finally:
         read_models.close()
+
+
+async def load_samples(settings: Settings) -> bool:
+    """Put the sample catalogue into a new, empty log, unless the settings forbid it; True when it was just loaded."""
+    if not settings.sample_catalogue:
+        return False
+    async with bootstrap(settings, name="samples") as app:
+        return await load_catalogue(app.store, app.clock)

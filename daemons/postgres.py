@@ -17,13 +17,13 @@ import structlog
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.migrate import migrate
+from core.bootstrap import load_samples
 from core.errors import ConfigurationError, OrderdeckError, Unavailable
 from core.home import DATABASE, database_url
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
-from daemons.logs import configure_logs
-from daemons.programs import EXIT_CONFIGURATION
-from daemons.samples import stock_samples
+from daemons.process import exits
+from daemons.process.logs import configure_logs
 
 PAUSE = 2  # seconds
 
@@ -45,7 +45,7 @@ def main() -> None:
             asyncio.run(_migrate_once_it_answers(settings))
     except ConfigurationError as error:
         sys.stderr.write(f"postgres: {error}\n")
-        sys.exit(EXIT_CONFIGURATION)
+        sys.exit(exits.CONFIGURATION)
     except OrderdeckError as error:
         sys.stderr.write(f"postgres: {error}\n")
         _pause()
@@ -79,7 +79,7 @@ async def _prepare(server: EmbeddedPostgres, settings: Settings) -> None:
 
 async def _migrate(settings: Settings) -> None:
     _log.info("migrated", schema=await migrate(database_url(settings)))
-    if await stock_samples(settings):
+    if await load_samples(settings):
         _log.info("the sample catalogue is in stock")
 
 

@@ -14,8 +14,8 @@ from core.adapters.postgres.read_models_progress import progress
 from core.bootstrap import bootstrap, open_read_models
 from core.services.project import READER, Projector
 from core.settings import Settings
-from daemons.runtime import run_reader
-from daemons.vitals import Vitals
+from daemons.process.runtime import run_reader
+from daemons.process.vitals import Vitals
 
 STANDS_STILL = 5.0  # seconds without progress while an event waits
 

@@ -17,13 +17,13 @@ from prometheus_client import Gauge
 from core.bootstrap import App, bootstrap, open_gateway
 from core.errors import Unavailable
 from core.sagas import SAGAS
-from core.services.advance import World
-from core.services.run_sagas import READER, SagaRunner
-from core.services.stock_desk import StockDesk
+from core.services.sagas.advance import World
+from core.services.sagas.runner import READER, SagaRunner
+from core.services.sagas.stock import StockDesk
 from core.settings import Settings
-from daemons.owner import gone, our_name
-from daemons.runtime import run_reader
-from daemons.vitals import Vitals
+from daemons.process.owner import gone, our_name
+from daemons.process.runtime import run_reader
+from daemons.process.vitals import Vitals
 
 BATCH = 2_000
 LOOK_EVERY = 0.25  # seconds between looks for what is due
@@ -39,7 +39,7 @@ POSITION = Gauge("orderdeck_saga_runner_position", "Position up to which sagas w
 log = structlog.get_logger(__name__)
 
 
-class Progress:
+class LogProgress:
     """What this runner has read, to tell standing still from having nothing to do."""
 
     def __init__(self, app: App, position: int) -> None:
@@ -63,7 +63,7 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         runner = SagaRunner(world, app.sagas, SAGAS, owner)
         ended = [name for name in await app.sagas.owners() if name == owner or gone(name)]
         log.info("takes over", owners=ended, sagas=await app.sagas.release(ended))
-        progress = Progress(app, await app.sagas.reached(READER))
+        progress = LogProgress(app, await app.sagas.reached(READER))
         POSITION.set_function(lambda: progress.position)
         vitals.started(progress.stands_still)
         try:
@@ -81,7 +81,7 @@ async def work(settings: Settings, vitals: Vitals) -> None:
             await app.sagas.release([owner])
 
 
-async def _follow(app: App, runner: SagaRunner, progress: Progress, stop: asyncio.Event) -> None:
+async def _follow(app: App, runner: SagaRunner, progress: LogProgress, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             async with aclosing(app.subscription().batches(stop, after=progress.position, limit=BATCH)) as batches:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -16,6 +16,7 @@ from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.migrate import migrate
+from tests.support.opener import Opener
 
 settings.register_profile("orderdeck", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("orderdeck")
@@ -66,9 +67,6 @@ async def dsn(postgres: EmbeddedPostgres, ready: asyncio.Queue[str]) -> AsyncIte
     admin = await asyncpg.connect(postgres.dsn("postgres"))
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
-
-
-Opener = Callable[[], Awaitable[Connection]]
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from core.domain.message import Event, Metadata, Recorded, Sku, StreamId
 from core.domain.order import OrderConfirmed
 from core.domain.saga import SagaFailed
 from core.errors import UnknownEvent
-from tests.domain.pinned import PINNED
-from tests.domain.spec import leaves
-from tests.domain.strategies import AMOUNTS, values
+from tests.support.pinned import PINNED
+from tests.support.spec import leaves
+from tests.support.strategies import AMOUNTS, values
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 PINS = {f"{event_type(type(event))}.v1.json": event for event in PINNED}

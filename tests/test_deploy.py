@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from core.settings import Settings, env_names
-from daemons.programs import PROGRAMS
+from daemons.host.programs import PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ import typer.main
 
 from core import codec
 from core.failpoints import POINTS
-from daemons.cli import app
+from daemons.cli.main import app
 from daemons.payment_sandbox.methods import ACCEPTED, TEST_METHODS
 
 ROOT = Path(__file__).resolve().parents[1]

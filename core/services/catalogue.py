@@ -6,7 +6,8 @@ from uuid_utils.compat import uuid7
 
 from core.domain.inventory import INVENTORY, ReceiveStock
 from core.domain.message import Metadata, Sku, inventory_stream
-from core.ports import Accepted, Append, Clock, Entry, EventStore, NewEvent
+from core.ports.clock import Clock
+from core.ports.log import Accepted, Append, Entry, EventStore, NewEvent
 
 PLENTY = 1_000_000
 LAPTOP = Sku("LAPTOP-001")

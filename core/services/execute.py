@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 from core.domain.decider import Decider
 from core.domain.message import Command, Event, Metadata, Recorded, StreamId
 from core.errors import KeyReused, NotAllowed, PreconditionFailed, VersionConflict
-from core.ports import Accepted, Answer, Append, Conflict, Entry, EventStore, Key, LeaseLost, NewEvent, Replay
+from core.ports.log import Accepted, Answer, Append, Conflict, Entry, EventStore, Key, LeaseLost, NewEvent, Replay
 from core.services.load import Loaded, StateCache, load_state
 
 C = TypeVar("C", bound=Command)

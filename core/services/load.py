@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from core.domain.decider import Decider, SnapshotForm
 from core.domain.message import StreamId
 from core.errors import Unavailable
-from core.ports import EventStore, Snapshot
+from core.ports.log import EventStore
+from core.ports.snapshots import Snapshot
 from core.services.snapshots import EVERY, decode, encode, schema_hash, spacing
 
 S = TypeVar("S")

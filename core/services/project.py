@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 from core.codec import StoredEvent, decode, event_type
 from core.domain.message import Event, StreamId
 from core.errors import EventNotApplied
-from core.ports import Changes, ReadModels, Subscription
+from core.ports.reading import Changes, ReadModels, Subscription
 from core.projections import REVISION, SUMS, VIEWS
 from core.projections.order_view import ORDER_VIEW
 from core.projections.projection import At, Projection, total

@@ -9,7 +9,7 @@ from core.domain.message import OrderId, StreamId, saga_of
 from core.domain.order import ORDER, Order, ShipOrder, Status
 from core.domain.saga import CATEGORY, SagaFailed, finished
 from core.errors import FulfilmentNotFinished, NotAllowed, NotFound
-from core.ports import Entry, EventStore
+from core.ports.log import Entry, EventStore
 from core.services.execute import Describe, Outcome, Terms, execute
 from core.services.load import load_state
 

@@ -1,7 +1,7 @@
 """Run command-api."""
 
 from daemons.command_api.app import open_app
-from daemons.runtime import run_service
+from daemons.process.runtime import run_service
 
 
 def main() -> None:

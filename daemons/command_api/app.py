@@ -13,9 +13,9 @@ from core.domain.inventory import INVENTORY
 from core.services.load import StateCache
 from core.settings import Settings
 from daemons.command_api import inventory, orders, sagas
-from daemons.openapi import openapi
-from daemons.problems import HANDLERS
-from daemons.vitals import ASGIApp, Vitals
+from daemons.http.openapi import openapi
+from daemons.http.problems import HANDLERS
+from daemons.process.vitals import ASGIApp, Vitals
 
 
 @asynccontextmanager

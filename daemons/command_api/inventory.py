@@ -15,9 +15,9 @@ from core.domain.inventory import INVENTORY, ReceiveStock, Stock
 from core.domain.message import Sku, inventory_stream
 from core.services.execute import execute
 from core.services.load import StateCache
-from daemons.command_api.openapi import command
+from daemons.command_api.operations import command
+from daemons.command_api.shapes import ReceiptAnswer, ReceiptBody, render
 from daemons.command_api.terms import AnyRequest, Given
-from daemons.command_api.wire import ReceiptAnswer, ReceiptBody, render
 
 
 @post("/api/v1/inventory/{sku:str}/receipts", operation_class=command(ReceiptBody, ReceiptAnswer, 201))

@@ -25,9 +25,9 @@ from core.domain.order import (
 )
 from core.services.execute import Terms, execute
 from core.services.ship import ship as ship_when_fulfilled
-from daemons.command_api.openapi import command
-from daemons.command_api.terms import AnyRequest, Given, Nothing, path_uuid
-from daemons.command_api.wire import CancelBody, CreateOrderBody, OrderAnswer, ShipBody, render
+from daemons.command_api.operations import command
+from daemons.command_api.shapes import CancelBody, CreateOrderBody, OrderAnswer, ShipBody, render
+from daemons.command_api.terms import AnyRequest, Given, NoBody, path_uuid
 
 
 @post("/api/v1/orders", operation_class=command(CreateOrderBody, OrderAnswer, 201))
@@ -57,7 +57,7 @@ async def create_order(request: AnyRequest, state: State) -> ASGIApp:
 async def confirm_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Confirm by hand an order its saga has not confirmed yet."""
     given = Given(request)
-    terms = given.terms("PUT /api/v1/orders/{id}/confirm", Nothing())
+    terms = given.terms("PUT /api/v1/orders/{id}/confirm", NoBody())
     app: App = state["app"]
     return await _execute(app, ConfirmOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
 
@@ -88,7 +88,7 @@ async def ship_order(request: AnyRequest, state: State, order_id: FromPath[str])
 async def deliver_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Record that a shipped order has arrived."""
     given = Given(request)
-    terms = given.terms("PUT /api/v1/orders/{id}/deliver", Nothing())
+    terms = given.terms("PUT /api/v1/orders/{id}/deliver", NoBody())
     app: App = state["app"]
     return await _execute(app, DeliverOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
 

@@ -10,11 +10,11 @@ from litestar.types import ASGIApp
 from core.bootstrap import App
 from core.domain.message import SagaId
 from core.sagas import SAGAS
-from core.sagas.operate import Wish
-from core.services.operate import Operation, operate
-from daemons.command_api.openapi import command
+from core.sagas.wishes import Wish
+from core.services.sagas.steer import Operation, operate
+from daemons.command_api.operations import command
+from daemons.command_api.shapes import ReasonBody, SagaAnswer, render
 from daemons.command_api.terms import AnyRequest, Given, path_uuid
-from daemons.command_api.wire import ReasonBody, SagaAnswer, render
 
 
 @post("/api/v1/sagas/{saga_id:str}/retry", status_code=200, operation_class=command(ReasonBody, SagaAnswer))

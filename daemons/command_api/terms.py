@@ -16,8 +16,8 @@ from litestar.datastructures import State
 from core.domain.validation import wrong_text
 from core.errors import FieldError
 from core.services.execute import GivenKey, Terms
-from daemons.bodies import T, read_body
-from daemons.problems import Refused, wrong_fields
+from daemons.http.bodies import T, read_body
+from daemons.http.problems import RequestRefused, wrong_fields
 
 AnyRequest = Request[Any, Any, State]
 
@@ -32,7 +32,7 @@ UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CANONICAL = msgspec.json.Encoder(decimal_format="string", order="sorted")
 
 
-class Nothing(msgspec.Struct, frozen=True):
+class NoBody(msgspec.Struct, frozen=True):
     """The body of a command that needs none."""
 
 
@@ -63,15 +63,15 @@ class Given:
         while more:
             message: Any = await self._request.receive()
             if message["type"] == "http.disconnect":
-                raise Refused(400, "incomplete_body", "the body ended before its length")
+                raise RequestRefused(400, "incomplete_body", "the body ended before its length")
             raw += message["body"]
             more = message["more_body"]
             if len(raw) > LARGEST_BODY:
-                raise Refused(413, "request_entity_too_large", "the body is too large")
+                raise RequestRefused(413, "request_entity_too_large", "the body is too large")
         return raw
 
     def terms(self, route: str, body: msgspec.Struct) -> Terms:
-        """Raises Refused (400) for a header or a parameter that cannot be meant."""
+        """Raises RequestRefused (400) for a header or a parameter that cannot be meant."""
         actor = self._text(b"orderdeck-actor", "Orderdeck-Actor", LONGEST_ACTOR)
         key = self._key()
         return Terms(

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from core.settings import Settings
 from daemons.payment_sandbox.app import Sandbox, make_app
 from daemons.payment_sandbox.ledger import Ledger
-from daemons.runtime import run_service
-from daemons.vitals import ASGIApp, Vitals
+from daemons.process.runtime import run_service
+from daemons.process.vitals import ASGIApp, Vitals
 
 
 @asynccontextmanager

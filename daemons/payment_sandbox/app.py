@@ -14,14 +14,15 @@ from litestar.datastructures import State
 from litestar.params import FromPath, QueryParameter
 
 from core.errors import NotFound
-from daemons.bodies import read_body
-from daemons.openapi import openapi
+from daemons.http.bodies import read_body
+from daemons.http.openapi import openapi
+from daemons.http.problems import HANDLERS, RequestRefused
 from daemons.payment_sandbox import methods
-from daemons.payment_sandbox.charges import Answer, Authorise, Charge, ChargeRequest, Outcome
+from daemons.payment_sandbox.charges import Authorise, ChargeAnswer, ChargeOutcome, ChargeRequest, SandboxCharge
 from daemons.payment_sandbox.faults import DROPPED, Faults, FaultsBody, Switch, dropping
 from daemons.payment_sandbox.ledger import Ledger
-from daemons.payment_sandbox.openapi import documented
-from daemons.payment_sandbox.wire import (
+from daemons.payment_sandbox.operations import documented
+from daemons.payment_sandbox.shapes import (
     AuthoriseBody,
     Body,
     CaptureBody,
@@ -31,7 +32,6 @@ from daemons.payment_sandbox.wire import (
     read_key,
     respond,
 )
-from daemons.problems import HANDLERS, Refused
 
 MOST_BYTES = 64 * 1024
 AnyRequest = Request[Any, Any, State]
@@ -48,38 +48,44 @@ class Sandbox:
     hang: float = 30.0  # seconds; beyond every client's limit
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class LedgerPage(msgspec.Struct, frozen=True, kw_only=True):
     """`next_cursor` is the `after` of the next page; null at the end."""
 
-    charges: list[Charge]
+    charges: list[SandboxCharge]
     next_cursor: int | None
 
 
-@post("/api/v1/charges/{payment_id:uuid}/authorise", status_code=200, operation_class=documented(AuthoriseBody, Answer))
+@post(
+    "/api/v1/charges/{payment_id:uuid}/authorise",
+    status_code=200,
+    operation_class=documented(AuthoriseBody, ChargeAnswer),
+)
 async def authorise(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
     """Hold an amount. 402 when the holder's bank says no."""
     return await _execute(request, payment_id, AuthoriseBody)
 
 
-@post("/api/v1/charges/{payment_id:uuid}/capture", status_code=200, operation_class=documented(CaptureBody, Answer))
+@post(
+    "/api/v1/charges/{payment_id:uuid}/capture", status_code=200, operation_class=documented(CaptureBody, ChargeAnswer)
+)
 async def capture(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
     """Take what was authorised, once, all or a part of it."""
     return await _execute(request, payment_id, CaptureBody)
 
 
-@post("/api/v1/charges/{payment_id:uuid}/void", status_code=200, operation_class=documented(VoidBody, Answer))
+@post("/api/v1/charges/{payment_id:uuid}/void", status_code=200, operation_class=documented(VoidBody, ChargeAnswer))
 async def void(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
     """Release what was authorised. An unknown payment is voided as well: it can never be authorised afterwards."""
     return await _execute(request, payment_id, VoidBody)
 
 
-@post("/api/v1/charges/{payment_id:uuid}/refund", status_code=200, operation_class=documented(RefundBody, Answer))
+@post("/api/v1/charges/{payment_id:uuid}/refund", status_code=200, operation_class=documented(RefundBody, ChargeAnswer))
 async def refund(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
     """Give back what was captured, all or a part of it."""
     return await _execute(request, payment_id, RefundBody)
 
 
-@get("/api/v1/charges/{payment_id:uuid}", operation_class=documented(None, Charge))
+@get("/api/v1/charges/{payment_id:uuid}", operation_class=documented(None, SandboxCharge))
 async def show_charge(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
     """One charge as it is now."""
     charge = _sandbox(request).ledger.charge(payment_id)
@@ -88,7 +94,7 @@ async def show_charge(request: AnyRequest, payment_id: FromPath[UUID]) -> Respon
     return ok(charge)
 
 
-@get("/api/v1/operations/{key:str}", operation_class=documented(None, Answer))
+@get("/api/v1/operations/{key:str}", operation_class=documented(None, ChargeAnswer))
 async def look_up(request: AnyRequest, key: FromPath[str]) -> Response[bytes]:
     """What was decided for an idempotency key; 404 when nothing was."""
     await _trouble(_sandbox(request))
@@ -98,7 +104,7 @@ async def look_up(request: AnyRequest, key: FromPath[str]) -> Response[bytes]:
     return ok(answer)
 
 
-@get("/ledger", operation_class=documented(None, Page))
+@get("/ledger", operation_class=documented(None, LedgerPage))
 async def show_ledger(
     request: AnyRequest,
     after: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0,
@@ -107,7 +113,7 @@ async def show_ledger(
     """All charges in the order in which they came, for reconciliation."""
     rows = _sandbox(request).ledger.charges(after=after, limit=limit)
     last = rows[-1][0] if len(rows) == limit else None
-    return ok(Page(charges=[charge for _, charge in rows], next_cursor=last))
+    return ok(LedgerPage(charges=[charge for _, charge in rows], next_cursor=last))
 
 
 @get("/faults", operation_class=documented(None, Faults))
@@ -132,9 +138,9 @@ async def _execute(request: AnyRequest, payment_id: UUID, kind: type[Body]) -> R
     if _is(wanted, methods.SLOW) and sandbox.ledger.look_up(key) is None:
         await _pause(sandbox, sandbox.slow)
     settled = await sandbox.ledger.execute(key, wanted)
-    if _is(wanted, methods.TIMEOUT) and settled.answer.outcome is Outcome.APPROVED and not settled.replayed:
+    if _is(wanted, methods.TIMEOUT) and settled.answer.outcome is ChargeOutcome.APPROVED and not settled.replayed:
         await _pause(sandbox, sandbox.hang)
-        raise Refused(504, "timeout", "the answer was lost; look it up by its key")
+        raise RequestRefused(504, "timeout", "the answer was lost; look it up by its key")
     if faults.drops():
         cast("dict[str, Any]", request.scope)[DROPPED] = True
     return respond(settled.answer, replayed=settled.replayed)
@@ -145,7 +151,7 @@ async def _trouble(sandbox: Sandbox) -> Switch:
     if sandbox.faults.now.latency_ms:
         await _pause(sandbox, sandbox.faults.now.latency_ms / 1000)
     if sandbox.faults.errs():
-        raise Refused(503, "unavailable", "the payment provider is not available")
+        raise RequestRefused(503, "unavailable", "the payment provider is not available")
     return sandbox.faults
 
 

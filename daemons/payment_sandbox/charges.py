@@ -17,7 +17,7 @@ from daemons.payment_sandbox.methods import decline_reason, unavailable_tries
 NOTHING = Decimal("0.00")
 
 
-class State(StrEnum):
+class ChargeState(StrEnum):
     AUTHORISED = "AUTHORISED"
     DECLINED = "DECLINED"
     CAPTURED = "CAPTURED"
@@ -26,12 +26,12 @@ class State(StrEnum):
     TOMBSTONE = "TOMBSTONE"  # voided before it was ever authorised: it never will be
 
 
-class Charge(Struct, frozen=True, kw_only=True):
+class SandboxCharge(Struct, frozen=True, kw_only=True):
     """One payment in the ledger; amounts have two decimals."""
 
     payment_id: UUID
     order_id: str = ""
-    state: State
+    state: ChargeState
     currency: str = ""
     payment_method: str = ""
     authorised: Decimal = NOTHING
@@ -68,44 +68,46 @@ ChargeRequest = Authorise | Capture | Void | Refund
 
 
 # --- answers ------------------------------------------------------------------------------------------------
-class Outcome(StrEnum):
+class ChargeOutcome(StrEnum):
     APPROVED = "approved"
     DECLINED = "declined"  # the holder's bank said no: final
     REFUSED = "refused"  # not possible in the state of this charge: final
     UNAVAILABLE = "unavailable"  # try again with the same key
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class ChargeAnswer(Struct, frozen=True, kw_only=True):
     """`reference` is the authorisation code, transaction id, void id or refund id of what was approved."""
 
     operation: str
     payment_id: UUID
-    outcome: Outcome
+    outcome: ChargeOutcome
     amount: Decimal = NOTHING
     currency: str = ""
     reference: str = ""
     reason: str = ""
 
 
-def decide(request: ChargeRequest, charge: Charge | None, *, key: str, attempt: int) -> tuple[Charge | None, Answer]:
+def decide(
+    request: ChargeRequest, charge: SandboxCharge | None, *, key: str, attempt: int
+) -> tuple[SandboxCharge | None, ChargeAnswer]:
     """The charge as it is afterwards, and what to answer; `attempt` counts the tries with this key, from 1."""
     operation = str(request.__struct_config__.tag)
     method = request.payment_method if isinstance(request, Authorise) else charge.payment_method if charge else ""
     if attempt <= unavailable_tries(operation, method):
-        return charge, _no(request, operation, Outcome.UNAVAILABLE, "the payment provider is not available")
+        return charge, _no(request, operation, ChargeOutcome.UNAVAILABLE, "the payment provider is not available")
 
-    def approved(after: Charge, amount: Decimal) -> tuple[Charge, Answer]:
-        return after, Answer(
+    def approved(after: SandboxCharge, amount: Decimal) -> tuple[SandboxCharge, ChargeAnswer]:
+        return after, ChargeAnswer(
             operation=operation,
             payment_id=request.payment_id,
-            outcome=Outcome.APPROVED,
+            outcome=ChargeOutcome.APPROVED,
             amount=amount,
             currency=after.currency,
             reference=_reference(operation, key),
         )
 
-    def refused(reason: str) -> tuple[Charge | None, Answer]:
-        return charge, _no(request, operation, Outcome.REFUSED, reason)
+    def refused(reason: str) -> tuple[SandboxCharge | None, ChargeAnswer]:
+        return charge, _no(request, operation, ChargeOutcome.REFUSED, reason)
 
     match request:
         case Authorise():
@@ -120,70 +122,70 @@ def decide(request: ChargeRequest, charge: Charge | None, *, key: str, attempt: 
             assert_never(request)
 
 
-Decided = tuple[Charge | None, Answer]
-Approve = Callable[[Charge, Decimal], tuple[Charge, Answer]]
+Decided = tuple[SandboxCharge | None, ChargeAnswer]
+Approve = Callable[[SandboxCharge, Decimal], tuple[SandboxCharge, ChargeAnswer]]
 Refuse = Callable[[str], Decided]
 
 
-def _authorise(request: Authorise, charge: Charge | None, approved: Approve, refused: Refuse) -> Decided:
+def _authorise(request: Authorise, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decided:
     if charge is not None:
-        voided = charge.state in {State.TOMBSTONE, State.VOIDED}
+        voided = charge.state in {ChargeState.TOMBSTONE, ChargeState.VOIDED}
         return refused("this payment was voided" if voided else f"this payment is already {charge.state.lower()}")
-    fresh = Charge(
+    fresh = SandboxCharge(
         payment_id=request.payment_id,
         order_id=request.order_id,
-        state=State.AUTHORISED,
+        state=ChargeState.AUTHORISED,
         currency=request.currency,
         payment_method=request.payment_method,
         authorised=request.amount,
     )
     if reason := decline_reason(request.payment_method):
-        declined = replace(fresh, state=State.DECLINED, authorised=NOTHING)
-        return declined, _no(request, "authorise", Outcome.DECLINED, reason)
+        declined = replace(fresh, state=ChargeState.DECLINED, authorised=NOTHING)
+        return declined, _no(request, "authorise", ChargeOutcome.DECLINED, reason)
     return approved(fresh, request.amount)
 
 
-def _capture(request: Capture, charge: Charge | None, approved: Approve, refused: Refuse) -> Decided:
+def _capture(request: Capture, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decided:
     if charge is None:
         return refused("there is no such payment")
-    if charge.state is not State.AUTHORISED:
+    if charge.state is not ChargeState.AUTHORISED:
         return refused(f"cannot capture a payment that is {_word(charge)}")
     if request.amount > charge.authorised:
         return refused(f"cannot capture {request.amount}: only {charge.authorised} was authorised")
-    return approved(replace(charge, state=State.CAPTURED, captured=request.amount), request.amount)
+    return approved(replace(charge, state=ChargeState.CAPTURED, captured=request.amount), request.amount)
 
 
-def _void(request: Void, charge: Charge | None, approved: Approve, refused: Refuse) -> Decided:
+def _void(request: Void, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decided:
     if charge is None:
         # Whoever voids what we never saw gave up waiting: the authorisation may still be on its way, and must fail.
-        return approved(Charge(payment_id=request.payment_id, state=State.TOMBSTONE), NOTHING)
+        return approved(SandboxCharge(payment_id=request.payment_id, state=ChargeState.TOMBSTONE), NOTHING)
     match charge.state:
-        case State.AUTHORISED:
-            return approved(replace(charge, state=State.VOIDED), charge.authorised)
-        case State.VOIDED | State.TOMBSTONE | State.DECLINED:
+        case ChargeState.AUTHORISED:
+            return approved(replace(charge, state=ChargeState.VOIDED), charge.authorised)
+        case ChargeState.VOIDED | ChargeState.TOMBSTONE | ChargeState.DECLINED:
             return approved(charge, NOTHING)  # nothing is held, which is what was asked for
-        case State.CAPTURED | State.REFUNDED:
+        case ChargeState.CAPTURED | ChargeState.REFUNDED:
             return refused(f"cannot void a payment that is {_word(charge)}: refund it")
 
 
-def _refund(request: Refund, charge: Charge | None, approved: Approve, refused: Refuse) -> Decided:
+def _refund(request: Refund, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decided:
     if charge is None:
         return refused("there is no such payment")
-    if charge.state is not State.CAPTURED:
+    if charge.state is not ChargeState.CAPTURED:
         return refused(f"cannot refund a payment that is {_word(charge)}")
     left = charge.captured - charge.refunded
     if request.amount > left:
         return refused(f"cannot refund {request.amount}: only {left} is left of what was captured")
-    state = State.REFUNDED if request.amount == left else State.CAPTURED
+    state = ChargeState.REFUNDED if request.amount == left else ChargeState.CAPTURED
     return approved(replace(charge, state=state, refunded=charge.refunded + request.amount), request.amount)
 
 
-def _word(charge: Charge) -> str:
-    return "voided" if charge.state is State.TOMBSTONE else charge.state.lower()
+def _word(charge: SandboxCharge) -> str:
+    return "voided" if charge.state is ChargeState.TOMBSTONE else charge.state.lower()
 
 
-def _no(request: ChargeRequest, operation: str, outcome: Outcome, reason: str) -> Answer:
-    return Answer(operation=operation, payment_id=request.payment_id, outcome=outcome, reason=reason)
+def _no(request: ChargeRequest, operation: str, outcome: ChargeOutcome, reason: str) -> ChargeAnswer:
+    return ChargeAnswer(operation=operation, payment_id=request.payment_id, outcome=outcome, reason=reason)
 
 
 def _reference(operation: str, key: str) -> str:

@@ -22,7 +22,14 @@ import msgspec
 import structlog
 
 from core.errors import KeyReused, Unavailable
-from daemons.payment_sandbox.charges import Answer, Charge, ChargeRequest, Outcome, State, decide
+from daemons.payment_sandbox.charges import (
+    ChargeAnswer,
+    ChargeOutcome,
+    ChargeRequest,
+    ChargeState,
+    SandboxCharge,
+    decide,
+)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS charges (
@@ -64,7 +71,7 @@ _log = structlog.get_logger()
 class Settled:
     """`replayed`: the answer was in the ledger already."""
 
-    answer: Answer
+    answer: ChargeAnswer
     replayed: bool
 
 
@@ -101,15 +108,15 @@ class Ledger:
         self._waiting.put(_Waiting(key, request, done))
         return await done
 
-    def look_up(self, key: str) -> Answer | None:
+    def look_up(self, key: str) -> ChargeAnswer | None:
         """What was answered for a key; None when nothing was decided with it."""
         row = self._reads.execute("SELECT answer FROM operations WHERE key = ?", (key,)).fetchone()
-        return msgspec.json.decode(row[0], type=Answer) if row and row[0] else None
+        return msgspec.json.decode(row[0], type=ChargeAnswer) if row and row[0] else None
 
-    def charge(self, payment_id: UUID) -> Charge | None:
+    def charge(self, payment_id: UUID) -> SandboxCharge | None:
         return _charge(self._reads, payment_id)
 
-    def charges(self, *, after: int, limit: int) -> Sequence[tuple[int, Charge]]:
+    def charges(self, *, after: int, limit: int) -> Sequence[tuple[int, SandboxCharge]]:
         """Charges in the order in which they came, each with its number there."""
         rows = self._reads.execute(f"{CHARGE} WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
         return [(row[0], _from_row(row)) for row in rows]
@@ -156,18 +163,18 @@ class Ledger:
         if row and row[0] != fingerprint:
             return KeyReused(key)
         if row and row[2]:
-            return Settled(msgspec.json.decode(row[2], type=Answer), replayed=True)
+            return Settled(msgspec.json.decode(row[2], type=ChargeAnswer), replayed=True)
         attempt = (row[1] if row else 0) + 1
         before = _charge(self._writes, request.payment_id)
         after, answer = decide(request, before, key=key, attempt=attempt)
         if after is not None and after != before:
             self._writes.execute(PUT_CHARGE, _to_row(after))
-        stored = None if answer.outcome is Outcome.UNAVAILABLE else msgspec.json.encode(answer)
+        stored = None if answer.outcome is ChargeOutcome.UNAVAILABLE else msgspec.json.encode(answer)
         self._writes.execute(PUT_OPERATION, (key, fingerprint, attempt, stored))
         return Settled(answer, replayed=False)
 
 
-def charges_in(path: Path) -> list[Charge]:
+def charges_in(path: Path) -> list[SandboxCharge]:
     """Every charge in a ledger's file, also while nobody serves it; raises sqlite3.Error."""
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
@@ -194,18 +201,18 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _charge(db: sqlite3.Connection, payment_id: UUID) -> Charge | None:
+def _charge(db: sqlite3.Connection, payment_id: UUID) -> SandboxCharge | None:
     row = db.execute(f"{CHARGE} WHERE payment_id = ?", (str(payment_id),)).fetchone()
     return _from_row(row) if row else None
 
 
-def _from_row(row: Sequence[str | int]) -> Charge:
+def _from_row(row: Sequence[str | int]) -> SandboxCharge:
     _, payment_id, order_id, state, currency, payment_method, *cents = row
     authorised, captured, refunded = (Decimal(each).scaleb(-2) for each in cents)
-    return Charge(
+    return SandboxCharge(
         payment_id=UUID(str(payment_id)),
         order_id=str(order_id),
-        state=State(str(state)),
+        state=ChargeState(str(state)),
         currency=str(currency),
         payment_method=str(payment_method),
         authorised=authorised,
@@ -214,7 +221,7 @@ def _from_row(row: Sequence[str | int]) -> Charge:
     )
 
 
-def _to_row(charge: Charge) -> tuple[str | int, ...]:
+def _to_row(charge: SandboxCharge) -> tuple[str | int, ...]:
     cents = (int(amount.scaleb(2)) for amount in (charge.authorised, charge.captured, charge.refunded))
     ids = (str(charge.payment_id), charge.order_id, charge.state, charge.currency, charge.payment_method)
     return (*ids, *cents)

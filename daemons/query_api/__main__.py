@@ -1,7 +1,7 @@
 """Run query-api."""
 
+from daemons.process.runtime import run_service
 from daemons.query_api.app import open_app
-from daemons.runtime import run_service
 
 
 def main() -> None:

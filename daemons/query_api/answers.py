@@ -139,7 +139,7 @@ class Open(Struct, kw_only=True):
     items: list[str]
 
 
-class SagaRow(Struct, kw_only=True):
+class ListedSaga(Struct, kw_only=True):
     """`next_attempt_at`: when it is taken up again, while nobody works on it. `deadline`: of all its steps together."""
 
     saga_id: UUID
@@ -161,12 +161,12 @@ class SagaRow(Struct, kw_only=True):
 
 
 class Sagas(Struct, kw_only=True):
-    sagas: list[SagaRow]
+    sagas: list[ListedSaga]
     next_cursor: str | None
     prev_cursor: str | None
 
 
-class SagaDetail(SagaRow, kw_only=True):
+class SagaDetail(ListedSaga, kw_only=True):
     """`steps`: by name, how far each has come, in the order they were reached."""
 
     steps: dict[str, str]
@@ -186,7 +186,7 @@ class ProjectionRow(Struct, kw_only=True):
     lag: Lag
 
 
-class Reader(Struct, kw_only=True):
+class ReaderRow(Struct, kw_only=True):
     name: str
     position: int
     lag: Lag
@@ -194,7 +194,7 @@ class Reader(Struct, kw_only=True):
 
 class Projections(Struct, kw_only=True):
     projections: list[ProjectionRow]
-    readers: list[Reader]
+    readers: list[ReaderRow]
     head: int
 
 

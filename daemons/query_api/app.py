@@ -12,13 +12,13 @@ from litestar.datastructures import State
 from core.adapters.postgres.read_models_events import events_of_log
 from core.bootstrap import bootstrap
 from core.settings import Settings
-from daemons.openapi import openapi
-from daemons.problems import HANDLERS
+from daemons.http.openapi import openapi
+from daemons.http.problems import HANDLERS
+from daemons.process.vitals import ASGIApp, Vitals
 from daemons.query_api import events, orders, sagas, stock
 from daemons.query_api.desk import Desk
 from daemons.query_api.hub import MOST_A_WRITE, Hub
 from daemons.query_api.stream import stream
-from daemons.vitals import ASGIApp, Vitals
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import msgspec
 
 from core import codec
 from core.errors import FieldError
-from daemons.problems import wrong_fields
+from daemons.http.problems import wrong_fields
 
 LONGEST_AMOUNT = 20
 

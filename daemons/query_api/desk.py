@@ -20,7 +20,7 @@ from core.errors import NotFound
 from core.projections.order_view import ORDER_VIEW
 from core.projections.projection import At, Projection
 from core.services.project import READER
-from daemons.problems import Refused
+from daemons.http.problems import RequestRefused
 
 R = TypeVar("R")
 
@@ -45,7 +45,7 @@ class Desk:
         """An order's view at `min_version` or later.
 
         Waits up to `wait` seconds for the read model; one that has not got that far is folded from the stream.
-        Raises NotFound, and Refused when the stream itself is not at that version.
+        Raises NotFound, and RequestRefused when the stream itself is not at that version.
         """
         found = await self._orders.get(order_id)
         if (found is None or found.version < min_version) and wait > 0:
@@ -56,7 +56,7 @@ class Desk:
         if view is None:
             raise NotFound("order", str(order_id))
         if view.version < min_version:
-            raise Refused(
+            raise RequestRefused(
                 409, "version_not_reached", f"order {order_id} is at version {view.version}, not {min_version} yet"
             )
         return Document(view.version, codec.json(view))

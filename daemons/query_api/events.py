@@ -13,10 +13,10 @@ from core import codec
 from core.adapters.postgres.read_models_events import events_of_correlation, events_of_log, events_of_stream
 from core.codec import StoredEvent
 from core.errors import FieldError, NotFound
-from daemons.problems import wrong_fields
+from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import Events, LogEvents
-from daemons.query_api.described import query
 from daemons.query_api.desk import Desk
+from daemons.query_api.operations import query
 from daemons.query_api.orders import answer
 from daemons.query_api.parameters import (
     AnyRequest,

@@ -14,7 +14,8 @@ from itertools import islice
 
 from core import codec
 from core.codec import StoredEvent
-from core.ports import EventStore, Subscription
+from core.ports.log import EventStore
+from core.ports.reading import Subscription
 
 RING = 20_000  # events
 MOST_A_WRITE = 500  # events

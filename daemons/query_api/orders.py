@@ -24,16 +24,16 @@ from core.adapters.postgres.read_models_orders import (
 from core.domain.order import Status
 from core.errors import FieldError, NotFound
 from core.projections.order_view import OrderView
-from daemons.problems import wrong_fields
+from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import CustomerOrders, Orders, StatusOrders, raw
 from daemons.query_api.cursors import ends, place
-from daemons.query_api.described import query
 from daemons.query_api.desk import Desk
+from daemons.query_api.operations import query
 from daemons.query_api.parameters import (
     AnyRequest,
     Cursor,
     Limit,
-    Nothing,
+    NoParameters,
     Offset,
     Parameters,
     Text,
@@ -97,11 +97,14 @@ async def one_order(request: AnyRequest, order_id: FromPath[str]) -> Response[by
     return answer(found.json, ETag=f'"{found.version}"')
 
 
-@get("/api/v1/orders/number/{order_number:str}", operation_class=query(Nothing, OrderView, 404, path=("order_number",)))
+@get(
+    "/api/v1/orders/number/{order_number:str}",
+    operation_class=query(NoParameters, OrderView, 404, path=("order_number",)),
+)
 async def order_of_number(request: AnyRequest, order_number: FromPath[str]) -> Response[bytes]:
     """One order by the number its customer knows."""
     desk: Desk = request.app.state["desk"]
-    parameters(request, Nothing)
+    parameters(request, NoParameters)
     number = a_text("order_number", order_number).upper()
     found = await desk.read(lambda c: order_by_number(c, number))
     if found is None:  # it may have been placed just now, and the log cannot be asked for a number

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from core.domain.validation import wrong_text
 from core.errors import FieldError
-from daemons.problems import wrong_fields, wrong_json
+from daemons.http.problems import wrong_fields, wrong_json
 
 P = TypeVar("P", bound=msgspec.Struct)
 AnyRequest = Request[Any, Any, State]
@@ -36,7 +36,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The query of a path; each has its own."""
 
 
-class Nothing(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NoParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
 

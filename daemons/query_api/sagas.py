@@ -19,11 +19,11 @@ from core.errors import NotFound
 from core.sagas.saga import Progress, evolve
 from daemons.query_api.answers import SagaDetail, Sagas, SagaStatus, State
 from daemons.query_api.cursors import ends, place
-from daemons.query_api.described import query
 from daemons.query_api.desk import Desk
-from daemons.query_api.held import still_open
+from daemons.query_api.open_items import still_open
+from daemons.query_api.operations import query
 from daemons.query_api.orders import answer
-from daemons.query_api.parameters import AnyRequest, Cursor, Limit, Nothing, Parameters, a_uuid, parameters
+from daemons.query_api.parameters import AnyRequest, Cursor, Limit, NoParameters, Parameters, a_uuid, parameters
 
 SORT = "-started_at"
 MOST_EVENTS = 1_000
@@ -58,11 +58,11 @@ async def some_sagas(request: AnyRequest) -> Response[bytes]:
     )
 
 
-@get("/api/v1/sagas/{saga_id:str}", operation_class=query(Nothing, SagaDetail, 404, path=("saga_id",)))
+@get("/api/v1/sagas/{saga_id:str}", operation_class=query(NoParameters, SagaDetail, 404, path=("saga_id",)))
 async def one_saga(request: AnyRequest, saga_id: FromPath[str]) -> Response[bytes]:
     """A saga with its events, and how far each of its steps has come."""
     desk: Desk = request.app.state["desk"]
-    parameters(request, Nothing)
+    parameters(request, NoParameters)
     id_ = a_uuid("saga_id", saga_id)
     row = await desk.read(lambda c: saga(c, id_))
     if row is None:

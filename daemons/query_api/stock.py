@@ -16,12 +16,12 @@ from core.errors import FieldError, NotFound
 from core.projections import ALL
 from core.projections.inventory_level import INVENTORY_LEVEL
 from core.services.project import READER
-from daemons.problems import wrong_fields
+from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import Customer, Demand, Level, Levels, Projections, Stats
-from daemons.query_api.described import query
 from daemons.query_api.desk import Desk
+from daemons.query_api.operations import query
 from daemons.query_api.orders import answer
-from daemons.query_api.parameters import AnyRequest, Cursor, Limit, Nothing, Parameters, a_text, parameters
+from daemons.query_api.parameters import AnyRequest, Cursor, Limit, NoParameters, Parameters, a_text, parameters
 
 
 class SomeStock(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,11 +41,11 @@ async def inventory(request: AnyRequest) -> Response[bytes]:
     return answer(codec.json({"items": items, "next_cursor": next_cursor}))
 
 
-@get("/api/v1/inventory/{sku:str}", operation_class=query(Nothing, Level, 404, path=("sku",)))
+@get("/api/v1/inventory/{sku:str}", operation_class=query(NoParameters, Level, 404, path=("sku",)))
 async def inventory_of_sku(request: AnyRequest, sku: FromPath[str]) -> Response[bytes]:
     """Stock of one SKU."""
     desk: Desk = request.app.state["desk"]
-    parameters(request, Nothing)
+    parameters(request, NoParameters)
     name = Sku(a_text("sku", sku))
     found: Any = await desk.read(lambda c: stock_level(c, name))
     if found is None:  # not projected yet, or not there
@@ -56,12 +56,13 @@ async def inventory_of_sku(request: AnyRequest, sku: FromPath[str]) -> Response[
 
 
 @get(
-    "/api/v1/customers/{customer_id:str}/summary", operation_class=query(Nothing, Customer, 404, path=("customer_id",))
+    "/api/v1/customers/{customer_id:str}/summary",
+    operation_class=query(NoParameters, Customer, 404, path=("customer_id",)),
 )
 async def customer_summary(request: AnyRequest, customer_id: FromPath[str]) -> Response[bytes]:
     """How many orders a customer has placed, and what was spent, per currency."""
     desk: Desk = request.app.state["desk"]
-    parameters(request, Nothing)
+    parameters(request, NoParameters)
     name = a_text("customer_id", customer_id)
     totals = await desk.read(lambda c: spending(c, name))
     if not totals:
@@ -78,11 +79,11 @@ async def customer_summary(request: AnyRequest, customer_id: FromPath[str]) -> R
     )
 
 
-@get("/api/v1/products/{sku:str}/demand", operation_class=query(Nothing, Demand, 404, path=("sku",)))
+@get("/api/v1/products/{sku:str}/demand", operation_class=query(NoParameters, Demand, 404, path=("sku",)))
 async def product_demand(request: AnyRequest, sku: FromPath[str]) -> Response[bytes]:
     """How much of a SKU was ordered, and what it brought in, per currency."""
     desk: Desk = request.app.state["desk"]
-    parameters(request, Nothing)
+    parameters(request, NoParameters)
     name = a_text("sku", sku)
     totals = await desk.read(lambda c: demand(c, name))
     if not totals:
@@ -90,19 +91,19 @@ async def product_demand(request: AnyRequest, sku: FromPath[str]) -> Response[by
     return answer(codec.json({"sku": name, "totals": totals}))
 
 
-@get("/api/v1/stats", operation_class=query(Nothing, Stats))
+@get("/api/v1/stats", operation_class=query(NoParameters, Stats))
 async def statistics(request: AnyRequest) -> Response[bytes]:
     """Sales in all and by day, unfinished sagas, the head of the log."""
     desk: Desk = request.app.state["desk"]
-    parameters(request, Nothing)
+    parameters(request, NoParameters)
     return answer(codec.json(await desk.read(stats)))
 
 
-@get("/api/v1/projections", operation_class=query(Nothing, Projections))
+@get("/api/v1/projections", operation_class=query(NoParameters, Projections))
 async def projections(request: AnyRequest) -> Response[bytes]:
     """Every read model, and every reader of the log: its position, and how far that is behind."""
     desk: Desk = request.app.state["desk"]
-    parameters(request, Nothing)
+    parameters(request, NoParameters)
     readers = {one.reader: one for one in await desk.read(progress)}
     projector = readers.get(READER)
     head = max([one.head for one in readers.values()], default=0) or await desk.app.store.head()

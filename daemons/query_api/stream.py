@@ -12,11 +12,11 @@ from litestar.types import Receive, Scope, Send
 from msgspec import Meta
 
 from core.errors import FieldError
-from daemons.problems import wrong_fields
-from daemons.query_api.described import query
+from daemons.http.problems import wrong_fields
 from daemons.query_api.desk import Desk
 from daemons.query_api.events import CATEGORIES, TYPES, Several, several
 from daemons.query_api.hub import Filter, Hub
+from daemons.query_api.operations import query
 from daemons.query_api.parameters import LARGEST, AnyRequest, Parameters, Position, parameters
 
 HEADERS = (

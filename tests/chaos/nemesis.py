@@ -19,7 +19,7 @@ import httpx
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.errors import Unavailable
 from core.processes import die_with_parent
-from daemons.supervisor import ProgramState, Supervisor
+from daemons.host.supervisor import ProgramState, Supervisor
 from tests.chaos.plan import THAW, Plan, Strike
 from tests.support.customers import Customers
 from tests.support.sandbox_process import free_port

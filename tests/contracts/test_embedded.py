@@ -16,13 +16,13 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
-from support.stack import until
 
 from core.adapters.postgres import embedded
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.errors import ConfigurationError
 from core.home import SYSTEM_PLACE, can_enter, unprivileged_user
 from core.processes import die_with_parent
+from tests.support.stack import until
 
 OWNER_OF_A_SERVER = """
 import sys, time

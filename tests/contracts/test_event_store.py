@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.errors import QueueFull, UnknownEvent
-from core.ports import Accepted, Append, Conflict, Entry, LeaseLost, Replay, Verdict
+from core.ports.log import Accepted, Append, Conflict, Entry, LeaseLost, Replay, Verdict
 from tests.support.log import a_key, an_event, append, entry, log_held, saga_row, stream
 
 

@@ -16,7 +16,7 @@ from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.errors import OutcomeUnknown, Unavailable
-from core.ports import Accepted, Append, Conflict, LeaseLost, Replay, Verdict
+from core.ports.log import Accepted, Append, Conflict, LeaseLost, Replay, Verdict
 from tests.support.log import Wire, append, entry, log_held, saga_row, stream
 
 

@@ -12,7 +12,7 @@ from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.errors import OutcomeUnknown, Unavailable
-from core.ports import Accepted
+from core.ports.log import Accepted
 from tests.support.log import Wire, append, entry, log_held, stream
 
 

@@ -14,7 +14,7 @@ from core.adapters.memory.payments import MemoryPaymentGateway
 from core.adapters.payments.http import CONNECTIONS, LONGEST_WAIT, HttpPaymentGateway
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
-from core.ports import PaymentGateway
+from core.ports.payments import PaymentGateway
 from tests.support.sandbox_process import SandboxProcess, free_port
 
 TEN = Decimal("10.00")

@@ -17,7 +17,7 @@ from core.codec import StoredEvent
 from core.domain.inventory import StockReplenished
 from core.domain.message import Metadata, Sku, StreamId
 from core.errors import Unavailable
-from core.ports import Accepted, Append, Conflict, Entry, NewEvent
+from core.ports.log import Accepted, Append, Conflict, Entry, NewEvent
 
 WRITERS, APPENDS, STREAMS = 12, 120, 100
 

@@ -18,15 +18,15 @@ from core.adapters.postgres.read_models import PostgresReadModels
 from core.adapters.postgres.read_models_progress import progress
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import CheckpointMoved, EventNotApplied, Unavailable
-from core.ports import Changes
+from core.ports.reading import Changes
 from core.projections import REVISION, VIEWS
 from core.projections.inventory_level import INVENTORY_LEVEL
 from core.projections.order_view import ORDER_VIEW
 from core.services.project import READER, Projector, declared, fold
-from tests.conftest import Opener
-from tests.domain.samples import replenished, reserved
-from tests.projections.given import at, recorded
+from tests.support.opener import Opener
 from tests.support.orders import Sample, contents, write
+from tests.support.recorded import at, recorded
+from tests.support.samples import replenished, reserved
 
 NOTHING: Mapping[str, Any] = {projection.name: [] for projection in VIEWS}
 SUMMED = {"customer_summaries": {("ann", "USD"): (1, Decimal("2.50"), at(1))}}

@@ -17,7 +17,7 @@ from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.domain.message import SagaId
 from core.errors import Unavailable
-from core.ports import Accepted, LeaseLost
+from core.ports.log import Accepted, LeaseLost
 from tests.support.log import append, entry, saga_row, stream
 
 LEASE = timedelta(seconds=30)

@@ -13,9 +13,9 @@ from core.adapters.postgres import snapshots as module
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.errors import UnknownEvent
-from core.ports import Snapshot
-from tests.conftest import Opener
+from core.ports.snapshots import Snapshot
 from tests.support.log import stream
+from tests.support.opener import Opener
 from tests.support.stock import AT, receipts, record, settled
 
 OURS, OTHER = b"ours", b"other"

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.stack import ROOT, Stack
 
 from core.home import unprivileged_user
 from core.settings import default_home
+from tests.support.stack import ROOT, Stack
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_help_lists_every_command_and_imports_none_of_them(stack: Stack) -> None
     for command in ("up", "down", "status", "tui", "demo", "migrate", "daemon", "ctl", "doctor"):
         assert f" {command} " in listed
     heavy = "{'litestar', 'textual', 'asyncpg', 'uvicorn', 'httpx'} & set(sys.modules)"
-    look = f"import sys, daemons.cli; sys.exit(bool({heavy}))"
+    look = f"import sys, daemons.cli.main; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", look], cwd=ROOT, check=False).returncode == 0
 
 
@@ -123,14 +123,14 @@ def test_in_a_checkout_the_command_means_the_home_that_make_and_supervisord_use(
 # The interpreter may be where the other user cannot read, so what is needed is imported before.
 AS_USER = """
 import os, sys
-import daemons.cli, daemons.stack
+import daemons.cli.main, daemons.host.stack
 uid, gid = int(sys.argv[1]), int(sys.argv[2])
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
 sys.argv = ["orderdeck", *sys.argv[3:]]
-daemons.cli.main()
+daemons.cli.main.main()
 """
 
 

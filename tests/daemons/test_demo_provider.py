@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from support.sandbox_process import SandboxProcess, free_port
 
 from core.errors import ConfigurationError, Unavailable
-from daemons.demo_desk import DemoFailed, Desk, Order
-from daemons.demo_provider import AT_MOST, Provider, borrowed
+from daemons.cli.demo.customer import DemoCustomer, DemoFailed, DemoOrder
+from daemons.cli.demo.provider import AT_MOST, Provider, borrowed
+from tests.support.sandbox_process import SandboxProcess, free_port
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def charge(provider: Provider, order_id: str, amount: str) -> None:
     provider.http.post(f"/api/v1/charges/{uuid4()}/authorise", json=body, headers=headers).raise_for_status()
 
 
-def an_order(provider: Provider) -> Order:
-    return Order(Desk(provider.http, provider.http), str(uuid4()), "ORD-1", Decimal("24.50"))
+def an_order(provider: Provider) -> DemoOrder:
+    return DemoOrder(DemoCustomer(provider.http, provider.http), str(uuid4()), "ORD-1", Decimal("24.50"))
 
 
 def fails_with_an_outage(sandbox: SandboxProcess, error: BaseException) -> None:

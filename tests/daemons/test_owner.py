@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from support.stack import until
 
 from core.processes import die_with_parent
-from daemons import owner
-from daemons.owner import gone, our_name
+from daemons.process import owner
+from daemons.process.owner import gone, our_name
+from tests.support.stack import until
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from daemons.payment_sandbox.charges import (
     Authorise,
     Capture,
-    Charge,
+    ChargeOutcome,
     ChargeRequest,
-    Outcome,
+    ChargeState,
     Refund,
-    State,
+    SandboxCharge,
     Void,
     decide,
 )
@@ -26,7 +26,7 @@ from daemons.payment_sandbox.methods import ACCEPTED
 ID = UUID(int=1)
 TEN, FOUR = Decimal("10.00"), Decimal("4.00")
 NOTHING = Decimal("0.00")
-APPROVED, DECLINED, REFUSED, UNAVAILABLE = Outcome
+APPROVED, DECLINED, REFUSED, UNAVAILABLE = ChargeOutcome
 
 
 def authorise(method: str = "card") -> Authorise:
@@ -45,11 +45,11 @@ def refund(amount: Decimal = TEN) -> Refund:
     return Refund(payment_id=ID, amount=amount, reason="broken")
 
 
-def charge(state: State, method: str = "card", *, refunded: Decimal = NOTHING) -> Charge:
-    held = NOTHING if state in {State.DECLINED, State.TOMBSTONE} else TEN
-    taken = TEN if state in {State.CAPTURED, State.REFUNDED} else NOTHING
-    back = TEN if state is State.REFUNDED else refunded
-    return Charge(
+def charge(state: ChargeState, method: str = "card", *, refunded: Decimal = NOTHING) -> SandboxCharge:
+    held = NOTHING if state in {ChargeState.DECLINED, ChargeState.TOMBSTONE} else TEN
+    taken = TEN if state in {ChargeState.CAPTURED, ChargeState.REFUNDED} else NOTHING
+    back = TEN if state is ChargeState.REFUNDED else refunded
+    return SandboxCharge(
         payment_id=ID,
         order_id="o",
         state=state,
@@ -61,50 +61,60 @@ def charge(state: State, method: str = "card", *, refunded: Decimal = NOTHING) -
     )
 
 
-def decided(request: ChargeRequest, before: Charge | None, attempt: int = 1) -> tuple[Outcome, State | None, str]:
+def decided(
+    request: ChargeRequest, before: SandboxCharge | None, attempt: int = 1
+) -> tuple[ChargeOutcome, ChargeState | None, str]:
     after, answer = decide(request, before, key="key", attempt=attempt)
     return answer.outcome, after and after.state, answer.reason
 
 
 REQUESTS = {"authorise": authorise(), "capture": capture(), "void": void(), "refund": refund()}
-TABLE: dict[tuple[str, State | None], tuple[Outcome, State | None, str]] = {
-    ("authorise", None): (APPROVED, State.AUTHORISED, ""),
-    ("authorise", State.AUTHORISED): (REFUSED, State.AUTHORISED, "this payment is already authorised"),
-    ("authorise", State.DECLINED): (REFUSED, State.DECLINED, "this payment is already declined"),
-    ("authorise", State.CAPTURED): (REFUSED, State.CAPTURED, "this payment is already captured"),
-    ("authorise", State.VOIDED): (REFUSED, State.VOIDED, "this payment was voided"),
-    ("authorise", State.REFUNDED): (REFUSED, State.REFUNDED, "this payment is already refunded"),
-    ("authorise", State.TOMBSTONE): (REFUSED, State.TOMBSTONE, "this payment was voided"),
+TABLE: dict[tuple[str, ChargeState | None], tuple[ChargeOutcome, ChargeState | None, str]] = {
+    ("authorise", None): (APPROVED, ChargeState.AUTHORISED, ""),
+    ("authorise", ChargeState.AUTHORISED): (REFUSED, ChargeState.AUTHORISED, "this payment is already authorised"),
+    ("authorise", ChargeState.DECLINED): (REFUSED, ChargeState.DECLINED, "this payment is already declined"),
+    ("authorise", ChargeState.CAPTURED): (REFUSED, ChargeState.CAPTURED, "this payment is already captured"),
+    ("authorise", ChargeState.VOIDED): (REFUSED, ChargeState.VOIDED, "this payment was voided"),
+    ("authorise", ChargeState.REFUNDED): (REFUSED, ChargeState.REFUNDED, "this payment is already refunded"),
+    ("authorise", ChargeState.TOMBSTONE): (REFUSED, ChargeState.TOMBSTONE, "this payment was voided"),
     ("capture", None): (REFUSED, None, "there is no such payment"),
-    ("capture", State.AUTHORISED): (APPROVED, State.CAPTURED, ""),
-    ("capture", State.DECLINED): (REFUSED, State.DECLINED, "cannot capture a payment that is declined"),
-    ("capture", State.CAPTURED): (REFUSED, State.CAPTURED, "cannot capture a payment that is captured"),
-    ("capture", State.VOIDED): (REFUSED, State.VOIDED, "cannot capture a payment that is voided"),
-    ("capture", State.REFUNDED): (REFUSED, State.REFUNDED, "cannot capture a payment that is refunded"),
-    ("capture", State.TOMBSTONE): (REFUSED, State.TOMBSTONE, "cannot capture a payment that is voided"),
-    ("void", None): (APPROVED, State.TOMBSTONE, ""),
-    ("void", State.AUTHORISED): (APPROVED, State.VOIDED, ""),
-    ("void", State.DECLINED): (APPROVED, State.DECLINED, ""),
-    ("void", State.CAPTURED): (REFUSED, State.CAPTURED, "cannot void a payment that is captured: refund it"),
-    ("void", State.VOIDED): (APPROVED, State.VOIDED, ""),
-    ("void", State.REFUNDED): (REFUSED, State.REFUNDED, "cannot void a payment that is refunded: refund it"),
-    ("void", State.TOMBSTONE): (APPROVED, State.TOMBSTONE, ""),
+    ("capture", ChargeState.AUTHORISED): (APPROVED, ChargeState.CAPTURED, ""),
+    ("capture", ChargeState.DECLINED): (REFUSED, ChargeState.DECLINED, "cannot capture a payment that is declined"),
+    ("capture", ChargeState.CAPTURED): (REFUSED, ChargeState.CAPTURED, "cannot capture a payment that is captured"),
+    ("capture", ChargeState.VOIDED): (REFUSED, ChargeState.VOIDED, "cannot capture a payment that is voided"),
+    ("capture", ChargeState.REFUNDED): (REFUSED, ChargeState.REFUNDED, "cannot capture a payment that is refunded"),
+    ("capture", ChargeState.TOMBSTONE): (REFUSED, ChargeState.TOMBSTONE, "cannot capture a payment that is voided"),
+    ("void", None): (APPROVED, ChargeState.TOMBSTONE, ""),
+    ("void", ChargeState.AUTHORISED): (APPROVED, ChargeState.VOIDED, ""),
+    ("void", ChargeState.DECLINED): (APPROVED, ChargeState.DECLINED, ""),
+    ("void", ChargeState.CAPTURED): (
+        REFUSED,
+        ChargeState.CAPTURED,
+        "cannot void a payment that is captured: refund it",
+    ),
+    ("void", ChargeState.VOIDED): (APPROVED, ChargeState.VOIDED, ""),
+    ("void", ChargeState.REFUNDED): (
+        REFUSED,
+        ChargeState.REFUNDED,
+        "cannot void a payment that is refunded: refund it",
+    ),
+    ("void", ChargeState.TOMBSTONE): (APPROVED, ChargeState.TOMBSTONE, ""),
     ("refund", None): (REFUSED, None, "there is no such payment"),
-    ("refund", State.AUTHORISED): (REFUSED, State.AUTHORISED, "cannot refund a payment that is authorised"),
-    ("refund", State.DECLINED): (REFUSED, State.DECLINED, "cannot refund a payment that is declined"),
-    ("refund", State.CAPTURED): (APPROVED, State.REFUNDED, ""),
-    ("refund", State.VOIDED): (REFUSED, State.VOIDED, "cannot refund a payment that is voided"),
-    ("refund", State.REFUNDED): (REFUSED, State.REFUNDED, "cannot refund a payment that is refunded"),
-    ("refund", State.TOMBSTONE): (REFUSED, State.TOMBSTONE, "cannot refund a payment that is voided"),
+    ("refund", ChargeState.AUTHORISED): (REFUSED, ChargeState.AUTHORISED, "cannot refund a payment that is authorised"),
+    ("refund", ChargeState.DECLINED): (REFUSED, ChargeState.DECLINED, "cannot refund a payment that is declined"),
+    ("refund", ChargeState.CAPTURED): (APPROVED, ChargeState.REFUNDED, ""),
+    ("refund", ChargeState.VOIDED): (REFUSED, ChargeState.VOIDED, "cannot refund a payment that is voided"),
+    ("refund", ChargeState.REFUNDED): (REFUSED, ChargeState.REFUNDED, "cannot refund a payment that is refunded"),
+    ("refund", ChargeState.TOMBSTONE): (REFUSED, ChargeState.TOMBSTONE, "cannot refund a payment that is voided"),
 }
 
 
 def test_the_table_is_complete() -> None:
-    assert set(TABLE) == set(product(REQUESTS, [None, *State]))
+    assert set(TABLE) == set(product(REQUESTS, [None, *ChargeState]))
 
 
 @pytest.mark.parametrize(("operation", "state"), TABLE, ids=str)
-def test_every_request_in_every_state_has_its_outcome(operation: str, state: State | None) -> None:
+def test_every_request_in_every_state_has_its_outcome(operation: str, state: ChargeState | None) -> None:
     before = charge(state) if state else None
     assert decided(REQUESTS[operation], before) == TABLE[operation, state]
 
@@ -123,8 +133,8 @@ def test_every_request_in_every_state_has_its_outcome(operation: str, state: Sta
         ("seashells", DECLINED, "unsupported payment method"),
     ],
 )
-def test_a_payment_method_decides_the_authorisation(method: str, outcome: Outcome, reason: str) -> None:
-    state = State.AUTHORISED if outcome is APPROVED else State.DECLINED
+def test_a_payment_method_decides_the_authorisation(method: str, outcome: ChargeOutcome, reason: str) -> None:
+    state = ChargeState.AUTHORISED if outcome is APPROVED else ChargeState.DECLINED
     assert decided(authorise(method), None) == (outcome, state, reason)
 
 
@@ -140,31 +150,31 @@ def test_a_payment_method_decides_the_authorisation(method: str, outcome: Outcom
 def test_a_flaky_method_answers_not_available_so_many_times(
     request_: ChargeRequest, method: str | None, unavailable: int
 ) -> None:
-    before = charge(State.AUTHORISED, method) if method else None
+    before = charge(ChargeState.AUTHORISED, method) if method else None
     outcomes = [decided(request_, before, attempt)[0] for attempt in range(1, unavailable + 3)]
     assert outcomes == [UNAVAILABLE] * unavailable + [APPROVED] * 2
 
 
 def test_some_voids_never_succeed() -> None:
-    before = charge(State.AUTHORISED, "test_card_void_never")
+    before = charge(ChargeState.AUTHORISED, "test_card_void_never")
     assert decided(void(), before, attempt=100_000) == (
         UNAVAILABLE,
-        State.AUTHORISED,
+        ChargeState.AUTHORISED,
         "the payment provider is not available",
     )
 
 
 def test_not_more_than_was_authorised_can_be_captured() -> None:
-    outcome, state, reason = decided(capture(Decimal("10.01")), charge(State.AUTHORISED))
-    assert (outcome, state) == (REFUSED, State.AUTHORISED)
+    outcome, state, reason = decided(capture(Decimal("10.01")), charge(ChargeState.AUTHORISED))
+    assert (outcome, state) == (REFUSED, ChargeState.AUTHORISED)
     assert reason == "cannot capture 10.01: only 10.00 was authorised"
 
 
 def test_refunds_may_be_in_parts_and_never_exceed_what_was_captured() -> None:
-    half, _ = decide(refund(FOUR), charge(State.CAPTURED), key="first", attempt=1)
-    assert half == charge(State.CAPTURED, refunded=FOUR)
+    half, _ = decide(refund(FOUR), charge(ChargeState.CAPTURED), key="first", attempt=1)
+    assert half == charge(ChargeState.CAPTURED, refunded=FOUR)
     assert decided(refund(Decimal("6.01")), half)[0] is REFUSED
-    assert decided(refund(Decimal("6.00")), half)[:2] == (APPROVED, State.REFUNDED)
+    assert decided(refund(Decimal("6.00")), half)[:2] == (APPROVED, ChargeState.REFUNDED)
 
 
 @given(
@@ -178,9 +188,9 @@ def test_refunds_may_be_in_parts_and_never_exceed_what_was_captured() -> None:
     )
 )
 def test_no_sequence_of_requests_makes_money(requests: list[ChargeRequest]) -> None:
-    current: Charge | None = None
+    current: SandboxCharge | None = None
     for number, each in enumerate(requests):
         current, _ = decide(each, current, key=str(number), attempt=1)
     if current is not None:
         assert NOTHING <= current.refunded <= current.captured <= current.authorised <= TEN
-        assert current.captured == NOTHING or current.state in {State.CAPTURED, State.REFUNDED}
+        assert current.captured == NOTHING or current.state in {ChargeState.CAPTURED, ChargeState.REFUNDED}

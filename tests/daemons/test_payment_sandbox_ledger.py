@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from core.errors import KeyReused, Unavailable
-from daemons.payment_sandbox.charges import Authorise, Capture, State
+from daemons.payment_sandbox.charges import Authorise, Capture, ChargeState
 from daemons.payment_sandbox.ledger import Ledger
 from tests.support.sandbox_process import SandboxProcess
 
@@ -43,7 +43,7 @@ async def test_charges_and_answers_outlive_the_process(tmp_path: Path) -> None:
         again = await ledger.execute("a", authorise(payment))
         assert (again.answer, again.replayed) == (first.answer, True)
         [(_, charge)] = ledger.charges(after=0, limit=10)
-        assert (charge.state, charge.captured) == (State.CAPTURED, TEN)
+        assert (charge.state, charge.captured) == (ChargeState.CAPTURED, TEN)
 
 
 async def test_attempts_are_counted_across_restarts(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.testing import TestClient
 
 from core import errors
-from daemons.problems import HANDLERS, MEDIA_TYPE, Refused
+from daemons.http.problems import HANDLERS, MEDIA_TYPE, RequestRefused
 
 STREAM = UUID("018f0000-0000-7000-8000-000000000001")
 
@@ -41,7 +41,12 @@ RAISED: list[tuple[Exception, int, str, dict[str, str]]] = [
     (errors.OutcomeUnknown("lost"), 503, "outcome_unknown", {"retry-after": "1"}),
     (errors.QueueFull("full"), 503, "queue_full", {"retry-after": "1"}),
     (errors.SchemaBehind(7, 9), 503, "schema_behind", {"retry-after": "5"}),
-    (Refused(415, "unsupported_media_type", "the body must be application/json"), 415, "unsupported_media_type", {}),
+    (
+        RequestRefused(415, "unsupported_media_type", "the body must be application/json"),
+        415,
+        "unsupported_media_type",
+        {},
+    ),
     (errors.ConfigurationError("a mistake of ours"), 500, "internal_error", {}),
     (RuntimeError("secret"), 500, "internal_error", {}),
 ]

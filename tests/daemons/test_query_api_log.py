@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from core import codec
 from core.domain.message import saga_of
 from core.domain.saga import SagaCompleted, SagaStarted, SagaStepCompleted, SagaStepStarted
-from tests.domain.samples import ORDER_ID, authorized, cancelled, confirmed, created, replenished, reserved
-from tests.projections.given import recorded
-from tests.services.test_review_one_bad_saga import make_unreadable
 from tests.support.orders import Sample, order_id, write
 from tests.support.query_api import QueryApi, query_api
+from tests.support.recorded import recorded
+from tests.support.saga_cases import make_unreadable
+from tests.support.samples import ORDER_ID, authorized, cancelled, confirmed, created, replenished, reserved
 
 SAGA = saga_of(ORDER_ID, "fulfil_order")
 STORY = (

@@ -42,7 +42,7 @@ async def test_an_event_that_cannot_be_read_is_tried_again_and_ends_nothing(
         await store.append(append(entry(stream())))
     app: Any = SimpleNamespace(subscription=lambda: PostgresSubscription(opener), store=store)
     reader: Any = Reader()
-    progress, stop = saga_runner.Progress(app, 0), asyncio.Event()
+    progress, stop = saga_runner.LogProgress(app, 0), asyncio.Event()
     following = asyncio.create_task(saga_runner._follow(app, reader, progress, stop))
     async with asyncio.timeout(10):
         await reader.failed.wait()

@@ -14,16 +14,16 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from support.stack import ROOT, Stack, until
 
 from core.processes import die_with_parent
+from tests.support.stack import ROOT, Stack, until
 
 SERVICE = """
 import asyncio, os, sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from core.errors import Unavailable
-from daemons.runtime import run_service
+from daemons.process.runtime import run_service
 
 folder = Path(sys.argv[1])
 
@@ -55,7 +55,7 @@ run_service("command-api", "command_port", open_app)
 READER = """
 import sys
 from pathlib import Path
-from daemons.runtime import run_reader
+from daemons.process.runtime import run_reader
 
 folder = Path(sys.argv[1])
 
@@ -223,7 +223,7 @@ def test_listening_beyond_loopback_is_possible_when_it_is_meant(started: list[Da
 
 
 SHORT_PATIENCE = (
-    "import daemons.runtime as r; r.HANG_LIMIT = 1; r.time.sleep = lambda _, wait=r.time.sleep: wait(0.2)\n"
+    "import daemons.process.runtime as r; r.HANG_LIMIT = 1; r.time.sleep = lambda _, wait=r.time.sleep: wait(0.2)\n"
 )
 
 

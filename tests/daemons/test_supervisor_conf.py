@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from supervisor.options import ServerOptions
-from support.stack import ROOT
 
 from core.home import LONGEST_SOCKET_PATH, Home
-from daemons.programs import PROGRAMS, checkout_conf, supervisord_conf
+from daemons.host.programs import PROGRAMS, checkout_conf, supervisord_conf
+from tests.support.stack import ROOT
 
 
 def test_the_checkouts_configuration_is_the_one_that_the_table_makes() -> None:

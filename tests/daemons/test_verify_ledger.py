@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 
 from core.settings import load_settings
-from daemons.verify import _ledger
+from daemons.cli.verify import _ledger
 from tests.support.sandbox_process import SandboxProcess
 
 CHARGE = {"order_id": "order-1", "amount": "10.00", "currency": "USD", "payment_method": "card"}

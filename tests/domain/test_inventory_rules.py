@@ -18,7 +18,7 @@ from core.domain.inventory import (
 )
 from core.domain.message import OrderId, ReservationId
 from core.errors import InvalidInput
-from tests.domain.samples import (
+from tests.support.samples import (
     LAPTOP,
     receive,
     release,
@@ -29,7 +29,7 @@ from tests.domain.samples import (
     ship_stock,
     stock_shipped,
 )
-from tests.domain.spec import spec
+from tests.support.spec import spec
 
 OTHER_ORDER = OrderId(UUID(int=2))
 OTHER = ReservationId(UUID(int=3))

@@ -26,8 +26,8 @@ from core.domain.message import (
 from core.domain.order import Address, Item, Order
 from core.domain.payment import Payment
 from core.domain.saga import SagaEvent
-from tests.domain.pinned import PINNED
-from tests.domain.spec import leaves
+from tests.support.pinned import PINNED
+from tests.support.spec import leaves
 
 ORDER_ID = OrderId(UUID("0195979f-3e40-7cc1-9d2e-000000000001"))
 OTHER_ID = OrderId(UUID("0195979f-3e40-7cc1-9d2e-000000000002"))

@@ -14,8 +14,8 @@ from core import codec
 from core.domain.message import Event
 from core.domain.money import CURRENCIES, MAX_AMOUNT, exact, wrong_amount
 from core.domain.order import MAX_QUANTITY, ORDER, OrderCreated
-from tests.domain.samples import ITEMS, captured, create
-from tests.domain.strategies import AMOUNTS, CENTS
+from tests.support.samples import ITEMS, captured, create
+from tests.support.strategies import AMOUNTS, CENTS
 
 
 @given(AMOUNTS)

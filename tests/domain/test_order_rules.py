@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.domain.order import ORDER
-from tests.domain.samples import (
+from tests.support.samples import (
     ADDRESS,
     ITEMS,
     cancel,
@@ -23,7 +23,7 @@ from tests.domain.samples import (
     ship_otherwise,
     shipped,
 )
-from tests.domain.spec import spec
+from tests.support.spec import spec
 
 RE_CARRIED = replace(ship, carrier="DHL")
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from core.domain.message import Command
 from core.domain.order import ORDER, Address, Item
 from core.errors import InvalidInput
-from tests.domain.samples import ADDRESS, ITEMS, cancel, confirmed, create, created, ship
+from tests.support.samples import ADDRESS, ITEMS, cancel, confirmed, create, created, ship
 
 BLANK = "must not be blank"
 CONTROLS = "must not contain control characters"

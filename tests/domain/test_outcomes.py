@@ -13,7 +13,7 @@ from core.domain.inventory import INVENTORY, InventoryCommand, InventoryReservat
 from core.domain.message import Command, Event
 from core.domain.order import ORDER, OrderCommand, Status
 from core.domain.payment import PAYMENT, PaymentCommand, PaymentStatus
-from tests.domain.samples import (
+from tests.support.samples import (
     LAPTOP,
     ORDER_ID,
     authorize,
@@ -45,7 +45,7 @@ from tests.domain.samples import (
     void,
     voided,
 )
-from tests.domain.spec import leaves, spec
+from tests.support.spec import leaves, spec
 
 Outcome = list[Event] | str
 Histories = Mapping[Any, Sequence[Event]]

@@ -47,7 +47,7 @@ from core.domain.payment import (
     PaymentVoided,
 )
 from core.errors import Rejected
-from tests.domain.samples import (
+from tests.support.samples import (
     LAPTOP,
     NOW,
     ORDER_ID,
@@ -65,7 +65,7 @@ from tests.domain.samples import (
     ship_otherwise,
     void,
 )
-from tests.domain.strategies import values
+from tests.support.strategies import values
 
 DECIDERS: list[Decider[Any, Any, Any]] = [ORDER, INVENTORY, PAYMENT]
 ANY_EVENTS = st.lists(st.one_of(*map(values, EVENTS)), max_size=12)

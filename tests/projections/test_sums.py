@@ -22,7 +22,8 @@ from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.product_demand import PRODUCT_DEMAND
 from core.projections.projection import RowKey, Sum, plus, total
 from core.services.project import declared, fold
-from tests.domain.samples import (
+from tests.support.recorded import folded, recorded
+from tests.support.samples import (
     LAPTOP,
     NOW,
     cancelled,
@@ -34,7 +35,6 @@ from tests.domain.samples import (
     reserved,
     shipped,
 )
-from tests.projections.given import folded, recorded
 
 PATHS: tuple[tuple[Any, ...], ...] = (
     (created,),

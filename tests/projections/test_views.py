@@ -20,7 +20,8 @@ from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
 from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.projection import At
 from core.services.project import declared, fold
-from tests.domain.samples import (
+from tests.support.recorded import at, folded, recorded
+from tests.support.samples import (
     ADDRESS,
     ITEMS,
     LAPTOP,
@@ -37,7 +38,6 @@ from tests.domain.samples import (
     shipped,
     stock_shipped,
 )
-from tests.projections.given import at, folded, recorded
 
 placed = OrderView(
     order_id=ORDER_ID,

@@ -11,13 +11,12 @@ from core.domain import saga as e
 from core.domain.saga import SagaEvent
 from core.errors import InvalidInput, NotAllowed
 from core.sagas.fulfil_order import FULFIL_ORDER
-from core.sagas.operate import Wish, checked_reason, decide
 from core.sagas.record import open_items
 from core.sagas.saga import Move, Progress, Saga, SagaStatus, evolve, next_move
 from core.sagas.settle_order import SETTLE_ORDER
 from core.sagas.unwind_order import UNWIND_ORDER, UNWIND_ORDER_1
-from tests.domain.samples import NOW
-from tests.sagas.given import (
+from core.sagas.wishes import Wish, checked_reason, decide
+from tests.support.saga_facts import (
     COMPENSATED,
     COMPENSATION_FAILED,
     COMPLETED,
@@ -31,6 +30,7 @@ from tests.sagas.given import (
     stands,
     types,
 )
+from tests.support.samples import NOW
 
 RETRY, SKIP, COMPENSATE, RESOLVE = Wish
 NONE: tuple[Any, ...] = ()

@@ -28,8 +28,8 @@ from core.domain.provider import Approved, Declined, Refused
 from core.sagas import actions
 from core.sagas.actions import quantities
 from core.sagas.saga import Call, Effect, Local
-from tests.domain.samples import ORDER_ID, cancelled, confirmed, created
-from tests.sagas.given import HELD, PAYMENT_ID, PLENTY, WANTED, facts, order, payment
+from tests.support.saga_facts import HELD, PAYMENT_ID, PLENTY, WANTED, facts, order, payment
+from tests.support.samples import ORDER_ID, cancelled, confirmed, created
 
 AUTHORIZED = PaymentAuthorized(
     payment_id=PAYMENT_ID, order_id=ORDER_ID, amount=Decimal("2001.48"), currency="USD", payment_method="card",

@@ -31,8 +31,8 @@ from core.sagas.saga import (
     evolve,
     next_move,
 )
-from tests.domain.samples import NOW, ORDER_ID
-from tests.sagas.given import SAGA_ID, order
+from tests.support.saga_facts import SAGA_ID, order
+from tests.support.samples import NOW, ORDER_ID
 
 Outcome = Literal["done", "refused", "abandoned", "later"]
 RNG = st.randoms(use_true_random=True)  # of a seed that is printed: wide and fast, where shrinking would help little

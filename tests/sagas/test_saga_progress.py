@@ -15,8 +15,7 @@ from core.sagas.fulfil_order import FULFIL_ORDER
 from core.sagas.saga import Move, Nothing, Progress, Saga, SagaStatus, Step, evolve, next_move
 from core.sagas.settle_order import SETTLE_ORDER
 from core.sagas.unwind_order import UNWIND_ORDER
-from tests.domain.samples import NOW, ORDER_ID, created
-from tests.sagas.given import (
+from tests.support.saga_facts import (
     COMPENSATED,
     COMPENSATING,
     COMPENSATION_FAILED,
@@ -30,6 +29,7 @@ from tests.sagas.given import (
     stands,
     told,
 )
+from tests.support.samples import NOW, ORDER_ID, created
 
 LATER = NOW + 90 * SECOND
 BEFORE = told(

@@ -19,8 +19,7 @@ from core.sagas.record import announced, concluded, failed, fold, gave_up, open_
 from core.sagas.saga import Effect, Move, Progress, Saga, SagaStatus, Step, next_move
 from core.sagas.settle_order import SETTLE_ORDER
 from core.sagas.unwind_order import UNWIND_ORDER, UNWIND_ORDER_1
-from tests.domain.samples import NOW, ORDER_ID
-from tests.sagas.given import (
+from tests.support.saga_facts import (
     COMPENSATED,
     COMPENSATING,
     COMPENSATION_FAILED,
@@ -32,6 +31,7 @@ from tests.sagas.given import (
     stands,
     types,
 )
+from tests.support.samples import NOW, ORDER_ID
 
 PAUSE = timedelta(seconds=3)
 FORWARD, BACK = SagaStatus.RUNNING, SagaStatus.COMPENSATING

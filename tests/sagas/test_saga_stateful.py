@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from core.domain.message import StreamId, payment_of, saga_of
 from core.domain.order import CancelOrder, ConfirmOrder, DeliverOrder, OrderCommand, ShipOrder
 from core.domain.payment import PaymentAuthorized
-from core.sagas.operate import Wish
+from core.sagas.wishes import Wish
 from tests.support.faulty_provider import Mood
 from tests.support.played_desk import RELEASES, PlayedDesk
 from tests.support.promises import FULFIL, SETTLE, UNWIND

@@ -11,7 +11,7 @@ from core.adapters.payments import http
 from core.adapters.payments.breaker import IN_A_ROW
 from core.adapters.payments.http import HttpPaymentGateway
 from core.errors import GatewayNotTried
-from tests.services.conftest import Desk
+from tests.support.order_desk import Desk
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{"reference":"r"}'
 

@@ -11,11 +11,11 @@ import pytest
 from core.domain.message import OrderId, payment_of
 from core.domain.order import ConfirmOrder, OrderCommand
 from core.errors import FulfilmentNotFinished, NotAllowed
-from core.ports import Append, EventStore, Verdict
-from core.services import advance
+from core.ports.log import Append, EventStore, Verdict
 from core.services import ship as shipping
-from tests.services.conftest import Desk, now
-from tests.services.test_sagas import available, cancellation, shipment
+from core.services.sagas import advance
+from tests.support.order_desk import Desk, now
+from tests.support.saga_cases import available, cancellation, shipment
 
 ENOUGH = 30  # appends: more than any fulfilment makes
 ALLOWED = {  # the order, how its fulfilment ended, what the provider holds, and what is left and held of ten

@@ -15,9 +15,9 @@ from core.adapters.postgres.connection import Connection, Link, connect
 from core.bootstrap import bootstrap
 from core.domain.provider import Approved, PaymentAnswer
 from core.errors import GatewayUnavailable, Unavailable
-from core.services import advance
+from core.services.sagas import advance
 from core.settings import load_settings
-from tests.services.conftest import Desk
+from tests.support.order_desk import Desk
 
 # Names found before the server's own: to everything in this database, it is another time than to this process.
 SHIFT = """

@@ -15,13 +15,13 @@ from core.domain.inventory import INVENTORY, ReceiveStock, Stock
 from core.domain.message import OrderId, Sku, StreamId, inventory_stream
 from core.domain.order import ORDER, CancelOrder, ConfirmOrder, DeliverOrder, OrderCommand, ShipOrder
 from core.errors import InvalidInput, KeyReused, NotAllowed, PreconditionFailed, Unavailable, VersionConflict
-from core.ports import Append, Conflict, Entry, Verdict
+from core.ports.log import Append, Conflict, Entry, Verdict
 from core.services import execute as service
 from core.services.execute import GivenKey, Outcome, ReadGuards, Terms, execute, no_guards
 from core.services.load import StateCache
 from core.services.ship import ship
-from tests.services.conftest import Desk, now
 from tests.support.log import append, entry, stream
+from tests.support.order_desk import Desk, now
 
 
 def answer(order: Any) -> tuple[int, Mapping[str, Any]]:

@@ -19,9 +19,9 @@ import pytest
 from core.domain.message import OrderId
 from core.failpoints import POINTS, Failpoints, deaths
 from core.processes import die_with_parent
-from tests.services.conftest import Desk
 from tests.support.command_api import ORDER
 from tests.support.customers import eventually
+from tests.support.order_desk import Desk
 from tests.support.orders import contents
 from tests.support.sandbox_process import SandboxProcess
 from tests.support.stack import ROOT, Stack

@@ -15,12 +15,12 @@ from core.adapters.postgres.event_store import PostgresEventStore
 from core.domain.inventory import INVENTORY, InventoryEvent, ReceiveStock, Stock
 from core.domain.message import Sku, inventory_stream
 from core.domain.order import ORDER
-from core.ports import Page
+from core.ports.snapshots import StreamPage
 from core.services import snapshots as service
 from core.services.execute import Terms, execute
 from core.services.load import Loaded, StateCache, load_state
 from core.services.snapshots import EVERY, schema_hash
-from tests.services.conftest import Desk, now
+from tests.support.order_desk import Desk, now
 from tests.support.stock import AT, SKU, history, receipts, record, settled, some_moves
 
 LONG = history(some_moves(400))
@@ -32,7 +32,7 @@ def read(store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch) -> list[int
     pages: list[int] = []
     load = store.snapshots.load
 
-    async def counted(*given: Any, **named: Any) -> Page:
+    async def counted(*given: Any, **named: Any) -> StreamPage:
         page = await load(*given, **named)
         pages.append(len(page.events))
         return page

@@ -9,31 +9,15 @@ from typing import Any
 import pytest
 from uuid_utils.compat import uuid7
 
-from core.adapters.postgres.connection import Link
-from core.adapters.postgres.saga_log import PostgresSagaLog
-from core.domain.message import OrderId, SagaId, StreamId, payment_of, saga_of
+from core.domain.message import SagaId, StreamId, payment_of, saga_of
 from core.domain.provider import PaymentAnswer
 from core.domain.saga import SagaFailed, SagaResolved
 from core.errors import InvalidInput, NotAllowed, NotFound
-from core.sagas import SAGAS
-from core.sagas.operate import Wish
-from core.services import advance
-from core.services.execute import GivenKey, Outcome, Terms
-from core.services.operate import Operation, operate
-from tests.services.conftest import Desk, RealClock
-from tests.services.test_sagas import available, cancellation, shipment
-
-ADA = Terms(user_id="ada", request_id="r-1")
-
-
-class Operator:
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.link = Link(desk.open)
-
-    async def do(self, wish: Wish, saga_id: SagaId, terms: Terms = ADA, reason: str = "because") -> Outcome:
-        sagas = PostgresSagaLog(self.link)
-        return await operate(self.desk.store, sagas, SAGAS, RealClock(), Operation(saga_id, wish, reason), terms)
+from core.sagas.wishes import Wish
+from core.services.execute import GivenKey, Terms
+from core.services.sagas import advance
+from tests.support.order_desk import Desk
+from tests.support.saga_cases import Operator, available, failed, shipment
 
 
 @pytest.fixture
@@ -45,16 +29,6 @@ async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     operator = Operator(desk)
     yield operator
     operator.link.close()
-
-
-async def failed(desk: Desk) -> tuple[OrderId, SagaId]:
-    """A cancelled order whose payment cannot be voided."""
-    await desk.stock(A=10)
-    order = await desk.place("test_card_void_never", A=2)
-    assert await desk.ended(order) == "SagaCompleted"
-    await desk.do(cancellation(order))
-    assert await desk.ended(order, "unwind_order") == "SagaFailed"
-    return order, saga_of(order, "unwind_order")
 
 
 async def test_a_payment_that_is_never_voided_ends_failed_with_its_amount_named_and_is_resolved(

@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from support.sandbox_process import SandboxProcess
 
 from core.adapters.payments.http import HttpPaymentGateway
 from core.domain.message import StreamId, saga_of
-from tests.services.conftest import Desk
-from tests.services.test_sagas import available, cancellation
+from tests.support.order_desk import Desk
+from tests.support.saga_cases import available, cancellation, switch
+from tests.support.sandbox_process import SandboxProcess
 
 
 @pytest.fixture
@@ -28,10 +28,6 @@ async def provider(tmp_path: Path, desk: Desk) -> AsyncIterator[httpx.AsyncClien
         ):
             desk.gateway = gateway  # pyright: ignore[reportAttributeAccessIssue]
             yield client
-
-
-async def switch(provider: httpx.AsyncClient, **faults: Any) -> None:
-    assert (await provider.post("/faults", json=faults)).status_code == 200
 
 
 async def ledger(provider: httpx.AsyncClient) -> Counter[str]:

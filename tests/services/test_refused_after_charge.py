@@ -9,7 +9,7 @@ from core.adapters.memory.payments import MemoryPaymentGateway
 from core.domain.message import payment_of
 from core.domain.provider import PaymentAnswer, Refused
 from core.errors import GatewayTimeout, GatewayUnavailable
-from tests.services.conftest import Desk
+from tests.support.order_desk import Desk
 
 
 class Forgetful(MemoryPaymentGateway):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import UUID
 
 import asyncpg
 from uuid_utils.compat import uuid7
 
 from core.domain.message import OrderId, Sku, inventory_stream, saga_of
-from core.services import run_sagas
-from tests.services.conftest import Desk
-from tests.services.test_sagas import available, cancellation
+from core.services.sagas import runner as run_sagas
+from tests.support.order_desk import Desk
+from tests.support.saga_cases import available, cancellation, make_unreadable
 
 ORDER_OF_A_LATER_RELEASE = """
 INSERT INTO events
@@ -19,18 +18,6 @@ SELECT max(position) + 1, $1, 'order', 1, gen_random_uuid(), 'OrderCreated', 2, 
        jsonb_build_object('correlation_id', $1::uuid), $1, now()
   FROM events
 """
-FROM_A_LATER_RELEASE = """
-INSERT INTO events
-SELECT (SELECT max(position) FROM events) + 1, stream_id, category, version + 1, gen_random_uuid(),
-       'FromALaterRelease', 1, '{}', metadata, correlation_id, recorded_at
-  FROM events WHERE stream_id = $1 ORDER BY version DESC LIMIT 1
-"""
-
-
-async def make_unreadable(dsn: str, stream: UUID) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(FROM_A_LATER_RELEASE, stream)
-    await connection.close()
 
 
 async def saga(dsn: str, order: OrderId) -> asyncpg.Record:

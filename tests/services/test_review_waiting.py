@@ -15,11 +15,13 @@ from core.domain.order import CancelOrder
 from core.domain.provider import PaymentAnswer
 from core.errors import GatewayUnavailable, Unavailable
 from core.sagas import SAGAS
-from core.services import advance, run_sagas
-from core.services.advance import World
-from core.services.run_sagas import SagaRunner
-from core.services.stock_desk import StockDesk
-from tests.services.conftest import Desk, RealClock, now
+from core.services.sagas import advance
+from core.services.sagas import runner as run_sagas
+from core.services.sagas.advance import World
+from core.services.sagas.runner import SagaRunner
+from core.services.sagas.stock import StockDesk
+from tests.support.order_desk import Desk, RealClock, now
+from tests.support.saga_cases import happened
 
 
 class Overloaded:
@@ -41,12 +43,6 @@ class Overloaded:
 
 def cancellation(order_id: OrderId) -> CancelOrder:
     return CancelOrder(now=now(), order_id=order_id, reason="changed my mind")
-
-
-async def happened(desk: Desk, order: OrderId, event_type: str) -> None:
-    async with asyncio.timeout(10):
-        while event_type not in [e.event_type for e in await desk.timeline(order)]:
-            await asyncio.sleep(0.005)
 
 
 async def read_by_the_runner(desk: Desk) -> None:

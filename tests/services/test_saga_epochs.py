@@ -8,18 +8,16 @@ from core.adapters.postgres.connection import Link
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.domain.message import OrderId, StreamId, saga_of
 from core.domain.saga import SagaStepCompleted
-from core.ports import Conflict
+from core.ports.log import Conflict
 from core.sagas import SAGAS
 from core.sagas.fulfil_order import FULFIL_ORDER
-from core.sagas.operate import Wish
 from core.sagas.saga import Effect
+from core.sagas.wishes import Wish
 from core.services.execute import Terms
-from core.services.operate import Operation, operate
-from core.services.work import draft, load_work
-from tests.services.conftest import Desk, RealClock, now
-from tests.services.test_review_waiting import happened
-from tests.services.test_sagas import HAPPY, cancellation
-from tests.services.test_still_open import Away
+from core.services.sagas.steer import Operation, operate
+from core.services.sagas.work import draft, load_work
+from tests.support.order_desk import Desk, RealClock, now
+from tests.support.saga_cases import HAPPY, Away, cancellation, happened
 
 
 async def epochs(desk: Desk, order: OrderId, saga: str = "fulfil_order") -> list[int | None]:

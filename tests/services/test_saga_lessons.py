@@ -15,12 +15,11 @@ from core.domain.order import CancelOrder, ConfirmOrder
 from core.domain.provider import PaymentAnswer, Refused
 from core.domain.saga import SagaCompleted, SagaStepStarted
 from core.errors import GatewayTimeout, GatewayUnavailable
-from core.ports import Append, Verdict
+from core.ports.log import Append, Verdict
 from core.sagas import SAGAS
-from core.services import advance
-from tests.services.conftest import Desk, now
-from tests.services.test_review_waiting import happened
-from tests.services.test_sagas import HAPPY, available, cancellation
+from core.services.sagas import advance
+from tests.support.order_desk import Desk, now
+from tests.support.saga_cases import HAPPY, available, cancellation, happened
 
 
 class Watched(MemoryPaymentGateway):

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.sandbox_process import SandboxProcess
 
 from core.domain.message import OrderId
 from core.settings import load_settings
 from daemons import saga_runner
-from daemons.vitals import Vitals
-from tests.services.conftest import Desk
-from tests.services.test_provider_faults import switch
+from daemons.process.vitals import Vitals
 from tests.support.daemon_process import DaemonProcess
+from tests.support.order_desk import Desk
+from tests.support.saga_cases import switch
+from tests.support.sandbox_process import SandboxProcess
 
 SOON = 12.0  # seconds; a lease is 30, and a process on a busy machine takes some to start
 

@@ -7,27 +7,11 @@ from collections import Counter
 
 import pytest
 
-from core.domain.inventory import INVENTORY
-from core.domain.message import OrderId, Sku, StreamId, inventory_stream, payment_of, saga_of
+from core.domain.message import StreamId, payment_of, saga_of
 from core.domain.order import CancelOrder, ConfirmOrder, DeliverOrder, ShipOrder
 from core.errors import FulfilmentNotFinished, NotAllowed
-from core.services.load import load_state
-from tests.services.conftest import Desk, now
-
-HAPPY = ["OrderCreated", "InventoryReserved", "PaymentAuthorized", "OrderConfirmed"]
-
-
-async def available(desk: Desk, sku: str) -> tuple[int, int]:
-    stock = (await load_state(desk.store, INVENTORY, inventory_stream(Sku(sku)))).state
-    return stock.available, sum(stock.held.values())
-
-
-def shipment(order_id: OrderId) -> ShipOrder:
-    return ShipOrder(now=now(), order_id=order_id, tracking_number="1Z999", carrier="UPS")
-
-
-def cancellation(order_id: OrderId) -> CancelOrder:
-    return CancelOrder(now=now(), order_id=order_id, reason="changed my mind")
+from tests.support.order_desk import Desk, now
+from tests.support.saga_cases import HAPPY, available, cancellation, shipment
 
 
 async def test_an_order_travels_from_placed_to_delivered(desk: Desk) -> None:

@@ -4,40 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from core.adapters.postgres.read_models_lists import saga
 from core.domain.message import OrderId, saga_of
-from core.domain.provider import PaymentAnswer
-from core.errors import GatewayUnavailable
-from core.sagas.operate import Wish
-from core.services import advance
+from core.sagas.wishes import Wish
+from core.services.sagas import advance
 from daemons.query_api.answers import Open, OpenMoney, OpenStock
-from daemons.query_api.held import still_open
-from tests.services.conftest import Desk
-from tests.services.test_operators import Operator, failed
-from tests.services.test_review_one_bad_saga import make_unreadable
-from tests.services.test_review_waiting import happened
-from tests.services.test_sagas import cancellation, shipment
+from daemons.query_api.open_items import still_open
+from tests.support.order_desk import Desk
+from tests.support.saga_cases import Away, Operator, cancellation, failed, happened, make_unreadable, shipment
 
 MONEY = OpenMoney(amount=Decimal("25.00"), currency="USD")
 STOCK = [OpenStock(sku="A", quantity=2)]
-
-
-class Away:
-    """A provider of which one operation is away."""
-
-    def __init__(self, desk: Desk, operation: str) -> None:
-        self._real = desk.gateway
-        self._operation = operation
-
-    def __getattr__(self, name: str) -> Any:
-        return self._away if name == self._operation else getattr(self._real, name)
-
-    async def _away(self, *_: Any, **__: Any) -> PaymentAnswer:
-        raise GatewayUnavailable("away", 60.0)
 
 
 async def held(desk: Desk, order: OrderId, name: str = "fulfil_order") -> Open:

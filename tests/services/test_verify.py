@@ -21,18 +21,18 @@ from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
 from core.adapters.postgres.read_models import PostgresReadModels
 from core.adapters.postgres.subscription import PostgresSubscription
+from core.audit.verification import Report, Verification
 from core.domain.inventory import INVENTORY
 from core.domain.message import OrderId, Sku, inventory_stream, payment_of, saga_of
 from core.domain.order import CancelOrder, DeliverOrder, ShipOrder
 from core.domain.provider import Charge
 from core.errors import Unavailable
-from core.evidence import Finding
+from core.ports.evidence import Finding
 from core.projections import ALL
 from core.sagas import SAGAS
 from core.services.project import Projector
 from core.services.snapshots import encode, schema_hash
-from core.services.verify import Report, Verification
-from tests.services.conftest import Desk
+from tests.support.order_desk import Desk
 from tests.support.tampering import LEDGERS, SET, WRONGS, at
 
 

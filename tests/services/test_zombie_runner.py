@@ -15,12 +15,12 @@ from core.domain.message import OrderId, StreamId, saga_of
 from core.domain.provider import PaymentAnswer
 from core.errors import GatewayUnavailable
 from core.sagas import SAGAS
-from core.services.advance import World
-from core.services.run_sagas import SagaRunner
-from core.services.stock_desk import StockDesk
+from core.services.sagas.advance import World
+from core.services.sagas.runner import SagaRunner
+from core.services.sagas.stock import StockDesk
 from tests.chaos.mutants import MUTANTS
-from tests.services.conftest import Desk, RealClock
 from tests.support.customers import eventually
+from tests.support.order_desk import Desk, RealClock
 
 
 class Away(MemoryPaymentGateway):

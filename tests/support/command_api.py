@@ -20,7 +20,7 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.domain.message import Metadata, OrderId, StreamId, saga_of
 from core.domain.saga import SagaCompleted, SagaStarted
-from core.ports import Accepted, Append, Entry, NewEvent
+from core.ports.log import Accepted, Append, Entry, NewEvent
 from tests.support.daemon_process import DaemonProcess
 
 ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from core.domain.inventory import StockReplenished
 from core.domain.message import Metadata, OrderId, SagaId, Sku, StreamId
-from core.ports import Answer, Append, Entry, Key, NewEvent, SagaRow
+from core.ports.log import Answer, Append, Entry, Key, NewEvent, SagaRow
 
 LOCK = 7236833
 

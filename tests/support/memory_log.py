@@ -11,20 +11,10 @@ from core import codec
 from core.codec import StoredEvent
 from core.domain.decider import Decider
 from core.domain.message import Recorded, SagaId, StreamId
-from core.ports import (
-    Accepted,
-    Append,
-    Claim,
-    Clock,
-    Conflict,
-    Entry,
-    LeaseLost,
-    NewEvent,
-    Page,
-    SagaRow,
-    Snapshot,
-    Verdict,
-)
+from core.ports.clock import Clock
+from core.ports.log import Accepted, Append, Conflict, Entry, LeaseLost, NewEvent, SagaRow, Verdict
+from core.ports.sagas import Claim
+from core.ports.snapshots import Snapshot, StreamPage
 
 
 @dataclass
@@ -44,18 +34,18 @@ class Row:
 
 @dataclass
 class MemorySnapshots:
-    """See `core.ports.Snapshots`; none is ever lost, so each that is kept is used."""
+    """See `core.ports.snapshots.Snapshots`; none is ever lost, so each that is kept is used."""
 
     streams: Mapping[StreamId, Sequence[Recorded]]
     kept: dict[StreamId, Snapshot] = field(default_factory=dict)
 
-    async def load(self, stream: StreamId, *, after: int, schema_hash: bytes | None) -> Page:
+    async def load(self, stream: StreamId, *, after: int, schema_hash: bytes | None) -> StreamPage:
         recorded, known = self.streams.get(stream, ()), self.kept.get(stream)
         used = known if known and known.schema_hash == schema_hash and known.version > after else None
         rest = recorded[used.version if used else after :]
         position = recorded[-1].position if recorded else 0
         state = used.state if used else None
-        return Page(state, [each.event for each in rest], len(recorded), position, more=False)
+        return StreamPage(state, [each.event for each in rest], len(recorded), position, more=False)
 
     def keep(self, snapshot: Snapshot) -> None:
         self.kept[snapshot.stream] = snapshot

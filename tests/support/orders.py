@@ -24,7 +24,7 @@ from core.domain.order import (
     OrderDelivered,
     OrderShipped,
 )
-from tests.projections.given import recorded
+from tests.support.recorded import recorded
 
 NOW = datetime(2026, 3, 14, 15, 0, tzinfo=UTC)
 ADDRESS = Address(street="1 Market St", city="San Francisco", state="CA", zip="94105", country="US")

@@ -16,16 +16,17 @@ from core.domain.inventory import INVENTORY, ReceiveStock
 from core.domain.message import OrderId, SagaId, Sku, StreamId, inventory_stream
 from core.domain.order import ORDER, CancelOrder, CreateOrder, Item, OrderCommand, ShipOrder
 from core.sagas import FULFIL_ORDER, SAGAS
-from core.sagas.operate import Wish
-from core.services import advance, run_sagas
+from core.sagas.wishes import Wish
 from core.services.execute import Terms, execute
-from core.services.operate import Operation, operate
-from core.services.run_sagas import READER
+from core.services.sagas import advance
+from core.services.sagas import runner as run_sagas
+from core.services.sagas.runner import READER
+from core.services.sagas.steer import Operation, operate
 from core.services.ship import ship
-from tests.domain.samples import ADDRESS
 from tests.support.faulty_provider import FaultyProvider, Mood
 from tests.support.memory_log import MemoryLog
 from tests.support.promises import OneOrder, always, at_rest, waits_for_nobody
+from tests.support.samples import ADDRESS
 from tests.support.stepped import Program, Runner
 from tests.support.still_time import StillLoop
 

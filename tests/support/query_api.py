@@ -20,8 +20,8 @@ from core.adapters.postgres.read_models import PostgresReadModels
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.services.project import Projector
 from core.settings import load_settings
+from daemons.process.vitals import Front, Vitals
 from daemons.query_api.app import open_app
-from daemons.vitals import Front, Vitals
 
 
 @dataclass

@@ -15,7 +15,7 @@ import psutil
 
 from core.home import Home
 from core.settings import Settings, env_names
-from daemons.leftovers import processes_of
+from daemons.host.leftovers import processes_of
 from tests.support.sandbox_process import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ class Stack:
 
     def __enter__(self) -> Self:
         self._reaper = subprocess.Popen(
-            [sys.executable, "-c", REAPER, "-m", "daemons.cli", "down", "--forget"],
+            [sys.executable, "-c", REAPER, "-m", "daemons.cli.main", "down", "--forget"],
             env=self.env,
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -53,7 +53,7 @@ class Stack:
 
     def orderdeck(self, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "daemons.cli", *arguments],
+            [sys.executable, "-m", "daemons.cli.main", *arguments],
             env={"PYTHONPATH": str(ROOT)} | self.env,
             cwd=cwd,
             capture_output=True,

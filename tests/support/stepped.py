@@ -10,11 +10,12 @@ from core.codec import StoredEvent
 from core.domain.message import Recorded, StreamId
 from core.domain.provider import PaymentAnswer
 from core.errors import FulfilmentNotFinished, OutcomeUnknown, Rejected, Unavailable, VersionConflict
-from core.ports import Append, Page, Verdict
+from core.ports.log import Append, Verdict
+from core.ports.snapshots import StreamPage
 from core.sagas.saga import Saga
-from core.services.advance import World
-from core.services.run_sagas import SagaRunner
-from core.services.stock_desk import StockDesk
+from core.services.sagas.advance import World
+from core.services.sagas.runner import SagaRunner
+from core.services.sagas.stock import StockDesk
 from tests.support.faulty_provider import FaultyProvider
 from tests.support.memory_log import MemoryLog
 from tests.support.still_time import StillLoop
@@ -89,7 +90,7 @@ class SteppedSnapshots:
     def __init__(self, program: Program) -> None:
         self._program = program
 
-    async def load(self, stream: StreamId, **asked: Any) -> Page:
+    async def load(self, stream: StreamId, **asked: Any) -> StreamPage:
         if await self._program.gate():
             raise Unavailable("the database is away")
         return await self._program.log.snapshots.load(stream, **asked)

@@ -57,7 +57,7 @@ class StillLoop(asyncio.SelectorEventLoop):
         self.close()
 
     def now(self) -> datetime:
-        """So that the loop is a `core.ports.Clock` too."""
+        """So that the loop is a `core.ports.clock.Clock` too."""
         return DAWN + timedelta(seconds=self._now)
 
 

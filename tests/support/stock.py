@@ -22,7 +22,7 @@ from core.domain.inventory import (
     ShipInventory,
 )
 from core.domain.message import Metadata, OrderId, ReservationId, Sku, StreamId, inventory_stream
-from core.ports import Append, Entry, EventStore, NewEvent
+from core.ports.log import Append, Entry, EventStore, NewEvent
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SKU = Sku("LONG")

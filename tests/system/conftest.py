@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.stack import Stack
+
+from tests.support.stack import Stack
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 import httpx
-from support.stack import ROOT, Stack
+
+from tests.support.stack import ROOT, Stack
 
 
 def faults(stack: Stack) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def test_each_fault_is_survived_and_the_provider_is_well_afterwards(stack: Stack
 def test_ctrl_c_switches_off_what_it_had_switched_on(stack: Stack) -> None:
     httpx.post(f"http://127.0.0.1:{stack.port('payment')}/faults", json={"latency_ms": 1}, trust_env=False)
     demo = subprocess.Popen(
-        [sys.executable, "-m", "daemons.cli", "demo", "--faults"],
+        [sys.executable, "-m", "daemons.cli.main", "demo", "--faults"],
         env=stack.env,
         cwd=ROOT,
         stdout=subprocess.PIPE,

@@ -14,11 +14,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from support.stack import Stack
 
 from tests.support.command_api import ITEM, ORDER, SHIPMENT
 from tests.support.customers import Customers, Event, crowd, customers_of
 from tests.support.ends import end_of
+from tests.support.stack import Stack
 
 log = logging.getLogger(__name__)  # `--log-cli-level=INFO` shows the figures
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from support.stack import Stack
 
 from core.domain.message import OrderId, payment_of
 from tests.support.command_api import ORDER
 from tests.support.customers import Customers, Event, customers_of
 from tests.support.ends import told
+from tests.support.stack import Stack
 
 LONG = os.environ.get("LONG_TESTS") == "1"
 OPEN = ["1299.00 USD may be authorised", "1 x LAPTOP-001 may be held"]

@@ -9,11 +9,11 @@ from collections import Counter
 from uuid import uuid4
 
 import pytest
-from support.stack import Stack
 
 from tests.support.command_api import ITEM, ORDER
 from tests.support.customers import crowd, customers_of
 from tests.support.ends import end_of
+from tests.support.stack import Stack
 
 log = logging.getLogger(__name__)  # `--log-cli-level=INFO` shows the figures
 

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from support.stack import Stack
-
 from tests.support.command_api import ORDER
 from tests.support.customers import Customers, Event, customers_of
 from tests.support.ends import end_of, told
+from tests.support.stack import Stack
 
 BEGUN = """
 OrderCreated

@@ -16,11 +16,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from support.stack import ROOT, Stack
 
 from tests.support.command_api import ITEM, ORDER, SHIPMENT
 from tests.support.customers import Customers, audited, crowd, customers_of, eventually
 from tests.support.ends import end_of
+from tests.support.stack import ROOT, Stack
 
 log = logging.getLogger(__name__)  # `--log-cli-level=INFO` shows the figures
 

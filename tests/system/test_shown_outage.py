@@ -12,10 +12,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from support.stack import Stack
 
 from tests.support.command_api import ITEM, ORDER
 from tests.support.customers import Customers, audited, customers_of, eventually
+from tests.support.stack import Stack
 
 log = logging.getLogger(__name__)  # `--log-cli-level=INFO` shows the figures
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from support.stack import ROOT, Stack, until
 
 from core.adapters.postgres.migrate import NEEDED
-from daemons.programs import PROGRAMS
+from daemons.host.programs import PROGRAMS
+from tests.support.stack import ROOT, Stack, until
 
 NAMES = [program.name for program in PROGRAMS]
 ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}

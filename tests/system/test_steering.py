@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from support.stack import Stack
 
 from core.domain.message import OrderId, saga_of
 from tests.support.customers import Customers, customers_of, eventually
+from tests.support.stack import Stack
 
 OPERATIONS = ("retry", "skip-step", "compensate", "resolve")
 

@@ -9,10 +9,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from support.stack import Stack
-
 from tests.support.command_api import ITEM, ORDER
 from tests.support.customers import Customers, customers_of
+from tests.support.stack import Stack
 
 METHODS = ("card", "card", "card", "test_card_fail")
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from deck_harness import Clock, desk_with
 
+from tests.support.deck_harness import Clock, desk_with
 from tui import actions
 from tui.actions import TRIES, perform
 from tui.gateway import Accepted, Command, Refused, TimedOut, Unreachable

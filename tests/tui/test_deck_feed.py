@@ -5,11 +5,11 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from deck_harness import Clock, desk_with
-from fake_gateway import FakeGateway, frame
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.deck_harness import Clock, desk_with
+from tests.support.fake_gateway import FakeGateway, frame
 from tui import feed as feed_module
 from tui.feed import BACKLOG, Feed, Splitter
 from tui.viewmodels.ring import Ring

@@ -3,10 +3,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from fake_gateway import FakeGateway
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.fake_gateway import FakeGateway
 from tui.viewmodels.filters import FilterError, OrderQuery, parse
 
 

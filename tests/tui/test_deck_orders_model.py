@@ -4,9 +4,9 @@ import asyncio
 import random
 
 import msgspec
-from deck_harness import desk_with
-from fake_gateway import FakeGateway
 
+from tests.support.deck_harness import desk_with
+from tests.support.fake_gateway import FakeGateway
 from tui.gateway import Unreachable
 from tui.viewmodels.filters import OrderQuery, parse
 from tui.viewmodels.orders import OrdersModel

@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 import json
 
-from deck_harness import desk_with, opened
-from fake_gateway import FakeGateway
 from textual.widgets import Input
 
+from tests.support.deck_harness import desk_with, opened
+from tests.support.fake_gateway import FakeGateway
 from tui.dialogs.ask import Ask
 from tui.dialogs.new_order import FormField, NewOrderDialog
 from tui.gateway import Refused, TimedOut, Unreachable

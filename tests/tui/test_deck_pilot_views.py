@@ -4,10 +4,10 @@ import json
 import random
 
 import pytest
-from deck_harness import Deck, desk_with, opened
-from fake_gateway import FakeGateway
 from textual.widgets import Input
 
+from tests.support.deck_harness import Deck, desk_with, opened
+from tests.support.fake_gateway import FakeGateway
 from tui.keys import BAR, KEYS, SCOPES, bar, bindings
 from tui.messages import OpenOrder
 from tui.viewmodels.ring import Frame

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from deck_harness import Deck, desk_with, opened
-from fake_gateway import FakeGateway
 from pytest_textual_snapshot import SVGImageExtension
 from syrupy import SnapshotAssertion
 from textual.widgets import Input
 
+from tests.support.deck_harness import Deck, desk_with, opened
+from tests.support.fake_gateway import FakeGateway
 from tui.gateway import Refused
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -3,12 +3,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
-from deck_harness import desk_with
-from fake_gateway import FakeGateway
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from tests.support.deck_harness import desk_with
+from tests.support.fake_gateway import FakeGateway
 from tui.viewmodels.fold import fold
 from tui.viewmodels.statuses import STATUS_AFTER, STATUSES, after_event, legal, status_cell
 from tui.viewmodels.timeline import Timeline, failed, summary

@@ -11,9 +11,9 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from fake_gateway import FakeGateway
-from support.stack import Stack
 
+from tests.support.fake_gateway import FakeGateway
+from tests.support.stack import Stack
 from tui.actions import perform
 from tui.feed import Feed
 from tui.gateway import Accepted, Command, Gateway, Refused, Unreachable

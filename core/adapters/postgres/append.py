@@ -11,7 +11,7 @@ from asyncpg import Record
 
 from core import codec
 from core.domain.message import Metadata
-from core.ports import Accepted, Answer, Append, Conflict, Key, LeaseLost, NewEvent, Replay, SagaRow, Verdict
+from core.ports.log import Accepted, Answer, Append, Conflict, Key, LeaseLost, NewEvent, Replay, SagaRow, Verdict
 
 APPEND = f"SELECT * FROM append_events({', '.join(f'${n}' for n in range(1, 33))})"
 

@@ -16,7 +16,10 @@ LOOK_EVERY = 30.0  # seconds; what the monotonic clock drifts in that time, or s
 
 
 class DatabaseClock:
-    """See `core.ports.Clock`. The time of the last look, moved on by the monotonic clock; look before it is asked."""
+    """See `core.ports.clock.Clock`.
+
+    The time of the last look, moved on by the monotonic clock; look before it is asked.
+    """
 
     def __init__(self, link: Link, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._link = link

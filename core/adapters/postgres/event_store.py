@@ -17,7 +17,7 @@ from core.adapters.postgres.snapshots import PostgresSnapshots
 from core.codec import StoredEvent
 from core.domain.message import Recorded, StreamId
 from core.errors import OutcomeUnknown, Unavailable
-from core.ports import Accepted, Append, Replay, Verdict
+from core.ports.log import Accepted, Append, Replay, Verdict
 
 LOAD = "SELECT * FROM load_streams($1, $2)"
 READ = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
@@ -37,7 +37,7 @@ def stored(row: asyncpg.Record) -> StoredEvent:
 
 
 class PostgresEventStore:
-    """See `core.ports.EventStore`. One connection writes, one loads, one reads the log, one keeps snapshots."""
+    """See `core.ports.log.EventStore`. One connection writes, one loads, one reads the log, one keeps snapshots."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
         self._writer = Link(open_)

@@ -15,8 +15,8 @@ from core.adapters.postgres.connection import AWAY, LOST, Connection
 from core.adapters.postgres.event_store import HEAD, stored
 from core.codec import StoredEvent
 from core.errors import Unavailable
-from core.evidence import Finding, Reader, SagaSeen
-from core.ports import Snapshot
+from core.ports.evidence import Finding, Reader, SagaSeen
+from core.ports.snapshots import Snapshot
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.daily_sales import DAILY_SALES
 from core.projections.inventory_level import InventoryLevel
@@ -103,7 +103,7 @@ _document = msgspec.json.Decoder(OrderView).decode
 
 
 class PostgresEvidence:
-    """See `core.evidence.Evidence`."""
+    """See `core.ports.evidence.Evidence`."""
 
     def __init__(self, streaming: Connection, looking: Connection, live: Connection, asked: int) -> None:
         self._streaming = streaming

@@ -13,7 +13,7 @@ TAKE = "SELECT nextval('order_number_blocks') AS block, (SELECT key FROM order_n
 
 
 class PostgresOrderNumbers:
-    """See `core.ports.OrderNumbers`. What is left of a block when the process ends is never used."""
+    """See `core.ports.log.OrderNumbers`. What is left of a block when the process ends is never used."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

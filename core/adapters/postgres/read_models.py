@@ -12,7 +12,7 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.lanes import opened_with
 from core.domain.message import OrderId, Sku
 from core.errors import CheckpointMoved
-from core.ports import Changes
+from core.ports.reading import Changes
 from core.projections import ALL
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.daily_sales import DAILY_SALES
@@ -40,7 +40,7 @@ _document = msgspec.json.Decoder(OrderView).decode
 
 
 class PostgresReadModels:
-    """See `core.ports.ReadModels`."""
+    """See `core.ports.reading.ReadModels`."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
         self._loader = Link(open_)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from core.adapters.postgres.connection import Link
 from core.domain.message import SagaId
-from core.ports import Claim
+from core.ports.sagas import Claim
 
 # One column is timer and lease in one: a claim moves due_at to the lease's end.
 CLAIM = """
@@ -69,7 +69,7 @@ INSERT INTO checkpoints (reader, position) VALUES ($1, $2)
 
 
 class PostgresSagaLog:
-    """See `core.ports.SagaLog`."""
+    """See `core.ports.sagas.SagaLog`."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

@@ -14,7 +14,7 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.lanes import opened_with
 from core.domain.message import StreamId
 from core.errors import Unavailable
-from core.ports import Page, Snapshot
+from core.ports.snapshots import Snapshot, StreamPage
 
 LOAD = "SELECT * FROM load_pages($1, $2, $3, $4)"
 KEEP = "SELECT keep_snapshots($1, $2, $3, $4, $5)"
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class PostgresSnapshots:
-    """See `core.ports.Snapshots`. Commits do not wait for the disk: what a crash takes costs only speed."""
+    """See `core.ports.snapshots.Snapshots`. Commits do not wait for the disk: what a crash takes costs only speed."""
 
     def __init__(self, loader: Link, open_: Callable[[], Awaitable[Connection]]) -> None:
         self._loader = loader
@@ -40,14 +40,14 @@ class PostgresSnapshots:
         self._waiting: dict[StreamId, Snapshot] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def load(self, stream: StreamId, *, after: int, schema_hash: bytes | None) -> Page:
+    async def load(self, stream: StreamId, *, after: int, schema_hash: bytes | None) -> StreamPage:
         rows = await self._pages.get((stream, after, schema_hash))
         if not rows:
-            return Page(None, (), after, 0, more=False)
+            return StreamPage(None, (), after, 0, more=False)
         state = rows[0]["state"]
         recorded = rows if state is None else rows[1:]
         events = [codec.decode(row["event_type"], row["schema_version"], row["payload"]) for row in recorded]
-        return Page(state, events, rows[-1]["version"], rows[-1]["position"], more=len(events) == PAGE)
+        return StreamPage(state, events, rows[-1]["version"], rows[-1]["position"], more=len(events) == PAGE)
 
     def keep(self, snapshot: Snapshot) -> None:
         self._waiting[snapshot.stream] = snapshot

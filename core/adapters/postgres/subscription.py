@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class PostgresSubscription:
-    """See `core.ports.Subscription`."""
+    """See `core.ports.reading.Subscription`."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
         self._open = open_

@@ -17,7 +17,7 @@ match os.environ.get("CHAOS_MUTANT"):
 
         record.provider_key = a_new_one_each_time
     case "fencing":
-        from core.services.run_sagas import SagaRunner
+        from core.services.sagas.runner import SagaRunner
 
         async def let_go_of_nothing(_: SagaRunner) -> None:
             pass

@@ -1,0 +1,125 @@
+"""Failpoints around adapters: they do what the real ones do, and sometimes kill the process there."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from core.codec import StoredEvent
+from core.domain.provider import PaymentAnswer
+from core.domain.saga import SagaStepCompensated
+from core.failpoints import UNDER_WAY, Failpoints, failpoints
+from core.ports.log import Accepted, Append, EventStore, Verdict
+from core.ports.payments import PaymentGateway
+from core.ports.reading import Changes, ReadModels, Subscription
+from core.ports.sagas import Claim, SagaLog
+from core.settings import Settings
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Drill:
+    """Puts a daemon's failpoints around its adapters; without any, an adapter is given back as it is."""
+
+    points: Failpoints | None
+
+    def store(self, store: EventStore) -> EventStore:
+        return self._around(_Store, store)
+
+    def saga_log(self, sagas: SagaLog) -> SagaLog:
+        return self._around(_SagaLog, sagas)
+
+    def gateway(self, gateway: PaymentGateway) -> PaymentGateway:
+        return self._around(_Gateway, gateway)
+
+    def subscription(self, subscription: Subscription) -> Subscription:
+        return self._around(_Subscription, subscription)
+
+    def read_models(self, read_models: ReadModels) -> ReadModels:
+        return self._around(_ReadModels, read_models)
+
+    def _around(self, kind: Any, real: P) -> P:
+        return kind(real, self.points) if self.points else real
+
+
+def drill(settings: Settings, daemon: str) -> Drill:
+    return Drill(failpoints(settings.failpoints, daemon, settings.home))
+
+
+class _Around:
+    """Whatever a kind of it does not speak of is the real adapter's own."""
+
+    def __init__(self, real: Any, points: Failpoints) -> None:
+        self._real = real
+        self._points = points
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def _die_during(self, point: str, work: Coroutine[Any, Any, object]) -> NoReturn:
+        """Somewhere between asked for and done."""
+        under_way = asyncio.ensure_future(work)
+        await asyncio.wait([under_way], timeout=random.uniform(0, UNDER_WAY))  # noqa: S311 - a moment, any
+        self._points.die(point)
+
+
+class _Store(_Around):
+    async def append(self, append: Append) -> Verdict:
+        if self._points.hit("after_enqueue"):
+            await self._die_during("after_enqueue", self._real.append(append))
+        verdict = await self._real.append(append)
+        if isinstance(verdict, Accepted):
+            for point in ("after_commit", "after_record"):
+                self._points.reach(point)
+            if any(isinstance(new.event, SagaStepCompensated) for entry in append.entries for new in entry.events):
+                self._points.reach("mid_compensation")
+        return verdict
+
+
+class _SagaLog(_Around):
+    async def claim(self, *args: Any, **kwargs: Any) -> Sequence[Claim]:
+        claims = await self._real.claim(*args, **kwargs)
+        if claims:
+            self._points.reach("after_claim")
+        return claims
+
+
+class _Gateway(_Around):
+    async def authorise(self, key: str, **charge: Any) -> PaymentAnswer:
+        return self._answered(await self._real.authorise(key, **charge))
+
+    async def capture(self, key: str, **charge: Any) -> PaymentAnswer:
+        return self._answered(await self._real.capture(key, **charge))
+
+    async def void(self, key: str, **charge: Any) -> PaymentAnswer:
+        return self._answered(await self._real.void(key, **charge), undone=True)
+
+    async def refund(self, key: str, **charge: Any) -> PaymentAnswer:
+        return self._answered(await self._real.refund(key, **charge), undone=True)
+
+    def _answered(self, answer: PaymentAnswer, *, undone: bool = False) -> PaymentAnswer:
+        self._points.reach("after_call")
+        if undone:
+            self._points.reach("mid_compensation")
+        return answer
+
+
+class _Subscription(_Around):
+    async def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncGenerator[Sequence[StoredEvent]]:
+        async with aclosing(self._real.batches(stop, after=after, limit=limit)) as batches:
+            async for batch in batches:
+                self._points.reach("after_poll")
+                yield batch
+
+
+class _ReadModels(_Around):
+    async def save(self, reader: str, changes: Changes) -> None:
+        if self._points.hit("mid_transaction"):
+            await self._die_during("mid_transaction", self._real.save(reader, changes))
+        await self._real.save(reader, changes)
+        self._points.reach("after_commit")

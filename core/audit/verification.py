@@ -1,0 +1,212 @@
+"""Verify: read the whole log once, order by order, and say whether everything that was made of it adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import aclosing
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from core.audit.case import Case
+from core.audit.judge import LIVE, Shelf, Tables, judge, reconcile, row_of, under_way, unstarted, vouched_for
+from core.domain.message import OrderId, payment_of
+from core.domain.provider import Charge
+from core.ports.evidence import Evidence, Finding
+from core.projections import REVISION, SUMS
+from core.projections.projection import Amounts, RowKey, plus
+from core.services import project
+from core.services.project import ahead
+from core.services.sagas import runner as run_sagas
+
+MOST_LISTED = 1_000
+
+Ledger = MutableMapping[UUID, Charge]
+"""The provider's charges by payment; what was matched is taken out."""
+
+Tell = Callable[[int, int], None]
+"""Told how many events have been read, of how many."""
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """`violations` lists the first thousand of `violated`, `broken` counts them all by their invariants.
+
+    `unfinished` orders were not judged, nor were the `failed` that a person is, or has been, at.
+    """
+
+    head: int = 0
+    events: int = 0
+    orders: int = 0
+    skus: int = 0
+    sagas: int = 0
+    unfinished: int = 0
+    failed: int = 0
+    ledger: str = "absent"
+    seconds: float = 0.0
+    violated: int = 0
+    broken: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    violations: list[Finding] = msgspec.field(default_factory=list[Finding])
+    vouched: list[str] = msgspec.field(default_factory=list[str])
+    notes: list[str] = msgspec.field(default_factory=list[str])
+
+    def add(self, findings: Sequence[Finding]) -> None:
+        self.violated += len(findings)
+        for finding in findings:
+            self.broken[finding.invariant] = self.broken.get(finding.invariant, 0) + 1
+        self.violations += findings[: max(0, MOST_LISTED - len(self.violations))]
+
+
+class Verification:
+    """One run. `ledger` None: the provider's is not to be had."""
+
+    def __init__(self, evidence: Evidence, tables: Tables, ledger: Ledger | None, tell: Tell) -> None:
+        self._evidence = evidence
+        self._tables = tables
+        self._ledger = ledger
+        self._tell = tell
+        self._read = 0
+        self._doubts: dict[UUID, Finding] = {}  # by order: the ledger was read later than our sight was frozen
+        self._sums: dict[str, dict[RowKey, Amounts]] = {one.name: {} for one in SUMS}
+        readers = {reader.name: reader for reader in evidence.readers}
+        started, seen = readers.get(run_sagas.READER), readers.get(project.READER)
+        self._started_to = started.position if started else 0
+        self._seen_to = seen.position if seen else 0
+        self._compares = seen is None or seen.revision == REVISION
+        self.report = Report(head=evidence.head)
+
+    async def run(self) -> Report:
+        report = self.report
+        report.add(await self._evidence.disorder())
+        self._readers()
+        async with aclosing(self._evidence.stories()) as stories, aclosing(ahead(stories)) as chunks:
+            async for chunk in chunks:
+                cases = [
+                    Case(OrderId(order_id), self._seen_to).fold(list(story))
+                    for order_id, story in groupby(chunk, key=lambda stored: stored.correlation_id)
+                ]
+                await self._judge(cases)
+                self._tell_more(len(chunk))
+        await self._stock()
+        if self._compares:
+            await self._compare_sums()
+        await self._reconcile()
+        report.violations.sort(key=lambda finding: (finding.invariant, finding.position or 0))
+        return report
+
+    def _readers(self) -> None:
+        for reader in self._evidence.readers:
+            behind = self._evidence.asked - reader.position
+            if reader.position > self._evidence.head:
+                what = f"{reader.name} is at {reader.position}, beyond the log's head {self._evidence.head}"
+                self.report.add([Finding("I3", what, None, reader.position)])
+            elif behind > 0 and reader.at_work:
+                what = f"{reader.name} stands still at {reader.position}, {behind} events before the head"
+                self.report.add([Finding("I3", what, None, reader.position)])
+            elif behind > 0:
+                self.report.notes.append(f"{reader.name} does not run, and is {behind} events behind: it will read on")
+        if not self._compares:
+            self.report.notes.append("the read models were filled by another release's rules: they are not compared")
+
+    async def _judge(self, cases: Sequence[Case]) -> None:
+        report = self.report
+        ids = [case.order_id for case in cases]
+        rows = {row.saga_id: row for row in await self._evidence.sagas(ids)}
+        views = await self._evidence.orders(ids)
+        for case in cases:
+            report.orders += bool(case.created)
+            report.sagas += len(case.instances)
+            report.add(case.findings)
+            report.add(list(unstarted(case, self._started_to)))
+            for instance in case.instances.values():
+                wrong = row_of(instance, rows.get(instance.saga_id), case, self._tables)
+                report.add([wrong] if wrong else [])
+                report.vouched += instance.vouched
+            if self._compares:
+                self._compare(case, views.get(case.order_id))
+            charge = self._ledger.pop(payment_of(case.order_id), None) if self._ledger is not None else None
+            if under_way(case):
+                report.unfinished += 1
+                continue
+            report.failed += vouched_for(case)
+            report.add(list(judge(case)))
+            if self._ledger is not None and not vouched_for(case) and not case.unreadable:
+                doubt = reconcile(case, charge)
+                if doubt:
+                    self._doubts[case.order_id] = doubt
+
+    def _compare(self, case: Case, seen: Any) -> None:
+        if case.view != seen:
+            what = f"order_views has {_short(seen)}, the log gives {_short(case.view)}"
+            self.report.add([Finding("I7", what, case.order_id, case.last)])
+        if case.view is not None:
+            for one in SUMS:
+                rows = self._sums[one.name]
+                for key, amounts in one.change(None, case.view):
+                    rows[key] = plus(rows[key], amounts) if key in rows else amounts
+
+    async def _stock(self) -> None:
+        levels, snapshots = dict(await self._evidence.levels()), await self._evidence.snapshots()
+        shelf: Shelf | None = None
+        async with aclosing(self._evidence.shelves()) as shelves, aclosing(ahead(shelves)) as chunks:
+            async for chunk in chunks:
+                for stored in chunk:
+                    if shelf is None or shelf.stream != stored.stream:
+                        self._close(shelf, levels)
+                        shelf = Shelf(stored, self._seen_to, snapshots.get(stored.stream))
+                    shelf.fold(stored)
+                self._tell_more(sum(1 for stored in chunk if stored.event_type == "StockReplenished"))
+        self._close(shelf, levels)
+        if self._compares:
+            self.report.add([Finding("I7", f"inventory_levels has {sku}, the log does not") for sku in levels])
+
+    def _close(self, shelf: Shelf | None, levels: MutableMapping[str, Any]) -> None:
+        if shelf is None:
+            return
+        self.report.skus += 1
+        self.report.add(shelf.close())
+        if self._compares and shelf.level is not None:
+            seen = levels.pop(shelf.level.sku, None)
+            if seen != shelf.level:
+                what = f"inventory_levels has {_short(seen)}, the log gives {_short(shelf.level)}"
+                self.report.add([Finding("I7", what, shelf.stream, None)])
+
+    async def _compare_sums(self) -> None:
+        for name, due in self._sums.items():
+            seen = await self._evidence.sums(name)
+            for key in due.keys() | seen.keys():
+                if seen.get(key) != due.get(key):
+                    what = f"{name} has {seen.get(key)} for {key}, the log gives {due.get(key)}"
+                    self.report.add([Finding("I7", what)])
+
+    async def _reconcile(self) -> None:
+        """What the ledger has and we do not, and where the two differ: unless the order has moved on meanwhile."""
+        for payment_id, charge in (self._ledger or {}).items():
+            if charge.state in LIVE:
+                order_id = _uuid(charge.order_id) or payment_id
+                what = f"the provider has {charge.state} {charge.authorised} for {charge.order_id}, which our log lacks"
+                self._doubts[order_id] = Finding("I4", what, payment_id)
+        moved = await self._evidence.moved_on(list(self._doubts))
+        self.report.add([finding for order_id, finding in self._doubts.items() if order_id not in moved])
+
+    def _tell_more(self, events: int) -> None:
+        self._read += events
+        self.report.events = self._read
+        self._tell(self._read, self._evidence.head)
+
+
+def _short(row: Any) -> str:
+    """Enough of a row to see where it differs; `version` first."""
+    if row is None:
+        return "no row"
+    fields: Mapping[str, Any] = msgspec.structs.asdict(row)
+    told = {name: fields[name] for name in ("version", "status", "on_hand", "reserved") if name in fields}
+    return " ".join(f"{name} {value}" for name, value in told.items())
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

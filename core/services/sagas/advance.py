@@ -1,0 +1,207 @@
+"""Advance: take a saga as far as it goes, one recorded step at a time, until it ends or must wait."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from core.domain.message import payment_of
+from core.domain.provider import PaymentAnswer
+from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable, OrderdeckError
+from core.ports.clock import Clock
+from core.ports.log import Accepted, Conflict, EventStore, LeaseLost, Verdict
+from core.ports.payments import PaymentGateway
+from core.sagas.actions import created, quantities
+from core.sagas.record import announced, concluded, failed, fold, provider_key
+from core.sagas.saga import Call, Effect, Local, Move, next_move
+from core.services.sagas.stock import StockDesk
+from core.services.sagas.work import Draft, Work, draft, load_work
+
+FIRST_PAUSE = 0.5  # seconds
+LONGEST_PAUSE = 60.0  # seconds
+MOST_SPREAD = 5.0  # seconds over which those that waited for the provider come back
+LONGEST_WANTED = 900.0  # seconds; a provider that says when to come again is not asked before, within reason
+
+log = structlog.get_logger(__name__)
+
+
+class LeaseGone(OrderdeckError):
+    """Another runner has the saga now; there is nothing more to do here."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What the steps act on. `scale` stretches every deadline."""
+
+    store: EventStore
+    stock: StockDesk
+    gateway: PaymentGateway
+    clock: Clock
+    scale: float = 1.0
+
+
+async def advance(world: World, work: Work) -> None:
+    """Raises LeaseGone, and Unavailable while the database is away; in both cases the log says where it stands."""
+    while isinstance(move := next_move(work.saga, work.progress), Move):
+        match move.action:
+            case Local() as action if "stock" in action.reads:
+                verdict = await _decide_on_stock(world, work, move, action)
+            case Local() as action:
+                effect = action.decide(work.facts(world.clock.now()))
+                verdict = await _record(world, work, move, effect, action.reads)
+            case Call() as call:
+                verdict = await _call(world, work, move, call)
+            case _:
+                raise AssertionError("a step with nothing to do is recorded with the one before it")
+        match verdict:
+            case None:
+                return  # parked until its due time
+            case Conflict():
+                await refresh(world, work)
+            case LeaseLost():
+                raise LeaseGone
+            case _:
+                pass
+
+
+async def refresh(world: World, work: Work) -> None:
+    """Read again what moved under us: an operator, the caller of the API, or our own append of unknown outcome."""
+    now = await load_work(world.store, work.saga, work.saga_id, work.order_id, owner=work.owner, epoch=work.epoch)
+    if now is None:
+        raise LeaseGone
+    work.version, work.progress, work.cause = now.version, now.progress, now.cause
+    work.order, work.payment = now.order, now.payment
+
+
+async def _record(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[str]) -> Verdict:
+    return await _send(world, _concluded(world, work, move, effect, reads))
+
+
+async def _send(world: World, made: Draft) -> Verdict:
+    verdict = await world.store.append(made.append())
+    if isinstance(verdict, Accepted):
+        made.applied()
+    return verdict
+
+
+def _concluded(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[str]) -> Draft:
+    now = world.clock.now()
+    events = concluded(work.saga, work.saga_id, work.order_id, work.progress, move, effect, now)
+    return draft(work, effect, events, now, reads=reads)  # pyright: ignore[reportArgumentType]
+
+
+async def _decide_on_stock(world: World, work: Work, move: Move, action: Local) -> Verdict:
+    now = world.clock.now()
+    return await world.stock.run(
+        list(quantities(work.order.state)),
+        lambda stock: _concluded(world, work, move, action.decide(work.facts(now, stock)), action.reads),
+    )
+
+
+async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | None:
+    instead = call.before(work.facts(world.clock.now()))
+    if instead is not None:
+        return await _record(world, work, move, instead, call.reads)
+    if work.progress.announced <= work.progress.attempts:
+        now = world.clock.now()
+        event = announced(work.saga_id, work.order_id, work.progress, move)
+        return await _send(world, draft(work, Effect(), [event], now, reads=call.reads))
+    try:
+        answer = await _ask(world, work, call)
+    except GatewayNotTried as error:
+        return await _wait(world, work, call, error)
+    except (GatewayUnavailable, GatewayTimeout) as error:
+        return await _try_later(world, work, move, call, error)
+    return await _record_answer(world, work, move, call, answer)
+
+
+async def _record_answer(world: World, work: Work, move: Move, call: Call, answer: PaymentAnswer) -> Verdict | None:
+    """Record an answer, whatever has moved since it was asked for: an answer is never discarded."""
+    while True:
+        effect = call.record(work.facts(world.clock.now()), answer)
+        if effect.refusal is not None and work.saga.forward_only and move.forward:
+            return await _try_later(world, work, move, call, GatewayUnavailable(effect.refusal))
+        verdict = await _record(world, work, move, effect, frozenset({"payment"}))
+        if not isinstance(verdict, Conflict):
+            return verdict
+        await refresh(world, work)
+        if not _still_open(work, move):
+            return verdict
+
+
+def _still_open(work: Work, move: Move) -> bool:
+    """Whether the step's outcome is still missing in the log."""
+    return work.progress.of(move.step.name).name in {"RUNNING", "COMPENSATING"}
+
+
+async def _ask(world: World, work: Work, call: Call) -> PaymentAnswer:
+    """Call the provider; when no answer comes, ask whether it happened before anything is decided."""
+    key = provider_key(work.order_id, call)
+    try:
+        return await _operate(world.gateway, work, call, key)
+    except GatewayTimeout as error:
+        log.warning("no answer from the provider, looking it up", key=key, reason=str(error))
+        try:
+            found = await world.gateway.look_up(key)
+        except GatewayNotTried:
+            raise error from None  # the call was made, so it was a try
+        if found is None:
+            raise
+        return found
+
+
+async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) -> PaymentAnswer:
+    order, payment_id = created(work.order.state), payment_of(work.order_id)
+    reason = work.facts(order.created_at).reason or "cancelled"
+    match call.operation:
+        case "authorise":
+            return await gateway.authorise(
+                key,
+                payment_id=payment_id,
+                order_id=work.order_id,
+                amount=order.total_amount,
+                currency=order.currency,
+                method=order.payment_method,
+            )
+        case "capture":
+            return await gateway.capture(key, payment_id=payment_id, amount=work.payment.state.amount)
+        case "void":
+            return await gateway.void(key, payment_id=payment_id, reason=reason)
+        case "refund":
+            return await gateway.refund(key, payment_id=payment_id, amount=work.payment.state.amount, reason=reason)
+
+
+async def _wait(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
+    """Park the saga without an event: what was not called was not tried, and uses up none of its tries."""
+    least = error.retry_after or FIRST_PAUSE
+    spread = min(max(1.0, least), MOST_SPREAD)
+    pause = timedelta(seconds=least + random.uniform(0, spread))  # noqa: S311 - jitter, or all come at once
+    made = draft(work, Effect(), (), world.clock.now(), reads=call.reads, due_in=pause, waits_for=str(error))
+    verdict = await _send(world, made)
+    return None if isinstance(verdict, Accepted) else verdict
+
+
+def backoff(attempts: int) -> float:
+    """Seconds before the next try: full jitter, as in Brooker, "Exponential Backoff And Jitter" (2015)."""
+    doubled = FIRST_PAUSE * 2.0 ** min(attempts, 16)  # what is tried for ever would overflow
+    return random.uniform(0, min(LONGEST_PAUSE, doubled))  # noqa: S311 - jitter
+
+
+async def _try_later(
+    world: World, work: Work, move: Move, call: Call, error: GatewayUnavailable | GatewayTimeout
+) -> Verdict | None:
+    """Record the failed try and park the saga; None when it is parked.
+
+    It guards what the call reads: a saga whose order was cancelled meanwhile must not be parked, nobody would wake it.
+    """
+    wanted = error.retry_after if isinstance(error, GatewayUnavailable) and error.retry_after else 0.0
+    pause = timedelta(seconds=min(wanted, LONGEST_WANTED) + backoff(work.progress.attempts))
+    now = world.clock.now()
+    events = failed(work.saga, work.saga_id, work.order_id, work.progress, move, str(error), now, pause, world.scale)
+    again = next_move(work.saga, fold(work.progress, events, now)) == move  # else its time is over: go on at once
+    made = draft(work, Effect(), events, now, reads=call.reads, due_in=pause if again else None)
+    verdict = await _send(world, made)
+    return None if again and isinstance(verdict, Accepted) else verdict

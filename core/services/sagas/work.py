@@ -1,0 +1,180 @@
+"""Work: one saga instance while a runner holds it, and what one append does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from core.domain import saga as saga_events
+from core.domain.inventory import Stock
+from core.domain.message import Event, Metadata, OrderId, SagaId, Sku, StreamId, payment_of
+from core.domain.order import ORDER, Order
+from core.domain.payment import PAYMENT, Payment
+from core.domain.saga import SagaEvent
+from core.ports.log import Append, Entry, EventStore, NewEvent, SagaRow
+from core.sagas.record import fold, gave_up
+from core.sagas.saga import Effect, Facts, Move, Progress, Saga, SagaStatus, Stream, evolve, next_move
+from core.services.load import Loaded, load_state
+
+LEASE = timedelta(seconds=30)
+FIRST_EPOCH = 1  # of a saga's first lease, which its start gives
+OURS = (SagaStatus.RUNNING, SagaStatus.COMPENSATING)
+
+
+@dataclass
+class Work:
+    """An instance with its streams as we last saw them. Appends name their versions, so an old sight is refused.
+
+    `cause` is the event that what comes next follows from: what started the saga, then its own last one. `user_id` and
+    `request_id` are an operator's, when one acts on it.
+    """
+
+    saga: Saga
+    saga_id: SagaId
+    order_id: OrderId
+    owner: str
+    epoch: int
+    version: int
+    progress: Progress
+    order: Loaded[Order]
+    payment: Loaded[Payment]
+    cause: UUID | None
+    user_id: str | None = None
+    request_id: str | None = None
+
+    def facts(self, now: datetime, stock: Mapping[Sku, Stock] | None = None) -> Facts:
+        return Facts(
+            order_id=self.order_id,
+            order=self.order.state,
+            payment=self.payment.state,
+            stock=stock or {},
+            reason=self.progress.reason or self.order.state.cancel_reason or "",
+            now=now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One append to come: the effect, the saga's own events (`last` is the id of their last), the streams it guards.
+
+    `due_in`: parked until then, for whoever comes first; None: it stays leased to its owner. `waits_for`: why it is
+    parked although nothing was tried.
+    """
+
+    work: Work
+    effect: Effect
+    events: Sequence[SagaEvent]
+    reads: frozenset[Stream]
+    progress: Progress
+    due_in: timedelta | None = None
+    waits_for: str | None = None
+    last: UUID = field(default_factory=uuid7)
+
+    def entries(self) -> list[Entry]:
+        """All but the stock's, domain events before the saga's own."""
+        work, found = self.work, list[Entry]()
+        if self.effect.order or "order" in self.reads:
+            found.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
+        if self.effect.payment or "payment" in self.reads:
+            stream = StreamId(payment_of(work.order_id))
+            found.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
+        own = self._new(self.events, epoch=work.epoch or FIRST_EPOCH)
+        if own:
+            own[-1] = NewEvent(self.last, own[-1].event, own[-1].metadata)
+        found.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
+        return found
+
+    def row(self) -> SagaRow:
+        work, progress = self.work, self.progress
+        move = next_move(work.saga, progress)
+        ours = progress.status in OURS
+        return SagaRow(
+            saga_id=work.saga_id,
+            name=work.saga.name,
+            definition=work.saga.definition,
+            order_id=work.order_id,
+            epoch=work.epoch,
+            owner=work.owner if ours and self.due_in is None else None,
+            status=progress.status,
+            step=move.step.name if isinstance(move, Move) else "",
+            attempts=progress.attempts,
+            last_error=self.waits_for or progress.last_error,
+            due_in=(LEASE if self.due_in is None else self.due_in) if ours else None,
+        )
+
+    def append(self) -> Append:
+        return Append(self.entries(), sagas=[self.row()])
+
+    def new(self, events: Sequence[Event]) -> list[NewEvent]:
+        """Events of other streams than the saga's own."""
+        return self._new(events)
+
+    def _new(self, events: Sequence[Event], epoch: int | None = None) -> list[NewEvent]:
+        work = self.work
+        metadata = Metadata(
+            correlation_id=work.order_id,
+            causation_id=work.cause,
+            user_id=work.user_id,
+            request_id=work.request_id,
+            epoch=epoch,
+        )
+        return [NewEvent(uuid7(), event, metadata) for event in events]
+
+    def applied(self) -> None:
+        """It was recorded: the work stands after it."""
+        work = self.work
+        work.version += len(self.events)
+        work.progress = self.progress
+        work.cause = self.last if self.events else work.cause
+        if self.effect.order:
+            state = ORDER.fold(self.effect.order, work.order.state)
+            work.order = Loaded(state, work.order.version + len(self.effect.order), work.order.position)
+        if self.effect.payment:
+            paid = PAYMENT.fold(self.effect.payment, work.payment.state)
+            work.payment = Loaded(paid, work.payment.version + len(self.effect.payment), work.payment.position)
+
+
+def draft(
+    work: Work,
+    effect: Effect,
+    events: Sequence[SagaEvent],
+    now: datetime,
+    *,
+    reads: frozenset[Stream] = frozenset(),
+    due_in: timedelta | None = None,
+    waits_for: str | None = None,
+) -> Draft:
+    """The append that records an effect and the saga's events; one that gave up says what is still open."""
+    progress = fold(work.progress, events, now)
+    if next_move(work.saga, progress) is SagaStatus.FAILED:
+        end = gave_up(work.saga, work.saga_id, progress, work.order.state)
+        events, progress = [*events, end], evolve(progress, end, now)
+    return Draft(work, effect, events, reads, progress, due_in, waits_for)
+
+
+async def load_work(
+    store: EventStore, saga: Saga, saga_id: SagaId, order_id: OrderId, *, owner: str, epoch: int
+) -> Work | None:
+    """Read all of an instance's streams; None when it never started."""
+    recorded = await store.load(StreamId(saga_id))
+    progress: Progress | None = None
+    for event in recorded:
+        progress = evolve(progress, event.event, event.recorded_at)
+    if progress is None:
+        return None
+    return Work(
+        saga=saga,
+        saga_id=saga_id,
+        order_id=order_id,
+        owner=owner,
+        epoch=epoch,
+        version=len(recorded),
+        progress=progress,
+        order=await load_state(store, ORDER, StreamId(order_id)),
+        payment=await load_state(store, PAYMENT, StreamId(payment_of(order_id))),
+        cause=recorded[-1].event_id,
+    )

@@ -1,0 +1,149 @@
+"""A customer's desk for the demo: places an order, acts on it, and tells its timeline as it grows."""
+
+# ruff: noqa: T201 - it tells its story to a terminal
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+LIMIT = 60.0  # seconds for an order to reach what we wait for
+PAUSE = 0.05  # seconds between two looks
+DIM, RESET = ("\x1b[2m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
+ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
+TOLD = ("tracking_number", "reason", "sku", "quantity", "requested", "available", "amount", "authorization_code")
+TOLD_OF_SAGAS = ("step", "error", "reason")
+ENDS = {"SagaCompleted", "SagaCompensated", "SagaFailed"}
+
+
+class DemoFailed(Exception):
+    """Its text says what was expected and what came."""
+
+
+@dataclass(frozen=True)
+class DemoCustomer:
+    """`orders`: what was placed at it."""
+
+    commands: httpx.Client
+    queries: httpx.Client
+    orders: list[DemoOrder] = field(default_factory=list["DemoOrder"])
+
+    def place(
+        self, sku: str, *, lines: int = 1, quantity: int = 1, price: str = "24.50", method: str = "card"
+    ) -> DemoOrder:
+        items = [{"product_id": sku, "sku": sku, "quantity": quantity, "unit_price": price}] * lines
+        body = {"customer_id": "demo", "items": items, "shipping_address": ADDRESS, "payment_method": method}
+        placed = self.command("POST", "/api/v1/orders", body)
+        print(f"   {placed['order_number']}: {lines * quantity} x {sku} at {price}, paid by {method}")
+        order = DemoOrder(self, placed["order_id"], placed["order_number"], lines * quantity * Decimal(price))
+        self.orders.append(order)
+        return order
+
+    def command(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send it until it is answered for good. One key for all tries: nothing can happen twice."""
+        key = str(uuid.uuid4())
+        deadline = time.monotonic() + LIMIT
+        while True:
+            answer = self.commands.request(method, path, json=body or None, headers={"Idempotency-Key": key})
+            if "retry-after" not in answer.headers or time.monotonic() > deadline:
+                break
+            time.sleep(PAUSE)
+        if answer.is_error:
+            raise DemoFailed(f"{method} {path} answered {answer.status_code}: {answer.text}")
+        return answer.json()
+
+
+@dataclass
+class DemoOrder:
+    """One order under way, and how much of its timeline was told."""
+
+    desk: DemoCustomer
+    id: str
+    number: str
+    total: Decimal
+    sagas: dict[str, str] = field(default_factory=dict[str, str])  # their names by their ids
+    happened: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    told: int = 0
+    version: int = 0  # of the order's own stream, as far as it was told
+    began: datetime | None = None
+
+    def tell(self, verb: str, **body: str) -> None:
+        """Confirm, cancel, ship or deliver it by hand."""
+        self.desk.command("PUT", f"/api/v1/orders/{self.id}/{verb}", body)
+
+    def follow(self, whose: str, event_type: str) -> None:
+        follow([self], whose, event_type)
+
+    def has_come_to(self, whose: str, event_type: str) -> bool:
+        """Raises DemoFailed when that saga has come to another end."""
+        if (whose, event_type) in self.happened:
+            return True
+        if other := [end for saga, end in self.happened if saga == whose and end in ENDS]:
+            raise DemoFailed(f"{self.number}: {whose} ended with {other[0]}, expected {event_type}")
+        return False
+
+    def expect(self, status: str, *event_types: str) -> None:
+        came = {event_type for _, event_type in self.happened}
+        missing = [event_type for event_type in event_types if event_type not in came]
+        if self.status() != status or missing:
+            raise DemoFailed(f"{self.number} is {self.status()}, expected {status} with {', '.join(event_types)}")
+
+    def status(self) -> str:
+        """As of everything that was told: the read model may be a moment behind the log."""
+        path = f"/api/v1/orders/{self.id}?min_version={self.version}&wait=10"
+        return str(self.desk.queries.get(path, timeout=15).raise_for_status().json()["status"])
+
+    def waits_for(self) -> str:
+        """What its saga waits for, or has failed at; empty while it goes on."""
+        answer = self.desk.queries.get("/api/v1/sagas", params={"order_id": self.id}).raise_for_status()
+        return next((saga["last_error"] or "" for saga in answer.json()["sagas"]), "")
+
+    def look(self, name: str = "") -> None:
+        """Tell what is new, each line after this name."""
+        answer = self.desk.queries.get(f"/api/v1/orders/{self.id}/timeline")
+        # Numbers stay as they were written: money is never a float.
+        events: list[dict[str, Any]] = json.loads(answer.text, parse_float=str)["events"] if answer.is_success else []
+        for event in events[self.told :]:
+            if event["event_type"] == "SagaStarted":
+                self.sagas[event["aggregate_id"]] = event["payload"]["name"]
+            whose = self.sagas.get(str(event["aggregate_id"]), str(event["aggregate_type"]))
+            self.happened.add((whose, event["event_type"]))
+            if event["aggregate_type"] == "order":
+                self.version = event["version"]
+            at = datetime.fromisoformat(event["timestamp"])
+            self.began = self.began or at
+            print(_line(event, whose, (at - self.began).total_seconds(), name), flush=True)
+        self.told = max(self.told, len(events))
+
+
+def follow(orders: Sequence[DemoOrder], whose: str, event_type: str) -> None:
+    """Tell what happens until this event came to each of them, of the order itself or of its saga of this name."""
+    deadline = time.monotonic() + LIMIT
+    while True:
+        for order in orders:
+            order.look(order.number if len(orders) > 1 else "")
+        late = [order for order in orders if not order.has_come_to(whose, event_type)]
+        if not late:
+            return
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"{late[0].number}: no {event_type} of {whose} within {LIMIT:.0f} s")
+        time.sleep(PAUSE)
+
+
+def _line(event: dict[str, Any], whose: str, seconds: float, name: str) -> str:
+    """A line of the timeline: the order's facts to the left, its sagas' beside them, dimmed."""
+    of_saga = event["aggregate_type"] == "saga"
+    payload = event["payload"]
+    details = "  ".join(str(payload[name]) for name in (TOLD_OF_SAGAS if of_saga else TOLD) if payload.get(name))
+    begin = f"   {name}{seconds:8.3f} s  "
+    if of_saga:
+        return f"{DIM}{begin}    {whose:<13} {event['event_type'].removeprefix('Saga'):<20} {details}{RESET}"
+    return f"{begin}{event['event_type']:<27}{'':13}{details}"

@@ -1,0 +1,70 @@
+"""The demo on a bad day: each way in which a provider fails, really switched on, and what becomes of the orders."""
+
+# ruff: noqa: T201 - it tells its story to a terminal
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from core.settings import Settings
+from daemons.cli.demo.customer import LIMIT, PAUSE, DemoCustomer, DemoFailed, follow
+from daemons.cli.demo.provider import Provider, borrowed
+from daemons.cli.demo.scenes import Scene, play
+
+CROWD = 6  # orders: five failed charges in a row open the breaker
+
+
+def run(settings: Settings) -> int:
+    """Play all scenes; the provider is afterwards as it was before, whatever happens."""
+    with borrowed(settings.payments_at) as provider:
+        scenes = (
+            Scene("every answer of the provider takes most of a second", partial(_slow, provider)),
+            Scene("every second request is answered 503", partial(_failing, provider)),
+            Scene("it charges, and none of its answers arrives", partial(_unheard, provider)),
+            Scene("it is away", partial(_away, provider)),
+        )
+        return play(settings, scenes)
+
+
+def _slow(provider: Provider, desk: DemoCustomer) -> None:
+    provider.switch(latency_ms=800)
+    order = desk.place("SKU-004")
+    order.follow("fulfil_order", "SagaCompleted")
+    order.expect("CONFIRMED", "PaymentAuthorized")
+    provider.has_charged_once([order], "AUTHORISED")
+
+
+def _failing(provider: Provider, desk: DemoCustomer) -> None:
+    provider.switch(error_rate=0.5, seed=88)  # so that the first two fail
+    order = desk.place("SKU-005", quantity=2)
+    order.follow("fulfil_order", "SagaCompleted")
+    order.expect("CONFIRMED", "PaymentAuthorized")
+    provider.has_charged_once([order], "AUTHORISED")
+
+
+def _unheard(provider: Provider, desk: DemoCustomer) -> None:
+    provider.switch(drop_rate=1.0)
+    order = desk.place("SKU-006", price="99.90")
+    order.follow("fulfil_order", "SagaCompleted")
+    order.tell("ship", tracking_number="1Z-DEMO", carrier="UPS")
+    order.follow("settle_order", "SagaCompleted")
+    order.expect("SHIPPED", "PaymentAuthorized", "PaymentCaptured")
+    provider.has_charged_once([order], "CAPTURED")
+
+
+def _away(provider: Provider, desk: DemoCustomer) -> None:
+    provider.switch(outage=True)
+    orders = [desk.place(f"SKU-{number:03}") for number in range(10, 10 + CROWD)]
+    follow(orders, "fulfil_order", "SagaStepStarted")
+    deadline = time.monotonic() + LIMIT
+    while not all("is not being called" in order.waits_for() for order in orders):
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"not all of {CROWD} orders wait for the provider within {LIMIT:.0f} s")
+        time.sleep(PAUSE)
+    follow(orders, "fulfil_order", "SagaStepStarted")  # the tries that failed until then
+    print(f"   all {CROWD} orders wait: {orders[-1].waits_for()}")
+    provider.switch()
+    follow(orders, "fulfil_order", "SagaCompleted")
+    for order in orders:
+        order.expect("CONFIRMED", "PaymentAuthorized")
+    provider.has_charged_once(orders, "AUTHORISED")

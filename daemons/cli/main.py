@@ -1,0 +1,163 @@
+"""The orderdeck command: every subcommand in a few lines, its work elsewhere and imported only when asked for."""
+
+# ruff: noqa: PLC0415, T201 - `orderdeck --help` stays quick, and a command talks to its terminal
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+if sys.version_info < (3, 11):  # noqa: UP036 - said here, before an import fails in an unkind way
+    sys.exit("orderdeck needs Python 3.11 or newer: make the environment again with a newer python3")
+
+import typer
+
+from core.errors import OrderdeckError
+from core.settings import Settings, load_settings
+from daemons.cli.sagas import saga
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="An event-sourced order desk."
+)
+
+app.add_typer(saga, name="saga")
+
+
+def main() -> None:
+    """Whatever is raised on purpose is one sentence on stderr and exit code 1."""
+    try:
+        app()
+    except OrderdeckError as error:
+        sys.exit(f"orderdeck: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def up() -> None:
+    """Start every daemon of this home and wait until all of them are ready."""
+    from daemons.host import stack
+
+    status = stack.up(load_settings())
+    print(f"orderdeck is up in {status.home}")
+    for name, url in status.urls.items():
+        print(f"  {name:<9} {url}")
+    print(f"  {'docs':<9} {status.urls['commands']}/docs")
+
+
+@app.command()
+def down(*, forget: Annotated[bool, typer.Option("--forget", help="Remove every order of this home.")] = False) -> None:
+    """Stop everything that `up` started."""
+    from daemons.host import stack
+
+    settings = load_settings()
+    print("orderdeck is down" if stack.down(settings) else "orderdeck was not up")
+    if forget:
+        stack.forget(settings)
+        print(f"and {settings.home} has forgotten every order")
+
+
+@app.command()
+def status(*, json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show each program: its state, whether it is ready, and why not. Exit code 0 when all are ready."""
+    from daemons.host.status import as_table, stack_status
+
+    found = stack_status(load_settings())
+    print(found.as_json() if json else as_table(found))
+    raise typer.Exit(0 if found.ready else 1)
+
+
+@app.command()
+def tui(
+    command_url: Annotated[str, typer.Option(help="Command API; default: this home's.")] = "",
+    query_url: Annotated[str, typer.Option(help="Query API; default: this home's.")] = "",
+) -> None:
+    """Open the deck, on this home's services or on remote ones."""
+    from daemons.host.status import must_answer
+    from tui.app import run
+
+    settings = load_settings()
+    commands, queries = command_url or settings.commands_at, query_url or settings.queries_at
+    must_answer(commands, "--command-url")
+    must_answer(queries, "--query-url")
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # it reads the one and draws on the other
+        sys.exit("orderdeck: the deck needs a terminal; without one there are `orderdeck demo` and the HTTP API")
+    run(commands, queries)
+
+
+@app.command()
+def demo(
+    *,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Make the payment sandbox fail in every way it can.")
+    ] = False,
+) -> None:
+    """Place five orders, each with another fate, and watch them travel."""
+    from daemons.cli.demo import faults as failing
+    from daemons.cli.demo import scenes as fine
+
+    raise typer.Exit((failing if faults else fine).run(load_settings()))
+
+
+@app.command()
+def verify(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds that running readers may take to reach the head.")] = 30.0,
+) -> None:
+    """Say whether the whole log and all that was made of it add up; exit code 0 when nothing is wrong."""
+    from daemons.cli.verify import run
+
+    raise typer.Exit(run(load_settings(), as_json=json, wait=wait))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to this release's."""
+    import asyncio
+
+    from core.adapters.postgres.migrate import migrate as migrate_database
+    from core.home import database_url
+
+    print(f"the schema is at {asyncio.run(migrate_database(database_url(load_settings())))}")
+
+
+@app.command()
+def daemon(name: Annotated[str, typer.Argument(help="For example command-api.")]) -> None:
+    """Run one daemon in the foreground."""
+    from daemons.host.programs import PROGRAMS
+
+    modules = {program.name: program.module for program in PROGRAMS}
+    if name not in modules:
+        sys.exit(f"orderdeck: there is no daemon {name}: it is one of {', '.join(modules)}")
+    _become(load_settings(), "-m", modules[name])
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def ctl(context: typer.Context) -> None:
+    """Run supervisorctl of this home, for example `orderdeck ctl tail -f projector`."""
+    from core.home import Home
+
+    settings = load_settings()
+    socket = Home(settings.home).supervisor_socket
+    if not socket.exists():
+        sys.exit(f"orderdeck: nothing runs in {settings.home}: `orderdeck up` first, or set ORDERDECK_HOME")
+    _become(settings, "-m", "supervisor.supervisorctl", "-s", f"unix://{socket}", *context.args)
+
+
+@app.command()
+def doctor() -> None:
+    """Say in words what is wrong with this installation. Exit code 0 when nothing is."""
+    from daemons.cli.doctor import examine
+
+    raise typer.Exit(examine(load_settings()))
+
+
+def _become(settings: Settings, *arguments: str) -> NoReturn:
+    from daemons.host.supervisor import environment
+
+    os.execve(sys.executable, [sys.executable, *arguments], environment(settings))  # noqa: S606 - our own interpreter
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""`orderdeck saga`: what an operator sees of sagas, and does to them, over HTTP."""
+
+# ruff: noqa: PLC0415, T201 - `orderdeck --help` stays quick, and it talks to its terminal
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+import uuid
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.settings import load_settings
+
+if TYPE_CHECKING:
+    import httpx
+
+saga = typer.Typer(no_args_is_help=True, help="See sagas, and steer those that cannot go on by themselves.")
+
+Id = Annotated[str, typer.Argument(help="The saga's id, as `saga list` shows it.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
+
+
+@saga.command("list")
+def list_sagas(
+    *,
+    state: Annotated[str, typer.Option(help="running, waiting, retrying, overdue or failed.")] = "",
+    status: Annotated[str, typer.Option(help="RUNNING, COMPENSATING, COMPLETED, COMPENSATED, FAILED, RESOLVED.")] = "",
+    order_id: Annotated[str, typer.Option(help="Those of one order.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List sagas, newest first: tries so far, next attempt, last error, and what is still open."""
+    asked = {"state": state, "status": status, "order_id": order_id}
+    found = _read("/api/v1/sagas", {name: value for name, value in asked.items() if value} | {"limit": str(limit)})
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for row in found["sagas"]:
+        print(_line(row))
+    if not found["sagas"]:
+        print("no such sagas")
+    elif found["next_cursor"]:
+        print(f"… and more: --limit {min(100, 2 * limit)}, or GET /api/v1/sagas?cursor=…")
+
+
+@saga.command()
+def show(saga_id: Id, *, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show one saga: its steps, its events, and what is still open."""
+    found = _read(f"/api/v1/sagas/{saga_id}", {})
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    print(_line(found))
+    for step, status in found["steps"].items():
+        print(f"    {step:<20} {status}")
+    for event in found["events"]:
+        told = event["payload"]
+        details = "  ".join(str(told[name]) for name in ("step", "error", "reason", "by") if told.get(name))
+        print(f"    {event['timestamp'][:23]}  {event['event_type']:<26} {details}")
+
+
+@saga.command()
+def retry(saga_id: Id, reason: Reason) -> None:
+    """Begin the step again at which a failed saga stands."""
+    _act(saga_id, "retry", reason)
+
+
+@saga.command()
+def skip(saga_id: Id, reason: Reason) -> None:
+    """Leave the undo at which a failed saga stands as it is, and go on with the rest."""
+    _act(saga_id, "skip-step", reason)
+
+
+@saga.command()
+def compensate(saga_id: Id, reason: Reason) -> None:
+    """Turn an unfinished fulfilment round, or refund a settled order."""
+    _act(saga_id, "compensate", reason)
+
+
+@saga.command()
+def resolve(saga_id: Id, reason: Reason) -> None:
+    """End a failed saga: what was open was settled elsewhere."""
+    _act(saga_id, "resolve", reason)
+
+
+def _act(saga_id: str, operation: str, reason: str) -> None:
+    import httpx
+
+    from daemons.host.status import must_answer
+
+    settings = load_settings()
+    must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
+    headers = {"Orderdeck-Actor": getpass.getuser(), "Idempotency-Key": str(uuid.uuid4())}
+    path = f"/api/v1/sagas/{saga_id}/{operation}"
+    url, body = settings.commands_at + path, {"reason": reason}
+    answer = _answer(httpx.post(url, json=body, headers=headers, timeout=15, trust_env=False))
+    at = f" at {answer['step']}" if answer["step"] else ""
+    print(f"saga {answer['saga_id']} is {answer['status']}{at}")
+
+
+def _read(path: str, parameters: dict[str, str]) -> dict[str, Any]:
+    import httpx
+
+    from daemons.host.status import must_answer
+
+    settings = load_settings()
+    must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
+    return _answer(httpx.get(settings.queries_at + path, params=parameters, timeout=15, trust_env=False))
+
+
+def _answer(response: httpx.Response) -> dict[str, Any]:
+    told = json.loads(response.text, parse_float=str)  # money is never a float
+    if response.is_error:
+        sys.exit(f"orderdeck: {told.get('error') or told.get('detail')}")
+    return told
+
+
+def _line(row: dict[str, Any]) -> str:
+    """One saga: what it is at, and below it what a person needs to know."""
+    at = f" at {row['step']}" if row["step"] else ""
+    lines = [f"{row['saga_id']}  {row['name']:<13} {row['status']}{at}  ({row['state'] or 'ended'})"]
+    lines.append(f"    order {row['order_id']}, since {row['started_at'][:19]}")
+    if row["last_error"]:
+        then = f", again at {row['next_attempt_at'][:19]}" if row["next_attempt_at"] else ""
+        tries = f"{row['attempts']} failed tries" if row["attempts"] else "last"
+        lines.append(f"    {tries}: {row['last_error']}{then}")
+    lines += [f"    open: {item}" for item in row["open"]["items"]]
+    return "\n".join(lines)

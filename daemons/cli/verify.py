@@ -1,0 +1,151 @@
+"""`orderdeck verify`: whether the books add up, of a stack that runs or of one that is down, told to a person."""
+
+# ruff: noqa: T201 - it talks to its terminal
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import httpx
+import msgspec
+import typer
+
+from core import codec
+from core.audit.verification import Ledger, Report, Tell, Verification
+from core.bootstrap import freeze_evidence
+from core.domain.provider import Charge
+from core.errors import Unavailable
+from core.sagas import SAGAS
+from core.settings import Settings
+from daemons.host import stack
+from daemons.payment_sandbox import charges, ledger
+
+PAGE = 1_000  # charges
+MOST_PRINTED = 50
+INVARIANTS = {
+    "I1": "acknowledged commands are in the log, once",
+    "I2": "positions and versions without gaps, in one order",
+    "I3": "every reader has applied every event once",
+    "I4": "each order's money, also by the provider's own ledger",
+    "I5": "each SKU's stock: received = available + held + shipped",
+    "I6": "every saga has come to an end that is allowed",
+    "I7": "the read models and the sagas' rows are the log's folds",
+    "I8": "no lease wrote after a later one",
+}
+
+
+class _LedgerPage(msgspec.Struct):
+    charges: list[charges.SandboxCharge]
+    next_cursor: int | None = None
+
+
+_page = msgspec.json.Decoder(_LedgerPage).decode
+
+
+def run(settings: Settings, *, as_json: bool, wait: float) -> int:
+    """Print the report; 0 when nothing is wrong, else 1."""
+    began = time.monotonic()
+    with stack.database(settings) as alone, _bar(shown=sys.stderr.isatty() and not as_json) as tell:
+        report = asyncio.run(_verify(settings, wait, tell, alone=alone))
+    report.seconds = round(time.monotonic() - began, 2)
+    if as_json:
+        sys.stdout.buffer.write(codec.json(report) + b"\n")
+    else:
+        print("\n".join(_lines(report)))
+    return 1 if report.violated else 0
+
+
+async def _verify(settings: Settings, wait: float, tell: Tell, *, alone: bool) -> Report:
+    async with freeze_evidence(settings, wait=wait) as evidence:
+        source, known = await _ledger(settings, alone=alone)  # after our own sight, see Verification
+        report = await Verification(evidence, SAGAS, known, tell).run()
+        report.ledger = source
+        return report
+
+
+async def _ledger(settings: Settings, *, alone: bool) -> tuple[str, Ledger | None]:
+    """The provider's charges and where they were read: over HTTP, from the file of a sandbox that is down, or not.
+
+    `alone`: nothing else of this home runs, so whoever answers on the sandbox's port is another home's.
+    """
+    if settings.payment_url or not alone:
+        with contextlib.suppress(httpx.HTTPError, msgspec.DecodeError):
+            return "http", await _served(settings.payments_at)
+    path = settings.home / "payment-sandbox.sqlite"
+    if settings.payment_url or not path.exists():
+        return "absent", None
+    try:
+        return "file", {charge.payment_id: _charge(charge) for charge in ledger.charges_in(path)}
+    except sqlite3.Error as error:
+        raise Unavailable(f"the payment sandbox's ledger {path} cannot be read: {error}") from error
+
+
+async def _served(base_url: str) -> Ledger:
+    found: dict[UUID, Charge] = {}
+    async with httpx.AsyncClient(base_url=base_url, timeout=15, trust_env=False) as client:
+        after: int | None = 0
+        while after is not None:
+            answer = await client.get("/ledger", params={"after": after, "limit": PAGE})
+            page = _page(answer.raise_for_status().content)
+            found |= {charge.payment_id: _charge(charge) for charge in page.charges}
+            after = page.next_cursor
+    return found
+
+
+def _charge(c: charges.SandboxCharge) -> Charge:
+    return Charge(c.order_id, c.state.value, c.authorised, c.captured, c.refunded)
+
+
+class _bar:  # noqa: N801 - used as a function
+    """A progress bar on stderr, for a person who waits."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._bar = typer.progressbar(length=100, file=sys.stderr) if shown else None
+        self._at = 0
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        if self._bar is not None:
+            self._bar.__enter__()
+            self._bar.render_progress()
+        return self._tell
+
+    def _tell(self, done: int, of: int) -> None:
+        at = 100 * done // max(1, of)
+        if self._bar is not None and at > self._at:
+            self._bar.update(at - self._at)
+            self._at = at
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.render_finish()
+
+
+def _lines(report: Report) -> list[str]:
+    counted = f"{report.events:,} events of {report.orders:,} orders, {report.skus:,} SKUs and {report.sagas:,} sagas"
+    lines = [f"verified {counted} in {report.seconds:.1f} s, up to position {report.head}"]
+    for name, what in INVARIANTS.items():
+        lines.append(f"  {name}  {what:<58} {f'{report.broken[name]:,} WRONG' if name in report.broken else 'ok'}")
+    if report.ledger == "absent":
+        lines.append("the payment provider's ledger was not to be had: it is not compared")
+    lines += report.notes
+    if report.unfinished:
+        lines.append(f"{_orders(report.unfinished)} not judged: their sagas are under way")
+    lines += [f"vouched for: {each}" for each in report.vouched]
+    for finding in report.violations[:MOST_PRINTED]:
+        where = [f"stream {finding.stream}"] if finding.stream else []
+        where += [f"position {finding.position}"] if finding.position else []
+        lines.append(f"WRONG  {finding.invariant}  {', '.join(where) or 'everywhere'}: {finding.what}")
+    if report.violated > MOST_PRINTED:
+        lines.append(f"… and {report.violated - MOST_PRINTED:,} more; --json lists {len(report.violations):,}")
+    ends = {0: "nothing is wrong", 1: "one thing is wrong"}
+    lines.append(ends.get(report.violated, f"{report.violated:,} things are wrong"))
+    return lines
+
+
+def _orders(count: int) -> str:
+    return "1 order was" if count == 1 else f"{count:,} orders were"

@@ -1,0 +1,102 @@
+"""The supervised programs, and supervisord's configuration made from them: for the checkout, or for any home."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.home import Home
+
+
+@dataclass(frozen=True)
+class Program:
+    """`port` names the setting of the port it answers /ready on; None: it has none."""
+
+    name: str
+    port: str | None
+
+    @property
+    def module(self) -> str:
+        return "daemons." + self.name.replace("-", "_")
+
+
+# In the order of their start; nobody waits for anybody, each is not ready until what it needs is there.
+PROGRAMS = (
+    Program("postgres", None),
+    Program("payment-sandbox", "payment_port"),
+    Program("command-api", "command_port"),
+    Program("query-api", "query_port"),
+    Program("projector", "projector_port"),
+    Program("saga-runner", "saga_runner_port"),
+)
+
+HEAD = """\
+; supervisord for all of orderdeck: `supervisord -c {conf}`, then `supervisorctl`.
+; Made by daemons/host/programs.py, which `orderdeck up` uses for any other home; a test compares the two.
+
+[unix_http_server]
+file={run}/supervisor.sock
+chmod=0700
+
+[supervisord]
+logfile={logs}/supervisord.log
+pidfile={run}/supervisord.pid
+childlogdir={logs}
+directory={directory}
+{environment}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{run}/supervisor.sock
+"""
+
+PROGRAM = """
+[program:{name}]
+command="{python}" -m {module}
+priority={priority}
+stdout_logfile={logs}/{name}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=3
+redirect_stderr=true
+stopsignal=TERM
+stopwaitsecs=30
+killasgroup=true
+startretries=1000000
+{restart}
+"""
+
+ALWAYS = "autorestart=true\nstartsecs=1"
+# Exits 0 where it is not needed, with DATABASE_URL; 78 when a person has to change something first.
+UNLESS_DONE = "autorestart=unexpected\nstartsecs=0\nexitcodes=0,78"
+
+
+def supervisord_conf(home: Home, python: str) -> str:
+    """Configuration for one home; its daemons get their settings from supervisord's own environment."""
+    return _render(
+        conf=str(home.supervisord_conf), python=python, directory=str(home.path), run=str(home.run), logs=str(home.logs)
+    )
+
+
+def checkout_conf() -> str:
+    """What the checkout's own supervisord.conf says."""
+    home = "%(here)s/.orderdeck"
+    return _render(
+        conf="supervisord.conf", python="%(here)s/.venv/bin/python", directory="%(here)s", run=f"{home}/run",
+        logs=f"{home}/logs", environment=f'environment=ORDERDECK_HOME="{home}"\n',
+    )  # fmt: skip
+
+
+def _render(*, conf: str, python: str, directory: str, run: str, logs: str, environment: str = "") -> str:
+    values = {"conf": conf, "python": python, "directory": directory, "run": run, "logs": logs}
+    escaped = {key: text if "%(here)s" in text else text.replace("%", "%%") for key, text in values.items()}
+    programs = (
+        PROGRAM.format(
+            **escaped | {"logs": escaped["logs"].replace("%%", "%%%%")},  # supervisord expands a log's name twice
+            name=program.name,
+            module=program.module,
+            priority=10 * number,
+            restart=UNLESS_DONE if program.name == "postgres" else ALWAYS,
+        )
+        for number, program in enumerate(PROGRAMS, 1)
+    )
+    return HEAD.format(**escaped, environment=environment) + "".join(programs)

@@ -1,0 +1,166 @@
+"""The whole stack of one home, up and down: ready or told why not, and gone without a trace, also after a kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import shutil
+import time
+from collections.abc import Generator
+
+import psutil
+
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.bootstrap import load_samples
+from core.errors import ConfigurationError, Unavailable
+from core.home import Home, unwritable
+from core.settings import Settings, env_names
+from daemons.host import leftovers
+from daemons.host.programs import PROGRAMS
+from daemons.host.status import ProgramStatus, StackStatus, stack_status
+from daemons.host.supervisor import ProgramState, Supervisor, environment
+from daemons.process import exits
+from daemons.process.listening import listen
+
+UP_LIMIT = 60  # seconds until every daemon is ready; a first start, or recovery after a crash, on a slow disk
+CRASH_LIMIT = 15  # seconds; one that still crashes at its start after that always will
+DOWN_LIMIT = 45  # seconds; supervisord gives each program 30
+LOG_LINES = 15
+
+
+class NotReady(Unavailable):
+    """Names each program that is not ready, why, and the end of its log."""
+
+
+def up(settings: Settings) -> StackStatus:
+    """Start what does not run and return when everything is ready; raises ConfigurationError or NotReady."""
+    home = Home(settings.home)
+    home.create()
+    with _turn(home):
+        supervisor = Supervisor(home)
+        if supervisor.answers():
+            _same_settings(supervisor, settings)
+            supervisor.start_stopped()
+        else:
+            leftovers.end(leftovers.processes_of(home))
+            leftovers.remove_stale_files(home)
+            home.create()
+            for program in PROGRAMS:
+                if program.port is not None:
+                    listen(settings, program.port).close()
+            supervisor.start(settings)
+    status = _wait_until_ready(settings)
+    asyncio.run(load_samples(settings))
+    return status
+
+
+def down(settings: Settings) -> bool:
+    """Stop everything of this home; False when nothing ran."""
+    home = Home(settings.home)
+    if not home.path.exists():
+        return False
+    with _turn(home):
+        ours = leftovers.processes_of(home)
+        with contextlib.suppress(Unavailable, psutil.NoSuchProcess):
+            _stop(Supervisor(home))
+        leftovers.end(leftovers.processes_of(home))
+        leftovers.remove_stale_files(home)
+        return bool(ours)
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Generator[bool]:
+    """Have the home's database answer, also of a stack that is down; whether it had to be started for this."""
+    home = Home(settings.home)
+    if settings.database_url is not None or Supervisor(home).answers():
+        yield False
+        return
+    server = EmbeddedPostgres(home.path)
+    if not (server.data / "PG_VERSION").exists():
+        raise ConfigurationError(f"there is no log in {home.path}: `orderdeck up` makes one")
+    with _turn(home):
+        if server.running_pid() is not None:  # on its own, or without its supervisord
+            yield False
+            return
+        try:
+            with (home.logs / "postgres.log").open("ab") as log:
+                server.start(log)
+            yield True
+        finally:
+            server.stop()
+
+
+def forget(settings: Settings) -> None:
+    """Remove the data of a home that is down: the embedded database, and the sandbox's ledger that belongs to it."""
+    if settings.database_url is not None:
+        raise ConfigurationError("DATABASE_URL is set, and orderdeck drops no database that it did not make")
+    home = Home(settings.home)
+    shutil.rmtree(home.system_place if home.moved else home.postgres, ignore_errors=True)
+    for ledger in home.path.glob("payment-sandbox.sqlite*"):
+        ledger.unlink()
+
+
+def _stop(supervisor: Supervisor) -> None:
+    """The daemons first, while the database is still there for what they have to finish."""
+    last = psutil.Process(supervisor.pid())
+    first = [program for program in supervisor.programs() if program.name != "postgres" and program.pid]
+    processes = [psutil.Process(program.pid) for program in first]
+    supervisor.stop([program.name for program in first])
+    psutil.wait_procs(processes, timeout=DOWN_LIMIT)
+    supervisor.shutdown()
+    psutil.wait_procs([last], timeout=DOWN_LIMIT)
+
+
+@contextlib.contextmanager
+def _turn(home: Home) -> Generator[None]:
+    """Hold the home's lock; the kernel releases it when we die."""
+    try:
+        lock = home.lock.open("a")
+    except OSError as error:
+        raise unwritable(home.path, error) from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _same_settings(supervisor: Supervisor, settings: Settings) -> None:
+    """`up` on a running stack would ignore new settings; better to say so."""
+    try:
+        running = psutil.Process(supervisor.pid()).environ()
+    except psutil.Error:
+        return
+    wanted = environment(settings)
+    for field in Settings.model_fields:
+        name = env_names(field)[0]
+        if "ORDERDECK_HOME" in running and running.get(name) != wanted.get(name):
+            raise ConfigurationError(
+                f"orderdeck already runs here with another {name}: `orderdeck down` first to change it"
+            )
+
+
+def _wait_until_ready(settings: Settings) -> StackStatus:
+    began = time.monotonic()
+    supervisor = Supervisor(Home(settings.home))
+    while True:
+        status = stack_status(settings)
+        if status.ready:
+            return status
+        waited = time.monotonic() - began
+        if waited > UP_LIMIT or any(_hopeless(program, waited) for program in supervisor.programs()):
+            raise NotReady("\n".join(_explain(p, settings) for p in status.programs if not p.ready))
+        time.sleep(0.1)
+
+
+def _hopeless(program: ProgramState, waited: float) -> bool:
+    return program.exit_code == exits.CONFIGURATION or (program.state == "BACKOFF" and waited > CRASH_LIMIT)
+
+
+def _explain(program: ProgramStatus, settings: Settings) -> str:
+    log = Home(settings.home).logs / f"{program.name}.log"
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    said = [f"{program.name} is not ready: {program.reason} ({program.state})", f"  {log}"]
+    return "\n".join(said + [f"  | {line}" for line in list(dict.fromkeys(lines))[-LOG_LINES:]])

@@ -1,0 +1,139 @@
+"""How the stack is: what supervisord says of each program, and what the program says of itself."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.errors import Unavailable
+from core.home import Home
+from core.settings import Settings, reachable
+from daemons.host.programs import PROGRAMS, Program
+from daemons.host.supervisor import ProgramState, Supervisor
+
+ASK_LIMIT = 4.0  # seconds; a check of its own dependencies may take 3
+
+
+@dataclass(frozen=True)
+class ProgramStatus:
+    name: str
+    state: str
+    pid: int
+    uptime: int
+    ready: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    running: bool
+    ready: bool
+    home: str
+    urls: dict[str, str]
+    programs: list[ProgramStatus]
+    projections: list[dict[str, Any]]
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+
+def stack_status(settings: Settings) -> StackStatus:
+    """Ask supervisord and every daemon, once, at the same time."""
+    home = Home(settings.home)
+    try:
+        states = {state.name: state for state in Supervisor(home).programs()}
+    except Unavailable:
+        states = {}
+    with ThreadPoolExecutor(len(PROGRAMS) + 1) as pool:
+        asked = pool.submit(_projections, settings) if states else None
+        replies = [pool.submit(_status, program, states.get(program.name), settings) for program in PROGRAMS]
+        programs = [reply.result() for reply in replies]
+    return StackStatus(
+        running=bool(states),
+        ready=all(program.ready for program in programs),
+        home=str(home.path),
+        urls=urls(settings),
+        programs=programs,
+        projections=asked.result() if asked else [],
+    )
+
+
+def urls(settings: Settings) -> dict[str, str]:
+    """Where this stack's HTTP services are, as a person or a program on this machine reaches them."""
+    services = {"commands": settings.command_port, "queries": settings.query_port, "payments": settings.payment_port}
+    return {name: f"http://{reachable(settings.host)}:{port}" for name, port in services.items()}
+
+
+def get_json(url: str) -> tuple[int, Any]:
+    """StackStatus and body of a GET; raises OSError, http.client.HTTPException or ValueError."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=ASK_LIMIT)
+    try:
+        connection.request("GET", parts.path)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def _status(program: Program, state: ProgramState | None, settings: Settings) -> ProgramStatus:
+    if state is None:
+        return ProgramStatus(program.name, "DOWN", 0, 0, ready=False, reason="supervisord does not run")
+    done = state.state == "EXITED" and state.exit_code == 0
+    ready, reason = state.state == "RUNNING" or done, state.description
+    if state.state in {"STOPPED", "EXITED"}:  # of these supervisord says only since when
+        reason = f"{state.state.lower()} with exit code {state.exit_code}; `orderdeck up` starts it again"
+    if program.name == "postgres" and ready and not done:
+        ready, reason = _accepts(Home(settings.home)), "does not accept connections yet"
+    if program.port is not None and state.pid:
+        ready, reason = _ask(f"http://{reachable(settings.host)}:{getattr(settings, program.port)}/ready")
+    return ProgramStatus(program.name, state.state, state.pid, state.uptime, ready, "" if ready else reason)
+
+
+def _ask(url: str) -> tuple[bool, str]:
+    try:
+        status, answer = get_json(url)
+        return status == 200, str(answer.get("reason", ""))
+    except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
+        return False, f"does not answer ({error})"
+
+
+def _accepts(home: Home) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(home.postgres_sockets / ".s.PGSQL.5432")) == 0
+
+
+def _projections(settings: Settings) -> list[dict[str, Any]]:
+    try:
+        status, answer = get_json(urls(settings)["queries"] + "/api/v1/projections")
+    except (OSError, http.client.HTTPException, ValueError):
+        return []
+    return list(answer.get("projections", [])) if status == 200 else []
+
+
+def must_answer(url: str, option: str) -> None:
+    """Raise Unavailable in one sentence unless a service answers there."""
+    try:
+        get_json(url + "/health")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Unavailable(f"nothing answers at {url} ({error}): `orderdeck up` first, or set {option}") from None
+
+
+def as_table(status: StackStatus) -> str:
+    lines = [f"{'PROGRAM':<16} {'STATE':<9} {'PID':>7} {'UPTIME':>9}  READY"]
+    for program in status.programs:
+        ready = "yes" if program.ready else f"no: {program.reason}"
+        lines.append(
+            f"{program.name:<16} {program.state:<9} {program.pid or '-':>7} {_duration(program.uptime):>9}  {ready}"
+        )
+    lines += [f"{p['name']} is {p['lag']['events']} events behind" for p in status.projections]
+    return "\n".join(lines)
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}" if seconds else "-"

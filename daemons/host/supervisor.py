@@ -1,0 +1,149 @@
+"""supervisord of one home, over its socket: started, asked, and stopped with everything it started."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import SecretStr
+
+from core.errors import ConfigurationError, Unavailable
+from core.home import Home
+from core.settings import Settings, env_names
+from daemons.host.programs import supervisord_conf
+
+START_LIMIT = 10  # seconds
+NO_WAIT = False
+
+
+@dataclass(frozen=True)
+class ProgramState:
+    """What supervisord knows of a program; `uptime` in seconds, 0 when it does not run."""
+
+    name: str
+    state: str
+    pid: int
+    uptime: int
+    exit_code: int
+    description: str
+
+
+class Supervisor:
+    """Raises Unavailable whenever supervisord does not answer."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        transport = _OverSocket(home.supervisor_socket)
+        self._proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport, allow_none=True)
+
+    def close(self) -> None:
+        self._proxy("close")()
+
+    def start(self, settings: Settings) -> None:
+        """Start supervisord in the background, which starts every program with exactly these settings."""
+        conf = self._home.supervisord_conf
+        conf.write_text(supervisord_conf(self._home, sys.executable), encoding="utf-8")
+        done = subprocess.run(  # noqa: S603 - our own interpreter and configuration
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(conf)],
+            env=environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = done.stdout.decode(errors="replace").strip().splitlines()
+            raise ConfigurationError(f"supervisord did not start: {said[-1] if said else 'it said nothing'}")
+        deadline = time.monotonic() + START_LIMIT
+        while not self.answers():
+            if time.monotonic() > deadline:
+                raise Unavailable(f"supervisord does not answer on {self._home.supervisor_socket}")
+            time.sleep(0.02)
+
+    def answers(self) -> bool:
+        try:
+            return self._call("getState")["statename"] in {"RUNNING", "RESTARTING", "SHUTDOWN"}
+        except Unavailable:
+            return False
+
+    def pid(self) -> int:
+        return int(self._call("getPID"))
+
+    def programs(self) -> list[ProgramState]:
+        return [_program_state(info) for info in cast("list[dict[str, Any]]", self._call("getAllProcessInfo"))]
+
+    def start_stopped(self) -> None:
+        for program in self.programs():
+            done = program.state == "EXITED" and program.exit_code == 0
+            if program.state in {"STOPPED", "EXITED", "FATAL"} and not done:
+                self._call("startProcess", program.name, NO_WAIT)
+
+    def stop(self, names: list[str]) -> None:
+        """Tell these programs to stop, all at the same time; `shutdown` goes from one to the next."""
+        for program in self.programs():
+            if program.name in names and program.state in {"RUNNING", "STARTING", "BACKOFF"}:
+                self._call("stopProcess", program.name, NO_WAIT)
+
+    def shutdown(self) -> None:
+        self._call("shutdown")
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        try:
+            return getattr(self._proxy.supervisor, method)(*arguments)
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
+            raise Unavailable(f"supervisord does not answer ({error})") from error
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Our environment with the settings as they were resolved, so that a daemon's folder or .env changes nothing."""
+    ours = {name for field in Settings.model_fields for name in env_names(field)} | {"SUPERVISOR_ENABLED"}
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in ours}
+    for field in Settings.model_fields:
+        value = getattr(settings, field)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        if value is not None and text:
+            kept[env_names(field)[0]] = text
+    return kept
+
+
+def _program_state(info: dict[str, Any]) -> ProgramState:
+    running = info["statename"] in {"RUNNING", "STARTING", "STOPPING"}
+    return ProgramState(
+        name=info["name"],
+        state=info["statename"],
+        pid=info["pid"],
+        uptime=max(0, info["now"] - info["start"]) if running else 0,
+        exit_code=info["exitstatus"],
+        description=info["description"],
+    )
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("127.0.0.1", timeout=5)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class _OverSocket(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        self.close()
+        connection = _Connection(self._path)
+        self._connection = (str(host), connection)  # what `close` closes
+        return connection

@@ -1,0 +1,194 @@
+"""Problem documents (RFC 9457): every error an HTTP service answers has this one shape, and never a traceback."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+
+from core import errors
+from core.errors import FieldError, OrderdeckError
+
+MEDIA_TYPE = "application/problem+json"
+DOCUMENTED: dict[int, str] = {
+    400: "A parameter or a field is wrong (`errors` names each), or the domain refused.",
+    404: "There is no such thing.",
+    405: "The path exists, the method does not.",
+    409: "Someone else came first, or it is too early.",
+    412: "If-Match named another version.",
+    413: "The body is over 1 MiB.",
+    415: "The body must be application/json.",
+    422: "The Idempotency-Key was used for another command.",
+    503: "The database is away or too many wait; try again after Retry-After seconds.",
+}
+
+_log = structlog.get_logger("http")
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """`code` is for programs and stays the same; `error` and `detail` are one sentence for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    error: str
+    errors: tuple[FieldError, ...] = ()
+
+
+class RequestRefused(Exception):
+    """A refusal that only HTTP knows: a body too large, a media type, a version not there yet."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        fields: tuple[FieldError, ...] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.fields = fields
+        self.headers = dict(headers or {})
+
+
+def wrong_json(error: msgspec.MsgspecError) -> RequestRefused:
+    """What is wrong with a body: malformed JSON, or the field that has the wrong type or is missing."""
+    text, _, path = str(error).partition(" - at `$")
+    if not isinstance(error, msgspec.ValidationError):
+        return RequestRefused(400, "malformed_json", f"the body is not valid JSON: {text}")
+    return wrong_fields(_wrong_field(path.removesuffix("`"), text))
+
+
+def wrong_fields(*fields: FieldError) -> RequestRefused:
+    return RequestRefused(400, "validation_failed", "; ".join(f"{f.field}: {f.message}" for f in fields), fields=fields)
+
+
+def documented(*statuses: int) -> dict[int, ResponseSpec]:
+    """The `responses=` of a handler: the problems it may answer with, beside 405."""
+    return {
+        status: ResponseSpec(Problem, generate_examples=False, description=DOCUMENTED[status], media_type=MEDIA_TYPE)
+        for status in sorted({405, *statuses})
+    }
+
+
+def problem_response(refused: RequestRefused) -> Response[bytes]:
+    detail = str(refused)
+    problem = Problem(
+        type=f"urn:orderdeck:problem:{refused.code}",
+        title=refused.code.replace("_", " ").capitalize(),
+        status=refused.status,
+        detail=detail,
+        code=refused.code,
+        error=detail,
+        errors=refused.fields,
+    )
+    return Response(
+        msgspec.json.encode(problem), status_code=refused.status, media_type=MEDIA_TYPE, headers=refused.headers
+    )
+
+
+def on_error(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
+    match error:
+        case RequestRefused():
+            refused = error
+        case OrderdeckError() if (known := _known(error)) is not None:
+            refused = known
+        case msgspec.MsgspecError():
+            refused = wrong_json(error)
+        case HTTPException() if error.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
+            refused = _of_litestar(request, error)
+        case _:
+            _log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+            refused = RequestRefused(500, "internal_error", "something went wrong on our side; it is in the log")
+    return problem_response(refused)
+
+
+HANDLERS: dict[int | type[Exception], Any] = {HTTPException: on_error, Exception: on_error}
+"""The `exception_handlers=` of both services."""
+
+
+def _known(error: OrderdeckError) -> RequestRefused | None:
+    text = str(error)
+    match error:
+        case errors.InvalidInput(errors=wrong):
+            return RequestRefused(400, error.code, text, fields=tuple(wrong))
+        case errors.NotFound():
+            return RequestRefused(404, error.code, text)
+        case errors.Rejected():
+            return RequestRefused(400, error.code, text)
+        case errors.VersionConflict():
+            return RequestRefused(409, "conflict", text)
+        case errors.PreconditionFailed(actual=actual):
+            return RequestRefused(412, "precondition_failed", text, headers={"ETag": f'"{actual}"'})
+        case errors.KeyReused():
+            return RequestRefused(422, "key_reused", text)
+        case errors.FulfilmentNotFinished():
+            return RequestRefused(409, "fulfilment_not_finished", text, headers={"Retry-After": "1"})
+        case errors.UnknownEvent():
+            return RequestRefused(503, "unknown_event", text, headers={"Retry-After": "60"})
+        case errors.SchemaBehind():
+            return RequestRefused(503, "schema_behind", text, headers={"Retry-After": "5"})
+        case errors.Unavailable(retry_after=seconds):
+            code = _UNAVAILABLE.get(type(error), "unavailable")
+            return RequestRefused(503, code, text, headers={"Retry-After": str(seconds)})
+        case _:
+            return None  # a ConfigurationError here is a mistake of ours
+
+
+_UNAVAILABLE: dict[type[errors.Unavailable], str] = {
+    errors.OutcomeUnknown: "outcome_unknown",
+    errors.QueueFull: "queue_full",
+}
+
+
+def _of_litestar(request: Request[Any, Any, State], error: HTTPException) -> RequestRefused:
+    status, headers = error.status_code, {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
+    if isinstance(error.extra, list):
+        return wrong_fields(*(_wrong_parameter(extra) for extra in error.extra))
+    if (cause := _msgspec_cause(error)) is not None:
+        return wrong_json(cause)
+    code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
+    match status:
+        case 404:
+            return RequestRefused(404, "not_found", f"there is nothing at {request.url.path}")
+        case 405:
+            allowed = next(iter(headers.values()), "")
+            return RequestRefused(405, code, f"{request.method} is not allowed here, only {allowed}", headers=headers)
+        case 413:
+            return RequestRefused(413, code, "the body is too large")
+        case _:
+            return RequestRefused(status, code, error.detail, headers=headers)
+
+
+def _msgspec_cause(error: BaseException) -> msgspec.MsgspecError | None:
+    cause = error.__cause__
+    while cause is not None and not isinstance(cause, msgspec.MsgspecError):
+        cause = cause.__cause__
+    return cause
+
+
+def _wrong_parameter(extra: Any) -> FieldError:
+    return _wrong_field(str(extra.get("key", "")), str(extra.get("message", "is wrong")))
+
+
+def _wrong_field(path: str, text: str) -> FieldError:
+    # `data` is what Litestar calls the body; its fields go by their own names.
+    place = path.removeprefix(".").removeprefix("data.") if path != "data" else ""
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", text):
+        return FieldError(f"{place}.{missing[1]}".removeprefix("."), "is required")
+    if text.startswith("Missing required"):
+        text = "is required"
+    return FieldError(place or "body", text[:1].lower() + text[1:])

@@ -1,0 +1,115 @@
+"""The wire: what a request must look like to be a charge request, and how an answer looks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+from litestar import Response
+
+from core.domain.money import exact, wrong_amount
+from core.domain.validation import Fields
+from core.errors import FieldError
+from daemons.http.problems import RequestRefused, problem_response, wrong_fields
+from daemons.payment_sandbox.charges import Authorise, Capture, ChargeAnswer, ChargeOutcome, ChargeRequest, Refund, Void
+
+KEY = re.compile(r"[A-Za-z0-9_.:\-]{1,255}")
+CURRENCY = re.compile(r"[A-Z]{3}")
+METHOD = re.compile(r"[a-z0-9_]{1,40}")
+LONGEST_TEXT = 500
+
+ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+# --- requests: unknown fields are ignored, amounts may be numbers or strings --------------------------------
+class AuthoriseBody(msgspec.Struct, frozen=True, kw_only=True):
+    order_id: str
+    amount: Decimal
+    currency: str
+    payment_method: str
+
+    def checked(self, payment_id: UUID) -> ChargeRequest:
+        fields = Fields()
+        fields.text("order_id", self.order_id, LONGEST_TEXT)
+        fields.check("amount", wrong_amount(self.amount))
+        fields.matches("currency", self.currency, CURRENCY, "three capital letters")
+        fields.matches("payment_method", self.payment_method, METHOD, "1 to 40 of a-z, 0-9 and _")
+        fields.done()
+        return Authorise(
+            payment_id=payment_id,
+            order_id=self.order_id,
+            amount=exact(self.amount),
+            currency=self.currency,
+            payment_method=self.payment_method,
+        )
+
+
+class CaptureBody(msgspec.Struct, frozen=True, kw_only=True):
+    amount: Decimal
+
+    def checked(self, payment_id: UUID) -> ChargeRequest:
+        fields = Fields()
+        fields.check("amount", wrong_amount(self.amount))
+        fields.done()
+        return Capture(payment_id=payment_id, amount=exact(self.amount))
+
+
+class VoidBody(msgspec.Struct, frozen=True, kw_only=True):
+    reason: str
+
+    def checked(self, payment_id: UUID) -> ChargeRequest:
+        fields = Fields()
+        fields.text("reason", self.reason, LONGEST_TEXT)
+        fields.done()
+        return Void(payment_id=payment_id, reason=self.reason)
+
+
+class RefundBody(msgspec.Struct, frozen=True, kw_only=True):
+    amount: Decimal
+    reason: str
+
+    def checked(self, payment_id: UUID) -> ChargeRequest:
+        fields = Fields()
+        fields.check("amount", wrong_amount(self.amount))
+        fields.text("reason", self.reason, LONGEST_TEXT)
+        fields.done()
+        return Refund(payment_id=payment_id, amount=exact(self.amount), reason=self.reason)
+
+
+Body = AuthoriseBody | CaptureBody | VoidBody | RefundBody
+
+
+def read_key(header: str | None) -> str:
+    """The idempotency key, quoted or bare."""
+    if header is None:
+        raise wrong_fields(FieldError("Idempotency-Key", "is required"))
+    key = header[1:-1] if len(header) > 1 and header[0] == header[-1] == '"' else header
+    if not KEY.fullmatch(key):
+        raise wrong_fields(FieldError("Idempotency-Key", "must be 1 to 255 of letters, digits and _ . : -"))
+    return key
+
+
+# --- answers ------------------------------------------------------------------------------------------------
+NO: Mapping[ChargeOutcome, tuple[int, str]] = {
+    ChargeOutcome.DECLINED: (402, "declined"),
+    ChargeOutcome.REFUSED: (409, "refused"),
+    ChargeOutcome.UNAVAILABLE: (503, "unavailable"),
+}
+
+
+def respond(answer: ChargeAnswer, *, replayed: bool) -> Response[bytes]:
+    """The answer as it is in the ledger, so that a replay is the same byte for byte."""
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
+    if answer.outcome is ChargeOutcome.APPROVED:
+        return ok(answer, headers)
+    status, code = NO[answer.outcome]
+    if status == 503:
+        headers["Retry-After"] = "1"
+    return problem_response(RequestRefused(status, code, answer.reason, headers=headers))
+
+
+def ok(answer: msgspec.Struct, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    return Response(ENCODER.encode(answer), media_type="application/json", headers=headers)

@@ -1,0 +1,1 @@
+"""What surrounds every daemon: settings, logs, signals, its port, its health and readiness, its exit code."""

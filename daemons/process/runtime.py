@@ -1,0 +1,188 @@
+"""What surrounds every daemon: settings, logs, signals, its port, readiness, exit code.
+
+A daemon never exits because something it needs is away: it starts again inside, not ready, and says why.
+Exit codes: 0 stopped as asked, 70 the watchdog (the event loop hung), 78 a setting or a port stops us from starting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+import uvicorn
+import uvloop
+
+from core.errors import ConfigurationError, OrderdeckError
+from core.processes import die_with_parent
+from core.settings import Settings, load_settings
+from daemons.process import exits
+from daemons.process.listening import listen
+from daemons.process.logs import configure_logs
+from daemons.process.vitals import ASGIApp, Front, Vitals
+
+DRAIN = 20  # seconds to finish what is in flight
+CLOSE = 5  # seconds to release what we hold after that
+HANG_LIMIT = 30  # seconds
+LONGEST_PAUSE = 0.5  # seconds between two tries to start
+
+OpenApp = Callable[[Settings, Vitals], AbstractAsyncContextManager[ASGIApp]]
+Work = Callable[[Settings, Vitals], Awaitable[None]]
+Body = Callable[[], Awaitable[None]]
+
+_log = structlog.get_logger()
+
+
+def run_service(name: str, port: str, open_app: OpenApp) -> None:
+    """Serve the ASGI application that `open_app` yields; `port` is the name of its setting.
+
+    The port is open at once. Until the application is open and has called `vitals.started(check)`, `/ready` says why
+    not and everything else is answered 503. A stream that never ends by itself has to watch `vitals.stop`.
+    """
+
+    async def serve(settings: Settings, front: Front, drained: asyncio.Event) -> None:
+        try:
+            async with open_app(settings, front.vitals) as front.app:
+                await drained.wait()
+        finally:
+            front.app = None
+
+    _run(name, port, serve)
+
+
+def run_reader(name: str, port: str, work: Work) -> None:
+    """Run `work` until `vitals.stop` is set, again from its start whenever it raises; its vitals are on `port`."""
+
+    async def read(settings: Settings, front: Front, _drained: asyncio.Event) -> None:
+        await work(settings, front.vitals)
+
+    _run(name, port, read)
+
+
+def _run(name: str, port: str, body: Callable[[Settings, Front, asyncio.Event], Awaitable[None]]) -> None:
+    faulthandler.enable()
+    if "SUPERVISOR_ENABLED" in os.environ:
+        die_with_parent()
+    try:
+        settings = load_settings()
+        configure_logs(name, settings.log_level)
+        listener = listen(settings, port)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_live(name, settings, listener, body))
+    except ConfigurationError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        sys.exit(exits.CONFIGURATION)
+
+
+async def _live(
+    name: str,
+    settings: Settings,
+    listener: socket.socket,
+    body: Callable[[Settings, Front, asyncio.Event], Awaitable[None]],
+) -> None:
+    vitals = Vitals(name)
+    front, drained = Front(vitals), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, vitals.stop.set)
+    server = _server(front)
+    beating = asyncio.create_task(_beat(vitals))
+    threading.Thread(target=_watchdog, args=(vitals,), daemon=True).start()
+    working = asyncio.create_task(_keep_up(lambda: body(settings, front, drained), vitals))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stopping = asyncio.create_task(vitals.stop.wait())
+    _log.info("started", port=listener.getsockname()[1], pid=os.getpid())
+    await asyncio.wait({working, serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+
+    vitals.stop.set()
+    deadline = time.monotonic() + DRAIN + CLOSE
+    if not vitals.working:
+        working.cancel()  # it has nothing in flight
+    server.should_exit = True
+    await asyncio.wait({serving})
+    drained.set()
+    await asyncio.wait({working}, timeout=deadline - time.monotonic())
+    working.cancel()
+    beating.cancel()
+    _log.info("stopped")
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+    await serving
+
+
+async def _keep_up(body: Body, vitals: Vitals) -> None:
+    """Run it again whenever it raises, at growing intervals; what is wrong is logged once, when it begins."""
+    tries, last = 0, ""
+    while not vitals.stop.is_set():
+        began = time.monotonic()
+        try:
+            await body()
+            if not vitals.stop.is_set():
+                raise RuntimeError("its work ended by itself")  # noqa: TRY301 - the same pause and log line
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a daemon stays, whatever it is
+            reason = str(error) or type(error).__name__
+            expected = isinstance(error, (OrderdeckError, OSError))
+            if reason != last:
+                _log.warning("waits", reason=reason, exc_info=None if expected else error)
+            vitals.waits(reason)
+            tries, last = (0 if time.monotonic() - began > 10 else tries + 1), reason
+            pause = random.uniform(0.5, 1) * min(LONGEST_PAUSE, 0.1 * 2**tries)  # noqa: S311 - jitter
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(vitals.stop.wait(), pause)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield  # signals are ours: they stop the work, and that stops the server
+
+
+def _server(front: Front) -> uvicorn.Server:
+    return _Server(
+        uvicorn.Config(
+            front,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=2048,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=DRAIN,
+        )
+    )
+
+
+async def _beat(vitals: Vitals) -> None:
+    while True:
+        vitals.last_turn = time.monotonic()
+        await asyncio.sleep(1)
+
+
+def _watchdog(vitals: Vitals) -> None:
+    """End a process whose event loop hangs.
+
+    It counts its own turns and not the time, so a process that was stopped and goes on later is safe.
+    """
+    seen, standing = vitals.last_turn, 0
+    while standing < HANG_LIMIT:
+        time.sleep(5)
+        standing = standing + 5 if vitals.last_turn == seen else 0
+        seen = vitals.last_turn
+    sys.stderr.write(f"{vitals.name}: the event loop has not turned for {HANG_LIMIT} s\n")
+    faulthandler.dump_traceback(all_threads=True)
+    os._exit(exits.WATCHDOG)

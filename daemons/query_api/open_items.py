@@ -1,0 +1,49 @@
+"""What money and stock a saga may still hold, from its own stream and its order's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.codec import UNREADABLE
+from core.domain.message import Event, StreamId
+from core.domain.order import ORDER
+from core.ports.log import EventStore
+from core.sagas import SAGAS
+from core.sagas.actions import quantities
+from core.sagas.record import open_items, open_steps
+from core.sagas.saga import Progress, Saga, evolve
+from core.services.load import load_state
+from daemons.query_api.answers import Open, OpenMoney, OpenStock
+
+HOLDS_MONEY = {"authorize_payment", "void_payment", "capture_payment"}
+HOLDS_STOCK = {"reserve_inventory", "release_inventory", "ship_inventory"}
+UNFINISHED = {"RUNNING", "COMPENSATING", "FAILED"}
+NOTHING = Open(money=None, stock=[], items=[])
+
+
+async def still_open(store: EventStore, row: Mapping[str, Any]) -> Open:
+    """Of one row of `sagas`; nothing for a saga that has ended. One that cannot be read says so, and hides no other."""
+    if row["status"] not in UNFINISHED:
+        return NOTHING
+    try:
+        return await _read(store, row)
+    except UNREADABLE as error:
+        return Open(money=None, stock=[], items=[f"what it holds cannot be read: {error}"])
+
+
+async def _read(store: EventStore, row: Mapping[str, Any]) -> Open:
+    progress: Progress | None = None
+    for event in await store.load(StreamId(row["saga_id"])):
+        progress = evolve(progress, event.event, event.recorded_at)
+    order = (await load_state(store, ORDER, StreamId(row["order_id"]))).state
+    if progress is None or order.created is None:
+        return NOTHING
+    saga = SAGAS.get((row["name"], row["definition"]), Saga(row["name"], row["definition"], Event, ()))
+    steps = set(open_steps(saga, progress)) if saga.steps else HOLDS_MONEY | HOLDS_STOCK
+    money = OpenMoney(amount=order.created.total_amount, currency=order.created.currency)
+    return Open(
+        money=money if steps & HOLDS_MONEY else None,
+        stock=[OpenStock(sku=sku, quantity=n) for sku, n in quantities(order).items()] if steps & HOLDS_STOCK else [],
+        items=list(open_items(saga, progress, order)),
+    )
