@@ -114,7 +114,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[PaymentGateway]:
 @asynccontextmanager
 async def open_read_models(app: App) -> AsyncGenerator[ReadModels]:
     """What the projector keeps up to date."""
-    from core.adapters.postgres.read_models import PostgresReadModels  # noqa: PLC0415 - the projector's alone
+    from core.adapters.postgres.read_models.store import PostgresReadModels  # noqa: PLC0415 - the projector's alone
 
     read_models = PostgresReadModels(app.open_connection)
     try:

@@ -10,7 +10,7 @@ import time
 from prometheus_client import Gauge
 
 from core.adapters.postgres.connection import Link
-from core.adapters.postgres.read_models_progress import progress
+from core.adapters.postgres.queries.progress import progress
 from core.bootstrap import bootstrap, open_read_models
 from core.services.project import READER, Projector
 from core.settings import Settings

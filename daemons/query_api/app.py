@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 
-from core.adapters.postgres.read_models_events import events_of_log
+from core.adapters.postgres.queries.log import events_of_log
 from core.bootstrap import bootstrap
 from core.settings import Settings
 from daemons.http.openapi import openapi

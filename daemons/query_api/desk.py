@@ -13,7 +13,7 @@ from core.adapters.postgres.coalesce import Coalescer
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
-from core.adapters.postgres.read_models_orders import Document, orders_by_id
+from core.adapters.postgres.read_models.order_views import Document, orders_by_id
 from core.bootstrap import App
 from core.domain.message import Recorded, StreamId
 from core.errors import NotFound

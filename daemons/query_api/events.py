@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from core import codec
-from core.adapters.postgres.read_models_events import events_of_correlation, events_of_log, events_of_stream
+from core.adapters.postgres.queries.log import events_of_correlation, events_of_log, events_of_stream
 from core.codec import StoredEvent
 from core.errors import FieldError, NotFound
 from daemons.http.problems import wrong_fields

@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from core import codec
-from core.adapters.postgres.read_models_orders import (
+from core.adapters.postgres.read_models.order_views import (
     Sort,
     Wanted,
     count_orders,

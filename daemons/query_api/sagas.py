@@ -12,8 +12,8 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from core import codec
-from core.adapters.postgres.read_models_events import events_of_stream
-from core.adapters.postgres.read_models_lists import page_of_sagas, saga
+from core.adapters.postgres.queries.log import events_of_stream
+from core.adapters.postgres.queries.sagas import page_of_sagas, saga
 from core.codec import UNREADABLE, StoredEvent
 from core.errors import NotFound
 from core.sagas.saga import Progress, evolve

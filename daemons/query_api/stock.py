@@ -9,8 +9,11 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from core import codec
-from core.adapters.postgres.read_models_lists import demand, spending, stats, stock_level, stock_levels
-from core.adapters.postgres.read_models_progress import Progress, progress
+from core.adapters.postgres.queries.progress import Progress, progress
+from core.adapters.postgres.queries.sagas import stats
+from core.adapters.postgres.read_models.customer_summaries import spending
+from core.adapters.postgres.read_models.inventory_levels import stock_level, stock_levels
+from core.adapters.postgres.read_models.product_demand import demand
 from core.domain.message import Sku, inventory_stream
 from core.errors import FieldError, NotFound
 from core.projections import ALL

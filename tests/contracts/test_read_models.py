@@ -14,8 +14,8 @@ import pytest
 from msgspec.structs import replace
 
 from core.adapters.postgres.connection import LOST, Connection
-from core.adapters.postgres.read_models import PostgresReadModels
-from core.adapters.postgres.read_models_progress import progress
+from core.adapters.postgres.queries.progress import progress
+from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import CheckpointMoved, EventNotApplied, Unavailable
 from core.ports.reading import Changes

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from core.adapters.postgres.connection import connect
-from core.adapters.postgres.read_models_lists import page_of_sagas
+from core.adapters.postgres.queries.sagas import page_of_sagas
 
 ENDED, OPEN = 20_000, 40
 # The open ones are the oldest, so whoever reads by age reads all the ended ones first.

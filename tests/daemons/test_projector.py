@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.adapters.postgres.connection import connect
-from core.adapters.postgres.read_models import PostgresReadModels
+from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.services.project import Projector
 from tests.support.daemon_process import DaemonProcess

@@ -173,7 +173,7 @@ async def test_a_filter_keeps_what_matches(full: QueryApi, asked: dict[str, str]
 async def test_a_total_beyond_counting_is_an_estimate_and_says_so(
     full: QueryApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = "core.adapters.postgres.read_models_orders"
+    module = "core.adapters.postgres.read_models.order_views"
     monkeypatch.setattr(f"{module}.EXACT_BELOW", 10)
     monkeypatch.setattr(f"{module}.COUNT", "SELECT count(*) FROM (SELECT FROM order_views WHERE {where} LIMIT 11) t")
     answer = await full.get("/api/v1/orders", limit=1)

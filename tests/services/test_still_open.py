@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.adapters.postgres.read_models_lists import saga
+from core.adapters.postgres.queries.sagas import saga
 from core.domain.message import OrderId, saga_of
 from core.sagas.wishes import Wish
 from core.services.sagas import advance

@@ -19,7 +19,7 @@ from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
-from core.adapters.postgres.read_models import PostgresReadModels
+from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.audit.verification import Report, Verification
 from core.domain.inventory import INVENTORY

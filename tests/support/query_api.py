@@ -16,7 +16,7 @@ import uvicorn
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.adapters.postgres.read_models import PostgresReadModels
+from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.services.project import Projector
 from core.settings import load_settings

@@ -1,4 +1,4 @@
-"""Stock, customers, products, totals and sagas as they are asked for."""
+"""Sagas as operators list them, and the totals of the whole desk."""
 
 from __future__ import annotations
 
@@ -7,30 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.read_models.daily_sales import sales, sales_by_day
+from core.adapters.postgres.rows import Row, plain
 
-Row = Mapping[str, Any]
-
-LEVELS = """
-SELECT sku, product_id, name, on_hand, reserved, available, updated_at, version
-  FROM inventory_levels WHERE sku > $1 ORDER BY sku LIMIT $2
-"""
-LEVEL = """
-SELECT sku, product_id, name, on_hand, reserved, available, updated_at, version
-  FROM inventory_levels WHERE sku = $1
-"""
-SPENDING = """
-SELECT currency, orders, spent, last_order_at FROM customer_summaries WHERE customer_id = $1 ORDER BY currency
-"""
-DEMAND = "SELECT currency, units_ordered, units_live, revenue FROM product_demand WHERE sku = $1 ORDER BY currency"
-SALES = """
-SELECT currency, sum(orders)::bigint AS orders, sum(confirmed)::bigint AS confirmed,
-       sum(cancelled)::bigint AS cancelled, sum(revenue) AS revenue
-  FROM daily_sales GROUP BY currency ORDER BY currency
-"""
-DAYS = """
-SELECT day, currency, orders, confirmed, cancelled, revenue FROM daily_sales
- WHERE day > (SELECT max(day) FROM daily_sales) - 14 ORDER BY day DESC, currency
-"""
 OPEN_SAGAS = """
 SELECT status, count(*) AS sagas FROM sagas WHERE status IN ('RUNNING', 'COMPENSATING') GROUP BY status
  UNION ALL
@@ -81,30 +60,12 @@ SAGA_CONDITIONS: Mapping[str, str] = {"status": "status = {}", "state": "state =
 UNFINISHED = ("RUNNING", "COMPENSATING", "FAILED")
 
 
-async def stock_levels(connection: Connection, *, after: str, limit: int) -> Sequence[Row]:
-    """By SKU."""
-    return _rows(await connection.fetch(LEVELS, after, limit))
-
-
-async def stock_level(connection: Connection, sku: str) -> Row | None:
-    rows = _rows(await connection.fetch(LEVEL, sku))
-    return rows[0] if rows else None
-
-
-async def spending(connection: Connection, customer_id: str) -> Sequence[Row]:
-    return _rows(await connection.fetch(SPENDING, customer_id))
-
-
-async def demand(connection: Connection, sku: str) -> Sequence[Row]:
-    return _rows(await connection.fetch(DEMAND, sku))
-
-
 async def stats(connection: Connection) -> Row:
     open_sagas = {row["status"]: row["sagas"] for row in await connection.fetch(OPEN_SAGAS)}
     return {
         "head": await connection.fetchval(HEAD),
-        "sales": _rows(await connection.fetch(SALES)),
-        "days": _rows(await connection.fetch(DAYS)),
+        "sales": await sales(connection),
+        "days": await sales_by_day(connection),
         "sagas": {status: open_sagas.get(status, 0) for status in UNFINISHED},
     }
 
@@ -121,7 +82,7 @@ async def page_of_sagas(
         beyond = ">" if backwards else "<"
         conditions.append(f"(started_at, saga_id) {beyond} (${len(values) - 1}, ${len(values)})")
     direction = "ASC" if backwards else "DESC"
-    rows = _rows(
+    rows = plain(
         await connection.fetch(
             f"{SAGAS} WHERE {' AND '.join(conditions) or 'true'} "
             f"ORDER BY started_at {direction}, saga_id {direction} LIMIT {limit + 1}",
@@ -133,9 +94,5 @@ async def page_of_sagas(
 
 
 async def saga(connection: Connection, saga_id: UUID) -> Row | None:
-    rows = _rows(await connection.fetch(f"{SAGAS} WHERE saga_id = $1", saga_id))
+    rows = plain(await connection.fetch(f"{SAGAS} WHERE saga_id = $1", saga_id))
     return rows[0] if rows else None
-
-
-def _rows(records: Sequence[Any]) -> list[Row]:
-    return [dict(record) for record in records]

@@ -1,0 +1,1 @@
+"""The read models in PostgreSQL, one SQL module a read model."""

@@ -1,0 +1,28 @@
+"""daily_sales: orders and revenue by day and currency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.rows import Row, plain
+
+SALES = """
+SELECT currency, sum(orders)::bigint AS orders, sum(confirmed)::bigint AS confirmed,
+       sum(cancelled)::bigint AS cancelled, sum(revenue) AS revenue
+  FROM daily_sales GROUP BY currency ORDER BY currency
+"""
+DAYS = """
+SELECT day, currency, orders, confirmed, cancelled, revenue FROM daily_sales
+ WHERE day > (SELECT max(day) FROM daily_sales) - 14 ORDER BY day DESC, currency
+"""
+
+
+async def sales(connection: Connection) -> Sequence[Row]:
+    """In all, by currency."""
+    return plain(await connection.fetch(SALES))
+
+
+async def sales_by_day(connection: Connection) -> Sequence[Row]:
+    """Of the last fourteen days on which anything was placed."""
+    return plain(await connection.fetch(DAYS))
