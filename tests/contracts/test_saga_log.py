@@ -1,175 +1,50 @@
-"""The saga log's contract: a saga is one runner's until its lease ends, all on the database's clock."""
+"""The contract of the saga log: a saga belongs to one runner until its lease ends, by the clock of the log."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 
-from core.adapters.postgres.connection import Connection, Link, connect
-from core.adapters.postgres.event_store import PostgresEventStore
-from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.domain.message import SagaId
-from core.errors import Unavailable
 from core.ports.log import Accepted, LeaseLost
 from tests.support.log import append, entry, saga_row, stream
+from tests.support.log_under_test import LogUnderTest, row_of, start_saga
 
 LEASE = timedelta(seconds=30)
 
 
-@dataclass
-class Log:
-    """`sagas` is under test; `row` is what it left."""
-
-    dsn: str
-    store: PostgresEventStore
-    sagas: PostgresSagaLog
-    owner: asyncpg.Connection[Any]
-
-    async def start(self, *, due: timedelta | None = timedelta(), **other: Any) -> SagaId:
-        saga_id = SagaId(stream())
-        await self.store.append(append(entry(stream()), sagas=[saga_row(saga_id, 0, due_in=due, **other)]))
-        return saga_id
-
-    async def row(self, saga_id: UUID) -> asyncpg.Record:
-        query = "SELECT *, due_at <= now() AS due, extract(epoch FROM due_at - now()) AS seconds FROM sagas"
-        return await self.owner.fetchrow(query + " WHERE saga_id = $1", saga_id)
-
-    async def expire(self, saga_id: UUID) -> None:
-        await self.owner.execute("UPDATE sagas SET due_at = now() - interval '1 s' WHERE saga_id = $1", saga_id)
-
-
-@pytest.fixture
-async def log(dsn: str, opener: Callable[[], Awaitable[Connection]], store: PostgresEventStore) -> AsyncIterator[Log]:
-    link, owner = Link(opener), await asyncpg.connect(dsn)
-    yield Log(dsn, store, PostgresSagaLog(link), owner)
-    link.close()
-    await owner.close()
-
-
-async def test_what_is_due_is_claimed_and_is_not_due_again_until_the_lease_ends(log: Log) -> None:
-    saga_id = await log.start()
+# --- claims -------------------------------------------------------------------------------------------------
+async def test_a_saga_that_is_due_is_claimed_and_then_nobody_claims_it_until_the_lease_ends(log: LogUnderTest) -> None:
+    saga_id = await start_saga(log)
     (claim,) = await log.sagas.claim("a", limit=10, lease=LEASE)
     assert (claim.saga_id, claim.name, claim.definition, claim.order_id) == (saga_id, "fulfil_order", 1, UUID(int=7))
     assert (claim.epoch, claim.claims) == (2, 1)
-    assert await log.sagas.claim("b", limit=10, lease=LEASE) == []
-    row = await log.row(saga_id)
-    assert (row["owner"], row["epoch"]) == ("a", 2)
-    assert 25 < row["seconds"] <= 30
+    assert list(await log.sagas.claim("b", limit=10, lease=LEASE)) == []
+    row = await row_of(log, saga_id)
+    assert (row.owner, row.epoch) == ("a", 2)
+    assert 25 < (row.seconds or 0) <= 30
     await log.expire(saga_id)
     (claim,) = await log.sagas.claim("b", limit=10, lease=LEASE)
     assert (claim.epoch, claim.claims) == (3, 2)
 
 
-async def test_only_what_is_due_and_unfinished_is_claimed_the_oldest_first(log: Log) -> None:
-    late = [await log.start(due=timedelta(seconds=-n)) for n in range(1, 4)]
-    await log.start(due=timedelta(seconds=60))
+async def test_sagas_that_are_due_and_have_not_ended_are_claimed_the_longest_overdue_first(log: LogUnderTest) -> None:
+    late = [await start_saga(log, due=timedelta(seconds=-n)) for n in range(1, 4)]
+    await start_saga(log, due=timedelta(seconds=60))
+    await start_saga(log, due=None)
     for status in ("COMPLETED", "COMPENSATED", "FAILED"):
-        await log.start(status=status)
-    compensating = await log.start(status="COMPENSATING", due=timedelta(seconds=-9))
+        await start_saga(log, status=status)
+    compensating = await start_saga(log, status="COMPENSATING", due=timedelta(seconds=-9))
     first = await log.sagas.claim("a", limit=2, lease=LEASE)
     assert {claim.saga_id for claim in first} == {compensating, late[2]}
     rest = await log.sagas.claim("a", limit=9, lease=LEASE)
     assert {claim.saga_id for claim in rest} == {late[0], late[1]}
 
 
-async def test_two_owners_never_claim_the_same_saga(log: Log) -> None:
-    started = {await log.start() for _ in range(60)}
-    links = [Link(lambda: connect(log.dsn, name="runner")) for _ in range(6)]
-
-    async def claim(n: int) -> list[SagaId]:
-        found: list[SagaId] = []
-        while claims := await PostgresSagaLog(links[n]).claim(f"runner-{n}", limit=4, lease=LEASE):
-            found += [claim.saga_id for claim in claims]
-        return found
-
-    claimed = await asyncio.gather(*(claim(n) for n in range(6)))
-    assert sorted(saga for found in claimed for saga in found) == sorted(started)
-    for link in links:
-        link.close()
-
-
-async def test_a_row_that_somebody_works_on_is_passed_over_not_waited_for(log: Log) -> None:
-    busy, free = await log.start(), await log.start()
-    async with log.owner.transaction():
-        await log.owner.execute("SELECT FROM sagas WHERE saga_id = $1 FOR UPDATE", busy)
-        async with asyncio.timeout(1.5):
-            claims = await log.sagas.claim("a", limit=10, lease=LEASE)
-            assert await log.sagas.extend("a", {busy: 1}, lease=LEASE) == []
-    assert [claim.saga_id for claim in claims] == [free]
-
-
-@pytest.mark.parametrize("next_owner", ["b", "a"])
-async def test_an_old_epoch_neither_appends_nor_extends_and_hears_so(log: Log, next_owner: str) -> None:
-    saga_id = await log.start()
-    (old,) = await log.sagas.claim("a", limit=1, lease=LEASE)
-    await log.expire(saga_id)
-    (new,) = await log.sagas.claim(next_owner, limit=1, lease=LEASE)
-    before = await log.row(saga_id)
-    assert await log.sagas.extend("a", {saga_id: old.epoch}, lease=timedelta(hours=1)) == [saga_id]
-    assert (await log.row(saga_id))["due_at"] == before["due_at"]
-    late = append(entry(stream()), sagas=[saga_row(saga_id, old.epoch)])
-    assert await log.store.append(late) == LeaseLost()
-    assert await log.sagas.extend(next_owner, {saga_id: new.epoch}, lease=timedelta(hours=1)) == []
-    assert (await log.row(saga_id))["seconds"] > 3000
-
-
-async def test_extending_never_shortens_and_reaches_only_what_is_held(log: Log) -> None:
-    held, parked, ended = [await log.start(due=timedelta(seconds=-n)) for n in range(3)]
-    claims = {claim.saga_id: claim for claim in await log.sagas.claim("a", limit=3, lease=LEASE)}
-    leases = {saga_id: claim.epoch for saga_id, claim in claims.items()}
-    await log.store.append(append(entry(stream()), sagas=[saga_row(parked, 2, due_in=timedelta(seconds=5))]))
-    await log.store.append(append(entry(stream()), sagas=[saga_row(ended, 2, status="COMPLETED")]))
-    assert await log.sagas.extend("a", leases, lease=timedelta(hours=1)) == []
-    assert await log.sagas.extend("a", leases, lease=timedelta(seconds=1)) == []
-    assert (await log.row(held))["seconds"] > 3000
-    assert 0 < (await log.row(parked))["seconds"] <= 5
-    assert (await log.row(ended))["due_at"] is None
-
-
-async def test_a_parked_saga_is_woken_and_a_claimed_or_ended_one_is_left_alone(log: Log) -> None:
-    claimed = await log.start()
-    await log.sagas.claim("a", limit=1, lease=LEASE)
-    parked = await log.start(due=timedelta(seconds=60))
-    ended = await log.start(due=None, status="COMPLETED")
-    await log.sagas.wake([claimed, parked, ended, SagaId(stream())])
-    assert (await log.row(parked))["due"]
-    assert not (await log.row(claimed))["due"]
-    assert (await log.row(ended))["due_at"] is None
-    assert [claim.saga_id for claim in await log.sagas.claim("b", limit=9, lease=LEASE)] == [parked]
-
-
-async def test_who_is_gone_lets_go_of_all_it_held_and_of_nothing_else(log: Log) -> None:
-    held, theirs, ended = [await log.start(owner=owner, due=LEASE) for owner in ("a", "b", "a")]
-    await log.store.append(append(entry(stream()), sagas=[saga_row(ended, 1, owner="a", status="COMPLETED")]))
-    overdue = await log.start(owner="c", due=timedelta(seconds=-1))
-    assert sorted(await log.sagas.owners()) == ["a", "b"]
-    assert await log.sagas.release(["a", "nobody"]) == 1
-    assert await log.sagas.owners() == ["b"]
-    assert {claim.saga_id for claim in await log.sagas.claim("d", limit=9, lease=LEASE)} == {held, overdue}
-    assert (await log.row(theirs))["owner"] == "b"
-    assert (await log.row(ended))["due_at"] is None
-
-
-async def test_who_was_taken_for_gone_goes_on_until_another_has_claimed_it(log: Log) -> None:
-    saga_id = await log.start(owner="a", due=LEASE)
-    await log.sagas.release(["a"])
-    leased = saga_row(saga_id, 1, owner="a", due_in=LEASE)
-    assert isinstance(await log.store.append(append(entry(stream()), sagas=[leased])), Accepted)
-    assert await log.sagas.claim("b", limit=9, lease=LEASE) == []
-    await log.sagas.release(["a"])
-    assert [claim.epoch for claim in await log.sagas.claim("b", limit=9, lease=LEASE)] == [2]
-    assert await log.store.append(append(entry(stream()), sagas=[leased])) == LeaseLost()
-
-
-async def test_an_append_by_its_holder_forgets_the_claims_so_far(log: Log) -> None:
-    saga_id = await log.start()
+async def test_an_append_of_the_leases_holder_sets_the_count_of_claims_back_to_zero(log: LogUnderTest) -> None:
+    saga_id = await start_saga(log)
     for _ in range(3):
         (claim,) = await log.sagas.claim("a", limit=1, lease=LEASE)
         await log.expire(saga_id)
@@ -180,7 +55,123 @@ async def test_an_append_by_its_holder_forgets_the_claims_so_far(log: Log) -> No
     assert (claim.claims, claim.epoch) == (1, 5)
 
 
-async def test_a_readers_position_moves_on_and_never_back(log: Log) -> None:
+async def test_a_saga_keeps_the_name_and_the_definition_it_was_started_with(log: LogUnderTest) -> None:
+    saga_id = await start_saga(log)
+    other = saga_row(saga_id, 1, name="unwind_order", definition=9, due_in=timedelta())
+    await log.store.append(append(entry(stream()), sagas=[other]))
+    (claim,) = await log.sagas.claim("a", limit=1, lease=LEASE)
+    assert (claim.name, claim.definition, claim.order_id) == ("fulfil_order", 1, UUID(int=7))
+
+
+async def test_a_sagas_epoch_is_that_of_its_last_lease(log: LogUnderTest) -> None:
+    saga_id = await start_saga(log)
+    assert await log.sagas.epoch(saga_id) == 1
+    await log.sagas.claim("a", limit=1, lease=LEASE)
+    assert await log.sagas.epoch(saga_id) == 2
+    assert await log.sagas.epoch(SagaId(stream())) is None
+
+
+# --- leases -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("next_owner", ["b", "a"])
+async def test_who_holds_an_old_epoch_can_neither_append_nor_extend_and_is_told_so(
+    log: LogUnderTest, next_owner: str
+) -> None:
+    saga_id = await start_saga(log)
+    (old,) = await log.sagas.claim("a", limit=1, lease=LEASE)
+    await log.expire(saga_id)
+    (new,) = await log.sagas.claim(next_owner, limit=1, lease=LEASE)
+    hour = timedelta(hours=1)
+    assert list(await log.sagas.extend("a", {saga_id: old.epoch}, lease=hour)) == [saga_id]
+    assert ((await row_of(log, saga_id)).seconds or 0) <= 30
+    late = append(entry(stream()), sagas=[saga_row(saga_id, old.epoch)])
+    assert await log.store.append(late) == LeaseLost()
+    assert list(await log.sagas.extend(next_owner, {saga_id: new.epoch}, lease=hour)) == []
+    assert ((await row_of(log, saga_id)).seconds or 0) > 3000
+
+
+async def test_extending_never_shortens_a_lease_and_changes_only_sagas_that_are_still_held(log: LogUnderTest) -> None:
+    held, parked, ended = [await start_saga(log, due=timedelta(seconds=-n)) for n in range(3)]
+    claims = {claim.saga_id: claim for claim in await log.sagas.claim("a", limit=3, lease=LEASE)}
+    leases = {saga_id: claim.epoch for saga_id, claim in claims.items()}
+    await log.store.append(append(entry(stream()), sagas=[saga_row(parked, 2, due_in=timedelta(seconds=5))]))
+    await log.store.append(append(entry(stream()), sagas=[saga_row(ended, 2, status="COMPLETED")]))
+    assert list(await log.sagas.extend("a", leases, lease=timedelta(hours=1))) == []
+    assert list(await log.sagas.extend("a", leases, lease=timedelta(seconds=1))) == []
+    assert ((await row_of(log, held)).seconds or 0) > 3000
+    assert 0 < ((await row_of(log, parked)).seconds or 0) <= 5
+    assert (await row_of(log, ended)).seconds is None
+
+
+@pytest.mark.parametrize(("owner", "epoch"), [("b", 2), ("a", 3)])
+async def test_extending_under_another_owner_or_an_epoch_to_come_does_nothing(
+    log: LogUnderTest, owner: str, epoch: int
+) -> None:
+    saga_id = await start_saga(log)
+    await log.sagas.claim("a", limit=1, lease=LEASE)
+    leases = {saga_id: epoch, SagaId(stream()): 2}
+    assert list(await log.sagas.extend(owner, leases, lease=timedelta(hours=1))) == []
+    assert ((await row_of(log, saga_id)).seconds or 0) <= 30
+
+
+# --- waking and releasing -----------------------------------------------------------------------------------
+async def test_a_parked_saga_is_woken_and_a_claimed_or_ended_one_is_left_alone(log: LogUnderTest) -> None:
+    claimed = await start_saga(log)
+    await log.sagas.claim("a", limit=1, lease=LEASE)
+    parked = await start_saga(log, due=timedelta(seconds=60))
+    ended = await start_saga(log, due=timedelta(seconds=60), status="COMPLETED")
+    never_due = await start_saga(log, due=None)
+    await log.sagas.wake([claimed, parked, ended, never_due, SagaId(stream())])
+    assert ((await row_of(log, parked)).seconds or 0) <= 0
+    assert ((await row_of(log, claimed)).seconds or 0) > 0
+    assert ((await row_of(log, ended)).seconds or 0) > 0
+    assert (await row_of(log, never_due)).seconds is None
+    assert [claim.saga_id for claim in await log.sagas.claim("b", limit=9, lease=LEASE)] == [parked]
+
+
+async def test_waking_leaves_a_saga_that_is_due_in_its_place_among_those_that_are_due(log: LogUnderTest) -> None:
+    longest = await start_saga(log, due=timedelta(seconds=-60))
+    await start_saga(log, due=timedelta(seconds=-30))
+    await log.sagas.wake([longest])
+    assert [claim.saga_id for claim in await log.sagas.claim("a", limit=1, lease=LEASE)] == [longest]
+
+
+async def test_releasing_an_owner_makes_all_its_sagas_due_and_no_others(log: LogUnderTest) -> None:
+    held, theirs, ended = [await start_saga(log, owner=owner, due=LEASE) for owner in ("a", "b", "a")]
+    await log.store.append(append(entry(stream()), sagas=[saga_row(ended, 1, owner="a", status="COMPLETED")]))
+    overdue = await start_saga(log, owner="c", due=timedelta(seconds=-1))
+    assert sorted(await log.sagas.owners()) == ["a", "b"]
+    assert await log.sagas.release(["a", "nobody"]) == 1
+    assert list(await log.sagas.owners()) == ["b"]
+    assert {claim.saga_id for claim in await log.sagas.claim("d", limit=9, lease=LEASE)} == {held, overdue}
+    assert (await row_of(log, theirs)).owner == "b"
+    assert (await row_of(log, ended)).seconds is None
+
+
+async def test_an_owner_that_was_released_by_mistake_goes_on_until_another_has_claimed_its_saga(
+    log: LogUnderTest,
+) -> None:
+    saga_id = await start_saga(log, owner="a", due=LEASE)
+    await log.sagas.release(["a"])
+    leased = saga_row(saga_id, 1, owner="a", due_in=LEASE)
+    assert isinstance(await log.store.append(append(entry(stream()), sagas=[leased])), Accepted)
+    assert list(await log.sagas.claim("b", limit=9, lease=LEASE)) == []
+    await log.sagas.release(["a"])
+    assert [claim.epoch for claim in await log.sagas.claim("b", limit=9, lease=LEASE)] == [2]
+    assert await log.store.append(append(entry(stream()), sagas=[leased])) == LeaseLost()
+
+
+async def test_a_saga_that_was_claimed_four_times_without_an_append_is_released_no_more(log: LogUnderTest) -> None:
+    saga_id = await start_saga(log)
+    released: list[int] = []
+    for _ in range(6):  # a runner that dies each time as soon as it has claimed
+        await log.sagas.claim("a", limit=10, lease=LEASE)
+        released.append(await log.sagas.release(["a"]))
+    assert released == [1, 1, 1, 0, 0, 0], "then it waits for its lease, as does whatever makes the runner die"
+    assert (await row_of(log, saga_id)).owner == "a"
+
+
+# --- readers and keys ---------------------------------------------------------------------------------------
+async def test_the_position_of_a_reader_moves_on_and_never_back(log: LogUnderTest) -> None:
     assert await log.sagas.reached("r") == 0
     for position, reached in ((5, 5), (9, 9), (7, 9)):
         await log.sagas.reach("r", position)
@@ -188,29 +179,13 @@ async def test_a_readers_position_moves_on_and_never_back(log: Log) -> None:
     assert await log.sagas.reached("other") == 0
 
 
-async def test_old_keys_are_forgotten_and_young_ones_kept(log: Log) -> None:
+async def test_keys_of_an_age_are_deleted_in_portions_and_younger_ones_are_kept(log: LogUnderTest) -> None:
     for n in range(5):
         await log.store.append(append(entry(stream()), key=f"k{n}"))
-    await log.owner.execute("UPDATE idempotency_keys SET created_at = now() - interval '49 h' WHERE key <> 'k4'")
+    await log.age_keys("k0", "k1", "k2", "k3", by=timedelta(hours=49))
     hours = timedelta(hours=48)
     assert await log.sagas.forget_keys(older_than=hours, limit=3) == 3
     assert await log.sagas.forget_keys(older_than=hours, limit=3) == 1
     assert await log.sagas.forget_keys(older_than=hours, limit=3) == 0
     assert await log.store.answered("scope", "k4") is not None
     assert await log.store.append(append(entry(stream()), key="k0")) == Accepted(6)
-
-
-async def test_without_a_database_it_says_so() -> None:
-    link = Link(lambda: connect("postgresql://nobody@127.0.0.1:1/none", name="test"))
-    with pytest.raises(Unavailable):
-        await PostgresSagaLog(link).claim("a", limit=1, lease=LEASE)
-
-
-async def test_what_is_claimed_again_and_again_without_getting_on_is_released_no_more(log: Log) -> None:
-    saga_id = await log.start()
-    released: list[int] = []
-    for _ in range(6):  # a runner that dies each time as soon as it has claimed
-        await log.sagas.claim("a", limit=10, lease=LEASE)
-        released.append(await log.sagas.release(["a"]))
-    assert released == [1, 1, 1, 0, 0, 0], "then it waits for its lease, as does whatever makes the runner die"
-    assert (await log.row(saga_id))["owner"] == "a"

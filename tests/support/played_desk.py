@@ -24,7 +24,7 @@ from core.services.sagas.runner import READER
 from core.services.sagas.steer import Operation, operate
 from core.services.ship import ship
 from tests.support.faulty_provider import FaultyProvider, Mood
-from tests.support.memory_log import MemoryLog
+from tests.support.played_log import PlayedLog
 from tests.support.promises import OneOrder, always, at_rest, waits_for_nobody
 from tests.support.samples import ADDRESS
 from tests.support.stepped import Program, Runner
@@ -69,7 +69,7 @@ class PlayedDesk:
         for patch in self._patches:
             patch.start()
         self.loop = StillLoop()
-        self.log = MemoryLog(self.loop)
+        self.log = PlayedLog(self.loop)
         self.provider = FaultyProvider()
         self.release = "this"
         self.orders: list[OrderId] = []
@@ -94,7 +94,7 @@ class PlayedDesk:
         self.runners[name] = Runner(name, self.provider, RELEASES[self.release], self.people, SCALE)
 
     def reached(self) -> int:
-        return self.log.checkpoints.get(READER, 0)
+        return self.loop.finish(self.log.sagas.reached(READER))
 
     def hears_news(self, name: str) -> None:
         self.runners[name].hears(self.log.events[self.reached() :])
@@ -127,7 +127,7 @@ class PlayedDesk:
     def wish(self, wish: Wish, saga_id: SagaId, *, calls: int = 0) -> None:
         """An operator wishes it, and gets past so many calls."""
         operation, tables = Operation(saga_id, wish, "because"), RELEASES[self.release]
-        self._begins(operate(self.people, self.log, tables, self.loop, operation, ADA), calls)  # type: ignore[arg-type]
+        self._begins(operate(self.people, self.log.sagas, tables, self.loop, operation, ADA), calls)  # type: ignore[arg-type]
 
     def _begins(self, doing: Coroutine[Any, Any, Any], calls: int) -> None:
         self.people.begins(doing)
@@ -174,7 +174,7 @@ class PlayedDesk:
             self.runners["last"].claims()
             if any(program.gates for program in programs):
                 continue
-            timer, due = self.loop.next_timer(), self.log.next_due()
+            timer, due = self.loop.next_timer(), self.log.sagas.next_due()
             waits = [] if timer is None else [timer - self.loop.time()]
             if waits_for_nobody(self.log, NEXT) and due is not None:
                 waits.append(max(0.0, (due - self.loop.now()) / timedelta(seconds=1)))

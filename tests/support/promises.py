@@ -14,7 +14,7 @@ from core.domain.payment import PAYMENT, PaymentAuthorized, PaymentCaptured, Pay
 from core.sagas.actions import quantities
 from core.sagas.saga import Saga
 from tests.support.faulty_provider import FaultyProvider
-from tests.support.memory_log import MemoryLog
+from tests.support.played_log import PlayedLog
 
 ENDS = (e.SagaCompleted, e.SagaCompensated, e.SagaResolved)
 FULFIL, SETTLE, UNWIND = "fulfil_order", "settle_order", "unwind_order"
@@ -35,7 +35,7 @@ AT_THE_PROVIDER = {
 class OneOrder:
     """What the log and the provider say about an order."""
 
-    log: MemoryLog
+    log: PlayedLog
     provider: FaultyProvider
     order_id: OrderId
 
@@ -68,7 +68,7 @@ class OneOrder:
 
 
 # --- at every moment ----------------------------------------------------------------------------------------
-def always(log: MemoryLog, provider: FaultyProvider, orders: Sequence[OrderId], skus: Sequence[Sku]) -> None:
+def always(log: PlayedLog, provider: FaultyProvider, orders: Sequence[OrderId], skus: Sequence[Sku]) -> None:
     for sku in skus:
         stock_adds_up(log, sku)
     for order_id in orders:
@@ -83,7 +83,7 @@ def always(log: MemoryLog, provider: FaultyProvider, orders: Sequence[OrderId], 
     assert provider.keys <= known, "a provider's key was drawn, not derived"
 
 
-def stock_adds_up(log: MemoryLog, sku: Sku) -> None:
+def stock_adds_up(log: PlayedLog, sku: Sku) -> None:
     stream = inventory_stream(sku)
     stock: Stock = log.state(INVENTORY, stream)
     events = [recorded.event for recorded in log.told(stream)]
@@ -221,7 +221,7 @@ def at_rest(one: OneOrder, *, mended: bool) -> None:
         assert paid in expected, (order, paid)
 
 
-def waits_for_nobody(log: MemoryLog, tables: Mapping[tuple[str, int], Saga]) -> list[str]:
+def waits_for_nobody(log: PlayedLog, tables: Mapping[tuple[str, int], Saga]) -> list[str]:
     """Sagas that neither have ended nor are of the kind that is tried for ever."""
     live = [row.last for row in log.rows.values() if row.live]
     patient = [row for row in live if tables[row.name, row.definition].forward_only and row.attempts > 12]

@@ -17,7 +17,7 @@ from core.services.sagas.advance import World
 from core.services.sagas.runner import SagaRunner
 from core.services.sagas.stock import StockDesk
 from tests.support.faulty_provider import FaultyProvider
-from tests.support.memory_log import MemoryLog
+from tests.support.played_log import PlayedLog
 from tests.support.still_time import StillLoop
 
 R = TypeVar("R")
@@ -28,7 +28,7 @@ EXPECTED = (Rejected, FulfilmentNotFinished, VersionConflict, Unavailable)
 class Program:
     """`surprises` is what it died of."""
 
-    def __init__(self, loop: StillLoop, log: MemoryLog, surprises: list[BaseException]) -> None:
+    def __init__(self, loop: StillLoop, log: PlayedLog, surprises: list[BaseException]) -> None:
         self.loop = loop
         self.log = log
         self.surprises = surprises
@@ -130,7 +130,7 @@ class Runner(Program):
     ) -> None:
         super().__init__(program.loop, program.log, program.surprises)
         world = World(self, StockDesk(self), SteppedProvider(provider, self), self.loop, scale)  # type: ignore[arg-type]
-        self.real = SagaRunner(world, self.log, tables, name)  # type: ignore[arg-type]
+        self.real = SagaRunner(world, self.log.sagas, tables, name)  # type: ignore[arg-type]
 
     def hears(self, batch: Sequence[StoredEvent]) -> None:
         if batch:

@@ -1,0 +1,93 @@
+"""The rows of sagas in memory: claims, leases and wake-ups, all on the log's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from core.adapters.memory.log import KeptSaga, MemoryLog
+from core.domain.message import SagaId
+from core.ports.sagas import Claim
+
+MOST_CLAIMS_RELEASED = 4
+"""A saga that was claimed so often without getting on is released no more: its runner may die because of it."""
+
+
+class MemorySagaLog:
+    """See `core.ports.sagas.SagaLog`. As in PostgreSQL, `due_at` of a row is its timer, and its lease once claimed."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+        self._reached: dict[str, int] = {}
+
+    async def claim(self, owner: str, *, limit: int, lease: timedelta) -> Sequence[Claim]:
+        now = self._now
+        due = sorted(
+            (row.due_at, row.last.saga_id) for row in self._rows() if row.live and row.due_at and row.due_at <= now
+        )
+        claims: list[Claim] = []
+        for _, saga_id in due[:limit]:
+            row = self._log.rows[saga_id]
+            row.epoch, row.claims = row.epoch + 1, row.claims + 1
+            row.owner, row.due_at = owner, now + lease
+            last = row.last
+            claims.append(Claim(saga_id, last.name, last.definition, last.order_id, row.epoch, row.claims))
+        return claims
+
+    async def extend(self, owner: str, leases: Mapping[SagaId, int], *, lease: timedelta) -> Sequence[SagaId]:
+        lost: list[SagaId] = []
+        for saga_id, epoch in leases.items():
+            row = self._log.rows.get(saga_id)
+            if row is not None and row.epoch > epoch:
+                lost.append(saga_id)
+            elif row is not None and row.epoch == epoch and row.owner == owner:
+                until = self._now + lease
+                row.due_at = until if row.due_at is None else max(row.due_at, until)
+        return lost
+
+    async def owners(self) -> Sequence[str]:
+        return sorted({row.owner for row in self._rows() if row.owner is not None and self._waits(row)})
+
+    async def release(self, owners: Sequence[str]) -> int:
+        held = [row for row in self._rows() if row.owner in owners and self._waits(row)]
+        released = [row for row in held if row.claims < MOST_CLAIMS_RELEASED]
+        for row in released:
+            row.owner, row.due_at = None, self._now
+        return len(released)
+
+    async def wake(self, saga_ids: Sequence[SagaId]) -> None:
+        for row in filter(None, map(self._log.rows.get, saga_ids)):
+            if row.owner is None and self._waits(row):
+                row.due_at = self._now
+
+    async def epoch(self, saga_id: SagaId) -> int | None:
+        row = self._log.rows.get(saga_id)
+        return row.epoch if row else None
+
+    async def reached(self, reader: str) -> int:
+        return self._reached.get(reader, 0)
+
+    async def reach(self, reader: str, position: int) -> None:
+        self._reached[reader] = max(position, self._reached.get(reader, 0))
+
+    async def forget_keys(self, *, older_than: timedelta, limit: int) -> int:
+        keys = self._log.keys
+        old = [known for known, kept in keys.items() if kept.created_at < self._now - older_than][:limit]
+        for known in old:
+            del keys[known]
+        return len(old)
+
+    def next_due(self) -> datetime | None:
+        """When the first saga is due that has not ended."""
+        return min((row.due_at for row in self._rows() if row.live and row.due_at), default=None)
+
+    @property
+    def _now(self) -> datetime:
+        return self._log.clock.now()
+
+    def _rows(self) -> Collection[KeptSaga]:
+        return self._log.rows.values()
+
+    def _waits(self, row: KeptSaga) -> bool:
+        """Whether it has not ended, and its timer or lease has not run out."""
+        return row.live and row.due_at is not None and row.due_at > self._now
