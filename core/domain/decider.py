@@ -20,11 +20,16 @@ D = TypeVar("D")
 
 @dataclass(frozen=True)
 class SnapshotForm(Generic[S, D]):
-    """How a state is kept: `stored` is a struct without defaults, so that nothing but a whole state is one."""
+    """How a state is kept: `stored` is a struct without defaults, so that nothing but a whole state is read as one.
+
+    Raise `revision` whenever `evolve`, or anything it works with, may fold the same events into another state: a
+    snapshot of another revision is not believed. A test says when it must be raised.
+    """
 
     stored: type[D]
     save: Callable[[S], D]
     restore: Callable[[D], S]
+    revision: int = 1
 
 
 @dataclass(frozen=True)

@@ -171,5 +171,5 @@ INVENTORY = Decider(
     initial=Stock(),
     decide=decide,
     evolve=evolve,
-    snapshot=SnapshotForm(StockSnapshot, save, restore),
+    snapshot=SnapshotForm(StockSnapshot, save, restore, revision=1),
 )

@@ -11,7 +11,7 @@ from core.domain.message import Event, StreamId
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A stream's state after its event at `version`, as text; `schema_hash` says which code can read it."""
+    """A stream's state after its event at `version`, as text; `schema_hash` says which releases can read it."""
 
     stream: StreamId
     category: str

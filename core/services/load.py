@@ -93,8 +93,6 @@ class StateCache(Generic[S]):
     def __init__(self, store: EventStore, decider: Decider[Any, Any, S]) -> None:
         self._store = store
         self.decider = decider
-        if decider.snapshot is not None:
-            schema_hash(decider)  # while the files are those that run
         self._states: OrderedDict[StreamId, Loaded[S]] = OrderedDict()
 
     async def latest(self, stream: StreamId) -> Loaded[S]:

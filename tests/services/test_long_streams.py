@@ -117,14 +117,16 @@ async def test_a_stream_longer_than_a_page_is_loaded_and_kept_on_the_way(
 
 
 # --- what is not believed -----------------------------------------------------------------------------------
-async def test_a_state_that_other_code_folded_is_ignored_and_rewritten(
+async def test_a_snapshot_of_another_revision_is_ignored_and_written_over(
     store: PostgresEventStore, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forgetful(stock: Stock, event: InventoryEvent) -> Stock:
         return stock
 
     await record(store, LONG)
-    older = replace(INVENTORY, evolve=forgetful)
+    assert INVENTORY.snapshot
+    former = replace(INVENTORY.snapshot, revision=INVENTORY.snapshot.revision - 1)
+    older = replace(INVENTORY, evolve=forgetful, snapshot=former)
     await load_state(store, older, AT)
     await settled(store)
     wrong = await kept(admin)
