@@ -1,21 +1,13 @@
-"""Sagas as operators list them, and the totals of the whole desk."""
+"""Sagas as operators list them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.read_models.daily_sales import sales, sales_by_day
-from core.adapters.postgres.rows import Row, plain
-
-OPEN_SAGAS = """
-SELECT status, count(*) AS sagas FROM sagas WHERE status IN ('RUNNING', 'COMPENSATING') GROUP BY status
- UNION ALL
-SELECT 'FAILED', count(*) FROM sagas WHERE status = 'FAILED'
-"""
-HEAD = "SELECT coalesce(max(position), 0) FROM events"
+from core.ports.queries import SagaListing, SagaPage, SagaQuery
 
 # What an operator sees of a saga, as far as its row tells. Its owner works on it until due_at, or it waits for due_at.
 # Overdue: past its deadline; or, having none, failing for a quarter of an hour; or due for a while and nobody's: the
@@ -57,42 +49,29 @@ CANDIDATES = {
     "RESOLVED": "status IN ('COMPENSATED', 'RESOLVED')",
 }
 SAGA_CONDITIONS: Mapping[str, str] = {"status": "status = {}", "state": "state = {}", "order_id": "order_id = {}"}
-UNFINISHED = ("RUNNING", "COMPENSATING", "FAILED")
 
 
-async def stats(connection: Connection) -> Row:
-    open_sagas = {row["status"]: row["sagas"] for row in await connection.fetch(OPEN_SAGAS)}
-    return {
-        "head": await connection.fetchval(HEAD),
-        "sales": await sales(connection),
-        "days": await sales_by_day(connection),
-        "sagas": {status: open_sagas.get(status, 0) for status in UNFINISHED},
-    }
-
-
-async def page_of_sagas(
-    connection: Connection, where: Mapping[str, Any], *, start: tuple[Any, UUID] | None, backwards: bool, limit: int
-) -> tuple[Sequence[Row], bool]:
-    """Newest first, from a place (started_at, saga_id); and whether there are more in that direction."""
-    conditions = [SAGA_CONDITIONS[name].format(f"${n}") for n, name in enumerate(where, start=1)]
-    values = list(where.values())
+async def page_of_sagas(connection: Connection, query: SagaQuery) -> SagaPage:
+    """Newest first, from a place on."""
+    given: dict[str, Any] = {"status": query.status, "state": query.state, "order_id": query.order_id}
+    given = {name: value for name, value in given.items() if value is not None}
+    conditions = [SAGA_CONDITIONS[name].format(f"${n}") for n, name in enumerate(given, start=1)]
+    values = list(given.values())
     conditions += [CANDIDATES[value] for value in values if value in CANDIDATES]
-    if start is not None:
-        values += start
-        beyond = ">" if backwards else "<"
+    if query.start is not None:
+        values += query.start
+        beyond = ">" if query.backwards else "<"
         conditions.append(f"(started_at, saga_id) {beyond} (${len(values) - 1}, ${len(values)})")
-    direction = "ASC" if backwards else "DESC"
-    rows = plain(
-        await connection.fetch(
-            f"{SAGAS} WHERE {' AND '.join(conditions) or 'true'} "
-            f"ORDER BY started_at {direction}, saga_id {direction} LIMIT {limit + 1}",
-            *values,
-        )
+    direction = "ASC" if query.backwards else "DESC"
+    rows = await connection.fetch(
+        f"{SAGAS} WHERE {' AND '.join(conditions) or 'true'} "
+        f"ORDER BY started_at {direction}, saga_id {direction} LIMIT {query.limit + 1}",
+        *values,
     )
-    shown = rows[:limit]
-    return shown[::-1] if backwards else shown, len(rows) > limit
+    page = [SagaListing(**row) for row in rows[: query.limit]]
+    return SagaPage(page[::-1] if query.backwards else page, more=len(rows) > query.limit)
 
 
-async def saga(connection: Connection, saga_id: UUID) -> Row | None:
-    rows = plain(await connection.fetch(f"{SAGAS} WHERE saga_id = $1", saga_id))
-    return rows[0] if rows else None
+async def saga(connection: Connection, saga_id: UUID) -> SagaListing | None:
+    row = await connection.fetchrow(f"{SAGAS} WHERE saga_id = $1", saga_id)
+    return SagaListing(**row) if row is not None else None
