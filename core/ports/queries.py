@@ -61,7 +61,7 @@ class OrderFilter(Struct, frozen=True, kw_only=True):
     q: str | None = None
 
 
-class OrderQuery(Struct, frozen=True, kw_only=True):
+class OrderSearch(Struct, frozen=True, kw_only=True):
     """At most `limit` orders of a sorted list: those that follow after `start`, or those just before it."""
 
     filter: OrderFilter
@@ -71,7 +71,7 @@ class OrderQuery(Struct, frozen=True, kw_only=True):
     limit: int = 20
 
 
-class OrderPage(Struct, frozen=True, kw_only=True):
+class DocumentPage(Struct, frozen=True, kw_only=True):
     """Orders in the list's order, the places of the first and the last of them, and whether more lie beyond.
 
     Beyond means: after the last one, or before the first one when the page was read backwards.
@@ -146,7 +146,7 @@ class SagaListing(Struct, frozen=True, kw_only=True):
     next_attempt_at: datetime | None
 
 
-class SagaQuery(Struct, frozen=True, kw_only=True):
+class SagaSearch(Struct, frozen=True, kw_only=True):
     """At most `limit` of the sagas that fit every field that is not None: those after `start`, or just before it."""
 
     status: SagaStatusName | None = None
@@ -178,7 +178,7 @@ class Queries(Protocol):
         """The view of the order with this number; None while the read model does not have it."""
         ...
 
-    async def orders(self, query: OrderQuery) -> OrderPage:
+    async def orders(self, search: OrderSearch) -> DocumentPage:
         """One page of the orders that fit, equally fast wherever in the list it lies."""
         ...
 
@@ -208,7 +208,7 @@ class Queries(Protocol):
         ...
 
     # --- sagas ----------------------------------------------------------------------------------------------
-    async def sagas(self, query: SagaQuery) -> SagaPage:
+    async def sagas(self, search: SagaSearch) -> SagaPage:
         """One page of the sagas that fit; it costs what it shows, however many sagas have ended."""
         ...
 

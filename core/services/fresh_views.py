@@ -42,7 +42,7 @@ async def fresh_order(queries: Queries, order_id: OrderId, *, min_version: int =
     return OrderDocument(view.version, codec.json(view))
 
 
-async def order_of_number(queries: Queries, store: EventStore, number: str) -> OrderDocument:
+async def fresh_order_of_number(queries: Queries, store: EventStore, number: str) -> OrderDocument:
     """The view of the order with this number. Raises NotFound, Unavailable.
 
     The log cannot be searched for a number, so one that is not known yet waits a moment for the read models.

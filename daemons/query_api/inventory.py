@@ -15,12 +15,12 @@ from core.services.fresh_views import fresh_level
 from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import Level, Levels
 from daemons.query_api.operations import query
-from daemons.query_api.parameters import AnyRequest, Cursor, Limit, NoParameters, Parameters, a_text, parameters
+from daemons.query_api.parameters import AnyRequest, CursorText, Limit, NoParameters, Parameters, a_text, parameters
 from daemons.query_api.response import json_response
 
 
 class SomeStock(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    cursor: Cursor | None = None
+    cursor: CursorText | None = None
     limit: Limit = 20
 
 

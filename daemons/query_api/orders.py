@@ -15,17 +15,16 @@ from core import codec
 from core.domain.message import OrderId
 from core.domain.order import Status
 from core.errors import FieldError
-from core.ports.queries import OrderFilter, OrderPlace, OrderQuery, OrderSort, Queries
+from core.ports.queries import OrderFilter, OrderPlace, OrderSearch, OrderSort, Queries
 from core.projections.order_view import OrderView
-from core.services.fresh_views import fresh_order
-from core.services.fresh_views import order_of_number as fresh_order_of_number
+from core.services.fresh_views import fresh_order, fresh_order_of_number
 from daemons.http.problems import RequestRefused, wrong_fields
 from daemons.query_api.answers import CustomerOrders, Orders, StatusOrders
 from daemons.query_api.cursors import ends, place
 from daemons.query_api.operations import query
 from daemons.query_api.parameters import (
     AnyRequest,
-    Cursor,
+    CursorText,
     Limit,
     NoParameters,
     Offset,
@@ -69,7 +68,7 @@ class SomeOrders(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         | None
     ) = None
     sort: OrderSort = "-created_at"
-    cursor: Cursor | None = None
+    cursor: CursorText | None = None
     limit: Limit = 20
 
 
@@ -115,7 +114,7 @@ async def some_orders(request: AnyRequest) -> Response[bytes]:
     if given.cursor is not None:
         start, backwards = place(given.cursor, given.sort)
     page = await queries.orders(
-        OrderQuery(filter=fits, sort=given.sort, start=start, backwards=backwards, limit=given.limit)
+        OrderSearch(filter=fits, sort=given.sort, start=start, backwards=backwards, limit=given.limit)
     )
     count = await queries.count_orders(fits)
     cursors = ends(given.sort, page.first, page.last, more=page.more, start=start is not None, backwards=backwards)

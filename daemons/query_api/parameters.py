@@ -27,7 +27,7 @@ Offset = Annotated[int, Meta(ge=0, le=2**31 - 1, description="How many to leave 
 Position = Annotated[int, Meta(ge=0, le=LARGEST, description="A place in the log; only what comes after it.")]
 Version = Annotated[int, Meta(ge=0, le=2**31 - 1, description="A version of the stream; only what comes after it.")]
 Text = Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT)]
-Cursor = Annotated[
+CursorText = Annotated[
     str, Meta(min_length=1, max_length=400, description="A next_cursor or prev_cursor, as it was given.")
 ]
 

@@ -16,13 +16,13 @@ from core import codec
 from core.codec import UNREADABLE, StoredEvent
 from core.errors import NotFound
 from core.ports.log import EventStore
-from core.ports.queries import Queries, SagaPlace, SagaQuery, SagaState, SagaStatusName
+from core.ports.queries import Queries, SagaPlace, SagaSearch, SagaState, SagaStatusName
 from core.sagas.saga import Progress, evolve
 from daemons.query_api.answers import SagaDetail, Sagas
 from daemons.query_api.cursors import ends, place
 from daemons.query_api.open_items import still_open
 from daemons.query_api.operations import query
-from daemons.query_api.parameters import AnyRequest, Cursor, Limit, NoParameters, Parameters, a_uuid, parameters
+from daemons.query_api.parameters import AnyRequest, CursorText, Limit, NoParameters, Parameters, a_uuid, parameters
 from daemons.query_api.response import json_response
 
 SORT = "-started_at"
@@ -33,7 +33,7 @@ class SomeSagas(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     status: SagaStatusName | None = None
     state: SagaState | None = None
     order_id: UUID | None = None
-    cursor: Cursor | None = None
+    cursor: CursorText | None = None
     limit: Limit = 20
 
 
@@ -48,7 +48,7 @@ async def some_sagas(request: AnyRequest) -> Response[bytes]:
     if given.cursor is not None:
         start, backwards = place(given.cursor, SORT)
     page = await queries.sagas(
-        SagaQuery(
+        SagaSearch(
             status=given.status,
             state=given.state,
             order_id=given.order_id,

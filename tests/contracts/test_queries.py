@@ -21,7 +21,7 @@ from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku, inventory_stream
 from core.domain.order import Status
 from core.errors import Unavailable
-from core.ports.queries import OrderFilter, OrderQuery, Queries, SagaQuery
+from core.ports.queries import OrderFilter, OrderSearch, Queries, SagaSearch
 from core.projections import SUMS
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.order_view import OrderView
@@ -63,7 +63,7 @@ def view(json: bytes) -> OrderView:
 
 
 async def all_views(queries: Queries) -> list[OrderView]:
-    page = await queries.orders(OrderQuery(filter=OrderFilter(), limit=ORDERS))
+    page = await queries.orders(OrderSearch(filter=OrderFilter(), limit=ORDERS))
     return [view(document.json) for document in page.documents]
 
 
@@ -131,7 +131,7 @@ async def test_each_field_of_a_filter_keeps_the_orders_that_fit(full: Queries, n
     expected = [order for order in everything if fits(order)]
     assert 0 < len(expected) < ORDERS
     one_field = OrderFilter(**{name: value})
-    page = await full.orders(OrderQuery(filter=one_field, limit=ORDERS))
+    page = await full.orders(OrderSearch(filter=one_field, limit=ORDERS))
     assert [view(document.json) for document in page.documents] == expected
     newest = await full.newest_orders(one_field, offset=1, limit=2)
     assert [view(document.json) for document in newest] == expected[1:3]
@@ -140,15 +140,15 @@ async def test_each_field_of_a_filter_keeps_the_orders_that_fit(full: Queries, n
 
 
 async def test_a_page_says_where_it_begins_and_ends_and_whether_there_is_more(full: Queries) -> None:
-    everything = await full.orders(OrderQuery(filter=OrderFilter(), limit=ORDERS))
-    query = OrderQuery(filter=OrderFilter(), limit=15)
-    first = await full.orders(query)
-    second = await full.orders(replace(query, start=first.last))
-    third = await full.orders(replace(query, start=second.last))
+    everything = await full.orders(OrderSearch(filter=OrderFilter(), limit=ORDERS))
+    search = OrderSearch(filter=OrderFilter(), limit=15)
+    first = await full.orders(search)
+    second = await full.orders(replace(search, start=first.last))
+    third = await full.orders(replace(search, start=second.last))
     assert [first.more, second.more, third.more] == [True, True, False]
     assert [*first.documents, *second.documents, *third.documents] == everything.documents
-    assert await full.orders(replace(query, start=second.first, backwards=True)) == replace(first, more=False)
-    nothing = await full.orders(replace(query, start=third.last))
+    assert await full.orders(replace(search, start=second.first, backwards=True)) == replace(first, more=False)
+    nothing = await full.orders(replace(search, start=third.last))
     assert (nothing.documents, nothing.first, nothing.last, nothing.more) == ([], None, None, False)
 
 
@@ -240,14 +240,14 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "order": lambda q: q.order(order_id(1)),
     "wait_for_order": lambda q: q.wait_for_order(order_id(1), version=1, within=SOON),
     "order_of_number": lambda q: q.order_of_number("ORD-0000000001"),
-    "orders": lambda q: q.orders(OrderQuery(filter=OrderFilter())),
+    "orders": lambda q: q.orders(OrderSearch(filter=OrderFilter())),
     "newest_orders": lambda q: q.newest_orders(OrderFilter(), offset=0, limit=1),
     "count_orders": lambda q: q.count_orders(OrderFilter()),
     "stock_level": lambda q: q.stock_level(Sku("SKU-1")),
     "stock_levels": lambda q: q.stock_levels(after="", limit=1),
     "totals": lambda q: q.totals(SUMS[0], "customer-1"),
     "desk_totals": lambda q: q.desk_totals(),
-    "sagas": lambda q: q.sagas(SagaQuery()),
+    "sagas": lambda q: q.sagas(SagaSearch()),
     "saga": lambda q: q.saga(UUID(int=1)),
     "events": lambda q: q.events(after=0, limit=1),
     "events_of_stream": lambda q: q.events_of_stream(UUID(int=1), after=0, limit=1),

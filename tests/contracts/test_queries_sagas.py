@@ -12,7 +12,7 @@ import pytest
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.queries.sagas import page_of_sagas
-from core.ports.queries import SagaQuery
+from core.ports.queries import SagaSearch
 from tests.support.opener import Opener
 
 ENDED, OPEN = 20_000, 40
@@ -77,7 +77,7 @@ async def test_a_page_of_sagas_reads_no_more_rows_than_there_are_unfinished_saga
     connection = await connect(filled, name="test")
     for fields in ({}, *FILTERS):
         explaining: Any = Explaining(connection)
-        await page_of_sagas(explaining, SagaQuery(**fields))
+        await page_of_sagas(explaining, SagaSearch(**fields))
         assert explaining.read.get("sagas", 0) <= OPEN, fields
         assert explaining.read.get("events", 0) <= OPEN, fields
     await connection.close()
@@ -87,13 +87,13 @@ async def test_every_saga_is_in_the_list_of_its_status_and_of_its_state_and_in_n
     filled: str, opener: Opener
 ) -> None:
     queries = PostgresQueries(opener)
-    everything = await queries.sagas(SagaQuery(limit=EVERYTHING))
+    everything = await queries.sagas(SagaSearch(limit=EVERYTHING))
     assert (len(everything.sagas), everything.more) == (EVERYTHING, False)
-    oldest = await queries.sagas(SagaQuery(limit=100, backwards=True))
+    oldest = await queries.sagas(SagaSearch(limit=100, backwards=True))
     assert (oldest.sagas, oldest.more) == (everything.sagas[-100:], True)
     for fields in FILTERS:
         ((name, value),) = fields.items()
-        page = await queries.sagas(SagaQuery(**fields, limit=EVERYTHING))
+        page = await queries.sagas(SagaSearch(**fields, limit=EVERYTHING))
         assert page.sagas == [saga for saga in everything.sagas if getattr(saga, name) == value], fields
         assert bool(page.sagas) == (value != "COMPENSATED")
     queries.close()
@@ -101,8 +101,8 @@ async def test_every_saga_is_in_the_list_of_its_status_and_of_its_state_and_in_n
 
 async def test_the_sagas_of_an_order_and_one_saga_by_its_id(filled: str, opener: Opener) -> None:
     queries = PostgresQueries(opener)
-    [newest] = (await queries.sagas(SagaQuery(limit=1))).sagas
-    assert (await queries.sagas(SagaQuery(order_id=newest.order_id))).sagas == [newest]
+    [newest] = (await queries.sagas(SagaSearch(limit=1))).sagas
+    assert (await queries.sagas(SagaSearch(order_id=newest.order_id))).sagas == [newest]
     assert await queries.saga(newest.saga_id) == newest
     assert await queries.saga(newest.order_id) is None
     queries.close()

@@ -20,15 +20,15 @@ from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
 from core.ports.queries import (
     DeskTotals,
+    DocumentPage,
     OrderCount,
     OrderDocument,
     OrderFilter,
-    OrderPage,
-    OrderQuery,
+    OrderSearch,
     Row,
     SagaListing,
     SagaPage,
-    SagaQuery,
+    SagaSearch,
 )
 from core.ports.reading import ReaderProgress
 from core.projections.customer_summary import CUSTOMER_SUMMARY
@@ -83,8 +83,8 @@ class PostgresQueries:
     async def order_of_number(self, number: str) -> OrderDocument | None:
         return await self._lanes.run(lambda c: order_views.order_by_number(c, number))
 
-    async def orders(self, query: OrderQuery) -> OrderPage:
-        return await self._lanes.run(lambda c: order_views.page_of_orders(c, query))
+    async def orders(self, search: OrderSearch) -> DocumentPage:
+        return await self._lanes.run(lambda c: order_views.page_of_orders(c, search))
 
     async def newest_orders(self, fits: OrderFilter, *, offset: int, limit: int) -> Sequence[OrderDocument]:
         return await self._lanes.run(lambda c: order_views.orders_after_offset(c, fits, offset=offset, limit=limit))
@@ -107,8 +107,8 @@ class PostgresQueries:
         return await self._lanes.run(desk_totals)
 
     # --- sagas ----------------------------------------------------------------------------------------------
-    async def sagas(self, query: SagaQuery) -> SagaPage:
-        return await self._lanes.run(lambda c: sagas.page_of_sagas(c, query))
+    async def sagas(self, search: SagaSearch) -> SagaPage:
+        return await self._lanes.run(lambda c: sagas.page_of_sagas(c, search))
 
     async def saga(self, saga_id: UUID) -> SagaListing | None:
         return await self._lanes.run(lambda c: sagas.saga(c, saga_id))

@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from core.adapters.postgres.connection import Connection
-from core.ports.queries import SagaListing, SagaPage, SagaQuery
+from core.ports.queries import SagaListing, SagaPage, SagaSearch
 
-# What an operator sees of a saga, as far as its row tells. Its owner works on it until due_at, or it waits for due_at.
-# Overdue: past its deadline; or, having none, failing for a quarter of an hour; or due for a while and nobody's: the
-# runners are away, or do not keep up. The deadline is its first event's, looked up for unfinished ones only; OFFSET 0,
-# or the planner joins the whole log for one page.
+# What an operator sees of a saga. While a runner works on it, `due_at` is when the lease ends; else, when a runner may
+# take it up. It is overdue when its deadline has passed; when it has none and has been failing for 15 minutes; or when
+# it has been due for 10 seconds and no runner has taken it up. The deadline stands in the saga's first event and is
+# looked up for unfinished sagas only. Without OFFSET 0 the planner would join the whole log for one page.
 SAGAS = """
 SELECT saga_id, name, definition, order_id, status, step, attempts, last_error, owner IS NOT NULL AS claimed,
        due_at, started_at, updated_at, deadline, state,
@@ -34,7 +34,8 @@ SELECT saga_id, name, definition, order_id, status, step, attempts, last_error, 
                     ELSE 'waiting' END AS state
         OFFSET 0) AS seen
 """
-# What follows from each, of the row alone: it lets an index find the candidates before their deadlines are looked up.
+# What each state and status implies for the columns of a row: an index finds those rows, and the deadline is looked up
+# for no others.
 OPEN = "status IN ('RUNNING', 'COMPENSATING')"
 CANDIDATES = {
     "running": f"{OPEN} AND attempts = 0 AND (owner IS NOT NULL OR due_at <= clock_timestamp())",
@@ -51,25 +52,25 @@ CANDIDATES = {
 SAGA_CONDITIONS: Mapping[str, str] = {"status": "status = {}", "state": "state = {}", "order_id": "order_id = {}"}
 
 
-async def page_of_sagas(connection: Connection, query: SagaQuery) -> SagaPage:
+async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
     """Newest first, from a place on."""
-    given: dict[str, Any] = {"status": query.status, "state": query.state, "order_id": query.order_id}
+    given: dict[str, Any] = {"status": search.status, "state": search.state, "order_id": search.order_id}
     given = {name: value for name, value in given.items() if value is not None}
     conditions = [SAGA_CONDITIONS[name].format(f"${n}") for n, name in enumerate(given, start=1)]
     values = list(given.values())
     conditions += [CANDIDATES[value] for value in values if value in CANDIDATES]
-    if query.start is not None:
-        values += query.start
-        beyond = ">" if query.backwards else "<"
+    if search.start is not None:
+        values += search.start
+        beyond = ">" if search.backwards else "<"
         conditions.append(f"(started_at, saga_id) {beyond} (${len(values) - 1}, ${len(values)})")
-    direction = "ASC" if query.backwards else "DESC"
+    direction = "ASC" if search.backwards else "DESC"
     rows = await connection.fetch(
         f"{SAGAS} WHERE {' AND '.join(conditions) or 'true'} "
-        f"ORDER BY started_at {direction}, saga_id {direction} LIMIT {query.limit + 1}",
+        f"ORDER BY started_at {direction}, saga_id {direction} LIMIT {search.limit + 1}",
         *values,
     )
-    page = [SagaListing(**row) for row in rows[: query.limit]]
-    return SagaPage(page[::-1] if query.backwards else page, more=len(rows) > query.limit)
+    page = [SagaListing(**row) for row in rows[: search.limit]]
+    return SagaPage(page[::-1] if search.backwards else page, more=len(rows) > search.limit)
 
 
 async def saga(connection: Connection, saga_id: UUID) -> SagaListing | None:

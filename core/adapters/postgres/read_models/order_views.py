@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from core.adapters.postgres.connection import Connection
-from core.ports.queries import OrderCount, OrderDocument, OrderFilter, OrderPage, OrderQuery
+from core.ports.queries import DocumentPage, OrderCount, OrderDocument, OrderFilter, OrderSearch
 
 EXACT_BELOW = 50_000
 """Up to here the orders that fit are counted; how many more there are is the planner's estimate."""
@@ -44,28 +44,28 @@ async def order_by_number(connection: Connection, number: str) -> OrderDocument 
     return _document(row) if row is not None else None
 
 
-async def page_of_orders(connection: Connection, query: OrderQuery) -> OrderPage:
+async def page_of_orders(connection: Connection, search: OrderSearch) -> DocumentPage:
     """The next or previous `limit` orders from a place, always in the order of `sort`."""
-    conditions, values = _conditions(query.filter)
-    column = query.sort.removeprefix("-")
-    descending = query.sort.startswith("-") is not query.backwards
+    conditions, values = _conditions(search.filter)
+    column = search.sort.removeprefix("-")
+    descending = search.sort.startswith("-") is not search.backwards
     direction, beyond = ("DESC", "<") if descending else ("ASC", ">")
-    if query.start is not None:
-        values += query.start
+    if search.start is not None:
+        values += search.start
         conditions.append(f"({column}, order_id) {beyond} (${len(values) - 1}, ${len(values)})")
     rows = await connection.fetch(
-        f"{PAGE} WHERE {_all(conditions)} ORDER BY {column} {direction}, order_id {direction} LIMIT {query.limit + 1}",
+        f"{PAGE} WHERE {_all(conditions)} ORDER BY {column} {direction}, order_id {direction} LIMIT {search.limit + 1}",
         *values,
     )
-    page = rows[: query.limit]
-    if query.backwards:
+    page = rows[: search.limit]
+    if search.backwards:
         page.reverse()
     ends = [(row[column], row["order_id"]) for row in (page[:1] + page[-1:])]
-    return OrderPage(
+    return DocumentPage(
         documents=[_document(row) for row in page],
         first=ends[0] if ends else None,
         last=ends[-1] if ends else None,
-        more=len(rows) > query.limit,
+        more=len(rows) > search.limit,
     )
 
 
