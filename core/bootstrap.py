@@ -14,6 +14,7 @@ from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
 from core.adapters.postgres.migrate import NEEDED, schema_version
 from core.adapters.postgres.order_numbers import PostgresOrderNumbers
+from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import SchemaBehind
@@ -22,6 +23,7 @@ from core.ports.clock import Clock
 from core.ports.evidence import Evidence
 from core.ports.log import EventStore, OrderNumbers
 from core.ports.payments import PaymentGateway
+from core.ports.queries import Queries
 from core.ports.reading import ReadModels, Subscription
 from core.ports.sagas import SagaLog
 from core.services.catalogue import load_catalogue
@@ -121,6 +123,16 @@ async def open_read_models(app: App) -> AsyncGenerator[ReadModels]:
         yield drill(app.settings, "projector").read_models(read_models)
     finally:
         read_models.close()
+
+
+@asynccontextmanager
+async def open_queries(app: App) -> AsyncGenerator[Queries]:
+    """What the query API reads."""
+    queries = PostgresQueries(app.open_connection)
+    try:
+        yield queries
+    finally:
+        queries.close()
 
 
 async def load_samples(settings: Settings) -> bool:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from core.codec import StoredEvent
 from core.projections.projection import Amounts, Projection, RowKey
+
+
+class ReaderProgress(NamedTuple):
+    """How far a reader of the log has come. `behind`: how many seconds its next event has been waiting; 0: none is."""
+
+    reader: str
+    revision: str
+    position: int
+    head: int
+    behind: float
 
 
 class Subscription(Protocol):

@@ -12,8 +12,8 @@ from litestar.types import Receive, Scope, Send
 from msgspec import Meta
 
 from core.errors import FieldError
+from core.ports.log import EventStore
 from daemons.http.problems import wrong_fields
-from daemons.query_api.desk import Desk
 from daemons.query_api.events import CATEGORIES, TYPES, Several, several
 from daemons.query_api.hub import Filter, Hub
 from daemons.query_api.operations import query
@@ -74,11 +74,11 @@ async def _until_gone(receive: Receive) -> None:
 @get("/api/v1/events/stream", operation_class=query(Asked, DOCUMENT))
 async def stream(request: AnyRequest) -> Live:
     """The log as it grows: on from Last-Event-ID, else from `after`, else from its head."""
-    desk: Desk = request.app.state["desk"]
+    store: EventStore = request.app.state["store"]
     hub: Hub = request.app.state["hub"]
     asked = parameters(request, Asked)
     wanted = Filter(several("category", asked.category, CATEGORIES), several("type", asked.type, TYPES))
-    head = await desk.app.store.head()
+    head = await store.head()
     resumed = _last_event_id(request)
     after = asked.after if resumed is None else resumed
     if after is not None and after > head:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.rows import Row, plain
+from core.ports.queries import CurrencySales, DaySales
 
 SALES = """
 SELECT currency, sum(orders)::bigint AS orders, sum(confirmed)::bigint AS confirmed,
@@ -18,11 +18,11 @@ SELECT day, currency, orders, confirmed, cancelled, revenue FROM daily_sales
 """
 
 
-async def sales(connection: Connection) -> Sequence[Row]:
+async def sales(connection: Connection) -> Sequence[CurrencySales]:
     """In all, by currency."""
-    return plain(await connection.fetch(SALES))
+    return [CurrencySales(**row) for row in await connection.fetch(SALES)]
 
 
-async def sales_by_day(connection: Connection) -> Sequence[Row]:
-    """Of the last fourteen days on which anything was placed."""
-    return plain(await connection.fetch(DAYS))
+async def sales_by_day(connection: Connection) -> Sequence[DaySales]:
+    """Of the last fourteen days, counted back from the last one with an order; newest first."""
+    return [DaySales(**row) for row in await connection.fetch(DAYS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.rows import Row, plain
+from core.projections.inventory_level import InventoryLevel
 
 LEVELS = """
 SELECT sku, product_id, name, on_hand, reserved, available, updated_at, version
@@ -17,11 +17,11 @@ SELECT sku, product_id, name, on_hand, reserved, available, updated_at, version
 """
 
 
-async def stock_levels(connection: Connection, *, after: str, limit: int) -> Sequence[Row]:
+async def stock_levels(connection: Connection, *, after: str, limit: int) -> Sequence[InventoryLevel]:
     """By SKU."""
-    return plain(await connection.fetch(LEVELS, after, limit))
+    return [InventoryLevel(**row) for row in await connection.fetch(LEVELS, after, limit)]
 
 
-async def stock_level(connection: Connection, sku: str) -> Row | None:
-    rows = plain(await connection.fetch(LEVEL, sku))
-    return rows[0] if rows else None
+async def stock_level(connection: Connection, sku: str) -> InventoryLevel | None:
+    row = await connection.fetchrow(LEVEL, sku)
+    return InventoryLevel(**row) if row is not None else None
