@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tui.gateway import Accepted, Command, Gateway, GatewayError, Refused, TimedOut, Unreachable
-from tui.wire import Order
+from tui.gateway import CommandAccepted, CommandToSend, Gateway, GatewayError, RequestRefused, TimedOut, Unreachable
+from tui.wire import WireOrder
 
 TRIES = 4
 PAUSE = 0.25  # seconds before the same command goes again
@@ -18,14 +18,14 @@ VISIBLE_WITHIN = 5.0
 class Receipt:
     """`visible_ms` is None when the view did not show the command in time."""
 
-    command: Command
-    accepted: Accepted
+    command: CommandToSend
+    accepted: CommandAccepted
     accepted_ms: float
     visible_ms: float | None
-    order: Order | None
+    order: WireOrder | None
 
 
-async def perform(gateway: Gateway, command: Command, *, key: str, clock: Callable[[], float]) -> Receipt:
+async def perform(gateway: Gateway, command: CommandToSend, *, key: str, clock: Callable[[], float]) -> Receipt:
     """Raises GatewayError when it was refused, or when its outcome stayed unknown after every try."""
     started = clock()
     accepted = await _settle(gateway, command, key)
@@ -37,7 +37,7 @@ async def perform(gateway: Gateway, command: Command, *, key: str, clock: Callab
     return Receipt(command, accepted, accepted_ms, (clock() - started) * 1000, order)
 
 
-async def _settle(gateway: Gateway, command: Command, key: str) -> Accepted:
+async def _settle(gateway: Gateway, command: CommandToSend, key: str) -> CommandAccepted:
     """After an unknown outcome the same key goes again, so it is recorded at most once."""
     sent = False
     for last in (False,) * (TRIES - 1) + (True,):
@@ -50,7 +50,7 @@ async def _settle(gateway: Gateway, command: Command, key: str) -> Accepted:
         except Unreachable:
             if last or not sent:
                 raise
-        except Refused as refused:
+        except RequestRefused as refused:
             if last or not refused.retryable:
                 raise
         await asyncio.sleep(PAUSE)

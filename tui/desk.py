@@ -9,7 +9,7 @@ from datetime import datetime
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health
 from tui.viewmodels.detail import DetailModel
-from tui.viewmodels.draft import Draft
+from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.meter import Peak, Rate
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import Ring
@@ -29,7 +29,7 @@ class Desk:
         self.stream = StreamModel(self.ring)
         self.orders = OrdersModel(gateway)
         self.detail: DetailModel | None = None
-        self.draft = Draft()
+        self.draft = OrderDraft()
         self.health: Health | None = None
         self.rate = Rate()
         self.behind = Peak()

@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from tui.gateway import Gateway, GatewayError, Refused, Unreachable
-from tui.viewmodels.ring import Frame, Ring
+from tui.gateway import Gateway, GatewayError, RequestRefused, Unreachable
+from tui.viewmodels.ring import Ring, RingFrame
 
 FIRST_DELAY, LONGEST_DELAY = 0.25, 1.5  # seconds before the stream is opened again
 BACKLOG = 200  # events before the head that are asked for at the start, so that the stream is not empty
@@ -75,7 +75,7 @@ class Feed:
                 self.reason = "the server closed the stream"
             except GatewayError as error:
                 self.reason = str(error)
-                if isinstance(error, Refused) and error.status == BEYOND:
+                if isinstance(error, RequestRefused) and error.status == BEYOND:
                     self.position = None  # the log is not the one we followed: begin at its head
                     self.restarts += 1
             self.state, self.retry_at = "lost", self.clock() + delay
@@ -125,7 +125,7 @@ class Feed:
             return
         self.lost += position - last - 1
         self.position, self.received_at = position, self.clock()
-        self.ring.push(Frame(position, fields.get(b"event", b"?").decode(errors="replace"), data))
+        self.ring.push(RingFrame(position, fields.get(b"event", b"?").decode(errors="replace"), data))
 
     def _skip(self, data: bytes) -> None:
         """The next event follows `before`; what lies between is lost to this screen, not to the log."""

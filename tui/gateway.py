@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tui.viewmodels.filters import OrderQuery
-from tui.wire import Envelope, FieldProblem, Order, OrderPage
+from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
 PAGE = 100
 
@@ -24,7 +24,7 @@ class TimedOut(GatewayError):
     """Sent, and no answer came: whether it was recorded is unknown, so it may be sent again under the same key."""
 
 
-class Refused(GatewayError):
+class RequestRefused(GatewayError):
     """The service answered no."""
 
     def __init__(self, status: int, code: str, sentence: str, errors: Sequence[FieldProblem] = ()) -> None:
@@ -39,7 +39,7 @@ class Refused(GatewayError):
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandToSend:
     """A wish about one order; `verb` is what is done, `order_id` is None for a new one."""
 
     verb: str  # place, confirm, cancel, ship, deliver
@@ -48,7 +48,7 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Accepted:
+class CommandAccepted:
     order_id: str
     status: str
     version: int
@@ -75,21 +75,21 @@ class Gateway(Protocol):
         """A page in the asked order; `next_cursor` leads on in that order, `prev_cursor` back."""
         ...
 
-    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> Order:
+    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         """With `min_version`, answers once the view has reached it, or refuses after `wait` seconds."""
         ...
 
-    async def timeline(self, order_id: str) -> list[Envelope]:
+    async def timeline(self, order_id: str) -> list[WireEvent]:
         """Everything of the order's correlation, in the order of the log."""
         ...
 
     async def health(self) -> Health: ...
 
-    async def send(self, command: Command, *, key: str) -> Accepted:
+    async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         """Record it; the same key twice records once."""
         ...
 
-    async def dry_run(self, command: Command) -> Sequence[Envelope]:
+    async def dry_run(self, command: CommandToSend) -> Sequence[WireEvent]:
         """The events it would record, without positions; nothing is recorded."""
         ...
 

@@ -11,9 +11,9 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from tui.gateway import PAGE, Accepted, Command, Health, Refused, TimedOut, Unreachable
+from tui.gateway import PAGE, CommandAccepted, CommandToSend, Health, RequestRefused, TimedOut, Unreachable
 from tui.viewmodels.filters import OrderQuery
-from tui.wire import Envelope, Order, OrderPage, Problem
+from tui.wire import OrderPage, WireEvent, WireOrder, WireProblem
 
 Answer = TypeVar("Answer")
 
@@ -31,7 +31,7 @@ class _Accepted(Struct):
 
 
 class _Events(Struct):
-    events: list[Envelope]
+    events: list[WireEvent]
 
 
 class _Lag(Struct):
@@ -68,13 +68,13 @@ class HttpGateway:
             params["cursor"] = cursor
         return await self._get("/api/v1/orders", OrderPage, params)
 
-    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> Order:
+    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         params = {"min_version": min_version, "wait": wait}
         asked = {name: str(value) for name, value in params.items() if value is not None}
-        return await self._get(f"/api/v1/orders/{order_id}", Order, asked, patience=ANSWER_WITHIN + (wait or 0))
+        return await self._get(f"/api/v1/orders/{order_id}", WireOrder, asked, patience=ANSWER_WITHIN + (wait or 0))
 
-    async def timeline(self, order_id: str) -> list[Envelope]:
-        path, events = f"/api/v1/orders/{order_id}/timeline", list[Envelope]()
+    async def timeline(self, order_id: str) -> list[WireEvent]:
+        path, events = f"/api/v1/orders/{order_id}/timeline", list[WireEvent]()
         while True:
             after = events[-1].position if events else 0
             page = await self._get(path, _Events, {"after": str(after), "limit": str(_HISTORY)})
@@ -87,10 +87,10 @@ class HttpGateway:
         slowest = max((reader.lag for reader in answer.readers), key=lambda lag: lag.seconds, default=_Lag())
         return Health(answer.head, slowest.events, slowest.seconds)
 
-    async def send(self, command: Command, *, key: str) -> Accepted:
+    async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         response = await self._command(command, {"Idempotency-Key": key})
         answer = _read(response, _Accepted)
-        return Accepted(
+        return CommandAccepted(
             order_id=answer.order_id,
             status=answer.status,
             version=answer.version,
@@ -99,7 +99,7 @@ class HttpGateway:
             replayed=response.headers.get("Idempotent-Replayed") == "true",
         )
 
-    async def dry_run(self, command: Command) -> Sequence[Envelope]:
+    async def dry_run(self, command: CommandToSend) -> Sequence[WireEvent]:
         return _read(await self._command(command, {}, dry_run=True), _Events).events
 
     async def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:
@@ -132,7 +132,9 @@ class HttpGateway:
             response = await self._client.get(self.queries_at + path, params=params, timeout=patience)
         return _read(response, answer)
 
-    async def _command(self, command: Command, headers: Mapping[str, str], *, dry_run: bool = False) -> httpx.Response:
+    async def _command(
+        self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False
+    ) -> httpx.Response:
         new = command.order_id is None
         path = "/api/v1/orders" if new else f"/api/v1/orders/{command.order_id}/{command.verb}"
         async with _told(self.commands_at):
@@ -166,16 +168,16 @@ def _read(response: httpx.Response, answer: type[Answer]) -> Answer:
     try:
         return msgspec.json.decode(response.content, type=answer)
     except msgspec.MsgspecError as error:
-        raise Refused(response.status_code, "unreadable", f"an answer this deck cannot read: {error}") from error
+        raise RequestRefused(response.status_code, "unreadable", f"an answer this deck cannot read: {error}") from error
 
 
 def _refuse(response: httpx.Response) -> NoReturn:
     try:
-        problem = msgspec.json.decode(response.content, type=Problem)
+        problem = msgspec.json.decode(response.content, type=WireProblem)
     except msgspec.MsgspecError:
-        problem = Problem()
+        problem = WireProblem()
     sentence = problem.error or problem.detail or problem.title or f"the service answered {response.status_code}"
-    raise Refused(response.status_code, problem.code, sentence, problem.errors)
+    raise RequestRefused(response.status_code, problem.code, sentence, problem.errors)
 
 
 def _actor() -> str:

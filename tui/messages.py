@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.message import Message
 
 from tui.viewmodels.statuses import Transition
-from tui.wire import Envelope, Order
+from tui.wire import WireEvent, WireOrder
 
 
 class OpenOrder(Message):
@@ -15,7 +15,7 @@ class OpenOrder(Message):
 
 
 class OpenEvent(Message):
-    def __init__(self, event: Envelope) -> None:
+    def __init__(self, event: WireEvent) -> None:
         self.event = event
         super().__init__()
 
@@ -23,7 +23,7 @@ class OpenEvent(Message):
 class Act(Message):
     """Do this to that order, after asking; without a transition, ask which."""
 
-    def __init__(self, order: Order, transition: Transition | None = None) -> None:
+    def __init__(self, order: WireOrder, transition: Transition | None = None) -> None:
         self.order = order
         self.transition = transition
         super().__init__()

@@ -23,7 +23,7 @@ from tui.dialogs.help import HelpDialog
 from tui.dialogs.new_order import NewOrderDialog
 from tui.dialogs.transitions import command, question
 from tui.dialogs.types import TypesDialog
-from tui.gateway import Command, GatewayError
+from tui.gateway import CommandToSend, GatewayError
 from tui.keys import bindings
 from tui.messages import Act, ChooseTypes, NewOrder, OpenEvent, OpenOrder, Say
 from tui.viewmodels.statuses import Transition, legal
@@ -33,7 +33,7 @@ from tui.views.orders import OrdersView
 from tui.views.stream import StreamView
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
 from tui.widgets.painted import Line
-from tui.wire import Order
+from tui.wire import WireOrder
 
 SMALLEST = (80, 24)
 _SAID = 20.0  # seconds a sentence stays
@@ -196,11 +196,11 @@ class DeckScreen(Screen[None]):
         title = f"{clean(message.order.order_number)} is {message.order.status}"
         self.ask(Menu(title, legal(message.order.status)), partial(self._ask, message.order))
 
-    def _ask(self, order: Order, transition: Transition | None) -> None:
+    def _ask(self, order: WireOrder, transition: Transition | None) -> None:
         if transition is not None:
             self.ask(question(order, transition), partial(self._answered, order, transition))
 
-    def _answered(self, order: Order, transition: Transition, answer: Mapping[str, str] | None) -> None:
+    def _answered(self, order: WireOrder, transition: Transition, answer: Mapping[str, str] | None) -> None:
         if answer is None:
             self.say(Cell(" nothing was sent", "dim"))
         elif reason := self.desk.why_no_writes(order.order_id):
@@ -211,7 +211,7 @@ class DeckScreen(Screen[None]):
             wish = command(order, transition, answer)
             self.run_worker(partial(self._perform, wish, order), group="commands", exit_on_error=False)
 
-    async def _perform(self, wish: Command, order: Order) -> None:
+    async def _perform(self, wish: CommandToSend, order: WireOrder) -> None:
         try:
             receipt = await perform(self.desk.gateway, wish, key=f"deck-{uuid.uuid4()}", clock=self.desk.clock)
         except GatewayError as error:

@@ -7,7 +7,7 @@ import pytest
 from tests.support.deck_harness import Clock, desk_with
 from tui import actions
 from tui.actions import TRIES, perform
-from tui.gateway import Accepted, Command, Refused, TimedOut, Unreachable
+from tui.gateway import CommandAccepted, CommandToSend, RequestRefused, TimedOut, Unreachable
 
 
 @pytest.fixture(autouse=True)
@@ -17,8 +17,8 @@ def _hurry() -> Iterator[None]:
         yield
 
 
-def confirm(gateway) -> Command:  # noqa: ANN001
-    return Command("confirm", next(iter(gateway.views)))
+def confirm(gateway) -> CommandToSend:  # noqa: ANN001
+    return CommandToSend("confirm", next(iter(gateway.views)))
 
 
 async def test_a_lost_answer_is_asked_for_again_under_the_same_key_and_recorded_once() -> None:
@@ -43,7 +43,11 @@ async def test_a_service_that_is_away_is_told_at_once_because_nothing_was_sent()
 
 @pytest.mark.parametrize(
     ("down", "tries"),
-    [(TimedOut("no answer"), TRIES), (Refused(503, "unavailable", "busy"), TRIES), (Refused(409, "conflict", "no"), 1)],
+    [
+        (TimedOut("no answer"), TRIES),
+        (RequestRefused(503, "unavailable", "busy"), TRIES),
+        (RequestRefused(409, "conflict", "no"), 1),
+    ],
 )
 async def test_only_what_may_pass_is_tried_again(down: Exception, tries: int) -> None:
     gateway = desk_with(1)
@@ -58,6 +62,6 @@ async def test_an_accepted_command_that_cannot_be_seen_yet_is_accepted_all_the_s
     gateway = desk_with(1)
     gateway.queries_down = Unreachable("away")
     receipt = await perform(gateway, confirm(gateway), key="k", clock=Clock())
-    assert isinstance(receipt.accepted, Accepted)
+    assert isinstance(receipt.accepted, CommandAccepted)
     assert receipt.visible_ms is None
     assert receipt.order is None

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tui.gateway import Command, GatewayError, Refused, TimedOut, Unreachable
+from tui.gateway import CommandToSend, GatewayError, RequestRefused, TimedOut, Unreachable
 from tui.http_gateway import HttpGateway
 from tui.viewmodels.filters import parse
 
@@ -46,7 +46,7 @@ async def test_a_command_names_its_actor_and_its_key() -> None:
     seen: list[httpx.Request] = []
     body = {"order_id": "o-1", "status": "CANCELLED", "version": 2, "position": 9}
     desk = answering(200, body, seen, **{"Idempotent-Replayed": "true"})
-    accepted = await desk.send(Command("cancel", "o-1", {"reason": "no stock"}), key="k-1")
+    accepted = await desk.send(CommandToSend("cancel", "o-1", {"reason": "no stock"}), key="k-1")
     assert accepted.replayed
     assert accepted.position == 9
     request = seen[0]
@@ -59,7 +59,7 @@ async def test_a_command_names_its_actor_and_its_key() -> None:
 async def test_a_command_without_a_body_sends_none() -> None:
     seen: list[httpx.Request] = []
     body = {"order_id": "o-1", "status": "CONFIRMED", "version": 2, "position": 9}
-    await answering(200, body, seen).send(Command("confirm", "o-1"), key="k")
+    await answering(200, body, seen).send(CommandToSend("confirm", "o-1"), key="k")
     assert seen[0].content == b""
     assert "Content-Type" not in seen[0].headers
 
@@ -68,7 +68,7 @@ async def test_a_dry_run_says_so_and_carries_no_key() -> None:
     seen: list[httpx.Request] = []
     event = {"event_type": "OrderCreated", "position": 0, "aggregate_id": "o", "aggregate_type": "order", "version": 1}
     desk = answering(200, {"events": [{**event, "timestamp": "2026-03-14T09:26:53Z", "payload": {"x": 1}}]}, seen)
-    events = await desk.dry_run(Command("place", None, {"items": []}))
+    events = await desk.dry_run(CommandToSend("place", None, {"items": []}))
     assert [e.event_type for e in events] == ["OrderCreated"]
     assert seen[0].url.params["dry_run"] == "true"
     assert "Idempotency-Key" not in seen[0].headers
@@ -105,7 +105,7 @@ async def test_a_list_is_asked_for_by_filter_cursor_and_order() -> None:
     ],
 )
 async def test_a_problem_is_told_in_its_own_words(status: int, body: Any, sentence: str) -> None:
-    with pytest.raises(Refused, match=sentence) as caught:
+    with pytest.raises(RequestRefused, match=sentence) as caught:
         await answering(status, body).order("o-1")
     assert caught.value.status == status
     assert caught.value.retryable is (status == 503)
@@ -113,7 +113,7 @@ async def test_a_problem_is_told_in_its_own_words(status: int, body: Any, senten
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", {"orders": [{"order_id": 7}]}])
 async def test_an_answer_that_cannot_be_read_is_a_refusal_not_a_crash(body: Any) -> None:
-    with pytest.raises(Refused, match="cannot read"):
+    with pytest.raises(RequestRefused, match="cannot read"):
         await answering(200, body).orders(parse(""))
 
 
@@ -134,7 +134,7 @@ async def test_what_was_not_sent_is_told_apart_from_what_may_have_been(
         raise raised
 
     with pytest.raises(told, match="http://desk:1"):
-        await gateway(answer).send(Command("confirm", "o-1"), key="k")
+        await gateway(answer).send(CommandToSend("confirm", "o-1"), key="k")
 
 
 class Breaks(httpx.AsyncByteStream):
@@ -165,5 +165,5 @@ async def test_the_feed_resumes_by_last_event_id_and_ends_in_our_words() -> None
 
 
 async def test_a_feed_that_is_refused_says_why() -> None:
-    with pytest.raises(Refused, match="too many readers"):
+    with pytest.raises(RequestRefused, match="too many readers"):
         await anext(answering(429, {"error": "too many readers"}).feed(after=0))

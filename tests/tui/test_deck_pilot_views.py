@@ -10,7 +10,7 @@ from tests.support.deck_harness import Deck, desk_with, opened
 from tests.support.fake_gateway import FakeGateway
 from tui.keys import BAR, KEYS, SCOPES, bar, bindings
 from tui.messages import OpenOrder
-from tui.viewmodels.ring import Frame
+from tui.viewmodels.ring import RingFrame
 
 SIZES = [(80, 24), (120, 36), (200, 60)]
 
@@ -214,7 +214,7 @@ async def test_hostile_payloads_leave_the_terminal_as_it_is() -> None:
         gateway.record("payment", "\x1b[31m[bold]", "Payment\x1b[0mFailed", payload, order_id)
     gateway.place(5, customer="[bold]\x1b[2Jevil" + "z" * 90_000, sku="\x9b[/]")
     async with opened(gateway, size=(80, 24)) as deck:
-        deck.desk.ring.push(Frame(999, "Payment\x1b[5mFailed", b"\xff{not json\x1b[2J"))
+        deck.desk.ring.push(RingFrame(999, "Payment\x1b[5mFailed", b"\xff{not json\x1b[2J"))
         for view in ("1", "2", "enter", "escape", "x"):
             await deck.press(view)
             await deck.pilot.pause()

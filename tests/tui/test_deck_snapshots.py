@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from tests.support.deck_harness import Deck, desk_with, opened
 from tests.support.fake_gateway import FakeGateway
-from tui.gateway import Refused
+from tui.gateway import RequestRefused
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -68,7 +68,7 @@ async def nothing(_: Deck) -> None:
 
 def failing() -> FakeGateway:
     gateway = desk_with(3)
-    gateway.queries_down = Refused(503, "unavailable", "the database is away")
+    gateway.queries_down = RequestRefused(503, "unavailable", "the database is away")
     return gateway
 
 

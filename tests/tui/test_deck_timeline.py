@@ -12,10 +12,10 @@ from tests.support.fake_gateway import FakeGateway
 from tui.viewmodels.fold import fold
 from tui.viewmodels.statuses import STATUS_AFTER, STATUSES, after_event, legal, status_cell
 from tui.viewmodels.timeline import Timeline, failed, summary
-from tui.wire import Envelope, payload_of
+from tui.wire import WireEvent, payload_of
 
 
-def history(*, declined: bool = False) -> list[Envelope]:
+def history(*, declined: bool = False) -> list[WireEvent]:
     gateway = FakeGateway()
     order_id = gateway.place(1, quantity=2)
     gateway.fulfil(order_id, declined=declined)

@@ -9,7 +9,7 @@ from textual import events
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
-from tui.keys import Key
+from tui.keys import KeyHint
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import Line
 
@@ -37,7 +37,7 @@ class Dialog(ModalScreen[Answer]):
         return key == "escape"
 
 
-def key_cells(keys: Sequence[Key], *, esc: str = "back") -> list[Cell]:
+def key_cells(keys: Sequence[KeyHint], *, esc: str = "back") -> list[Cell]:
     """The dialog's own bottom line."""
     cells: list[Cell] = []
     for shown, label in [*((k.shown, k.label) for k in keys), ("esc", esc)]:
@@ -45,7 +45,7 @@ def key_cells(keys: Sequence[Key], *, esc: str = "back") -> list[Cell]:
     return cells
 
 
-def key_line(keys: Sequence[Key], *, esc: str = "back") -> Line:
+def key_line(keys: Sequence[KeyHint], *, esc: str = "back") -> Line:
     line = Line(classes="dialog-keys")
     line.show(key_cells(keys, esc=esc))
     return line

@@ -14,7 +14,7 @@ from tui.keys import bar, bindings
 from tui.messages import Copy
 from tui.viewmodels.text import Cell, clean, clock_time, pretty
 from tui.widgets.painted import TextPane
-from tui.wire import Envelope
+from tui.wire import WireEvent
 
 
 class EventDialog(Dialog[str]):
@@ -22,7 +22,7 @@ class EventDialog(Dialog[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("event"))
 
-    def __init__(self, event: Envelope) -> None:
+    def __init__(self, event: WireEvent) -> None:
         super().__init__()
         self.event = event
 
@@ -54,7 +54,7 @@ class EventDialog(Dialog[str]):
         self.post_message(Copy(bytes(self.event.payload).decode(errors="replace"), "the payload"))
 
 
-def _facts(event: Envelope) -> list[tuple[str, str]]:
+def _facts(event: WireEvent) -> list[tuple[str, str]]:
     facts = [
         ("recorded", f"{event.timestamp:%Y-%m-%d} {clock_time(event.timestamp)} UTC"),
         ("stream", f"{event.aggregate_type} {event.aggregate_id}, version {event.version}"),
@@ -67,5 +67,5 @@ def _facts(event: Envelope) -> list[tuple[str, str]]:
     return [fact for fact in facts if fact[1] != "–"]
 
 
-def _payload(event: Envelope) -> list[list[Cell]]:
+def _payload(event: WireEvent) -> list[list[Cell]]:
     return [[Cell(line)] for line in pretty(bytes(event.payload))]

@@ -16,13 +16,13 @@ from textual.widgets import Input, Label
 from tui.actions import Receipt, perform
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line
-from tui.gateway import Command, GatewayError, Refused, TimedOut
+from tui.gateway import CommandToSend, GatewayError, RequestRefused, TimedOut
 from tui.keys import bar, bindings
-from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, Draft
-from tui.viewmodels.fold import State, changes, evolve
+from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, OrderDraft
+from tui.viewmodels.fold import TimelineState, changes, evolve
 from tui.viewmodels.text import Cell, clean, fit, money
 from tui.widgets.painted import TextPane
-from tui.wire import Envelope
+from tui.wire import WireEvent
 
 _TOP = (("customer_id", "Customer"), ("payment_method", "Pays by"), ("currency", "Currency"))
 
@@ -63,7 +63,7 @@ class NewOrderDialog(Dialog[Receipt]):
         self.placing = False
 
     @property
-    def draft(self) -> Draft:
+    def draft(self) -> OrderDraft:
         return self.desk.draft
 
     def compose(self) -> ComposeResult:
@@ -120,7 +120,7 @@ class NewOrderDialog(Dialog[Receipt]):
         await asyncio.sleep(after)
         try:
             events_to_be = await self.desk.gateway.dry_run(self._command())
-        except Refused as refused:
+        except RequestRefused as refused:
             self._show_errors(refused)
             self._show_preview([], "would be refused")
         except GatewayError as error:
@@ -129,10 +129,10 @@ class NewOrderDialog(Dialog[Receipt]):
             self._say({})
             self._show_preview(events_to_be, "")
 
-    def _command(self) -> Command:
-        return Command("place", None, self.draft.body())
+    def _command(self) -> CommandToSend:
+        return CommandToSend("place", None, self.draft.body())
 
-    def _show_errors(self, refused: Refused) -> None:
+    def _show_errors(self, refused: RequestRefused) -> None:
         said = dict(self.draft.place(refused.errors)) if refused.errors else {"": str(refused)}
         self._say(said)
 
@@ -141,14 +141,14 @@ class NewOrderDialog(Dialog[Receipt]):
             field.say(errors.get(field.field_name, ""))
         self.verdict.update(clean(errors.get("", "")))
 
-    def _show_preview(self, events_to_be: Iterable[Envelope], trouble: str) -> None:
+    def _show_preview(self, events_to_be: Iterable[WireEvent], trouble: str) -> None:
         total = self.draft.total()
         lines = [[Cell(" Dry run (nothing is sent yet)", "head")], []]
         if trouble:
             lines.append([Cell(f" ✖ {clean(trouble)}", "bad")])
         for n, event in enumerate(events_to_be, 1):
             lines.append([Cell(f" {n} {clean(event.event_type)}", "good")])
-            said = changes(State(), evolve(State(), event))
+            said = changes(TimelineState(), evolve(TimelineState(), event))
             lines += [[Cell(f"   {fit(line.label, 9)} ", "dim"), Cell(line.now)] for line in said]
         said = "–" if total is None else money(total, self.draft.values.get("currency", ""))
         lines += [
@@ -167,7 +167,7 @@ class NewOrderDialog(Dialog[Receipt]):
 
     async def action_reset(self) -> None:
         """Back to the example; lines that were added go."""
-        self.desk.draft = Draft()
+        self.desk.draft = OrderDraft()
         for field in self.query(FormField):
             if field.field_name in self.draft.values:
                 field.input.value = self.draft.values[field.field_name]
@@ -187,7 +187,7 @@ class NewOrderDialog(Dialog[Receipt]):
         self.draft.sent = True
         try:
             receipt = await perform(self.desk.gateway, self._command(), key=self.draft.key, clock=self.desk.clock)
-        except Refused as refused:
+        except RequestRefused as refused:
             self._show_errors(refused)
             wrong = [f for f in self.query(FormField) if f.error.display]
             if wrong:
@@ -197,7 +197,7 @@ class NewOrderDialog(Dialog[Receipt]):
         except GatewayError as error:
             self.verdict.update(str(error))
         else:
-            self.desk.draft = Draft()
+            self.desk.draft = OrderDraft()
             self.dismiss(receipt)
         finally:
             self.placing = False

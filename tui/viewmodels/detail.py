@@ -8,7 +8,7 @@ from typing import Literal
 from tui.gateway import Gateway, GatewayError
 from tui.viewmodels.statuses import Transition, after_event, why_not
 from tui.viewmodels.timeline import Timeline
-from tui.wire import Envelope, Order
+from tui.wire import WireEvent, WireOrder
 
 
 class DetailModel:
@@ -17,7 +17,7 @@ class DetailModel:
     def __init__(self, gateway: Gateway, order_id: str) -> None:
         self.gateway = gateway
         self.order_id = order_id
-        self.order: Order | None = None
+        self.order: WireOrder | None = None
         self.timeline = Timeline()
         self.phase: Literal["loading", "ready", "error"] = "loading"
         self.error = ""
@@ -32,7 +32,7 @@ class DetailModel:
         self.order, self.phase = order, "ready"
         self.take(events)
 
-    def take(self, events: Iterable[Envelope]) -> bool:
+    def take(self, events: Iterable[WireEvent]) -> bool:
         """True when something changed."""
         if not self.timeline.take(e for e in events if e.order_id == self.order_id):
             return False

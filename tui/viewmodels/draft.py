@@ -1,4 +1,4 @@
-"""Draft: what stands in the New order form, as text, and the body that is sent for it."""
+"""OrderDraft: what stands in the New order form, as text, and the body that is sent for it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _example() -> dict[str, str]:
 
 
 @dataclass
-class Draft:
+class OrderDraft:
     """Texts by the field names the server uses in its errors.
 
     The key stays until the order is placed, so sending the same draft twice cannot place it twice; it changes with

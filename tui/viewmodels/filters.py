@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 
 from tui.viewmodels.statuses import STATUSES
-from tui.wire import Order
+from tui.wire import WireOrder
 
 FIELDS = ("status", "customer", "sku", "min", "max")
 
@@ -33,7 +33,7 @@ class OrderQuery:
         named = ((f.name, getattr(self, f.name)) for f in fields(self))
         return {name: str(value) for name, value in named if value is not None}
 
-    def takes(self, order: Order) -> bool:
+    def takes(self, order: WireOrder) -> bool:
         """Whether an order belongs in the list, judged as the server does."""
         return (
             self.status in (None, order.status)
@@ -45,7 +45,7 @@ class OrderQuery:
         )
 
     @staticmethod
-    def _text(q: str, order: Order) -> bool:
+    def _text(q: str, order: WireOrder) -> bool:
         return (
             order.order_number.startswith(q.upper())
             or any(i.sku == q for i in order.items)

@@ -9,10 +9,10 @@ from typing import Literal
 
 from tui.gateway import Gateway, GatewayError
 from tui.viewmodels.filters import OrderQuery
-from tui.viewmodels.rows import Page, RowWindow
+from tui.viewmodels.rows import RowPage, RowWindow
 from tui.viewmodels.statuses import STATUS_AFTER, after_event, order_from
 from tui.viewmodels.viewport import Viewport
-from tui.wire import Envelope, Order, OrderPage
+from tui.wire import OrderPage, WireEvent, WireOrder
 
 _REMEMBERED = 5_000  # orders whose latest events are kept: more than a page can be behind the feed
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -24,21 +24,21 @@ class OrdersModel:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.query = OrderQuery()
-        self.window = RowWindow[Order](key=lambda order: order.order_id)
+        self.window = RowWindow[WireOrder](key=lambda order: order.order_id)
         self.view = Viewport()
         self.phase: Literal["loading", "ready", "error"] = "loading"
         self.error = ""
         self.total: int | None = None
         self.estimated = False
-        self.waiting: dict[str, Order] = {}
+        self.waiting: dict[str, WireOrder] = {}
         self.changed_at: dict[str, float] = {}
-        self._recent: OrderedDict[str, list[Envelope]] = OrderedDict()
+        self._recent: OrderedDict[str, list[WireEvent]] = OrderedDict()
         self._oldest_first = False
         self._generation = 0
         self._extending = False
 
     @property
-    def chosen(self) -> Order | None:
+    def chosen(self) -> WireOrder | None:
         return self.window.get(self.view.cursor)
 
     async def load(self, query: OrderQuery | None = None, *, from_end: bool = False) -> None:
@@ -98,7 +98,7 @@ class OrdersModel:
         self._rebase()
         return True
 
-    def absorb(self, events: Iterable[Envelope], now: float) -> None:
+    def absorb(self, events: Iterable[WireEvent], now: float) -> None:
         """Order events from the feed: held rows change in place, new orders wait."""
         for event in events:
             if event.event_type not in STATUS_AFTER:
@@ -118,7 +118,7 @@ class OrdersModel:
             self._take_in_waiting()
         self.changed_at = {key: at for key, at in self.changed_at.items() if now - at < 1}
 
-    def put(self, order: Order, now: float) -> None:
+    def put(self, order: WireOrder, now: float) -> None:
         """An order known from its own answer: choose it, at the top of the list if it is new there."""
         order = self._lift(order)
         held = self.window.find(order.order_id)
@@ -130,7 +130,7 @@ class OrdersModel:
             self.window.replace(order)
         self.changed_at[order.order_id] = now
 
-    def _await(self, order: Order | None) -> None:
+    def _await(self, order: WireOrder | None) -> None:
         newest = self.window.get(self.window.start)
         at_top = newest.created_at if newest is not None and not self._oldest_first else _BEGINNING
         if order is not None and order.created_at >= at_top and self.query.takes(order):
@@ -144,7 +144,7 @@ class OrdersModel:
         self.waiting = {}
         if fresh:
             fresh.sort(key=lambda o: o.created_at, reverse=True)
-            self.window.prepend(Page(fresh, self.window.older, self.window.newer))
+            self.window.prepend(RowPage(fresh, self.window.older, self.window.newer))
             self.total = None if self.total is None else self.total + len(fresh)
         self._rebase()
 
@@ -154,19 +154,19 @@ class OrdersModel:
             self.view.shift(-self.window.rebase())
         self.view.bound(self.window.start, self.window.end)
 
-    def _page(self, page: OrderPage) -> Page[Order]:
+    def _page(self, page: OrderPage) -> RowPage[WireOrder]:
         rows = [self._lift(order) for order in page.orders]
         if self._oldest_first:
-            return Page(rows[::-1], older=page.prev_cursor, newer=page.next_cursor)
-        return Page(rows, older=page.next_cursor, newer=page.prev_cursor)
+            return RowPage(rows[::-1], older=page.prev_cursor, newer=page.next_cursor)
+        return RowPage(rows, older=page.next_cursor, newer=page.prev_cursor)
 
-    def _remember(self, event: Envelope) -> None:
+    def _remember(self, event: WireEvent) -> None:
         self._recent.setdefault(event.aggregate_id, []).append(event)
         self._recent.move_to_end(event.aggregate_id)
         while len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
 
-    def _lift(self, order: Order) -> Order:
+    def _lift(self, order: WireOrder) -> WireOrder:
         """A read model may be behind the feed: what the feed already told is not unlearnt."""
         for event in self._recent.get(order.order_id, ()):
             order = after_event(order, event)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 
-class Frame(NamedTuple):
+class RingFrame(NamedTuple):
     """One event off the wire, not decoded: nine of ten are never looked at."""
 
     position: int
@@ -23,12 +23,12 @@ class Ring:
         self.first = 0
         self.end = 0
         self.bytes = 0
-        self._slots: list[Frame | None] = [None] * capacity
+        self._slots: list[RingFrame | None] = [None] * capacity
 
     def __len__(self) -> int:
         return self.end - self.first
 
-    def push(self, frame: Frame) -> None:
+    def push(self, frame: RingFrame) -> None:
         """Take a frame in; the oldest ones make room. The newest stays even if it is larger than the bound."""
         if len(self) == self.capacity:
             self._drop()
@@ -38,11 +38,11 @@ class Ring:
         while self.bytes > self.max_bytes and len(self) > 1:
             self._drop()
 
-    def get(self, number: int) -> Frame | None:
+    def get(self, number: int) -> RingFrame | None:
         """The frame, or None when it is no longer (or not yet) held."""
         return self._slots[number % self.capacity] if self.first <= number < self.end else None
 
-    def since(self, number: int) -> Iterator[tuple[int, Frame]]:
+    def since(self, number: int) -> Iterator[tuple[int, RingFrame]]:
         """The frames from `number` on that are still held, with their numbers."""
         for n in range(max(number, self.first), self.end):
             frame = self._slots[n % self.capacity]

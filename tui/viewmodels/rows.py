@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 Row = TypeVar("Row")
 
 
-class Page(NamedTuple, Generic[Row]):
+class RowPage(NamedTuple, Generic[Row]):
     """Rows in list order, with the cursors that lead on from it at either end (None: nothing there)."""
 
     rows: Sequence[Row]
@@ -49,13 +49,13 @@ class RowWindow(Generic[Row]):
     def newer(self) -> str | None:
         return self._pages[0].newer if self._pages else None
 
-    def reset(self, page: Page[Row], start: int = 0) -> None:
+    def reset(self, page: RowPage[Row], start: int = 0) -> None:
         self._pages = deque([_Extent(len(page.rows), page.older, page.newer)])
         self._rows = list(page.rows)
         self.start = start
         self._index()
 
-    def append(self, page: Page[Row]) -> None:
+    def append(self, page: RowPage[Row]) -> None:
         """Older rows; those already held (the list moved meanwhile) are not taken twice."""
         rows = self._fresh(page)
         self._rows += rows
@@ -66,7 +66,7 @@ class RowWindow(Generic[Row]):
             self.start += gone
         self._index()
 
-    def prepend(self, page: Page[Row]) -> None:
+    def prepend(self, page: RowPage[Row]) -> None:
         """Newer rows, at ranks below `start`."""
         rows = self._fresh(page)
         self._rows[:0] = rows
@@ -106,7 +106,7 @@ class RowWindow(Generic[Row]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _fresh(self, page: Page[Row]) -> list[Row]:
+    def _fresh(self, page: RowPage[Row]) -> list[Row]:
         return [row for row in page.rows if self.key(row) not in self._ranks]
 
     def _index(self) -> None:

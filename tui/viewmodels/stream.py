@@ -7,9 +7,9 @@ from collections import Counter, deque
 
 import msgspec
 
-from tui.viewmodels.ring import Frame, Ring
+from tui.viewmodels.ring import Ring, RingFrame
 from tui.viewmodels.timeline import failed
-from tui.wire import Envelope
+from tui.wire import WireEvent
 
 _DECODED = 512  # rows kept decoded: some screens full
 _PINNED = 200
@@ -32,7 +32,7 @@ class StreamModel:
         self._painted_to = 0
         self._paused_end = 0
         self._shown: list[int] | None = None  # numbers of the frames that pass the filter; None: all of them do
-        self._decoded: dict[int, Envelope | None] = {}
+        self._decoded: dict[int, WireEvent | None] = {}
 
     @property
     def end(self) -> int:
@@ -62,7 +62,7 @@ class StreamModel:
         """Events that were received and have made room for newer ones."""
         return self.ring.first
 
-    def absorb(self) -> list[tuple[int, Frame]]:
+    def absorb(self) -> list[tuple[int, RingFrame]]:
         """Look, once, at every frame since the last time: types, failures, the filter. Returns those frames."""
         fresh = list(self.ring.since(self._seen))
         self._seen = self.ring.end
@@ -85,7 +85,7 @@ class StreamModel:
         """The row of a frame, or the one nearest to where it would stand."""
         return number if self._shown is None else bisect_left(self._shown, number)
 
-    def event(self, number: int) -> Envelope | None:
+    def event(self, number: int) -> WireEvent | None:
         """The event, decoded when somebody looks; None when it is gone or is none."""
         if number in self._decoded:
             return self._decoded[number]
@@ -130,9 +130,9 @@ class StreamModel:
         self._painted_to = max(self._painted_to, numbers[-1] + 1)
 
 
-def decode(data: bytes) -> Envelope | None:
+def decode(data: bytes) -> WireEvent | None:
     """An event off the wire; None when it is not one."""
     try:
-        return msgspec.json.decode(data, type=Envelope)
+        return msgspec.json.decode(data, type=WireEvent)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

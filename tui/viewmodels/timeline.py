@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tui.viewmodels.fold import Change, State, changes, fold, saga_words
+from tui.viewmodels.fold import Change, TimelineState, changes, fold, saga_words
 from tui.viewmodels.statuses import STATUS_AFTER
 from tui.viewmodels.text import Cell, clean, money, plain, span
-from tui.wire import Envelope, payload_of
+from tui.wire import WireEvent, payload_of
 
 QUIET = 5.0  # seconds without an event that are folded into one mark
 FAILURES = ("Failed",)
@@ -35,7 +35,7 @@ def glyph_of(event_type: str, aggregate_type: str) -> str:
     return {"order": "●", "inventory": "▪", "payment": "$", "saga": "·"}.get(aggregate_type, "?")
 
 
-def summary(event: Envelope) -> str:
+def summary(event: WireEvent) -> str:
     """What the event says, in a few words."""
     p = payload_of(event)
     if event.aggregate_type == "saga":
@@ -67,8 +67,8 @@ def _money(p: dict[str, object], name: str) -> str:
 class Timeline:
     """`at` is the chosen event; while it is the last one the view is live and follows new events."""
 
-    events: list[Envelope] = field(default_factory=list[Envelope])
-    states: list[State] = field(default_factory=list[State])
+    events: list[WireEvent] = field(default_factory=list[WireEvent])
+    states: list[TimelineState] = field(default_factory=list[TimelineState])
     at: int = 0
 
     @property
@@ -76,10 +76,10 @@ class Timeline:
         return self.at >= len(self.events) - 1
 
     @property
-    def current(self) -> Envelope | None:
+    def current(self) -> WireEvent | None:
         return self.events[self.at] if self.events else None
 
-    def take(self, events: Iterable[Envelope]) -> bool:
+    def take(self, events: Iterable[WireEvent]) -> bool:
         """Merge events in by position, each once; True when something was new. The chosen event stays chosen."""
         known = {e.position for e in self.events}
         fresh = {e.position: e for e in events if e.position not in known}
@@ -118,7 +118,7 @@ class Timeline:
     def state_at(self) -> list[Change]:
         if not self.events:
             return []
-        return changes(self.states[self.at - 1] if self.at else State(), self.states[self.at])
+        return changes(self.states[self.at - 1] if self.at else TimelineState(), self.states[self.at])
 
     def track(self, width: int) -> list[Cell]:
         """The scrubber: a mark for each event, a dotted stretch for each folded gap, the chosen one standing out."""
@@ -143,6 +143,6 @@ class Timeline:
         return [*before, *shown, *after]
 
 
-def _mark(event: Envelope) -> Cell:
+def _mark(event: WireEvent) -> Cell:
     named = (event.event_type, event.aggregate_type)
     return Cell(glyph_of(*named), tone_of(*named) or "accent")

@@ -21,7 +21,7 @@ from tui.viewmodels.timeline import glyph_of, summary, tone_of
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
-from tui.wire import Envelope
+from tui.wire import WireEvent
 
 _WHAT_FROM = 56
 _COLUMNS = (
@@ -221,7 +221,7 @@ class DetailView(Vertical):
             self.post_message(Copy(self.model.order_id, self.model.order_id))
 
 
-def _event_lines(event: Envelope) -> list[list[Cell]]:
+def _event_lines(event: WireEvent) -> list[list[Cell]]:
     by = f"   by {event.metadata.user_id}" if event.metadata.user_id else ""
     head = f" {event.event_type}   at {event.position:,}   v{event.version}{by}"
     return [[Cell(clean(head), "head")], *([Cell(f" {line}")] for line in pretty(bytes(event.payload)))]

@@ -18,7 +18,7 @@ from tui.viewmodels.timeline import glyph_of, summary, tone_of
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
-from tui.wire import Envelope
+from tui.wire import WireEvent
 
 _COLUMNS = (
     Column("POSITION", 10, right=True),
@@ -118,12 +118,12 @@ class StreamView(Vertical):
             Cell(summary(event), tone if tone == "dim" else ""),
         )
 
-    def _event(self, rank: int) -> Envelope | None:
+    def _event(self, rank: int) -> WireEvent | None:
         number = self.desk.stream.number(rank)
         return None if number is None else self.desk.stream.event(number)
 
     @property
-    def chosen(self) -> Envelope | None:
+    def chosen(self) -> WireEvent | None:
         return self._event(self.viewport.cursor) if self.viewport.end > self.viewport.first else None
 
     @on(VirtualTable.Moved)
