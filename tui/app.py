@@ -6,7 +6,7 @@ import asyncio
 import base64
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from textual import on
@@ -16,6 +16,7 @@ from tui.desk import Desk
 from tui.gateway import Gateway
 from tui.http_gateway import HttpGateway
 from tui.messages import Copy
+from tui.registry import VIEWS, ViewEntry
 from tui.screen import DeckScreen
 from tui.viewmodels.text import Cell
 
@@ -44,11 +45,12 @@ class DeckApp(App[None]):
         now: Callable[[], datetime] = _now,
         ticking: bool = True,
         debounce: float = 0.12,
+        views: Sequence[ViewEntry] = VIEWS,
     ) -> None:
         super().__init__()
-        self.desk = Desk(gateway, clock=clock, now=now)
+        self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce)
         self.ticking = ticking
-        self.deck = DeckScreen(self.desk, debounce=debounce)
+        self.deck = DeckScreen(self.desk, views)
 
     def get_default_screen(self) -> DeckScreen:
         return self.deck

@@ -1,4 +1,4 @@
-"""What views ask of the deck around them."""
+"""Messages: what a view asks of the deck around it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from tui.viewmodels.statuses import Transition
 from tui.wire import WireEvent, WireOrder
 
 
-class OpenOrder(Message):
-    def __init__(self, order_id: str) -> None:
-        self.order_id = order_id
+class OpenView(Message):
+    """Put the view of that name in the registry on the screen, for the thing with the id `subject`."""
+
+    def __init__(self, name: str, subject: str) -> None:
+        self.name = name
+        self.subject = subject
         super().__init__()
 
 
@@ -21,7 +24,7 @@ class OpenEvent(Message):
 
 
 class Act(Message):
-    """Do this to that order, after asking; without a transition, ask which."""
+    """Do this to that order once the operator has confirmed it; without a transition, ask first which one."""
 
     def __init__(self, order: WireOrder, transition: Transition | None = None) -> None:
         self.order = order
@@ -49,7 +52,3 @@ class Copy(Message):
         self.text = text
         self.name = name
         super().__init__()
-
-
-class ChooseTypes(Message):
-    pass

@@ -15,6 +15,7 @@ from tui.app import DeckApp
 from tui.http_gateway import HttpGateway
 
 SIZE = (120, 34)
+LASTING = ("feed", "measure")  # groups of workers that run as long as the deck does
 WITHIN = 15.0  # seconds for the services to answer
 
 
@@ -33,7 +34,7 @@ async def _take(app: DeckApp, pilot: Pilot[Any], keys: list[str], file: Path) ->
     await _until(lambda: app.desk.feed.state == "live" and app.desk.orders.phase == "ready")
     for key in keys:
         await pilot.press(key)
-    await _until(lambda: app.desk.detail is None or app.desk.detail.phase == "ready")
+    await _until(lambda: all(worker.is_finished for worker in app.workers if worker.group not in LASTING))
     await pilot.pause(1)  # figures a second have settled
     picture = app.export_screenshot(title="orderdeck")
     # The fonts that the picture names would be fetched from elsewhere by everyone who looks at it.

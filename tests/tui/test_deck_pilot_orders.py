@@ -56,7 +56,7 @@ async def test_the_filter_asks_the_server_and_typing_q_there_does_not_quit() -> 
         await deck.shows("3 orders match")
         assert deck.gateway.asked[-1].status == "CONFIRMED"
         await deck.press("/", "q")
-        assert deck.app.deck.orders.filter.value == "status:confirmedq"
+        assert deck.view("orders").filter.value == "status:confirmedq"
         await deck.shows("✖ no status confirmedq")
         await deck.press("escape", "escape")
         await deck.shows("9 orders")
@@ -257,7 +257,7 @@ async def test_a_late_answer_never_replaces_a_later_question() -> None:
         await deck.press("/")
         await deck.type("status:cancelled")
         gateway.hold = None
-        deck.app.deck.orders.filter.value = "status:confirmed"
+        deck.view("orders").filter.value = "status:confirmed"
         await deck.shows("2 orders match")
         held.set()
         await deck.pilot.pause()

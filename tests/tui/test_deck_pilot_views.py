@@ -6,20 +6,17 @@ import random
 import pytest
 from textual.widgets import Input
 
-from tests.support.deck_harness import Deck, desk_with, opened
+from tests.support.deck_harness import Deck, desk_with, every_sheet, opened
 from tests.support.fake_gateway import FakeGateway
-from tui.keys import BAR, KEYS, SCOPES, bar, bindings
-from tui.messages import OpenOrder
+from tui.messages import OpenView
 from tui.viewmodels.ring import RingFrame
-
-SIZES = [(80, 24), (120, 36), (200, 60)]
 
 
 async def with_detail(deck: Deck, n: int = 1) -> str:
     """Open the order of desk_with's n-th kind; its id."""
     order_id = list(deck.gateway.views)[n]
-    deck.app.deck.post_message(OpenOrder(order_id))
-    await deck.until(lambda: deck.desk.detail is not None and deck.desk.detail.phase == "ready")
+    deck.app.deck.post_message(OpenView("detail", order_id))
+    await deck.until(lambda: (model := deck.view("detail").model) is not None and model.phase == "ready")
     await deck.pilot.pause()
     return order_id
 
@@ -132,48 +129,6 @@ async def test_a_terminal_that_is_too_small_says_so_and_the_keys_still_work() ->
         await deck.shows("● FOLLOW")
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_every_view_fits_and_every_key_of_the_bottom_line_is_seen(size: tuple[int, int]) -> None:
-    async with opened(desk_with(20), size=size) as deck:
-        for show, scopes in (("1", "orders"), ("2", "stream"), ("enter", None)):
-            await deck.press(show)
-            await deck.pilot.pause()
-            if scopes:
-                assert all(f"{key.shown} {key.label}" in deck.lines()[-1] for key in bar(*deck.app.deck.view.scopes))
-            assert all(len(line) <= size[0] for line in deck.lines())
-
-
-def test_no_key_means_two_things_in_one_place() -> None:
-    together = [
-        ("list", "orders", "everywhere"),
-        ("list", "detail", "everywhere"),
-        ("list", "stream", "everywhere"),
-        ("list", "types"),
-    ]
-    for scopes in together:
-        keys = [key for entry in KEYS if entry.scope in scopes for key in entry.keys.split(",")]
-        assert len(keys) == len(set(keys)), scopes
-    assert len({key.id for key in KEYS}) == len(KEYS)
-    taken = {"ctrl+p", "ctrl+c"}
-    assert not taken & {name for key in KEYS for name in key.keys.split(",")}
-
-
-def test_the_bottom_line_is_short_and_every_scope_is_on_the_help_sheet() -> None:
-    assert all(
-        len(bar(*scopes)) <= BAR for scopes in [("list", "orders", "everywhere"), ("list", "stream", "everywhere")]
-    )
-    assert {key.scope for key in KEYS} == set(SCOPES)
-    assert [b.key for b in bindings("stream")] == [key.keys for key in KEYS if key.scope == "stream"]
-
-
-async def test_the_help_sheet_has_every_key() -> None:
-    async with opened(desk_with(1), size=(120, 100)) as deck:
-        await deck.press("?")
-        await deck.shows("Orders")
-        text = deck.text()
-        assert all(f"{key.shown}" in text and key.label in text for key in KEYS)
-
-
 async def test_a_jump_of_the_feed_reads_what_is_shown_anew() -> None:
     gateway = desk_with(3)
     async with opened(gateway) as deck:
@@ -232,7 +187,13 @@ async def test_hostile_payloads_leave_the_terminal_as_it_is() -> None:
 
 
 FUZZ = (
-    [key for entry in KEYS for key in entry.keys.split(",") if key not in ("ctrl+q", "enter")]
+    [
+        key
+        for sheet in every_sheet()
+        for hint in sheet.hints
+        for key in hint.keys.split(",")
+        if key not in ("ctrl+q", "enter")
+    ]
     + list("abcxyz[]0!")
     + ["enter", "tab", "backspace", "left"]
 )

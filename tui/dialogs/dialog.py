@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from textual import events
+from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
@@ -35,6 +36,11 @@ class Dialog(ModalScreen[Answer]):
         if key == "escape":
             self.dismiss(None)
         return key == "escape"
+
+
+def open_dialog(node: DOMNode, dialog: Dialog[Answer], answered: Callable[[Answer | None], None]) -> None:
+    """Show a dialog over the whole deck; `answered` gets what it was left with, None after esc."""
+    node.app.push_screen(dialog, answered)  # pyright: ignore[reportUnknownMemberType] - Textual's own App is generic
 
 
 def key_cells(keys: Sequence[KeyHint], *, esc: str = "back") -> list[Cell]:

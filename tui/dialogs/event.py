@@ -10,17 +10,26 @@ from textual.containers import Vertical
 from textual.widgets import Label
 
 from tui.dialogs.dialog import Dialog, key_line
-from tui.keys import bar, bindings
-from tui.messages import Copy
+from tui.keys import KeyHint, KeySheet, bar
+from tui.messages import Copy, OpenView
 from tui.viewmodels.text import Cell, clean, clock_time, pretty
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
 
+KEYS = KeySheet(
+    "event",
+    "An event",
+    (
+        KeyHint("x", "order", "its order", "x", bar=True),
+        KeyHint("y", "copy", "copy the event", "y", bar=True),
+    ),
+)
 
-class EventDialog(Dialog[str]):
-    """Answers the id of the order to jump to, or nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("event"))
+class EventDialog(Dialog[OpenView]):
+    """Its answer leads to the event's order."""
+
+    BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
 
     def __init__(self, event: WireEvent) -> None:
         super().__init__()
@@ -42,11 +51,11 @@ class EventDialog(Dialog[str]):
                 ]
             )
             yield pane
-            yield key_line(bar("event"))
+            yield key_line(bar(KEYS))
 
     def action_order(self) -> None:
         if self.event.order_id:
-            self.dismiss(self.event.order_id)
+            self.dismiss(OpenView("detail", self.event.order_id))
         else:
             self.notify("this event belongs to no order", severity="warning", markup=False)
 

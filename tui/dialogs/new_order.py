@@ -17,13 +17,22 @@ from tui.actions import Receipt, perform
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line
 from tui.gateway import CommandToSend, GatewayError, RequestRefused, TimedOut
-from tui.keys import bar, bindings
+from tui.keys import KeyHint, KeySheet, bar
 from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, OrderDraft
 from tui.viewmodels.fold import TimelineState, changes, evolve
 from tui.viewmodels.text import Cell, clean, fit, money
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
 
+KEYS = KeySheet(
+    "form",
+    "New order",
+    (
+        KeyHint("ctrl+s", "place", "place", "ctrl+s", bar=True),
+        KeyHint("ctrl+l", "add_line", "add a line", "ctrl+l", bar=True),
+        KeyHint("ctrl+r", "reset", "start again", "ctrl+r", bar=True),
+    ),
+)
 _TOP = (("customer_id", "Customer"), ("payment_method", "Pays by"), ("currency", "Currency"))
 
 
@@ -51,12 +60,11 @@ class FormField(Vertical):
 class NewOrderDialog(Dialog[Receipt]):
     """Answers the receipt of the order it placed. The draft is the desk's, so esc loses nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("form"))
+    BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
 
-    def __init__(self, desk: Desk, *, debounce: float) -> None:
+    def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
-        self.debounce = debounce
         self.preview = TextPane(id="preview")
         self.preview.can_focus = False
         self.verdict = Label("", markup=False, classes="field-error", id="verdict")
@@ -74,7 +82,7 @@ class NewOrderDialog(Dialog[Receipt]):
                     yield from self._fields()
                 yield self.preview
             yield self.verdict
-            yield key_line(bar("form"), esc="keep the draft")
+            yield key_line(bar(KEYS), esc="keep the draft")
 
     def _fields(self) -> Iterator[FormField]:
         for name, label in _TOP:
@@ -99,7 +107,7 @@ class NewOrderDialog(Dialog[Receipt]):
         event.stop()
         field = event.input.query_ancestor(FormField)
         self.draft.set(field.field_name, event.value)
-        self.look(after=self.debounce)
+        self.look(after=self.desk.debounce)
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:

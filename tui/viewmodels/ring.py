@@ -14,6 +14,9 @@ class RingFrame(NamedTuple):
     data: bytes
 
 
+NumberedFrame = tuple[int, RingFrame]  # a frame with its number in the ring
+
+
 class Ring:
     """Frames `first` .. `end - 1` are held; numbers count every frame ever pushed, so they never change meaning."""
 
@@ -42,7 +45,7 @@ class Ring:
         """The frame, or None when it is no longer (or not yet) held."""
         return self._slots[number % self.capacity] if self.first <= number < self.end else None
 
-    def since(self, number: int) -> Iterator[tuple[int, RingFrame]]:
+    def since(self, number: int) -> Iterator[NumberedFrame]:
         """The frames from `number` on that are still held, with their numbers."""
         for n in range(max(number, self.first), self.end):
             frame = self._slots[n % self.capacity]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, deque
+from collections.abc import Sequence
 
 import msgspec
 
-from tui.viewmodels.ring import Ring, RingFrame
+from tui.viewmodels.ring import NumberedFrame, Ring
 from tui.viewmodels.timeline import failed
 from tui.wire import WireEvent
 
@@ -27,7 +28,6 @@ class StreamModel:
         self.failed = 0
         self.painted = 0
         self.undecodable = 0
-        self._seen = 0
         self._painted_from = 0
         self._painted_to = 0
         self._paused_end = 0
@@ -62,10 +62,8 @@ class StreamModel:
         """Events that were received and have made room for newer ones."""
         return self.ring.first
 
-    def absorb(self) -> list[tuple[int, RingFrame]]:
-        """Look, once, at every frame since the last time: types, failures, the filter. Returns those frames."""
-        fresh = list(self.ring.since(self._seen))
-        self._seen = self.ring.end
+    def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
+        """Count the types and failures of frames that just came into the ring, and let them through the filter."""
         for number, frame in fresh:
             self.types[frame.event_type] += 1
             if failed(frame.event_type):
@@ -73,7 +71,6 @@ class StreamModel:
                 self.failed += 1
             if self._shown is not None and frame.event_type not in self.hidden:
                 self._shown.append(number)
-        return fresh
 
     def number(self, rank: int) -> int | None:
         """The ring's number of a row."""

@@ -12,10 +12,12 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from tui.desk import Desk
-from tui.keys import bindings
+from tui.keys import LIST, KeyHint, KeySheet
 from tui.messages import Act, Copy, NewOrder, OpenEvent, Say
 from tui.viewmodels.detail import DetailModel
+from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL, legal, one_line, status_cell
+from tui.viewmodels.stream import decode
 from tui.viewmodels.text import Cell, clean, clock_time, fit, money, pretty, span
 from tui.viewmodels.timeline import glyph_of, summary, tone_of
 from tui.viewmodels.viewport import Viewport
@@ -23,6 +25,23 @@ from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
 from tui.wire import WireEvent
 
+_KEYS = KeySheet(
+    "detail",
+    "An order and its past",
+    (
+        KeyHint(".", "step(1)", "one event on", "."),
+        KeyHint("comma", "step(-1)", "one event back", ","),
+        KeyHint("<", "step(-10)", "ten events back", "<"),
+        KeyHint(">", "step(10)", "ten events on", ">"),
+        KeyHint("{", "status(-1)", "previous change of status", "{"),
+        KeyHint("}", "status(1)", "next change of status", "}"),
+        KeyHint("L", "live", "live", "L", bar=True),
+        KeyHint("a", "advance", "advance…", "a", bar=True),
+        KeyHint("c", "cancel", "cancel…", "c", bar=True),
+        KeyHint("n", "new_order", "new", "n"),
+        KeyHint("y", "copy", "copy the order's id", "y"),
+    ),
+)
 _WHAT_FROM = 56
 _COLUMNS = (
     Column("#", 3, right=True, from_width=48),
@@ -35,13 +54,14 @@ _LABEL = 12  # cells of a label that there is always room for
 
 
 class DetailView(Vertical):
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("detail"))
-    title = "Order"
-    scopes = ("list", "detail", "everywhere")
+    BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
+    sheets = (LIST, _KEYS)
+    needs_paint = False
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(id="detail")
+        super().__init__()
         self.desk = desk
+        self.model: DetailModel | None = None
         self.viewport = Viewport()
         self.head = Line(id="detail-head")
         self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="history")
@@ -54,8 +74,8 @@ class DetailView(Vertical):
         return self.table
 
     @property
-    def model(self) -> DetailModel | None:
-        return self.desk.detail
+    def needs_reading(self) -> bool:
+        return self.model is not None and self.model.phase == "error"
 
     def compose(self) -> ComposeResult:
         yield self.head
@@ -66,12 +86,19 @@ class DetailView(Vertical):
                 yield self.event
         yield self.track
 
-    def open(self, order_id: str) -> None:
-        if self.model is None or self.model.order_id != order_id:
-            self.desk.detail = DetailModel(self.desk.gateway, order_id)
-            self.desk.detail.order = self.desk.orders.window.find(order_id)
-        self.refresh_now()
+    def enter(self, subject: str | None) -> None:
+        if subject is not None:
+            if self.model is None or self.model.order_id != subject:
+                self.model = DetailModel(self.desk.gateway, subject)
+                self.model.order = self.desk.orders.window.find(subject)
+            self.refresh_now()
         self.paint()
+
+    def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
+        if self.model is not None:
+            mark = self.model.order_id.encode()
+            own = [decode(frame.data) for _, frame in fresh if mark in frame.data]
+            self.model.take(event for event in own if event is not None)
 
     def refresh_now(self) -> None:
         if self.model is not None:

@@ -14,14 +14,28 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label
 
 from tui.desk import Desk
-from tui.keys import bindings
-from tui.messages import Act, Copy, NewOrder, OpenOrder, Say
+from tui.keys import LIST, KeyHint, KeySheet
+from tui.messages import Act, Copy, NewOrder, OpenView, Say
 from tui.viewmodels.filters import FilterError, parse
-from tui.viewmodels.statuses import CANCEL, legal, status_cell, why_not
+from tui.viewmodels.ring import NumberedFrame
+from tui.viewmodels.statuses import CANCEL, STATUS_AFTER, legal, status_cell, why_not
+from tui.viewmodels.stream import decode
 from tui.viewmodels.text import Cell, age, clean, money
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
 
+_KEYS = KeySheet(
+    "orders",
+    "Orders",
+    (
+        KeyHint("n", "new_order", "new", "n", bar=True),
+        KeyHint("a", "advance", "advance…", "a", bar=True),
+        KeyHint("c", "cancel", "cancel…", "c", bar=True),
+        KeyHint("/", "filter", "filter", "/", bar=True),
+        KeyHint(".", "take_in", "take in new", ".", bar=True),
+        KeyHint("y", "copy", "copy the order's id", "y"),
+    ),
+)
 _COLUMNS = (
     Column("ORDER", 14),
     Column("STATUS", 11),
@@ -39,14 +53,12 @@ _HINT = "status:confirmed customer:… sku:… min:100 max:500, or an order numb
 
 
 class OrdersView(Vertical):
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("orders"))
-    title = "Orders"
-    scopes = ("list", "orders", "everywhere")
+    BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
+    sheets = (LIST, _KEYS)
 
-    def __init__(self, desk: Desk, *, debounce: float) -> None:
-        super().__init__(id="orders")
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
         self.desk = desk
-        self.debounce = debounce
         self.table = VirtualTable(_COLUMNS, desk.orders.view, self._row, id="orders-table")
         self.status = Line(id="orders-status")
         self.filter = Input(placeholder=_HINT, compact=True, select_on_focus=False, id="filter")
@@ -55,6 +67,14 @@ class OrdersView(Vertical):
     @property
     def focus_target(self) -> VirtualTable:
         return self.table
+
+    @property
+    def needs_paint(self) -> bool:
+        return bool(self.desk.orders.changed_at)
+
+    @property
+    def needs_reading(self) -> bool:
+        return self.desk.orders.phase == "error"
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="filter-bar"):
@@ -65,6 +85,13 @@ class OrdersView(Vertical):
 
     def on_mount(self) -> None:
         self.reload()
+
+    def enter(self, subject: str | None) -> None:  # noqa: ARG002 - it is opened for no order in particular
+        self.paint()
+
+    def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
+        events = [decode(frame.data) for _, frame in fresh if frame.event_type in STATUS_AFTER]
+        self.desk.orders.absorb([event for event in events if event is not None], self.desk.clock())
 
     def reload(self, text: str | None = None, *, from_end: bool = False, after: float = 0) -> None:
         """Read the list anew, for a filter text when one is given; an earlier reading still under way is dropped."""
@@ -166,12 +193,12 @@ class OrdersView(Vertical):
     @on(VirtualTable.Opened)
     def _open(self) -> None:
         if (order := self.desk.orders.chosen) is not None:
-            self.post_message(OpenOrder(order.order_id))
+            self.post_message(OpenView("detail", order.order_id))
 
     @on(Input.Changed, "#filter")
     def _filter_typed(self, event: Input.Changed) -> None:
         event.stop()
-        self.reload(event.value, after=self.debounce)
+        self.reload(event.value, after=self.desk.debounce)
 
     @on(Input.Submitted, "#filter")
     def _filter_done(self, event: Input.Submitted) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tui.actions import Receipt
 from tui.desk import Desk
-from tui.keys import bar
+from tui.keys import KeyHint
 from tui.viewmodels.text import Cell, clean, money, span
 
 BEHIND = 2.0  # seconds a read model may be late before it is said in colour
@@ -40,12 +40,12 @@ def _lag(desk: Desk) -> Cell:
     return Cell(f"▲ BEHIND {said}" if late else f"lag {said}", "warn" if late else "")
 
 
-def key_cells(scopes: tuple[str, ...], why_not: Callable[[str], str | None]) -> list[Cell]:
+def key_cells(hints: Sequence[KeyHint], why_not: Callable[[str], str | None]) -> list[Cell]:
     """A key that would do nothing now is dim; pressing it says why."""
     cells: list[Cell] = []
-    for key in bar(*scopes):
-        works = why_not(key.action) is None
-        cells += [Cell(f" {key.shown}", "accent" if works else "dim"), Cell(f" {key.label} ", "" if works else "dim")]
+    for hint in hints:
+        works = why_not(hint.action) is None
+        cells += [Cell(f" {hint.shown}", "accent" if works else "dim"), Cell(f" {hint.label} ", "" if works else "dim")]
     return cells
 
 

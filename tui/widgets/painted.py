@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -37,6 +39,18 @@ class Painted(ScrollView):
 class Line(Painted, can_focus=False):
     """One line: cells at its left, and at its right what still finds room."""
 
+    class Picked(Message):
+        """The text at the right was clicked, at this column of it."""
+
+        def __init__(self, line: Line, column: int) -> None:
+            self.line = line
+            self.column = column
+            super().__init__()
+
+        @property
+        def control(self) -> Line:
+            return self.line
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, classes=classes)
         self._left: Sequence[Cell] = ()
@@ -55,6 +69,12 @@ class Line(Painted, can_focus=False):
         if gap < 1:
             return self.strip(self._left)
         return self.strip([*self._left, Cell(" " * gap), *self._right])
+
+    def on_click(self, event: events.Click) -> None:
+        left, right = self.strip_width(self._left), self.strip_width(self._right)
+        start = self.size.width - right
+        if left < start <= event.x:  # else there was no room for the text at the right
+            self.post_message(self.Picked(self, event.x - start))
 
     @staticmethod
     def strip_width(cells: Sequence[Cell]) -> int:

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.keys import bindings
+from tui.keys import LIST
 from tui.viewmodels.text import Cell, fit
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Painted
@@ -38,7 +38,7 @@ class _Painted(NamedTuple):
 class VirtualTable(Painted, can_focus=True):
     """The viewport belongs to the view-model; this widget moves its cursor and says so."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("list"))
+    BINDINGS: ClassVar[list[BindingType]] = LIST.bindings()
 
     class Moved(Message):
         """The cursor, or what is visible, is another."""
