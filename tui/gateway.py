@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tui.viewmodels.filters import OrderQuery
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
 PAGE = 100
+Shape = TypeVar("Shape")
 
 
 class GatewayError(Exception):
@@ -84,6 +85,10 @@ class Gateway(Protocol):
         ...
 
     async def health(self) -> Health: ...
+
+    async def read(self, path: str, shape: type[Shape], params: Mapping[str, str] | None = None) -> Shape:
+        """What the query API answers to GET: for views that read what no other does, and so keep its shape."""
+        ...
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         """Record it; the same key twice records once."""

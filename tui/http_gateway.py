@@ -5,17 +5,15 @@ from __future__ import annotations
 import getpass
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import httpx
 import msgspec
 from msgspec import Struct
 
-from tui.gateway import PAGE, CommandAccepted, CommandToSend, Health, RequestRefused, TimedOut, Unreachable
+from tui.gateway import PAGE, CommandAccepted, CommandToSend, Health, RequestRefused, Shape, TimedOut, Unreachable
 from tui.viewmodels.filters import OrderQuery
 from tui.wire import OrderPage, WireEvent, WireOrder, WireProblem
-
-Answer = TypeVar("Answer")
 
 ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
 _HISTORY = 1_000  # events of an order in one answer
@@ -66,26 +64,38 @@ class HttpGateway:
         params = {**query.params(), "limit": str(PAGE), "sort": "created_at" if oldest_first else "-created_at"}
         if cursor is not None:
             params["cursor"] = cursor
-        return await self._get("/api/v1/orders", OrderPage, params)
+        return await self.read("/api/v1/orders", OrderPage, params)
 
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         params = {"min_version": min_version, "wait": wait}
         asked = {name: str(value) for name, value in params.items() if value is not None}
-        return await self._get(f"/api/v1/orders/{order_id}", WireOrder, asked, patience=ANSWER_WITHIN + (wait or 0))
+        return await self.read(f"/api/v1/orders/{order_id}", WireOrder, asked, patience=ANSWER_WITHIN + (wait or 0))
 
     async def timeline(self, order_id: str) -> list[WireEvent]:
         path, events = f"/api/v1/orders/{order_id}/timeline", list[WireEvent]()
         while True:
             after = events[-1].position if events else 0
-            page = await self._get(path, _Events, {"after": str(after), "limit": str(_HISTORY)})
+            page = await self.read(path, _Events, {"after": str(after), "limit": str(_HISTORY)})
             events += page.events
             if len(page.events) < _HISTORY:
                 return events
 
     async def health(self) -> Health:
-        answer = await self._get("/api/v1/projections", _Projections)
+        answer = await self.read("/api/v1/projections", _Projections)
         slowest = max((reader.lag for reader in answer.readers), key=lambda lag: lag.seconds, default=_Lag())
         return Health(answer.head, slowest.events, slowest.seconds)
+
+    async def read(
+        self,
+        path: str,
+        shape: type[Shape],
+        params: Mapping[str, str] | None = None,
+        *,
+        patience: float = ANSWER_WITHIN,
+    ) -> Shape:
+        async with _told(self.queries_at):
+            response = await self._client.get(self.queries_at + path, params=params, timeout=patience)
+        return _read(response, shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         response = await self._command(command, {"Idempotency-Key": key})
@@ -120,18 +130,6 @@ class HttpGateway:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _get(
-        self,
-        path: str,
-        answer: type[Answer],
-        params: Mapping[str, str] | None = None,
-        *,
-        patience: float = ANSWER_WITHIN,
-    ) -> Answer:
-        async with _told(self.queries_at):
-            response = await self._client.get(self.queries_at + path, params=params, timeout=patience)
-        return _read(response, answer)
-
     async def _command(
         self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False
     ) -> httpx.Response:
@@ -162,11 +160,11 @@ async def _told(url: str) -> AsyncGenerator[None]:
         raise Unreachable(f"{url}: {error}") from error
 
 
-def _read(response: httpx.Response, answer: type[Answer]) -> Answer:
+def _read(response: httpx.Response, shape: type[Shape]) -> Shape:
     if not response.is_success:
         _refuse(response)
     try:
-        return msgspec.json.decode(response.content, type=answer)
+        return msgspec.json.decode(response.content, type=shape)
     except msgspec.MsgspecError as error:
         raise RequestRefused(response.status_code, "unreadable", f"an answer this deck cannot read: {error}") from error
 

@@ -82,6 +82,7 @@ class DeckScreen(Screen[None]):
         return help_sheets(self.view.sheets, self.everywhere, others)
 
     def on_mount(self) -> None:
+        self.view.enter(None)
         self.set_focus(self.view.focus_target)
         self.tick()
 

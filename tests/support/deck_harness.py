@@ -98,7 +98,7 @@ async def opened(
     app = DeckApp(gateway, clock=clock, now=lambda: gateway.time, ticking=False, debounce=0, views=views)
     async with app.run_test(size=size, notifications=True) as pilot:
         deck = Deck(app, pilot, gateway, clock)
-        await deck.until(lambda: app.desk.orders.phase != "loading")
+        await deck.until(lambda: "orders" not in app.deck.views or app.desk.orders.phase != "loading")
         if gateway.queries_down is None and not gateway.feed_down:
             await app.desk.measure()
             await deck.caught_up()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +19,7 @@ from tui.gateway import (
     GatewayError,
     Health,
     RequestRefused,
+    Shape,
     TimedOut,
     Unreachable,
 )
@@ -49,7 +50,7 @@ class FakeGateway:
         self.views: dict[str, WireOrder] = {}
         self.keys: dict[str, CommandAccepted] = {}
         self.sent: list[tuple[CommandToSend, str]] = []
-        self.asked: list[OrderQuery] = []
+        self.queries: list[OrderQuery] = []
         self.feeds_opened_after: list[int] = []
         self.commands_down: GatewayError | None = None
         self.queries_down: GatewayError | None = None
@@ -58,6 +59,8 @@ class FakeGateway:
         self.hold: asyncio.Event | None = None  # replies of `orders` wait for it
         self.lag = Health(0, 0, 0.0)
         self.page = PAGE
+        self.answers: dict[str, Any] = {}  # what `read` answers, by path
+        self.reads: list[tuple[str, dict[str, str]]] = []
         self._news: set[asyncio.Event] = set()
         self._cut = 0
 
@@ -140,7 +143,7 @@ class FakeGateway:
     # --- the gateway --------------------------------------------------------------------------------------------------
 
     async def orders(self, query: OrderQuery, *, cursor: str | None = None, oldest_first: bool = False) -> OrderPage:
-        self.asked.append(query)
+        self.queries.append(query)
         hold = self.hold
         if hold is not None:
             await hold.wait()
@@ -171,6 +174,13 @@ class FakeGateway:
     async def health(self) -> Health:
         self._answering()
         return Health(len(self.log), self.lag.lag_events, self.lag.lag_seconds)
+
+    async def read(self, path: str, shape: type[Shape], params: Mapping[str, str] | None = None) -> Shape:
+        self.reads.append((path, dict(params or {})))
+        self._answering()
+        if path not in self.answers:
+            raise RequestRefused(404, "not_found", f"there is no {path}")
+        return msgspec.json.decode(json.dumps(self.answers[path]), type=shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         self.sent.append((command, key))

@@ -159,9 +159,9 @@ async def test_the_last_page_is_read_from_the_other_end() -> None:
     for n in range(345):
         gateway.place(n)
     model = await listed(gateway)
-    asked = len(gateway.asked)
+    asked = len(gateway.queries)
     await model.load(from_end=True)
-    assert len(gateway.asked) == asked + 1
+    assert len(gateway.queries) == asked + 1
     assert model.chosen is not None
     assert (model.chosen.order_number, model.view.cursor) == ("ORD-0000000000", 344)
     for _ in range(344):

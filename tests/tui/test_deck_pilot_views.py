@@ -132,9 +132,9 @@ async def test_a_terminal_that_is_too_small_says_so_and_the_keys_still_work() ->
 async def test_a_jump_of_the_feed_reads_what_is_shown_anew() -> None:
     gateway = desk_with(3)
     async with opened(gateway) as deck:
-        asked = len(gateway.asked)
+        asked = len(gateway.queries)
         deck.desk.feed.take(b'event: skipped\ndata: {"after": 15, "before": 40, "count": 24}')
-        await deck.until(lambda: len(gateway.asked) == asked + 1)
+        await deck.until(lambda: len(gateway.queries) == asked + 1)
         await deck.press("2")
         await deck.shows("lost 24")
 

@@ -8,10 +8,12 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tests.recipes.screen.sales_model import SalesAnswer
 from tests.support.fake_gateway import FakeGateway
 from tests.support.stack import Stack
 from tui.actions import perform
@@ -149,6 +151,21 @@ async def test_lists_page_both_ways_from_either_end(desk: Gateway, monkeypatch: 
         assert seen == expected
         page = await desk.orders(query, cursor=page.prev_cursor, oldest_first=oldest_first)
         assert [order.order_id for order in page.orders] == expected[3:6]
+
+
+async def test_a_view_reads_what_only_it_shows_into_a_shape_of_its_own(desk: Gateway) -> None:
+    order = await placed(desk)
+    if isinstance(desk, FakeGateway):
+        day = {"day": "2026-03-14", "currency": "USD", "orders": 1, "cancelled": 0, "revenue": 999.99, "confirmed": 0}
+        desk.answers["/api/v1/stats"] = {"days": [day], "head": order.position}
+    async with asyncio.timeout(20):
+        while not (days := (await desk.read("/api/v1/stats", SalesAnswer)).days):
+            await asyncio.sleep(0.01)
+    assert days[0].orders >= 1
+    assert days[0].revenue >= Decimal("999.99")
+    with pytest.raises(RequestRefused) as caught:
+        await desk.read("/api/v1/nothing", SalesAnswer)
+    assert caught.value.status == 404
 
 
 async def test_the_feed_goes_on_after_a_position_without_gap_or_duplicate(desk: Gateway) -> None:
