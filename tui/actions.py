@@ -1,4 +1,4 @@
-"""Actions: send one command so that it is recorded once, and say how long it took to be accepted and to be seen."""
+"""Actions: send one command so that it is recorded once, and measure when it was accepted and when it was visible."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tui.gateway import CommandAccepted, CommandToSend, Gateway, GatewayError, R
 from tui.wire import WireOrder
 
 TRIES = 4
-PAUSE = 0.25  # seconds before the same command goes again
+PAUSE = 0.25  # seconds before the same command is sent again
 VISIBLE_WITHIN = 5.0
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """`visible_ms` is None when the view did not show the command in time."""
+    """`visible_ms` is None when the read model did not show the command within VISIBLE_WITHIN seconds."""
 
     command: CommandToSend
     accepted: CommandAccepted
@@ -26,7 +26,7 @@ class Receipt:
 
 
 async def perform(gateway: Gateway, command: CommandToSend, *, key: str, clock: Callable[[], float]) -> Receipt:
-    """Raises GatewayError when it was refused, or when its outcome stayed unknown after every try."""
+    """Raises GatewayError when it was refused, or when after every try it is unknown whether it was recorded."""
     started = clock()
     accepted = await _settle(gateway, command, key)
     accepted_ms = (clock() - started) * 1000
@@ -38,7 +38,7 @@ async def perform(gateway: Gateway, command: CommandToSend, *, key: str, clock: 
 
 
 async def _settle(gateway: Gateway, command: CommandToSend, key: str) -> CommandAccepted:
-    """After an unknown outcome the same key goes again, so it is recorded at most once."""
+    """Send the command until its outcome is known, each time under the same key, so it is recorded at most once."""
     sent = False
     for last in (False,) * (TRIES - 1) + (True,):
         try:

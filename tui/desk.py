@@ -48,7 +48,8 @@ class Desk:
         fresh = list(self.ring.since(self._seen))
         self._seen = self.ring.end
         if self.feed.position is not None:
-            self.rate.note(now, max(self.feed.opened_at, self.feed.position))  # what was there before is no rate
+            known = max(self.feed.opened_at, self.feed.position)  # events from before the deck was opened do not count
+            self.rate.note(now, known)
         if fresh and self.feed.received_at is not None:
             self.behind.note(now, now - self.feed.received_at)
         return fresh

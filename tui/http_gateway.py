@@ -16,7 +16,7 @@ from tui.viewmodels.filters import OrderQuery
 from tui.wire import OrderPage, WireEvent, WireOrder, WireProblem
 
 ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
-_HISTORY = 1_000  # events of an order in one answer
+_HISTORY = 1_000  # an order's events in one answer
 SILENCE = 25.0  # seconds without a byte on the feed: the server sends a comment every ten
 
 
@@ -68,8 +68,8 @@ class HttpGateway:
 
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         params = {"min_version": min_version, "wait": wait}
-        asked = {name: str(value) for name, value in params.items() if value is not None}
-        return await self.read(f"/api/v1/orders/{order_id}", WireOrder, asked, patience=ANSWER_WITHIN + (wait or 0))
+        query = {name: str(value) for name, value in params.items() if value is not None}
+        return await self.read(f"/api/v1/orders/{order_id}", WireOrder, query, patience=ANSWER_WITHIN + (wait or 0))
 
     async def timeline(self, order_id: str) -> list[WireEvent]:
         path, events = f"/api/v1/orders/{order_id}/timeline", list[WireEvent]()
@@ -93,7 +93,7 @@ class HttpGateway:
         *,
         patience: float = ANSWER_WITHIN,
     ) -> Shape:
-        async with _told(self.queries_at):
+        async with _our_errors(self.queries_at):
             response = await self._client.get(self.queries_at + path, params=params, timeout=patience)
         return _read(response, shape)
 
@@ -117,7 +117,7 @@ class HttpGateway:
         headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
         timeout = httpx.Timeout(SILENCE, connect=2.0)
         async with (
-            _told(self.queries_at),
+            _our_errors(self.queries_at),
             self._client.stream("GET", url, params={"skip": "true"}, headers=headers, timeout=timeout) as response,
         ):
             if not response.is_success:
@@ -135,7 +135,7 @@ class HttpGateway:
     ) -> httpx.Response:
         new = command.order_id is None
         path = "/api/v1/orders" if new else f"/api/v1/orders/{command.order_id}/{command.verb}"
-        async with _told(self.commands_at):
+        async with _our_errors(self.commands_at):
             return await self._client.request(
                 "POST" if new else "PUT",
                 self.commands_at + path,
@@ -146,8 +146,8 @@ class HttpGateway:
 
 
 @asynccontextmanager
-async def _told(url: str) -> AsyncGenerator[None]:
-    """The client's errors in our words: what was certainly not sent, and what may have been."""
+async def _our_errors(url: str) -> AsyncGenerator[None]:
+    """Raise the client's errors as ours, which tell what was certainly not sent from what may have been."""
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -181,6 +181,6 @@ def _refuse(response: httpx.Response) -> NoReturn:
 def _actor() -> str:
     try:
         name = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError):  # a user without a name, as in a container
         return "deck"
     return name.encode("ascii", "replace").decode()[:100] or "deck"

@@ -46,7 +46,7 @@ class Say(Message):
 
 
 class Copy(Message):
-    """Put a text on the operator's clipboard, and say so by this name."""
+    """Put a text on the operator's clipboard; `name` is what the operator is told was copied."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text = text

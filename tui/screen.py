@@ -33,7 +33,7 @@ from tui.widgets.painted import Line
 from tui.wire import WireOrder
 
 SMALLEST = (80, 24)
-_SAID = 20.0  # seconds a sentence stays
+_NOTICE_FOR = 20.0  # seconds a sentence stays
 _REPAINT = 1.0  # seconds after which ages and counters are painted again although nothing arrived
 
 
@@ -48,13 +48,13 @@ class DeckScreen(Screen[None]):
         self.everywhere = everywhere(entries)
         self._bindings = BindingsMap.merge([self._bindings, BindingsMap(self.everywhere.bindings())])
         self.top = Line(id="top")
-        self.said = Line(id="said")
+        self.notice = Line(id="notice")
         self.keys = Line(id="keys")
         self.small = Static("", markup=False, id="too-small")
         self.current = self.before = entries[0].name
         self._painted_at = 0.0
-        self._said_at = 0.0
-        self._said_offline = False
+        self._notice_at = 0.0
+        self._notice_offline = False
 
     def compose(self) -> ComposeResult:
         yield self.top
@@ -63,7 +63,7 @@ class DeckScreen(Screen[None]):
                 widget = widget_of(view)
                 widget.id = name
                 yield widget
-        yield self.said
+        yield self.notice
         yield self.keys
         yield self.small
 
@@ -110,8 +110,8 @@ class DeckScreen(Screen[None]):
         if fresh or now - self._painted_at >= _REPAINT or self.view.needs_paint:
             self._painted_at = now
             self.view.paint()
-        if now - self._said_at >= _SAID:
-            self.said.show([])
+        if now - self._notice_at >= _NOTICE_FOR:
+            self.notice.show([])
         self.paint_frame()
 
     def _read_what_failed(self) -> None:
@@ -119,8 +119,8 @@ class DeckScreen(Screen[None]):
         for view in self.views.values():
             if view.needs_reading:
                 view.refresh_now()
-        if self._said_offline:
-            self.said.show([])
+        if self._notice_offline:
+            self.notice.show([])
 
     def paint_frame(self) -> None:
         where = Cell(f"{clean(self.desk.gateway.where)} ", "dim")
@@ -138,9 +138,9 @@ class DeckScreen(Screen[None]):
         self.paint_frame()
 
     def say(self, *cells: Cell) -> None:
-        """One line for the operator; it goes by itself, so that it never speaks of something long past."""
-        self._said_at, self._said_offline = self.desk.clock(), False
-        self.said.show(cells)
+        """Show one line for the operator; it goes after a while, so that it never tells of something long past."""
+        self._notice_at, self._notice_offline = self.desk.clock(), False
+        self.notice.show(cells)
 
     def action_view(self, name: str) -> None:
         self.show(name)
@@ -171,7 +171,7 @@ class DeckScreen(Screen[None]):
     @on(Say)
     def _say(self, message: Say) -> None:
         self.say(Cell(f" {clean(message.sentence)}", message.tone))
-        self._said_offline = self.desk.feed.state != "live"
+        self._notice_offline = self.desk.feed.state != "live"
 
     @on(OpenView)
     def _open_view(self, message: OpenView) -> None:

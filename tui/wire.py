@@ -19,7 +19,7 @@ class WireMetadata(Struct, frozen=True):
 
 
 class WireEvent(Struct, frozen=True):
-    """One recorded event; the payload stays bytes until somebody looks at it."""
+    """One recorded event; its payload stays bytes until it is needed."""
 
     event_type: str
     position: int
@@ -34,7 +34,7 @@ class WireEvent(Struct, frozen=True):
 
     @property
     def order_id(self) -> str:
-        """The order this event is about: everything about an order carries its id as correlation."""
+        """The id of the order that the event is about: every event about an order carries it as its correlation."""
         return self.metadata.correlation_id or (self.aggregate_id if self.aggregate_type == "order" else "")
 
 
@@ -100,7 +100,7 @@ _payloads = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 def payload_of(event: WireEvent) -> dict[str, Any]:
-    """The payload as plain data; money stays decimal, and a payload that is no object reads as empty."""
+    """The payload as plain data; money stays decimal, and a payload that is no JSON object counts as empty."""
     try:
         return _payloads.decode(event.payload)
     except msgspec.MsgspecError:

@@ -55,8 +55,8 @@ class FakeGateway:
         self.commands_down: GatewayError | None = None
         self.queries_down: GatewayError | None = None
         self.feed_down = False
-        self.lose_answers = 0  # so many commands are recorded and never answered
-        self.hold: asyncio.Event | None = None  # replies of `orders` wait for it
+        self.lose_answers = 0  # the number of commands that are recorded and then not answered
+        self.hold: asyncio.Event | None = None  # `orders` answers when it is set
         self.lag = Health(0, 0, 0.0)
         self.page = PAGE
         self.answers: dict[str, Any] = {}  # what `read` answers, by path
@@ -148,14 +148,14 @@ class FakeGateway:
         if hold is not None:
             await hold.wait()
         self._answering()
-        found = [o for o in self.views.values() if query.takes(o)]
-        found.sort(key=lambda o: o.created_at, reverse=not oldest_first)
-        start, end = self._slice(cursor, [o.order_id for o in found])
+        orders = [o for o in self.views.values() if query.takes(o)]
+        orders.sort(key=lambda o: o.created_at, reverse=not oldest_first)
+        start, end = self._slice(cursor, [o.order_id for o in orders])
         return OrderPage(
-            orders=tuple(found[start:end]),
-            next_cursor=f"after:{found[end - 1].order_id}" if end < len(found) else None,
-            prev_cursor=f"before:{found[start].order_id}" if start > 0 else None,
-            total=len(found),
+            orders=tuple(orders[start:end]),
+            next_cursor=f"after:{orders[end - 1].order_id}" if end < len(orders) else None,
+            prev_cursor=f"before:{orders[start].order_id}" if start > 0 else None,
+            total=len(orders),
         )
 
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
@@ -169,7 +169,7 @@ class FakeGateway:
 
     async def timeline(self, order_id: str) -> list[WireEvent]:
         self._answering()
-        return [e for e in map(self._envelope, self.log) if e.metadata.correlation_id == order_id]
+        return [e for e in map(self._wire_event, self.log) if e.metadata.correlation_id == order_id]
 
     async def health(self) -> Health:
         self._answering()
@@ -247,7 +247,7 @@ class FakeGateway:
             return at + 1, min(at + 1 + self.page, len(ids))
         return max(0, at - self.page), at
 
-    def _envelope(self, event: dict[str, Any]) -> WireEvent:
+    def _wire_event(self, event: dict[str, Any]) -> WireEvent:
         return msgspec.json.decode(event_json(event), type=WireEvent)
 
     def _project(self, event: WireEvent) -> None:

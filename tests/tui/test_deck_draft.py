@@ -13,7 +13,7 @@ def test_the_example_is_an_order_that_can_be_placed_as_it_stands() -> None:
     assert OrderDraft().total() == Decimal("999.99")
 
 
-def test_blank_lines_are_left_out_and_errors_find_their_way_to_the_line_they_mean() -> None:
+def test_blank_lines_are_not_sent_and_errors_are_shown_at_the_right_line() -> None:
     draft = OrderDraft()
     draft.add_line()
     draft.add_line()
@@ -26,7 +26,7 @@ def test_blank_lines_are_left_out_and_errors_find_their_way_to_the_line_they_mea
     assert draft.total() is None
 
 
-def test_an_error_of_no_field_of_the_form_is_not_lost() -> None:
+def test_an_error_that_belongs_to_no_field_is_shown_too() -> None:
     draft = OrderDraft()
     placed = draft.place([FieldProblem("total_amount", "too large"), FieldProblem("items[7].sku", "unknown")])
     assert placed == {"": "total_amount: too large; items[7].sku: unknown"}
@@ -34,7 +34,7 @@ def test_an_error_of_no_field_of_the_form_is_not_lost() -> None:
     assert draft.place([FieldProblem("shipping_address", "missing")]) == {"shipping_address.street": "missing"}
 
 
-def test_a_draft_keeps_its_key_until_it_is_another_draft() -> None:
+def test_a_draft_keeps_its_key_until_it_is_edited_after_it_was_sent() -> None:
     draft = OrderDraft()
     key = draft.key
     draft.set("customer_id", "acme")

@@ -80,13 +80,13 @@ async def test_a_list_is_asked_for_by_filter_cursor_and_order() -> None:
     page = await desk.orders(parse("status:created min:5 ORD-1"), cursor="abc")
     assert str(page.orders[0].total_amount) == "10.2"
     assert page.next_cursor == "n"
-    asked = dict(seen[0].url.params)
-    assert asked == {
+    params = dict(seen[0].url.params)
+    assert params == {
         "status": "CREATED",
         "min_total": "5",
         "q": "ORD-1",
         "limit": "100",
-        "sort": asked["sort"],
+        "sort": params["sort"],
         "cursor": "abc",
     }
 
@@ -104,7 +104,7 @@ async def test_a_list_is_asked_for_by_filter_cursor_and_order() -> None:
         (500, [1], "the service answered 500"),
     ],
 )
-async def test_a_problem_is_told_in_its_own_words(status: int, body: Any, sentence: str) -> None:
+async def test_an_error_of_the_service_is_shown_in_its_own_words(status: int, body: Any, sentence: str) -> None:
     with pytest.raises(RequestRefused, match=sentence) as caught:
         await answering(status, body).order("o-1")
     assert caught.value.status == status
@@ -112,13 +112,13 @@ async def test_a_problem_is_told_in_its_own_words(status: int, body: Any, senten
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", {"orders": [{"order_id": 7}]}])
-async def test_an_answer_that_cannot_be_read_is_a_refusal_not_a_crash(body: Any) -> None:
+async def test_an_answer_that_cannot_be_read_is_an_error_and_no_crash(body: Any) -> None:
     with pytest.raises(RequestRefused, match="cannot read"):
         await answering(200, body).orders(parse(""))
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "ours"),
     [
         (httpx.ConnectError("refused"), Unreachable),
         (httpx.ConnectTimeout("slow"), Unreachable),
@@ -127,13 +127,13 @@ async def test_an_answer_that_cannot_be_read_is_a_refusal_not_a_crash(body: Any)
         (httpx.RemoteProtocolError("cut"), TimedOut),
     ],
 )
-async def test_what_was_not_sent_is_told_apart_from_what_may_have_been(
-    raised: Exception, told: type[GatewayError]
+async def test_an_error_says_whether_the_request_may_have_been_sent(
+    raised: Exception, ours: type[GatewayError]
 ) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         raise raised
 
-    with pytest.raises(told, match="http://desk:1"):
+    with pytest.raises(ours, match="http://desk:1"):
         await gateway(answer).send(CommandToSend("confirm", "o-1"), key="k")
 
 
@@ -143,7 +143,7 @@ class Breaks(httpx.AsyncByteStream):
         raise httpx.ReadError("cut")
 
 
-async def test_the_feed_resumes_by_last_event_id_and_ends_in_our_words() -> None:
+async def test_the_feed_sends_its_last_event_id_and_raises_our_error_when_it_breaks() -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

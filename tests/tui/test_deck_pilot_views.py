@@ -35,7 +35,7 @@ async def test_an_order_shows_its_history_and_the_state_at_the_chosen_event() ->
         await deck.until(lambda: "« THE PAST" not in deck.text())
 
 
-async def test_the_past_stays_while_events_arrive_and_takes_no_commands() -> None:
+async def test_the_chosen_past_event_stays_while_others_arrive_and_no_command_can_be_sent_from_it() -> None:
     gateway = desk_with(2)
     async with opened(gateway) as deck:
         order_id = await with_detail(deck)
@@ -53,7 +53,7 @@ async def test_the_past_stays_while_events_arrive_and_takes_no_commands() -> Non
         assert "✔ DELIVERED" in deck.text()
 
 
-async def test_the_way_from_an_order_is_back_to_where_it_was_opened() -> None:
+async def test_esc_leads_from_an_order_back_to_the_view_that_opened_it() -> None:
     async with opened(desk_with(3)) as deck:
         await deck.press("2", "x")
         await deck.shows("HISTORY")
@@ -129,17 +129,17 @@ async def test_a_terminal_that_is_too_small_says_so_and_the_keys_still_work() ->
         await deck.shows("● FOLLOW")
 
 
-async def test_a_jump_of_the_feed_reads_what_is_shown_anew() -> None:
+async def test_when_the_feed_skips_events_the_view_is_read_again() -> None:
     gateway = desk_with(3)
     async with opened(gateway) as deck:
-        asked = len(gateway.queries)
+        before = len(gateway.queries)
         deck.desk.feed.take(b'event: skipped\ndata: {"after": 15, "before": 40, "count": 24}')
-        await deck.until(lambda: len(gateway.queries) == asked + 1)
+        await deck.until(lambda: len(gateway.queries) == before + 1)
         await deck.press("2")
         await deck.shows("lost 24")
 
 
-async def test_a_model_that_is_behind_is_named() -> None:
+async def test_the_top_line_warns_when_the_read_models_are_behind() -> None:
     gateway = desk_with(1)
     async with opened(gateway) as deck:
         gateway.lag = type(await gateway.health())(head=99, lag_events=40, lag_seconds=4.2)
@@ -162,7 +162,7 @@ HOSTILE = [
 ]
 
 
-async def test_hostile_payloads_leave_the_terminal_as_it_is() -> None:
+async def test_no_control_code_in_the_data_reaches_the_terminal() -> None:
     gateway = desk_with(1)
     order_id = next(iter(gateway.views))
     for payload in HOSTILE:
@@ -200,7 +200,7 @@ FUZZ = (
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_five_hundred_random_keys_leave_a_deck_that_answers(seed: int) -> None:
+async def test_after_five_hundred_random_keys_the_deck_still_answers(seed: int) -> None:
     gateway = desk_with(12)
     dice = random.Random(seed)
     async with opened(gateway) as deck:

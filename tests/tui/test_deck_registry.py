@@ -1,4 +1,4 @@
-"""What holds for every view in the registry: whoever adds one is told here what is missing."""
+"""What holds for every view in the registry: these tests tell whoever adds one what is missing."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_rows_painted_twice_count_once_and_rows_that_flew_past_are_skipped() -> 
     assert (stream.painted, stream.skipped) == (15, 35)
 
 
-def test_an_unreadable_event_is_counted_once_and_is_no_row() -> None:
+def test_an_unreadable_event_is_counted_once_however_often_it_is_painted() -> None:
     stream = StreamModel(Ring(10))
     stream.ring.push(RingFrame(1, "A", b"not json"))
     stream.absorb([*stream.ring.since(0)])

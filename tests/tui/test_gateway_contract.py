@@ -88,7 +88,7 @@ async def test_the_same_key_records_once(desk: Gateway) -> None:
     assert (first.order_id, first.position) == (again.order_id, again.position)
 
 
-async def test_a_wrong_field_is_named_as_the_form_names_it(desk: Gateway) -> None:
+async def test_a_wrong_field_has_the_name_that_the_form_gives_it(desk: Gateway) -> None:
     with pytest.raises(RequestRefused) as caught:
         await placed(desk, **{"items[0].quantity": "many"})
     assert caught.value.status == 400
@@ -107,14 +107,14 @@ async def test_a_dry_run_says_what_would_be_recorded_and_records_nothing(desk: G
     assert caught.value.status == 404
 
 
-async def test_what_the_status_does_not_allow_is_refused_in_a_sentence(desk: Gateway) -> None:
+async def test_a_command_that_the_status_does_not_allow_is_refused_in_a_sentence(desk: Gateway) -> None:
     order_id = (await placed(desk)).order_id
     with pytest.raises(RequestRefused, match="deliver") as caught:
         await desk.send(CommandToSend("deliver", order_id), key=key())
     assert caught.value.status == 400
 
 
-async def test_an_order_goes_the_whole_way_by_hand(desk: Gateway) -> None:
+async def test_an_order_is_placed_shipped_and_delivered(desk: Gateway) -> None:
     order_id = (await placed(desk)).order_id
     if isinstance(desk, FakeGateway):
         desk.fulfil(order_id)
@@ -193,7 +193,7 @@ async def test_a_position_beyond_the_log_is_refused_as_the_feed_expects(desk: Ga
 
 async def test_a_service_that_is_not_there_is_unreachable() -> None:
     nowhere = HttpGateway("http://127.0.0.1:9", "http://127.0.0.1:9")
-    for asked in (nowhere.health(), nowhere.send(draft(), key=key()), anext(nowhere.feed(after=0))):
+    for request in (nowhere.health(), nowhere.send(draft(), key=key()), anext(nowhere.feed(after=0))):
         with pytest.raises(Unreachable):
-            await asked
+            await request
     await nowhere.close()

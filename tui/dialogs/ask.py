@@ -1,4 +1,4 @@
-"""Ask: what an operator confirms or fills in before a command is sent; it names the order it will change."""
+"""Ask: a dialog in which an operator confirms a command or fills in its fields before it is sent."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Ask(Dialog[Mapping[str, str]]):
 
 
 class Menu(Dialog[Transition]):
-    """The transitions that are legal now; the letter beside one chooses it."""
+    """The transitions that are legal now, each with the letter that chooses it."""
 
     def __init__(self, title: str, choices: Sequence[Transition]) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Menu(Dialog[Transition]):
 
 
 class Sentences(TextPane):
-    """A dialog's text, as tall as it is."""
+    """A dialog's text, as many lines high as it has."""
 
     def __init__(self, lines: Sequence[str], *, focusable: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Dialog: a modal that always keeps the focus somewhere and leaves with esc."""
+"""Dialog: what lies over the deck until it is answered; one of its widgets always has the focus, and esc closes it."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Dialog(ModalScreen[Answer]):
             event.stop()
 
     def pressed(self, key: str) -> bool:
-        """True when the key meant something; Textual calls every class's `on_key`, so subclasses extend this."""
+        """Handle a key; True when it meant something. Not `on_key`, since Textual calls that of every class."""
         if key == "escape":
             self.dismiss(None)
         return key == "escape"
 
 
 def open_dialog(node: DOMNode, dialog: Dialog[Answer], answered: Callable[[Answer | None], None]) -> None:
-    """Show a dialog over the whole deck; `answered` gets what it was left with, None after esc."""
+    """Show a dialog over the whole deck; `answered` is called with its answer, or with None after esc."""
     node.app.push_screen(dialog, answered)  # pyright: ignore[reportUnknownMemberType] - Textual's own App is generic
 
 

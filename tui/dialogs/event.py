@@ -27,7 +27,7 @@ KEYS = KeySheet(
 
 
 class EventDialog(Dialog[OpenView]):
-    """Its answer leads to the event's order."""
+    """Its answer opens the event's order."""
 
     BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
 

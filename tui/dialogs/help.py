@@ -32,7 +32,7 @@ class HelpDialog(Dialog[None]):
 
 
 def help_sheets(own: Sequence[KeySheet], everywhere: KeySheet, others: Sequence[KeySheet]) -> list[KeySheet]:
-    """Every sheet once: first those of the view it was asked from, then what works in many places, then the rest."""
+    """Every sheet once: those of the view that is shown, lists, everywhere, the other views, the dialogs."""
     first = [sheet for sheet in own if sheet is not LIST]
     return list(dict.fromkeys([*first, LIST, everywhere, *others, *DIALOGS]))
 

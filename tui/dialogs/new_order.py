@@ -1,4 +1,4 @@
-"""New order: the form, what the server says of each field, and the events that placing it would record."""
+"""New order: the form, the server's errors under its fields, and beside it the events that placing it would record."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FormField(Vertical):
 
 
 class NewOrderDialog(Dialog[Receipt]):
-    """Answers the receipt of the order it placed. The draft is the desk's, so esc loses nothing."""
+    """Its answer is the receipt of the order that it placed. The Desk keeps the draft, so esc loses nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
 
@@ -100,14 +100,14 @@ class NewOrderDialog(Dialog[Receipt]):
         return FormField(name, label, self.draft.values.get(name, ""))
 
     def on_mount(self) -> None:
-        self.look(after=0)
+        self.preview_soon(after=0)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         field = event.input.query_ancestor(FormField)
         self.draft.set(field.field_name, event.value)
-        self.look(after=self.desk.debounce)
+        self.preview_soon(after=self.desk.debounce)
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -120,11 +120,11 @@ class NewOrderDialog(Dialog[Receipt]):
         _ = self.focus_next() if key == "down" else self.focus_previous()
         return True
 
-    def look(self, *, after: float) -> None:
-        """Ask the server what would happen; a later look makes an earlier one pointless."""
-        self.run_worker(partial(self._look, after), group="dry-run", exclusive=True, exit_on_error=False)
+    def preview_soon(self, *, after: float) -> None:
+        """Ask the server which events would be recorded; an earlier question that is not answered yet is given up."""
+        self.run_worker(partial(self._preview, after), group="dry-run", exclusive=True, exit_on_error=False)
 
-    async def _look(self, after: float) -> None:
+    async def _preview(self, after: float) -> None:
         await asyncio.sleep(after)
         try:
             events_to_be = await self.desk.gateway.dry_run(self._command())
@@ -141,8 +141,7 @@ class NewOrderDialog(Dialog[Receipt]):
         return CommandToSend("place", None, self.draft.body())
 
     def _show_errors(self, refused: RequestRefused) -> None:
-        said = dict(self.draft.place(refused.errors)) if refused.errors else {"": str(refused)}
-        self._say(said)
+        self._say(dict(self.draft.place(refused.errors)) if refused.errors else {"": str(refused)})
 
     def _say(self, errors: dict[str, str]) -> None:
         for field in self.query(FormField):
@@ -156,12 +155,12 @@ class NewOrderDialog(Dialog[Receipt]):
             lines.append([Cell(f" ✖ {clean(trouble)}", "bad")])
         for n, event in enumerate(events_to_be, 1):
             lines.append([Cell(f" {n} {clean(event.event_type)}", "good")])
-            said = changes(TimelineState(), evolve(TimelineState(), event))
-            lines += [[Cell(f"   {fit(line.label, 9)} ", "dim"), Cell(line.now)] for line in said]
-        said = "–" if total is None else money(total, self.draft.values.get("currency", ""))
+            state = changes(TimelineState(), evolve(TimelineState(), event))
+            lines += [[Cell(f"   {fit(line.label, 9)} ", "dim"), Cell(line.now)] for line in state]
+        amount = "–" if total is None else money(total, self.draft.values.get("currency", ""))
         lines += [
             [],
-            [Cell(" total      ", "dim"), Cell(said)],
+            [Cell(" total      ", "dim"), Cell(amount)],
             [Cell(" sent as    ", "dim"), Cell(self.draft.key[:18] + "…", "dim")],
         ]
         self.preview.show(lines, keep_scroll=True)
@@ -174,7 +173,7 @@ class NewOrderDialog(Dialog[Receipt]):
         self.set_focus(fields[0].input)
 
     async def action_reset(self) -> None:
-        """Back to the example; lines that were added go."""
+        """Fill in the example again, and remove the lines that were added."""
         self.desk.draft = OrderDraft()
         for field in self.query(FormField):
             if field.field_name in self.draft.values:

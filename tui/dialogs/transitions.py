@@ -1,4 +1,4 @@
-"""What is asked before each transition of an order, and the command that follows from the answer."""
+"""The question before each transition of an order, and the command that its answer becomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which types of event the stream shows, with how many of each came in."""
+"""The dialog that chooses which types of event the stream shows; it counts how many of each came in."""
 
 from __future__ import annotations
 

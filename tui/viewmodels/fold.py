@@ -1,4 +1,4 @@
-"""The state of an order with its money, stock and sagas at any of its events: a pure fold over plain envelopes."""
+"""The state of an order with its money, stock and sagas at any of its events: a pure fold over events."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Lines = Mapping[str, str]  # label -> what to show, in the order in which the la
 
 
 class TimelineState(NamedTuple):
-    """`sagas` are their names by id: only the event that started one carries it."""
+    """`sagas` holds the name of each saga by its id, since only the event that started a saga carries its name."""
 
     lines: Lines = MappingProxyType({})
     sagas: Mapping[str, str] = MappingProxyType({})
 
 
 class Change(NamedTuple):
-    """One line of the state: what it is now, and what it was before the event if that changed it."""
+    """One line of the state: its value now, and the one before the event if the event changed it."""
 
     label: str
     now: str

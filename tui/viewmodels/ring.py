@@ -1,4 +1,4 @@
-"""Ring: the newest frames of the feed as raw bytes, bounded in number and in bytes, counted exactly."""
+"""Ring: the newest frames of the feed as raw bytes, at most so many and so large; all that ever came are counted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class RingFrame(NamedTuple):
-    """One event off the wire, not decoded: nine of ten are never looked at."""
+    """One event as it came in; it is decoded when its row is painted, which most are not."""
 
     position: int
     event_type: str
@@ -18,7 +18,7 @@ NumberedFrame = tuple[int, RingFrame]  # a frame with its number in the ring
 
 
 class Ring:
-    """Frames `first` .. `end - 1` are held; numbers count every frame ever pushed, so they never change meaning."""
+    """Holds the frames `first` .. `end - 1`; a frame's number counts all frames before it, so it never changes."""
 
     def __init__(self, capacity: int = 100_000, max_bytes: int = 32 * 1024 * 1024) -> None:
         self.capacity = capacity
@@ -32,7 +32,7 @@ class Ring:
         return self.end - self.first
 
     def push(self, frame: RingFrame) -> None:
-        """Take a frame in; the oldest ones make room. The newest stays even if it is larger than the bound."""
+        """Take a frame in, and drop the oldest ones for it. The newest stays even if it is larger than `max_bytes`."""
         if len(self) == self.capacity:
             self._drop()
         self._slots[self.end % self.capacity] = frame
@@ -42,7 +42,7 @@ class Ring:
             self._drop()
 
     def get(self, number: int) -> RingFrame | None:
-        """The frame, or None when it is no longer (or not yet) held."""
+        """The frame with that number; None when it was dropped or has not come yet."""
         return self._slots[number % self.capacity] if self.first <= number < self.end else None
 
     def since(self, number: int) -> Iterator[NumberedFrame]:

@@ -57,7 +57,7 @@ def legal(status: str) -> tuple[Transition, ...]:
 
 
 def why_not(transition: Transition, status: str) -> str | None:
-    """The reason this cannot be done now, as a sentence; None when it can."""
+    """The reason that this transition is not allowed, as a sentence; None when it is."""
     if transition in legal(status):
         return None
     allowed = " or ".join(t.verb for t in legal(status))
@@ -81,7 +81,7 @@ def after_event(order: WireOrder, event: WireEvent) -> WireOrder:
 
 
 def order_from(event: WireEvent) -> WireOrder | None:
-    """The order an OrderCreated event opens; None when its payload is not what we know."""
+    """The order that an OrderCreated event creates; None when its payload cannot be read."""
     payload = payload_of(event)
     fields: dict[str, Any] = {
         "created_at": event.timestamp,

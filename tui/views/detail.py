@@ -1,4 +1,4 @@
-"""An order: its history on the left, its state and the event at the chosen moment on the right, the scrubber below."""
+"""One order: its events at the left, its state after the chosen event at the right, and the scrubber below."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _COLUMNS = (
     Column("WHAT", from_width=_WHAT_FROM),
     Column("AT", 12, from_width=90),
 )
-_LABEL = 12  # cells of a label that there is always room for
+_LABEL = 12  # cells that a label may always take
 
 
 class DetailView(Vertical):
@@ -140,12 +140,12 @@ class DetailView(Vertical):
 
     def _paint_notice(self, model: DetailModel) -> None:
         if model.phase == "error":
-            said = (
+            words = (
                 Cell("This order could not be read", "bad"),
                 Cell(clean(model.error)),
                 Cell("ctrl+r tries again", "dim"),
             )
-            self.table.say(*said)
+            self.table.say(*words)
         else:
             self.table.say(Cell("reading its history …", "dim"))
 
@@ -158,14 +158,14 @@ class DetailView(Vertical):
         gap = model.timeline.since_last(rank)
         quiet = bool(model.timeline.quiet_before(rank))
         ago = "" if gap is None else (f"┄ {span(gap)} ┄" if quiet else f"+{span(gap)}")
-        said = summary(event)
-        # Where there is no room for both columns, a saga's event says its step rather than its type.
-        named = said if event.aggregate_type == "saga" and self.table.size.width < _WHAT_FROM else event.event_type
+        words = summary(event)
+        # Where there is no room for the column WHAT, the step is shown instead of the type of a saga's event.
+        named = words if event.aggregate_type == "saga" and self.table.size.width < _WHAT_FROM else event.event_type
         return (
             Cell(str(rank + 1), "dim"),
             Cell(f"{glyph_of(event.event_type, event.aggregate_type)} {clean(named)}", tone),
             Cell(ago, "accent" if quiet else "dim"),
-            Cell(said, "dim"),
+            Cell(words, "dim"),
             Cell(clock_time(event.timestamp), "dim"),
         )
 

@@ -48,7 +48,7 @@ _COLUMNS = (
     Column("CREATED UTC", 14, from_width=120),
     Column("CHANGED", 7, right=True),
 )
-_FLASH = 0.6  # seconds a changed status stands out
+_FLASH = 0.6  # seconds for which a changed status is highlighted
 _HINT = "status:confirmed customer:… sku:… min:100 max:500, or an order number, SKU, tracking"
 
 
@@ -94,7 +94,7 @@ class OrdersView(Vertical):
         self.desk.orders.absorb([event for event in events if event is not None], self.desk.clock())
 
     def reload(self, text: str | None = None, *, from_end: bool = False, after: float = 0) -> None:
-        """Read the list anew, for a filter text when one is given; an earlier reading still under way is dropped."""
+        """Read the list again, with another filter text if one is given; an earlier reading under way is given up."""
         self.run_worker(partial(self._load, text, from_end, after), group="orders", exclusive=True, exit_on_error=False)
 
     async def _load(self, text: str | None, from_end: bool, after: float) -> None:  # noqa: FBT001 - private
@@ -113,19 +113,19 @@ class OrdersView(Vertical):
 
     def paint(self) -> None:
         orders = self.desk.orders
-        found = self._found()
+        left = self._count()
         if self.filter_error:
-            found = [Cell(f" ✖ {clean(self.filter_error)}", "bad")]
+            left = [Cell(f" ✖ {clean(self.filter_error)}", "bad")]
         elif orders.phase == "error":
-            found = [Cell(f" ✖ {clean(orders.error)}", "bad"), Cell("  ctrl+r reads again", "dim")]
+            left = [Cell(f" ✖ {clean(orders.error)}", "bad"), Cell("  ctrl+r reads again", "dim")]
         waiting = [Cell(f"▲ {len(orders.waiting):,} new (.)   ", "accent")] if orders.waiting else []
         rows = len(orders.window)
         place = [Cell(f"row {orders.view.cursor + 1:,}{self._of_total()} ", "dim")] if rows else []
-        self.status.show(found, [*waiting, *place])
+        self.status.show(left, [*waiting, *place])
         self.table.say(*self._notice())
         self.table.repaint()
 
-    def _found(self) -> list[Cell]:
+    def _count(self) -> list[Cell]:
         orders = self.desk.orders
         if orders.phase == "loading":
             return [Cell(" … reading the list", "dim")]
@@ -185,7 +185,7 @@ class OrdersView(Vertical):
 
     @on(VirtualTable.Edge)
     def _edge(self, event: VirtualTable.Edge) -> None:
-        """The list's own end, not only that of the rows held."""
+        """Go to the very end of the list, which may be far beyond the rows that are held."""
         window = self.desk.orders.window
         if (window.older if event.last else window.newer) is not None:
             self.reload(from_end=event.last)
@@ -206,7 +206,7 @@ class OrdersView(Vertical):
         self.screen.set_focus(self.table)
 
     def back(self) -> bool:
-        """From the filter to the list, then to the list without a filter; False when there is nothing to clear."""
+        """Esc leads from the filter to the list, and then clears the filter; False when there is none to clear."""
         if self.filter.has_focus:
             self.screen.set_focus(self.table)
             return True
@@ -219,7 +219,7 @@ class OrdersView(Vertical):
         self.reload(self.filter.value)
 
     def why_not(self, action: str) -> str | None:
-        """The reason a key does nothing now; None when it does something."""
+        """The reason that a key does nothing now; None when it does something."""
         order = self.desk.orders.chosen
         if action in ("advance", "cancel", "open") and order is None:
             return "no order is chosen"
@@ -245,7 +245,7 @@ class OrdersView(Vertical):
             self.reload()
 
     def action_filter(self) -> None:
-        self.screen.set_focus(self.filter)  # at once: the next key is for it already
+        self.screen.set_focus(self.filter)  # at once, so that the next key already goes to it
 
     def action_new_order(self) -> None:
         if self._may("new_order"):

@@ -1,4 +1,4 @@
-"""Stream: every event as it is recorded, followed or paused, with what flew past counted and failures pinned."""
+"""Stream: every event as it is recorded, followed or paused; unpainted events are counted and failures pinned."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _COLUMNS = (
     Column("BY", 12, from_width=120),
     Column("SUMMARY"),
 )
-_PINNED = 3  # lines of the failures' strip
+_PINNED = 3  # lines for the latest failures
 
 
 class StreamView(Vertical):

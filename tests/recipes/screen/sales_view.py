@@ -29,7 +29,7 @@ _COLUMNS = (
 
 class SalesView(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
-    DEFAULT_CSS = "SalesView #sales-said { background: $surface; }"
+    DEFAULT_CSS = "SalesView #sales-summary { background: $surface; }"
     sheets = (LIST, _KEYS)
     needs_paint = False
 
@@ -37,7 +37,7 @@ class SalesView(Vertical):
         super().__init__()
         self.model = SalesModel(desk.gateway)
         self.viewport = Viewport()
-        self.said = Line(id="sales-said")
+        self.summary = Line(id="sales-summary")
         self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="sales-table")
 
     @property
@@ -49,7 +49,7 @@ class SalesView(Vertical):
         return self.model.phase == "error"
 
     def compose(self) -> ComposeResult:
-        yield self.said
+        yield self.summary
         yield self.table
 
     def enter(self, subject: str | None) -> None:  # noqa: ARG002 - it is opened for no day in particular
@@ -71,7 +71,7 @@ class SalesView(Vertical):
         self.viewport.bound(0, len(model.days))
         order = "best day first" if model.best_first else "newest day first"
         since = [Cell(f"{model.changes:,} changes since (ctrl+r) ", "accent")] if model.changes else []
-        self.said.show([Cell(f" {len(model.days)} days   "), Cell(order, "dim")], since)
+        self.summary.show([Cell(f" {len(model.days)} days   "), Cell(order, "dim")], since)
         notice = {"loading": "reading …", "ready": "No sales yet", "error": clean(model.error)}[model.phase]
         self.table.say(Cell(notice))
         self.table.repaint()
