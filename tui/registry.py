@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from tui.desk import Desk
 from tui.keys import EVERYWHERE, KeyHint, KeySheet
-from tui.view import View
+from tui.view import DeckView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
 from tui.views.stream import StreamView
@@ -26,7 +26,7 @@ class ViewEntry(NamedTuple):
     name: str
     title: str
     key: str
-    make: Callable[[Desk], View]
+    make: Callable[[Desk], DeckView]
 
 
 VIEWS = (

@@ -25,7 +25,7 @@ from tui.gateway import CommandToSend, GatewayError
 from tui.keys import KeySheet, bar
 from tui.messages import Act, NewOrder, OpenEvent, OpenView, Say
 from tui.registry import ViewEntry, everywhere, view_at, view_names
-from tui.view import View
+from tui.view import DeckView
 from tui.viewmodels.statuses import Transition, legal
 from tui.viewmodels.text import Cell, clean
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
@@ -72,7 +72,7 @@ class DeckScreen(Screen[None]):
         return next(entry for entry in self.entries if entry.name == self.current)
 
     @property
-    def view(self) -> View:
+    def view(self) -> DeckView:
         return self.views[self.current]
 
     @property
@@ -236,7 +236,7 @@ class DeckScreen(Screen[None]):
         self.view.paint()
 
 
-def widget_of(view: View) -> Widget:
+def widget_of(view: DeckView) -> Widget:
     """A protocol cannot say that a view is also a Textual widget, so it is checked when the deck opens."""
     if not isinstance(view, Widget):
         raise TypeError(f"a view must be a Textual widget, which {view!r} is not")

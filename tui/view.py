@@ -1,4 +1,4 @@
-"""View: everything that the DeckScreen needs to know about a view, so that it knows no view by name."""
+"""DeckView: everything that the DeckScreen needs to know about a view, so that it knows no view by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.keys import KeySheet
 from tui.viewmodels.ring import NumberedFrame
 
 
-class View(Protocol):
+class DeckView(Protocol):
     """One full page of the deck: a Textual widget with these members; tui/registry.py lists all of them.
 
     A class that lacks a member is reported by the type checker at its line in the registry.

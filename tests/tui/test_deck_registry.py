@@ -75,6 +75,18 @@ async def test_no_key_means_two_things_in_one_place() -> None:
         assert not {"ctrl+p", "ctrl+c"} & set(keys), f"{name}: Textual takes these itself"
 
 
+async def test_every_key_of_a_view_is_bound_to_an_action_that_the_view_has() -> None:
+    async with opened(desk_with(1)) as deck:
+        for name, view in deck.app.deck.views.items():
+            widgets = [deck.view(name), view.focus_target]
+            for sheet in view.sheets:
+                for binding in sheet.bindings():
+                    assert isinstance(binding, Binding)
+                    [owner] = [w for w in widgets if binding.id in {b.id for _, b in w._bindings}] or [None]
+                    assert owner is not None, f"{name}: put the bindings of its sheet into BINDINGS, {binding.id}"
+                    assert hasattr(owner, f"action_{binding.action.partition('(')[0]}"), f"{name}: {binding.action}"
+
+
 async def test_the_bottom_line_has_room_for_all_keys_that_are_meant_for_it() -> None:
     async with opened(desk_with(1)) as deck:
         for name, view in deck.app.deck.views.items():
