@@ -53,8 +53,19 @@ async def disconnected(deck: Deck) -> None:
     deck.gateway.feed_down = True
     deck.gateway.cut_feed()
     await deck.until(lambda: deck.desk.feed.state == "lost" and deck.desk.feed.reason.startswith("desk"))
-    deck.desk.feed.retry_at = deck.clock() + 1.5
-    await deck.shows("again in 1.5s")
+    await feed_stops(deck, again_in=1.5)
+
+
+async def unreadable(deck: Deck) -> None:
+    await deck.until(lambda: deck.desk.feed.state == "lost")
+    await feed_stops(deck, again_in=0.2)
+
+
+async def feed_stops(deck: Deck, *, again_in: float) -> None:
+    """A feed that went on trying would change the seconds while the picture is taken."""
+    deck.app.workers.cancel_group(deck.app, "feed")
+    deck.desk.feed.retry_at = deck.clock() + again_in
+    await deck.shows(f"again in {again_in}s")
 
 
 async def help_sheet(deck: Deck) -> None:
@@ -80,7 +91,7 @@ SCENES: dict[str, tuple[Callable[[], FakeGateway], Arrange]] = {
     "declined": (lambda: desk_with(3), declined),
     "ship": (lambda: desk_with(3), ship),
     "empty": (FakeGateway, nothing),
-    "error": (failing, nothing),
+    "error": (failing, unreadable),
     "disconnected": (lambda: desk_with(8), disconnected),
     "help": (lambda: desk_with(3), help_sheet),
 }
