@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tui.gateway import CommandAccepted, CommandToSend, Gateway, GatewayError, RequestRefused, TimedOut, Unreachable
+from tui.gateway import CommandAccepted, CommandToSend, Gateway, GatewayError, ServiceRefused, TimedOut, Unreachable
 from tui.wire import WireOrder
 
 TRIES = 4
@@ -50,7 +50,7 @@ async def _settle(gateway: Gateway, command: CommandToSend, key: str) -> Command
         except Unreachable:
             if last or not sent:
                 raise
-        except RequestRefused as refused:
+        except ServiceRefused as refused:
             if last or not refused.retryable:
                 raise
         await asyncio.sleep(PAUSE)

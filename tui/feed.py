@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from tui.gateway import Gateway, GatewayError, RequestRefused, Unreachable
+from tui.gateway import Gateway, GatewayError, ServiceRefused, Unreachable
 from tui.viewmodels.ring import Ring, RingFrame
 
 FIRST_DELAY, LONGEST_DELAY = 0.25, 1.5  # seconds before the stream is opened again
@@ -75,7 +75,7 @@ class Feed:
                 self.reason = "the server closed the stream"
             except GatewayError as error:
                 self.reason = str(error)
-                if isinstance(error, RequestRefused) and error.status == BEYOND:
+                if isinstance(error, ServiceRefused) and error.status == BEYOND:
                     self.position = None  # the log is not the one we followed: begin at its head
                     self.restarts += 1
             self.state, self.retry_at = "lost", self.clock() + delay

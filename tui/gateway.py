@@ -25,7 +25,7 @@ class TimedOut(GatewayError):
     """It was sent, and no answer came. It may have been recorded, so it has to be sent again under the same key."""
 
 
-class RequestRefused(GatewayError):
+class ServiceRefused(GatewayError):
     """The service answered with an error."""
 
     def __init__(self, status: int, code: str, sentence: str, errors: Sequence[FieldProblem] = ()) -> None:

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from tui.gateway import PAGE, CommandAccepted, CommandToSend, Health, RequestRefused, Shape, TimedOut, Unreachable
+from tui.gateway import PAGE, CommandAccepted, CommandToSend, Health, ServiceRefused, Shape, TimedOut, Unreachable
 from tui.viewmodels.filters import OrderQuery
 from tui.wire import OrderPage, WireEvent, WireOrder, WireProblem
 
@@ -166,7 +166,7 @@ def _read(response: httpx.Response, shape: type[Shape]) -> Shape:
     try:
         return msgspec.json.decode(response.content, type=shape)
     except msgspec.MsgspecError as error:
-        raise RequestRefused(response.status_code, "unreadable", f"an answer this deck cannot read: {error}") from error
+        raise ServiceRefused(response.status_code, "unreadable", f"an answer this deck cannot read: {error}") from error
 
 
 def _refuse(response: httpx.Response) -> NoReturn:
@@ -175,7 +175,7 @@ def _refuse(response: httpx.Response) -> NoReturn:
     except msgspec.MsgspecError:
         problem = WireProblem()
     sentence = problem.error or problem.detail or problem.title or f"the service answered {response.status_code}"
-    raise RequestRefused(response.status_code, problem.code, sentence, problem.errors)
+    raise ServiceRefused(response.status_code, problem.code, sentence, problem.errors)
 
 
 def _actor() -> str:

@@ -18,7 +18,7 @@ from tui.gateway import (
     CommandToSend,
     GatewayError,
     Health,
-    RequestRefused,
+    ServiceRefused,
     Shape,
     TimedOut,
     Unreachable,
@@ -162,9 +162,9 @@ class FakeGateway:
         assert (min_version is None) == (wait is None)
         self._answering()
         if order_id not in self.views:
-            raise RequestRefused(404, "not_found", f"there is no order {order_id}")
+            raise ServiceRefused(404, "not_found", f"there is no order {order_id}")
         if self.views[order_id].version < (min_version or 0):
-            raise RequestRefused(409, "conflict", "the order is not at that version")
+            raise ServiceRefused(409, "conflict", "the order is not at that version")
         return self.views[order_id]
 
     async def timeline(self, order_id: str) -> list[WireEvent]:
@@ -179,7 +179,7 @@ class FakeGateway:
         self.reads.append((path, dict(params or {})))
         self._answering()
         if path not in self.answers:
-            raise RequestRefused(404, "not_found", f"there is no {path}")
+            raise ServiceRefused(404, "not_found", f"there is no {path}")
         return msgspec.json.decode(json.dumps(self.answers[path]), type=shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
@@ -211,7 +211,7 @@ class FakeGateway:
         if self.feed_down:
             raise Unreachable("desk.test does not answer")
         if after > len(self.log):
-            raise RequestRefused(400, "validation_failed", "after: is beyond the head of the log")
+            raise ServiceRefused(400, "validation_failed", "after: is beyond the head of the log")
         self.feeds_opened_after.append(after)
         cut, news = self._cut, asyncio.Event()
         self._news.add(news)
@@ -263,7 +263,7 @@ class FakeGateway:
             return order_id, "OrderCreated", self._created(order_id, f"ORD-NEW{len(self.log):07}", dict(command.body))
         status = self.views[command.order_id].status
         if command.verb not in [t.verb for t in legal(status)]:
-            raise RequestRefused(400, "not_allowed", f"cannot {command.verb} an order that is {status}")
+            raise ServiceRefused(400, "not_allowed", f"cannot {command.verb} an order that is {status}")
         return command.order_id, EVENT_OF[command.verb], {"order_id": command.order_id, **command.body}
 
     def _check(self, body: Any) -> None:
@@ -274,7 +274,7 @@ class FakeGateway:
             if not item["sku"]:
                 errors.append(FieldProblem(f"items[{n}].sku", "must not be blank"))
         if errors:
-            raise RequestRefused(400, "validation_failed", "some fields are wrong", errors)
+            raise ServiceRefused(400, "validation_failed", "some fields are wrong", errors)
 
     def _created(self, order_id: str, number: str, body: dict[str, Any]) -> dict[str, Any]:
         total = sum((Decimal(i["unit_price"]) * i["quantity"] for i in body["items"]), Decimal())

@@ -7,7 +7,7 @@ import pytest
 from tests.support.deck_harness import Clock, desk_with
 from tui import actions
 from tui.actions import TRIES, perform
-from tui.gateway import CommandAccepted, CommandToSend, RequestRefused, TimedOut, Unreachable
+from tui.gateway import CommandAccepted, CommandToSend, ServiceRefused, TimedOut, Unreachable
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +45,8 @@ async def test_a_command_that_could_not_be_sent_fails_at_once() -> None:
     ("down", "tries"),
     [
         (TimedOut("no answer"), TRIES),
-        (RequestRefused(503, "unavailable", "busy"), TRIES),
-        (RequestRefused(409, "conflict", "no"), 1),
+        (ServiceRefused(503, "unavailable", "busy"), TRIES),
+        (ServiceRefused(409, "conflict", "no"), 1),
     ],
 )
 async def test_a_command_is_sent_again_only_when_the_error_may_go_away(down: Exception, tries: int) -> None:

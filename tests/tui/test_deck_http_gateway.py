@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tui.gateway import CommandToSend, GatewayError, RequestRefused, TimedOut, Unreachable
+from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut, Unreachable
 from tui.http_gateway import HttpGateway
 from tui.viewmodels.filters import parse
 
@@ -105,7 +105,7 @@ async def test_a_list_is_asked_for_by_filter_cursor_and_order() -> None:
     ],
 )
 async def test_an_error_of_the_service_is_shown_in_its_own_words(status: int, body: Any, sentence: str) -> None:
-    with pytest.raises(RequestRefused, match=sentence) as caught:
+    with pytest.raises(ServiceRefused, match=sentence) as caught:
         await answering(status, body).order("o-1")
     assert caught.value.status == status
     assert caught.value.retryable is (status == 503)
@@ -113,7 +113,7 @@ async def test_an_error_of_the_service_is_shown_in_its_own_words(status: int, bo
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", {"orders": [{"order_id": 7}]}])
 async def test_an_answer_that_cannot_be_read_is_an_error_and_no_crash(body: Any) -> None:
-    with pytest.raises(RequestRefused, match="cannot read"):
+    with pytest.raises(ServiceRefused, match="cannot read"):
         await answering(200, body).orders(parse(""))
 
 
@@ -165,5 +165,5 @@ async def test_the_feed_sends_its_last_event_id_and_raises_our_error_when_it_bre
 
 
 async def test_a_feed_that_is_refused_says_why() -> None:
-    with pytest.raises(RequestRefused, match="too many readers"):
+    with pytest.raises(ServiceRefused, match="too many readers"):
         await anext(answering(429, {"error": "too many readers"}).feed(after=0))

@@ -9,7 +9,7 @@ from tests.support.deck_harness import desk_with, opened
 from tests.support.fake_gateway import FakeGateway
 from tui.dialogs.ask import Ask
 from tui.dialogs.new_order import FormField, NewOrderDialog
-from tui.gateway import RequestRefused, TimedOut, Unreachable
+from tui.gateway import ServiceRefused, TimedOut, Unreachable
 from tui.messages import Copy
 
 
@@ -73,7 +73,7 @@ async def test_a_filter_that_matches_nothing_says_so() -> None:
 
 async def test_a_list_that_cannot_be_read_says_why_and_comes_back() -> None:
     gateway = desk_with(2)
-    gateway.queries_down = RequestRefused(503, "unavailable", "the database is away")
+    gateway.queries_down = ServiceRefused(503, "unavailable", "the database is away")
     async with opened(gateway) as deck:
         await deck.shows("✖ the database is away")
         gateway.queries_down = None
@@ -130,7 +130,7 @@ async def test_a_key_that_the_status_does_not_allow_says_why_and_sends_nothing()
 
 async def test_a_refusal_is_shown_in_its_own_words() -> None:
     gateway = desk_with(1)
-    gateway.commands_down = RequestRefused(409, "fulfilment_not_finished", "the order is still being fulfilled")
+    gateway.commands_down = ServiceRefused(409, "fulfilment_not_finished", "the order is still being fulfilled")
     async with opened(gateway) as deck:
         await deck.press("a", "o", "y")
         await deck.shows("✖ confirm ORD-0000000000: the order is still being fulfilled")

@@ -12,7 +12,7 @@ from tests.recipes.screen.entry import SALES
 from tests.support.deck_harness import Deck, desk_with, opened
 from tests.support.fake_gateway import FakeGateway
 from tests.support.pictures import entries_of, same_picture
-from tui.gateway import RequestRefused
+from tui.gateway import ServiceRefused
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -78,7 +78,7 @@ async def nothing(_: Deck) -> None:
 
 def failing() -> FakeGateway:
     gateway = desk_with(3)
-    gateway.queries_down = RequestRefused(503, "unavailable", "the database is away")
+    gateway.queries_down = ServiceRefused(503, "unavailable", "the database is away")
     return gateway
 
 

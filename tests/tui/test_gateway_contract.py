@@ -18,7 +18,7 @@ from tests.support.fake_gateway import FakeGateway
 from tests.support.stack import Stack
 from tui.actions import perform
 from tui.feed import Feed
-from tui.gateway import CommandAccepted, CommandToSend, Gateway, RequestRefused, Unreachable
+from tui.gateway import CommandAccepted, CommandToSend, Gateway, ServiceRefused, Unreachable
 from tui.http_gateway import HttpGateway
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.filters import OrderQuery
@@ -89,12 +89,12 @@ async def test_the_same_key_records_once(desk: Gateway) -> None:
 
 
 async def test_a_wrong_field_has_the_name_that_the_form_gives_it(desk: Gateway) -> None:
-    with pytest.raises(RequestRefused) as caught:
+    with pytest.raises(ServiceRefused) as caught:
         await placed(desk, **{"items[0].quantity": "many"})
     assert caught.value.status == 400
     assert "items[0].quantity" in {problem.field for problem in caught.value.errors}
     assert OrderDraft().place(caught.value.errors).keys() == {"items[0].quantity"}
-    with pytest.raises(RequestRefused) as caught:
+    with pytest.raises(ServiceRefused) as caught:
         await desk.dry_run(draft(customer_id=""))
     assert [problem.field for problem in caught.value.errors] == ["customer_id"]
 
@@ -102,14 +102,14 @@ async def test_a_wrong_field_has_the_name_that_the_form_gives_it(desk: Gateway) 
 async def test_a_dry_run_says_what_would_be_recorded_and_records_nothing(desk: Gateway) -> None:
     events = await desk.dry_run(draft())
     assert [event.event_type for event in events] == ["OrderCreated"]
-    with pytest.raises(RequestRefused) as caught:
+    with pytest.raises(ServiceRefused) as caught:
         await desk.order(events[0].aggregate_id)
     assert caught.value.status == 404
 
 
 async def test_a_command_that_the_status_does_not_allow_is_refused_in_a_sentence(desk: Gateway) -> None:
     order_id = (await placed(desk)).order_id
-    with pytest.raises(RequestRefused, match="deliver") as caught:
+    with pytest.raises(ServiceRefused, match="deliver") as caught:
         await desk.send(CommandToSend("deliver", order_id), key=key())
     assert caught.value.status == 400
 
@@ -125,7 +125,7 @@ async def test_an_order_is_placed_shipped_and_delivered(desk: Gateway) -> None:
     assert (shipped.order.status, shipped.order.carrier, shipped.order.tracking_number) == ("SHIPPED", "dhl", "T-1")
     delivered = await perform(desk, CommandToSend("deliver", order_id), key=key(), clock=time.monotonic)
     assert delivered.accepted.status == "DELIVERED"
-    with pytest.raises(RequestRefused):
+    with pytest.raises(ServiceRefused):
         await desk.send(CommandToSend("cancel", order_id, {"reason": "too late"}), key=key())
 
 
@@ -163,7 +163,7 @@ async def test_a_view_reads_what_only_it_shows_into_a_shape_of_its_own(desk: Gat
             await asyncio.sleep(0.01)
     assert days[0].orders >= 1
     assert days[0].revenue >= Decimal("999.99")
-    with pytest.raises(RequestRefused) as caught:
+    with pytest.raises(ServiceRefused) as caught:
         await desk.read("/api/v1/nothing", SalesAnswer)
     assert caught.value.status == 404
 
@@ -186,7 +186,7 @@ async def test_the_feed_goes_on_after_a_position_without_gap_or_duplicate(desk: 
 
 
 async def test_a_position_beyond_the_log_is_refused_as_the_feed_expects(desk: Gateway) -> None:
-    with pytest.raises(RequestRefused) as caught:
+    with pytest.raises(ServiceRefused) as caught:
         await anext(desk.feed(after=10**9))
     assert caught.value.status == 400
 

@@ -16,7 +16,7 @@ from textual.widgets import Input, Label
 from tui.actions import Receipt, perform
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line
-from tui.gateway import CommandToSend, GatewayError, RequestRefused, TimedOut
+from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut
 from tui.keys import KeyHint, KeySheet, bar
 from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, OrderDraft
 from tui.viewmodels.fold import TimelineState, changes, evolve
@@ -128,7 +128,7 @@ class NewOrderDialog(Dialog[Receipt]):
         await asyncio.sleep(after)
         try:
             events_to_be = await self.desk.gateway.dry_run(self._command())
-        except RequestRefused as refused:
+        except ServiceRefused as refused:
             self._show_errors(refused)
             self._show_preview([], "would be refused")
         except GatewayError as error:
@@ -140,7 +140,7 @@ class NewOrderDialog(Dialog[Receipt]):
     def _command(self) -> CommandToSend:
         return CommandToSend("place", None, self.draft.body())
 
-    def _show_errors(self, refused: RequestRefused) -> None:
+    def _show_errors(self, refused: ServiceRefused) -> None:
         self._say(dict(self.draft.place(refused.errors)) if refused.errors else {"": str(refused)})
 
     def _say(self, errors: dict[str, str]) -> None:
@@ -194,7 +194,7 @@ class NewOrderDialog(Dialog[Receipt]):
         self.draft.sent = True
         try:
             receipt = await perform(self.desk.gateway, self._command(), key=self.draft.key, clock=self.desk.clock)
-        except RequestRefused as refused:
+        except ServiceRefused as refused:
             self._show_errors(refused)
             wrong = [f for f in self.query(FormField) if f.error.display]
             if wrong:
