@@ -39,3 +39,6 @@ async def receive_stock(request: AnyRequest, state: State, sku: FromPath[str]) -
     stream = inventory_stream(wish.sku)
     outcome = await execute(app.store, INVENTORY, stream, wish, terms, received, correlation_id=stream, cache=cache)
     return render(outcome)
+
+
+ROUTES = (receive_stock,)

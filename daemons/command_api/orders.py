@@ -94,6 +94,9 @@ async def deliver_order(request: AnyRequest, state: State, order_id: FromPath[st
     return await _execute(app, DeliverOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
 
 
+ROUTES = (create_order, confirm_order, cancel_order, ship_order, deliver_order)
+
+
 async def _execute(app: App, wish: OrderCommand, terms: Terms) -> ASGIApp:
     stream = StreamId(wish.order_id)
     describe = _described(wish.order_id)

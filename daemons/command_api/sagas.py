@@ -41,6 +41,9 @@ async def resolve_saga(request: AnyRequest, state: State, saga_id: FromPath[str]
     return await _operate(request, state, saga_id, Wish.RESOLVE)
 
 
+ROUTES = (retry_saga, skip_step, compensate_saga, resolve_saga)
+
+
 async def _operate(request: AnyRequest, state: State, saga_id: str, wish: Wish) -> ASGIApp:
     sent = CommandRequest(request)
     body = await sent.body(ReasonBody)
