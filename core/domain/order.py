@@ -84,7 +84,13 @@ class OrderDelivered(OrderEvent, tag="OrderDelivered", frozen=True, kw_only=True
     delivered_at: datetime
 
 
-EVENTS: tuple[type[OrderEvent], ...] = (OrderCreated, OrderConfirmed, OrderCancelled, OrderShipped, OrderDelivered)
+EVENTS: tuple[type[OrderEvent], ...] = (
+    OrderCreated,
+    OrderConfirmed,
+    OrderCancelled,
+    OrderShipped,
+    OrderDelivered,
+)
 
 
 # --- commands -----------------------------------------------------------------------------------------------
