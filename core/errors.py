@@ -6,7 +6,8 @@ OrderdeckError
 │   ├── NotAllowed           not in this status
 │   └── NotFound             there is no such order, saga, SKU
 ├── VersionConflict          someone appended first
-├── PreconditionFailed       If-Match named another version
+├── PreconditionFailed       the command was meant for another version of its stream
+├── SagaTaken                a runner works on the saga an operator wants to steer
 ├── KeyReused                an idempotency key came back with another command
 ├── FulfilmentNotFinished    ship came while the order's saga still works on it
 ├── UnknownEvent             the stream holds an event this release does not know
@@ -83,11 +84,22 @@ class VersionConflict(OrderdeckError):
 
 @dataclass
 class PreconditionFailed(OrderdeckError):
-    expected: str
+    expected: int
     actual: int
 
     def __str__(self) -> str:
-        return f"If-Match asked for {self.expected}, the current version is {self.actual}"
+        return f"the command is for version {self.expected}, the current version is {self.actual}"
+
+
+@dataclass
+class SagaTaken(OrderdeckError):
+    """`version` is the saga's at the time of the refusal."""
+
+    saga_id: UUID
+    version: int
+
+    def __str__(self) -> str:
+        return f"a runner is at work on saga {self.saga_id}, now at version {self.version}; try again in a moment"
 
 
 @dataclass

@@ -131,7 +131,10 @@ def _known(error: OrderdeckError) -> RequestRefused | None:
             return RequestRefused(400, error.code, text)
         case errors.VersionConflict():
             return RequestRefused(409, "conflict", text)
-        case errors.PreconditionFailed(actual=actual):
+        case errors.SagaTaken():
+            return RequestRefused(409, "conflict", text, headers={"Retry-After": "1"})
+        case errors.PreconditionFailed(expected, actual):
+            text = f'If-Match asked for "{expected}", the current version is {actual}'
             return RequestRefused(412, "precondition_failed", text, headers={"ETag": f'"{actual}"'})
         case errors.KeyReused():
             return RequestRefused(422, "key_reused", text)

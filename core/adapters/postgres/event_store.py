@@ -23,7 +23,7 @@ LOAD = "SELECT * FROM load_streams($1, $2)"
 READ = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
 HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
-SETTLE_WITHIN = 8.0  # seconds an unknown outcome is looked after before its callers hear 503
+SETTLE_WITHIN = 8.0  # seconds an unknown outcome is looked after before its callers get OutcomeUnknown
 WRONG_DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)  # class 22, 23: one append's own fault
 
 Sent = Sequence[Waiting[Prepared, Verdict]]
