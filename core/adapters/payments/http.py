@@ -10,6 +10,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Self
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -113,7 +114,7 @@ class HttpPaymentGateway:
         content: bytes | None = None,
     ) -> httpcore.Response:
         breaker = self._breaker
-        breaker.admit()
+        call = breaker.admit()
         try:
             async with self._connection() as connection, asyncio.timeout(self._timeout):
                 response = await connection.request(
@@ -124,15 +125,15 @@ class HttpPaymentGateway:
                     extensions=self._extensions,
                 )
         except (*NOT_SENT, *NO_ANSWER):
-            breaker.failed(charge)
+            breaker.failed(charge, call)
             raise
         except BaseException:
-            breaker.not_made()
+            breaker.not_made(call)
             raise
         if response.status >= 500 or response.status == 429:
-            breaker.failed(charge)
+            breaker.failed(charge, call)
         else:
-            breaker.succeeded(charge)
+            breaker.succeeded(charge, call)
         return response
 
     @contextlib.asynccontextmanager
@@ -183,10 +184,20 @@ class HttpPaymentGateway:
 
 
 def _unavailable(response: httpcore.Response) -> GatewayUnavailable:
-    named = (value for name, value in response.headers if name.lower() == b"retry-after")
-    retry_after = next(named, b"")
-    seconds = float(retry_after) if retry_after.isdigit() else None
-    return GatewayUnavailable(f"the payment provider answered {response.status}", seconds)
+    return GatewayUnavailable(f"the payment provider answered {response.status}", _retry_after(response.headers))
+
+
+def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
+    """Seconds to wait, as RFC 9110 has it: a number, or a date, which is read by the provider's own clock."""
+    named = {name.lower(): value.decode("latin-1") for name, value in headers}
+    wanted = named.get(b"retry-after", "")
+    if wanted.isascii() and wanted.isdigit():
+        return float(wanted)
+    try:
+        wait = parsedate_to_datetime(wanted) - parsedate_to_datetime(named.get(b"date", ""))
+    except (TypeError, ValueError):  # also of a date with a time zone and one without
+        return None
+    return max(0.0, wait.total_seconds())
 
 
 def _detail(response: httpcore.Response) -> str:
