@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from core.adapters.postgres.connection import LOST, Connection, Link
+from core.adapters.postgres.connection import Connection, Link
 from core.errors import Unavailable
 
 POLL = 0.25  # seconds between looks without a notification
@@ -43,10 +43,8 @@ class Hints:
         connection = await self._open()
         try:
             await connection.add_listener(self._channel, self._hinted)
-        except BaseException as error:  # also when whoever asked for it has gone
+        except BaseException:  # also when whoever waits for the connection has gone
             connection.terminate()
-            if isinstance(error, LOST):
-                raise Unavailable(str(error)) from error
             raise
         return connection
 

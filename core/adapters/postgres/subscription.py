@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from core.adapters.postgres.connection import LOST, Connection, Link
+from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.event_store import READ, stored
 from core.codec import StoredEvent
 from core.errors import Unavailable
@@ -33,10 +33,8 @@ class PostgresSubscription:
         try:
             await connection.add_listener("events", self._hinted)
             connection.add_termination_listener(self._hinted)
-        except BaseException as error:  # also when whoever asked for it has gone
+        except BaseException:  # also when whoever waits for the connection has gone
             connection.terminate()
-            if isinstance(error, LOST):
-                raise Unavailable(str(error)) from error
             raise
         return connection
 
