@@ -86,7 +86,7 @@ class Vitals:
                 return await self._check()
         except TimeoutError:
             return f"its dependencies did not answer within {CHECK_LIMIT:.0f} s"
-        except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready, and say it
+        except Exception as error:  # noqa: BLE001 - any error of a check is a reason not to be ready
             return str(error) or type(error).__name__
 
     def health(self) -> tuple[int, dict[str, str]]:

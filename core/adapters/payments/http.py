@@ -25,7 +25,7 @@ from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 # A pool looks at all its connections and waiters for each request: one of 64 connections cost several times the CPU of
 # the call itself with many requests in flight. So each connection is a pool of its own, and a call takes a free one.
 CONNECTIONS = 64
-LONGEST_WAIT = 1.0  # seconds for one of those connections: they are the bulkhead, and who finds none free comes again
+LONGEST_WAIT = 1.0  # seconds a call waits for a free connection; after that its saga tries later
 LONGEST_CONNECT = 2.0  # shorter than a call's limit, so that "never sent" is told from "never answered"
 IDLE = 5.0  # seconds a connection is kept for the next call; less than servers keep them
 NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout)

@@ -19,7 +19,7 @@ PART = "the clock"
 class DatabaseClock:
     """See `core.ports.clock.Clock`.
 
-    The time of the last look, moved on by the monotonic clock; look before it is asked.
+    Its time is that of the last look, moved on by the monotonic clock. Call `look` before `now`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class DatabaseClock:
     async def look(self) -> None:
         """Raises Unavailable and DatabaseFault, and then goes on from the last look.
 
-        One that took long says little: a process that is frozen between question and answer would be as much behind.
+        A look that took long is repeated: if the process was frozen before the answer, the time that it got is old.
         """
         for last in (False, False, True):
             seen, asked, answered = await self._link.run(self._ask)

@@ -1,4 +1,4 @@
-"""Snapshots in PostgreSQL: read in the statement that reads the events after them, written in nobody's way."""
+"""Snapshots in PostgreSQL: read together with the events after them, and written in the background."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAUSE_AFTER_FAULT = 5.0  # seconds
 MOST_WAITING = 1_000  # snapshots kept for the time after a fault
 PART = "writing snapshots"
 PAUSE = 0.1  # seconds between two writes, so that a stream that everybody wants costs ten a second at most
-CLOSE_WITHIN = 1.0  # seconds what still waits is given when a process ends
+CLOSE_WITHIN = 1.0  # seconds for writing what still waits when a process ends
 
 Wanted = tuple[StreamId, int, bytes | None]
 
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class PostgresSnapshots:
-    """See `core.ports.snapshots.Snapshots`. Commits do not wait for the disk: what a crash takes costs only speed."""
+    """See `core.ports.snapshots.Snapshots`. Commits do not wait for the disk: losing a snapshot costs only speed."""
 
     def __init__(
         self, loader: Link, open_: Callable[[], Awaitable[Connection]], faults: FaultBoard | None = None

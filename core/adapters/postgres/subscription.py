@@ -1,4 +1,7 @@
-"""Following the log in PostgreSQL: a notification is a hint, polling is the truth, and the database may go away."""
+"""Follows the log in PostgreSQL: it polls, and a notification makes it look sooner; an outage is waited for.
+
+A fault of the database is raised to whoever follows.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from core.adapters.postgres.event_store import READ, stored
 from core.codec import StoredEvent
 from core.errors import Unavailable
 
-BUSY = 0.005  # seconds between reads while events come: more often would only make smaller batches
+BUSY = 0.005  # seconds between reads while events come: reading more often would only make smaller batches
 QUIET = 0.25  # seconds between reads while none come, should a notification get lost
 AWAY = 1.0  # seconds between tries while the database is away
 
