@@ -141,7 +141,7 @@ async def _keep_up(body: Body, vitals: Vitals) -> None:
                 _log.warning("waits", reason=reason)
             vitals.waits(reason)
             tries, last = tries + 1, reason
-            await _pause(min(LONGEST_PAUSE, 0.1 * 2**tries), vitals)
+            await _pause(min(LONGEST_PAUSE, 0.1 * 2 ** min(tries, 10)), vitals)
         except Exception as error:  # noqa: BLE001 - a daemon stays, whatever it is
             vitals.failed(error)
             await _pause(PAUSE_AFTER_FAULT, vitals)

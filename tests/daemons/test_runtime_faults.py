@@ -9,7 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.errors import DatabaseFault, Unavailable
-from daemons.process import runtime, vitals
+from daemons.process import runtime
+from daemons.process import vitals as process_vitals
 from daemons.process.vitals import Front, Vitals
 
 FAULT = DatabaseFault("undefined column", "42703", 'column "spent" does not exist')
@@ -34,7 +35,7 @@ class Work:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "PAUSE_AFTER_FAULT", 0.01)
-    monkeypatch.setattr(vitals, "STEADY", 0.2)
+    monkeypatch.setattr(process_vitals, "STEADY", 0.2)
 
 
 async def test_it_is_not_ready_at_any_moment_logs_the_fault_once_and_goes_on_after_the_repair() -> None:
@@ -74,3 +75,19 @@ async def test_after_an_outage_it_is_ready_as_soon_as_it_has_started() -> None:
     work.vitals.stop.set()
     await keeping
     assert [entry["event"] for entry in logs if entry["event"] != "ready"] == ["waits"]
+
+
+async def test_an_outage_is_waited_for_however_often_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "LONGEST_PAUSE", 0)
+    vitals, tries = Vitals("projector"), 0
+
+    async def away() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1_500:  # doubled so often, a pause is no float any more
+            vitals.stop.set()
+        raise Unavailable("the database is away")
+
+    async with asyncio.timeout(20):
+        await runtime._keep_up(away, vitals)
+    assert tries == 1_500
