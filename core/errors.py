@@ -11,9 +11,11 @@ OrderdeckError
 ├── KeyReused                an idempotency key came back with another command
 ├── FulfilmentNotFinished    ship came while the order's saga still works on it
 ├── UnknownEvent             the stream holds an event this release does not know
-├── Unavailable              the database is away, or the queue is full
+├── Unavailable              the database is away or busy, or the queue is full: the same will work later
 │   ├── OutcomeUnknown       sent, and whether it was recorded could not be settled in time
 │   └── QueueFull            too many appends wait; nothing of this one was accepted
+├── DatabaseFault            the database cannot do it, now or later, until a person mends something
+├── ValuesRefused            the database cannot take these values; other values it can
 ├── CheckpointMoved          another projector has saved since; ours rolls back
 ├── EventNotApplied          a projection failed on an event; its reader stands still there, and says so
 ├── GatewayUnavailable       the payment provider did not do it, as far as anyone can tell; later, with the same key
@@ -142,6 +144,35 @@ class OutcomeUnknown(Unavailable):
 
 class QueueFull(Unavailable):
     pass
+
+
+@dataclass
+class DatabaseFault(OrderdeckError):
+    """A column that is missing, a right that was not granted, a wrong password. The driver's error is its `__cause__`.
+
+    It holds no statement, no value and no secret: `name` is the kind of error, and `about` names what is missing or
+    forbidden.
+    """
+
+    name: str
+    sqlstate: str = ""
+    about: str = ""
+
+    def __str__(self) -> str:
+        code = f" ({self.sqlstate})" if self.sqlstate else ""
+        about = f": {self.about}" if self.about else ""
+        return f"the database has a fault: {self.name}{code}{about}"
+
+
+@dataclass
+class ValuesRefused(OrderdeckError):
+    """A mistake of ours: values are checked before they are sent. As `DatabaseFault`, it does not say which."""
+
+    name: str
+    sqlstate: str = ""
+
+    def __str__(self) -> str:
+        return f"the database refused values: {self.name}" + (f" ({self.sqlstate})" if self.sqlstate else "")
 
 
 @dataclass

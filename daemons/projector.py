@@ -23,7 +23,7 @@ POSITION = Gauge("orderdeck_projector_position", "Position of the last event in 
 
 
 async def work(settings: Settings, vitals: Vitals) -> None:
-    async with bootstrap(settings, name=vitals.name) as app, open_read_models(app) as read_models:
+    async with bootstrap(settings, name=vitals.name, faults=vitals.faults) as app, open_read_models(app) as read_models:
         link = Link(app.open_connection)
         projector = Projector(read_models)
         POSITION.set_function(lambda: projector.position)

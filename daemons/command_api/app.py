@@ -20,7 +20,7 @@ from daemons.process.vitals import ASGIApp, Vitals
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
-    async with bootstrap(settings, name="command-api") as app:
+    async with bootstrap(settings, name="command-api", faults=vitals.faults) as app:
         service = make_app(app)
         vitals.started(app.why_not_ready)
         yield service

@@ -23,7 +23,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from core.errors import ConfigurationError, OrderdeckError
+from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
@@ -34,7 +34,10 @@ from daemons.process.vitals import ASGIApp, Front, Vitals
 DRAIN = 20  # seconds to finish what is in flight
 CLOSE = 5  # seconds to release what we hold after that
 HANG_LIMIT = 30  # seconds
-LONGEST_PAUSE = 0.5  # seconds between two tries to start
+LONGEST_PAUSE = 0.5  # seconds between two tries to start, while something is away
+PAUSE_AFTER_FAULT = 5.0  # seconds between two tries, while a person has to mend something
+
+PASSES_BY_ITSELF = (Unavailable, SchemaBehind, CheckpointMoved, OSError)
 
 OpenApp = Callable[[Settings, Vitals], AbstractAsyncContextManager[ASGIApp]]
 Work = Callable[[Settings, Vitals], Awaitable[None]]
@@ -120,7 +123,7 @@ async def _live(
 
 
 async def _keep_up(body: Body, vitals: Vitals) -> None:
-    """Run it again whenever it raises, at growing intervals; what is wrong is logged once, when it begins."""
+    """Run it again whenever it raises: soon after an outage, at a slow pace after a fault; each is logged once."""
     tries, last = 0, ""
     while not vitals.stop.is_set():
         began = time.monotonic()
@@ -130,16 +133,23 @@ async def _keep_up(body: Body, vitals: Vitals) -> None:
                 raise RuntimeError("its work ended by itself")  # noqa: TRY301 - the same pause and log line
         except ConfigurationError:
             raise
-        except Exception as error:  # noqa: BLE001 - a daemon stays, whatever it is
+        except PASSES_BY_ITSELF as error:
             reason = str(error) or type(error).__name__
-            expected = isinstance(error, (OrderdeckError, OSError))
+            if time.monotonic() - began > 10:
+                tries, last = 0, ""
             if reason != last:
-                _log.warning("waits", reason=reason, exc_info=None if expected else error)
+                _log.warning("waits", reason=reason)
             vitals.waits(reason)
-            tries, last = (0 if time.monotonic() - began > 10 else tries + 1), reason
-            pause = random.uniform(0.5, 1) * min(LONGEST_PAUSE, 0.1 * 2**tries)  # noqa: S311 - jitter
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(vitals.stop.wait(), pause)
+            tries, last = tries + 1, reason
+            await _pause(min(LONGEST_PAUSE, 0.1 * 2 ** min(tries, 10)), vitals)
+        except Exception as error:  # noqa: BLE001 - a daemon stays, whatever it is
+            vitals.failed(error)
+            await _pause(PAUSE_AFTER_FAULT, vitals)
+
+
+async def _pause(seconds: float, vitals: Vitals) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(vitals.stop.wait(), random.uniform(0.5, 1) * seconds)  # noqa: S311 - jitter
 
 
 class _Server(uvicorn.Server):

@@ -23,7 +23,10 @@ from daemons.query_api.stream import stream
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
-    async with bootstrap(settings, name="query-api") as app, open_queries(app) as queries:
+    async with (
+        bootstrap(settings, name="query-api", faults=vitals.faults) as app,
+        open_queries(app) as queries,
+    ):
         hub = Hub(
             app.store,
             app.subscription,

@@ -48,6 +48,8 @@ RAISED: list[tuple[Exception, int, str, dict[str, str]]] = [
         "unsupported_media_type",
         {},
     ),
+    (errors.DatabaseFault("undefined column", "42703", 'column "x" does not exist'), 500, "internal_error", {}),
+    (errors.ValuesRefused("untranslatable character", "22P05"), 500, "internal_error", {}),
     (errors.ConfigurationError("a mistake of ours"), 500, "internal_error", {}),
     (RuntimeError("secret"), 500, "internal_error", {}),
 ]

@@ -66,12 +66,7 @@ class PostgresReadModels:
 
     async def save(self, reader: str, changes: Changes) -> None:
         columns = _columns(changes)
-        connection = await self._saver.get()
-        try:
-            saved = await connection.fetchval(SAVE, reader, changes.after, changes.position, *columns)
-        except BaseException:
-            self._saver.drop()
-            raise
+        saved = await self._saver.once(lambda c: c.fetchval(SAVE, reader, changes.after, changes.position, *columns))
         if not saved:
             raise CheckpointMoved(reader, changes.after)
 
