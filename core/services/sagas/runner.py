@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -18,13 +18,15 @@ import structlog
 from core.codec import UNREADABLE, StoredEvent, event_type
 from core.domain import saga as saga_events
 from core.domain.message import OrderId, SagaId, StreamId, saga_of
-from core.domain.order import ORDER, OrderCancelled, OrderCreated
+from core.domain.order import ORDER, OrderCreated
 from core.domain.payment import PAYMENT
 from core.errors import Unavailable
 from core.ports.log import Accepted, Conflict
 from core.ports.sagas import Claim, SagaLog
-from core.sagas.record import open_items, started
-from core.sagas.saga import Effect, Progress, Saga, SagaStatus
+from core.sagas.holdings import open_items
+from core.sagas.progress import Progress, SagaStatus
+from core.sagas.record import started
+from core.sagas.saga import Effect, Saga, Tables, newest, unknown_table
 from core.services.load import Loaded
 from core.services.sagas.advance import LeaseGone, World, advance, refresh
 from core.services.sagas.work import FIRST_EPOCH, LEASE, Draft, Work, draft, load_work
@@ -42,15 +44,14 @@ log = structlog.get_logger(__name__)
 class SagaRunner:
     """`owner` names this runner in the leases it holds."""
 
-    def __init__(self, world: World, sagas: SagaLog, tables: Mapping[tuple[str, int], Saga], owner: str) -> None:
+    def __init__(self, world: World, sagas: SagaLog, tables: Tables, owner: str) -> None:
         self._world = world
         self._sagas = sagas
         self._tables = tables
         self._owner = owner
         self._held: dict[SagaId, tuple[int, asyncio.Task[None]]] = {}  # with the lease's epoch
         self._starting = 0
-        self._newest = {saga.name: saga for saga in tables.values()}  # the table's order: the last definition wins
-        self._triggers = {event_type(saga.starts_on): saga for saga in self._newest.values()}
+        self._triggers = {event_type(saga.starts_on): saga for saga in newest(tables).values()}
 
     # --- starting -------------------------------------------------------------------------------------------
     async def start(self, batch: Sequence[StoredEvent]) -> None:
@@ -70,7 +71,7 @@ class SagaRunner:
         """One that this release cannot read starts its saga all the same: a person is told, and nobody waits for it."""
         saga = self._triggers[stored.event_type]
         order_id = OrderId(stored.stream)
-        if saga.starts_on is OrderCancelled and await self._compensates_itself(order_id, stored.position):
+        if saga.after is not None and await self._undoes_itself(saga.after, order_id, stored.position):
             return
         work = self._new(saga, order_id, stored.event_id)
         with contextlib.suppress(*UNREADABLE):
@@ -89,20 +90,20 @@ class SagaRunner:
             work.epoch = FIRST_EPOCH
             self._hold(work.saga_id, work.epoch, self._drive(work, stale=work.order.version == 0))
 
-    async def _compensates_itself(self, order_id: OrderId, cancelled_at: int) -> bool:
-        """Whether the order's fulfilment was not over when it was cancelled; if it sleeps, it is woken.
+    async def _undoes_itself(self, name: str, order_id: OrderId, position: int) -> bool:
+        """Whether the order's saga of that name had not ended before a position of the log; if it sleeps, it is woken.
 
-        One that a person resolved is over: nobody else gives back what it may hold.
+        One that a person resolved has ended: nobody else gives back what it may hold.
         """
-        fulfil = StreamId(saga_of(order_id, "fulfil_order"))
+        before = StreamId(saga_of(order_id, name))
         try:
-            history = await self._world.store.load(fulfil)
+            history = await self._world.store.load(before)
         except UNREADABLE:
             return False  # to undo what was never done, or is undone as well, does no harm
         ended = [e for e in history if isinstance(e.event, saga_events.SagaCompleted | saga_events.SagaResolved)]
-        if ended and ended[0].position < cancelled_at:
+        if ended and ended[0].position < position:
             return False
-        await self._sagas.wake([SagaId(fulfil)])
+        await self._sagas.wake([SagaId(before)])
         return True
 
     def _new(self, saga: Saga, order_id: OrderId, cause: UUID | None) -> Work:
@@ -122,7 +123,7 @@ class SagaRunner:
     def _first(self, work: Work) -> Draft:
         """SagaStarted; leased to us when we have room for it, else due at once for whoever has."""
         now = self._world.clock.now()
-        events = started(work.saga, work.saga_id, work.order_id, now, self._world.scale)
+        events = started(work.saga, work.order_id, now, self._world.scale)
         room = len(self._held) + self._starting <= MOST_AT_ONCE  # a batch of the log starts all at once
         return draft(work, Effect(), events, now, due_in=None if room else timedelta())
 
@@ -143,7 +144,7 @@ class SagaRunner:
         return taken
 
     async def _resume(self, claim: Claim) -> None:
-        unknown = Saga(claim.name, claim.definition, saga_events.SagaStarted, ())
+        unknown = unknown_table(claim.name, claim.definition)
         saga = self._tables.get((claim.name, claim.definition), unknown)
         try:
             work = await _patiently(lambda: self._load(saga, claim))
@@ -175,7 +176,7 @@ class SagaRunner:
 
     async def _give_up_unread(self, claim: Claim, reason: str) -> None:
         """The same, without its history; our lease says that nobody else goes on with it."""
-        work = self._new(Saga(claim.name, claim.definition, saga_events.SagaStarted, ()), claim.order_id, None)
+        work = self._new(unknown_table(claim.name, claim.definition), claim.order_id, None)
         work.saga_id, work.epoch = claim.saga_id, claim.epoch
         items = ("what it holds cannot be read",)
         end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)

@@ -101,7 +101,7 @@ async def _decided(
     now = clock.now()
     facts = work.facts(now, {sku: loaded.state for sku, loaded in shelves.items()})
     by = terms.user_id or "anonymous"
-    events, effect = decide(operation.wish, work.saga, work.saga_id, work.progress, facts, operation.reason, by)
+    events, effect = decide(operation.wish, work, facts, operation.reason, by)
     made = draft(work, effect, events, now, reads=frozenset({"order", "payment"}), due_in=timedelta())
     return made, [
         Entry(inventory_stream(sku), INVENTORY.category, shelves[sku].version, made.new(new))
