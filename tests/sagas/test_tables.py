@@ -14,12 +14,9 @@ import pytest
 import core.sagas
 from core.domain.message import Event
 from core.sagas import SAGAS, actions, ended_before
-from core.sagas.fulfil_order import FULFIL_ORDER
 from core.sagas.progress import SagaStatus
 from core.sagas.saga import Action, Holding, Nothing, Saga, Step, newest
-from core.sagas.settle_order import SETTLE_ORDER
-from core.sagas.unwind_order import UNWIND_ORDER
-from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER
+from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER, SENDS
 
 ROOT = Path(__file__).parents[2]
 RELEASED = ROOT / "tests/data/sagas"
@@ -100,8 +97,10 @@ def test_every_step_says_what_is_open_because_of_it(saga: Saga) -> None:
 
 @pytest.mark.parametrize("saga", EACH)
 def test_what_gives_up_has_a_time_for_every_step_and_what_only_goes_forward_has_none(saga: Saga) -> None:
-    timed = [step for step in saga.steps if not isinstance(step.do, Nothing)]
-    assert all((step.within is None) == (saga.forward_only or saga.undoes) for step in timed)
+    for step in saga.steps:
+        if not isinstance(step.do, Nothing):
+            tried_for_ever = saga.forward_only or saga.undoes
+            assert (step.within is None) == tried_for_ever, f"how long is {step.name} tried, at least?"
 
 
 @pytest.mark.parametrize("saga", EACH)
@@ -127,9 +126,9 @@ def test_the_newest_table_is_the_one_with_the_highest_definition_wherever_it_sta
 
 
 def test_a_deadline_is_all_its_steps_times_together_and_what_is_tried_for_ever_has_none() -> None:
-    assert FULFIL_ORDER.deadline == timedelta(minutes=6)
-    assert SETTLE_ORDER.deadline is None
-    assert UNWIND_ORDER.deadline is None
+    assert BUYS.deadline == timedelta(minutes=6)
+    assert SENDS.deadline is None
+    assert RETURNS.deadline is None
     idle = Step("s", actions.nothing, actions.nothing, None)
     assert Saga("idle", 1, Event, (idle,)).deadline == timedelta()
 

@@ -45,7 +45,10 @@ class World:
 
 
 async def advance(world: World, work: Work) -> None:
-    """Raises LeaseGone, and Unavailable while the database is away; in both cases the log says where it stands."""
+    """Make one move after the other, until the saga ends or is parked.
+
+    Raises LeaseGone, and Unavailable while the database is away; in both cases the log says how far the saga has come.
+    """
     while isinstance(move := next_move(work.saga, work.progress), Move):
         match move.action:
             case Local() as action if "stock" in action.reads:
@@ -69,7 +72,7 @@ async def advance(world: World, work: Work) -> None:
 
 
 async def refresh(world: World, work: Work) -> None:
-    """Read again what moved under us: an operator, the caller of the API, or our own append of unknown outcome."""
+    """Read the streams again after somebody else appended: an operator, a caller of the API, or our own lost append."""
     now = await load_work(world.store, work.saga, work.saga_id, work.order_id, owner=work.owner, epoch=work.epoch)
     if now is None:
         raise LeaseGone
@@ -121,7 +124,7 @@ async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | N
 
 
 async def _ask(world: World, work: Work, call: Call) -> PaymentAnswer:
-    """Call the provider; when no answer comes, ask whether it happened before anything is decided."""
+    """Call the provider; when no answer comes, look up whether the call had its effect, before anything is decided."""
     key = provider_key(work.order_id, call)
     try:
         return await _operate(world.gateway, work, call, key)
@@ -159,7 +162,7 @@ async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) ->
 
 # --- record the provider's answer ---------------------------------------------------------------------------
 async def _record_answer(world: World, work: Work, move: Move, call: Call, answer: PaymentAnswer) -> Verdict | None:
-    """Record an answer, whatever has moved since it was asked for: an answer is never discarded."""
+    """Record the provider's answer, also when streams have moved since the call: no answer is ever dropped."""
     while True:
         effect = call.record(work.facts(world.clock.now()), answer)
         if effect.refusal is not None and work.saga.forward_only and move.forward:
@@ -173,7 +176,7 @@ async def _record_answer(world: World, work: Work, move: Move, call: Call, answe
 
 
 def _still_open(work: Work, move: Move) -> bool:
-    """Whether the step's outcome is still missing in the log."""
+    """Whether the log does not have the step's outcome yet."""
     return work.progress.of(move.step.name) in {StepStatus.RUNNING, StepStatus.COMPENSATING}
 
 
@@ -183,7 +186,7 @@ async def _try_later(
 ) -> Verdict | None:
     """Record the failed try and park the saga; None when it is parked.
 
-    It guards what the call reads: a saga whose order was cancelled meanwhile must not be parked, nobody would wake it.
+    The append guards what the call reads: nobody would wake a saga that is parked after its order was cancelled.
     """
     wanted = error.retry_after if isinstance(error, GatewayUnavailable) and error.retry_after else 0.0
     pause = timedelta(seconds=min(wanted, LONGEST_WANTED) + backoff(work.progress.attempts))
@@ -196,7 +199,7 @@ async def _try_later(
 
 
 async def _wait(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
-    """Park the saga without an event: what was not called was not tried, and uses up none of its tries."""
+    """Park the saga without an event: a call that was not made is no try, and uses up none."""
     least = error.retry_after or FIRST_PAUSE
     spread = min(max(1.0, least), MOST_SPREAD)
     pause = timedelta(seconds=least + random.uniform(0, spread))  # noqa: S311 - jitter, or all come at once

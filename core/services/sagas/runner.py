@@ -1,4 +1,4 @@
-"""Run sagas: start those the log asks for, claim those that are due, and keep many going at once.
+"""Run sagas: claim those that are due, start those that an event of the log starts, and keep many going at once.
 
 Safe to kill at any time: starting is idempotent, every step is one append, and an unfinished lease runs out.
 """
@@ -53,13 +53,128 @@ class SagaRunner:
         self._starting = 0
         self._triggers = {event_type(saga.starts_on): saga for saga in newest(tables).values()}
 
+    # --- claiming -------------------------------------------------------------------------------------------
+    async def claim(self) -> int:
+        """Take the sagas that are due, as far as there is room, and go on with them; returns how many."""
+        taken = 0
+        while (limit := min(MOST_AT_ONCE - len(self._held), 64)) > 0:
+            claims = await self._sagas.claim(self._owner, limit=limit, lease=LEASE)
+            for claim in claims:
+                old = self._held.pop(claim.saga_id, None)
+                if old:
+                    old[1].cancel()  # we held it, and lost it, and have it again under a new epoch
+                self._hold(claim.saga_id, claim.epoch, self._resume(claim))
+            taken += len(claims)
+            if len(claims) < limit:
+                break
+        return taken
+
+    async def _resume(self, claim: Claim) -> None:
+        unknown = unknown_table(claim.name, claim.definition)
+        saga = self._tables.get((claim.name, claim.definition), unknown)
+        try:
+            work = await _patiently(lambda: self._load(saga, claim))
+        except Exception as error:
+            if saga is unknown or claim.claims > MOST_CLAIMS:
+                await self._give_up_unread(claim, f"it cannot be read: {error}")
+            raise
+        if work is None:
+            log.error("a row of a saga without events", saga=str(claim.saga_id))
+        elif saga is unknown:
+            await self._give_up(work, f"this release has no saga {claim.name} in definition {claim.definition}")
+        elif claim.claims > MOST_CLAIMS:
+            await self._give_up(work, "the runner dies on this step")
+        else:
+            await self._drive(work)
+
+    async def _load(self, saga: Saga, claim: Claim) -> Work | None:
+        return await load_work(
+            self._world.store, saga, claim.saga_id, claim.order_id, owner=self._owner, epoch=claim.epoch
+        )
+
+    async def _give_up(self, work: Work, reason: str) -> None:
+        """End the saga FAILED, so that a person decides: better than trying what cannot work, or guessing."""
+        items = open_items(work.saga, work.progress, work.order.state)
+        end = saga_events.SagaFailed(saga_id=work.saga_id, reason=reason, open_items=items)
+        log.error("a saga needs a person", saga=str(work.saga_id), reason=reason)
+        made = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
+        await self._world.store.append(made.append())
+
+    async def _give_up_unread(self, claim: Claim, reason: str) -> None:
+        """Do the same without the saga's history; the lease keeps every other runner away from it."""
+        work = self._new(unknown_table(claim.name, claim.definition), claim.order_id, None)
+        work.saga_id, work.epoch = claim.saga_id, claim.epoch
+        items = ("what it holds cannot be read",)
+        end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)
+        log.error("a saga needs a person", saga=str(claim.saga_id), reason=reason)
+        while True:
+            made = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
+            match await self._world.store.append(made.append()):
+                case Conflict((version,)):
+                    work.version = version
+                case _:
+                    return
+
+    # --- holding --------------------------------------------------------------------------------------------
+    def _hold(self, saga_id: SagaId, epoch: int, driving: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(driving)
+        self._held[saga_id] = (epoch, task)
+
+        def end(_: asyncio.Task[None]) -> None:
+            """Forget the saga, also after an error: its lease runs out, and a runner claims it again."""
+            if self._held.get(saga_id, (None, None))[1] is task:
+                del self._held[saga_id]
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, LeaseGone):
+                log.info("lease lost", saga=str(saga_id))
+            elif error is not None:
+                log.error("a saga could not be advanced", saga=str(saga_id), exc_info=error)
+
+        task.add_done_callback(end)
+
+    async def _drive(self, work: Work, *, stale: bool = False) -> None:
+        """Advance it; a database that is away is waited for, since every append is fenced by version and epoch."""
+        while True:
+            if stale:
+                await _patiently(lambda: refresh(self._world, work))
+            try:
+                await advance(self._world, work)
+            except Unavailable as error:
+                log.warning("waits for the database", saga=str(work.saga_id), reason=str(error))
+                await _a_moment()
+                stale = True
+            else:
+                return
+
+    async def renew(self) -> None:
+        """Renew the lease of each saga in hand; let go of those that another runner has claimed."""
+        leases = {saga_id: epoch for saga_id, (epoch, _) in self._held.items()}
+        if leases:
+            for saga_id in await self._sagas.extend(self._owner, leases, lease=LEASE):
+                held = self._held.get(saga_id)
+                if held and held[0] == leases[saga_id]:
+                    held[1].cancel()
+
+    async def sweep(self) -> None:
+        """Forget idempotency keys that are too old to be repeated."""
+        while await self._sagas.forget_keys(older_than=KEEP_KEYS, limit=5_000) == 5_000:
+            pass
+
+    async def drain(self, within: float) -> None:
+        """Wait until each saga in hand has recorded its step, at most `within` seconds."""
+        tasks = [task for _, task in self._held.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=within)
+            for task in late:
+                task.cancel()
+
     # --- starting -------------------------------------------------------------------------------------------
     async def start(self, batch: Sequence[StoredEvent]) -> None:
-        """Start what a batch of the log asks for, and only then move the checkpoint on."""
-        asked = [event for event in batch if event.event_type in self._triggers]
+        """Start a saga for each event of a batch that starts one, and only then move the checkpoint on."""
+        starts = [event for event in batch if event.event_type in self._triggers]
         while True:
             try:
-                await asyncio.gather(*(self._start_for(event) for event in asked))
+                await asyncio.gather(*(self._start_for(event) for event in starts))
                 await self._sagas.reach(READER, batch[-1].position)
             except Unavailable as error:
                 log.warning("waits for the database to start sagas", reason=str(error))
@@ -68,7 +183,7 @@ class SagaRunner:
                 return
 
     async def _start_for(self, stored: StoredEvent) -> None:
-        """One that this release cannot read starts its saga all the same: a person is told, and nobody waits for it."""
+        """Start the saga of one event, also of one that this release cannot read, so that a person learns of it."""
         saga = self._triggers[stored.event_type]
         order_id = OrderId(stored.stream)
         if saga.after is not None and await self._undoes_itself(saga.after, order_id, stored.position):
@@ -121,126 +236,11 @@ class SagaRunner:
         )
 
     def _first(self, work: Work) -> Draft:
-        """SagaStarted; leased to us when we have room for it, else due at once for whoever has."""
+        """The append of SagaStarted: leased to this runner if it has room, else due at once for any runner that has."""
         now = self._world.clock.now()
         events = started(work.saga, work.order_id, now, self._world.scale)
         room = len(self._held) + self._starting <= MOST_AT_ONCE  # a batch of the log starts all at once
         return draft(work, Effect(), events, now, due_in=None if room else timedelta())
-
-    # --- claiming -------------------------------------------------------------------------------------------
-    async def claim(self) -> int:
-        """Take what is due, as far as there is room; returns how many."""
-        taken = 0
-        while (limit := min(MOST_AT_ONCE - len(self._held), 64)) > 0:
-            claims = await self._sagas.claim(self._owner, limit=limit, lease=LEASE)
-            for claim in claims:
-                old = self._held.pop(claim.saga_id, None)
-                if old:
-                    old[1].cancel()  # we held it, and lost it, and have it again under a new epoch
-                self._hold(claim.saga_id, claim.epoch, self._resume(claim))
-            taken += len(claims)
-            if len(claims) < limit:
-                break
-        return taken
-
-    async def _resume(self, claim: Claim) -> None:
-        unknown = unknown_table(claim.name, claim.definition)
-        saga = self._tables.get((claim.name, claim.definition), unknown)
-        try:
-            work = await _patiently(lambda: self._load(saga, claim))
-        except Exception as error:
-            if saga is unknown or claim.claims > MOST_CLAIMS:
-                await self._give_up_unread(claim, f"it cannot be read: {error}")
-            raise
-        if work is None:
-            log.error("a row of a saga without events", saga=str(claim.saga_id))
-        elif saga is unknown:
-            await self._give_up(work, f"this release has no saga {claim.name} in definition {claim.definition}")
-        elif claim.claims > MOST_CLAIMS:
-            await self._give_up(work, "the runner dies on this step")
-        else:
-            await self._drive(work)
-
-    async def _load(self, saga: Saga, claim: Claim) -> Work | None:
-        return await load_work(
-            self._world.store, saga, claim.saga_id, claim.order_id, owner=self._owner, epoch=claim.epoch
-        )
-
-    async def _give_up(self, work: Work, reason: str) -> None:
-        """FAILED, and a person decides: better than trying what cannot work, or guessing."""
-        items = open_items(work.saga, work.progress, work.order.state)
-        end = saga_events.SagaFailed(saga_id=work.saga_id, reason=reason, open_items=items)
-        log.error("a saga needs a person", saga=str(work.saga_id), reason=reason)
-        made = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
-        await self._world.store.append(made.append())
-
-    async def _give_up_unread(self, claim: Claim, reason: str) -> None:
-        """The same, without its history; our lease says that nobody else goes on with it."""
-        work = self._new(unknown_table(claim.name, claim.definition), claim.order_id, None)
-        work.saga_id, work.epoch = claim.saga_id, claim.epoch
-        items = ("what it holds cannot be read",)
-        end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)
-        log.error("a saga needs a person", saga=str(claim.saga_id), reason=reason)
-        while True:
-            made = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
-            match await self._world.store.append(made.append()):
-                case Conflict((version,)):
-                    work.version = version
-                case _:
-                    return
-
-    # --- holding --------------------------------------------------------------------------------------------
-    def _hold(self, saga_id: SagaId, epoch: int, driving: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(driving)
-        self._held[saga_id] = (epoch, task)
-
-        def end(_: asyncio.Task[None]) -> None:
-            """Whatever befell it is its own affair: its lease runs out, and it is claimed again."""
-            if self._held.get(saga_id, (None, None))[1] is task:
-                del self._held[saga_id]
-            error = None if task.cancelled() else task.exception()
-            if isinstance(error, LeaseGone):
-                log.info("lease lost", saga=str(saga_id))
-            elif error is not None:
-                log.error("a saga could not be advanced", saga=str(saga_id), exc_info=error)
-
-        task.add_done_callback(end)
-
-    async def _drive(self, work: Work, *, stale: bool = False) -> None:
-        """Advance it; a database that is away is waited for, since every append is fenced by version and epoch."""
-        while True:
-            if stale:
-                await _patiently(lambda: refresh(self._world, work))
-            try:
-                await advance(self._world, work)
-            except Unavailable as error:
-                log.warning("waits for the database", saga=str(work.saga_id), reason=str(error))
-                await _a_moment()
-                stale = True
-            else:
-                return
-
-    async def renew(self) -> None:
-        """Renew the leases of all that is held; let go of what another has claimed."""
-        leases = {saga_id: epoch for saga_id, (epoch, _) in self._held.items()}
-        if leases:
-            for saga_id in await self._sagas.extend(self._owner, leases, lease=LEASE):
-                held = self._held.get(saga_id)
-                if held and held[0] == leases[saga_id]:
-                    held[1].cancel()
-
-    async def sweep(self) -> None:
-        """Forget idempotency keys that are too old to be repeated."""
-        while await self._sagas.forget_keys(older_than=KEEP_KEYS, limit=5_000) == 5_000:
-            pass
-
-    async def drain(self, within: float) -> None:
-        """Let what is held come to a recorded step; `within` in seconds."""
-        tasks = [task for _, task in self._held.values()]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=within)
-            for task in late:
-                task.cancel()
 
 
 async def _patiently(read: Callable[[], Awaitable[R]]) -> R:

@@ -1,4 +1,4 @@
-"""Work: one saga instance while a runner holds it, and what one append does to it."""
+"""Work: one saga instance while a runner holds it, and the append that records its next step."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Work(Instance):
 async def load_work(
     store: EventStore, saga: Saga, saga_id: SagaId, order_id: OrderId, *, owner: str, epoch: int
 ) -> Work | None:
-    """Read all of an instance's streams; None when it never started."""
+    """Read the instance's stream, its order and its payment; None when the saga never started."""
     recorded = await store.load(StreamId(saga_id))
     progress: Progress | None = None
     for event in recorded:
@@ -100,7 +100,7 @@ class Draft:
     last: UUID = field(default_factory=uuid7)
 
     def entries(self) -> list[Entry]:
-        """All but the stock's, domain events before the saga's own."""
+        """The entries of every stream but the SKUs', domain events before the saga's own."""
         work, found = self.work, list[Entry]()
         if self.effect.order or "order" in self.reads:
             found.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
@@ -150,7 +150,7 @@ class Draft:
         return [NewEvent(uuid7(), event, metadata) for event in events]
 
     def applied(self) -> None:
-        """It was recorded: the work stands after it."""
+        """Bring the work up to date, now that the append is recorded."""
         work = self.work
         work.version += len(self.events)
         work.progress = self.progress
