@@ -16,7 +16,7 @@ from core.adapters.postgres.queries.log import events_of_stream
 from core.adapters.postgres.queries.sagas import page_of_sagas, saga
 from core.codec import UNREADABLE, StoredEvent
 from core.errors import NotFound
-from core.sagas.saga import Progress, evolve
+from core.sagas.progress import Progress, evolve
 from daemons.query_api.answers import SagaDetail, Sagas, SagaStatus, State
 from daemons.query_api.cursors import ends, place
 from daemons.query_api.desk import Desk
