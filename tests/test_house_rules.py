@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.adapters.postgres.migrate import checksum, migrations
+from core.sagas import SAGAS
 from core.settings import Settings, env_names
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,6 +147,32 @@ def test_the_core_speaks_no_http() -> None:
 def test_the_import_contracts_name_every_package() -> None:
     contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]
     assert set(contracts["root_packages"]) == {name for name in CODE if (ROOT / name / "__init__.py").exists()}
+
+
+# --- sagas --------------------------------------------------------------------------------------------------
+def test_only_the_tables_of_the_sagas_know_a_saga_or_a_step_by_its_name() -> None:
+    names = {saga.name for saga in SAGAS.values()} | {step.name for saga in SAGAS.values() for step in saga.steps}
+    named = re.compile(rf"\b({'|'.join(sorted(names))})\b")
+    tables = {f"core/sagas/{name}.py" for name, _ in SAGAS}
+    known = [
+        f"{name}:{node.lineno}: {node.value!r}"
+        for name, tree in trees("core", "daemons")
+        if name not in tables
+        for node in without_docstrings(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and named.search(node.value)
+    ]
+    assert known == [], "let the saga's table say it, or import the table and ask it for its name"
+
+
+def without_docstrings(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes of a module but for the strings that only a person reads."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    return (node for node in ast.walk(tree) if id(node) not in docstrings)
 
 
 # --- migrations ---------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ class _OnSaga:
         assert work is not None  # noqa: S101 - it was loaded first
         facts = work.facts(self.now, {sku: loaded.state for sku, loaded in self.stock.items()})
         by = self.terms.user_id or "anonymous"
-        events, effect = decide(operation.wish, work.saga, work.saga_id, work.progress, facts, operation.reason, by)
+        events, effect = decide(operation.wish, work, facts, operation.reason, by)
         made = draft(work, effect, events, self.now, reads=frozenset({"order", "payment"}), due_in=timedelta())
         stock = [
             Entry(inventory_stream(sku), INVENTORY.category, self.stock[sku].version, made.new(new))

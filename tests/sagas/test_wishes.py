@@ -7,14 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.domain import saga as e
 from core.domain.saga import SagaEvent
 from core.errors import InvalidInput, NotAllowed
-from core.sagas.fulfil_order import FULFIL_ORDER
-from core.sagas.record import open_items
-from core.sagas.saga import Move, Progress, Saga, SagaStatus, evolve, next_move
-from core.sagas.settle_order import SETTLE_ORDER
-from core.sagas.unwind_order import UNWIND_ORDER, UNWIND_ORDER_1
+from core.sagas.holdings import open_items
+from core.sagas.progress import Progress, SagaStatus, evolve
+from core.sagas.saga import Instance, Move, Saga, next_move, unknown_table
 from core.sagas.wishes import Wish, checked_reason, decide
 from tests.support.saga_facts import (
     COMPENSATED,
@@ -30,29 +27,30 @@ from tests.support.saga_facts import (
     stands,
     types,
 )
-from tests.support.samples import NOW
+from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER, SENDS
+from tests.support.samples import NOW, ORDER_ID
 
 RETRY, SKIP, COMPENSATE, RESOLVE = Wish
 NONE: tuple[Any, ...] = ()
 FORWARD, BACK, BROKEN = SagaStatus.RUNNING, SagaStatus.COMPENSATING, SagaStatus.FAILED
 
 # A saga and where it stands, as (saga, status, its steps, what it was doing when it failed).
-RUNS = (FULFIL_ORDER, FORWARD, (COMPLETED, COMPLETED, RUNNING), FORWARD)
-UNDOES = (FULFIL_ORDER, BACK, (COMPLETED, COMPLETED, RUNNING), FORWARD)
-DIED = (FULFIL_ORDER, BROKEN, (COMPLETED, COMPLETED, RUNNING), FORWARD)
-STUCK = (FULFIL_ORDER, BROKEN, (COMPLETED, COMPLETED, COMPENSATION_FAILED), BACK)
-DONE = (FULFIL_ORDER, SagaStatus.COMPLETED, (COMPLETED,) * 4, FORWARD)
-UNDONE = (FULFIL_ORDER, SagaStatus.COMPENSATED, (COMPENSATED,) * 3, FORWARD)
-VOUCHED = (FULFIL_ORDER, SagaStatus.RESOLVED, (COMPLETED,) * 3, BACK)
-CAPTURES = (SETTLE_ORDER, FORWARD, (RUNNING,), FORWARD)
-SHIPS = (SETTLE_ORDER, FORWARD, (COMPLETED,), FORWARD)
-SHIP_DIED = (SETTLE_ORDER, BROKEN, (COMPLETED,), FORWARD)
-SETTLED = (SETTLE_ORDER, SagaStatus.COMPLETED, (COMPLETED, COMPLETED), FORWARD)
-UNWINDS = (UNWIND_ORDER, FORWARD, (RUNNING,), FORWARD)
-UNWIND_STUCK = (UNWIND_ORDER, BROKEN, (FAILED,), FORWARD)
-UNWIND_DIED = (UNWIND_ORDER, BROKEN, (COMPLETED,), FORWARD)
-OLD_DIED = (UNWIND_ORDER_1, BROKEN, (RUNNING,), FORWARD)
-UNKNOWN = (Saga("lost", 7, e.SagaStarted, ()), BROKEN, NONE, FORWARD)
+RUNS = (BUYS, FORWARD, (COMPLETED, COMPLETED, RUNNING), FORWARD)
+UNDOES = (BUYS, BACK, (COMPLETED, COMPLETED, RUNNING), FORWARD)
+DIED = (BUYS, BROKEN, (COMPLETED, COMPLETED, RUNNING), FORWARD)
+STUCK = (BUYS, BROKEN, (COMPLETED, COMPLETED, COMPENSATION_FAILED), BACK)
+DONE = (BUYS, SagaStatus.COMPLETED, (COMPLETED,) * 4, FORWARD)
+UNDONE = (BUYS, SagaStatus.COMPENSATED, (COMPENSATED,) * 3, FORWARD)
+VOUCHED = (BUYS, SagaStatus.RESOLVED, (COMPLETED,) * 3, BACK)
+CAPTURES = (SENDS, FORWARD, (RUNNING,), FORWARD)
+SHIPS = (SENDS, FORWARD, (COMPLETED,), FORWARD)
+SHIP_DIED = (SENDS, BROKEN, (COMPLETED,), FORWARD)
+SETTLED = (SENDS, SagaStatus.COMPLETED, (COMPLETED, COMPLETED), FORWARD)
+UNWINDS = (RETURNS, FORWARD, (RUNNING,), FORWARD)
+UNWIND_STUCK = (RETURNS, BROKEN, (FAILED,), FORWARD)
+UNWIND_DIED = (RETURNS, BROKEN, (COMPLETED,), FORWARD)
+OLD_DIED = (RETURNS_FOR_EVER, BROKEN, (RUNNING,), FORWARD)
+UNKNOWN = (unknown_table("lost", 7), BROKEN, NONE, FORWARD)
 ALL: dict[str, tuple[Saga, SagaStatus, tuple[Any, ...], SagaStatus]] = {
     name: value
     for name, value in list(globals().items())
@@ -60,34 +58,34 @@ ALL: dict[str, tuple[Saga, SagaStatus, tuple[Any, ...], SagaStatus]] = {
 }
 
 ALLOWED: dict[tuple[str, Wish], list[str]] = {
-    ("RUNS", COMPENSATE): ["CompensationRequested authorize_payment", "StepStarted authorize_payment"],
-    ("DIED", RETRY): ["Retried authorize_payment", "StepStarted authorize_payment"],
-    ("DIED", COMPENSATE): ["CompensationRequested authorize_payment", "StepStarted authorize_payment"],
-    ("DIED", RESOLVE): ["Resolved authorize_payment"],
-    ("STUCK", RETRY): ["Retried authorize_payment", "StepStarted authorize_payment"],
-    ("STUCK", SKIP): ["StepSkipped authorize_payment"],
-    ("STUCK", RESOLVE): ["Resolved authorize_payment"],
+    ("RUNS", COMPENSATE): ["CompensationRequested charge", "StepStarted charge"],
+    ("DIED", RETRY): ["Retried charge", "StepStarted charge"],
+    ("DIED", COMPENSATE): ["CompensationRequested charge", "StepStarted charge"],
+    ("DIED", RESOLVE): ["Resolved charge"],
+    ("STUCK", RETRY): ["Retried charge", "StepStarted charge"],
+    ("STUCK", SKIP): ["StepSkipped charge"],
+    ("STUCK", RESOLVE): ["Resolved charge"],
     ("SHIPS", COMPENSATE): [
-        "StepCompleted ship_inventory",
-        "CompensationRequested ship_inventory",
-        "StepCompensated ship_inventory",
-        "StepStarted capture_payment",
+        "StepCompleted ship",
+        "CompensationRequested ship",
+        "StepCompensated ship",
+        "StepStarted capture",
     ],
-    ("SHIP_DIED", RETRY): ["Retried ship_inventory"],
-    ("SHIP_DIED", RESOLVE): ["Resolved ship_inventory"],
+    ("SHIP_DIED", RETRY): ["Retried ship"],
+    ("SHIP_DIED", RESOLVE): ["Resolved ship"],
     ("SETTLED", COMPENSATE): [
         "CompensationRequested",
-        "StepCompensated ship_inventory",
-        "StepStarted capture_payment",
+        "StepCompensated ship",
+        "StepStarted capture",
     ],
-    ("UNWIND_STUCK", RETRY): ["Retried void_payment", "StepStarted void_payment"],
-    ("UNWIND_STUCK", SKIP): ["StepSkipped void_payment"],
-    ("UNWIND_STUCK", RESOLVE): ["Resolved void_payment"],
-    ("UNWIND_DIED", RETRY): ["Retried release_inventory"],
-    ("UNWIND_DIED", SKIP): ["StepSkipped release_inventory", "Completed"],
-    ("UNWIND_DIED", RESOLVE): ["Resolved release_inventory"],
-    ("OLD_DIED", RETRY): ["Retried void_payment", "StepStarted void_payment"],
-    ("OLD_DIED", RESOLVE): ["Resolved void_payment"],
+    ("UNWIND_STUCK", RETRY): ["Retried void", "StepStarted void"],
+    ("UNWIND_STUCK", SKIP): ["StepSkipped void"],
+    ("UNWIND_STUCK", RESOLVE): ["Resolved void"],
+    ("UNWIND_DIED", RETRY): ["Retried release"],
+    ("UNWIND_DIED", SKIP): ["StepSkipped release", "Completed"],
+    ("UNWIND_DIED", RESOLVE): ["Resolved release"],
+    ("OLD_DIED", RETRY): ["Retried void", "StepStarted void"],
+    ("OLD_DIED", RESOLVE): ["Resolved void"],
     ("UNKNOWN", RESOLVE): ["Resolved"],
 }
 ALLOWED[("SHIP_DIED", COMPENSATE)] = ALLOWED[("SHIPS", COMPENSATE)]
@@ -100,7 +98,7 @@ def given(name: str) -> tuple[Saga, Progress]:
 
 def wished(wish: Wish, name: str) -> tuple[list[SagaEvent], Progress, Any]:
     saga, progress = given(name)
-    made, effect = decide(wish, saga, SAGA_ID, progress, facts(stock=HELD), "because", "ada")
+    made, effect = decide(wish, Instance(saga, SAGA_ID, ORDER_ID, progress), facts(stock=HELD), "because", "ada")
     return list(made), reduce(lambda p, event: evolve(p, event, NOW), made, progress), effect
 
 
@@ -122,17 +120,17 @@ def test_every_wish_in_every_state_is_granted_or_refused_with_a_sentence(name: s
 def test_a_retried_undo_goes_on_undoing_where_it_was_given_up() -> None:
     _, after, _ = wished(RETRY, "STUCK")
     assert after.status is BACK
-    move = next_move(FULFIL_ORDER, after)
+    move = next_move(BUYS, after)
     assert isinstance(move, Move)
-    assert (move.step.name, move.forward) == ("authorize_payment", False)
+    assert (move.step.name, move.forward) == ("charge", False)
 
 
 def test_a_skipped_undo_is_followed_by_the_undos_below_it() -> None:
     _, after, _ = wished(SKIP, "STUCK")
-    assert after.of("authorize_payment") is SKIPPED
-    move = next_move(FULFIL_ORDER, after)
+    assert after.of("charge") is SKIPPED
+    move = next_move(BUYS, after)
     assert isinstance(move, Move)
-    assert (move.step.name, move.forward) == ("reserve_inventory", False)
+    assert (move.step.name, move.forward) == ("reserve", False)
 
 
 def test_a_compensated_settlement_takes_the_goods_off_the_books_all_the_same() -> None:
