@@ -19,7 +19,7 @@ from core.sagas.progress import StepStatus
 from core.sagas.record import announced, concluded, failed, provider_key
 from core.sagas.saga import Call, Effect, Local, Move, Stream, next_move
 from core.services.sagas.stock import StockDesk
-from core.services.sagas.work import Draft, Work, draft, load_work
+from core.services.sagas.work import SagaAppend, Work, draft, load_work
 
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 60.0  # seconds
@@ -93,12 +93,12 @@ async def _decide_on_stock(world: World, work: Work, move: Move, action: Local) 
     )
 
 
-def _conclude(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[Stream]) -> Draft:
+def _conclude(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[Stream]) -> SagaAppend:
     now = world.clock.now()
     return draft(work, effect, concluded(work, move, effect, now), now, reads=reads)
 
 
-async def _send(world: World, made: Draft) -> Verdict:
+async def _send(world: World, made: SagaAppend) -> Verdict:
     verdict = await world.store.append(made.append())
     if isinstance(verdict, Accepted):
         made.applied()

@@ -29,7 +29,7 @@ from core.sagas.record import started
 from core.sagas.saga import Effect, Saga, Tables, newest, unknown_table
 from core.services.load import Loaded
 from core.services.sagas.advance import LeaseGone, World, advance, refresh
-from core.services.sagas.work import FIRST_EPOCH, LEASE, Draft, Work, draft, load_work
+from core.services.sagas.work import FIRST_EPOCH, LEASE, SagaAppend, Work, draft, load_work
 
 R = TypeVar("R")
 
@@ -235,7 +235,7 @@ class SagaRunner:
             cause=cause,
         )
 
-    def _first(self, work: Work) -> Draft:
+    def _first(self, work: Work) -> SagaAppend:
         """The append of SagaStarted: leased to this runner if it has room, else due at once for any runner that has."""
         now = self._world.clock.now()
         events = started(work.saga, work.order_id, now, self._world.scale)

@@ -22,7 +22,7 @@ from core.sagas.saga import Move, Saga, next_move
 from core.sagas.wishes import Wish, checked_reason, decide
 from core.services.execute import KEEP_TRYING, PAUSE, REFUSED, Outcome, Terms, kept, placed, replay_or, replayed, would
 from core.services.load import Loaded, load_state
-from core.services.sagas.work import Draft, Work, draft, load_work
+from core.services.sagas.work import SagaAppend, Work, draft, load_work
 
 Tables = Mapping[tuple[str, int], Saga]
 
@@ -92,7 +92,7 @@ async def _load(store: EventStore, sagas: SagaLog, tables: Tables, saga_id: Saga
 
 async def _decided(
     store: EventStore, work: Work, operation: Operation, terms: Terms, clock: Clock
-) -> tuple[Draft, list[Entry]]:
+) -> tuple[SagaAppend, list[Entry]]:
     """What to append: the draft, and the stock that goes with it."""
     shelves: dict[Sku, Loaded[Stock]] = {}
     if operation.wish is Wish.COMPENSATE and work.saga.forward_only:
@@ -109,7 +109,7 @@ async def _decided(
     ]
 
 
-def _fields(made: Draft) -> Mapping[str, Any]:
+def _fields(made: SagaAppend) -> Mapping[str, Any]:
     move = next_move(made.work.saga, made.progress)
     step = move.step.name if isinstance(move, Move) else ""
     return {"saga_id": made.work.saga_id, "status": made.progress.status, "step": step}

@@ -83,7 +83,7 @@ async def load_work(
 
 # --- append -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Draft:
+class SagaAppend:
     """One append to come: the effect, the saga's own events (`last` is the id of their last), the streams it guards.
 
     `due_in`: parked until then, for whoever comes first; None: it stays leased to its owner. `waits_for`: why it is
@@ -172,10 +172,10 @@ def draft(
     reads: frozenset[Stream] = frozenset(),
     due_in: timedelta | None = None,
     waits_for: str | None = None,
-) -> Draft:
+) -> SagaAppend:
     """The append that records an effect and the saga's events; one that gave up says what is still open."""
     after = work.fold(events, now)
     if next_move(work.saga, after.progress) is SagaStatus.FAILED:
         end = gave_up(after, work.order.state)
         events, after = [*events, end], after.fold([end], now)
-    return Draft(work, effect, events, reads, after.progress, due_in, waits_for)
+    return SagaAppend(work, effect, events, reads, after.progress, due_in, waits_for)
