@@ -33,7 +33,7 @@ from core.sagas.saga import (
     Step,
     next_move,
 )
-from tests.support.saga_facts import SAGA_ID, order
+from tests.support.saga_facts import SAGA_ID, order, stands
 from tests.support.samples import NOW, ORDER_ID
 
 Outcome = Literal["done", "refused", "abandoned", "later"]
@@ -109,8 +109,8 @@ class Played:
 
 
 def begun(saga: Saga, scale: float = 1.0) -> Played:
-    first, *rest = started(saga, ORDER_ID, NOW, scale)
-    instance = Instance(saga, saga_of(ORDER_ID, saga.name), ORDER_ID, evolve(None, first, NOW))
+    instance = Instance(saga, saga_of(ORDER_ID, saga.name), ORDER_ID, stands(saga, SagaStatus.RUNNING))
+    first, *rest = started(instance, NOW, scale)
     played = Played(instance, scale, log=[first])
     played.record(rest)
     return played

@@ -72,15 +72,15 @@ def fail(saga: Saga, progress: Progress, *, after: timedelta = timedelta(), scal
     ids=lambda x: getattr(x, "name", ""),
 )
 def test_a_start_takes_with_it_what_needs_no_doing(saga: Saga, expected: list[str]) -> None:
-    assert types(started(saga, ORDER_ID, NOW, 1.0)) == expected
+    assert types(started(instance(saga, stands(saga, FORWARD)), NOW, 1.0)) == expected
 
 
 def test_the_deadline_is_scaled_and_only_of_what_can_end() -> None:
-    first = started(BUYS, ORDER_ID, NOW, 0.5)[0]
+    first = started(instance(BUYS, stands(BUYS, FORWARD)), NOW, 0.5)[0]
     assert first == e.SagaStarted(
         saga_id=SAGA_ID, name="buys", definition=1, order_id=ORDER_ID, deadline=NOW + timedelta(minutes=3)
     )
-    assert started(SENDS, ORDER_ID, NOW, 0.5)[0].deadline is None
+    assert started(instance(SENDS, stands(SENDS, FORWARD)), NOW, 0.5)[0].deadline is None
 
 
 # --- the end of a move --------------------------------------------------------------------------------------

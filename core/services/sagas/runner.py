@@ -238,7 +238,7 @@ class SagaRunner:
     def _first(self, work: Work) -> SagaAppend:
         """The append of SagaStarted: leased to this runner if it has room, else due at once for any runner that has."""
         now = self._world.clock.now()
-        events = started(work.saga, work.order_id, now, self._world.scale)
+        events = started(work, now, self._world.scale)
         room = len(self._held) + self._starting <= MOST_AT_ONCE  # a batch of the log starts all at once
         return draft(work, Effect(), events, now, due_in=None if room else timedelta())
 
