@@ -197,7 +197,7 @@ def an_event(rng: Random) -> SagaEvent:
 
 
 @given(rng=RNG)
-def test_a_fold_of_any_events_whatsoever_says_what_is_next(rng: Random) -> None:
+def test_after_any_events_in_any_order_there_is_a_next_move_or_an_end(rng: Random) -> None:
     saga, progress = a_saga(rng), None
     for _ in range(30):
         progress = evolve(progress, an_event(rng), NOW)

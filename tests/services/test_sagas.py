@@ -88,7 +88,7 @@ async def test_a_flaky_provider_is_tried_again(desk: Desk) -> None:
     assert types["SagaStepStarted"] == 3
 
 
-async def test_an_answer_that_never_came_is_looked_up_not_charged_again(desk: Desk) -> None:
+async def test_a_charge_whose_answer_was_lost_is_looked_up_and_not_made_again(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
         order = await desk.place("test_card_timeout")

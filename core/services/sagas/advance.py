@@ -24,7 +24,7 @@ from core.services.sagas.work import SagaAppend, Work, draft, load_work
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 60.0  # seconds
 MOST_SPREAD = 5.0  # seconds over which those that waited for the provider come back
-LONGEST_WANTED = 900.0  # seconds; a provider that says when to come again is not asked before, within reason
+LONGEST_WANTED = 900.0  # seconds; the longest Retry-After of the provider that is heeded
 
 log = structlog.get_logger(__name__)
 
@@ -131,12 +131,12 @@ async def _ask(world: World, work: Work, call: Call) -> PaymentAnswer:
     except GatewayTimeout as error:
         log.warning("no answer from the provider, looking it up", key=key, reason=str(error))
         try:
-            found = await world.gateway.look_up(key)
+            answer = await world.gateway.look_up(key)
         except GatewayNotTried:
             raise error from None  # the call was made, so it was a try
-        if found is None:
+        if answer is None:
             raise
-        return found
+        return answer
 
 
 async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) -> PaymentAnswer:

@@ -101,17 +101,17 @@ class SagaAppend:
 
     def entries(self) -> list[Entry]:
         """The entries of every stream but the SKUs', domain events before the saga's own."""
-        work, found = self.work, list[Entry]()
+        work, entries = self.work, list[Entry]()
         if self.effect.order or "order" in self.reads:
-            found.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
+            entries.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
         if self.effect.payment or "payment" in self.reads:
             stream = StreamId(payment_of(work.order_id))
-            found.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
+            entries.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
         own = self._new(self.events, epoch=work.epoch or FIRST_EPOCH)
         if own:
             own[-1] = NewEvent(self.last, own[-1].event, own[-1].metadata)
-        found.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
-        return found
+        entries.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
+        return entries
 
     def row(self) -> SagaRow:
         work, progress = self.work, self.progress
