@@ -18,12 +18,12 @@ MONEY_HELD = {PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED}
 # --- which sagas there must be ------------------------------------------------------------------------------
 def required(case: Case) -> Mapping[str, int]:
     """The sagas that must start for the order, and the position of the event each starts on."""
-    found: dict[str, int] = {}
+    due: dict[str, int] = {}
     for name, table in case.rules.newest.items():
         position = case.first.get(table.starts_on, 0)
         if position and (table.after is None or 0 < _over(case, table.after) < position):
-            found[name] = position
-    return found
+            due[name] = position
+    return due
 
 
 def _over(case: Case, name: str) -> int:

@@ -6,30 +6,31 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core.domain import saga as events
-from core.domain.message import OrderId, payment_of, saga_of
+from core.domain.message import OrderId, payment_of
 from core.domain.order import Order
 from core.domain.saga import SagaEvent
 from core.domain.validation import tidy
 from core.sagas.holdings import open_items
 from core.sagas.progress import SagaStatus, evolve
-from core.sagas.saga import Call, Effect, Instance, Move, Nothing, Saga, next_move
+from core.sagas.saga import Call, Effect, Instance, Move, Nothing, next_move
 
 LEAST_TRIES = 3
 LEAST_UNDO_TRIES = 10
 UNDO_WITHIN = timedelta(minutes=15)
 
 
-def started(saga: Saga, order_id: OrderId, now: datetime, scale: float) -> Sequence[SagaEvent]:
-    """The first events of an instance."""
-    saga_id, deadline = saga_of(order_id, saga.name), saga.deadline
+def started(instance: Instance, now: datetime, scale: float) -> Sequence[SagaEvent]:
+    """The first events of an instance that has none yet."""
+    saga, deadline = instance.saga, instance.saga.deadline
     first = events.SagaStarted(
-        saga_id=saga_id,
+        saga_id=instance.saga_id,
         name=saga.name,
         definition=saga.definition,
-        order_id=order_id,
+        order_id=instance.order_id,
         deadline=None if deadline is None else now + scale * deadline,
     )
-    return [first, *follow(Instance(saga, saga_id, order_id, evolve(None, first, now)), now)]
+    begun = Instance(saga, instance.saga_id, instance.order_id, evolve(None, first, now))
+    return [first, *follow(begun, now)]
 
 
 def concluded(instance: Instance, move: Move, effect: Effect, now: datetime) -> Sequence[SagaEvent]:

@@ -33,7 +33,7 @@ from core.sagas.saga import (
     Step,
     next_move,
 )
-from tests.support.saga_facts import SAGA_ID, order
+from tests.support.saga_facts import SAGA_ID, order, stands
 from tests.support.samples import NOW, ORDER_ID
 
 Outcome = Literal["done", "refused", "abandoned", "later"]
@@ -109,8 +109,8 @@ class Played:
 
 
 def begun(saga: Saga, scale: float = 1.0) -> Played:
-    first, *rest = started(saga, ORDER_ID, NOW, scale)
-    instance = Instance(saga, saga_of(ORDER_ID, saga.name), ORDER_ID, evolve(None, first, NOW))
+    instance = Instance(saga, saga_of(ORDER_ID, saga.name), ORDER_ID, stands(saga, SagaStatus.RUNNING))
+    first, *rest = started(instance, NOW, scale)
     played = Played(instance, scale, log=[first])
     played.record(rest)
     return played
@@ -197,7 +197,7 @@ def an_event(rng: Random) -> SagaEvent:
 
 
 @given(rng=RNG)
-def test_a_fold_of_any_events_whatsoever_says_what_is_next(rng: Random) -> None:
+def test_after_any_events_in_any_order_there_is_a_next_move_or_an_end(rng: Random) -> None:
     saga, progress = a_saga(rng), None
     for _ in range(30):
         progress = evolve(progress, an_event(rng), NOW)

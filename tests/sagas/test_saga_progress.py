@@ -79,14 +79,16 @@ EVOLVED: list[tuple[e.SagaEvent, dict[str, Any]]] = [
 ]
 
 
-def test_a_saga_starts_running_with_everything_before_it() -> None:
+def test_a_saga_starts_running_with_every_step_pending() -> None:
     first = e.SagaStarted(saga_id=SAGA_ID, name="n", definition=1, order_id=ORDER_ID)
     assert evolve(None, first, LATER) == Progress(status=SagaStatus.RUNNING, since=LATER)
     assert evolve(None, first, LATER).of("any") is PENDING
 
 
 @pytest.mark.parametrize(("event", "changes"), EVOLVED, ids=lambda x: type(x).__name__)
-def test_each_event_changes_this_and_nothing_else(event: e.SagaEvent, changes: dict[str, Any]) -> None:
+def test_each_event_changes_the_fields_that_the_table_states_and_no_other(
+    event: e.SagaEvent, changes: dict[str, Any]
+) -> None:
     found = evolve(BEFORE, event, LATER)
     for name in set(Progress.__struct_fields__) - {"steps"}:
         assert getattr(found, name) == changes.get(name, getattr(BEFORE, name)), name
@@ -94,11 +96,11 @@ def test_each_event_changes_this_and_nothing_else(event: e.SagaEvent, changes: d
     assert BEFORE.of("s") is RUNNING, "the progress before is as it was"
 
 
-def test_every_event_of_a_saga_is_in_that_table() -> None:
+def test_the_table_above_has_every_event_of_a_saga() -> None:
     assert {type(event) for event, _ in EVOLVED} == set(e.EVENTS)
 
 
-def test_a_word_from_another_stream_changes_nothing() -> None:
+def test_an_event_of_another_stream_changes_nothing() -> None:
     assert evolve(BEFORE, created, LATER) is BEFORE
 
 
@@ -143,7 +145,9 @@ NEXT: list[tuple[Saga, SagaStatus, tuple[Any, ...], str | SagaStatus | None]] = 
 @pytest.mark.parametrize(
     ("saga", "status", "steps", "expected"), NEXT, ids=lambda x: getattr(x, "name", None) or str(x)
 )
-def test_what_is_next(saga: Saga, status: SagaStatus, steps: tuple[Any, ...], expected: Any) -> None:
+def test_the_next_move_is_the_one_that_the_table_states(
+    saga: Saga, status: SagaStatus, steps: tuple[Any, ...], expected: Any
+) -> None:
     move = next_move(saga, stands(saga, status, *steps))
     if isinstance(move, Move):
         assert f"{'do' if move.forward else 'undo'} {move.step.name}" == expected

@@ -71,16 +71,18 @@ def fail(saga: Saga, progress: Progress, *, after: timedelta = timedelta(), scal
     ],
     ids=lambda x: getattr(x, "name", ""),
 )
-def test_a_start_takes_with_it_what_needs_no_doing(saga: Saga, expected: list[str]) -> None:
-    assert types(started(saga, ORDER_ID, NOW, 1.0)) == expected
+def test_a_saga_starts_with_the_steps_that_have_nothing_to_do_already_completed(
+    saga: Saga, expected: list[str]
+) -> None:
+    assert types(started(instance(saga, stands(saga, FORWARD)), NOW, 1.0)) == expected
 
 
-def test_the_deadline_is_scaled_and_only_of_what_can_end() -> None:
-    first = started(BUYS, ORDER_ID, NOW, 0.5)[0]
+def test_a_deadline_is_scaled_and_a_saga_that_is_tried_for_ever_has_none() -> None:
+    first = started(instance(BUYS, stands(BUYS, FORWARD)), NOW, 0.5)[0]
     assert first == e.SagaStarted(
         saga_id=SAGA_ID, name="buys", definition=1, order_id=ORDER_ID, deadline=NOW + timedelta(minutes=3)
     )
-    assert started(SENDS, ORDER_ID, NOW, 0.5)[0].deadline is None
+    assert started(instance(SENDS, stands(SENDS, FORWARD)), NOW, 0.5)[0].deadline is None
 
 
 # --- the end of a move --------------------------------------------------------------------------------------
@@ -113,7 +115,7 @@ ENDS: list[tuple[Saga, SagaStatus, tuple[Any, ...], Effect, list[str]]] = [
 
 
 @pytest.mark.parametrize(("saga", "status", "steps", "effect", "expected"), ENDS)
-def test_the_events_of_the_end_of_a_move(
+def test_a_move_that_ended_records_the_events_that_the_table_states(
     saga: Saga, status: SagaStatus, steps: tuple[Any, ...], effect: Effect, expected: list[str]
 ) -> None:
     events = conclude(saga, stands(saga, status, *steps, announced=1), effect)
@@ -140,13 +142,13 @@ def test_a_late_answer_while_it_compensates_is_recorded_and_undone() -> None:
     assert events[-1].direction == "backward"
 
 
-def test_a_late_no_while_it_compensates_is_recorded_and_does_not_begin_the_compensation_again() -> None:
+def test_a_late_refusal_while_it_compensates_is_recorded_and_starts_no_second_compensation() -> None:
     progress = stands(BUYS, BACK, COMPLETED, COMPLETED, COMPENSATING, reason="cancelled by hand")
     forward = Move(BUYS.step("charge"), forward=True)
     assert types(concluded(instance(BUYS, progress), forward, NO, NOW)) == ["StepFailed charge"]
 
 
-def test_the_undo_of_what_needs_none_is_recorded_with_what_came_before() -> None:
+def test_steps_without_an_undo_are_recorded_as_compensated_in_the_same_append() -> None:
     steps = tuple(Step(name, confirm, undo, None) for name, undo in (("a", nothing), ("b", nothing), ("c", confirm)))
     saga = Saga("mixed", 1, OrderCreated, steps)
     events = conclude(saga, stands(saga, BACK, COMPLETED, COMPLETED, COMPLETED), DONE)
@@ -182,7 +184,7 @@ TRIES: list[tuple[Saga, SagaStatus, tuple[Any, ...], int, timedelta, float, bool
 
 
 @pytest.mark.parametrize(("saga", "status", "steps", "before", "after", "scale", "over"), TRIES)
-def test_a_try_is_followed_by_another_until_its_time_and_its_tries_are_over(
+def test_a_step_is_tried_again_until_both_its_time_and_its_tries_are_used_up(
     saga: Saga, status: SagaStatus, steps: tuple[Any, ...], before: int, after: timedelta, scale: float, *, over: bool
 ) -> None:
     progress = stands(saga, status, *steps, attempts=before, announced=before + 1)
@@ -200,7 +202,7 @@ def test_a_try_is_followed_by_another_until_its_time_and_its_tries_are_over(
         assert rest[1].direction == "backward"
 
 
-def test_a_time_that_is_over_is_followed_by_the_undo_also_when_that_is_nothing() -> None:
+def test_a_step_whose_time_is_over_is_compensated_also_when_it_has_no_undo() -> None:
     saga = Saga(
         "called", 1, OrderCreated, (Step("a", confirm, nothing, None), Step("b", authorize, nothing, None, MINUTES))
     )
@@ -246,17 +248,19 @@ def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
         (SENDS, (COMPENSATED, COMPLETED), ()),
     ],
 )
-def test_only_what_may_have_happened_is_open(saga: Saga, steps: tuple[Any, ...], open_: tuple[str, ...]) -> None:
+def test_open_items_are_those_of_steps_that_may_have_happened(
+    saga: Saga, steps: tuple[Any, ...], open_: tuple[str, ...]
+) -> None:
     assert open_items(saga, stands(saga, BACK, *steps), order()) == open_
 
 
-def test_an_order_that_was_cancelled_by_hand_is_not_among_what_is_open() -> None:
+def test_an_order_that_was_cancelled_by_hand_is_no_open_item() -> None:
     progress = stands(BUYS, BACK, COMPLETED, COMPENSATED, COMPENSATION_FAILED)
     by_hand = order(OrderCancelled(order_id=ORDER_ID, reason="changed my mind", cancelled_at=NOW))
     assert open_items(BUYS, progress, by_hand) == ("2001.48 USD may be authorised",)
 
 
-def test_folding_nothing_is_nothing_and_ends_are_known() -> None:
+def test_a_fold_of_no_events_changes_nothing_and_a_failed_saga_is_not_finished() -> None:
     progress = stands(BUYS, FORWARD)
     assert fold(progress, [], NOW) is progress
     assert finished(e.SagaCompleted(saga_id=SAGA_ID))

@@ -193,7 +193,7 @@ def test_a_command_or_a_kill_at_every_call_of_a_fulfilment_in_every_mood_of_the_
 
 @pytest.mark.parametrize("confirmed", [True, False])
 @pytest.mark.parametrize("by", ["customer", "operator"])
-def test_who_turns_a_fulfilment_at_any_call_drops_no_answer_and_is_missed_by_no_confirmation(
+def test_a_fulfilment_turned_back_at_any_call_records_the_providers_answer_and_confirms_no_order(
     by: str, *, confirmed: bool
 ) -> None:
     for calls in range(CALLS_OF_A_FULFILMENT):

@@ -96,7 +96,7 @@ def test_every_step_says_what_is_open_because_of_it(saga: Saga) -> None:
 
 
 @pytest.mark.parametrize("saga", EACH)
-def test_what_gives_up_has_a_time_for_every_step_and_what_only_goes_forward_has_none(saga: Saga) -> None:
+def test_a_step_has_a_time_unless_its_saga_is_tried_for_ever_or_undoes(saga: Saga) -> None:
     for step in saga.steps:
         if not isinstance(step.do, Nothing):
             tried_for_ever = saga.forward_only or saga.undoes
@@ -125,7 +125,7 @@ def test_the_newest_table_is_the_one_with_the_highest_definition_wherever_it_sta
         assert newest(known) == {"buys": BUYS, "returns": RETURNS}
 
 
-def test_a_deadline_is_all_its_steps_times_together_and_what_is_tried_for_ever_has_none() -> None:
+def test_the_deadline_of_a_saga_is_the_sum_of_its_steps_times_if_all_have_one() -> None:
     assert BUYS.deadline == timedelta(minutes=6)
     assert SENDS.deadline is None
     assert RETURNS.deadline is None

@@ -91,13 +91,13 @@ ALLOWED: dict[tuple[str, Wish], list[str]] = {
 ALLOWED[("SHIP_DIED", COMPENSATE)] = ALLOWED[("SHIPS", COMPENSATE)]
 
 
-def given(name: str) -> tuple[Saga, Progress]:
+def instance_of(name: str) -> tuple[Saga, Progress]:
     saga, status, steps, failed_as = ALL[name]
     return saga, stands(saga, status, *steps, failed_as=failed_as, attempts=9, announced=9, last_error="away")
 
 
-def wished(wish: Wish, name: str) -> tuple[list[SagaEvent], Progress, Any]:
-    saga, progress = given(name)
+def decide_on(wish: Wish, name: str) -> tuple[list[SagaEvent], Progress, Any]:
+    saga, progress = instance_of(name)
     made, effect = decide(wish, Instance(saga, SAGA_ID, ORDER_ID, progress), facts(stock=HELD), "because", "ada")
     return list(made), reduce(lambda p, event: evolve(p, event, NOW), made, progress), effect
 
@@ -108,9 +108,9 @@ def test_every_wish_in_every_state_is_granted_or_refused_with_a_sentence(name: s
     expected = ALLOWED.get((name, wish))
     if expected is None:
         with pytest.raises(NotAllowed, match=r"\w+ \w+"):
-            wished(wish, name)
+            decide_on(wish, name)
         return
-    made, after, _ = wished(wish, name)
+    made, after, _ = decide_on(wish, name)
     assert types(made) == expected
     assert any(getattr(event, "by", None) == "ada" and getattr(event, "reason", None) == "because" for event in made)
     assert after.attempts == 0 or wish is RESOLVE, "it begins again with all its tries"
@@ -118,7 +118,7 @@ def test_every_wish_in_every_state_is_granted_or_refused_with_a_sentence(name: s
 
 
 def test_a_retried_undo_goes_on_undoing_where_it_was_given_up() -> None:
-    _, after, _ = wished(RETRY, "STUCK")
+    _, after, _ = decide_on(RETRY, "STUCK")
     assert after.status is BACK
     move = next_move(BUYS, after)
     assert isinstance(move, Move)
@@ -126,26 +126,26 @@ def test_a_retried_undo_goes_on_undoing_where_it_was_given_up() -> None:
 
 
 def test_a_skipped_undo_is_followed_by_the_undos_below_it() -> None:
-    _, after, _ = wished(SKIP, "STUCK")
+    _, after, _ = decide_on(SKIP, "STUCK")
     assert after.of("charge") is SKIPPED
     move = next_move(BUYS, after)
     assert isinstance(move, Move)
     assert (move.step.name, move.forward) == ("reserve", False)
 
 
-def test_a_compensated_settlement_takes_the_goods_off_the_books_all_the_same() -> None:
-    _, after, effect = wished(COMPENSATE, "SHIPS")
+def test_a_settlement_that_is_compensated_ships_the_stock_all_the_same() -> None:
+    _, after, effect = decide_on(COMPENSATE, "SHIPS")
     assert [type(event).__name__ for events in effect.stock.values() for event in events] == ["InventoryShipped"] * 2
     assert after.status is BACK
 
 
 def test_a_capture_of_unknown_outcome_is_not_refunded() -> None:
     with pytest.raises(NotAllowed, match="not known yet"):
-        wished(COMPENSATE, "CAPTURES")
+        decide_on(COMPENSATE, "CAPTURES")
 
 
-def test_what_is_open_names_money_and_stock() -> None:
-    saga, progress = given("UNWIND_STUCK")
+def test_the_open_items_of_a_failed_saga_name_its_money_and_its_stock() -> None:
+    saga, progress = instance_of("UNWIND_STUCK")
     assert open_items(saga, progress, order()) == (
         "2001.48 USD may be authorised",
         "2 x LAPTOP-001, 3 x SKU-007 may be held",
@@ -153,6 +153,6 @@ def test_what_is_open_names_money_and_stock() -> None:
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\x00b"])
-def test_a_reason_must_say_something(reason: str) -> None:
+def test_an_operator_must_give_a_reason(reason: str) -> None:
     with pytest.raises(InvalidInput):
         checked_reason(reason)

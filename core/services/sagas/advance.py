@@ -19,12 +19,12 @@ from core.sagas.progress import StepStatus
 from core.sagas.record import announced, concluded, failed, provider_key
 from core.sagas.saga import Call, Effect, Local, Move, Stream, next_move
 from core.services.sagas.stock import StockDesk
-from core.services.sagas.work import Draft, Work, draft, load_work
+from core.services.sagas.work import SagaAppend, Work, draft, load_work
 
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 60.0  # seconds
 MOST_SPREAD = 5.0  # seconds over which those that waited for the provider come back
-LONGEST_WANTED = 900.0  # seconds; a provider that says when to come again is not asked before, within reason
+LONGEST_WANTED = 900.0  # seconds; the longest Retry-After of the provider that is heeded
 
 log = structlog.get_logger(__name__)
 
@@ -93,12 +93,12 @@ async def _decide_on_stock(world: World, work: Work, move: Move, action: Local) 
     )
 
 
-def _conclude(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[Stream]) -> Draft:
+def _conclude(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[Stream]) -> SagaAppend:
     now = world.clock.now()
     return draft(work, effect, concluded(work, move, effect, now), now, reads=reads)
 
 
-async def _send(world: World, made: Draft) -> Verdict:
+async def _send(world: World, made: SagaAppend) -> Verdict:
     verdict = await world.store.append(made.append())
     if isinstance(verdict, Accepted):
         made.applied()
@@ -131,12 +131,12 @@ async def _ask(world: World, work: Work, call: Call) -> PaymentAnswer:
     except GatewayTimeout as error:
         log.warning("no answer from the provider, looking it up", key=key, reason=str(error))
         try:
-            found = await world.gateway.look_up(key)
+            answer = await world.gateway.look_up(key)
         except GatewayNotTried:
             raise error from None  # the call was made, so it was a try
-        if found is None:
+        if answer is None:
             raise
-        return found
+        return answer
 
 
 async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) -> PaymentAnswer:

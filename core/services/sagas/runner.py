@@ -32,7 +32,7 @@ from core.sagas.record import started
 from core.sagas.saga import Effect, Saga, Tables, newest, unknown_table
 from core.services.load import Loaded
 from core.services.sagas.advance import LeaseGone, World, advance, refresh
-from core.services.sagas.work import FIRST_EPOCH, LEASE, Draft, Work, draft, load_work
+from core.services.sagas.work import FIRST_EPOCH, LEASE, SagaAppend, Work, draft, load_work
 
 R = TypeVar("R")
 
@@ -269,10 +269,10 @@ class SagaRunner:
             cause=cause,
         )
 
-    def _first(self, work: Work) -> Draft:
+    def _first(self, work: Work) -> SagaAppend:
         """The append of SagaStarted: leased to this runner if it has room, else due at once for any runner that has."""
         now = self._world.clock.now()
-        events = started(work.saga, work.order_id, now, self._world.scale)
+        events = started(work, now, self._world.scale)
         room = len(self._held) + self._starting <= MOST_AT_ONCE  # a batch of the log starts all at once
         return draft(work, Effect(), events, now, due_in=None if room else timedelta())
 

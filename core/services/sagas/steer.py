@@ -21,7 +21,7 @@ from core.sagas.saga import Move, Saga, next_move
 from core.sagas.wishes import Wish, checked_reason, decide
 from core.services.execute import Decision, Outcome, Terms, run_command
 from core.services.load import Loaded, load_state
-from core.services.sagas.work import Draft, Work, draft, load_work
+from core.services.sagas.work import SagaAppend, Work, draft, load_work
 
 Tables = Mapping[tuple[str, int], Saga]
 
@@ -104,7 +104,7 @@ class _OnSaga:
         return work
 
 
-def _fields(made: Draft) -> Mapping[str, Any]:
+def _fields(made: SagaAppend) -> Mapping[str, Any]:
     move = next_move(made.work.saga, made.progress)
     step = move.step.name if isinstance(move, Move) else ""
     return {"saga_id": made.work.saga_id, "status": made.progress.status, "step": step}

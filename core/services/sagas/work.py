@@ -83,7 +83,7 @@ async def load_work(
 
 # --- append -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Draft:
+class SagaAppend:
     """One append to come: the effect, the saga's own events (`last` is the id of their last), the streams it guards.
 
     `due_in`: parked until then, for whoever comes first; None: it stays leased to its owner. `waits_for`: why it is
@@ -101,17 +101,17 @@ class Draft:
 
     def entries(self) -> list[Entry]:
         """The entries of every stream but the SKUs', domain events before the saga's own."""
-        work, found = self.work, list[Entry]()
+        work, entries = self.work, list[Entry]()
         if self.effect.order or "order" in self.reads:
-            found.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
+            entries.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
         if self.effect.payment or "payment" in self.reads:
             stream = StreamId(payment_of(work.order_id))
-            found.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
+            entries.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
         own = self._new(self.events, epoch=work.epoch or FIRST_EPOCH)
         if own:
             own[-1] = NewEvent(self.last, own[-1].event, own[-1].metadata)
-        found.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
-        return found
+        entries.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
+        return entries
 
     def row(self) -> SagaRow:
         work, progress = self.work, self.progress
@@ -172,10 +172,10 @@ def draft(
     reads: frozenset[Stream] = frozenset(),
     due_in: timedelta | None = None,
     waits_for: str | None = None,
-) -> Draft:
+) -> SagaAppend:
     """The append that records an effect and the saga's events; one that gave up says what is still open."""
     after = work.fold(events, now)
     if next_move(work.saga, after.progress) is SagaStatus.FAILED:
         end = gave_up(after, work.order.state)
         events, after = [*events, end], after.fold([end], now)
-    return Draft(work, effect, events, reads, after.progress, due_in, waits_for)
+    return SagaAppend(work, effect, events, reads, after.progress, due_in, waits_for)

@@ -32,7 +32,7 @@ withdraw = Local(frozenset({"order"}), _withdraw)
 
 # --- the table: a copy with the next definition, and one row more -------------------------------------------
 APPROVED = Holding("order", "order {number} is approved")
-APPROVE_ORDER = Step("approve_order", approve, withdraw, APPROVED, 30 * SECONDS)
+APPROVE_ORDER = Step("approve_total", approve, withdraw, APPROVED, 30 * SECONDS)
 
 _now = newest(SAGAS)[FULFIL_ORDER.name]
 FULFIL_APPROVED: Saga = replace(
