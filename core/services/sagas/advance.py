@@ -24,7 +24,7 @@ from core.services.sagas.work import SagaAppend, Work, draft, load_work
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 60.0  # seconds
 MOST_SPREAD = 5.0  # seconds over which those that waited for the provider come back
-LONGEST_WANTED = 900.0  # seconds; the longest Retry-After of the provider that is heeded
+LONGEST_WANTED = 900.0  # seconds; the longest pause a provider may ask for that is heeded
 
 log = structlog.get_logger(__name__)
 
