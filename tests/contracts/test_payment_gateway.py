@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,7 +16,8 @@ from core.adapters.payments.http import CONNECTIONS, LONGEST_WAIT, HttpPaymentGa
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 from core.ports.payments import PaymentGateway
-from tests.support.sandbox_process import SandboxProcess, free_port
+from tests.support.ports import free_port
+from tests.support.sandbox_process import SandboxProcess
 
 TEN = Decimal("10.00")
 Step = Callable[[PaymentGateway, UUID], Awaitable[PaymentAnswer]]
@@ -251,8 +253,9 @@ async def test_a_call_that_is_cut_off_while_its_answer_is_put_away_costs_the_nex
             if event == "http11.response_closed.started":
                 raise asyncio.CancelledError
 
-        gateway._extensions["trace"] = cut_off
+        extensions: dict[str, Any] = gateway._extensions
+        extensions["trace"] = cut_off
         with pytest.raises(asyncio.CancelledError):
             await authorise(gateway, uuid4())
-        del gateway._extensions["trace"]
+        del extensions["trace"]
         assert isinstance(await authorise(gateway, uuid4()), Approved)

@@ -13,6 +13,7 @@ import pytest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.domain.message import StreamId
+from core.domain.order import OrderCreated
 from tests.support.command_api import ADDRESS, ITEM, ORDER, SHIPMENT, CommandApi, command_api, problem
 
 REASON = {"reason": "changed my mind"}
@@ -72,12 +73,14 @@ async def test_money_arrives_as_number_or_text_and_is_exact(api: CommandApi) -> 
     items = [{**ITEM, "unit_price": price, "sku": f"A{n}"} for n, price in enumerate((0.1, "0.20", 3, "4", 1e1))]
     answer = await api.create({**ORDER, "items": items})
     (created,) = await api.store.load(StreamId(UUID(answer.json()["order_id"])))
+    assert isinstance(created.event, OrderCreated)
     assert str(created.event.total_amount) == "17.30"
     assert [str(item.unit_price) for item in created.event.items] == ["0.10", "0.20", "3.00", "4.00", "10.00"]
 
 
 async def test_what_is_not_given_has_its_default(api: CommandApi) -> None:
     (created,) = await api.store.load(StreamId(UUID(await api.placed())))
+    assert isinstance(created.event, OrderCreated)
     assert (created.event.payment_method, created.event.currency) == ("card", "USD")
 
 

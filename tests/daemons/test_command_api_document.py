@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from tests.support.command_api import ORDER, SHIPMENT, CommandApi, command_api
+from tests.support.strategies import EVERY_HEALTH_CHECK
 
 RIGHT = {
     "orders": ORDER,
@@ -71,7 +72,7 @@ commands = schemathesis.pytest.from_fixture("schema")
 @commands.parametrize()
 @settings(
     max_examples=40, derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=EVERY_HEALTH_CHECK,
 )  # fmt: skip
 def test_no_answer_is_a_server_error_or_undocumented(documented: Documented, case: schemathesis.Case) -> None:
     right = next(

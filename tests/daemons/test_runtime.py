@@ -201,7 +201,7 @@ def test_one_that_waits_has_nothing_to_finish_and_stops_at_once(started: list[Da
 def test_a_setting_that_stops_it_is_one_sentence_and_exit_code_78(
     started: list[Daemon], tmp_path: Path, settings: dict[str, str], said: str
 ) -> None:
-    daemon = start(started, tmp_path, **settings)
+    daemon = start(started, tmp_path, SERVICE, there=True, **settings)
     assert daemon.process.wait(20) == 78
     assert said in daemon.log.read_text()
     assert len(daemon.log.read_text().splitlines()) == 1

@@ -72,7 +72,9 @@ def test_the_deadline_is_scaled_and_only_of_what_can_end() -> None:
     assert first == e.SagaStarted(
         saga_id=SAGA_ID, name="fulfil_order", definition=1, order_id=ORDER_ID, deadline=NOW + timedelta(minutes=3)
     )
-    assert started(SETTLE_ORDER, SAGA_ID, ORDER_ID, NOW, 0.5)[0].deadline is None
+    without_end = started(SETTLE_ORDER, SAGA_ID, ORDER_ID, NOW, 0.5)[0]
+    assert isinstance(without_end, e.SagaStarted)
+    assert without_end.deadline is None
 
 
 # --- the end of a move --------------------------------------------------------------------------------------
@@ -129,7 +131,9 @@ def test_a_late_answer_while_it_compensates_is_recorded_and_undone() -> None:
     forward = Move(FULFIL_ORDER.step("authorize_payment"), forward=True)
     events = concluded(FULFIL_ORDER, SAGA_ID, ORDER_ID, progress, forward, DONE, NOW)
     assert types(events) == ["StepCompleted authorize_payment", "StepStarted authorize_payment"]
-    assert events[-1].direction == "backward"
+    undoing = events[-1]
+    assert isinstance(undoing, e.SagaStepStarted)
+    assert undoing.direction == "backward"
 
 
 def test_a_late_no_while_it_compensates_is_recorded_and_does_not_begin_the_compensation_again() -> None:
@@ -190,8 +194,11 @@ def test_a_try_is_followed_by_another_until_its_time_and_its_tries_are_over(
     undone = ["CompensationStarted", f"StepStarted {first.step}"]
     assert types(rest) == (undone if over and status is FORWARD and not saga.undoes else [])
     if rest:
-        assert rest[0].reason == f"{first.step}: away"
-        assert rest[1].direction == "backward"
+        turned, undoing = rest
+        assert isinstance(turned, e.SagaCompensationStarted)
+        assert turned.reason == f"{first.step}: away"
+        assert isinstance(undoing, e.SagaStepStarted)
+        assert undoing.direction == "backward"
 
 
 def test_a_time_that_is_over_is_followed_by_the_undo_also_when_that_is_nothing() -> None:
@@ -225,7 +232,9 @@ def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
         ),
     )
     silent = stands(FULFIL_ORDER, BACK, COMPLETED)
-    assert gave_up(FULFIL_ORDER, SAGA_ID, silent, order()).reason == "it could not be compensated"
+    without_error = gave_up(FULFIL_ORDER, SAGA_ID, silent, order())
+    assert isinstance(without_error, e.SagaFailed)
+    assert without_error.reason == "it could not be compensated"
 
 
 @pytest.mark.parametrize(

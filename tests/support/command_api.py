@@ -69,8 +69,7 @@ class CommandApi:
     async def put(
         self, order_id: object, verb: str, body: Mapping[str, Any] | None = None, query: str = "", **headers: str
     ) -> httpx.Response:
-        content = {} if body is None else {"json": body}
-        return await self.http.put(f"/api/v1/orders/{order_id}/{verb}{query}", headers=_names(headers), **content)
+        return await self.http.put(f"/api/v1/orders/{order_id}/{verb}{query}", headers=_names(headers), json=body)
 
     async def receive(self, sku: str, body: Mapping[str, Any], query: str = "", **headers: str) -> httpx.Response:
         return await self.http.post(f"/api/v1/inventory/{sku}/receipts{query}", json=body, headers=_names(headers))

@@ -16,7 +16,7 @@ import psutil
 from core.home import Home
 from core.settings import Settings, env_names
 from daemons.host.leftovers import processes_of
-from tests.support.sandbox_process import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PORTS = ("command_port", "query_port", "payment_port", "projector_port", "saga_runner_port")

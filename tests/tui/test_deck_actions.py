@@ -7,7 +7,7 @@ import pytest
 from tests.support.deck_harness import Clock, desk_with
 from tui import actions
 from tui.actions import TRIES, perform
-from tui.gateway import Accepted, Command, Refused, TimedOut, Unreachable
+from tui.gateway import Accepted, Command, GatewayError, Refused, TimedOut, Unreachable
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ async def test_a_service_that_is_away_is_told_at_once_because_nothing_was_sent()
     ("down", "tries"),
     [(TimedOut("no answer"), TRIES), (Refused(503, "unavailable", "busy"), TRIES), (Refused(409, "conflict", "no"), 1)],
 )
-async def test_only_what_may_pass_is_tried_again(down: Exception, tries: int) -> None:
+async def test_only_what_may_pass_is_tried_again(down: GatewayError, tries: int) -> None:
     gateway = desk_with(1)
     gateway.commands_down = down
     with pytest.raises(type(down)):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pytest_textual_snapshot import SVGImageExtension
-from syrupy import SnapshotAssertion
+from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
 from tests.support.deck_harness import Deck, desk_with, opened
