@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from tests.support.deck_harness import Deck, desk_with, opened
 from tests.support.fake_gateway import FakeGateway
+from tui.feed import Feed
 from tui.gateway import Refused
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -53,7 +54,9 @@ async def ship(deck: Deck) -> None:
 async def disconnected(deck: Deck) -> None:
     deck.gateway.feed_down = True
     deck.gateway.cut_feed()
-    await deck.until(lambda: deck.desk.feed.state == "lost" and deck.desk.feed.reason.startswith("desk"))
+    await deck.until(lambda: deck.desk.feed.state == "lost")
+    deck.desk.feed.retry_now()
+    await deck.until(lambda: deck.desk.feed.reason.startswith("desk"))
     deck.desk.feed.retry_at = deck.clock() + 1.5
     await deck.shows("again in 1.5s")
 
@@ -64,6 +67,12 @@ async def help_sheet(deck: Deck) -> None:
 
 async def nothing(_: Deck) -> None:
     pass
+
+
+async def until_retried(feed: Feed, _: float) -> None:
+    """In place of a pause of real time, in which another try would change the seconds that the picture shows."""
+    await feed._nudge.wait()
+    feed._nudge.clear()
 
 
 def failing() -> FakeGateway:
@@ -93,7 +102,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("scene", "size"), CASES, ids=[f"{name}-{w}x{h}" for name, (w, h) in CASES])
-async def test_the_deck_looks_as_it_did(scene: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+async def test_the_deck_looks_as_it_did(
+    scene: str, size: tuple[int, int], snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Feed, "_wait", until_retried)
     make, arrange = SCENES[scene]
     async with opened(make(), size=size) as deck:
         await arrange(deck)
