@@ -24,7 +24,7 @@ test-int: $(BIN)/.installed-dev  ## the tests on a real PostgreSQL and on runnin
 	@$(PYTEST) $(PARALLEL) tests/contracts tests/services tests/daemons tests/system
 
 check: $(BIN)/.installed-dev  ## format, lint, types, import contracts; changes nothing
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/lint-imports
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/basedpyright -p tests && $(BIN)/lint-imports
 
 fix: $(BIN)/.installed-dev  ## format, and repair what lint can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -118,18 +118,6 @@ async def test_shipping_needs_carrier_and_tracking_and_cancelling_a_reason() -> 
         assert gateway.sent[-1][0].body == {"reason": "no stock"}
 
 
-async def test_enter_pressed_twice_sends_one_command_and_the_deck_goes_on() -> None:
-    gateway = desk_with(2)
-    async with opened(gateway) as deck:
-        await deck.press("c")
-        await deck.type("no stock")
-        deck.post("enter")
-        deck.post("enter")
-        await deck.until(lambda: gateway.sent)
-        assert len(deck.app.screen_stack) == 1
-        assert len(gateway.sent) == 1
-
-
 async def test_what_is_not_legal_says_why_and_sends_nothing() -> None:
     gateway = desk_with(3)
     async with opened(gateway) as deck:
