@@ -98,7 +98,7 @@ async def test_with_if_match_the_loser_is_told_instead(desk: Desk, store: Postgr
 async def test_one_who_always_loses_gives_up_in_time(
     desk: Desk, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "KEEP_TRYING", 0.3)
+    monkeypatch.setattr(service, "KEEP_TRYING", 1.0)
     order = await desk.place()
 
     class Unlucky(Meddled):
@@ -110,7 +110,7 @@ async def test_one_who_always_loses_gives_up_in_time(
     with pytest.raises(VersionConflict) as told:
         await do(unlucky, ConfirmOrder(now=now(), order_id=order))
     assert (told.value.expected, told.value.actual) == (1, 9)
-    assert 0.3 <= time.monotonic() - began < 3
+    assert 1.0 <= time.monotonic() - began < 10
     assert 2 < unlucky.appends < 100  # it pauses in between
 
 
@@ -146,7 +146,10 @@ async def test_a_state_that_is_kept_is_never_older_than_the_log(store: PostgresE
         assert (outcome.answer.fields["available"], outcome.answer.version) == (n + 1, n + 1)
 
 
-async def test_many_at_once_with_their_own_memories_all_count(store: PostgresEventStore) -> None:
+async def test_many_at_once_with_their_own_memories_all_count(
+    store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "KEEP_TRYING", 60.0)  # on a busy machine twenty turns take more than two seconds
     caches = [StateCache[Stock](store, INVENTORY) for _ in range(4)]
     at = inventory_stream(Sku("A"))
 

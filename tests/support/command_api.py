@@ -27,7 +27,7 @@ ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip
 ITEM = {"product_id": "LAPTOP-001", "sku": "LAPTOP-001", "quantity": 1, "unit_price": 1299.00}
 ORDER: dict[str, Any] = {"customer_id": "customer-1", "items": [ITEM], "shipping_address": ADDRESS}
 SHIPMENT = {"tracking_number": "1Z999", "carrier": "UPS"}
-STARTS_WITHIN = 20.0
+STARTS_WITHIN = 60.0
 
 _numbers = itertools.count(1)
 

@@ -17,7 +17,7 @@ from tests.support.fake_gateway import FakeGateway
 from tui.app import DeckApp
 from tui.desk import Desk
 
-WITHIN = 10.0  # seconds of real time a condition may take
+WITHIN = 30.0  # seconds of real time a condition may take
 
 
 @dataclass

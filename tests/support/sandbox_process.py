@@ -15,7 +15,7 @@ from core.processes import die_with_parent
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-STARTS_WITHIN = 20.0
+STARTS_WITHIN = 60.0
 
 
 class SandboxProcess:
