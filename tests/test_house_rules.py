@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from core.settings import Settings, env_names
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("core", "daemons", "tui", "tests", "bench")
 LONGEST_FILE = 300
+SHARED_BY_TESTS = ("tests.support.", "tests.chaos.", "tests.recipes.")
 PURE = ("core/domain", "core/projections", "core/sagas", "core/codec.py")
 ADR_SECTIONS = ["Status", "Context", "Decision", "Consequences", "What would change our mind"]
 LONGEST_ADR = 80  # lines: a page
@@ -49,9 +51,14 @@ def text_files() -> Iterator[tuple[str, str]]:
             yield name_of(path), path.read_text(encoding="utf-8")
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def trees(*tops: str) -> Iterator[tuple[str, ast.Module]]:
     for path in python_files(*tops):
-        yield name_of(path), ast.parse(path.read_text(encoding="utf-8"))
+        yield name_of(path), parsed(path)
 
 
 # --- files --------------------------------------------------------------------------------------------------
@@ -77,6 +84,37 @@ def test_imports_are_absolute() -> None:
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert relative == []
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every name that a module imports, in full, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, name.name) for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{name.name}") for name in node.names)
+
+
+def test_no_test_imports_another_test() -> None:
+    """A helper that stood in a test module would run, or hide, that module's tests wherever it is imported."""
+    wrong = [
+        f"{name}:{line}: {module}"
+        for name, tree in trees(*CODE)
+        for line, module in imported(tree)
+        if module.startswith("tests.")
+        and (not module.startswith(SHARED_BY_TESTS) or re.search(r"\.(test_|conftest)", module))
+    ]
+    assert wrong == [], "what several tests need stands in tests/support"
+
+
+def test_programs_import_neither_tests_nor_the_bench() -> None:
+    wrong = [
+        f"{name}:{line}: {module}"
+        for name, tree in trees("core", "daemons", "tui")
+        for line, module in imported(tree)
+        if module.split(".")[0] in {"tests", "bench"}
+    ]
+    assert wrong == []
 
 
 def test_nothing_is_left_to_do_in_the_code() -> None:

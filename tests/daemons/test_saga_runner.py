@@ -86,7 +86,7 @@ async def test_the_runner_stops_although_a_start_waits_for_ever(monkeypatch: pyt
     monkeypatch.setattr(saga_runner, "FINISH_STARTING", 0.01)
     stop = asyncio.Event()
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        following = group.create_task(asyncio.Event().wait())
+        following = group.create_task(asyncio.sleep(3_600))
         group.create_task(saga_runner._end(following, stop))
         stop.set()
     assert following.cancelled()

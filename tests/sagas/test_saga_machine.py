@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 from hypothesis import given, settings
@@ -37,6 +37,7 @@ from tests.support.saga_facts import SAGA_ID, order, stands
 from tests.support.samples import NOW, ORDER_ID
 
 Outcome = Literal["done", "refused", "abandoned", "later"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 RNG = st.randoms(use_true_random=True)  # of a seed that is printed: wide and fast, where shrinking would help little
 
 
@@ -121,7 +122,7 @@ def begun(saga: Saga, scale: float = 1.0) -> Played:
 def test_every_instance_comes_to_one_of_its_ends(rng: Random) -> None:
     played = begun(a_saga(rng))
     for _ in range(rng.randint(0, 10)):
-        outcome: Outcome = rng.choices(["done", "refused", "abandoned", "later"], [8, 1, 1, 6])[0]
+        outcome = rng.choices(OUTCOMES, [8, 1, 1, 6])[0]
         passes = timedelta(seconds=rng.choice([0, 60, 600]))
         for _ in range(rng.choice([1, 1, 3, 24])):
             if not played.step(outcome, passes):

@@ -82,7 +82,9 @@ def test_a_deadline_is_scaled_and_a_saga_that_is_tried_for_ever_has_none() -> No
     assert first == e.SagaStarted(
         saga_id=SAGA_ID, name="buys", definition=1, order_id=ORDER_ID, deadline=NOW + timedelta(minutes=3)
     )
-    assert started(instance(SENDS, stands(SENDS, FORWARD)), NOW, 0.5)[0].deadline is None
+    without_end = started(instance(SENDS, stands(SENDS, FORWARD)), NOW, 0.5)[0]
+    assert isinstance(without_end, e.SagaStarted)
+    assert without_end.deadline is None
 
 
 # --- the end of a move --------------------------------------------------------------------------------------
@@ -139,7 +141,9 @@ def test_a_late_answer_while_it_compensates_is_recorded_and_undone() -> None:
     forward = Move(BUYS.step("charge"), forward=True)
     events = concluded(instance(BUYS, progress), forward, DONE, NOW)
     assert types(events) == ["StepCompleted charge", "StepStarted charge"]
-    assert events[-1].direction == "backward"
+    undoing = events[-1]
+    assert isinstance(undoing, e.SagaStepStarted)
+    assert undoing.direction == "backward"
 
 
 def test_a_late_refusal_while_it_compensates_is_recorded_and_starts_no_second_compensation() -> None:
@@ -198,8 +202,11 @@ def test_a_step_is_tried_again_until_both_its_time_and_its_tries_are_used_up(
     undone = ["CompensationStarted", f"StepStarted {first.step}"]
     assert types(rest) == (undone if over and status is FORWARD and not saga.undoes else [])
     if rest:
-        assert rest[0].reason == f"{first.step}: away"
-        assert rest[1].direction == "backward"
+        turned, undoing = rest
+        assert isinstance(turned, e.SagaCompensationStarted)
+        assert turned.reason == f"{first.step}: away"
+        assert isinstance(undoing, e.SagaStepStarted)
+        assert undoing.direction == "backward"
 
 
 def test_a_step_whose_time_is_over_is_compensated_also_when_it_has_no_undo() -> None:
@@ -235,7 +242,9 @@ def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
         ),
     )
     silent = stands(BUYS, BACK, COMPLETED)
-    assert gave_up(instance(BUYS, silent), order()).reason == "it could not be compensated"
+    without_error = gave_up(instance(BUYS, silent), order())
+    assert isinstance(without_error, e.SagaFailed)
+    assert without_error.reason == "it could not be compensated"
 
 
 @pytest.mark.parametrize(

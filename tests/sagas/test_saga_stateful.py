@@ -10,7 +10,7 @@ interpreter of the pure functions alone would be simpler, and would test itself.
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -21,6 +21,7 @@ from core.sagas.wishes import Wish
 from tests.support.faulty_provider import Mood
 from tests.support.played_desk import RELEASES, PlayedDesk
 from tests.support.promises import FULFIL, SETTLE, UNWIND
+from tests.support.strategies import EVERY_HEALTH_CHECK
 
 METHODS = ("card", "card", "test_card_fail", "test_card_timeout", "test_card_flaky", "test_card_void_never")
 MOST_ORDERS = 4
@@ -170,7 +171,7 @@ class Desk(RuleBasedStateMachine):
 
 
 TestDesk = Desk.TestCase
-TestDesk.settings = settings(suppress_health_check=list(HealthCheck))
+TestDesk.settings = settings(suppress_health_check=EVERY_HEALTH_CHECK)
 
 
 @pytest.mark.parametrize("mood", Mood)

@@ -112,7 +112,7 @@ class Desk:
         """The order's timeline beside the sagas' own events."""
         return [e.event_type for e in await self.timeline(order_id) if e.category != "saga"]
 
-    async def ended(self, order_id: OrderId, saga: str = "fulfil_order", within: float = 20.0) -> str:
+    async def ended(self, order_id: OrderId, saga: str = "fulfil_order", within: float = 60.0) -> str:
         """The type of a saga's last event, once it has come to its end."""
         async with asyncio.timeout(within):
             while True:

@@ -120,7 +120,7 @@ class PlayedDesk:
         self.runners[name].hears(self.log.events[self.reached() :])
 
     # --- people ---------------------------------------------------------------------------------------------
-    def place(self, method: str, quantities: tuple[Result, ...]) -> None:
+    def place(self, method: str, quantities: tuple[int, ...]) -> None:
         order_id = OrderId(UUID(int=len(self.orders) + 1))
         items = tuple(
             Item(product_id="p", sku=sku, quantity=quantity, unit_price=Decimal("12.50"))

@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Any
 
 from core.domain import saga as e
+from core.domain.held import Held
 from core.domain.inventory import Stock
 from core.domain.message import OrderId, Sku, payment_of, reservation_of, saga_of
 from core.domain.order import ORDER, Order, OrderEvent
@@ -22,7 +23,7 @@ SAGA_ID = saga_of(ORDER_ID, BUYS.name)
 WANTED = {Sku("LAPTOP-001"): 2, Sku("SKU-007"): 3}
 PLENTY = {sku: Stock(known=True, available=10) for sku in WANTED}
 HELD = {
-    sku: Stock(known=True, available=10 - units, held={reservation_of(ORDER_ID, sku): units})
+    sku: Stock(known=True, available=10 - units, held=Held({reservation_of(ORDER_ID, sku): units}))
     for sku, units in WANTED.items()
 }
 PAYMENT_ID = payment_of(ORDER_ID)
