@@ -13,7 +13,7 @@ from core.domain.inventory import INVENTORY
 from core.services.load import StateCache
 from core.settings import Settings
 from daemons.command_api import inventory, orders, sagas
-from daemons.http.openapi import openapi
+from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.problems import HANDLERS
 from daemons.process.vitals import ASGIApp, Vitals
 
@@ -28,10 +28,12 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
 
 def make_app(app: App) -> Litestar:
     """The commands over an App."""
-    return Litestar(
+    service = Litestar(
         [*orders.ROUTES, *inventory.ROUTES, *sagas.ROUTES],
         state=State({"app": app, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
         logging_config=None,  # logs are the runtime's; the framework would set up its own
         openapi_config=openapi("orderdeck commands"),
+        plugins=[WireTypes()],
     )
+    return described(service)

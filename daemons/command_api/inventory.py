@@ -21,7 +21,7 @@ from daemons.command_api.shapes import ReceiptAnswer, ReceiptBody, render
 from daemons.command_api.terms import AnyRequest, CommandRequest
 
 
-@post("/api/v1/inventory/{sku:str}/receipts", operation_class=command(ReceiptBody, ReceiptAnswer, Result.CREATED))
+@post("/api/v1/inventory/{sku:str}/receipts", **command(ReceiptBody, ReceiptAnswer, Result.CREATED))
 async def receive_stock(request: AnyRequest, state: State, sku: FromPath[str]) -> ASGIApp:
     """Take in stock of a SKU; the first receipt makes the SKU known."""
     app: App = state["app"]

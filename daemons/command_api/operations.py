@@ -1,88 +1,54 @@
-"""The OpenAPI document of the commands: bodies and answers from the types that decode and encode them."""
+"""What the OpenAPI document says of every command: its headers, the dry run, its answers, and how it is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from litestar.openapi.spec import Operation
+from litestar.openapi.spec import OpenAPIType, Parameter, Schema
 
 from core.ports.log import Result
 from daemons.command_api.shapes import STATUSES, DryRunAnswer
 from daemons.command_api.terms import KEY, LONGEST_ACTOR, LONGEST_REQUEST_ID, VERSION
-from daemons.http.openapi import in_problem, schema_of
+from daemons.http.openapi import answers, reading
 
-PROBLEMS = (400, 404, 405, 409, 412, 413, 415, 422, 503)
-DECIMAL_IN = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d{1,10}(\.\d{1,2})?$"}]}
-HEADERS = (
-    (
+REFUSALS = (404, 409, 412, 413, 415, 422, 503)
+
+
+def _parameter(place: str, name: str, description: str, **limits: Any) -> Parameter:
+    schema = Schema(type=OpenAPIType.STRING, **limits)
+    return Parameter(name=name, param_in=place, description=description, schema=schema)
+
+
+TERMS = (
+    _parameter(
+        "query", "dry_run", "Answer 200 with the events it would record, and record nothing.", enum=["true", "false"]
+    ),
+    _parameter(
+        "header",
         "Idempotency-Key",
         "The same key with the same command gets the same answer, for 48 hours.",
-        {"pattern": f"^{KEY.pattern}$"},
+        pattern=f"^{KEY.pattern}$",
     ),
-    (
+    _parameter(
+        "header",
         "If-Match",
         'Only if the stream is at this version, as in "3"; else 412.',
-        {"pattern": rf"^({VERSION.pattern}|\*)$"},
+        pattern=rf"^({VERSION.pattern}|\*)$",
     ),
-    ("Orderdeck-Actor", "Who gives the command; kept with its events.", {"maxLength": LONGEST_ACTOR}),
-    ("X-Request-Id", "Kept with the events.", {"maxLength": LONGEST_REQUEST_ID}),
+    _parameter("header", "Orderdeck-Actor", "Who gives the command; kept with its events.", max_length=LONGEST_ACTOR),
+    _parameter("header", "X-Request-Id", "Kept with the events.", max_length=LONGEST_REQUEST_ID),
 )
 
 
 def command(
     body: type[msgspec.Struct] | None, answer: type[msgspec.Struct], result: Result = Result.DONE
-) -> type[Operation]:
-    """The operation of a handler that reads bytes and answers bytes, described by the types of both."""
-
-    @dataclass
-    class Described(Operation):
-        def to_schema(self) -> dict[str, Any]:
-            schema = super().to_schema()
-            schema["parameters"] = [*schema.get("parameters", []), *_parameters()]
-            if body is not None:
-                schema["requestBody"] = {"required": True, "content": _json(schema_of(body, DECIMAL_IN))}
-            answers: dict[str, list[type[msgspec.Struct]]] = {"200": [DryRunAnswer]}
-            answers.setdefault(str(STATUSES[result]), []).append(answer)
-            schema["responses"] = {
-                **{status: _answer(kinds) for status, kinds in sorted(answers.items())},
-                **{str(status): in_problem(status) for status in PROBLEMS},
-            }
-            return schema
-
-    return Described
-
-
-def _parameters() -> list[dict[str, Any]]:
-    dry_run = {
-        "name": "dry_run",
-        "in": "query",
-        "required": False,
-        "description": "Answer 200 with the events the command would record; record nothing.",
-        "schema": {"type": "string", "enum": ["true", "false"]},
-    }
-    headers = [
-        {
-            "name": name,
-            "in": "header",
-            "required": False,
-            "description": description,
-            "schema": {"type": "string", **limits},
-        }
-        for name, description, limits in HEADERS
-    ]
-    return [dry_run, *headers]
-
-
-def _answer(kinds: list[type[msgspec.Struct]]) -> dict[str, Any]:
-    schemas = [schema_of(kind) for kind in kinds]
+) -> dict[str, Any]:
+    """The arguments of `post` and `put` for a command: what it reads, and what it answers."""
+    status = STATUSES[result]
+    kinds = {200: DryRunAnswer | answer} if status == 200 else {200: DryRunAnswer, status: answer}
     return {
-        "description": " Or: ".join(kind.__doc__ or "" for kind in kinds),
-        "content": _json(schemas[0] if len(schemas) == 1 else {"anyOf": schemas}),
+        "status_code": status,
+        "operation_class": reading(body, TERMS),
+        "responses": answers(kinds, *REFUSALS),
     }
-
-
-def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}

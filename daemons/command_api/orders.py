@@ -31,7 +31,7 @@ from daemons.command_api.shapes import CancelBody, CreateOrderBody, OrderAnswer,
 from daemons.command_api.terms import AnyRequest, CommandRequest, NoBody, path_uuid
 
 
-@post("/api/v1/orders", operation_class=command(CreateOrderBody, OrderAnswer, Result.CREATED))
+@post("/api/v1/orders", **command(CreateOrderBody, OrderAnswer, Result.CREATED))
 async def create_order(request: AnyRequest, state: State) -> ASGIApp:
     """Place an order. Its saga then reserves the stock, authorises the payment and confirms it."""
     app: App = state["app"]
@@ -45,7 +45,7 @@ async def create_order(request: AnyRequest, state: State) -> ASGIApp:
         customer_id=body.customer_id,
         order_number=await app.order_numbers.take(),
         items=tuple(item.item() for item in body.items),
-        shipping_address=body.shipping_address,
+        shipping_address=body.shipping_address.address(),
         payment_method=body.payment_method,
         currency=body.currency,
     )
@@ -54,7 +54,7 @@ async def create_order(request: AnyRequest, state: State) -> ASGIApp:
     return render(outcome)
 
 
-@put("/api/v1/orders/{order_id:str}/confirm", operation_class=command(None, OrderAnswer))
+@put("/api/v1/orders/{order_id:str}/confirm", **command(None, OrderAnswer))
 async def confirm_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Confirm by hand an order its saga has not confirmed yet."""
     sent = CommandRequest(request)
@@ -63,7 +63,7 @@ async def confirm_order(request: AnyRequest, state: State, order_id: FromPath[st
     return await _execute(app, ConfirmOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
 
 
-@put("/api/v1/orders/{order_id:str}/cancel", operation_class=command(CancelBody, OrderAnswer))
+@put("/api/v1/orders/{order_id:str}/cancel", **command(CancelBody, OrderAnswer))
 async def cancel_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Cancel an order that is not shipped yet; what was reserved and authorised for it is given back."""
     sent = CommandRequest(request)
@@ -73,7 +73,7 @@ async def cancel_order(request: AnyRequest, state: State, order_id: FromPath[str
     return await _execute(app, CancelOrder(now=app.clock.now(), order_id=_order(order_id), reason=body.reason), terms)
 
 
-@put("/api/v1/orders/{order_id:str}/ship", operation_class=command(ShipBody, OrderAnswer))
+@put("/api/v1/orders/{order_id:str}/ship", **command(ShipBody, OrderAnswer))
 async def ship_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Ship a confirmed order. While its fulfilment is unfinished this waits up to 2 s, then answers 409."""
     sent = CommandRequest(request)
@@ -85,7 +85,7 @@ async def ship_order(request: AnyRequest, state: State, order_id: FromPath[str])
     return render(await ship_when_fulfilled(app.store, wish, terms, _described(order)))
 
 
-@put("/api/v1/orders/{order_id:str}/deliver", operation_class=command(None, OrderAnswer))
+@put("/api/v1/orders/{order_id:str}/deliver", **command(None, OrderAnswer))
 async def deliver_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Record that a shipped order has arrived."""
     sent = CommandRequest(request)

@@ -17,25 +17,25 @@ from daemons.command_api.shapes import ReasonBody, SagaAnswer, render
 from daemons.command_api.terms import AnyRequest, CommandRequest, path_uuid
 
 
-@post("/api/v1/sagas/{saga_id:str}/retry", status_code=200, operation_class=command(ReasonBody, SagaAnswer))
+@post("/api/v1/sagas/{saga_id:str}/retry", **command(ReasonBody, SagaAnswer))
 async def retry_saga(request: AnyRequest, state: State, saga_id: FromPath[str]) -> ASGIApp:
     """Begin the step again at which a failed saga stands, with all its tries."""
     return await _operate(request, state, saga_id, Wish.RETRY)
 
 
-@post("/api/v1/sagas/{saga_id:str}/skip-step", status_code=200, operation_class=command(ReasonBody, SagaAnswer))
+@post("/api/v1/sagas/{saga_id:str}/skip-step", **command(ReasonBody, SagaAnswer))
 async def skip_step(request: AnyRequest, state: State, saga_id: FromPath[str]) -> ASGIApp:
     """Leave the undo at which a failed saga stands as it is, vouched for by name, and go on with the rest."""
     return await _operate(request, state, saga_id, Wish.SKIP_STEP)
 
 
-@post("/api/v1/sagas/{saga_id:str}/compensate", status_code=200, operation_class=command(ReasonBody, SagaAnswer))
+@post("/api/v1/sagas/{saga_id:str}/compensate", **command(ReasonBody, SagaAnswer))
 async def compensate_saga(request: AnyRequest, state: State, saga_id: FromPath[str]) -> ASGIApp:
     """Turn a fulfilment round while it is unfinished, or refund what a settlement has captured."""
     return await _operate(request, state, saga_id, Wish.COMPENSATE)
 
 
-@post("/api/v1/sagas/{saga_id:str}/resolve", status_code=200, operation_class=command(ReasonBody, SagaAnswer))
+@post("/api/v1/sagas/{saga_id:str}/resolve", **command(ReasonBody, SagaAnswer))
 async def resolve_saga(request: AnyRequest, state: State, saga_id: FromPath[str]) -> ASGIApp:
     """End a failed saga: what was open was settled elsewhere, vouched for by name."""
     return await _operate(request, state, saga_id, Wish.RESOLVE)

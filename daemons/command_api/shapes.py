@@ -2,57 +2,91 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from typing import Annotated, Any
 
 import msgspec
 from litestar.types import ASGIApp
+from msgspec import Meta
 
 from core import codec
 from core.codec import Envelope, envelope_of
+from core.domain.inventory import MAX_RECEIPT, SKU
 from core.domain.message import Sku
-from core.domain.order import Address, Item
+from core.domain.money import CURRENCIES
+from core.domain.order import COUNTRY, MAX_ITEMS, MAX_QUANTITY, PAYMENT_METHOD, Address, Item
 from core.ports.log import Answer, Result
+from core.sagas.wishes import LONGEST_REASON
 from core.services.execute import Outcome
 from daemons.http.problems import RequestRefused
 from daemons.http.reply import Reply
 
 
+def _words(longest: int) -> Any:
+    """A text that is not blank. The document says the limits; the domain enforces them, with sentences of its own."""
+    return Meta(extra_json_schema={"minLength": 1, "maxLength": longest})
+
+
+def _form(pattern: re.Pattern[str]) -> Any:
+    return Meta(extra_json_schema={"pattern": f"^{pattern.pattern}$"})
+
+
+def _from_to(least: int, most: int) -> Any:
+    return Meta(extra_json_schema={"minimum": least, "maximum": most})
+
+
+Reason = Annotated[str, _words(LONGEST_REASON)]
+Name = Annotated[str, _words(100)]
+
+
 # --- bodies: unknown fields are ignored, a misspelt required one is named -----------------------------------
 class ItemBody(msgspec.Struct, frozen=True, kw_only=True):
-    product_id: str
-    sku: str
-    quantity: int
+    product_id: Name
+    sku: Annotated[str, _form(SKU)]
+    quantity: Annotated[int, _from_to(1, MAX_QUANTITY)]
     unit_price: Decimal
 
     def item(self) -> Item:
         return Item(product_id=self.product_id, sku=Sku(self.sku), quantity=self.quantity, unit_price=self.unit_price)
 
 
+class AddressBody(msgspec.Struct, frozen=True, kw_only=True):
+    street: Annotated[str, _words(200)]
+    city: Name
+    state: Name
+    zip: Annotated[str, _words(20)]
+    country: Annotated[str, _form(COUNTRY)]
+
+    def address(self) -> Address:
+        return Address(street=self.street, city=self.city, state=self.state, zip=self.zip, country=self.country)
+
+
 class CreateOrderBody(msgspec.Struct, frozen=True, kw_only=True):
-    customer_id: str
-    items: tuple[ItemBody, ...]
-    shipping_address: Address
-    payment_method: str = "card"
-    currency: str = "USD"
+    customer_id: Name
+    items: Annotated[tuple[ItemBody, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_ITEMS})]
+    shipping_address: AddressBody
+    payment_method: Annotated[str, _form(PAYMENT_METHOD)] = "card"
+    currency: Annotated[str, Meta(extra_json_schema={"enum": sorted(CURRENCIES)})] = "USD"
 
 
 class CancelBody(msgspec.Struct, frozen=True, kw_only=True):
-    reason: str
+    reason: Reason
 
 
 class ShipBody(msgspec.Struct, frozen=True, kw_only=True):
-    tracking_number: str
-    carrier: str
+    tracking_number: Name
+    carrier: Name
 
 
 class ReceiptBody(msgspec.Struct, frozen=True, kw_only=True):
-    quantity: int
-    product_id: str | None = None
-    name: str | None = None
+    quantity: Annotated[int, _from_to(1, MAX_RECEIPT)]
+    product_id: Name | None = None
+    name: Annotated[str, _words(200)] | None = None
 
 
 class ReasonBody(msgspec.Struct, frozen=True, kw_only=True):
-    reason: str
+    reason: Reason
 
 
 # --- answers ------------------------------------------------------------------------------------------------

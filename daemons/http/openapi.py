@@ -1,39 +1,31 @@
-"""The OpenAPI documents of our services, from the types that read and write the wire, and a page that shows them.
+"""The OpenAPI documents of our services, made by the framework from the types that read and write the wire.
 
-The page is plain HTML of our own: those that come with the framework are loaded from somewhere else.
+What the framework cannot see is added here: bodies that handlers decode by themselves, and the headers they read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
-from litestar import Request, Router
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Parameter, Reference, RequestBody, Schema
+from litestar.plugins import OpenAPISchemaPlugin
+from litestar.typing import FieldDefinition
 
-from daemons.http.problems import DOCUMENTED, MEDIA_TYPE, Problem
+from daemons.http.docs_page import DocsPage
+from daemons.http.problems import DOCUMENTED, problems
 
-ANYTHING = {"description": "Any JSON."}
-NUMBER = {"type": "number"}
-METHODS = {"get", "post", "put", "patch", "delete"}
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
- body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
- summary {{ cursor: pointer; padding: .3rem 0 }} summary b {{ display: inline-block; min-width: 4rem }}
- code, pre {{ font: 13px/1.4 ui-monospace, monospace }} pre {{ background: #8881; padding: .7rem; overflow: auto }}
- td, th {{ text-align: left; vertical-align: top; padding: .15rem .8rem .15rem 0 }} .quiet {{ opacity: .7 }}
- @media (prefers-color-scheme: dark) {{ body {{ background: #16181c; color: #ddd }} a {{ color: #8bf }} }}
-</style>
-<h1>{title}</h1><p class="quiet">version {version} · <a href="/openapi.json">openapi.json</a></p>
-{operations}</html>"""
-OPERATION = """<details><summary><b>{method}</b> <code>{path}</code> <span class="quiet">{summary}</span></summary>
-<p>{description}</p>{parameters}{body}<h4>Answers</h4>{answers}</details>
-"""
+PLACE = "#/components/schemas/{name}"
+AMOUNT_TEXT = r"^\d{1,10}(\.\d{1,2})?$"
+AMOUNT = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": AMOUNT_TEXT}]}
+"""How an amount may be given in a body. In an answer it is always a number."""
 
 
 def openapi(title: str) -> OpenAPIConfig:
@@ -47,84 +39,76 @@ def openapi(title: str) -> OpenAPIConfig:
     )
 
 
-def schema_of(kind: Any, decimal: Mapping[str, Any] = NUMBER) -> dict[str, Any]:
-    """The JSON schema of a type without references; `decimal` is what an amount may look like."""
-    document = msgspec.json.schema(kind, schema_hook=lambda _: dict(ANYTHING))
-    return _inline(document, document.get("$defs", {}), decimal)
+class WireTypes(OpenAPISchemaPlugin):
+    """How answers write what the framework does not know: decimals as numbers, JSON of the log as it is."""
+
+    @staticmethod
+    def is_plugin_supported_type(value: Any) -> bool:
+        return value in (Decimal, msgspec.Raw)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:  # noqa: ARG002 - the framework's signature
+        if field_definition.annotation is Decimal:
+            return Schema(type=OpenAPIType.NUMBER)
+        return Schema(description="Any JSON.")
 
 
-def in_json(kind: Any, description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema_of(kind)}}}
+def answers(
+    kinds: Mapping[int, Any] | type[msgspec.Struct], *refusals: int, meaning: Mapping[int, str] = DOCUMENTED
+) -> dict[int, ResponseSpec]:
+    """The `responses=` of a handler: what it answers by status (a lone type is that of 200), and its problems.
+
+    A type's docstring is the description; `meaning` describes the problems.
+    """
+    by_status: Mapping[int, Any] = kinds if isinstance(kinds, Mapping) else {200: kinds}
+    described = {
+        status: ResponseSpec(kind, generate_examples=False, description=_about(kind))
+        for status, kind in by_status.items()
+    }
+    return described | problems(*refusals, meaning=meaning)
 
 
-def in_problem(status: int) -> dict[str, Any]:
-    return {"description": DOCUMENTED[status], "content": {MEDIA_TYPE: {"schema": schema_of(Problem)}}}
+def _about(kind: Any) -> str:
+    """The docstrings of a type, or of each type of a union."""
+    kinds = getattr(kind, "__args__", None) or (kind,)
+    return " Or: ".join(each.__doc__ for each in kinds if each.__doc__) or "As was asked for."
 
 
-def _inline(node: Any, definitions: Mapping[str, Any], decimal: Mapping[str, Any]) -> Any:
+def reading(kind: type[msgspec.Struct] | None, parameters: Sequence[Parameter] = ()) -> type[Operation]:
+    """The `operation_class=` of a handler that decodes its body and reads these parameters by itself."""
+
+    @dataclass
+    class Reading(Operation):
+        body: ClassVar[type[msgspec.Struct] | None] = kind
+
+        def __post_init__(self) -> None:
+            self.parameters = [*(self.parameters or []), *parameters]
+            if kind is not None:
+                place = Reference(ref=PLACE.format(name=kind.__name__))
+                self.request_body = RequestBody(
+                    required=True, content={"application/json": OpenAPIMediaType(schema=place)}
+                )
+
+    return Reading
+
+
+def described(app: Litestar) -> Litestar:
+    """The application, with the schemas of the bodies that its handlers decode by themselves in its document."""
+    handlers = [handler for route in app.routes for handler in getattr(route, "route_handlers", ())]
+    bodies = {body for handler in handlers if (body := getattr(handler.operation_class, "body", None)) is not None}
+    _, components = msgspec.json.schema_components(bodies, ref_template=PLACE)
+    schemas = cast("dict[str, Any]", app.openapi_schema.components.schemas)
+    for name, schema in components.items():
+        schemas[name] = _amounts(schema)
+    return app
+
+
+def _amounts(node: Any) -> Any:
+    """A schema in which an amount may be a number or a text."""
     if isinstance(node, list):
-        return [_inline(each, definitions, decimal) for each in cast("list[Any]", node)]
+        return [_amounts(each) for each in cast("list[Any]", node)]
     if not isinstance(node, dict):
         return node
     schema = cast("dict[str, Any]", node)
-    if "$ref" in schema:
-        return _inline(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions, decimal)
     if schema.get("format") == "decimal":
-        return dict(decimal)
-    return {name: _inline(each, definitions, decimal) for name, each in schema.items() if name != "$defs"}
-
-
-class DocsPage(OpenAPIRenderPlugin):
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 - the framework's signature
-        info = openapi_schema["info"]
-        operations = "".join(
-            _operation(method, path, operation)
-            for path, item in openapi_schema.get("paths", {}).items()
-            for method, operation in item.items()
-            if method in METHODS
-        )
-        return PAGE.format(title=escape(info["title"]), version=escape(info["version"]), operations=operations).encode()
-
-    def receive_router(self, router: Router) -> None:
-        """Take out the framework's own page for paths beside ours: what is not there is a problem document here too."""
-        router.routes = [route for route in router.routes if route.path not in {"/", "/{path:str}"}]
-
-
-def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
-    body = operation.get("requestBody")
-    return OPERATION.format(
-        method=method.upper(),
-        path=escape(path),
-        summary=escape(operation.get("summary", "")),
-        description=escape(operation.get("description", "")),
-        parameters=_parameters(operation.get("parameters", [])),
-        body=f"<h4>Body</h4>{_content(body)}" if body else "",
-        answers="".join(_answer(status, answer) for status, answer in operation["responses"].items()),
-    )
-
-
-def _parameters(parameters: list[Mapping[str, Any]]) -> str:
-    rows = "".join(
-        f"<tr><td><code>{escape(p['name'])}</code><td class=quiet>{escape(p['in'])}"
-        f"<td><code>{escape(_brief(p.get('schema', {})))}</code><td>{escape(p.get('description', ''))}"
-        for p in parameters
-    )
-    return f"<table>{rows}</table>" if rows else ""
-
-
-def _answer(status: str, answer: Mapping[str, Any]) -> str:
-    shown = "" if status >= "4" else _content(answer)  # every problem looks the same
-    return f"<p><b>{status}</b> {escape(answer.get('description', ''))}</p>{shown}"
-
-
-def _content(holder: Mapping[str, Any]) -> str:
-    return "".join(
-        f"<pre>{escape(msgspec.json.format(msgspec.json.encode(media.get('schema', {}))).decode())}</pre>"
-        for media in holder.get("content", {}).values()
-    )
-
-
-def _brief(schema: Mapping[str, Any]) -> str:
-    kind = schema.get("enum") or schema.get("type") or schema.get("anyOf") or "any"
-    limits = [f"{name} {schema[name]}" for name in ("minimum", "maximum", "maxLength", "pattern") if name in schema]
-    return ", ".join([str(kind), *limits])
+        return {**{name: value for name, value in schema.items() if name not in {"type", "format"}}, **AMOUNT}
+    return {name: _amounts(each) for name, each in schema.items()}

@@ -14,6 +14,7 @@ from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import KwargDefinition
 
 from core import errors
 from core.errors import FieldError, OrderdeckError
@@ -30,6 +31,7 @@ DOCUMENTED: dict[int, str] = {
     413: "The body is over 1 MiB.",
     415: "The body must be application/json.",
     422: "The Idempotency-Key was used for another command.",
+    500: "A mistake of ours, or a fault of the database: it is in the log, under the `X-Request-Id` of this answer.",
     503: "The database is away or too many wait; try again after Retry-After seconds.",
 }
 
@@ -83,11 +85,11 @@ def wrong_fields(*fields: FieldError) -> RequestRefused:
     return RequestRefused(400, "validation_failed", "; ".join(f"{f.field}: {f.message}" for f in fields), fields=fields)
 
 
-def documented(*statuses: int) -> dict[int, ResponseSpec]:
-    """The `responses=` of a handler: the problems it may answer with, beside 405."""
+def problems(*statuses: int, meaning: Mapping[int, str] = DOCUMENTED) -> dict[int, ResponseSpec]:
+    """The problems a handler may answer with, for its `responses=`; 400, 405 and 500 are always among them."""
     return {
-        status: ResponseSpec(Problem, generate_examples=False, description=DOCUMENTED[status], media_type=MEDIA_TYPE)
-        for status in sorted({405, *statuses})
+        status: ResponseSpec(Problem, generate_examples=False, description=meaning[status], media_type=MEDIA_TYPE)
+        for status in sorted({400, 405, 500, *statuses})
     }
 
 
@@ -200,7 +202,7 @@ _UNAVAILABLE: dict[type[errors.Unavailable], str] = {
 def _of_litestar(request: Request[Any, Any, State], error: HTTPException) -> RequestRefused:
     status, headers = error.status_code, {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
     if isinstance(error.extra, list):
-        return wrong_fields(*(_wrong_parameter(extra) for extra in error.extra))
+        return wrong_fields(*(_wrong_parameter(request, extra) for extra in error.extra))
     if (cause := _msgspec_cause(error)) is not None:
         return wrong_json(cause)
     code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
@@ -223,8 +225,21 @@ def _msgspec_cause(error: BaseException) -> msgspec.MsgspecError | None:
     return cause
 
 
-def _wrong_parameter(extra: Any) -> FieldError:
-    return _wrong_field(str(extra.get("key", "")), str(extra.get("message", "is wrong")))
+def _wrong_parameter(request: Request[Any, Any, State], extra: Any) -> FieldError:
+    """A wrong parameter by the name its caller knows, and what it takes where that is a list or a form."""
+    name = str(extra.get("key", ""))
+    wrong = _wrong_field(name, str(extra.get("message", "is wrong")))
+    field = request.route_handler.parsed_fn_signature.parameters.get(name)
+    if field is None:
+        return wrong
+    declared = field.kwarg_definition
+    shown = getattr(declared, "name", None) or wrong.field
+    choices = next((part.args for part in (field, *field.inner_types) if part.is_literal), None)
+    if choices is not None:
+        return FieldError(shown, f"must be one of {', '.join(choices)}")
+    if isinstance(declared, KwargDefinition) and declared.pattern is not None:
+        return FieldError(shown, f"must be {declared.description}")
+    return FieldError(shown, wrong.message)
 
 
 def _wrong_field(path: str, text: str) -> FieldError:

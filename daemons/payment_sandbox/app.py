@@ -15,13 +15,13 @@ from litestar.params import FromPath, QueryParameter
 
 from core.errors import NotFound
 from daemons.http.bodies import read_body
-from daemons.http.openapi import openapi
+from daemons.http.openapi import WireTypes, described, openapi, reading
 from daemons.http.problems import HANDLERS, RequestRefused
 from daemons.payment_sandbox import methods
 from daemons.payment_sandbox.charges import Authorise, ChargeAnswer, ChargeOutcome, ChargeRequest, SandboxCharge
 from daemons.payment_sandbox.faults import DROPPED, Faults, FaultsBody, Switch, dropping
 from daemons.payment_sandbox.ledger import Ledger
-from daemons.payment_sandbox.operations import documented
+from daemons.payment_sandbox.operations import charging, shown
 from daemons.payment_sandbox.shapes import (
     AuthoriseBody,
     Body,
@@ -55,37 +55,31 @@ class LedgerPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: int | None
 
 
-@post(
-    "/api/v1/charges/{payment_id:uuid}/authorise",
-    status_code=200,
-    operation_class=documented(AuthoriseBody, ChargeAnswer),
-)
+@post("/api/v1/charges/{payment_id:uuid}/authorise", **charging(AuthoriseBody))
 async def authorise(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
     """Hold an amount. 402 when the holder's bank says no."""
     return await _execute(request, payment_id, AuthoriseBody)
 
 
-@post(
-    "/api/v1/charges/{payment_id:uuid}/capture", status_code=200, operation_class=documented(CaptureBody, ChargeAnswer)
-)
+@post("/api/v1/charges/{payment_id:uuid}/capture", **charging(CaptureBody))
 async def capture(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
     """Take what was authorised, once, all or a part of it."""
     return await _execute(request, payment_id, CaptureBody)
 
 
-@post("/api/v1/charges/{payment_id:uuid}/void", status_code=200, operation_class=documented(VoidBody, ChargeAnswer))
+@post("/api/v1/charges/{payment_id:uuid}/void", **charging(VoidBody))
 async def void(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
     """Release what was authorised. An unknown payment is voided as well: it can never be authorised afterwards."""
     return await _execute(request, payment_id, VoidBody)
 
 
-@post("/api/v1/charges/{payment_id:uuid}/refund", status_code=200, operation_class=documented(RefundBody, ChargeAnswer))
+@post("/api/v1/charges/{payment_id:uuid}/refund", **charging(RefundBody))
 async def refund(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
     """Give back what was captured, all or a part of it."""
     return await _execute(request, payment_id, RefundBody)
 
 
-@get("/api/v1/charges/{payment_id:uuid}", operation_class=documented(None, SandboxCharge))
+@get("/api/v1/charges/{payment_id:uuid}", responses=shown(SandboxCharge, 404))
 async def show_charge(request: AnyRequest, payment_id: FromPath[UUID]) -> Response[bytes]:
     """One charge as it is now."""
     charge = _sandbox(request).ledger.charge(payment_id)
@@ -94,7 +88,7 @@ async def show_charge(request: AnyRequest, payment_id: FromPath[UUID]) -> Respon
     return ok(charge)
 
 
-@get("/api/v1/operations/{key:str}", operation_class=documented(None, ChargeAnswer))
+@get("/api/v1/operations/{key:str}", responses=shown(ChargeAnswer, 404))
 async def look_up(request: AnyRequest, key: FromPath[str]) -> Response[bytes]:
     """What was decided for an idempotency key; 404 when nothing was."""
     await _trouble(_sandbox(request))
@@ -104,7 +98,7 @@ async def look_up(request: AnyRequest, key: FromPath[str]) -> Response[bytes]:
     return ok(answer)
 
 
-@get("/ledger", operation_class=documented(None, LedgerPage))
+@get("/ledger", responses=shown(LedgerPage))
 async def show_ledger(
     request: AnyRequest,
     after: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0,
@@ -116,13 +110,13 @@ async def show_ledger(
     return ok(LedgerPage(charges=[charge for _, charge in rows], next_cursor=last))
 
 
-@get("/faults", operation_class=documented(None, Faults))
+@get("/faults", responses=shown(Faults))
 async def show_faults(request: AnyRequest) -> Response[bytes]:
     """What is switched on; `seconds` is what is left of them."""
     return ok(_sandbox(request).faults.left())
 
 
-@post("/faults", status_code=200, operation_class=documented(FaultsBody, Faults))
+@post("/faults", status_code=200, operation_class=reading(FaultsBody), responses=shown(Faults, 413, 415))
 async def switch_faults(request: AnyRequest) -> Response[bytes]:
     """Switch faults on; what is not named is off. They end by themselves after `seconds`, and with the process."""
     body = read_body(FaultsBody, await request.body(), request.headers.get("Content-Type", ""))
@@ -169,7 +163,7 @@ def _sandbox(request: AnyRequest) -> Sandbox:
 
 
 def make_app(sandbox: Sandbox) -> Litestar:
-    return Litestar(
+    app = Litestar(
         [authorise, capture, void, refund, show_charge, look_up, show_ledger, show_faults, switch_faults],
         middleware=[dropping],
         state=State({"sandbox": sandbox}),
@@ -177,4 +171,6 @@ def make_app(sandbox: Sandbox) -> Litestar:
         logging_config=None,  # logs are the runtime's; the framework would set up its own
         request_max_body_size=MOST_BYTES,
         openapi_config=openapi("orderdeck payment sandbox"),
+        plugins=[WireTypes()],
     )
+    return described(app)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from msgspec import Meta
 from msgspec.structs import replace
 
 from core.domain.validation import Fields
@@ -17,6 +18,14 @@ LONGEST = 3_600.0  # seconds
 DROPPED = "orderdeck.dropped"
 
 
+def _up_to(most: float) -> Any:
+    """What the document says of a number; `checked` enforces it, with a sentence of its own."""
+    return Meta(extra_json_schema={"minimum": 0, "maximum": most})
+
+
+Rate = Annotated[float, _up_to(1)]
+
+
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
     """Rates are from 0 to 1; `seconds` until all of it ends, 0: it does not.
 
@@ -24,11 +33,11 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     never comes. `outage`: 503 to everything.
     """
 
-    latency_ms: int = 0
-    error_rate: float = 0.0
-    drop_rate: float = 0.0
+    latency_ms: Annotated[int, _up_to(LONGEST_LATENCY)] = 0
+    error_rate: Rate = 0.0
+    drop_rate: Rate = 0.0
     outage: bool = False
-    seconds: float = 0.0
+    seconds: Annotated[float, _up_to(LONGEST)] = 0.0
     seed: int | None = None
 
 

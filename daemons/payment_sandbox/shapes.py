@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import Response
+from msgspec import Meta
 
 from core.domain.money import exact, wrong_amount
 from core.domain.validation import Fields
@@ -21,15 +23,20 @@ CURRENCY = re.compile(r"[A-Z]{3}")
 METHOD = re.compile(r"[a-z0-9_]{1,40}")
 LONGEST_TEXT = 500
 
+# The document says the limits; `checked` enforces them, with sentences of its own.
+Words = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_TEXT})]
+Currency = Annotated[str, Meta(extra_json_schema={"pattern": f"^{CURRENCY.pattern}$"})]
+Method = Annotated[str, Meta(extra_json_schema={"pattern": f"^{METHOD.pattern}$"})]
+
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 # --- requests: unknown fields are ignored, amounts may be numbers or strings --------------------------------
 class AuthoriseBody(msgspec.Struct, frozen=True, kw_only=True):
-    order_id: str
+    order_id: Words
     amount: Decimal
-    currency: str
-    payment_method: str
+    currency: Currency
+    payment_method: Method
 
     def checked(self, payment_id: UUID) -> ChargeRequest:
         fields = Fields()
@@ -58,7 +65,7 @@ class CaptureBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoidBody(msgspec.Struct, frozen=True, kw_only=True):
-    reason: str
+    reason: Words
 
     def checked(self, payment_id: UUID) -> ChargeRequest:
         fields = Fields()
@@ -69,7 +76,7 @@ class VoidBody(msgspec.Struct, frozen=True, kw_only=True):
 
 class RefundBody(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal
-    reason: str
+    reason: Words
 
     def checked(self, payment_id: UUID) -> ChargeRequest:
         fields = Fields()

@@ -13,11 +13,12 @@ from core.bootstrap import bootstrap, open_queries
 from core.ports.log import EventStore
 from core.ports.queries import Queries
 from core.settings import Settings
-from daemons.http.openapi import openapi
+from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.problems import HANDLERS
 from daemons.process.vitals import ASGIApp, Vitals
 from daemons.query_api import customers, events, inventory, orders, products, readers, sagas, stats
 from daemons.query_api.hub import MOST_A_WRITE, Hub
+from daemons.query_api.parameters import refuse_strange_parameters
 from daemons.query_api.stream import stream
 
 
@@ -51,7 +52,7 @@ async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
 
 def make_app(queries: Queries, store: EventStore, hub: Hub) -> Litestar:
     """Every route; its handlers find what they read from in the application's state."""
-    return Litestar(
+    service = Litestar(
         [
             orders.one_order,
             orders.order_of_number,
@@ -75,4 +76,7 @@ def make_app(queries: Queries, store: EventStore, hub: Hub) -> Litestar:
         exception_handlers=HANDLERS,
         logging_config=None,  # logs are the runtime's; the framework would set up its own
         openapi_config=openapi("orderdeck queries"),
+        before_request=refuse_strange_parameters,
+        plugins=[WireTypes()],
     )
+    return described(service)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from litestar import Response, get
-from litestar.params import FromPath
 
 from core import codec
 from core.errors import NotFound
 from core.ports.queries import Queries
 from core.projections.customer_summary import CUSTOMER_SUMMARY
+from daemons.http.openapi import answers
 from daemons.query_api.answers import Customer
-from daemons.query_api.operations import query
-from daemons.query_api.parameters import AnyRequest, NoParameters, a_text, parameters
+from daemons.query_api.parameters import (
+    AnyRequest,
+    TextInPath,
+    a_text,
+)
 from daemons.query_api.response import json_response
 
 
 @get(
     "/api/v1/customers/{customer_id:str}/summary",
-    operation_class=query(NoParameters, Customer, 404, path=("customer_id",)),
+    responses=answers(Customer, 404, 503),
 )
-async def customer_summary(request: AnyRequest, customer_id: FromPath[str]) -> Response[bytes]:
+async def customer_summary(request: AnyRequest, customer_id: TextInPath) -> Response[bytes]:
     """How many orders a customer has placed, and what was spent, per currency."""
     queries: Queries = request.app.state["queries"]
-    parameters(request, NoParameters)
     name = a_text("customer_id", customer_id)
     totals = await queries.totals(CUSTOMER_SUMMARY, name)
     if not totals:

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get
-from litestar.params import FromPath
-from msgspec import Meta
+from litestar.params import FromQuery, QueryParameter
 
 from core import codec
 from core.domain.message import OrderId
@@ -18,106 +17,104 @@ from core.errors import FieldError
 from core.ports.queries import OrderFilter, OrderPlace, OrderSearch, OrderSort, Queries
 from core.projections.order_view import OrderView
 from core.services.fresh_views import fresh_order, fresh_order_of_number
+from daemons.http.openapi import answers
 from daemons.http.problems import RequestRefused, wrong_fields
 from daemons.query_api.answers import CustomerOrders, Orders, StatusOrders
 from daemons.query_api.cursors import ends, place
-from daemons.query_api.operations import query
 from daemons.query_api.parameters import (
     AnyRequest,
     CursorText,
+    IdInPath,
     Limit,
-    NoParameters,
     Offset,
-    Parameters,
     Text,
+    TextInPath,
     a_text,
     a_uuid,
-    parameters,
 )
 from daemons.query_api.response import as_it_is, json_response
 
 STATUSES = tuple(status.value for status in Status if status is not Status.ABSENT)
-Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$", description="an amount such as 99.50")]
+StatusName = Annotated[str | None, QueryParameter(description=f"One of {', '.join(STATUSES)}, in any case.")]
+Amount = Annotated[
+    str | None, QueryParameter(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$", description="an amount such as 99.50")
+]
 Moment = Annotated[
-    str,
-    Meta(
-        max_length=40, description="ISO 8601; without an offset it is UTC.", extra_json_schema={"format": "date-time"}
+    str | None,
+    QueryParameter(
+        max_length=40, description="ISO 8601; without an offset it is UTC.", schema_extra={"format": "date-time"}
     ),
 ]
+SearchText = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=100, description="Start of an order or tracking number, or a SKU."),
+]
+MinVersion = Annotated[
+    int, QueryParameter(ge=0, le=2**31 - 1, description="At least this version; 409 when there is none.")
+]
+Wait = Annotated[float, QueryParameter(ge=0, le=10, description="Seconds to wait for the read model to get there.")]
 
 
-class OneOrder(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    min_version: Annotated[
-        int, Meta(ge=0, le=2**31 - 1, description="At least this version; 409 when there is none.")
-    ] = 0
-    wait: Annotated[float, Meta(ge=0, le=10, description="Seconds to wait for the read model to get there.")] = 0
-
-
-class SomeOrders(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    status: Annotated[str, Meta(description=f"One of {', '.join(STATUSES)}, in any case.")] | None = None
-    customer_id: Text | None = None
-    sku: Text | None = None
-    min_total: Amount | None = None
-    max_total: Amount | None = None
-    created_from: Moment | None = None
-    created_to: Moment | None = None
-    q: (
-        Annotated[
-            str, Meta(min_length=1, max_length=100, description="Start of an order or tracking number, or a SKU.")
-        ]
-        | None
-    ) = None
-    sort: OrderSort = "-created_at"
-    cursor: CursorText | None = None
-    limit: Limit = 20
-
-
-class ByOffset(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    limit: Limit = 20
-    offset: Offset = 0
-
-
-@get("/api/v1/orders/{order_id:str}", operation_class=query(OneOrder, OrderView, 404, 409, path=("order_id",)))
-async def one_order(request: AnyRequest, order_id: FromPath[str]) -> Response[bytes]:
+@get("/api/v1/orders/{order_id:str}", responses=answers(OrderView, 404, 409, 503))
+async def one_order(
+    request: AnyRequest, order_id: IdInPath, min_version: MinVersion = 0, wait: Wait = 0
+) -> Response[bytes]:
     """One order, as it was just written: what the read model has not got yet is folded from its events."""
     queries: Queries = request.app.state["queries"]
-    given = parameters(request, OneOrder)
     id_ = OrderId(a_uuid("order_id", order_id))
-    order = await fresh_order(queries, id_, min_version=given.min_version, wait=given.wait)
-    if order.version < given.min_version:
-        detail = f"order {id_} is at version {order.version}, not {given.min_version} yet"
+    order = await fresh_order(queries, id_, min_version=min_version, wait=wait)
+    if order.version < min_version:
+        detail = f"order {id_} is at version {order.version}, not {min_version} yet"
         raise RequestRefused(409, "version_not_reached", detail)
     return json_response(order.json, ETag=f'"{order.version}"')
 
 
 @get(
     "/api/v1/orders/number/{order_number:str}",
-    operation_class=query(NoParameters, OrderView, 404, path=("order_number",)),
+    responses=answers(OrderView, 404, 503),
 )
-async def order_of_number(request: AnyRequest, order_number: FromPath[str]) -> Response[bytes]:
+async def order_of_number(request: AnyRequest, order_number: TextInPath) -> Response[bytes]:
     """One order by the number its customer knows."""
     state = request.app.state
-    parameters(request, NoParameters)
     number = a_text("order_number", order_number).upper()
     order = await fresh_order_of_number(state["queries"], state["store"], number)
     return json_response(order.json)
 
 
-@get("/api/v1/orders", operation_class=query(SomeOrders, Orders))
-async def some_orders(request: AnyRequest) -> Response[bytes]:
+@get("/api/v1/orders", responses=answers(Orders, 503))
+async def some_orders(
+    request: AnyRequest,
+    status: StatusName = None,
+    customer_id: Text = None,
+    sku: Text = None,
+    min_total: Amount = None,
+    max_total: Amount = None,
+    created_from: Moment = None,
+    created_to: Moment = None,
+    q: SearchText = None,
+    sort: FromQuery[OrderSort] = "-created_at",
+    cursor: CursorText = None,
+    limit: Limit = 20,
+) -> Response[bytes]:
     """Orders that match, newest first, with cursors to both sides."""
     queries: Queries = request.app.state["queries"]
-    given = parameters(request, SomeOrders)
-    fits = _filter(given)
+    fits = OrderFilter(
+        status=a_status(status) if status is not None else None,
+        customer_id=customer_id,
+        sku=sku,
+        min_total=Decimal(min_total) if min_total is not None else None,
+        max_total=Decimal(max_total) if max_total is not None else None,
+        created_from=_utc("created_from", created_from),
+        created_to=_utc("created_to", created_to),
+        q=q,
+    )
     start: OrderPlace | None = None
     backwards = False
-    if given.cursor is not None:
-        start, backwards = place(given.cursor, given.sort)
-    page = await queries.orders(
-        OrderSearch(filter=fits, sort=given.sort, start=start, backwards=backwards, limit=given.limit)
-    )
+    if cursor is not None:
+        start, backwards = place(cursor, sort)
+    page = await queries.orders(OrderSearch(filter=fits, sort=sort, start=start, backwards=backwards, limit=limit))
     count = await queries.count_orders(fits)
-    cursors = ends(given.sort, page.first, page.last, more=page.more, start=start is not None, backwards=backwards)
+    cursors = ends(sort, page.first, page.last, more=page.more, start=start is not None, backwards=backwards)
     return json_response(
         codec.json(
             {
@@ -130,26 +127,28 @@ async def some_orders(request: AnyRequest) -> Response[bytes]:
     )
 
 
-@get(
-    "/api/v1/customers/{customer_id:str}/orders", operation_class=query(ByOffset, CustomerOrders, path=("customer_id",))
-)
-async def orders_of_customer(request: AnyRequest, customer_id: FromPath[str]) -> Response[bytes]:
+@get("/api/v1/customers/{customer_id:str}/orders", responses=answers(CustomerOrders, 503))
+async def orders_of_customer(
+    request: AnyRequest, customer_id: TextInPath, limit: Limit = 20, offset: Offset = 0
+) -> Response[bytes]:
     """A customer's orders, newest first."""
-    given = parameters(request, ByOffset)
-    return await _by_offset(request, given, OrderFilter(customer_id=a_text("customer_id", customer_id)), {})
+    return await _by_offset(request, OrderFilter(customer_id=a_text("customer_id", customer_id)), limit, offset, {})
 
 
-@get("/api/v1/orders/status/{status:str}", operation_class=query(ByOffset, StatusOrders, path=("status",)))
-async def orders_of_status(request: AnyRequest, status: FromPath[str]) -> Response[bytes]:
+@get("/api/v1/orders/status/{status:str}", responses=answers(StatusOrders, 503))
+async def orders_of_status(
+    request: AnyRequest, status: TextInPath, limit: Limit = 20, offset: Offset = 0
+) -> Response[bytes]:
     """Orders that have come this far, newest first; the status in any case."""
-    given = parameters(request, ByOffset)
     known = a_status(status)
-    return await _by_offset(request, given, OrderFilter(status=known), {"status": known})
+    return await _by_offset(request, OrderFilter(status=known), limit, offset, {"status": known})
 
 
-async def _by_offset(request: AnyRequest, given: ByOffset, fits: OrderFilter, echo: dict[str, Any]) -> Response[bytes]:
+async def _by_offset(
+    request: AnyRequest, fits: OrderFilter, limit: int, offset: int, echo: dict[str, Any]
+) -> Response[bytes]:
     queries: Queries = request.app.state["queries"]
-    orders = await queries.newest_orders(fits, offset=given.offset, limit=given.limit)
+    orders = await queries.newest_orders(fits, offset=offset, limit=limit)
     count = await queries.count_orders(fits)
     return json_response(
         codec.json(
@@ -158,8 +157,8 @@ async def _by_offset(request: AnyRequest, given: ByOffset, fits: OrderFilter, ec
                 **echo,
                 "total": count.total,
                 "total_estimated": count.estimated,
-                "limit": given.limit,
-                "offset": given.offset,
+                "limit": limit,
+                "offset": offset,
             }
         )
     )
@@ -169,19 +168,6 @@ def a_status(text: str) -> str:
     if text.upper() not in STATUSES:
         raise wrong_fields(FieldError("status", f"must be one of {', '.join(STATUSES)}"))
     return text.upper()
-
-
-def _filter(given: SomeOrders) -> OrderFilter:
-    return OrderFilter(
-        status=a_status(given.status) if given.status is not None else None,
-        customer_id=given.customer_id,
-        sku=given.sku,
-        min_total=Decimal(given.min_total) if given.min_total is not None else None,
-        max_total=Decimal(given.max_total) if given.max_total is not None else None,
-        created_from=_utc("created_from", given.created_from),
-        created_to=_utc("created_to", given.created_to),
-        q=given.q,
-    )
 
 
 def _utc(name: str, text: str | None) -> datetime | None:

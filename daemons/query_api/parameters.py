@@ -1,86 +1,77 @@
-"""Parameters of a query: each is declared once, in a Struct that reads, checks and documents it."""
+"""The parameters of the query API: how they are read and described, and refusing what the framework lets pass."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-import msgspec
 from litestar import Request
 from litestar.datastructures import State
-from msgspec import Meta
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import PathParameter, QueryParameter
 
 from core.domain.validation import wrong_text
 from core.errors import FieldError
-from daemons.http.problems import wrong_fields, wrong_json
+from daemons.http.problems import wrong_fields
 
-P = TypeVar("P", bound=msgspec.Struct)
 AnyRequest = Request[Any, Any, State]
 
 LARGEST = 2**63 - 1
 LONGEST_TEXT = 200
+LONGEST_PARAMETER = 400
 
-Limit = Annotated[int, Meta(ge=1, le=100, description="How many at most.")]
-ManyEvents = Annotated[int, Meta(ge=1, le=1_000, description="How many events at most.")]
-Offset = Annotated[int, Meta(ge=0, le=2**31 - 1, description="How many to leave out; for shallow pages.")]
-Position = Annotated[int, Meta(ge=0, le=LARGEST, description="A place in the log; only what comes after it.")]
-Version = Annotated[int, Meta(ge=0, le=2**31 - 1, description="A version of the stream; only what comes after it.")]
-Text = Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT)]
+# --- in the query -------------------------------------------------------------------------------------------
+Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")]
+ManyEvents = Annotated[int, QueryParameter(ge=1, le=1_000, description="How many events at most.")]
+Offset = Annotated[int, QueryParameter(ge=0, le=2**31 - 1, description="How many to leave out; for shallow pages.")]
+AfterPosition = Annotated[
+    int, QueryParameter(ge=0, le=LARGEST, description="A place in the log; only what comes after it.")
+]
+AfterVersion = Annotated[
+    int, QueryParameter(ge=0, le=2**31 - 1, description="A version of the stream; only what comes after it.")
+]
+Text = Annotated[str | None, QueryParameter(min_length=1, max_length=LONGEST_TEXT)]
 CursorText = Annotated[
-    str, Meta(min_length=1, max_length=400, description="A next_cursor or prev_cursor, as it was given.")
+    str | None,
+    QueryParameter(min_length=1, max_length=400, description="A next_cursor or prev_cursor, as it was given."),
 ]
 
-
-class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a path takes after the question mark; each path has a Struct of its own."""
-
-
-class NoParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
+# --- in the path: the document says the form; `a_uuid` and `a_text` enforce it, with sentences of their own ----
+IdInPath = Annotated[str, PathParameter(schema_extra={"format": "uuid"})]
+TextInPath = Annotated[str, PathParameter(schema_extra={"minLength": 1, "maxLength": LONGEST_TEXT})]
 
 
-def parameters(request: AnyRequest, kind: type[P]) -> P:
-    """The parameters of a request as their type.
+async def refuse_strange_parameters(request: AnyRequest) -> None:
+    """The `before_request=` of the service: the framework ignores a misspelt parameter and one that is given twice.
 
-    Raises RequestRefused, which names every parameter that is unknown or given twice, or else the first wrong one.
+    Raises RequestRefused, which names each, as well as texts that hold control characters.
     """
     query: bytes = request.scope["query_string"]
     if not query:
-        return kind()
+        return
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError:
         raise wrong_fields(FieldError("query", "must be UTF-8, percent-encoded, and have at most 50 fields")) from None
-    given = dict(pairs)
-    known = kind.__struct_fields__
+    known, given = _known(request.route_handler), dict(pairs)
+    names = [name for name, _ in pairs]
     wrong = [
-        FieldError(name, f"is not known here; known: {', '.join(known) or 'none'}")
-        for name in given.keys() - set(known)
+        FieldError(name, f"is not known here; known: {', '.join(known) or 'none'}") for name in given.keys() - known
     ]
-    wrong += [FieldError(name, "is given twice") for name in given if sum(name == other for other, _ in pairs) > 1]
-    wrong += [FieldError(name, why) for name, text in given.items() if (why := wrong_text(text, 400))]
+    wrong += [FieldError(name, "is given twice") for name in given if names.count(name) > 1]
+    wrong += [FieldError(name, why) for name, text in given.items() if (why := wrong_text(text, LONGEST_PARAMETER))]
     if wrong:
-        raise wrong_fields(*sorted(wrong, key=lambda w: w.field))
-    try:
-        return msgspec.convert(given, kind, strict=False)
-    except msgspec.ValidationError as error:
-        wrong = wrong_json(error)
-        if len(wrong.fields) == 1 and (allowed := _allowed(kind, wrong.fields[0].field)):
-            wrong = wrong_fields(FieldError(wrong.fields[0].field, allowed))
-        raise wrong from None
+        raise wrong_fields(*sorted(wrong, key=lambda error: error.field))
 
 
-def _allowed(kind: type[msgspec.Struct], name: str) -> str:
-    """What a parameter takes, in words, where msgspec would show a type or a pattern; empty where it would not."""
-    declared = get_type_hints(kind, include_extras=True).get(name)
-    for part in (declared, *get_args(declared)):
-        if get_origin(part) is Literal:
-            return f"must be one of {', '.join(get_args(part))}"
-        for meta in getattr(part, "__metadata__", ()):
-            if meta.pattern is not None:
-                return f"must be {meta.description}"
-    return ""
+@cache
+def _known(handler: HTTPRouteHandler) -> dict[str, None]:
+    """The names of a handler's query parameters, in their order."""
+    fields = handler.parsed_fn_signature.parameters.items()
+    declared = {name: field.kwarg_definition for name, field in fields}
+    return {one.name or name: None for name, one in declared.items() if isinstance(one, QueryParameter)}
 
 
 def a_uuid(name: str, text: str) -> UUID:

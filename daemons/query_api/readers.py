@@ -12,18 +12,19 @@ from core.ports.queries import Queries
 from core.ports.reading import ReaderProgress
 from core.projections import ALL
 from core.services.project import READER
+from daemons.http.openapi import answers
 from daemons.query_api.answers import Projections
-from daemons.query_api.operations import query
-from daemons.query_api.parameters import AnyRequest, NoParameters, parameters
+from daemons.query_api.parameters import (
+    AnyRequest,
+)
 from daemons.query_api.response import json_response
 
 
-@get("/api/v1/projections", operation_class=query(NoParameters, Projections))
+@get("/api/v1/projections", responses=answers(Projections, 503))
 async def projections(request: AnyRequest) -> Response[bytes]:
     """Every read model, and every reader of the log: its position, and how far that is behind."""
     queries: Queries = request.app.state["queries"]
     store: EventStore = request.app.state["store"]
-    parameters(request, NoParameters)
     readers = {reader.reader: reader for reader in await queries.progress()}
     head = max([reader.head for reader in readers.values()], default=0) or await store.head()
     never = ReaderProgress(READER, revision="", position=0, head=head, behind=0.0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.params import FromPath
+from litestar.params import FromQuery, QueryParameter
 from msgspec.structs import asdict
 
 from core import codec
@@ -18,43 +18,47 @@ from core.errors import NotFound
 from core.ports.log import EventStore
 from core.ports.queries import Queries, SagaPlace, SagaSearch, SagaState, SagaStatusName
 from core.sagas.progress import Progress, evolve
+from daemons.http.openapi import answers
 from daemons.query_api.answers import SagaDetail, Sagas
 from daemons.query_api.cursors import ends, place
 from daemons.query_api.open_items import still_open
-from daemons.query_api.operations import query
-from daemons.query_api.parameters import AnyRequest, CursorText, Limit, NoParameters, Parameters, a_uuid, parameters
+from daemons.query_api.parameters import (
+    AnyRequest,
+    CursorText,
+    IdInPath,
+    Limit,
+    a_uuid,
+)
 from daemons.query_api.response import json_response
 
 SORT = "-started_at"
 MOST_EVENTS = 1_000
 
 
-class SomeSagas(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    status: SagaStatusName | None = None
-    state: SagaState | None = None
-    order_id: UUID | None = None
-    cursor: CursorText | None = None
-    limit: Limit = 20
-
-
-@get("/api/v1/sagas", operation_class=query(SomeSagas, Sagas))
-async def some_sagas(request: AnyRequest) -> Response[bytes]:
+@get("/api/v1/sagas", responses=answers(Sagas, 503))
+async def some_sagas(
+    request: AnyRequest,
+    status: FromQuery[SagaStatusName | None] = None,
+    saga_state: Annotated[SagaState | None, QueryParameter(name="state")] = None,
+    order_id: FromQuery[UUID | None] = None,
+    cursor: CursorText = None,
+    limit: Limit = 20,
+) -> Response[bytes]:
     """Sagas that match, newest first. A state says what an unfinished one is at; one that has ended has none."""
     queries: Queries = request.app.state["queries"]
     store: EventStore = request.app.state["store"]
-    given = parameters(request, SomeSagas)
     start: SagaPlace | None = None
     backwards = False
-    if given.cursor is not None:
-        start, backwards = place(given.cursor, SORT)
+    if cursor is not None:
+        start, backwards = place(cursor, SORT)
     page = await queries.sagas(
         SagaSearch(
-            status=given.status,
-            state=given.state,
-            order_id=given.order_id,
+            status=status,
+            state=saga_state,
+            order_id=order_id,
             start=start,
             backwards=backwards,
-            limit=given.limit,
+            limit=limit,
         )
     )
     places = [(saga.started_at, saga.saga_id) for saga in page.sagas]
@@ -64,12 +68,11 @@ async def some_sagas(request: AnyRequest) -> Response[bytes]:
     return json_response(codec.json({"sagas": shown, **cursors}))
 
 
-@get("/api/v1/sagas/{saga_id:str}", operation_class=query(NoParameters, SagaDetail, 404, path=("saga_id",)))
-async def one_saga(request: AnyRequest, saga_id: FromPath[str]) -> Response[bytes]:
+@get("/api/v1/sagas/{saga_id:str}", responses=answers(SagaDetail, 404, 503))
+async def one_saga(request: AnyRequest, saga_id: IdInPath) -> Response[bytes]:
     """A saga with its events, and how far each of its steps has come."""
     queries: Queries = request.app.state["queries"]
     store: EventStore = request.app.state["store"]
-    parameters(request, NoParameters)
     id_ = a_uuid("saga_id", saga_id)
     saga = await queries.saga(id_)
     if saga is None:

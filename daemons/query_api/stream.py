@@ -9,16 +9,19 @@ from typing import Annotated, Any
 
 import structlog
 from litestar import Response, get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
 from litestar.types import Receive, Scope, Send
-from msgspec import Meta
 
 from core.errors import FieldError, Unavailable
 from core.ports.log import EventStore
-from daemons.http.problems import log_failure, wrong_fields
+from daemons.http.problems import log_failure, problems, wrong_fields
 from daemons.query_api.events import CATEGORIES, TYPES, Several, several
 from daemons.query_api.hub import Filter, Hub
-from daemons.query_api.operations import query
-from daemons.query_api.parameters import LARGEST, AnyRequest, Parameters, Position, parameters
+from daemons.query_api.parameters import (
+    LARGEST,
+    AnyRequest,
+)
 
 HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -28,17 +31,16 @@ HEADERS = (
 LAST_EVENT_ID = "Last-Event-ID"
 
 _log = structlog.get_logger(__name__)
-DOCUMENT: dict[str, Any] = {
-    "description": "Frames of id (position), event (type) and data (the envelope); comments keep the line alive.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
-}
-
-
-class Asked(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    after: Position | None = None
-    category: Several | None = None
-    type: Several | None = None
-    skip: Annotated[bool, Meta(description="When 10,000 behind, jump to the head after an event `skipped`.")] = False
+FirstPosition = Annotated[
+    int | None, QueryParameter(ge=0, le=LARGEST, description="A place in the log; only what comes after it.")
+]
+Skip = Annotated[bool, QueryParameter(description="When 10,000 behind, jump to the head after an event `skipped`.")]
+FRAMES = ResponseSpec(
+    str,
+    generate_examples=False,
+    media_type="text/event-stream",
+    description="Frames of id (position), event (type) and data (the envelope); comments keep the line alive.",
+)
 
 
 class Live(Response[None]):
@@ -80,20 +82,25 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-@get("/api/v1/events/stream", operation_class=query(Asked, DOCUMENT))
-async def stream(request: AnyRequest) -> Live:
+@get("/api/v1/events/stream", responses={200: FRAMES} | problems(503))
+async def stream(
+    request: AnyRequest,
+    after: FirstPosition = None,
+    category: Several = None,
+    type: Several = None,  # noqa: A002 - the name of the parameter
+    skip: Skip = False,  # noqa: FBT002 - a parameter of the query
+) -> Live:
     """The log as it grows: on from Last-Event-ID, else from `after`, else from its head."""
     store: EventStore = request.app.state["store"]
     hub: Hub = request.app.state["hub"]
-    asked = parameters(request, Asked)
-    wanted = Filter(several("category", asked.category, CATEGORIES), several("type", asked.type, TYPES))
+    wanted = Filter(several("category", category, CATEGORIES), several("type", type, TYPES))
     head = await store.head()
     resumed = _last_event_id(request)
-    after = asked.after if resumed is None else resumed
-    if after is not None and after > head:
+    start = after if resumed is None else resumed
+    if start is not None and start > head:
         field = "after" if resumed is None else LAST_EVENT_ID
         raise wrong_fields(FieldError(field, f"is beyond the head of the log, which is {head}"))
-    chunks = hub.stream(head if after is None else after, wanted, skip=asked.skip)
+    chunks = hub.stream(head if start is None else start, wanted, skip=skip)
     return Live(chunks)
 
 

@@ -282,5 +282,6 @@ async def test_the_openapi_document_describes_every_operation(caller: Caller) ->
     for operation in ("authorise", "capture", "void", "refund"):
         described = document["paths"][f"{charge}/{operation}"]["post"]
         assert "Idempotency-Key" in [each["name"] for each in described["parameters"]]
-        assert described["requestBody"]["content"]["application/json"]["schema"]["properties"]
+        body = described["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        assert document["components"]["schemas"][body]["properties"]
         assert {"200", "400", "402", "409", "422", "503"} <= set(described["responses"])
