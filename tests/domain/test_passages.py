@@ -62,7 +62,9 @@ def test_a_command_records_an_event_only_where_the_table_lets_it_follow(
                 for event in decider.decide(command, state) if isinstance(command, COMMAND_OF[kind]) else ():
                     recorded[type(event)].add(status)
                     assert decider.evolve(state, event).status is (passages[type(event)].to or status)
-    assert recorded == {each: set(passage.after) for each, passage in passages.items()}
+    for each, passage in passages.items():
+        if passage.to or recorded[each]:  # of an event that changes no status there may be no sample command
+            assert recorded[each] == set(passage.after), each.__name__
 
 
 @pytest.mark.parametrize("event", ORDER_EVENTS)
