@@ -89,6 +89,8 @@ class Case:
             except Exception as error:  # noqa: BLE001 - whatever it is, this order cannot be judged
                 self.unreadable = True
                 self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
+                if stored.stream == self.order_id:
+                    self._see(stored, None)
                 continue
             match event:
                 case order.OrderEvent():
@@ -107,7 +109,7 @@ class Case:
         if stored.stream != self.order_id or event.order_id != self.order_id:
             self._note("I2", stored, f"{stored.event_type} of order {event.order_id} lies with order {self.order_id}")
             return
-        if self.order.status not in ORDER_AFTER[type(event)]:
+        if self.order.status not in ORDER_AFTER.get(type(event), (self.order.status,)):
             self._note("I6", stored, f"{stored.event_type} of an order that was {self.order.status.lower()}")
         self.order = ORDER.evolve(self.order, event)
         match event:
@@ -119,8 +121,11 @@ class Case:
                 self.cancelled = stored.position
             case _:
                 pass
+        self._see(stored, event)
+
+    def _see(self, stored: StoredEvent, event: order.OrderEvent | None) -> None:
         if stored.position <= self.seen_to:
-            self.view = ORDER_VIEW.evolve(self.view, event, At(stored.version, stored.recorded_at))
+            self.view = ORDER_VIEW.apply(self.view, event, At(stored.version, stored.recorded_at))
 
     def _payment(self, stored: StoredEvent, event: payment.PaymentEvent) -> None:
         if stored.stream != payment_of(self.order_id) or event.order_id != self.order_id:

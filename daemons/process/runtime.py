@@ -97,7 +97,7 @@ async def _live(
     server = _server(front)
     beating = asyncio.create_task(_beat(vitals))
     threading.Thread(target=_watchdog, args=(vitals,), daemon=True).start()
-    working = asyncio.create_task(_keep_up(lambda: body(settings, front, drained), vitals))
+    working = asyncio.create_task(keep_up(lambda: body(settings, front, drained), vitals.stop, vitals.waits))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(vitals.stop.wait())
     _log.info("started", port=listener.getsockname()[1], pid=os.getpid())
@@ -119,14 +119,17 @@ async def _live(
     await serving
 
 
-async def _keep_up(body: Body, vitals: Vitals) -> None:
-    """Run it again whenever it raises, at growing intervals; what is wrong is logged once, when it begins."""
+async def keep_up(body: Body, stop: asyncio.Event, waits: Callable[[str], None], **logged: str) -> None:
+    """Run `body` again whenever it raises, at growing intervals, until `stop` is set.
+
+    `waits` is told each time what is wrong; the log only when that is new, with `logged` beside it.
+    """
     tries, last = 0, ""
-    while not vitals.stop.is_set():
+    while not stop.is_set():
         began = time.monotonic()
         try:
             await body()
-            if not vitals.stop.is_set():
+            if not stop.is_set():
                 raise RuntimeError("its work ended by itself")  # noqa: TRY301 - the same pause and log line
         except ConfigurationError:
             raise
@@ -134,12 +137,12 @@ async def _keep_up(body: Body, vitals: Vitals) -> None:
             reason = str(error) or type(error).__name__
             expected = isinstance(error, (OrderdeckError, OSError))
             if reason != last:
-                _log.warning("waits", reason=reason, exc_info=None if expected else error)
-            vitals.waits(reason)
+                _log.warning("waits", reason=reason, **logged, exc_info=None if expected else error)
+            waits(reason)
             tries, last = (0 if time.monotonic() - began > 10 else tries + 1), reason
             pause = random.uniform(0.5, 1) * min(LONGEST_PAUSE, 0.1 * 2**tries)  # noqa: S311 - jitter
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(vitals.stop.wait(), pause)
+                await asyncio.wait_for(stop.wait(), pause)
 
 
 class _Server(uvicorn.Server):

@@ -13,18 +13,17 @@ from core.adapters.postgres.coalesce import Coalescer
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
+from core.adapters.postgres.queries.progress import position_of
 from core.adapters.postgres.read_models.order_views import Document, orders_by_id
 from core.bootstrap import App
 from core.domain.message import Recorded, StreamId
 from core.errors import NotFound
+from core.projections import ORDERS
 from core.projections.order_view import ORDER_VIEW
 from core.projections.projection import At, Projection
-from core.services.project import READER
 from daemons.http.problems import RequestRefused
 
 R = TypeVar("R")
-
-POSITION = "SELECT position FROM checkpoints WHERE reader = $1"
 
 
 class Desk:
@@ -68,14 +67,14 @@ class Desk:
         )
 
     async def caught_up(self, *, within: float) -> None:
-        """Wait until the read models have all that is in the log now, at most `within` seconds."""
+        """Wait until the read models of orders have all that is in the log now, at most `within` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         head = await self.app.store.head()
         await self._moved.listen()
         while True:
             coming = self._moved.coming()
-            position = await self.read(lambda c: c.fetchval(POSITION, READER)) or 0
+            position = await self.read(lambda c: position_of(c, ORDERS.reader))
             left = deadline - loop.time()
             if position >= head or left <= 0:
                 return
@@ -103,6 +102,4 @@ class Desk:
 
 
 def _evolved(projection: Projection[Any], view: Any, recorded: Recorded) -> Any:
-    if not isinstance(recorded.event, projection.reads):
-        return view
-    return projection.evolve(view, recorded.event, At(recorded.version, recorded.recorded_at))
+    return projection.apply(view, recorded.event, At(recorded.version, recorded.recorded_at))

@@ -9,16 +9,16 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from core import codec
-from core.adapters.postgres.queries.progress import Progress, progress
+from core.adapters.postgres.queries.progress import progress
 from core.adapters.postgres.queries.sagas import stats
 from core.adapters.postgres.read_models.customer_summaries import spending
 from core.adapters.postgres.read_models.inventory_levels import stock_level, stock_levels
 from core.adapters.postgres.read_models.product_demand import demand
 from core.domain.message import Sku, inventory_stream
 from core.errors import FieldError, NotFound
-from core.projections import ALL
+from core.ports.reading import ReaderProgress
+from core.projections import GROUPS
 from core.projections.inventory_level import INVENTORY_LEVEL
-from core.services.project import READER
 from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import Customer, Demand, Level, Levels, Projections, Stats
 from daemons.query_api.desk import Desk
@@ -108,13 +108,16 @@ async def projections(request: AnyRequest) -> Response[bytes]:
     desk: Desk = request.app.state["desk"]
     parameters(request, NoParameters)
     readers = {one.reader: one for one in await desk.read(progress)}
-    projector = readers.get(READER)
     head = max([one.head for one in readers.values()], default=0) or await desk.app.store.head()
-    known = {"position": projector.position, "lag": _lag(projector)} if projector else _NEVER | {"lag": _none_of(head)}
     return answer(
         codec.json(
             {
-                "projections": [{"name": one.name, "reader": READER, "revision": one.revision, **known} for one in ALL],
+                "projections": [
+                    {"name": model.name, "reader": group.reader, "revision": model.revision}
+                    | _reached(readers.get(group.reader), head)
+                    for group in GROUPS
+                    for model in group.models
+                ],
                 "readers": [
                     {"name": one.reader, "position": one.position, "lag": _lag(one)} for one in readers.values()
                 ],
@@ -124,15 +127,14 @@ async def projections(request: AnyRequest) -> Response[bytes]:
     )
 
 
-_NEVER: dict[str, Any] = {"position": 0}
+def _reached(reader: ReaderProgress | None, head: int) -> dict[str, Any]:
+    if reader is None:
+        return {"position": 0, "lag": {"events": head, "seconds": 0.0}}
+    return {"position": reader.position, "lag": _lag(reader)}
 
 
-def _lag(one: Progress) -> dict[str, Any]:
+def _lag(one: ReaderProgress) -> dict[str, Any]:
     return {"events": one.head - one.position, "seconds": round(one.behind, 3)}
-
-
-def _none_of(head: int) -> dict[str, Any]:
-    return {"events": head, "seconds": 0.0}
 
 
 def _sku_of(cursor: str) -> str:

@@ -1,4 +1,4 @@
-"""A query API of a test's own, over HTTP, on a free port, and a projector beside it."""
+"""A query API of a test's own, over HTTP, on a free port, and projectors beside it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ import uvicorn
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.adapters.postgres.read_models.store import PostgresReadModels
-from core.adapters.postgres.subscription import PostgresSubscription
-from core.services.project import Projector
 from core.settings import load_settings
 from daemons.process.vitals import Front, Vitals
 from daemons.query_api.app import open_app
+from tests.support.projecting import project
 
 
 @dataclass
 class QueryApi:
-    """`get` asserts the status; `project` runs a projector until it has everything that is in the log now."""
+    """`get` asserts the status; `project` fills the read models with everything that is in the log now."""
 
     dsn: str
     url: str
@@ -39,20 +37,7 @@ class QueryApi:
         return response.json()
 
     async def project(self) -> None:
-        stop = asyncio.Event()
-        read_models = PostgresReadModels(lambda: connect(self.dsn, name="test"))
-        projector = Projector(read_models)
-        owner = await asyncpg.connect(self.dsn)
-        head = await owner.fetchval("SELECT coalesce(max(position), 0) FROM events")
-        await owner.close()
-        subscription = PostgresSubscription(lambda: connect(self.dsn, name="test"))
-        running = asyncio.create_task(projector.run(subscription, stop))
-        async with asyncio.timeout(20):
-            while projector.position < head and not running.done():
-                await asyncio.wait([running], timeout=0.005)
-        stop.set()
-        await running
-        read_models.close()
+        await project(lambda: connect(self.dsn, name="test"))
 
 
 @contextlib.asynccontextmanager

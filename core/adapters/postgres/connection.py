@@ -101,5 +101,20 @@ class Link:
                     raise
         raise AssertionError  # the loop above returns or raises
 
+    async def once(self, work: Callable[[Connection], Awaitable[R]]) -> R:
+        """Run something that must not be repeated; raises Unavailable when it may or may not have been done."""
+        async with self._lock:
+            connection = await self.get()
+            try:
+                return await work(connection)
+            except LOST as error:
+                self.drop()
+                raise Unavailable(AWAY) from error
+            except asyncpg.PostgresError as error:
+                raise Unavailable(f"the database refused: {error}") from error
+            except BaseException:
+                self.drop()  # cancelled half way: its answer would be the next caller's
+                raise
+
     def close(self) -> None:
         self.drop()

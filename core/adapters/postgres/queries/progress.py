@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from core.adapters.postgres.connection import Connection
+from core.ports.reading import ReaderProgress
 
+POSITION = "SELECT position FROM checkpoints WHERE reader = $1"
 PROGRESS = """
 SELECT c.reader, c.revision, c.position, h.head,
        greatest(extract(epoch FROM clock_timestamp() - e.recorded_at), 0)::float8 AS behind
@@ -17,20 +18,17 @@ SELECT c.reader, c.revision, c.position, h.head,
 """
 
 
-class Progress(NamedTuple):
-    """`behind`: for how many seconds the next event has been waiting for this reader; 0 when none is."""
-
-    reader: str
-    revision: str
-    position: int
-    head: int
-    behind: float
-
-
-async def progress(connection: Connection) -> Sequence[Progress]:
+async def progress(connection: Connection) -> Sequence[ReaderProgress]:
     """Of every reader that has ever saved a checkpoint."""
     rows = await connection.fetch(PROGRESS)
     return [
-        Progress(row["reader"], row["revision"], row["position"], max(row["head"], row["position"]), row["behind"] or 0)
+        ReaderProgress(
+            row["reader"], row["revision"], row["position"], max(row["head"], row["position"]), row["behind"] or 0
+        )
         for row in rows
     ]
+
+
+async def position_of(connection: Connection, reader: str) -> int:
+    """The position that a reader has saved; 0 before its first."""
+    return int(await connection.fetchval(POSITION, reader) or 0)

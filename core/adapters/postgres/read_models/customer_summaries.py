@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.read_models.table import SumTable, select_under
 from core.adapters.postgres.rows import Row, plain
+from core.projections.customer_summary import CUSTOMER_SUMMARY
 
-SPENDING = """
-SELECT currency, orders, spent, last_order_at FROM customer_summaries WHERE customer_id = $1 ORDER BY currency
-"""
+SPENDING = select_under(SumTable(CUSTOMER_SUMMARY))
 
 
 async def spending(connection: Connection, customer_id: str) -> Sequence[Row]:

@@ -1,4 +1,4 @@
-"""Orders as they are asked for: one by its id, or a page of those that match, equally fast at any depth."""
+"""order_views: one order by its id, or a page of those that match, equally fast at any depth."""
 
 from __future__ import annotations
 
@@ -12,6 +12,25 @@ from uuid import UUID
 import msgspec
 
 from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.read_models.table import DocumentTable
+from core.projections.order_view import ORDER_VIEW
+
+TABLE = DocumentTable(
+    ORDER_VIEW,
+    of_streams="order_id = ANY ($1::uuid[])",
+    fields=(
+        "order_id",
+        "version",
+        "customer_id",
+        "order_number",
+        "status",
+        "total_amount",
+        "tracking_number",
+        "created_at",
+        "updated_at",
+    ),
+    derived={"skus": ("text[]", "ARRAY (SELECT item ->> 'sku' FROM json_array_elements(new.items) AS item)")},
+)
 
 Sort = Literal["-created_at", "created_at", "-total_amount", "total_amount"]
 

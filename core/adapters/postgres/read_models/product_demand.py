@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.read_models.table import SumTable, select_under
 from core.adapters.postgres.rows import Row, plain
+from core.projections.product_demand import PRODUCT_DEMAND
 
-DEMAND = "SELECT currency, units_ordered, units_live, revenue FROM product_demand WHERE sku = $1 ORDER BY currency"
+DEMAND = select_under(SumTable(PRODUCT_DEMAND))
 
 
 async def demand(connection: Connection, sku: str) -> Sequence[Row]:
