@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Response, get
@@ -19,6 +20,7 @@ from core.errors import FieldError, NotFound
 from core.ports.reading import ReaderProgress
 from core.projections import GROUPS
 from core.projections.inventory_level import INVENTORY_LEVEL
+from core.projections.projection import Group
 from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import Customer, Demand, Level, Levels, Projections, Stats
 from daemons.query_api.desk import Desk
@@ -112,12 +114,7 @@ async def projections(request: AnyRequest) -> Response[bytes]:
     return answer(
         codec.json(
             {
-                "projections": [
-                    {"name": model.name, "reader": group.reader, "revision": model.revision}
-                    | _reached(readers.get(group.reader), head)
-                    for group in GROUPS
-                    for model in group.models
-                ],
+                "projections": listing(GROUPS, readers, head),
                 "readers": [
                     {"name": one.reader, "position": one.position, "lag": _lag(one)} for one in readers.values()
                 ],
@@ -125,6 +122,18 @@ async def projections(request: AnyRequest) -> Response[bytes]:
             }
         )
     )
+
+
+def listing(
+    groups: Sequence[Group[Any]], readers: Mapping[str, ReaderProgress], head: int
+) -> Sequence[Mapping[str, Any]]:
+    """The read models, and how far the reader of their group has come."""
+    return [
+        {"name": model.name, "reader": group.reader, "revision": model.revision}
+        | _reached(readers.get(group.reader), head)
+        for group in groups
+        for model in group.models
+    ]
 
 
 def _reached(reader: ReaderProgress | None, head: int) -> dict[str, Any]:

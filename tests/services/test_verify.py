@@ -10,9 +10,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import pytest
 from msgspec.structs import replace
 
+from core import codec
 from core.adapters.memory.payments import MemoryPaymentGateway
 from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
@@ -21,7 +23,7 @@ from core.adapters.postgres.evidence import open_evidence
 from core.audit.verification import Report, Verification
 from core.domain.inventory import INVENTORY
 from core.domain.message import OrderId, Sku, inventory_stream, payment_of, saga_of
-from core.domain.order import CancelOrder, DeliverOrder, ShipOrder
+from core.domain.order import CancelOrder, DeliverOrder, OrderEvent, ShipOrder
 from core.domain.provider import Charge
 from core.errors import Unavailable
 from core.ports.evidence import Finding
@@ -144,6 +146,23 @@ async def test_books_that_are_right_have_nothing_wrong(books: Books) -> None:
     assert (report.orders, report.skus, report.unfinished) == (6, 2, 0)
     assert report.events == report.head > 60
     assert report.sagas == 6 + 2 + 1
+
+
+class OrderNoted(OrderEvent, tag="OrderNoted", frozen=True, kw_only=True):
+    order_id: OrderId
+
+
+async def test_an_event_that_no_view_declares_leaves_the_books_right(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(codec._DECODERS, "OrderNoted", msgspec.json.Decoder(OrderNoted))
+    await books.tamper(
+        "INSERT INTO events SELECT (SELECT max(position) + 1 FROM events), stream_id, category, version + 1, "
+        "gen_random_uuid(), 'OrderNoted', schema_version, payload, metadata, correlation_id, clock_timestamp() "
+        f"FROM events {at('delivered', 'OrderDelivered')}"
+    )
+    await project(lambda: connect(books.dsn, name="projector"))
+    assert (await books.verify()).violations == []
 
 
 @pytest.mark.parametrize("wrong", WRONGS)

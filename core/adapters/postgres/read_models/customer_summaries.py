@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.read_models.table import SumTable, select_under
-from core.adapters.postgres.rows import Row, plain
+from core.adapters.postgres.read_models.totals import totals
+from core.adapters.postgres.rows import Row
 from core.projections.customer_summary import CUSTOMER_SUMMARY
-
-SPENDING = select_under(SumTable(CUSTOMER_SUMMARY))
 
 
 async def spending(connection: Connection, customer_id: str) -> Sequence[Row]:
-    return plain(await connection.fetch(SPENDING, customer_id))
+    return await totals(connection, CUSTOMER_SUMMARY, customer_id)
