@@ -91,6 +91,7 @@ class Projector:
                 views[stored.stream] = view
             else:
                 unknown.add(stored.stream)
+        unknown -= {stored.stream for stored, _ in events if stored.version == 1}  # these begin here
         if unknown:
             views.update(await self._read_models.load(list(unknown)))
         return views

@@ -51,6 +51,7 @@ class PostgresReadModels:
         self._views = VIEW_TABLES[group.projection.name]
         self._sums = [SumTable(one) for one in group.sums]
         self._save = _save_statement([self._views, *self._sums])
+        self._move = _save_statement([])  # of a batch that changes nothing in the group
         self._loader = Link(open_)
         # Rows and checkpoint are kept or lost together, and the log has it all: no need to wait for the disk.
         self._saver = Link(lambda: opened_with(open_, "synchronous_commit = off"))
@@ -77,12 +78,14 @@ class PostgresReadModels:
         return {self._group.projection.stream(view): view for view in views}
 
     async def save(self, changes: Changes) -> None:
-        values = self._views.parameters(changes.views)
-        for table in self._sums:
-            values += table.parameters(changes.sums.get(table.name, {}))
+        statement, values = self._move, []
+        if changes.views or any(changes.sums.values()):
+            statement, values = self._save, self._views.parameters(changes.views)
+            for table in self._sums:
+                values += table.parameters(changes.sums.get(table.name, {}))
         moved = await self._saver.once(
             lambda connection: connection.fetchrow(
-                self._save, self._group.reader, changes.after, changes.position, *values
+                statement, self._group.reader, changes.after, changes.position, *values
             )
         )
         if moved is None:
