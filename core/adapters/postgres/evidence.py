@@ -69,9 +69,9 @@ DISORDER: Sequence[tuple[str, str]] = (
          WHERE k.status < 300 AND k.version > 0
            AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = k.stream_id AND e.version = k.version
                                                  AND e.position <= k.position)"""),
-    ("I7", """
+    ("I7", f"""
         SELECT v.order_id, NULL, 'order_views has a row of an order that the log does not have'
-          FROM order_views v
+          FROM {order_views.TABLE.name} v
          WHERE NOT EXISTS (SELECT FROM events e WHERE e.stream_id = v.order_id AND e.version = 1)"""),
     ("I7", """
         SELECT s.saga_id, NULL, 'sagas has a row of a saga that the log does not have'
