@@ -21,6 +21,9 @@ test-unit: $(BIN)/.installed-dev  ## the tests that need no server: domain, proj
 test-int: $(BIN)/.installed-dev  ## the tests on a real PostgreSQL and on running daemons
 	@$(PYTEST) tests/contracts tests/services tests/daemons tests/system
 
+golden: $(BIN)/.installed-dev  ## take the pictures of the deck anew, when its look has changed on purpose
+	@$(PYTEST) -q tests/tui tests/recipes/screen -k looks_like_its_picture --snapshot-update
+
 check: $(BIN)/.installed-dev  ## format, lint, types, import contracts; changes nothing
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/lint-imports
 
@@ -63,4 +66,4 @@ $(BIN)/pip:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install python3-venv (apt install python3-venv)"; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.PHONY: help run test test-unit test-int check fix bench chaos migrate db-reset clean docker-up docker-down
+.PHONY: help run test test-unit test-int golden check fix bench chaos migrate db-reset clean docker-up docker-down

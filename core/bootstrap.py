@@ -15,14 +15,17 @@ from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
 from core.adapters.postgres.migrate import NEEDED, schema_version
 from core.adapters.postgres.order_numbers import PostgresOrderNumbers
+from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import SchemaBehind
+from core.fault_board import FaultBoard
 from core.home import database_url
 from core.ports.clock import Clock
 from core.ports.evidence import Evidence
 from core.ports.log import EventStore, OrderNumbers
 from core.ports.payments import PaymentGateway
+from core.ports.queries import Queries
 from core.ports.reading import ReadModels, Subscription
 from core.ports.sagas import SagaLog
 from core.projections.projection import Group
@@ -45,8 +48,11 @@ class App:
 
 
 @asynccontextmanager
-async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
-    """Open an App for the daemon of this name; raises Unavailable or SchemaBehind while the database is not ready."""
+async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None = None) -> AsyncGenerator[App]:
+    """Open an App for the daemon of this name; what goes on in the background says its faults on `faults`.
+
+    Raises Unavailable, DatabaseFault or SchemaBehind while the database is not ready.
+    """
     dsn = database_url(settings)
 
     async def open_connection() -> Connection:
@@ -58,10 +64,10 @@ async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
     if behind < NEEDED:
         link.close()
         raise SchemaBehind(behind, NEEDED)
-    clock = DatabaseClock(link)
+    clock = DatabaseClock(link, faults=faults)
     await clock.look()
     keeping = asyncio.create_task(clock.keep())
-    store = PostgresEventStore(open_connection)
+    store = PostgresEventStore(open_connection, faults)
 
     async def why_not_ready() -> str | None:
         await link.run(lambda c: c.fetchval("SELECT 1"))
@@ -89,7 +95,7 @@ async def bootstrap(settings: Settings, *, name: str) -> AsyncGenerator[App]:
 async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[Evidence]:
     """One sight of everything, for `verify`; readers at work get `wait` seconds first to reach the head.
 
-    As the owner, without the daemons' limits. Raises Unavailable, SchemaBehind.
+    As the owner, without the daemons' limits. Raises Unavailable, DatabaseFault, SchemaBehind.
     """
 
     async def open_connection() -> Connection:
@@ -123,6 +129,16 @@ async def open_read_models(app: App, group: Group[Any]) -> AsyncGenerator[ReadMo
         yield drill(app.settings, "projector").read_models(read_models)
     finally:
         read_models.close()
+
+
+@asynccontextmanager
+async def open_queries(app: App) -> AsyncGenerator[Queries]:
+    """What the query API reads."""
+    queries = PostgresQueries(app.open_connection)
+    try:
+        yield queries
+    finally:
+        queries.close()
 
 
 async def load_samples(settings: Settings) -> bool:

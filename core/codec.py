@@ -17,24 +17,7 @@ SCHEMA_VERSION = 1  # of every event type so far
 UNREADABLE = (UnknownEvent, msgspec.DecodeError)
 """What an event raises that this release cannot read."""
 
-EVENTS: tuple[type[Event], ...] = (
-    order.OrderCreated,
-    order.OrderConfirmed,
-    order.OrderCancelled,
-    order.OrderShipped,
-    order.OrderDelivered,
-    inventory.StockReplenished,
-    inventory.InventoryReserved,
-    inventory.InventoryReservationFailed,
-    inventory.InventoryReleased,
-    inventory.InventoryShipped,
-    payment.PaymentAuthorized,
-    payment.PaymentFailed,
-    payment.PaymentCaptured,
-    payment.PaymentVoided,
-    payment.PaymentRefunded,
-    *saga.EVENTS,
-)
+EVENTS: tuple[type[Event], ...] = (*order.EVENTS, *inventory.EVENTS, *payment.EVENTS, *saga.EVENTS)
 
 
 def event_type(kind: type[Event]) -> str:

@@ -6,13 +6,16 @@ OrderdeckError
 │   ├── NotAllowed           not in this status
 │   └── NotFound             there is no such order, saga, SKU
 ├── VersionConflict          someone appended first
-├── PreconditionFailed       If-Match named another version
+├── PreconditionFailed       the command was meant for another version of its stream
+├── SagaTaken                a runner works on the saga an operator wants to steer
 ├── KeyReused                an idempotency key came back with another command
 ├── FulfilmentNotFinished    ship came while the order's saga still works on it
 ├── UnknownEvent             the stream holds an event this release does not know
-├── Unavailable              the database is away, or the queue is full
+├── Unavailable              the database is away or busy, or the queue is full: the same will work later
 │   ├── OutcomeUnknown       sent, and whether it was recorded could not be settled in time
 │   └── QueueFull            too many appends wait; nothing of this one was accepted
+├── DatabaseFault            the database cannot do it, now or later, until a person mends something
+├── ValuesRefused            the database cannot take these values; other values it can
 ├── CheckpointMoved          another projector has saved since; ours rolls back
 ├── EventNotApplied          a projection failed on an event; its reader stands still there, and says so
 ├── GatewayUnavailable       the payment provider did not do it, as far as anyone can tell; later, with the same key
@@ -83,11 +86,22 @@ class VersionConflict(OrderdeckError):
 
 @dataclass
 class PreconditionFailed(OrderdeckError):
-    expected: str
+    expected: int
     actual: int
 
     def __str__(self) -> str:
-        return f"If-Match asked for {self.expected}, the current version is {self.actual}"
+        return f"the command is for version {self.expected}, the current version is {self.actual}"
+
+
+@dataclass
+class SagaTaken(OrderdeckError):
+    """`version` is the saga's at the time of the refusal."""
+
+    saga_id: UUID
+    version: int
+
+    def __str__(self) -> str:
+        return f"a runner is at work on saga {self.saga_id}, now at version {self.version}; try again in a moment"
 
 
 @dataclass
@@ -130,6 +144,35 @@ class OutcomeUnknown(Unavailable):
 
 class QueueFull(Unavailable):
     pass
+
+
+@dataclass
+class DatabaseFault(OrderdeckError):
+    """A column that is missing, a right that was not granted, a wrong password. The driver's error is its `__cause__`.
+
+    It holds no statement, no value and no secret: `name` is the kind of error, and `about` names what is missing or
+    forbidden.
+    """
+
+    name: str
+    sqlstate: str = ""
+    about: str = ""
+
+    def __str__(self) -> str:
+        code = f" ({self.sqlstate})" if self.sqlstate else ""
+        about = f": {self.about}" if self.about else ""
+        return f"the database has a fault: {self.name}{code}{about}"
+
+
+@dataclass
+class ValuesRefused(OrderdeckError):
+    """A mistake of ours: values are checked before they are sent. As `DatabaseFault`, it does not say which."""
+
+    name: str
+    sqlstate: str = ""
+
+    def __str__(self) -> str:
+        return f"the database refused values: {self.name}" + (f" ({self.sqlstate})" if self.sqlstate else "")
 
 
 @dataclass

@@ -14,11 +14,11 @@ import time
 
 import structlog
 
-from core.adapters.postgres.connection import connect
+from core.adapters.postgres.connection import Link, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.migrate import migrate
 from core.bootstrap import load_samples
-from core.errors import ConfigurationError, OrderdeckError, Unavailable
+from core.errors import ConfigurationError, DatabaseFault, OrderdeckError, Unavailable
 from core.home import DATABASE, database_url
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
@@ -26,6 +26,7 @@ from daemons.process import exits
 from daemons.process.logs import configure_logs
 
 PAUSE = 2  # seconds
+PAUSE_AFTER_FAULT = 5  # seconds between two tries, while a person has to mend something
 
 _log = structlog.get_logger()
 
@@ -70,10 +71,10 @@ def _serve(settings: Settings) -> None:
 
 
 async def _prepare(server: EmbeddedPostgres, settings: Settings) -> None:
-    connection = await connect(server.dsn("postgres"), name="postgres", role=None)
-    if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
-        await connection.execute(f"CREATE DATABASE {DATABASE}")
-    await connection.close()
+    link = Link(lambda: connect(server.dsn("postgres"), name="postgres", role=None))
+    if not await link.run(lambda c: c.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE)):
+        await link.once(lambda c: c.execute(f"CREATE DATABASE {DATABASE}"))
+    link.close()
     await _migrate(settings)
 
 
@@ -84,15 +85,17 @@ async def _migrate(settings: Settings) -> None:
 
 
 async def _migrate_once_it_answers(settings: Settings) -> None:
+    """Somebody else's server: an outage or a fault of it is logged once and waited for."""
     last = ""
     while True:
         try:
             await _migrate(settings)
-        except Unavailable as error:
+        except (Unavailable, DatabaseFault) as error:
+            fault = isinstance(error, DatabaseFault)
             if str(error) != last:
-                _log.warning("waits", reason=str(error))
+                _log.warning("waits", reason=str(error), exc_info=error if fault else None)
             last = str(error)
-            await asyncio.sleep(1)
+            await asyncio.sleep(PAUSE_AFTER_FAULT if fault else 1)
         else:
             return
 

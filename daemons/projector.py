@@ -14,16 +14,16 @@ from typing import Any
 from prometheus_client import Gauge
 
 from core.bootstrap import App, bootstrap, open_read_models
+from core.fault_board import FaultBoard
 from core.ports.reading import ReadModels
 from core.projections import GROUPS
 from core.projections.projection import Group
 from core.services.project import Projector
 from core.settings import Settings
 from daemons.process.runtime import keep_up, run_reader
-from daemons.process.vitals import Vitals
+from daemons.process.vitals import STEADY, Vitals
 
 STANDS_STILL = 5.0  # seconds without progress while an event waits
-GOES_ON = 1.0  # seconds without an error, after which the last one is over
 
 POSITION = Gauge("orderdeck_projector_position", "Position of the last event that all read models have.")
 
@@ -31,37 +31,47 @@ POSITION = Gauge("orderdeck_projector_position", "Position of the last event tha
 class Follower:
     """Keeps one group up to date, and says why when it does not."""
 
-    def __init__(self, app: App, group: Group[Any], read_models: ReadModels) -> None:
+    def __init__(self, app: App, group: Group[Any], read_models: ReadModels, faults: FaultBoard) -> None:
         self._app = app
         self._group = group
         self._read_models = read_models
+        self._faults = faults
+        self._part = f"the read models of {group.name}"  # as FaultBoard names it
         self._projector = Projector(group, read_models)
-        self._began = self._failed = -math.inf  # by the monotonic clock
-        self._error: str | None = None
+        self._steady: asyncio.TimerHandle | None = None
+        self._outage: str | None = None
+        self._waits_since = -math.inf  # by the monotonic clock
 
     @property
     def position(self) -> int:
         return self._projector.position
 
     async def follow(self, stop: asyncio.Event) -> None:
-        async def run() -> None:
-            self._began = time.monotonic()
+        await keep_up(lambda: self._run(stop), stop, waits=self._waits, failed=self._failed)
+
+    async def _run(self, stop: asyncio.Event) -> None:
+        self._steady = asyncio.get_running_loop().call_later(STEADY, self._works)
+        try:
             await self._projector.run(self._app.subscription(), stop)
+        finally:
+            self._steady.cancel()
 
-        await keep_up(run, stop, self._waits, group=self._group.name)
-
-    async def why_not_ready(self) -> str | None:
-        reason = self._error if self._fails() else await self._stands_still()
-        return f"{self._group.name}: {reason}" if reason else None
+    def _works(self) -> None:
+        """It has gone on for a while, so what was wrong is over."""
+        self._outage = None
+        self._faults.clear(self._part)
 
     def _waits(self, reason: str) -> None:
-        self._error, self._failed = reason, time.monotonic()
+        self._outage, self._waits_since = reason, time.monotonic()
 
-    def _fails(self) -> bool:
-        """From an error until something is saved again, or nothing went wrong for a while."""
-        saved = self._projector.saved_at > self._failed
-        goes_on = self._began > self._failed and time.monotonic() - self._began > GOES_ON
-        return self._error is not None and not saved and not goes_on
+    def _failed(self, error: Exception) -> None:
+        self._faults.report(self._part, error)
+
+    async def why_not_ready(self) -> str | None:
+        """Beside the faults, which are on the board."""
+        waits = self._outage is not None and self._projector.saved_at < self._waits_since
+        reason = self._outage if waits else await self._stands_still()
+        return f"{self._group.name}: {reason}" if reason else None
 
     async def _stands_still(self) -> str | None:
         reader = await self._read_models.progress()
@@ -73,9 +83,10 @@ class Follower:
 
 
 async def work(settings: Settings, vitals: Vitals) -> None:
-    async with bootstrap(settings, name=vitals.name) as app, AsyncExitStack() as opened:
+    async with bootstrap(settings, name=vitals.name, faults=vitals.faults) as app, AsyncExitStack() as opened:
         followers = [
-            Follower(app, group, await opened.enter_async_context(open_read_models(app, group))) for group in GROUPS
+            Follower(app, group, await opened.enter_async_context(open_read_models(app, group)), vitals.faults)
+            for group in GROUPS
         ]
         POSITION.set_function(lambda: min(follower.position for follower in followers))
 

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PAGES = [path for path in DOCUMENTS if "docs" in path.parts]
 BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OVER_HTTP = ("tests/daemons", "tests/system")
 VITALS = {"/health", "/ready", "/metrics", "/openapi.json", "/docs"}
 
 
@@ -164,6 +165,12 @@ def test_the_reference_has_no_operation_that_is_not_there() -> None:
         there = {(method, shape(path)) for service in services for method, path in operations(service)}
         described = re.findall(r"(GET|POST|PUT|DELETE) `(/api[^`?]+)`", text_of(document))
         assert {(method, shape(path)) for method, path in described} - there == set()
+
+
+def test_every_command_is_called_in_a_test_over_http() -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for top in OVER_HTTP for path in (ROOT / top).rglob("test_*.py"))
+    verbs = {path.rpartition("/")[2] for _, path in operations("commands")}
+    assert {verb for verb in verbs if not re.search(rf'[/"]{verb}\b', tests)} == set()
 
 
 def test_every_address_in_an_example_exists() -> None:

@@ -1,4 +1,4 @@
-"""Actions: send one command so that it is recorded once, and say how long it took to be accepted and to be seen."""
+"""Actions: send one command so that it is recorded once, and measure when it was accepted and when it was visible."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tui.gateway import Accepted, Command, Gateway, GatewayError, Refused, TimedOut, Unreachable
-from tui.wire import Order
+from tui.gateway import CommandAccepted, CommandToSend, Gateway, GatewayError, ServiceRefused, TimedOut, Unreachable
+from tui.wire import WireOrder
 
 TRIES = 4
-PAUSE = 0.25  # seconds before the same command goes again
+PAUSE = 0.25  # seconds before the same command is sent again
 VISIBLE_WITHIN = 5.0
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """`visible_ms` is None when the view did not show the command in time."""
+    """`visible_ms` is None when the read model did not show the command within VISIBLE_WITHIN seconds."""
 
-    command: Command
-    accepted: Accepted
+    command: CommandToSend
+    accepted: CommandAccepted
     accepted_ms: float
     visible_ms: float | None
-    order: Order | None
+    order: WireOrder | None
 
 
-async def perform(gateway: Gateway, command: Command, *, key: str, clock: Callable[[], float]) -> Receipt:
-    """Raises GatewayError when it was refused, or when its outcome stayed unknown after every try."""
+async def perform(gateway: Gateway, command: CommandToSend, *, key: str, clock: Callable[[], float]) -> Receipt:
+    """Raises GatewayError when it was refused, or when after every try it is unknown whether it was recorded."""
     started = clock()
     accepted = await _settle(gateway, command, key)
     accepted_ms = (clock() - started) * 1000
@@ -37,8 +37,8 @@ async def perform(gateway: Gateway, command: Command, *, key: str, clock: Callab
     return Receipt(command, accepted, accepted_ms, (clock() - started) * 1000, order)
 
 
-async def _settle(gateway: Gateway, command: Command, key: str) -> Accepted:
-    """After an unknown outcome the same key goes again, so it is recorded at most once."""
+async def _settle(gateway: Gateway, command: CommandToSend, key: str) -> CommandAccepted:
+    """Send the command until its outcome is known, each time under the same key, so it is recorded at most once."""
     sent = False
     for last in (False,) * (TRIES - 1) + (True,):
         try:
@@ -50,7 +50,7 @@ async def _settle(gateway: Gateway, command: Command, key: str) -> Accepted:
         except Unreachable:
             if last or not sent:
                 raise
-        except Refused as refused:
+        except ServiceRefused as refused:
             if last or not refused.retryable:
                 raise
         await asyncio.sleep(PAUSE)

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from textual import on
@@ -16,12 +16,13 @@ from tui.desk import Desk
 from tui.gateway import Gateway
 from tui.http_gateway import HttpGateway
 from tui.messages import Copy
+from tui.registry import VIEWS, ViewEntry
 from tui.screen import DeckScreen
 from tui.viewmodels.text import Cell
 
-FPS = 12  # what the eye reads; every event is taken in whatever this is
+FPS = 12  # pictures a second: more are not seen; events are taken in at any rate, whatever this is
 _MEASURE = 2.0  # seconds between two looks at how far the read models are behind
-_CLIPBOARD = 74_000  # bytes that terminals take in one go
+_CLIPBOARD = 74_000  # bytes: terminals drop a longer text that is copied at once
 
 
 def _now() -> datetime:
@@ -29,7 +30,7 @@ def _now() -> datetime:
 
 
 class DeckApp(App[None]):
-    """Tests give a clock and tick by hand; people get real time."""
+    """With `ticking=False` nothing is painted until a test calls `deck.tick()`; tests pass a clock of their own too."""
 
     CSS_PATH = "app.tcss"
     TITLE = "orderdeck"
@@ -44,11 +45,12 @@ class DeckApp(App[None]):
         now: Callable[[], datetime] = _now,
         ticking: bool = True,
         debounce: float = 0.12,
+        views: Sequence[ViewEntry] = VIEWS,
     ) -> None:
         super().__init__()
-        self.desk = Desk(gateway, clock=clock, now=now)
+        self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce)
         self.ticking = ticking
-        self.deck = DeckScreen(self.desk, debounce=debounce)
+        self.deck = DeckScreen(self.desk, views)
 
     def get_default_screen(self) -> DeckScreen:
         return self.deck
@@ -71,7 +73,7 @@ class DeckApp(App[None]):
     def _copy(self, message: Copy) -> None:
         text = message.text.encode()[:_CLIPBOARD].decode(errors="ignore")
         self.copy_to_clipboard(text)
-        if os.environ.get("TMUX") and self._driver is not None:  # tmux passes on only what is wrapped for it
+        if os.environ.get("TMUX") and self._driver is not None:  # tmux passes a text on only in this form
             coded = base64.b64encode(text.encode()).decode()
             self._driver.write(f"\x1bPtmux;\x1b\x1b]52;c;{coded}\a\x1b\\")
         cut = " (its beginning)" if len(text) < len(message.text) else ""

@@ -10,13 +10,13 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from tui.gateway import Gateway, GatewayError, Refused, Unreachable
-from tui.viewmodels.ring import Frame, Ring
+from tui.gateway import Gateway, GatewayError, ServiceRefused, Unreachable
+from tui.viewmodels.ring import Ring, RingFrame
 
 FIRST_DELAY, LONGEST_DELAY = 0.25, 1.5  # seconds before the stream is opened again
-BACKLOG = 200  # events before the head that are asked for at the start, so that the stream is not empty
+BACKLOG = 200  # events before the head that the deck starts with, so that the stream is not empty
 BEYOND = 400  # how a service refuses a position that its log has not reached
-LARGEST_FRAME = 32 * 1024 * 1024  # bytes without an end: not our stream
+LARGEST_FRAME = 32 * 1024 * 1024  # bytes: a frame that has no end by then does not come from our service
 
 
 class Skipped(Struct):
@@ -27,7 +27,7 @@ class Skipped(Struct):
 
 
 class Splitter:
-    """Bytes of an event stream in, whole frames out; a frame cut by a lost connection never comes out."""
+    """Cuts the bytes of an event stream into frames; a frame whose end was lost with the connection is dropped."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -35,7 +35,7 @@ class Splitter:
     def split(self, chunk: bytes) -> Iterator[bytes]:
         data = self._rest + chunk
         if b"\r" in data:
-            data = data.replace(b"\r", b"")  # JSON on one line holds none of its own
+            data = data.replace(b"\r", b"")  # our JSON stands on one line, so each one belongs to a line end
         *frames, self._rest = data.split(b"\n\n")
         if len(self._rest) > LARGEST_FRAME:
             raise Unreachable("the feed sent a frame without an end")
@@ -43,7 +43,7 @@ class Splitter:
 
 
 class Feed:
-    """`position` is the last event taken in; events at or before it are dropped, a jump past the next is counted."""
+    """`position` is that of the last event taken in; events up to it are dropped, and missing ones count as lost."""
 
     def __init__(self, gateway: Gateway, ring: Ring, clock: Callable[[], float]) -> None:
         self.gateway = gateway
@@ -63,7 +63,7 @@ class Feed:
         self._nudge = asyncio.Event()
 
     async def run(self) -> None:
-        """Never ends by itself; cancel it."""
+        """Follow the stream, and open it again after each break, until this task is cancelled."""
         delay = FIRST_DELAY
         while True:
             try:
@@ -75,7 +75,7 @@ class Feed:
                 self.reason = "the server closed the stream"
             except GatewayError as error:
                 self.reason = str(error)
-                if isinstance(error, Refused) and error.status == BEYOND:
+                if isinstance(error, ServiceRefused) and error.status == BEYOND:
                     self.position = None  # the log is not the one we followed: begin at its head
                     self.restarts += 1
             self.state, self.retry_at = "lost", self.clock() + delay
@@ -101,7 +101,7 @@ class Feed:
                 yield
 
     def take(self, frame: bytes) -> None:
-        """One frame: an event, the note that the server skipped some, a comment, or noise that is counted."""
+        """Take in an event or the server's note that it skipped some; ignore a comment; count an unreadable frame."""
         fields: dict[bytes, bytes] = {}
         for line in frame.split(b"\n"):
             name, colon, value = line.partition(b":")
@@ -125,10 +125,10 @@ class Feed:
             return
         self.lost += position - last - 1
         self.position, self.received_at = position, self.clock()
-        self.ring.push(Frame(position, fields.get(b"event", b"?").decode(errors="replace"), data))
+        self.ring.push(RingFrame(position, fields.get(b"event", b"?").decode(errors="replace"), data))
 
     def _skip(self, data: bytes) -> None:
-        """The next event follows `before`; what lies between is lost to this screen, not to the log."""
+        """The server left out the events up to `before`: this deck never gets them, although they are in the log."""
         try:
             skipped = msgspec.json.decode(data, type=Skipped)
         except msgspec.MsgspecError:

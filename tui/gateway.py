@@ -1,31 +1,32 @@
-"""Gateway: everything the deck asks of the world, as plain data; over HTTP in earnest, in memory in tests."""
+"""Gateway: everything that the deck gets from outside, as plain data: over HTTP, or from memory in tests."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tui.viewmodels.filters import OrderQuery
-from tui.wire import Envelope, FieldProblem, Order, OrderPage
+from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
 PAGE = 100
+Shape = TypeVar("Shape")
 
 
 class GatewayError(Exception):
-    """Base of all that can go wrong on the way; its text is one sentence for the operator."""
+    """Base of everything that can go wrong with a request; its text is one sentence for the operator."""
 
 
 class Unreachable(GatewayError):
-    """Nothing was sent: the service does not answer."""
+    """The service does not answer, and nothing was sent."""
 
 
 class TimedOut(GatewayError):
-    """Sent, and no answer came: whether it was recorded is unknown, so it may be sent again under the same key."""
+    """It was sent, and no answer came. It may have been recorded, so it has to be sent again under the same key."""
 
 
-class Refused(GatewayError):
-    """The service answered no."""
+class ServiceRefused(GatewayError):
+    """The service answered with an error."""
 
     def __init__(self, status: int, code: str, sentence: str, errors: Sequence[FieldProblem] = ()) -> None:
         super().__init__(sentence)
@@ -39,16 +40,16 @@ class Refused(GatewayError):
 
 
 @dataclass(frozen=True)
-class Command:
-    """A wish about one order; `verb` is what is done, `order_id` is None for a new one."""
+class CommandToSend:
+    """What an operator wants done to one order; `order_id` is None for a new one."""
 
-    verb: str  # place, confirm, cancel, ship, deliver
+    verb: str  # place, confirm, cancel, ship or deliver
     order_id: str | None = None
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
-class Accepted:
+class CommandAccepted:
     order_id: str
     status: str
     version: int
@@ -67,30 +68,34 @@ class Health:
 
 
 class Gateway(Protocol):
-    """Every method raises GatewayError and nothing else for what the network or the services do."""
+    """Whatever the network or the services do wrong, its methods raise GatewayError."""
 
     where: str
 
     async def orders(self, query: OrderQuery, *, cursor: str | None = None, oldest_first: bool = False) -> OrderPage:
-        """A page in the asked order; `next_cursor` leads on in that order, `prev_cursor` back."""
+        """A page of orders; `next_cursor` leads on in the same direction, `prev_cursor` back."""
         ...
 
-    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> Order:
-        """With `min_version`, answers once the view has reached it, or refuses after `wait` seconds."""
+    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
+        """With `min_version`, it answers when the read model has reached it, and is refused after `wait` seconds."""
         ...
 
-    async def timeline(self, order_id: str) -> list[Envelope]:
-        """Everything of the order's correlation, in the order of the log."""
+    async def timeline(self, order_id: str) -> list[WireEvent]:
+        """Every event that carries the order's id as its correlation, in the order of the log."""
         ...
 
     async def health(self) -> Health: ...
 
-    async def send(self, command: Command, *, key: str) -> Accepted:
-        """Record it; the same key twice records once."""
+    async def read(self, path: str, shape: type[Shape], params: Mapping[str, str] | None = None) -> Shape:
+        """The answer of the query API to GET `path`. For what only one view shows: its shape stands with that view."""
         ...
 
-    async def dry_run(self, command: Command) -> Sequence[Envelope]:
-        """The events it would record, without positions; nothing is recorded."""
+    async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
+        """Have it recorded; sent twice under the same key it is recorded once."""
+        ...
+
+    async def dry_run(self, command: CommandToSend) -> Sequence[WireEvent]:
+        """The events that the command would record, without positions; nothing is recorded."""
         ...
 
     def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:

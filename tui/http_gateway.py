@@ -5,20 +5,18 @@ from __future__ import annotations
 import getpass
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import httpx
 import msgspec
 from msgspec import Struct
 
-from tui.gateway import PAGE, Accepted, Command, Health, Refused, TimedOut, Unreachable
+from tui.gateway import PAGE, CommandAccepted, CommandToSend, Health, ServiceRefused, Shape, TimedOut, Unreachable
 from tui.viewmodels.filters import OrderQuery
-from tui.wire import Envelope, Order, OrderPage, Problem
-
-Answer = TypeVar("Answer")
+from tui.wire import OrderPage, WireEvent, WireOrder, WireProblem
 
 ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
-_HISTORY = 1_000  # events of an order in one answer
+_HISTORY = 1_000  # an order's events in one answer
 SILENCE = 25.0  # seconds without a byte on the feed: the server sends a comment every ten
 
 
@@ -31,7 +29,7 @@ class _Accepted(Struct):
 
 
 class _Events(Struct):
-    events: list[Envelope]
+    events: list[WireEvent]
 
 
 class _Lag(Struct):
@@ -66,31 +64,43 @@ class HttpGateway:
         params = {**query.params(), "limit": str(PAGE), "sort": "created_at" if oldest_first else "-created_at"}
         if cursor is not None:
             params["cursor"] = cursor
-        return await self._get("/api/v1/orders", OrderPage, params)
+        return await self.read("/api/v1/orders", OrderPage, params)
 
-    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> Order:
+    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         params = {"min_version": min_version, "wait": wait}
-        asked = {name: str(value) for name, value in params.items() if value is not None}
-        return await self._get(f"/api/v1/orders/{order_id}", Order, asked, patience=ANSWER_WITHIN + (wait or 0))
+        query = {name: str(value) for name, value in params.items() if value is not None}
+        return await self.read(f"/api/v1/orders/{order_id}", WireOrder, query, patience=ANSWER_WITHIN + (wait or 0))
 
-    async def timeline(self, order_id: str) -> list[Envelope]:
-        path, events = f"/api/v1/orders/{order_id}/timeline", list[Envelope]()
+    async def timeline(self, order_id: str) -> list[WireEvent]:
+        path, events = f"/api/v1/orders/{order_id}/timeline", list[WireEvent]()
         while True:
             after = events[-1].position if events else 0
-            page = await self._get(path, _Events, {"after": str(after), "limit": str(_HISTORY)})
+            page = await self.read(path, _Events, {"after": str(after), "limit": str(_HISTORY)})
             events += page.events
             if len(page.events) < _HISTORY:
                 return events
 
     async def health(self) -> Health:
-        answer = await self._get("/api/v1/projections", _Projections)
+        answer = await self.read("/api/v1/projections", _Projections)
         slowest = max((reader.lag for reader in answer.readers), key=lambda lag: lag.seconds, default=_Lag())
         return Health(answer.head, slowest.events, slowest.seconds)
 
-    async def send(self, command: Command, *, key: str) -> Accepted:
+    async def read(
+        self,
+        path: str,
+        shape: type[Shape],
+        params: Mapping[str, str] | None = None,
+        *,
+        patience: float = ANSWER_WITHIN,
+    ) -> Shape:
+        async with _our_errors(self.queries_at):
+            response = await self._client.get(self.queries_at + path, params=params, timeout=patience)
+        return _read(response, shape)
+
+    async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         response = await self._command(command, {"Idempotency-Key": key})
         answer = _read(response, _Accepted)
-        return Accepted(
+        return CommandAccepted(
             order_id=answer.order_id,
             status=answer.status,
             version=answer.version,
@@ -99,7 +109,7 @@ class HttpGateway:
             replayed=response.headers.get("Idempotent-Replayed") == "true",
         )
 
-    async def dry_run(self, command: Command) -> Sequence[Envelope]:
+    async def dry_run(self, command: CommandToSend) -> Sequence[WireEvent]:
         return _read(await self._command(command, {}, dry_run=True), _Events).events
 
     async def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:
@@ -107,7 +117,7 @@ class HttpGateway:
         headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
         timeout = httpx.Timeout(SILENCE, connect=2.0)
         async with (
-            _told(self.queries_at),
+            _our_errors(self.queries_at),
             self._client.stream("GET", url, params={"skip": "true"}, headers=headers, timeout=timeout) as response,
         ):
             if not response.is_success:
@@ -120,22 +130,12 @@ class HttpGateway:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _get(
-        self,
-        path: str,
-        answer: type[Answer],
-        params: Mapping[str, str] | None = None,
-        *,
-        patience: float = ANSWER_WITHIN,
-    ) -> Answer:
-        async with _told(self.queries_at):
-            response = await self._client.get(self.queries_at + path, params=params, timeout=patience)
-        return _read(response, answer)
-
-    async def _command(self, command: Command, headers: Mapping[str, str], *, dry_run: bool = False) -> httpx.Response:
+    async def _command(
+        self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False
+    ) -> httpx.Response:
         new = command.order_id is None
         path = "/api/v1/orders" if new else f"/api/v1/orders/{command.order_id}/{command.verb}"
-        async with _told(self.commands_at):
+        async with _our_errors(self.commands_at):
             return await self._client.request(
                 "POST" if new else "PUT",
                 self.commands_at + path,
@@ -146,8 +146,8 @@ class HttpGateway:
 
 
 @asynccontextmanager
-async def _told(url: str) -> AsyncGenerator[None]:
-    """The client's errors in our words: what was certainly not sent, and what may have been."""
+async def _our_errors(url: str) -> AsyncGenerator[None]:
+    """Raise the client's errors as ours, which tell what was certainly not sent from what may have been."""
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -160,27 +160,27 @@ async def _told(url: str) -> AsyncGenerator[None]:
         raise Unreachable(f"{url}: {error}") from error
 
 
-def _read(response: httpx.Response, answer: type[Answer]) -> Answer:
+def _read(response: httpx.Response, shape: type[Shape]) -> Shape:
     if not response.is_success:
         _refuse(response)
     try:
-        return msgspec.json.decode(response.content, type=answer)
+        return msgspec.json.decode(response.content, type=shape)
     except msgspec.MsgspecError as error:
-        raise Refused(response.status_code, "unreadable", f"an answer this deck cannot read: {error}") from error
+        raise ServiceRefused(response.status_code, "unreadable", f"an answer this deck cannot read: {error}") from error
 
 
 def _refuse(response: httpx.Response) -> NoReturn:
     try:
-        problem = msgspec.json.decode(response.content, type=Problem)
+        problem = msgspec.json.decode(response.content, type=WireProblem)
     except msgspec.MsgspecError:
-        problem = Problem()
+        problem = WireProblem()
     sentence = problem.error or problem.detail or problem.title or f"the service answered {response.status_code}"
-    raise Refused(response.status_code, problem.code, sentence, problem.errors)
+    raise ServiceRefused(response.status_code, problem.code, sentence, problem.errors)
 
 
 def _actor() -> str:
     try:
         name = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError):  # a user without a name, as in a container
         return "deck"
     return name.encode("ascii", "replace").decode()[:100] or "deck"

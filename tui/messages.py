@@ -1,29 +1,32 @@
-"""What views ask of the deck around them."""
+"""Messages: what a view asks of the deck around it."""
 
 from __future__ import annotations
 
 from textual.message import Message
 
 from tui.viewmodels.statuses import Transition
-from tui.wire import Envelope, Order
+from tui.wire import WireEvent, WireOrder
 
 
-class OpenOrder(Message):
-    def __init__(self, order_id: str) -> None:
-        self.order_id = order_id
+class OpenView(Message):
+    """Put the view of that name in the registry on the screen, for the thing with the id `subject`."""
+
+    def __init__(self, name: str, subject: str) -> None:
+        self.name = name
+        self.subject = subject
         super().__init__()
 
 
 class OpenEvent(Message):
-    def __init__(self, event: Envelope) -> None:
+    def __init__(self, event: WireEvent) -> None:
         self.event = event
         super().__init__()
 
 
 class Act(Message):
-    """Do this to that order, after asking; without a transition, ask which."""
+    """Do this to that order once the operator has confirmed it; without a transition, ask first which one."""
 
-    def __init__(self, order: Order, transition: Transition | None = None) -> None:
+    def __init__(self, order: WireOrder, transition: Transition | None = None) -> None:
         self.order = order
         self.transition = transition
         super().__init__()
@@ -43,13 +46,9 @@ class Say(Message):
 
 
 class Copy(Message):
-    """Put a text on the operator's clipboard, and say so by this name."""
+    """Put a text on the operator's clipboard; `name` is what the operator is told was copied."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text = text
         self.name = name
         super().__init__()
-
-
-class ChooseTypes(Message):
-    pass

@@ -1,15 +1,14 @@
-"""DeckScreen: the one screen: frame, views, and what happens when a view asks for something."""
+"""DeckScreen: the one screen: the lines around the view, the view that is shown, and the dialogs that views ask for."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import BindingsMap
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
@@ -17,67 +16,73 @@ from textual.widgets import ContentSwitcher, Static
 from tui.actions import Receipt, perform
 from tui.desk import Desk
 from tui.dialogs.ask import Menu
-from tui.dialogs.dialog import Answer, Dialog
+from tui.dialogs.dialog import open_dialog
 from tui.dialogs.event import EventDialog
-from tui.dialogs.help import HelpDialog
+from tui.dialogs.help import HelpDialog, help_sheets
 from tui.dialogs.new_order import NewOrderDialog
 from tui.dialogs.transitions import command, question
-from tui.dialogs.types import TypesDialog
-from tui.gateway import Command, GatewayError
-from tui.keys import bindings
-from tui.messages import Act, ChooseTypes, NewOrder, OpenEvent, OpenOrder, Say
+from tui.gateway import CommandToSend, GatewayError
+from tui.keys import KeySheet, bar
+from tui.messages import Act, NewOrder, OpenEvent, OpenView, Say
+from tui.registry import ViewEntry, everywhere, view_at, view_names
+from tui.view import DeckView
 from tui.viewmodels.statuses import Transition, legal
 from tui.viewmodels.text import Cell, clean
-from tui.views.detail import DetailView
-from tui.views.orders import OrdersView
-from tui.views.stream import StreamView
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
 from tui.widgets.painted import Line
-from tui.wire import Order
+from tui.wire import WireOrder
 
 SMALLEST = (80, 24)
-_SAID = 20.0  # seconds a sentence stays
-_REPAINT = 1.0  # seconds after which ages and counters are painted anew although nothing came
+_NOTICE_FOR = 20.0  # seconds a sentence stays
+_REPAINT = 1.0  # seconds after which ages and counters are painted again although nothing arrived
 
 
 class DeckScreen(Screen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("everywhere"))
+    """The first entry is the view that the deck opens with."""
 
-    def __init__(self, desk: Desk, *, debounce: float) -> None:
+    def __init__(self, desk: Desk, entries: Sequence[ViewEntry]) -> None:
         super().__init__()
         self.desk = desk
-        self.debounce = debounce
-        self.orders = OrdersView(desk, debounce=debounce)
-        self.stream = StreamView(desk)
-        self.detail = DetailView(desk)
-        self.views: dict[str, OrdersView | StreamView | DetailView] = {
-            "orders": self.orders,
-            "stream": self.stream,
-            "detail": self.detail,
-        }
+        self.entries = entries
+        self.views = {entry.name: entry.make(desk) for entry in entries}
+        self.everywhere = everywhere(entries)
+        self._bindings = BindingsMap.merge([self._bindings, BindingsMap(self.everywhere.bindings())])
         self.top = Line(id="top")
-        self.said = Line(id="said")
+        self.notice = Line(id="notice")
         self.keys = Line(id="keys")
         self.small = Static("", markup=False, id="too-small")
-        self.current = "orders"
-        self.before = "orders"
+        self.current = self.before = entries[0].name
         self._painted_at = 0.0
-        self._said_at = 0.0
-        self._said_offline = False
+        self._notice_at = 0.0
+        self._notice_offline = False
 
     def compose(self) -> ComposeResult:
         yield self.top
-        with ContentSwitcher(initial="orders"):
-            yield from self.views.values()
-        yield self.said
+        with ContentSwitcher(initial=self.current):
+            for name, view in self.views.items():
+                widget = widget_of(view)
+                widget.id = name
+                yield widget
+        yield self.notice
         yield self.keys
         yield self.small
 
     @property
-    def view(self) -> OrdersView | StreamView | DetailView:
+    def entry(self) -> ViewEntry:
+        return next(entry for entry in self.entries if entry.name == self.current)
+
+    @property
+    def view(self) -> DeckView:
         return self.views[self.current]
 
+    @property
+    def sheets(self) -> list[KeySheet]:
+        """Every key of the deck, those of the view on the screen first."""
+        others = [sheet for view in self.views.values() for sheet in view.sheets]
+        return help_sheets(self.view.sheets, self.everywhere, others)
+
     def on_mount(self) -> None:
+        self.view.enter(None)
         self.set_focus(self.view.focus_target)
         self.tick()
 
@@ -92,48 +97,50 @@ class DeckScreen(Screen[None]):
         super().set_focus(self.view.focus_target if widget is None else widget, scroll_visible, from_app_focus)
 
     def tick(self) -> None:
-        """Take in what arrived and paint it; called some ten times a second."""
+        """Hand what arrived to every view and paint the one that is shown; called some ten times a second."""
         now = self.desk.clock()
-        news = self.desk.tick()
+        fresh = self.desk.tick()
+        if fresh:
+            for view in self.views.values():
+                view.absorb(fresh)
         if self.desk.jumped():
             self.view.refresh_now()
         if self.desk.came_back():
             self._read_what_failed()
-        if news or now - self._painted_at >= _REPAINT or (self.current == "orders" and self.desk.orders.changed_at):
+        if fresh or now - self._painted_at >= _REPAINT or self.view.needs_paint:
             self._painted_at = now
             self.view.paint()
-        if now - self._said_at >= _SAID:
-            self.said.show([])
+        if now - self._notice_at >= _NOTICE_FOR:
+            self.notice.show([])
         self.paint_frame()
 
     def _read_what_failed(self) -> None:
-        """And the line that refused a command for want of the feed is no longer true."""
-        if self.desk.orders.phase == "error":
-            self.orders.refresh_now()
-        if self.desk.detail is not None and self.desk.detail.phase == "error":
-            self.detail.refresh_now()
-        if self._said_offline:
-            self.said.show([])
+        """The feed is back: read again, and take away the sentence that refused a command because it was lost."""
+        for view in self.views.values():
+            if view.needs_reading:
+                view.refresh_now()
+        if self._notice_offline:
+            self.notice.show([])
 
     def paint_frame(self) -> None:
-        self.top.show(top_cells(self.desk, self.view.title), [Cell(f"{clean(self.desk.gateway.where)} ", "dim")])
-        self.keys.show(key_cells(self.view.scopes, self.view.why_not), [Cell("1 Orders  2 Stream ", "dim")])
+        where = Cell(f"{clean(self.desk.gateway.where)} ", "dim")
+        self.top.show(top_cells(self.desk, self.entry.title), [where])
+        hints = bar(*self.view.sheets, self.everywhere)
+        self.keys.show(key_cells(hints, self.view.why_not), [Cell("".join(view_names(self.entries)), "dim")])
 
-    def show(self, name: str) -> None:
+    def show(self, name: str, subject: str | None = None) -> None:
+        """Put a view on the screen, for the thing with the id `subject` if one is given."""
         if name != self.current:
             self.before, self.current = self.current, name
             self.query_one(ContentSwitcher).current = name
-        self.view.paint()
+        self.view.enter(subject)
         self.set_focus(self.view.focus_target)
         self.paint_frame()
 
-    def ask(self, dialog: Dialog[Answer], answered: Callable[[Answer | None], None]) -> None:
-        self.app.push_screen(dialog, answered)  # pyright: ignore[reportUnknownMemberType] - Textual's own App is generic
-
     def say(self, *cells: Cell) -> None:
-        """One line for the operator; it goes by itself, so that it never speaks of something long past."""
-        self._said_at, self._said_offline = self.desk.clock(), False
-        self.said.show(cells)
+        """Show one line for the operator; it goes after a while, so that it never tells of something long past."""
+        self._notice_at, self._notice_offline = self.desk.clock(), False
+        self.notice.show(cells)
 
     def action_view(self, name: str) -> None:
         self.show(name)
@@ -144,43 +151,43 @@ class DeckScreen(Screen[None]):
     def action_back(self) -> None:
         if self.view.back():
             return
-        if self.current == "detail":
-            self.show(self.before if self.before != "detail" else "orders")
-        else:
+        if self.entry.key:
             self.say(Cell(" ctrl+q quits the deck", "dim"))
+        else:
+            self.show(self.before)
 
     def action_reconnect(self) -> None:
         self.desk.feed.retry_now()
         self.view.refresh_now()
 
     def action_help(self) -> None:
-        self.ask(HelpDialog(self.view.scopes), lambda _: None)
+        open_dialog(self, HelpDialog(self.sheets), lambda _: None)
+
+    @on(Line.Picked, "#keys")
+    def _picked(self, message: Line.Picked) -> None:
+        """A click on a view's name at the right of the bottom line opens it, as its key does."""
+        self.show(view_at(self.entries, message.column).name)
 
     @on(Say)
     def _say(self, message: Say) -> None:
         self.say(Cell(f" {clean(message.sentence)}", message.tone))
-        self._said_offline = self.desk.feed.state != "live"
+        self._notice_offline = self.desk.feed.state != "live"
 
-    @on(OpenOrder)
-    def _open_order(self, message: OpenOrder) -> None:
-        self.open_order(message.order_id)
+    @on(OpenView)
+    def _open_view(self, message: OpenView) -> None:
+        self._follow(message)
 
-    def open_order(self, order_id: str | None) -> None:
-        if order_id:
-            self.detail.open(order_id)
-            self.show("detail")
+    def _follow(self, link: OpenView | None) -> None:
+        if link is not None:
+            self.show(link.name, link.subject)
 
     @on(OpenEvent)
     def _open_event(self, message: OpenEvent) -> None:
-        self.ask(EventDialog(message.event), self.open_order)
-
-    @on(ChooseTypes)
-    def _choose_types(self) -> None:
-        self.ask(TypesDialog(self.desk.stream), lambda _: self.view.paint())
+        open_dialog(self, EventDialog(message.event), self._follow)
 
     @on(NewOrder)
     def _new_order(self) -> None:
-        self.ask(NewOrderDialog(self.desk, debounce=self.debounce), self._placed)
+        open_dialog(self, NewOrderDialog(self.desk), self._placed)
 
     def _placed(self, receipt: Receipt | None) -> None:
         if receipt is None:
@@ -194,13 +201,13 @@ class DeckScreen(Screen[None]):
             self._ask(message.order, message.transition)
             return
         title = f"{clean(message.order.order_number)} is {message.order.status}"
-        self.ask(Menu(title, legal(message.order.status)), partial(self._ask, message.order))
+        open_dialog(self, Menu(title, legal(message.order.status)), partial(self._ask, message.order))
 
-    def _ask(self, order: Order, transition: Transition | None) -> None:
+    def _ask(self, order: WireOrder, transition: Transition | None) -> None:
         if transition is not None:
-            self.ask(question(order, transition), partial(self._answered, order, transition))
+            open_dialog(self, question(order, transition), partial(self._answered, order, transition))
 
-    def _answered(self, order: Order, transition: Transition, answer: Mapping[str, str] | None) -> None:
+    def _answered(self, order: WireOrder, transition: Transition, answer: Mapping[str, str] | None) -> None:
         if answer is None:
             self.say(Cell(" nothing was sent", "dim"))
         elif reason := self.desk.why_no_writes(order.order_id):
@@ -211,7 +218,7 @@ class DeckScreen(Screen[None]):
             wish = command(order, transition, answer)
             self.run_worker(partial(self._perform, wish, order), group="commands", exit_on_error=False)
 
-    async def _perform(self, wish: Command, order: Order) -> None:
+    async def _perform(self, wish: CommandToSend, order: WireOrder) -> None:
         try:
             receipt = await perform(self.desk.gateway, wish, key=f"deck-{uuid.uuid4()}", clock=self.desk.clock)
         except GatewayError as error:
@@ -227,3 +234,10 @@ class DeckScreen(Screen[None]):
             self.desk.orders.put(receipt.order, self.desk.clock())
         self.say(*receipt_cells(receipt))
         self.view.paint()
+
+
+def widget_of(view: DeckView) -> Widget:
+    """A protocol cannot say that a view is also a Textual widget, so it is checked when the deck opens."""
+    if not isinstance(view, Widget):
+        raise TypeError(f"a view must be a Textual widget, which {view!r} is not")
+    return view

@@ -15,6 +15,7 @@ from tui.app import DeckApp
 from tui.http_gateway import HttpGateway
 
 SIZE = (120, 34)
+LASTING = ("feed", "measure")  # groups of workers that run as long as the deck does
 WITHIN = 15.0  # seconds for the services to answer
 
 
@@ -24,17 +25,17 @@ def main() -> None:
     parser.add_argument("--keys", nargs="*", default=[], help="what to press first, such as 2 for the stream")
     parser.add_argument("--command-url", default="http://127.0.0.1:8080")
     parser.add_argument("--query-url", default="http://127.0.0.1:8081")
-    asked = parser.parse_args()
-    app = DeckApp(HttpGateway(asked.command_url, asked.query_url))
-    _ = app.run(headless=True, size=SIZE, auto_pilot=lambda pilot: _take(app, pilot, asked.keys, asked.file))
+    arguments = parser.parse_args()
+    app = DeckApp(HttpGateway(arguments.command_url, arguments.query_url))
+    _ = app.run(headless=True, size=SIZE, auto_pilot=lambda pilot: _take(app, pilot, arguments.keys, arguments.file))
 
 
 async def _take(app: DeckApp, pilot: Pilot[Any], keys: list[str], file: Path) -> None:
     await _until(lambda: app.desk.feed.state == "live" and app.desk.orders.phase == "ready")
     for key in keys:
         await pilot.press(key)
-    await _until(lambda: app.desk.detail is None or app.desk.detail.phase == "ready")
-    await pilot.pause(1)  # figures a second have settled
+    await _until(lambda: all(worker.is_finished for worker in app.workers if worker.group not in LASTING))
+    await pilot.pause(1)  # events a second and the lag are measured over a second
     picture = app.export_screenshot(title="orderdeck")
     # The fonts that the picture names would be fetched from elsewhere by everyone who looks at it.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""The shapes the deck reads off the wire: events, orders and problems, tolerant of fields it does not know."""
+"""The shapes of what the APIs answer: events, orders and problems; fields that the deck does not know are ignored."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from msgspec import Struct
 NO_PAYLOAD = msgspec.Raw(b"{}")
 
 
-class Metadata(Struct, frozen=True):
+class WireMetadata(Struct, frozen=True):
     correlation_id: str = ""
     causation_id: str | None = None
     user_id: str | None = None
 
 
-class Envelope(Struct, frozen=True):
-    """One recorded event; the payload stays bytes until somebody looks at it."""
+class WireEvent(Struct, frozen=True):
+    """One recorded event; its payload stays bytes until it is needed."""
 
     event_type: str
     position: int
@@ -30,22 +30,22 @@ class Envelope(Struct, frozen=True):
     event_id: str = ""
     event_version: int = 1
     payload: msgspec.Raw = NO_PAYLOAD
-    metadata: Metadata = Metadata()
+    metadata: WireMetadata = WireMetadata()
 
     @property
     def order_id(self) -> str:
-        """The order this event is about: everything about an order carries its id as correlation."""
+        """The id of the order that the event is about: every event about an order carries it as its correlation."""
         return self.metadata.correlation_id or (self.aggregate_id if self.aggregate_type == "order" else "")
 
 
-class Item(Struct, frozen=True):
+class WireItem(Struct, frozen=True):
     sku: str
     quantity: int
     unit_price: Decimal
     product_id: str | None = None
 
 
-class Address(Struct, frozen=True):
+class WireAddress(Struct, frozen=True):
     street: str = ""
     city: str = ""
     state: str = ""
@@ -53,7 +53,7 @@ class Address(Struct, frozen=True):
     country: str = ""
 
 
-class Order(Struct, frozen=True):
+class WireOrder(Struct, frozen=True):
     """An order view, as the query API answers it."""
 
     order_id: str
@@ -65,8 +65,8 @@ class Order(Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     version: int
-    items: tuple[Item, ...] = ()
-    shipping_address: Address = Address()
+    items: tuple[WireItem, ...] = ()
+    shipping_address: WireAddress = WireAddress()
     tracking_number: str | None = None
     carrier: str | None = None
 
@@ -74,7 +74,7 @@ class Order(Struct, frozen=True):
 class OrderPage(Struct, frozen=True):
     """One page of orders, newest first; `next_cursor` leads to older ones, `prev_cursor` to newer ones."""
 
-    orders: tuple[Order, ...]
+    orders: tuple[WireOrder, ...]
     next_cursor: str | None = None
     prev_cursor: str | None = None
     total: int | None = None
@@ -86,7 +86,7 @@ class FieldProblem(Struct, frozen=True):
     message: str = ""
 
 
-class Problem(Struct, frozen=True):
+class WireProblem(Struct, frozen=True):
     """An RFC 9457 document."""
 
     title: str = ""
@@ -99,8 +99,8 @@ class Problem(Struct, frozen=True):
 _payloads = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
-def payload_of(event: Envelope) -> dict[str, Any]:
-    """The payload as plain data; money stays decimal, and a payload that is no object reads as empty."""
+def payload_of(event: WireEvent) -> dict[str, Any]:
+    """The payload as plain data; money stays decimal, and a payload that is no JSON object counts as empty."""
     try:
         return _payloads.decode(event.payload)
     except msgspec.MsgspecError:

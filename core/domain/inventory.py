@@ -60,6 +60,15 @@ class InventoryShipped(InventoryEvent, tag="InventoryShipped", frozen=True, kw_o
     quantity: int
 
 
+EVENTS: tuple[type[InventoryEvent], ...] = (
+    StockReplenished,
+    InventoryReserved,
+    InventoryReservationFailed,
+    InventoryReleased,
+    InventoryShipped,
+)
+
+
 # --- commands -----------------------------------------------------------------------------------------------
 class InventoryCommand(Command, frozen=True, kw_only=True):
     sku: Sku

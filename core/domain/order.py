@@ -84,6 +84,15 @@ class OrderDelivered(OrderEvent, tag="OrderDelivered", frozen=True, kw_only=True
     delivered_at: datetime
 
 
+EVENTS: tuple[type[OrderEvent], ...] = (
+    OrderCreated,
+    OrderConfirmed,
+    OrderCancelled,
+    OrderShipped,
+    OrderDelivered,
+)
+
+
 # --- commands -----------------------------------------------------------------------------------------------
 class OrderCommand(Command, frozen=True, kw_only=True):
     order_id: OrderId

@@ -57,6 +57,15 @@ class PaymentRefunded(PaymentEvent, tag="PaymentRefunded", frozen=True, kw_only=
     reason: str
 
 
+EVENTS: tuple[type[PaymentEvent], ...] = (
+    PaymentAuthorized,
+    PaymentFailed,
+    PaymentCaptured,
+    PaymentVoided,
+    PaymentRefunded,
+)
+
+
 # --- commands: each records an answer of the provider -------------------------------------------------------
 class PaymentCommand(Command, frozen=True, kw_only=True):
     payment_id: PaymentId

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -31,27 +32,43 @@ class Entry(msgspec.Struct, frozen=True):
     events: Sequence[NewEvent] = ()
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What a command was answered, as kept beside its key: enough to give it again."""
+class Result(StrEnum):
+    """What a command came to. One that the database or another writer prevented has none: it raises."""
 
-    status: int
+    CREATED = "created"  # it recorded something new: an order, a receipt of stock
+    DONE = "done"  # what was there already has changed, or is as the command wants it
+    REJECTED = "rejected"  # the domain said no, and nothing was recorded
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer to a command, complete enough to be given again. A rejected one has no version and no position."""
+
+    result: Result
     stream: UUID | None
     version: int | None
     position: int | None
     fields: Mapping[str, Any]
 
 
-class Key(msgspec.Struct, frozen=True):
-    """An idempotency key: `scope` is the route and the caller, `fingerprint` the SHA-256 of the command."""
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    """The caller's name for one command. Each `scope`, a route and a caller, has its own keys.
+
+    `fingerprint` is the SHA-256 of the command: another command under the same key is refused.
+    """
 
     scope: str
     key: str
     fingerprint: bytes
+
+
+class KeptAnswer(IdempotencyKey, frozen=True):
+    """An answer to keep under its key."""
+
     answer: Answer
 
 
 class SagaRow(msgspec.Struct, frozen=True):
-    """How a saga's row shall read after the append. `epoch` is the lease it was claimed with; 0: a new saga.
+    """What a saga's row says after the append. `epoch` is the lease it was claimed with; 0: a new saga.
 
     `due_in` None: it has ended. `owner` None: whoever comes first may claim it once it is due.
     """
@@ -74,7 +91,7 @@ class Append(msgspec.Struct, frozen=True):
 
     entries: Sequence[Entry]
     sagas: Sequence[SagaRow] = ()
-    key: Key | None = None
+    key: KeptAnswer | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -84,20 +101,20 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """The key is known: this is what was answered first, to the command with this fingerprint."""
+    """The key is known: `answer` was given to the first command under it, which has this `fingerprint`."""
 
     answer: Answer
     fingerprint: bytes
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """Someone appended first; the version of every stream of the append, in its order."""
+    """Someone appended first. `actual` has the version of each stream of the append, in the order of its entries."""
 
     actual: Sequence[int]
 
 
 class LeaseLost(msgspec.Struct, frozen=True):
-    """Another runner has claimed a saga of this append since."""
+    """A runner has claimed a saga of this append since its row was read."""
 
 
 Verdict = Accepted | Replay | Conflict | LeaseLost
@@ -124,7 +141,7 @@ class EventStore(Protocol):
         ...
 
     async def answered(self, scope: str, key: str) -> Replay | None:
-        """What was answered to an idempotency key; None when it is not known. Raises Unavailable."""
+        """The answer kept under an idempotency key; None when the key is not known. Raises Unavailable."""
         ...
 
 

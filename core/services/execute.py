@@ -1,12 +1,13 @@
-"""Execute: load what the decision reads, decide, append; whoever came first wins, and the loser decides again."""
+"""Execute: load what a command depends on, decide, append; whoever appends first wins, and the other decides again."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -14,25 +15,30 @@ from uuid_utils.compat import uuid7
 
 from core.domain.decider import Decider
 from core.domain.message import Command, Event, Metadata, Recorded, StreamId
-from core.errors import KeyReused, NotAllowed, PreconditionFailed, VersionConflict
-from core.ports.log import Accepted, Answer, Append, Conflict, Entry, EventStore, Key, LeaseLost, NewEvent, Replay
+from core.errors import KeyReused, NotAllowed, PreconditionFailed, SagaTaken, VersionConflict
+from core.ports.log import (
+    Accepted,
+    Answer,
+    Append,
+    Conflict,
+    Entry,
+    EventStore,
+    IdempotencyKey,
+    KeptAnswer,
+    LeaseLost,
+    NewEvent,
+    Replay,
+    Result,
+    SagaRow,
+)
 from core.services.load import Loaded, StateCache, load_state
 
 C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
 S = TypeVar("S")
 
-KEEP_TRYING = 2.0  # seconds a command without If-Match decides again after conflicts
-PAUSE = 0.005  # seconds before the first new try, doubled each time, with jitter
-REFUSED = 400  # the status a kept refusal is answered with
-
-
-class GivenKey(msgspec.Struct, frozen=True):
-    """An idempotency key as the caller gave it."""
-
-    scope: str
-    key: str
-    fingerprint: bytes
+KEEP_TRYING = 2.0  # seconds for which a command that names no version decides again after conflicts
+PAUSE = 0.005  # seconds before the first new try; the longest pause doubles each time, the pause itself is random
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -41,27 +47,138 @@ class Terms(msgspec.Struct, frozen=True):
     user_id: str | None = None
     request_id: str | None = None
     expected: int | None = None
-    key: GivenKey | None = None
+    key: IdempotencyKey | None = None
     dry_run: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """`would` are the events of a dry run; it recorded nothing."""
+    """The answer to a command. `preview` holds the events that a dry run would have recorded; it recorded nothing."""
 
     answer: Answer
     replayed: bool = False
-    would: Sequence[Recorded] | None = None
+    preview: Sequence[Recorded] | None = None
 
 
-Describe = Callable[[S], tuple[int, Mapping[str, Any]]]
-"""From the state after the command to the status and the fields of the answer."""
+# --- the loop: the same for every command -------------------------------------------------------------------
+class Decision(msgspec.Struct, frozen=True):
+    """What one append is to record, and the answer when it does. `own` is the entry of the command's own stream."""
+
+    answer: Answer
+    own: Entry
+    others: Sequence[Entry] = ()
+    sagas: Sequence[SagaRow] = ()
+
+
+class CommandOnStream(Protocol):
+    """A command and the stream it is for. After each conflict it loads and decides again."""
+
+    @property
+    def stream(self) -> StreamId: ...
+    @property
+    def category(self) -> str: ...
+    @property
+    def now(self) -> datetime: ...
+
+    async def load(self) -> int:
+        """Read all that the decision depends on, and return the version of the command's own stream."""
+        ...
+
+    def decide(self) -> Decision:
+        """Decide on what `load` read; raises Rejected and its kinds."""
+        ...
+
+
+async def run_command(store: EventStore, command: CommandOnStream, terms: Terms) -> Outcome:
+    """Run one command on its terms until it is recorded, refused, or answered from its key.
+
+    Raises Rejected and its kinds, PreconditionFailed, VersionConflict, SagaTaken, KeyReused, Unavailable, UnknownEvent.
+    """
+    loop = asyncio.get_running_loop()
+    give_up, pause, key = loop.time() + KEEP_TRYING, PAUSE, terms.key
+    while True:
+        version = await command.load()
+        if terms.expected is not None and terms.expected != version:
+            return await _first_answer(store, terms, PreconditionFailed(terms.expected, version))
+        try:
+            decision = command.decide()
+        except NotAllowed as refusal:
+            if key is None or terms.dry_run:
+                raise
+            fields = {"code": refusal.code, "detail": str(refusal)}
+            own = Entry(command.stream, command.category, version)
+            decision = Decision(Answer(Result.REJECTED, command.stream, None, None, fields), own)
+        answer = decision.answer
+        if terms.dry_run:
+            return Outcome(answer, preview=_preview(decision.own, command.now))
+        if key is None and not decision.own.events:
+            return Outcome(answer)
+        append = Append(
+            [*decision.others, decision.own],
+            sagas=decision.sagas,
+            key=KeptAnswer(key.scope, key.key, key.fingerprint, answer) if key else None,
+        )
+        match await store.append(append):
+            case Accepted(position):
+                return Outcome(_with_position(answer, position))
+            case Replay() as first:
+                return _replayed(terms, first)
+            case Conflict(actual):
+                if loop.time() > give_up:
+                    raise _conflict(append, actual)
+            case LeaseLost():
+                if loop.time() > give_up:
+                    raise SagaTaken(command.stream, await command.load())
+        await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter
+        pause = min(2 * pause, 0.2)
+
+
+def _with_position(answer: Answer, position: int) -> Answer:
+    """The answer with the position of the last event that was recorded; 0: none was, and it keeps its own."""
+    return Answer(answer.result, answer.stream, answer.version, position or answer.position, answer.fields)
+
+
+async def _first_answer(store: EventStore, terms: Terms, error: PreconditionFailed) -> Outcome:
+    """A repeated command meets the version that its first sending made: it gets its first answer, not the error."""
+    known = await store.answered(terms.key.scope, terms.key.key) if terms.key and not terms.dry_run else None
+    if known is None:
+        raise error
+    return _replayed(terms, known)
+
+
+def _replayed(terms: Terms, replay: Replay) -> Outcome:
+    if terms.key is not None and terms.key.fingerprint != replay.fingerprint:
+        raise KeyReused(terms.key.key)
+    return Outcome(replay.answer, replayed=True)
+
+
+def _conflict(append: Append, actual: Sequence[int]) -> VersionConflict:
+    """Names the first stream of the append that is at another version than the decision read."""
+    entry, version = next(pair for pair in zip(append.entries, actual, strict=True) if pair[0].expected != pair[1])
+    return VersionConflict(entry.stream, entry.expected, version)
+
+
+def _preview(own: Entry, now: datetime) -> list[Recorded]:
+    return [
+        Recorded(
+            position=0,
+            stream=own.stream,
+            category=own.category,
+            version=own.expected + n,
+            event_id=new.event_id,
+            event=new.event,
+            metadata=new.metadata,
+            recorded_at=now,
+        )
+        for n, new in enumerate(own.events, 1)
+    ]
+
+
+# --- commands that a decider decides ------------------------------------------------------------------------
+Describe = Callable[[S], tuple[Result, Mapping[str, Any]]]
+"""From the state after the command to the result and the fields of its answer."""
 
 ReadGuards = Callable[[], Awaitable[Sequence[Entry]]]
-"""Reads further streams the decision depends on, and may refuse it."""
-
-
-async def no_guards() -> Sequence[Entry]:
-    return ()
+"""Reads the other streams that the decision depends on, as entries that guard their versions."""
 
 
 async def execute(
@@ -75,92 +192,55 @@ async def execute(
     correlation_id: UUID,
     new: bool = False,
     cache: StateCache[S] | None = None,
-    read_guards: ReadGuards = no_guards,
+    read_guards: ReadGuards | None = None,
 ) -> Outcome:
-    """Execute one command. `new`: the stream was just named and cannot have events, so it is not loaded.
+    """Run one command of a decider. `new`: the stream was just named and cannot have events, so it is not loaded.
 
-    Raises Rejected and its kind, PreconditionFailed, VersionConflict, KeyReused, Unavailable, UnknownEvent.
+    Raises what `run_command` raises.
     """
-    loop = asyncio.get_running_loop()
-    give_up, pause = loop.time() + KEEP_TRYING, PAUSE
     metadata = Metadata(correlation_id=correlation_id, user_id=terms.user_id, request_id=terms.request_id)
-    loaded: Loaded[S] = Loaded(decider.initial, 0, 0)
-    while True:
-        if cache is not None:
-            loaded = await cache.latest(stream)
-        elif not new:
-            loaded = await load_state(store, decider, stream, loaded)
-        state, version = loaded.state, loaded.version
-        if terms.expected is not None and terms.expected != version:
-            return await replay_or(store, terms, PreconditionFailed(f'"{terms.expected}"', version))
-        try:
-            events = decider.decide(command, state)
-            guards = await read_guards()
-        except NotAllowed as refusal:
-            if terms.key is None or terms.dry_run:
-                raise
-            answer = Answer(REFUSED, stream, None, None, {"code": refusal.code, "detail": str(refusal)})
-            events, guards = (), ()
-        else:
-            status, fields = describe(decider.fold(events, state))
-            answer = Answer(status, stream, version + len(events), loaded.position, fields)
-        if terms.dry_run:
-            return Outcome(answer, would=would(events, decider.category, stream, version, metadata, command.now))
-        if not events and terms.key is None:
-            return Outcome(answer)
-        recorded = [NewEvent(uuid7(), event, metadata) for event in events]
-        verdict = await store.append(
-            Append([*guards, Entry(stream, decider.category, version, recorded)], key=kept(terms.key, answer))
-        )
-        match verdict:
-            case Accepted(position):
-                return Outcome(placed(answer, position))
-            case Replay():
-                return replayed(terms, verdict)
-            case Conflict(actual):
-                if loop.time() > give_up:
-                    raise VersionConflict(stream, version, actual[-1])
-                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter
-                pause = min(2 * pause, 0.2)
-            case LeaseLost():
-                raise AssertionError("a command names no saga row")
+    unread: Loaded[S] = Loaded(decider.initial, 0, 0)
+    decided = _ByDecider(store, decider, stream, command, describe, metadata, new, cache, read_guards, unread)
+    return await run_command(store, decided, terms)
 
 
-def kept(given: GivenKey | None, answer: Answer) -> Key | None:
-    return Key(given.scope, given.key, given.fingerprint, answer) if given else None
+@dataclass(slots=True)
+class _ByDecider(Generic[C, E, S]):
+    """A command that a decider decides on the state of its stream."""
 
+    store: EventStore
+    decider: Decider[C, E, S]
+    stream: StreamId
+    command: C
+    describe: Describe[S]
+    metadata: Metadata
+    new: bool
+    cache: StateCache[S] | None
+    read_guards: ReadGuards | None
+    loaded: Loaded[S]
+    guards: Sequence[Entry] = ()
 
-def placed(answer: Answer, position: int) -> Answer:
-    return Answer(answer.status, answer.stream, answer.version, position or answer.position, answer.fields)
+    @property
+    def category(self) -> str:
+        return self.decider.category
 
+    @property
+    def now(self) -> datetime:
+        return self.command.now
 
-async def replay_or(store: EventStore, terms: Terms, error: PreconditionFailed) -> Outcome:
-    """A repeated command meets the version that its first sending made: it gets its answer, not 412."""
-    known = await store.answered(terms.key.scope, terms.key.key) if terms.key and not terms.dry_run else None
-    if known is None:
-        raise error
-    return replayed(terms, known)
+    async def load(self) -> int:
+        if self.cache is not None:
+            self.loaded = await self.cache.latest(self.stream)
+        elif not self.new:
+            self.loaded = await load_state(self.store, self.decider, self.stream, self.loaded)
+        if self.read_guards is not None:
+            self.guards = await self.read_guards()
+        return self.loaded.version
 
-
-def replayed(terms: Terms, replay: Replay) -> Outcome:
-    if terms.key is not None and terms.key.fingerprint != replay.fingerprint:
-        raise KeyReused(terms.key.key)
-    return Outcome(replay.answer, replayed=True)
-
-
-def would(
-    events: Sequence[Event], category: str, stream: StreamId, version: int, metadata: Metadata, now: datetime
-) -> list[Recorded]:
-    return [
-        Recorded(
-            position=0,
-            stream=stream,
-            category=category,
-            version=version + n,
-            event_id=uuid7(),
-            event=event,
-            metadata=metadata,
-            recorded_at=now,
-        )
-        for n, event in enumerate(events, 1)
-    ]
+    def decide(self) -> Decision:
+        loaded = self.loaded
+        events = self.decider.decide(self.command, loaded.state)
+        result, fields = self.describe(self.decider.fold(events, loaded.state))
+        answer = Answer(result, self.stream, loaded.version + len(events), loaded.position, fields)
+        recorded = [NewEvent(uuid7(), event, self.metadata) for event in events]
+        return Decision(answer, Entry(self.stream, self.category, loaded.version, recorded), self.guards)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from core.domain.decider import Decider, SnapshotForm
 from core.domain.message import StreamId
-from core.errors import Unavailable
+from core.errors import DatabaseFault, Unavailable
 from core.ports.log import EventStore
 from core.ports.snapshots import Snapshot
 from core.services.snapshots import EVERY, decode, encode, schema_hash, spacing
@@ -62,7 +62,7 @@ async def _load_long(
             except msgspec.MsgspecError as error:
                 log.warning("unreadable snapshot ignored", stream=str(stream), error=str(error))
                 ours = None
-                with contextlib.suppress(Unavailable):
+                with contextlib.suppress(Unavailable, DatabaseFault):  # it is ignored in any case
                     await store.snapshots.forget(stream)
                 continue
             due = page.version - len(page.events) + spacing(page.state)

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import cache
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,7 +15,7 @@ from core.codec import StoredEvent, decode, event_type
 from core.domain.message import Event, StreamId
 from core.errors import EventNotApplied
 from core.ports.reading import Changes, ReadModels, Subscription
-from core.projections.projection import At, Group, Projection, total
+from core.projections.projection import At, Group, Projection, View, total
 
 BATCH = 2_000  # events
 # Views kept in memory: an order's events come close together, and what is folded but not yet saved must be found here,
@@ -24,6 +25,7 @@ RECENT = 20_000
 Views: TypeAlias = Mapping[StreamId, Any]
 Read: TypeAlias = tuple[StoredEvent, Event | None]
 B = TypeVar("B")
+V = TypeVar("V", bound=View)
 
 
 class Projector:
@@ -106,9 +108,8 @@ class Projector:
 
 def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> Sequence[Read]:
     """The events of the projection's streams. One that it does not declare is not decoded: None stands for it."""
-    names = {event_type(kind) for kind in projection.reads}
     return [
-        (stored, _decoded(stored) if stored.event_type in names else None)
+        (stored, _decoded(stored) if _declares(projection, stored) else None)
         for stored in batch
         if stored.category == projection.category
     ]
@@ -128,6 +129,22 @@ def fold(projection: Projection[Any], before: Views, events: Sequence[Read]) -> 
         if view is not None:
             after[stored.stream] = view
     return after
+
+
+def applied(projection: Projection[V], view: V | None, stored: StoredEvent) -> V | None:
+    """The view after one more event of its stream. Raises UnknownEvent for a declared one that cannot be read."""
+    known = _declares(projection, stored)
+    event = decode(stored.event_type, stored.schema_version, stored.payload) if known else None
+    return projection.apply(view, event, At(stored.version, stored.recorded_at))
+
+
+def _declares(projection: Projection[Any], stored: StoredEvent) -> bool:
+    return stored.event_type in _names(projection.reads)
+
+
+@cache
+def _names(kinds: tuple[type[Event], ...]) -> frozenset[str]:
+    return frozenset(map(event_type, kinds))
 
 
 def _decoded(stored: StoredEvent) -> Event:

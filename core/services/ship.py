@@ -1,4 +1,4 @@
-"""Ship: an order leaves only after its fulfilment has ended, so that nothing is shipped and then compensated."""
+"""Ship: an order is shipped only after its fulfilment has ended, so that no shipped order is ever compensated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.domain.order import ORDER, Order, ShipOrder, Status
 from core.domain.saga import CATEGORY, SagaFailed, finished
 from core.errors import FulfilmentNotFinished, NotAllowed, NotFound
 from core.ports.log import Entry, EventStore
-from core.services.execute import Describe, Outcome, Terms, execute
+from core.services.execute import Describe, Outcome, ReadGuards, Terms, execute
 from core.services.load import load_state
 
 WAIT = 2.0  # seconds for the fulfilment to end
@@ -21,17 +21,6 @@ async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: De
     """Execute ShipOrder, guarded by the end of the order's fulfilment; raises FulfilmentNotFinished after 2 s."""
     ORDER.decide(command, Order(status=Status.CONFIRMED))  # wrong fields are refused without any wait
     order = StreamId(command.order_id)
-    deadline = asyncio.get_running_loop().time() + WAIT
-    while not await _guards(store, command.order_id):
-        status = (await load_state(store, ORDER, order)).state.status
-        if status is Status.ABSENT:
-            raise NotFound("order", str(order))
-        if status is Status.CANCELLED:
-            break  # no fulfilment will change that
-        await _must_not_have_failed(store, command.order_id)
-        if asyncio.get_running_loop().time() > deadline:
-            raise FulfilmentNotFinished(order)
-        await asyncio.sleep(LOOK_EVERY)
 
     async def read_guards() -> Sequence[Entry]:
         guards = await _guards(store, command.order_id)
@@ -39,7 +28,20 @@ async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: De
             raise FulfilmentNotFinished(order)
         return guards
 
-    return await execute(store, ORDER, order, command, terms, describe, correlation_id=order, read_guards=read_guards)
+    guarded: ReadGuards | None = read_guards
+    deadline = asyncio.get_running_loop().time() + WAIT
+    while not await _guards(store, command.order_id):
+        status = (await load_state(store, ORDER, order)).state.status
+        if status is Status.ABSENT:
+            raise NotFound("order", str(order))
+        if status is Status.CANCELLED:
+            guarded = None  # it stays cancelled, whatever its fulfilment does: the decision will refuse the command
+            break
+        await _must_not_have_failed(store, command.order_id)
+        if asyncio.get_running_loop().time() > deadline:
+            raise FulfilmentNotFinished(order)
+        await asyncio.sleep(LOOK_EVERY)
+    return await execute(store, ORDER, order, command, terms, describe, correlation_id=order, read_guards=guarded)
 
 
 async def _must_not_have_failed(store: EventStore, order_id: OrderId) -> None:

@@ -20,7 +20,7 @@ from daemons.process.vitals import ASGIApp, Vitals
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
-    async with bootstrap(settings, name="command-api") as app:
+    async with bootstrap(settings, name="command-api", faults=vitals.faults) as app:
         service = make_app(app)
         vitals.started(app.why_not_ready)
         yield service
@@ -29,18 +29,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
 def make_app(app: App) -> Litestar:
     """The commands over an App."""
     return Litestar(
-        [
-            orders.create_order,
-            orders.confirm_order,
-            orders.cancel_order,
-            orders.ship_order,
-            orders.deliver_order,
-            inventory.receive_stock,
-            sagas.retry_saga,
-            sagas.skip_step,
-            sagas.compensate_saga,
-            sagas.resolve_saga,
-        ],
+        [*orders.ROUTES, *inventory.ROUTES, *sagas.ROUTES],
         state=State({"app": app, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
         logging_config=None,  # logs are the runtime's; the framework would set up its own

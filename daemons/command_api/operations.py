@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from litestar.openapi.spec import Operation
 
-from daemons.command_api.shapes import DryRunAnswer
+from core.ports.log import Result
+from daemons.command_api.shapes import STATUSES, DryRunAnswer
 from daemons.command_api.terms import KEY, LONGEST_ACTOR, LONGEST_REQUEST_ID, VERSION
 from daemons.http.openapi import in_problem, schema_of
 
@@ -31,7 +32,9 @@ HEADERS = (
 )
 
 
-def command(body: type[msgspec.Struct] | None, answer: type[msgspec.Struct], success: int = 200) -> type[Operation]:
+def command(
+    body: type[msgspec.Struct] | None, answer: type[msgspec.Struct], result: Result = Result.DONE
+) -> type[Operation]:
     """The operation of a handler that reads bytes and answers bytes, described by the types of both."""
 
     @dataclass
@@ -42,7 +45,7 @@ def command(body: type[msgspec.Struct] | None, answer: type[msgspec.Struct], suc
             if body is not None:
                 schema["requestBody"] = {"required": True, "content": _json(schema_of(body, DECIMAL_IN))}
             answers: dict[str, list[type[msgspec.Struct]]] = {"200": [DryRunAnswer]}
-            answers.setdefault(str(success), []).append(answer)
+            answers.setdefault(str(STATUSES[result]), []).append(answer)
             schema["responses"] = {
                 **{status: _answer(kinds) for status, kinds in sorted(answers.items())},
                 **{str(status): in_problem(status) for status in PROBLEMS},

@@ -23,20 +23,21 @@ from core.domain.order import (
     OrderCommand,
     ShipOrder,
 )
+from core.ports.log import Result
 from core.services.execute import Terms, execute
 from core.services.ship import ship as ship_when_fulfilled
 from daemons.command_api.operations import command
 from daemons.command_api.shapes import CancelBody, CreateOrderBody, OrderAnswer, ShipBody, render
-from daemons.command_api.terms import AnyRequest, Given, NoBody, path_uuid
+from daemons.command_api.terms import AnyRequest, CommandRequest, NoBody, path_uuid
 
 
-@post("/api/v1/orders", operation_class=command(CreateOrderBody, OrderAnswer, 201))
+@post("/api/v1/orders", operation_class=command(CreateOrderBody, OrderAnswer, Result.CREATED))
 async def create_order(request: AnyRequest, state: State) -> ASGIApp:
     """Place an order. Its saga then reserves the stock, authorises the payment and confirms it."""
     app: App = state["app"]
-    given = Given(request)
-    body = await given.body(CreateOrderBody)
-    terms = given.terms("POST /api/v1/orders", body)
+    sent = CommandRequest(request)
+    body = await sent.body(CreateOrderBody)
+    terms = sent.terms("POST /api/v1/orders", body)
     order_id = OrderId(uuid7())
     create = CreateOrder(
         now=app.clock.now(),
@@ -56,8 +57,8 @@ async def create_order(request: AnyRequest, state: State) -> ASGIApp:
 @put("/api/v1/orders/{order_id:str}/confirm", operation_class=command(None, OrderAnswer))
 async def confirm_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Confirm by hand an order its saga has not confirmed yet."""
-    given = Given(request)
-    terms = given.terms("PUT /api/v1/orders/{id}/confirm", NoBody())
+    sent = CommandRequest(request)
+    terms = sent.terms("PUT /api/v1/orders/{id}/confirm", NoBody())
     app: App = state["app"]
     return await _execute(app, ConfirmOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
 
@@ -65,9 +66,9 @@ async def confirm_order(request: AnyRequest, state: State, order_id: FromPath[st
 @put("/api/v1/orders/{order_id:str}/cancel", operation_class=command(CancelBody, OrderAnswer))
 async def cancel_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Cancel an order that is not shipped yet; what was reserved and authorised for it is given back."""
-    given = Given(request)
-    body = await given.body(CancelBody)
-    terms = given.terms("PUT /api/v1/orders/{id}/cancel", body)
+    sent = CommandRequest(request)
+    body = await sent.body(CancelBody)
+    terms = sent.terms("PUT /api/v1/orders/{id}/cancel", body)
     app: App = state["app"]
     return await _execute(app, CancelOrder(now=app.clock.now(), order_id=_order(order_id), reason=body.reason), terms)
 
@@ -75,9 +76,9 @@ async def cancel_order(request: AnyRequest, state: State, order_id: FromPath[str
 @put("/api/v1/orders/{order_id:str}/ship", operation_class=command(ShipBody, OrderAnswer))
 async def ship_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Ship a confirmed order. While its fulfilment is unfinished this waits up to 2 s, then answers 409."""
-    given = Given(request)
-    body = await given.body(ShipBody)
-    terms = given.terms("PUT /api/v1/orders/{id}/ship", body)
+    sent = CommandRequest(request)
+    body = await sent.body(ShipBody)
+    terms = sent.terms("PUT /api/v1/orders/{id}/ship", body)
     app: App = state["app"]
     order = _order(order_id)
     wish = ShipOrder(now=app.clock.now(), order_id=order, tracking_number=body.tracking_number, carrier=body.carrier)
@@ -87,10 +88,13 @@ async def ship_order(request: AnyRequest, state: State, order_id: FromPath[str])
 @put("/api/v1/orders/{order_id:str}/deliver", operation_class=command(None, OrderAnswer))
 async def deliver_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Record that a shipped order has arrived."""
-    given = Given(request)
-    terms = given.terms("PUT /api/v1/orders/{id}/deliver", NoBody())
+    sent = CommandRequest(request)
+    terms = sent.terms("PUT /api/v1/orders/{id}/deliver", NoBody())
     app: App = state["app"]
     return await _execute(app, DeliverOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
+
+
+ROUTES = (create_order, confirm_order, cancel_order, ship_order, deliver_order)
 
 
 async def _execute(app: App, wish: OrderCommand, terms: Terms) -> ASGIApp:
@@ -103,9 +107,9 @@ def _order(text: str) -> OrderId:
     return OrderId(path_uuid(text, "order_id"))
 
 
-def _created(order: Order) -> tuple[int, Mapping[str, Any]]:
+def _created(order: Order) -> tuple[Result, Mapping[str, Any]]:
     assert order.created is not None  # noqa: S101 - it was created just now
-    return 201, {
+    return Result.CREATED, {
         "order_id": order.created.order_id,
         "order_number": order.created.order_number,
         "status": order.status,
@@ -113,10 +117,10 @@ def _created(order: Order) -> tuple[int, Mapping[str, Any]]:
 
 
 def _described(order_id: OrderId) -> Any:
-    def describe(order: Order) -> tuple[int, Mapping[str, Any]]:
+    def describe(order: Order) -> tuple[Result, Mapping[str, Any]]:
         fields: dict[str, Any] = {"order_id": order_id, "status": order.status}
         if order.tracking_number is not None:
             fields["tracking_number"] = order.tracking_number
-        return 200, fields
+        return Result.DONE, fields
 
     return describe

@@ -14,7 +14,7 @@ from core.sagas.wishes import Wish
 from core.services.sagas.steer import Operation, operate
 from daemons.command_api.operations import command
 from daemons.command_api.shapes import ReasonBody, SagaAnswer, render
-from daemons.command_api.terms import AnyRequest, Given, path_uuid
+from daemons.command_api.terms import AnyRequest, CommandRequest, path_uuid
 
 
 @post("/api/v1/sagas/{saga_id:str}/retry", status_code=200, operation_class=command(ReasonBody, SagaAnswer))
@@ -41,10 +41,13 @@ async def resolve_saga(request: AnyRequest, state: State, saga_id: FromPath[str]
     return await _operate(request, state, saga_id, Wish.RESOLVE)
 
 
+ROUTES = (retry_saga, skip_step, compensate_saga, resolve_saga)
+
+
 async def _operate(request: AnyRequest, state: State, saga_id: str, wish: Wish) -> ASGIApp:
-    given = Given(request)
-    body = await given.body(ReasonBody)
-    terms = given.terms(f"POST /api/v1/sagas/{{id}}/{wish}", body)
+    sent = CommandRequest(request)
+    body = await sent.body(ReasonBody)
+    terms = sent.terms(f"POST /api/v1/sagas/{{id}}/{wish}", body)
     app: App = state["app"]
     operation = Operation(SagaId(path_uuid(saga_id, "saga_id")), wish, body.reason)
     return render(await operate(app.store, app.sagas, SAGAS, app.clock, operation, terms))

@@ -1,4 +1,4 @@
-"""What commands look like on the wire; one function renders the first answer and the replayed."""
+"""Commands on the wire: their bodies, and their answers, where `render` words the first and the repeated alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core import codec
 from core.codec import Envelope, envelope_of
 from core.domain.message import Sku
 from core.domain.order import Address, Item
-from core.ports.log import Answer
+from core.ports.log import Answer, Result
 from core.services.execute import Outcome
 from daemons.http.problems import RequestRefused
 from daemons.http.reply import Reply
@@ -87,29 +87,34 @@ class SagaAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The events the command would record now. NoBody was recorded: their ids, and positions (0), mean nothing."""
+    """The events the command would record now. Nothing was recorded: their ids, and positions (0), mean nothing."""
 
     dry_run: bool
     events: list[Envelope]
 
 
+STATUSES = {Result.CREATED: 201, Result.DONE: 200, Result.REJECTED: 400}
+"""The HTTP status of each result; the one place that turns one into the other."""
+
+
 def render(outcome: Outcome) -> ASGIApp:
-    """The answer; raises RequestRefused for a refusal that was kept."""
-    if outcome.would is not None:
-        events = [envelope_of(event) for event in outcome.would]
+    """The answer over HTTP; raises RequestRefused for a rejected command."""
+    if outcome.preview is not None:
+        events = [envelope_of(event) for event in outcome.preview]
         return Reply(200, codec.json(DryRunAnswer(dry_run=True, events=events)), {})
     headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
     answer = outcome.answer
-    if answer.status >= 400:
-        raise RequestRefused(answer.status, answer.fields["code"], answer.fields["detail"], headers=headers)
-    if answer.status == 201 and "order_id" in answer.fields:
+    status = STATUSES[answer.result]
+    if answer.result is Result.REJECTED:
+        raise RequestRefused(status, answer.fields["code"], answer.fields["detail"], headers=headers)
+    if answer.result is Result.CREATED and "order_id" in answer.fields:
         headers["Location"] = f"/api/v1/orders/{answer.fields['order_id']}"
     headers["ETag"] = f'"{answer.version}"'
-    return Reply(answer.status, _body(answer), headers)
+    return Reply(status, _body(answer), headers)
 
 
 FIELDS = ("saga_id", "order_id", "order_number", "sku", "status", "step", "available", "tracking_number")
-"""Their order in every answer; what comes back from the database is in no order."""
+"""The fields of every answer, in this order; a kept answer comes back from the database in another one."""
 
 
 def _body(answer: Answer) -> bytes:

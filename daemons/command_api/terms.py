@@ -15,7 +15,8 @@ from litestar.datastructures import State
 
 from core.domain.validation import wrong_text
 from core.errors import FieldError
-from core.services.execute import GivenKey, Terms
+from core.ports.log import IdempotencyKey
+from core.services.execute import Terms
 from daemons.http.bodies import T, read_body
 from daemons.http.problems import RequestRefused, wrong_fields
 
@@ -36,8 +37,8 @@ class NoBody(msgspec.Struct, frozen=True):
     """The body of a command that needs none."""
 
 
-class Given:
-    """A command as it came: its body, decoded and checked for shape, and its terms."""
+class CommandRequest:
+    """A command as its caller sent it: the body, decoded and checked for shape, and the terms from the headers."""
 
     __slots__ = ("_headers", "_request")
 
@@ -78,7 +79,7 @@ class Given:
             user_id=actor,
             request_id=self._text(b"x-request-id", "X-Request-Id", LONGEST_REQUEST_ID),
             expected=self._expected(),
-            key=None if key is None else GivenKey(f"{route} {actor or ''}", key, self._fingerprint(body)),
+            key=None if key is None else IdempotencyKey(f"{route} {actor or ''}", key, self._fingerprint(body)),
             dry_run=self._dry_run(),
         )
 

@@ -1,4 +1,4 @@
-"""The whole stack of one home, up and down: ready or told why not, and gone without a trace, also after a kill -9."""
+"""Starts the whole stack of one home and says why it is not ready; stops it and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _turn(home: Home) -> Generator[None]:
 
 
 def _same_settings(supervisor: Supervisor, settings: Settings) -> None:
-    """`up` on a running stack would ignore new settings; better to say so."""
+    """Raise ConfigurationError when the stack runs with other settings: `up` would ignore the new ones."""
     try:
         running = psutil.Process(supervisor.pid()).environ()
     except psutil.Error:

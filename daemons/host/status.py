@@ -1,4 +1,4 @@
-"""How the stack is: what supervisord says of each program, and what the program says of itself."""
+"""The status of the stack: what supervisord says of each program, and what its /ready says."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def urls(settings: Settings) -> dict[str, str]:
 
 
 def get_json(url: str) -> tuple[int, Any]:
-    """StackStatus and body of a GET; raises OSError, http.client.HTTPException or ValueError."""
+    """Status and body of a GET; raises OSError, http.client.HTTPException or ValueError."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=ASK_LIMIT)
     try:

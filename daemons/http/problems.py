@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import structlog
@@ -16,6 +17,8 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from core import errors
 from core.errors import FieldError, OrderdeckError
+from core.fault_board import FaultBoard
+from daemons.process.vitals import FAILED, FAULTS, route_of
 
 MEDIA_TYPE = "application/problem+json"
 DOCUMENTED: dict[int, str] = {
@@ -29,6 +32,10 @@ DOCUMENTED: dict[int, str] = {
     422: "The Idempotency-Key was used for another command.",
     503: "The database is away or too many wait; try again after Retry-After seconds.",
 }
+
+REMEMBERED = 60.0  # seconds after which a fault that no request has met again is no longer in /ready
+
+_REQUEST_ID = re.compile(rb"[!-~]{1,200}")
 
 _log = structlog.get_logger("http")
 
@@ -111,9 +118,42 @@ def on_error(request: Request[Any, Any, State], error: Exception) -> Response[by
         case HTTPException() if error.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
             refused = _of_litestar(request, error)
         case _:
-            _log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
-            refused = RequestRefused(500, "internal_error", "something went wrong on our side; it is in the log")
+            id_ = log_failure(request.scope, error)
+            detail = f"something went wrong on our side; it is in the log under request {id_}"
+            refused = RequestRefused(500, "internal_error", detail, headers={"X-Request-Id": id_})
+    scope: Any = request.scope
+    scope[FAILED] = True
     return problem_response(refused)
+
+
+def log_failure(scope: Any, error: Exception) -> str:
+    """Log once that a mistake of ours or a fault of the database ended a request; returns the request's id.
+
+    A fault of the database is also named in /ready, until the same route answers or nobody has met it for a while.
+    Requests that meet a fault that is known already are logged without its traceback.
+    """
+    scope[FAILED] = True
+    id_ = _request_id(scope)
+    new = True
+    faults: FaultBoard | None = scope.get(FAULTS)
+    if faults is not None and isinstance(error, errors.DatabaseFault):
+        new = faults.note(route_of(scope), error, seconds=REMEMBERED)
+    reason = str(error) or type(error).__name__
+    _log.error(
+        "request_failed",
+        method=scope["method"],
+        path=scope["path"],
+        request_id=id_,
+        reason=reason,
+        exc_info=error if new else None,
+    )
+    return id_
+
+
+def _request_id(scope: Any) -> str:
+    """The caller's X-Request-Id, or one of our own."""
+    given = next((value for name, value in scope["headers"] if name.lower() == b"x-request-id"), b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
 HANDLERS: dict[int | type[Exception], Any] = {HTTPException: on_error, Exception: on_error}
@@ -131,7 +171,10 @@ def _known(error: OrderdeckError) -> RequestRefused | None:
             return RequestRefused(400, error.code, text)
         case errors.VersionConflict():
             return RequestRefused(409, "conflict", text)
-        case errors.PreconditionFailed(actual=actual):
+        case errors.SagaTaken():
+            return RequestRefused(409, "conflict", text, headers={"Retry-After": "1"})
+        case errors.PreconditionFailed(expected, actual):
+            text = f'If-Match asked for "{expected}", the current version is {actual}'
             return RequestRefused(412, "precondition_failed", text, headers={"ETag": f'"{actual}"'})
         case errors.KeyReused():
             return RequestRefused(422, "key_reused", text)

@@ -1,4 +1,4 @@
-"""The ports we listen on: taken, or open to the world, is said in one sentence before anything else happens."""
+"""Binds the ports we listen on; one that is taken or open to other machines is refused in one sentence."""
 
 from __future__ import annotations
 

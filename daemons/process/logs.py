@@ -1,4 +1,4 @@
-"""Logs: JSON lines into files, readable ones in a terminal; the libraries' lines look like ours."""
+"""Logs: JSON lines in files, readable lines in a terminal, and the libraries' lines in the same form as ours."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def configure_logs(name: str, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # A library's "started", "connected" are ours to say; its warnings are not.
+    # We log ourselves that we started or connected; of the libraries we want their warnings only.
     for library in ("uvicorn.error", "asyncio", "httpx", "httpcore", "asyncpg"):
         logging.getLogger(library).setLevel(max(logging.WARNING, numeric))
     structlog.configure(

@@ -16,9 +16,9 @@ def our_name() -> str:
 
 
 def gone(name: str) -> bool:
-    """Whether it names a process of this machine that has ended; one that is stopped has not.
+    """Whether it names a process of this machine that has ended; a process that is only stopped has not.
 
-    A mistake, such as that of another process namespace, costs a claim and no more: every append is fenced.
+    A wrong answer, as of a process in another container, only lets a saga be claimed too early: every append is fenced.
     """
     host, _, rest = name.partition(":")
     pid, _, born = rest.partition(":")

@@ -23,7 +23,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from core.errors import ConfigurationError, OrderdeckError
+from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
@@ -34,7 +34,10 @@ from daemons.process.vitals import ASGIApp, Front, Vitals
 DRAIN = 20  # seconds to finish what is in flight
 CLOSE = 5  # seconds to release what we hold after that
 HANG_LIMIT = 30  # seconds
-LONGEST_PAUSE = 0.5  # seconds between two tries to start
+LONGEST_PAUSE = 0.5  # seconds between two tries to start, while something is away
+PAUSE_AFTER_FAULT = 5.0  # seconds between two tries, while a person has to mend something
+
+PASSES_BY_ITSELF = (Unavailable, SchemaBehind, CheckpointMoved, OSError)
 
 OpenApp = Callable[[Settings, Vitals], AbstractAsyncContextManager[ASGIApp]]
 Work = Callable[[Settings, Vitals], Awaitable[None]]
@@ -97,7 +100,9 @@ async def _live(
     server = _server(front)
     beating = asyncio.create_task(_beat(vitals))
     threading.Thread(target=_watchdog, args=(vitals,), daemon=True).start()
-    working = asyncio.create_task(keep_up(lambda: body(settings, front, drained), vitals.stop, vitals.waits))
+    working = asyncio.create_task(
+        keep_up(lambda: body(settings, front, drained), vitals.stop, waits=vitals.waits, failed=vitals.failed)
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(vitals.stop.wait())
     _log.info("started", port=listener.getsockname()[1], pid=os.getpid())
@@ -119,10 +124,12 @@ async def _live(
     await serving
 
 
-async def keep_up(body: Body, stop: asyncio.Event, waits: Callable[[str], None], **logged: str) -> None:
-    """Run `body` again whenever it raises, at growing intervals, until `stop` is set.
+async def keep_up(
+    body: Body, stop: asyncio.Event, *, waits: Callable[[str], None], failed: Callable[[Exception], None]
+) -> None:
+    """Run `body` again whenever it raises, until `stop` is set: soon after an outage, at a slow pace after a fault.
 
-    `waits` is told each time what is wrong; the log only when that is new, with `logged` beside it.
+    An outage is logged once, and `waits` is told each time; `failed` is told of a fault, and has to log it.
     """
     tries, last = 0, ""
     while not stop.is_set():
@@ -133,16 +140,23 @@ async def keep_up(body: Body, stop: asyncio.Event, waits: Callable[[str], None],
                 raise RuntimeError("its work ended by itself")  # noqa: TRY301 - the same pause and log line
         except ConfigurationError:
             raise
-        except Exception as error:  # noqa: BLE001 - a daemon stays, whatever it is
+        except PASSES_BY_ITSELF as error:
             reason = str(error) or type(error).__name__
-            expected = isinstance(error, (OrderdeckError, OSError))
+            if time.monotonic() - began > 10:
+                tries, last = 0, ""
             if reason != last:
-                _log.warning("waits", reason=reason, **logged, exc_info=None if expected else error)
+                _log.warning("waits", reason=reason)
             waits(reason)
-            tries, last = (0 if time.monotonic() - began > 10 else tries + 1), reason
-            pause = random.uniform(0.5, 1) * min(LONGEST_PAUSE, 0.1 * 2**tries)  # noqa: S311 - jitter
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+            tries, last = tries + 1, reason
+            await _pause(min(LONGEST_PAUSE, 0.1 * 2 ** min(tries, 10)), stop)
+        except Exception as error:  # noqa: BLE001 - a daemon stays, whatever it is
+            failed(error)
+            await _pause(PAUSE_AFTER_FAULT, stop)
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), random.uniform(0.5, 1) * seconds)  # noqa: S311 - jitter
 
 
 class _Server(uvicorn.Server):

@@ -7,11 +7,14 @@ import gc
 import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from core.fault_board import FaultBoard
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,8 +22,12 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Check = Callable[[], Awaitable[str | None]]
 
+WORK = "the work of this program"  # as FaultBoard names it
+STEADY = 3.0  # seconds that work which had failed must go on before it counts as repaired
 TURN_LIMIT = 5.0  # seconds; a loop that has not turned for longer is not healthy
 CHECK_LIMIT = 3.0  # seconds
+FAULTS = "orderdeck.faults"  # in the scope of a request: the daemon's FaultBoard
+FAILED = "orderdeck.failed"  # in the scope of a request that an exception ended
 
 
 _log = structlog.get_logger()
@@ -29,7 +36,8 @@ _log = structlog.get_logger()
 class Vitals:
     """What a daemon knows about itself: whether it should stop, and why it is not ready.
 
-    It is ready once it has called `started(check)`, and while `check()` answers None; else the answer says why not.
+    It is ready once it has called `started(check)`, while nothing is on its `faults` and `check()` answers None; else
+    the answer says why not.
     """
 
     def __init__(self, name: str) -> None:
@@ -38,17 +46,29 @@ class Vitals:
         self._version = version("orderdeck")
         self.stop = asyncio.Event()
         self.last_turn = time.monotonic()
+        self.faults = FaultBoard()
+        self._steady: asyncio.TimerHandle | None = None
         self._reason: str | None = "starting"
         self._check: Check = _nothing_wrong
 
     def started(self, check: Check | None = None) -> None:
         self._reason, self._check = None, check or _nothing_wrong
         settle_down()
-        _log.info("ready")
+        if WORK in self.faults:  # it may fail again at once, at the same event
+            self._steady = asyncio.get_running_loop().call_later(STEADY, self.faults.clear, WORK)
+        else:
+            _log.info("ready")
 
     def waits(self, reason: str) -> None:
         """It cannot work at present, and tries again by itself."""
+        if self._steady is not None:
+            self._steady.cancel()
         self._reason = reason
+
+    def failed(self, error: Exception) -> None:
+        """Its work met a fault: said in /ready, and logged once, until a later try goes on for a while."""
+        self.waits(str(error) or type(error).__name__)
+        self.faults.report(WORK, error)
 
     @property
     def working(self) -> bool:
@@ -59,12 +79,14 @@ class Vitals:
             return "stopping"
         if self._reason is not None:
             return self._reason
+        if (fault := self.faults.reason) is not None:
+            return fault
         try:
             async with asyncio.timeout(CHECK_LIMIT):
                 return await self._check()
         except TimeoutError:
             return f"its dependencies did not answer within {CHECK_LIMIT:.0f} s"
-        except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready, and say it
+        except Exception as error:  # noqa: BLE001 - any error of a check is a reason not to be ready
             return str(error) or type(error).__name__
 
     def health(self) -> tuple[int, dict[str, str]]:
@@ -99,17 +121,28 @@ class Front:
             case "GET" | "HEAD", "/metrics":
                 await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest())
             case _ if self.app is not None:
+                scope[FAULTS] = self.vitals.faults
                 await self.app(scope, receive, send)
+                if self.vitals.faults.reason is not None and FAILED not in scope:
+                    self.vitals.faults.clear(route_of(scope))
+            case _ if self.vitals.faults.reason is not None:
+                problem = _problem(500, "internal_error", "something is wrong on our side; it is in the log")
+                await _answer_json(send, 500, problem, "application/problem+json")
             case _:
                 reason = await self.vitals.why_not_ready() or "not found"
-                await _answer_json(send, 503, _problem(reason), "application/problem+json")
+                await _answer_json(send, 503, _problem(503, "unavailable", reason), "application/problem+json")
 
 
-def _problem(reason: str) -> dict[str, Any]:
-    title = "Service Unavailable"
+def route_of(scope: Any) -> str:
+    """The route that answers a request, such as `GET /api/v1/orders/{order_id}`."""
+    return f"{scope['method']} {scope.get('path_template') or scope['path']}"
+
+
+def _problem(status: int, code: str, reason: str) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase
     return {
-        "type": "about:blank", "title": title, "status": 503, "detail": reason,
-        "code": "unavailable", "error": f"{title}: {reason}", "errors": [],
+        "type": "about:blank", "title": title, "status": status, "detail": reason,
+        "code": code, "error": f"{title}: {reason}", "errors": [],
     }  # fmt: skip
 
 

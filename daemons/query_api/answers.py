@@ -1,23 +1,19 @@
-"""What the query API answers: types for the document, and the few that are encoded as they are."""
+"""What the query API answers, as types: the OpenAPI document describes them; a few are also encoded as they are."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
-from uuid import UUID
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from core.codec import Envelope
+from core.ports.queries import SagaListing
 from core.projections.order_view import OrderView
-
-State = Literal["running", "waiting", "retrying", "overdue", "failed"]
-SagaStatus = Literal["RUNNING", "COMPLETED", "COMPENSATING", "COMPENSATED", "FAILED", "RESOLVED"]
 
 
 class Orders(Struct, kw_only=True):
-    """A page; `total_estimated`: there are more than can be counted quickly."""
+    """A page of orders; `total_estimated`: `total` is an estimate, since there are too many to count quickly."""
 
     orders: list[OrderView]
     next_cursor: str | None
@@ -44,7 +40,7 @@ class StatusOrders(Struct, kw_only=True):
 
 
 class Events(Struct, kw_only=True):
-    """`next_after` is what to ask for next."""
+    """`next_after` is the `after` of the request for the events that follow."""
 
     events: list[Envelope]
     next_after: int
@@ -72,7 +68,7 @@ class Levels(Struct, kw_only=True):
     next_cursor: str | None
 
 
-class Spent(Struct, kw_only=True):
+class CustomerTotal(Struct, kw_only=True):
     currency: str
     orders: int
     spent: Decimal
@@ -83,10 +79,10 @@ class Customer(Struct, kw_only=True):
     customer_id: str
     orders: int
     last_order_at: datetime
-    totals: list[Spent]
+    totals: list[CustomerTotal]
 
 
-class Demanded(Struct, kw_only=True):
+class DemandTotal(Struct, kw_only=True):
     """`units_live` are those of orders that were not cancelled."""
 
     currency: str
@@ -97,28 +93,7 @@ class Demanded(Struct, kw_only=True):
 
 class Demand(Struct, kw_only=True):
     sku: str
-    totals: list[Demanded]
-
-
-class Sales(Struct, kw_only=True):
-    currency: str
-    orders: int
-    confirmed: int
-    cancelled: int
-    revenue: Decimal
-
-
-class Day(Sales, kw_only=True):
-    day: date
-
-
-class Stats(Struct, kw_only=True):
-    """`days` are the last fourteen; `sagas` those that have not ended."""
-
-    head: int
-    sales: list[Sales]
-    days: list[Day]
-    sagas: dict[str, int]
+    totals: list[DemandTotal]
 
 
 class OpenMoney(Struct, kw_only=True):
@@ -139,24 +114,9 @@ class Open(Struct, kw_only=True):
     items: list[str]
 
 
-class ListedSaga(Struct, kw_only=True):
+class ListedSaga(SagaListing, frozen=True, kw_only=True):
     """`next_attempt_at`: when it is taken up again, while nobody works on it. `deadline`: of all its steps together."""
 
-    saga_id: UUID
-    name: str
-    definition: int
-    order_id: UUID
-    status: SagaStatus
-    state: State | None
-    step: str
-    attempts: int
-    last_error: str | None
-    claimed: bool
-    due_at: datetime | None
-    started_at: datetime
-    updated_at: datetime
-    deadline: datetime | None
-    next_attempt_at: datetime | None
     open: Open
 
 
@@ -166,8 +126,8 @@ class Sagas(Struct, kw_only=True):
     prev_cursor: str | None
 
 
-class SagaDetail(ListedSaga, kw_only=True):
-    """`steps`: by name, how far each has come, in the order they were reached."""
+class SagaDetail(ListedSaga, frozen=True, kw_only=True):
+    """`steps`: how far each step has come, by its name, in the order in which they began."""
 
     steps: dict[str, str]
     events: list[Envelope]
@@ -196,11 +156,3 @@ class Projections(Struct, kw_only=True):
     projections: list[ProjectionRow]
     readers: list[ReaderRow]
     head: int
-
-
-def raw(document: str) -> Raw:
-    """JSON that is ready already."""
-    return Raw(document.encode())
-
-
-Row = dict[str, Any]

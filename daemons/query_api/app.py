@@ -9,40 +9,39 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 
-from core.adapters.postgres.queries.log import events_of_log
-from core.bootstrap import bootstrap
+from core.bootstrap import bootstrap, open_queries
+from core.ports.log import EventStore
+from core.ports.queries import Queries
 from core.settings import Settings
 from daemons.http.openapi import openapi
 from daemons.http.problems import HANDLERS
 from daemons.process.vitals import ASGIApp, Vitals
-from daemons.query_api import events, orders, sagas, stock
-from daemons.query_api.desk import Desk
+from daemons.query_api import customers, events, inventory, orders, products, readers, sagas, stats
 from daemons.query_api.hub import MOST_A_WRITE, Hub
 from daemons.query_api.stream import stream
 
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
-    async with bootstrap(settings, name="query-api") as app:
-        desk = Desk(app)
+    async with (
+        bootstrap(settings, name="query-api", faults=vitals.faults) as app,
+        open_queries(app) as queries,
+    ):
         hub = Hub(
             app.store,
             app.subscription,
-            lambda after, wanted: desk.read(
-                lambda c: events_of_log(
-                    c, after=after, limit=MOST_A_WRITE, categories=wanted.categories, types=wanted.types
-                )
+            lambda after, wanted: queries.events(
+                after=after, limit=MOST_A_WRITE, categories=wanted.categories, types=wanted.types
             ),
         )
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
-            service = make_app(desk, hub)
+            service = make_app(queries, app.store, hub)
             vitals.started(app.why_not_ready)
             yield service
         finally:
             closing.cancel()
             hub.close()
-            desk.close()
 
 
 async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
@@ -50,8 +49,8 @@ async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
     hub.close()  # streams never end by themselves
 
 
-def make_app(desk: Desk, hub: Hub) -> Litestar:
-    """The queries over a desk."""
+def make_app(queries: Queries, store: EventStore, hub: Hub) -> Litestar:
+    """Every route; its handlers find what they read from in the application's state."""
     return Litestar(
         [
             orders.one_order,
@@ -65,14 +64,14 @@ def make_app(desk: Desk, hub: Hub) -> Litestar:
             stream,
             sagas.some_sagas,
             sagas.one_saga,
-            stock.inventory,
-            stock.inventory_of_sku,
-            stock.customer_summary,
-            stock.product_demand,
-            stock.statistics,
-            stock.projections,
+            inventory.inventory,
+            inventory.inventory_of_sku,
+            customers.customer_summary,
+            products.product_demand,
+            stats.statistics,
+            readers.projections,
         ],
-        state=State({"desk": desk, "hub": hub}),
+        state=State({"queries": queries, "store": store, "hub": hub}),
         exception_handlers=HANDLERS,
         logging_config=None,  # logs are the runtime's; the framework would set up its own
         openapi_config=openapi("orderdeck queries"),

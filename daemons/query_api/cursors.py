@@ -1,4 +1,4 @@
-"""Cursors: a place in a list, and which way to go on from it, as one opaque word."""
+"""Cursors: a place in a list, and in which direction to read on from there, as one opaque word."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_AMOUNT = 20
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """`value` is what the list is sorted by, at the row to go on after."""
+    """`value` is what the list is sorted by, at the row after which to go on, or before which when `way` is "prev"."""
 
     sort: str
     way: Literal["next", "prev"]
@@ -37,7 +37,10 @@ def opaque(sort: str, way: Literal["next", "prev"], place: tuple[Any, UUID]) -> 
 
 
 def place(text: str, sort: str) -> tuple[tuple[Any, UUID], bool]:
-    """The place, and whether to go backwards from it. A cursor that we did not give for this sort is refused."""
+    """The place in a list, and whether to read backwards from it.
+
+    Raises RequestRefused for a text that is not a cursor that `opaque` made for this sort.
+    """
     try:
         cursor = _decode(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         if cursor.sort == sort:
@@ -65,7 +68,10 @@ def ends(
     start: bool,
     backwards: bool,
 ) -> dict[str, str | None]:
-    """The cursors of a page: `more` beyond it in the direction it was read in, `start`: it was read from a place."""
+    """The cursors of a page with these first and last places; None where the list ends.
+
+    `more`: there are others beyond the page in the direction it was read in; `start`: it was read from a cursor.
+    """
     before, after = (more, True) if backwards else (start, more)
     return {
         "next_cursor": opaque(sort, "next", last) if last and after else None,

@@ -1,4 +1,4 @@
-"""Events as they were recorded: of one order, of its whole story, of everything."""
+"""Events as they were recorded: those of one order, everything about one order, the whole log."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from core import codec
-from core.adapters.postgres.queries.log import events_of_correlation, events_of_log, events_of_stream
 from core.codec import StoredEvent
 from core.errors import FieldError, NotFound
+from core.ports.log import EventStore
+from core.ports.queries import Queries
 from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import Events, LogEvents
-from daemons.query_api.desk import Desk
 from daemons.query_api.operations import query
-from daemons.query_api.orders import answer
 from daemons.query_api.parameters import (
     AnyRequest,
     ManyEvents,
@@ -27,6 +26,7 @@ from daemons.query_api.parameters import (
     a_uuid,
     parameters,
 )
+from daemons.query_api.response import json_response
 
 CATEGORIES = ("order", "inventory", "payment", "saga")
 TYPES = frozenset(map(codec.event_type, codec.EVENTS))
@@ -53,40 +53,41 @@ class OfLog(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
 @get("/api/v1/orders/{order_id:str}/events", operation_class=query(OfStream, Events, 404, path=("order_id",)))
 async def events_of_order(request: AnyRequest, order_id: FromPath[str]) -> Response[bytes]:
     """The events of the order's own stream; `after` is a version."""
-    desk: Desk = request.app.state["desk"]
-    asked, id_ = parameters(request, OfStream), a_uuid("order_id", order_id)
-    found = await desk.read(lambda c: events_of_stream(c, id_, after=asked.after, limit=asked.limit))
-    # Any stream can be asked for by its id, but an order is only what is one.
-    if any(event.category != "order" for event in found) or not (found or asked.after):
+    queries: Queries = request.app.state["queries"]
+    given, id_ = parameters(request, OfStream), a_uuid("order_id", order_id)
+    page = await queries.events_of_stream(id_, after=given.after, limit=given.limit)
+    # The id may be that of a stream of another kind: for this route there is no such order then.
+    if any(event.category != "order" for event in page) or not (page or given.after):
         raise NotFound("order", order_id)
-    return answer(_events(found, found[-1].version if found else asked.after))
+    return json_response(_events(page, page[-1].version if page else given.after))
 
 
 @get("/api/v1/orders/{order_id:str}/timeline", operation_class=query(OfStory, Events, 404, path=("order_id",)))
 async def timeline(request: AnyRequest, order_id: FromPath[str]) -> Response[bytes]:
     """Everything that was recorded about the order: its own events, its stock, its payment, its sagas."""
-    desk: Desk = request.app.state["desk"]
-    asked, id_ = parameters(request, OfStory), a_uuid("order_id", order_id)
-    found = await desk.read(lambda c: events_of_correlation(c, id_, after=asked.after, limit=asked.limit))
-    if not (found or asked.after):
+    queries: Queries = request.app.state["queries"]
+    given, id_ = parameters(request, OfStory), a_uuid("order_id", order_id)
+    page = await queries.events_of_correlation(id_, after=given.after, limit=given.limit)
+    if not (page or given.after):
         raise NotFound("order", order_id)
-    return answer(_events(found, found[-1].position if found else asked.after))
+    return json_response(_events(page, page[-1].position if page else given.after))
 
 
 @get("/api/v1/events", operation_class=query(OfLog, LogEvents))
 async def events(request: AnyRequest) -> Response[bytes]:
     """The log, in order, from a position on."""
-    desk: Desk = request.app.state["desk"]
-    asked = parameters(request, OfLog)
-    categories, types = several("category", asked.category, CATEGORIES), several("type", asked.type, TYPES)
-    head = await desk.app.store.head()
-    found = await desk.read(
-        lambda c: events_of_log(c, after=asked.after, limit=asked.limit, categories=categories, types=types)
+    queries: Queries = request.app.state["queries"]
+    store: EventStore = request.app.state["store"]
+    given = parameters(request, OfLog)
+    categories, types = several("category", given.category, CATEGORIES), several("type", given.type, TYPES)
+    head = await store.head()
+    page = await queries.events(after=given.after, limit=given.limit, categories=categories, types=types)
+    # A page that is not full shows everything up to the head that was read before it.
+    head = max([head, *(event.position for event in page[-1:])])
+    after = page[-1].position if len(page) == given.limit else max(given.after, head)
+    return json_response(
+        codec.json({"events": [event.envelope() for event in page], "next_after": after, "head": head})
     )
-    # Less than a full page: there was nothing else up to the head as we read it before.
-    head = max([head, *(event.position for event in found[-1:])])
-    after = found[-1].position if len(found) == asked.limit else max(asked.after, head)
-    return answer(codec.json({"events": [event.envelope() for event in found], "next_after": after, "head": head}))
 
 
 def several(name: str, text: str | None, known: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
@@ -97,5 +98,5 @@ def several(name: str, text: str | None, known: Sequence[str] | frozenset[str]) 
     return names
 
 
-def _events(found: Sequence[StoredEvent], next_after: int) -> bytes:
-    return codec.json({"events": [event.envelope() for event in found], "next_after": next_after})
+def _events(page: Sequence[StoredEvent], next_after: int) -> bytes:
+    return codec.json({"events": [event.envelope() for event in page], "next_after": next_after})

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of each path: its parameters from their Struct, its answers from their types."""
+"""What the OpenAPI document says of each path: its parameters, from their Struct, and its answers, from their types."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ PATH_SCHEMAS = {
 A_TEXT = {"type": "string", "minLength": 1, "maxLength": 200}
 
 
-def query(
-    asked: type[msgspec.Struct], answer: Any, *problems: int, path: tuple[str, ...] = (), says: str = "As asked for."
-) -> type[Operation]:
-    """The operation of a handler that answers bytes; `path` are the parameters in its path."""
+def query(parameters: type[msgspec.Struct], answer: Any, *problems: int, path: tuple[str, ...] = ()) -> type[Operation]:
+    """The operation of a handler that answers bytes.
+
+    `parameters` are those after the question mark, `path` the names of those in its path; `answer` is the type of its
+    JSON, or a whole response object; `problems` are the statuses it answers beside those that every query may answer.
+    """
 
     @dataclass
     class Described(Operation):
         def to_schema(self) -> dict[str, Any]:
             schema = super().to_schema()
-            schema["parameters"] = [*map(_in_path, path), *_in_query(asked)]
+            schema["parameters"] = [*map(_in_path, path), *_in_query(parameters)]
             schema["responses"] = {
-                "200": answer if isinstance(answer, dict) else in_json(answer, says),
+                "200": answer if isinstance(answer, dict) else in_json(answer, "As asked for."),
                 **{str(status): in_problem(status) for status in sorted({*ALWAYS, *problems})},
             }
             return schema
@@ -41,8 +43,8 @@ def _in_path(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": PATH_SCHEMAS.get(name, A_TEXT)}
 
 
-def _in_query(asked: type[msgspec.Struct]) -> list[dict[str, Any]]:
-    properties: dict[str, Any] = schema_of(asked).get("properties", {})
+def _in_query(parameters: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    properties: dict[str, Any] = schema_of(parameters).get("properties", {})
     return [
         {
             "name": name,

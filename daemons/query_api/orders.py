@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from litestar import Response, get
@@ -13,25 +12,19 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from core import codec
-from core.adapters.postgres.read_models.order_views import (
-    Sort,
-    Wanted,
-    count_orders,
-    order_by_number,
-    orders_after_offset,
-    page_of_orders,
-)
+from core.domain.message import OrderId
 from core.domain.order import Status
-from core.errors import FieldError, NotFound
+from core.errors import FieldError
+from core.ports.queries import OrderFilter, OrderPlace, OrderSearch, OrderSort, Queries
 from core.projections.order_view import OrderView
-from daemons.http.problems import wrong_fields
-from daemons.query_api.answers import CustomerOrders, Orders, StatusOrders, raw
+from core.services.fresh_views import fresh_order, fresh_order_of_number
+from daemons.http.problems import RequestRefused, wrong_fields
+from daemons.query_api.answers import CustomerOrders, Orders, StatusOrders
 from daemons.query_api.cursors import ends, place
-from daemons.query_api.desk import Desk
 from daemons.query_api.operations import query
 from daemons.query_api.parameters import (
     AnyRequest,
-    Cursor,
+    CursorText,
     Limit,
     NoParameters,
     Offset,
@@ -41,8 +34,8 @@ from daemons.query_api.parameters import (
     a_uuid,
     parameters,
 )
+from daemons.query_api.response import as_it_is, json_response
 
-LONGEST_CATCH_UP = 1.0  # seconds
 STATUSES = tuple(status.value for status in Status if status is not Status.ABSENT)
 Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$", description="an amount such as 99.50")]
 Moment = Annotated[
@@ -74,8 +67,8 @@ class SomeOrders(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ]
         | None
     ) = None
-    sort: Sort = "-created_at"
-    cursor: Cursor | None = None
+    sort: OrderSort = "-created_at"
+    cursor: CursorText | None = None
     limit: Limit = 20
 
 
@@ -84,17 +77,17 @@ class ByOffset(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True
     offset: Offset = 0
 
 
-def answer(body: bytes, **headers: str) -> Response[bytes]:
-    return Response(body, media_type="application/json", headers=headers)
-
-
 @get("/api/v1/orders/{order_id:str}", operation_class=query(OneOrder, OrderView, 404, 409, path=("order_id",)))
 async def one_order(request: AnyRequest, order_id: FromPath[str]) -> Response[bytes]:
     """One order, as it was just written: what the read model has not got yet is folded from its events."""
-    desk: Desk = request.app.state["desk"]
-    asked = parameters(request, OneOrder)
-    found = await desk.order(a_uuid("order_id", order_id), min_version=asked.min_version, wait=asked.wait)
-    return answer(found.json, ETag=f'"{found.version}"')
+    queries: Queries = request.app.state["queries"]
+    given = parameters(request, OneOrder)
+    id_ = OrderId(a_uuid("order_id", order_id))
+    order = await fresh_order(queries, id_, min_version=given.min_version, wait=given.wait)
+    if order.version < given.min_version:
+        detail = f"order {id_} is at version {order.version}, not {given.min_version} yet"
+        raise RequestRefused(409, "version_not_reached", detail)
+    return json_response(order.json, ETag=f'"{order.version}"')
 
 
 @get(
@@ -103,35 +96,36 @@ async def one_order(request: AnyRequest, order_id: FromPath[str]) -> Response[by
 )
 async def order_of_number(request: AnyRequest, order_number: FromPath[str]) -> Response[bytes]:
     """One order by the number its customer knows."""
-    desk: Desk = request.app.state["desk"]
+    state = request.app.state
     parameters(request, NoParameters)
     number = a_text("order_number", order_number).upper()
-    found = await desk.read(lambda c: order_by_number(c, number))
-    if found is None:  # it may have been placed just now, and the log cannot be asked for a number
-        await desk.caught_up(within=LONGEST_CATCH_UP)
-        found = await desk.read(lambda c: order_by_number(c, number))
-    if found is None:
-        raise NotFound("order", number)
-    return answer(found.encode())
+    order = await fresh_order_of_number(state["queries"], state["store"], number)
+    return json_response(order.json)
 
 
 @get("/api/v1/orders", operation_class=query(SomeOrders, Orders))
 async def some_orders(request: AnyRequest) -> Response[bytes]:
     """Orders that match, newest first, with cursors to both sides."""
-    desk: Desk = request.app.state["desk"]
-    asked = parameters(request, SomeOrders)
-    where = _where(asked)
-    start: tuple[datetime | Decimal, UUID] | None = None
+    queries: Queries = request.app.state["queries"]
+    given = parameters(request, SomeOrders)
+    fits = _filter(given)
+    start: OrderPlace | None = None
     backwards = False
-    if asked.cursor is not None:
-        start, backwards = place(asked.cursor, asked.sort)
-    wanted = Wanted(where=where, sort=asked.sort, start=start, backwards=backwards, limit=asked.limit)
-    page = await desk.read(lambda c: page_of_orders(c, wanted))
-    total, estimated = await desk.read(lambda c: count_orders(c, where))
-    cursors = ends(asked.sort, page.first, page.last, more=page.more, start=start is not None, backwards=backwards)
-    return answer(
+    if given.cursor is not None:
+        start, backwards = place(given.cursor, given.sort)
+    page = await queries.orders(
+        OrderSearch(filter=fits, sort=given.sort, start=start, backwards=backwards, limit=given.limit)
+    )
+    count = await queries.count_orders(fits)
+    cursors = ends(given.sort, page.first, page.last, more=page.more, start=start is not None, backwards=backwards)
+    return json_response(
         codec.json(
-            {"orders": [raw(d) for d in page.documents], **cursors, "total": total, "total_estimated": estimated}
+            {
+                "orders": [as_it_is(order) for order in page.documents],
+                **cursors,
+                "total": count.total,
+                "total_estimated": count.estimated,
+            }
         )
     )
 
@@ -141,30 +135,31 @@ async def some_orders(request: AnyRequest) -> Response[bytes]:
 )
 async def orders_of_customer(request: AnyRequest, customer_id: FromPath[str]) -> Response[bytes]:
     """A customer's orders, newest first."""
-    asked = parameters(request, ByOffset)
-    return await _by_offset(request.app.state["desk"], asked, {"customer_id": a_text("customer_id", customer_id)}, {})
+    given = parameters(request, ByOffset)
+    return await _by_offset(request, given, OrderFilter(customer_id=a_text("customer_id", customer_id)), {})
 
 
 @get("/api/v1/orders/status/{status:str}", operation_class=query(ByOffset, StatusOrders, path=("status",)))
 async def orders_of_status(request: AnyRequest, status: FromPath[str]) -> Response[bytes]:
     """Orders that have come this far, newest first; the status in any case."""
-    asked = parameters(request, ByOffset)
+    given = parameters(request, ByOffset)
     known = a_status(status)
-    return await _by_offset(request.app.state["desk"], asked, {"status": known}, {"status": known})
+    return await _by_offset(request, given, OrderFilter(status=known), {"status": known})
 
 
-async def _by_offset(desk: Desk, asked: ByOffset, where: dict[str, Any], echoed: dict[str, Any]) -> Response[bytes]:
-    documents = await desk.read(lambda c: orders_after_offset(c, Wanted(where=where, limit=asked.limit), asked.offset))
-    total, estimated = await desk.read(lambda c: count_orders(c, where))
-    return answer(
+async def _by_offset(request: AnyRequest, given: ByOffset, fits: OrderFilter, echo: dict[str, Any]) -> Response[bytes]:
+    queries: Queries = request.app.state["queries"]
+    orders = await queries.newest_orders(fits, offset=given.offset, limit=given.limit)
+    count = await queries.count_orders(fits)
+    return json_response(
         codec.json(
             {
-                "orders": [raw(d) for d in documents],
-                **echoed,
-                "total": total,
-                "total_estimated": estimated,
-                "limit": asked.limit,
-                "offset": asked.offset,
+                "orders": [as_it_is(order) for order in orders],
+                **echo,
+                "total": count.total,
+                "total_estimated": count.estimated,
+                "limit": given.limit,
+                "offset": given.offset,
             }
         )
     )
@@ -176,18 +171,17 @@ def a_status(text: str) -> str:
     return text.upper()
 
 
-def _where(asked: SomeOrders) -> dict[str, Any]:
-    where: dict[str, Any] = {
-        "status": a_status(asked.status) if asked.status is not None else None,
-        "customer_id": asked.customer_id,
-        "sku": asked.sku,
-        "min_total": Decimal(asked.min_total) if asked.min_total is not None else None,
-        "max_total": Decimal(asked.max_total) if asked.max_total is not None else None,
-        "created_from": _utc("created_from", asked.created_from),
-        "created_to": _utc("created_to", asked.created_to),
-        "q": asked.q,
-    }
-    return {name: value for name, value in where.items() if value is not None}
+def _filter(given: SomeOrders) -> OrderFilter:
+    return OrderFilter(
+        status=a_status(given.status) if given.status is not None else None,
+        customer_id=given.customer_id,
+        sku=given.sku,
+        min_total=Decimal(given.min_total) if given.min_total is not None else None,
+        max_total=Decimal(given.max_total) if given.max_total is not None else None,
+        created_from=_utc("created_from", given.created_from),
+        created_to=_utc("created_to", given.created_to),
+        q=given.q,
+    )
 
 
 def _utc(name: str, text: str | None) -> datetime | None:

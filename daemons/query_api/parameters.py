@@ -1,4 +1,4 @@
-"""What is asked for: every parameter is declared once, in a Struct that reads, checks and documents it."""
+"""Parameters of a query: each is declared once, in a Struct that reads, checks and documents it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Offset = Annotated[int, Meta(ge=0, le=2**31 - 1, description="How many to leave 
 Position = Annotated[int, Meta(ge=0, le=LARGEST, description="A place in the log; only what comes after it.")]
 Version = Annotated[int, Meta(ge=0, le=2**31 - 1, description="A version of the stream; only what comes after it.")]
 Text = Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT)]
-Cursor = Annotated[
+CursorText = Annotated[
     str, Meta(min_length=1, max_length=400, description="A next_cursor or prev_cursor, as it was given.")
 ]
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The query of a path; each has its own."""
+    """What a path takes after the question mark; each path has a Struct of its own."""
 
 
 class NoParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +41,10 @@ class NoParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def parameters(request: AnyRequest, kind: type[P]) -> P:
-    """The query as its type; raises Refused, which names every parameter that is unknown or the first that is wrong."""
+    """The parameters of a request as their type.
+
+    Raises RequestRefused, which names every parameter that is unknown or given twice, or else the first wrong one.
+    """
     query: bytes = request.scope["query_string"]
     if not query:
         return kind()
@@ -69,7 +72,7 @@ def parameters(request: AnyRequest, kind: type[P]) -> P:
 
 
 def _allowed(kind: type[msgspec.Struct], name: str) -> str:
-    """What a parameter takes, where msgspec would say it in terms of types and patterns only."""
+    """What a parameter takes, in words, where msgspec would show a type or a pattern; empty where it would not."""
     declared = get_type_hints(kind, include_extras=True).get(name)
     for part in (declared, *get_args(declared)):
         if get_origin(part) is Literal:

@@ -7,13 +7,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
 
+import structlog
 from litestar import Response, get
 from litestar.types import Receive, Scope, Send
 from msgspec import Meta
 
-from core.errors import FieldError
-from daemons.http.problems import wrong_fields
-from daemons.query_api.desk import Desk
+from core.errors import FieldError, Unavailable
+from core.ports.log import EventStore
+from daemons.http.problems import log_failure, wrong_fields
 from daemons.query_api.events import CATEGORIES, TYPES, Several, several
 from daemons.query_api.hub import Filter, Hub
 from daemons.query_api.operations import query
@@ -25,6 +26,8 @@ HEADERS = (
     (b"x-accel-buffering", b"no"),  # for a proxy in front
 )
 LAST_EVENT_ID = "Last-Event-ID"
+
+_log = structlog.get_logger(__name__)
 DOCUMENT: dict[str, Any] = {
     "description": "Frames of id (position), event (type) and data (the envelope); comments keep the line alive.",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -48,9 +51,9 @@ class Live(Response[None]):
     def to_asgi_response(self, *_: Any, **__: Any) -> Any:
         return self._serve
 
-    async def _serve(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        pumping = asyncio.create_task(self._pump(send))
+        pumping = asyncio.create_task(self._pump(scope, send))
         gone = asyncio.create_task(_until_gone(receive))
         try:
             await asyncio.wait({pumping, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,10 +62,16 @@ class Live(Response[None]):
             pumping.cancel()
             await asyncio.gather(gone, pumping, return_exceptions=True)
 
-    async def _pump(self, send: Send) -> None:
-        async with aclosing(self._chunks) as chunks:
-            async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    async def _pump(self, scope: Scope, send: Send) -> None:
+        """Send until there is no more; an error is logged, and ends the stream as its reader expects an end."""
+        try:
+            async with aclosing(self._chunks) as chunks:
+                async for chunk in chunks:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except Unavailable as error:
+            _log.warning("a live stream ends", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - its 200 is sent, so no handler of errors can answer any more
+            log_failure(scope, error)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -74,11 +83,11 @@ async def _until_gone(receive: Receive) -> None:
 @get("/api/v1/events/stream", operation_class=query(Asked, DOCUMENT))
 async def stream(request: AnyRequest) -> Live:
     """The log as it grows: on from Last-Event-ID, else from `after`, else from its head."""
-    desk: Desk = request.app.state["desk"]
+    store: EventStore = request.app.state["store"]
     hub: Hub = request.app.state["hub"]
     asked = parameters(request, Asked)
     wanted = Filter(several("category", asked.category, CATEGORIES), several("type", asked.type, TYPES))
-    head = await desk.app.store.head()
+    head = await store.head()
     resumed = _last_event_id(request)
     after = asked.after if resumed is None else resumed
     if after is not None and after > head:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.adapters.payments.breaker import FIRST_OPEN, IN_A_ROW, LONGEST_OPEN, WINDOW, Breaker
+from core.adapters.payments.breaker import FIRST_OPEN, IN_A_ROW, LONGEST_OPEN, WINDOW, Admitted, Breaker
 from core.errors import GatewayNotTried
 
 
@@ -19,8 +19,7 @@ class Time:
 def opened(time: Time) -> Breaker:
     breaker = Breaker(time)
     for n in range(IN_A_ROW):
-        breaker.admit()
-        breaker.failed(f"charge {n}")
+        breaker.failed(f"charge {n}", breaker.admit())
     return breaker
 
 
@@ -35,8 +34,7 @@ def test_five_charges_that_fail_in_a_row_open_it() -> None:
 def test_one_charge_that_fails_again_and_again_does_not() -> None:
     breaker = Breaker(Time())
     for _ in range(100):
-        breaker.admit()
-        breaker.failed("the same")
+        breaker.failed("the same", breaker.admit())
     assert breaker.closed
 
 
@@ -44,8 +42,8 @@ def test_half_of_the_last_twenty_open_it() -> None:
     breaker = Breaker(Time())
     for n in range(WINDOW // 2):
         assert breaker.closed
-        breaker.succeeded(f"good {n}")
-        breaker.failed(f"bad {n}")
+        breaker.succeeded(f"good {n}", breaker.admit())
+        breaker.failed(f"bad {n}", breaker.admit())
     assert not breaker.closed
 
 
@@ -53,10 +51,10 @@ def test_one_call_probes_while_the_others_wait_and_its_success_closes_it() -> No
     time = Time()
     breaker = opened(time)
     time.now += FIRST_OPEN * 1.2
-    breaker.admit()
+    probe = breaker.admit()
     with pytest.raises(GatewayNotTried):
         breaker.admit()
-    breaker.succeeded("probe")
+    breaker.succeeded("probe", probe)
     assert breaker.closed
     breaker.admit()
 
@@ -67,8 +65,7 @@ def test_a_failed_probe_doubles_the_wait_up_to_a_minute() -> None:
     wait = FIRST_OPEN
     for _ in range(8):
         time.now += wait * 1.2
-        breaker.admit()
-        breaker.failed("probe")
+        breaker.failed("probe", breaker.admit())
         wait = min(2 * wait, LONGEST_OPEN)
         with pytest.raises(GatewayNotTried) as refused:
             breaker.admit()
@@ -80,14 +77,51 @@ def test_a_probe_that_was_given_up_lets_the_next_one_through() -> None:
     time = Time()
     breaker = opened(time)
     time.now += FIRST_OPEN * 1.2
-    breaker.admit()
-    breaker.not_made()
+    breaker.not_made(breaker.admit())
     breaker.admit()
 
 
-def test_a_failure_that_was_on_its_way_when_it_opened_changes_nothing() -> None:
+def half_open_with_a_late_call(time: Time) -> tuple[Breaker, Admitted, Admitted]:
+    """A breaker whose probe is under way, that probe, and a call that began before the breaker opened."""
+    breaker = Breaker(time)
+    late = breaker.admit()
+    for n in range(IN_A_ROW):
+        breaker.failed(f"charge {n}", breaker.admit())
+    time.now += FIRST_OPEN * 1.2
+    return breaker, breaker.admit(), late
+
+
+def test_a_call_from_before_it_opened_that_fails_during_the_probe_is_not_taken_for_the_probe() -> None:
+    breaker, probe, late = half_open_with_a_late_call(Time())
+    breaker.failed("late", late)
+    with pytest.raises(GatewayNotTried) as refused:
+        breaker.admit()  # the probe is still under way
+    assert refused.value.retry_after == 1.0, "and it was not opened again for longer"
+    breaker.succeeded("probe", probe)
+    assert breaker.closed
+
+
+def test_a_call_from_before_it_opened_that_is_given_up_lets_no_second_probe_through() -> None:
+    breaker, _, late = half_open_with_a_late_call(Time())
+    breaker.not_made(late)
+    with pytest.raises(GatewayNotTried):
+        breaker.admit()
+
+
+def test_any_answer_of_the_provider_closes_it_and_a_probe_that_fails_after_that_is_one_failed_call() -> None:
+    breaker, probe, late = half_open_with_a_late_call(Time())
+    breaker.succeeded("late", late)
+    assert breaker.closed
+    breaker.failed("probe", probe)
+    assert breaker.closed
+
+
+def test_a_call_from_before_it_opened_that_fails_while_it_is_open_changes_nothing() -> None:
     time = Time()
-    breaker = opened(time)
-    breaker.failed("late")
+    breaker = Breaker(time)
+    late = breaker.admit()
+    for n in range(IN_A_ROW):
+        breaker.failed(f"charge {n}", breaker.admit())
+    breaker.failed("late", late)
     time.now += FIRST_OPEN * 1.2
     breaker.admit()

@@ -256,3 +256,30 @@ async def test_a_call_that_is_cut_off_while_its_answer_is_put_away_costs_the_nex
             await authorise(gateway, uuid4())
         del gateway._extensions["trace"]
         assert isinstance(await authorise(gateway, uuid4()), Approved)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ("Retry-After: 7", 7.0),
+        ("Date: Fri, 27 Nov 2026 10:00:00 GMT\r\nRetry-After: Fri, 27 Nov 2026 10:01:30 GMT", 90.0),
+        ("Date: Fri, 27 Nov 2026 10:00:00 GMT\r\nRetry-After: Fri, 27 Nov 2026 09:00:00 GMT", 0.0),
+        ("Retry-After: Fri, 27 Nov 2026 10:01:30 GMT", None),  # without a date there is no telling how long that is
+        ("Date: Fri, 27 Nov 2026 10:00:00 GMT\r\nRetry-After: soon", None),
+        ("X-Nothing: 1", None),
+    ],
+)
+async def test_a_provider_may_say_when_to_come_again_in_seconds_or_as_a_date(
+    payment: UUID, headers: str, seconds: float | None
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 503 Away\r\n{headers}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with HttpPaymentGateway(f"http://127.0.0.1:{port}") as gateway:
+            with pytest.raises(GatewayUnavailable) as away:
+                await authorise(gateway, payment)
+    assert away.value.retry_after == seconds

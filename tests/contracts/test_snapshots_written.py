@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from core.adapters.postgres import snapshots as in_postgres
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.event_store import PostgresEventStore
+from core.fault_board import FaultBoard
 from core.ports.snapshots import Snapshot
 from tests.support.log import stream
 from tests.support.opener import Opener
@@ -116,3 +117,27 @@ async def test_a_daemons_role_may_delete_snapshots_and_no_events(opener: Opener,
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await daemon.execute("DELETE FROM events")
     await daemon.close()
+
+
+async def test_snapshots_that_may_not_be_written_wait_for_the_repair_and_say_so_once(
+    opener: Opener, admin: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_postgres, "PAUSE_AFTER_FAULT", 0.05)
+    board = FaultBoard()
+    writer = PostgresEventStore(opener, board)
+    await admin.execute("ALTER TABLE snapshots RENAME COLUMN state TO away")
+    with capture_logs() as logs:
+        writer.snapshots.keep(snapshot(3))
+        async with asyncio.timeout(10):
+            while board.reason is None:
+                await asyncio.sleep(0.01)
+        assert "undefined column" in board.reason
+        assert "writing snapshots" in board.reason
+        await asyncio.sleep(0.2)  # a few more tries
+        await admin.execute("ALTER TABLE snapshots RENAME COLUMN away TO state")
+        async with asyncio.timeout(10):
+            while board.reason is not None:
+                await asyncio.sleep(0.01)
+    assert [entry["event"] for entry in logs] == ["meets a fault", "works again"]
+    assert await admin.fetchval("SELECT state FROM snapshots") == "state 3"
+    await writer.close()

@@ -20,14 +20,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from tests.support.command_api import ORDER, SHIPMENT, CommandApi, command_api
+from tests.support.command_api import ORDER, CommandApi, command_api
 
-RIGHT = {
-    "orders": ORDER,
-    "cancel": {"reason": "changed my mind"},
-    "ship": SHIPMENT,
-    "receipts": {"quantity": 1},
-}
+RIGHT = {"orders": ORDER, "receipts": {"quantity": 1}}
+"""Right bodies by the end of the path; every other body has texts only, and any text is right."""
 
 CHECKS = [
     not_a_server_error,
@@ -45,6 +41,11 @@ class Documented:
     order_ids: itertools.cycle[str]
     turns: itertools.cycle[int] = field(default_factory=lambda: itertools.cycle(range(3)))
     seen: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def texts(self, operation: schemathesis.schemas.APIOperation) -> dict[str, str]:
+        """A body of an operation with a text in each of its fields."""
+        body = self.document["paths"][operation.path][operation.method]["requestBody"]
+        return dict.fromkeys(body["content"]["application/json"]["schema"]["properties"], "made up")
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +83,14 @@ def test_no_answer_is_a_server_error_or_undocumented(documented: Documented, cas
     if right and "sku" in case.path_parameters:
         case.path_parameters["sku"] = "SKU-1"
     if right == 2 and isinstance(case.body, dict):
-        case.body = RIGHT.get(case.operation.path.rpartition("/")[2], {"reason": "made up"})
+        case.body = RIGHT.get(case.operation.path.rpartition("/")[2], documented.texts(case.operation))
     answer = case.call_and_validate(base_url=documented.api.url, checks=CHECKS)
     documented.seen[case.operation.label].add(answer.status_code)
 
 
-def test_it_was_asked_for_more_than_refusals(documented: Documented) -> None:
-    assert len(documented.seen) == 10
+def test_every_operation_was_called_and_also_succeeded(documented: Documented) -> None:
+    operations = {f"{method.upper()} {path}" for path, item in documented.document["paths"].items() for method in item}
+    assert set(documented.seen) == operations
     for label, statuses in documented.seen.items():
         assert statuses & {200, 201} or "/sagas/" in label, label  # made up, none of them exists
         assert 400 in statuses, label

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 
@@ -154,6 +156,56 @@ async def test_a_key_is_known_after_a_kill_and_a_new_start(
         is_replay(await api.create(Idempotency_Key=k), first)
         is_replay(await api.put(first.json()["order_id"], "deliver", Idempotency_Key=k), refused)
         assert await api.head() == 1
+
+
+OF_THE_FIRST_RELEASE = """
+INSERT INTO idempotency_keys (scope, key, fingerprint, status, stream_id, version, position, fields, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
+"""
+
+
+async def test_an_answer_that_the_first_release_stored_is_given_again_word_for_word(api: CommandApi) -> None:
+    order_id, k = await api.placed(), key()
+    order = {"order_id": order_id, "order_number": "ORD-1", "status": "CREATED"}
+    confirmed = {"order_id": order_id, "status": "CONFIRMED"}
+    refused = {"code": "not_allowed", "detail": "cannot deliver a created order"}
+    create = (
+        b'{"currency":"USD","customer_id":"customer-1","items":[{"product_id":"LAPTOP-001","quantity":1,'
+        b'"sku":"LAPTOP-001","unit_price":"1299.0"}],"payment_method":"card","shipping_address":{"city":'
+        b'"San Francisco","country":"US","state":"CA","street":"1 Market St","zip":"94105"}}'
+    )
+    stored: list[tuple[str, str, bytes, int, int | None, int | None, dict[str, str]]] = [
+        ("POST /api/v1/orders ", "/api/v1/orders", create, 201, 1, 7, order),
+        ("PUT /api/v1/orders/{id}/confirm ", f"/api/v1/orders/{order_id}/confirm", b"{}", 200, 2, 8, confirmed),
+        ("PUT /api/v1/orders/{id}/deliver ", f"/api/v1/orders/{order_id}/deliver", b"{}", 400, None, None, refused),
+    ]
+    database, head = await asyncpg.connect(api.dsn), await api.head()
+    for scope, path, body, status, version, position, fields in stored:
+        fingerprint = hashlib.sha256(path.encode() + b"\n" + body).digest()
+        row = (scope, k, fingerprint, status, order_id, version, position, json.dumps(fields))
+        await database.execute(OF_THE_FIRST_RELEASE, *row)
+    await database.close()
+    created = await api.create(Idempotency_Key=k)
+    assert (created.status_code, created.json()) == (201, {**order, "version": 1, "position": 7})
+    assert created.headers["location"] == f"/api/v1/orders/{order_id}"
+    answer = await api.put(order_id, "confirm", Idempotency_Key=k)
+    assert (answer.status_code, answer.json()) == (200, {**confirmed, "version": 2, "position": 8})
+    assert (created.headers["etag"], answer.headers["etag"]) == ('"1"', '"2"')
+    no = await api.put(order_id, "deliver", Idempotency_Key=k)
+    assert problem(no, 400, "not_allowed")["error"] == "cannot deliver a created order"
+    assert [a.headers["idempotent-replayed"] for a in (created, answer, no)] == ["true"] * 3
+    assert await api.head() == head
+
+
+async def test_an_answer_is_stored_in_the_words_of_the_first_release(api: CommandApi) -> None:
+    k, order_id = key(), await api.placed()
+    await api.create(Idempotency_Key=k)
+    await api.put(order_id, "confirm", Idempotency_Key=k)
+    await api.put(order_id, "deliver", Idempotency_Key=k)
+    database = await asyncpg.connect(api.dsn)
+    rows = await database.fetch("SELECT status FROM idempotency_keys WHERE key = $1 ORDER BY created_at", k)
+    await database.close()
+    assert [row["status"] for row in rows] == [201, 200, 400]
 
 
 @pytest.mark.parametrize("wrong", ["", '""', "a b", "k" * 256, "schl\u00fcssel"])

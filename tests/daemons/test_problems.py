@@ -33,7 +33,8 @@ RAISED: list[tuple[Exception, int, str, dict[str, str]]] = [
     (errors.Rejected("no"), 400, "rejected", {}),
     (errors.NotFound("order", "1"), 404, "not_found", {}),
     (errors.VersionConflict(STREAM, 3, 4), 409, "conflict", {}),
-    (errors.PreconditionFailed('"3"', 4), 412, "precondition_failed", {"etag": '"4"'}),
+    (errors.SagaTaken(STREAM, 4), 409, "conflict", {"retry-after": "1"}),
+    (errors.PreconditionFailed(3, 4), 412, "precondition_failed", {"etag": '"4"'}),
     (errors.KeyReused("k"), 422, "key_reused", {}),
     (errors.FulfilmentNotFinished(STREAM), 409, "fulfilment_not_finished", {"retry-after": "1"}),
     (errors.UnknownEvent("OrderFrozen", 2), 503, "unknown_event", {"retry-after": "60"}),
@@ -47,6 +48,8 @@ RAISED: list[tuple[Exception, int, str, dict[str, str]]] = [
         "unsupported_media_type",
         {},
     ),
+    (errors.DatabaseFault("undefined column", "42703", 'column "x" does not exist'), 500, "internal_error", {}),
+    (errors.ValuesRefused("untranslatable character", "22P05"), 500, "internal_error", {}),
     (errors.ConfigurationError("a mistake of ours"), 500, "internal_error", {}),
     (RuntimeError("secret"), 500, "internal_error", {}),
 ]

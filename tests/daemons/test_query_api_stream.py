@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from httpx_sse import EventSource, ServerSentEvent, aconnect_sse
+from structlog.testing import capture_logs
 
+from core.adapters.postgres.connection import Connection
 from tests.support.orders import Sample, write
 from tests.support.query_api import QueryApi, query_api
 
@@ -155,6 +157,40 @@ async def test_streams_end_when_the_daemon_stops_and_nobody_is_followed_for_nobo
         await asyncio.wait([taking], timeout=0.05)
         api.vitals.stop.set()
         assert await taking == []
+
+
+async def test_a_fault_ends_a_live_stream_is_logged_once_and_named_in_ready_until_it_is_mended(
+    api: QueryApi, admin: Connection
+) -> None:
+    async with reading(api) as source:
+        taking = asyncio.create_task(take(source, 1))
+        await asyncio.wait([taking], timeout=0.05)
+        with capture_logs() as logs:
+            await admin.execute("REVOKE SELECT ON events FROM orderdeck_app")
+            assert await taking == [], "it ends as a stream ends"
+            status, answer = await api.vitals.ready()
+            refused = await api.client.get(STREAM)
+    assert [entry["event"] for entry in logs] == ["request_failed", "request_failed"]
+    assert [bool(entry["exc_info"]) for entry in logs] == [True, False]
+    assert all(entry["request_id"] for entry in logs)
+    assert status == 503
+    assert "permission denied for table events (GET /api/v1/events/stream" in answer["reason"]
+    assert refused.status_code == 500
+    assert refused.json()["code"] == "internal_error"
+    assert "events" not in refused.json()["detail"]
+    await admin.execute("GRANT SELECT ON events TO orderdeck_app")
+    log = Sample(1).events()
+    await write(api.dsn, log)
+    async with reading(api, after=0) as source:
+        assert positions(await take(source, len(log))) == [event.position for event in log]
+    await api.get("/api/v1/events")
+
+    async def is_ready() -> bool:
+        return (await api.vitals.ready())[0] == 200
+
+    async with asyncio.timeout(10):
+        while not await is_ready():
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "99999999999999999999", "²"])

@@ -8,13 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.codec import StoredEvent
-from core.errors import UnknownEvent
+from core.errors import DatabaseFault, Unavailable, UnknownEvent
 from daemons import saga_runner
+from daemons.process.vitals import Vitals
 from tests.support.log import append, entry, stream
 
 
@@ -42,14 +44,42 @@ async def test_an_event_that_cannot_be_read_is_tried_again_and_ends_nothing(
         await store.append(append(entry(stream())))
     app: Any = SimpleNamespace(subscription=lambda: PostgresSubscription(opener), store=store)
     reader: Any = Reader()
-    progress, stop = saga_runner.LogProgress(app, 0), asyncio.Event()
-    following = asyncio.create_task(saga_runner._follow(app, reader, progress, stop))
-    async with asyncio.timeout(10):
-        await reader.failed.wait()
-        assert not following.done()
-        assert progress.position == 1
-        stop.set()
-        await following
+    progress, vitals = saga_runner.LogProgress(app, reader, 0), Vitals("saga-runner")
+    with capture_logs() as logs:
+        following = asyncio.create_task(saga_runner._follow(app, reader, progress, vitals))
+        async with asyncio.timeout(10):
+            await reader.failed.wait()
+            assert not following.done()
+            assert progress.position == 1
+            assert "OrderCreated in schema 2 (starting sagas)" in (vitals.faults.reason or "")
+            vitals.stop.set()
+            await following
+    assert [entry["event"] for entry in logs] == ["meets a fault"], "once, not once a try"
+
+
+async def test_what_is_done_again_and_again_waits_out_an_outage_and_a_fault_and_logs_each_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(saga_runner, "TRY_AGAIN_EVERY", 0.001)
+    away, fault = Unavailable("the database is away"), DatabaseFault("undefined column", "42703")
+    comes: list[Exception | None] = [None, away, away, away, None, fault, fault, fault, None]
+    vitals, ready = Vitals("saga-runner"), list[bool]()
+
+    async def do() -> None:
+        ready.append(vitals.faults.reason is None)
+        coming = comes.pop(0)
+        if not comes:
+            vitals.stop.set()
+        if coming:
+            raise coming
+
+    with capture_logs() as logs:
+        await saga_runner._every(0.001, "claiming sagas", do, vitals)
+    assert [entry["event"] for entry in logs] == [
+        "waits for the database", "no longer waits for the database", "meets a fault", "works again"
+    ]  # fmt: skip
+    assert ready == [True] * 6 + [False] * 3
+    assert vitals.faults.reason is None
 
 
 async def test_a_start_that_waits_for_ever_does_not_keep_it_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from core.domain.inventory import INVENTORY, InventoryCommand, InventoryReservat
 from core.domain.message import Command, Event
 from core.domain.order import ORDER, OrderCommand, Status
 from core.domain.payment import PAYMENT, PaymentCommand, PaymentStatus
+from core.errors import Rejected
 from tests.support.samples import (
     LAPTOP,
     ORDER_ID,
@@ -217,6 +218,21 @@ def test_a_command_has_the_outcome_that_the_table_states(
         when.rejected(outcome)
     else:
         when.then(*outcome)
+
+
+ACCEPTED = [case for case in CASES if case.values[0] is not INVENTORY and isinstance(case.values[3], list)]
+"""Of orders and payments; stock that is received twice counts twice."""
+
+
+@pytest.mark.parametrize(("decider", "history", "command", "outcome"), ACCEPTED)
+def test_a_command_that_was_accepted_records_nothing_the_second_time(
+    decider: Decider[Any, Any, Any], history: Sequence[Event], command: Command, outcome: list[Event]
+) -> None:
+    state = decider.fold([*history, *outcome])
+    try:
+        assert list(decider.decide(command, state)) == []
+    except Rejected as refusal:
+        assert str(refusal) == EXISTS  # noqa: PT017 - an order is created once, and every other command is accepted
 
 
 @pytest.mark.parametrize(("kind", "statuses", "table"), [(t[1], t[2], t[4]) for t in TABLES])

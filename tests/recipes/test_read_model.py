@@ -17,14 +17,14 @@ from litestar.datastructures import State
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.evidence import open_evidence
 from core.adapters.postgres.queries.progress import progress
-from core.adapters.postgres.read_models.totals import totals
+from core.adapters.postgres.queries.queries import PostgresQueries
 from core.audit.verification import Report, Verification
 from core.projections import ORDERS, STOCK
-from core.projections.projection import Sum, total
+from core.projections.projection import total
 from core.sagas import SAGAS
 from core.services.project import fold, read
 from daemons.http.problems import HANDLERS
-from daemons.query_api.stock import listing
+from daemons.query_api.readers import listing
 from tests.recipes.read_model.countries import country_sales
 from tests.recipes.read_model.country_sales import COUNTRY_SALES
 from tests.support.opener import Opener
@@ -120,25 +120,12 @@ async def verified(dsn: str) -> Report:
         return await Verification(evidence, SAGAS, None, lambda _done, _of: None, orders=WITH_COUNTRIES).run()
 
 
-class Reading:
-    """What the route needs of the queries."""
-
-    def __init__(self, opener: Opener) -> None:
-        self._opener = opener
-
-    async def totals(self, of: Sum[Any, Any, Any], key: str) -> Sequence[Mapping[str, Any]]:
-        connection = await self._opener()
-        try:
-            return await totals(connection, of, key)
-        finally:
-            await connection.close()
-
-
 @contextlib.asynccontextmanager
 async def client(opener: Opener) -> AsyncIterator[httpx.AsyncClient]:
+    queries = PostgresQueries(opener)
     app = Litestar(
         [country_sales],
-        state=State({"queries": Reading(opener)}),
+        state=State({"queries": queries}),
         exception_handlers=HANDLERS,
         logging_config=None,
         openapi_config=None,
@@ -146,3 +133,4 @@ async def client(opener: Opener) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://recipe", trust_env=False) as client:
         yield client
+    queries.close()

@@ -1,4 +1,4 @@
-"""Execute, by itself: whoever came first wins, and the loser decides again on what it has become."""
+"""Execute on a real log: of two commands the one that appends first wins, and the other decides again."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from core.domain.inventory import INVENTORY, ReceiveStock, Stock
 from core.domain.message import OrderId, Sku, StreamId, inventory_stream
 from core.domain.order import ORDER, CancelOrder, ConfirmOrder, DeliverOrder, OrderCommand, ShipOrder
 from core.errors import InvalidInput, KeyReused, NotAllowed, PreconditionFailed, Unavailable, VersionConflict
-from core.ports.log import Append, Conflict, Entry, Verdict
+from core.ports.log import Append, Conflict, Entry, IdempotencyKey, Result, Verdict
 from core.services import execute as service
-from core.services.execute import GivenKey, Outcome, ReadGuards, Terms, execute, no_guards
+from core.services.execute import Outcome, ReadGuards, Terms, execute
 from core.services.load import StateCache
 from core.services.ship import ship
 from tests.support.log import append, entry, stream
 from tests.support.order_desk import Desk, now
 
 
-def answer(order: Any) -> tuple[int, Mapping[str, Any]]:
-    return 200, {"status": order.status}
+def answer(order: Any) -> tuple[Result, Mapping[str, Any]]:
+    return Result.DONE, {"status": order.status}
 
 
 async def do(
-    store: Any, command: OrderCommand, terms: Terms | None = None, read_guards: ReadGuards = no_guards
+    store: Any, command: OrderCommand, terms: Terms | None = None, read_guards: ReadGuards | None = None
 ) -> Outcome:
     at = StreamId(command.order_id)
     return await execute(
@@ -63,7 +63,7 @@ async def test_the_loser_of_a_race_decides_again(desk: Desk, store: PostgresEven
     assert await desk.domain(order) == ["OrderCreated", "OrderConfirmed", "OrderCancelled"]
 
 
-async def test_the_loser_may_find_that_it_is_done_or_not_allowed_any_more(
+async def test_the_loser_of_a_race_may_find_its_command_already_done_or_no_longer_allowed(
     desk: Desk, store: PostgresEventStore
 ) -> None:
     order = await desk.place()
@@ -76,7 +76,7 @@ async def test_the_loser_may_find_that_it_is_done_or_not_allowed_any_more(
         await do(Meddled(store, [lambda: do(store, cancel)]), ConfirmOrder(now=now(), order_id=order))
 
 
-async def test_a_guard_that_moved_makes_it_read_and_decide_again(desk: Desk, store: PostgresEventStore) -> None:
+async def test_a_command_whose_guarded_stream_moved_decides_again(desk: Desk, store: PostgresEventStore) -> None:
     order, guarded = await desk.place(), stream()
 
     async def guards() -> Sequence[Entry]:
@@ -87,15 +87,30 @@ async def test_a_guard_that_moved_makes_it_read_and_decide_again(desk: Desk, sto
     assert (meddled.appends, outcome.answer.version) == (3, 2)
 
 
-async def test_with_if_match_the_loser_is_told_instead(desk: Desk, store: PostgresEventStore) -> None:
+async def test_a_conflict_names_the_stream_that_another_writer_moved(
+    desk: Desk, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "KEEP_TRYING", -1.0)
+    order, guarded = await desk.place(), stream()
+
+    async def guards() -> Sequence[Entry]:
+        return [Entry(guarded, "inventory", 0)]
+
+    meddled = Meddled(store, [lambda: store.append(append(entry(guarded)))])
+    with pytest.raises(VersionConflict) as error:
+        await do(meddled, ConfirmOrder(now=now(), order_id=order), read_guards=guards)
+    assert (error.value.stream, error.value.expected, error.value.actual) == (guarded, 0, 1)
+
+
+async def test_the_loser_of_a_race_that_named_a_version_is_refused(desk: Desk, store: PostgresEventStore) -> None:
     order = await desk.place()
     meddled = Meddled(store, [lambda: do(store, ConfirmOrder(now=now(), order_id=order))])
-    with pytest.raises(PreconditionFailed) as told:
+    with pytest.raises(PreconditionFailed) as error:
         await do(meddled, CancelOrder(now=now(), order_id=order, reason="x"), Terms(expected=1))
-    assert told.value.actual == 2
+    assert error.value.actual == 2
 
 
-async def test_one_who_always_loses_gives_up_in_time(
+async def test_a_command_that_loses_every_race_gives_up_after_a_while(
     desk: Desk, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "KEEP_TRYING", 0.3)
@@ -107,9 +122,9 @@ async def test_one_who_always_loses_gives_up_in_time(
             return Conflict([9 for _ in wish.entries])
 
     unlucky, began = Unlucky(store, []), time.monotonic()
-    with pytest.raises(VersionConflict) as told:
+    with pytest.raises(VersionConflict) as error:
         await do(unlucky, ConfirmOrder(now=now(), order_id=order))
-    assert (told.value.expected, told.value.actual) == (1, 9)
+    assert (error.value.expected, error.value.actual) == (1, 9)
     assert 0.3 <= time.monotonic() - began < 3
     assert 2 < unlucky.appends < 100  # it pauses in between
 
@@ -119,57 +134,59 @@ async def test_a_refusal_is_kept_for_its_key_only_at_the_version_it_was_decided_
 ) -> None:
     order = await desk.place()
     await do(store, CancelOrder(now=now(), order_id=order, reason="x"))
-    key = GivenKey("scope", "k", b"f")
+    key = IdempotencyKey("scope", "k", b"f")
     confirm = ConfirmOrder(now=now(), order_id=order)
     for replayed in (False, True):
         outcome = await do(store, confirm, Terms(key=key))
-        assert (outcome.answer.status, outcome.replayed) == (400, replayed)
+        assert (outcome.answer.result, outcome.replayed) == (Result.REJECTED, replayed)
         assert outcome.answer.fields == {"code": "not_allowed", "detail": "cannot confirm a cancelled order"}
     with pytest.raises(KeyReused):
-        await do(store, confirm, Terms(key=GivenKey("scope", "k", b"other")))
+        await do(store, confirm, Terms(key=IdempotencyKey("scope", "k", b"other")))
     order = await desk.place()
     confirmed = Meddled(store, [lambda: do(store, ConfirmOrder(now=now(), order_id=order))])
-    kept = await do(confirmed, DeliverOrder(now=now(), order_id=order), Terms(key=GivenKey("scope", "k2", b"f")))
+    kept = await do(confirmed, DeliverOrder(now=now(), order_id=order), Terms(key=IdempotencyKey("scope", "k2", b"f")))
     assert kept.answer.fields["detail"] == "cannot deliver a confirmed order"  # decided again, on what it has become
 
 
-async def test_a_state_that_is_kept_is_never_older_than_the_log(store: PostgresEventStore) -> None:
-    """Two desks, each with its own memory of the stock, both right after each other's receipts."""
+async def test_a_command_on_a_cached_state_sees_what_others_recorded_meanwhile(store: PostgresEventStore) -> None:
+    """Two desks with a cache each receive stock in turns, and both count the other's receipts."""
     caches = [StateCache[Stock](store, INVENTORY) for _ in range(2)]
     at = inventory_stream(Sku("A"))
     for n in range(6):
         command = ReceiveStock(now=now(), sku=Sku("A"), quantity=1)
         outcome = await execute(
-            store, INVENTORY, at, command, Terms(), lambda s: (201, {"available": s.available}),
+            store, INVENTORY, at, command, Terms(), lambda s: (Result.CREATED, {"available": s.available}),
             correlation_id=at, cache=caches[n % 2],
         )  # fmt: skip
         assert (outcome.answer.fields["available"], outcome.answer.version) == (n + 1, n + 1)
 
 
-async def test_many_at_once_with_their_own_memories_all_count(store: PostgresEventStore) -> None:
+async def test_receipts_at_once_over_four_caches_are_all_counted(store: PostgresEventStore) -> None:
     caches = [StateCache[Stock](store, INVENTORY) for _ in range(4)]
     at = inventory_stream(Sku("A"))
 
     async def receive(n: int) -> int:
         outcome = await execute(
-            store, INVENTORY, at, ReceiveStock(now=now(), sku=Sku("A"), quantity=1), Terms(), lambda _: (201, {}),
-            correlation_id=at, cache=caches[n % 4],
+            store, INVENTORY, at, ReceiveStock(now=now(), sku=Sku("A"), quantity=1), Terms(),
+            lambda _: (Result.CREATED, {}), correlation_id=at, cache=caches[n % 4],
         )  # fmt: skip
         return outcome.answer.version or 0
 
     assert sorted(await asyncio.gather(*(receive(n) for n in range(20)))) == list(range(1, 21))
 
 
-async def test_it_does_not_answer_for_a_database_that_is_away(store: PostgresEventStore) -> None:
+async def test_a_command_on_a_store_without_a_database_raises_unavailable(store: PostgresEventStore) -> None:
     await store.close()
     command = ReceiveStock(now=now(), sku=Sku("A"), quantity=1)
     at = inventory_stream(Sku("A"))
     with pytest.raises(Unavailable):
-        await execute(store, INVENTORY, at, command, Terms(), lambda _: (201, {}), correlation_id=UUID(int=1))
+        await execute(
+            store, INVENTORY, at, command, Terms(), lambda _: (Result.CREATED, {}), correlation_id=UUID(int=1)
+        )
 
 
 async def test_a_shipment_without_a_carrier_is_refused_without_waiting(store: PostgresEventStore) -> None:
     order = OrderId(stream())
     command = ShipOrder(now=now(), order_id=order, tracking_number="1Z", carrier=" ")
     with pytest.raises(InvalidInput, match="carrier"):
-        await ship(store, command, Terms(), lambda _: (200, {}))
+        await ship(store, command, Terms(), lambda _: (Result.DONE, {}))

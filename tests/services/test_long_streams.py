@@ -15,6 +15,7 @@ from core.adapters.postgres.event_store import PostgresEventStore
 from core.domain.inventory import INVENTORY, InventoryEvent, ReceiveStock, Stock
 from core.domain.message import Sku, inventory_stream
 from core.domain.order import ORDER
+from core.ports.log import Result
 from core.ports.snapshots import StreamPage
 from core.services import snapshots as service
 from core.services.execute import Terms, execute
@@ -48,7 +49,7 @@ async def loaded(store: PostgresEventStore) -> Loaded[Stock]:
     return found
 
 
-async def kept(admin: Connection) -> tuple[int, str] | None:
+async def kept(admin: Connection) -> tuple[Result, str] | None:
     row = await admin.fetchrow("SELECT version, state FROM snapshots WHERE stream_id = $1", AT)
     return (row["version"], row["state"]) if row else None
 
@@ -191,7 +192,7 @@ async def test_a_decision_on_a_wrong_state_is_still_refused_by_its_version(
     for n in range(4):
         command = ReceiveStock(now=now(), sku=SKU, quantity=1)
         outcome = await execute(
-            store, INVENTORY, AT, command, Terms(), lambda s: (201, {"available": s.available}),
+            store, INVENTORY, AT, command, Terms(), lambda s: (Result.CREATED, {"available": s.available}),
             correlation_id=AT, cache=caches[n % 2],
         )  # fmt: skip
         assert (outcome.answer.fields["available"], outcome.answer.version) == (41 + n, 41 + n)

@@ -13,8 +13,9 @@ from core.domain.message import SagaId, StreamId, payment_of, saga_of
 from core.domain.provider import PaymentAnswer
 from core.domain.saga import SagaFailed, SagaResolved
 from core.errors import InvalidInput, NotAllowed, NotFound
+from core.ports.log import IdempotencyKey, Result
 from core.sagas.wishes import Wish
-from core.services.execute import GivenKey, Terms
+from core.services.execute import Terms
 from core.services.sagas import advance
 from tests.support.order_desk import Desk
 from tests.support.saga_cases import Operator, available, failed, shipment
@@ -42,7 +43,7 @@ async def test_a_payment_that_is_never_voided_ends_failed_with_its_amount_named_
         tries = [e for e in events if type(e.event).__name__ == "SagaStepFailed"]
         assert len(tries) >= 10
         outcome = await operator.do(Wish.RESOLVE, saga_id)
-        assert (outcome.answer.status, outcome.answer.fields["status"]) == (200, "RESOLVED")
+        assert (outcome.answer.result, outcome.answer.fields["status"]) == (Result.DONE, "RESOLVED")
         last = (await desk.store.load(StreamId(saga_id)))[-1]
         assert last.event == SagaResolved(saga_id=saga_id, reason="because", by="ada", step="void_payment")
         assert (last.metadata.user_id, last.metadata.request_id) == ("ada", "r-1")
@@ -117,9 +118,9 @@ async def test_a_key_gets_the_first_answer_again_and_a_dry_run_records_nothing(d
         _, saga_id = await failed(desk)
         before = await desk.store.load(StreamId(saga_id))
         dry = await operator.do(Wish.RESOLVE, saga_id, Terms(dry_run=True))
-        assert [type(e.event).__name__ for e in dry.would or ()] == ["SagaResolved"]
+        assert [type(e.event).__name__ for e in dry.preview or ()] == ["SagaResolved"]
         assert len(await desk.store.load(StreamId(saga_id))) == len(before)
-        keyed = Terms(user_id="ada", key=GivenKey("here", "k", b"f"))
+        keyed = Terms(user_id="ada", key=IdempotencyKey("here", "k", b"f"))
         first = await operator.do(Wish.RESOLVE, saga_id, keyed)
         again = await operator.do(Wish.RESOLVE, saga_id, keyed)
         assert (again.answer.version, again.answer.fields["status"]) == (first.answer.version, "RESOLVED")

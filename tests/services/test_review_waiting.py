@@ -7,13 +7,15 @@ from typing import Any
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from core.adapters.postgres.connection import Link
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.domain.message import OrderId, saga_of
 from core.domain.order import CancelOrder
 from core.domain.provider import PaymentAnswer
-from core.errors import GatewayUnavailable, Unavailable
+from core.errors import DatabaseFault, GatewayUnavailable, Unavailable
+from core.fault_board import FaultBoard
 from core.sagas import SAGAS
 from core.services.sagas import advance
 from core.services.sagas import runner as run_sagas
@@ -162,6 +164,68 @@ async def test_a_started_saga_that_cannot_be_read_yet_does_not_wait_for_its_leas
         await desk.do(cancellation(order))
         assert await desk.ended(order, "unwind_order", within=10) == "SagaCompleted"
     assert not failures
+
+
+async def test_a_fault_of_the_database_ends_a_claim_and_says_so_and_uses_up_none_of_the_sagas_tries(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_sagas, "MOST_CLAIMS", 2)
+    await desk.stock(A=10)
+    order = await desk.place("test_card_flaky")
+    async with desk.running("earlier"):
+        await happened(desk, order, "SagaStepFailed")
+    connection, link = await desk.open(), Link(desk.open)
+    fault, real = DatabaseFault("undefined column", "42703"), run_sagas.load_work
+    board = FaultBoard()
+    world = World(desk.store, StockDesk(desk.store), desk.gateway, RealClock())
+    runner = SagaRunner(world, PostgresSagaLog(link), SAGAS, "later", board)
+
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise fault
+
+    monkeypatch.setattr(run_sagas, "load_work", broken)
+    with capture_logs() as logs:
+        for _ in range(4):
+            await connection.execute("UPDATE sagas SET due_at = now()")
+            assert await runner.claim() == 1
+            await runner.drain(5)
+    assert [(entry["event"], entry["part"]) for entry in logs] == [
+        ("meets a fault", f"saga {saga_of(order, 'fulfil_order')}")
+    ]
+    assert "undefined column (42703)" in (board.reason or "")
+    monkeypatch.setattr(run_sagas, "load_work", real)
+    await connection.execute("UPDATE sagas SET due_at = now()")
+    assert await runner.claim() == 1
+    await runner.drain(5)
+    assert board.reason is None
+    assert (await desk.domain(order))[-1] != "SagaFailed"
+    await connection.execute("UPDATE sagas SET due_at = now() WHERE status = 'RUNNING'")
+    async with desk.running():
+        assert await desk.ended(order) == "SagaCompleted"
+    await connection.close()
+    link.close()
+
+
+async def test_how_long_a_saga_waits_for_the_database_is_known(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.stock(A=10)
+    away = True
+
+    async def reach(*_: Any) -> None:
+        if away:
+            raise Unavailable("the database is away")
+
+    async with desk.running() as runner:
+        monkeypatch.setattr(PostgresSagaLog, "reach", reach)
+        assert runner.waits_for_database() == 0
+        order = await desk.place()
+        async with asyncio.timeout(10):
+            while not runner.waits_for_database():
+                await asyncio.sleep(0.005)
+        away = False
+        await desk.ended(order)
+        async with asyncio.timeout(10):
+            while runner.waits_for_database():
+                await asyncio.sleep(0.005)
 
 
 async def test_one_look_for_what_is_due_takes_all_there_is_room_for(desk: Desk) -> None:

@@ -60,7 +60,7 @@ async def test_what_the_runner_gives_up_and_a_person_decides_names_its_lease_too
     await operate(desk.store, PostgresSagaLog(link), SAGAS, RealClock(), wish, Terms())
     link.close()
     assert epoch == 2
-    assert [event.metadata.epoch for event in dry.would or ()] == [2]
+    assert [event.metadata.epoch for event in dry.preview or ()] == [2]
     assert (await epochs(desk, order, "unwind_order"))[-2:] == [2, 2]
 
 

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import asdict
 
-from core.adapters.postgres.queries.sagas import saga
+from core.adapters.postgres.queries.queries import PostgresQueries
 from core.domain.message import OrderId, saga_of
 from core.sagas.wishes import Wish
 from core.services.sagas import advance
@@ -21,11 +22,11 @@ STOCK = [OpenStock(sku="A", quantity=2)]
 
 
 async def held(desk: Desk, order: OrderId, name: str = "fulfil_order") -> Open:
-    connection = await desk.open()
-    row = await saga(connection, saga_of(order, name))
-    await connection.close()
-    assert row is not None
-    return await still_open(desk.store, row)
+    queries = PostgresQueries(desk.open)
+    saga = await queries.saga(saga_of(order, name))
+    queries.close()
+    assert saga is not None
+    return await still_open(desk.store, asdict(saga))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from core.domain.inventory import INVENTORY
 from core.domain.message import OrderId, Sku, inventory_stream, payment_of, saga_of
 from core.domain.order import CancelOrder, DeliverOrder, OrderEvent, ShipOrder
 from core.domain.provider import Charge
-from core.errors import Unavailable
+from core.errors import DatabaseFault
 from core.ports.evidence import Finding
 from core.projections import GROUPS
 from core.sagas import SAGAS
@@ -265,6 +265,6 @@ async def test_a_database_that_does_not_let_us_look_is_said_in_a_sentence(books:
         await connection.execute("SET ROLE pg_monitor")
         return connection
 
-    with pytest.raises(Unavailable, match="refused: permission denied"):
+    with pytest.raises(DatabaseFault, match="permission denied"):
         async with open_evidence(stranger, wait=0):
             pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,8 @@ from textual.pilot import Pilot
 from tests.support.fake_gateway import FakeGateway
 from tui.app import DeckApp
 from tui.desk import Desk
+from tui.keys import KeySheet
+from tui.registry import VIEWS, ViewEntry
 
 WITHIN = 10.0  # seconds of real time a condition may take
 
@@ -38,6 +40,10 @@ class Deck:
     @property
     def desk(self) -> Desk:
         return self.app.desk
+
+    def view(self, name: str) -> Any:
+        """The view of that name in the registry."""
+        return self.app.deck.views[name]
 
     async def press(self, *keys: str) -> None:
         """Keys one after the other, what each sets off done before the next."""
@@ -84,17 +90,24 @@ class Deck:
 
 
 @asynccontextmanager
-async def opened(gateway: FakeGateway, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Deck]:
+async def opened(
+    gateway: FakeGateway, size: tuple[int, int] = (120, 36), views: Sequence[ViewEntry] = VIEWS
+) -> AsyncIterator[Deck]:
     """A running deck whose list is read and whose feed is live, unless the gateway does not let it be."""
     clock = Clock()
-    app = DeckApp(gateway, clock=clock, now=lambda: gateway.time, ticking=False, debounce=0)
+    app = DeckApp(gateway, clock=clock, now=lambda: gateway.time, ticking=False, debounce=0, views=views)
     async with app.run_test(size=size, notifications=True) as pilot:
         deck = Deck(app, pilot, gateway, clock)
-        await deck.until(lambda: app.desk.orders.phase != "loading")
+        await deck.until(lambda: "orders" not in app.deck.views or app.desk.orders.phase != "loading")
         if gateway.queries_down is None and not gateway.feed_down:
             await app.desk.measure()
             await deck.caught_up()
         yield deck
+
+
+def every_sheet() -> list[KeySheet]:
+    """The keys of every view and dialog, as the help sheet of a deck with all views has them."""
+    return DeckApp(FakeGateway(), ticking=False).deck.sheets
 
 
 def desk_with(orders: int) -> FakeGateway:

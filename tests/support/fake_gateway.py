@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,10 +12,20 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from tui.gateway import PAGE, Accepted, Command, GatewayError, Health, Refused, TimedOut, Unreachable
+from tui.gateway import (
+    PAGE,
+    CommandAccepted,
+    CommandToSend,
+    GatewayError,
+    Health,
+    ServiceRefused,
+    Shape,
+    TimedOut,
+    Unreachable,
+)
 from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.statuses import STATUS_AFTER, after_event, legal, order_from
-from tui.wire import Envelope, FieldProblem, Order, OrderPage
+from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
 START = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 SPACE = UUID("00000000-0000-7000-8000-000000000000")
@@ -37,18 +47,20 @@ class FakeGateway:
     def __init__(self) -> None:
         self.time = START
         self.log: list[dict[str, Any]] = []
-        self.views: dict[str, Order] = {}
-        self.keys: dict[str, Accepted] = {}
-        self.sent: list[tuple[Command, str]] = []
-        self.asked: list[OrderQuery] = []
+        self.views: dict[str, WireOrder] = {}
+        self.keys: dict[str, CommandAccepted] = {}
+        self.sent: list[tuple[CommandToSend, str]] = []
+        self.queries: list[OrderQuery] = []
         self.feeds_opened_after: list[int] = []
         self.commands_down: GatewayError | None = None
         self.queries_down: GatewayError | None = None
         self.feed_down = False
-        self.lose_answers = 0  # so many commands are recorded and never answered
-        self.hold: asyncio.Event | None = None  # replies of `orders` wait for it
+        self.lose_answers = 0  # the number of commands that are recorded and then not answered
+        self.hold: asyncio.Event | None = None  # `orders` answers when it is set
         self.lag = Health(0, 0, 0.0)
         self.page = PAGE
+        self.answers: dict[str, Any] = {}  # what `read` answers, by path
+        self.reads: list[tuple[str, dict[str, str]]] = []
         self._news: set[asyncio.Event] = set()
         self._cut = 0
 
@@ -59,7 +71,7 @@ class FakeGateway:
 
     def record(
         self, category: str, stream: str, event_type: str, payload: dict[str, Any], order_id: str = ""
-    ) -> Envelope:
+    ) -> WireEvent:
         version = 1 + sum(1 for e in self.log if e["aggregate_id"] == stream)
         self.time += timedelta(milliseconds=7)
         event = {
@@ -75,11 +87,11 @@ class FakeGateway:
             "position": len(self.log) + 1,
         }
         self.log.append(event)
-        envelope = msgspec.json.decode(event_json(event), type=Envelope)
-        self._project(envelope)
+        wire_event = msgspec.json.decode(event_json(event), type=WireEvent)
+        self._project(wire_event)
         for news in self._news:
             news.set()
-        return envelope
+        return wire_event
 
     def place(
         self, n: int = 0, *, quantity: int = 1, price: str = "999.99", customer: str = "", sku: str = "LAPTOP-001"
@@ -131,66 +143,75 @@ class FakeGateway:
     # --- the gateway --------------------------------------------------------------------------------------------------
 
     async def orders(self, query: OrderQuery, *, cursor: str | None = None, oldest_first: bool = False) -> OrderPage:
-        self.asked.append(query)
+        self.queries.append(query)
         hold = self.hold
         if hold is not None:
             await hold.wait()
         self._answering()
-        found = [o for o in self.views.values() if query.takes(o)]
-        found.sort(key=lambda o: o.created_at, reverse=not oldest_first)
-        start, end = self._slice(cursor, [o.order_id for o in found])
+        orders = [o for o in self.views.values() if query.takes(o)]
+        orders.sort(key=lambda o: o.created_at, reverse=not oldest_first)
+        start, end = self._slice(cursor, [o.order_id for o in orders])
         return OrderPage(
-            orders=tuple(found[start:end]),
-            next_cursor=f"after:{found[end - 1].order_id}" if end < len(found) else None,
-            prev_cursor=f"before:{found[start].order_id}" if start > 0 else None,
-            total=len(found),
+            orders=tuple(orders[start:end]),
+            next_cursor=f"after:{orders[end - 1].order_id}" if end < len(orders) else None,
+            prev_cursor=f"before:{orders[start].order_id}" if start > 0 else None,
+            total=len(orders),
         )
 
-    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> Order:
+    async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         assert (min_version is None) == (wait is None)
         self._answering()
         if order_id not in self.views:
-            raise Refused(404, "not_found", f"there is no order {order_id}")
+            raise ServiceRefused(404, "not_found", f"there is no order {order_id}")
         if self.views[order_id].version < (min_version or 0):
-            raise Refused(409, "conflict", "the order is not at that version")
+            raise ServiceRefused(409, "conflict", "the order is not at that version")
         return self.views[order_id]
 
-    async def timeline(self, order_id: str) -> list[Envelope]:
+    async def timeline(self, order_id: str) -> list[WireEvent]:
         self._answering()
-        return [e for e in map(self._envelope, self.log) if e.metadata.correlation_id == order_id]
+        return [e for e in map(self._wire_event, self.log) if e.metadata.correlation_id == order_id]
 
     async def health(self) -> Health:
         self._answering()
         return Health(len(self.log), self.lag.lag_events, self.lag.lag_seconds)
 
-    async def send(self, command: Command, *, key: str) -> Accepted:
+    async def read(self, path: str, shape: type[Shape], params: Mapping[str, str] | None = None) -> Shape:
+        self.reads.append((path, dict(params or {})))
+        self._answering()
+        if path not in self.answers:
+            raise ServiceRefused(404, "not_found", f"there is no {path}")
+        return msgspec.json.decode(json.dumps(self.answers[path]), type=shape)
+
+    async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         self.sent.append((command, key))
         if self.commands_down is not None:
             raise self.commands_down
         if key in self.keys:
             done = self.keys[key]
-            return Accepted(done.order_id, done.status, done.version, done.position, done.order_number, replayed=True)
+            return CommandAccepted(
+                done.order_id, done.status, done.version, done.position, done.order_number, replayed=True
+            )
         event = self._decide(command)
         recorded = self.record("order", event[0], event[1], event[2])
         view = self.views[event[0]]
-        self.keys[key] = Accepted(event[0], view.status, view.version, recorded.position, view.order_number)
+        self.keys[key] = CommandAccepted(event[0], view.status, view.version, recorded.position, view.order_number)
         if self.lose_answers:
             self.lose_answers -= 1
             raise TimedOut("the answer was lost")
         return self.keys[key]
 
-    async def dry_run(self, command: Command) -> Sequence[Envelope]:
+    async def dry_run(self, command: CommandToSend) -> Sequence[WireEvent]:
         if self.commands_down is not None:
             raise self.commands_down
         stream, event_type, payload = self._decide(command)
         raw = msgspec.Raw(event_json(payload))
-        return [Envelope(event_type, 0, stream, "order", self.time, 1, payload=raw)]
+        return [WireEvent(event_type, 0, stream, "order", self.time, 1, payload=raw)]
 
     async def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:
         if self.feed_down:
             raise Unreachable("desk.test does not answer")
         if after > len(self.log):
-            raise Refused(400, "validation_failed", "after: is beyond the head of the log")
+            raise ServiceRefused(400, "validation_failed", "after: is beyond the head of the log")
         self.feeds_opened_after.append(after)
         cut, news = self._cut, asyncio.Event()
         self._news.add(news)
@@ -226,23 +247,23 @@ class FakeGateway:
             return at + 1, min(at + 1 + self.page, len(ids))
         return max(0, at - self.page), at
 
-    def _envelope(self, event: dict[str, Any]) -> Envelope:
-        return msgspec.json.decode(event_json(event), type=Envelope)
+    def _wire_event(self, event: dict[str, Any]) -> WireEvent:
+        return msgspec.json.decode(event_json(event), type=WireEvent)
 
-    def _project(self, event: Envelope) -> None:
+    def _project(self, event: WireEvent) -> None:
         if event.event_type == "OrderCreated" and (order := order_from(event)) is not None:
             self.views[order.order_id] = order
         elif event.event_type in STATUS_AFTER and event.aggregate_id in self.views:
             self.views[event.aggregate_id] = after_event(self.views[event.aggregate_id], event)
 
-    def _decide(self, command: Command) -> tuple[str, str, dict[str, Any]]:
+    def _decide(self, command: CommandToSend) -> tuple[str, str, dict[str, Any]]:
         if command.order_id is None:
             self._check(command.body)
             order_id = str(uuid5(SPACE, f"placed-{len(self.log)}"))
             return order_id, "OrderCreated", self._created(order_id, f"ORD-NEW{len(self.log):07}", dict(command.body))
         status = self.views[command.order_id].status
         if command.verb not in [t.verb for t in legal(status)]:
-            raise Refused(400, "not_allowed", f"cannot {command.verb} an order that is {status}")
+            raise ServiceRefused(400, "not_allowed", f"cannot {command.verb} an order that is {status}")
         return command.order_id, EVENT_OF[command.verb], {"order_id": command.order_id, **command.body}
 
     def _check(self, body: Any) -> None:
@@ -253,7 +274,7 @@ class FakeGateway:
             if not item["sku"]:
                 errors.append(FieldProblem(f"items[{n}].sku", "must not be blank"))
         if errors:
-            raise Refused(400, "validation_failed", "some fields are wrong", errors)
+            raise ServiceRefused(400, "validation_failed", "some fields are wrong", errors)
 
     def _created(self, order_id: str, number: str, body: dict[str, Any]) -> dict[str, Any]:
         total = sum((Decimal(i["unit_price"]) * i["quantity"] for i in body["items"]), Decimal())

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from core.domain.inventory import StockReplenished
 from core.domain.message import Metadata, OrderId, SagaId, Sku, StreamId
-from core.ports.log import Answer, Append, Entry, Key, NewEvent, SagaRow
+from core.ports.log import Answer, Append, Entry, KeptAnswer, NewEvent, Result, SagaRow
 
 LOCK = 7236833
 
@@ -35,8 +35,8 @@ def append(*entries: Entry, key: str | None = None, sagas: Sequence[SagaRow] = (
     return Append(entries, sagas=sagas, key=a_key(key) if key else None)
 
 
-def a_key(key: str, fingerprint: bytes = b"f", **fields: Any) -> Key:
-    return Key("scope", key, fingerprint, Answer(200, UUID(int=9), 3, None, fields))
+def a_key(key: str, fingerprint: bytes = b"f", **fields: Any) -> KeptAnswer:
+    return KeptAnswer("scope", key, fingerprint, Answer(Result.DONE, UUID(int=9), 3, None, fields))
 
 
 def saga_row(saga_id: UUID, epoch: int, **other: Any) -> SagaRow:

@@ -23,6 +23,7 @@ from core.domain.message import OrderId, Sku, StreamId, inventory_stream, saga_o
 from core.domain.order import ORDER, Address, CreateOrder, Item, OrderCommand, ShipOrder
 from core.domain.saga import SagaFailed, finished
 from core.ports.clock import Clock
+from core.ports.log import Result
 from core.sagas import SAGAS
 from core.sagas.saga import Saga
 from core.services.execute import Outcome, Terms, execute
@@ -59,7 +60,9 @@ class Desk:
             name = Sku(sku.replace("_", "-"))
             stream = inventory_stream(name)
             command = ReceiveStock(now=now(), sku=name, quantity=quantity)
-            await execute(self.store, INVENTORY, stream, command, Terms(), lambda _: (201, {}), correlation_id=stream)
+            await execute(
+                self.store, INVENTORY, stream, command, Terms(), lambda _: (Result.CREATED, {}), correlation_id=stream
+            )
 
     async def place(self, method: str = "card", **lines: int) -> OrderId:
         order_id = OrderId(uuid7())
@@ -78,15 +81,22 @@ class Desk:
         )
         stream = StreamId(order_id)
         await execute(
-            self.store, ORDER, stream, command, Terms(), lambda _: (201, {}), correlation_id=order_id, new=True
+            self.store,
+            ORDER,
+            stream,
+            command,
+            Terms(),
+            lambda _: (Result.CREATED, {}),
+            correlation_id=order_id,
+            new=True,
         )
         return order_id
 
     async def do(self, command: OrderCommand) -> Outcome:
         stream = StreamId(command.order_id)
 
-        def describe(order: Any) -> tuple[int, dict[str, str]]:
-            return 200, {"status": order.status}
+        def describe(order: Any) -> tuple[Result, dict[str, str]]:
+            return Result.DONE, {"status": order.status}
 
         if isinstance(command, ShipOrder):
             return await ship(self.store, command, Terms(), describe)

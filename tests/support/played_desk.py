@@ -15,6 +15,7 @@ import pytest
 from core.domain.inventory import INVENTORY, ReceiveStock
 from core.domain.message import OrderId, SagaId, Sku, StreamId, inventory_stream
 from core.domain.order import ORDER, CancelOrder, CreateOrder, Item, OrderCommand, ShipOrder
+from core.ports.log import Result
 from core.sagas import FULFIL_ORDER, SAGAS
 from core.sagas.wishes import Wish
 from core.services.execute import Terms, execute
@@ -83,7 +84,9 @@ class PlayedDesk:
         stream = inventory_stream(sku)
         command = ReceiveStock(now=self.loop.now(), sku=sku, quantity=quantity)
         self.loop.finish(
-            execute(self.log, INVENTORY, stream, command, Terms(), lambda _: (201, {}), correlation_id=stream)
+            execute(
+                self.log, INVENTORY, stream, command, Terms(), lambda _: (Result.CREATED, {}), correlation_id=stream
+            )
         )
 
     # --- runners --------------------------------------------------------------------------------------------
@@ -100,7 +103,7 @@ class PlayedDesk:
         self.runners[name].hears(self.log.events[self.reached() :])
 
     # --- people ---------------------------------------------------------------------------------------------
-    def place(self, method: str, quantities: tuple[int, ...]) -> None:
+    def place(self, method: str, quantities: tuple[Result, ...]) -> None:
         order_id = OrderId(UUID(int=len(self.orders) + 1))
         items = tuple(
             Item(product_id="p", sku=sku, quantity=quantity, unit_price=Decimal("12.50"))
@@ -136,9 +139,9 @@ class PlayedDesk:
     async def _execute(self, store: Any, command: OrderCommand) -> None:
         stream = StreamId(command.order_id)
         if isinstance(command, ShipOrder):
-            await ship(store, command, ADA, lambda _: (200, {}))
+            await ship(store, command, ADA, lambda _: (Result.DONE, {}))
         else:
-            await execute(store, ORDER, stream, command, ADA, lambda _: (200, {}), correlation_id=stream)
+            await execute(store, ORDER, stream, command, ADA, lambda _: (Result.DONE, {}), correlation_id=stream)
 
     def failed(self) -> list[SagaId]:
         return [saga_id for saga_id, row in self.log.rows.items() if row.last.status == "FAILED"]

@@ -7,7 +7,7 @@ import pytest
 from tests.support.deck_harness import Clock, desk_with
 from tui import actions
 from tui.actions import TRIES, perform
-from tui.gateway import Accepted, Command, Refused, TimedOut, Unreachable
+from tui.gateway import CommandAccepted, CommandToSend, ServiceRefused, TimedOut, Unreachable
 
 
 @pytest.fixture(autouse=True)
@@ -17,11 +17,11 @@ def _hurry() -> Iterator[None]:
         yield
 
 
-def confirm(gateway) -> Command:  # noqa: ANN001
-    return Command("confirm", next(iter(gateway.views)))
+def confirm(gateway) -> CommandToSend:  # noqa: ANN001
+    return CommandToSend("confirm", next(iter(gateway.views)))
 
 
-async def test_a_lost_answer_is_asked_for_again_under_the_same_key_and_recorded_once() -> None:
+async def test_a_command_whose_answer_was_lost_is_sent_again_under_the_same_key_and_recorded_once() -> None:
     gateway = desk_with(1)
     gateway.lose_answers = 1
     at = len(gateway.log)
@@ -33,7 +33,7 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_key_and_recorded_
     assert receipt.order.status == "CONFIRMED"
 
 
-async def test_a_service_that_is_away_is_told_at_once_because_nothing_was_sent() -> None:
+async def test_a_command_that_could_not_be_sent_fails_at_once() -> None:
     gateway = desk_with(1)
     gateway.commands_down = Unreachable("away")
     with pytest.raises(Unreachable):
@@ -43,9 +43,13 @@ async def test_a_service_that_is_away_is_told_at_once_because_nothing_was_sent()
 
 @pytest.mark.parametrize(
     ("down", "tries"),
-    [(TimedOut("no answer"), TRIES), (Refused(503, "unavailable", "busy"), TRIES), (Refused(409, "conflict", "no"), 1)],
+    [
+        (TimedOut("no answer"), TRIES),
+        (ServiceRefused(503, "unavailable", "busy"), TRIES),
+        (ServiceRefused(409, "conflict", "no"), 1),
+    ],
 )
-async def test_only_what_may_pass_is_tried_again(down: Exception, tries: int) -> None:
+async def test_a_command_is_sent_again_only_when_the_error_may_go_away(down: Exception, tries: int) -> None:
     gateway = desk_with(1)
     gateway.commands_down = down
     with pytest.raises(type(down)):
@@ -54,10 +58,10 @@ async def test_only_what_may_pass_is_tried_again(down: Exception, tries: int) ->
     assert {key for _, key in gateway.sent} == {"k"}
 
 
-async def test_an_accepted_command_that_cannot_be_seen_yet_is_accepted_all_the_same() -> None:
+async def test_a_command_counts_as_accepted_although_the_read_model_does_not_show_it_yet() -> None:
     gateway = desk_with(1)
     gateway.queries_down = Unreachable("away")
     receipt = await perform(gateway, confirm(gateway), key="k", clock=Clock())
-    assert isinstance(receipt.accepted, Accepted)
+    assert isinstance(receipt.accepted, CommandAccepted)
     assert receipt.visible_ms is None
     assert receipt.order is None

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tui.viewmodels.draft import Draft
+from tui.viewmodels.draft import OrderDraft
 from tui.wire import FieldProblem
 
 
 def test_the_example_is_an_order_that_can_be_placed_as_it_stands() -> None:
-    body = Draft().body()
+    body = OrderDraft().body()
     assert body["items"] == [{"product_id": "LAPTOP-001", "sku": "LAPTOP-001", "quantity": 1, "unit_price": "999.99"}]
     assert body["shipping_address"]["country"] == "US"
-    assert Draft().total() == Decimal("999.99")
+    assert OrderDraft().total() == Decimal("999.99")
 
 
-def test_blank_lines_are_left_out_and_errors_find_their_way_to_the_line_they_mean() -> None:
-    draft = Draft()
+def test_blank_lines_are_not_sent_and_errors_are_shown_at_the_right_line() -> None:
+    draft = OrderDraft()
     draft.add_line()
     draft.add_line()
     draft.set("items[2].sku", "SKU-002")
@@ -26,16 +26,16 @@ def test_blank_lines_are_left_out_and_errors_find_their_way_to_the_line_they_mea
     assert draft.total() is None
 
 
-def test_an_error_of_no_field_of_the_form_is_not_lost() -> None:
-    draft = Draft()
+def test_an_error_that_belongs_to_no_field_is_shown_too() -> None:
+    draft = OrderDraft()
     placed = draft.place([FieldProblem("total_amount", "too large"), FieldProblem("items[7].sku", "unknown")])
     assert placed == {"": "total_amount: too large; items[7].sku: unknown"}
     assert draft.place([FieldProblem("items[0].product_id", "blank")]) == {"items[0].sku": "blank"}
     assert draft.place([FieldProblem("shipping_address", "missing")]) == {"shipping_address.street": "missing"}
 
 
-def test_a_draft_keeps_its_key_until_it_is_another_draft() -> None:
-    draft = Draft()
+def test_a_draft_keeps_its_key_until_it_is_edited_after_it_was_sent() -> None:
+    draft = OrderDraft()
     key = draft.key
     draft.set("customer_id", "acme")
     assert draft.key == key  # nothing was sent under it yet

@@ -16,7 +16,7 @@ from tui.viewmodels.ring import Ring
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.booleans())
-def test_frames_come_out_whole_however_the_bytes_are_cut(cuts: list[int], crlf: bool) -> None:  # noqa: FBT001
+def test_every_frame_is_taken_in_once_however_the_bytes_are_cut(cuts: list[int], crlf: bool) -> None:  # noqa: FBT001
     gateway = desk_with(3)
     sent = b": hello\n\n" + b"".join(frame(event) for event in gateway.log)
     if crlf:
@@ -57,7 +57,7 @@ async def running(feed: Feed) -> AsyncIterator[Callable[[Callable[[], bool]], ob
             await task
 
 
-async def test_a_broken_feed_goes_on_where_it_was_without_gap_or_duplicate() -> None:
+async def test_a_feed_that_broke_goes_on_after_its_last_event_without_gap_or_duplicate() -> None:
     gateway = desk_with(4)
     feed = new_feed(gateway)
     async with running(feed) as until:
@@ -119,7 +119,7 @@ def test_duplicates_are_dropped_and_gaps_counted() -> None:
     assert (feed.duplicates, feed.lost) == (2, 3)
 
 
-def test_events_the_server_skipped_are_said_to_be_lost_once() -> None:
+def test_events_that_the_server_skipped_count_as_lost_once() -> None:
     gateway = desk_with(4)
     feed = new_feed(gateway)
     feed.take(frame(gateway.log[0]).rstrip(b"\n"))
@@ -129,7 +129,7 @@ def test_events_the_server_skipped_are_said_to_be_lost_once() -> None:
     assert feed.lost == 4
 
 
-def test_noise_is_counted_and_harms_nothing() -> None:
+def test_unreadable_frames_are_counted_and_the_feed_goes_on() -> None:
     feed = new_feed(FakeGateway())
     noise = (b"garbage", b"id: x\ndata: {}", b"data: {}", b"id: 99", b"event: skipped\ndata: [", b"\x00\xff", b": fine")
     for each in noise:
@@ -139,7 +139,7 @@ def test_noise_is_counted_and_harms_nothing() -> None:
     assert positions(feed) == [1]
 
 
-def test_a_frame_without_an_end_does_not_eat_the_memory(monkeypatch) -> None:  # noqa: ANN001
+def test_a_frame_without_an_end_is_given_up_before_it_fills_the_memory(monkeypatch) -> None:  # noqa: ANN001
     monkeypatch.setattr(feed_module, "LARGEST_FRAME", 100)
     splitter = Splitter()
     try:
@@ -151,7 +151,7 @@ def test_a_frame_without_an_end_does_not_eat_the_memory(monkeypatch) -> None:  #
         raise AssertionError
 
 
-async def test_a_log_that_was_replaced_is_followed_from_its_head() -> None:
+async def test_after_the_log_was_replaced_the_feed_begins_at_the_head_of_the_new_one() -> None:
     gateway = desk_with(3)
     feed = new_feed(gateway)
     async with running(feed) as until:

@@ -23,7 +23,7 @@ from tui.viewmodels.filters import FilterError, OrderQuery, parse
         ("customer:a:b", OrderQuery(customer_id="a:b")),
     ],
 )
-def test_a_filter_says_what_to_ask(text: str, query: OrderQuery) -> None:
+def test_a_filter_text_becomes_a_query(text: str, query: OrderQuery) -> None:
     assert parse(text) == query
 
 
@@ -50,7 +50,7 @@ def test_a_wrong_filter_says_what_is_wrong(text: str, sentence: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_query_or_a_sentence(text: str) -> None:
+def test_any_text_becomes_a_query_or_an_error_with_a_sentence(text: str) -> None:
     try:
         query = parse(text)
     except FilterError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tui.gateway import Command, GatewayError, Refused, TimedOut, Unreachable
+from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut, Unreachable
 from tui.http_gateway import HttpGateway
 from tui.viewmodels.filters import parse
 
@@ -46,7 +46,7 @@ async def test_a_command_names_its_actor_and_its_key() -> None:
     seen: list[httpx.Request] = []
     body = {"order_id": "o-1", "status": "CANCELLED", "version": 2, "position": 9}
     desk = answering(200, body, seen, **{"Idempotent-Replayed": "true"})
-    accepted = await desk.send(Command("cancel", "o-1", {"reason": "no stock"}), key="k-1")
+    accepted = await desk.send(CommandToSend("cancel", "o-1", {"reason": "no stock"}), key="k-1")
     assert accepted.replayed
     assert accepted.position == 9
     request = seen[0]
@@ -59,7 +59,7 @@ async def test_a_command_names_its_actor_and_its_key() -> None:
 async def test_a_command_without_a_body_sends_none() -> None:
     seen: list[httpx.Request] = []
     body = {"order_id": "o-1", "status": "CONFIRMED", "version": 2, "position": 9}
-    await answering(200, body, seen).send(Command("confirm", "o-1"), key="k")
+    await answering(200, body, seen).send(CommandToSend("confirm", "o-1"), key="k")
     assert seen[0].content == b""
     assert "Content-Type" not in seen[0].headers
 
@@ -68,7 +68,7 @@ async def test_a_dry_run_says_so_and_carries_no_key() -> None:
     seen: list[httpx.Request] = []
     event = {"event_type": "OrderCreated", "position": 0, "aggregate_id": "o", "aggregate_type": "order", "version": 1}
     desk = answering(200, {"events": [{**event, "timestamp": "2026-03-14T09:26:53Z", "payload": {"x": 1}}]}, seen)
-    events = await desk.dry_run(Command("place", None, {"items": []}))
+    events = await desk.dry_run(CommandToSend("place", None, {"items": []}))
     assert [e.event_type for e in events] == ["OrderCreated"]
     assert seen[0].url.params["dry_run"] == "true"
     assert "Idempotency-Key" not in seen[0].headers
@@ -80,13 +80,13 @@ async def test_a_list_is_asked_for_by_filter_cursor_and_order() -> None:
     page = await desk.orders(parse("status:created min:5 ORD-1"), cursor="abc")
     assert str(page.orders[0].total_amount) == "10.2"
     assert page.next_cursor == "n"
-    asked = dict(seen[0].url.params)
-    assert asked == {
+    params = dict(seen[0].url.params)
+    assert params == {
         "status": "CREATED",
         "min_total": "5",
         "q": "ORD-1",
         "limit": "100",
-        "sort": asked["sort"],
+        "sort": params["sort"],
         "cursor": "abc",
     }
 
@@ -104,21 +104,21 @@ async def test_a_list_is_asked_for_by_filter_cursor_and_order() -> None:
         (500, [1], "the service answered 500"),
     ],
 )
-async def test_a_problem_is_told_in_its_own_words(status: int, body: Any, sentence: str) -> None:
-    with pytest.raises(Refused, match=sentence) as caught:
+async def test_an_error_of_the_service_is_shown_in_its_own_words(status: int, body: Any, sentence: str) -> None:
+    with pytest.raises(ServiceRefused, match=sentence) as caught:
         await answering(status, body).order("o-1")
     assert caught.value.status == status
     assert caught.value.retryable is (status == 503)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", {"orders": [{"order_id": 7}]}])
-async def test_an_answer_that_cannot_be_read_is_a_refusal_not_a_crash(body: Any) -> None:
-    with pytest.raises(Refused, match="cannot read"):
+async def test_an_answer_that_cannot_be_read_is_an_error_and_no_crash(body: Any) -> None:
+    with pytest.raises(ServiceRefused, match="cannot read"):
         await answering(200, body).orders(parse(""))
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "ours"),
     [
         (httpx.ConnectError("refused"), Unreachable),
         (httpx.ConnectTimeout("slow"), Unreachable),
@@ -127,14 +127,14 @@ async def test_an_answer_that_cannot_be_read_is_a_refusal_not_a_crash(body: Any)
         (httpx.RemoteProtocolError("cut"), TimedOut),
     ],
 )
-async def test_what_was_not_sent_is_told_apart_from_what_may_have_been(
-    raised: Exception, told: type[GatewayError]
+async def test_an_error_says_whether_the_request_may_have_been_sent(
+    raised: Exception, ours: type[GatewayError]
 ) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         raise raised
 
-    with pytest.raises(told, match="http://desk:1"):
-        await gateway(answer).send(Command("confirm", "o-1"), key="k")
+    with pytest.raises(ours, match="http://desk:1"):
+        await gateway(answer).send(CommandToSend("confirm", "o-1"), key="k")
 
 
 class Breaks(httpx.AsyncByteStream):
@@ -143,7 +143,7 @@ class Breaks(httpx.AsyncByteStream):
         raise httpx.ReadError("cut")
 
 
-async def test_the_feed_resumes_by_last_event_id_and_ends_in_our_words() -> None:
+async def test_the_feed_sends_its_last_event_id_and_raises_our_error_when_it_breaks() -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -165,5 +165,5 @@ async def test_the_feed_resumes_by_last_event_id_and_ends_in_our_words() -> None
 
 
 async def test_a_feed_that_is_refused_says_why() -> None:
-    with pytest.raises(Refused, match="too many readers"):
+    with pytest.raises(ServiceRefused, match="too many readers"):
         await anext(answering(429, {"error": "too many readers"}).feed(after=0))

@@ -21,7 +21,7 @@ async def listed(gateway: FakeGateway, height: int = 10) -> OrdersModel:
 
 
 def absorb(model: OrdersModel, gateway: FakeGateway, after: int) -> None:
-    model.absorb([gateway._envelope(e) for e in gateway.log[after:]], now=1.0)
+    model.absorb([gateway._wire_event(e) for e in gateway.log[after:]], now=1.0)
 
 
 def shown(model: OrdersModel) -> list[str]:
@@ -86,7 +86,7 @@ async def test_an_order_the_read_model_does_not_show_yet_is_taken_in_from_the_fe
     assert shown(model).count("ORD-0000000050") == 1
 
 
-async def test_what_the_feed_told_is_not_unlearnt_from_a_read_model_behind_it() -> None:
+async def test_a_status_from_the_feed_stays_although_the_read_model_is_behind() -> None:
     gateway = desk_with(3)
     model = await listed(gateway)
     behind = dict(gateway.views)
@@ -96,9 +96,9 @@ async def test_what_the_feed_told_is_not_unlearnt_from_a_read_model_behind_it() 
     absorb(model, gateway, at)
     gateway.views = behind
     await model.load()
-    found = model.window.find(order_id)
-    assert found is not None
-    assert found.status == "CONFIRMED"
+    held = model.window.find(order_id)
+    assert held is not None
+    assert held.status == "CONFIRMED"
 
 
 async def test_the_first_order_of_an_empty_desk_shows_at_once() -> None:
@@ -109,7 +109,7 @@ async def test_the_first_order_of_an_empty_desk_shows_at_once() -> None:
     assert shown(model) == ["ORD-0000000001"]
 
 
-async def test_a_filtered_list_hears_only_of_orders_that_match() -> None:
+async def test_only_new_orders_that_match_the_filter_wait() -> None:
     gateway = desk_with(3)
     model = await listed(gateway)
     await model.load(parse("customer:acme"))
@@ -120,7 +120,7 @@ async def test_a_filtered_list_hears_only_of_orders_that_match() -> None:
     assert shown(model) == ["ORD-0000000061"]
 
 
-async def test_a_late_answer_to_an_earlier_question_is_dropped() -> None:
+async def test_a_late_answer_to_an_earlier_filter_is_dropped() -> None:
     gateway = desk_with(6)
     model = await listed(gateway)
     gateway.hold = first = asyncio.Event()
@@ -133,7 +133,7 @@ async def test_a_late_answer_to_an_earlier_question_is_dropped() -> None:
     assert {order.status for order in model.window} == {"CONFIRMED"}
 
 
-async def test_any_depth_is_reached_by_pages_and_the_way_back_too() -> None:
+async def test_paging_reaches_the_end_of_a_long_list_and_comes_back_to_its_top() -> None:
     gateway = desk_with(0)
     gateway.page = 10
     for n in range(345):
@@ -159,9 +159,9 @@ async def test_the_last_page_is_read_from_the_other_end() -> None:
     for n in range(345):
         gateway.place(n)
     model = await listed(gateway)
-    asked = len(gateway.asked)
+    before = len(gateway.queries)
     await model.load(from_end=True)
-    assert len(gateway.asked) == asked + 1
+    assert len(gateway.queries) == before + 1
     assert model.chosen is not None
     assert (model.chosen.order_number, model.view.cursor) == ("ORD-0000000000", 344)
     for _ in range(344):
@@ -171,7 +171,7 @@ async def test_the_last_page_is_read_from_the_other_end() -> None:
     assert (model.chosen.order_number, model.view.cursor) == ("ORD-0000000344", 0)
 
 
-async def test_a_list_that_cannot_be_read_keeps_what_it_had() -> None:
+async def test_a_list_that_cannot_be_read_keeps_its_rows() -> None:
     gateway = desk_with(3)
     model = await listed(gateway)
     gateway.queries_down = Unreachable("desk.test does not answer")
@@ -182,7 +182,7 @@ async def test_a_list_that_cannot_be_read_keeps_what_it_had() -> None:
     assert model.phase == "ready"
 
 
-async def test_a_total_that_was_only_estimated_moves_nothing_when_the_top_is_reached() -> None:
+async def test_reaching_the_top_of_a_list_with_an_estimated_total_moves_no_row() -> None:
     class Estimating(FakeGateway):
         async def orders(
             self, query: OrderQuery, *, cursor: str | None = None, oldest_first: bool = False

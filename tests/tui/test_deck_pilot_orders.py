@@ -9,7 +9,7 @@ from tests.support.deck_harness import desk_with, opened
 from tests.support.fake_gateway import FakeGateway
 from tui.dialogs.ask import Ask
 from tui.dialogs.new_order import FormField, NewOrderDialog
-from tui.gateway import Refused, TimedOut, Unreachable
+from tui.gateway import ServiceRefused, TimedOut, Unreachable
 from tui.messages import Copy
 
 
@@ -54,9 +54,9 @@ async def test_the_filter_asks_the_server_and_typing_q_there_does_not_quit() -> 
         await deck.type("status:confirmed")
         await deck.press("enter")
         await deck.shows("3 orders match")
-        assert deck.gateway.asked[-1].status == "CONFIRMED"
+        assert deck.gateway.queries[-1].status == "CONFIRMED"
         await deck.press("/", "q")
-        assert deck.app.deck.orders.filter.value == "status:confirmedq"
+        assert deck.view("orders").filter.value == "status:confirmedq"
         await deck.shows("✖ no status confirmedq")
         await deck.press("escape", "escape")
         await deck.shows("9 orders")
@@ -73,7 +73,7 @@ async def test_a_filter_that_matches_nothing_says_so() -> None:
 
 async def test_a_list_that_cannot_be_read_says_why_and_comes_back() -> None:
     gateway = desk_with(2)
-    gateway.queries_down = Refused(503, "unavailable", "the database is away")
+    gateway.queries_down = ServiceRefused(503, "unavailable", "the database is away")
     async with opened(gateway) as deck:
         await deck.shows("✖ the database is away")
         gateway.queries_down = None
@@ -118,7 +118,7 @@ async def test_shipping_needs_carrier_and_tracking_and_cancelling_a_reason() -> 
         assert gateway.sent[-1][0].body == {"reason": "no stock"}
 
 
-async def test_what_is_not_legal_says_why_and_sends_nothing() -> None:
+async def test_a_key_that_the_status_does_not_allow_says_why_and_sends_nothing() -> None:
     gateway = desk_with(3)
     async with opened(gateway) as deck:
         await deck.press("c")
@@ -130,7 +130,7 @@ async def test_what_is_not_legal_says_why_and_sends_nothing() -> None:
 
 async def test_a_refusal_is_shown_in_its_own_words() -> None:
     gateway = desk_with(1)
-    gateway.commands_down = Refused(409, "fulfilment_not_finished", "the order is still being fulfilled")
+    gateway.commands_down = ServiceRefused(409, "fulfilment_not_finished", "the order is still being fulfilled")
     async with opened(gateway) as deck:
         await deck.press("a", "o", "y")
         await deck.shows("✖ confirm ORD-0000000000: the order is still being fulfilled")
@@ -157,7 +157,7 @@ async def test_nothing_is_sent_while_the_feed_is_lost_and_the_key_says_so() -> N
         assert (deck.desk.feed.lost, deck.desk.feed.duplicates) == (0, 0)
 
 
-async def test_what_could_not_be_read_is_read_by_itself_when_the_feed_is_back() -> None:
+async def test_lists_that_could_not_be_read_are_read_when_the_feed_is_back() -> None:
     gateway = desk_with(1)
     async with opened(gateway) as deck:
         gateway.feed_down, gateway.queries_down = True, Unreachable("the desk does not answer")
@@ -221,7 +221,7 @@ async def test_a_draft_is_kept_on_esc() -> None:
         assert "2. SKU" not in deck.text()
 
 
-async def test_an_order_of_unknown_outcome_goes_again_under_the_same_key() -> None:
+async def test_an_order_that_may_have_been_placed_is_sent_again_under_the_same_key() -> None:
     gateway = desk_with(1)
     async with opened(gateway) as deck:
         await deck.press("n")
@@ -250,21 +250,21 @@ async def test_a_second_command_to_an_order_waits_for_the_first() -> None:
         await deck.shows("the last command to this order is still under way")
 
 
-async def test_a_late_answer_never_replaces_a_later_question() -> None:
+async def test_a_late_answer_to_an_earlier_filter_does_not_replace_the_list() -> None:
     gateway = desk_with(6)
     async with opened(gateway) as deck:
         gateway.hold = held = asyncio.Event()
         await deck.press("/")
         await deck.type("status:cancelled")
         gateway.hold = None
-        deck.app.deck.orders.filter.value = "status:confirmed"
+        deck.view("orders").filter.value = "status:confirmed"
         await deck.shows("2 orders match")
         held.set()
         await deck.pilot.pause()
         assert {order.status for order in deck.desk.orders.window} == {"CONFIRMED"}
 
 
-async def test_the_end_of_a_long_list_is_one_key_away_and_the_way_back_is_another() -> None:
+async def test_one_key_goes_to_the_end_of_a_long_list_and_another_back() -> None:
     gateway = FakeGateway()
     for n in range(1_000):
         gateway.place(n)

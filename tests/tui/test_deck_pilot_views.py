@@ -6,20 +6,17 @@ import random
 import pytest
 from textual.widgets import Input
 
-from tests.support.deck_harness import Deck, desk_with, opened
+from tests.support.deck_harness import Deck, desk_with, every_sheet, opened
 from tests.support.fake_gateway import FakeGateway
-from tui.keys import BAR, KEYS, SCOPES, bar, bindings
-from tui.messages import OpenOrder
-from tui.viewmodels.ring import Frame
-
-SIZES = [(80, 24), (120, 36), (200, 60)]
+from tui.messages import OpenView
+from tui.viewmodels.ring import RingFrame
 
 
 async def with_detail(deck: Deck, n: int = 1) -> str:
     """Open the order of desk_with's n-th kind; its id."""
     order_id = list(deck.gateway.views)[n]
-    deck.app.deck.post_message(OpenOrder(order_id))
-    await deck.until(lambda: deck.desk.detail is not None and deck.desk.detail.phase == "ready")
+    deck.app.deck.post_message(OpenView("detail", order_id))
+    await deck.until(lambda: (model := deck.view("detail").model) is not None and model.phase == "ready")
     await deck.pilot.pause()
     return order_id
 
@@ -38,7 +35,7 @@ async def test_an_order_shows_its_history_and_the_state_at_the_chosen_event() ->
         await deck.until(lambda: "« THE PAST" not in deck.text())
 
 
-async def test_the_past_stays_while_events_arrive_and_takes_no_commands() -> None:
+async def test_the_chosen_past_event_stays_while_others_arrive_and_no_command_can_be_sent_from_it() -> None:
     gateway = desk_with(2)
     async with opened(gateway) as deck:
         order_id = await with_detail(deck)
@@ -56,7 +53,7 @@ async def test_the_past_stays_while_events_arrive_and_takes_no_commands() -> Non
         assert "✔ DELIVERED" in deck.text()
 
 
-async def test_the_way_from_an_order_is_back_to_where_it_was_opened() -> None:
+async def test_esc_leads_from_an_order_back_to_the_view_that_opened_it() -> None:
     async with opened(desk_with(3)) as deck:
         await deck.press("2", "x")
         await deck.shows("HISTORY")
@@ -132,59 +129,17 @@ async def test_a_terminal_that_is_too_small_says_so_and_the_keys_still_work() ->
         await deck.shows("● FOLLOW")
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_every_view_fits_and_every_key_of_the_bottom_line_is_seen(size: tuple[int, int]) -> None:
-    async with opened(desk_with(20), size=size) as deck:
-        for show, scopes in (("1", "orders"), ("2", "stream"), ("enter", None)):
-            await deck.press(show)
-            await deck.pilot.pause()
-            if scopes:
-                assert all(f"{key.shown} {key.label}" in deck.lines()[-1] for key in bar(*deck.app.deck.view.scopes))
-            assert all(len(line) <= size[0] for line in deck.lines())
-
-
-def test_no_key_means_two_things_in_one_place() -> None:
-    together = [
-        ("list", "orders", "everywhere"),
-        ("list", "detail", "everywhere"),
-        ("list", "stream", "everywhere"),
-        ("list", "types"),
-    ]
-    for scopes in together:
-        keys = [key for entry in KEYS if entry.scope in scopes for key in entry.keys.split(",")]
-        assert len(keys) == len(set(keys)), scopes
-    assert len({key.id for key in KEYS}) == len(KEYS)
-    taken = {"ctrl+p", "ctrl+c"}
-    assert not taken & {name for key in KEYS for name in key.keys.split(",")}
-
-
-def test_the_bottom_line_is_short_and_every_scope_is_on_the_help_sheet() -> None:
-    assert all(
-        len(bar(*scopes)) <= BAR for scopes in [("list", "orders", "everywhere"), ("list", "stream", "everywhere")]
-    )
-    assert {key.scope for key in KEYS} == set(SCOPES)
-    assert [b.key for b in bindings("stream")] == [key.keys for key in KEYS if key.scope == "stream"]
-
-
-async def test_the_help_sheet_has_every_key() -> None:
-    async with opened(desk_with(1), size=(120, 100)) as deck:
-        await deck.press("?")
-        await deck.shows("Orders")
-        text = deck.text()
-        assert all(f"{key.shown}" in text and key.label in text for key in KEYS)
-
-
-async def test_a_jump_of_the_feed_reads_what_is_shown_anew() -> None:
+async def test_when_the_feed_skips_events_the_view_is_read_again() -> None:
     gateway = desk_with(3)
     async with opened(gateway) as deck:
-        asked = len(gateway.asked)
+        before = len(gateway.queries)
         deck.desk.feed.take(b'event: skipped\ndata: {"after": 15, "before": 40, "count": 24}')
-        await deck.until(lambda: len(gateway.asked) == asked + 1)
+        await deck.until(lambda: len(gateway.queries) == before + 1)
         await deck.press("2")
         await deck.shows("lost 24")
 
 
-async def test_a_model_that_is_behind_is_named() -> None:
+async def test_the_top_line_warns_when_the_read_models_are_behind() -> None:
     gateway = desk_with(1)
     async with opened(gateway) as deck:
         gateway.lag = type(await gateway.health())(head=99, lag_events=40, lag_seconds=4.2)
@@ -207,14 +162,14 @@ HOSTILE = [
 ]
 
 
-async def test_hostile_payloads_leave_the_terminal_as_it_is() -> None:
+async def test_no_control_code_in_the_data_reaches_the_terminal() -> None:
     gateway = desk_with(1)
     order_id = next(iter(gateway.views))
     for payload in HOSTILE:
         gateway.record("payment", "\x1b[31m[bold]", "Payment\x1b[0mFailed", payload, order_id)
     gateway.place(5, customer="[bold]\x1b[2Jevil" + "z" * 90_000, sku="\x9b[/]")
     async with opened(gateway, size=(80, 24)) as deck:
-        deck.desk.ring.push(Frame(999, "Payment\x1b[5mFailed", b"\xff{not json\x1b[2J"))
+        deck.desk.ring.push(RingFrame(999, "Payment\x1b[5mFailed", b"\xff{not json\x1b[2J"))
         for view in ("1", "2", "enter", "escape", "x"):
             await deck.press(view)
             await deck.pilot.pause()
@@ -232,14 +187,20 @@ async def test_hostile_payloads_leave_the_terminal_as_it_is() -> None:
 
 
 FUZZ = (
-    [key for entry in KEYS for key in entry.keys.split(",") if key not in ("ctrl+q", "enter")]
+    [
+        key
+        for sheet in every_sheet()
+        for hint in sheet.hints
+        for key in hint.keys.split(",")
+        if key not in ("ctrl+q", "enter")
+    ]
     + list("abcxyz[]0!")
     + ["enter", "tab", "backspace", "left"]
 )
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_five_hundred_random_keys_leave_a_deck_that_answers(seed: int) -> None:
+async def test_after_five_hundred_random_keys_the_deck_still_answers(seed: int) -> None:
     gateway = desk_with(12)
     dice = random.Random(seed)
     async with opened(gateway) as deck:

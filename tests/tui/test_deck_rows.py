@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tui.viewmodels.rows import Page, RowWindow
+from tui.viewmodels.rows import RowPage, RowWindow
 from tui.viewmodels.viewport import Viewport
 
 SIZE, PAGES = 3, 4
@@ -19,15 +19,15 @@ class RowWindowMachine(RuleBasedStateMachine):
         self.window: RowWindow[str] = RowWindow(key=lambda row: row.lower(), max_pages=PAGES)
         self.load()
 
-    def older_than(self, n: int) -> Page[str]:
+    def older_than(self, n: int) -> RowPage[str]:
         rows = [f"R{i}" for i in range(n - 1, max(-1, n - 1 - SIZE), -1)]
         last = max(0, n - SIZE)
-        return Page(rows, older=str(last) if last else None, newer=str(n - 1) if n <= self.newest else None)
+        return RowPage(rows, older=str(last) if last else None, newer=str(n - 1) if n <= self.newest else None)
 
-    def newer_than(self, n: int) -> Page[str]:
+    def newer_than(self, n: int) -> RowPage[str]:
         top = min(self.newest, n + SIZE)
         rows = [f"R{i}" for i in range(top, n, -1)]
-        return Page(rows, older=str(n + 1), newer=str(top) if top < self.newest else None)
+        return RowPage(rows, older=str(n + 1), newer=str(top) if top < self.newest else None)
 
     @rule()
     def load(self) -> None:

@@ -15,12 +15,12 @@ NOW = datetime(2026, 3, 14, tzinfo=UTC)
 
 
 @given(st.text(max_size=200), st.integers(0, 60), st.booleans())
-def test_text_takes_exactly_the_cells_it_is_given(text: str, width: int, right: bool) -> None:  # noqa: FBT001
+def test_a_text_fills_exactly_the_cells_it_is_given(text: str, width: int, right: bool) -> None:  # noqa: FBT001
     assert cell_len(fit(clean(text), width, right=right)) == width
 
 
 @given(st.text(st.characters(), max_size=100))
-def test_no_control_code_survives(text: str) -> None:
+def test_control_codes_are_removed_from_every_text(text: str) -> None:
     assert not {unicodedata.category(character) for character in clean(text)} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert clean("a\x1b[2J\u202eb\nc") == "a·[2Jb·c"
 
@@ -43,19 +43,19 @@ def test_a_payload_of_a_megabyte_is_shown_in_part_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xff\xfe", b"{", b"[" * 100_000, b'"\\u001b[2J"', "\u202e".encode()])
-def test_what_is_no_json_is_shown_without_control_codes(raw: bytes) -> None:
+def test_a_payload_that_is_no_json_is_shown_without_control_codes(raw: bytes) -> None:
     assert all("\x1b" not in line for line in pretty(raw))
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "shown"),
     [(-1, "0ms"), (0.04, "40ms"), (2.14, "2.1s"), (185, "3m 05s"), (7_800, "2h 10m"), (442_800, "5d 03h")],
 )
-def test_a_duration_is_said_shortly(seconds: float, said: str) -> None:
-    assert span(seconds) == said
+def test_a_duration_is_shown_in_the_units_that_fit_its_size(seconds: float, shown: str) -> None:
+    assert span(seconds) == shown
 
 
-def test_an_age_does_not_flicker_and_a_clock_that_stepped_back_is_no_age() -> None:
+def test_an_age_is_shown_in_whole_seconds_and_is_never_negative() -> None:
     assert age(NOW - timedelta(seconds=2.9), NOW) == "2s"
     assert age(NOW - timedelta(minutes=61), NOW) == "1h"
     assert age(NOW + timedelta(hours=1), NOW) == "0s"

@@ -12,14 +12,14 @@ from tests.support.fake_gateway import FakeGateway
 from tui.viewmodels.fold import fold
 from tui.viewmodels.statuses import STATUS_AFTER, STATUSES, after_event, legal, status_cell
 from tui.viewmodels.timeline import Timeline, failed, summary
-from tui.wire import Envelope, payload_of
+from tui.wire import WireEvent, payload_of
 
 
-def history(*, declined: bool = False) -> list[Envelope]:
+def history(*, declined: bool = False) -> list[WireEvent]:
     gateway = FakeGateway()
     order_id = gateway.place(1, quantity=2)
     gateway.fulfil(order_id, declined=declined)
-    return [e for e in map(gateway._envelope, gateway.log) if e.order_id == order_id]
+    return [e for e in map(gateway._wire_event, gateway.log) if e.order_id == order_id]
 
 
 def test_the_state_after_each_event_is_the_fold_of_the_events_before() -> None:
@@ -41,7 +41,7 @@ def test_the_state_after_each_event_is_the_fold_of_the_events_before() -> None:
     }
 
 
-def test_a_decline_shows_what_was_given_back() -> None:
+def test_a_declined_payment_shows_the_stock_that_was_released() -> None:
     lines = fold(history(declined=True))[-1].lines
     assert lines["status"] == "CANCELLED"
     assert lines["payment"] == "failed 1,999.98 USD: card_declined"
@@ -49,7 +49,7 @@ def test_a_decline_shows_what_was_given_back() -> None:
     assert lines["fulfil_order"] == "COMPENSATED"
 
 
-def test_an_event_names_what_it_changed_and_what_was_before() -> None:
+def test_the_state_shows_what_an_event_changed_and_the_value_before() -> None:
     timeline = Timeline()
     timeline.take(history())
     timeline.go(next(n for n, e in enumerate(timeline.events) if e.event_type == "OrderConfirmed"))
@@ -79,7 +79,7 @@ def test_an_event_chosen_in_the_past_stays_chosen_when_others_arrive() -> None:
     assert not timeline.live
 
 
-def test_the_scrubber_shows_each_event_once_and_folds_the_quiet() -> None:
+def test_the_scrubber_shows_each_event_once_and_shortens_long_gaps() -> None:
     timeline = Timeline()
     timeline.take(history())
     track = "".join(cell.text for cell in timeline.track(80))
@@ -98,7 +98,7 @@ def test_the_scrubber_fits_and_shows_the_chosen_event(at: int, width: int) -> No
     assert "◉" in track
 
 
-def test_status_changes_are_a_key_away() -> None:
+def test_a_key_jumps_to_the_next_change_of_status() -> None:
     timeline = Timeline()
     timeline.take(history())
     timeline.go(0)
@@ -117,10 +117,10 @@ def test_every_event_type_of_a_failure_is_pinned() -> None:
     assert not any(failed(kind) for kind in STATUS_AFTER)
 
 
-def test_an_order_follows_its_events_and_never_goes_back() -> None:
+def test_an_order_follows_its_events_and_ignores_older_ones() -> None:
     gateway = desk_with(2)
     order_id = list(gateway.views)[1]
-    events = [e for e in map(gateway._envelope, gateway.log) if e.aggregate_id == order_id]
+    events = [e for e in map(gateway._wire_event, gateway.log) if e.aggregate_id == order_id]
     confirmed = gateway.views[order_id]
     assert after_event(confirmed, events[0]) is confirmed
     assert confirmed.status == "CONFIRMED"
@@ -151,13 +151,13 @@ def test_each_status_has_a_glyph_beside_its_word_and_its_legal_transitions() -> 
         max_leaves=8,
     ),
 )
-def test_a_payload_of_any_shape_neither_stops_the_fold_nor_breaks_a_line(event_type: str, payload: object) -> None:
+def test_a_payload_of_any_shape_is_folded_and_shown_on_one_line(event_type: str, payload: object) -> None:
     base = history()[0]
     category = "saga" if event_type.startswith("Saga") else "order"
     raw = msgspec.Raw(msgspec.json.encode(payload))
     event = msgspec.structs.replace(base, event_type=event_type, aggregate_type=category, payload=raw)
-    said = [summary(event), *fold([event])[0].lines.values()]
-    assert all("\n" not in line and "\x1b" not in line for line in said)
+    lines = [summary(event), *fold([event])[0].lines.values()]
+    assert all("\n" not in line and "\x1b" not in line for line in lines)
 
 
 def test_money_in_a_payload_stays_exact() -> None:

@@ -8,20 +8,22 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tests.recipes.screen.sales_model import SalesAnswer
 from tests.support.fake_gateway import FakeGateway
 from tests.support.stack import Stack
 from tui.actions import perform
 from tui.feed import Feed
-from tui.gateway import Accepted, Command, Gateway, Refused, Unreachable
+from tui.gateway import CommandAccepted, CommandToSend, Gateway, ServiceRefused, Unreachable
 from tui.http_gateway import HttpGateway
-from tui.viewmodels.draft import Draft
+from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.ring import Ring
-from tui.wire import Order
+from tui.wire import WireOrder
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +45,22 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Gateway]:
     await gateway.close()
 
 
-def draft(**values: str) -> Command:
-    form = Draft()
+def draft(**values: str) -> CommandToSend:
+    form = OrderDraft()
     for name, value in values.items():
         form.set(name, value)
-    return Command("place", None, form.body())
+    return CommandToSend("place", None, form.body())
 
 
 def key() -> str:
     return f"test-{uuid.uuid4()}"
 
 
-async def placed(desk: Gateway, **values: str) -> Accepted:
+async def placed(desk: Gateway, **values: str) -> CommandAccepted:
     return await desk.send(draft(**values), key=key())
 
 
-async def has_reached(desk: Gateway, order_id: str, status: str) -> Order:
+async def has_reached(desk: Gateway, order_id: str, status: str) -> WireOrder:
     async with asyncio.timeout(20):
         while (order := await desk.order(order_id)).status != status:
             await asyncio.sleep(0.01)
@@ -86,13 +88,13 @@ async def test_the_same_key_records_once(desk: Gateway) -> None:
     assert (first.order_id, first.position) == (again.order_id, again.position)
 
 
-async def test_a_wrong_field_is_named_as_the_form_names_it(desk: Gateway) -> None:
-    with pytest.raises(Refused) as caught:
+async def test_a_wrong_field_has_the_name_that_the_form_gives_it(desk: Gateway) -> None:
+    with pytest.raises(ServiceRefused) as caught:
         await placed(desk, **{"items[0].quantity": "many"})
     assert caught.value.status == 400
     assert "items[0].quantity" in {problem.field for problem in caught.value.errors}
-    assert Draft().place(caught.value.errors).keys() == {"items[0].quantity"}
-    with pytest.raises(Refused) as caught:
+    assert OrderDraft().place(caught.value.errors).keys() == {"items[0].quantity"}
+    with pytest.raises(ServiceRefused) as caught:
         await desk.dry_run(draft(customer_id=""))
     assert [problem.field for problem in caught.value.errors] == ["customer_id"]
 
@@ -100,31 +102,31 @@ async def test_a_wrong_field_is_named_as_the_form_names_it(desk: Gateway) -> Non
 async def test_a_dry_run_says_what_would_be_recorded_and_records_nothing(desk: Gateway) -> None:
     events = await desk.dry_run(draft())
     assert [event.event_type for event in events] == ["OrderCreated"]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ServiceRefused) as caught:
         await desk.order(events[0].aggregate_id)
     assert caught.value.status == 404
 
 
-async def test_what_the_status_does_not_allow_is_refused_in_a_sentence(desk: Gateway) -> None:
+async def test_a_command_that_the_status_does_not_allow_is_refused_in_a_sentence(desk: Gateway) -> None:
     order_id = (await placed(desk)).order_id
-    with pytest.raises(Refused, match="deliver") as caught:
-        await desk.send(Command("deliver", order_id), key=key())
+    with pytest.raises(ServiceRefused, match="deliver") as caught:
+        await desk.send(CommandToSend("deliver", order_id), key=key())
     assert caught.value.status == 400
 
 
-async def test_an_order_goes_the_whole_way_by_hand(desk: Gateway) -> None:
+async def test_an_order_is_placed_shipped_and_delivered(desk: Gateway) -> None:
     order_id = (await placed(desk)).order_id
     if isinstance(desk, FakeGateway):
         desk.fulfil(order_id)
     await has_reached(desk, order_id, "CONFIRMED")
     parcel = {"carrier": "dhl", "tracking_number": "T-1"}
-    shipped = await perform(desk, Command("ship", order_id, parcel), key=key(), clock=time.monotonic)
+    shipped = await perform(desk, CommandToSend("ship", order_id, parcel), key=key(), clock=time.monotonic)
     assert shipped.order is not None
     assert (shipped.order.status, shipped.order.carrier, shipped.order.tracking_number) == ("SHIPPED", "dhl", "T-1")
-    delivered = await perform(desk, Command("deliver", order_id), key=key(), clock=time.monotonic)
+    delivered = await perform(desk, CommandToSend("deliver", order_id), key=key(), clock=time.monotonic)
     assert delivered.accepted.status == "DELIVERED"
-    with pytest.raises(Refused):
-        await desk.send(Command("cancel", order_id, {"reason": "too late"}), key=key())
+    with pytest.raises(ServiceRefused):
+        await desk.send(CommandToSend("cancel", order_id, {"reason": "too late"}), key=key())
 
 
 async def test_lists_page_both_ways_from_either_end(desk: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +153,21 @@ async def test_lists_page_both_ways_from_either_end(desk: Gateway, monkeypatch: 
         assert [order.order_id for order in page.orders] == expected[3:6]
 
 
+async def test_a_view_reads_what_only_it_shows_into_a_shape_of_its_own(desk: Gateway) -> None:
+    order = await placed(desk)
+    if isinstance(desk, FakeGateway):
+        day = {"day": "2026-03-14", "currency": "USD", "orders": 1, "cancelled": 0, "revenue": 999.99, "confirmed": 0}
+        desk.answers["/api/v1/stats"] = {"days": [day], "head": order.position}
+    async with asyncio.timeout(20):
+        while not (days := (await desk.read("/api/v1/stats", SalesAnswer)).days):
+            await asyncio.sleep(0.01)
+    assert days[0].orders >= 1
+    assert days[0].revenue >= Decimal("999.99")
+    with pytest.raises(ServiceRefused) as caught:
+        await desk.read("/api/v1/nothing", SalesAnswer)
+    assert caught.value.status == 404
+
+
 async def test_the_feed_goes_on_after_a_position_without_gap_or_duplicate(desk: Gateway) -> None:
     after = (await desk.health()).head
     feed = Feed(desk, Ring(), time.monotonic)
@@ -169,14 +186,14 @@ async def test_the_feed_goes_on_after_a_position_without_gap_or_duplicate(desk: 
 
 
 async def test_a_position_beyond_the_log_is_refused_as_the_feed_expects(desk: Gateway) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ServiceRefused) as caught:
         await anext(desk.feed(after=10**9))
     assert caught.value.status == 400
 
 
 async def test_a_service_that_is_not_there_is_unreachable() -> None:
     nowhere = HttpGateway("http://127.0.0.1:9", "http://127.0.0.1:9")
-    for asked in (nowhere.health(), nowhere.send(draft(), key=key()), anext(nowhere.feed(after=0))):
+    for request in (nowhere.health(), nowhere.send(draft(), key=key()), anext(nowhere.feed(after=0))):
         with pytest.raises(Unreachable):
-            await asked
+            await request
     await nowhere.close()

@@ -1,4 +1,4 @@
-"""Ask: what an operator confirms or fills in before a command is sent; it names the order it will change."""
+"""Ask: a dialog in which an operator confirms a command or fills in its fields before it is sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Label
 
 from tui.dialogs.dialog import Dialog, key_line
-from tui.keys import Key
+from tui.keys import KeyHint
 from tui.viewmodels.statuses import Transition
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
@@ -40,7 +40,7 @@ class Ask(Dialog[Mapping[str, str]]):
                 yield Label(field.label, markup=False, classes="field-label")
                 yield Input(field.value, id=field.name, compact=True, select_on_focus=False)
             yield Label("", markup=False, classes="field-error")
-            yes = Key("ask", "enter", "send", "send", "enter") if self.fields else Key("ask", "y", "yes", "yes", "y")
+            yes = KeyHint("enter", "send", "send", "enter") if self.fields else KeyHint("y", "yes", "yes", "y")
             yield key_line([yes], esc="no, leave it")
 
     def pressed(self, key: str) -> bool:
@@ -63,7 +63,7 @@ class Ask(Dialog[Mapping[str, str]]):
 
 
 class Menu(Dialog[Transition]):
-    """The transitions that are legal now; the letter beside one chooses it."""
+    """The transitions that are legal now, each with the letter that chooses it."""
 
     def __init__(self, title: str, choices: Sequence[Transition]) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Menu(Dialog[Transition]):
         with Vertical(classes="dialog small"):
             yield Label(self.heading, markup=False, classes="dialog-title")
             yield Sentences([f"{choice.key}   {choice.label}" for choice in self.choices], focusable=True)
-            yield key_line([Key("menu", "", "", "choose", "/".join(c.key for c in self.choices))])
+            yield key_line([KeyHint("", "", "choose", "/".join(c.key for c in self.choices))])
 
     def pressed(self, key: str) -> bool:
         for choice in self.choices:
@@ -85,7 +85,7 @@ class Menu(Dialog[Transition]):
 
 
 class Sentences(TextPane):
-    """A dialog's text, as tall as it is."""
+    """A dialog's text, as many lines high as it has."""
 
     def __init__(self, lines: Sequence[str], *, focusable: bool) -> None:
         super().__init__()

@@ -1,15 +1,16 @@
-"""Dialog: a modal that always keeps the focus somewhere and leaves with esc."""
+"""Dialog: what lies over the deck until it is answered; one of its widgets always has the focus, and esc closes it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from textual import events
+from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
-from tui.keys import Key
+from tui.keys import KeyHint
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import Line
 
@@ -31,13 +32,18 @@ class Dialog(ModalScreen[Answer]):
             event.stop()
 
     def pressed(self, key: str) -> bool:
-        """True when the key meant something; Textual calls every class's `on_key`, so subclasses extend this."""
+        """Handle a key; True when it meant something. Not `on_key`, since Textual calls that of every class."""
         if key == "escape":
             self.dismiss(None)
         return key == "escape"
 
 
-def key_cells(keys: Sequence[Key], *, esc: str = "back") -> list[Cell]:
+def open_dialog(node: DOMNode, dialog: Dialog[Answer], answered: Callable[[Answer | None], None]) -> None:
+    """Show a dialog over the whole deck; `answered` is called with its answer, or with None after esc."""
+    node.app.push_screen(dialog, answered)  # pyright: ignore[reportUnknownMemberType] - Textual's own App is generic
+
+
+def key_cells(keys: Sequence[KeyHint], *, esc: str = "back") -> list[Cell]:
     """The dialog's own bottom line."""
     cells: list[Cell] = []
     for shown, label in [*((k.shown, k.label) for k in keys), ("esc", esc)]:
@@ -45,7 +51,7 @@ def key_cells(keys: Sequence[Key], *, esc: str = "back") -> list[Cell]:
     return cells
 
 
-def key_line(keys: Sequence[Key], *, esc: str = "back") -> Line:
+def key_line(keys: Sequence[KeyHint], *, esc: str = "back") -> Line:
     line = Line(classes="dialog-keys")
     line.show(key_cells(keys, esc=esc))
     return line

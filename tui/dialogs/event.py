@@ -10,19 +10,28 @@ from textual.containers import Vertical
 from textual.widgets import Label
 
 from tui.dialogs.dialog import Dialog, key_line
-from tui.keys import bar, bindings
-from tui.messages import Copy
+from tui.keys import KeyHint, KeySheet, bar
+from tui.messages import Copy, OpenView
 from tui.viewmodels.text import Cell, clean, clock_time, pretty
 from tui.widgets.painted import TextPane
-from tui.wire import Envelope
+from tui.wire import WireEvent
+
+KEYS = KeySheet(
+    "event",
+    "An event",
+    (
+        KeyHint("x", "order", "its order", "x", bar=True),
+        KeyHint("y", "copy", "copy the event", "y", bar=True),
+    ),
+)
 
 
-class EventDialog(Dialog[str]):
-    """Answers the id of the order to jump to, or nothing."""
+class EventDialog(Dialog[OpenView]):
+    """Its answer opens the event's order."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("event"))
+    BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
 
-    def __init__(self, event: Envelope) -> None:
+    def __init__(self, event: WireEvent) -> None:
         super().__init__()
         self.event = event
 
@@ -42,11 +51,11 @@ class EventDialog(Dialog[str]):
                 ]
             )
             yield pane
-            yield key_line(bar("event"))
+            yield key_line(bar(KEYS))
 
     def action_order(self) -> None:
         if self.event.order_id:
-            self.dismiss(self.event.order_id)
+            self.dismiss(OpenView("detail", self.event.order_id))
         else:
             self.notify("this event belongs to no order", severity="warning", markup=False)
 
@@ -54,7 +63,7 @@ class EventDialog(Dialog[str]):
         self.post_message(Copy(bytes(self.event.payload).decode(errors="replace"), "the payload"))
 
 
-def _facts(event: Envelope) -> list[tuple[str, str]]:
+def _facts(event: WireEvent) -> list[tuple[str, str]]:
     facts = [
         ("recorded", f"{event.timestamp:%Y-%m-%d} {clock_time(event.timestamp)} UTC"),
         ("stream", f"{event.aggregate_type} {event.aggregate_id}, version {event.version}"),
@@ -67,5 +76,5 @@ def _facts(event: Envelope) -> list[tuple[str, str]]:
     return [fact for fact in facts if fact[1] != "–"]
 
 
-def _payload(event: Envelope) -> list[list[Cell]]:
+def _payload(event: WireEvent) -> list[list[Cell]]:
     return [[Cell(line)] for line in pretty(bytes(event.payload))]

@@ -1,4 +1,4 @@
-"""New order: the form, what the server says of each field, and the events that placing it would record."""
+"""New order: the form, the server's errors under its fields, and beside it the events that placing it would record."""
 
 from __future__ import annotations
 
@@ -16,14 +16,23 @@ from textual.widgets import Input, Label
 from tui.actions import Receipt, perform
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line
-from tui.gateway import Command, GatewayError, Refused, TimedOut
-from tui.keys import bar, bindings
-from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, Draft
-from tui.viewmodels.fold import State, changes, evolve
+from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut
+from tui.keys import KeyHint, KeySheet, bar
+from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, OrderDraft
+from tui.viewmodels.fold import TimelineState, changes, evolve
 from tui.viewmodels.text import Cell, clean, fit, money
 from tui.widgets.painted import TextPane
-from tui.wire import Envelope
+from tui.wire import WireEvent
 
+KEYS = KeySheet(
+    "form",
+    "New order",
+    (
+        KeyHint("ctrl+s", "place", "place", "ctrl+s", bar=True),
+        KeyHint("ctrl+l", "add_line", "add a line", "ctrl+l", bar=True),
+        KeyHint("ctrl+r", "reset", "start again", "ctrl+r", bar=True),
+    ),
+)
 _TOP = (("customer_id", "Customer"), ("payment_method", "Pays by"), ("currency", "Currency"))
 
 
@@ -49,21 +58,20 @@ class FormField(Vertical):
 
 
 class NewOrderDialog(Dialog[Receipt]):
-    """Answers the receipt of the order it placed. The draft is the desk's, so esc loses nothing."""
+    """Its answer is the receipt of the order that it placed. The Desk keeps the draft, so esc loses nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("form"))
+    BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
 
-    def __init__(self, desk: Desk, *, debounce: float) -> None:
+    def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
-        self.debounce = debounce
         self.preview = TextPane(id="preview")
         self.preview.can_focus = False
         self.verdict = Label("", markup=False, classes="field-error", id="verdict")
         self.placing = False
 
     @property
-    def draft(self) -> Draft:
+    def draft(self) -> OrderDraft:
         return self.desk.draft
 
     def compose(self) -> ComposeResult:
@@ -74,7 +82,7 @@ class NewOrderDialog(Dialog[Receipt]):
                     yield from self._fields()
                 yield self.preview
             yield self.verdict
-            yield key_line(bar("form"), esc="keep the draft")
+            yield key_line(bar(KEYS), esc="keep the draft")
 
     def _fields(self) -> Iterator[FormField]:
         for name, label in _TOP:
@@ -92,14 +100,14 @@ class NewOrderDialog(Dialog[Receipt]):
         return FormField(name, label, self.draft.values.get(name, ""))
 
     def on_mount(self) -> None:
-        self.look(after=0)
+        self.preview_soon(after=0)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         field = event.input.query_ancestor(FormField)
         self.draft.set(field.field_name, event.value)
-        self.look(after=self.debounce)
+        self.preview_soon(after=self.desk.debounce)
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -112,15 +120,15 @@ class NewOrderDialog(Dialog[Receipt]):
         _ = self.focus_next() if key == "down" else self.focus_previous()
         return True
 
-    def look(self, *, after: float) -> None:
-        """Ask the server what would happen; a later look makes an earlier one pointless."""
-        self.run_worker(partial(self._look, after), group="dry-run", exclusive=True, exit_on_error=False)
+    def preview_soon(self, *, after: float) -> None:
+        """Ask the server which events would be recorded; an earlier question that is not answered yet is given up."""
+        self.run_worker(partial(self._preview, after), group="dry-run", exclusive=True, exit_on_error=False)
 
-    async def _look(self, after: float) -> None:
+    async def _preview(self, after: float) -> None:
         await asyncio.sleep(after)
         try:
             events_to_be = await self.desk.gateway.dry_run(self._command())
-        except Refused as refused:
+        except ServiceRefused as refused:
             self._show_errors(refused)
             self._show_preview([], "would be refused")
         except GatewayError as error:
@@ -129,31 +137,30 @@ class NewOrderDialog(Dialog[Receipt]):
             self._say({})
             self._show_preview(events_to_be, "")
 
-    def _command(self) -> Command:
-        return Command("place", None, self.draft.body())
+    def _command(self) -> CommandToSend:
+        return CommandToSend("place", None, self.draft.body())
 
-    def _show_errors(self, refused: Refused) -> None:
-        said = dict(self.draft.place(refused.errors)) if refused.errors else {"": str(refused)}
-        self._say(said)
+    def _show_errors(self, refused: ServiceRefused) -> None:
+        self._say(dict(self.draft.place(refused.errors)) if refused.errors else {"": str(refused)})
 
     def _say(self, errors: dict[str, str]) -> None:
         for field in self.query(FormField):
             field.say(errors.get(field.field_name, ""))
         self.verdict.update(clean(errors.get("", "")))
 
-    def _show_preview(self, events_to_be: Iterable[Envelope], trouble: str) -> None:
+    def _show_preview(self, events_to_be: Iterable[WireEvent], trouble: str) -> None:
         total = self.draft.total()
         lines = [[Cell(" Dry run (nothing is sent yet)", "head")], []]
         if trouble:
             lines.append([Cell(f" ✖ {clean(trouble)}", "bad")])
         for n, event in enumerate(events_to_be, 1):
             lines.append([Cell(f" {n} {clean(event.event_type)}", "good")])
-            said = changes(State(), evolve(State(), event))
-            lines += [[Cell(f"   {fit(line.label, 9)} ", "dim"), Cell(line.now)] for line in said]
-        said = "–" if total is None else money(total, self.draft.values.get("currency", ""))
+            state = changes(TimelineState(), evolve(TimelineState(), event))
+            lines += [[Cell(f"   {fit(line.label, 9)} ", "dim"), Cell(line.now)] for line in state]
+        amount = "–" if total is None else money(total, self.draft.values.get("currency", ""))
         lines += [
             [],
-            [Cell(" total      ", "dim"), Cell(said)],
+            [Cell(" total      ", "dim"), Cell(amount)],
             [Cell(" sent as    ", "dim"), Cell(self.draft.key[:18] + "…", "dim")],
         ]
         self.preview.show(lines, keep_scroll=True)
@@ -166,8 +173,8 @@ class NewOrderDialog(Dialog[Receipt]):
         self.set_focus(fields[0].input)
 
     async def action_reset(self) -> None:
-        """Back to the example; lines that were added go."""
-        self.desk.draft = Draft()
+        """Fill in the example again, and remove the lines that were added."""
+        self.desk.draft = OrderDraft()
         for field in self.query(FormField):
             if field.field_name in self.draft.values:
                 field.input.value = self.draft.values[field.field_name]
@@ -187,7 +194,7 @@ class NewOrderDialog(Dialog[Receipt]):
         self.draft.sent = True
         try:
             receipt = await perform(self.desk.gateway, self._command(), key=self.draft.key, clock=self.desk.clock)
-        except Refused as refused:
+        except ServiceRefused as refused:
             self._show_errors(refused)
             wrong = [f for f in self.query(FormField) if f.error.display]
             if wrong:
@@ -197,7 +204,7 @@ class NewOrderDialog(Dialog[Receipt]):
         except GatewayError as error:
             self.verdict.update(str(error))
         else:
-            self.desk.draft = Draft()
+            self.desk.draft = OrderDraft()
             self.dismiss(receipt)
         finally:
             self.placing = False

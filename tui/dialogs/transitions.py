@@ -1,14 +1,14 @@
-"""What is asked before each transition of an order, and the command that follows from the answer."""
+"""The question before each transition of an order, and the command that its answer becomes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from tui.dialogs.ask import Ask, Field
-from tui.gateway import Command
+from tui.gateway import CommandToSend
 from tui.viewmodels.statuses import CANCEL, CONFIRM, DELIVER, SHIP, Transition
 from tui.viewmodels.text import clean, money
-from tui.wire import Order
+from tui.wire import WireOrder
 
 _CONSEQUENCE = {
     CONFIRM: "Fulfilment goes on by itself; should its payment fail later, the order is cancelled.",
@@ -22,11 +22,11 @@ _FIELDS = {
 }
 
 
-def question(order: Order, transition: Transition) -> Ask:
+def question(order: WireOrder, transition: Transition) -> Ask:
     named = f"{clean(order.order_number)}   {money(order.total_amount, order.currency)}   {clean(order.customer_id)}"
     title = f"{transition.verb.capitalize()} {clean(order.order_number)}?"
     return Ask(title, [named, _CONSEQUENCE[transition]], _FIELDS.get(transition, ()))
 
 
-def command(order: Order, transition: Transition, answer: Mapping[str, str]) -> Command:
-    return Command(transition.verb, order.order_id, dict(answer))
+def command(order: WireOrder, transition: Transition, answer: Mapping[str, str]) -> CommandToSend:
+    return CommandToSend(transition.verb, order.order_id, dict(answer))

@@ -1,4 +1,4 @@
-"""Which types of event the stream shows, with how many of each came in."""
+"""The dialog that chooses which types of event the stream shows; it counts how many of each came in."""
 
 from __future__ import annotations
 
@@ -12,16 +12,25 @@ from textual.containers import Vertical
 from textual.widgets import Label
 
 from tui.dialogs.dialog import Dialog, key_line
-from tui.keys import bar, bindings
+from tui.keys import KeyHint, KeySheet, bar
 from tui.viewmodels.stream import StreamModel
 from tui.viewmodels.text import Cell, clean
 from tui.viewmodels.timeline import failed
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.virtual_table import Column, VirtualTable
 
+KEYS = KeySheet(
+    "types",
+    "Choosing types",
+    (
+        KeyHint("space", "flip", "show, hide", "space", bar=True),
+        KeyHint("*", "show_all", "show all", "*", bar=True),
+    ),
+)
+
 
 class TypesDialog(Dialog[None]):
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("types"))
+    BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
 
     def __init__(self, stream: StreamModel) -> None:
         super().__init__()
@@ -38,7 +47,7 @@ class TypesDialog(Dialog[None]):
             )
             table.say(Cell("no event came in yet", "dim"))
             yield table
-            yield key_line(bar("types"))
+            yield key_line(bar(KEYS))
 
     def _row(self, rank: int) -> Sequence[Cell] | None:
         name = self.types[rank]

@@ -1,4 +1,4 @@
-"""DetailModel: one order with everything of its correlation, loaded once and then kept by the feed."""
+"""DetailModel: one order with every event about it; it is read once and then kept up to date by the feed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Literal
 from tui.gateway import Gateway, GatewayError
 from tui.viewmodels.statuses import Transition, after_event, why_not
 from tui.viewmodels.timeline import Timeline
-from tui.wire import Envelope, Order
+from tui.wire import WireEvent, WireOrder
 
 
 class DetailModel:
-    """Events that the feed brings while the history is still being read are merged by position, each once."""
+    """An event that comes both with the history and from the feed is taken in once, by its position."""
 
     def __init__(self, gateway: Gateway, order_id: str) -> None:
         self.gateway = gateway
         self.order_id = order_id
-        self.order: Order | None = None
+        self.order: WireOrder | None = None
         self.timeline = Timeline()
         self.phase: Literal["loading", "ready", "error"] = "loading"
         self.error = ""
@@ -32,7 +32,7 @@ class DetailModel:
         self.order, self.phase = order, "ready"
         self.take(events)
 
-    def take(self, events: Iterable[Envelope]) -> bool:
+    def take(self, events: Iterable[WireEvent]) -> bool:
         """True when something changed."""
         if not self.timeline.take(e for e in events if e.order_id == self.order_id):
             return False
@@ -43,7 +43,7 @@ class DetailModel:
         return True
 
     def why_not(self, transition: Transition) -> str | None:
-        """The reason that this cannot be done to the order as it is seen now."""
+        """The reason that this transition cannot be made with what is on the screen now; None when it can."""
         if self.order is None:
             return "the order is not loaded yet"
         if not self.timeline.live:

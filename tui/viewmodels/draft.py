@@ -1,4 +1,4 @@
-"""Draft: what stands in the New order form, as text, and the body that is sent for it."""
+"""OrderDraft: what stands in the New order form, as text, and the body that is sent for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEW_LINE = {"sku": "", "quantity": "1", "unit_price": ""}
 
 
 def _example() -> dict[str, str]:
-    """Values that are accepted as they stand, so that the first order is two keys away."""
+    """Values that the server accepts, so that two keys place a first order."""
     return {
         "customer_id": "customer-001",
         "currency": "USD",
@@ -34,11 +34,11 @@ def _example() -> dict[str, str]:
 
 
 @dataclass
-class Draft:
-    """Texts by the field names the server uses in its errors.
+class OrderDraft:
+    """The texts in the form, by the names that the server gives the fields in its errors.
 
-    The key stays until the order is placed, so sending the same draft twice cannot place it twice; it changes with
-    the first edit after a sending.
+    The key stays the same until the order is placed, so that a draft sent twice is placed once; the first edit after it
+    was sent gives it another key.
     """
 
     values: dict[str, str] = field(default_factory=_example)
@@ -54,25 +54,25 @@ class Draft:
             self.key, self.sent = f"deck-{uuid.uuid4()}", False
 
     def add_line(self) -> int:
-        """Its index."""
+        """Add an empty line; returns its index."""
         self.lines += 1
         for name, value in _NEW_LINE.items():
             self.set(f"items[{self.lines - 1}].{name}", value)
         return self.lines - 1
 
     def body(self) -> dict[str, Any]:
-        """Blank lines are left out; text that is no number is sent as it is, for the server to name."""
+        """The body to send, without blank lines. A text that is no number is sent too: the server names the error."""
         items = [self._line(n) for n in self.used_lines()]
         address = {name: self.values.get(f"shipping_address.{name}", "").strip() for name in ADDRESS_FIELDS}
         top = {name: self.values.get(name, "").strip() for name in ("customer_id", "currency", "payment_method")}
         return {**top, "items": items, "shipping_address": address}
 
     def used_lines(self) -> list[int]:
-        """Indexes of the lines that are sent; the server numbers its errors by their place among these."""
+        """The indexes of the lines that are sent; the server counts only these in its errors."""
         return [n for n in range(self.lines) if n == 0 or self.values.get(f"items[{n}].sku", "").strip()]
 
     def total(self) -> Decimal | None:
-        """None while a quantity or a price is not a number."""
+        """The sum of the lines; None while a quantity or a price is not a number."""
         try:
             lines = [(self._text(n, "quantity"), self._text(n, "unit_price")) for n in self.used_lines()]
             total = sum((Decimal(quantity) * Decimal(price) for quantity, price in lines), Decimal())
@@ -81,12 +81,12 @@ class Draft:
         return total if total.is_finite() else None
 
     def place(self, problems: Iterable[FieldProblem]) -> Mapping[str, str]:
-        """The server's errors by the form's own field names; what belongs to no field stands under the empty name."""
+        """The server's errors by the names of the form's fields; those of no field stand under the empty name."""
         placed: dict[str, str] = {}
         for problem in problems:
             name = self._own_name(problem.field)
-            said = problem.message if name else f"{problem.field}: {problem.message}".strip(": ")
-            placed[name] = f"{placed[name]}; {said}" if name in placed else said
+            sentence = problem.message if name else f"{problem.field}: {problem.message}".strip(": ")
+            placed[name] = f"{placed[name]}; {sentence}" if name in placed else sentence
         return placed
 
     def _own_name(self, name: str) -> str:
@@ -106,5 +106,5 @@ class Draft:
     def _line(self, n: int) -> dict[str, Any]:
         quantity = self._text(n, "quantity")
         number: int | str = int(quantity) if re.fullmatch(r"-?[0-9]{1,9}", quantity) else quantity
-        sku = self._text(n, "sku")  # the form asks for one name of a product, and the SKU is the one that people know
+        sku = self._text(n, "sku")  # the form has one field for a product, and people know its SKU
         return {"product_id": sku, "sku": sku, "quantity": number, "unit_price": self._text(n, "unit_price")}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 
 from tui.viewmodels.statuses import STATUSES
-from tui.wire import Order
+from tui.wire import WireOrder
 
 FIELDS = ("status", "customer", "sku", "min", "max")
 
@@ -19,7 +19,7 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True)
 class OrderQuery:
-    """What the list shows; None means any."""
+    """Which orders the list shows; None means any."""
 
     status: str | None = None
     customer_id: str | None = None
@@ -33,7 +33,7 @@ class OrderQuery:
         named = ((f.name, getattr(self, f.name)) for f in fields(self))
         return {name: str(value) for name, value in named if value is not None}
 
-    def takes(self, order: Order) -> bool:
+    def takes(self, order: WireOrder) -> bool:
         """Whether an order belongs in the list, judged as the server does."""
         return (
             self.status in (None, order.status)
@@ -45,7 +45,7 @@ class OrderQuery:
         )
 
     @staticmethod
-    def _text(q: str, order: Order) -> bool:
+    def _text(q: str, order: WireOrder) -> bool:
         return (
             order.order_number.startswith(q.upper())
             or any(i.sku == q for i in order.items)
@@ -55,7 +55,7 @@ class OrderQuery:
 
 def parse(text: str) -> OrderQuery:
     """Raises FilterError. Free text is the beginning of an order number or a tracking number, or a SKU."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     words: list[str] = []
     for word in text.split():
         name, colon, value = word.partition(":")
@@ -69,18 +69,18 @@ def parse(text: str) -> OrderQuery:
             raise FilterError(f"no field {name or 'without a name'}: {hint}")
         if not value:
             raise FilterError(f"{name}: needs a value")
-        if name in found:
+        if name in values:
             raise FilterError(f"{name}: is given twice")
-        found[name] = value
+        values[name] = value
     if len(words) > 1:
         raise FilterError(f"one search word only, not {len(words)}: order number, SKU or tracking")
-    low, high = _amount(found, "min"), _amount(found, "max")
+    low, high = _amount(values, "min"), _amount(values, "max")
     if low is not None and high is not None and low > high:
         raise FilterError(f"min:{low} is above max:{high}")
     return OrderQuery(
-        status=_status(found.get("status")),
-        customer_id=found.get("customer"),
-        sku=found.get("sku"),
+        status=_status(values.get("status")),
+        customer_id=values.get("customer"),
+        sku=values.get("sku"),
         min_total=low,
         max_total=high,
         q=words[0] if words else None,
@@ -95,13 +95,13 @@ def _status(value: str | None) -> str | None:
         return hits[0]
     if value.upper() in STATUSES:
         return value.upper()
-    said = f"status:{value} could be {' or '.join(hits)}" if hits else f"no status {value}"
-    raise FilterError(f"{said}: there are {', '.join(s.lower() for s in STATUSES)}")
+    sentence = f"status:{value} could be {' or '.join(hits)}" if hits else f"no status {value}"
+    raise FilterError(f"{sentence}: there are {', '.join(s.lower() for s in STATUSES)}")
 
 
-def _amount(found: dict[str, str], name: str) -> Decimal | None:
-    if name not in found:
+def _amount(values: dict[str, str], name: str) -> Decimal | None:
+    if name not in values:
         return None
-    if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", found[name]):
-        raise FilterError(f"{name}: needs an amount such as 99.50, not {found[name]}")
-    return Decimal(found[name])
+    if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", values[name]):
+        raise FilterError(f"{name}: needs an amount such as 99.50, not {values[name]}")
+    return Decimal(values[name])

@@ -1,4 +1,4 @@
-"""The state of an order with its money, stock and sagas at any of its events: a pure fold over plain envelopes."""
+"""The state of an order with its money, stock and sagas at any of its events: a pure fold over events."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any, NamedTuple, cast
 
 from tui.viewmodels.statuses import STATUS_AFTER
 from tui.viewmodels.text import clean, money, plain
-from tui.wire import Envelope, payload_of
+from tui.wire import WireEvent, payload_of
 
 Lines = Mapping[str, str]  # label -> what to show, in the order in which the labels first appeared
 
 
-class State(NamedTuple):
-    """`sagas` are their names by id: only the event that started one carries it."""
+class TimelineState(NamedTuple):
+    """`sagas` holds the name of each saga by its id, since only the event that started a saga carries its name."""
 
     lines: Lines = MappingProxyType({})
     sagas: Mapping[str, str] = MappingProxyType({})
 
 
 class Change(NamedTuple):
-    """One line of the state: what it is now, and what it was before the event if that changed it."""
+    """One line of the state: its value now, and the one before the event if the event changed it."""
 
     label: str
     now: str
     before: str | None
 
 
-def evolve(state: State, event: Envelope) -> State:
+def evolve(state: TimelineState, event: WireEvent) -> TimelineState:
     """The state after one more event; an event of a type unknown here changes nothing."""
     payload = payload_of(event)
     new, sagas = dict(state.lines), dict(state.sagas)
@@ -40,20 +40,20 @@ def evolve(state: State, event: Envelope) -> State:
         if payload.get("name"):
             sagas[event.aggregate_id] = plain(payload["name"])
         new[sagas.get(event.aggregate_id, f"saga {event.aggregate_id[-4:]}")] = saga_words(event.event_type, payload)
-    return State(new, sagas)
+    return TimelineState(new, sagas)
 
 
-def fold(events: Iterable[Envelope]) -> list[State]:
+def fold(events: Iterable[WireEvent]) -> list[TimelineState]:
     """The state after each event."""
-    states: list[State] = []
-    state = State()
+    states: list[TimelineState] = []
+    state = TimelineState()
     for event in events:
         state = evolve(state, event)
         states.append(state)
     return states
 
 
-def changes(before: State, now: State) -> list[Change]:
+def changes(before: TimelineState, now: TimelineState) -> list[Change]:
     return [
         Change(label, value, before.lines.get(label, "–") if before.lines.get(label) != value else None)
         for label, value in now.lines.items()

@@ -1,4 +1,4 @@
-"""Meters: events a second, and how far the screen is behind the feed."""
+"""Meters: how many events come in a second, and how far the screen is behind the feed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 
 
 class Rate:
-    """Events a second over the last few seconds, from a total that only grows."""
+    """How fast a total grew over the last few seconds."""
 
     def __init__(self, over: float = 3.0) -> None:
         self.over = over
@@ -26,7 +26,7 @@ class Rate:
 
 
 class Peak:
-    """The worst value of the last second or two: a figure that can be read before it changes."""
+    """The highest value of the last second or two, so that the figure stands long enough to be read."""
 
     def __init__(self, hold: float = 1.5) -> None:
         self.hold = hold

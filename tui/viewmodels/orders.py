@@ -1,4 +1,4 @@
-"""OrdersModel: the list of orders as an operator holds it: pages on demand, live statuses, nothing moves by itself."""
+"""OrdersModel: the list of orders, read page by page; statuses change live, and no row moves by itself."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from typing import Literal
 
 from tui.gateway import Gateway, GatewayError
 from tui.viewmodels.filters import OrderQuery
-from tui.viewmodels.rows import Page, RowWindow
+from tui.viewmodels.rows import RowPage, RowWindow
 from tui.viewmodels.statuses import STATUS_AFTER, after_event, order_from
 from tui.viewmodels.viewport import Viewport
-from tui.wire import Envelope, Order, OrderPage
+from tui.wire import OrderPage, WireEvent, WireOrder
 
-_REMEMBERED = 5_000  # orders whose latest events are kept: more than a page can be behind the feed
+_REMEMBERED = 5_000  # orders whose latest events are kept, for the case that a page is behind the feed
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class OrdersModel:
-    """The chosen order stays chosen whatever arrives; orders newer than the list wait until they are asked for."""
+    """The chosen order stays chosen whatever arrives; new orders wait until the operator takes them in."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.query = OrderQuery()
-        self.window = RowWindow[Order](key=lambda order: order.order_id)
+        self.window = RowWindow[WireOrder](key=lambda order: order.order_id)
         self.view = Viewport()
         self.phase: Literal["loading", "ready", "error"] = "loading"
         self.error = ""
         self.total: int | None = None
         self.estimated = False
-        self.waiting: dict[str, Order] = {}
+        self.waiting: dict[str, WireOrder] = {}
         self.changed_at: dict[str, float] = {}
-        self._recent: OrderedDict[str, list[Envelope]] = OrderedDict()
+        self._recent: OrderedDict[str, list[WireEvent]] = OrderedDict()
         self._oldest_first = False
         self._generation = 0
         self._extending = False
 
     @property
-    def chosen(self) -> Order | None:
+    def chosen(self) -> WireOrder | None:
         return self.window.get(self.view.cursor)
 
     async def load(self, query: OrderQuery | None = None, *, from_end: bool = False) -> None:
-        """Read the list anew, from its newest end or its oldest; a reply to an earlier question is dropped."""
+        """Read the list again, from its newest end or its oldest; a late answer to an earlier reading is dropped."""
         self._generation += 1
         generation = self._generation
         if query is not None and query != self.query:
@@ -98,8 +98,8 @@ class OrdersModel:
         self._rebase()
         return True
 
-    def absorb(self, events: Iterable[Envelope], now: float) -> None:
-        """Order events from the feed: held rows change in place, new orders wait."""
+    def absorb(self, events: Iterable[WireEvent], now: float) -> None:
+        """Take in events of orders from the feed: rows that are held change in place, new orders wait."""
         for event in events:
             if event.event_type not in STATUS_AFTER:
                 continue
@@ -113,14 +113,14 @@ class OrdersModel:
             elif event.aggregate_id in self.waiting:
                 self.waiting[event.aggregate_id] = after_event(self.waiting[event.aggregate_id], event)
             elif event.event_type == "OrderCreated" and self.phase == "ready":
-                self._await(order_from(event))
+                self._let_wait(order_from(event))
         if not len(self.window):
             self._take_in_waiting()
         self.changed_at = {key: at for key, at in self.changed_at.items() if now - at < 1}
 
-    def put(self, order: Order, now: float) -> None:
-        """An order known from its own answer: choose it, at the top of the list if it is new there."""
-        order = self._lift(order)
+    def put(self, order: WireOrder, now: float) -> None:
+        """Take in the order that a command has changed, and choose it; a new one goes to the top of the list."""
+        order = self._as_the_feed_knows_it(order)
         held = self.window.find(order.order_id)
         if held is None:
             self.waiting[order.order_id] = order
@@ -130,44 +130,44 @@ class OrdersModel:
             self.window.replace(order)
         self.changed_at[order.order_id] = now
 
-    def _await(self, order: Order | None) -> None:
+    def _let_wait(self, order: WireOrder | None) -> None:
         newest = self.window.get(self.window.start)
         at_top = newest.created_at if newest is not None and not self._oldest_first else _BEGINNING
         if order is not None and order.created_at >= at_top and self.query.takes(order):
             self.waiting[order.order_id] = order
 
     def _take_in_waiting(self) -> None:
-        """Waiting orders newer than the first row go on top of it; the list was read after all others."""
+        """Put the waiting orders on top of the list that are newer than its first row; the others are in it already."""
         newest = self.window.get(self.window.start)
         fresh = [o for o in self.waiting.values() if newest is None or o.created_at >= newest.created_at]
         fresh = [o for o in fresh if self.window.find(o.order_id) is None]
         self.waiting = {}
         if fresh:
             fresh.sort(key=lambda o: o.created_at, reverse=True)
-            self.window.prepend(Page(fresh, self.window.older, self.window.newer))
+            self.window.prepend(RowPage(fresh, self.window.older, self.window.newer))
             self.total = None if self.total is None else self.total + len(fresh)
         self._rebase()
 
     def _rebase(self) -> None:
-        """Nothing newer can be fetched: the first row is row 0, and the view keeps its rows."""
+        """When nothing newer can be fetched the first row becomes row 0; the same rows stay on the screen."""
         if self.window.start < 0 or self.window.newer is None:
             self.view.shift(-self.window.rebase())
         self.view.bound(self.window.start, self.window.end)
 
-    def _page(self, page: OrderPage) -> Page[Order]:
-        rows = [self._lift(order) for order in page.orders]
+    def _page(self, page: OrderPage) -> RowPage[WireOrder]:
+        rows = [self._as_the_feed_knows_it(order) for order in page.orders]
         if self._oldest_first:
-            return Page(rows[::-1], older=page.prev_cursor, newer=page.next_cursor)
-        return Page(rows, older=page.next_cursor, newer=page.prev_cursor)
+            return RowPage(rows[::-1], older=page.prev_cursor, newer=page.next_cursor)
+        return RowPage(rows, older=page.next_cursor, newer=page.prev_cursor)
 
-    def _remember(self, event: Envelope) -> None:
+    def _remember(self, event: WireEvent) -> None:
         self._recent.setdefault(event.aggregate_id, []).append(event)
         self._recent.move_to_end(event.aggregate_id)
         while len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
 
-    def _lift(self, order: Order) -> Order:
-        """A read model may be behind the feed: what the feed already told is not unlearnt."""
+    def _as_the_feed_knows_it(self, order: WireOrder) -> WireOrder:
+        """The order with the events that the feed has brought, since the read model may be behind the feed."""
         for event in self._recent.get(order.order_id, ()):
             order = after_event(order, event)
         return order

@@ -1,4 +1,4 @@
-"""Ring: the newest frames of the feed as raw bytes, bounded in number and in bytes, counted exactly."""
+"""Ring: the newest frames of the feed as raw bytes, at most so many and so large; all that ever came are counted."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 
-class Frame(NamedTuple):
-    """One event off the wire, not decoded: nine of ten are never looked at."""
+class RingFrame(NamedTuple):
+    """One event as it came in; it is decoded when its row is painted, which most are not."""
 
     position: int
     event_type: str
     data: bytes
 
 
+NumberedFrame = tuple[int, RingFrame]  # a frame with its number in the ring
+
+
 class Ring:
-    """Frames `first` .. `end - 1` are held; numbers count every frame ever pushed, so they never change meaning."""
+    """Holds the frames `first` .. `end - 1`; a frame's number counts all frames before it, so it never changes."""
 
     def __init__(self, capacity: int = 100_000, max_bytes: int = 32 * 1024 * 1024) -> None:
         self.capacity = capacity
@@ -23,13 +26,13 @@ class Ring:
         self.first = 0
         self.end = 0
         self.bytes = 0
-        self._slots: list[Frame | None] = [None] * capacity
+        self._slots: list[RingFrame | None] = [None] * capacity
 
     def __len__(self) -> int:
         return self.end - self.first
 
-    def push(self, frame: Frame) -> None:
-        """Take a frame in; the oldest ones make room. The newest stays even if it is larger than the bound."""
+    def push(self, frame: RingFrame) -> None:
+        """Take a frame in, and drop the oldest ones for it. The newest stays even if it is larger than `max_bytes`."""
         if len(self) == self.capacity:
             self._drop()
         self._slots[self.end % self.capacity] = frame
@@ -38,11 +41,11 @@ class Ring:
         while self.bytes > self.max_bytes and len(self) > 1:
             self._drop()
 
-    def get(self, number: int) -> Frame | None:
-        """The frame, or None when it is no longer (or not yet) held."""
+    def get(self, number: int) -> RingFrame | None:
+        """The frame with that number; None when it was dropped or has not come yet."""
         return self._slots[number % self.capacity] if self.first <= number < self.end else None
 
-    def since(self, number: int) -> Iterator[tuple[int, Frame]]:
+    def since(self, number: int) -> Iterator[NumberedFrame]:
         """The frames from `number` on that are still held, with their numbers."""
         for n in range(max(number, self.first), self.end):
             frame = self._slots[n % self.capacity]

@@ -1,4 +1,4 @@
-"""RowWindow: a bounded, contiguous run of a long list's rows, grown at either end by keyset pages."""
+"""RowWindow: the rows of a long list that are held: a part without gaps, to which pages are added at either end."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Generic, NamedTuple, TypeVar
 Row = TypeVar("Row")
 
 
-class Page(NamedTuple, Generic[Row]):
-    """Rows in list order, with the cursors that lead on from it at either end (None: nothing there)."""
+class RowPage(NamedTuple, Generic[Row]):
+    """Rows in the order of the list, and the cursors of the pages before and after it; None where there is none."""
 
     rows: Sequence[Row]
     older: str | None = None
@@ -24,9 +24,9 @@ class _Extent(NamedTuple):
 
 
 class RowWindow(Generic[Row]):
-    """Rank 0 is the first row of the list as it was loaded; `start` goes below it when rows newer than that come in.
+    """Rank 0 is the first row of the list as it was read; newer rows get ranks below 0. The first row held is `start`.
 
-    Pages beyond the bound are dropped at the far end, and fetched again when somebody goes back there.
+    When more than `max_pages` are held, the page at the other end is dropped, to be fetched again when it is needed.
     """
 
     def __init__(self, key: Callable[[Row], str], max_pages: int = 20) -> None:
@@ -49,14 +49,14 @@ class RowWindow(Generic[Row]):
     def newer(self) -> str | None:
         return self._pages[0].newer if self._pages else None
 
-    def reset(self, page: Page[Row], start: int = 0) -> None:
+    def reset(self, page: RowPage[Row], start: int = 0) -> None:
         self._pages = deque([_Extent(len(page.rows), page.older, page.newer)])
         self._rows = list(page.rows)
         self.start = start
         self._index()
 
-    def append(self, page: Page[Row]) -> None:
-        """Older rows; those already held (the list moved meanwhile) are not taken twice."""
+    def append(self, page: RowPage[Row]) -> None:
+        """Add older rows; those that are held already, since the list has moved meanwhile, are left out."""
         rows = self._fresh(page)
         self._rows += rows
         self._pages.append(_Extent(len(rows), page.older, page.newer))
@@ -66,8 +66,8 @@ class RowWindow(Generic[Row]):
             self.start += gone
         self._index()
 
-    def prepend(self, page: Page[Row]) -> None:
-        """Newer rows, at ranks below `start`."""
+    def prepend(self, page: RowPage[Row]) -> None:
+        """Add newer rows, at ranks below `start`."""
         rows = self._fresh(page)
         self._rows[:0] = rows
         self.start -= len(rows)
@@ -106,7 +106,7 @@ class RowWindow(Generic[Row]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _fresh(self, page: Page[Row]) -> list[Row]:
+    def _fresh(self, page: RowPage[Row]) -> list[Row]:
         return [row for row in page.rows if self.key(row) not in self._ranks]
 
     def _index(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tui.viewmodels.text import Cell, clean
-from tui.wire import Address, Envelope, Order, payload_of
+from tui.wire import WireAddress, WireEvent, WireOrder, payload_of
 
 
 class Transition(NamedTuple):
@@ -57,7 +57,7 @@ def legal(status: str) -> tuple[Transition, ...]:
 
 
 def why_not(transition: Transition, status: str) -> str | None:
-    """The reason this cannot be done now, as a sentence; None when it can."""
+    """The reason that this transition is not allowed, as a sentence; None when it is."""
     if transition in legal(status):
         return None
     allowed = " or ".join(t.verb for t in legal(status))
@@ -65,7 +65,7 @@ def why_not(transition: Transition, status: str) -> str | None:
     return f"cannot {transition.verb} an order that is {status}: {now}"
 
 
-def after_event(order: Order, event: Envelope) -> Order:
+def after_event(order: WireOrder, event: WireEvent) -> WireOrder:
     """The order as it is after one more event of its stream; an older event changes nothing."""
     if event.version <= order.version or event.event_type not in STATUS_AFTER:
         return order
@@ -80,8 +80,8 @@ def after_event(order: Order, event: Envelope) -> Order:
     )
 
 
-def order_from(event: Envelope) -> Order | None:
-    """The order an OrderCreated event opens; None when its payload is not what we know."""
+def order_from(event: WireEvent) -> WireOrder | None:
+    """The order that an OrderCreated event creates; None when its payload cannot be read."""
     payload = payload_of(event)
     fields: dict[str, Any] = {
         "created_at": event.timestamp,
@@ -92,12 +92,12 @@ def order_from(event: Envelope) -> Order | None:
         "version": event.version,
     }
     try:
-        return msgspec.convert(fields, Order)
+        return msgspec.convert(fields, WireOrder)
     except msgspec.MsgspecError:
         return None
 
 
-def one_line(address: Address) -> str:
+def one_line(address: WireAddress) -> str:
     return clean(
         ", ".join(part for part in (address.street, address.city, address.state, address.zip, address.country) if part)
     )

@@ -1,22 +1,23 @@
-"""StreamModel: the ring seen as a list that follows or is paused, filtered by type, with honest counters."""
+"""StreamModel: the ring as a list that follows the feed or is paused, filtered by type, with counters."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, deque
+from collections.abc import Sequence
 
 import msgspec
 
-from tui.viewmodels.ring import Frame, Ring
+from tui.viewmodels.ring import NumberedFrame, Ring
 from tui.viewmodels.timeline import failed
-from tui.wire import Envelope
+from tui.wire import WireEvent
 
-_DECODED = 512  # rows kept decoded: some screens full
+_DECODED = 512  # events that are kept decoded: several screens full
 _PINNED = 200
 
 
 class StreamModel:
-    """Ranks are indexes into the frames that pass the type filter, counted from the first ever seen."""
+    """A row's rank is its place among the frames that pass the type filter, counted from the first that ever came."""
 
     def __init__(self, ring: Ring) -> None:
         self.ring = ring
@@ -27,16 +28,15 @@ class StreamModel:
         self.failed = 0
         self.painted = 0
         self.undecodable = 0
-        self._seen = 0
         self._painted_from = 0
         self._painted_to = 0
         self._paused_end = 0
         self._shown: list[int] | None = None  # numbers of the frames that pass the filter; None: all of them do
-        self._decoded: dict[int, Envelope | None] = {}
+        self._decoded: dict[int, WireEvent | None] = {}
 
     @property
     def end(self) -> int:
-        """One past the last rank to show: while paused, the one it was paused at."""
+        """One past the last rank to show; while paused it stays where the pause began."""
         return self.newest if self.following else min(self._paused_end, self.newest)
 
     @property
@@ -54,18 +54,16 @@ class StreamModel:
 
     @property
     def skipped(self) -> int:
-        """Events that flew past: received, never painted."""
+        """Events that came in and were never painted."""
         return self.ring.end - self.painted
 
     @property
     def older_gone(self) -> int:
-        """Events that were received and have made room for newer ones."""
+        """Events that came in and were dropped for newer ones."""
         return self.ring.first
 
-    def absorb(self) -> list[tuple[int, Frame]]:
-        """Look, once, at every frame since the last time: types, failures, the filter. Returns those frames."""
-        fresh = list(self.ring.since(self._seen))
-        self._seen = self.ring.end
+    def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
+        """Count the types and failures of frames that just came into the ring, and let them through the filter."""
         for number, frame in fresh:
             self.types[frame.event_type] += 1
             if failed(frame.event_type):
@@ -73,20 +71,19 @@ class StreamModel:
                 self.failed += 1
             if self._shown is not None and frame.event_type not in self.hidden:
                 self._shown.append(number)
-        return fresh
 
     def number(self, rank: int) -> int | None:
-        """The ring's number of a row."""
+        """The number, in the ring, of the frame in a row."""
         if self._shown is None:
             return rank
         return self._shown[rank] if 0 <= rank < len(self._shown) else None
 
     def rank(self, number: int) -> int:
-        """The row of a frame, or the one nearest to where it would stand."""
+        """The row of a frame; of a hidden one, the row that follows it."""
         return number if self._shown is None else bisect_left(self._shown, number)
 
-    def event(self, number: int) -> Envelope | None:
-        """The event, decoded when somebody looks; None when it is gone or is none."""
+    def event(self, number: int) -> WireEvent | None:
+        """The event with that number, decoded now; None when it was dropped or cannot be read."""
         if number in self._decoded:
             return self._decoded[number]
         frame = self.ring.get(number)
@@ -108,7 +105,7 @@ class StreamModel:
         self.following = True
 
     def show_only(self, hidden: set[str]) -> None:
-        """Filter by type; a paused view stays where it is."""
+        """Hide these types of event; a paused stream stays at the same event."""
         paused_at = None if self.following or self.end == 0 else self.number(self.end - 1)
         self.hidden = hidden
         self._shown = None
@@ -118,7 +115,7 @@ class StreamModel:
             self._paused_end = min(self.rank(paused_at) + 1, self.newest)
 
     def note_painted(self, ranks: range) -> None:
-        """Rows were drawn: each counts once, as far as it adjoins the newest stretch of painted ones."""
+        """Count rows that were painted. A row counts once as long as the operator scrolls without leaving a gap."""
         if not ranks:
             return
         numbers = [n for n in map(self.number, ranks) if n is not None]
@@ -130,9 +127,9 @@ class StreamModel:
         self._painted_to = max(self._painted_to, numbers[-1] + 1)
 
 
-def decode(data: bytes) -> Envelope | None:
-    """An event off the wire; None when it is not one."""
+def decode(data: bytes) -> WireEvent | None:
+    """The event in a frame's bytes; None when they are none."""
     try:
-        return msgspec.json.decode(data, type=Envelope)
+        return msgspec.json.decode(data, type=WireEvent)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

@@ -1,4 +1,4 @@
-"""Text for a terminal: whatever the data holds, one line of known width without control codes comes out."""
+"""Text for a terminal: makes one line of known width, without control codes, of whatever the data holds."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-# Control codes and line ends (a stray ESC would be obeyed); and what reorders, joins or hides what stands beside it:
-# terminals disagree on the width of such text.
+# Control codes and line ends: a terminal would obey an ESC in the data. And characters that reorder, join or hide their
+# neighbours: terminals disagree on the width of such text.
 _CONTROL = {"Cc", "Zl", "Zp"}
 _INVISIBLE = {"Cf", "Cs"}
 _VARIATION = range(0xFE00, 0xFE10)
 
-LONGEST = 2_000  # characters of one line that are ever looked at
+LONGEST = 2_000  # characters of one line; what comes after them is cut
 MOST_LINES = 2_000
 
 
 class Cell(NamedTuple):
-    """Text and the name of its tone; what a tone looks like is the stylesheet's business."""
+    """Text and the name of its tone; app.tcss says what a tone looks like."""
 
     text: str
     tone: str = ""
@@ -54,10 +54,10 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 
 
 def pretty(raw: bytes) -> list[str]:
-    """A JSON document as clean lines, in full up to a bound that is named when it is passed."""
+    """A JSON document as clean lines; the last one says how many more there are beyond MOST_LINES."""
     try:
-        found = json.loads(raw, parse_float=Decimal)
-        text = json.dumps(found, indent=2, ensure_ascii=False, default=str)
+        document = json.loads(raw, parse_float=Decimal)
+        text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
         text = raw[: LONGEST * 10].decode(errors="replace")
     lines = text.split("\n")
@@ -86,7 +86,7 @@ def money(amount: Decimal | int | str, currency: str = "") -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration as short as it can be said: 40ms, 2.1s, 3m 05s, 2h 10m, 5d 03h."""
+    """A duration in the units that fit its size: 40ms, 2.1s, 3m 05s, 2h 10m, 5d 03h."""
     seconds = max(0.0, seconds)
     if seconds < 1:
         return f"{seconds * 1000:.0f}ms"
@@ -102,7 +102,7 @@ def span(seconds: float) -> str:
 
 
 def age(then: datetime, now: datetime) -> str:
-    """How long ago, in one word that does not flicker: whole seconds below a minute."""
+    """How long ago, in one word: whole seconds below a minute, so that it does not change ten times a second."""
     seconds = max(timedelta(), now - then).total_seconds()
     return f"{int(seconds)}s" if seconds < 60 else span(seconds).split(" ")[0]
 

@@ -1,21 +1,21 @@
-"""Timeline: an order's events in order, with the time between them, its quiet gaps folded, and one of them chosen."""
+"""Timeline: an order's events in the order of the log, the time between them, and which of them is chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tui.viewmodels.fold import Change, State, changes, fold, saga_words
+from tui.viewmodels.fold import Change, TimelineState, changes, fold, saga_words
 from tui.viewmodels.statuses import STATUS_AFTER
 from tui.viewmodels.text import Cell, clean, money, plain, span
-from tui.wire import Envelope, payload_of
+from tui.wire import WireEvent, payload_of
 
-QUIET = 5.0  # seconds without an event that are folded into one mark
+QUIET = 5.0  # seconds without an event that are drawn as one short dotted line
 FAILURES = ("Failed",)
 
 
 def failed(event_type: str) -> bool:
-    """Whether an event tells of something that went wrong, and so is never allowed to fly past unseen."""
+    """Whether an event tells of something that went wrong; the stream pins such events so that none is missed."""
     return event_type.endswith(FAILURES)
 
 
@@ -35,13 +35,13 @@ def glyph_of(event_type: str, aggregate_type: str) -> str:
     return {"order": "●", "inventory": "▪", "payment": "$", "saga": "·"}.get(aggregate_type, "?")
 
 
-def summary(event: Envelope) -> str:
+def summary(event: WireEvent) -> str:
     """What the event says, in a few words."""
     p = payload_of(event)
     if event.aggregate_type == "saga":
         step = saga_words(event.event_type, p)
         return f"{plain(p['name'])} {step}" if event.event_type == "SagaStarted" and "name" in p else step
-    said = [
+    words = [
         f"{_lines(p['items'])} {_money(p, 'total_amount')}" if isinstance(p.get("items"), list) else "",
         plain(p["sku"]) if "sku" in p else "",
         f"×{plain(p['quantity'])}" if "quantity" in p else "",
@@ -49,7 +49,7 @@ def summary(event: Envelope) -> str:
         " ".join(plain(p[name]) for name in ("carrier", "tracking_number") if p.get(name)),
         plain(p["reason"]) if p.get("reason") else "",
     ]
-    return clean("  ".join(part for part in said if part))
+    return clean("  ".join(part for part in words if part))
 
 
 def _lines(items: Sequence[object]) -> str:
@@ -67,8 +67,8 @@ def _money(p: dict[str, object], name: str) -> str:
 class Timeline:
     """`at` is the chosen event; while it is the last one the view is live and follows new events."""
 
-    events: list[Envelope] = field(default_factory=list[Envelope])
-    states: list[State] = field(default_factory=list[State])
+    events: list[WireEvent] = field(default_factory=list[WireEvent])
+    states: list[TimelineState] = field(default_factory=list[TimelineState])
     at: int = 0
 
     @property
@@ -76,10 +76,10 @@ class Timeline:
         return self.at >= len(self.events) - 1
 
     @property
-    def current(self) -> Envelope | None:
+    def current(self) -> WireEvent | None:
         return self.events[self.at] if self.events else None
 
-    def take(self, events: Iterable[Envelope]) -> bool:
+    def take(self, events: Iterable[WireEvent]) -> bool:
         """Merge events in by position, each once; True when something was new. The chosen event stays chosen."""
         known = {e.position for e in self.events}
         fresh = {e.position: e for e in events if e.position not in known}
@@ -105,23 +105,23 @@ class Timeline:
             n += direction
 
     def since_last(self, index: int) -> float | None:
-        """Seconds since the event before; None at the first. A clock that stepped back counts as none."""
+        """Seconds since the event before, None at the first; 0 when the clock was set back between them."""
         if not 0 < index < len(self.events):
             return None
         return max(0.0, (self.events[index].timestamp - self.events[index - 1].timestamp).total_seconds())
 
     def quiet_before(self, index: int) -> str:
-        """`38s quiet` when the time before an event is folded, else nothing."""
+        """`38s quiet` when there was no event for that long before this one, else an empty text."""
         gap = self.since_last(index)
         return f"{span(gap)} quiet" if gap is not None and gap >= QUIET else ""
 
     def state_at(self) -> list[Change]:
         if not self.events:
             return []
-        return changes(self.states[self.at - 1] if self.at else State(), self.states[self.at])
+        return changes(self.states[self.at - 1] if self.at else TimelineState(), self.states[self.at])
 
     def track(self, width: int) -> list[Cell]:
-        """The scrubber: a mark for each event, a dotted stretch for each folded gap, the chosen one standing out."""
+        """The scrubber: a mark for each event, a short dotted line for each long gap, and ◉ for the chosen event."""
         marks: list[list[Cell]] = []
         for n, event in enumerate(self.events):
             mark = Cell("◉", "chosen") if n == self.at else _mark(event)
@@ -143,6 +143,6 @@ class Timeline:
         return [*before, *shown, *after]
 
 
-def _mark(event: Envelope) -> Cell:
+def _mark(event: WireEvent) -> Cell:
     named = (event.event_type, event.aggregate_type)
     return Cell(glyph_of(*named), tone_of(*named) or "accent")

@@ -1,4 +1,4 @@
-"""Viewport: which rows a list shows and which one is chosen, over ranks that may be far from zero."""
+"""Viewport: which rows of a list are on the screen, and which one is chosen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Viewport:
-    """`cursor` and `top` are ranks; `first` and `end` bound the rows there are."""
+    """Ranks: `cursor` is the chosen row, `top` the first one shown; the list has the rows `first` .. `end - 1`."""
 
     cursor: int = 0
     top: int = 0
@@ -16,7 +16,7 @@ class Viewport:
     end: int = 0
 
     def bound(self, first: int, end: int) -> None:
-        """The rows there are now; cursor and top stay on theirs as long as those exist."""
+        """Set which rows there are; cursor and top stay on their rows as long as those exist."""
         self.first, self.end = first, max(first, end)
         self.go(self.cursor, reveal=False)
         self._settle()
@@ -26,7 +26,7 @@ class Viewport:
         self.go(self.cursor)
 
     def go(self, rank: int, *, reveal: bool = True) -> None:
-        """Choose a row, the nearest there is, and scroll no further than needed to show it."""
+        """Choose the row with that rank, or the nearest one, and scroll no further than needed to show it."""
         self.cursor = max(self.first, min(rank, self.end - 1))
         if reveal:
             self.top = max(self.cursor - self.height + 1, min(self.top, self.cursor))
@@ -36,7 +36,7 @@ class Viewport:
         self.go(self.cursor + delta)
 
     def shift(self, delta: int) -> None:
-        """Every row got another rank; what is seen does not move."""
+        """Follow rows that all got another rank, so that nothing moves on the screen."""
         self.cursor += delta
         self.top += delta
 

@@ -1,4 +1,4 @@
-"""An order: its history on the left, its state and the event at the chosen moment on the right, the scrubber below."""
+"""One order: its events at the left, its state after the chosen event at the right, and the scrubber below."""
 
 from __future__ import annotations
 
@@ -12,17 +12,36 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from tui.desk import Desk
-from tui.keys import bindings
+from tui.keys import LIST, KeyHint, KeySheet
 from tui.messages import Act, Copy, NewOrder, OpenEvent, Say
 from tui.viewmodels.detail import DetailModel
+from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL, legal, one_line, status_cell
+from tui.viewmodels.stream import decode
 from tui.viewmodels.text import Cell, clean, clock_time, fit, money, pretty, span
 from tui.viewmodels.timeline import glyph_of, summary, tone_of
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
-from tui.wire import Envelope
+from tui.wire import WireEvent
 
+_KEYS = KeySheet(
+    "detail",
+    "An order and its past",
+    (
+        KeyHint(".", "step(1)", "one event on", "."),
+        KeyHint("comma", "step(-1)", "one event back", ","),
+        KeyHint("<", "step(-10)", "ten events back", "<"),
+        KeyHint(">", "step(10)", "ten events on", ">"),
+        KeyHint("{", "status(-1)", "previous change of status", "{"),
+        KeyHint("}", "status(1)", "next change of status", "}"),
+        KeyHint("L", "live", "live", "L", bar=True),
+        KeyHint("a", "advance", "advance…", "a", bar=True),
+        KeyHint("c", "cancel", "cancel…", "c", bar=True),
+        KeyHint("n", "new_order", "new", "n"),
+        KeyHint("y", "copy", "copy the order's id", "y"),
+    ),
+)
 _WHAT_FROM = 56
 _COLUMNS = (
     Column("#", 3, right=True, from_width=48),
@@ -31,17 +50,18 @@ _COLUMNS = (
     Column("WHAT", from_width=_WHAT_FROM),
     Column("AT", 12, from_width=90),
 )
-_LABEL = 12  # cells of a label that there is always room for
+_LABEL = 12  # cells that a label may always take
 
 
 class DetailView(Vertical):
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("detail"))
-    title = "Order"
-    scopes = ("list", "detail", "everywhere")
+    BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
+    sheets = (LIST, _KEYS)
+    needs_paint = False
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(id="detail")
+        super().__init__()
         self.desk = desk
+        self.model: DetailModel | None = None
         self.viewport = Viewport()
         self.head = Line(id="detail-head")
         self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="history")
@@ -54,8 +74,8 @@ class DetailView(Vertical):
         return self.table
 
     @property
-    def model(self) -> DetailModel | None:
-        return self.desk.detail
+    def needs_reading(self) -> bool:
+        return self.model is not None and self.model.phase == "error"
 
     def compose(self) -> ComposeResult:
         yield self.head
@@ -66,12 +86,19 @@ class DetailView(Vertical):
                 yield self.event
         yield self.track
 
-    def open(self, order_id: str) -> None:
-        if self.model is None or self.model.order_id != order_id:
-            self.desk.detail = DetailModel(self.desk.gateway, order_id)
-            self.desk.detail.order = self.desk.orders.window.find(order_id)
-        self.refresh_now()
+    def enter(self, subject: str | None) -> None:
+        if subject is not None:
+            if self.model is None or self.model.order_id != subject:
+                self.model = DetailModel(self.desk.gateway, subject)
+                self.model.order = self.desk.orders.window.find(subject)
+            self.refresh_now()
         self.paint()
+
+    def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
+        if self.model is not None:
+            mark = self.model.order_id.encode()
+            own = [decode(frame.data) for _, frame in fresh if mark in frame.data]
+            self.model.take(event for event in own if event is not None)
 
     def refresh_now(self) -> None:
         if self.model is not None:
@@ -113,12 +140,12 @@ class DetailView(Vertical):
 
     def _paint_notice(self, model: DetailModel) -> None:
         if model.phase == "error":
-            said = (
+            words = (
                 Cell("This order could not be read", "bad"),
                 Cell(clean(model.error)),
                 Cell("ctrl+r tries again", "dim"),
             )
-            self.table.say(*said)
+            self.table.say(*words)
         else:
             self.table.say(Cell("reading its history …", "dim"))
 
@@ -131,14 +158,14 @@ class DetailView(Vertical):
         gap = model.timeline.since_last(rank)
         quiet = bool(model.timeline.quiet_before(rank))
         ago = "" if gap is None else (f"┄ {span(gap)} ┄" if quiet else f"+{span(gap)}")
-        said = summary(event)
-        # Where there is no room for both columns, a saga's event says its step rather than its type.
-        named = said if event.aggregate_type == "saga" and self.table.size.width < _WHAT_FROM else event.event_type
+        words = summary(event)
+        # Where there is no room for the column WHAT, the step is shown instead of the type of a saga's event.
+        named = words if event.aggregate_type == "saga" and self.table.size.width < _WHAT_FROM else event.event_type
         return (
             Cell(str(rank + 1), "dim"),
             Cell(f"{glyph_of(event.event_type, event.aggregate_type)} {clean(named)}", tone),
             Cell(ago, "accent" if quiet else "dim"),
-            Cell(said, "dim"),
+            Cell(words, "dim"),
             Cell(clock_time(event.timestamp), "dim"),
         )
 
@@ -221,7 +248,7 @@ class DetailView(Vertical):
             self.post_message(Copy(self.model.order_id, self.model.order_id))
 
 
-def _event_lines(event: Envelope) -> list[list[Cell]]:
+def _event_lines(event: WireEvent) -> list[list[Cell]]:
     by = f"   by {event.metadata.user_id}" if event.metadata.user_id else ""
     head = f" {event.event_type}   at {event.position:,}   v{event.version}{by}"
     return [[Cell(clean(head), "head")], *([Cell(f" {line}")] for line in pretty(bytes(event.payload)))]

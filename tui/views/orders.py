@@ -14,14 +14,28 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label
 
 from tui.desk import Desk
-from tui.keys import bindings
-from tui.messages import Act, Copy, NewOrder, OpenOrder, Say
+from tui.keys import LIST, KeyHint, KeySheet
+from tui.messages import Act, Copy, NewOrder, OpenView, Say
 from tui.viewmodels.filters import FilterError, parse
-from tui.viewmodels.statuses import CANCEL, legal, status_cell, why_not
+from tui.viewmodels.ring import NumberedFrame
+from tui.viewmodels.statuses import CANCEL, STATUS_AFTER, legal, status_cell, why_not
+from tui.viewmodels.stream import decode
 from tui.viewmodels.text import Cell, age, clean, money
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
 
+_KEYS = KeySheet(
+    "orders",
+    "Orders",
+    (
+        KeyHint("n", "new_order", "new", "n", bar=True),
+        KeyHint("a", "advance", "advance…", "a", bar=True),
+        KeyHint("c", "cancel", "cancel…", "c", bar=True),
+        KeyHint("/", "filter", "filter", "/", bar=True),
+        KeyHint(".", "take_in", "take in new", ".", bar=True),
+        KeyHint("y", "copy", "copy the order's id", "y"),
+    ),
+)
 _COLUMNS = (
     Column("ORDER", 14),
     Column("STATUS", 11),
@@ -34,19 +48,17 @@ _COLUMNS = (
     Column("CREATED UTC", 14, from_width=120),
     Column("CHANGED", 7, right=True),
 )
-_FLASH = 0.6  # seconds a changed status stands out
+_FLASH = 0.6  # seconds for which a changed status is highlighted
 _HINT = "status:confirmed customer:… sku:… min:100 max:500, or an order number, SKU, tracking"
 
 
 class OrdersView(Vertical):
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("orders"))
-    title = "Orders"
-    scopes = ("list", "orders", "everywhere")
+    BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
+    sheets = (LIST, _KEYS)
 
-    def __init__(self, desk: Desk, *, debounce: float) -> None:
-        super().__init__(id="orders")
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
         self.desk = desk
-        self.debounce = debounce
         self.table = VirtualTable(_COLUMNS, desk.orders.view, self._row, id="orders-table")
         self.status = Line(id="orders-status")
         self.filter = Input(placeholder=_HINT, compact=True, select_on_focus=False, id="filter")
@@ -55,6 +67,14 @@ class OrdersView(Vertical):
     @property
     def focus_target(self) -> VirtualTable:
         return self.table
+
+    @property
+    def needs_paint(self) -> bool:
+        return bool(self.desk.orders.changed_at)
+
+    @property
+    def needs_reading(self) -> bool:
+        return self.desk.orders.phase == "error"
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="filter-bar"):
@@ -66,8 +86,15 @@ class OrdersView(Vertical):
     def on_mount(self) -> None:
         self.reload()
 
+    def enter(self, subject: str | None) -> None:  # noqa: ARG002 - it is opened for no order in particular
+        self.paint()
+
+    def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
+        events = [decode(frame.data) for _, frame in fresh if frame.event_type in STATUS_AFTER]
+        self.desk.orders.absorb([event for event in events if event is not None], self.desk.clock())
+
     def reload(self, text: str | None = None, *, from_end: bool = False, after: float = 0) -> None:
-        """Read the list anew, for a filter text when one is given; an earlier reading still under way is dropped."""
+        """Read the list again, with another filter text if one is given; an earlier reading under way is given up."""
         self.run_worker(partial(self._load, text, from_end, after), group="orders", exclusive=True, exit_on_error=False)
 
     async def _load(self, text: str | None, from_end: bool, after: float) -> None:  # noqa: FBT001 - private
@@ -86,19 +113,19 @@ class OrdersView(Vertical):
 
     def paint(self) -> None:
         orders = self.desk.orders
-        found = self._found()
+        left = self._count()
         if self.filter_error:
-            found = [Cell(f" ✖ {clean(self.filter_error)}", "bad")]
+            left = [Cell(f" ✖ {clean(self.filter_error)}", "bad")]
         elif orders.phase == "error":
-            found = [Cell(f" ✖ {clean(orders.error)}", "bad"), Cell("  ctrl+r reads again", "dim")]
+            left = [Cell(f" ✖ {clean(orders.error)}", "bad"), Cell("  ctrl+r reads again", "dim")]
         waiting = [Cell(f"▲ {len(orders.waiting):,} new (.)   ", "accent")] if orders.waiting else []
         rows = len(orders.window)
         place = [Cell(f"row {orders.view.cursor + 1:,}{self._of_total()} ", "dim")] if rows else []
-        self.status.show(found, [*waiting, *place])
+        self.status.show(left, [*waiting, *place])
         self.table.say(*self._notice())
         self.table.repaint()
 
-    def _found(self) -> list[Cell]:
+    def _count(self) -> list[Cell]:
         orders = self.desk.orders
         if orders.phase == "loading":
             return [Cell(" … reading the list", "dim")]
@@ -158,7 +185,7 @@ class OrdersView(Vertical):
 
     @on(VirtualTable.Edge)
     def _edge(self, event: VirtualTable.Edge) -> None:
-        """The list's own end, not only that of the rows held."""
+        """Go to the very end of the list, which may be far beyond the rows that are held."""
         window = self.desk.orders.window
         if (window.older if event.last else window.newer) is not None:
             self.reload(from_end=event.last)
@@ -166,12 +193,12 @@ class OrdersView(Vertical):
     @on(VirtualTable.Opened)
     def _open(self) -> None:
         if (order := self.desk.orders.chosen) is not None:
-            self.post_message(OpenOrder(order.order_id))
+            self.post_message(OpenView("detail", order.order_id))
 
     @on(Input.Changed, "#filter")
     def _filter_typed(self, event: Input.Changed) -> None:
         event.stop()
-        self.reload(event.value, after=self.debounce)
+        self.reload(event.value, after=self.desk.debounce)
 
     @on(Input.Submitted, "#filter")
     def _filter_done(self, event: Input.Submitted) -> None:
@@ -179,7 +206,7 @@ class OrdersView(Vertical):
         self.screen.set_focus(self.table)
 
     def back(self) -> bool:
-        """From the filter to the list, then to the list without a filter; False when there is nothing to clear."""
+        """Esc leads from the filter to the list, and then clears the filter; False when there is none to clear."""
         if self.filter.has_focus:
             self.screen.set_focus(self.table)
             return True
@@ -192,7 +219,7 @@ class OrdersView(Vertical):
         self.reload(self.filter.value)
 
     def why_not(self, action: str) -> str | None:
-        """The reason a key does nothing now; None when it does something."""
+        """The reason that a key does nothing now; None when it does something."""
         order = self.desk.orders.chosen
         if action in ("advance", "cancel", "open") and order is None:
             return "no order is chosen"
@@ -218,7 +245,7 @@ class OrdersView(Vertical):
             self.reload()
 
     def action_filter(self) -> None:
-        self.screen.set_focus(self.filter)  # at once: the next key is for it already
+        self.screen.set_focus(self.filter)  # at once, so that the next key already goes to it
 
     def action_new_order(self) -> None:
         if self._may("new_order"):

@@ -1,4 +1,4 @@
-"""Stream: every event as it is recorded, followed or paused, with what flew past counted and failures pinned."""
+"""Stream: every event as it is recorded, followed or paused; unpainted events are counted and failures pinned."""
 
 from __future__ import annotations
 
@@ -11,15 +11,29 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 
 from tui.desk import Desk
-from tui.keys import bindings
-from tui.messages import ChooseTypes, OpenEvent, OpenOrder, Say
+from tui.dialogs.dialog import open_dialog
+from tui.dialogs.types import TypesDialog
+from tui.keys import LIST, KeyHint, KeySheet
+from tui.messages import OpenEvent, OpenView, Say
+from tui.viewmodels.ring import NumberedFrame
+from tui.viewmodels.stream import StreamModel
 from tui.viewmodels.text import Cell, clean, clock_time
 from tui.viewmodels.timeline import glyph_of, summary, tone_of
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
-from tui.wire import Envelope
+from tui.wire import WireEvent
 
+_KEYS = KeySheet(
+    "stream",
+    "Stream",
+    (
+        KeyHint("space", "pause", "pause, follow", "space", bar=True),
+        KeyHint("F", "follow", "follow", "F"),
+        KeyHint("f", "types", "types", "f", bar=True),
+        KeyHint("x", "order", "its order", "x", bar=True),
+    ),
+)
 _COLUMNS = (
     Column("POSITION", 10, right=True),
     Column("TIME UTC", 12),
@@ -29,17 +43,19 @@ _COLUMNS = (
     Column("BY", 12, from_width=120),
     Column("SUMMARY"),
 )
-_PINNED = 3  # lines of the failures' strip
+_PINNED = 3  # lines for the latest failures
 
 
 class StreamView(Vertical):
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("stream"))
-    title = "Stream"
-    scopes = ("list", "stream", "everywhere")
+    BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
+    sheets = (LIST, _KEYS)
+    needs_paint = False
+    needs_reading = False
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(id="stream")
+        super().__init__()
         self.desk = desk
+        self.model = StreamModel(desk.ring)
         self.viewport = Viewport()
         self.counters = Line(id="counters")
         self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="stream-table")
@@ -56,8 +72,14 @@ class StreamView(Vertical):
         yield self.waiting
         yield from self.pinned
 
+    def enter(self, subject: str | None) -> None:  # noqa: ARG002 - it is opened for no event in particular
+        self.paint()
+
+    def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
+        self.model.absorb(fresh)
+
     def paint(self) -> None:
-        stream = self.desk.stream
+        stream = self.model
         self.viewport.bound(stream.first, stream.end)
         if stream.following:
             self.viewport.tail()
@@ -68,7 +90,7 @@ class StreamView(Vertical):
         self.table.repaint()
 
     def _paint_counters(self) -> None:
-        stream, feed = self.desk.stream, self.desk.feed
+        stream, feed = self.model, self.desk.feed
         mode = Cell(" ● FOLLOW ", "good") if stream.following else Cell(" ⏸ PAUSED ", "flash")
         lost = Cell(f"lost {feed.lost:,}", "bad" if feed.lost else "dim")
         counts = f"  received {stream.ring.end:,}  painted {stream.painted:,}  skipped {stream.skipped:,}  "
@@ -84,10 +106,10 @@ class StreamView(Vertical):
         self.waiting.show([Cell(waits, "accent")], right)
 
     def _paint_pinned(self) -> None:
-        latest = list(self.desk.stream.failures)[-_PINNED:]
+        latest = list(self.model.failures)[-_PINNED:]
         calm = [] if latest else [Cell(" no failures since this deck was opened", "dim")]
         for n, line in enumerate(self.pinned):
-            event = self.desk.stream.event(latest[n]) if n < len(latest) else None
+            event = self.model.event(latest[n]) if n < len(latest) else None
             if event is None:
                 line.show([] if n else calm)
             else:
@@ -97,14 +119,14 @@ class StreamView(Vertical):
     def _notice(self) -> Sequence[Cell]:
         if self.desk.feed.state != "live" and not self.desk.ring.end:
             return Cell("Not connected to the feed"), Cell(clean(self.desk.feed.reason or "connecting …"), "dim")
-        if self.desk.stream.hidden:
+        if self.model.hidden:
             return Cell("Every event so far is of a hidden type"), Cell("f shows types again", "dim")
         return Cell("No events yet"), Cell("they appear here the moment they are recorded", "dim")
 
     def _row(self, rank: int) -> Sequence[Cell] | None:
         event = self._event(rank)
         if event is None:
-            number = self.desk.stream.number(rank)
+            number = self.model.number(rank)
             frame = None if number is None else self.desk.ring.get(number)
             return None if frame is None else (Cell(str(frame.position)), Cell(""), Cell("✖ unreadable event", "bad"))
         tone = tone_of(event.event_type, event.aggregate_type)
@@ -118,18 +140,18 @@ class StreamView(Vertical):
             Cell(summary(event), tone if tone == "dim" else ""),
         )
 
-    def _event(self, rank: int) -> Envelope | None:
-        number = self.desk.stream.number(rank)
-        return None if number is None else self.desk.stream.event(number)
+    def _event(self, rank: int) -> WireEvent | None:
+        number = self.model.number(rank)
+        return None if number is None else self.model.event(number)
 
     @property
-    def chosen(self) -> Envelope | None:
+    def chosen(self) -> WireEvent | None:
         return self._event(self.viewport.cursor) if self.viewport.end > self.viewport.first else None
 
     @on(VirtualTable.Moved)
     def _scrolled(self) -> None:
-        if self.desk.stream.following and self.viewport.cursor < self.viewport.end - 1:
-            self.desk.stream.pause()
+        if self.model.following and self.viewport.cursor < self.viewport.end - 1:
+            self.model.pause()
         self.paint()
 
     @on(VirtualTable.Edge)
@@ -140,11 +162,11 @@ class StreamView(Vertical):
     @on(VirtualTable.Opened)
     def _open(self) -> None:
         if self.chosen is not None:
-            self.desk.stream.pause()
+            self.model.pause()
             self.post_message(OpenEvent(self.chosen))
 
     def back(self) -> bool:
-        if self.desk.stream.following:
+        if self.model.following:
             return False
         self.action_follow()
         return True
@@ -160,21 +182,21 @@ class StreamView(Vertical):
         return None
 
     def action_pause(self) -> None:
-        if self.desk.stream.following:
-            self.desk.stream.pause()
+        if self.model.following:
+            self.model.pause()
         else:
-            self.desk.stream.follow()
+            self.model.follow()
         self.paint()
 
     def action_follow(self) -> None:
-        self.desk.stream.follow()
+        self.model.follow()
         self.paint()
 
     def action_order(self) -> None:
         if reason := self.why_not("order"):
             self.post_message(Say(reason))
         elif self.chosen is not None:
-            self.post_message(OpenOrder(self.chosen.order_id))
+            self.post_message(OpenView("detail", self.chosen.order_id))
 
     def action_types(self) -> None:
-        self.post_message(ChooseTypes())
+        open_dialog(self, TypesDialog(self.model), lambda _: self.paint())

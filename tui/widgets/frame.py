@@ -1,15 +1,15 @@
-"""The frame's lines: where we are and how far behind at the top, the keys that work now at the bottom."""
+"""The lines around a view: its title and how far the deck is behind above it, the keys that work now below it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tui.actions import Receipt
 from tui.desk import Desk
-from tui.keys import bar
+from tui.keys import KeyHint
 from tui.viewmodels.text import Cell, clean, money, span
 
-BEHIND = 2.0  # seconds a read model may be late before it is said in colour
+BEHIND = 2.0  # seconds that a read model may be late before the line turns to a warning
 
 
 def top_cells(desk: Desk, title: str) -> list[Cell]:
@@ -36,16 +36,16 @@ def _lag(desk: Desk) -> Cell:
     if health is None:
         return Cell("lag ?", "warn")
     late = health.lag_seconds >= BEHIND
-    said = span(health.lag_seconds) if health.lag_events else "0"
-    return Cell(f"▲ BEHIND {said}" if late else f"lag {said}", "warn" if late else "")
+    text = span(health.lag_seconds) if health.lag_events else "0"
+    return Cell(f"▲ BEHIND {text}" if late else f"lag {text}", "warn" if late else "")
 
 
-def key_cells(scopes: tuple[str, ...], why_not: Callable[[str], str | None]) -> list[Cell]:
+def key_cells(hints: Sequence[KeyHint], why_not: Callable[[str], str | None]) -> list[Cell]:
     """A key that would do nothing now is dim; pressing it says why."""
     cells: list[Cell] = []
-    for key in bar(*scopes):
-        works = why_not(key.action) is None
-        cells += [Cell(f" {key.shown}", "accent" if works else "dim"), Cell(f" {key.label} ", "" if works else "dim")]
+    for hint in hints:
+        works = why_not(hint.action) is None
+        cells += [Cell(f" {hint.shown}", "accent" if works else "dim"), Cell(f" {hint.label} ", "" if works else "dim")]
     return cells
 
 
@@ -54,7 +54,7 @@ def receipt_cells(receipt: Receipt) -> list[Cell]:
     name = receipt.order.order_number if receipt.order else accepted.order_number or accepted.order_id
     event = "" if accepted.position is None else f" → event {accepted.position:,}"
     seen = "not visible yet" if receipt.visible_ms is None else f"visible {receipt.visible_ms:.0f} ms"
-    said = f" ✔ {receipt.command.verb} {clean(name)}"
+    text = f" ✔ {receipt.command.verb} {clean(name)}"
     total = f"  {money(receipt.order.total_amount, receipt.order.currency)}" if receipt.order else ""
     again = "  (was recorded already)" if accepted.replayed else ""
-    return [Cell(said, "good"), Cell(total), Cell(f"  accepted {receipt.accepted_ms:.0f} ms{event} → {seen}{again}")]
+    return [Cell(text, "good"), Cell(total), Cell(f"  accepted {receipt.accepted_ms:.0f} ms{event} → {seen}{again}")]

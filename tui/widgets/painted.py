@@ -1,4 +1,4 @@
-"""Painted: widgets that draw their own lines from cells of clean text, so data can never become markup or control."""
+"""Painted: widgets that draw lines of clean text themselves, so that no data is taken for markup or a control code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -20,11 +22,11 @@ class Painted(ScrollView):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"tone--{tone}" for tone in TONES}
 
     def tone(self, name: str) -> Style:
-        """What the stylesheet says of a tone; nothing for the plain one."""
+        """The style that app.tcss gives a tone; the tone without a name has none."""
         return self.get_component_rich_style(f"tone--{name}", partial=True) if name else Style.null()
 
     def strip(self, cells: Iterable[Cell], over: Style | None = None) -> Strip:
-        """One line as wide as the widget; `over` lies on every cell of it."""
+        """One line as wide as the widget; `over` is added to the style of every cell."""
         ground = self.rich_style + over if over else self.rich_style
         segments = [Segment(cell.text, self._style(cell, over)) for cell in cells]
         return Strip(segments).adjust_cell_length(self.size.width, ground)
@@ -35,7 +37,19 @@ class Painted(ScrollView):
 
 
 class Line(Painted, can_focus=False):
-    """One line: cells at its left, and at its right what still finds room."""
+    """One line: cells at its left, and others at its right if there is room for them."""
+
+    class Picked(Message):
+        """The text at the right was clicked, at this column of it."""
+
+        def __init__(self, line: Line, column: int) -> None:
+            self.line = line
+            self.column = column
+            super().__init__()
+
+        @property
+        def control(self) -> Line:
+            return self.line
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, classes=classes)
@@ -55,6 +69,12 @@ class Line(Painted, can_focus=False):
         if gap < 1:
             return self.strip(self._left)
         return self.strip([*self._left, Cell(" " * gap), *self._right])
+
+    def on_click(self, event: events.Click) -> None:
+        left, right = self.strip_width(self._left), self.strip_width(self._right)
+        start = self.size.width - right
+        if left < start <= event.x:  # otherwise there was no room for the text at the right
+            self.post_message(self.Picked(self, event.x - start))
 
     @staticmethod
     def strip_width(cells: Sequence[Cell]) -> int:

@@ -1,4 +1,4 @@
-"""VirtualTable: a list of any length that holds no rows: it asks for the visible ones each time it paints."""
+"""VirtualTable: a list of any length; it keeps no rows but asks for the visible ones each time it is painted."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.keys import bindings
+from tui.keys import LIST
 from tui.viewmodels.text import Cell, fit
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Painted
 
-_WHEEL = 3  # rows a notch
+_WHEEL = 3  # rows for one notch of the wheel
 
 
 class Column(NamedTuple):
-    """A width of 0 takes the room that is left; a column is only there from a table width on."""
+    """Without a width it takes the room that is left; it is shown in tables of `from_width` cells or more."""
 
     title: str
     width: int = 0
@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 class _Painted(NamedTuple):
-    """What a line shows: a row's cells by column, or free text; and the tone that lies on all of it."""
+    """What a line shows: a row's cells by column, or free text; and the tone that is added to all of it."""
 
     cells: Sequence[Cell]
     over: str = ""
@@ -36,18 +36,18 @@ class _Painted(NamedTuple):
 
 
 class VirtualTable(Painted, can_focus=True):
-    """The viewport belongs to the view-model; this widget moves its cursor and says so."""
+    """Keys and the mouse move the cursor of the viewport, which belongs to the view; the messages tell the view."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(bindings("list"))
+    BINDINGS: ClassVar[list[BindingType]] = LIST.bindings()
 
     class Moved(Message):
-        """The cursor, or what is visible, is another."""
+        """Another row is chosen, or other rows are visible."""
 
     class Opened(Message):
         pass
 
     class Edge(Message):
-        """The very first or last row was asked for: there may be more than the viewport knows."""
+        """The operator went to the very first or last row; the list may have more rows beyond those in the viewport."""
 
         def __init__(self, *, last: bool) -> None:
             self.last = last
@@ -69,11 +69,11 @@ class VirtualTable(Painted, can_focus=True):
         self._painted: list[_Painted] = []
 
     def say(self, *notice: Cell) -> None:
-        """What stands there while there are no rows: why, and what to do."""
+        """Set what is shown while there are no rows: why there are none, and what to do."""
         self.notice = notice
 
     def repaint(self) -> None:
-        """Draw the lines that are not what they were: a quiet list costs nothing, near or far away."""
+        """Draw only the lines that have changed, so that a quiet list costs nothing, not even over SSH."""
         lines = [self._line(y) for y in range(self.size.height)]
         if len(lines) != len(self._painted):
             self._painted = lines
@@ -165,6 +165,6 @@ class VirtualTable(Painted, can_focus=True):
         n = y - first
         if not 0 <= n < len(self.notice):
             return []
-        said = self.notice[n]
-        text = fit(said.text, min(len(said.text) + 4, self.size.width))
-        return [Cell(" " * max(0, (self.size.width - len(text)) // 2)), Cell(text, said.tone)]
+        cell = self.notice[n]
+        text = fit(cell.text, min(len(cell.text) + 4, self.size.width))
+        return [Cell(" " * max(0, (self.size.width - len(text)) // 2)), Cell(text, cell.tone)]

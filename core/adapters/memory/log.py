@@ -13,7 +13,7 @@ from core.adapters.memory.snapshots import MemorySnapshots
 from core.codec import StoredEvent
 from core.domain.message import Recorded, SagaId, StreamId
 from core.ports.clock import Clock
-from core.ports.log import Accepted, Append, Conflict, Entry, Key, LeaseLost, NewEvent, Replay, SagaRow, Verdict
+from core.ports.log import Accepted, Append, Conflict, Entry, KeptAnswer, LeaseLost, NewEvent, Replay, SagaRow, Verdict
 
 
 @dataclass
@@ -104,7 +104,7 @@ class MemoryLog:
         self.events.append(stored)
         self.streams.setdefault(stored.stream, []).append(stored)
 
-    def _keep_key(self, key: Key, position: int | None, moment: datetime) -> None:
+    def _keep_key(self, key: KeptAnswer, position: int | None, moment: datetime) -> None:
         answer = replace(
             key.answer,
             position=key.answer.position if position is None else position,

@@ -1,4 +1,4 @@
-"""The circuit breaker before the payment provider: while it is away for everybody, nobody calls.
+"""The circuit breaker before the payment provider: while the provider is away for everybody, nobody calls it.
 
 Our own, and small: there is no well-kept breaker for asyncio. States and names as in Nygard, "Release It!" (2007).
 """
@@ -21,6 +21,12 @@ FIRST_OPEN, LONGEST_OPEN = 5.0, 60.0  # seconds
 log = structlog.get_logger(__name__)
 
 
+class Admitted:
+    """One call that may be made; the breaker tells its probe from a call that began before it opened by this."""
+
+    __slots__ = ()
+
+
 class Breaker:
     """Opens at five failed charges in a row, or when half of the last twenty failed; then one call probes at a time.
 
@@ -32,36 +38,39 @@ class Breaker:
         self._calls: deque[tuple[str, bool]] = deque(maxlen=WINDOW)
         self._open_for = 0.0  # 0: closed
         self._until = 0.0
-        self._probing = False
+        self._probe: Admitted | None = None
 
     @property
     def closed(self) -> bool:
         return not self._open_for
 
-    def admit(self) -> None:
-        """Raises GatewayNotTried while it is open. Whoever is admitted must say how the call went."""
+    def admit(self) -> Admitted:
+        """Raises GatewayNotTried while it is open. Whoever is admitted must say how that call went."""
+        call = Admitted()
         if self.closed:
-            return
+            return call
         left = self._until - self._clock()
-        if left > 0 or self._probing:
+        if left > 0 or self._probe is not None:
             raise GatewayNotTried("the payment provider is away and is not being called", max(left, 1.0))
-        self._probing = True
+        self._probe = call
+        return call
 
-    def succeeded(self, charge: str) -> None:
-        """It answered, if only with a no."""
+    def succeeded(self, charge: str, call: Admitted) -> None:
+        """The provider answered, if only with a no. Whichever call this is: the provider is there."""
+        self.not_made(call)
         if not self.closed:
             log.info("the payment provider is back")
             self._open_for = 0.0
+            self._probe = None
             self._calls.clear()
-        self._probing = False
         self._calls.append((charge, True))
 
-    def failed(self, charge: str) -> None:
-        probed, self._probing = self._probing, False
+    def failed(self, charge: str, call: Admitted) -> None:
         if not self.closed:
-            if probed:
+            if call is self._probe:
+                self._probe = None
                 self._open(min(2 * self._open_for, LONGEST_OPEN))
-            return  # else it was on its way when the breaker opened
+            return  # one that began before the breaker opened says nothing new
         if (charge, False) not in self._calls:
             self._calls.append((charge, False))
         outcomes = [fine for _, fine in self._calls]
@@ -69,9 +78,10 @@ class Breaker:
         if row or (len(outcomes) == WINDOW and outcomes.count(False) * 2 >= WINDOW):
             self._open(FIRST_OPEN)
 
-    def not_made(self) -> None:
+    def not_made(self, call: Admitted) -> None:
         """The call was admitted, and given up before it said anything about the provider."""
-        self._probing = False
+        if call is self._probe:
+            self._probe = None
 
     def _open(self, seconds: float) -> None:
         self._open_for = seconds

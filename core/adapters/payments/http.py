@@ -10,6 +10,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Self
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -24,7 +25,7 @@ from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 # A pool looks at all its connections and waiters for each request: one of 64 connections cost several times the CPU of
 # the call itself with many requests in flight. So each connection is a pool of its own, and a call takes a free one.
 CONNECTIONS = 64
-LONGEST_WAIT = 1.0  # seconds for one of those connections: they are the bulkhead, and who finds none free comes again
+LONGEST_WAIT = 1.0  # seconds a call waits for a free connection; after that its saga tries later
 LONGEST_CONNECT = 2.0  # shorter than a call's limit, so that "never sent" is told from "never answered"
 IDLE = 5.0  # seconds a connection is kept for the next call; less than servers keep them
 NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout)
@@ -113,7 +114,7 @@ class HttpPaymentGateway:
         content: bytes | None = None,
     ) -> httpcore.Response:
         breaker = self._breaker
-        breaker.admit()
+        call = breaker.admit()
         try:
             async with self._connection() as connection, asyncio.timeout(self._timeout):
                 response = await connection.request(
@@ -124,15 +125,15 @@ class HttpPaymentGateway:
                     extensions=self._extensions,
                 )
         except (*NOT_SENT, *NO_ANSWER):
-            breaker.failed(charge)
+            breaker.failed(charge, call)
             raise
         except BaseException:
-            breaker.not_made()
+            breaker.not_made(call)
             raise
         if response.status >= 500 or response.status == 429:
-            breaker.failed(charge)
+            breaker.failed(charge, call)
         else:
-            breaker.succeeded(charge)
+            breaker.succeeded(charge, call)
         return response
 
     @contextlib.asynccontextmanager
@@ -183,10 +184,20 @@ class HttpPaymentGateway:
 
 
 def _unavailable(response: httpcore.Response) -> GatewayUnavailable:
-    named = (value for name, value in response.headers if name.lower() == b"retry-after")
-    retry_after = next(named, b"")
-    seconds = float(retry_after) if retry_after.isdigit() else None
-    return GatewayUnavailable(f"the payment provider answered {response.status}", seconds)
+    return GatewayUnavailable(f"the payment provider answered {response.status}", _retry_after(response.headers))
+
+
+def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
+    """Seconds to wait, as RFC 9110 has it: a number, or a date, which is read by the provider's own clock."""
+    named = {name.lower(): value.decode("latin-1") for name, value in headers}
+    wanted = named.get(b"retry-after", "")
+    if wanted.isascii() and wanted.isdigit():
+        return float(wanted)
+    try:
+        wait = parsedate_to_datetime(wanted) - parsedate_to_datetime(named.get(b"date", ""))
+    except (TypeError, ValueError):  # also of a date with a time zone and one without
+        return None
+    return max(0.0, wait.total_seconds())
 
 
 def _detail(response: httpcore.Response) -> str:

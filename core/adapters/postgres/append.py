@@ -11,7 +11,19 @@ from asyncpg import Record
 
 from core import codec
 from core.domain.message import Metadata
-from core.ports.log import Accepted, Answer, Append, Conflict, Key, LeaseLost, NewEvent, Replay, SagaRow, Verdict
+from core.ports.log import (
+    Accepted,
+    Answer,
+    Append,
+    Conflict,
+    KeptAnswer,
+    LeaseLost,
+    NewEvent,
+    Replay,
+    Result,
+    SagaRow,
+    Verdict,
+)
 
 APPEND = f"SELECT * FROM append_events({', '.join(f'${n}' for n in range(1, 33))})"
 
@@ -26,6 +38,11 @@ SELECT w.n, e.position
   FROM unnest($1::int[], $2::uuid[], $3::int[], $4::uuid[]) AS w(n, stream_id, version, event_id)
   JOIN events e ON e.stream_id = w.stream_id AND e.version = w.version AND e.event_id = w.event_id
 """
+
+STORED_RESULTS = {Result.CREATED: 201, Result.DONE: 200, Result.REJECTED: 400}
+"""How `idempotency_keys.status` says a result since the first release; old and new releases share one database."""
+
+RESULTS = {number: result for result, number in STORED_RESULTS.items()}
 
 StoredColumns = tuple[UUID, str, int, str, str, UUID]
 
@@ -84,10 +101,10 @@ def arguments(batch: Sequence[Prepared]) -> list[list[Any]]:
     return [*_turn(entries, 5), *_turn(events, 6), *_turn(keys, 9), *_turn(sagas, 12)]
 
 
-def _key(n: int, key: Key) -> tuple[Any, ...]:
-    a = key.answer
-    fields = codec.json(a.fields).decode()
-    return (n, key.scope, key.key, key.fingerprint, a.status, a.stream, a.version, a.position, fields)
+def _key(n: int, kept: KeptAnswer) -> tuple[Any, ...]:
+    a = kept.answer
+    status, fields = STORED_RESULTS[a.result], codec.json(a.fields).decode()
+    return (n, kept.scope, kept.key, kept.fingerprint, status, a.stream, a.version, a.position, fields)
 
 
 def _saga(n: int, row: SagaRow) -> tuple[Any, ...]:
@@ -127,7 +144,7 @@ def verdict(row: Record) -> Verdict | None:
 
 def replay(row: Record) -> Replay:
     answer = Answer(
-        status=row["status"],
+        result=RESULTS[row["status"]],
         stream=row["stream_id"],
         version=row["version"],
         position=row["position"],

@@ -1,7 +1,7 @@
 """Group commit: appends that arrive while a batch is in flight leave together in the next one.
 
-No linger: a lone append leaves at once. One batch is in flight at a time, so nothing overtakes: an append that
-shares a stream or a key with an earlier one that still waits, waits behind it.
+A single append leaves at once: nobody waits for company. One batch is in flight at a time, and an append that shares a
+stream or a key with an earlier one waits until that one has left.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Batcher(Generic[I, R]):
             while batch := self._take():
                 try:
                     await self._send(batch)
-                except Exception as error:  # noqa: BLE001 - it is the callers', and the queue must go on
+                except Exception as error:  # noqa: BLE001 - the callers raise it, and the queue goes on
                     for waiting in batch:
                         waiting.fail(error)
         finally:

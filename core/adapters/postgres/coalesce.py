@@ -20,7 +20,7 @@ class Coalescer(Generic[K, V]):
         self._task: asyncio.Task[None] | None = None
 
     async def get(self, key: K) -> V | None:
-        """What `fetch` found for the key, or None; raises what it raised."""
+        """What `fetch` found for the key, or None; raises what `fetch` raised."""
         future = self._waiting.get(key)
         if future is None:
             future = asyncio.get_running_loop().create_future()
@@ -36,10 +36,10 @@ class Coalescer(Generic[K, V]):
                 batch = {key: self._waiting.pop(key) for key in keys}
                 try:
                     found = await self._fetch(keys)
-                except Exception as error:  # noqa: BLE001 - it is every caller's, not this task's
+                except Exception as error:  # noqa: BLE001 - every caller raises it
                     for future in batch.values():
                         future.set_exception(error)
-                        future.exception()  # a caller that went away must not make it a warning
+                        future.exception()  # else asyncio warns when its caller has gone
                 else:
                     for key, future in batch.items():
                         future.set_result(found.get(key))

@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 import asyncpg
 
-from core.errors import Unavailable
+from core.adapters.postgres.driver_errors import AWAY, connection_lost, translated, translating
+from core.errors import DatabaseFault, OrderdeckError, Unavailable, ValuesRefused
 
 R = TypeVar("R")
 
@@ -18,19 +19,6 @@ ROLE = "orderdeck_app"
 
 LIMITS = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s", "jit": "off"}
 CONNECT_TIMEOUT = 5.0  # seconds
-
-LOST = (
-    OSError,  # TimeoutError and refused connections among them
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg says when the connection is cut while it prepares a statement
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-)
-"""The server is away, or the connection to it is: whatever was under way may or may not have happened."""
-
-AWAY = "the database is away"
 
 
 class Connection(Protocol):
@@ -49,22 +37,30 @@ class Connection(Protocol):
 
 
 async def connect(dsn: str, *, name: str, role: str | None = ROLE, limits: bool = True) -> Connection:
-    """Open a connection, or raise Unavailable. `name` is what pg_stat_activity shows."""
+    """Open a connection; raises Unavailable or DatabaseFault. `name` is what pg_stat_activity shows."""
     session = {"application_name": f"orderdeck {name}", **(LIMITS if limits else {})}
     if role:
         session["role"] = role
+    connect_: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
     try:
-        connect_: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
         opened = await connect_(
             dsn, timeout=CONNECT_TIMEOUT, command_timeout=10 if limits else None, server_settings=session
         )
-        return cast("Connection", opened)
-    except (*LOST, asyncpg.TooManyConnectionsError, asyncpg.InvalidCatalogNameError, asyncpg.PostgresError) as error:
-        raise Unavailable(f"{AWAY}: {error}" if str(error) else AWAY) from error
+    except Exception as error:
+        ours = translated(error)
+        if ours is None:
+            raise
+        if isinstance(ours, Unavailable) and str(error):
+            ours = Unavailable(f"{AWAY}: {error}")  # says which host or socket, so the operator can look there
+        raise ours from error
+    return cast("Connection", opened)
 
 
 class Link:
-    """One connection for one caller at a time, reopened after it was lost; a pool's reset costs a round trip each."""
+    """One connection for one caller at a time, reopened after it was lost; a pool's reset costs a round trip each.
+
+    Every method raises the driver's errors as Unavailable or DatabaseFault.
+    """
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
         self._open = open_
@@ -72,9 +68,10 @@ class Link:
         self._lock = asyncio.Lock()
 
     async def get(self) -> Connection:
-        """The connection; raises Unavailable when there is none to be had."""
+        """The connection, opened when there is none; what is done on it must go through `failed` when it raises."""
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._open()
+            with translating():
+                self._connection = await self._open()
         return self._connection
 
     def drop(self) -> None:
@@ -86,35 +83,40 @@ class Link:
     async def run(self, work: Callable[[Connection], Awaitable[R]]) -> R:
         """Run something that is safe to repeat: once more on a fresh connection when the first was lost."""
         async with self._lock:
-            for last in (False, True):
-                connection = await self.get()
-                try:
-                    return await work(connection)
-                except LOST as error:
-                    self.drop()
-                    if last:
-                        raise Unavailable(AWAY) from error
-                except asyncpg.PostgresError as error:
-                    raise Unavailable(f"the database refused: {error}") from error
-                except BaseException:
-                    self.drop()  # cancelled half way: its answer would be the next caller's
-                    raise
-        raise AssertionError  # the loop above returns or raises
-
-    async def once(self, work: Callable[[Connection], Awaitable[R]]) -> R:
-        """Run something that must not be repeated; raises Unavailable when it may or may not have been done."""
-        async with self._lock:
             connection = await self.get()
             try:
-                return await work(connection)
-            except LOST as error:
-                self.drop()
-                raise Unavailable(AWAY) from error
-            except asyncpg.PostgresError as error:
-                raise Unavailable(f"the database refused: {error}") from error
-            except BaseException:
-                self.drop()  # cancelled half way: its answer would be the next caller's
-                raise
+                return await self._attempt(connection, work)
+            except (Unavailable, DatabaseFault) as error:
+                if not connection_lost(error.__cause__):
+                    raise
+            return await self._attempt(await self.get(), work)
+
+    async def once(self, work: Callable[[Connection], Awaitable[R]]) -> R:
+        """Run something that must not be repeated; after Unavailable nobody knows whether it was done."""
+        async with self._lock:
+            return await self._attempt(await self.get(), work)
+
+    def failed(self, error: Exception) -> OrderdeckError:
+        """What an error on the connection means; raises one that is not the driver's. Drops the connection if it must.
+
+        After a fault too: a repair such as ALTER ROLE … SET only counts for sessions that begin after it.
+        """
+        ours = translated(error)
+        if connection_lost(error) or not isinstance(ours, (Unavailable, ValuesRefused)):
+            self.drop()
+        if ours is None:
+            raise error
+        return ours
 
     def close(self) -> None:
         self.drop()
+
+    async def _attempt(self, connection: Connection, work: Callable[[Connection], Awaitable[R]]) -> R:
+        try:
+            return await work(connection)
+        except Exception as error:
+            ours = self.failed(error)
+            raise ours from error
+        except BaseException:
+            self.drop()  # cancelled half way: its answer would be the next caller's
+            raise

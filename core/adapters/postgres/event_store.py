@@ -12,19 +12,20 @@ import structlog
 from core.adapters.postgres.append import ANSWERS, APPEND, OURS, Prepared, arguments, prepare, replay, verdict
 from core.adapters.postgres.batcher import Batcher, Waiting
 from core.adapters.postgres.coalesce import Coalescer
-from core.adapters.postgres.connection import AWAY, LOST, Connection, Link
+from core.adapters.postgres.connection import Connection, Link
+from core.adapters.postgres.driver_errors import connection_lost
 from core.adapters.postgres.snapshots import PostgresSnapshots
 from core.codec import StoredEvent
 from core.domain.message import Recorded, StreamId
-from core.errors import OutcomeUnknown, Unavailable
+from core.errors import DatabaseFault, OrderdeckError, OutcomeUnknown, Unavailable, ValuesRefused
+from core.fault_board import FaultBoard
 from core.ports.log import Accepted, Append, Replay, Verdict
 
 LOAD = "SELECT * FROM load_streams($1, $2)"
 READ = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
 HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
-SETTLE_WITHIN = 8.0  # seconds an unknown outcome is looked after before its callers hear 503
-WRONG_DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)  # class 22, 23: one append's own fault
+SETTLE_WITHIN = 8.0  # seconds an unknown outcome is looked after before its callers get OutcomeUnknown
 
 Sent = Sequence[Waiting[Prepared, Verdict]]
 
@@ -39,12 +40,12 @@ def stored(row: asyncpg.Record) -> StoredEvent:
 class PostgresEventStore:
     """See `core.ports.log.EventStore`. One connection writes, one loads, one reads the log, one keeps snapshots."""
 
-    def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, open_: Callable[[], Awaitable[Connection]], faults: FaultBoard | None = None) -> None:
         self._writer = Link(open_)
         self._loader = Link(open_)
         self._reader = Link(open_)
         self._batcher = Batcher[Prepared, Verdict](self._send)
-        self.snapshots = PostgresSnapshots(self._loader, open_)
+        self.snapshots = PostgresSnapshots(self._loader, open_, faults)
         self._loads = Coalescer[tuple[StreamId, int], list[Recorded | Exception]](self._load_many)
 
     async def append(self, append: Append) -> Verdict:
@@ -100,11 +101,15 @@ class PostgresEventStore:
         }
 
     async def _send(self, batch: Sent) -> None:
-        """Send until every member is settled; what was sent and not answered is sent again, with the same ids."""
+        """Send until every member is settled; what was sent and not answered is sent again, with the same ids.
+
+        What the server refuses as a whole is not recorded by this try. An earlier try whose answer was lost may have
+        recorded it: then it is in doubt, and nobody is told anything before that is known or the time is over.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SETTLE_WITHIN
         columns = arguments([waiting.item for waiting in batch])
-        doubt, pause = False, 0.02  # doubt: an earlier journey may have recorded it
+        doubt, pause = False, 0.02
         while True:
             sent = False
             try:
@@ -114,38 +119,36 @@ class PostgresEventStore:
                 sent_before, doubt = doubt, True
                 verdicts = [verdict(row) for row in sorted(rows, key=_append_number)]
                 await self._settle(connection, batch, verdicts, sent_before=sent_before)
-            except WRONG_DATA as error:
-                await self._send_one_by_one(batch, error)
-                return
-            except (*LOST, Unavailable) as error:
-                self._writer.drop()
-                doubt = doubt or sent
-                why = str(error) if isinstance(error, Unavailable) else AWAY
-                if not sent:
-                    self._batcher.refuse_waiting(Unavailable(why))  # only what is in doubt is worth the wait
-            except asyncpg.PostgresError as error:  # refused as a whole: nothing of it was recorded this time
-                log.warning("append refused", error=repr(error))
-                why = f"the database refused: {error}"
+            except Exception as error:  # noqa: BLE001 - it is raised again when it is not the driver's
+                failure = self._failure(error)
+                doubt = doubt or (sent and connection_lost(error))
             except BaseException:
                 self._writer.drop()
                 raise
             else:
                 return
-            if not doubt:
-                self._fail(batch, Unavailable(why))
+            if isinstance(failure, ValuesRefused) and len(batch) > 1:
+                for waiting in batch:  # only one of them holds the values, so each is sent on its own
+                    await self._send([waiting])
+                return
+            if not sent:
+                self._batcher.refuse_waiting(failure)  # only what is in doubt is worth the wait
+            if not doubt or isinstance(failure, ValuesRefused):
+                self._fail(batch, failure)
                 return
             if loop.time() > deadline:
-                self._fail(batch, OutcomeUnknown(f"{why}; whether this was recorded is not known"))
+                self._fail(batch, _unknown(failure))
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.5)
 
-    async def _send_one_by_one(self, batch: Sent, error: Exception) -> None:
-        if len(batch) == 1:
-            batch[0].fail(error)
-            return
-        for waiting in batch:
-            await self._send([waiting])
+    def _failure(self, error: Exception) -> OrderdeckError:
+        """What an error of an append means, with the driver's as its cause; raises one that is a mistake of ours."""
+        if isinstance(error, (Unavailable, DatabaseFault)):  # of opening a connection
+            return error
+        failure = self._writer.failed(error)
+        failure.__cause__ = error
+        return failure
 
     @staticmethod
     def _fail(batch: Sent, error: Exception) -> None:
@@ -186,3 +189,11 @@ class PostgresEventStore:
 
 def _append_number(row: asyncpg.Record) -> int:
     return row["append"]
+
+
+def _unknown(failure: OrderdeckError) -> OutcomeUnknown:
+    if isinstance(failure, DatabaseFault):  # its callers hear 503, so nobody else writes it down
+        log.error("appends cannot be settled", exc_info=failure)
+    unknown = OutcomeUnknown("whether this was recorded is not known: the database did not answer in time")
+    unknown.__cause__ = failure
+    return unknown

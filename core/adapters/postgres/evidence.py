@@ -8,15 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 from msgspec.structs import replace
 
-from core.adapters.postgres.connection import AWAY, LOST, Connection
+from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.driver_errors import translating
 from core.adapters.postgres.event_store import HEAD, stored
 from core.adapters.postgres.read_models import inventory_levels, order_views
 from core.adapters.postgres.read_models.table import SumTable, select
 from core.codec import StoredEvent
-from core.errors import Unavailable
 from core.ports.evidence import Finding, Reader, SagaSeen
 from core.ports.snapshots import Snapshot
 from core.projections.inventory_level import InventoryLevel
@@ -66,7 +65,7 @@ DISORDER: Sequence[tuple[str, str]] = (
         SELECT k.stream_id, k.position, 'a command with the key ' || k.key || ' was answered ' || k.status
                || ' at version ' || k.version || ', and there is no such event'
           FROM idempotency_keys k
-         WHERE k.status < 300 AND k.version > 0
+         WHERE k.version > 0  -- a rejected command has none
            AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = k.stream_id AND e.version = k.version
                                                  AND e.position <= k.position)"""),
     ("I7", f"""
@@ -170,24 +169,21 @@ class PostgresEvidence:
 async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: float) -> AsyncGenerator[PostgresEvidence]:
     """Give the readers at work `wait` seconds to reach the head as it is now, then freeze what there is.
 
-    Raises Unavailable, also while it is read: the database went away, or does not let us look.
+    Raises Unavailable when the database goes away, DatabaseFault when it does not let us look; also while it is read.
     """
     connections = [await open_() for _ in range(3)]
     streaming, looking, live = connections
     try:
-        asked, waited_for = await _wait_for_readers(live, wait)
-        for frozen in (streaming, looking):
-            await frozen.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            await frozen.execute("SET LOCAL work_mem = '128MB'")
-        evidence = PostgresEvidence(streaming, looking, live, asked)
-        await evidence.freeze(waited_for)
-        yield evidence
-        for connection in connections:
-            await connection.close()
-    except LOST as error:
-        raise Unavailable(f"{AWAY}: {error}") from error
-    except asyncpg.PostgresError as error:
-        raise Unavailable(f"the database refused: {error}") from error
+        with translating():
+            asked, waited_for = await _wait_for_readers(live, wait)
+            for frozen in (streaming, looking):
+                await frozen.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                await frozen.execute("SET LOCAL work_mem = '128MB'")
+            evidence = PostgresEvidence(streaming, looking, live, asked)
+            await evidence.freeze(waited_for)
+            yield evidence
+            for connection in connections:
+                await connection.close()
     finally:
         for connection in connections:
             connection.terminate()

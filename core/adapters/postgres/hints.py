@@ -1,4 +1,4 @@
-"""Hints: waking everyone who waits for something, when PostgreSQL notifies; one that is lost costs a short poll."""
+"""Hints: everyone who waits is woken when PostgreSQL notifies; if a notification is lost, they look again soon."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from core.adapters.postgres.connection import LOST, Connection, Link
+from core.adapters.postgres.connection import Connection, Link
 from core.errors import Unavailable
 
 POLL = 0.25  # seconds between looks without a notification
@@ -23,16 +23,16 @@ class Hints:
         self._next = asyncio.Event()
 
     async def listen(self) -> None:
-        """From here on `wait` hears of whatever is notified; without a connection it polls."""
+        """Open the connection, so that `wait` returns at a notification; while there is none, `wait` polls."""
         with contextlib.suppress(Unavailable):
-            await self._link.run(_nothing)  # in turn: all those who come at once share one
+            await self._link.run(_nothing)  # the link is taken in turn, so all waiters share one connection
 
     def coming(self) -> asyncio.Event:
         """Set at the next notification. Take it before looking, so that none falls between the look and the wait."""
         return self._next
 
     async def wait(self, coming: asyncio.Event, *, at_most: float) -> None:
-        """Until that notification, or for a poll's time; never longer than `at_most` seconds."""
+        """Return at that notification or when it is time to look again, at the latest after `at_most` seconds."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(coming.wait(), min(POLL, at_most))
 
@@ -43,10 +43,8 @@ class Hints:
         connection = await self._open()
         try:
             await connection.add_listener(self._channel, self._hinted)
-        except BaseException as error:  # also when whoever asked for it has gone
+        except BaseException:  # also when whoever waits for the connection has gone
             connection.terminate()
-            if isinstance(error, LOST):
-                raise Unavailable(str(error)) from error
             raise
         return connection
 

@@ -1,4 +1,4 @@
-"""Lanes: a few connections for reads of unlike length, so that a long one holds up as little as it can."""
+"""Lanes: a few connections that share the reads, so that a long read delays only those on its own connection."""
 
 from __future__ import annotations
 

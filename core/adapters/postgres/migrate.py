@@ -8,7 +8,8 @@ from pathlib import Path
 import asyncpg
 
 from core.adapters.postgres.connection import Connection, connect
-from core.errors import ConfigurationError
+from core.adapters.postgres.driver_errors import translated, translating
+from core.errors import ConfigurationError, Unavailable
 
 MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"
 LOCK = 7_236_834
@@ -37,23 +38,29 @@ NEEDED = migrations()[-1][0]
 
 
 async def migrate(dsn: str) -> int:
-    """Bring the schema up to this release's and return its number. Safe to run from several places at once."""
+    """Bring the schema up to this release's and return its number. Safe to run from several places at once.
+
+    Raises Unavailable, DatabaseFault, and ConfigurationError when a migration cannot be applied.
+    """
     connection = await connect(dsn, name="migrate", role=None, limits=False)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)  # until the connection closes
-        await connection.execute(TABLE)
-        applied = {
-            row["number"]: row["checksum"]
-            for row in await connection.fetch("SELECT number, checksum FROM schema_migrations")
-        }
-        for number, path in migrations():
-            if number not in applied:
-                await _apply(connection, number, path, path.read_text(encoding="utf-8"))
-            elif applied[number] != checksum(path):
-                raise ConfigurationError(f"{path.name} was edited after it was applied: restore it, write a new one")
-        return max([NEEDED, *applied])
+        with translating():
+            await connection.execute("SELECT pg_advisory_lock($1)", LOCK)  # until the connection closes
+            await connection.execute(TABLE)
+            applied = {
+                row["number"]: row["checksum"]
+                for row in await connection.fetch("SELECT number, checksum FROM schema_migrations")
+            }
+            for number, path in migrations():
+                if number not in applied:
+                    await _apply(connection, number, path, path.read_text(encoding="utf-8"))
+                elif applied[number] != checksum(path):
+                    raise ConfigurationError(
+                        f"{path.name} was edited after it was applied: restore it, write a new one"
+                    )
+            return max([NEEDED, *applied])
     finally:
-        await connection.close()
+        connection.terminate()  # nothing is under way, and a server that is away never answers a goodbye
 
 
 async def _apply(connection: Connection, number: int, path: Path, text: str) -> None:
@@ -67,6 +74,8 @@ async def _apply(connection: Connection, number: int, path: Path, text: str) -> 
                 checksum(path),
             )
     except asyncpg.PostgresError as error:
+        if isinstance(translated(error), Unavailable):
+            raise
         raise ConfigurationError(f"migration {path.name} failed: {error}") from error
 
 

@@ -39,9 +39,9 @@ SELECT DISTINCT owner FROM sagas
  WHERE owner IS NOT NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now()
 """
 
-# SKIP LOCKED: a row that is locked is being appended to, so its owner is not gone after all. What has been claimed
-# again and again without getting on waits for its lease: else a runner that dies at once each time would soon use up
-# the claims of all that it holds, and hand to a person what is innocent.
+# SKIP LOCKED: a row that is locked is being appended to, so its owner is not gone after all. A saga that was claimed
+# again and again without getting on waits until its lease runs out: else a runner that dies at each start would soon
+# use up the claims of every saga it holds, and sagas that have nothing to do with it would be handed to a person.
 RELEASE = """
 WITH theirs AS MATERIALIZED (
     SELECT saga_id FROM sagas

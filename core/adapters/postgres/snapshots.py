@@ -1,4 +1,4 @@
-"""Snapshots in PostgreSQL: read in the statement that reads the events after them, written in nobody's way."""
+"""Snapshots in PostgreSQL: read together with the events after them, and written in the background."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from core.adapters.postgres.coalesce import Coalescer
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.lanes import opened_with
 from core.domain.message import StreamId
-from core.errors import Unavailable
+from core.errors import DatabaseFault, Unavailable, ValuesRefused
+from core.fault_board import FaultBoard
 from core.ports.snapshots import Snapshot, StreamPage
 
 LOAD = "SELECT * FROM load_pages($1, $2, $3, $4)"
@@ -22,8 +23,11 @@ FORGET = "DELETE FROM snapshots WHERE stream_id = $1"
 
 PAGE = 2_000  # events: about 20 ms, far from the statement's limit even when many streams are read together
 TOGETHER = 32  # streams in one statement
+PAUSE_AFTER_FAULT = 5.0  # seconds
+MOST_WAITING = 1_000  # snapshots kept for the time after a fault
+PART = "writing snapshots"
 PAUSE = 0.1  # seconds between two writes, so that a stream that everybody wants costs ten a second at most
-CLOSE_WITHIN = 1.0  # seconds what still waits is given when a process ends
+CLOSE_WITHIN = 1.0  # seconds for writing what still waits when a process ends
 
 Wanted = tuple[StreamId, int, bytes | None]
 
@@ -31,10 +35,13 @@ log = structlog.get_logger(__name__)
 
 
 class PostgresSnapshots:
-    """See `core.ports.snapshots.Snapshots`. Commits do not wait for the disk: what a crash takes costs only speed."""
+    """See `core.ports.snapshots.Snapshots`. Commits do not wait for the disk: losing a snapshot costs only speed."""
 
-    def __init__(self, loader: Link, open_: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(
+        self, loader: Link, open_: Callable[[], Awaitable[Connection]], faults: FaultBoard | None = None
+    ) -> None:
         self._loader = loader
+        self._faults = faults or FaultBoard()
         self._writer = Link(lambda: opened_with(open_, "synchronous_commit = off"))
         self._pages = Coalescer[Wanted, list[asyncpg.Record]](self._load_pages, most=TOGETHER)
         self._waiting: dict[StreamId, Snapshot] = {}
@@ -50,6 +57,8 @@ class PostgresSnapshots:
         return StreamPage(state, events, rows[-1]["version"], rows[-1]["position"], more=len(events) == PAGE)
 
     def keep(self, snapshot: Snapshot) -> None:
+        if PART in self._faults and len(self._waiting) >= MOST_WAITING:
+            return
         self._waiting[snapshot.stream] = snapshot
         if self._task is None:
             self._task = asyncio.create_task(self._write())
@@ -78,15 +87,23 @@ class PostgresSnapshots:
         try:
             while self._waiting:
                 batch = [self._waiting.pop(stream) for stream in list(self._waiting)[:TOGETHER]]
-                await self._write_batch(batch)
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE if await self._write_batch(batch) else PAUSE_AFTER_FAULT)
         finally:
             self._task = None
 
-    async def _write_batch(self, batch: Sequence[Snapshot]) -> None:
+    async def _write_batch(self, batch: Sequence[Snapshot]) -> bool:
+        """False after a fault: then the batch waits again, behind whatever is newer."""
         rows = [(s.stream, s.category, s.version, s.schema_hash, s.state) for s in batch]
         columns = [list(column) for column in zip(*rows, strict=True)]
         try:
             await self._writer.run(lambda c: c.execute(KEEP, *columns))
-        except Unavailable as error:
+        except (Unavailable, ValuesRefused) as error:
             log.warning("snapshots not written", streams=len(batch), error=str(error))
+        except DatabaseFault as fault:
+            self._faults.report(PART, fault, seconds=4 * PAUSE_AFTER_FAULT)
+            for snapshot in batch[: max(0, MOST_WAITING - len(self._waiting))]:
+                self._waiting.setdefault(snapshot.stream, snapshot)
+            return False
+        else:
+            self._faults.clear(PART)
+        return True

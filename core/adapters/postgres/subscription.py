@@ -1,4 +1,7 @@
-"""Following the log in PostgreSQL: a notification is a hint, polling is the truth, and the database may go away."""
+"""Follows the log in PostgreSQL: it polls, and a notification makes it look sooner; an outage is waited for.
+
+A fault of the database is raised to whoever follows.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from core.adapters.postgres.connection import LOST, Connection, Link
+from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.event_store import READ, stored
 from core.codec import StoredEvent
 from core.errors import Unavailable
@@ -41,10 +44,8 @@ class PostgresSubscription:
         try:
             await connection.add_listener("events", self._hinted)
             connection.add_termination_listener(self._hinted)
-        except BaseException as error:  # also when whoever asked for it has gone
+        except BaseException:  # also when whoever waits for the connection has gone
             connection.terminate()
-            if isinstance(error, LOST):
-                raise Unavailable(str(error)) from error
             raise
         return connection
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -20,7 +22,8 @@ from core.domain import saga as saga_events
 from core.domain.message import OrderId, SagaId, StreamId, saga_of
 from core.domain.order import ORDER, OrderCancelled, OrderCreated
 from core.domain.payment import PAYMENT
-from core.errors import Unavailable
+from core.errors import DatabaseFault, Unavailable
+from core.fault_board import FaultBoard
 from core.ports.log import Accepted, Conflict
 from core.ports.sagas import Claim, SagaLog
 from core.sagas.record import open_items, started
@@ -40,15 +43,25 @@ log = structlog.get_logger(__name__)
 
 
 class SagaRunner:
-    """`owner` names this runner in the leases it holds."""
+    """`owner` names this runner in the leases it holds; what ends the driving of a saga is said on `faults`."""
 
-    def __init__(self, world: World, sagas: SagaLog, tables: Mapping[tuple[str, int], Saga], owner: str) -> None:
+    def __init__(
+        self,
+        world: World,
+        sagas: SagaLog,
+        tables: Mapping[tuple[str, int], Saga],
+        owner: str,
+        faults: FaultBoard | None = None,
+    ) -> None:
         self._world = world
         self._sagas = sagas
         self._tables = tables
         self._owner = owner
         self._held: dict[SagaId, tuple[int, asyncio.Task[None]]] = {}  # with the lease's epoch
         self._starting = 0
+        self._faults = faults or FaultBoard()
+        self._ended_by_fault: Counter[SagaId] = Counter()  # claims that a fault of the database used up
+        self._waiting: dict[object, float] = {}  # since when each waits for the database, by the monotonic clock
         self._newest = {saga.name: saga for saga in tables.values()}  # the table's order: the last definition wins
         self._triggers = {event_type(saga.starts_on): saga for saga in self._newest.values()}
 
@@ -56,15 +69,12 @@ class SagaRunner:
     async def start(self, batch: Sequence[StoredEvent]) -> None:
         """Start what a batch of the log asks for, and only then move the checkpoint on."""
         asked = [event for event in batch if event.event_type in self._triggers]
-        while True:
-            try:
-                await asyncio.gather(*(self._start_for(event) for event in asked))
-                await self._sagas.reach(READER, batch[-1].position)
-            except Unavailable as error:
-                log.warning("waits for the database to start sagas", reason=str(error))
-                await _a_moment()
-            else:
-                return
+
+        async def start_all() -> None:
+            await asyncio.gather(*(self._start_for(event) for event in asked))
+            await self._sagas.reach(READER, batch[-1].position)
+
+        await self._patiently(start_all)
 
     async def _start_for(self, stored: StoredEvent) -> None:
         """One that this release cannot read starts its saga all the same: a person is told, and nobody waits for it."""
@@ -145,17 +155,20 @@ class SagaRunner:
     async def _resume(self, claim: Claim) -> None:
         unknown = Saga(claim.name, claim.definition, saga_events.SagaStarted, ())
         saga = self._tables.get((claim.name, claim.definition), unknown)
+        claims = claim.claims - self._ended_by_fault[claim.saga_id]
         try:
-            work = await _patiently(lambda: self._load(saga, claim))
+            work = await self._patiently(lambda: self._load(saga, claim))
+        except DatabaseFault:
+            raise  # it says nothing about this saga
         except Exception as error:
-            if saga is unknown or claim.claims > MOST_CLAIMS:
+            if saga is unknown or claims > MOST_CLAIMS:
                 await self._give_up_unread(claim, f"it cannot be read: {error}")
             raise
         if work is None:
             log.error("a row of a saga without events", saga=str(claim.saga_id))
         elif saga is unknown:
             await self._give_up(work, f"this release has no saga {claim.name} in definition {claim.definition}")
-        elif claim.claims > MOST_CLAIMS:
+        elif claims > MOST_CLAIMS:
             await self._give_up(work, "the runner dies on this step")
         else:
             await self._drive(work)
@@ -194,10 +207,18 @@ class SagaRunner:
         self._held[saga_id] = (epoch, task)
 
         def end(_: asyncio.Task[None]) -> None:
-            """Whatever befell it is its own affair: its lease runs out, and it is claimed again."""
+            """An error ends this saga's driving alone: its lease runs out, and it is claimed again."""
             if self._held.get(saga_id, (None, None))[1] is task:
                 del self._held[saga_id]
-            error = None if task.cancelled() else task.exception()
+            if task.cancelled():
+                return
+            error = task.exception()
+            if isinstance(error, DatabaseFault):
+                self._ended_by_fault[saga_id] += 1
+                self._faults.report(f"saga {saga_id}", error, seconds=2 * LEASE.total_seconds())
+                return
+            self._ended_by_fault.pop(saga_id, None)
+            self._faults.clear(f"saga {saga_id}")
             if isinstance(error, LeaseGone):
                 log.info("lease lost", saga=str(saga_id))
             elif error is not None:
@@ -207,17 +228,35 @@ class SagaRunner:
 
     async def _drive(self, work: Work, *, stale: bool = False) -> None:
         """Advance it; a database that is away is waited for, since every append is fenced by version and epoch."""
-        while True:
+
+        async def go_on() -> None:
+            nonlocal stale
             if stale:
-                await _patiently(lambda: refresh(self._world, work))
-            try:
-                await advance(self._world, work)
-            except Unavailable as error:
-                log.warning("waits for the database", saga=str(work.saga_id), reason=str(error))
-                await _a_moment()
-                stale = True
-            else:
-                return
+                await refresh(self._world, work)
+            stale = True  # whatever happens now, the log may have moved
+            await advance(self._world, work)
+
+        await self._patiently(go_on)
+
+    async def _patiently(self, do: Callable[[], Awaitable[R]]) -> R:
+        """Do it again and again while the database is away; anything else that it raises ends it."""
+        mine = object()
+        try:
+            while True:
+                try:
+                    return await do()
+                except Unavailable as error:
+                    if not self._waiting:
+                        log.warning("waits for the database", reason=str(error))
+                    self._waiting.setdefault(mine, time.monotonic())
+                    await _a_moment()
+        finally:
+            if self._waiting.pop(mine, None) is not None and not self._waiting:
+                log.info("no longer waits for the database")
+
+    def waits_for_database(self) -> float:
+        """For how many seconds the one that waits longest has been waiting; 0 when none does."""
+        return time.monotonic() - min(self._waiting.values()) if self._waiting else 0.0
 
     async def renew(self) -> None:
         """Renew the leases of all that is held; let go of what another has claimed."""
@@ -240,14 +279,6 @@ class SagaRunner:
             _, late = await asyncio.wait(tasks, timeout=within)
             for task in late:
                 task.cancel()
-
-
-async def _patiently(read: Callable[[], Awaitable[R]]) -> R:
-    while True:
-        try:
-            return await read()
-        except Unavailable:
-            await _a_moment()
 
 
 async def _a_moment() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,14 +12,14 @@ import msgspec
 from core.domain import saga as saga_events
 from core.domain.inventory import INVENTORY, Stock
 from core.domain.message import SagaId, Sku, StreamId, inventory_stream
-from core.errors import NotAllowed, NotFound, PreconditionFailed, VersionConflict
+from core.errors import NotFound
 from core.ports.clock import Clock
-from core.ports.log import Accepted, Answer, Append, Conflict, Entry, EventStore, LeaseLost, Replay
+from core.ports.log import Answer, Entry, EventStore, Result
 from core.ports.sagas import SagaLog
 from core.sagas.actions import quantities
 from core.sagas.saga import Move, Saga, next_move
 from core.sagas.wishes import Wish, checked_reason, decide
-from core.services.execute import KEEP_TRYING, PAUSE, REFUSED, Outcome, Terms, kept, placed, replay_or, replayed, would
+from core.services.execute import Decision, Outcome, Terms, run_command
 from core.services.load import Loaded, load_state
 from core.services.sagas.work import Draft, Work, draft, load_work
 
@@ -28,7 +27,7 @@ Tables = Mapping[tuple[str, int], Saga]
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """A wish about one saga, and why."""
+    """What a person wants of one saga, and why."""
 
     saga_id: SagaId
     wish: Wish
@@ -38,75 +37,71 @@ class Operation(msgspec.Struct, frozen=True):
 async def operate(
     store: EventStore, sagas: SagaLog, tables: Tables, clock: Clock, operation: Operation, terms: Terms
 ) -> Outcome:
-    """Record it; a runner takes the saga up at once. Raises what `execute` raises."""
+    """Record it; a runner takes the saga up at once. Raises what `run_command` raises."""
     checked_reason(operation.reason)
-    loop = asyncio.get_running_loop()
-    give_up, pause = loop.time() + KEEP_TRYING, PAUSE
-    while True:
-        work = await _load(store, sagas, tables, operation.saga_id, terms)
-        if terms.expected is not None and terms.expected != work.version:
-            return await replay_or(store, terms, PreconditionFailed(f'"{terms.expected}"', work.version))
-        stream = StreamId(work.saga_id)
-        try:
-            made, shelves = await _decided(store, work, operation, terms, clock)
-        except NotAllowed as refusal:
-            if terms.key is None or terms.dry_run:
-                raise
-            answer = Answer(REFUSED, stream, None, None, {"code": refusal.code, "detail": str(refusal)})
-            wanted = Append([Entry(stream, saga_events.CATEGORY, work.version)], key=kept(terms.key, answer))
-        else:
-            answer = Answer(200, stream, work.version + len(made.events), 0, _fields(made))
-            if terms.dry_run:
-                own = made.entries()[-1].events
-                events, metadata = [new.event for new in own], own[0].metadata
-                found = would(events, saga_events.CATEGORY, stream, work.version, metadata, clock.now())
-                return Outcome(answer, would=found)
-            wanted = Append([*shelves, *made.entries()], sagas=[made.row()], key=kept(terms.key, answer))
-        match await store.append(wanted):
-            case Accepted(position):
-                return Outcome(placed(answer, position))
-            case Replay() as known:
-                return replayed(terms, known)
-            case Conflict() | LeaseLost():  # its runner, or another operator, was quicker
-                if loop.time() > give_up:
-                    raise VersionConflict(stream, work.version, work.version + 1)
-                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter
-                pause = min(2 * pause, 0.2)
+    return await run_command(store, _OnSaga(store, sagas, tables, clock, operation, terms, clock.now()), terms)
 
 
-async def _load(store: EventStore, sagas: SagaLog, tables: Tables, saga_id: SagaId, terms: Terms) -> Work:
-    epoch = await sagas.epoch(
-        saga_id
-    )  # before its events: what a runner does after this is refused by one or the other
-    recorded = await store.load(StreamId(saga_id)) if epoch is not None else ()
-    first = recorded[0].event if recorded else None
-    if epoch is None or not isinstance(first, saga_events.SagaStarted):
-        raise NotFound("saga", str(saga_id))
-    unknown = Saga(first.name, first.definition, type(first), ())
-    saga = tables.get((first.name, first.definition), unknown)
-    work = await load_work(store, saga, saga_id, first.order_id, owner="", epoch=epoch)
-    assert work is not None  # noqa: S101 - its first event was just read
-    work.user_id, work.request_id = terms.user_id, terms.request_id
-    return work
+@dataclass(slots=True)
+class _OnSaga:
+    """An operation as a command on the saga's stream. `work` and `stock` are what it last read."""
 
+    store: EventStore
+    sagas: SagaLog
+    tables: Tables
+    clock: Clock
+    operation: Operation
+    terms: Terms
+    now: datetime
+    work: Work | None = None
+    stock: dict[Sku, Loaded[Stock]] = field(default_factory=dict)
 
-async def _decided(
-    store: EventStore, work: Work, operation: Operation, terms: Terms, clock: Clock
-) -> tuple[Draft, list[Entry]]:
-    """What to append: the draft, and the stock that goes with it."""
-    shelves: dict[Sku, Loaded[Stock]] = {}
-    if operation.wish is Wish.COMPENSATE and work.saga.forward_only:
-        for sku in quantities(work.order.state):
-            shelves[sku] = await load_state(store, INVENTORY, inventory_stream(sku))
-    now = clock.now()
-    facts = work.facts(now, {sku: loaded.state for sku, loaded in shelves.items()})
-    by = terms.user_id or "anonymous"
-    events, effect = decide(operation.wish, work.saga, work.saga_id, work.progress, facts, operation.reason, by)
-    made = draft(work, effect, events, now, reads=frozenset({"order", "payment"}), due_in=timedelta())
-    return made, [
-        Entry(inventory_stream(sku), INVENTORY.category, shelves[sku].version, made.new(new))
-        for sku, new in effect.stock.items()
-    ]
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(self.operation.saga_id)
+
+    @property
+    def category(self) -> str:
+        return saga_events.CATEGORY
+
+    async def load(self) -> int:
+        work = self.work = await self._load_work()
+        self.stock = {}
+        if self.operation.wish is Wish.COMPENSATE and work.saga.forward_only:
+            for sku in quantities(work.order.state):
+                self.stock[sku] = await load_state(self.store, INVENTORY, inventory_stream(sku))
+        self.now = self.clock.now()
+        return work.version
+
+    def decide(self) -> Decision:
+        work, operation = self.work, self.operation
+        assert work is not None  # noqa: S101 - it was loaded first
+        facts = work.facts(self.now, {sku: loaded.state for sku, loaded in self.stock.items()})
+        by = self.terms.user_id or "anonymous"
+        events, effect = decide(operation.wish, work.saga, work.saga_id, work.progress, facts, operation.reason, by)
+        made = draft(work, effect, events, self.now, reads=frozenset({"order", "payment"}), due_in=timedelta())
+        stock = [
+            Entry(inventory_stream(sku), INVENTORY.category, self.stock[sku].version, made.new(new))
+            for sku, new in effect.stock.items()
+        ]
+        *others, own = made.entries()
+        answer = Answer(Result.DONE, self.stream, work.version + len(made.events), 0, _fields(made))
+        return Decision(answer, own, [*stock, *others], [made.row()])
+
+    async def _load_work(self) -> Work:
+        saga_id = self.operation.saga_id
+        # The epoch before the events: a runner that acts after this line changes one or the other, and is noticed.
+        epoch = await self.sagas.epoch(saga_id)
+        recorded = await self.store.load(self.stream) if epoch is not None else ()
+        first = recorded[0].event if recorded else None
+        if epoch is None or not isinstance(first, saga_events.SagaStarted):
+            raise NotFound("saga", str(saga_id))
+        unknown = Saga(first.name, first.definition, type(first), ())
+        saga = self.tables.get((first.name, first.definition), unknown)
+        work = await load_work(self.store, saga, saga_id, first.order_id, owner="", epoch=epoch)
+        assert work is not None  # noqa: S101 - its first event was just read
+        work.user_id, work.request_id = self.terms.user_id, self.terms.request_id
+        return work
 
 
 def _fields(made: Draft) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from core.domain.inventory import INVENTORY, InventoryEvent, Stock
 from core.domain.message import Sku, inventory_stream
-from core.errors import Unavailable
+from core.errors import DatabaseFault, Unavailable
 from core.ports.log import Accepted, Append, Conflict, Entry, EventStore, LeaseLost, NewEvent, Verdict
 from core.services.load import Loaded, StateCache
 from core.services.sagas.work import Draft
@@ -70,7 +70,7 @@ class StockDesk:
         try:
             await self._together(group)
         except Exception as error:  # noqa: BLE001 - who is at fault must hear it, and the desk goes on
-            if len(group) > 1 and not isinstance(error, Unavailable):
+            if len(group) > 1 and not isinstance(error, (Unavailable, DatabaseFault)):
                 for request in group:  # whose fault it is, only one at a time can tell
                     await self._serve([request])
                 return

@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from core import codec
 from core.errors import NotFound
+from core.ports.queries import Queries
 from daemons.query_api.operations import query
 from daemons.query_api.parameters import AnyRequest, NoParameters, a_text, parameters
+from daemons.query_api.response import json_response
 from tests.recipes.read_model.country_sales import COUNTRY_SALES
 
 
@@ -29,9 +31,10 @@ class CountrySales(Struct):
 @get("/api/v1/countries/{country:str}/sales", operation_class=query(NoParameters, CountrySales, 404, path=("country",)))
 async def country_sales(request: AnyRequest, country: FromPath[str]) -> Response[bytes]:
     """How many orders went to a country, and how much was sold, per currency."""
+    queries: Queries = request.app.state["queries"]
     parameters(request, NoParameters)
     name = a_text("country", country)
-    totals = await request.app.state["queries"].totals(COUNTRY_SALES, name)
+    totals = await queries.totals(COUNTRY_SALES, name)
     if not totals:
         raise NotFound("country", name)
-    return Response(codec.json({"country": name, "totals": totals}), media_type="application/json")
+    return json_response(codec.json({"country": name, "totals": totals}))

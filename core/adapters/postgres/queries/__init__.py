@@ -1,1 +1,1 @@
-"""What is asked of PostgreSQL beside the read models: the log, the sagas, how far readers have come."""
+"""The Queries port in PostgreSQL; what it reads of a read model stands beside the other SQL of that read model."""

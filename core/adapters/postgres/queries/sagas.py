@@ -1,26 +1,18 @@
-"""Sagas as operators list them, and the totals of the whole desk."""
+"""Sagas as operators list them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.read_models.daily_sales import sales, sales_by_day
-from core.adapters.postgres.rows import Row, plain
+from core.ports.queries import SagaListing, SagaPage, SagaSearch
 
-OPEN_SAGAS = """
-SELECT status, count(*) AS sagas FROM sagas WHERE status IN ('RUNNING', 'COMPENSATING') GROUP BY status
- UNION ALL
-SELECT 'FAILED', count(*) FROM sagas WHERE status = 'FAILED'
-"""
-HEAD = "SELECT coalesce(max(position), 0) FROM events"
-
-# What an operator sees of a saga, as far as its row tells. Its owner works on it until due_at, or it waits for due_at.
-# Overdue: past its deadline; or, having none, failing for a quarter of an hour; or due for a while and nobody's: the
-# runners are away, or do not keep up. The deadline is its first event's, looked up for unfinished ones only; OFFSET 0,
-# or the planner joins the whole log for one page.
+# What an operator sees of a saga. While a runner works on it, `due_at` is when the lease ends; else, when a runner may
+# take it up. It is overdue when its deadline has passed; when it has none and has been failing for 15 minutes; or when
+# it has been due for 10 seconds and no runner has taken it up. The deadline stands in the saga's first event and is
+# looked up for unfinished sagas only. Without OFFSET 0 the planner would join the whole log for one page.
 SAGAS = """
 SELECT saga_id, name, definition, order_id, status, step, attempts, last_error, owner IS NOT NULL AS claimed,
        due_at, started_at, updated_at, deadline, state,
@@ -42,7 +34,8 @@ SELECT saga_id, name, definition, order_id, status, step, attempts, last_error, 
                     ELSE 'waiting' END AS state
         OFFSET 0) AS seen
 """
-# What follows from each, of the row alone: it lets an index find the candidates before their deadlines are looked up.
+# What each state and status implies for the columns of a row: an index finds those rows, and the deadline is looked up
+# for no others.
 OPEN = "status IN ('RUNNING', 'COMPENSATING')"
 CANDIDATES = {
     "running": f"{OPEN} AND attempts = 0 AND (owner IS NOT NULL OR due_at <= clock_timestamp())",
@@ -57,42 +50,29 @@ CANDIDATES = {
     "RESOLVED": "status IN ('COMPENSATED', 'RESOLVED')",
 }
 SAGA_CONDITIONS: Mapping[str, str] = {"status": "status = {}", "state": "state = {}", "order_id": "order_id = {}"}
-UNFINISHED = ("RUNNING", "COMPENSATING", "FAILED")
 
 
-async def stats(connection: Connection) -> Row:
-    open_sagas = {row["status"]: row["sagas"] for row in await connection.fetch(OPEN_SAGAS)}
-    return {
-        "head": await connection.fetchval(HEAD),
-        "sales": await sales(connection),
-        "days": await sales_by_day(connection),
-        "sagas": {status: open_sagas.get(status, 0) for status in UNFINISHED},
-    }
-
-
-async def page_of_sagas(
-    connection: Connection, where: Mapping[str, Any], *, start: tuple[Any, UUID] | None, backwards: bool, limit: int
-) -> tuple[Sequence[Row], bool]:
-    """Newest first, from a place (started_at, saga_id); and whether there are more in that direction."""
-    conditions = [SAGA_CONDITIONS[name].format(f"${n}") for n, name in enumerate(where, start=1)]
-    values = list(where.values())
+async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
+    """Newest first, from a place on."""
+    given: dict[str, Any] = {"status": search.status, "state": search.state, "order_id": search.order_id}
+    given = {name: value for name, value in given.items() if value is not None}
+    conditions = [SAGA_CONDITIONS[name].format(f"${n}") for n, name in enumerate(given, start=1)]
+    values = list(given.values())
     conditions += [CANDIDATES[value] for value in values if value in CANDIDATES]
-    if start is not None:
-        values += start
-        beyond = ">" if backwards else "<"
+    if search.start is not None:
+        values += search.start
+        beyond = ">" if search.backwards else "<"
         conditions.append(f"(started_at, saga_id) {beyond} (${len(values) - 1}, ${len(values)})")
-    direction = "ASC" if backwards else "DESC"
-    rows = plain(
-        await connection.fetch(
-            f"{SAGAS} WHERE {' AND '.join(conditions) or 'true'} "
-            f"ORDER BY started_at {direction}, saga_id {direction} LIMIT {limit + 1}",
-            *values,
-        )
+    direction = "ASC" if search.backwards else "DESC"
+    rows = await connection.fetch(
+        f"{SAGAS} WHERE {' AND '.join(conditions) or 'true'} "
+        f"ORDER BY started_at {direction}, saga_id {direction} LIMIT {search.limit + 1}",
+        *values,
     )
-    shown = rows[:limit]
-    return shown[::-1] if backwards else shown, len(rows) > limit
+    page = [SagaListing(**row) for row in rows[: search.limit]]
+    return SagaPage(page[::-1] if search.backwards else page, more=len(rows) > search.limit)
 
 
-async def saga(connection: Connection, saga_id: UUID) -> Row | None:
-    rows = plain(await connection.fetch(f"{SAGAS} WHERE saga_id = $1", saga_id))
-    return rows[0] if rows else None
+async def saga(connection: Connection, saga_id: UUID) -> SagaListing | None:
+    row = await connection.fetchrow(f"{SAGAS} WHERE saga_id = $1", saga_id)
+    return SagaListing(**row) if row is not None else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.read_models.table import SumTable, select
-from core.adapters.postgres.rows import Row, plain
+from core.ports.queries import CurrencySales, DaySales
 from core.projections.daily_sales import DAILY_SALES
 
 SALES = """
@@ -20,11 +20,11 @@ DAYS = f"""
 """
 
 
-async def sales(connection: Connection) -> Sequence[Row]:
+async def sales(connection: Connection) -> Sequence[CurrencySales]:
     """In all, by currency."""
-    return plain(await connection.fetch(SALES))
+    return [CurrencySales(**row) for row in await connection.fetch(SALES)]
 
 
-async def sales_by_day(connection: Connection) -> Sequence[Row]:
-    """Of the last fourteen days on which anything was placed."""
-    return plain(await connection.fetch(DAYS))
+async def sales_by_day(connection: Connection) -> Sequence[DaySales]:
+    """Of the last fourteen days, counted back from the last one with an order; newest first."""
+    return [DaySales(**row) for row in await connection.fetch(DAYS)]

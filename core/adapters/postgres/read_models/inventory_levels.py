@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.read_models.table import ViewTable, select
-from core.adapters.postgres.rows import Row, plain
-from core.projections.inventory_level import INVENTORY_LEVEL
+from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
 
 # The SKU of a stream stands in each of its events, so also in the first.
 TABLE = ViewTable(
@@ -19,11 +18,11 @@ LEVELS = f"{select(TABLE)} WHERE sku > $1 ORDER BY sku LIMIT $2"
 LEVEL = f"{select(TABLE)} WHERE sku = $1"
 
 
-async def stock_levels(connection: Connection, *, after: str, limit: int) -> Sequence[Row]:
+async def stock_levels(connection: Connection, *, after: str, limit: int) -> Sequence[InventoryLevel]:
     """By SKU."""
-    return plain(await connection.fetch(LEVELS, after, limit))
+    return [InventoryLevel(**row) for row in await connection.fetch(LEVELS, after, limit)]
 
 
-async def stock_level(connection: Connection, sku: str) -> Row | None:
-    rows = plain(await connection.fetch(LEVEL, sku))
-    return rows[0] if rows else None
+async def stock_level(connection: Connection, sku: str) -> InventoryLevel | None:
+    row = await connection.fetchrow(LEVEL, sku)
+    return InventoryLevel(**row) if row is not None else None

@@ -78,6 +78,13 @@ def select(table: Table) -> str:
     return f"SELECT {', '.join(table.columns)} FROM {table.name}"
 
 
+def select_under(table: Table) -> str:
+    """The rows under a value of the key's first column: the other columns, in the order of the rest of the key."""
+    first, *rest = table.key
+    others = ", ".join(column for column in table.columns if column != first)
+    return f"SELECT {others} FROM {table.name} WHERE {first} = $1 ORDER BY {', '.join(rest) or first}"
+
+
 class SumTable:
     """The table of a sum: numbers are added to, of a time the latest is kept."""
 

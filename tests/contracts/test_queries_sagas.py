@@ -1,4 +1,4 @@
-"""The list of sagas costs what is shown, however many there are that have ended, and shows what their rows say."""
+"""Queries of sagas: a page costs what it shows, however many sagas have ended, and shows what their rows say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import asyncpg
 import pytest
 
 from core.adapters.postgres.connection import connect
+from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.queries.sagas import page_of_sagas
+from core.ports.queries import SagaSearch
+from tests.support.opener import Opener
 
 ENDED, OPEN = 20_000, 40
 # The open ones are the oldest, so whoever reads by age reads all the ended ones first.
@@ -31,15 +34,15 @@ SELECT md5('s' || n)::uuid, 'fulfil_order', 1, md5('o' || n)::uuid,
        now() + CASE WHEN n % 7 = 4 THEN -1 ELSE 1 END * interval '1 h', now() + n * interval '1 s', now()
   FROM generate_series(1, $1::int + $2::int) n
 """
-ASKED: list[dict[str, str]] = [
-    {},
+EVERYTHING = ENDED + OPEN
+FILTERS: list[dict[str, Any]] = [
     *({"status": name} for name in ("RUNNING", "COMPENSATING", "FAILED", "COMPLETED", "COMPENSATED", "RESOLVED")),
     *({"state": name} for name in ("running", "waiting", "retrying", "overdue", "failed")),
 ]
 
 
 class Explaining:
-    """A connection that tells what a query reads instead of reading it."""
+    """A connection that counts the rows a query reads from each table, and gives back none of them."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -70,25 +73,36 @@ async def filled(dsn: str) -> str:
     return dsn
 
 
-async def test_a_page_reads_no_more_than_is_open_whatever_has_ended(filled: str) -> None:
+async def test_a_page_of_sagas_reads_no_more_rows_than_there_are_unfinished_sagas(filled: str) -> None:
     connection = await connect(filled, name="test")
-    for asked in ASKED:
+    for fields in ({}, *FILTERS):
         explaining: Any = Explaining(connection)
-        await page_of_sagas(explaining, asked, start=None, backwards=False, limit=20)
-        assert explaining.read.get("sagas", 0) <= OPEN, asked
-        assert explaining.read.get("events", 0) <= OPEN, asked
+        await page_of_sagas(explaining, SagaSearch(**fields))
+        assert explaining.read.get("sagas", 0) <= OPEN, fields
+        assert explaining.read.get("events", 0) <= OPEN, fields
     await connection.close()
 
 
-async def test_every_saga_is_in_the_list_of_its_status_and_of_its_state_and_in_no_other(filled: str) -> None:
-    connection = await connect(filled, name="test")
-    rows, _ = await page_of_sagas(connection, {}, start=None, backwards=True, limit=100)
-    everything, more = await page_of_sagas(connection, {}, start=None, backwards=False, limit=ENDED + OPEN)
-    assert (len(everything), more) == (ENDED + OPEN, False)
-    assert rows == everything[-100:]
-    for asked in ASKED[1:]:
-        ((name, value),) = asked.items()
-        found, _ = await page_of_sagas(connection, asked, start=None, backwards=False, limit=ENDED + OPEN)
-        assert found == [row for row in everything if row[name] == value], asked
-        assert bool(found) == (value != "COMPENSATED")
-    await connection.close()
+async def test_every_saga_is_in_the_list_of_its_status_and_of_its_state_and_in_no_other(
+    filled: str, opener: Opener
+) -> None:
+    queries = PostgresQueries(opener)
+    everything = await queries.sagas(SagaSearch(limit=EVERYTHING))
+    assert (len(everything.sagas), everything.more) == (EVERYTHING, False)
+    oldest = await queries.sagas(SagaSearch(limit=100, backwards=True))
+    assert (oldest.sagas, oldest.more) == (everything.sagas[-100:], True)
+    for fields in FILTERS:
+        ((name, value),) = fields.items()
+        page = await queries.sagas(SagaSearch(**fields, limit=EVERYTHING))
+        assert page.sagas == [saga for saga in everything.sagas if getattr(saga, name) == value], fields
+        assert bool(page.sagas) == (value != "COMPENSATED")
+    queries.close()
+
+
+async def test_the_sagas_of_an_order_and_one_saga_by_its_id(filled: str, opener: Opener) -> None:
+    queries = PostgresQueries(opener)
+    [newest] = (await queries.sagas(SagaSearch(limit=1))).sagas
+    assert (await queries.sagas(SagaSearch(order_id=newest.order_id))).sagas == [newest]
+    assert await queries.saga(newest.saga_id) == newest
+    assert await queries.saga(newest.order_id) is None
+    queries.close()

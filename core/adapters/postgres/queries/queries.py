@@ -1,0 +1,144 @@
+"""The Queries port over a few connections, so that a long read holds up the short ones as little as it can."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+from uuid import UUID
+
+from core.adapters.postgres.coalesce import Coalescer
+from core.adapters.postgres.connection import Connection, Link
+from core.adapters.postgres.hints import Hints
+from core.adapters.postgres.lanes import Lanes, opened_with
+from core.adapters.postgres.queries import log, sagas
+from core.adapters.postgres.queries.progress import position_of, progress
+from core.adapters.postgres.queries.totals import desk_totals
+from core.adapters.postgres.read_models import inventory_levels, order_views
+from core.adapters.postgres.read_models.table import SumTable, select_under
+from core.codec import StoredEvent
+from core.domain.message import OrderId, Sku
+from core.ports.queries import (
+    DeskTotals,
+    DocumentPage,
+    OrderCount,
+    OrderDocument,
+    OrderFilter,
+    OrderSearch,
+    Row,
+    SagaListing,
+    SagaPage,
+    SagaSearch,
+)
+from core.ports.reading import ReaderProgress
+from core.projections.inventory_level import InventoryLevel
+from core.projections.projection import Sum
+
+STREAMS_TOGETHER = 32  # in one statement: with pages of 1,000 events, what a connection reads in about 0.1 s
+
+
+class PostgresQueries:
+    """See `core.ports.queries.Queries`.
+
+    One connection reads orders by their ids, four read everything else, and one listens, once somebody waits.
+    """
+
+    def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
+        self._moved = Hints(open_, "views")
+        self._by_id = Link(open_)
+        # The best plan depends on the values: one that is made once for any status or prefix suits none of them.
+        self._lanes = Lanes(lambda: opened_with(open_, "plan_cache_mode = force_custom_plan"))
+        self._orders = Coalescer[UUID, OrderDocument](
+            lambda ids: self._by_id.run(lambda c: order_views.orders_by_id(c, ids))
+        )
+        self._streams = Coalescer[log.StreamPart, Sequence[StoredEvent]](
+            lambda parts: self._lanes.run(lambda c: log.events_of_streams(c, parts)), most=STREAMS_TOGETHER
+        )
+
+    def close(self) -> None:
+        self._moved.close()
+        self._by_id.close()
+        self._lanes.close()
+
+    # --- orders ---------------------------------------------------------------------------------------------
+    def order(self, order_id: OrderId) -> Awaitable[OrderDocument | None]:
+        return self._orders.get(order_id)
+
+    async def wait_for_order(self, order_id: OrderId, *, version: int, within: float) -> OrderDocument | None:
+        document: OrderDocument | None = None
+        async with aclosing(self._looks(within)) as looks:
+            async for _ in looks:
+                document = await self._orders.get(order_id)
+                if document is not None and document.version >= version:
+                    break
+        return document
+
+    async def order_of_number(self, number: str) -> OrderDocument | None:
+        return await self._lanes.run(lambda c: order_views.order_by_number(c, number))
+
+    async def orders(self, search: OrderSearch) -> DocumentPage:
+        return await self._lanes.run(lambda c: order_views.page_of_orders(c, search))
+
+    async def newest_orders(self, fits: OrderFilter, *, offset: int, limit: int) -> Sequence[OrderDocument]:
+        return await self._lanes.run(lambda c: order_views.orders_after_offset(c, fits, offset=offset, limit=limit))
+
+    async def count_orders(self, fits: OrderFilter) -> OrderCount:
+        return await self._lanes.run(lambda c: order_views.count_orders(c, fits))
+
+    # --- stock and totals -----------------------------------------------------------------------------------
+    async def stock_level(self, sku: Sku) -> InventoryLevel | None:
+        return await self._lanes.run(lambda c: inventory_levels.stock_level(c, sku))
+
+    async def stock_levels(self, *, after: str, limit: int) -> Sequence[InventoryLevel]:
+        return await self._lanes.run(lambda c: inventory_levels.stock_levels(c, after=after, limit=limit))
+
+    async def totals(self, of: Sum[Any, Any, Any], key: str) -> Sequence[Row]:
+        rows = await self._lanes.run(lambda c: c.fetch(select_under(SumTable(of)), key))
+        return [dict(row) for row in rows]
+
+    async def desk_totals(self) -> DeskTotals:
+        return await self._lanes.run(desk_totals)
+
+    # --- sagas ----------------------------------------------------------------------------------------------
+    async def sagas(self, search: SagaSearch) -> SagaPage:
+        return await self._lanes.run(lambda c: sagas.page_of_sagas(c, search))
+
+    async def saga(self, saga_id: UUID) -> SagaListing | None:
+        return await self._lanes.run(lambda c: sagas.saga(c, saga_id))
+
+    # --- the log and its readers ----------------------------------------------------------------------------
+    async def events(
+        self, *, after: int, limit: int, categories: Sequence[str] = (), types: Sequence[str] = ()
+    ) -> Sequence[StoredEvent]:
+        return await self._lanes.run(
+            lambda c: log.events_of_log(c, after=after, limit=limit, categories=categories, types=types)
+        )
+
+    async def events_of_stream(self, stream: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:
+        return await self._streams.get((stream, after, limit)) or ()
+
+    async def events_of_correlation(self, correlation_id: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:
+        return await self._lanes.run(lambda c: log.events_of_correlation(c, correlation_id, after=after, limit=limit))
+
+    async def progress(self) -> Sequence[ReaderProgress]:
+        return await self._lanes.run(progress)
+
+    async def wait_for_reader(self, reader: str, *, position: int, within: float) -> None:
+        async with aclosing(self._looks(within)) as looks:
+            async for _ in looks:
+                if await self._lanes.run(lambda c: position_of(c, reader)) >= position:
+                    break
+
+    async def _looks(self, within: float) -> AsyncGenerator[None]:
+        """Yield now, whenever the read models may have moved, and a last time after `within` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        await self._moved.listen()
+        while True:
+            coming = self._moved.coming()  # before the caller looks: what is saved while it looks wakes it too
+            yield
+            left = deadline - loop.time()
+            if left <= 0:
+                return
+            await self._moved.wait(coming, at_most=left)

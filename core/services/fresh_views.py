@@ -1,0 +1,85 @@
+"""Fresh views: an order or a SKU as it was just written, also while the read models are behind the log."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from core import codec
+from core.domain.message import OrderId, Sku, StreamId, inventory_stream
+from core.errors import NotFound
+from core.ports.log import EventStore
+from core.ports.queries import OrderDocument, Queries
+from core.projections import ORDERS
+from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
+from core.projections.order_view import ORDER_VIEW, OrderView
+from core.projections.projection import Projection, View
+from core.services.project import applied
+
+PAGE = 1_000  # events: what is in memory at once while a long stream is folded
+LONGEST_CATCH_UP = 1.0  # seconds
+
+V = TypeVar("V", bound=View)
+
+_order_view = msgspec.json.Decoder(OrderView).decode
+
+
+async def fresh_order(queries: Queries, order_id: OrderId, *, min_version: int = 0, wait: float = 0) -> OrderDocument:
+    """The view of an order at `min_version` or later; at the version of its stream, if that is lower.
+
+    Waits up to `wait` seconds for the read model, and then folds the events that the read model does not have yet.
+    Raises NotFound, Unavailable, UnknownEvent.
+    """
+    document = await queries.order(order_id)
+    if (document is None or document.version < min_version) and wait > 0:
+        document = await queries.wait_for_order(order_id, version=max(1, min_version), within=wait)
+    if document is not None and document.version >= min_version:
+        return document
+    known = _order_view(document.json) if document is not None else None
+    view = await fold_on(queries, ORDER_VIEW, StreamId(order_id), known)
+    if view is None:
+        raise NotFound("order", str(order_id))
+    return OrderDocument(view.version, codec.json(view))
+
+
+async def fresh_order_of_number(queries: Queries, store: EventStore, number: str) -> OrderDocument:
+    """The view of the order with this number. Raises NotFound, Unavailable.
+
+    The log cannot be searched for a number, so one that is not known yet waits a moment for the read models.
+    """
+    document = await queries.order_of_number(number)
+    if document is None:
+        await queries.wait_for_reader(ORDERS.reader, position=await store.head(), within=LONGEST_CATCH_UP)
+        document = await queries.order_of_number(number)
+    if document is None:
+        raise NotFound("order", number)
+    return document
+
+
+async def fresh_level(queries: Queries, sku: Sku) -> InventoryLevel:
+    """The stock of a SKU; one that the read model does not have yet is folded from its events.
+
+    Raises NotFound, Unavailable, UnknownEvent.
+    """
+    level = await queries.stock_level(sku)
+    if level is None:
+        level = await fold_on(queries, INVENTORY_LEVEL, inventory_stream(sku), None)
+    if level is None:
+        raise NotFound("SKU", sku)
+    return level
+
+
+async def fold_on(queries: Queries, projection: Projection[V], stream: StreamId, view: V | None) -> V | None:
+    """The view after all events of its stream: those that it does not contain are folded into it, page by page.
+
+    Without a view it starts at the first event; None: no event of the stream makes one.
+    """
+    version = view.version if view is not None else 0
+    while True:
+        page = await queries.events_of_stream(stream, after=version, limit=PAGE)
+        for stored in page:
+            view = applied(projection, view, stored)
+        if len(page) < PAGE:
+            return view
+        version = page[-1].version

@@ -1,0 +1,39 @@
+"""Customers: what each has ordered and spent."""
+
+from __future__ import annotations
+
+from litestar import Response, get
+from litestar.params import FromPath
+
+from core import codec
+from core.errors import NotFound
+from core.ports.queries import Queries
+from core.projections.customer_summary import CUSTOMER_SUMMARY
+from daemons.query_api.answers import Customer
+from daemons.query_api.operations import query
+from daemons.query_api.parameters import AnyRequest, NoParameters, a_text, parameters
+from daemons.query_api.response import json_response
+
+
+@get(
+    "/api/v1/customers/{customer_id:str}/summary",
+    operation_class=query(NoParameters, Customer, 404, path=("customer_id",)),
+)
+async def customer_summary(request: AnyRequest, customer_id: FromPath[str]) -> Response[bytes]:
+    """How many orders a customer has placed, and what was spent, per currency."""
+    queries: Queries = request.app.state["queries"]
+    parameters(request, NoParameters)
+    name = a_text("customer_id", customer_id)
+    totals = await queries.totals(CUSTOMER_SUMMARY, name)
+    if not totals:
+        raise NotFound("customer", name)
+    return json_response(
+        codec.json(
+            {
+                "customer_id": name,
+                "orders": sum(row["orders"] for row in totals),
+                "last_order_at": max(row["last_order_at"] for row in totals),
+                "totals": totals,
+            }
+        )
+    )

@@ -1,0 +1,56 @@
+"""Readers of the log, and the read models that the projector keeps: how far each has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from litestar import Response, get
+
+from core import codec
+from core.ports.log import EventStore
+from core.ports.queries import Queries
+from core.ports.reading import ReaderProgress
+from core.projections import GROUPS
+from core.projections.projection import Group
+from daemons.query_api.answers import Projections
+from daemons.query_api.operations import query
+from daemons.query_api.parameters import AnyRequest, NoParameters, parameters
+from daemons.query_api.response import json_response
+
+
+@get("/api/v1/projections", operation_class=query(NoParameters, Projections))
+async def projections(request: AnyRequest) -> Response[bytes]:
+    """Every read model, and every reader of the log: its position, and how far that is behind."""
+    queries: Queries = request.app.state["queries"]
+    store: EventStore = request.app.state["store"]
+    parameters(request, NoParameters)
+    readers = {reader.reader: reader for reader in await queries.progress()}
+    head = max([reader.head for reader in readers.values()], default=0) or await store.head()
+    return json_response(
+        codec.json(
+            {
+                "projections": listing(GROUPS, readers, head),
+                "readers": [{"name": reader.reader, **_place(reader)} for reader in readers.values()],
+                "head": head,
+            }
+        )
+    )
+
+
+def listing(
+    groups: Sequence[Group[Any]], readers: Mapping[str, ReaderProgress], head: int
+) -> Sequence[Mapping[str, Any]]:
+    """The read models, each with the place of the reader that fills its group."""
+    never = ReaderProgress("", revision="", position=0, head=head, behind=0.0)
+    return [
+        {"name": model.name, "reader": group.reader, "revision": model.revision}
+        | _place(readers.get(group.reader, never))
+        for group in groups
+        for model in group.models
+    ]
+
+
+def _place(reader: ReaderProgress) -> dict[str, Any]:
+    lag = {"events": reader.head - reader.position, "seconds": round(reader.behind, 3)}
+    return {"position": reader.position, "lag": lag}

@@ -1,0 +1,273 @@
+"""Queries: one contract for reading orders, stock, totals, the log and its readers; sagas have a file of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from msgspec.structs import fields, replace
+
+from core.adapters.postgres.connection import connect
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.queries.queries import PostgresQueries
+from core.codec import StoredEvent
+from core.domain.message import OrderId, Sku, inventory_stream
+from core.domain.order import Status
+from core.errors import Unavailable
+from core.ports.queries import OrderFilter, OrderSearch, Queries, SagaSearch
+from core.projections import GROUPS
+from core.projections.customer_summary import CUSTOMER_SUMMARY
+from core.projections.order_view import OrderView
+from core.projections.product_demand import PRODUCT_DEMAND
+from tests.support.opener import Opener
+from tests.support.orders import Sample, order_id, write
+from tests.support.projecting import project
+from tests.support.query_api import database
+from tests.support.recorded import recorded
+from tests.support.samples import created, replenished, reserved
+
+READER = GROUPS[0].reader
+ORDERS = 40
+LOG = Sample(ORDERS).events()
+SOON = 0.02  # seconds
+
+
+@pytest.fixture(scope="module")
+async def full(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Queries]:
+    """Queries of a database whose read models have everything that is in its log."""
+    async with database(postgres, template, "queries_of_many_orders") as dsn:
+        opener = lambda: connect(dsn, name="test")  # noqa: E731 - as the fixture of this name
+        await write(dsn, LOG)
+        await project(opener)
+        queries = PostgresQueries(opener)
+        yield queries
+        queries.close()
+
+
+@pytest.fixture
+async def queries(opener: Opener) -> AsyncIterator[Queries]:
+    queries = PostgresQueries(opener)
+    yield queries
+    queries.close()
+
+
+def view(json: bytes) -> OrderView:
+    return msgspec.json.decode(json, type=OrderView)
+
+
+async def all_views(queries: Queries) -> list[OrderView]:
+    page = await queries.orders(OrderSearch(filter=OrderFilter(), limit=ORDERS))
+    return [view(document.json) for document in page.documents]
+
+
+# --- one order ----------------------------------------------------------------------------------------------
+async def test_many_who_read_an_order_at_once_each_get_their_own(full: Queries) -> None:
+    ids = [order_id(n % ORDERS + 1) for n in range(3 * ORDERS)]
+    documents = await asyncio.gather(*(full.order(id_) for id_ in ids), full.order(OrderId(uuid4())))
+    assert documents.pop() is None
+    for id_, document in zip(ids, documents, strict=True):
+        assert document is not None
+        assert (view(document.json).order_id, view(document.json).version) == (id_, document.version)
+
+
+async def test_an_order_is_there_under_its_number(full: Queries) -> None:
+    assert await full.order_of_number("ORD-0000000007") == await full.order(order_id(7))
+    assert await full.order_of_number("ORD-NOTTHERE00") is None
+
+
+async def test_who_waits_for_a_version_has_it_as_soon_as_it_is_saved(
+    queries: Queries, dsn: str, opener: Opener
+) -> None:
+    log = Sample(1, seed=3).events()
+    await write(dsn, log[:1])
+    await project(opener)
+    waiting = asyncio.create_task(queries.wait_for_order(order_id(1), version=len(log), within=20))
+    await asyncio.wait([waiting], timeout=0.1)
+    assert not waiting.done()
+    await write(dsn, log[1:])
+    await project(opener)
+    document = await waiting
+    assert document is not None
+    assert document.version == len(log) > 1
+
+
+async def test_who_waits_in_vain_for_a_version_gets_what_there_is(queries: Queries, dsn: str, opener: Opener) -> None:
+    assert await queries.wait_for_order(order_id(1), version=1, within=SOON) is None
+    await write(dsn, Sample(1).events())
+    await project(opener)
+    assert await queries.wait_for_order(order_id(1), version=99, within=SOON) == await queries.order(order_id(1))
+
+
+# --- lists of orders ----------------------------------------------------------------------------------------
+FITS: Mapping[str, tuple[Any, Callable[[OrderView], bool]]] = {
+    "status": ("CONFIRMED", lambda order: order.status is Status.CONFIRMED),
+    "customer_id": ("customer-3", lambda order: order.customer_id == "customer-3"),
+    "sku": ("SKU-004", lambda order: "SKU-004" in [item.sku for item in order.items]),
+    "min_total": (Decimal(300), lambda order: order.total_amount >= 300),
+    "max_total": (Decimal(300), lambda order: order.total_amount <= 300),
+    "created_from": (
+        datetime(2026, 3, 14, 15, 9, tzinfo=UTC),
+        lambda order: order.created_at >= datetime(2026, 3, 14, 15, 9, tzinfo=UTC),
+    ),
+    "created_to": (
+        datetime(2026, 3, 14, 15, 9, tzinfo=UTC),
+        lambda order: order.created_at < datetime(2026, 3, 14, 15, 9, tzinfo=UTC),
+    ),
+    "q": ("1Z0000", lambda order: (order.tracking_number or "").startswith("1Z0000")),
+}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(OrderFilter)])
+async def test_each_field_of_a_filter_keeps_the_orders_that_fit(full: Queries, name: str) -> None:
+    value, fits = FITS[name]
+    everything = await all_views(full)
+    expected = [order for order in everything if fits(order)]
+    assert 0 < len(expected) < ORDERS
+    one_field = OrderFilter(**{name: value})
+    page = await full.orders(OrderSearch(filter=one_field, limit=ORDERS))
+    assert [view(document.json) for document in page.documents] == expected
+    newest = await full.newest_orders(one_field, offset=1, limit=2)
+    assert [view(document.json) for document in newest] == expected[1:3]
+    count = await full.count_orders(one_field)
+    assert (count.total, count.estimated) == (len(expected), False)
+
+
+async def test_a_page_says_where_it_begins_and_ends_and_whether_there_is_more(full: Queries) -> None:
+    everything = await full.orders(OrderSearch(filter=OrderFilter(), limit=ORDERS))
+    search = OrderSearch(filter=OrderFilter(), limit=15)
+    first = await full.orders(search)
+    second = await full.orders(replace(search, start=first.last))
+    third = await full.orders(replace(search, start=second.last))
+    assert [first.more, second.more, third.more] == [True, True, False]
+    assert [*first.documents, *second.documents, *third.documents] == everything.documents
+    assert await full.orders(replace(search, start=second.first, backwards=True)) == replace(first, more=False)
+    nothing = await full.orders(replace(search, start=third.last))
+    assert (nothing.documents, nothing.first, nothing.last, nothing.more) == ([], None, None, False)
+
+
+# --- stock and totals ---------------------------------------------------------------------------------------
+async def test_stock_is_read_by_sku(queries: Queries, dsn: str, opener: Opener) -> None:
+    await write(dsn, recorded([*(replace(replenished, sku=Sku(f"SKU-{n}")) for n in (3, 1, 2)), reserved]))
+    await project(opener)
+    levels = await queries.stock_levels(after="SKU-1", limit=5)
+    assert [level.sku for level in levels] == ["SKU-2", "SKU-3"]
+    assert await queries.stock_level(Sku("SKU-2")) == levels[0]
+    assert (levels[0].on_hand, levels[0].version) == (replenished.quantity, 1)
+    assert len(await queries.stock_levels(after="", limit=2)) == 2
+    assert await queries.stock_level(Sku("SKU-9")) is None
+
+
+async def test_totals_are_those_of_one_customer_or_one_sku_by_currency(full: Queries) -> None:
+    everything = await all_views(full)
+    mine = [order for order in everything if order.customer_id == "customer-3"]
+    rows = await full.totals(CUSTOMER_SUMMARY, "customer-3")
+    assert {row["currency"]: row["orders"] for row in rows} == {
+        currency: sum(order.currency == currency for order in mine) for currency in sorted({o.currency for o in mine})
+    }
+    assert [row["currency"] for row in rows] == sorted(row["currency"] for row in rows)
+    units = [item.quantity for order in everything for item in order.items if item.sku == "SKU-004"]
+    assert sum(row["units_ordered"] for row in await full.totals(PRODUCT_DEMAND, "SKU-004")) == sum(units)
+    assert [await full.totals(of, "nobody") for of in (CUSTOMER_SUMMARY, PRODUCT_DEMAND)] == [[], []]
+
+
+async def test_the_totals_of_the_desk_count_every_order_once(full: Queries) -> None:
+    totals = await full.desk_totals()
+    assert totals.head == len(LOG)
+    assert sum(sales.orders for sales in totals.sales) == sum(day.orders for day in totals.days) == ORDERS
+    assert totals.sagas == {"RUNNING": 0, "COMPENSATING": 0, "FAILED": 0}
+
+
+# --- the log and its readers --------------------------------------------------------------------------------
+def positions(events: Iterable[StoredEvent]) -> list[int]:
+    return [event.position for event in events]
+
+
+async def test_the_log_is_read_from_a_position_by_category_and_type(full: Queries) -> None:
+    assert positions(await full.events(after=3, limit=5)) == [4, 5, 6, 7, 8]
+    shipped = positions(event for event in LOG if event.event_type == "OrderShipped")
+    assert positions(await full.events(after=0, limit=len(LOG), types=["OrderShipped"])) == shipped
+    assert positions(await full.events(after=0, limit=2, categories=["order"])) == [1, 2]
+    assert await full.events(after=0, limit=2, categories=["payment"]) == []
+
+
+async def test_parts_of_many_streams_read_at_once_are_each_their_own(full: Queries) -> None:
+    parts = [(order_id(n), after, limit) for n in range(1, ORDERS + 1) for after in (0, 1) for limit in (1, 2, 9)]
+    pages = await asyncio.gather(*(full.events_of_stream(id_, after=after, limit=n) for id_, after, n in parts))
+    for (id_, after, limit), page in zip(parts, pages, strict=True):
+        events = [event for event in LOG if event.stream == id_ and event.version > after]
+        assert positions(page) == positions(events[:limit])
+    assert list(await full.events_of_stream(uuid4(), after=0, limit=9)) == []
+
+
+async def test_everything_about_an_order_is_read_by_its_correlation(queries: Queries, dsn: str) -> None:
+    story = [replace(event, correlation_id=created.order_id) for event in recorded([created, reserved])]
+    other = replace(recorded([replenished])[0], position=3, stream=inventory_stream(Sku("OTHER")))
+    await write(dsn, [*story, other])
+    for after, limit, expected in ((0, 9, [1, 2]), (1, 9, [2]), (0, 1, [1])):
+        events = await queries.events_of_correlation(created.order_id, after=after, limit=limit)
+        assert positions(events) == expected
+
+
+async def test_progress_is_how_far_each_reader_has_come(queries: Queries, dsn: str, opener: Opener) -> None:
+    assert await queries.progress() == []
+    await write(dsn, LOG)
+    await project(opener)
+    [reader, _] = await queries.progress()
+    assert (reader.reader, reader.position, reader.head, reader.behind) == (READER, len(LOG), len(LOG), 0)
+
+
+async def test_who_waits_for_a_reader_goes_on_when_it_gets_there_or_the_time_is_up(
+    queries: Queries, dsn: str, opener: Opener
+) -> None:
+    await queries.wait_for_reader(READER, position=len(LOG), within=SOON)
+    waiting = asyncio.create_task(queries.wait_for_reader(READER, position=len(LOG), within=20))
+    await asyncio.wait([waiting], timeout=0.1)
+    assert not waiting.done()
+    await write(dsn, LOG)
+    await project(opener)
+    await waiting
+
+
+# --- faults -------------------------------------------------------------------------------------------------
+CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
+    "order": lambda q: q.order(order_id(1)),
+    "wait_for_order": lambda q: q.wait_for_order(order_id(1), version=1, within=SOON),
+    "order_of_number": lambda q: q.order_of_number("ORD-0000000001"),
+    "orders": lambda q: q.orders(OrderSearch(filter=OrderFilter())),
+    "newest_orders": lambda q: q.newest_orders(OrderFilter(), offset=0, limit=1),
+    "count_orders": lambda q: q.count_orders(OrderFilter()),
+    "stock_level": lambda q: q.stock_level(Sku("SKU-1")),
+    "stock_levels": lambda q: q.stock_levels(after="", limit=1),
+    "totals": lambda q: q.totals(CUSTOMER_SUMMARY, "customer-1"),
+    "desk_totals": lambda q: q.desk_totals(),
+    "sagas": lambda q: q.sagas(SagaSearch()),
+    "saga": lambda q: q.saga(UUID(int=1)),
+    "events": lambda q: q.events(after=0, limit=1),
+    "events_of_stream": lambda q: q.events_of_stream(UUID(int=1), after=0, limit=1),
+    "events_of_correlation": lambda q: q.events_of_correlation(UUID(int=1), after=0, limit=1),
+    "progress": lambda q: q.progress(),
+    "wait_for_reader": lambda q: q.wait_for_reader(READER, position=1, within=SOON),
+}
+
+
+def test_every_query_is_tried_without_a_database() -> None:
+    methods = (
+        dict(inspect.getmembers(Queries, inspect.isfunction)).keys()
+        - dict(inspect.getmembers(Protocol, inspect.isfunction)).keys()
+    )
+    assert {name for name in methods if not name.startswith("_")} == CALLS.keys()
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_a_query_without_a_database_says_that_it_is_away(name: str) -> None:
+    queries = PostgresQueries(lambda: connect("postgresql://127.0.0.1:1/nowhere", name="test"))
+    with pytest.raises(Unavailable):
+        await CALLS[name](queries)
+    queries.close()

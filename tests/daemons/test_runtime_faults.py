@@ -1,0 +1,93 @@
+"""What surrounds a daemon whose work meets a fault of the database: it says so, tries slowly, and goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from core.errors import DatabaseFault, Unavailable
+from daemons.process import runtime
+from daemons.process import vitals as process_vitals
+from daemons.process.vitals import Front, Vitals
+
+FAULT = DatabaseFault("undefined column", "42703", 'column "spent" does not exist')
+
+
+class Work:
+    """A reader's work: it starts, and then meets an error as long as there is one."""
+
+    def __init__(self, error: Exception) -> None:
+        self.vitals = Vitals("projector")
+        self.error: Exception | None = error
+        self.tries = 0
+
+    async def __call__(self) -> None:
+        self.tries += 1
+        self.vitals.started()
+        if self.error is not None:
+            raise self.error
+        await self.vitals.stop.wait()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "PAUSE_AFTER_FAULT", 0.01)
+    monkeypatch.setattr(process_vitals, "STEADY", 0.2)
+
+
+async def test_it_is_not_ready_at_any_moment_logs_the_fault_once_and_goes_on_after_the_repair() -> None:
+    work = Work(FAULT)
+    transport = httpx.ASGITransport(Front(work.vitals))
+    async with asyncio.timeout(20), httpx.AsyncClient(transport=transport, base_url="http://daemon") as client:
+        with capture_logs() as logs:
+            keeping = asyncio.create_task(runtime._keep_up(work, work.vitals))
+            while work.tries < 10:
+                await asyncio.sleep(0.005)
+                ready = await client.get("/ready")
+                assert ready.status_code == 503
+                assert "undefined column (42703)" in ready.json()["reason"]
+            answer = await client.get("/api/v1/orders")
+            work.error = None
+            while (await client.get("/ready")).status_code != 200:
+                await asyncio.sleep(0.005)
+        work.vitals.stop.set()
+        await keeping
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "spent" not in answer.text
+    assert [entry["event"] for entry in logs] == ["ready", "meets a fault", "works again"]
+    assert logs[1]["exc_info"] is FAULT
+
+
+async def test_after_an_outage_it_is_ready_as_soon_as_it_has_started() -> None:
+    work = Work(Unavailable("the database is away"))
+    with capture_logs() as logs:
+        keeping = asyncio.create_task(runtime._keep_up(work, work.vitals))
+        async with asyncio.timeout(20):
+            while work.tries < 3:
+                await asyncio.sleep(0.005)
+            assert await work.vitals.why_not_ready() == "the database is away"
+            work.error = None
+            while await work.vitals.why_not_ready() is not None:
+                await asyncio.sleep(0.005)
+    work.vitals.stop.set()
+    await keeping
+    assert [entry["event"] for entry in logs if entry["event"] != "ready"] == ["waits"]
+
+
+async def test_an_outage_is_waited_for_however_often_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "LONGEST_PAUSE", 0)
+    vitals, tries = Vitals("projector"), 0
+
+    async def away() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1_500:  # doubled so often, a pause is no float any more
+            vitals.stop.set()
+        raise Unavailable("the database is away")
+
+    async with asyncio.timeout(20):
+        await runtime._keep_up(away, vitals)
+    assert tries == 1_500

@@ -1,0 +1,128 @@
+"""The recipe works on a copy of the repository, and whichever of its files a person forgets, a test names it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.recipes.event.recipe import EDITS, FILES
+
+ROOT = Path(__file__).parents[3]
+COPIED = ("core", "daemons", "tui", "tests", "migrations", "docs", "pyproject.toml", "README.md", "Makefile")
+MOST_FILES = 9
+
+OUTCOMES = "tests/domain/test_outcomes.py"
+CODEC = "tests/test_codec.py"
+DOCS = "tests/test_docs.py"
+EVOLVE = "        case OrderNoted(note=note):\n            return replace(order, note=note)\n"
+FORGOTTEN = [  # a file, or a text within one, that is forgotten: the test that fails, and words in what it says
+    {
+        "tests/domain/test_outcomes.py": (
+            f"{OUTCOMES}::test_the_table_states_every_command_in_every_status",
+            "NoteOrder",
+        ),
+        "tests/data/golden/OrderNoted.v1.json": (
+            f"{CODEC}::test_every_event_type_has_a_stored_sample_and_every_sample_its_object",
+            "OrderNoted.v1",
+        ),
+        "tests/daemons/test_order_note.py": (f"{DOCS}::test_every_command_is_called_in_a_test_over_http", "'note'"),
+        "docs/reference/events.md": (f"{DOCS}::test_the_reference_has_every_event_with_its_fields", "OrderNoted"),
+        "docs/reference/http-api.md": (f"{DOCS}::test_the_reference_has_every_operation", "/note"),
+    },
+    {
+        "daemons/command_api/orders.py": (f"{DOCS}::test_the_reference_has_no_operation_that_is_not_there", "/note"),
+        "tests/support/pinned.py": (
+            f"{CODEC}::test_every_event_type_has_a_stored_sample_and_every_sample_its_object",
+            "OrderNoted.v1",
+        ),
+        EVOLVE: (f"{OUTCOMES}::test_a_command_that_was_accepted_records_nothing_the_second_time", "NoteOrder"),
+    },
+    {
+        "daemons/command_api/shapes.py": (f"{DOCS}::test_the_reference_has_every_operation", "NoteBody"),
+        "    OrderNoted,\n": (f"{CODEC}::test_every_event_class_is_known_to_the_codec", "OrderNoted"),
+    },
+    {"core/domain/order.py": (OUTCOMES, "NoteOrder")},
+]
+"""In groups that one run can judge: what is forgotten in one hides nothing else that is."""
+
+
+class Copy:
+    """A copy of the repository with the recipe's edits in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def edit(self, *, forget: Container[str] = ()) -> None:
+        """Write each file of the recipe anew, without the edits whose file or text is forgotten."""
+        for file in FILES:
+            (self.root / file).unlink(missing_ok=True)
+            if (ROOT / file).exists():
+                shutil.copyfile(ROOT / file, self.root / file)
+        for edit in EDITS:
+            if edit.file not in forget and edit.text not in forget:
+                edit.apply(self.root)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+        return subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test(self, *tests: str) -> subprocess.CompletedProcess[str]:
+        return self.run("pytest", "-q", "-p", "no:cacheprovider", *tests)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    root = tmp_path_factory.mktemp("copy")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "__snapshots__"))
+        else:
+            shutil.copyfile(ROOT / name, root / name)
+    yield Copy(root)
+    shutil.rmtree(root)
+
+
+def test_the_recipe_changes_few_files_and_readme_names_each_of_them() -> None:
+    assert len(FILES) <= MOST_FILES
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = {file.replace("OrderNoted", "NAME").replace("order_note", "NAME") for file in FILES}
+    assert {file for file in named if f"`{file}`" not in readme} == set()
+    assert set(FILES) <= set().union(*FORGOTTEN), "say which test names each file when it is forgotten"
+
+
+def test_with_the_recipe_a_note_is_put_on_an_order_over_http(copy: Copy) -> None:
+    copy.edit()
+    done = copy.test("tests/daemons/test_order_note.py")
+    assert done.returncode == 0, done.stdout
+
+
+def test_with_the_whole_recipe_every_check_passes(copy: Copy) -> None:
+    copy.edit()
+    done = copy.test(*{test for group in FORGOTTEN for test, _ in group.values()})
+    assert done.returncode == 0, done.stdout
+    lint = copy.run("ruff", "check", "--no-cache", *(file for file in FILES if file.endswith(".py")))
+    assert lint.returncode == 0, lint.stdout
+
+
+@pytest.mark.parametrize("forgotten", FORGOTTEN, ids=lambda group: str(len(group)))
+def test_whatever_is_forgotten_is_named_by_a_test(copy: Copy, forgotten: Mapping[str, tuple[str, str]]) -> None:
+    assert set(forgotten) <= {*FILES, *(edit.text for edit in EDITS)}
+    copy.edit(forget=forgotten)
+    said = copy.test(*dict.fromkeys(test for test, _ in forgotten.values())).stdout
+    for what, (test, words) in forgotten.items():
+        assert re.search(rf"^(FAILED|ERROR) {re.escape(test)}", said, re.MULTILINE), f"{what}: {test} passes\n{said}"
+        assert words in said, f"{what}: nothing says {words}\n{said}"

@@ -1,0 +1,118 @@
+"""Fresh views: what the read models do not have yet is folded from the log, only that, and a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from core.adapters.postgres.queries.queries import PostgresQueries
+from core.codec import StoredEvent
+from core.domain.inventory import InventoryReserved, StockReplenished
+from core.domain.message import OrderId, Sku
+from core.errors import NotFound
+from core.projections.order_view import OrderView
+from core.services import fresh_views
+from core.services.fresh_views import fresh_level, fresh_order
+from tests.support.opener import Opener
+from tests.support.orders import Sample, order_id, write
+from tests.support.projecting import project
+from tests.support.recorded import recorded
+from tests.support.samples import replenished, reserved
+
+SKU = Sku("LAPTOP-001")
+PAGE = 50
+
+
+class PageCounter(PostgresQueries):
+    """Notes each page of a stream: after which version it was read, and how many events it had."""
+
+    def __init__(self, opener: Opener) -> None:
+        super().__init__(opener)
+        self.pages: list[tuple[int, int]] = []
+
+    async def events_of_stream(self, stream: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:
+        page = await super().events_of_stream(stream, after=after, limit=limit)
+        self.pages.append((after, len(page)))
+        return page
+
+
+@pytest.fixture
+async def queries(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PageCounter]:
+    monkeypatch.setattr(fresh_views, "PAGE", PAGE)
+    queries = PageCounter(opener)
+    yield queries
+    queries.close()
+
+
+def stock_events(count: int) -> list[StockReplenished | InventoryReserved]:
+    return [replenished if n % 3 else reserved for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(
+    ("events", "pages"),
+    [
+        (PAGE - 1, [(0, 49)]),
+        (2 * PAGE, [(0, 50), (50, 50), (100, 0)]),
+        (4 * PAGE + 7, [(0, 50), (50, 50), (100, 50), (150, 50), (200, 7)]),
+    ],
+)
+async def test_a_sku_that_is_not_in_the_read_model_is_folded_a_page_at_a_time(
+    queries: PageCounter, dsn: str, opener: Opener, events: int, pages: list[tuple[int, int]]
+) -> None:
+    await write(dsn, recorded(stock_events(events)))
+    folded = await fresh_level(queries, SKU)
+    assert queries.pages == pages
+    assert folded.version == events
+    await project(opener)
+    assert await queries.stock_level(SKU) == folded
+
+
+async def test_a_sku_that_is_in_the_read_model_is_not_folded(queries: PageCounter, dsn: str, opener: Opener) -> None:
+    log = recorded(stock_events(5))
+    await write(dsn, log[:3])
+    await project(opener)
+    await write(dsn, log[3:])
+    assert (await fresh_level(queries, SKU)).version == 3
+    assert queries.pages == []
+
+
+async def test_only_the_events_after_a_view_that_is_behind_are_read_and_folded_into_it(
+    queries: PageCounter, dsn: str, opener: Opener
+) -> None:
+    log = Sample(1, seed=3).events()
+    assert len(log) > 2
+    await write(dsn, log[:2])
+    await project(opener)
+    await write(dsn, log[2:])
+    folded = await fresh_order(queries, order_id(1), min_version=3)
+    assert queries.pages == [(2, len(log) - 2)]
+    assert msgspec.json.decode(folded.json, type=OrderView).version == folded.version == len(log)
+    await project(opener)
+    assert await queries.order(order_id(1)) == folded
+
+
+async def test_a_view_that_is_fresh_enough_is_given_as_it_is(queries: PageCounter, dsn: str, opener: Opener) -> None:
+    log = Sample(1, seed=3).events()
+    await write(dsn, log[:2])
+    await project(opener)
+    await write(dsn, log[2:])
+    assert (await fresh_order(queries, order_id(1), min_version=2, wait=20)).version == 2
+    assert queries.pages == []
+
+
+async def test_a_version_that_the_stream_does_not_have_yet_gives_what_the_stream_has(
+    queries: PageCounter, dsn: str
+) -> None:
+    log = Sample(1).events()
+    await write(dsn, log)
+    assert (await fresh_order(queries, order_id(1), min_version=99)).version == len(log)
+
+
+async def test_neither_an_order_nor_a_sku_that_does_not_exist_is_found(queries: PageCounter) -> None:
+    with pytest.raises(NotFound):
+        await fresh_order(queries, OrderId(uuid4()))
+    with pytest.raises(NotFound):
+        await fresh_level(queries, Sku("NOT-THERE"))
