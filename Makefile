@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
+# A file of tests is one piece of work, since its tests share a daemon or a stack.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 COMPOSE := docker compose
 .DEFAULT_GOAL := help
 run migrate db-reset clean: export ORDERDECK_HOME ?= $(CURDIR)/.orderdeck
@@ -13,19 +15,19 @@ run: $(BIN)/.installed  ## install, start every daemon, open the deck (without a
 	@$(BIN)/orderdeck up && if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/orderdeck tui; else exec $(BIN)/orderdeck demo; fi
 
 test: $(BIN)/.installed-dev  ## the whole test suite
-	@$(PYTEST)
+	@$(PYTEST) $(PARALLEL)
 
 test-unit: $(BIN)/.installed-dev  ## the tests that need no server: domain, projections, sagas
 	@$(PYTEST) tests/domain tests/projections tests/sagas
 
 test-int: $(BIN)/.installed-dev  ## the tests on a real PostgreSQL and on running daemons
-	@$(PYTEST) tests/contracts tests/services tests/daemons tests/system
+	@$(PYTEST) $(PARALLEL) tests/contracts tests/services tests/daemons tests/system
 
 golden: $(BIN)/.installed-dev  ## take the pictures of the deck anew, when its look has changed on purpose
 	@$(PYTEST) -q tests/tui tests/recipes/screen -k looks_like_its_picture --snapshot-update
 
 check: $(BIN)/.installed-dev  ## format, lint, types, import contracts; changes nothing
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/lint-imports
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/basedpyright -p tests && $(BIN)/lint-imports
 
 fix: $(BIN)/.installed-dev  ## format, and repair what lint can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

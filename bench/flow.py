@@ -95,6 +95,6 @@ async def _run(dsn: str, port: int, seconds: float) -> tuple[Load, Seen, list[fl
 async def _watch(connection: asyncpg.Connection, seen: Seen) -> None:
     while True:
         await asyncio.sleep(1)
-        row = await connection.fetchrow(LAGS)
+        (row,) = await connection.fetch(LAGS)
         seen.lags.append(row["events"] or 0)
         seen.open.append(row["open"] or 0)

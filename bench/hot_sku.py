@@ -22,7 +22,7 @@ from bench.http_load import Load, drive, request
 from bench.report import Row
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.event_store import PostgresEventStore
-from core.domain.inventory import INVENTORY, InventoryReserved, ReceiveStock
+from core.domain.inventory import INVENTORY, InventoryEvent, InventoryReserved, ReceiveStock
 from core.domain.message import Metadata, Sku, inventory_stream
 from core.ports.log import Append, Entry, NewEvent
 
@@ -141,6 +141,8 @@ async def _fold(dsn: str, sku: Sku) -> tuple[int, int]:
     stock, lowest, reserved = INVENTORY.initial, PLENTY, 0
     for recorded in await store.load(inventory_stream(sku)):
         event = recorded.event
+        if not isinstance(event, InventoryEvent):
+            raise TypeError(f"{event} in the stream of {sku}")
         stock = INVENTORY.fold([event], stock)
         lowest = min(lowest, stock.available)
         reserved += event.quantity if isinstance(event, InventoryReserved) else 0

@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1  # of every event type so far
 UNREADABLE = (UnknownEvent, msgspec.DecodeError)
 """What an event raises that this release cannot read."""
 
-EVENTS: tuple[type[Event], ...] = (*order.EVENTS, *inventory.EVENTS, *payment.EVENTS, *saga.EVENTS)
+EVENTS: tuple[type[Event], ...] = (*order.PASSAGES, *inventory.EVENTS, *payment.PASSAGES, *saga.EVENTS)
 
 
 def event_type(kind: type[Event]) -> str:

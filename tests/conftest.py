@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,7 +22,20 @@ from tests.support.opener import Opener
 settings.register_profile("orderdeck", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("orderdeck")
 
+ROOT = Path(__file__).parent
 TEMPLATE = "template_orderdeck"
+LONGEST = ("system", "services", "daemons", "contracts", "tui")  # folders, those with the longest files first
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """With `-n auto`: twice as many workers as cores, since most tests wait for other processes most of the time."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no worker is left alone with one at the end."""
+    rank = {ROOT / folder: place for place, folder in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.parent, len(rank)))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from core import codec
 from core.codec import EVENTS, SCHEMA_VERSION, StoredEvent, event_type
 from core.domain.inventory import StockReplenished
-from core.domain.message import Event, Metadata, Recorded, Sku, StreamId
+from core.domain.message import Event, Metadata, OrderId, Recorded, SagaId, Sku, StreamId
 from core.domain.order import OrderConfirmed
 from core.domain.saga import SagaFailed
 from core.errors import UnknownEvent
@@ -106,7 +106,7 @@ def test_fields_with_a_default_may_be_missing() -> None:
     payload = '{"sku": "LAPTOP-001", "quantity": 3}'
     assert codec.decode("StockReplenished", 1, payload) == StockReplenished(sku=Sku("LAPTOP-001"), quantity=3)
     payload = f'{{"saga_id": "{ID}", "reason": "lost"}}'
-    assert codec.decode("SagaFailed", 1, payload) == SagaFailed(saga_id=ID, reason="lost")
+    assert codec.decode("SagaFailed", 1, payload) == SagaFailed(saga_id=SagaId(ID), reason="lost")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ RECORDED = Recorded(
     category="order",
     version=2,
     event_id=UUID(int=8),
-    event=OrderConfirmed(order_id=ID, confirmed_at=AT),
+    event=OrderConfirmed(order_id=OrderId(ID), confirmed_at=AT),
     metadata=Metadata(correlation_id=ID, user_id="ada"),
     recorded_at=AT,
 )

@@ -6,17 +6,20 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from core.adapters.postgres.migrate import checksum, migrations
+from core.sagas import SAGAS
 from core.settings import Settings, env_names
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("core", "daemons", "tui", "tests", "bench")
 LONGEST_FILE = 300
+SHARED_BY_TESTS = ("tests.support.", "tests.chaos.", "tests.recipes.")
 PURE = ("core/domain", "core/projections", "core/sagas", "core/codec.py")
 ADR_SECTIONS = ["Status", "Context", "Decision", "Consequences", "What would change our mind"]
 LONGEST_ADR = 80  # lines: a page
@@ -48,9 +51,14 @@ def text_files() -> Iterator[tuple[str, str]]:
             yield name_of(path), path.read_text(encoding="utf-8")
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def trees(*tops: str) -> Iterator[tuple[str, ast.Module]]:
     for path in python_files(*tops):
-        yield name_of(path), ast.parse(path.read_text(encoding="utf-8"))
+        yield name_of(path), parsed(path)
 
 
 # --- files --------------------------------------------------------------------------------------------------
@@ -76,6 +84,37 @@ def test_imports_are_absolute() -> None:
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert relative == []
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every name that a module imports, in full, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, name.name) for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{name.name}") for name in node.names)
+
+
+def test_no_test_imports_another_test() -> None:
+    """A helper that stood in a test module would run, or hide, that module's tests wherever it is imported."""
+    wrong = [
+        f"{name}:{line}: {module}"
+        for name, tree in trees(*CODE)
+        for line, module in imported(tree)
+        if module.startswith("tests.")
+        and (not module.startswith(SHARED_BY_TESTS) or re.search(r"\.(test_|conftest)", module))
+    ]
+    assert wrong == [], "what several tests need stands in tests/support"
+
+
+def test_programs_import_neither_tests_nor_the_bench() -> None:
+    wrong = [
+        f"{name}:{line}: {module}"
+        for name, tree in trees("core", "daemons", "tui")
+        for line, module in imported(tree)
+        if module.split(".")[0] in {"tests", "bench"}
+    ]
+    assert wrong == []
 
 
 def test_nothing_is_left_to_do_in_the_code() -> None:
@@ -146,6 +185,32 @@ def test_the_core_speaks_no_http() -> None:
 def test_the_import_contracts_name_every_package() -> None:
     contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]
     assert set(contracts["root_packages"]) == {name for name in CODE if (ROOT / name / "__init__.py").exists()}
+
+
+# --- sagas --------------------------------------------------------------------------------------------------
+def test_only_the_tables_of_the_sagas_know_a_saga_or_a_step_by_its_name() -> None:
+    names = {saga.name for saga in SAGAS.values()} | {step.name for saga in SAGAS.values() for step in saga.steps}
+    named = re.compile(rf"\b({'|'.join(sorted(names))})\b")
+    tables = {f"core/sagas/{name}.py" for name, _ in SAGAS}
+    known = [
+        f"{name}:{node.lineno}: {node.value!r}"
+        for name, tree in trees("core", "daemons")
+        if name not in tables
+        for node in without_docstrings(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and named.search(node.value)
+    ]
+    assert known == [], "let the saga's table say it, or import the table and ask it for its name"
+
+
+def without_docstrings(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes of a module but for the strings that only a person reads."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    return (node for node in ast.walk(tree) if id(node) not in docstrings)
 
 
 # --- migrations ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,7 @@ from core.domain.decider import Decider
 from core.domain.inventory import SKU, SKU_WANTED
 from core.domain.message import Command, Event, OrderId, Sku
 from core.domain.money import CURRENCIES, MAX_AMOUNT, exact, wrong_amount
+from core.domain.passage import Passage
 from core.domain.validation import Fields
 from core.errors import NotAllowed, NotFound
 
@@ -84,13 +85,14 @@ class OrderDelivered(OrderEvent, tag="OrderDelivered", frozen=True, kw_only=True
     delivered_at: datetime
 
 
-EVENTS: tuple[type[OrderEvent], ...] = (
-    OrderCreated,
-    OrderConfirmed,
-    OrderCancelled,
-    OrderShipped,
-    OrderDelivered,
-)
+# --- statuses: the one table of what each event does to an order's -------------------------------------------
+PASSAGES: Mapping[type[OrderEvent], Passage[Status]] = {
+    OrderCreated: Passage((Status.ABSENT,), Status.CREATED),
+    OrderConfirmed: Passage((Status.CREATED,), Status.CONFIRMED),
+    OrderCancelled: Passage((Status.CREATED, Status.CONFIRMED), Status.CANCELLED),
+    OrderShipped: Passage((Status.CONFIRMED,), Status.SHIPPED),
+    OrderDelivered: Passage((Status.SHIPPED,), Status.DELIVERED),
+}
 
 
 # --- commands -----------------------------------------------------------------------------------------------
@@ -134,19 +136,19 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 def evolve(order: Order, event: OrderEvent) -> Order:
+    passage = PASSAGES.get(type(event))
+    if passage is None:
+        return order
+    status = passage.to or order.status
     match event:
         case OrderCreated():
-            return Order(status=Status.CREATED, created=event)
-        case OrderConfirmed():
-            return replace(order, status=Status.CONFIRMED)
+            return Order(status=status, created=event)
         case OrderCancelled(reason=reason):
-            return replace(order, status=Status.CANCELLED, cancel_reason=reason)
+            return replace(order, status=status, cancel_reason=reason)
         case OrderShipped(tracking_number=number, carrier=carrier):
-            return replace(order, status=Status.SHIPPED, tracking_number=number, carrier=carrier)
-        case OrderDelivered():
-            return replace(order, status=Status.DELIVERED)
+            return replace(order, status=status, tracking_number=number, carrier=carrier)
         case _:
-            return order
+            return replace(order, status=status)
 
 
 # --- decisions: the same command twice records nothing the second time --------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from core.domain.decider import Decider
 from core.domain.message import Command, Event, OrderId, PaymentId
+from core.domain.passage import Passage
 from core.errors import NotAllowed
 
 
@@ -21,6 +22,10 @@ class PaymentStatus(StrEnum):
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
     REFUNDED = "REFUNDED"
+
+
+NO_MONEY_HELD = (PaymentStatus.ABSENT, PaymentStatus.FAILED, PaymentStatus.VOIDED)
+"""With these the provider holds nothing for us, and we owe nothing."""
 
 
 # --- events: these names and fields are the storage format --------------------------------------------------
@@ -57,13 +62,14 @@ class PaymentRefunded(PaymentEvent, tag="PaymentRefunded", frozen=True, kw_only=
     reason: str
 
 
-EVENTS: tuple[type[PaymentEvent], ...] = (
-    PaymentAuthorized,
-    PaymentFailed,
-    PaymentCaptured,
-    PaymentVoided,
-    PaymentRefunded,
-)
+# --- statuses: the one table of what each event does to a payment's -----------------------------------------
+PASSAGES: Mapping[type[PaymentEvent], Passage[PaymentStatus]] = {
+    PaymentAuthorized: Passage((PaymentStatus.ABSENT,), PaymentStatus.AUTHORIZED),
+    PaymentFailed: Passage((PaymentStatus.ABSENT,), PaymentStatus.FAILED),
+    PaymentCaptured: Passage((PaymentStatus.AUTHORIZED,), PaymentStatus.CAPTURED),
+    PaymentVoided: Passage((PaymentStatus.AUTHORIZED,), PaymentStatus.VOIDED),
+    PaymentRefunded: Passage((PaymentStatus.CAPTURED,), PaymentStatus.REFUNDED),
+}
 
 
 # --- commands: each records an answer of the provider -------------------------------------------------------
@@ -104,19 +110,15 @@ class Payment(Struct, frozen=True, kw_only=True):
 
 
 def evolve(payment: Payment, event: PaymentEvent) -> Payment:
+    passage = PASSAGES.get(type(event))
+    if passage is None:
+        return payment
+    status = passage.to or payment.status
     match event:
         case PaymentAuthorized(amount=amount, currency=currency):
-            return Payment(status=PaymentStatus.AUTHORIZED, amount=amount, currency=currency)
-        case PaymentFailed():
-            return replace(payment, status=PaymentStatus.FAILED)
-        case PaymentCaptured():
-            return replace(payment, status=PaymentStatus.CAPTURED)
-        case PaymentVoided():
-            return replace(payment, status=PaymentStatus.VOIDED)
-        case PaymentRefunded():
-            return replace(payment, status=PaymentStatus.REFUNDED)
+            return Payment(status=status, amount=amount, currency=currency)
         case _:
-            return payment
+            return replace(payment, status=status)
 
 
 # --- decisions: the same command twice records nothing the second time --------------------------------------

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import cache
 
-from core.sagas.fulfil_order import FULFIL_ORDER
-from core.sagas.saga import Saga
-from core.sagas.settle_order import SETTLE_ORDER
-from core.sagas.unwind_order import UNWIND_ORDER, UNWIND_ORDER_1
+from core.domain.message import Event
+from core.sagas import fulfil_order, settle_order, unwind_order
+from core.sagas.saga import Tables, newest
 
-SAGAS: Mapping[tuple[str, int], Saga] = {
-    (saga.name, saga.definition): saga for saga in (FULFIL_ORDER, SETTLE_ORDER, UNWIND_ORDER_1, UNWIND_ORDER)
+SAGAS: Tables = {
+    (saga.name, saga.definition): saga for saga in (*fulfil_order.TABLES, *settle_order.TABLES, *unwind_order.TABLES)
 }
+
+
+@cache
+def ended_before(event: type[Event]) -> str:
+    """The name of the saga that must have ended before an event of its order may be recorded."""
+    return next(saga.name for saga in newest(SAGAS).values() if saga.before is event)

@@ -1,6 +1,6 @@
-"""Saga: a table that reads down as the happy path and up as the compensation, and how far an instance has come.
+"""Saga: a table that reads down as the happy path and up as the compensation, and says everything about its steps.
 
-Everything here is pure: `evolve` folds the saga's own stream, `next_move` says what is to be done next.
+Everything here is pure. `next_move` says what an instance does next.
 """
 
 from __future__ import annotations
@@ -9,18 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Literal
 
-from msgspec import Struct
-from msgspec.structs import replace
-
-from core.domain import saga as events
 from core.domain.inventory import InventoryEvent, Stock
-from core.domain.message import Event, OrderId, Sku
-from core.domain.order import Order, OrderEvent
-from core.domain.payment import Payment, PaymentEvent
+from core.domain.message import Event, OrderId, SagaId, Sku
+from core.domain.order import Order, OrderEvent, Status
+from core.domain.payment import Payment, PaymentEvent, PaymentStatus
 from core.domain.provider import PaymentAnswer
+from core.sagas.progress import DONE, MAY_HAVE_HAPPENED, Progress, SagaStatus, StepStatus, fold
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)
@@ -86,21 +82,64 @@ class Nothing:
 Action = Local | Call | Nothing
 
 
+# --- the table ----------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Money, stock or the order itself, as long as a saga has not settled it.
+
+    `words` name it to a person; `{money}`, `{stock}` and `{number}` stand for the order's own. An order with the status
+    `settled_by` has settled it by itself.
+    """
+
+    what: Literal["money", "stock", "order"]
+    words: str
+    settled_by: Status | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One row of a saga's table. `within`: how long it is tried, at least; None: for ever."""
+    """One row of a saga's table.
+
+    `holds`: what is open once the step may have happened, until it is undone. `owes`: what is open until the step is
+    done, in a saga that only goes forward. `within`: how long the step is tried, at least; None: for ever.
+    """
 
     name: str
     do: Action
     undo: Action
+    holds: Holding | None
     within: timedelta | None = None
+    owes: Holding | None = None
+
+
+class TurnBack(StrEnum):
+    """Until when an operator may turn a saga back."""
+
+    NEVER = "never"
+    UNTIL_IT_ENDS = "until it ends"
+    EVEN_COMPLETED = "even when it is completed"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an order stands once a saga has ended with `status`: the order's status, its payment's, and its stock."""
+
+    status: SagaStatus
+    orders: Sequence[Status]
+    payments: Sequence[PaymentStatus]
+    stock_held: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Saga:
-    """`forward_only`: never gives up by itself, its steps are tried until they are done.
+    """A table. Once it is released it is never edited: a change is a new table with the next `definition`.
 
-    `undoes`: its steps are undos themselves, so they give up as undos do, and there is nothing to turn back to.
+    `starts_on`: the order's event that starts it. `after`: the name of the saga that must have ended before that event,
+    else this one does not start, because that one undoes itself. `before`: the order's event that is refused until this
+    saga has ended. `ends`: how it may end, for `verify`.
+
+    `forward_only`: it never gives up by itself, its steps are tried until they are done.
+    `undoes`: its steps are undos themselves, so they give up as undos do.
     """
 
     name: str
@@ -109,6 +148,10 @@ class Saga:
     steps: Sequence[Step]
     forward_only: bool = False
     undoes: bool = False
+    turn_back: TurnBack = TurnBack.NEVER
+    after: str | None = None
+    before: type[Event] | None = None
+    ends: Sequence[End] = ()
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)
@@ -120,105 +163,35 @@ class Saga:
         return None if None in limits else sum((limit for limit in limits if limit), timedelta())
 
 
-# --- how far it has come ------------------------------------------------------------------------------------
-class SagaStatus(StrEnum):
-    RUNNING = "RUNNING"
-    COMPENSATING = "COMPENSATING"
-    COMPLETED = "COMPLETED"
-    COMPENSATED = "COMPENSATED"
-    FAILED = "FAILED"  # a person is needed
-    RESOLVED = "RESOLVED"  # a person has vouched for what was open
+Tables = Mapping[tuple[str, int], Saga]
+"""Every table of a release, by name and definition."""
 
 
-class StepStatus(StrEnum):
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"  # announced, its outcome is not known
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"  # a final no: it had no effect
-    COMPENSATING = "COMPENSATING"
-    COMPENSATED = "COMPENSATED"
-    COMPENSATION_FAILED = "COMPENSATION_FAILED"
-    SKIPPED = "SKIPPED"
+def newest(tables: Tables) -> Mapping[str, Saga]:
+    """Of each name the table with the highest definition: the one that new instances start on."""
+    return {name: tables[name, definition] for name, definition in sorted(tables)}
 
 
-class Progress(Struct, frozen=True):
-    """The fold of a saga's stream.
-
-    Of the step it is at: `since` when, `attempts` how many tries have failed, `announced` the try that the log says
-    was begun. `failed_as`: what it was doing when it failed.
-    """
-
-    status: SagaStatus
-    since: datetime
-    steps: Mapping[str, StepStatus] = MappingProxyType({})
-    attempts: int = 0
-    announced: int = 0
-    last_error: str | None = None
-    reason: str = ""
-    failed_as: SagaStatus = SagaStatus.RUNNING
-
-    def of(self, step: str) -> StepStatus:
-        return self.steps.get(step, StepStatus.PENDING)
+def unknown_table(name: str, definition: int) -> Saga:
+    """Stands for a table that this release does not have: without steps, since nothing of it is guessed."""
+    return Saga(name, definition, Event, ())
 
 
-def evolve(progress: Progress | None, event: Event, at: datetime) -> Progress:
-    """Fold one event of the saga's stream, recorded at `at`. Ignores what it does not know."""
-    if progress is None:
-        return Progress(status=SagaStatus.RUNNING, since=at)
-    match event:
-        case events.SagaStepStarted(step=step, direction=direction, attempt=attempt):
-            status = StepStatus.RUNNING if direction == "forward" else StepStatus.COMPENSATING
-            return replace(_step(progress, step, status), announced=attempt)
-        case events.SagaStepCompleted(step=step):
-            return _moved(_step(progress, step, StepStatus.COMPLETED), at)
-        case events.SagaStepFailed(step=step, error=error, attempt=attempt, final=True):
-            return replace(_step(progress, step, StepStatus.FAILED), attempts=attempt, last_error=error)
-        case events.SagaStepFailed(error=error, attempt=attempt):
-            return replace(progress, attempts=attempt, last_error=error)
-        case events.SagaCompensationStarted(reason=reason):
-            return replace(_moved(progress, at), status=SagaStatus.COMPENSATING, reason=reason)
-        case events.SagaStepCompensated(step=step):
-            return _moved(_step(progress, step, StepStatus.COMPENSATED), at)
-        case events.SagaCompensationFailed(step=step, error=error, attempt=attempt, final=True):
-            return replace(_step(progress, step, StepStatus.COMPENSATION_FAILED), attempts=attempt, last_error=error)
-        case events.SagaCompensationFailed(error=error, attempt=attempt):
-            return replace(progress, attempts=attempt, last_error=error)
-        case events.SagaCompleted():
-            return replace(progress, status=SagaStatus.COMPLETED)
-        case events.SagaCompensated():
-            return replace(progress, status=SagaStatus.COMPENSATED)
-        case events.SagaFailed():
-            return replace(progress, status=SagaStatus.FAILED, failed_as=progress.status)
-        case events.SagaRetried():
-            return replace(_again(_moved(progress, at)), status=progress.failed_as)
-        case events.SagaStepSkipped(step=str(step)):
-            return replace(_step(_moved(progress, at), step, StepStatus.SKIPPED), status=progress.failed_as)
-        case events.SagaCompensationRequested(reason=reason):
-            return replace(_again(_moved(progress, at)), status=SagaStatus.COMPENSATING, reason=reason)
-        case events.SagaResolved():
-            return replace(progress, status=SagaStatus.RESOLVED)
-        case _:
-            return progress
+# --- one instance -------------------------------------------------------------------------------------------
+@dataclass
+class Instance:
+    """One saga of one order, and how far it has come."""
+
+    saga: Saga
+    saga_id: SagaId
+    order_id: OrderId
+    progress: Progress
+
+    def fold(self, new: Sequence[Event], now: datetime) -> Instance:
+        """The instance as it is once these events are recorded at `now`."""
+        return Instance(self.saga, self.saga_id, self.order_id, fold(self.progress, new, now))
 
 
-def _step(progress: Progress, step: str, status: StepStatus) -> Progress:
-    return replace(progress, steps=MappingProxyType({**progress.steps, step: status}))
-
-
-def _again(progress: Progress) -> Progress:
-    """The step that was given up is tried once more."""
-    again = {StepStatus.COMPENSATION_FAILED: StepStatus.COMPENSATING}
-    if progress.failed_as is SagaStatus.RUNNING:
-        again[StepStatus.FAILED] = StepStatus.RUNNING
-    steps = {step: again.get(status, status) for step, status in progress.steps.items()}
-    return replace(progress, steps=MappingProxyType(steps))
-
-
-def _moved(progress: Progress, at: datetime) -> Progress:
-    return replace(progress, since=at, attempts=0, announced=0, last_error=None)
-
-
-# --- what is next -------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Move:
     """Run a step's `do` or its `undo`."""
@@ -229,10 +202,6 @@ class Move:
     @property
     def action(self) -> Action:
         return self.step.do if self.forward else self.step.undo
-
-
-MAY_HAVE_HAPPENED = frozenset({StepStatus.RUNNING, StepStatus.COMPLETED, StepStatus.COMPENSATING})
-DONE = frozenset({StepStatus.COMPLETED, StepStatus.SKIPPED})
 
 
 def next_move(saga: Saga, progress: Progress) -> Move | SagaStatus | None:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from core.domain.order import OrderShipped
+from core.domain.order import OrderShipped, Status
+from core.domain.payment import PaymentStatus
 from core.sagas.actions import capture, nothing, refund, ship_stock
-from core.sagas.saga import Saga, Step
+from core.sagas.holdings import CAPTURED, RESERVED, UNPAID
+from core.sagas.progress import SagaStatus
+from core.sagas.saga import End, Saga, Step, TurnBack
+
+GONE = (Status.SHIPPED, Status.DELIVERED)
 
 # fmt: off
 SETTLE_ORDER = Saga(
-    name="settle_order", definition=1, starts_on=OrderShipped, forward_only=True,
+    name="settle_order", definition=1, starts_on=OrderShipped, forward_only=True, turn_back=TurnBack.EVEN_COMPLETED,
     steps=(
-        #    step               do          undo
-        Step("capture_payment", capture,    refund),
-        Step("ship_inventory",  ship_stock, nothing),
+        #    step               do          undo     holds     owes
+        Step("capture_payment", capture,    refund,  CAPTURED, owes=UNPAID),
+        Step("ship_inventory",  ship_stock, nothing, None,     owes=RESERVED),
+    ),
+    ends=(
+        #   the saga is             its order  its payment
+        End(SagaStatus.COMPLETED,   GONE,      (PaymentStatus.CAPTURED,), stock_held=False),
+        End(SagaStatus.COMPENSATED, GONE,      (PaymentStatus.REFUNDED,), stock_held=False),
     ),
 )
+
+TABLES = (SETTLE_ORDER,)

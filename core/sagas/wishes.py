@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from enum import StrEnum
 
 from core.domain import saga as events
-from core.domain.message import SagaId
 from core.domain.saga import SagaEvent
 from core.domain.validation import Fields
 from core.errors import NotAllowed
-from core.sagas.record import fold, follow
-from core.sagas.saga import Effect, Facts, Local, Move, Progress, Saga, SagaStatus, StepStatus, next_move
+from core.sagas.progress import Progress, SagaStatus, StepStatus
+from core.sagas.record import follow
+from core.sagas.saga import Effect, Facts, Instance, Local, Move, Saga, TurnBack, next_move
 
 LONGEST_REASON = 500
 
@@ -32,10 +31,9 @@ def checked_reason(reason: str) -> str:
     return reason
 
 
-def decide(
-    wish: Wish, saga: Saga, saga_id: SagaId, progress: Progress, facts: Facts, reason: str, by: str
-) -> tuple[Sequence[SagaEvent], Effect]:
+def decide(wish: Wish, instance: Instance, facts: Facts, reason: str, by: str) -> tuple[Sequence[SagaEvent], Effect]:
     """The events of the saga's stream, and what goes with them; raises NotAllowed with a sentence."""
+    saga, saga_id, progress = instance.saga, instance.saga_id, instance.progress
     step = failed_step(saga, progress)
     match wish:
         case Wish.RETRY:
@@ -49,12 +47,14 @@ def decide(
                 raise NotAllowed(f"skipping {step} would go on as if it were done: retry, compensate, or resolve")
             own = [events.SagaStepSkipped(saga_id=saga_id, reason=reason, by=by, step=step)]
         case Wish.COMPENSATE:
-            return _compensate(saga, saga_id, progress, facts, reason, by)
+            own, effect = _turned_back(instance, facts)
+            own.append(events.SagaCompensationRequested(saga_id=saga_id, reason=reason, by=by, step=step))
+            return _followed(instance, own, facts), effect
         case Wish.RESOLVE:
             if progress.status is not SagaStatus.FAILED:
                 raise NotAllowed(_only_failed(wish, saga, progress))
             return [events.SagaResolved(saga_id=saga_id, reason=reason, by=by, step=step)], Effect()
-    return _followed(saga, saga_id, progress, own, facts), Effect()
+    return _followed(instance, own, facts), Effect()
 
 
 def failed_step(saga: Saga, progress: Progress) -> str | None:
@@ -67,15 +67,15 @@ def failed_step(saga: Saga, progress: Progress) -> str | None:
     return move.step.name if isinstance(move, Move) else None
 
 
-def _compensate(
-    saga: Saga, saga_id: SagaId, progress: Progress, facts: Facts, reason: str, by: str
-) -> tuple[Sequence[SagaEvent], Effect]:
-    if saga.undoes or not saga.steps or saga.name == "unwind_order":
+def _turned_back(instance: Instance, facts: Facts) -> tuple[list[SagaEvent], Effect]:
+    """What is recorded before a saga turns back; raises NotAllowed where it may not."""
+    saga, progress = instance.saga, instance.progress
+    if saga.turn_back is TurnBack.NEVER:
         raise NotAllowed(f"{saga.name} has nothing to turn back to: retry, skip the step, or resolve")
     status = progress.status
     if status is SagaStatus.FAILED and progress.failed_as is SagaStatus.COMPENSATING:
         raise NotAllowed(f"{saga.name} was compensating when it failed: retry, skip the step, or resolve")
-    ended_too = saga.forward_only and status is SagaStatus.COMPLETED
+    ended_too = saga.turn_back is TurnBack.EVEN_COMPLETED and status is SagaStatus.COMPLETED
     if status not in {SagaStatus.RUNNING, SagaStatus.FAILED} and not ended_too:
         raise NotAllowed(f"cannot compensate {saga.name}: it is {status.lower()}")
     own: list[SagaEvent] = []
@@ -84,20 +84,14 @@ def _compensate(
         for step in saga.steps:
             if isinstance(step.do, Local) and progress.of(step.name) is not StepStatus.COMPLETED:
                 effect = step.do.decide(facts)  # the goods have left, whatever becomes of the money
-                own.append(events.SagaStepCompleted(saga_id=saga_id, step=step.name))
+                own.append(events.SagaStepCompleted(saga_id=instance.saga_id, step=step.name))
             elif progress.of(step.name) in {StepStatus.RUNNING, StepStatus.PENDING}:
                 raise NotAllowed(f"whether {step.name} happened is not known yet: it is still being tried")
-    own.append(
-        events.SagaCompensationRequested(saga_id=saga_id, reason=reason, by=by, step=failed_step(saga, progress))
-    )
-    return _followed(saga, saga_id, progress, own, facts), effect
+    return own, effect
 
 
-def _followed(
-    saga: Saga, saga_id: SagaId, progress: Progress, own: Sequence[SagaEvent], facts: Facts
-) -> Sequence[SagaEvent]:
-    now: datetime = facts.now
-    return [*own, *follow(saga, saga_id, facts.order_id, fold(progress, own, now), now)]
+def _followed(instance: Instance, own: Sequence[SagaEvent], facts: Facts) -> Sequence[SagaEvent]:
+    return [*own, *follow(instance.fold(own, facts.now), facts.now)]
 
 
 def _must_have_failed(wish: Wish, saga: Saga, progress: Progress) -> None:

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 
 from core.domain.message import OrderId, StreamId, saga_of
-from core.domain.order import ORDER, Order, ShipOrder, Status
+from core.domain.order import ORDER, Order, OrderShipped, ShipOrder, Status
 from core.domain.saga import CATEGORY, SagaFailed, finished
 from core.errors import FulfilmentNotFinished, NotAllowed, NotFound
 from core.ports.log import Entry, EventStore
+from core.sagas import ended_before
 from core.services.execute import Describe, Outcome, ReadGuards, Terms, execute
 from core.services.load import load_state
 
@@ -45,7 +46,7 @@ async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: De
 
 
 async def _must_not_have_failed(store: EventStore, order_id: OrderId) -> None:
-    saga_id = saga_of(order_id, "fulfil_order")
+    saga_id = saga_of(order_id, ended_before(OrderShipped))
     events = await store.load(StreamId(saga_id))
     if events and isinstance(events[-1].event, SagaFailed):
         raise NotAllowed(f"the fulfilment of order {order_id} has failed and needs an operator: saga {saga_id}")
@@ -53,6 +54,6 @@ async def _must_not_have_failed(store: EventStore, order_id: OrderId) -> None:
 
 async def _guards(store: EventStore, order_id: OrderId) -> Sequence[Entry]:
     """A guard on the fulfilment's stream, or nothing while it is not finished."""
-    stream = StreamId(saga_of(order_id, "fulfil_order"))
+    stream = StreamId(saga_of(order_id, ended_before(OrderShipped)))
     events = await store.load(stream)
     return [Entry(stream, CATEGORY, len(events))] if events and finished(events[-1].event) else []

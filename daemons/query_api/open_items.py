@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.codec import UNREADABLE
-from core.domain.message import Event, StreamId
+from core.domain.message import StreamId
 from core.domain.order import ORDER
 from core.ports.log import EventStore
 from core.sagas import SAGAS
 from core.sagas.actions import quantities
-from core.sagas.record import open_items, open_steps
-from core.sagas.saga import Progress, Saga, evolve
+from core.sagas.holdings import open_holdings, open_items
+from core.sagas.progress import Progress, evolve
+from core.sagas.saga import unknown_table
 from core.services.load import load_state
 from daemons.query_api.answers import Open, OpenMoney, OpenStock
 
-HOLDS_MONEY = {"authorize_payment", "void_payment", "capture_payment"}
-HOLDS_STOCK = {"reserve_inventory", "release_inventory", "ship_inventory"}
 UNFINISHED = {"RUNNING", "COMPENSATING", "FAILED"}
 NOTHING = Open(money=None, stock=[], items=[])
 
@@ -39,11 +38,12 @@ async def _read(store: EventStore, row: Mapping[str, Any]) -> Open:
     order = (await load_state(store, ORDER, StreamId(row["order_id"]))).state
     if progress is None or order.created is None:
         return NOTHING
-    saga = SAGAS.get((row["name"], row["definition"]), Saga(row["name"], row["definition"], Event, ()))
-    steps = set(open_steps(saga, progress)) if saga.steps else HOLDS_MONEY | HOLDS_STOCK
+    saga = SAGAS.get((row["name"], row["definition"])) or unknown_table(row["name"], row["definition"])
+    kinds = {holding.what for holding in open_holdings(saga, progress)}
     money = OpenMoney(amount=order.created.total_amount, currency=order.created.currency)
+    stock = [OpenStock(sku=sku, quantity=n) for sku, n in quantities(order).items()]
     return Open(
-        money=money if steps & HOLDS_MONEY else None,
-        stock=[OpenStock(sku=sku, quantity=n) for sku, n in quantities(order).items()] if steps & HOLDS_STOCK else [],
+        money=money if "money" in kinds else None,
+        stock=stock if "stock" in kinds else [],
         items=list(open_items(saga, progress, order)),
     )

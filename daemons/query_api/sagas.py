@@ -17,7 +17,7 @@ from core.codec import UNREADABLE, StoredEvent
 from core.errors import NotFound
 from core.ports.log import EventStore
 from core.ports.queries import Queries, SagaPlace, SagaSearch, SagaState, SagaStatusName
-from core.sagas.saga import Progress, evolve
+from core.sagas.progress import Progress, evolve
 from daemons.query_api.answers import SagaDetail, Sagas
 from daemons.query_api.cursors import ends, place
 from daemons.query_api.open_items import still_open

@@ -87,8 +87,7 @@ class Crowd:
         self.books.asked[key] = wish
         headers = {"Idempotency-Key": key, "X-Request-Id": key}
         method = "POST" if verb == "place" else "PUT"
-        content = {} if body is None else {"json": body}
-        return await self.customers.commands.request(method, path, headers=headers, **content)
+        return await self.customers.commands.request(method, path, headers=headers, json=body)
 
     def _told(self, wish: Wish, verb: str, answer: httpx.Response) -> Told | None:
         """The answer, when it is one for good; 503 and 409 ask to come again, and anything else is a fault of ours."""

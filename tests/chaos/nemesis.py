@@ -22,7 +22,7 @@ from core.processes import die_with_parent
 from daemons.host.supervisor import ProgramState, Supervisor
 from tests.chaos.plan import THAW, Plan, Strike
 from tests.support.customers import Customers
-from tests.support.sandbox_process import free_port
+from tests.support.ports import free_port
 from tests.support.stack import ROOT, Stack
 
 FIND_WITHIN = 60.0  # seconds until a daemon that was killed must be there again

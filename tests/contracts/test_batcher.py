@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -93,7 +94,7 @@ async def test_one_that_shares_anything_with_an_earlier_one_waits_behind_it() ->
     ],
 )
 async def test_a_batch_ends_at_256_appends_1000_events_or_a_mebibyte(
-    item: dict[str, int], count: int, batches: list[int]
+    item: dict[str, Any], count: int, batches: list[int]
 ) -> None:
     line = Line(open_=True)
     batcher = Batcher[Item, int](line.send)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -270,7 +271,7 @@ async def test_a_transaction_that_has_written_cannot_append(
     def columns(of: Append) -> list[list[object]]:
         return arguments([prepare(of)])
 
-    daemon = await opener()
+    daemon: Any = await opener()  # and all of asyncpg's connection, of which `Connection` is a part
     refused = pytest.raises(asyncpg.RaiseError, match="one statement of its own")
     async with daemon.transaction():
         await daemon.execute("INSERT INTO checkpoints (reader, position) VALUES ('x', 1)")

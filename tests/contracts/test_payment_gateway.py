@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from core.adapters.memory.payments import MemoryPaymentGateway
+from core.adapters.payments import http
 from core.adapters.payments.http import CONNECTIONS, LONGEST_WAIT, HttpPaymentGateway
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 from core.ports.payments import PaymentGateway
-from tests.support.sandbox_process import SandboxProcess, free_port
+from tests.support.ports import free_port
+from tests.support.sandbox_process import SandboxProcess
 
 TEN = Decimal("10.00")
 Step = Callable[[PaymentGateway, UUID], Awaitable[PaymentAnswer]]
@@ -236,8 +239,9 @@ async def test_who_finds_no_connection_free_was_not_tried(payment: UUID) -> None
             assert {type(outcome) for outcome in outcomes} == {GatewayTimeout}
 
 
-async def test_more_calls_than_connections_take_turns(sandbox: SandboxProcess) -> None:
-    async with HttpPaymentGateway(sandbox.url) as gateway:
+async def test_more_calls_than_connections_take_turns(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "LONGEST_WAIT", 60.0)  # on a busy machine a turn takes longer than a second
+    async with HttpPaymentGateway(sandbox.url, timeout=60.0) as gateway:
         answers = await asyncio.gather(*(authorise(gateway, uuid4()) for _ in range(2 * CONNECTIONS)))
     assert all(isinstance(answer, Approved) for answer in answers)
 
@@ -251,10 +255,11 @@ async def test_a_call_that_is_cut_off_while_its_answer_is_put_away_costs_the_nex
             if event == "http11.response_closed.started":
                 raise asyncio.CancelledError
 
-        gateway._extensions["trace"] = cut_off
+        extensions: dict[str, Any] = gateway._extensions
+        extensions["trace"] = cut_off
         with pytest.raises(asyncio.CancelledError):
             await authorise(gateway, uuid4())
-        del gateway._extensions["trace"]
+        del extensions["trace"]
         assert isinstance(await authorise(gateway, uuid4()), Approved)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -21,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from tests.support.command_api import ORDER, CommandApi, command_api
+from tests.support.strategies import EVERY_HEALTH_CHECK
 
 RIGHT = {"orders": ORDER, "receipts": {"quantity": 1}}
 """Right bodies by the end of the path; every other body has texts only, and any text is right."""
@@ -42,7 +44,7 @@ class Documented:
     turns: itertools.cycle[int] = field(default_factory=lambda: itertools.cycle(range(3)))
     seen: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
-    def texts(self, operation: schemathesis.schemas.APIOperation) -> dict[str, str]:
+    def texts(self, operation: APIOperation) -> dict[str, str]:
         """A body of an operation with a text in each of its fields."""
         body = self.document["paths"][operation.path][operation.method]["requestBody"]
         return dict.fromkeys(body["content"]["application/json"]["schema"]["properties"], "made up")
@@ -72,7 +74,7 @@ commands = schemathesis.pytest.from_fixture("schema")
 @commands.parametrize()
 @settings(
     max_examples=40, derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=EVERY_HEALTH_CHECK,
 )  # fmt: skip
 def test_no_answer_is_a_server_error_or_undocumented(documented: Documented, case: schemathesis.Case) -> None:
     right = next(

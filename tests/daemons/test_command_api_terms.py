@@ -11,6 +11,7 @@ import pytest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.domain.message import StreamId
+from core.domain.order import OrderCancelled
 from tests.support.command_api import ORDER, SHIPMENT, CommandApi, command_api, problem
 
 REASON = {"reason": "changed my mind"}
@@ -158,4 +159,6 @@ async def test_colons_in_a_text_are_no_names(api: CommandApi, reason: str) -> No
         f"/api/v1/orders/{order_id}/cancel", content=text, headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 200, answer.text
-    assert (await api.store.load(StreamId(UUID(order_id))))[-1].event.reason == json.loads(f'"{reason}"')
+    cancelled = (await api.store.load(StreamId(UUID(order_id))))[-1].event
+    assert isinstance(cancelled, OrderCancelled)
+    assert cancelled.reason == json.loads(f'"{reason}"')

@@ -16,7 +16,8 @@ import pytest
 from core.errors import ConfigurationError, Unavailable
 from daemons.cli.demo.customer import DemoCustomer, DemoFailed, DemoOrder
 from daemons.cli.demo.provider import AT_MOST, Provider, borrowed
-from tests.support.sandbox_process import SandboxProcess, free_port
+from tests.support.ports import free_port
+from tests.support.sandbox_process import SandboxProcess
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Caller:
 @asynccontextmanager
 async def calling(path: Path, *, hang: float = 30, stop: asyncio.Event | None = None) -> AsyncIterator[Caller]:
     ledger = Ledger(path)
-    app = make_app(Sandbox(ledger, stop or asyncio.Event(), slow=30, hang=hang))
+    app: Any = make_app(Sandbox(ledger, stop or asyncio.Event(), slow=30, hang=hang))
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox") as http:
             yield Caller(http)

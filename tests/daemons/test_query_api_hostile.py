@@ -15,6 +15,7 @@ import pytest
 import schemathesis
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -27,6 +28,7 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.migrate import migrate
 from tests.support.orders import Sample, order_id, write
 from tests.support.query_api import QueryApi, database, query_api
+from tests.support.strategies import EVERY_HEALTH_CHECK
 
 ID = order_id(1)
 CHECKS = [
@@ -198,6 +200,7 @@ def ask_everything(document: dict[str, Any], url: str) -> None:
     asked = 0
 
     for result in schema.get_all_operations():
+        assert isinstance(result, Ok), result
         operation = result.ok()
 
         @hypothesis.settings(
@@ -205,7 +208,7 @@ def ask_everything(document: dict[str, Any], url: str) -> None:
             derandomize=True,
             database=None,
             deadline=None,
-            suppress_health_check=list(hypothesis.HealthCheck),
+            suppress_health_check=EVERY_HEALTH_CHECK,
         )
         @hypothesis.given(case=operation.as_strategy() | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
         def ask(case: schemathesis.Case) -> None:

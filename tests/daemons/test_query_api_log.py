@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from msgspec.structs import replace
 
 from core import codec
-from core.domain.message import saga_of
+from core.domain.message import SagaId, saga_of
 from core.domain.saga import SagaCompleted, SagaStarted, SagaStepCompleted, SagaStepStarted
 from tests.support.orders import Sample, order_id, write
 from tests.support.query_api import QueryApi, query_api
@@ -114,7 +114,7 @@ async def test_the_log_of_some_categories_and_types(api: QueryApi) -> None:
     assert [w["field"] for w in wrong["errors"]] == ["type"]
 
 
-async def insert_sagas(dsn: str) -> dict[str, UUID]:
+async def insert_sagas(dsn: str) -> dict[str, SagaId]:
     """One in each state, the later named the older, and one that has ended."""
     rows: dict[str, tuple[Any, ...]] = {
         "running": ("RUNNING", 0, None, "runner-1", 20),

@@ -195,14 +195,14 @@ async def test_a_fault_ends_a_live_stream_is_logged_once_and_named_in_ready_unti
 
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "99999999999999999999", "²"])
 async def test_a_position_that_is_none_is_refused(api: QueryApi, last: str) -> None:
-    response = await api.client.get(STREAM, headers={"Last-Event-ID": last.encode()})
+    response = await api.client.get(STREAM, headers=[(b"Last-Event-ID", last.encode())])
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == "Last-Event-ID"
 
 
 async def test_a_position_beyond_the_head_is_refused(api: QueryApi) -> None:
-    for asked, field in (({"params": {"after": 1}}, "after"), ({"headers": {"Last-Event-ID": "1"}}, "Last-Event-ID")):
-        response = await api.client.get(STREAM, **asked)
+    for params, headers, field in (({"after": 1}, {}, "after"), ({}, {"Last-Event-ID": "1"}, "Last-Event-ID")):
+        response = await api.client.get(STREAM, params=params, headers=headers)
         assert [wrong["field"] for wrong in response.json()["errors"]] == [field]
 
 

@@ -201,7 +201,7 @@ def test_one_that_waits_has_nothing_to_finish_and_stops_at_once(started: list[Da
 def test_a_setting_that_stops_it_is_one_sentence_and_exit_code_78(
     started: list[Daemon], tmp_path: Path, settings: dict[str, str], said: str
 ) -> None:
-    daemon = start(started, tmp_path, **settings)
+    daemon = start(started, tmp_path, SERVICE, there=True, **settings)
     assert daemon.process.wait(20) == 78
     assert said in daemon.log.read_text()
     assert len(daemon.log.read_text().splitlines()) == 1
@@ -222,8 +222,9 @@ def test_listening_beyond_loopback_is_possible_when_it_is_meant(started: list[Da
     until(lambda: daemon.answers("/ready", 200))
 
 
+# Ten looks at the event loop, 0.4 s apart: a loop that turns every second is left alone, also on a busy machine.
 SHORT_PATIENCE = (
-    "import daemons.process.runtime as r; r.HANG_LIMIT = 1; r.time.sleep = lambda _, wait=r.time.sleep: wait(0.2)\n"
+    "import daemons.process.runtime as r; r.HANG_LIMIT = 50; r.time.sleep = lambda _, wait=r.time.sleep: wait(0.4)\n"
 )
 
 
@@ -238,7 +239,7 @@ def test_a_hanging_event_loop_ends_the_process_with_70_and_says_where_it_hangs(
     until(lambda: daemon.answers("/ready", 200))
     with pytest.raises(httpx.TransportError):
         daemon.get("/hang")
-    assert daemon.process.wait(10) == 70
+    assert daemon.process.wait(30) == 70
     assert "in app" in daemon.log.read_text()
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from core.domain.order import ORDER
+from core.domain.order import ORDER, OrderCreated, ShipOrder
 from tests.support.samples import (
     ADDRESS,
     ITEMS,
@@ -37,6 +37,7 @@ def test_the_total_is_the_sum_of_price_times_quantity_of_every_line() -> None:
 def test_a_price_is_stored_with_two_decimals_however_it_was_written() -> None:
     command = replace(create, items=(replace(ITEMS[0], quantity=1, unit_price=Decimal("1E+2")),))
     [event] = ORDER.decide(command, ORDER.initial)
+    assert isinstance(event, OrderCreated)
     assert (str(event.items[0].unit_price), str(event.total_amount)) == ("100.00", "100.00")
 
 
@@ -71,7 +72,7 @@ def test_a_shipped_order_refuses_another_carrier() -> None:
 
 
 @pytest.mark.parametrize("command", [ship_otherwise, RE_CARRIED])
-def test_a_delivered_order_refuses_to_be_shipped_otherwise(command: object) -> None:
+def test_a_delivered_order_refuses_to_be_shipped_otherwise(command: ShipOrder) -> None:
     history = (created, confirmed, shipped, delivered)
     spec(ORDER).given(*history).when(command).rejected("cannot ship a delivered order")
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.domain.message import Command
-from core.domain.order import ORDER, Address, Item
+from core.domain.order import ORDER, Address, Item, OrderCommand
 from core.errors import InvalidInput
 from tests.support.samples import ADDRESS, ITEMS, cancel, confirmed, create, created, ship
 
@@ -31,7 +30,7 @@ def longer(most: int) -> str:
     return f"must be at most {most} characters"
 
 
-def order_with(field: str, value: Any) -> Command:
+def order_with(field: str, value: Any) -> OrderCommand:
     """The sample order with one field changed, by the name an error gives it."""
     if field.startswith("items[0]."):
         return replace(create, items=(replace(ITEMS[0], **{field.removeprefix("items[0]."): value}),))
@@ -40,7 +39,7 @@ def order_with(field: str, value: Any) -> Command:
     return replace(create, **{field: value})
 
 
-def wrong(command: Command, *history: Any) -> Mapping[str, str]:
+def wrong(command: OrderCommand, *history: Any) -> Mapping[str, str]:
     """What the refusal says, by field; empty when the command is accepted."""
     try:
         ORDER.decide(command, ORDER.fold(history))
@@ -258,7 +257,7 @@ REMARKS = [(cancel, "reason", 500), (ship, "tracking_number", 100), (ship, "carr
 
 
 @pytest.mark.parametrize(("command", "field", "most"), REMARKS)
-def test_what_is_said_about_an_order_is_text_within_its_limit(command: Command, field: str, most: int) -> None:
+def test_what_is_said_about_an_order_is_text_within_its_limit(command: OrderCommand, field: str, most: int) -> None:
     history = (created, confirmed)
     assert wrong(replace(command, **{field: "x" * most}), *history) == {}
     assert wrong(replace(command, **{field: "x" * (most + 1)}), *history) == {field: longer(most)}

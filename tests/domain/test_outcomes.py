@@ -50,7 +50,7 @@ from tests.support.spec import leaves, spec
 
 Outcome = list[Event] | str
 Histories = Mapping[Any, Sequence[Event]]
-Table = Mapping[Command, Mapping[Any, Outcome]]
+Table = Mapping[Any, Mapping[Any, Outcome]]  # by command, then by status
 
 DONE: list[Event] = []
 
@@ -134,6 +134,7 @@ SHELVES: Histories = {
     Shelf.RELEASED: [replenished, reserved, released],
     Shelf.SHIPPED: [replenished, reserved, stock_shipped],
 }
+NOTHING_TO_DO: dict[Shelf, Outcome] = dict.fromkeys(Shelf, DONE)
 INVENTORY_OUTCOMES: Table = {
     receive: {shelf: [replenished] for shelf in Shelf},
     reserve: {
@@ -144,8 +145,8 @@ INVENTORY_OUTCOMES: Table = {
         Shelf.RELEASED: [reserved],  # only open reservations are remembered: that it comes once is the saga's to keep
         Shelf.SHIPPED: [reserved],
     },
-    release: dict.fromkeys(Shelf, DONE) | {Shelf.HELD: [released]},
-    ship_stock: dict.fromkeys(Shelf, DONE) | {Shelf.HELD: [stock_shipped]},
+    release: {**NOTHING_TO_DO, Shelf.HELD: [released]},
+    ship_stock: {**NOTHING_TO_DO, Shelf.HELD: [stock_shipped]},
 }
 
 

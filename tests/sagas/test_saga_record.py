@@ -14,11 +14,10 @@ from core.domain.order import OrderCancelled, OrderCreated
 from core.domain.saga import SagaEvent, finished
 from core.sagas import record
 from core.sagas.actions import authorize, confirm, nothing, void
-from core.sagas.fulfil_order import FULFIL_ORDER
-from core.sagas.record import announced, concluded, failed, fold, gave_up, open_items, provider_key, started
-from core.sagas.saga import Effect, Move, Progress, Saga, SagaStatus, Step, next_move
-from core.sagas.settle_order import SETTLE_ORDER
-from core.sagas.unwind_order import UNWIND_ORDER, UNWIND_ORDER_1
+from core.sagas.holdings import open_items
+from core.sagas.progress import Progress, SagaStatus, fold
+from core.sagas.record import announced, concluded, failed, gave_up, provider_key, started
+from core.sagas.saga import Effect, Instance, Move, Saga, Step, next_move
 from tests.support.saga_facts import (
     COMPENSATED,
     COMPENSATING,
@@ -31,9 +30,11 @@ from tests.support.saga_facts import (
     stands,
     types,
 )
+from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER, SENDS
 from tests.support.samples import NOW, ORDER_ID
 
 PAUSE = timedelta(seconds=3)
+IDLE = Step("s", nothing, nothing, None)
 FORWARD, BACK = SagaStatus.RUNNING, SagaStatus.COMPENSATING
 
 
@@ -43,69 +44,80 @@ def the_move(saga: Saga, progress: Progress) -> Move:
     return move
 
 
+def instance(saga: Saga, progress: Progress) -> Instance:
+    return Instance(saga, SAGA_ID, ORDER_ID, progress)
+
+
 def conclude(saga: Saga, progress: Progress, effect: Effect) -> Sequence[SagaEvent]:
-    return concluded(saga, SAGA_ID, ORDER_ID, progress, the_move(saga, progress), effect, NOW)
+    return concluded(instance(saga, progress), the_move(saga, progress), effect, NOW)
 
 
 def fail(saga: Saga, progress: Progress, *, after: timedelta = timedelta(), scale: float = 1.0) -> Sequence[SagaEvent]:
     move = the_move(saga, progress)
-    return failed(saga, SAGA_ID, ORDER_ID, progress, move, "away\x00", progress.since + after, PAUSE, scale)
+    return failed(instance(saga, progress), move, "away\x00", progress.since + after, PAUSE, scale)
 
 
 # --- the start ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("saga", "expected"),
     [
-        (FULFIL_ORDER, ["Started", "StepCompleted open_order"]),
-        (SETTLE_ORDER, ["Started", "StepStarted capture_payment"]),
-        (UNWIND_ORDER, ["Started", "StepStarted void_payment"]),
-        (Saga("empty", 1, OrderCreated, (Step("s", nothing, nothing),)), ["Started", "StepCompleted s", "Completed"]),
+        (BUYS, ["Started", "StepCompleted open"]),
+        (SENDS, ["Started", "StepStarted capture"]),
+        (RETURNS, ["Started", "StepStarted void"]),
+        (
+            Saga("empty", 1, OrderCreated, (Step("s", nothing, nothing, None),)),
+            ["Started", "StepCompleted s", "Completed"],
+        ),
     ],
     ids=lambda x: getattr(x, "name", ""),
 )
-def test_a_start_takes_with_it_what_needs_no_doing(saga: Saga, expected: list[str]) -> None:
-    assert types(started(saga, SAGA_ID, ORDER_ID, NOW, 1.0)) == expected
+def test_a_saga_starts_with_the_steps_that_have_nothing_to_do_already_completed(
+    saga: Saga, expected: list[str]
+) -> None:
+    assert types(started(instance(saga, stands(saga, FORWARD)), NOW, 1.0)) == expected
 
 
-def test_the_deadline_is_scaled_and_only_of_what_can_end() -> None:
-    first = started(FULFIL_ORDER, SAGA_ID, ORDER_ID, NOW, 0.5)[0]
+def test_a_deadline_is_scaled_and_a_saga_that_is_tried_for_ever_has_none() -> None:
+    first = started(instance(BUYS, stands(BUYS, FORWARD)), NOW, 0.5)[0]
     assert first == e.SagaStarted(
-        saga_id=SAGA_ID, name="fulfil_order", definition=1, order_id=ORDER_ID, deadline=NOW + timedelta(minutes=3)
+        saga_id=SAGA_ID, name="buys", definition=1, order_id=ORDER_ID, deadline=NOW + timedelta(minutes=3)
     )
-    assert started(SETTLE_ORDER, SAGA_ID, ORDER_ID, NOW, 0.5)[0].deadline is None
+    without_end = started(instance(SENDS, stands(SENDS, FORWARD)), NOW, 0.5)[0]
+    assert isinstance(without_end, e.SagaStarted)
+    assert without_end.deadline is None
 
 
 # --- the end of a move --------------------------------------------------------------------------------------
 DONE, NO, STOP = Effect(), Effect(refusal="no\x00 money "), Effect(abandon="cancelled\tby hand")
 ENDS: list[tuple[Saga, SagaStatus, tuple[Any, ...], Effect, list[str]]] = [
-    (FULFIL_ORDER, FORWARD, (COMPLETED,), DONE, ["StepCompleted reserve_inventory", "StepStarted authorize_payment"]),
-    (FULFIL_ORDER, FORWARD, (COMPLETED,), NO, ["StepFailed reserve_inventory", "CompensationStarted"]),
-    (FULFIL_ORDER, FORWARD, (COMPLETED,), STOP, ["CompensationStarted"]),
-    (FULFIL_ORDER, FORWARD, (COMPLETED, COMPLETED, RUNNING), DONE, ["StepCompleted authorize_payment"]),
+    (BUYS, FORWARD, (COMPLETED,), DONE, ["StepCompleted reserve", "StepStarted charge"]),
+    (BUYS, FORWARD, (COMPLETED,), NO, ["StepFailed reserve", "CompensationStarted"]),
+    (BUYS, FORWARD, (COMPLETED,), STOP, ["CompensationStarted"]),
+    (BUYS, FORWARD, (COMPLETED, COMPLETED, RUNNING), DONE, ["StepCompleted charge"]),
     (
-        FULFIL_ORDER, FORWARD, (COMPLETED, COMPLETED, RUNNING), NO,
-        ["StepFailed authorize_payment", "CompensationStarted"],
+        BUYS, FORWARD, (COMPLETED, COMPLETED, RUNNING), NO,
+        ["StepFailed charge", "CompensationStarted"],
     ),
     (  # it may have been authorised: the void is announced
-        FULFIL_ORDER, FORWARD, (COMPLETED, COMPLETED, RUNNING), STOP,
-        ["CompensationStarted", "StepStarted authorize_payment"],
+        BUYS, FORWARD, (COMPLETED, COMPLETED, RUNNING), STOP,
+        ["CompensationStarted", "StepStarted charge"],
     ),
-    (FULFIL_ORDER, FORWARD, (COMPLETED, COMPLETED), STOP, ["CompensationStarted"]),
-    (FULFIL_ORDER, FORWARD, (COMPLETED,) * 3, DONE, ["StepCompleted confirm_order", "Completed"]),
-    (FULFIL_ORDER, FORWARD, (COMPLETED,) * 3, STOP, ["CompensationStarted", "StepStarted authorize_payment"]),
-    (FULFIL_ORDER, BACK, (COMPLETED, COMPLETED, COMPENSATING), DONE, ["StepCompensated authorize_payment"]),
-    (FULFIL_ORDER, BACK, (COMPLETED, COMPLETED, COMPENSATING), NO, ["CompensationFailed authorize_payment"]),
-    (FULFIL_ORDER, BACK, (COMPLETED, COMPLETED), DONE, ["StepCompensated reserve_inventory"]),
-    (FULFIL_ORDER, BACK, (COMPLETED, FAILED), DONE, ["StepCompensated open_order", "Compensated"]),
-    (FULFIL_ORDER, BACK, (COMPLETED, FAILED), NO, ["CompensationFailed open_order"]),
-    (SETTLE_ORDER, FORWARD, (RUNNING,), DONE, ["StepCompleted capture_payment"]),
-    (SETTLE_ORDER, FORWARD, (COMPLETED,), DONE, ["StepCompleted ship_inventory", "Completed"]),
-    (UNWIND_ORDER, FORWARD, (COMPLETED,), DONE, ["StepCompleted release_inventory", "Completed"]),
+    (BUYS, FORWARD, (COMPLETED, COMPLETED), STOP, ["CompensationStarted"]),
+    (BUYS, FORWARD, (COMPLETED,) * 3, DONE, ["StepCompleted confirm", "Completed"]),
+    (BUYS, FORWARD, (COMPLETED,) * 3, STOP, ["CompensationStarted", "StepStarted charge"]),
+    (BUYS, BACK, (COMPLETED, COMPLETED, COMPENSATING), DONE, ["StepCompensated charge"]),
+    (BUYS, BACK, (COMPLETED, COMPLETED, COMPENSATING), NO, ["CompensationFailed charge"]),
+    (BUYS, BACK, (COMPLETED, COMPLETED), DONE, ["StepCompensated reserve"]),
+    (BUYS, BACK, (COMPLETED, FAILED), DONE, ["StepCompensated open", "Compensated"]),
+    (BUYS, BACK, (COMPLETED, FAILED), NO, ["CompensationFailed open"]),
+    (SENDS, FORWARD, (RUNNING,), DONE, ["StepCompleted capture"]),
+    (SENDS, FORWARD, (COMPLETED,), DONE, ["StepCompleted ship", "Completed"]),
+    (RETURNS, FORWARD, (COMPLETED,), DONE, ["StepCompleted release", "Completed"]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("saga", "status", "steps", "effect", "expected"), ENDS)
-def test_the_events_of_the_end_of_a_move(
+def test_a_move_that_ended_records_the_events_that_the_table_states(
     saga: Saga, status: SagaStatus, steps: tuple[Any, ...], effect: Effect, expected: list[str]
 ) -> None:
     events = conclude(saga, stands(saga, status, *steps, announced=1), effect)
@@ -117,7 +129,7 @@ def test_the_events_of_the_end_of_a_move(
             case e.SagaCompensationStarted():
                 assert event.reason == ("no money" if effect.refusal else "cancelled by hand")
             case e.SagaStepStarted():
-                forward = event.step == "authorize_payment" and effect is DONE
+                forward = event.step == "charge" and effect is DONE
                 assert event.direction == ("forward" if forward else "backward")
                 assert event.key == f"{payment_of(ORDER_ID)}:{'authorise' if forward else 'void'}"
             case _:
@@ -125,23 +137,23 @@ def test_the_events_of_the_end_of_a_move(
 
 
 def test_a_late_answer_while_it_compensates_is_recorded_and_undone() -> None:
-    progress = stands(FULFIL_ORDER, BACK, COMPLETED, COMPLETED, RUNNING)
-    forward = Move(FULFIL_ORDER.step("authorize_payment"), forward=True)
-    events = concluded(FULFIL_ORDER, SAGA_ID, ORDER_ID, progress, forward, DONE, NOW)
-    assert types(events) == ["StepCompleted authorize_payment", "StepStarted authorize_payment"]
-    assert events[-1].direction == "backward"
+    progress = stands(BUYS, BACK, COMPLETED, COMPLETED, RUNNING)
+    forward = Move(BUYS.step("charge"), forward=True)
+    events = concluded(instance(BUYS, progress), forward, DONE, NOW)
+    assert types(events) == ["StepCompleted charge", "StepStarted charge"]
+    undoing = events[-1]
+    assert isinstance(undoing, e.SagaStepStarted)
+    assert undoing.direction == "backward"
 
 
-def test_a_late_no_while_it_compensates_is_recorded_and_does_not_begin_the_compensation_again() -> None:
-    progress = stands(FULFIL_ORDER, BACK, COMPLETED, COMPLETED, COMPENSATING, reason="cancelled by hand")
-    forward = Move(FULFIL_ORDER.step("authorize_payment"), forward=True)
-    assert types(concluded(FULFIL_ORDER, SAGA_ID, ORDER_ID, progress, forward, NO, NOW)) == [
-        "StepFailed authorize_payment"
-    ]
+def test_a_late_refusal_while_it_compensates_is_recorded_and_starts_no_second_compensation() -> None:
+    progress = stands(BUYS, BACK, COMPLETED, COMPLETED, COMPENSATING, reason="cancelled by hand")
+    forward = Move(BUYS.step("charge"), forward=True)
+    assert types(concluded(instance(BUYS, progress), forward, NO, NOW)) == ["StepFailed charge"]
 
 
-def test_the_undo_of_what_needs_none_is_recorded_with_what_came_before() -> None:
-    steps = (Step("a", confirm, nothing), Step("b", confirm, nothing), Step("c", confirm, confirm))
+def test_steps_without_an_undo_are_recorded_as_compensated_in_the_same_append() -> None:
+    steps = tuple(Step(name, confirm, undo, None) for name, undo in (("a", nothing), ("b", nothing), ("c", confirm)))
     saga = Saga("mixed", 1, OrderCreated, steps)
     events = conclude(saga, stands(saga, BACK, COMPLETED, COMPLETED, COMPLETED), DONE)
     assert types(events) == ["StepCompensated c", "StepCompensated b", "StepCompensated a", "Compensated"]
@@ -153,30 +165,30 @@ AUTHORISING = (COMPLETED, COMPLETED, RUNNING)
 VOIDING = (COMPLETED, COMPLETED, COMPENSATING)
 TRIES: list[tuple[Saga, SagaStatus, tuple[Any, ...], int, timedelta, float, bool]] = [
     # the attempts before this one, how long it has been tried, the scale of deadlines: is it over?
-    (FULFIL_ORDER, FORWARD, AUTHORISING, 0, timedelta(), 1, False),
-    (FULFIL_ORDER, FORWARD, AUTHORISING, 0, timedelta(days=1), 1, False),
-    (FULFIL_ORDER, FORWARD, AUTHORISING, 1, timedelta(days=1), 1, False),
-    (FULFIL_ORDER, FORWARD, AUTHORISING, 2, timedelta(days=1), 1, True),
-    (FULFIL_ORDER, FORWARD, AUTHORISING, 2, 5 * MINUTES, 1, True),
-    (FULFIL_ORDER, FORWARD, AUTHORISING, 2, 5 * MINUTES - MOMENT, 1, False),
-    (FULFIL_ORDER, FORWARD, AUTHORISING, 99, 5 * MINUTES - MOMENT, 1, False),
-    (FULFIL_ORDER, FORWARD, AUTHORISING, 2, 5 * MINUTES - MOMENT, 0.1, True),
-    (FULFIL_ORDER, FORWARD, AUTHORISING, 2, 5 * MINUTES, 2, False),
-    (FULFIL_ORDER, BACK, VOIDING, 8, timedelta(days=1), 1, False),
-    (FULFIL_ORDER, BACK, VOIDING, 9, 15 * MINUTES, 1, True),
-    (FULFIL_ORDER, BACK, VOIDING, 9, 15 * MINUTES - MOMENT, 1, False),
-    (FULFIL_ORDER, BACK, VOIDING, 99, 15 * MINUTES - MOMENT, 1, False),
-    (FULFIL_ORDER, BACK, VOIDING, 9, 2 * MINUTES, 0.1, True),
-    (SETTLE_ORDER, FORWARD, (RUNNING,), 999, timedelta(days=999), 1, False),
-    (UNWIND_ORDER_1, FORWARD, (RUNNING,), 999, timedelta(days=999), 0.001, False),
-    (UNWIND_ORDER, FORWARD, (RUNNING,), 8, timedelta(days=1), 1, False),
-    (UNWIND_ORDER, FORWARD, (RUNNING,), 99, 15 * MINUTES - MOMENT, 1, False),
-    (UNWIND_ORDER, FORWARD, (RUNNING,), 9, 15 * MINUTES, 1, True),
+    (BUYS, FORWARD, AUTHORISING, 0, timedelta(), 1, False),
+    (BUYS, FORWARD, AUTHORISING, 0, timedelta(days=1), 1, False),
+    (BUYS, FORWARD, AUTHORISING, 1, timedelta(days=1), 1, False),
+    (BUYS, FORWARD, AUTHORISING, 2, timedelta(days=1), 1, True),
+    (BUYS, FORWARD, AUTHORISING, 2, 5 * MINUTES, 1, True),
+    (BUYS, FORWARD, AUTHORISING, 2, 5 * MINUTES - MOMENT, 1, False),
+    (BUYS, FORWARD, AUTHORISING, 99, 5 * MINUTES - MOMENT, 1, False),
+    (BUYS, FORWARD, AUTHORISING, 2, 5 * MINUTES - MOMENT, 0.1, True),
+    (BUYS, FORWARD, AUTHORISING, 2, 5 * MINUTES, 2, False),
+    (BUYS, BACK, VOIDING, 8, timedelta(days=1), 1, False),
+    (BUYS, BACK, VOIDING, 9, 15 * MINUTES, 1, True),
+    (BUYS, BACK, VOIDING, 9, 15 * MINUTES - MOMENT, 1, False),
+    (BUYS, BACK, VOIDING, 99, 15 * MINUTES - MOMENT, 1, False),
+    (BUYS, BACK, VOIDING, 9, 2 * MINUTES, 0.1, True),
+    (SENDS, FORWARD, (RUNNING,), 999, timedelta(days=999), 1, False),
+    (RETURNS_FOR_EVER, FORWARD, (RUNNING,), 999, timedelta(days=999), 0.001, False),
+    (RETURNS, FORWARD, (RUNNING,), 8, timedelta(days=1), 1, False),
+    (RETURNS, FORWARD, (RUNNING,), 99, 15 * MINUTES - MOMENT, 1, False),
+    (RETURNS, FORWARD, (RUNNING,), 9, 15 * MINUTES, 1, True),
 ]
 
 
 @pytest.mark.parametrize(("saga", "status", "steps", "before", "after", "scale", "over"), TRIES)
-def test_a_try_is_followed_by_another_until_its_time_and_its_tries_are_over(
+def test_a_step_is_tried_again_until_both_its_time_and_its_tries_are_used_up(
     saga: Saga, status: SagaStatus, steps: tuple[Any, ...], before: int, after: timedelta, scale: float, *, over: bool
 ) -> None:
     progress = stands(saga, status, *steps, attempts=before, announced=before + 1)
@@ -190,12 +202,17 @@ def test_a_try_is_followed_by_another_until_its_time_and_its_tries_are_over(
     undone = ["CompensationStarted", f"StepStarted {first.step}"]
     assert types(rest) == (undone if over and status is FORWARD and not saga.undoes else [])
     if rest:
-        assert rest[0].reason == f"{first.step}: away"
-        assert rest[1].direction == "backward"
+        turned, undoing = rest
+        assert isinstance(turned, e.SagaCompensationStarted)
+        assert turned.reason == f"{first.step}: away"
+        assert isinstance(undoing, e.SagaStepStarted)
+        assert undoing.direction == "backward"
 
 
-def test_a_time_that_is_over_is_followed_by_the_undo_also_when_that_is_nothing() -> None:
-    saga = Saga("called", 1, OrderCreated, (Step("a", confirm, nothing), Step("b", authorize, nothing, MINUTES)))
+def test_a_step_whose_time_is_over_is_compensated_also_when_it_has_no_undo() -> None:
+    saga = Saga(
+        "called", 1, OrderCreated, (Step("a", confirm, nothing, None), Step("b", authorize, nothing, None, MINUTES))
+    )
     progress = stands(saga, FORWARD, COMPLETED, RUNNING, attempts=5, announced=6)
     assert types(fail(saga, progress, after=MINUTES)) == [
         "StepFailed b", "CompensationStarted", "StepCompensated b", "StepCompensated a", "Compensated",
@@ -203,10 +220,10 @@ def test_a_time_that_is_over_is_followed_by_the_undo_also_when_that_is_nothing()
 
 
 def test_each_try_is_announced_with_its_number_and_the_derived_key() -> None:
-    progress = stands(FULFIL_ORDER, FORWARD, *AUTHORISING, attempts=2, announced=2)
-    event = announced(SAGA_ID, ORDER_ID, progress, the_move(FULFIL_ORDER, progress))
+    progress = stands(BUYS, FORWARD, *AUTHORISING, attempts=2, announced=2)
+    event = announced(instance(BUYS, progress), the_move(BUYS, progress))
     assert event == e.SagaStepStarted(
-        saga_id=SAGA_ID, step="authorize_payment", direction="forward", attempt=3,
+        saga_id=SAGA_ID, step="charge", direction="forward", attempt=3,
         key=f"{payment_of(ORDER_ID)}:authorise",
     )  # fmt: skip
     assert provider_key(ORDER_ID, void) == f"{payment_of(ORDER_ID)}:void"
@@ -214,8 +231,8 @@ def test_each_try_is_announced_with_its_number_and_the_derived_key() -> None:
 
 # --- when a person is needed --------------------------------------------------------------------------------
 def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
-    progress = stands(FULFIL_ORDER, BACK, COMPLETED, COMPLETED, COMPENSATION_FAILED, last_error="never")
-    assert gave_up(FULFIL_ORDER, SAGA_ID, progress, order()) == e.SagaFailed(
+    progress = stands(BUYS, BACK, COMPLETED, COMPLETED, COMPENSATION_FAILED, last_error="never")
+    assert gave_up(instance(BUYS, progress), order()) == e.SagaFailed(
         saga_id=SAGA_ID,
         reason="never",
         open_items=(
@@ -224,32 +241,36 @@ def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
             "2001.48 USD may be authorised",
         ),
     )
-    silent = stands(FULFIL_ORDER, BACK, COMPLETED)
-    assert gave_up(FULFIL_ORDER, SAGA_ID, silent, order()).reason == "it could not be compensated"
+    silent = stands(BUYS, BACK, COMPLETED)
+    without_error = gave_up(instance(BUYS, silent), order())
+    assert isinstance(without_error, e.SagaFailed)
+    assert without_error.reason == "it could not be compensated"
 
 
 @pytest.mark.parametrize(
     ("saga", "steps", "open_"),
     [
-        (FULFIL_ORDER, (COMPENSATED, FAILED), ()),
-        (FULFIL_ORDER, (COMPENSATED, COMPENSATED, RUNNING), ("2001.48 USD may be authorised",)),
-        (FULFIL_ORDER, (COMPENSATED, COMPENSATED, COMPENSATED, COMPLETED), ("order ORD-0123456789 is confirmed",)),
-        (SETTLE_ORDER, (RUNNING,), ("2001.48 USD may be captured",)),
-        (SETTLE_ORDER, (COMPENSATED, COMPLETED), ()),
+        (BUYS, (COMPENSATED, FAILED), ()),
+        (BUYS, (COMPENSATED, COMPENSATED, RUNNING), ("2001.48 USD may be authorised",)),
+        (BUYS, (COMPENSATED, COMPENSATED, COMPENSATED, COMPLETED), ("order ORD-0123456789 is confirmed",)),
+        (SENDS, (RUNNING,), ("2001.48 USD may be captured",)),
+        (SENDS, (COMPENSATED, COMPLETED), ()),
     ],
 )
-def test_only_what_may_have_happened_is_open(saga: Saga, steps: tuple[Any, ...], open_: tuple[str, ...]) -> None:
+def test_open_items_are_those_of_steps_that_may_have_happened(
+    saga: Saga, steps: tuple[Any, ...], open_: tuple[str, ...]
+) -> None:
     assert open_items(saga, stands(saga, BACK, *steps), order()) == open_
 
 
-def test_an_order_that_was_cancelled_by_hand_is_not_among_what_is_open() -> None:
-    progress = stands(FULFIL_ORDER, BACK, COMPLETED, COMPENSATED, COMPENSATION_FAILED)
+def test_an_order_that_was_cancelled_by_hand_is_no_open_item() -> None:
+    progress = stands(BUYS, BACK, COMPLETED, COMPENSATED, COMPENSATION_FAILED)
     by_hand = order(OrderCancelled(order_id=ORDER_ID, reason="changed my mind", cancelled_at=NOW))
-    assert open_items(FULFIL_ORDER, progress, by_hand) == ("2001.48 USD may be authorised",)
+    assert open_items(BUYS, progress, by_hand) == ("2001.48 USD may be authorised",)
 
 
-def test_folding_nothing_is_nothing_and_ends_are_known() -> None:
-    progress = stands(FULFIL_ORDER, FORWARD)
+def test_a_fold_of_no_events_changes_nothing_and_a_failed_saga_is_not_finished() -> None:
+    progress = stands(BUYS, FORWARD)
     assert fold(progress, [], NOW) is progress
     assert finished(e.SagaCompleted(saga_id=SAGA_ID))
     assert not finished(e.SagaFailed(saga_id=SAGA_ID, reason="r"))

@@ -10,7 +10,7 @@ interpreter of the pure functions alone would be simpler, and would test itself.
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -21,6 +21,7 @@ from core.sagas.wishes import Wish
 from tests.support.faulty_provider import Mood
 from tests.support.played_desk import RELEASES, PlayedDesk
 from tests.support.promises import FULFIL, SETTLE, UNWIND
+from tests.support.strategies import EVERY_HEALTH_CHECK
 
 METHODS = ("card", "card", "test_card_fail", "test_card_timeout", "test_card_flaky", "test_card_void_never")
 MOST_ORDERS = 4
@@ -170,7 +171,7 @@ class Desk(RuleBasedStateMachine):
 
 
 TestDesk = Desk.TestCase
-TestDesk.settings = settings(suppress_health_check=list(HealthCheck))
+TestDesk.settings = settings(suppress_health_check=EVERY_HEALTH_CHECK)
 
 
 @pytest.mark.parametrize("mood", Mood)
@@ -193,7 +194,7 @@ def test_a_command_or_a_kill_at_every_call_of_a_fulfilment_in_every_mood_of_the_
 
 @pytest.mark.parametrize("confirmed", [True, False])
 @pytest.mark.parametrize("by", ["customer", "operator"])
-def test_who_turns_a_fulfilment_at_any_call_drops_no_answer_and_is_missed_by_no_confirmation(
+def test_a_fulfilment_turned_back_at_any_call_records_the_providers_answer_and_confirms_no_order(
     by: str, *, confirmed: bool
 ) -> None:
     for calls in range(CALLS_OF_A_FULFILMENT):

@@ -113,7 +113,7 @@ async def test_the_loser_of_a_race_that_named_a_version_is_refused(desk: Desk, s
 async def test_a_command_that_loses_every_race_gives_up_after_a_while(
     desk: Desk, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "KEEP_TRYING", 0.3)
+    monkeypatch.setattr(service, "KEEP_TRYING", 1.0)
     order = await desk.place()
 
     class Unlucky(Meddled):
@@ -125,7 +125,7 @@ async def test_a_command_that_loses_every_race_gives_up_after_a_while(
     with pytest.raises(VersionConflict) as error:
         await do(unlucky, ConfirmOrder(now=now(), order_id=order))
     assert (error.value.expected, error.value.actual) == (1, 9)
-    assert 0.3 <= time.monotonic() - began < 3
+    assert 1.0 <= time.monotonic() - began < 10
     assert 2 < unlucky.appends < 100  # it pauses in between
 
 
@@ -161,7 +161,10 @@ async def test_a_command_on_a_cached_state_sees_what_others_recorded_meanwhile(s
         assert (outcome.answer.fields["available"], outcome.answer.version) == (n + 1, n + 1)
 
 
-async def test_receipts_at_once_over_four_caches_are_all_counted(store: PostgresEventStore) -> None:
+async def test_receipts_at_once_over_four_caches_are_all_counted(
+    store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "KEEP_TRYING", 60.0)  # on a busy machine twenty turns take more than two seconds
     caches = [StateCache[Stock](store, INVENTORY) for _ in range(4)]
     at = inventory_stream(Sku("A"))
 

@@ -49,7 +49,7 @@ async def loaded(store: PostgresEventStore) -> Loaded[Stock]:
     return found
 
 
-async def kept(admin: Connection) -> tuple[Result, str] | None:
+async def kept(admin: Connection) -> tuple[int, str] | None:
     row = await admin.fetchrow("SELECT version, state FROM snapshots WHERE stream_id = $1", AT)
     return (row["version"], row["state"]) if row else None
 

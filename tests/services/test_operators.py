@@ -92,23 +92,23 @@ async def test_an_unfinished_fulfilment_is_turned_round_and_a_late_authorisation
     desk: Desk, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.stock(A=10)
-    asked, answer, authorise = asyncio.Event(), asyncio.Event(), desk.gateway.authorise
+    called, answer, authorise = asyncio.Event(), asyncio.Event(), desk.gateway.authorise
 
     async def late(*arguments: Any, **named: Any) -> PaymentAnswer:
         found = await authorise(*arguments, **named)
-        asked.set()
+        called.set()
         await answer.wait()
         return found
 
     monkeypatch.setattr(desk.gateway, "authorise", late)
     async with desk.running():
         order = await desk.place(A=2)
-        await asked.wait()
+        await called.wait()
         await operator.do(Wish.COMPENSATE, saga_of(order, "fulfil_order"))
         answer.set()
         assert await desk.ended(order) == "SagaCompensated"
-    told = await desk.domain(order)
-    assert told[-2:] == ["InventoryReleased", "OrderCancelled"]
+    timeline = await desk.domain(order)
+    assert timeline[-2:] == ["InventoryReleased", "OrderCancelled"]
     assert await available(desk, "A") == (10, 0)
     assert desk.gateway._charges[payment_of(order)].state == "voided"  # pyright: ignore[reportPrivateUsage]
 

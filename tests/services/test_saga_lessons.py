@@ -42,8 +42,8 @@ class Watched(MemoryPaymentGateway):
 
     async def _note(self, key: str, order_id: OrderId) -> None:
         self.keys.append(key)
-        told = [e.event for e in await self.desk.store.load(StreamId(saga_of(order_id, "fulfil_order")))]
-        if not any(isinstance(event, SagaStepStarted) and event.key == key for event in told):
+        events = [e.event for e in await self.desk.store.load(StreamId(saga_of(order_id, "fulfil_order")))]
+        if not any(isinstance(event, SagaStepStarted) and event.key == key for event in events):
             self.unannounced.append(key)
 
 
@@ -89,7 +89,7 @@ async def test_a_crash_between_a_call_and_its_record_repeats_the_call_with_the_s
     assert len(tries) == 1, "it is the same try"
 
 
-async def test_an_undo_gives_back_its_own_reservation_and_nobody_elses(desk: Desk) -> None:
+async def test_an_undo_releases_the_reservation_of_its_own_order_and_no_other(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
         kept = await desk.place(A=3)
@@ -99,7 +99,7 @@ async def test_an_undo_gives_back_its_own_reservation_and_nobody_elses(desk: Des
     assert await available(desk, "A") == (7, 3)
 
 
-async def test_what_has_ended_does_not_run_again_whatever_its_row_says(desk: Desk) -> None:
+async def test_a_saga_that_has_ended_does_not_run_again_although_its_row_says_running(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
         order = await desk.place("test_card_fail", A=2)
@@ -164,7 +164,7 @@ class Meddled:
         return await self._store.append(wish)
 
 
-async def test_a_cancellation_that_slips_in_before_the_last_append_is_undone_not_overlooked(desk: Desk) -> None:
+async def test_an_order_cancelled_just_before_its_saga_completes_is_compensated(desk: Desk) -> None:
     """Confirmed by hand, the last step has nothing to record: only its guard on the order tells."""
     await desk.stock(A=10)
     async with desk.running("earlier"):

@@ -63,7 +63,7 @@ async def ready(runner: DaemonProcess) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_one_that_was_killed_goes_on_within_seconds(
+async def test_the_sagas_of_a_killed_runner_go_on_within_seconds(
     desk: Desk, runners: list[DaemonProcess], provider: httpx.AsyncClient
 ) -> None:
     runner, _ = runners
@@ -77,7 +77,7 @@ async def test_one_that_was_killed_goes_on_within_seconds(
     assert first.count(":") == 2
 
 
-async def test_one_that_is_frozen_keeps_what_it_holds(
+async def test_a_frozen_runner_keeps_its_sagas(
     desk: Desk, runners: list[DaemonProcess], provider: httpx.AsyncClient
 ) -> None:
     frozen, other = runners
@@ -92,7 +92,7 @@ async def test_one_that_is_frozen_keeps_what_it_holds(
     frozen.process.send_signal(signal.SIGCONT)
 
 
-async def test_one_that_is_asked_to_end_lets_go_of_what_it_cannot_finish(
+async def test_a_runner_that_is_stopped_lets_go_of_the_sagas_that_it_cannot_finish(
     desk: Desk, dsn: str, provider: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saga_runner, "DRAIN", 0.1)

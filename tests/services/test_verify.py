@@ -1,4 +1,4 @@
-"""verify finds whatever is wrong, each kind by its invariant; on books that are right it finds nothing."""
+"""verify finds each kind of tampering by its invariant, and nothing in a database that is right."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def charges(gateway: MemoryPaymentGateway) -> dict[UUID, Charge]:
 
 @pytest.fixture(scope="module")
 async def filled(postgres: EmbeddedPostgres, template: str) -> Books:
-    """Orders of every fate, told by the real services."""
+    """Orders of every fate, recorded by the real services."""
     admin = await asyncpg.connect(postgres.dsn("postgres"))
     await admin.execute(f"CREATE DATABASE books TEMPLATE {template} STRATEGY file_copy")
     await admin.close()
@@ -140,7 +140,7 @@ async def books(filled: Books) -> AsyncIterator[Books]:
     await connection.close()
 
 
-async def test_books_that_are_right_have_nothing_wrong(books: Books) -> None:
+async def test_verify_finds_nothing_wrong_after_orders_of_every_fate(books: Books) -> None:
     report = await books.verify()
     assert report.violations == []
     assert (report.orders, report.skus, report.unfinished) == (6, 2, 0)
@@ -166,7 +166,7 @@ async def test_an_event_that_no_view_declares_leaves_the_books_right(
 
 
 @pytest.mark.parametrize("wrong", WRONGS)
-async def test_what_is_wrong_is_found_by_its_invariant(books: Books, wrong: str) -> None:
+async def test_verify_finds_each_kind_of_tampering_by_its_invariant(books: Books, wrong: str) -> None:
     invariant, sql = WRONGS[wrong]
     await books.tamper(sql)
     found = {finding.invariant for finding in (await books.verify()).violations}
@@ -174,7 +174,7 @@ async def test_what_is_wrong_is_found_by_its_invariant(books: Books, wrong: str)
 
 
 @pytest.mark.parametrize("wrong", LEDGERS)
-async def test_the_providers_own_ledger_is_believed(filled: Books, wrong: str) -> None:
+async def test_verify_finds_each_difference_between_the_log_and_the_providers_ledger(filled: Books, wrong: str) -> None:
     name, charge = LEDGERS[wrong]
     ledger = {id_: each for id_, each in filled.ledger.items() if id_ != payment_of(filled.orders[name])}
     if charge is not None:
@@ -190,7 +190,9 @@ async def test_a_live_charge_that_no_order_knows_is_found(filled: Books) -> None
     assert [(finding.invariant, finding.stream) for finding in found] == [("I4", stray)]
 
 
-async def test_a_reader_at_work_that_does_not_come_is_found_and_one_that_is_off_is_only_told(books: Books) -> None:
+async def test_a_running_reader_that_stays_behind_is_a_violation_and_one_that_does_not_run_is_a_note(
+    books: Books,
+) -> None:
     await books.tamper("UPDATE checkpoints SET position = position - 7 WHERE reader = 'saga-runner'")
     report = await books.verify()
     assert (report.violations, len(report.notes)) == ([], 1)
@@ -201,7 +203,7 @@ async def test_a_reader_at_work_that_does_not_come_is_found_and_one_that_is_off_
     assert [(f.invariant, f.what[:24]) for f in found] == [("I3", "saga-runner stands still")]
 
 
-async def test_what_has_moved_on_since_the_sight_was_frozen_is_not_held_against_the_ledger(books: Books) -> None:
+async def test_an_order_with_events_since_verify_began_is_not_compared_with_the_ledger(books: Books) -> None:
     async def append(connection: Any) -> None:
         await connection.execute(
             "INSERT INTO events SELECT position + 1000, gen_random_uuid(), category, 1, gen_random_uuid(), event_type, "
@@ -233,7 +235,7 @@ async def test_an_order_under_way_is_counted_and_what_a_person_vouched_for_is_li
     assert report.unfinished == 1
 
 
-async def test_a_snapshot_that_the_log_does_not_bear_out_is_found_and_one_of_other_code_is_nobodys_business(
+async def test_a_snapshot_that_differs_from_the_log_is_found_unless_other_code_made_it(
     books: Books,
 ) -> None:
     stream = inventory_stream(Sku("A"))
@@ -252,14 +254,14 @@ async def test_a_snapshot_that_the_log_does_not_bear_out_is_found_and_one_of_oth
     assert [(finding.invariant, finding.stream) for finding in found] == [("I7", stream)]
 
 
-def test_what_is_broken_is_counted_even_beyond_what_is_listed() -> None:
+def test_every_violation_is_counted_and_the_first_thousand_are_listed() -> None:
     report = Report()
     report.add([Finding("I1", "one of many")] * 1_500)
     report.add([Finding("I7", "after them")])
     assert (report.violated, len(report.violations), report.broken) == (1_501, 1_000, {"I1": 1_500, "I7": 1})
 
 
-async def test_a_database_that_does_not_let_us_look_is_said_in_a_sentence(books: Books) -> None:
+async def test_verify_says_in_a_sentence_that_the_database_refuses_it_to_read(books: Books) -> None:
     async def stranger() -> Connection:
         connection = await owner(books.dsn)
         await connection.execute("SET ROLE pg_monitor")

@@ -36,9 +36,8 @@ class Customers:
         return str(answer.json()["order_id"])
 
     async def put(self, order_id: str, verb: str, body: Mapping[str, Any] | None) -> httpx.Response:
-        content = {} if body is None else {"json": body}
         headers = {"Idempotency-Key": str(uuid4())}
-        return await self.commands.put(f"/api/v1/orders/{order_id}/{verb}", headers=headers, **content)
+        return await self.commands.put(f"/api/v1/orders/{order_id}/{verb}", headers=headers, json=body)
 
     async def view(self, order_id: str) -> dict[str, Any]:
         return dict((await self.queries.get(f"/api/v1/orders/{order_id}")).raise_for_status().json())

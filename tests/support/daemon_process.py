@@ -12,7 +12,8 @@ import httpx
 
 from core.processes import die_with_parent
 from core.settings import Settings, env_names
-from tests.support.sandbox_process import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.sandbox_process import ROOT
 
 
 @dataclass

@@ -19,7 +19,7 @@ from tui.desk import Desk
 from tui.keys import KeySheet
 from tui.registry import VIEWS, ViewEntry
 
-WITHIN = 10.0  # seconds of real time a condition may take
+WITHIN = 30.0  # seconds of real time a condition may take
 
 
 @dataclass

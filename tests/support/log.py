@@ -60,7 +60,7 @@ async def log_held(dsn: str) -> AsyncIterator[HeldLog]:
 
 
 class HeldLog:
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
 
     async def waiting(self, *, but: int = 0) -> int:

@@ -85,7 +85,7 @@ async def row_of(log: LogUnderTest, saga_id: SagaId) -> SeenRow:
 class PostgresUnderTest:
     store: PostgresEventStore
     sagas: PostgresSagaLog
-    owner: asyncpg.Connection[Any]
+    owner: asyncpg.Connection
 
     async def row(self, saga_id: SagaId) -> SeenRow | None:
         row = await self.owner.fetchrow(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,7 +25,7 @@ from core.domain.saga import SagaFailed, finished
 from core.ports.clock import Clock
 from core.ports.log import Result
 from core.sagas import SAGAS
-from core.sagas.saga import Saga
+from core.sagas.saga import Tables
 from core.services.execute import Outcome, Terms, execute
 from core.services.sagas.advance import World
 from core.services.sagas.runner import SagaRunner
@@ -53,7 +53,7 @@ class Desk:
     gateway: MemoryPaymentGateway = field(default_factory=MemoryPaymentGateway)
     clock: Clock = field(default_factory=RealClock)
     scale: float = 1.0
-    tables: Mapping[tuple[str, int], Saga] = field(default_factory=lambda: SAGAS)
+    tables: Tables = field(default_factory=lambda: SAGAS)
 
     async def stock(self, **quantities: int) -> None:
         for sku, quantity in quantities.items():
@@ -112,7 +112,7 @@ class Desk:
         """The order's timeline beside the sagas' own events."""
         return [e.event_type for e in await self.timeline(order_id) if e.category != "saga"]
 
-    async def ended(self, order_id: OrderId, saga: str = "fulfil_order", within: float = 20.0) -> str:
+    async def ended(self, order_id: OrderId, saga: str = "fulfil_order", within: float = 60.0) -> str:
         """The type of a saga's last event, once it has come to its end."""
         async with asyncio.timeout(within):
             while True:

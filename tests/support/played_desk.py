@@ -16,7 +16,9 @@ from core.domain.inventory import INVENTORY, ReceiveStock
 from core.domain.message import OrderId, SagaId, Sku, StreamId, inventory_stream
 from core.domain.order import ORDER, CancelOrder, CreateOrder, Item, OrderCommand, ShipOrder
 from core.ports.log import Result
-from core.sagas import FULFIL_ORDER, SAGAS
+from core.sagas import SAGAS
+from core.sagas.fulfil_order import FULFIL_ORDER
+from core.sagas.saga import Call, Tables, newest
 from core.sagas.wishes import Wish
 from core.services.execute import Terms, execute
 from core.services.sagas import advance
@@ -37,11 +39,26 @@ SCALE = 0.1  # of the deadlines: an undo is tried for 90 seconds
 MOST_CLAIMS = 5
 ROUNDS = 3_000
 
-_open, _reserve, _authorise, _confirm = FULFIL_ORDER.steps
-CHARGES_FIRST = replace(FULFIL_ORDER, definition=2, steps=(_open, _authorise, _reserve, _confirm))
-NEXT = {**SAGAS, ("fulfil_order", 2): CHARGES_FIRST}
-FORMER = {known: saga for known, saga in SAGAS.items() if known != ("unwind_order", 2)}
-RELEASES = {"former": FORMER, "this": SAGAS, "next": NEXT}
+
+def _former() -> Tables:
+    """The release before this one: without the newest definition of each saga that has an older one."""
+    tables = dict(SAGAS)
+    for saga in newest(SAGAS).values():
+        if sum(name == saga.name for name, _ in SAGAS) > 1:
+            del tables[saga.name, saga.definition]
+    return tables
+
+
+def _next() -> Tables:
+    """The release after this one: it charges before it reserves."""
+    now = newest(SAGAS)[FULFIL_ORDER.name]
+    first, *others = now.steps
+    others.sort(key=lambda step: not isinstance(step.do, Call))  # the order is kept among the calls, and the rest
+    changed = replace(now, definition=now.definition + 1, steps=(first, *others))
+    return {**SAGAS, (changed.name, changed.definition): changed}
+
+
+RELEASES = {"former": _former(), "this": SAGAS, "next": _next()}
 
 
 class Surprises:
@@ -103,7 +120,7 @@ class PlayedDesk:
         self.runners[name].hears(self.log.events[self.reached() :])
 
     # --- people ---------------------------------------------------------------------------------------------
-    def place(self, method: str, quantities: tuple[Result, ...]) -> None:
+    def place(self, method: str, quantities: tuple[int, ...]) -> None:
         order_id = OrderId(UUID(int=len(self.orders) + 1))
         items = tuple(
             Item(product_id="p", sku=sku, quantity=quantity, unit_price=Decimal("12.50"))
@@ -179,12 +196,12 @@ class PlayedDesk:
                 continue
             timer, due = self.loop.next_timer(), self.log.sagas.next_due()
             waits = [] if timer is None else [timer - self.loop.time()]
-            if waits_for_nobody(self.log, NEXT) and due is not None:
+            if waits_for_nobody(self.log, RELEASES["next"]) and due is not None:
                 waits.append(max(0.0, (due - self.loop.now()) / timedelta(seconds=1)))
             if not waits:
                 return
             self.loop.pass_time(min(waits) + 0.001)
-        pytest.fail(f"never quiet: {waits_for_nobody(self.log, NEXT)}")
+        pytest.fail(f"never quiet: {waits_for_nobody(self.log, RELEASES['next'])}")
 
     def ends(self) -> None:
         self.loop.end()

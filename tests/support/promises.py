@@ -11,15 +11,26 @@ from core.domain.inventory import INVENTORY, InventoryShipped, Stock, StockReple
 from core.domain.message import OrderId, Recorded, Sku, StreamId, inventory_stream, payment_of, reservation_of, saga_of
 from core.domain.order import ORDER, Order, OrderShipped, Status
 from core.domain.payment import PAYMENT, PaymentAuthorized, PaymentCaptured, PaymentRefunded, PaymentStatus
+from core.sagas import SAGAS
 from core.sagas.actions import quantities
-from core.sagas.saga import Saga
+from core.sagas.fulfil_order import FULFIL_ORDER
+from core.sagas.saga import Tables
+from core.sagas.settle_order import SETTLE_ORDER
+from core.sagas.unwind_order import UNWIND_ORDER
 from tests.support.faulty_provider import FaultyProvider
 from tests.support.played_log import PlayedLog
 
 ENDS = (e.SagaCompleted, e.SagaCompensated, e.SagaResolved)
-FULFIL, SETTLE, UNWIND = "fulfil_order", "settle_order", "unwind_order"
-MONEY = {"authorize_payment", "void_payment", "capture_payment"}
-STOCK = {"reserve_inventory", "release_inventory", "ship_inventory"}
+FULFIL, SETTLE, UNWIND = FULFIL_ORDER.name, SETTLE_ORDER.name, UNWIND_ORDER.name
+
+
+def steps_about(what: str) -> set[str]:
+    """The names of the steps that hold or owe money, stock or the order."""
+    steps = [step for saga in SAGAS.values() for step in saga.steps]
+    return {step.name for step in steps if what in {each.what for each in (step.holds, step.owes) if each}}
+
+
+MONEY, STOCK, ORDERED = steps_about("money"), steps_about("stock"), steps_about("order")
 UNKNOWN = "this release has no saga"
 AT_THE_PROVIDER = {
     PaymentStatus.ABSENT: {"none", "declined", "voided"},
@@ -146,7 +157,7 @@ def nothing_is_both_done_and_undone(one: OneOrder) -> None:
         if isinstance(recorded.event, e.SagaCompleted):
             assert order.status is Status.CONFIRMED
         if isinstance(recorded.event, e.SagaCompensated):
-            assert order.status is Status.CANCELLED or one.vouched({"open_order"})
+            assert order.status is Status.CANCELLED or one.vouched(ORDERED)
     compensated = one.end(FULFIL) is e.SagaCompensated
     unwound = one.end(UNWIND) is e.SagaCompleted
     assert not (compensated and one.saga(UNWIND))
@@ -180,7 +191,7 @@ def what_failed_says_what_is_open(one: OneOrder) -> None:
             continue
         begun = any(isinstance(r.event, e.SagaStepStarted) and r.event.direction == "forward" for r in told)
         unknown = begun and paid is PaymentStatus.ABSENT
-        vouched = one.vouched({"authorize_payment"}) and any(isinstance(r.event, e.SagaStepSkipped) for r in told)
+        vouched = one.vouched(MONEY) and any(isinstance(r.event, e.SagaStepSkipped) for r in told)
         assert ("authorised" in listed) <= (paid is PaymentStatus.AUTHORIZED or unknown), listed
         assert one.provider.holds(payment_of(one.order_id)) <= (("authorised" in listed) or vouched), listed
 
@@ -207,7 +218,7 @@ def at_rest(one: OneOrder, *, mended: bool) -> None:
             assert fulfilled in {e.SagaCompensated, *person}
             assert unwound is None
         case _:
-            assert fulfilled in person or one.vouched({"open_order"})
+            assert fulfilled in person or one.vouched(ORDERED)
     if not one.vouched(STOCK):
         wanted = quantities(one.order()) if order in {Status.CREATED, Status.CONFIRMED} else {}
         assert one.held() == wanted
@@ -221,7 +232,7 @@ def at_rest(one: OneOrder, *, mended: bool) -> None:
         assert paid in expected, (order, paid)
 
 
-def waits_for_nobody(log: PlayedLog, tables: Mapping[tuple[str, int], Saga]) -> list[str]:
+def waits_for_nobody(log: PlayedLog, tables: Tables) -> list[str]:
     """Sagas that neither have ended nor are of the kind that is tried for ever."""
     live = [row.last for row in log.rows.values() if row.live]
     patient = [row for row in live if tables[row.name, row.definition].forward_only and row.attempts > 12]

@@ -1,4 +1,4 @@
-"""What the tests of sagas start from: one order's facts, and a saga told by its events."""
+"""What the tests of sagas start from: the facts of one order, and how far a saga has come."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from functools import reduce
 from typing import Any
 
 from core.domain import saga as e
+from core.domain.held import Held
 from core.domain.inventory import Stock
 from core.domain.message import OrderId, Sku, payment_of, reservation_of, saga_of
 from core.domain.order import ORDER, Order, OrderEvent
 from core.domain.payment import PAYMENT, Payment, PaymentEvent
 from core.domain.saga import SagaEvent
-from core.sagas.saga import Facts, Progress, Saga, SagaStatus, StepStatus, evolve
+from core.sagas.progress import Progress, SagaStatus, StepStatus, evolve
+from core.sagas.saga import Facts, Saga
+from tests.support.sample_saga import BUYS
 from tests.support.samples import ITEMS, NOW, ORDER_ID, created
 
-SAGA_ID = saga_of(ORDER_ID, "fulfil_order")
+SAGA_ID = saga_of(ORDER_ID, BUYS.name)
 WANTED = {Sku("LAPTOP-001"): 2, Sku("SKU-007"): 3}
 PLENTY = {sku: Stock(known=True, available=10) for sku in WANTED}
 HELD = {
-    sku: Stock(known=True, available=10 - units, held={reservation_of(ORDER_ID, sku): units})
+    sku: Stock(known=True, available=10 - units, held=Held({reservation_of(ORDER_ID, sku): units}))
     for sku, units in WANTED.items()
 }
 PAYMENT_ID = payment_of(ORDER_ID)
@@ -50,8 +53,8 @@ def facts(
     )  # fmt: skip
 
 
-def told(*events: SagaEvent, at: datetime = NOW) -> Progress:
-    """A saga that has started, and then these."""
+def progress_after(*events: SagaEvent, at: datetime = NOW) -> Progress:
+    """How far a saga has come that was started, and then recorded these events."""
     first = e.SagaStarted(saga_id=SAGA_ID, name="any", definition=1, order_id=OrderId(ORDER_ID))
     found = reduce(lambda progress, event: evolve(progress, event, at), (first, *events), None)
     assert found is not None
@@ -59,13 +62,13 @@ def told(*events: SagaEvent, at: datetime = NOW) -> Progress:
 
 
 def stands(saga: Saga, status: SagaStatus, *steps: StepStatus, **other: Any) -> Progress:
-    """A saga whose steps stand like this, from the first."""
+    """How far a saga has come whose steps have these statuses, from the first step on."""
     names = [step.name for step in saga.steps]
     return Progress(status=status, since=NOW, steps=dict(zip(names, steps, strict=False)), **other)
 
 
 def types(events: Sequence[SagaEvent]) -> list[str]:
-    """`SagaStepCompleted(reserve_inventory)` as `StepCompleted reserve_inventory`."""
+    """A line for each event: `SagaStepCompleted(reserve)` is `StepCompleted reserve`."""
     return [
         " ".join(filter(None, [type(event).__name__.removeprefix("Saga"), getattr(event, "step", None)]))
         for event in events

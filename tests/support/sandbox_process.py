@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,9 +12,10 @@ from typing import Self
 import httpx
 
 from core.processes import die_with_parent
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-STARTS_WITHIN = 20.0
+STARTS_WITHIN = 60.0
 
 
 class SandboxProcess:
@@ -60,9 +60,3 @@ class SandboxProcess:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

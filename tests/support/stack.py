@@ -16,7 +16,7 @@ import psutil
 from core.home import Home
 from core.settings import Settings, env_names
 from daemons.host.leftovers import processes_of
-from tests.support.sandbox_process import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PORTS = ("command_port", "query_port", "payment_port", "projector_port", "saga_runner_port")
@@ -84,7 +84,7 @@ class Stack:
         return f"http://127.0.0.1:{self.port('command')}"
 
 
-def until(condition: Callable[[], object], *, seconds: float = 20) -> None:
+def until(condition: Callable[[], object], *, seconds: float = 60) -> None:
     """Wait for a condition, and fail when it does not come."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from core.codec import StoredEvent
@@ -12,7 +12,7 @@ from core.domain.provider import PaymentAnswer
 from core.errors import FulfilmentNotFinished, OutcomeUnknown, Rejected, Unavailable, VersionConflict
 from core.ports.log import Append, Verdict
 from core.ports.snapshots import StreamPage
-from core.sagas.saga import Saga
+from core.sagas.saga import Tables
 from core.services.sagas.advance import World
 from core.services.sagas.runner import SagaRunner
 from core.services.sagas.stock import StockDesk
@@ -124,7 +124,7 @@ class Runner(Program):
         self,
         name: str,
         provider: FaultyProvider,
-        tables: Mapping[tuple[str, int], Saga],
+        tables: Tables,
         program: Program,
         scale: float,
     ) -> None:

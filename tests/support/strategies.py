@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import UnionType
-from typing import Any, Literal, NewType, Union, get_args, get_origin
+from typing import Any, Literal, NewType, Union, cast, get_args, get_origin
 from uuid import UUID
 
 import msgspec
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
+# To be suppressed where examples are large or slow on purpose.
+EVERY_HEALTH_CHECK = cast("list[HealthCheck]", list(HealthCheck))  # its metaclass hides the type of its members
 CENTS = st.integers(1, 999_999_999_999)
 AMOUNTS = CENTS.map(lambda cents: Decimal(cents).scaleb(-2))
 SCALARS: dict[Any, st.SearchStrategy[Any]] = {

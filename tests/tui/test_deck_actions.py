@@ -7,7 +7,7 @@ import pytest
 from tests.support.deck_harness import Clock, desk_with
 from tui import actions
 from tui.actions import TRIES, perform
-from tui.gateway import CommandAccepted, CommandToSend, ServiceRefused, TimedOut, Unreachable
+from tui.gateway import CommandAccepted, CommandToSend, GatewayError, ServiceRefused, TimedOut, Unreachable
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ async def test_a_command_that_could_not_be_sent_fails_at_once() -> None:
         (ServiceRefused(409, "conflict", "no"), 1),
     ],
 )
-async def test_a_command_is_sent_again_only_when_the_error_may_go_away(down: Exception, tries: int) -> None:
+async def test_a_command_is_sent_again_only_when_the_error_may_go_away(down: GatewayError, tries: int) -> None:
     gateway = desk_with(1)
     gateway.commands_down = down
     with pytest.raises(type(down)):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from hypothesis import given
@@ -40,7 +40,7 @@ def positions(feed: Feed) -> list[int]:
 
 
 @asynccontextmanager
-async def running(feed: Feed) -> AsyncIterator[Callable[[Callable[[], bool]], object]]:
+async def running(feed: Feed) -> AsyncIterator[Callable[[Callable[[], bool]], Awaitable[None]]]:
     task = asyncio.create_task(feed.run())
 
     async def until(condition: Callable[[], bool]) -> None:

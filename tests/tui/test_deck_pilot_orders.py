@@ -215,7 +215,7 @@ async def test_a_draft_is_kept_on_esc() -> None:
         await deck.shows("the draft is kept")
         assert deck.app.is_running
         await deck.press("n")
-        assert "customer-001-q7" in deck.text()
+        await deck.shows("customer-001-q7")
         await deck.press("ctrl+l", "ctrl+r")
         await deck.until(lambda: "customer-001-q7" not in deck.text())
         assert "2. SKU" not in deck.text()

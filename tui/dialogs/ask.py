@@ -52,6 +52,8 @@ class Ask(Dialog[Mapping[str, str]]):
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
         event.stop()
+        if not self.is_current:
+            return  # a key before this one has closed the dialog already
         texts = {field.name: self.query_one(f"#{field.name}", Input).value.strip() for field in self.fields}
         missing = [field for field in self.fields if not texts[field.name]]
         if not missing:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from core.domain.order import PASSAGES, OrderCancelled, OrderConfirmed, OrderDelivered, OrderShipped
 from tui.viewmodels.text import Cell, clean
 from tui.wire import WireAddress, WireEvent, WireOrder, payload_of
 
@@ -23,14 +24,7 @@ SHIP = Transition("ship", "s", "Ship…")
 DELIVER = Transition("deliver", "d", "Deliver")
 CANCEL = Transition("cancel", "c", "Cancel…")
 
-_LEGAL = {
-    "CREATED": (CONFIRM, CANCEL),
-    "CONFIRMED": (SHIP, CANCEL),
-    "SHIPPED": (DELIVER,),
-    "DELIVERED": (),
-    "CANCELLED": (),
-}
-STATUSES = tuple(_LEGAL)
+_EVENTS = {CONFIRM: OrderConfirmed, SHIP: OrderShipped, DELIVER: OrderDelivered, CANCEL: OrderCancelled}
 _LOOKS = {
     "CREATED": ("○", "fresh"),
     "CONFIRMED": ("◆", "good"),
@@ -38,13 +32,9 @@ _LOOKS = {
     "DELIVERED": ("✔", "done"),
     "CANCELLED": ("✖", "bad"),
 }
-STATUS_AFTER = {
-    "OrderCreated": "CREATED",
-    "OrderConfirmed": "CONFIRMED",
-    "OrderShipped": "SHIPPED",
-    "OrderDelivered": "DELIVERED",
-    "OrderCancelled": "CANCELLED",
-}
+STATUSES = tuple(_LOOKS)
+_LEGAL = {status: tuple(t for t, event in _EVENTS.items() if status in PASSAGES[event].after) for status in STATUSES}
+STATUS_AFTER = {str(kind.__struct_config__.tag): passage.to.value for kind, passage in PASSAGES.items() if passage.to}
 
 
 def status_cell(status: str) -> Cell:

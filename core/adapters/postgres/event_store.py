@@ -192,7 +192,7 @@ def _append_number(row: asyncpg.Record) -> int:
 
 
 def _unknown(failure: OrderdeckError) -> OutcomeUnknown:
-    if isinstance(failure, DatabaseFault):  # its callers hear 503, so nobody else writes it down
+    if isinstance(failure, DatabaseFault):  # its callers are told of an unknown outcome, so nobody else logs it
         log.error("appends cannot be settled", exc_info=failure)
     unknown = OutcomeUnknown("whether this was recorded is not known: the database did not answer in time")
     unknown.__cause__ = failure

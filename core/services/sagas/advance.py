@@ -15,15 +15,16 @@ from core.ports.clock import Clock
 from core.ports.log import Accepted, Conflict, EventStore, LeaseLost, Verdict
 from core.ports.payments import PaymentGateway
 from core.sagas.actions import created, quantities
-from core.sagas.record import announced, concluded, failed, fold, provider_key
-from core.sagas.saga import Call, Effect, Local, Move, next_move
+from core.sagas.progress import StepStatus
+from core.sagas.record import announced, concluded, failed, provider_key
+from core.sagas.saga import Call, Effect, Local, Move, Stream, next_move
 from core.services.sagas.stock import StockDesk
-from core.services.sagas.work import Draft, Work, draft, load_work
+from core.services.sagas.work import SagaAppend, Work, draft, load_work
 
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 60.0  # seconds
 MOST_SPREAD = 5.0  # seconds over which those that waited for the provider come back
-LONGEST_WANTED = 900.0  # seconds; a provider that says when to come again is not asked before, within reason
+LONGEST_WANTED = 900.0  # seconds; the longest pause a provider may ask for that is heeded
 
 log = structlog.get_logger(__name__)
 
@@ -44,14 +45,17 @@ class World:
 
 
 async def advance(world: World, work: Work) -> None:
-    """Raises LeaseGone, and Unavailable while the database is away; in both cases the log says where it stands."""
+    """Make one move after the other, until the saga ends or is parked.
+
+    Raises LeaseGone, and Unavailable while the database is away; in both cases the log says how far the saga has come.
+    """
     while isinstance(move := next_move(work.saga, work.progress), Move):
         match move.action:
             case Local() as action if "stock" in action.reads:
                 verdict = await _decide_on_stock(world, work, move, action)
             case Local() as action:
                 effect = action.decide(work.facts(world.clock.now()))
-                verdict = await _record(world, work, move, effect, action.reads)
+                verdict = await _decide_alone(world, work, move, effect, action.reads)
             case Call() as call:
                 verdict = await _call(world, work, move, call)
             case _:
@@ -68,7 +72,7 @@ async def advance(world: World, work: Work) -> None:
 
 
 async def refresh(world: World, work: Work) -> None:
-    """Read again what moved under us: an operator, the caller of the API, or our own append of unknown outcome."""
+    """Read the streams again after somebody else appended: an operator, a caller of the API, or our own lost append."""
     now = await load_work(world.store, work.saga, work.saga_id, work.order_id, owner=work.owner, epoch=work.epoch)
     if now is None:
         raise LeaseGone
@@ -76,38 +80,39 @@ async def refresh(world: World, work: Work) -> None:
     work.order, work.payment = now.order, now.payment
 
 
-async def _record(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[str]) -> Verdict:
-    return await _send(world, _concluded(world, work, move, effect, reads))
-
-
-async def _send(world: World, made: Draft) -> Verdict:
-    verdict = await world.store.append(made.append())
-    if isinstance(verdict, Accepted):
-        made.applied()
-    return verdict
-
-
-def _concluded(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[str]) -> Draft:
-    now = world.clock.now()
-    events = concluded(work.saga, work.saga_id, work.order_id, work.progress, move, effect, now)
-    return draft(work, effect, events, now, reads=reads)  # pyright: ignore[reportArgumentType]
+# --- decide, and append -------------------------------------------------------------------------------------
+async def _decide_alone(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[Stream]) -> Verdict:
+    return await _send(world, _conclude(world, work, move, effect, reads))
 
 
 async def _decide_on_stock(world: World, work: Work, move: Move, action: Local) -> Verdict:
     now = world.clock.now()
     return await world.stock.run(
         list(quantities(work.order.state)),
-        lambda stock: _concluded(world, work, move, action.decide(work.facts(now, stock)), action.reads),
+        lambda stock: _conclude(world, work, move, action.decide(work.facts(now, stock)), action.reads),
     )
 
 
+def _conclude(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[Stream]) -> SagaAppend:
+    now = world.clock.now()
+    return draft(work, effect, concluded(work, move, effect, now), now, reads=reads)
+
+
+async def _send(world: World, made: SagaAppend) -> Verdict:
+    verdict = await world.store.append(made.append())
+    if isinstance(verdict, Accepted):
+        made.applied()
+    return verdict
+
+
+# --- call the provider --------------------------------------------------------------------------------------
 async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | None:
     instead = call.before(work.facts(world.clock.now()))
     if instead is not None:
-        return await _record(world, work, move, instead, call.reads)
+        return await _decide_alone(world, work, move, instead, call.reads)
     if work.progress.announced <= work.progress.attempts:
         now = world.clock.now()
-        event = announced(work.saga_id, work.order_id, work.progress, move)
+        event = announced(work, move)
         return await _send(world, draft(work, Effect(), [event], now, reads=call.reads))
     try:
         answer = await _ask(world, work, call)
@@ -118,39 +123,20 @@ async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | N
     return await _record_answer(world, work, move, call, answer)
 
 
-async def _record_answer(world: World, work: Work, move: Move, call: Call, answer: PaymentAnswer) -> Verdict | None:
-    """Record an answer, whatever has moved since it was asked for: an answer is never discarded."""
-    while True:
-        effect = call.record(work.facts(world.clock.now()), answer)
-        if effect.refusal is not None and work.saga.forward_only and move.forward:
-            return await _try_later(world, work, move, call, GatewayUnavailable(effect.refusal))
-        verdict = await _record(world, work, move, effect, frozenset({"payment"}))
-        if not isinstance(verdict, Conflict):
-            return verdict
-        await refresh(world, work)
-        if not _still_open(work, move):
-            return verdict
-
-
-def _still_open(work: Work, move: Move) -> bool:
-    """Whether the step's outcome is still missing in the log."""
-    return work.progress.of(move.step.name).name in {"RUNNING", "COMPENSATING"}
-
-
 async def _ask(world: World, work: Work, call: Call) -> PaymentAnswer:
-    """Call the provider; when no answer comes, ask whether it happened before anything is decided."""
+    """Call the provider; when no answer comes, look up whether the call had its effect, before anything is decided."""
     key = provider_key(work.order_id, call)
     try:
         return await _operate(world.gateway, work, call, key)
     except GatewayTimeout as error:
         log.warning("no answer from the provider, looking it up", key=key, reason=str(error))
         try:
-            found = await world.gateway.look_up(key)
+            answer = await world.gateway.look_up(key)
         except GatewayNotTried:
             raise error from None  # the call was made, so it was a try
-        if found is None:
+        if answer is None:
             raise
-        return found
+        return answer
 
 
 async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) -> PaymentAnswer:
@@ -174,8 +160,46 @@ async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) ->
             return await gateway.refund(key, payment_id=payment_id, amount=work.payment.state.amount, reason=reason)
 
 
+# --- record the provider's answer ---------------------------------------------------------------------------
+async def _record_answer(world: World, work: Work, move: Move, call: Call, answer: PaymentAnswer) -> Verdict | None:
+    """Record the provider's answer, also when streams have moved since the call: no answer is ever dropped."""
+    while True:
+        effect = call.record(work.facts(world.clock.now()), answer)
+        if effect.refusal is not None and work.saga.forward_only and move.forward:
+            return await _try_later(world, work, move, call, GatewayUnavailable(effect.refusal))
+        verdict = await _decide_alone(world, work, move, effect, frozenset({"payment"}))
+        if not isinstance(verdict, Conflict):
+            return verdict
+        await refresh(world, work)
+        if not _still_open(work, move):
+            return verdict
+
+
+def _still_open(work: Work, move: Move) -> bool:
+    """Whether the log does not have the step's outcome yet."""
+    return work.progress.of(move.step.name) in {StepStatus.RUNNING, StepStatus.COMPENSATING}
+
+
+# --- or try later -------------------------------------------------------------------------------------------
+async def _try_later(
+    world: World, work: Work, move: Move, call: Call, error: GatewayUnavailable | GatewayTimeout
+) -> Verdict | None:
+    """Record the failed try and park the saga; None when it is parked.
+
+    The append guards what the call reads: nobody would wake a saga that is parked after its order was cancelled.
+    """
+    wanted = error.retry_after if isinstance(error, GatewayUnavailable) and error.retry_after else 0.0
+    pause = timedelta(seconds=min(wanted, LONGEST_WANTED) + backoff(work.progress.attempts))
+    now = world.clock.now()
+    events = failed(work, move, str(error), now, pause, world.scale)
+    again = next_move(work.saga, work.fold(events, now).progress) == move  # else its time is over: go on at once
+    made = draft(work, Effect(), events, now, reads=call.reads, due_in=pause if again else None)
+    verdict = await _send(world, made)
+    return None if again and isinstance(verdict, Accepted) else verdict
+
+
 async def _wait(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
-    """Park the saga without an event: what was not called was not tried, and uses up none of its tries."""
+    """Park the saga without an event: a call that was not made is no try, and uses up none."""
     least = error.retry_after or FIRST_PAUSE
     spread = min(max(1.0, least), MOST_SPREAD)
     pause = timedelta(seconds=least + random.uniform(0, spread))  # noqa: S311 - jitter, or all come at once
@@ -188,20 +212,3 @@ def backoff(attempts: int) -> float:
     """Seconds before the next try: full jitter, as in Brooker, "Exponential Backoff And Jitter" (2015)."""
     doubled = FIRST_PAUSE * 2.0 ** min(attempts, 16)  # what is tried for ever would overflow
     return random.uniform(0, min(LONGEST_PAUSE, doubled))  # noqa: S311 - jitter
-
-
-async def _try_later(
-    world: World, work: Work, move: Move, call: Call, error: GatewayUnavailable | GatewayTimeout
-) -> Verdict | None:
-    """Record the failed try and park the saga; None when it is parked.
-
-    It guards what the call reads: a saga whose order was cancelled meanwhile must not be parked, nobody would wake it.
-    """
-    wanted = error.retry_after if isinstance(error, GatewayUnavailable) and error.retry_after else 0.0
-    pause = timedelta(seconds=min(wanted, LONGEST_WANTED) + backoff(work.progress.attempts))
-    now = world.clock.now()
-    events = failed(work.saga, work.saga_id, work.order_id, work.progress, move, str(error), now, pause, world.scale)
-    again = next_move(work.saga, fold(work.progress, events, now)) == move  # else its time is over: go on at once
-    made = draft(work, Effect(), events, now, reads=call.reads, due_in=pause if again else None)
-    verdict = await _send(world, made)
-    return None if again and isinstance(verdict, Accepted) else verdict

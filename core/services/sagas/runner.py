@@ -1,4 +1,4 @@
-"""Run sagas: start those the log asks for, claim those that are due, and keep many going at once.
+"""Run sagas: claim those that are due, start those that an event of the log starts, and keep many going at once.
 
 Safe to kill at any time: starting is idempotent, every step is one append, and an unfinished lease runs out.
 """
@@ -10,7 +10,7 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -20,17 +20,19 @@ import structlog
 from core.codec import UNREADABLE, StoredEvent, event_type
 from core.domain import saga as saga_events
 from core.domain.message import OrderId, SagaId, StreamId, saga_of
-from core.domain.order import ORDER, OrderCancelled, OrderCreated
+from core.domain.order import ORDER, OrderCreated
 from core.domain.payment import PAYMENT
 from core.errors import DatabaseFault, Unavailable
 from core.fault_board import FaultBoard
 from core.ports.log import Accepted, Conflict
 from core.ports.sagas import Claim, SagaLog
-from core.sagas.record import open_items, started
-from core.sagas.saga import Effect, Progress, Saga, SagaStatus
+from core.sagas.holdings import open_items
+from core.sagas.progress import Progress, SagaStatus
+from core.sagas.record import started
+from core.sagas.saga import Effect, Saga, Tables, newest, unknown_table
 from core.services.load import Loaded
 from core.services.sagas.advance import LeaseGone, World, advance, refresh
-from core.services.sagas.work import FIRST_EPOCH, LEASE, Draft, Work, draft, load_work
+from core.services.sagas.work import FIRST_EPOCH, LEASE, SagaAppend, Work, draft, load_work
 
 R = TypeVar("R")
 
@@ -46,12 +48,7 @@ class SagaRunner:
     """`owner` names this runner in the leases it holds; what ends the driving of a saga is said on `faults`."""
 
     def __init__(
-        self,
-        world: World,
-        sagas: SagaLog,
-        tables: Mapping[tuple[str, int], Saga],
-        owner: str,
-        faults: FaultBoard | None = None,
+        self, world: World, sagas: SagaLog, tables: Tables, owner: str, faults: FaultBoard | None = None
     ) -> None:
         self._world = world
         self._sagas = sagas
@@ -62,83 +59,11 @@ class SagaRunner:
         self._faults = faults or FaultBoard()
         self._ended_by_fault: Counter[SagaId] = Counter()  # claims that a fault of the database used up
         self._waiting: dict[object, float] = {}  # since when each waits for the database, by the monotonic clock
-        self._newest = {saga.name: saga for saga in tables.values()}  # the table's order: the last definition wins
-        self._triggers = {event_type(saga.starts_on): saga for saga in self._newest.values()}
-
-    # --- starting -------------------------------------------------------------------------------------------
-    async def start(self, batch: Sequence[StoredEvent]) -> None:
-        """Start what a batch of the log asks for, and only then move the checkpoint on."""
-        asked = [event for event in batch if event.event_type in self._triggers]
-
-        async def start_all() -> None:
-            await asyncio.gather(*(self._start_for(event) for event in asked))
-            await self._sagas.reach(READER, batch[-1].position)
-
-        await self._patiently(start_all)
-
-    async def _start_for(self, stored: StoredEvent) -> None:
-        """One that this release cannot read starts its saga all the same: a person is told, and nobody waits for it."""
-        saga = self._triggers[stored.event_type]
-        order_id = OrderId(stored.stream)
-        if saga.starts_on is OrderCancelled and await self._compensates_itself(order_id, stored.position):
-            return
-        work = self._new(saga, order_id, stored.event_id)
-        with contextlib.suppress(*UNREADABLE):
-            if isinstance(event := stored.recorded().event, OrderCreated):
-                work.order = Loaded(ORDER.evolve(ORDER.initial, event), stored.version, stored.position)
-        self._starting += 1
-        try:
-            made = self._first(work)
-            verdict = await self._world.store.append(made.append())
-        finally:
-            self._starting -= 1
-        if not isinstance(verdict, Accepted):
-            return  # it was started before
-        made.applied()
-        if made.due_in is None:
-            work.epoch = FIRST_EPOCH
-            self._hold(work.saga_id, work.epoch, self._drive(work, stale=work.order.version == 0))
-
-    async def _compensates_itself(self, order_id: OrderId, cancelled_at: int) -> bool:
-        """Whether the order's fulfilment was not over when it was cancelled; if it sleeps, it is woken.
-
-        One that a person resolved is over: nobody else gives back what it may hold.
-        """
-        fulfil = StreamId(saga_of(order_id, "fulfil_order"))
-        try:
-            history = await self._world.store.load(fulfil)
-        except UNREADABLE:
-            return False  # to undo what was never done, or is undone as well, does no harm
-        ended = [e for e in history if isinstance(e.event, saga_events.SagaCompleted | saga_events.SagaResolved)]
-        if ended and ended[0].position < cancelled_at:
-            return False
-        await self._sagas.wake([SagaId(fulfil)])
-        return True
-
-    def _new(self, saga: Saga, order_id: OrderId, cause: UUID | None) -> Work:
-        return Work(
-            saga=saga,
-            saga_id=saga_of(order_id, saga.name),
-            order_id=order_id,
-            owner=self._owner,
-            epoch=0,
-            version=0,
-            progress=Progress(status=SagaStatus.RUNNING, since=self._world.clock.now()),
-            order=Loaded(ORDER.initial, 0, 0),
-            payment=Loaded(PAYMENT.initial, 0, 0),
-            cause=cause,
-        )
-
-    def _first(self, work: Work) -> Draft:
-        """SagaStarted; leased to us when we have room for it, else due at once for whoever has."""
-        now = self._world.clock.now()
-        events = started(work.saga, work.saga_id, work.order_id, now, self._world.scale)
-        room = len(self._held) + self._starting <= MOST_AT_ONCE  # a batch of the log starts all at once
-        return draft(work, Effect(), events, now, due_in=None if room else timedelta())
+        self._triggers = {event_type(saga.starts_on): saga for saga in newest(tables).values()}
 
     # --- claiming -------------------------------------------------------------------------------------------
     async def claim(self) -> int:
-        """Take what is due, as far as there is room; returns how many."""
+        """Take the sagas that are due, as far as there is room, and go on with them; returns how many."""
         taken = 0
         while (limit := min(MOST_AT_ONCE - len(self._held), 64)) > 0:
             claims = await self._sagas.claim(self._owner, limit=limit, lease=LEASE)
@@ -153,7 +78,7 @@ class SagaRunner:
         return taken
 
     async def _resume(self, claim: Claim) -> None:
-        unknown = Saga(claim.name, claim.definition, saga_events.SagaStarted, ())
+        unknown = unknown_table(claim.name, claim.definition)
         saga = self._tables.get((claim.name, claim.definition), unknown)
         claims = claim.claims - self._ended_by_fault[claim.saga_id]
         try:
@@ -179,7 +104,7 @@ class SagaRunner:
         )
 
     async def _give_up(self, work: Work, reason: str) -> None:
-        """FAILED, and a person decides: better than trying what cannot work, or guessing."""
+        """End the saga FAILED, so that a person decides: better than trying what cannot work, or guessing."""
         items = open_items(work.saga, work.progress, work.order.state)
         end = saga_events.SagaFailed(saga_id=work.saga_id, reason=reason, open_items=items)
         log.error("a saga needs a person", saga=str(work.saga_id), reason=reason)
@@ -187,8 +112,8 @@ class SagaRunner:
         await self._world.store.append(made.append())
 
     async def _give_up_unread(self, claim: Claim, reason: str) -> None:
-        """The same, without its history; our lease says that nobody else goes on with it."""
-        work = self._new(Saga(claim.name, claim.definition, saga_events.SagaStarted, ()), claim.order_id, None)
+        """Do the same without the saga's history; the lease keeps every other runner away from it."""
+        work = self._new(unknown_table(claim.name, claim.definition), claim.order_id, None)
         work.saga_id, work.epoch = claim.saga_id, claim.epoch
         items = ("what it holds cannot be read",)
         end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)
@@ -207,7 +132,7 @@ class SagaRunner:
         self._held[saga_id] = (epoch, task)
 
         def end(_: asyncio.Task[None]) -> None:
-            """An error ends this saga's driving alone: its lease runs out, and it is claimed again."""
+            """Forget the saga, also after an error: its lease runs out, and a runner claims it again."""
             if self._held.get(saga_id, (None, None))[1] is task:
                 del self._held[saga_id]
             if task.cancelled():
@@ -259,7 +184,7 @@ class SagaRunner:
         return time.monotonic() - min(self._waiting.values()) if self._waiting else 0.0
 
     async def renew(self) -> None:
-        """Renew the leases of all that is held; let go of what another has claimed."""
+        """Renew the lease of each saga in hand; let go of those that another runner has claimed."""
         leases = {saga_id: epoch for saga_id, (epoch, _) in self._held.items()}
         if leases:
             for saga_id in await self._sagas.extend(self._owner, leases, lease=LEASE):
@@ -273,12 +198,83 @@ class SagaRunner:
             pass
 
     async def drain(self, within: float) -> None:
-        """Let what is held come to a recorded step; `within` in seconds."""
+        """Wait until each saga in hand has recorded its step, at most `within` seconds."""
         tasks = [task for _, task in self._held.values()]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=within)
             for task in late:
                 task.cancel()
+
+    # --- starting -------------------------------------------------------------------------------------------
+    async def start(self, batch: Sequence[StoredEvent]) -> None:
+        """Start a saga for each event of a batch that starts one, and only then move the checkpoint on."""
+        starts = [event for event in batch if event.event_type in self._triggers]
+
+        async def start_all() -> None:
+            await asyncio.gather(*(self._start_for(event) for event in starts))
+            await self._sagas.reach(READER, batch[-1].position)
+
+        await self._patiently(start_all)
+
+    async def _start_for(self, stored: StoredEvent) -> None:
+        """Start the saga of one event, also of one that this release cannot read, so that a person learns of it."""
+        saga = self._triggers[stored.event_type]
+        order_id = OrderId(stored.stream)
+        if saga.after is not None and await self._undoes_itself(saga.after, order_id, stored.position):
+            return
+        work = self._new(saga, order_id, stored.event_id)
+        with contextlib.suppress(*UNREADABLE):
+            if isinstance(event := stored.recorded().event, OrderCreated):
+                work.order = Loaded(ORDER.evolve(ORDER.initial, event), stored.version, stored.position)
+        self._starting += 1
+        try:
+            made = self._first(work)
+            verdict = await self._world.store.append(made.append())
+        finally:
+            self._starting -= 1
+        if not isinstance(verdict, Accepted):
+            return  # it was started before
+        made.applied()
+        if made.due_in is None:
+            work.epoch = FIRST_EPOCH
+            self._hold(work.saga_id, work.epoch, self._drive(work, stale=work.order.version == 0))
+
+    async def _undoes_itself(self, name: str, order_id: OrderId, position: int) -> bool:
+        """Whether the order's saga of that name had not ended before a position of the log; if it sleeps, it is woken.
+
+        One that a person resolved has ended: nobody else gives back what it may hold.
+        """
+        before = StreamId(saga_of(order_id, name))
+        try:
+            history = await self._world.store.load(before)
+        except UNREADABLE:
+            return False  # to undo what was never done, or is undone as well, does no harm
+        ended = [e for e in history if isinstance(e.event, saga_events.SagaCompleted | saga_events.SagaResolved)]
+        if ended and ended[0].position < position:
+            return False
+        await self._sagas.wake([SagaId(before)])
+        return True
+
+    def _new(self, saga: Saga, order_id: OrderId, cause: UUID | None) -> Work:
+        return Work(
+            saga=saga,
+            saga_id=saga_of(order_id, saga.name),
+            order_id=order_id,
+            owner=self._owner,
+            epoch=0,
+            version=0,
+            progress=Progress(status=SagaStatus.RUNNING, since=self._world.clock.now()),
+            order=Loaded(ORDER.initial, 0, 0),
+            payment=Loaded(PAYMENT.initial, 0, 0),
+            cause=cause,
+        )
+
+    def _first(self, work: Work) -> SagaAppend:
+        """The append of SagaStarted: leased to this runner if it has room, else due at once for any runner that has."""
+        now = self._world.clock.now()
+        events = started(work, now, self._world.scale)
+        room = len(self._held) + self._starting <= MOST_AT_ONCE  # a batch of the log starts all at once
+        return draft(work, Effect(), events, now, due_in=None if room else timedelta())
 
 
 async def _a_moment() -> None:

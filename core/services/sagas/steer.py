@@ -21,7 +21,7 @@ from core.sagas.saga import Move, Saga, next_move
 from core.sagas.wishes import Wish, checked_reason, decide
 from core.services.execute import Decision, Outcome, Terms, run_command
 from core.services.load import Loaded, load_state
-from core.services.sagas.work import Draft, Work, draft, load_work
+from core.services.sagas.work import SagaAppend, Work, draft, load_work
 
 Tables = Mapping[tuple[str, int], Saga]
 
@@ -78,7 +78,7 @@ class _OnSaga:
         assert work is not None  # noqa: S101 - it was loaded first
         facts = work.facts(self.now, {sku: loaded.state for sku, loaded in self.stock.items()})
         by = self.terms.user_id or "anonymous"
-        events, effect = decide(operation.wish, work.saga, work.saga_id, work.progress, facts, operation.reason, by)
+        events, effect = decide(operation.wish, work, facts, operation.reason, by)
         made = draft(work, effect, events, self.now, reads=frozenset({"order", "payment"}), due_in=timedelta())
         stock = [
             Entry(inventory_stream(sku), INVENTORY.category, self.stock[sku].version, made.new(new))
@@ -104,7 +104,7 @@ class _OnSaga:
         return work
 
 
-def _fields(made: Draft) -> Mapping[str, Any]:
+def _fields(made: SagaAppend) -> Mapping[str, Any]:
     move = next_move(made.work.saga, made.progress)
     step = move.step.name if isinstance(move, Move) else ""
     return {"saga_id": made.work.saga_id, "status": made.progress.status, "step": step}

@@ -17,12 +17,12 @@ from core.domain.message import Sku, inventory_stream
 from core.errors import DatabaseFault, Unavailable
 from core.ports.log import Accepted, Append, Conflict, Entry, EventStore, LeaseLost, NewEvent, Verdict
 from core.services.load import Loaded, StateCache
-from core.services.sagas.work import Draft
+from core.services.sagas.work import SagaAppend
 
 MOST_TOGETHER = 64
 TRIES_TOGETHER = 5
 
-Decide = Callable[[Mapping[Sku, Stock]], Draft]
+Decide = Callable[[Mapping[Sku, Stock]], SagaAppend]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class StockDesk:
         stock = {sku: await self._cache.recent(inventory_stream(sku)) for r in group for sku in r.skus}
         growing = dict(stock)
         new: dict[Sku, list[NewEvent]] = {sku: [] for sku in stock}
-        drafts: list[Draft] = []
+        drafts: list[SagaAppend] = []
         for request in group:
             made = request.decide({sku: growing[sku].state for sku in request.skus})
             drafts.append(made)

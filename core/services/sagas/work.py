@@ -1,4 +1,4 @@
-"""Work: one saga instance while a runner holds it, and what one append does to it."""
+"""Work: one saga instance while a runner holds it, and the append that records its next step."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from core.domain.order import ORDER, Order
 from core.domain.payment import PAYMENT, Payment
 from core.domain.saga import SagaEvent
 from core.ports.log import Append, Entry, EventStore, NewEvent, SagaRow
-from core.sagas.record import fold, gave_up
-from core.sagas.saga import Effect, Facts, Move, Progress, Saga, SagaStatus, Stream, evolve, next_move
+from core.sagas.progress import Progress, SagaStatus, evolve
+from core.sagas.record import gave_up
+from core.sagas.saga import Effect, Facts, Instance, Move, Saga, Stream, next_move
 from core.services.load import Loaded, load_state
 
 LEASE = timedelta(seconds=30)
@@ -25,21 +26,20 @@ FIRST_EPOCH = 1  # of a saga's first lease, which its start gives
 OURS = (SagaStatus.RUNNING, SagaStatus.COMPENSATING)
 
 
+# --- load ---------------------------------------------------------------------------------------------------
 @dataclass
-class Work:
-    """An instance with its streams as we last saw them. Appends name their versions, so an old sight is refused.
+class Work(Instance):
+    """An instance in a runner's hands, with its streams as they were last read.
 
-    `cause` is the event that what comes next follows from: what started the saga, then its own last one. `user_id` and
-    `request_id` are an operator's, when one acts on it.
+    An append names the versions it was decided on: a conflict says that a stream has moved since.
+
+    `cause` is the id of the event that made the next append necessary: the one that started the saga, then the saga's
+    own last one. `user_id` and `request_id` are an operator's, when one acts on it.
     """
 
-    saga: Saga
-    saga_id: SagaId
-    order_id: OrderId
     owner: str
     epoch: int
     version: int
-    progress: Progress
     order: Loaded[Order]
     payment: Loaded[Payment]
     cause: UUID | None
@@ -57,8 +57,33 @@ class Work:
         )
 
 
+async def load_work(
+    store: EventStore, saga: Saga, saga_id: SagaId, order_id: OrderId, *, owner: str, epoch: int
+) -> Work | None:
+    """Read the instance's stream, its order and its payment; None when the saga never started."""
+    recorded = await store.load(StreamId(saga_id))
+    progress: Progress | None = None
+    for event in recorded:
+        progress = evolve(progress, event.event, event.recorded_at)
+    if progress is None:
+        return None
+    return Work(
+        saga=saga,
+        saga_id=saga_id,
+        order_id=order_id,
+        owner=owner,
+        epoch=epoch,
+        version=len(recorded),
+        progress=progress,
+        order=await load_state(store, ORDER, StreamId(order_id)),
+        payment=await load_state(store, PAYMENT, StreamId(payment_of(order_id))),
+        cause=recorded[-1].event_id,
+    )
+
+
+# --- append -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Draft:
+class SagaAppend:
     """One append to come: the effect, the saga's own events (`last` is the id of their last), the streams it guards.
 
     `due_in`: parked until then, for whoever comes first; None: it stays leased to its owner. `waits_for`: why it is
@@ -75,18 +100,18 @@ class Draft:
     last: UUID = field(default_factory=uuid7)
 
     def entries(self) -> list[Entry]:
-        """All but the stock's, domain events before the saga's own."""
-        work, found = self.work, list[Entry]()
+        """The entries of every stream but the SKUs', domain events before the saga's own."""
+        work, entries = self.work, list[Entry]()
         if self.effect.order or "order" in self.reads:
-            found.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
+            entries.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
         if self.effect.payment or "payment" in self.reads:
             stream = StreamId(payment_of(work.order_id))
-            found.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
+            entries.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
         own = self._new(self.events, epoch=work.epoch or FIRST_EPOCH)
         if own:
             own[-1] = NewEvent(self.last, own[-1].event, own[-1].metadata)
-        found.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
-        return found
+        entries.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
+        return entries
 
     def row(self) -> SagaRow:
         work, progress = self.work, self.progress
@@ -125,7 +150,7 @@ class Draft:
         return [NewEvent(uuid7(), event, metadata) for event in events]
 
     def applied(self) -> None:
-        """It was recorded: the work stands after it."""
+        """Bring the work up to date, now that the append is recorded."""
         work = self.work
         work.version += len(self.events)
         work.progress = self.progress
@@ -147,34 +172,10 @@ def draft(
     reads: frozenset[Stream] = frozenset(),
     due_in: timedelta | None = None,
     waits_for: str | None = None,
-) -> Draft:
+) -> SagaAppend:
     """The append that records an effect and the saga's events; one that gave up says what is still open."""
-    progress = fold(work.progress, events, now)
-    if next_move(work.saga, progress) is SagaStatus.FAILED:
-        end = gave_up(work.saga, work.saga_id, progress, work.order.state)
-        events, progress = [*events, end], evolve(progress, end, now)
-    return Draft(work, effect, events, reads, progress, due_in, waits_for)
-
-
-async def load_work(
-    store: EventStore, saga: Saga, saga_id: SagaId, order_id: OrderId, *, owner: str, epoch: int
-) -> Work | None:
-    """Read all of an instance's streams; None when it never started."""
-    recorded = await store.load(StreamId(saga_id))
-    progress: Progress | None = None
-    for event in recorded:
-        progress = evolve(progress, event.event, event.recorded_at)
-    if progress is None:
-        return None
-    return Work(
-        saga=saga,
-        saga_id=saga_id,
-        order_id=order_id,
-        owner=owner,
-        epoch=epoch,
-        version=len(recorded),
-        progress=progress,
-        order=await load_state(store, ORDER, StreamId(order_id)),
-        payment=await load_state(store, PAYMENT, StreamId(payment_of(order_id))),
-        cause=recorded[-1].event_id,
-    )
+    after = work.fold(events, now)
+    if next_move(work.saga, after.progress) is SagaStatus.FAILED:
+        end = gave_up(after, work.order.state)
+        events, after = [*events, end], after.fold([end], now)
+    return SagaAppend(work, effect, events, reads, after.progress, due_in, waits_for)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from core.sagas.fulfil_order import FULFIL_ORDER
+from core.sagas.settle_order import SETTLE_ORDER
 from core.settings import Settings
 from daemons.cli.demo.customer import LIMIT, PAUSE, DemoCustomer, DemoFailed, follow
 from daemons.cli.demo.provider import Provider, borrowed
@@ -29,7 +31,7 @@ def run(settings: Settings) -> int:
 def _slow(provider: Provider, desk: DemoCustomer) -> None:
     provider.switch(latency_ms=800)
     order = desk.place("SKU-004")
-    order.follow("fulfil_order", "SagaCompleted")
+    order.follow(FULFIL_ORDER.name, "SagaCompleted")
     order.expect("CONFIRMED", "PaymentAuthorized")
     provider.has_charged_once([order], "AUTHORISED")
 
@@ -37,7 +39,7 @@ def _slow(provider: Provider, desk: DemoCustomer) -> None:
 def _failing(provider: Provider, desk: DemoCustomer) -> None:
     provider.switch(error_rate=0.5, seed=88)  # so that the first two fail
     order = desk.place("SKU-005", quantity=2)
-    order.follow("fulfil_order", "SagaCompleted")
+    order.follow(FULFIL_ORDER.name, "SagaCompleted")
     order.expect("CONFIRMED", "PaymentAuthorized")
     provider.has_charged_once([order], "AUTHORISED")
 
@@ -45,9 +47,9 @@ def _failing(provider: Provider, desk: DemoCustomer) -> None:
 def _unheard(provider: Provider, desk: DemoCustomer) -> None:
     provider.switch(drop_rate=1.0)
     order = desk.place("SKU-006", price="99.90")
-    order.follow("fulfil_order", "SagaCompleted")
+    order.follow(FULFIL_ORDER.name, "SagaCompleted")
     order.tell("ship", tracking_number="1Z-DEMO", carrier="UPS")
-    order.follow("settle_order", "SagaCompleted")
+    order.follow(SETTLE_ORDER.name, "SagaCompleted")
     order.expect("SHIPPED", "PaymentAuthorized", "PaymentCaptured")
     provider.has_charged_once([order], "CAPTURED")
 
@@ -55,16 +57,16 @@ def _unheard(provider: Provider, desk: DemoCustomer) -> None:
 def _away(provider: Provider, desk: DemoCustomer) -> None:
     provider.switch(outage=True)
     orders = [desk.place(f"SKU-{number:03}") for number in range(10, 10 + CROWD)]
-    follow(orders, "fulfil_order", "SagaStepStarted")
+    follow(orders, FULFIL_ORDER.name, "SagaStepStarted")
     deadline = time.monotonic() + LIMIT
     while not all("is not being called" in order.waits_for() for order in orders):
         if time.monotonic() > deadline:
             raise DemoFailed(f"not all of {CROWD} orders wait for the provider within {LIMIT:.0f} s")
         time.sleep(PAUSE)
-    follow(orders, "fulfil_order", "SagaStepStarted")  # the tries that failed until then
+    follow(orders, FULFIL_ORDER.name, "SagaStepStarted")  # the tries that failed until then
     print(f"   all {CROWD} orders wait: {orders[-1].waits_for()}")
     provider.switch()
-    follow(orders, "fulfil_order", "SagaCompleted")
+    follow(orders, FULFIL_ORDER.name, "SagaCompleted")
     for order in orders:
         order.expect("CONFIRMED", "PaymentAuthorized")
     provider.has_charged_once(orders, "AUTHORISED")

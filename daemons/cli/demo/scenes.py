@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 import httpx
 
+from core.sagas.fulfil_order import FULFIL_ORDER
+from core.sagas.settle_order import SETTLE_ORDER
+from core.sagas.unwind_order import UNWIND_ORDER
 from core.settings import Settings
 from daemons.cli.demo.customer import DemoCustomer, DemoFailed
 from daemons.host.status import must_answer
@@ -54,9 +57,9 @@ def play(settings: Settings, scenes: Sequence[Scene]) -> int:
 
 def _completed(desk: DemoCustomer) -> None:
     order = desk.place("LAPTOP-001", price="1299.00")
-    order.follow("fulfil_order", "SagaCompleted")
+    order.follow(FULFIL_ORDER.name, "SagaCompleted")
     order.tell("ship", tracking_number="1Z-DEMO", carrier="UPS")
-    order.follow("settle_order", "SagaCompleted")
+    order.follow(SETTLE_ORDER.name, "SagaCompleted")
     order.tell("deliver")
     order.follow("order", "OrderDelivered")
     order.expect("DELIVERED", "PaymentCaptured", "InventoryShipped")
@@ -64,27 +67,27 @@ def _completed(desk: DemoCustomer) -> None:
 
 def _declined(desk: DemoCustomer) -> None:
     order = desk.place("SKU-001", method="test_card_fail")
-    order.follow("fulfil_order", "SagaCompensated")
+    order.follow(FULFIL_ORDER.name, "SagaCompensated")
     order.expect("CANCELLED", "PaymentFailed", "InventoryReleased")
 
 
 def _out_of_stock(desk: DemoCustomer) -> None:
     order = desk.place("SKU-050", lines=200, quantity=1_000_000, price="0.01")
-    order.follow("fulfil_order", "SagaCompensated")
+    order.follow(FULFIL_ORDER.name, "SagaCompensated")
     order.expect("CANCELLED", "InventoryReservationFailed")
 
 
 def _flaky(desk: DemoCustomer) -> None:
     order = desk.place("SKU-002", quantity=2, method="test_card_flaky")
-    order.follow("fulfil_order", "SagaCompleted")
+    order.follow(FULFIL_ORDER.name, "SagaCompleted")
     order.expect("CONFIRMED", "PaymentAuthorized")
 
 
 def _cancelled(desk: DemoCustomer) -> None:
     order = desk.place("SKU-003", quantity=3)
-    order.follow("fulfil_order", "SagaCompleted")
+    order.follow(FULFIL_ORDER.name, "SagaCompleted")
     order.tell("cancel", reason="changed my mind")
-    order.follow("unwind_order", "SagaCompleted")
+    order.follow(UNWIND_ORDER.name, "SagaCompleted")
     order.expect("CANCELLED", "PaymentVoided", "InventoryReleased")
 
 

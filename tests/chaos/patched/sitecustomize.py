@@ -25,7 +25,7 @@ match os.environ.get("CHAOS_MUTANT"):
     case "fencing":
         from core.services.sagas.runner import SagaRunner
 
-        async def let_go_of_nothing(_: SagaRunner) -> None:
+        async def let_go_of_nothing(self: SagaRunner) -> None:
             pass
 
         SagaRunner.renew = let_go_of_nothing

@@ -41,7 +41,11 @@ class OrderNoted(OrderEvent, tag="OrderNoted", frozen=True, kw_only=True):
     note: str
 """,
     ),
-    Edit("core/domain/order.py", after="    OrderShipped,\n    OrderDelivered,\n", text="    OrderNoted,\n"),
+    Edit(
+        "core/domain/order.py",
+        after="    OrderDelivered: Passage((Status.SHIPPED,), Status.DELIVERED),\n",
+        text="    OrderNoted: Passage(tuple(status for status in Status if status is not Status.ABSENT), None),\n",
+    ),
     Edit(
         "core/domain/order.py",
         after="""class DeliverOrder(OrderCommand, frozen=True, kw_only=True):
@@ -56,7 +60,7 @@ class NoteOrder(OrderCommand, frozen=True, kw_only=True):
     Edit("core/domain/order.py", after="    cancel_reason: str | None = None\n", text="    note: str | None = None\n"),
     Edit(
         "core/domain/order.py",
-        after="def evolve(order: Order, event: OrderEvent) -> Order:\n    match event:\n",
+        after="            return replace(order, status=status, tracking_number=number, carrier=carrier)\n",
         text="        case OrderNoted(note=note):\n            return replace(order, note=note)\n",
     ),
     Edit(

@@ -35,7 +35,7 @@ class Reader:
             raise UnknownEvent("OrderCreated", 2)
 
 
-async def test_an_event_that_cannot_be_read_is_tried_again_and_ends_nothing(
+async def test_the_runner_tries_an_event_that_it_cannot_read_again_and_does_not_end(
     store: PostgresEventStore, opener: Callable[[], Awaitable[Connection]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saga_runner, "TRY_AGAIN_EVERY", 0.01)
@@ -82,11 +82,11 @@ async def test_what_is_done_again_and_again_waits_out_an_outage_and_a_fault_and_
     assert vitals.faults.reason is None
 
 
-async def test_a_start_that_waits_for_ever_does_not_keep_it_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_runner_stops_although_a_start_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saga_runner, "FINISH_STARTING", 0.01)
     stop = asyncio.Event()
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        following = group.create_task(asyncio.Event().wait())
+        following = group.create_task(asyncio.sleep(3_600))
         group.create_task(saga_runner._end(following, stop))
         stop.set()
     assert following.cancelled()

@@ -27,18 +27,18 @@ from tests.support.saga_cases import happened
 
 
 class Overloaded:
-    """A provider that is asked to authorise, answers when it is let, and then says: not now."""
+    """A provider whose authorisation fails as unavailable, and not before the test lets it answer."""
 
     def __init__(self, desk: Desk, retry_after: float) -> None:
         self._real = desk.gateway
         self._retry_after = retry_after
-        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.called, self.may_answer = asyncio.Event(), asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
     async def authorise(self, _key: str, **_: Any) -> PaymentAnswer:
-        self.asked.set()
+        self.called.set()
         await self.may_answer.wait()
         raise GatewayUnavailable("overloaded", self._retry_after)
 
@@ -77,7 +77,7 @@ async def test_a_parked_saga_of_a_cancelled_order_compensates_at_once(desk: Desk
 
 
 @pytest.mark.parametrize(("wanted", "least"), [(90.0, 90), (86_400.0, 900)])
-async def test_a_provider_that_says_when_to_come_again_is_not_asked_before(
+async def test_a_saga_does_not_call_the_provider_before_the_time_that_its_retry_after_says(
     desk: Desk, wanted: float, least: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("random.uniform", lambda low, _: low)
@@ -100,19 +100,23 @@ def test_the_pauses_double_up_to_a_minute_at_any_number_of_tries(monkeypatch: py
     assert [advance.backoff(n) for n in (0, 1, 2, 6, 7, 5_000)] == [0.5, 1.0, 2.0, 32.0, 60.0, 60.0]
 
 
-async def test_an_order_cancelled_during_a_call_is_not_parked_for_the_next(desk: Desk) -> None:
+async def test_a_saga_whose_order_is_cancelled_during_a_failing_call_compensates_at_once_instead_of_being_parked(
+    desk: Desk,
+) -> None:
     await desk.stock(A=10)
     gateway = desk.gateway = Overloaded(desk, 60.0)  # type: ignore[assignment]
     async with desk.running():
         order = await desk.place()
-        await gateway.asked.wait()
+        await gateway.called.wait()
         await desk.do(cancellation(order))
         await read_by_the_runner(desk)  # and it found nothing parked that it could wake
         gateway.may_answer.set()
         assert await desk.ended(order, within=5) == "SagaCompensated"
 
 
-async def test_what_has_no_time_left_is_undone_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_saga_whose_step_has_no_time_left_compensates_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await desk.stock(A=10)
     desk.scale = 0.0  # so the third try is the last
     gateway = desk.gateway = Overloaded(desk, 0.01)  # type: ignore[assignment]
@@ -228,7 +232,7 @@ async def test_how_long_a_saga_waits_for_the_database_is_known(desk: Desk, monke
                 await asyncio.sleep(0.005)
 
 
-async def test_one_look_for_what_is_due_takes_all_there_is_room_for(desk: Desk) -> None:
+async def test_one_claim_takes_as_many_due_sagas_as_the_runner_has_room_for(desk: Desk) -> None:
     await desk.stock(A=1000)
     orders = [await desk.place() for _ in range(100)]
     async with desk.running():
@@ -245,7 +249,7 @@ async def test_one_look_for_what_is_due_takes_all_there_is_room_for(desk: Desk) 
     link.close()
 
 
-async def test_a_batch_of_the_log_starts_no_more_at_once_than_there_is_room_for(
+async def test_a_runner_drives_no_more_sagas_of_one_batch_of_the_log_than_it_has_room_for(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_sagas, "MOST_AT_ONCE", 5)

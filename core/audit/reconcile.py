@@ -1,0 +1,37 @@
+"""Reconcile: whether the provider's own ledger says of an order what our log says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.audit.case import Case
+from core.domain.message import payment_of
+from core.domain.payment import PaymentStatus
+from core.domain.provider import Charge
+from core.ports.evidence import Finding
+
+LIVE = {"AUTHORISED", "CAPTURED"}
+NOTHING_HELD = {"DECLINED", "TOMBSTONE", "VOIDED"}
+LEDGER: Mapping[PaymentStatus, str] = {
+    PaymentStatus.AUTHORIZED: "AUTHORISED",
+    PaymentStatus.CAPTURED: "CAPTURED",
+    PaymentStatus.VOIDED: "VOIDED",
+    PaymentStatus.REFUNDED: "REFUNDED",
+}
+
+
+def reconcile(case: Case, charge: Charge | None) -> Finding | None:
+    """Of an order whose sagas have ended: whether the provider says what our log says."""
+    payment, state = case.payment, charge.state if charge else "nothing"
+    due = LEDGER.get(payment.status)
+    agrees = charge is None or state in NOTHING_HELD if due is None else charge is not None and state == due
+    if agrees and charge is not None and due is not None:
+        amount = payment.amount
+        captured = amount if payment.status in {PaymentStatus.CAPTURED, PaymentStatus.REFUNDED} else 0
+        refunded = amount if payment.status is PaymentStatus.REFUNDED else 0
+        agrees = (charge.authorised, charge.captured, charge.refunded) == (amount, captured, refunded)
+    if agrees:
+        return None
+    theirs = f"{state} {charge.authorised}, {charge.captured} captured, {charge.refunded} refunded" if charge else state
+    what = f"the provider's ledger has {theirs} for order {case.order_id}, our log {payment.status} {payment.amount}"
+    return Finding("I4", what, payment_of(case.order_id), case.last)

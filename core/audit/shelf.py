@@ -1,0 +1,104 @@
+"""Shelf: one SKU's stream, folded version by version; what cannot have happened is noted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from core.codec import StoredEvent, decode
+from core.domain.inventory import (
+    INVENTORY,
+    InventoryEvent,
+    InventoryReleased,
+    InventoryReservationFailed,
+    InventoryReserved,
+    InventoryShipped,
+    StockReplenished,
+)
+from core.domain.message import ReservationId, inventory_stream, reservation_of
+from core.ports.evidence import Finding
+from core.ports.snapshots import Snapshot
+from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
+from core.projections.projection import At
+from core.services.snapshots import decode as decode_snapshot
+from core.services.snapshots import schema_hash
+
+
+class Shelf:
+    """`level` is what a reader at position `seen_to` has of the SKU.
+
+    `unknown` names the events that this release can read, and does not know the meaning of.
+    """
+
+    def __init__(self, first: StoredEvent, seen_to: int, snapshot: Snapshot | None) -> None:
+        self.stream = first.stream
+        self._snapshot = snapshot if snapshot and snapshot.schema_hash == schema_hash(INVENTORY) else None
+        self.level: InventoryLevel | None = None
+        self.findings: list[Finding] = []
+        self.unknown: set[str] = set()
+        self._seen_to = seen_to
+        self._state = INVENTORY.initial
+        self._held: dict[ReservationId, int] = {}
+        self._received = self._shipped = 0
+
+    def fold(self, stored: StoredEvent) -> None:
+        try:
+            event = decode(stored.event_type, stored.schema_version, stored.payload)
+        except Exception as error:  # noqa: BLE001 - it is noted, and the rest is judged without it
+            self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
+            self._move(stored, None)
+            return
+        if not isinstance(event, InventoryEvent) or inventory_stream(event.sku) != stored.stream:
+            self._note("I2", stored, f"{stored.event_type} lies in a SKU's stream that is not its own")
+            return
+        match event:
+            case StockReplenished(quantity=quantity):
+                self._received += quantity
+            case InventoryReserved(reservation_id=id_, order_id=order_id, quantity=quantity, sku=sku):
+                if id_ in self._held:
+                    self._note("I5", stored, f"{sku} was reserved twice for order {order_id}")
+                if id_ != reservation_of(order_id, sku):
+                    self._note("I5", stored, f"a reservation of {sku} that is not order {order_id}'s")
+                self._held[id_] = quantity
+            case InventoryReleased(reservation_id=id_, order_id=order_id, quantity=quantity, sku=sku):
+                if self._held.pop(id_, None) != quantity:
+                    self._note("I5", stored, f"{quantity} of {sku} released for order {order_id}, which were not held")
+            case InventoryShipped(reservation_id=id_, order_id=order_id, quantity=quantity, sku=sku):
+                self._shipped += quantity
+                if self._held.pop(id_, None) != quantity:
+                    self._note("I5", stored, f"{quantity} of {sku} shipped for order {order_id}, which were not held")
+            case InventoryReservationFailed():
+                pass
+            case _:
+                self.unknown.add(f"event {stored.event_type}")
+        self._state = INVENTORY.evolve(self._state, event)
+        if (
+            self._snapshot is not None
+            and self._snapshot.version == stored.version
+            and not self._bears_out(self._snapshot)
+        ):
+            self._note("I7", stored, f"the snapshot of {event.sku} is not what the log gives")
+        if self._state.available < 0:
+            self._note("I5", stored, f"{event.sku} is at {self._state.available}")
+        self._move(stored, event)
+
+    def _move(self, stored: StoredEvent, event: InventoryEvent | None) -> None:
+        if stored.position <= self._seen_to:
+            self.level = INVENTORY_LEVEL.apply(self.level, event, At(stored.version, stored.recorded_at))
+
+    def _bears_out(self, snapshot: Snapshot) -> bool:
+        try:
+            return INVENTORY.snapshot is None or decode_snapshot(INVENTORY.snapshot, snapshot.state) == self._state
+        except msgspec.MsgspecError:
+            return True  # it is ignored and rewritten
+
+    def close(self) -> Sequence[Finding]:
+        held = sum(self._held.values())
+        if self._received != self._state.available + held + self._shipped:
+            what = f"received {self._received}, but {self._state.available} + {held} held + {self._shipped} shipped"
+            self.findings.append(Finding("I5", what, self.stream))
+        return self.findings
+
+    def _note(self, invariant: str, stored: StoredEvent, what: str) -> None:
+        self.findings.append(Finding(invariant, what, stored.stream, stored.position))

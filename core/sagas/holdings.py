@@ -1,0 +1,44 @@
+"""What sagas hold or owe, in the words that a person reads, and what of it one instance has still open. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.domain.order import Order, Status
+from core.sagas.actions import created, quantities
+from core.sagas.progress import DONE, MAY_HAVE_HAPPENED, Progress, SagaStatus, StepStatus
+from core.sagas.saga import Holding, Saga
+
+UNCANCELLED = Holding("order", "order {number} is not cancelled", settled_by=Status.CANCELLED)
+CONFIRMED = Holding("order", "order {number} is confirmed")
+RESERVED = Holding("stock", "{stock} may be held")
+AUTHORISED = Holding("money", "{money} may be authorised")
+UNPAID = Holding("money", "{money} may not be captured")
+CAPTURED = Holding("money", "{money} may be captured")
+ANYTHING = (Holding("money", "{money} may be authorised or captured"), RESERVED)
+
+_MAY_BE_HELD = MAY_HAVE_HAPPENED | {StepStatus.COMPENSATION_FAILED}
+
+
+def open_holdings(saga: Saga, progress: Progress) -> Sequence[Holding]:
+    """What its steps say that is still open, from the first step on; anything, if this release lacks the table."""
+    if not saga.steps:
+        return ANYTHING
+    if (saga.forward_only or saga.undoes) and SagaStatus.COMPENSATING not in {progress.status, progress.failed_as}:
+        return [step.owes for step in saga.steps if step.owes and progress.of(step.name) not in DONE]
+    return [step.holds for step in saga.steps if step.holds and progress.of(step.name) in _MAY_BE_HELD]
+
+
+def open_items(saga: Saga, progress: Progress, order: Order) -> tuple[str, ...]:
+    """One sentence for each of these that the order's status has not settled."""
+    what = created(order)
+    words = {
+        "money": f"{what.total_amount} {what.currency}",
+        "stock": ", ".join(f"{quantity} x {sku}" for sku, quantity in quantities(order).items()),
+        "number": what.order_number,
+    }
+    return tuple(
+        holding.words.format_map(words)
+        for holding in open_holdings(saga, progress)
+        if holding.settled_by is not order.status
+    )

@@ -1,0 +1,79 @@
+"""What each event does to a status stands in one table; decisions, folds, views and the deck agree with it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from core.domain import order, payment
+from core.domain.decider import Decider
+from core.domain.message import Command, Event
+from core.domain.order import ORDER, OrderCommand, OrderCreated, OrderEvent, Status
+from core.domain.passage import Passage
+from core.domain.payment import PAYMENT, PaymentCommand, PaymentEvent, PaymentStatus
+from core.errors import Rejected
+from core.projections.order_view import ORDER_VIEW
+from core.projections.projection import At
+from tests.support import samples
+from tests.support.spec import leaves
+from tui.viewmodels.statuses import STATUS_AFTER, STATUSES
+
+TABLES: list[Any] = [
+    pytest.param(OrderEvent, Status, order.PASSAGES, ORDER, id="order"),
+    pytest.param(PaymentEvent, PaymentStatus, payment.PASSAGES, PAYMENT, id="payment"),
+]
+COMMAND_OF = {OrderEvent: OrderCommand, PaymentEvent: PaymentCommand}
+COMMANDS = [each for each in vars(samples).values() if isinstance(each, Command)]
+EVENTS = [each for each in vars(samples).values() if isinstance(each, Event)]
+ORDER_EVENTS = [pytest.param(each, id=type(each).__name__) for each in EVENTS if isinstance(each, OrderEvent)]
+
+
+def history(passages: Mapping[Any, Passage[Any]], status: StrEnum) -> list[Event]:
+    """Events that lead to a status, found in the table."""
+    if status.name == "ABSENT":
+        return []
+    kind = next(kind for kind, passage in passages.items() if passage.to is status)
+    event = next(each for each in EVENTS if type(each) is kind)
+    return [*history(passages, passages[kind].after[-1]), event]
+
+
+@pytest.mark.parametrize(("kind", "statuses", "passages", "decider"), TABLES)
+def test_the_table_has_every_event_and_every_status(
+    kind: type[Event], statuses: type[StrEnum], passages: Mapping[Any, Passage[Any]], decider: Decider[Any, Any, Any]
+) -> None:
+    assert set(passages) == leaves(kind), f"say in PASSAGES of {decider.category}.py what each event does to the status"
+    assert {passage.to for passage in passages.values() if passage.to} | {decider.initial.status} == set(statuses)
+
+
+@pytest.mark.parametrize(("kind", "statuses", "passages", "decider"), TABLES)
+def test_a_command_records_an_event_only_where_the_table_lets_it_follow(
+    kind: type[Event], statuses: type[StrEnum], passages: Mapping[Any, Passage[Any]], decider: Decider[Any, Any, Any]
+) -> None:
+    recorded: dict[type[Event], set[StrEnum]] = {each: set() for each in leaves(kind)}
+    for status in statuses:
+        state = decider.fold(history(passages, status))
+        assert state.status is status
+        for command in COMMANDS:
+            with contextlib.suppress(Rejected):
+                for event in decider.decide(command, state) if isinstance(command, COMMAND_OF[kind]) else ():
+                    recorded[type(event)].add(status)
+                    assert decider.evolve(state, event).status is (passages[type(event)].to or status)
+    assert recorded == {each: set(passage.after) for each, passage in passages.items()}
+
+
+@pytest.mark.parametrize("event", ORDER_EVENTS)
+def test_the_view_of_an_order_has_the_status_that_the_table_says(event: OrderEvent) -> None:
+    at = At(2, samples.NOW)
+    before = None if isinstance(event, OrderCreated) else ORDER_VIEW.apply(None, samples.created, at)
+    view = ORDER_VIEW.apply(before, event, at)
+    assert view is not None
+    assert view.status is (order.PASSAGES[type(event)].to or Status.CREATED)
+
+
+def test_the_deck_knows_every_status_and_every_event_of_an_order() -> None:
+    assert set(STATUSES) == set(Status) - {Status.ABSENT}, "give it a glyph and a tone in tui/viewmodels/statuses.py"
+    assert set(STATUS_AFTER) == {kind.__name__ for kind, passage in order.PASSAGES.items() if passage.to}

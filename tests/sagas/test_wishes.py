@@ -1,0 +1,158 @@
+"""What an operator may do to a saga: every wish in every state has a stated outcome."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import pytest
+
+from core.domain.saga import SagaEvent
+from core.errors import InvalidInput, NotAllowed
+from core.sagas.holdings import open_items
+from core.sagas.progress import Progress, SagaStatus, evolve
+from core.sagas.saga import Instance, Move, Saga, next_move, unknown_table
+from core.sagas.wishes import Wish, checked_reason, decide
+from tests.support.saga_facts import (
+    COMPENSATED,
+    COMPENSATION_FAILED,
+    COMPLETED,
+    FAILED,
+    HELD,
+    RUNNING,
+    SAGA_ID,
+    SKIPPED,
+    facts,
+    order,
+    stands,
+    types,
+)
+from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER, SENDS
+from tests.support.samples import NOW, ORDER_ID
+
+RETRY, SKIP, COMPENSATE, RESOLVE = Wish
+NONE: tuple[Any, ...] = ()
+FORWARD, BACK, BROKEN = SagaStatus.RUNNING, SagaStatus.COMPENSATING, SagaStatus.FAILED
+
+# A saga and where it stands, as (saga, status, its steps, what it was doing when it failed).
+RUNS = (BUYS, FORWARD, (COMPLETED, COMPLETED, RUNNING), FORWARD)
+UNDOES = (BUYS, BACK, (COMPLETED, COMPLETED, RUNNING), FORWARD)
+DIED = (BUYS, BROKEN, (COMPLETED, COMPLETED, RUNNING), FORWARD)
+STUCK = (BUYS, BROKEN, (COMPLETED, COMPLETED, COMPENSATION_FAILED), BACK)
+DONE = (BUYS, SagaStatus.COMPLETED, (COMPLETED,) * 4, FORWARD)
+UNDONE = (BUYS, SagaStatus.COMPENSATED, (COMPENSATED,) * 3, FORWARD)
+VOUCHED = (BUYS, SagaStatus.RESOLVED, (COMPLETED,) * 3, BACK)
+CAPTURES = (SENDS, FORWARD, (RUNNING,), FORWARD)
+SHIPS = (SENDS, FORWARD, (COMPLETED,), FORWARD)
+SHIP_DIED = (SENDS, BROKEN, (COMPLETED,), FORWARD)
+SETTLED = (SENDS, SagaStatus.COMPLETED, (COMPLETED, COMPLETED), FORWARD)
+UNWINDS = (RETURNS, FORWARD, (RUNNING,), FORWARD)
+UNWIND_STUCK = (RETURNS, BROKEN, (FAILED,), FORWARD)
+UNWIND_DIED = (RETURNS, BROKEN, (COMPLETED,), FORWARD)
+OLD_DIED = (RETURNS_FOR_EVER, BROKEN, (RUNNING,), FORWARD)
+UNKNOWN = (unknown_table("lost", 7), BROKEN, NONE, FORWARD)
+ALL: dict[str, tuple[Saga, SagaStatus, tuple[Any, ...], SagaStatus]] = {
+    name: value
+    for name, value in list(globals().items())
+    if isinstance(value, tuple) and len(value) == 4 and isinstance(value[0], Saga)
+}
+
+ALLOWED: dict[tuple[str, Wish], list[str]] = {
+    ("RUNS", COMPENSATE): ["CompensationRequested charge", "StepStarted charge"],
+    ("DIED", RETRY): ["Retried charge", "StepStarted charge"],
+    ("DIED", COMPENSATE): ["CompensationRequested charge", "StepStarted charge"],
+    ("DIED", RESOLVE): ["Resolved charge"],
+    ("STUCK", RETRY): ["Retried charge", "StepStarted charge"],
+    ("STUCK", SKIP): ["StepSkipped charge"],
+    ("STUCK", RESOLVE): ["Resolved charge"],
+    ("SHIPS", COMPENSATE): [
+        "StepCompleted ship",
+        "CompensationRequested ship",
+        "StepCompensated ship",
+        "StepStarted capture",
+    ],
+    ("SHIP_DIED", RETRY): ["Retried ship"],
+    ("SHIP_DIED", RESOLVE): ["Resolved ship"],
+    ("SETTLED", COMPENSATE): [
+        "CompensationRequested",
+        "StepCompensated ship",
+        "StepStarted capture",
+    ],
+    ("UNWIND_STUCK", RETRY): ["Retried void", "StepStarted void"],
+    ("UNWIND_STUCK", SKIP): ["StepSkipped void"],
+    ("UNWIND_STUCK", RESOLVE): ["Resolved void"],
+    ("UNWIND_DIED", RETRY): ["Retried release"],
+    ("UNWIND_DIED", SKIP): ["StepSkipped release", "Completed"],
+    ("UNWIND_DIED", RESOLVE): ["Resolved release"],
+    ("OLD_DIED", RETRY): ["Retried void", "StepStarted void"],
+    ("OLD_DIED", RESOLVE): ["Resolved void"],
+    ("UNKNOWN", RESOLVE): ["Resolved"],
+}
+ALLOWED[("SHIP_DIED", COMPENSATE)] = ALLOWED[("SHIPS", COMPENSATE)]
+
+
+def instance_of(name: str) -> tuple[Saga, Progress]:
+    saga, status, steps, failed_as = ALL[name]
+    return saga, stands(saga, status, *steps, failed_as=failed_as, attempts=9, announced=9, last_error="away")
+
+
+def decide_on(wish: Wish, name: str) -> tuple[list[SagaEvent], Progress, Any]:
+    saga, progress = instance_of(name)
+    made, effect = decide(wish, Instance(saga, SAGA_ID, ORDER_ID, progress), facts(stock=HELD), "because", "ada")
+    return list(made), reduce(lambda p, event: evolve(p, event, NOW), made, progress), effect
+
+
+@pytest.mark.parametrize("wish", Wish)
+@pytest.mark.parametrize("name", ALL)
+def test_every_wish_in_every_state_is_granted_or_refused_with_a_sentence(name: str, wish: Wish) -> None:
+    expected = ALLOWED.get((name, wish))
+    if expected is None:
+        with pytest.raises(NotAllowed, match=r"\w+ \w+"):
+            decide_on(wish, name)
+        return
+    made, after, _ = decide_on(wish, name)
+    assert types(made) == expected
+    assert any(getattr(event, "by", None) == "ada" and getattr(event, "reason", None) == "because" for event in made)
+    assert after.attempts == 0 or wish is RESOLVE, "it begins again with all its tries"
+    assert (next_move(ALL[name][0], after) is None) == (after.status in {SagaStatus.RESOLVED, SagaStatus.COMPLETED})
+
+
+def test_a_retried_undo_goes_on_undoing_where_it_was_given_up() -> None:
+    _, after, _ = decide_on(RETRY, "STUCK")
+    assert after.status is BACK
+    move = next_move(BUYS, after)
+    assert isinstance(move, Move)
+    assert (move.step.name, move.forward) == ("charge", False)
+
+
+def test_a_skipped_undo_is_followed_by_the_undos_below_it() -> None:
+    _, after, _ = decide_on(SKIP, "STUCK")
+    assert after.of("charge") is SKIPPED
+    move = next_move(BUYS, after)
+    assert isinstance(move, Move)
+    assert (move.step.name, move.forward) == ("reserve", False)
+
+
+def test_a_settlement_that_is_compensated_ships_the_stock_all_the_same() -> None:
+    _, after, effect = decide_on(COMPENSATE, "SHIPS")
+    assert [type(event).__name__ for events in effect.stock.values() for event in events] == ["InventoryShipped"] * 2
+    assert after.status is BACK
+
+
+def test_a_capture_of_unknown_outcome_is_not_refunded() -> None:
+    with pytest.raises(NotAllowed, match="not known yet"):
+        decide_on(COMPENSATE, "CAPTURES")
+
+
+def test_the_open_items_of_a_failed_saga_name_its_money_and_its_stock() -> None:
+    saga, progress = instance_of("UNWIND_STUCK")
+    assert open_items(saga, progress, order()) == (
+        "2001.48 USD may be authorised",
+        "2 x LAPTOP-001, 3 x SKU-007 may be held",
+    )
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\x00b"])
+def test_an_operator_must_give_a_reason(reason: str) -> None:
+    with pytest.raises(InvalidInput):
+        checked_reason(reason)

@@ -1,0 +1,54 @@
+"""One name, one meaning: no class name and no file name of the programs stands for two things."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SAME_SUBJECT = {  # file names that several folders may have, since each is about the same thing there
+    "app.py": "puts a service, or the deck, together",
+    "clock.py": "the port, and the adapter",
+    "daily_sales.py": "the fold, and its SQL",
+    "detail.py": "a view, and what it shows",
+    "evidence.py": "the port, and the adapter",
+    "faults.py": "the sandbox's faults, and the demo of them",
+    "inventory.py": "stock: its decisions, and its routes",
+    "log.py": "the log: the port, and the questions about it",
+    "operations.py": "the routes' descriptions, of each service",
+    "orders.py": "orders: routes, a view, and what it shows",
+    "payments.py": "the provider: the port, and one in memory",
+    "product_demand.py": "the fold, and its SQL",
+    "provider.py": "the payment provider: its answers, and the demo's way to it",
+    "queries.py": "the port, and the adapter",
+    "saga.py": "a saga: its events, and its table",
+    "saga_log.py": "the adapters of one port",
+    "sagas.py": "sagas: the port, the questions about them, routes, commands",
+    "shapes.py": "what a service takes and answers",
+    "snapshots.py": "the port, the adapter, and who keeps them",
+    "stream.py": "the live stream: its route, a view, and what it shows",
+}
+
+
+def program_files() -> list[Path]:
+    return sorted(path for top in ("core", "daemons", "tui") for path in (ROOT / top).rglob("*.py"))
+
+
+def test_no_class_name_has_two_meanings() -> None:
+    places: dict[str, list[str]] = {}
+    for path in program_files():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}, "give each a name of its own"
+
+
+def test_no_file_name_is_used_for_two_things() -> None:
+    places: dict[str, list[str]] = {}
+    for path in program_files():
+        if not path.name.startswith("__"):
+            places.setdefault(path.name, []).append(str(path.relative_to(ROOT)))
+    several = {name: files for name, files in places.items() if len(files) > 1}
+    assert {name: files for name, files in several.items() if name not in SAME_SUBJECT} == {}, (
+        "rename one; or, when they are about the same thing, say in SAME_SUBJECT about what"
+    )
