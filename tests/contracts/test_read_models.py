@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.queries.progress import position_of, progress
+from core.adapters.postgres.queries.readers import position_of, progress
 from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.errors import CheckpointMoved, EventNotApplied, Unavailable
 from core.ports.reading import Changes

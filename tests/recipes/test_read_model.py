@@ -16,8 +16,8 @@ from litestar.datastructures import State
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.evidence import open_evidence
-from core.adapters.postgres.queries.progress import progress
 from core.adapters.postgres.queries.queries import PostgresQueries
+from core.adapters.postgres.queries.readers import progress
 from core.audit.verification import Report, Verification
 from core.projections import ORDERS, STOCK
 from core.projections.projection import total
@@ -123,7 +123,7 @@ async def verified(dsn: str) -> Report:
 @contextlib.asynccontextmanager
 async def client(opener: Opener) -> AsyncIterator[httpx.AsyncClient]:
     queries = PostgresQueries(opener)
-    app = Litestar(
+    app: Any = Litestar(
         [country_sales],
         state=State({"queries": queries}),
         exception_handlers=HANDLERS,

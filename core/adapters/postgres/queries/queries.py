@@ -13,7 +13,7 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.queries import log, sagas
-from core.adapters.postgres.queries.progress import position_of, progress
+from core.adapters.postgres.queries.readers import position_of, progress
 from core.adapters.postgres.queries.totals import desk_totals
 from core.adapters.postgres.read_models import inventory_levels, order_views
 from core.adapters.postgres.read_models.table import SumTable, select_under

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.lanes import opened_with
-from core.adapters.postgres.queries.progress import progress
+from core.adapters.postgres.queries.readers import progress
 from core.adapters.postgres.read_models import inventory_levels, order_views
 from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, select, upsert
 from core.domain.message import StreamId
