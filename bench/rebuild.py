@@ -31,6 +31,7 @@ COLUMNS = [
     "metadata", "correlation_id", "recorded_at",
 ]  # fmt: skip
 ADDRESS = Address(street="123 Main St", city="San Francisco", state="CA", zip="94105", country="US")
+POSITION = "SELECT min(position) FROM checkpoints WHERE reader LIKE 'projector.%'"
 HOUSE = UUID("6f72642d-6265-6e63-8000-000000000001")
 
 
@@ -93,11 +94,11 @@ def stored_row(
 
 
 async def _watch(dsn: str, count: int) -> tuple[float, float]:
-    """From the first sight of the reader's checkpoint under way to its arrival at the head."""
+    """From the first sight of both groups' checkpoints under way to the arrival of the last at the head."""
     connection = await asyncpg.connect(dsn)
     first: tuple[float, int] | None = None
     while True:
-        position = await connection.fetchval("SELECT position FROM checkpoints WHERE reader = 'projector'") or 0
+        position = await connection.fetchval(POSITION) or 0
         now = time.perf_counter()
         if position and first is None:
             first = (now, position)

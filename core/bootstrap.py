@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from core.adapters.drill import drill
 from core.adapters.postgres.clock import DatabaseClock
@@ -27,6 +28,7 @@ from core.ports.payments import PaymentGateway
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels, Subscription
 from core.ports.sagas import SagaLog
+from core.projections.projection import Group
 from core.services.catalogue import load_catalogue
 from core.settings import Settings
 
@@ -118,11 +120,11 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[PaymentGateway]:
 
 
 @asynccontextmanager
-async def open_read_models(app: App) -> AsyncGenerator[ReadModels]:
-    """What the projector keeps up to date."""
+async def open_read_models(app: App, group: Group[Any]) -> AsyncGenerator[ReadModels]:
+    """The tables of a group, for the projector to fill."""
     from core.adapters.postgres.read_models.store import PostgresReadModels  # noqa: PLC0415 - the projector's alone
 
-    read_models = PostgresReadModels(app.open_connection)
+    read_models = PostgresReadModels(app.open_connection, group)
     try:
         yield drill(app.settings, "projector").read_models(read_models)
     finally:

@@ -1,46 +1,103 @@
-"""projector: keeps the read models up to date.
+"""projector: keeps the read models up to date, each group by itself.
 
-Safe to kill at any time: rows and checkpoint commit together.
+Safe to kill at any time: rows and checkpoint commit together. A group that meets a fault stands still, others go on.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
+from contextlib import AsyncExitStack
+from typing import Any
 
 from prometheus_client import Gauge
 
-from core.adapters.postgres.connection import Link
-from core.adapters.postgres.queries.progress import progress
-from core.bootstrap import bootstrap, open_read_models
-from core.services.project import READER, Projector
+from core.bootstrap import App, bootstrap, open_read_models
+from core.fault_board import FaultBoard
+from core.ports.reading import ReadModels
+from core.projections import GROUPS
+from core.projections.projection import Group
+from core.services.project import Projector
 from core.settings import Settings
-from daemons.process.runtime import run_reader
-from daemons.process.vitals import Vitals
+from daemons.process.runtime import keep_up, run_reader
+from daemons.process.vitals import STEADY, Vitals
 
 STANDS_STILL = 5.0  # seconds without progress while an event waits
 
-POSITION = Gauge("orderdeck_projector_position", "Position of the last event in the read models.")
+POSITION = Gauge("orderdeck_projector_position", "Position of the last event that all read models have.")
+
+
+class Follower:
+    """Keeps one group up to date, and says why when it does not."""
+
+    def __init__(self, app: App, group: Group[Any], read_models: ReadModels, faults: FaultBoard) -> None:
+        self._app = app
+        self._group = group
+        self._read_models = read_models
+        self._faults = faults
+        self._part = f"the read models of {group.name}"  # as FaultBoard names it
+        self._projector = Projector(group, read_models)
+        self._steady: asyncio.TimerHandle | None = None
+        self._outage: str | None = None
+        self._waits_since = -math.inf  # by the monotonic clock
+
+    @property
+    def position(self) -> int:
+        return self._projector.position
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        await keep_up(lambda: self._run(stop), stop, waits=self._waits, failed=self._failed)
+
+    async def _run(self, stop: asyncio.Event) -> None:
+        self._steady = asyncio.get_running_loop().call_later(STEADY, self._works)
+        try:
+            await self._projector.run(self._app.subscription(), stop)
+        finally:
+            self._steady.cancel()
+
+    def _works(self) -> None:
+        """It has gone on for a while, so what was wrong is over."""
+        self._outage = None
+        self._faults.clear(self._part)
+
+    def _waits(self, reason: str) -> None:
+        self._outage, self._waits_since = reason, time.monotonic()
+
+    def _failed(self, error: Exception) -> None:
+        self._faults.report(self._part, error)
+
+    async def why_not_ready(self) -> str | None:
+        """Beside the faults, which are on the board."""
+        waits = self._outage is not None and self._projector.saved_at < self._waits_since
+        reason = self._outage if waits else await self._stands_still()
+        return f"{self._group.name}: {reason}" if reason else None
+
+    async def _stands_still(self) -> str | None:
+        reader = await self._read_models.progress()
+        still = time.monotonic() - self._projector.saved_at
+        if reader is None or min(still, reader.behind) <= STANDS_STILL:
+            return None
+        where = f"position {reader.position} of {reader.head}"
+        return f"stands still at {where}: the next event has been waiting for {reader.behind:.0f} s"
 
 
 async def work(settings: Settings, vitals: Vitals) -> None:
-    async with bootstrap(settings, name=vitals.name, faults=vitals.faults) as app, open_read_models(app) as read_models:
-        link = Link(app.open_connection)
-        projector = Projector(read_models)
-        POSITION.set_function(lambda: projector.position)
+    async with bootstrap(settings, name=vitals.name, faults=vitals.faults) as app, AsyncExitStack() as opened:
+        followers = [
+            Follower(app, group, await opened.enter_async_context(open_read_models(app, group)), vitals.faults)
+            for group in GROUPS
+        ]
+        POSITION.set_function(lambda: min(follower.position for follower in followers))
 
-        async def stands_still() -> str | None:
-            for reader in await link.run(progress):
-                still = time.monotonic() - projector.saved_at
-                if reader.reader == READER and min(still, reader.behind) > STANDS_STILL:
-                    where = f"position {reader.position} of {reader.head}"
-                    return f"stands still at {where}: the next event has been waiting for {reader.behind:.0f} s"
-            return None
+        async def why_not_ready() -> str | None:
+            reasons = [await follower.why_not_ready() for follower in followers]
+            return "; ".join(reason for reason in reasons if reason) or None
 
-        try:
-            vitals.started(stands_still)
-            await projector.run(app.subscription(), vitals.stop)
-        finally:
-            link.close()
+        vitals.started(why_not_ready)
+        async with asyncio.TaskGroup() as following:
+            for follower in followers:
+                following.create_task(follower.follow(vitals.stop))
 
 
 def main() -> None:

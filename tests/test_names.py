@@ -23,6 +23,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "queries.py": "the port, and the adapter",
     "saga.py": "a saga: its events, and its table",
     "saga_log.py": "the adapters of one port",
+    "readers.py": "how far the readers of the log have come: the query, and its route",
     "sagas.py": "sagas: the port, the questions about them, routes, commands",
     "shapes.py": "what a service takes and answers",
     "snapshots.py": "the port, the adapter, and who keeps them",

@@ -13,7 +13,6 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
-from tui.actions import Receipt, perform
 from tui.desk import Desk
 from tui.dialogs.ask import Menu
 from tui.dialogs.dialog import open_dialog
@@ -24,6 +23,7 @@ from tui.dialogs.transitions import command, question
 from tui.gateway import CommandToSend, GatewayError
 from tui.keys import KeySheet, bar
 from tui.messages import Act, NewOrder, OpenEvent, OpenView, Say
+from tui.receipts import Receipt, perform
 from tui.registry import ViewEntry, everywhere, view_at, view_names
 from tui.view import DeckView
 from tui.viewmodels.statuses import Transition, legal

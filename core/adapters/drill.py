@@ -110,16 +110,16 @@ class _Gateway(_Around):
 
 
 class _Subscription(_Around):
-    async def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncGenerator[Sequence[StoredEvent]]:
-        async with aclosing(self._real.batches(stop, after=after, limit=limit)) as batches:
+    async def batches(self, stop: asyncio.Event, **wanted: Any) -> AsyncGenerator[Sequence[StoredEvent]]:
+        async with aclosing(self._real.batches(stop, **wanted)) as batches:
             async for batch in batches:
                 self._points.reach("after_poll")
                 yield batch
 
 
 class _ReadModels(_Around):
-    async def save(self, reader: str, changes: Changes) -> None:
+    async def save(self, changes: Changes) -> None:
         if self._points.hit("mid_transaction"):
-            await self._die_during("mid_transaction", self._real.save(reader, changes))
-        await self._real.save(reader, changes)
+            await self._die_during("mid_transaction", self._real.save(changes))
+        await self._real.save(changes)
         self._points.reach("after_commit")

@@ -52,6 +52,8 @@ class Case:
             except Exception as error:  # noqa: BLE001 - whatever it is, this order cannot be judged
                 self.unreadable = True
                 self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
+                if stored.stream == self.order_id:
+                    self._see(stored, None)
                 continue
             match event:
                 case order.OrderEvent():
@@ -78,8 +80,11 @@ class Case:
         self._check("I6", stored, order.PASSAGES.get(type(event)), self.order.status, "an order")
         self.order = ORDER.evolve(self.order, event)
         self.first.setdefault(type(event), stored.position)
+        self._see(stored, event)
+
+    def _see(self, stored: StoredEvent, event: order.OrderEvent | None) -> None:
         if stored.position <= self.seen_to:
-            self.view = ORDER_VIEW.evolve(self.view, event, At(stored.version, stored.recorded_at))
+            self.view = ORDER_VIEW.apply(self.view, event, At(stored.version, stored.recorded_at))
 
     def _payment(self, stored: StoredEvent, event: payment.PaymentEvent) -> None:
         if stored.stream != payment_of(self.order_id) or event.order_id != self.order_id:

@@ -47,6 +47,7 @@ class Shelf:
             event = decode(stored.event_type, stored.schema_version, stored.payload)
         except Exception as error:  # noqa: BLE001 - it is noted, and the rest is judged without it
             self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
+            self._move(stored, None)
             return
         if not isinstance(event, InventoryEvent) or inventory_stream(event.sku) != stored.stream:
             self._note("I2", stored, f"{stored.event_type} lies in a SKU's stream that is not its own")
@@ -80,8 +81,11 @@ class Shelf:
             self._note("I7", stored, f"the snapshot of {event.sku} is not what the log gives")
         if self._state.available < 0:
             self._note("I5", stored, f"{event.sku} is at {self._state.available}")
+        self._move(stored, event)
+
+    def _move(self, stored: StoredEvent, event: InventoryEvent | None) -> None:
         if stored.position <= self._seen_to:
-            self.level = INVENTORY_LEVEL.evolve(self.level, event, At(stored.version, stored.recorded_at))
+            self.level = INVENTORY_LEVEL.apply(self.level, event, At(stored.version, stored.recorded_at))
 
     def _bears_out(self, snapshot: Snapshot) -> bool:
         try:

@@ -18,11 +18,11 @@ from core.audit.shelf import Shelf
 from core.domain.message import OrderId, payment_of
 from core.domain.order import OrderCreated
 from core.domain.provider import Charge
-from core.ports.evidence import Evidence, Finding
-from core.projections import REVISION, SUMS
-from core.projections.projection import Amounts, RowKey, plus
+from core.ports.evidence import Evidence, Finding, Reader
+from core.projections import ORDERS, STOCK
+from core.projections.order_view import OrderView
+from core.projections.projection import Amounts, Group, RowKey, plus
 from core.sagas.saga import Tables
-from core.services import project
 from core.services.project import ahead
 from core.services.sagas import runner as run_sagas
 
@@ -64,9 +64,17 @@ class Report(msgspec.Struct, kw_only=True):
 
 
 class Verification:
-    """One run. `ledger` None: the provider's is not to be had."""
+    """One run. `ledger` None: the provider's is not to be had. `orders`: the read models of orders to compare."""
 
-    def __init__(self, evidence: Evidence, tables: Tables, ledger: Ledger | None, tell: Tell) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        tables: Tables,
+        ledger: Ledger | None,
+        tell: Tell,
+        orders: Group[OrderView] = ORDERS,
+    ) -> None:
+        self._orders = orders
         self._evidence = evidence
         self._rules = SagaRules(tables)
         self._ledger = ledger
@@ -74,12 +82,14 @@ class Verification:
         self._read = 0
         self._unknown: set[str] = set()
         self._doubts: dict[UUID, Finding] = {}  # by order: the ledger was read later than our sight was frozen
-        self._sums: dict[str, dict[RowKey, Amounts]] = {one.name: {} for one in SUMS}
+        self._sums: dict[str, dict[RowKey, Amounts]] = {one.name: {} for one in self._orders.sums}
         readers = {reader.name: reader for reader in evidence.readers}
-        started, seen = readers.get(run_sagas.READER), readers.get(project.READER)
+        started = readers.get(run_sagas.READER)
         self._started_to = started.position if started else 0
-        self._seen_to = seen.position if seen else 0
-        self._compares = seen is None or seen.revision == REVISION
+        self._seen_to = {group.name: _position(readers.get(group.reader)) for group in (self._orders, STOCK)}
+        self._compared = {
+            group.name for group in (self._orders, STOCK) if _filled_by_ours(group, readers.get(group.reader))
+        }
         self.report = Report(head=evidence.head)
 
     async def run(self) -> Report:
@@ -89,13 +99,13 @@ class Verification:
         async with aclosing(self._evidence.stories()) as stories, aclosing(ahead(stories)) as chunks:
             async for chunk in chunks:
                 cases = [
-                    Case(OrderId(order_id), self._seen_to, self._rules).fold(list(story))
+                    Case(OrderId(order_id), self._seen_to[ORDERS.name], self._rules).fold(list(story))
                     for order_id, story in groupby(chunk, key=lambda stored: stored.correlation_id)
                 ]
                 await self._judge(cases)
                 self._tell_more(len(chunk))
         await self._stock()
-        if self._compares:
+        if ORDERS.name in self._compared:
             await self._compare_sums()
         await self._reconcile()
         report.notes += [
@@ -116,8 +126,10 @@ class Verification:
                 self.report.add([Finding("I3", what, None, reader.position)])
             elif behind > 0:
                 self.report.notes.append(f"{reader.name} does not run, and is {behind} events behind: it will read on")
-        if not self._compares:
-            self.report.notes.append("the read models were filled by another release's rules: they are not compared")
+        for group in (self._orders, STOCK):
+            if group.name not in self._compared:
+                what = f"the read models of {group.name} were filled by another release's rules: they are not compared"
+                self.report.notes.append(what)
 
     async def _judge(self, cases: Sequence[Case]) -> None:
         report = self.report
@@ -134,7 +146,7 @@ class Verification:
                 wrong = story.row(rows.get(story.saga_id), case.order_id)
                 report.add([wrong] if wrong else [])
                 report.vouched += story.vouched
-            if self._compares:
+            if ORDERS.name in self._compared:
                 self._compare(case, views.get(case.order_id))
             charge = self._ledger.pop(payment_of(case.order_id), None) if self._ledger is not None else None
             if under_way(case):
@@ -152,7 +164,7 @@ class Verification:
             what = f"order_views has {_short(seen)}, the log gives {_short(case.view)}"
             self.report.add([Finding("I7", what, case.order_id, case.last)])
         if case.view is not None:
-            for one in SUMS:
+            for one in self._orders.sums:
                 rows = self._sums[one.name]
                 for key, amounts in one.change(None, case.view):
                     rows[key] = plus(rows[key], amounts) if key in rows else amounts
@@ -165,11 +177,11 @@ class Verification:
                 for stored in chunk:
                     if shelf is None or shelf.stream != stored.stream:
                         self._close(shelf, levels)
-                        shelf = Shelf(stored, self._seen_to, snapshots.get(stored.stream))
+                        shelf = Shelf(stored, self._seen_to[STOCK.name], snapshots.get(stored.stream))
                     shelf.fold(stored)
                 self._tell_more(sum(1 for stored in chunk if stored.event_type == "StockReplenished"))
         self._close(shelf, levels)
-        if self._compares:
+        if STOCK.name in self._compared:
             self.report.add([Finding("I7", f"inventory_levels has {sku}, the log does not") for sku in levels])
 
     def _close(self, shelf: Shelf | None, levels: MutableMapping[str, Any]) -> None:
@@ -178,15 +190,16 @@ class Verification:
         self.report.skus += 1
         self._unknown |= shelf.unknown
         self.report.add(shelf.close())
-        if self._compares and shelf.level is not None:
+        if STOCK.name in self._compared and shelf.level is not None:
             seen = levels.pop(shelf.level.sku, None)
             if seen != shelf.level:
                 what = f"inventory_levels has {_short(seen)}, the log gives {_short(shelf.level)}"
                 self.report.add([Finding("I7", what, shelf.stream, None)])
 
     async def _compare_sums(self) -> None:
-        for name, due in self._sums.items():
-            seen = await self._evidence.sums(name)
+        for one in self._orders.sums:
+            name, due = one.name, self._sums[one.name]
+            seen = await self._evidence.sums(one)
             for key in due.keys() | seen.keys():
                 if seen.get(key) != due.get(key):
                     what = f"{name} has {seen.get(key)} for {key}, the log gives {due.get(key)}"
@@ -206,6 +219,14 @@ class Verification:
         self._read += events
         self.report.events = self._read
         self._tell(self._read, self._evidence.head)
+
+
+def _position(reader: Reader | None) -> int:
+    return reader.position if reader else 0
+
+
+def _filled_by_ours(group: Group[Any], reader: Reader | None) -> bool:
+    return reader is None or reader.revision == group.revision
 
 
 def _short(row: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -13,7 +13,7 @@ from core.domain.message import OrderId, SagaId
 from core.ports.snapshots import Snapshot
 from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import OrderView
-from core.projections.projection import Amounts, RowKey
+from core.projections.projection import Amounts, RowKey, Sum
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ class Evidence(Protocol):
     async def orders(self, order_ids: Sequence[UUID]) -> Mapping[UUID, OrderView]: ...
     async def snapshots(self) -> Mapping[UUID, Snapshot]: ...
     async def levels(self) -> Mapping[str, InventoryLevel]: ...
-    async def sums(self, name: str) -> Mapping[RowKey, Amounts]: ...
+    async def sums(self, one: Sum[Any, Any, Any]) -> Mapping[RowKey, Amounts]: ...
 
     async def moved_on(self, order_ids: Sequence[UUID]) -> set[UUID]:
         """Those of the orders about which something was recorded after this sight; asked of the log as it is now."""

@@ -199,7 +199,7 @@ class Queries(Protocol):
         """The stock of the SKUs that follow after this one, by SKU."""
         ...
 
-    async def totals(self, of: Sum[Any], key: str) -> Sequence[Row]:
+    async def totals(self, of: Sum[Any, Any, Any], key: str) -> Sequence[Row]:
         """The rows of a sum whose key begins with `key`, sorted by the rest of their key, which they show."""
         ...
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from core.codec import StoredEvent
-from core.projections.projection import Amounts, Projection, RowKey
+from core.domain.message import StreamId
+from core.projections.projection import Amounts, RowKey
 
 
 class ReaderProgress(NamedTuple):
@@ -23,29 +24,45 @@ class ReaderProgress(NamedTuple):
 
 
 class Subscription(Protocol):
-    def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncGenerator[Sequence[StoredEvent]]:
-        """Yield committed events after a position, in order, each once, waiting for more until `stop` is set."""
+    def batches(
+        self, stop: asyncio.Event, *, after: int, limit: int, category: str | None = None
+    ) -> AsyncGenerator[Sequence[StoredEvent]]:
+        """Yield committed events after a position, in order, each once, waiting for more until `stop` is set.
+
+        With a `category`, events of other categories may be left out, except at the end of a batch: the position of
+        a batch's last event always says how far the log has been read.
+        """
         ...
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What a batch of events after one position up to another changes: whole views, and amounts to add."""
+    """What the events after one position up to another change in a group: whole views, and amounts to add by sum."""
 
     after: int
     position: int
-    views: Mapping[str, Sequence[Any]]
+    views: Sequence[Any]
     sums: Mapping[str, Mapping[RowKey, Amounts]]
 
 
 class ReadModels(Protocol):
-    async def open(self, reader: str, revision: str) -> int:
-        """The position the reader has saved; 0, and everything emptied, when it was saved under another revision."""
+    """The tables of one group, and the checkpoint of its reader."""
+
+    async def open(self) -> int:
+        """The position that was saved last. 0 when nothing was, or by another revision: then the tables are empty."""
         ...
 
-    async def load(self, projection: Projection[Any], keys: Sequence[Any]) -> Mapping[Any, Any]:
-        """The views there are, by key."""
+    async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
+        """The saved views of these streams; a stream that has none is left out."""
         ...
 
-    async def save(self, reader: str, changes: Changes) -> None:
-        """Save all of it and the new position, or nothing. Raises CheckpointMoved when the reader is not `after`."""
+    async def save(self, changes: Changes) -> None:
+        """Save all of it and the new position, or nothing.
+
+        Raises CheckpointMoved when the saved position is not `after`, and Unavailable when it is not known whether
+        it was saved.
+        """
+        ...
+
+    async def progress(self) -> ReaderProgress | None:
+        """How far the group's reader has come; None before its first `open`."""
         ...

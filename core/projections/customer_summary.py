@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
 
 from core.projections.order_view import OrderView, spent
-from core.projections.projection import Amounts, RowKey, Sum
+from core.projections.projection import Sum
 
 
-def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey, Amounts]]:
-    """Key: customer, currency. Amounts: orders, spent, last_order_at."""
+class CustomerKey(NamedTuple):
+    customer_id: str
+    currency: str
+
+
+class CustomerAmounts(NamedTuple):
+    orders: int
+    spent: Decimal
+    last_order_at: datetime
+
+
+def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[CustomerKey, CustomerAmounts]]:
     more = spent(after) - spent(before)
     if before is None or more:
-        yield (after.customer_id, after.currency), (int(before is None), more, after.created_at)
+        yield (
+            CustomerKey(after.customer_id, after.currency),
+            CustomerAmounts(orders=int(before is None), spent=more, last_order_at=after.created_at),
+        )
 
 
-CUSTOMER_SUMMARY = Sum(name="customer_summaries", revision=1, change=change)
+CUSTOMER_SUMMARY = Sum("customer_summaries", revision=1, key=CustomerKey, amounts=CustomerAmounts, change=change)

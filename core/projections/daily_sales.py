@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, date
+from decimal import Decimal
+from typing import NamedTuple
 
 from core.domain.order import Status
 from core.projections.order_view import SOLD, OrderView, spent
-from core.projections.projection import Amounts, RowKey, Sum
+from core.projections.projection import Sum
 
 
-def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey, Amounts]]:
-    """Key: day, currency. Amounts: orders, confirmed, cancelled, revenue; a confirmed order that is cancelled moves."""
+class SalesKey(NamedTuple):
+    day: date
+    currency: str
+
+
+class SalesAmounts(NamedTuple):
+    orders: int
+    confirmed: int
+    cancelled: int
+    revenue: Decimal
+
+
+def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[SalesKey, SalesAmounts]]:
+    """A confirmed order that is cancelled is counted as cancelled, and no longer as confirmed."""
     orders = int(before is None)
     confirmed = int(after.status in SOLD) - int(before is not None and before.status in SOLD)
     cancelled = int(after.status is Status.CANCELLED) - int(before is not None and before.status is Status.CANCELLED)
     if orders or confirmed or cancelled:
         day = after.created_at.astimezone(UTC).date()
-        yield (day, after.currency), (orders, confirmed, cancelled, spent(after) - spent(before))
+        yield (
+            SalesKey(day, after.currency),
+            SalesAmounts(orders, confirmed, cancelled, revenue=spent(after) - spent(before)),
+        )
 
 
-DAILY_SALES = Sum(name="daily_sales", revision=1, change=change)
+DAILY_SALES = Sum("daily_sales", revision=1, key=SalesKey, amounts=SalesAmounts, change=change)

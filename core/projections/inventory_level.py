@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from core.domain.inventory import (
+    INVENTORY,
     InventoryEvent,
     InventoryReleased,
     InventoryReservationFailed,
@@ -15,7 +16,7 @@ from core.domain.inventory import (
     InventoryShipped,
     StockReplenished,
 )
-from core.domain.message import Sku
+from core.domain.message import Sku, StreamId, inventory_stream
 from core.projections.projection import At, Projection
 
 
@@ -41,13 +42,13 @@ READS: tuple[type[InventoryEvent], ...] = (
 )
 
 
-def key(event: InventoryEvent) -> Sku:
-    return event.sku
+def stream(level: InventoryLevel) -> StreamId:
+    return inventory_stream(level.sku)
 
 
 def evolve(level: InventoryLevel | None, event: InventoryEvent, at: At) -> InventoryLevel | None:
     if level is None:
-        level = InventoryLevel(sku=event.sku, updated_at=at.time, version=0)
+        level = InventoryLevel(sku=event.sku, updated_at=at.time, version=at.version)
     on_hand, reserved = level.on_hand, level.reserved
     product_id, name = level.product_id, level.name
     match event:
@@ -70,11 +71,16 @@ def evolve(level: InventoryLevel | None, event: InventoryEvent, at: At) -> Inven
         on_hand=on_hand,
         reserved=reserved,
         available=on_hand - reserved,
-        updated_at=at.time,
-        version=at.version,
     )
 
 
 INVENTORY_LEVEL = Projection(
-    name="inventory_levels", revision=1, view=InventoryLevel, reads=READS, key=key, evolve=evolve
+    name="inventory_levels",
+    revision=1,
+    category=INVENTORY.category,
+    view=InventoryLevel,
+    key="sku",
+    stream=stream,
+    reads=READS,
+    evolve=evolve,
 )

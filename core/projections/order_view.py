@@ -8,8 +8,9 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from core.domain.message import OrderId
+from core.domain.message import OrderId, StreamId
 from core.domain.order import (
+    ORDER,
     Address,
     Item,
     OrderCancelled,
@@ -45,12 +46,11 @@ class OrderView(Struct, frozen=True, kw_only=True):
 READS: tuple[type[OrderEvent], ...] = (OrderCreated, OrderConfirmed, OrderCancelled, OrderShipped, OrderDelivered)
 
 
-def key(event: OrderEvent) -> OrderId:
-    return event.order_id
+def stream(view: OrderView) -> StreamId:
+    return StreamId(view.order_id)
 
 
 def evolve(view: OrderView | None, event: OrderEvent, at: At) -> OrderView | None:
-    version, time = at
     match event:
         case OrderCreated() as e:
             return OrderView(
@@ -65,21 +65,19 @@ def evolve(view: OrderView | None, event: OrderEvent, at: At) -> OrderView | Non
                 tracking_number=None,
                 carrier=None,
                 created_at=e.created_at,
-                updated_at=time,
-                version=version,
+                updated_at=at.time,
+                version=at.version,
             )
         case _ if view is None:
             return None
         case OrderConfirmed():
-            return replace(view, status=Status.CONFIRMED, version=version, updated_at=time)
+            return replace(view, status=Status.CONFIRMED)
         case OrderCancelled():
-            return replace(view, status=Status.CANCELLED, version=version, updated_at=time)
+            return replace(view, status=Status.CANCELLED)
         case OrderShipped(tracking_number=number, carrier=carrier):
-            return replace(
-                view, status=Status.SHIPPED, tracking_number=number, carrier=carrier, version=version, updated_at=time
-            )
+            return replace(view, status=Status.SHIPPED, tracking_number=number, carrier=carrier)
         case OrderDelivered():
-            return replace(view, status=Status.DELIVERED, version=version, updated_at=time)
+            return replace(view, status=Status.DELIVERED)
         case _:
             return view
 
@@ -89,4 +87,13 @@ def spent(view: OrderView | None) -> Decimal:
     return view.total_amount if view is not None and view.status in SOLD else Decimal(0)
 
 
-ORDER_VIEW = Projection(name="order_views", revision=1, view=OrderView, reads=READS, key=key, evolve=evolve)
+ORDER_VIEW = Projection(
+    name="order_views",
+    revision=1,
+    category=ORDER.category,
+    view=OrderView,
+    key="order_id",
+    stream=stream,
+    reads=READS,
+    evolve=evolve,
+)

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import NamedTuple
 
+from core.domain.message import Sku
 from core.domain.order import Status
 from core.projections.order_view import SOLD, OrderView
-from core.projections.projection import Amounts, RowKey, Sum
+from core.projections.projection import Sum
 
 
-def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey, Amounts]]:
-    """Key: SKU, currency. Amounts: units_ordered, units_live (of orders not cancelled), revenue."""
+class DemandKey(NamedTuple):
+    sku: Sku
+    currency: str
+
+
+class DemandAmounts(NamedTuple):
+    """`units_live` are those of orders that were not cancelled."""
+
+    units_ordered: int
+    units_live: int
+    revenue: Decimal
+
+
+def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[DemandKey, DemandAmounts]]:
     ordered = int(before is None)
     live = _live(after) - _live(before)
     sold = _sold(after) - _sold(before)
@@ -19,7 +33,10 @@ def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey,
         return
     for item in after.items:
         revenue = sold * item.quantity * item.unit_price if sold else Decimal(0)
-        yield (item.sku, after.currency), (ordered * item.quantity, live * item.quantity, revenue)
+        yield (
+            DemandKey(item.sku, after.currency),
+            DemandAmounts(ordered * item.quantity, live * item.quantity, revenue),
+        )
 
 
 def _live(view: OrderView | None) -> int:
@@ -30,4 +47,4 @@ def _sold(view: OrderView | None) -> int:
     return int(view is not None and view.status in SOLD)
 
 
-PRODUCT_DEMAND = Sum(name="product_demand", revision=1, change=change)
+PRODUCT_DEMAND = Sum("product_demand", revision=1, key=DemandKey, amounts=DemandAmounts, change=change)

@@ -1,4 +1,4 @@
-"""Projections: keyed pure folds of events into views, and sums of what changes when an order's view changes."""
+"""Projections: pure folds of a stream's events into one view, and sums of what changes when a view changes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from core.domain.message import Event
+from msgspec.structs import replace
 
-Amount: TypeAlias = Any  # int, Decimal, or datetime: of two moments the later one stays
-Amounts: TypeAlias = tuple[Amount, ...]
+from core.domain.message import Event, StreamId
+
 RowKey: TypeAlias = tuple[Any, ...]
+Amounts: TypeAlias = tuple[Any, ...]
 
 
 class View(Protocol):
-    """A row of a read model; its version is that of the stream's last event in it, which makes repeats harmless."""
+    """A row of a read model. `version` and `updated_at` are those of the last event of its stream.
+
+    An event that is not newer than `version` is in the view already, so applying it again changes nothing.
+    """
 
     @property
     def version(self) -> int: ...
+    @property
+    def updated_at(self) -> datetime: ...
 
 
 V = TypeVar("V", bound=View)
+K = TypeVar("K", bound=RowKey)
+A = TypeVar("A", bound=Amounts)
 
 
 class At(NamedTuple):
@@ -33,26 +41,69 @@ class At(NamedTuple):
 
 @dataclass(frozen=True)
 class Projection(Generic[V]):
-    """A row per stream. `reads` are the events it declares; it ignores all others. `evolve` never rejects one."""
+    """One row for each stream of `category`. The fields of `view` are the columns; `key` names the one that is the key.
 
-    name: str
-    revision: int
-    view: type[V]
-    reads: tuple[type[Event], ...]
-    key: Callable[[Any], Any]
-    evolve: Callable[[V | None, Any, At], V | None]
-
-
-@dataclass(frozen=True)
-class Sum(Generic[V]):
-    """`change` says what to add, by key, when a view goes from one to another.
-
-    The steps between do not matter: change(a, b) + change(b, c) = change(a, c).
+    `evolve` is given the events in `reads` only, rejects none, and need not set `version` and `updated_at`.
     """
 
     name: str
     revision: int
-    change: Callable[[V | None, V], Iterable[tuple[RowKey, Amounts]]]
+    category: str
+    view: type[V]
+    key: str
+    stream: Callable[[V], StreamId]
+    reads: tuple[type[Event], ...]
+    evolve: Callable[[V | None, Any, At], V | None]
+
+    def apply(self, view: V | None, event: Event | None, at: At) -> V | None:
+        """The view after the next event of its stream. `event` is None when this release cannot read it.
+
+        Whatever the event is, the view moves on to its version: otherwise a client who waits for the version of
+        an event that the view does not care about would wait for ever.
+        """
+        after: Any = self.evolve(view, event, at) if isinstance(event, self.reads) else view
+        return None if after is None else replace(after, version=at.version, updated_at=at.time)
+
+
+@dataclass(frozen=True)
+class Sum(Generic[V, K, A]):
+    """One row for each `key`. The fields of `key` and `amounts` are the columns.
+
+    `change` says what to add to which row when a view goes from one state to another. The states between do not
+    matter: change(a, b) + change(b, c) = change(a, c). Numbers are added; of a time the latest is kept.
+    """
+
+    name: str
+    revision: int
+    key: type[K]
+    amounts: type[A]
+    change: Callable[[V | None, V], Iterable[tuple[K, A]]]
+
+
+@dataclass(frozen=True)
+class Group(Generic[V]):
+    """Read models that are filled together by one reader of the log: a projection, and the sums over its views.
+
+    When the revision of one of them changes, all of the group is filled again from the log, and no other group.
+    """
+
+    name: str
+    projection: Projection[V]
+    sums: tuple[Sum[V, Any, Any], ...] = ()
+
+    @property
+    def models(self) -> tuple[Projection[V] | Sum[V, Any, Any], ...]:
+        return (self.projection, *self.sums)
+
+    @property
+    def reader(self) -> str:
+        """The name of the group's checkpoint: the daemon that fills it, a dot, the group."""
+        return f"projector.{self.name}"
+
+    @property
+    def revision(self) -> str:
+        """Kept beside the checkpoint: when it is another one, the tables were filled by other rules."""
+        return " ".join(f"{model.name}:{model.revision}" for model in self.models)
 
 
 def plus(a: Amounts, b: Amounts) -> Amounts:
@@ -60,7 +111,7 @@ def plus(a: Amounts, b: Amounts) -> Amounts:
 
 
 def total(changes: Iterable[tuple[RowKey, Amounts]]) -> Mapping[RowKey, Amounts]:
-    """The changes of one sum, one row per key."""
+    """The changes of one sum, one row for each key."""
     rows: dict[RowKey, Amounts] = {}
     for key, amounts in changes:
         known = rows.get(key)

@@ -7,14 +7,15 @@ from typing import TypeVar
 import msgspec
 
 from core import codec
-from core.domain.message import OrderId, Recorded, Sku, StreamId, inventory_stream
+from core.domain.message import OrderId, Sku, StreamId, inventory_stream
 from core.errors import NotFound
 from core.ports.log import EventStore
 from core.ports.queries import OrderDocument, Queries
+from core.projections import ORDERS
 from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
 from core.projections.order_view import ORDER_VIEW, OrderView
-from core.projections.projection import At, Projection, View
-from core.services.project import READER
+from core.projections.projection import Projection, View
+from core.services.project import applied
 
 PAGE = 1_000  # events: what is in memory at once while a long stream is folded
 LONGEST_CATCH_UP = 1.0  # seconds
@@ -49,7 +50,7 @@ async def fresh_order_of_number(queries: Queries, store: EventStore, number: str
     """
     document = await queries.order_of_number(number)
     if document is None:
-        await queries.wait_for_reader(READER, position=await store.head(), within=LONGEST_CATCH_UP)
+        await queries.wait_for_reader(ORDERS.reader, position=await store.head(), within=LONGEST_CATCH_UP)
         document = await queries.order_of_number(number)
     if document is None:
         raise NotFound("order", number)
@@ -77,14 +78,8 @@ async def fold_on(queries: Queries, projection: Projection[V], stream: StreamId,
     version = view.version if view is not None else 0
     while True:
         page = await queries.events_of_stream(stream, after=version, limit=PAGE)
-        for event in page:
-            view = _applied(projection, view, event.recorded())
+        for stored in page:
+            view = applied(projection, view, stored)
         if len(page) < PAGE:
             return view
         version = page[-1].version
-
-
-def _applied(projection: Projection[V], view: V | None, recorded: Recorded) -> V | None:
-    if not isinstance(recorded.event, projection.reads):
-        return view
-    return projection.evolve(view, recorded.event, At(recorded.version, recorded.recorded_at))

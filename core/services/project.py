@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import cache
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,51 +15,51 @@ from core.codec import StoredEvent, decode, event_type
 from core.domain.message import Event, StreamId
 from core.errors import EventNotApplied
 from core.ports.reading import Changes, ReadModels, Subscription
-from core.projections import REVISION, SUMS, VIEWS
-from core.projections.order_view import ORDER_VIEW
-from core.projections.projection import At, Projection, total
+from core.projections.projection import At, Group, Projection, View, total
 
-READER = "projector"
 BATCH = 2_000  # events
-# Views of each projection kept in memory: an order's events come close together, and what is folded but not yet saved
-# must be found here, which is up to two batches.
+# Views kept in memory: an order's events come close together, and what is folded but not yet saved must be found here,
+# which is up to two batches.
 RECENT = 20_000
 
 Views: TypeAlias = Mapping[StreamId, Any]
-Declared: TypeAlias = tuple[StoredEvent, Event]
+Read: TypeAlias = tuple[StoredEvent, Event | None]
 B = TypeVar("B")
+V = TypeVar("V", bound=View)
 
 
 class Projector:
-    """Follows batches of events; after any error it starts again from what is saved, remembering nothing."""
+    """Fills one group of read models; after any error it starts again from what is saved, remembering nothing."""
 
-    def __init__(self, read_models: ReadModels) -> None:
+    def __init__(self, group: Group[Any], read_models: ReadModels) -> None:
+        self._group = group
         self._read_models = read_models
-        self._recent: dict[str, dict[StreamId, Any]] = {}
+        self._recent: dict[StreamId, Any] = {}
         self.position = 0
         self.saved_at = -math.inf  # by the monotonic clock
 
     async def run(self, subscription: Subscription, stop: asyncio.Event, *, limit: int = BATCH) -> None:
         """Save what the events after the last saved position change, until `stop` is set.
 
-        Raises EventNotApplied when everything before such an event is saved, and CheckpointMoved.
+        Raises EventNotApplied when everything before such an event is saved, and what `ReadModels` raises.
         """
-        self._recent = {projection.name: {} for projection in VIEWS}
-        self.position = await self._read_models.open(READER, REVISION)
+        self._recent = {}
+        self.position = await self._read_models.open()
+        category = self._group.projection.category
         # While one batch is saved the next is folded and the one after that is read.
         async with (
-            aclosing(subscription.batches(stop, after=self.position, limit=limit)) as batches,
+            aclosing(subscription.batches(stop, after=self.position, limit=limit, category=category)) as batches,
             aclosing(ahead(batches)) as read,
             aclosing(self._folded(read, self.position)) as folded,
             aclosing(ahead(folded)) as to_save,
         ):
             async for changes in to_save:
-                await self._read_models.save(READER, changes)
+                await self._read_models.save(changes)
                 self.position, self.saved_at = changes.position, time.monotonic()
 
     async def _folded(self, batches: AsyncIterator[Sequence[StoredEvent]], position: int) -> AsyncGenerator[Changes]:
         async for batch in batches:
-            await asyncio.sleep(0)  # folding holds the loop: first let the save and the next read be asked for
+            await asyncio.sleep(0)  # folding holds the loop: first let the save and the next read start
             try:
                 yield await self._fold(batch, position)
             except EventNotApplied as error:
@@ -68,54 +69,53 @@ class Projector:
             position = batch[-1].position
 
     async def _fold(self, batch: Sequence[StoredEvent], position: int) -> Changes:
-        before: dict[str, Views] = {}
-        after: dict[str, Views] = {}
-        for projection in VIEWS:
-            events = declared(projection, batch)
-            before[projection.name] = await self._load(projection, events)
-            after[projection.name] = fold(projection, before[projection.name], events)
-        for name, views in after.items():
-            _remember(self._recent[name], views)
-        known, orders = before[ORDER_VIEW.name], after[ORDER_VIEW.name]
+        events = read(self._group.projection, batch)
+        before = await self._load(events)
+        after = fold(self._group.projection, before, events)
+        self._remember(after)
         return Changes(
             after=position,
             position=batch[-1].position,
-            views={name: list(views.values()) for name, views in after.items()},
+            views=list(after.values()),
             sums={
-                one.name: total(change for id_, view in orders.items() for change in one.change(known.get(id_), view))
-                for one in SUMS
+                one.name: total(
+                    change for stream, view in after.items() for change in one.change(before.get(stream), view)
+                )
+                for one in self._group.sums
             },
         )
 
-    async def _load(self, projection: Projection[Any], events: Sequence[Declared]) -> Views:
-        recent = self._recent[projection.name]
+    async def _load(self, events: Sequence[Read]) -> Views:
         views: dict[StreamId, Any] = {}
-        unknown: dict[Any, StreamId] = {}
-        for stored, event in events:
-            if (view := recent.get(stored.stream)) is not None:
+        unknown: set[StreamId] = set()
+        for stored, _ in events:
+            if (view := self._recent.get(stored.stream)) is not None:
                 views[stored.stream] = view
             else:
-                unknown[projection.key(event)] = stored.stream
+                unknown.add(stored.stream)
+        unknown -= {stored.stream for stored, _ in events if stored.version == 1}  # these begin here
         if unknown:
-            found = await self._read_models.load(projection, list(unknown))
-            views.update({unknown[key]: view for key, view in found.items()})
+            views.update(await self._read_models.load(list(unknown)))
         return views
 
-
-def declared(projection: Projection[Any], batch: Sequence[StoredEvent]) -> Sequence[Declared]:
-    """The events that the projection declares; others are not even decoded."""
-    names = _NAMES[projection.name]
-    events: list[Declared] = []
-    for stored in batch:
-        if stored.event_type in names:
-            try:
-                events.append((stored, decode(stored.event_type, stored.schema_version, stored.payload)))
-            except Exception as error:
-                raise EventNotApplied(stored.position, stored.event_type, repr(error)) from error
-    return events
+    def _remember(self, views: Views) -> None:
+        for stream, view in views.items():
+            self._recent.pop(stream, None)  # to the end: the oldest is forgotten first
+            self._recent[stream] = view
+        for stream in list(islice(self._recent, max(0, len(self._recent) - RECENT))):
+            del self._recent[stream]
 
 
-def fold(projection: Projection[Any], before: Views, events: Sequence[Declared]) -> Views:
+def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> Sequence[Read]:
+    """The events of the projection's streams. One that it does not declare is not decoded: None stands for it."""
+    return [
+        (stored, _decoded(stored) if _declares(projection, stored) else None)
+        for stored in batch
+        if stored.category == projection.category
+    ]
+
+
+def fold(projection: Projection[Any], before: Views, events: Sequence[Read]) -> Views:
     """The views that the events change; an event that a view contains already changes nothing."""
     after: dict[StreamId, Any] = {}
     for stored, event in events:
@@ -123,7 +123,7 @@ def fold(projection: Projection[Any], before: Views, events: Sequence[Declared])
         if view is not None and stored.version <= view.version:
             continue
         try:
-            view = projection.evolve(view, event, At(stored.version, stored.recorded_at))
+            view = projection.apply(view, event, At(stored.version, stored.recorded_at))
         except Exception as error:
             raise EventNotApplied(stored.position, stored.event_type, repr(error)) from error
         if view is not None:
@@ -131,15 +131,27 @@ def fold(projection: Projection[Any], before: Views, events: Sequence[Declared])
     return after
 
 
-_NAMES = {projection.name: frozenset(map(event_type, projection.reads)) for projection in VIEWS}
+def applied(projection: Projection[V], view: V | None, stored: StoredEvent) -> V | None:
+    """The view after one more event of its stream. Raises UnknownEvent for a declared one that cannot be read."""
+    known = _declares(projection, stored)
+    event = decode(stored.event_type, stored.schema_version, stored.payload) if known else None
+    return projection.apply(view, event, At(stored.version, stored.recorded_at))
 
 
-def _remember(recent: dict[StreamId, Any], views: Views) -> None:
-    for stream, view in views.items():
-        recent.pop(stream, None)  # to the end: the oldest is forgotten first
-        recent[stream] = view
-    for stream in list(islice(recent, max(0, len(recent) - RECENT))):
-        del recent[stream]
+def _declares(projection: Projection[Any], stored: StoredEvent) -> bool:
+    return stored.event_type in _names(projection.reads)
+
+
+@cache
+def _names(kinds: tuple[type[Event], ...]) -> frozenset[str]:
+    return frozenset(map(event_type, kinds))
+
+
+def _decoded(stored: StoredEvent) -> Event:
+    try:
+        return decode(stored.event_type, stored.schema_version, stored.payload)
+    except Exception as error:
+        raise EventNotApplied(stored.position, stored.event_type, repr(error)) from error
 
 
 async def ahead(batches: AsyncIterator[B]) -> AsyncGenerator[B]:

@@ -100,7 +100,9 @@ async def _live(
     server = _server(front)
     beating = asyncio.create_task(_beat(vitals))
     threading.Thread(target=_watchdog, args=(vitals,), daemon=True).start()
-    working = asyncio.create_task(_keep_up(lambda: body(settings, front, drained), vitals))
+    working = asyncio.create_task(
+        keep_up(lambda: body(settings, front, drained), vitals.stop, waits=vitals.waits, failed=vitals.failed)
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(vitals.stop.wait())
     _log.info("started", port=listener.getsockname()[1], pid=os.getpid())
@@ -122,14 +124,19 @@ async def _live(
     await serving
 
 
-async def _keep_up(body: Body, vitals: Vitals) -> None:
-    """Run it again whenever it raises: soon after an outage, at a slow pace after a fault; each is logged once."""
+async def keep_up(
+    body: Body, stop: asyncio.Event, *, waits: Callable[[str], None], failed: Callable[[Exception], None]
+) -> None:
+    """Run `body` again whenever it raises, until `stop` is set: soon after an outage, at a slow pace after a fault.
+
+    An outage is logged once, and `waits` is told each time; `failed` is told of a fault, and has to log it.
+    """
     tries, last = 0, ""
-    while not vitals.stop.is_set():
+    while not stop.is_set():
         began = time.monotonic()
         try:
             await body()
-            if not vitals.stop.is_set():
+            if not stop.is_set():
                 raise RuntimeError("its work ended by itself")  # noqa: TRY301 - the same pause and log line
         except ConfigurationError:
             raise
@@ -139,17 +146,17 @@ async def _keep_up(body: Body, vitals: Vitals) -> None:
                 tries, last = 0, ""
             if reason != last:
                 _log.warning("waits", reason=reason)
-            vitals.waits(reason)
+            waits(reason)
             tries, last = tries + 1, reason
-            await _pause(min(LONGEST_PAUSE, 0.1 * 2 ** min(tries, 10)), vitals)
+            await _pause(min(LONGEST_PAUSE, 0.1 * 2 ** min(tries, 10)), stop)
         except Exception as error:  # noqa: BLE001 - a daemon stays, whatever it is
-            vitals.failed(error)
-            await _pause(PAUSE_AFTER_FAULT, vitals)
+            failed(error)
+            await _pause(PAUSE_AFTER_FAULT, stop)
 
 
-async def _pause(seconds: float, vitals: Vitals) -> None:
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(vitals.stop.wait(), random.uniform(0.5, 1) * seconds)  # noqa: S311 - jitter
+        await asyncio.wait_for(stop.wait(), random.uniform(0.5, 1) * seconds)  # noqa: S311 - jitter
 
 
 class _Server(uvicorn.Server):

@@ -16,10 +16,11 @@ from core.settings import Settings
 from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.problems import HANDLERS
 from daemons.process.vitals import ASGIApp, Vitals
-from daemons.query_api import customers, events, inventory, orders, products, readers, sagas, stats
+from daemons.query_api import customers, events, inventory, orders, products, readers, sagas, stats, stream
 from daemons.query_api.hub import MOST_A_WRITE, Hub
 from daemons.query_api.parameters import refuse_strange_parameters
-from daemons.query_api.stream import stream
+
+MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers)
 
 
 @asynccontextmanager
@@ -53,25 +54,7 @@ async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
 def make_app(queries: Queries, store: EventStore, hub: Hub) -> Litestar:
     """Every route; its handlers find what they read from in the application's state."""
     service = Litestar(
-        [
-            orders.one_order,
-            orders.order_of_number,
-            orders.some_orders,
-            orders.orders_of_customer,
-            orders.orders_of_status,
-            events.events_of_order,
-            events.timeline,
-            events.events,
-            stream,
-            sagas.some_sagas,
-            sagas.one_saga,
-            inventory.inventory,
-            inventory.inventory_of_sku,
-            customers.customer_summary,
-            products.product_demand,
-            stats.statistics,
-            readers.projections,
-        ],
+        [route for module in MODULES for route in module.ROUTES],
         state=State({"queries": queries, "store": store, "hub": hub}),
         exception_handlers=HANDLERS,
         logging_config=None,  # logs are the runtime's; the framework would set up its own

@@ -39,3 +39,6 @@ async def customer_summary(request: AnyRequest, customer_id: TextInPath) -> Resp
             }
         )
     )
+
+
+ROUTES = (customer_summary,)

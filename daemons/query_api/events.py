@@ -83,6 +83,9 @@ async def events(
     )
 
 
+ROUTES = (events_of_order, timeline, events)
+
+
 def several(name: str, text: str | None, known: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
     """The names in a list with commas; each has to be known."""
     names = tuple(text.split(",")) if text is not None else ()

@@ -61,7 +61,7 @@ def skipped(after: int, before: int) -> bytes:
     return b"id: %d\nevent: skipped\ndata: %b\n\n" % (before - 1, data)
 
 
-class Ring:
+class FrameRing:
     """The latest frames in a row of positions without gaps; any of them is found by its position, at once."""
 
     def __init__(self, size: int) -> None:
@@ -95,7 +95,7 @@ class Hub:
         self._store = store
         self._subscription = subscription
         self._read_log = read_log
-        self._ring = Ring(RING)
+        self._ring = FrameRing(RING)
         self._grown = asyncio.Event()
         self._stop = asyncio.Event()
         self._readers = 0
@@ -152,7 +152,7 @@ class Hub:
             head = await self._store.head()
             if self._following is None or self._following.done():  # another reader may have been as quick
                 self.head = head
-                self._ring = Ring(RING)
+                self._ring = FrameRing(RING)
                 self._following = asyncio.create_task(self._follow(head))
 
     async def _leave(self) -> None:

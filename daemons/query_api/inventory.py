@@ -42,6 +42,9 @@ async def inventory_of_sku(request: AnyRequest, sku: TextInPath) -> Response[byt
     return json_response(codec.json(await fresh_level(queries, Sku(a_text("sku", sku)))))
 
 
+ROUTES = (inventory, inventory_of_sku)
+
+
 def _sku_of(cursor: str) -> str:
     try:
         return a_text("cursor", base64.urlsafe_b64decode(cursor.encode("ascii")).decode())

@@ -144,6 +144,9 @@ async def orders_of_status(
     return await _by_offset(request, OrderFilter(status=known), limit, offset, {"status": known})
 
 
+ROUTES = (one_order, order_of_number, some_orders, orders_of_customer, orders_of_status)
+
+
 async def _by_offset(
     request: AnyRequest, fits: OrderFilter, limit: int, offset: int, echo: dict[str, Any]
 ) -> Response[bytes]:

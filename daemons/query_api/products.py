@@ -27,3 +27,6 @@ async def product_demand(request: AnyRequest, sku: TextInPath) -> Response[bytes
     if not totals:
         raise NotFound("demand for SKU", name)
     return json_response(codec.json({"sku": name, "totals": totals}))
+
+
+ROUTES = (product_demand,)

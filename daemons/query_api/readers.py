@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Response, get
@@ -10,8 +11,8 @@ from core import codec
 from core.ports.log import EventStore
 from core.ports.queries import Queries
 from core.ports.reading import ReaderProgress
-from core.projections import ALL
-from core.services.project import READER
+from core.projections import GROUPS
+from core.projections.projection import Group
 from daemons.http.openapi import answers
 from daemons.query_api.answers import Projections
 from daemons.query_api.parameters import (
@@ -27,20 +28,31 @@ async def projections(request: AnyRequest) -> Response[bytes]:
     store: EventStore = request.app.state["store"]
     readers = {reader.reader: reader for reader in await queries.progress()}
     head = max([reader.head for reader in readers.values()], default=0) or await store.head()
-    never = ReaderProgress(READER, revision="", position=0, head=head, behind=0.0)
-    projector = readers.get(READER, never)
     return json_response(
         codec.json(
             {
-                "projections": [
-                    {"name": model.name, "reader": READER, "revision": model.revision, **_place(projector)}
-                    for model in ALL
-                ],
+                "projections": listing(GROUPS, readers, head),
                 "readers": [{"name": reader.reader, **_place(reader)} for reader in readers.values()],
                 "head": head,
             }
         )
     )
+
+
+ROUTES = (projections,)
+
+
+def listing(
+    groups: Sequence[Group[Any]], readers: Mapping[str, ReaderProgress], head: int
+) -> Sequence[Mapping[str, Any]]:
+    """The read models, each with the place of the reader that fills its group."""
+    never = ReaderProgress("", revision="", position=0, head=head, behind=0.0)
+    return [
+        {"name": model.name, "reader": group.reader, "revision": model.revision}
+        | _place(readers.get(group.reader, never))
+        for group in groups
+        for model in group.models
+    ]
 
 
 def _place(reader: ReaderProgress) -> dict[str, Any]:

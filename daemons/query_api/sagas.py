@@ -83,6 +83,9 @@ async def one_saga(request: AnyRequest, saga_id: IdInPath) -> Response[bytes]:
     return json_response(codec.json({**shown, "steps": _steps(events), "events": envelopes}))
 
 
+ROUTES = (some_sagas, one_saga)
+
+
 async def _with_open_items(store: EventStore, saga: dict[str, Any]) -> dict[str, Any]:
     return {**saga, "open": await still_open(store, saga)}
 

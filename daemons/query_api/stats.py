@@ -18,3 +18,6 @@ async def statistics(request: AnyRequest) -> Response[bytes]:
     """Sales in all and by day, unfinished sagas, the head of the log."""
     queries: Queries = request.app.state["queries"]
     return json_response(codec.json(await queries.desk_totals()))
+
+
+ROUTES = (statistics,)

@@ -104,6 +104,9 @@ async def stream(
     return Live(chunks)
 
 
+ROUTES = (stream,)
+
+
 def _last_event_id(request: AnyRequest) -> int | None:
     text = request.headers.get("last-event-id", "")
     if not text:

@@ -111,8 +111,7 @@ MUTANTS = {
             "a projector that was frozen saves what another one has saved",
             r"daily sales|^I[37]",
             replace(ZOMBIE, frozen=("projector",)),
-            function="save_read_models",
-            changes={r"AND position = from_position": ""},
+            patched=True,
         ),
         Mutant(
             "provider-key",

@@ -31,7 +31,7 @@ STAYS = 3  # looks in a row, a second apart
 UNFINISHED = """
 SELECT (SELECT count(*) FROM sagas WHERE status IN ('RUNNING', 'COMPENSATING')) AS sagas,
        (SELECT coalesce(max(position), 0) FROM events) - min(position) AS behind
-  FROM checkpoints WHERE reader IN ('projector', 'saga-runner')
+  FROM checkpoints WHERE reader IN ('projector.orders', 'projector.stock', 'saga-runner')
 """
 
 

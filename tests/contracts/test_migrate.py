@@ -12,7 +12,9 @@ from core.adapters.postgres import migrate as module
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.migrate import NEEDED, migrate, schema_version
+from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.errors import ConfigurationError
+from core.projections import GROUPS
 
 
 async def test_it_may_be_run_again(dsn: str) -> None:
@@ -49,3 +51,31 @@ async def test_an_owner_without_superuser_rights_is_enough(tmp_path: Path) -> No
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await daemon.execute("INSERT INTO checkpoints SELECT * FROM checkpoints; DELETE FROM events")
         await daemon.close()
+
+
+ONE_READER = "order_views:1 inventory_levels:1 customer_summaries:1 product_demand:1 daily_sales:1"
+
+
+@pytest.mark.parametrize(("revision", "position"), [(ONE_READER, 7), ("other rules", 0)])
+async def test_read_models_that_one_reader_filled_are_not_filled_again_by_two(
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, revision: str, position: int
+) -> None:
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    await admin.execute("CREATE DATABASE one_reader")
+    dsn = postgres.dsn("one_reader")
+    with monkeypatch.context() as patched:
+        before = module.migrations()[:4]
+        patched.setattr(module, "migrations", lambda: before)
+        await migrate(dsn)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("INSERT INTO checkpoints VALUES ('projector', 7, $1), ('saga-runner', 5, '')", revision)
+    await migrate(dsn)
+    for group in GROUPS:
+        read_models = PostgresReadModels(lambda: connect(dsn, name="test"), group)
+        assert await read_models.open() == position
+        read_models.close()
+    readers = await connection.fetch("SELECT reader FROM checkpoints ORDER BY reader")
+    assert [row["reader"] for row in readers] == ["projector.orders", "projector.stock", "saga-runner"]
+    await connection.close()
+    await admin.execute("DROP DATABASE one_reader WITH (FORCE)")
+    await admin.close()

@@ -22,11 +22,10 @@ from core.domain.message import OrderId, Sku, inventory_stream
 from core.domain.order import Status
 from core.errors import Unavailable
 from core.ports.queries import OrderFilter, OrderSearch, Queries, SagaSearch
-from core.projections import SUMS
+from core.projections import GROUPS
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.order_view import OrderView
 from core.projections.product_demand import PRODUCT_DEMAND
-from core.services.project import READER
 from tests.support.opener import Opener
 from tests.support.orders import Sample, order_id, write
 from tests.support.projecting import project
@@ -34,6 +33,7 @@ from tests.support.query_api import database
 from tests.support.recorded import recorded
 from tests.support.samples import created, replenished, reserved
 
+READER = GROUPS[0].reader
 ORDERS = 40
 LOG = Sample(ORDERS).events()
 SOON = 0.02  # seconds
@@ -219,7 +219,7 @@ async def test_progress_is_how_far_each_reader_has_come(queries: Queries, dsn: s
     assert await queries.progress() == []
     await write(dsn, LOG)
     await project(opener)
-    [reader] = await queries.progress()
+    [reader, _] = await queries.progress()
     assert (reader.reader, reader.position, reader.head, reader.behind) == (READER, len(LOG), len(LOG), 0)
 
 
@@ -245,7 +245,7 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "count_orders": lambda q: q.count_orders(OrderFilter()),
     "stock_level": lambda q: q.stock_level(Sku("SKU-1")),
     "stock_levels": lambda q: q.stock_levels(after="", limit=1),
-    "totals": lambda q: q.totals(SUMS[0], "customer-1"),
+    "totals": lambda q: q.totals(CUSTOMER_SUMMARY, "customer-1"),
     "desk_totals": lambda q: q.desk_totals(),
     "sagas": lambda q: q.sagas(SagaSearch()),
     "saga": lambda q: q.saga(UUID(int=1)),

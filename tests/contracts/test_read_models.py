@@ -1,8 +1,9 @@
-"""Read models: whatever interrupts the projector, they come out as one undisturbed fold of the log."""
+"""Read models: whatever interrupts a projector, they come out as one undisturbed fold of the log."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
@@ -14,74 +15,67 @@ import pytest
 from msgspec.structs import replace
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.queries.progress import progress
+from core.adapters.postgres.queries.readers import position_of, progress
 from core.adapters.postgres.read_models.store import PostgresReadModels
-from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import CheckpointMoved, EventNotApplied, Unavailable
 from core.ports.reading import Changes
-from core.projections import REVISION, VIEWS
-from core.projections.inventory_level import INVENTORY_LEVEL
-from core.projections.order_view import ORDER_VIEW
-from core.services.project import READER, Projector, declared, fold
+from core.projections import GROUPS, ORDERS, STOCK
+from core.projections.customer_summary import CUSTOMER_SUMMARY
+from core.projections.projection import Group
+from core.services.project import fold, read
 from tests.support.opener import Opener
 from tests.support.orders import Sample, contents, write
+from tests.support.projecting import project, project_group
 from tests.support.recorded import at, recorded
 from tests.support.samples import replenished, reserved
 
-NOTHING: Mapping[str, Any] = {projection.name: [] for projection in VIEWS}
-SUMMED = {"customer_summaries": {("ann", "USD"): (1, Decimal("2.50"), at(1))}}
+SUMMED: Mapping[str, Any] = {"customer_summaries": {("ann", "USD"): (1, Decimal("2.50"), at(1))}}
 
 
 @pytest.fixture
-async def read_models(opener: Opener) -> AsyncIterator[PostgresReadModels]:
-    read_models = PostgresReadModels(opener)
+async def orders(opener: Opener) -> AsyncIterator[PostgresReadModels]:
+    read_models = PostgresReadModels(opener, ORDERS)
     yield read_models
     read_models.close()
 
 
-async def catch_up(opener: Opener, read_models: PostgresReadModels, head: int, *, limit: int = 2_000) -> None:
-    """Run a projector until it has saved everything up to `head`."""
-    stop = asyncio.Event()
-    projector = Projector(read_models)
-    running = asyncio.create_task(projector.run(PostgresSubscription(opener), stop, limit=limit))
-    try:
-        async with asyncio.timeout(20):
-            while projector.position < head and not running.done():
-                await asyncio.wait([running], timeout=0.005)
-    finally:
-        stop.set()
-        await running
+@pytest.fixture
+async def stock(opener: Opener) -> AsyncIterator[PostgresReadModels]:
+    read_models = PostgresReadModels(opener, STOCK)
+    yield read_models
+    read_models.close()
 
 
-async def test_what_is_saved_is_loaded_again(read_models: PostgresReadModels) -> None:
-    assert await read_models.open(READER, REVISION) == 0
-    log = [*Sample(5).events(), *recorded([replenished, reserved])]
-    views = {p.name: list(fold(p, {}, declared(p, log)).values()) for p in VIEWS}
-    await read_models.save(READER, Changes(after=0, position=len(log), views=views, sums={}))
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+async def test_what_is_saved_is_loaded_again_by_its_stream(opener: Opener, dsn: str, group: Group[Any]) -> None:
+    read_models = PostgresReadModels(opener, group)
+    assert await read_models.open() == 0
+    log = [*recorded([replenished, reserved]), *Sample(5).events()]
+    log = [replace(event, position=position) for position, event in enumerate(log, start=1)]
+    await write(dsn, log)
+    views = fold(group.projection, {}, read(group.projection, log))
+    await read_models.save(Changes(after=0, position=len(log), views=list(views.values()), sums={}))
+    assert await read_models.load([event.stream for event in log]) == views
+    assert await read_models.open() == len(log)
+    read_models.close()
 
-    orders = await read_models.load(ORDER_VIEW, [view.order_id for view in views["order_views"]])
-    assert orders == {view.order_id: view for view in views["order_views"]}
-    levels = await read_models.load(INVENTORY_LEVEL, ["LAPTOP-001", "NOT-THERE"])
-    assert levels == {"LAPTOP-001": views["inventory_levels"][0]}
-    assert await read_models.open(READER, REVISION) == len(log)
 
-
-async def test_sums_are_added_to_and_of_two_moments_the_later_one_stays(
-    read_models: PostgresReadModels, dsn: str
+async def test_numbers_are_added_to_a_sum_and_of_two_times_the_later_is_kept(
+    orders: PostgresReadModels, dsn: str
 ) -> None:
-    await read_models.open(READER, REVISION)
-    await read_models.save(READER, Changes(after=0, position=1, views=NOTHING, sums=SUMMED))
+    await orders.open()
+    await orders.save(Changes(after=0, position=1, views=[], sums=SUMMED))
     earlier = {"customer_summaries": {("ann", "USD"): (1, Decimal("-0.25"), at(1) - timedelta(days=1))}}
-    await read_models.save(READER, Changes(after=1, position=2, views=NOTHING, sums=earlier))
+    await orders.save(Changes(after=1, position=2, views=[], sums=earlier))
     [row] = (await contents(dsn))["customer_summaries"]
     assert tuple(row) == ("ann", "USD", 2, Decimal("2.25"), at(1))
 
 
-async def test_a_second_projector_rolls_back_and_saves_nothing(read_models: PostgresReadModels, dsn: str) -> None:
-    await read_models.open(READER, REVISION)
-    await read_models.save(READER, Changes(after=0, position=1, views=NOTHING, sums=SUMMED))
+async def test_a_second_projector_saves_nothing(orders: PostgresReadModels, dsn: str) -> None:
+    await orders.open()
+    await orders.save(Changes(after=0, position=1, views=[], sums=SUMMED))
     with pytest.raises(CheckpointMoved):
-        await read_models.save(READER, Changes(after=0, position=1, views=NOTHING, sums=SUMMED))
+        await orders.save(Changes(after=0, position=1, views=[], sums=SUMMED))
     [row] = (await contents(dsn))["customer_summaries"]
     assert row["orders"] == 1
 
@@ -91,11 +85,11 @@ async def test_two_projectors_at_once_apply_every_event_once(opener: Opener, dsn
     await write(dsn, log)
 
     async def follow() -> None:
-        mine = PostgresReadModels(opener)
+        mine = PostgresReadModels(opener, ORDERS)
         try:
             while True:
                 try:
-                    await catch_up(opener, mine, len(log), limit=7)
+                    await project_group(opener, ORDERS, mine, limit=7)
                 except CheckpointMoved:
                     continue  # the other one was first: go on from where it is
                 return
@@ -106,18 +100,50 @@ async def test_two_projectors_at_once_apply_every_event_once(opener: Opener, dsn
     await assert_as_if_undisturbed(opener, dsn)
 
 
-async def test_other_rules_empty_the_tables_and_start_over(read_models: PostgresReadModels, dsn: str) -> None:
-    await read_models.open(READER, "older rules")
-    await read_models.save(READER, Changes(after=0, position=1, views=NOTHING, sums=SUMMED))
-    assert await read_models.open(READER, "older rules") == 1
-    assert await read_models.open(READER, REVISION) == 0
+async def test_another_revision_empties_the_groups_tables_and_starts_over(
+    orders: PostgresReadModels, opener: Opener, dsn: str
+) -> None:
+    older = PostgresReadModels(
+        opener, dataclasses.replace(ORDERS, sums=(dataclasses.replace(CUSTOMER_SUMMARY, revision=0),))
+    )
+    await older.open()
+    await older.save(Changes(after=0, position=1, views=[], sums=SUMMED))
+    assert await older.open() == 1
+    older.close()
+    assert await orders.open() == 0
     assert (await contents(dsn))["customer_summaries"] == []
-    assert await read_models.open(READER, REVISION) == 0
+    assert await orders.open() == 0
+
+
+async def test_a_group_that_starts_over_leaves_the_other_one_as_it_is(
+    orders: PostgresReadModels, stock: PostgresReadModels, opener: Opener, dsn: str
+) -> None:
+    log = recorded([replenished, reserved])
+    await write(dsn, log)
+    await project(opener)
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("UPDATE checkpoints SET revision = 'older rules' WHERE reader = $1", ORDERS.reader)
+    await owner.close()
+    assert await orders.open() == 0
+    assert await stock.open() == len(log)
+    assert len((await contents(dsn))["inventory_levels"]) == 1
+
+
+async def test_tables_whose_checkpoint_is_gone_are_emptied_before_they_are_filled(
+    orders: PostgresReadModels, dsn: str
+) -> None:
+    await orders.open()
+    await orders.save(Changes(after=0, position=1, views=[], sums=SUMMED))
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("DELETE FROM checkpoints")
+    await owner.close()
+    assert await orders.open() == 0
+    assert (await contents(dsn))["customer_summaries"] == []
 
 
 CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
- WHERE datname = current_database() AND query LIKE 'SELECT save_read_models%'
+ WHERE datname = current_database() AND query LIKE '%WITH moved AS%' AND pid <> pg_backend_pid()
 """
 
 
@@ -125,15 +151,15 @@ class Interrupted(PostgresReadModels):
     """Loses its connection at a random point of every few saves."""
 
     def __init__(self, opener: Opener, admin: Connection, rng: random.Random) -> None:
-        super().__init__(opener)
+        super().__init__(opener, ORDERS)
         self._admin = admin
         self._rng = rng
         self.cuts = 0
 
-    async def save(self, reader: str, changes: Changes) -> None:
+    async def save(self, changes: Changes) -> None:
         cutting = asyncio.create_task(self._cut()) if self._rng.random() < 0.3 else None
         try:
-            await super().save(reader, changes)
+            await super().save(changes)
         finally:
             if cutting is not None:
                 await cutting
@@ -150,7 +176,7 @@ async def test_connections_lost_in_the_middle_of_a_batch_lose_and_repeat_nothing
     read_models = Interrupted(opener, admin, random.Random(11))
     for _ in range(1_000):
         try:
-            await catch_up(opener, read_models, len(log), limit=10)
+            await project_group(opener, ORDERS, read_models, limit=10)
         except (Unavailable, CheckpointMoved):
             continue
         break
@@ -164,60 +190,73 @@ async def assert_as_if_undisturbed(opener: Opener, dsn: str) -> None:
     found = await contents(dsn)
     owner = await asyncpg.connect(dsn)
     await owner.execute("UPDATE checkpoints SET revision = 'older rules'")
-    head = await owner.fetchval("SELECT max(position) FROM events")
     await owner.close()
-    again = PostgresReadModels(opener)
-    await catch_up(opener, again, head)
-    again.close()
+    await project(opener, groups=[ORDERS])
     assert found == await contents(dsn)
 
 
 async def test_before_an_event_that_cannot_be_applied_everything_is_saved(
-    read_models: PostgresReadModels, opener: Opener, dsn: str
+    orders: PostgresReadModels, opener: Opener, dsn: str
 ) -> None:
     log = list(Sample(10).events())
     broken = next(event for event in log[5:] if event.event_type == "OrderCreated")
     log[broken.position - 1] = replace(broken, payload="{}")
     await write(dsn, log)
     with pytest.raises(EventNotApplied) as stopped:
-        await catch_up(opener, read_models, len(log))
+        await project_group(opener, ORDERS, orders)
     assert stopped.value.position == broken.position
-    assert await read_models.open(READER, REVISION) == broken.position - 1
+    assert await orders.open() == broken.position - 1
 
 
 async def test_a_log_that_begins_with_an_event_that_cannot_be_applied_goes_nowhere(
-    read_models: PostgresReadModels, opener: Opener, dsn: str
+    orders: PostgresReadModels, opener: Opener, dsn: str
 ) -> None:
     [first, *rest] = Sample(2).events()
     await write(dsn, [replace(first, payload="{}"), *rest])
     with pytest.raises(EventNotApplied):
-        await catch_up(opener, read_models, len(rest) + 1)
-    assert await read_models.open(READER, REVISION) == 0
+        await project_group(opener, ORDERS, orders)
+    assert await orders.open() == 0
 
 
 async def test_what_is_no_longer_remembered_is_loaded_again(
-    read_models: PostgresReadModels, opener: Opener, dsn: str, monkeypatch: pytest.MonkeyPatch
+    opener: Opener, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.services.project.RECENT", 20)
-    log = Sample(100, open_at_once=60).events()
-    await write(dsn, log)
-    await catch_up(opener, read_models, len(log), limit=10)
+    await write(dsn, Sample(100, open_at_once=60).events())
+    await project(opener, limit=10)
     await assert_as_if_undisturbed(opener, dsn)
 
 
+async def test_an_event_unknown_to_this_release_moves_a_view_on_that_is_no_longer_remembered(
+    opener: Opener, dsn: str
+) -> None:
+    [first, second] = recorded([replenished, reserved])
+    await write(dsn, [first])
+    await project(opener)
+    await write(dsn, [replace(second, event_type="StockCounted", payload='{"counted": 9}')])
+    await project(opener)
+    [level] = (await contents(dsn))["inventory_levels"]
+    assert (level["sku"], level["version"], level["on_hand"], level["reserved"]) == ("LAPTOP-001", 2, 10, 0)
+
+
 async def test_progress_says_how_long_the_next_event_has_been_waiting(
-    read_models: PostgresReadModels, opener: Opener, dsn: str
+    orders: PostgresReadModels, opener: Opener, dsn: str
 ) -> None:
     connection = await opener()
-    await read_models.open(READER, REVISION)
+    assert await orders.progress() is None
+    await orders.open()
     [empty] = await progress(connection)
     assert (empty.position, empty.head, empty.behind) == (0, 0, 0)
     log = Sample(5).events()
     await write(dsn, [replace(event, recorded_at=at(0) - timedelta(days=500)) for event in log])
-    [behind] = await progress(connection)
+    behind = await orders.progress()
+    assert behind is not None
     assert (behind.position, behind.head) == (0, len(log))
     assert behind.behind > 60
-    await catch_up(opener, read_models, len(log))
-    [up] = await progress(connection)
+    await project_group(opener, ORDERS, orders)
+    up = await orders.progress()
+    assert up is not None
     assert (up.position, up.head, up.behind) == (len(log), len(log), 0)
+    assert await position_of(connection, ORDERS.reader) == len(log)
+    assert await position_of(connection, STOCK.reader) == 0
     await connection.close()

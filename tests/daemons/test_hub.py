@@ -10,7 +10,7 @@ import pytest
 
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.subscription import PostgresSubscription
-from daemons.query_api.hub import Filter, Frame, Hub, Ring
+from daemons.query_api.hub import Filter, Frame, FrameRing, Hub
 from tests.support.opener import Opener
 
 
@@ -21,7 +21,7 @@ def frames(first: int, last: int) -> list[Frame]:
 @pytest.mark.parametrize("first", [1, 8])
 @pytest.mark.parametrize("count", [1, 4, 5, 6, 12])
 def test_the_ring_gives_what_follows_any_position_that_it_still_holds(first: int, count: int) -> None:
-    ring = Ring(5)
+    ring = FrameRing(5)
     assert not ring.holds(first)
     added = frames(first, first + count - 1)
     for frame in added:

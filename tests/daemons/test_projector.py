@@ -15,11 +15,9 @@ import pytest
 from msgspec.structs import replace
 
 from core.adapters.postgres.connection import connect
-from core.adapters.postgres.read_models.store import PostgresReadModels
-from core.adapters.postgres.subscription import PostgresSubscription
-from core.services.project import Projector
 from tests.support.daemon_process import DaemonProcess
 from tests.support.orders import Sample, contents, write
+from tests.support.projecting import project
 
 
 @pytest.fixture
@@ -40,9 +38,16 @@ async def until(what: Any, within: float = 30) -> Any:
 
 async def position(dsn: str) -> int:
     connection = await asyncpg.connect(dsn)
-    found = await connection.fetchval("SELECT position FROM checkpoints WHERE reader = 'projector'")
+    found = await connection.fetchval("SELECT min(position) FROM checkpoints WHERE reader LIKE 'projector.%'")
     await connection.close()
     return found or 0
+
+
+async def readers(dsn: str) -> dict[str, int]:
+    connection = await asyncpg.connect(dsn)
+    rows = await connection.fetch("SELECT reader, position FROM checkpoints")
+    await connection.close()
+    return {row["reader"]: row["position"] for row in rows}
 
 
 async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(projector: DaemonProcess, dsn: str) -> None:
@@ -70,17 +75,7 @@ async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(proje
     owner = await asyncpg.connect(dsn)
     await owner.execute("UPDATE checkpoints SET revision = 'older rules'")
     await owner.close()
-    read_models = PostgresReadModels(lambda: connect(dsn, name="test"))
-    undisturbed, stop = Projector(read_models), asyncio.Event()
-    running = asyncio.create_task(undisturbed.run(PostgresSubscription(lambda: connect(dsn, name="test")), stop))
-
-    async def done() -> bool:
-        return running.done() or undisturbed.position == len(log)
-
-    await until(done)
-    stop.set()
-    await running
-    read_models.close()
+    await project(lambda: connect(dsn, name="test"))
     assert found == await contents(dsn)
 
 
@@ -107,8 +102,15 @@ async def test_it_is_ready_once_it_follows_and_says_which_event_it_stands_at(
         return reason if status == 503 and "cannot be applied" in reason else ""
 
     reason = await until(stands)
+
+    async def stock_went_on() -> bool:
+        return (await readers(dsn))["projector.stock"] == last.position
+
+    await until(stock_went_on)
     assert reason.startswith(f"{last.event_type} at position {last.position} cannot be applied: ")
-    assert await position(dsn) == len(good)
+    assert reason.endswith("(the read models of orders)")
+    assert projector.said().count("meets a fault") == 1
+    assert (await readers(dsn)) == {"projector.orders": len(good), "projector.stock": last.position}
 
 
 async def test_one_that_stands_still_while_the_log_grows_is_not_ready(projector: DaemonProcess, dsn: str) -> None:

@@ -207,8 +207,13 @@ async def test_projections_say_how_far_they_are_behind(api: QueryApi) -> None:
     assert {row["lag"]["events"] for row in never["projections"]} == {3}
     await api.project()
     answer = await api.get("/api/v1/projections")
-    assert answer["readers"] == [{"name": "projector", "position": 3, "lag": {"events": 0, "seconds": 0.0}}]
-    assert [row["name"] for row in answer["projections"]] == [
-        "order_views", "inventory_levels", "customer_summaries", "product_demand", "daily_sales",
-    ]  # fmt: skip
+    there = {"position": 3, "lag": {"events": 0, "seconds": 0.0}}
+    assert answer["readers"] == [{"name": "projector.orders"} | there, {"name": "projector.stock"} | there]
+    assert [(row["name"], row["reader"]) for row in answer["projections"]] == [
+        ("order_views", "projector.orders"),
+        ("customer_summaries", "projector.orders"),
+        ("product_demand", "projector.orders"),
+        ("daily_sales", "projector.orders"),
+        ("inventory_levels", "projector.stock"),
+    ]
     assert {(row["position"], row["revision"]) for row in answer["projections"]} == {(3, 1)}

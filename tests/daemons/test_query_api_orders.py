@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from tests.support.orders import Sample, order_id, write
 from tests.support.query_api import QueryApi, database, query_api
 
 ORDERS = 60
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -51,6 +54,18 @@ async def test_an_order_reads_with_all_its_fields(full: QueryApi) -> None:
     assert response.headers["etag"] == f'"{order["version"]}"'
     assert order["total_amount"] == pytest.approx(sum(i["quantity"] * i["unit_price"] for i in order["items"]))
     assert await full.get("/api/v1/orders/number/ord-0000000001") == order
+
+
+async def test_an_event_unknown_to_this_release_moves_the_version_of_an_order_on(api: QueryApi) -> None:
+    [first, *_] = Sample(1).events()
+    later = replace(
+        first, position=2, version=2, event_id=uuid4(), event_type="OrderFrozen", recorded_at=first.recorded_at + HOUR
+    )
+    await write(api.dsn, [first, later])
+    await api.project()
+    order = await api.get(f"/api/v1/orders/{order_id(1)}", min_version=2)
+    assert (order["version"], order["status"]) == (2, "CREATED")
+    assert datetime.fromisoformat(order["updated_at"]) == later.recorded_at
 
 
 async def test_what_the_read_model_has_not_got_yet_is_folded_from_the_events(api: QueryApi) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
@@ -38,12 +39,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_vitals, "STEADY", 0.2)
 
 
+async def kept_up(work: Callable[[], Awaitable[None]], vitals: Vitals) -> None:
+    """What the runtime does for every daemon."""
+    await runtime.keep_up(work, vitals.stop, waits=vitals.waits, failed=vitals.failed)
+
+
 async def test_it_is_not_ready_at_any_moment_logs_the_fault_once_and_goes_on_after_the_repair() -> None:
     work = Work(FAULT)
     transport = httpx.ASGITransport(Front(work.vitals))
     async with asyncio.timeout(20), httpx.AsyncClient(transport=transport, base_url="http://daemon") as client:
         with capture_logs() as logs:
-            keeping = asyncio.create_task(runtime._keep_up(work, work.vitals))
+            keeping = asyncio.create_task(kept_up(work, work.vitals))
             while work.tries < 10:
                 await asyncio.sleep(0.005)
                 ready = await client.get("/ready")
@@ -64,7 +70,7 @@ async def test_it_is_not_ready_at_any_moment_logs_the_fault_once_and_goes_on_aft
 async def test_after_an_outage_it_is_ready_as_soon_as_it_has_started() -> None:
     work = Work(Unavailable("the database is away"))
     with capture_logs() as logs:
-        keeping = asyncio.create_task(runtime._keep_up(work, work.vitals))
+        keeping = asyncio.create_task(kept_up(work, work.vitals))
         async with asyncio.timeout(20):
             while work.tries < 3:
                 await asyncio.sleep(0.005)
@@ -89,5 +95,5 @@ async def test_an_outage_is_waited_for_however_often_it_is_tried(monkeypatch: py
         raise Unavailable("the database is away")
 
     async with asyncio.timeout(20):
-        await runtime._keep_up(away, vitals)
+        await kept_up(away, vitals)
     assert tries == 1_500

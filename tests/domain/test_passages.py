@@ -62,14 +62,16 @@ def test_a_command_records_an_event_only_where_the_table_lets_it_follow(
                 for event in decider.decide(command, state) if isinstance(command, COMMAND_OF[kind]) else ():
                     recorded[type(event)].add(status)
                     assert decider.evolve(state, event).status is (passages[type(event)].to or status)
-    assert recorded == {each: set(passage.after) for each, passage in passages.items()}
+    for each, passage in passages.items():
+        if passage.to or recorded[each]:  # of an event that changes no status there may be no sample command
+            assert recorded[each] == set(passage.after), each.__name__
 
 
 @pytest.mark.parametrize("event", ORDER_EVENTS)
 def test_the_view_of_an_order_has_the_status_that_the_table_says(event: OrderEvent) -> None:
     at = At(2, samples.NOW)
-    before = None if isinstance(event, OrderCreated) else ORDER_VIEW.evolve(None, samples.created, at)
-    view = ORDER_VIEW.evolve(before, event, at)
+    before = None if isinstance(event, OrderCreated) else ORDER_VIEW.apply(None, samples.created, at)
+    view = ORDER_VIEW.apply(before, event, at)
     assert view is not None
     assert view.status is (order.PASSAGES[type(event)].to or Status.CREATED)
 

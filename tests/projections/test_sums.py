@@ -21,7 +21,7 @@ from core.projections.inventory_level import INVENTORY_LEVEL
 from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.product_demand import PRODUCT_DEMAND
 from core.projections.projection import RowKey, Sum, plus, total
-from core.services.project import declared, fold
+from core.services.project import fold, read
 from tests.support.recorded import folded, recorded
 from tests.support.samples import (
     LAPTOP,
@@ -47,7 +47,7 @@ PATHS: tuple[tuple[Any, ...], ...] = (
 COUNTED = (Status.CONFIRMED, Status.SHIPPED, Status.DELIVERED)
 
 
-def added(one: Sum[Any], *path: Any) -> list[tuple[RowKey, tuple[Any, ...]]]:
+def added(one: Sum[Any, Any, Any], *path: Any) -> list[tuple[RowKey, tuple[Any, ...]]]:
     """What an order adds with each of its events."""
     changes: list[tuple[RowKey, tuple[Any, ...]]] = []
     before = None
@@ -94,7 +94,7 @@ def test_the_same_sku_twice_in_an_order_is_added_up() -> None:
     assert rows == {(LAPTOP, "USD"): (2, 2, Decimal("2.00"))}
 
 
-def test_of_two_moments_the_later_one_stays() -> None:
+def test_of_two_times_the_later_is_kept() -> None:
     assert plus((1, NOW), (2, NOW - timedelta(days=1))) == (3, NOW)
 
 
@@ -136,11 +136,11 @@ def test_in_whatever_batches_the_views_and_sums_come_out_the_same(events: Sequen
     while start < len(log):
         end = data.draw(st.integers(start + 1, len(log)))
         batch = log[start:end]
-        after = fold(ORDER_VIEW, orders, declared(ORDER_VIEW, batch))
+        after = fold(ORDER_VIEW, orders, read(ORDER_VIEW, batch))
         for one in (CUSTOMER_SUMMARY, PRODUCT_DEMAND, DAILY_SALES):
             sums[one.name] += total(c for k, view in after.items() for c in one.change(orders.get(k), view)).items()
         orders |= after
-        levels |= fold(INVENTORY_LEVEL, levels, declared(INVENTORY_LEVEL, batch))
+        levels |= fold(INVENTORY_LEVEL, levels, read(INVENTORY_LEVEL, batch))
         start = end
 
     assert list(levels.values()) == folded(INVENTORY_LEVEL, events)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from decimal import Decimal
-from uuid import UUID
 
 import msgspec
 import pytest
@@ -15,11 +14,11 @@ from core.domain.inventory import InventoryReservationFailed
 from core.domain.message import Sku
 from core.domain.order import Status
 from core.errors import EventNotApplied
-from core.projections import ALL, REVISION
+from core.projections import GROUPS, ORDERS, STOCK
 from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
 from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.projection import At
-from core.services.project import declared, fold
+from core.services.project import fold, read
 from tests.support.recorded import at, folded, recorded
 from tests.support.samples import (
     ADDRESS,
@@ -82,31 +81,44 @@ def test_the_document_of_a_view_is_the_view_again() -> None:
     assert msgspec.json.decode(document, type=OrderView) == placed
 
 
-def test_events_of_others_and_unknown_ones_change_nothing() -> None:
+def test_events_of_other_categories_change_nothing() -> None:
     events = recorded([created, authorized, replenished])
-    assert len(declared(ORDER_VIEW, events)) == 1
-    later = replace(events[0], event_type="OrderFrozen", version=2)
-    assert declared(ORDER_VIEW, [later]) == []
+    assert [stored for stored, _ in read(ORDER_VIEW, events)] == [events[0]]
+
+
+def test_an_event_that_is_not_declared_moves_the_version_on_and_changes_nothing_else() -> None:
+    [first, second] = recorded([created, confirmed])
+    later = replace(second, event_type="OrderFrozen", schema_version=9, payload="not even JSON")
+    [view] = fold(ORDER_VIEW, {}, read(ORDER_VIEW, [first, later])).values()
+    assert view == replace(placed, version=2, updated_at=at(2))
+    stock = [replace(event, event_type="StockCounted") for event in recorded([replenished, reserved])[1:]]
+    [level] = fold(INVENTORY_LEVEL, {stock[0].stream: full}, read(INVENTORY_LEVEL, stock)).values()
+    assert level == replace(full, version=2, updated_at=at(2))
+
+
+def test_a_stream_that_begins_with_an_event_that_is_not_declared_has_no_view() -> None:
+    [event] = recorded([created])
+    assert fold(ORDER_VIEW, {}, read(ORDER_VIEW, [replace(event, event_type="OrderFrozen")])) == {}
 
 
 def test_an_event_that_a_view_has_already_changes_nothing() -> None:
     events = recorded([created, confirmed])
-    before = fold(ORDER_VIEW, {}, declared(ORDER_VIEW, events))
-    assert fold(ORDER_VIEW, before, declared(ORDER_VIEW, events)) == {}
+    before = fold(ORDER_VIEW, {}, read(ORDER_VIEW, events))
+    assert fold(ORDER_VIEW, before, read(ORDER_VIEW, events)) == {}
 
 
 def test_an_order_whose_beginning_is_missing_has_no_view() -> None:
     assert folded(ORDER_VIEW, [confirmed]) == []
 
 
-def test_what_is_no_event_of_an_order_leaves_its_view_alone() -> None:
+def test_an_event_that_is_no_orders_leaves_an_order_as_it_is() -> None:
     assert ORDER_VIEW.evolve(placed, authorized, At(2, at(2))) == placed
 
 
 def test_an_event_that_cannot_be_read_is_named() -> None:
     [event] = recorded([created])
     with pytest.raises(EventNotApplied) as stopped:
-        declared(ORDER_VIEW, [replace(event, position=7, payload="{}")])
+        read(ORDER_VIEW, [replace(event, position=7, payload="{}")])
     assert (stopped.value.position, stopped.value.event_type) == (7, "OrderCreated")
 
 
@@ -114,7 +126,7 @@ def test_an_event_that_a_fold_fails_on_is_named() -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    events = declared(ORDER_VIEW, recorded([created]))
+    events = read(ORDER_VIEW, recorded([created]))
     with pytest.raises(EventNotApplied, match="OrderCreated at position 1"):
         fold(dataclasses.replace(ORDER_VIEW, evolve=broken), {}, events)
 
@@ -151,10 +163,17 @@ def test_a_sku_nobody_has_is_listed_empty_once_someone_asked_for_it() -> None:
     assert (level.sku, level.on_hand, level.available, level.version) == ("GHOST", 0, 0, 1)
 
 
-def test_an_order_and_a_sku_are_found_by_their_own_keys() -> None:
-    assert ORDER_VIEW.key(created) == UUID(str(ORDER_ID))
-    assert INVENTORY_LEVEL.key(replenished) == LAPTOP
+def test_a_view_knows_the_stream_it_is_folded_from() -> None:
+    assert ORDER_VIEW.stream(placed) == recorded([created])[0].stream
+    assert INVENTORY_LEVEL.stream(full) == recorded([replenished])[0].stream
 
 
-def test_the_revision_names_every_read_model() -> None:
-    assert REVISION.split() == [f"{one.name}:{one.revision}" for one in ALL]
+def test_a_groups_revision_names_its_read_models_and_no_others() -> None:
+    assert ORDERS.revision == "order_views:1 customer_summaries:1 product_demand:1 daily_sales:1"
+    assert STOCK.revision == "inventory_levels:1"
+
+
+def test_every_read_model_is_in_one_group() -> None:
+    names = [model.name for group in GROUPS for model in group.models]
+    assert len(set(names)) == len(names)
+    assert len({group.reader for group in GROUPS}) == len(GROUPS)

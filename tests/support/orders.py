@@ -24,6 +24,7 @@ from core.domain.order import (
     OrderDelivered,
     OrderShipped,
 )
+from core.projections import GROUPS
 from tests.support.recorded import recorded
 
 NOW = datetime(2026, 3, 14, 15, 0, tzinfo=UTC)
@@ -97,7 +98,7 @@ async def write(dsn: str, events: Sequence[StoredEvent]) -> None:
         await connection.close()
 
 
-READ_MODELS = ("order_views", "inventory_levels", "customer_summaries", "product_demand", "daily_sales")
+READ_MODELS = tuple(model.name for group in GROUPS for model in group.models)
 
 
 async def contents(dsn: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A query API of a test's own, over HTTP, on a free port, and a projector beside it."""
+"""A query API of a test's own, over HTTP, on a free port, and projectors beside it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from core import codec
 from core.codec import StoredEvent
 from core.domain.message import Event, StreamId, inventory_stream
 from core.projections.projection import Projection
-from core.services.project import declared, fold
+from core.services.project import fold, read
 
 START = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ def at(position: int) -> datetime:
 
 def folded(projection: Projection[Any], events: Iterable[Event]) -> list[Any]:
     """Every view that the events make."""
-    return list(fold(projection, {}, declared(projection, recorded(events))).values())
+    return list(fold(projection, {}, read(projection, recorded(events))).values())
 
 
 def _stream(event: Any) -> tuple[str, StreamId]:

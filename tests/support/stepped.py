@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from core.codec import StoredEvent
 from core.domain.message import Recorded, StreamId
 from core.domain.provider import PaymentAnswer
-from core.errors import FulfilmentNotFinished, OutcomeUnknown, Rejected, Unavailable, VersionConflict
+from core.errors import FulfilmentNotFinished, OutcomeUnknown, Rejected, SagaTaken, Unavailable, VersionConflict
 from core.ports.log import Append, Verdict
 from core.ports.snapshots import StreamPage
 from core.sagas.saga import Tables
@@ -22,7 +22,7 @@ from tests.support.still_time import StillLoop
 
 R = TypeVar("R")
 
-EXPECTED = (Rejected, FulfilmentNotFinished, VersionConflict, Unavailable)
+EXPECTED = (Rejected, FulfilmentNotFinished, VersionConflict, SagaTaken, Unavailable)
 
 
 class Program:

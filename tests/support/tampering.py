@@ -33,7 +33,7 @@ WRONGS = {
     # --- I3: the readers ---
     "a saga was never started": ("I3", "DELETE FROM events WHERE stream_id = '{shipped_settle_order}'"),
     "a saga was started for nothing": ("I3", f"DELETE FROM events {at('shipped', 'OrderShipped')}"),
-    "a reader is beyond the head": ("I3", "UPDATE checkpoints SET position = 1000000 WHERE reader = 'projector'"),
+    "a reader is beyond the head": ("I3", "UPDATE checkpoints SET position = 1000000 WHERE reader = 'projector.orders'"),
     # --- I4: money ---
     "a confirmed order's payment is another amount": (
         "I4", PAYLOAD + "'{{\"amount\": 1.00}}' " + at("confirmed_payment", "PaymentAuthorized"),

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.deck_harness import Clock, desk_with
-from tui import actions
-from tui.actions import TRIES, perform
+from tui import receipts
 from tui.gateway import CommandAccepted, CommandToSend, GatewayError, ServiceRefused, TimedOut, Unreachable
+from tui.receipts import TRIES, perform
 
 
 @pytest.fixture(autouse=True)
 def _hurry() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(actions, "PAUSE", 0)
+        patch.setattr(receipts, "PAUSE", 0)
         yield
 
 

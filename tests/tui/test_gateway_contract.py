@@ -16,10 +16,10 @@ import pytest
 from tests.recipes.screen.sales_model import SalesAnswer
 from tests.support.fake_gateway import FakeGateway
 from tests.support.stack import Stack
-from tui.actions import perform
 from tui.feed import Feed
 from tui.gateway import CommandAccepted, CommandToSend, Gateway, ServiceRefused, Unreachable
 from tui.http_gateway import HttpGateway
+from tui.receipts import perform
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.ring import Ring

@@ -13,11 +13,11 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Label
 
-from tui.actions import Receipt, perform
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut
 from tui.keys import KeyHint, KeySheet, bar
+from tui.receipts import Receipt, perform
 from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, OrderDraft
 from tui.viewmodels.fold import TimelineState, changes, evolve
 from tui.viewmodels.text import Cell, clean, fit, money

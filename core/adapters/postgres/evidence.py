@@ -8,28 +8,29 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-import msgspec
+from msgspec.structs import replace
 
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.driver_errors import translating
 from core.adapters.postgres.event_store import HEAD, stored
+from core.adapters.postgres.read_models import inventory_levels, order_views
+from core.adapters.postgres.read_models.table import SumTable, select
 from core.codec import StoredEvent
 from core.ports.evidence import Finding, Reader, SagaSeen
 from core.ports.snapshots import Snapshot
-from core.projections.customer_summary import CUSTOMER_SUMMARY
-from core.projections.daily_sales import DAILY_SALES
 from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import OrderView
-from core.projections.product_demand import PRODUCT_DEMAND
-from core.projections.projection import Amounts, RowKey
+from core.projections.projection import Amounts, RowKey, Sum
 
 ROWS = 4_000  # of the log, fetched at once
 LOOK_EVERY = 0.1  # seconds, while readers are waited for
 
+# A reader is named after its daemon; one of several of a daemon has a dot and a name of its own after that.
 READERS = """
 SELECT c.reader, c.position, c.revision,
        EXISTS (SELECT FROM pg_stat_activity a
-                WHERE a.datname = current_database() AND a.application_name = 'orderdeck ' || c.reader)
+                WHERE a.datname = current_database()
+                  AND a.application_name = 'orderdeck ' || split_part(c.reader, '.', 1))
   FROM checkpoints c ORDER BY c.reader
 """
 
@@ -67,9 +68,9 @@ DISORDER: Sequence[tuple[str, str]] = (
          WHERE k.version > 0  -- a rejected command has none
            AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = k.stream_id AND e.version = k.version
                                                  AND e.position <= k.position)"""),
-    ("I7", """
+    ("I7", f"""
         SELECT v.order_id, NULL, 'order_views has a row of an order that the log does not have'
-          FROM order_views v
+          FROM {order_views.TABLE.name} v
          WHERE NOT EXISTS (SELECT FROM events e WHERE e.stream_id = v.order_id AND e.version = 1)"""),
     ("I7", """
         SELECT s.saga_id, NULL, 'sagas has a row of a saga that the log does not have'
@@ -80,25 +81,16 @@ SAGAS = """
 SELECT saga_id, name, definition, order_id, status, step, attempts, epoch, due_at IS NOT NULL
   FROM sagas WHERE order_id = ANY ($1)
 """
-ORDERS = "SELECT order_id, status, version, document FROM order_views WHERE order_id = ANY ($1)"
+ORDER_VIEWS = f"{select(order_views.TABLE)} WHERE {order_views.TABLE.of_streams}"
 SNAPSHOTS = """
 SELECT stream_id, s.category, version, s.schema_hash, s.state
   FROM snapshots s JOIN events e USING (stream_id, version, event_id)
 """
-LEVELS = """
-SELECT sku, product_id, name, on_hand, reserved, available, updated_at, version FROM inventory_levels
-"""
-SUMS: Mapping[str, tuple[int, str]] = {  # how many columns are the key
-    CUSTOMER_SUMMARY.name: (2, "SELECT customer_id, currency, orders, spent, last_order_at FROM customer_summaries"),
-    PRODUCT_DEMAND.name: (2, "SELECT sku, currency, units_ordered, units_live, revenue FROM product_demand"),
-    DAILY_SALES.name: (2, "SELECT day, currency, orders, confirmed, cancelled, revenue FROM daily_sales"),
-}
+LEVELS = select(inventory_levels.TABLE)
 MOVED_ON = """
 SELECT w.id FROM unnest($1::uuid[]) AS w(id)
  WHERE EXISTS (SELECT FROM events e WHERE e.correlation_id = w.id AND e.position > $2)
 """
-
-_document = msgspec.json.Decoder(OrderView).decode
 
 
 class PostgresEvidence:
@@ -153,21 +145,21 @@ class PostgresEvidence:
     async def orders(self, order_ids: Sequence[UUID]) -> Mapping[UUID, OrderView]:
         """As the documents say; a row whose columns say something else comes without a version."""
         found: dict[UUID, OrderView] = {}
-        for order_id, status, version, document in await self._looking.fetch(ORDERS, order_ids):
-            view = _document(document)
-            agrees = (view.status, view.version) == (status, version)
-            found[order_id] = view if agrees else msgspec.structs.replace(view, version=0)
+        for row in await self._looking.fetch(ORDER_VIEWS, order_ids):
+            view = order_views.TABLE.view(row)
+            found[row["order_id"]] = view if order_views.TABLE.agrees(row) else replace(view, version=0)
         return found
 
     async def snapshots(self) -> Mapping[UUID, Snapshot]:
         return {row[0]: Snapshot(*row) for row in await self._looking.fetch(SNAPSHOTS)}
 
     async def levels(self) -> Mapping[str, InventoryLevel]:
-        return {row["sku"]: InventoryLevel(**row) for row in await self._looking.fetch(LEVELS)}
+        return {row["sku"]: inventory_levels.TABLE.view(row) for row in await self._looking.fetch(LEVELS)}
 
-    async def sums(self, name: str) -> Mapping[RowKey, Amounts]:
-        width, query = SUMS[name]
-        return {tuple(row[:width]): tuple(row[width:]) for row in await self._looking.fetch(query)}
+    async def sums(self, one: Sum[Any, Any, Any]) -> Mapping[RowKey, Amounts]:
+        table = SumTable(one)
+        width = len(table.key)
+        return {tuple(row[:width]): tuple(row[width:]) for row in await self._looking.fetch(select(table))}
 
     async def moved_on(self, order_ids: Sequence[UUID]) -> set[UUID]:
         return {row[0] for row in await self._live.fetch(MOVED_ON, order_ids, self.head)}

@@ -16,7 +16,15 @@ from core.adapters.postgres.event_store import READ, stored
 from core.codec import StoredEvent
 from core.errors import Unavailable
 
-BUSY = 0.005  # seconds between reads while events come: reading more often would only make smaller batches
+# Positions have no gaps, so `limit` of them are a stretch of the log whose end is known. Of the events of other
+# categories only the one at its end comes, which says how far the log has been read.
+READ_CATEGORY = """
+WITH stretch AS (SELECT max(position) AS last FROM events WHERE position <= $1::bigint + $2)
+SELECT events.* FROM events, stretch
+ WHERE position > $1 AND position <= last AND (category = $3 OR position = last) ORDER BY position
+"""
+
+BUSY = 0.005  # seconds between reads while events come: more often would only make smaller batches
 QUIET = 0.25  # seconds between reads while none come, should a notification get lost
 AWAY = 1.0  # seconds between tries while the database is away
 
@@ -44,14 +52,17 @@ class PostgresSubscription:
     def _hinted(self, *_: Any) -> None:
         self._hint.set()
 
-    async def batches(self, stop: asyncio.Event, *, after: int, limit: int) -> AsyncGenerator[Sequence[StoredEvent]]:
+    async def batches(
+        self, stop: asyncio.Event, *, after: int, limit: int, category: str | None = None
+    ) -> AsyncGenerator[Sequence[StoredEvent]]:
+        query, values = (READ, (limit,)) if category is None else (READ_CATEGORY, (limit, category))
         stopping = asyncio.ensure_future(stop.wait())
         away = False
         try:
             while not stop.is_set():
                 self._hint.clear()  # before reading: what comes during the read is read next time
                 try:
-                    rows = await self._link.run(lambda c, after=after: c.fetch(READ, after, limit))
+                    rows = await self._link.run(lambda c, after=after: c.fetch(query, after, *values))
                 except Unavailable as error:
                     if not away:
                         log.warning("the log cannot be read", reason=str(error))
@@ -61,11 +72,12 @@ class PostgresSubscription:
                 if away:
                     log.info("the log can be read again")
                     away = False
+                full = bool(rows) and rows[-1]["position"] - after >= limit
                 if rows:
                     batch = [stored(row) for row in rows]
                     after = batch[-1].position
                     yield batch
-                if len(rows) < limit:
+                if not full:
                     await self._wait(stopping, busy=bool(rows))
         finally:
             stopping.cancel()

@@ -17,13 +17,11 @@ from core.ports.clock import Clock
 from core.ports.log import Answer, Entry, EventStore, Result
 from core.ports.sagas import SagaLog
 from core.sagas.actions import quantities
-from core.sagas.saga import Move, Saga, next_move
+from core.sagas.saga import Move, Tables, next_move, unknown_table
 from core.sagas.wishes import Wish, checked_reason, decide
 from core.services.execute import Decision, Outcome, Terms, run_command
 from core.services.load import Loaded, load_state
 from core.services.sagas.work import SagaAppend, Work, draft, load_work
-
-Tables = Mapping[tuple[str, int], Saga]
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -96,8 +94,8 @@ class _OnSaga:
         first = recorded[0].event if recorded else None
         if epoch is None or not isinstance(first, saga_events.SagaStarted):
             raise NotFound("saga", str(saga_id))
-        unknown = Saga(first.name, first.definition, type(first), ())
-        saga = self.tables.get((first.name, first.definition), unknown)
+        name, definition = first.name, first.definition
+        saga = self.tables.get((name, definition)) or unknown_table(name, definition)
         work = await load_work(self.store, saga, saga_id, first.order_id, owner="", epoch=epoch)
         assert work is not None  # noqa: S101 - its first event was just read
         work.user_id, work.request_id = self.terms.user_id, self.terms.request_id

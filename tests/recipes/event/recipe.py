@@ -98,7 +98,7 @@ ROUTE = [
         after="    return await _execute(app, DeliverOrder(now=app.clock.now(), order_id=_order(order_id)), terms)\n",
         text='''
 
-@put("/api/v1/orders/{order_id:str}/note", operation_class=command(NoteBody, OrderAnswer))
+@put("/api/v1/orders/{order_id:str}/note", **command(NoteBody, OrderAnswer))
 async def note_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Put a note on an order, whatever its status."""
     sent = CommandRequest(request)

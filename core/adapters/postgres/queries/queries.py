@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,10 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.queries import log, sagas
-from core.adapters.postgres.queries.progress import position_of, progress
+from core.adapters.postgres.queries.readers import position_of, progress
 from core.adapters.postgres.queries.totals import desk_totals
-from core.adapters.postgres.read_models import customer_summaries, inventory_levels, order_views, product_demand
+from core.adapters.postgres.read_models import inventory_levels, order_views
+from core.adapters.postgres.read_models.table import SumTable, select_under
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
 from core.ports.queries import (
@@ -31,17 +32,10 @@ from core.ports.queries import (
     SagaSearch,
 )
 from core.ports.reading import ReaderProgress
-from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.inventory_level import InventoryLevel
-from core.projections.product_demand import PRODUCT_DEMAND
 from core.projections.projection import Sum
 
 STREAMS_TOGETHER = 32  # in one statement: with pages of 1,000 events, what a connection reads in about 0.1 s
-
-TOTALS: Mapping[str, str] = {
-    CUSTOMER_SUMMARY.name: customer_summaries.OF_CUSTOMER,
-    PRODUCT_DEMAND.name: product_demand.OF_SKU,
-}
 
 
 class PostgresQueries:
@@ -99,8 +93,8 @@ class PostgresQueries:
     async def stock_levels(self, *, after: str, limit: int) -> Sequence[InventoryLevel]:
         return await self._lanes.run(lambda c: inventory_levels.stock_levels(c, after=after, limit=limit))
 
-    async def totals(self, of: Sum[Any], key: str) -> Sequence[Row]:
-        rows = await self._lanes.run(lambda c: c.fetch(TOTALS[of.name], key))
+    async def totals(self, of: Sum[Any, Any, Any], key: str) -> Sequence[Row]:
+        rows = await self._lanes.run(lambda c: c.fetch(select_under(SumTable(of)), key))
         return [dict(row) for row in rows]
 
     async def desk_totals(self) -> DeskTotals:

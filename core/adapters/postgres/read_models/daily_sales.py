@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.read_models.table import SumTable, select
 from core.ports.queries import CurrencySales, DaySales
+from core.projections.daily_sales import DAILY_SALES
 
 SALES = """
 SELECT currency, sum(orders)::bigint AS orders, sum(confirmed)::bigint AS confirmed,
        sum(cancelled)::bigint AS cancelled, sum(revenue) AS revenue
   FROM daily_sales GROUP BY currency ORDER BY currency
 """
-DAYS = """
-SELECT day, currency, orders, confirmed, cancelled, revenue FROM daily_sales
+DAYS = f"""
+{select(SumTable(DAILY_SALES))}
  WHERE day > (SELECT max(day) FROM daily_sales) - 14 ORDER BY day DESC, currency
 """
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.adapters.postgres.connection import Connection
-from core.projections.inventory_level import InventoryLevel
+from core.adapters.postgres.read_models.table import ViewTable, select
+from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
 
-LEVELS = """
-SELECT sku, product_id, name, on_hand, reserved, available, updated_at, version
-  FROM inventory_levels WHERE sku > $1 ORDER BY sku LIMIT $2
-"""
-LEVEL = """
-SELECT sku, product_id, name, on_hand, reserved, available, updated_at, version
-  FROM inventory_levels WHERE sku = $1
-"""
+# The SKU of a stream stands in each of its events, so also in the first.
+TABLE = ViewTable(
+    INVENTORY_LEVEL,
+    of_streams="sku IN (SELECT payload ->> 'sku' FROM events WHERE stream_id = ANY ($1::uuid[]) AND version = 1)",
+)
+
+LEVELS = f"{select(TABLE)} WHERE sku > $1 ORDER BY sku LIMIT $2"
+LEVEL = f"{select(TABLE)} WHERE sku = $1"
 
 
 async def stock_levels(connection: Connection, *, after: str, limit: int) -> Sequence[InventoryLevel]:

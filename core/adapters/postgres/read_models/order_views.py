@@ -10,7 +10,26 @@ import asyncpg
 import msgspec
 
 from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.read_models.table import DocumentTable
 from core.ports.queries import DocumentPage, OrderCount, OrderDocument, OrderFilter, OrderSearch
+from core.projections.order_view import ORDER_VIEW
+
+TABLE = DocumentTable(
+    ORDER_VIEW,
+    of_streams="order_id = ANY ($1::uuid[])",
+    fields=(
+        "order_id",
+        "version",
+        "customer_id",
+        "order_number",
+        "status",
+        "total_amount",
+        "tracking_number",
+        "created_at",
+        "updated_at",
+    ),
+    derived={"skus": ("text[]", "ARRAY (SELECT item ->> 'sku' FROM json_array_elements(new.items) AS item)")},
+)
 
 EXACT_BELOW = 50_000
 """Up to here the orders that fit are counted; how many more there are is the planner's estimate."""

@@ -1,4 +1,4 @@
-"""Actions: send one command so that it is recorded once, and measure when it was accepted and when it was visible."""
+"""Receipts: send one command so that it is recorded once, and measure when it was accepted and when it was visible."""
 
 from __future__ import annotations
 

@@ -1,0 +1,38 @@
+"""Countries: how much was sold to each."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from litestar import Response, get
+from msgspec import Struct
+
+from core import codec
+from core.errors import NotFound
+from core.ports.queries import Queries
+from daemons.http.openapi import answers
+from daemons.query_api.parameters import AnyRequest, TextInPath, a_text
+from daemons.query_api.response import json_response
+from tests.recipes.read_model.country_sales import COUNTRY_SALES
+
+
+class CountryTotal(Struct):
+    currency: str
+    orders: int
+    revenue: Decimal
+
+
+class CountrySales(Struct):
+    country: str
+    totals: list[CountryTotal]
+
+
+@get("/api/v1/countries/{country:str}/sales", responses=answers(CountrySales, 404, 503))
+async def country_sales(request: AnyRequest, country: TextInPath) -> Response[bytes]:
+    """How many orders went to a country, and how much was sold, per currency."""
+    queries: Queries = request.app.state["queries"]
+    name = a_text("country", country)
+    totals = await queries.totals(COUNTRY_SALES, name)
+    if not totals:
+        raise NotFound("country", name)
+    return json_response(codec.json({"country": name, "totals": totals}))

@@ -1,0 +1,136 @@
+"""The recipe "add a read model with its route", worked through: sales by country, from the fold to the route."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.datastructures import State
+
+from core.adapters.postgres.connection import connect
+from core.adapters.postgres.evidence import open_evidence
+from core.adapters.postgres.queries.queries import PostgresQueries
+from core.adapters.postgres.queries.readers import progress
+from core.audit.verification import Report, Verification
+from core.projections import ORDERS, STOCK
+from core.projections.projection import total
+from core.sagas import SAGAS
+from core.services.project import fold, read
+from daemons.http.problems import HANDLERS
+from daemons.query_api.readers import listing
+from tests.recipes.read_model.countries import country_sales
+from tests.recipes.read_model.country_sales import COUNTRY_SALES
+from tests.support.opener import Opener
+from tests.support.orders import Sample, write
+from tests.support.projecting import project
+from tests.support.recorded import folded, recorded
+from tests.support.samples import cancelled, confirmed, created
+from tests.support.tables import missing
+
+MIGRATION = Path(__file__).parent / "read_model" / "country_sales.sql"
+WITH_COUNTRIES = dataclasses.replace(ORDERS, sums=(*ORDERS.sums, COUNTRY_SALES))
+
+
+@pytest.fixture
+async def migrated(dsn: str) -> str:
+    """A database with the recipe's migration."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(MIGRATION.read_text())
+    await connection.close()
+    return dsn
+
+
+def test_a_confirmed_order_counts_for_the_country_it_goes_to_until_it_is_cancelled() -> None:
+    [placed] = folded(ORDERS.projection, [created])
+    [sold] = folded(ORDERS.projection, [created, confirmed])
+    [lost] = folded(ORDERS.projection, [created, confirmed, cancelled])
+    amount = placed.total_amount
+    assert list(COUNTRY_SALES.change(None, placed)) == [(("US", "USD"), (1, 0))]
+    assert list(COUNTRY_SALES.change(placed, sold)) == [(("US", "USD"), (0, amount))]
+    assert list(COUNTRY_SALES.change(sold, lost)) == [(("US", "USD"), (0, -amount))]
+
+
+async def test_without_its_migration_the_table_is_asked_for(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    assert await missing(connection, [WITH_COUNTRIES]) == ["a migration that creates the table country_sales"]
+    await connection.execute(MIGRATION.read_text())
+    assert await missing(connection, [WITH_COUNTRIES]) == []
+    await connection.close()
+
+
+async def test_the_orders_are_filled_again_with_it_and_the_stock_is_not(migrated: str, opener: Opener) -> None:
+    log = Sample(60).events()
+    await write(migrated, log)
+    await project(opener)
+    connection = await asyncpg.connect(migrated)
+    assert await connection.fetchval("SELECT count(*) FROM country_sales") == 0
+    stock = await connection.fetchval("SELECT xmin::text FROM checkpoints WHERE reader = $1", STOCK.reader)
+
+    await project(opener, groups=[WITH_COUNTRIES])
+    rows = await connection.fetch("SELECT * FROM country_sales")
+    assert {tuple(row[:2]): tuple(row[2:]) for row in rows} == expected(log)
+    assert await connection.fetchval("SELECT xmin::text FROM checkpoints WHERE reader = $1", STOCK.reader) == stock
+    await connection.close()
+
+
+def expected(log: Sequence[Any]) -> Mapping[Any, Any]:
+    views = fold(ORDERS.projection, {}, read(ORDERS.projection, log)).values()
+    return total(change for view in views for change in COUNTRY_SALES.change(None, view))
+
+
+async def test_its_route_answers_what_was_sold_to_a_country(migrated: str, opener: Opener) -> None:
+    [event] = recorded([created])
+    await write(migrated, [event])
+    await project(opener, groups=[WITH_COUNTRIES])
+    async with client(opener) as api:
+        answer = await api.get("/api/v1/countries/US/sales")
+        assert answer.json() == {"country": "US", "totals": [{"currency": "USD", "orders": 1, "revenue": 0.0}]}
+        assert (await api.get("/api/v1/countries/FR/sales")).status_code == 404
+
+
+async def test_it_is_listed_with_its_group(migrated: str, opener: Opener) -> None:
+    await project(opener, groups=[WITH_COUNTRIES])
+    connection = await opener()
+    readers = {one.reader: one for one in await progress(connection)}
+    await connection.close()
+    listed = {row["name"]: row["reader"] for row in listing([WITH_COUNTRIES], readers, 0)}
+    assert listed["country_sales"] == "projector.orders"
+
+
+async def test_verify_compares_it_with_the_log(migrated: str, opener: Opener) -> None:
+    await write(migrated, recorded([created]))
+    await project(opener, groups=[WITH_COUNTRIES, STOCK])
+    assert [finding for finding in (await verified(migrated)).violations if finding.invariant == "I7"] == []
+    connection = await asyncpg.connect(migrated)
+    await connection.execute("UPDATE country_sales SET orders = 7")
+    await connection.close()
+    [wrong] = [finding for finding in (await verified(migrated)).violations if finding.invariant == "I7"]
+    assert wrong.what.startswith("country_sales has (7, ")
+
+
+async def verified(dsn: str) -> Report:
+    async with open_evidence(lambda: connect(dsn, name="verify", role=None, limits=False), wait=0) as evidence:
+        return await Verification(evidence, SAGAS, None, lambda _done, _of: None, orders=WITH_COUNTRIES).run()
+
+
+@contextlib.asynccontextmanager
+async def client(opener: Opener) -> AsyncIterator[httpx.AsyncClient]:
+    queries = PostgresQueries(opener)
+    app: Any = Litestar(
+        [country_sales],
+        state=State({"queries": queries}),
+        exception_handlers=HANDLERS,
+        logging_config=None,
+        openapi_config=None,
+    )
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://recipe", trust_env=False) as client:
+        yield client
+    queries.close()
