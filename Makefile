@@ -26,6 +26,10 @@ test-int: $(BIN)/.installed-dev  ## the tests on a real PostgreSQL and on runnin
 golden: $(BIN)/.installed-dev  ## take the pictures of the deck anew, when its look has changed on purpose
 	@$(PYTEST) -q tests/tui tests/recipes/screen -k looks_like_its_picture --snapshot-update
 
+clients: $(BIN)/.installed-dev  ## generate a client from each OpenAPI document, and have it parse every documented error
+	@$(PYTHON) -m venv .venv/clients && .venv/clients/bin/pip install --quiet --disable-pip-version-check openapi-python-client
+	@OPENAPI_PYTHON_CLIENT=$(CURDIR)/.venv/clients/bin/openapi-python-client $(PYTEST) tests/daemons/test_generated_clients.py
+
 check: $(BIN)/.installed-dev  ## format, lint, types, import contracts; changes nothing
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/basedpyright -p tests && $(BIN)/lint-imports
 
@@ -68,4 +72,4 @@ $(BIN)/pip:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install python3-venv (apt install python3-venv)"; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.PHONY: help run test test-unit test-int golden check fix bench chaos migrate db-reset clean docker-up docker-down
+.PHONY: help run test test-unit test-int golden clients check fix bench chaos migrate db-reset clean docker-up docker-down

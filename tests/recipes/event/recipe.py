@@ -80,8 +80,8 @@ SHAPES = [
     Edit(
         "daemons/command_api/shapes.py",
         after="""class ShipBody(msgspec.Struct, frozen=True, kw_only=True):
-    tracking_number: str
-    carrier: str
+    tracking_number: Name
+    carrier: Name
 """,
         text="""
 
