@@ -162,7 +162,7 @@ class Desk(RuleBasedStateMachine):
             for saga_id in list(desk.log.rows):
                 desk.wish(self.last_wish, saga_id)
             desk.comes_to_rest()
-            desk.provider.mend()
+            desk.provider_is_mended()
             for saga_id in desk.failed():
                 desk.wish(Wish.RETRY, saga_id)
             desk.comes_to_rest(mended=True)
@@ -217,3 +217,33 @@ def test_a_fulfilment_turned_back_at_any_call_records_the_providers_answer_and_c
             assert (PaymentAuthorized in told) == (charge is not None and charge.authorised > 0)
         finally:
             desk.ends()
+
+
+@pytest.mark.parametrize(("release", "while_it_cannot"), [("former", "RUNNING"), ("this", "FAILED")])
+def test_a_payment_that_could_not_be_voided_is_voided_once_the_provider_does_it(
+    release: str, while_it_cannot: str
+) -> None:
+    """The former release's unwind_order tries for ever; this release's gives up, and an operator lets it try again."""
+    desk = PlayedDesk()
+    desk.release = release
+    desk.is_born("first")
+    desk.place("test_card_void_never", (2, 1))
+    (order_id,) = desk.orders
+    unwind = saga_of(order_id, UNWIND)
+    try:
+        desk.hears_news("first")
+        desk.runners["first"].goes_on(CALLS_OF_A_FULFILMENT)
+        desk.command(CancelOrder, order_id, calls=20)
+        desk.hears_news("first")
+        desk.runners["first"].goes_on(20)
+        desk.faults_end()
+        desk.comes_to_rest()
+        assert desk.log.rows[unwind].last.status == while_it_cannot
+        desk.provider_is_mended()
+        for saga_id in desk.failed():
+            desk.wish(Wish.RETRY, saga_id)
+        desk.comes_to_rest(mended=True)
+        assert desk.log.rows[unwind].last.status == "COMPLETED"
+        assert desk.provider.state(payment_of(order_id)) == "voided"
+    finally:
+        desk.ends()
