@@ -247,3 +247,33 @@ def test_a_payment_that_could_not_be_voided_is_voided_once_the_provider_does_it(
         assert desk.provider.state(payment_of(order_id)) == "voided"
     finally:
         desk.ends()
+
+
+@pytest.mark.parametrize("resolved_first", [True, False])
+def test_an_order_is_unwound_if_it_is_cancelled_after_a_person_resolved_its_fulfilment_and_not_if_before(
+    *, resolved_first: bool
+) -> None:
+    desk = PlayedDesk()
+    desk.is_born("first")
+    desk.place("card", (2, 1))
+    (order_id,) = desk.orders
+    fulfil, payment_id = saga_of(order_id, FULFIL), payment_of(order_id)
+    try:
+        desk.hears_news("first")
+        desk.runners["first"].goes_on(7)  # it is charged, and not confirmed yet
+        desk.provider.mood = Mood.REFUSES_UNDOS
+        desk.wish(Wish.COMPENSATE, fulfil, calls=20)
+        desk.runners["first"].goes_on(20)
+        assert desk.failed() == [fulfil]
+        assert desk.provider.state(payment_id) == "authorised"
+        if resolved_first:
+            desk.wish(Wish.RESOLVE, fulfil, calls=20)
+        desk.command(CancelOrder, order_id, calls=20)
+        if not resolved_first:
+            desk.wish(Wish.RESOLVE, fulfil, calls=20)
+        desk.faults_end()
+        desk.comes_to_rest(mended=True)
+        assert (saga_of(order_id, UNWIND) in desk.log.rows) is resolved_first
+        assert desk.provider.state(payment_id) == ("voided" if resolved_first else "authorised")
+    finally:
+        desk.ends()

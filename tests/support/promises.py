@@ -19,7 +19,7 @@ from core.domain.message import (
     reservation_of,
     saga_of,
 )
-from core.domain.order import ORDER, Order, OrderShipped, Status
+from core.domain.order import ORDER, Order, OrderCancelled, OrderShipped, Status
 from core.domain.payment import PAYMENT, PaymentAuthorized, PaymentCaptured, PaymentRefunded, PaymentStatus
 from core.ports.log import SagaRow
 from core.sagas import SAGAS
@@ -74,6 +74,12 @@ class OneOrder:
     def end(self, name: str) -> type[e.SagaEvent] | None:
         told = self.saga(name)
         return type(told[-1].event) if told else None  # type: ignore[return-value]
+
+    def was_cancelled_after_its_fulfilment(self) -> bool:
+        """Whether its fulfilment was completed, or resolved by a person, before the order was cancelled."""
+        ends = [r.position for r in self.saga(FULFIL) if isinstance(r.event, e.SagaCompleted | e.SagaResolved)]
+        cancelled = [r.position for r in self.log.told(StreamId(self.order_id)) if isinstance(r.event, OrderCancelled)]
+        return bool(ends and cancelled) and ends[0] < cancelled[0]
 
     def held(self, before: int | None = None) -> Mapping[Sku, int]:
         stock = {
@@ -224,7 +230,7 @@ def at_rest(one: OneOrder, *, mended: bool) -> None:
         case Status.SHIPPED | Status.DELIVERED:
             assert fulfilled in {e.SagaCompleted, e.SagaResolved}
             assert one.end(SETTLE) in {e.SagaCompleted, e.SagaCompensated, *person} or one.vouched(MONEY)
-        case Status.CANCELLED if fulfilled is e.SagaCompleted:
+        case Status.CANCELLED if one.was_cancelled_after_its_fulfilment():
             assert unwound in {e.SagaCompleted, *person}
         case Status.CANCELLED:
             assert fulfilled in {e.SagaCompensated, *person}
