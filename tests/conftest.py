@@ -20,6 +20,7 @@ from core.adapters.postgres.migrate import migrate
 from tests.support.opener import Opener
 
 settings.register_profile("orderdeck", deadline=None)  # a busy machine is slow, not wrong
+settings.register_profile("thorough", deadline=None, max_examples=1_000)  # by --hypothesis-profile
 settings.load_profile("orderdeck")
 
 ROOT = Path(__file__).parent

@@ -162,7 +162,7 @@ class Desk(RuleBasedStateMachine):
             for saga_id in list(desk.log.rows):
                 desk.wish(self.last_wish, saga_id)
             desk.comes_to_rest()
-            desk.provider.mend()
+            desk.provider_is_mended()
             for saga_id in desk.failed():
                 desk.wish(Wish.RETRY, saga_id)
             desk.comes_to_rest(mended=True)
@@ -217,3 +217,63 @@ def test_a_fulfilment_turned_back_at_any_call_records_the_providers_answer_and_c
             assert (PaymentAuthorized in told) == (charge is not None and charge.authorised > 0)
         finally:
             desk.ends()
+
+
+@pytest.mark.parametrize(("release", "while_it_cannot"), [("former", "RUNNING"), ("this", "FAILED")])
+def test_a_payment_that_could_not_be_voided_is_voided_once_the_provider_does_it(
+    release: str, while_it_cannot: str
+) -> None:
+    """The former release's unwind_order tries for ever; this release's gives up, and an operator lets it try again."""
+    desk = PlayedDesk()
+    desk.release = release
+    desk.is_born("first")
+    desk.place("test_card_void_never", (2, 1))
+    (order_id,) = desk.orders
+    unwind = saga_of(order_id, UNWIND)
+    try:
+        desk.hears_news("first")
+        desk.runners["first"].goes_on(CALLS_OF_A_FULFILMENT)
+        desk.command(CancelOrder, order_id, calls=20)
+        desk.hears_news("first")
+        desk.runners["first"].goes_on(20)
+        desk.faults_end()
+        desk.comes_to_rest()
+        assert desk.log.rows[unwind].last.status == while_it_cannot
+        desk.provider_is_mended()
+        for saga_id in desk.failed():
+            desk.wish(Wish.RETRY, saga_id)
+        desk.comes_to_rest(mended=True)
+        assert desk.log.rows[unwind].last.status == "COMPLETED"
+        assert desk.provider.state(payment_of(order_id)) == "voided"
+    finally:
+        desk.ends()
+
+
+@pytest.mark.parametrize("resolved_first", [True, False])
+def test_an_order_is_unwound_if_it_is_cancelled_after_a_person_resolved_its_fulfilment_and_not_if_before(
+    *, resolved_first: bool
+) -> None:
+    desk = PlayedDesk()
+    desk.is_born("first")
+    desk.place("card", (2, 1))
+    (order_id,) = desk.orders
+    fulfil, payment_id = saga_of(order_id, FULFIL), payment_of(order_id)
+    try:
+        desk.hears_news("first")
+        desk.runners["first"].goes_on(7)  # it is charged, and not confirmed yet
+        desk.provider.mood = Mood.REFUSES_UNDOS
+        desk.wish(Wish.COMPENSATE, fulfil, calls=20)
+        desk.runners["first"].goes_on(20)
+        assert desk.failed() == [fulfil]
+        assert desk.provider.state(payment_id) == "authorised"
+        if resolved_first:
+            desk.wish(Wish.RESOLVE, fulfil, calls=20)
+        desk.command(CancelOrder, order_id, calls=20)
+        if not resolved_first:
+            desk.wish(Wish.RESOLVE, fulfil, calls=20)
+        desk.faults_end()
+        desk.comes_to_rest(mended=True)
+        assert (saga_of(order_id, UNWIND) in desk.log.rows) is resolved_first
+        assert desk.provider.state(payment_id) == ("voided" if resolved_first else "authorised")
+    finally:
+        desk.ends()

@@ -39,7 +39,7 @@ async def narrow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S
     slow = Slow()
     server = await asyncio.start_server(slow.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with HttpPaymentGateway(f"http://127.0.0.1:{port}", timeout=20) as gateway:
+    async with HttpPaymentGateway(f"http://127.0.0.1:{port}", timeout=60) as gateway:
         desk.gateway = gateway  # type: ignore[assignment]
         yield slow
     server.close()
@@ -63,7 +63,7 @@ async def test_an_order_that_finds_no_room_is_parked_and_loses_no_try(desk: Desk
         orders = [await desk.place() for _ in range(4)]
         connection = await desk.open()
         parked = "SELECT count(*) FROM sagas WHERE owner IS NULL AND last_error LIKE 'too many calls%'"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await connection.fetchval(parked) < 3:
                 await asyncio.sleep(0.01)
         assert await connection.fetchval("SELECT max(attempts) FROM sagas") == 0

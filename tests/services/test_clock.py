@@ -110,7 +110,7 @@ async def test_a_clock_that_runs_wrong_is_put_right_at_the_next_look(
     ticks[0] = -600.0
     assert datetime.now(UTC) - clock.now() > timedelta(minutes=9)
     keeping = asyncio.create_task(clock.keep())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while abs(datetime.now(UTC) - clock.now()) > SECOND:
             await asyncio.sleep(0.01)
     keeping.cancel()
@@ -138,7 +138,7 @@ async def test_without_the_database_it_goes_on_from_what_it_has_seen(
     with pytest.raises(Unavailable):
         await clock.look()
     keeping = asyncio.create_task(clock.keep())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while asked < 3:
             await asyncio.sleep(0.001)
     assert not keeping.done()

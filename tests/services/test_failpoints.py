@@ -57,7 +57,7 @@ class Daemon:
     async def died(self) -> None:
         """It killed itself, without a word; the leases it held have run out."""
         assert self._process is not None
-        code = await asyncio.to_thread(self._process.wait, 30)
+        code = await asyncio.to_thread(self._process.wait, 60)
         assert code == -signal.SIGKILL, (self.stack.home.logs / "log").read_text()[-2_000:]
         owner = await asyncpg.connect(self.dsn)
         await owner.execute("UPDATE sagas SET due_at = now() WHERE due_at > now()")
@@ -125,7 +125,7 @@ async def test_read_models_whose_projector_died_there_have_every_event_once(
             found = await contents(dsn)
             return found if len(found["order_views"]) == len(orders) else None
 
-        found = await eventually(caught_up, 20)
+        found = await eventually(caught_up, 60)
         assert [row["orders"] for row in found["daily_sales"]] == [len(orders)]
         assert [row["units_ordered"] for row in found["product_demand"]] == [2 * len(orders)]
 
@@ -148,10 +148,10 @@ async def test_a_customer_who_asks_again_after_it_died_there_has_one_order(
                     assert await placed() is None, "it never answers"
 
             api.start(f"{point}=1")
-            await asyncio.wait_for(until_it_died(), 30)
+            await asyncio.wait_for(until_it_died(), 60)
             await api.died()
             api.start()
-            order = await eventually(placed, 20)
+            order = await eventually(placed, 60)
     created = [event for event in await desk.log() if event.event_type == "OrderCreated"]
     assert [str(event.stream) for event in created] == [order]
 

@@ -104,7 +104,7 @@ async def test_a_stream_longer_than_a_page_is_loaded_and_kept_on_the_way(
     monkeypatch.setattr(adapter, "PAUSE", 0)
     await record(store, LONG)
     half = asyncio.create_task(load_state(store, INVENTORY, AT))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(read) < 2:
             await asyncio.sleep(0)
     half.cancel()  # a caller that gave up, a daemon that was stopped

@@ -81,7 +81,7 @@ async def test_a_settled_order_is_refunded(desk: Desk, operator: Operator) -> No
         await desk.do(shipment(order))
         assert await desk.ended(order, "settle_order") == "SagaCompleted"
         await operator.do(Wish.COMPENSATE, saga_of(order, "settle_order"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await desk.ended(order, "settle_order") != "SagaCompensated":
                 await asyncio.sleep(0.01)
     assert (await desk.domain(order))[-1] == "PaymentRefunded"

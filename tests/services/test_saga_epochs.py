@@ -49,7 +49,7 @@ async def test_events_of_a_saga_that_gave_up_and_of_an_operator_name_their_lease
     unknown = "UPDATE sagas SET definition = 99, status = 'RUNNING', due_at = now() WHERE saga_id = $1"
     await connection.execute(unknown, saga_id)
     async with desk.running():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await connection.fetchval("SELECT status FROM sagas WHERE saga_id = $1", saga_id) != "FAILED":
                 await asyncio.sleep(0.01)
     epoch = await connection.fetchval("SELECT epoch FROM sagas WHERE saga_id = $1", saga_id)

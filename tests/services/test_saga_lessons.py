@@ -108,7 +108,7 @@ async def test_a_saga_that_has_ended_does_not_run_again_although_its_row_says_ru
     connection = await desk.open()
     await connection.execute("UPDATE sagas SET status = 'RUNNING', due_at = now()")
     async with desk.running():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await connection.fetchval("SELECT claims FROM sagas"):
                 await asyncio.sleep(0.01)
         other = await desk.place(A=1)
@@ -213,7 +213,7 @@ async def test_an_instance_finishes_on_the_table_it_started_with(desk: Desk, mon
     desk.tables = SAGAS
     await end_all_leases(desk)
     async with desk.running():
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while [e.event_type for e in await desk.timeline(order)].count("SagaStepFailed") < 15:
                 await asyncio.sleep(0.01)
         desk.gateway._charges[payment_of(order)].method = "card"  # pyright: ignore[reportPrivateUsage] - it is back

@@ -173,7 +173,7 @@ async def test_a_runner_that_dies_is_followed_by_another(desk: Desk) -> None:
     await desk.stock(A=1000)
     order = await desk.place("test_card_flaky")
     async with desk.running("runner-1"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while "SagaStepFailed" not in [e.event_type for e in await desk.timeline(order)]:
                 await asyncio.sleep(0.005)
     async with desk.running("runner-2"):
@@ -225,7 +225,7 @@ async def test_a_saga_of_an_unknown_definition_waits_for_a_person(desk: Desk) ->
     await connection.execute("UPDATE sagas SET definition = 99, status = 'RUNNING', due_at = now()")
     await connection.close()
     async with desk.running():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while "SagaFailed" not in [e.event_type for e in await desk.timeline(order)]:
                 await asyncio.sleep(0.01)
     failed = (await desk.timeline(order))[-1]

@@ -65,11 +65,11 @@ async def test_a_zombie_that_reads_the_saga_again_still_may_not_write(desk: Desk
         seen = await fulfilment(desk, order)
         return seen if seen[-1] == "SagaStepFailed" else None
 
-    left = await eventually(failed, 10)
+    left = await eventually(failed, 60)
     first.let.set()
-    await zombie.drain(10)
+    await zombie.drain(60)
     now = await fulfilment(desk, order)
     assert (now == left) is fenced, f"without the epoch nobody would have noticed: {now[len(left) :]}"
-    await heir.drain(10)
+    await heir.drain(60)
     link.close()
     await owner.close()

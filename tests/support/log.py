@@ -65,7 +65,7 @@ class HeldLog:
 
     async def waiting(self, *, but: int = 0) -> int:
         """The backend that waits to append."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 pid = await self._connection.fetchval(
                     "SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database"

@@ -118,7 +118,7 @@ class PostgresUnderTest:
     async def keep(self, *snapshots: Snapshot) -> None:
         for each in snapshots:
             self.store.snapshots.keep(each)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while (writing := self.store.snapshots._task) is not None:
                     await asyncio.wait([writing])
 

@@ -28,7 +28,7 @@ from core.services.sagas.steer import Operation, operate
 from core.services.ship import ship
 from tests.support.faulty_provider import FaultyProvider, Mood
 from tests.support.played_log import PlayedLog
-from tests.support.promises import OneOrder, always, at_rest, waits_for_nobody
+from tests.support.promises import OneOrder, always, at_rest, under_way
 from tests.support.samples import ADDRESS
 from tests.support.stepped import Program, Runner
 from tests.support.still_time import StillLoop
@@ -93,6 +93,7 @@ class PlayedDesk:
         self.orders: list[OrderId] = []
         self.people = Program(self.loop, self.log, self.surprises.errors)
         self.runners: dict[str, Runner] = {}
+        self._failures_before_mending: dict[SagaId, int] = {}
         self._killed: list[Runner] = []  # kept, or what they left half done would be collected with a warning
         for sku in SKUS:
             self._receive(sku, 5)
@@ -178,11 +179,19 @@ class PlayedDesk:
         self.release = "next"
         self.is_born("last")
 
+    def provider_is_mended(self) -> None:
+        """From now on it does all that it is asked, so a step that is tried for ever is waited for once more."""
+        self.provider.mend()
+        self._failures_before_mending = {saga_id: row.last.attempts for saga_id, row in self.log.rows.items()}
+
     def comes_to_rest(self, *, mended: bool = False) -> None:
         self._until_quiet()
         self.keeps_its_promises()
         for order_id in self.orders:
             at_rest(OneOrder(self.log, self.provider, order_id), mended=mended)
+
+    def _under_way(self) -> list[str]:
+        return under_way(self.log, RELEASES["next"], self._failures_before_mending)
 
     def _until_quiet(self) -> None:
         programs = [*self.runners.values(), self.people]
@@ -196,12 +205,12 @@ class PlayedDesk:
                 continue
             timer, due = self.loop.next_timer(), self.log.sagas.next_due()
             waits = [] if timer is None else [timer - self.loop.time()]
-            if waits_for_nobody(self.log, RELEASES["next"]) and due is not None:
+            if self._under_way() and due is not None:
                 waits.append(max(0.0, (due - self.loop.now()) / timedelta(seconds=1)))
             if not waits:
                 return
             self.loop.pass_time(min(waits) + 0.001)
-        pytest.fail(f"never quiet: {waits_for_nobody(self.log, RELEASES['next'])}")
+        pytest.fail(f"never quiet: {self._under_way()}")
 
     def ends(self) -> None:
         self.loop.end()

@@ -34,7 +34,7 @@ async def project_group(opener: Opener, group: Group[Any], read_models: ReadMode
     projector = Projector(group, read_models)
     running = asyncio.create_task(projector.run(PostgresSubscription(opener), stop, limit=limit))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while projector.position < head and not running.done():
                 await asyncio.wait([running], timeout=0.005)
     finally:

@@ -8,9 +8,20 @@ from dataclasses import dataclass
 
 from core.domain import saga as e
 from core.domain.inventory import INVENTORY, InventoryShipped, Stock, StockReplenished
-from core.domain.message import OrderId, Recorded, Sku, StreamId, inventory_stream, payment_of, reservation_of, saga_of
-from core.domain.order import ORDER, Order, OrderShipped, Status
+from core.domain.message import (
+    OrderId,
+    Recorded,
+    SagaId,
+    Sku,
+    StreamId,
+    inventory_stream,
+    payment_of,
+    reservation_of,
+    saga_of,
+)
+from core.domain.order import ORDER, Order, OrderCancelled, OrderShipped, Status
 from core.domain.payment import PAYMENT, PaymentAuthorized, PaymentCaptured, PaymentRefunded, PaymentStatus
+from core.ports.log import SagaRow
 from core.sagas import SAGAS
 from core.sagas.actions import quantities
 from core.sagas.fulfil_order import FULFIL_ORDER
@@ -32,6 +43,7 @@ def steps_about(what: str) -> set[str]:
 
 MONEY, STOCK, ORDERED = steps_about("money"), steps_about("stock"), steps_about("order")
 UNKNOWN = "this release has no saga"
+MOST_FAILURES_WAITED_FOR = 12  # of a step that is tried for ever
 AT_THE_PROVIDER = {
     PaymentStatus.ABSENT: {"none", "declined", "voided"},
     PaymentStatus.FAILED: {"none", "declined", "voided"},
@@ -62,6 +74,12 @@ class OneOrder:
     def end(self, name: str) -> type[e.SagaEvent] | None:
         told = self.saga(name)
         return type(told[-1].event) if told else None  # type: ignore[return-value]
+
+    def was_cancelled_after_its_fulfilment(self) -> bool:
+        """Whether its fulfilment was completed, or resolved by a person, before the order was cancelled."""
+        ends = [r.position for r in self.saga(FULFIL) if isinstance(r.event, e.SagaCompleted | e.SagaResolved)]
+        cancelled = [r.position for r in self.log.told(StreamId(self.order_id)) if isinstance(r.event, OrderCancelled)]
+        return bool(ends and cancelled) and ends[0] < cancelled[0]
 
     def held(self, before: int | None = None) -> Mapping[Sku, int]:
         stock = {
@@ -200,8 +218,8 @@ def what_failed_says_what_is_open(one: OneOrder) -> None:
 def at_rest(one: OneOrder, *, mended: bool) -> None:
     """`mended`: the provider does all that it is asked, and what had failed was retried."""
     ends = [one.end(name) for name in (FULFIL, SETTLE, UNWIND) if one.saga(name)]
-    if not {*ends} <= {*ENDS, e.SagaFailed}:  # it is of the kind that is tried for ever
-        assert not mended or one.vouched(MONEY)
+    if not {*ends} <= {*ENDS, e.SagaFailed}:  # one is tried for ever: every other saga has ended by now
+        assert not mended or one.vouched(MONEY), "it was tried again and again, and the provider did what it was asked"
         return
     assert not mended or e.SagaFailed not in ends, "a retry did not help"
     order, fulfilled, unwound = one.order().status, one.end(FULFIL), one.end(UNWIND)
@@ -212,7 +230,7 @@ def at_rest(one: OneOrder, *, mended: bool) -> None:
         case Status.SHIPPED | Status.DELIVERED:
             assert fulfilled in {e.SagaCompleted, e.SagaResolved}
             assert one.end(SETTLE) in {e.SagaCompleted, e.SagaCompensated, *person} or one.vouched(MONEY)
-        case Status.CANCELLED if fulfilled is e.SagaCompleted:
+        case Status.CANCELLED if one.was_cancelled_after_its_fulfilment():
             assert unwound in {e.SagaCompleted, *person}
         case Status.CANCELLED:
             assert fulfilled in {e.SagaCompensated, *person}
@@ -232,8 +250,15 @@ def at_rest(one: OneOrder, *, mended: bool) -> None:
         assert paid in expected, (order, paid)
 
 
-def waits_for_nobody(log: PlayedLog, tables: Tables) -> list[str]:
-    """Sagas that neither have ended nor are of the kind that is tried for ever."""
+def under_way(log: PlayedLog, tables: Tables, failures_before: Mapping[SagaId, int]) -> list[str]:
+    """The sagas that have not ended, without those that are tried for ever and have failed often by now.
+
+    `failures_before` the provider was mended do not count: after that, each saga is waited for once more.
+    """
     live = [row.last for row in log.rows.values() if row.live]
-    patient = [row for row in live if tables[row.name, row.definition].forward_only and row.attempts > 12]
-    return [f"{row.name} of {row.order_id}" for row in live if row not in patient]
+
+    def is_hopeless(row: SagaRow) -> bool:
+        failures = row.attempts - failures_before.get(row.saga_id, 0)
+        return tables[row.name, row.definition].forward_only and failures > MOST_FAILURES_WAITED_FOR
+
+    return [f"{row.name} of {row.order_id}" for row in live if not is_hopeless(row)]

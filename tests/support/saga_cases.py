@@ -40,7 +40,7 @@ def cancellation(order_id: OrderId) -> CancelOrder:
 
 
 async def happened(desk: Desk, order: OrderId, event_type: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while event_type not in [e.event_type for e in await desk.timeline(order)]:
             await asyncio.sleep(0.005)
 

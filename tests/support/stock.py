@@ -66,7 +66,7 @@ async def record(store: EventStore, events: Sequence[InventoryEvent], *, at: Str
 
 async def settled(store: PostgresEventStore) -> None:
     """Whatever was to be kept is written."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while store.snapshots._task is not None:
             await asyncio.wait([store.snapshots._task])
 
