@@ -58,12 +58,9 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     async def open_connection() -> Connection:
         return await connect(dsn, name=name)
 
+    await _must_have_schema(dsn, name)
     drilled = drill(settings, name)
     link, saga_link = Link(open_connection), Link(open_connection)
-    behind = await link.run(schema_version)
-    if behind < NEEDED:
-        link.close()
-        raise SchemaBehind(behind, NEEDED)
     clock = DatabaseClock(link, faults=faults)
     await clock.look()
     keeping = asyncio.create_task(clock.keep())
@@ -91,6 +88,17 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
         saga_link.close()
 
 
+async def _must_have_schema(dsn: str, name: str) -> None:
+    """Raises SchemaBehind. Asked without the daemons' role, which a new database has only after its migrations."""
+    link = Link(lambda: connect(dsn, name=name, role=None))
+    try:
+        version = await link.run(schema_version)
+    finally:
+        link.close()
+    if version < NEEDED:
+        raise SchemaBehind(version, NEEDED)
+
+
 @asynccontextmanager
 async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[Evidence]:
     """One sight of everything, for `verify`; readers at work get `wait` seconds first to reach the head.
@@ -101,11 +109,7 @@ async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[
     async def open_connection() -> Connection:
         return await connect(database_url(settings), name="verify", role=None, limits=False)
 
-    link = Link(open_connection)
-    behind = await link.run(schema_version)
-    link.close()
-    if behind < NEEDED:
-        raise SchemaBehind(behind, NEEDED)
+    await _must_have_schema(database_url(settings), "verify")
     async with open_evidence(open_connection, wait=wait) as evidence:
         yield evidence
 

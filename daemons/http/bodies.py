@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
@@ -65,6 +65,7 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
 
 def _odd_amounts(value: Any, kind: Any, path: str) -> list[FieldError]:
     """Amounts as text that Python reads as a number and nobody else: 1_000, blanks, digits of other scripts."""
+    kind = _bare(kind)
     if kind is Decimal:
         odd = isinstance(value, str) and _ODD.search(value)
         return [FieldError(path, "must be a number, as in 12.50")] if odd else []
@@ -78,6 +79,11 @@ def _odd_amounts(value: Any, kind: Any, path: str) -> list[FieldError]:
     else:
         return []
     return [error for errors in found for error in errors]
+
+
+def _bare(kind: Any) -> Any:
+    """A type without what only the document says of it."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _pairs(value: Any) -> int:
@@ -112,6 +118,7 @@ def _wrong(value: Any, kind: Any, path: str) -> list[FieldError]:
         message = str(error).partition(" - at `")[0]
     else:
         return []
+    kind = _bare(kind)
     inside: list[FieldError] = []
     if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         given = cast("dict[str, Any]", value)
