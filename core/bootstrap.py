@@ -18,7 +18,7 @@ from core.adapters.postgres.order_numbers import PostgresOrderNumbers
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.subscription import PostgresSubscription
-from core.errors import SchemaBehind
+from core.errors import DatabaseFault, SchemaBehind
 from core.fault_board import FaultBoard
 from core.home import database_url
 from core.ports.clock import Clock
@@ -31,6 +31,8 @@ from core.ports.sagas import SagaLog
 from core.projections.projection import Group
 from core.services.catalogue import load_catalogue
 from core.settings import Settings
+
+NO_SUCH_DATABASE = "3D000"  # SQLSTATE invalid_catalog_name
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     async def open_connection() -> Connection:
         return await connect(dsn, name=name)
 
-    await _must_have_schema(dsn, name)
+    await _must_have_schema(settings, name)
     drilled = drill(settings, name)
     link, saga_link = Link(open_connection), Link(open_connection)
     clock = DatabaseClock(link, faults=faults)
@@ -88,11 +90,18 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
         saga_link.close()
 
 
-async def _must_have_schema(dsn: str, name: str) -> None:
-    """Raises SchemaBehind. Asked without the daemons' role, which a new database has only after its migrations."""
-    link = Link(lambda: connect(dsn, name=name, role=None))
+async def _must_have_schema(settings: Settings, name: str) -> None:
+    """Raises SchemaBehind. Asked without the daemons' role, which a new database has only after its migrations.
+
+    The embedded server's database is made by the program `postgres`, at the first start: until then it has no schema.
+    """
+    link = Link(lambda: connect(database_url(settings), name=name, role=None))
     try:
         version = await link.run(schema_version)
+    except DatabaseFault as fault:
+        if settings.database_url is not None or fault.sqlstate != NO_SUCH_DATABASE:
+            raise
+        version = 0
     finally:
         link.close()
     if version < NEEDED:
@@ -109,7 +118,7 @@ async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[
     async def open_connection() -> Connection:
         return await connect(database_url(settings), name="verify", role=None, limits=False)
 
-    await _must_have_schema(database_url(settings), "verify")
+    await _must_have_schema(settings, "verify")
     async with open_evidence(open_connection, wait=wait) as evidence:
         yield evidence
 
