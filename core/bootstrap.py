@@ -40,12 +40,12 @@ class App:
     """What every daemon may need; each takes its own."""
 
     settings: Settings
+    name: str
     store: EventStore
     order_numbers: OrderNumbers
     sagas: SagaLog
     clock: Clock
     subscription: Callable[[], Subscription]
-    open_connection: Callable[[], Awaitable[Connection]]
     why_not_ready: Callable[[], Awaitable[str | None]]
 
 
@@ -55,12 +55,8 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
 
     Raises Unavailable, DatabaseFault or SchemaBehind while the database is not ready.
     """
-    dsn = database_url(settings)
-
-    async def open_connection() -> Connection:
-        return await connect(dsn, name=name)
-
     await _must_have_schema(settings, name)
+    open_connection = _opener(settings, name)
     drilled = drill(settings, name)
     link, saga_link = Link(open_connection), Link(open_connection)
     clock = DatabaseClock(link, faults=faults)
@@ -75,12 +71,12 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     try:
         yield App(
             settings=settings,
+            name=name,
             store=drilled.store(store),
             order_numbers=PostgresOrderNumbers(link),
             sagas=drilled.saga_log(PostgresSagaLog(saga_link)),
             clock=clock,
             subscription=lambda: drilled.subscription(PostgresSubscription(open_connection)),
-            open_connection=open_connection,
             why_not_ready=why_not_ready,
         )
     finally:
@@ -88,6 +84,12 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
         await store.close()
         link.close()
         saga_link.close()
+
+
+def _opener(settings: Settings, name: str) -> Callable[[], Awaitable[Connection]]:
+    """Opens connections for a daemon; only adapters are given one."""
+    dsn = database_url(settings)
+    return lambda: connect(dsn, name=name)
 
 
 async def _must_have_schema(settings: Settings, name: str) -> None:
@@ -137,7 +139,7 @@ async def open_read_models(app: App, group: Group[Any]) -> AsyncGenerator[ReadMo
     """The tables of a group, for the projector to fill."""
     from core.adapters.postgres.read_models.store import PostgresReadModels  # noqa: PLC0415 - the projector's alone
 
-    read_models = PostgresReadModels(app.open_connection, group)
+    read_models = PostgresReadModels(_opener(app.settings, app.name), group)
     try:
         yield drill(app.settings, "projector").read_models(read_models)
     finally:
@@ -147,7 +149,7 @@ async def open_read_models(app: App, group: Group[Any]) -> AsyncGenerator[ReadMo
 @asynccontextmanager
 async def open_queries(app: App) -> AsyncGenerator[Queries]:
     """What the query API reads."""
-    queries = PostgresQueries(app.open_connection)
+    queries = PostgresQueries(_opener(app.settings, app.name))
     try:
         yield queries
     finally:
