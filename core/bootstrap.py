@@ -1,4 +1,4 @@
-"""Bootstrap: the one place where ports meet adapters."""
+"""Bootstrap: the one place that chooses the adapter of each port."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NO_SUCH_DATABASE = "3D000"  # SQLSTATE invalid_catalog_name
 
 @dataclass(frozen=True)
 class App:
-    """What every daemon may need; each takes its own."""
+    """The adapters that daemons share. Each daemon uses the ones that it needs."""
 
     settings: Settings
     name: str
@@ -51,17 +51,17 @@ class App:
 
 @asynccontextmanager
 async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None = None) -> AsyncGenerator[App]:
-    """Open an App for the daemon of this name; what goes on in the background says its faults on `faults`.
+    """Open an App for the daemon of this name. Its background tasks report their faults on `faults`.
 
     Raises Unavailable, DatabaseFault or SchemaBehind while the database is not ready.
     """
     await _must_have_schema(settings, name)
     open_connection = _opener(settings, name)
-    drilled = drill(settings, name)
+    failpoints = drill(settings, name)
     link, saga_link = Link(open_connection), Link(open_connection)
     clock = DatabaseClock(link, faults=faults)
     await clock.look()
-    keeping = asyncio.create_task(clock.keep())
+    clock_task = asyncio.create_task(clock.keep())
     store = PostgresEventStore(open_connection, faults)
 
     async def why_not_ready() -> str | None:
@@ -72,30 +72,31 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
         yield App(
             settings=settings,
             name=name,
-            store=drilled.store(store),
+            store=failpoints.store(store),
             order_numbers=PostgresOrderNumbers(link),
-            sagas=drilled.saga_log(PostgresSagaLog(saga_link)),
+            sagas=failpoints.saga_log(PostgresSagaLog(saga_link)),
             clock=clock,
-            subscription=lambda: drilled.subscription(PostgresSubscription(open_connection)),
+            subscription=lambda: failpoints.subscription(PostgresSubscription(open_connection)),
             why_not_ready=why_not_ready,
         )
     finally:
-        keeping.cancel()
+        clock_task.cancel()
         await store.close()
         link.close()
         saga_link.close()
 
 
 def _opener(settings: Settings, name: str) -> Callable[[], Awaitable[Connection]]:
-    """Opens connections for a daemon; only adapters are given one."""
+    """A function that opens a connection for a daemon. It is passed to adapters only."""
     dsn = database_url(settings)
     return lambda: connect(dsn, name=name)
 
 
 async def _must_have_schema(settings: Settings, name: str) -> None:
-    """Raises SchemaBehind. Asked without the daemons' role, which a new database has only after its migrations.
+    """Raise SchemaBehind if the database lacks a migration that this release needs.
 
-    The embedded server's database is made by the program `postgres`, at the first start: until then it has no schema.
+    It connects without the daemons' role, because a new database has that role only after its migrations. If the embedded
+    server has no database yet, that counts as schema 0, because the program `postgres` makes it at the first start.
     """
     link = Link(lambda: connect(database_url(settings), name=name, role=None))
     try:
@@ -112,9 +113,9 @@ async def _must_have_schema(settings: Settings, name: str) -> None:
 
 @asynccontextmanager
 async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[Evidence]:
-    """One sight of everything, for `verify`; readers at work get `wait` seconds first to reach the head.
+    """The whole database as of one moment, for `verify`. Before, running readers get `wait` seconds to reach the head.
 
-    As the owner, without the daemons' limits. Raises Unavailable, DatabaseFault, SchemaBehind.
+    It connects as the owner, without the time limits of the daemons. Raises Unavailable, DatabaseFault, SchemaBehind.
     """
 
     async def open_connection() -> Connection:
@@ -127,7 +128,7 @@ async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[
 
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncGenerator[PaymentGateway]:
-    """The payment provider of the settings; only who calls one pays for its HTTP client."""
+    """The payment provider that the settings name. Its HTTP client is imported here, since most daemons need none."""
     from core.adapters.payments.http import HttpPaymentGateway  # noqa: PLC0415 - as the docstring says
 
     async with HttpPaymentGateway(settings.payments_at) as gateway:
@@ -136,8 +137,8 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[PaymentGateway]:
 
 @asynccontextmanager
 async def open_read_models(app: App, group: Group[Any]) -> AsyncGenerator[ReadModels]:
-    """The tables of a group, for the projector to fill."""
-    from core.adapters.postgres.read_models.store import PostgresReadModels  # noqa: PLC0415 - the projector's alone
+    """The tables of one group of read models, which the projector fills."""
+    from core.adapters.postgres.read_models.store import PostgresReadModels  # noqa: PLC0415 - only the projector needs it
 
     read_models = PostgresReadModels(_opener(app.settings, app.name), group)
     try:
@@ -148,7 +149,7 @@ async def open_read_models(app: App, group: Group[Any]) -> AsyncGenerator[ReadMo
 
 @asynccontextmanager
 async def open_queries(app: App) -> AsyncGenerator[Queries]:
-    """What the query API reads."""
+    """The queries of the query API, each on the connections that suit it."""
     queries = PostgresQueries(_opener(app.settings, app.name))
     try:
         yield queries
@@ -157,7 +158,7 @@ async def open_queries(app: App) -> AsyncGenerator[Queries]:
 
 
 async def load_samples(settings: Settings) -> bool:
-    """Put the sample catalogue into a new, empty log, unless the settings forbid it; True when it was just loaded."""
+    """Put the sample catalogue into an empty log, unless the settings forbid it. Returns whether it did."""
     if not settings.sample_catalogue:
         return False
     async with bootstrap(settings, name="samples") as app:

@@ -1,4 +1,4 @@
-"""Codec: an event <-> its stored name, schema version and payload; what it does not know it refuses, never guesses."""
+"""Codec: turns an event into its stored name, schema version and JSON, and back; it never guesses at an unknown one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from core.domain import inventory, order, payment, saga
 from core.domain.message import Event, Metadata, Recorded, StreamId
 from core.errors import UnknownEvent
 
-SCHEMA_VERSION = 1  # of every event type so far
+SCHEMA_VERSION = 1  # the same for every event type so far
 UNREADABLE = (UnknownEvent, msgspec.DecodeError)
-"""What an event raises that this release cannot read."""
+"""The errors that reading an event raises when this release does not understand it."""
 
 EVENTS: tuple[type[Event], ...] = (*order.PASSAGES, *inventory.EVENTS, *payment.PASSAGES, *saga.EVENTS)
 
 
 def event_type(kind: type[Event]) -> str:
-    """The stored name of an event class: its tag, so that classes can move and be renamed."""
+    """The stored name of an event class. It is the class's tag, so a class can be moved or renamed."""
     return str(kind.__struct_config__.tag)
 
 
@@ -33,7 +33,7 @@ _PLAIN = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def encode(event: Event) -> bytes:
-    """The payload as JSON, without the tag: that is stored beside it."""
+    """The event's fields as JSON, without the tag, because the log stores the tag in a column of its own."""
     data = _ENCODER.encode(event)
     rest = data[len(_TAGS[type(event)]) :]
     return b"{" + rest.removeprefix(b",")
@@ -73,7 +73,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event as the log holds it: payload and metadata still JSON text, decoded only by who needs them."""
+    """An event as the log holds it. Payload and metadata stay JSON text, which is decoded only where it is needed."""
 
     position: int
     stream: StreamId
@@ -132,10 +132,10 @@ def envelope_of(recorded: Recorded) -> Envelope:
 
 
 def json(value: Any) -> bytes:
-    """JSON of anything we answer with; decimals are numbers."""
+    """Any value that an API answers with, as JSON. Decimals become numbers."""
     return _ENCODER.encode(value)
 
 
 def parse(text: str | bytes) -> Any:
-    """Plain JSON back; numbers with a fraction stay decimal."""
+    """The value of a JSON text. Numbers with a fraction become decimals."""
     return _PLAIN.decode(text)

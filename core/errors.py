@@ -1,28 +1,28 @@
-"""The error tree: every expected failure has its own class, and says itself in one sentence.
+"""The error tree: every failure that we expect has a class of its own, and its text is one sentence.
 
 OrderdeckError
-├── Rejected                 the domain said no; nothing was recorded
-│   ├── InvalidInput         some fields are wrong (names each)
-│   ├── NotAllowed           not in this status
-│   └── NotFound             there is no such order, saga, SKU
-├── VersionConflict          someone appended first
-├── PreconditionFailed       the command was meant for another version of its stream
-├── SagaTaken                a runner works on the saga an operator wants to steer
-├── KeyReused                an idempotency key came back with another command
-├── FulfilmentNotFinished    ship came while the order's saga still works on it
-├── UnknownEvent             the stream holds an event this release does not know
-├── Unavailable              the database is away or busy, or the queue is full: the same will work later
-│   ├── OutcomeUnknown       sent, and whether it was recorded could not be settled in time
-│   └── QueueFull            too many appends wait; nothing of this one was accepted
-├── DatabaseFault            the database cannot do it, now or later, until a person mends something
-├── ValuesRefused            the database cannot take these values; other values it can
-├── CheckpointMoved          another projector has saved since; ours rolls back
-├── EventNotApplied          a projection failed on an event; its reader stands still there, and says so
-├── GatewayUnavailable       the payment provider did not do it, as far as anyone can tell; later, with the same key
-│   └── GatewayNotTried      it was not even called: it is away for everybody, or too many calls are under way
+├── Rejected                 the domain refused a command; nothing was recorded
+│   ├── InvalidInput         some fields are wrong; it names each of them
+│   ├── NotAllowed           the command is not possible in the present state
+│   └── NotFound             there is no such order, saga or SKU
+├── VersionConflict          another writer appended to the stream first
+├── PreconditionFailed       the caller named a version, and the stream is at another one
+├── SagaTaken                an operator wants to steer a saga that a runner is working on
+├── KeyReused                a caller sent a known idempotency key with another command
+├── FulfilmentNotFinished    an order cannot be shipped yet, because its saga still works on it
+├── UnknownEvent             a stream holds an event that this release does not know
+├── Unavailable              the database is away or busy, or a queue is full; the same will work later
+│   ├── OutcomeUnknown       an append was sent, and nobody could find out in time whether it was recorded
+│   └── QueueFull            too many appends wait; this one was not sent
+├── DatabaseFault            the database will not do it until a person mends something
+├── ValuesRefused            the database refused these values; it would take others
+├── CheckpointMoved          another projector has saved since ours did; ours saves nothing
+├── EventNotApplied          a projection failed on an event; its reader stops there and reports it
+├── GatewayUnavailable       the payment provider did not do it, as far as we know; try later with the same key
+│   └── GatewayNotTried      we did not call the provider: it is away, or too many calls are under way
 ├── GatewayTimeout           nobody knows whether the provider did it: look the charge up by its key first
-├── SchemaBehind             the database's schema is not the one this release needs
-└── ConfigurationError       a setting, a folder or a port stops us from starting
+├── SchemaBehind             the database's schema is older than this release needs
+└── ConfigurationError       a setting, a folder or a port keeps us from starting
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FieldError:
 
 
 class Rejected(OrderdeckError):
-    """The domain said no; nothing was recorded."""
+    """The domain refused a command; nothing was recorded."""
 
     code = "rejected"
 
@@ -74,7 +74,7 @@ class NotFound(Rejected):
 
 @dataclass
 class VersionConflict(OrderdeckError):
-    """`actual` is the stream's version at the time of the refusal."""
+    """`actual` is the version that the stream had when the append was refused."""
 
     stream: UUID
     expected: int
@@ -95,7 +95,7 @@ class PreconditionFailed(OrderdeckError):
 
 @dataclass
 class SagaTaken(OrderdeckError):
-    """`version` is the saga's at the time of the refusal."""
+    """`version` is the version that the saga had when the operator was refused."""
 
     saga_id: UUID
     version: int
@@ -148,7 +148,7 @@ class QueueFull(Unavailable):
 
 @dataclass
 class DatabaseFault(OrderdeckError):
-    """A column that is missing, a right that was not granted, a wrong password. The driver's error is its `__cause__`.
+    """For example a missing column, a missing right or a wrong password. The driver's error is its `__cause__`.
 
     It holds no statement, no value and no secret: `name` is the kind of error, and `about` names what is missing or
     forbidden.
@@ -166,7 +166,7 @@ class DatabaseFault(OrderdeckError):
 
 @dataclass
 class ValuesRefused(OrderdeckError):
-    """A mistake of ours: values are checked before they are sent. As `DatabaseFault`, it does not say which."""
+    """A mistake of ours, since values are checked before they are sent. Like `DatabaseFault`, it holds no value."""
 
     name: str
     sqlstate: str = ""
@@ -196,7 +196,7 @@ class EventNotApplied(OrderdeckError):
 
 @dataclass
 class GatewayUnavailable(OrderdeckError):
-    """`retry_after` in seconds, when the provider named it."""
+    """`retry_after`: how many seconds the provider asks us to wait, if it said so."""
 
     reason: str
     retry_after: float | None = None
@@ -214,7 +214,7 @@ class GatewayTimeout(OrderdeckError):
 
 
 class GatewayNotTried(GatewayUnavailable):
-    """No call was made, so this is not a try."""
+    """No call was made, so it does not count as a try of the step."""
 
 
 @dataclass
@@ -227,4 +227,4 @@ class SchemaBehind(OrderdeckError):
 
 
 class ConfigurationError(OrderdeckError):
-    """Its text is one sentence that says what to do."""
+    """Its text is one sentence that tells the operator what to do."""

@@ -1,4 +1,4 @@
-"""Failpoints: named places where a daemon kills itself as `kill -9` would, by chance, when a drill asks for it."""
+"""Failpoints: named places in the code where a daemon kills itself by chance, as `kill -9` would, during a drill."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ POINTS: Mapping[str, str] = {
 }
 SEED = "seed"
 CHANCE = re.compile(r"0(\.\d+)?|1(\.0+)?")
-UNDER_WAY = 0.003  # seconds; what was sent may have been recorded by then, or not
+UNDER_WAY = 0.003  # seconds; within them a request may have reached the database, or not
 LOG = "failpoints.log"
-"""In the home: one line a death, the point's name, and one each time a process comes to a point first."""
+"""A file in the home: one line for each death, and one for the first time that a process reaches a failpoint."""
 BEGINS = " begins"
 
 
 def parse(text: str) -> tuple[int, Mapping[str, float]]:
-    """The seed, and the chance of each point that is named; raises ValueError with a sentence that says what may be."""
+    """The seed, and the chance of each named point. Raises ValueError with a sentence that says what is allowed."""
     seed, chances = 0, dict[str, float]()
     for part in filter(None, text.replace(" ", "").split(",")):
         name, _, value = part.partition("=")
@@ -49,10 +49,10 @@ def parse(text: str) -> tuple[int, Mapping[str, float]]:
 
 @dataclass
 class Failpoints:
-    """Those of one daemon, each with its own sequence of chances, and another one in each process.
+    """The failpoints of one daemon. Each draws its own sequence of random numbers, a new one in each process.
 
-    With one and the same, a process that dies at its third append would, started again, die at its third append for
-    ever; and one that is often killed otherwise would never come further than the same first few chances.
+    With the same sequence in each process, a daemon that dies at its third append would die at its third append after
+    every restart, and a daemon that is often killed from outside would only ever draw the first few numbers.
     """
 
     daemon: str
@@ -62,14 +62,14 @@ class Failpoints:
     _sequences: dict[str, random.Random] = field(default_factory=dict[str, random.Random])
 
     def hit(self, point: str) -> bool:
-        """Whether it is to die here this time."""
+        """Draw whether the daemon dies at this point now."""
         name = f"{self.daemon}.{point}"
         if name not in self.chances:
             return False
         if name not in self._sequences:
-            before = _lines(self.home).count(name + BEGINS)
+            processes = _lines(self.home).count(name + BEGINS)
             self._write(name + BEGINS)
-            self._sequences[name] = random.Random(f"{self.seed} {name} {before}")  # noqa: S311 - a drill, repeatable
+            self._sequences[name] = random.Random(f"{self.seed} {name} {processes}")  # noqa: S311 - a drill, repeatable
         return self._sequences[name].random() < self.chances[name]
 
     def die(self, point: str) -> NoReturn:
@@ -78,7 +78,7 @@ class Failpoints:
         raise AssertionError("nobody survives that")
 
     def reach(self, point: str) -> None:
-        """Die here, or go on."""
+        """Die at this point if the draw says so; otherwise go on."""
         if self.hit(point):
             self.die(point)
 
@@ -88,7 +88,7 @@ class Failpoints:
 
 
 def deaths(home: Path) -> list[str]:
-    """The points where daemons of this home have died, in order."""
+    """The names of the failpoints where daemons of this home died, in the order of their deaths."""
     return [line for line in _lines(home) if not line.endswith(BEGINS)]
 
 
@@ -100,7 +100,7 @@ def _lines(home: Path) -> list[str]:
 
 
 def failpoints(text: str, daemon: str, home: Path) -> Failpoints | None:
-    """Those of a daemon; None when it has none."""
+    """The failpoints that `text` sets for a daemon; None when it sets none."""
     seed, chances = parse(text)
     ours = {name: chance for name, chance in chances.items() if name.startswith(f"{daemon}.")}
     return Failpoints(daemon, home, seed, ours) if ours else None

@@ -1,4 +1,4 @@
-"""The faults that parts of this process have met and not got over: they show in /ready, and each is logged once."""
+"""The faults that parts of this process have now. They show in /ready, and each is logged once."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ class FaultBoard:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._faults: dict[str, tuple[str, float]] = {}  # with the time at which it is forgotten
+        self._faults: dict[str, tuple[str, float]] = {}  # by part: the reason, and when to forget it
 
     def note(self, part: str, error: Exception, *, seconds: float = float("inf")) -> bool:
-        """Remember what a part has met, for so many seconds; True when nobody here has met the same before."""
+        """Remember the fault of a part for so many seconds. Returns True when no part has the same fault already."""
         reason = str(error) or type(error).__name__
         known = self._current()
         self._faults[part] = (reason, self._monotonic() + seconds)
         return reason not in known.values()
 
     def report(self, part: str, error: Exception, *, seconds: float = float("inf")) -> None:
-        """Note it, and log it when the part meets it first; with the traceback when no other part has met the same."""
+        """Note the fault, and log it if it is new for this part; with the traceback if it is new for every part."""
         before = self._current().get(part)
         new = self.note(part, error, seconds=seconds)
         if before != self._faults[part][0]:
             log.error("meets a fault", part=part, reason=self._faults[part][0], exc_info=error if new else None)
 
     def clear(self, part: str) -> None:
-        """The part works; logged when it did not before."""
+        """Forget the fault of a part, because the part works; log that if it had one."""
         if self._faults.pop(part, None) is not None:
             log.info("works again", part=part)
 
@@ -41,7 +41,7 @@ class FaultBoard:
 
     @property
     def reason(self) -> str | None:
-        """One sentence for /ready; None without a fault."""
+        """The faults as one sentence for /ready; None when there are none."""
         faults = self._current()
         if not faults:
             return None

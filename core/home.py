@@ -1,4 +1,4 @@
-"""The home of one orderdeck: where each of its files, folders and sockets is, whoever asks."""
+"""The home of one orderdeck: the paths of its files, folders and sockets, the same for every process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_SOCKET_PATH = 92
 
 @dataclass(frozen=True)
 class Home:
-    """Paths only; nothing is made before `create`."""
+    """The paths. Nothing exists on the disk before `create`."""
 
     path: Path
 
@@ -48,12 +48,12 @@ class Home:
 
     @property
     def lock(self) -> Path:
-        """Held by `up` and `down` while they work, so that two of them take turns."""
+        """The file that `up` and `down` lock while they work, so that only one of them works at a time."""
         return self.path / "lock"
 
     @property
     def postgres(self) -> Path:
-        """What belongs to the embedded PostgreSQL alone, and to the user it runs as."""
+        """The folder of the embedded PostgreSQL, which belongs to the user that PostgreSQL runs as."""
         return self._place / "postgres"
 
     @property
@@ -62,7 +62,7 @@ class Home:
 
     @property
     def moved(self) -> bool:
-        """The data is not in the home, since the user PostgreSQL runs as cannot enter it."""
+        """Whether the data lies outside of the home, because the user that PostgreSQL runs as cannot enter the home."""
         return self._place != self.path
 
     @property
@@ -70,7 +70,7 @@ class Home:
         return SYSTEM_PLACE / self._hash
 
     def dsn(self, database: str = DATABASE, *, user: str = OWNER) -> str:
-        """The embedded server's address over its socket, as asyncpg takes it."""
+        """The address of the embedded server's socket, in the form that asyncpg accepts."""
         return f"postgresql://{user}@/{quote(database)}?host={quote(str(self.postgres_sockets), safe='')}&port=5432"
 
     def create(self) -> None:
@@ -102,8 +102,8 @@ class Home:
 
     def _short(self, folder: Path) -> Path:
         longest = max(len(os.fsencode(folder / name)) for name in ("supervisor.sock", "postgres/.s.PGSQL.5432"))
-        # /tmp rather than $TMPDIR: every process has to come to the same answer.
-        return folder if longest < LONGEST_SOCKET_PATH else Path(f"/tmp/orderdeck-{os.geteuid()}-{self._hash}")  # noqa: S108 - `create` checks whose it is
+        # /tmp and not $TMPDIR, because every process must compute the same path.
+        return folder if longest < LONGEST_SOCKET_PATH else Path(f"/tmp/orderdeck-{os.geteuid()}-{self._hash}")  # noqa: S108 - `create` checks its owner
 
 
 def unwritable(path: Path, error: OSError) -> ConfigurationError:
@@ -112,14 +112,14 @@ def unwritable(path: Path, error: OSError) -> ConfigurationError:
 
 
 def database_url(settings: Settings) -> str:
-    """The database this orderdeck uses: the one that is set, else the embedded one."""
+    """The address of the database: the one in the settings, or else the embedded one."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return Home(settings.home).dsn()
 
 
 def unprivileged_user() -> pwd.struct_passwd | None:
-    """The user PostgreSQL runs as when we are root, which it refuses to run as; None: ourselves."""
+    """The user that PostgreSQL runs as, when that is not our own: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -133,10 +133,10 @@ def unprivileged_user() -> pwd.struct_passwd | None:
 
 
 def can_enter(user: pwd.struct_passwd, path: Path) -> bool:
-    """Whether the user may pass through every folder down to `path`, as far as it exists."""
+    """Whether the user may enter every folder on the way to `path`. Folders that do not exist yet are left out."""
     groups = os.getgrouplist(user.pw_name, user.pw_gid)
     real = path.resolve()
-    for folder in {path, *path.parents, real, *real.parents}:  # by way of a link, both ways have to be open
+    for folder in {path, *path.parents, real, *real.parents}:  # when a link is among them, both paths must be open
         if not folder.exists():
             continue
         status = folder.stat()

@@ -1,4 +1,4 @@
-"""The settings: one class, the only reader of the environment, and it refuses what it does not know."""
+"""The settings: one class, which alone reads the environment, and refuses an unknown ORDERDECK_ variable."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Url = Annotated[str, AfterValidator(_web_address)]
 
 
 def default_home() -> Path:
-    """In a checkout its own .orderdeck, as its Makefile and supervisord.conf say too; else the user's data folder."""
+    """The folder .orderdeck of a checkout, which Makefile and supervisord.conf use too; else the user's data folder."""
     checkout = Path(__file__).resolve().parents[1]
     if (checkout / "supervisord.conf").is_file():
         return checkout / ".orderdeck"
@@ -52,7 +52,7 @@ def default_home() -> Path:
 
 
 class Settings(BaseSettings):
-    """Every setting is `ORDERDECK_<NAME>`; those with a plain name people expect take that as well."""
+    """Every setting is read from `ORDERDECK_<NAME>`. Some are also read from a well-known name such as DATABASE_URL."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -115,12 +115,12 @@ class Settings(BaseSettings):
 
 
 def reachable(host: str) -> str:
-    """An address to connect to, for an address to listen on."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - read, not bound
+    """The address that a client connects to when a server listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - nothing listens on it here
 
 
 def env_names(name: str) -> list[str]:
-    """The environment variables that set a field, the one to document first."""
+    """The environment variables that set a field. The first one is the one to document."""
     alias = Settings.model_fields[name].validation_alias
     if isinstance(alias, AliasChoices):
         return [str(choice) for choice in reversed(alias.choices)]
@@ -128,7 +128,7 @@ def env_names(name: str) -> list[str]:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read and check the settings; raises ConfigurationError with the name of each bad one and what is allowed."""
+    """Read and check the settings. Raises ConfigurationError, which names each wrong setting and what is allowed."""
     known = {n for field in Settings.model_fields for n in env_names(field)}
     for name in os.environ:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
@@ -143,7 +143,10 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _sentence(loc: str, value: Any, wrong: str) -> str:
-    """`loc` is the field, or the first of its variables; the one that was set is named. A secret is not repeated."""
+    """Names the variable that was set, and what is wrong with its value. Repeats no secret.
+
+    `loc` is the name of the field, or of the first variable that sets it.
+    """
     field, names = next((f, n) for f in Settings.model_fields if loc in (f, *(n := env_names(f))))
     name = next((name for name in reversed(names) if os.environ.get(name)), names[0])
     shown = "" if field == "database_url" else f"={value!r}"

@@ -1,4 +1,4 @@
-"""Decider: the whole of an aggregate's behaviour as three pure values: decide, evolve, initial.
+"""Decider: all that an aggregate does, as two pure functions, `decide` and `evolve`, and its `initial` state.
 
 After Jérémie Chassaing, "Functional Event Sourcing Decider" (2021).
 """
@@ -20,10 +20,10 @@ D = TypeVar("D")
 
 @dataclass(frozen=True)
 class SnapshotForm(Generic[S, D]):
-    """How a state is kept: `stored` is a struct without defaults, so that nothing but a whole state is read as one.
+    """How a state is stored as a snapshot. `stored` is a struct without defaults, so half a state cannot be read.
 
-    Raise `revision` whenever `evolve`, or anything it works with, may fold the same events into another state: a
-    snapshot of another revision is not believed. A test says when it must be raised.
+    Raise `revision` whenever `evolve`, or anything that it uses, may fold the same events into another state: snapshots
+    of other revisions are ignored. A test says when it must be raised.
     """
 
     stored: type[D]
@@ -34,9 +34,9 @@ class SnapshotForm(Generic[S, D]):
 
 @dataclass(frozen=True)
 class Decider(Generic[C, E, S]):
-    """`decide` returns the events to record (none: already done) or raises Rejected; `evolve` never refuses.
+    """`decide` returns the events to record, or none if all is done already, or raises Rejected. `evolve` never fails.
 
-    `snapshot` is for streams that grow long; the others are always folded from their first event.
+    `snapshot` is set for streams that grow long. Other streams are always folded from their first event.
     """
 
     category: str

@@ -1,6 +1,6 @@
-"""Held: a SKU's open reservations, an immutable mapping whose next version costs about the square root of its size.
+"""Held: an immutable mapping of a SKU's open reservations. A changed copy costs about the square root of its size.
 
-A copy for every event would make loading a SKU with n of them cost n squared: half a minute at 150 000.
+If every event made a full copy, loading a SKU with n reservations would cost n squared: half a minute at 150 000.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 
 from core.domain.message import ReservationId
 
-FEW = 1_000  # changes squared that are always kept beside
+FEW = 1_000  # changes stay apart from the shared mapping until their number squared exceeds this plus its size
 
 
 class Held(Mapping[ReservationId, int]):
-    """A mapping shared by its versions, and what has changed since; 0 there is one that is gone."""
+    """A mapping that many copies share, and the changes of this copy. A changed quantity of 0 means: not held."""
 
     __slots__ = ("_shared", "_since")
 
@@ -24,14 +24,14 @@ class Held(Mapping[ReservationId, int]):
         self._since = since or {}
 
     def having(self, id_: ReservationId, quantity: int) -> Held:
-        since = self._since.copy()  # far quicker than a display
+        since = self._since.copy()  # far quicker than {**self._since}
         since[id_] = quantity
         if len(since) ** 2 <= FEW + len(self._shared):
             return Held(self._shared, since)
         return Held(Held(self._shared, since).plain())
 
     def plain(self) -> dict[ReservationId, int]:
-        """A copy as a dict; `Held` of it is the same again."""
+        """A copy as a plain dict, from which `Held` can be made again."""
         found = self._shared.copy()
         for changed, now in self._since.items():
             if now:

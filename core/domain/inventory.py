@@ -1,4 +1,4 @@
-"""Inventory: what is in stock of one SKU, and for which orders some of it is held. Stock is never negative."""
+"""Inventory: how much of one SKU is in stock, and how much of it is held for which orders. Stock is never negative."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class ShipInventory(InventoryCommand, frozen=True, kw_only=True):
     order_id: OrderId
 
 
-# --- state: open reservations only, so that it stays small however long the stream grows ---------------------
+# --- state: it has only open reservations, so it stays small however long the stream grows -------------------
 class Stock(Struct, frozen=True, kw_only=True):
     known: bool = False
     available: int = 0
@@ -118,7 +118,7 @@ def evolve(stock: Stock, event: InventoryEvent) -> Stock:
             return stock
 
 
-# --- snapshot: a SKU's stream grows as long as it is sold ---------------------------------------------------
+# --- snapshot: it is needed because a SKU's stream grows as long as the SKU is sold -------------------------
 class StockSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     known: bool
     available: Annotated[int, Meta(ge=0)]
@@ -133,13 +133,13 @@ def restore(kept: StockSnapshot) -> Stock:
     return Stock(known=kept.known, available=kept.available, held=Held(kept.held))
 
 
-# --- decisions: the same command twice records nothing the second time --------------------------------------
+# --- decisions: a command that is repeated records nothing the second time -----------------------------------
 def decide(command: InventoryCommand, stock: Stock) -> Sequence[InventoryEvent]:
     match command:
         case ReceiveStock():
             return [_receive(command, stock)]
         case ReserveInventory(quantity=quantity) if quantity < 1:
-            raise NotAllowed("cannot reserve less than 1")  # less would make stock out of nothing
+            raise NotAllowed("cannot reserve less than 1")  # a negative quantity would add to the stock
         case ReserveInventory(sku=sku, reservation_id=id_, order_id=order_id, quantity=quantity):
             if id_ in stock.held:
                 return []
@@ -157,7 +157,7 @@ def decide(command: InventoryCommand, stock: Stock) -> Sequence[InventoryEvent]:
         case ShipInventory(sku=sku, reservation_id=id_, order_id=order_id) if id_ in stock.held:
             return [InventoryShipped(sku=sku, reservation_id=id_, order_id=order_id, quantity=stock.held[id_])]
         case _:
-            return []  # released or shipped already, or never held
+            return []  # it was released or shipped before, or never held
 
 
 def _receive(c: ReceiveStock, stock: Stock) -> StockReplenished:

@@ -1,4 +1,4 @@
-"""Messages and ids: events, commands and recorded events; ids about an order are derived from its own, never drawn."""
+"""Messages and ids: events, commands, recorded events. Ids of an order's parts are computed from the order's id."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NewType
 from uuid import UUID
 
 import msgspec
-from uuid_utils.compat import uuid5  # twice as fast as uuid's, and each step of each order needs some
+from uuid_utils.compat import uuid5  # twice as fast as the one in uuid, and each step of each order needs several
 
 OrderId = NewType("OrderId", UUID)
 PaymentId = NewType("PaymentId", UUID)
@@ -17,23 +17,24 @@ StreamId = NewType("StreamId", UUID)
 Sku = NewType("Sku", str)
 
 SKU_STREAMS = UUID("6f72642d-736b-5375-8000-000000000001")
-"""Namespace of the ids of inventory streams; fixed for life, it is part of the storage format."""
+"""The namespace of the ids of inventory streams. It is part of the storage format and must never change."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A fact in the past tense; its tag and fields are the storage format. New fields need defaults."""
+    """Something that happened. Its tag and fields are the storage format, so new fields need defaults."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """A wish, which may be refused. `now` is when it was made: the domain has no clock."""
+    """What somebody wants done; the domain may refuse it. `now` is when it was sent, since the domain has no clock."""
 
     now: datetime
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known beside the fact; `correlation_id` is the order's id for everything about an order.
+    """Where an event comes from. For everything about an order, `correlation_id` is the id of the order.
 
-    `epoch` is on a saga's own events: the lease they were written under. Along a stream it never falls.
+    Only a saga's own events have an `epoch`: the number of the lease under which a runner wrote them. It never falls
+    along a stream.
     """
 
     correlation_id: UUID
@@ -44,7 +45,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """An event with its place: `version` in its stream, `position` in the one order of all events."""
+    """An event and where it stands: `version` counts the events of its stream, `position` those of the whole log."""
 
     position: int
     stream: StreamId
@@ -61,15 +62,15 @@ def inventory_stream(sku: Sku) -> StreamId:
 
 
 def payment_of(order_id: OrderId) -> PaymentId:
-    """One payment per order; the id is also the payment's stream."""
+    """The id of the order's one payment, which is also the id of the payment's stream."""
     return PaymentId(uuid5(order_id, "payment"))
 
 
 def reservation_of(order_id: OrderId, sku: Sku) -> ReservationId:
-    """One reservation per order and SKU."""
+    """The id of the one reservation that an order has of a SKU."""
     return ReservationId(uuid5(order_id, f"reservation:{sku}"))
 
 
 def saga_of(order_id: OrderId, name: str) -> SagaId:
-    """One saga of a name per order; the id is also the saga's stream."""
+    """The id of the order's one saga of this name, which is also the id of the saga's stream."""
     return SagaId(uuid5(order_id, name))

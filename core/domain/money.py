@@ -1,4 +1,4 @@
-"""Money: decimal amounts with two decimals in ISO 4217 currencies that have two; never a float on the way."""
+"""Money: amounts with two decimals, in the ISO 4217 currencies that have two. They are Decimal, never float."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ CURRENCIES = frozenset(
     JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN
     NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP
     SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
-    """.split()  # noqa: SIM905 - a list of 150 would be 150 lines
+    """.split()  # noqa: SIM905 - as a list it would be 150 lines
 )
-"""ISO 4217 codes in use whose minor unit is 2 (list one, 2025); JPY, KWD and the like are not among them."""
+"""The ISO 4217 codes in use whose amounts have 2 decimals (list one, 2025). JPY, for example, has none."""
 
 
 def wrong_amount(amount: Decimal) -> str | None:
-    """Say what is wrong with an amount, or None. Looks at the size first: 1E+999999999 must never be expanded."""
+    """What is wrong with an amount, or None. The size is checked first: expanding 1E+999999999 would never end."""
     if not amount.is_finite():
         return "must be a number"
     if amount < CENT:
@@ -33,5 +33,5 @@ def wrong_amount(amount: Decimal) -> str | None:
 
 
 def exact(amount: Decimal) -> Decimal:
-    """A checked amount with exactly two decimals, as it is stored and shown."""
+    """The amount with exactly two decimals, as it is stored and shown. It must have been checked before."""
     return amount.quantize(CENT)

@@ -1,4 +1,4 @@
-"""Order: what a customer asked for, and how far it has come."""
+"""Order: what a customer bought, and whether it is confirmed, cancelled, shipped or delivered."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class OrderDelivered(OrderEvent, tag="OrderDelivered", frozen=True, kw_only=True
     delivered_at: datetime
 
 
-# --- statuses: the one table of what each event does to an order's -------------------------------------------
+# --- statuses: which ones each event may follow, and to which one it leads ----------------------------------
 PASSAGES: Mapping[type[OrderEvent], Passage[Status]] = {
     OrderCreated: Passage((Status.ABSENT,), Status.CREATED),
     OrderConfirmed: Passage((Status.CREATED,), Status.CONFIRMED),
@@ -151,7 +151,7 @@ def evolve(order: Order, event: OrderEvent) -> Order:
             return replace(order, status=status)
 
 
-# --- decisions: the same command twice records nothing the second time --------------------------------------
+# --- decisions: a command that is repeated records nothing the second time ----------------------------------
 def decide(command: OrderCommand, order: Order) -> Sequence[OrderEvent]:
     if order.status is Status.ABSENT and not isinstance(command, CreateOrder):
         raise NotFound("order", str(command.order_id))

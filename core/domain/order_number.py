@@ -1,25 +1,29 @@
-"""Order number: what a customer quotes; unique because it permutes a sequence, and no guide to the next one."""
+"""Order number: how a customer names an order.
+
+It encrypts a sequence number, so no two are the same, and nobody can guess the next one.
+"""
 
 from __future__ import annotations
 
 from hashlib import blake2b
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no I, L, O or U, so that a number survives being read aloud and typed again."""
+"""Crockford's base 32. It has no I, L, O or U, so people who read a number aloud or type it make fewer mistakes."""
 
 LIMIT = 2**50  # 10 characters of 5 bits
 HALF = 25
 MASK = 2**HALF - 1
 
 ROUNDS = 6
-"""Six random rounds hide the order up to about 2**25 numbers seen: Patarin, "Security of Random Feistel Schemes with
-5 or More Rounds" (CRYPTO 2004). Four, by Luby and Rackoff (1988), are proven for only some 2**12 of them."""
+"""Somebody who knows up to about 2**25 numbers learns nothing about the others from six random rounds: Patarin,
+"Security of Random Feistel Schemes with 5 or More Rounds" (CRYPTO 2004). For four rounds, Luby and Rackoff (1988) prove
+that only for about 2**12 numbers."""
 
 
 def order_number(n: int, key: bytes) -> str:
     """The n-th number, 0 <= n < 2**50; `key` is a secret of 16 to 64 bytes.
 
-    One sequence keeps one key for life: under another, or with other ROUNDS, a number can come a second time.
+    Never change the key of a sequence, nor ROUNDS: with other ones a number can come a second time.
     """
     if not 0 <= n < LIMIT:
         raise ValueError(f"an order number stands for 0 to {LIMIT - 1}, not {n}")
@@ -31,6 +35,6 @@ def order_number(n: int, key: bytes) -> str:
 
 
 def _scramble(turn: int, half: int, key: bytes) -> int:
-    """25 bits that only the key's holder can tell; it need not be invertible, the Feistel network is."""
+    """25 bits that only somebody with the key can compute. The Feistel network can be inverted even if this cannot."""
     digest = blake2b((turn << HALF | half).to_bytes(4, "big"), digest_size=4, key=key).digest()
     return int.from_bytes(digest, "big") & MASK

@@ -1,4 +1,4 @@
-"""Payment: what the provider has told us about one order's money. Nothing is captured twice."""
+"""Payment: what the provider has answered about one order's money. No amount is captured twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PaymentStatus(StrEnum):
 
 
 NO_MONEY_HELD = (PaymentStatus.ABSENT, PaymentStatus.FAILED, PaymentStatus.VOIDED)
-"""With these the provider holds nothing for us, and we owe nothing."""
+"""In these statuses the provider holds no money for us, and we owe the customer none."""
 
 
 # --- events: these names and fields are the storage format --------------------------------------------------
@@ -62,7 +62,7 @@ class PaymentRefunded(PaymentEvent, tag="PaymentRefunded", frozen=True, kw_only=
     reason: str
 
 
-# --- statuses: the one table of what each event does to a payment's -----------------------------------------
+# --- statuses: which ones each event may follow, and to which one it leads ----------------------------------
 PASSAGES: Mapping[type[PaymentEvent], Passage[PaymentStatus]] = {
     PaymentAuthorized: Passage((PaymentStatus.ABSENT,), PaymentStatus.AUTHORIZED),
     PaymentFailed: Passage((PaymentStatus.ABSENT,), PaymentStatus.FAILED),
@@ -72,7 +72,7 @@ PASSAGES: Mapping[type[PaymentEvent], Passage[PaymentStatus]] = {
 }
 
 
-# --- commands: each records an answer of the provider -------------------------------------------------------
+# --- commands: each of them records an answer of the provider -----------------------------------------------
 class PaymentCommand(Command, frozen=True, kw_only=True):
     payment_id: PaymentId
     order_id: OrderId
@@ -121,7 +121,7 @@ def evolve(payment: Payment, event: PaymentEvent) -> Payment:
             return replace(payment, status=status)
 
 
-# --- decisions: the same command twice records nothing the second time --------------------------------------
+# --- decisions: a command that is repeated records nothing the second time ----------------------------------
 def decide(command: PaymentCommand, payment: Payment) -> Sequence[PaymentEvent]:
     match command, payment.status:
         case RecordAuthorization() as c, PaymentStatus.ABSENT:
@@ -156,7 +156,7 @@ def decide(command: PaymentCommand, payment: Payment) -> Sequence[PaymentEvent]:
         case RecordVoid() as c, PaymentStatus.AUTHORIZED:
             return [PaymentVoided(payment_id=command.payment_id, order_id=command.order_id, reason=c.reason)]
         case RecordVoid(), PaymentStatus.VOIDED | PaymentStatus.ABSENT | PaymentStatus.FAILED:
-            return []  # voiding what never was succeeds and records nothing
+            return []  # there is nothing to void, so it is done already
         case RecordRefund() as c, PaymentStatus.CAPTURED:
             return [
                 PaymentRefunded(

@@ -1,4 +1,4 @@
-"""What a payment provider answers: three final answers, the same for ever for one idempotency key."""
+"""What a payment provider answers. An answer is final: for one idempotency key it is always the same."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """`reference` is the authorisation code, transaction id, void id or refund id."""
+    """The provider did it. `reference` is the authorisation code, transaction id, void id or refund id."""
 
     reference: str
 
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The holder's bank said no."""
+    """The customer's bank said no."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The provider never will: not in this state, or not such a request."""
+    """The provider will never do it: the charge is in the wrong state, or the request is not valid."""
 
     reason: str
 
@@ -32,7 +32,7 @@ PaymentAnswer = Approved | Declined | Refused
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One payment as the provider's own ledger has it; `state` in the provider's words."""
+    """One payment as the provider's own ledger shows it. `state` is a word of the provider."""
 
     order_id: str
     state: str

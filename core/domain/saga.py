@@ -1,4 +1,4 @@
-"""What happens to a saga: its stream, and nothing else, says how far it has come and what is still to undo."""
+"""The events of a saga. Its stream alone says how far the saga has come, and what it still has to undo."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StepEvent(SagaEvent, frozen=True, kw_only=True):
 
 
 class SagaStepStarted(StepEvent, tag="SagaStepStarted", frozen=True, kw_only=True):
-    """Recorded before a call outside: from here on the step may have had an effect. `key` is the provider's."""
+    """Recorded before the provider is called with `key`: from now on the step may have had an effect."""
 
     direction: Direction
     attempt: int
@@ -40,7 +40,7 @@ class SagaStepCompleted(StepEvent, tag="SagaStepCompleted", frozen=True, kw_only
 
 
 class SagaStepFailed(StepEvent, tag="SagaStepFailed", frozen=True, kw_only=True):
-    """`final`: a no that will not change; else the step is tried again at `retry_at`."""
+    """`final`: trying again would not help. Otherwise the step is tried again at `retry_at`."""
 
     attempt: int
     error: str
@@ -72,7 +72,7 @@ class SagaCompensated(SagaEvent, tag="SagaCompensated", frozen=True, kw_only=Tru
 
 
 class SagaFailed(SagaEvent, tag="SagaFailed", frozen=True, kw_only=True):
-    """A person is needed; `open_items` says what money and stock nobody has settled."""
+    """The saga needs a person. `open_items` says which money and stock is not settled."""
 
     reason: str
     open_items: tuple[str, ...] = ()
@@ -119,5 +119,5 @@ EVENTS: tuple[type[SagaEvent], ...] = (
 
 
 def finished(last: Event) -> bool:
-    """Whether a saga whose last event this is has ended for good. A failed one has not: a person may still act."""
+    """Whether a saga with this last event has ended for good. A failed saga has not, since a person may still act."""
     return isinstance(last, SagaCompleted | SagaCompensated | SagaResolved)

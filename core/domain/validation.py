@@ -1,4 +1,4 @@
-"""Validation of what people and programs type: every wrong field is named, all of them at once."""
+"""Validation of what people and programs send. One error names all wrong fields at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Fields:
-    """Collects what is wrong; `done` raises InvalidInput when anything was."""
+    """Collects the wrong fields. `done` raises InvalidInput if there are any."""
 
     def __init__(self) -> None:
         self.errors: list[FieldError] = []
@@ -20,7 +20,7 @@ class Fields:
             self.errors.append(FieldError(field, wrong))
 
     def text(self, field: str, value: str, longest: int) -> None:
-        """A string a person reads: not blank, at most `longest` characters, no control characters."""
+        """Check a text for people: it must not be blank, nor longer than `longest`, nor have control characters."""
         self.check(field, wrong_text(value, longest))
 
     def matches(self, field: str, value: str, pattern: re.Pattern[str], wanted: str) -> None:
@@ -34,10 +34,10 @@ class Fields:
 
 def wrong_text(value: str, longest: int) -> str | None:
     if len(value) <= longest and value.isprintable() and not value.isspace() and value:
-        return None  # nearly every text there is; the rest only says what is wrong
+        return None  # nearly every text passes here; the slower checks below find out what is wrong
     if len(value) > longest:
         return f"must be at most {longest} characters"
-    if not any(c.isprintable() and c != " " for c in value):  # zero-width characters show nothing either
+    if not any(c.isprintable() and c != " " for c in value):  # zero-width characters cannot be seen either
         return "must not be blank"
     if CONTROL.search(value):
         return "must not contain control characters"
@@ -45,7 +45,7 @@ def wrong_text(value: str, longest: int) -> str | None:
 
 
 def tidy(text: str, longest: int = 300) -> str:
-    """Somebody else's words made fit to be kept and shown: no control characters, not blank, not too long."""
+    """The text without control characters, cut to `longest`, so that it can be stored and shown whoever wrote it."""
     words = " ".join(CONTROL.sub(" ", text).split())
     short = words if len(words) <= longest else words[: longest - 1] + "…"
     return "no reason given" if wrong_text(short, longest) else short

@@ -1,5 +1,5 @@
-"""Ports: what the services need from the world, one subject a file.
+"""Ports: what the services need from outside of them. Each file has one subject.
 
-The docstrings are the contracts; one suite tests every adapter. Every method that needs the database raises Unavailable
-while it is away or busy, and DatabaseFault while something in it has to be mended by a person.
+The docstrings are the contracts, and one suite of tests runs them against every adapter. Every method that needs the
+database raises Unavailable while the database is away or busy, and DatabaseFault while a person has to mend it.
 """

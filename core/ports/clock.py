@@ -1,4 +1,4 @@
-"""Clock: one time for every process."""
+"""Clock: the same time for every process."""
 
 from __future__ import annotations
 
@@ -8,5 +8,8 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """UTC by the database's clock, as leases are: a step's deadline is counted from when its event was recorded."""
+        """The time in UTC by the database's clock.
+
+        Leases and `recorded_at` use that clock too, and deadlines of steps are counted from `recorded_at`.
+        """
         ...

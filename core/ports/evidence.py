@@ -1,4 +1,4 @@
-"""Evidence: what `verify` looks at, all of it as of one moment; a port of its own, for one who only reads."""
+"""Evidence: what `verify` reads, all of it as of one moment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.projections.projection import Amounts, RowKey, Sum
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that must not be: the invariant it breaks, a sentence, and where in the log."""
+    """A violation of an invariant: which one, a sentence that says what is wrong, and where in the log."""
 
     invariant: str
     what: str
@@ -26,7 +26,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class SagaSeen(msgspec.Struct, frozen=True):
-    """A saga's row as it stands; `due`: there is a time from which on it may be claimed."""
+    """A row of the table `sagas`. `due`: the row has a time at which a runner may claim the saga."""
 
     saga_id: SagaId
     name: str
@@ -40,9 +40,9 @@ class SagaSeen(msgspec.Struct, frozen=True):
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """Where a reader of the log stands. `revision`: the rules it fills its tables by.
+    """How far a reader of the log has come. `revision` names the rules by which it fills its tables.
 
-    `at_work`: it is connected, and was as long as it was waited for.
+    `at_work`: the reader is connected, and was connected all the time while `verify` waited for the readers.
     """
 
     name: str
@@ -52,9 +52,10 @@ class Reader(msgspec.Struct, frozen=True):
 
 
 class Evidence(Protocol):
-    """One sight of the log and of all that was made of it, frozen at a moment while the daemons go on.
+    """The log, and the tables that are made from it, as of one moment, while the daemons go on writing.
 
-    `asked` was the head when it was asked for: by now the readers at work have had time to reach it.
+    `asked` is the head of the log before `verify` waited for the readers, so each reader at work had time to reach it.
+    `head` is the head at the moment that is shown.
     """
 
     @property
@@ -65,15 +66,15 @@ class Evidence(Protocol):
     def readers(self) -> Sequence[Reader]: ...
 
     def stories(self) -> AsyncGenerator[Sequence[StoredEvent]]:
-        """Every event about an order, order by order, each one's in the order of the log and in one piece."""
+        """Every event about orders, one order after the other. No order is split between two batches."""
         ...
 
     def shelves(self) -> AsyncGenerator[Sequence[StoredEvent]]:
-        """Every event of every SKU, SKU by SKU, in the order of their versions."""
+        """Every event of SKUs, one SKU after the other, each SKU's in the order of their versions."""
         ...
 
     async def disorder(self) -> Sequence[Finding]:
-        """What the log and the kept answers alone show to be wrong (I1, I2), and rows that no event explains (I7)."""
+        """What is wrong in the log and the stored answers (I1, I2), and the rows that no event explains (I7)."""
         ...
 
     async def sagas(self, order_ids: Sequence[UUID]) -> Sequence[SagaSeen]: ...
@@ -83,5 +84,5 @@ class Evidence(Protocol):
     async def sums(self, one: Sum[Any, Any, Any]) -> Mapping[RowKey, Amounts]: ...
 
     async def moved_on(self, order_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of the orders about which something was recorded after this sight; asked of the log as it is now."""
+        """Those of the orders about which the log, as it is now, has events newer than the evidence."""
         ...

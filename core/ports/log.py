@@ -1,4 +1,4 @@
-"""The log: what is appended to it, what came of that, and how it is read."""
+"""The log: what is appended to it, how an append can end, and how the log is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.ports.snapshots import Snapshots
 
 
 class NewEvent(msgspec.Struct, frozen=True):
-    """An event to record; its id is chosen before it is sent, so that an unknown outcome can be settled."""
+    """An event to record. Its id is chosen here, so that we can look later whether a lost append was recorded."""
 
     event_id: UUID
     event: Event
@@ -24,7 +24,10 @@ class NewEvent(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One stream of an append and the version the decision read; without events it is a guard."""
+    """The events for one stream, and the version of it that the decision was based on.
+
+    An entry without events is a guard: it only checks that the stream is still at that version.
+    """
 
     stream: StreamId
     category: str
@@ -33,15 +36,18 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Result(StrEnum):
-    """What a command came to. One that the database or another writer prevented has none: it raises."""
+    """How a command ended. A command that the database or another writer prevented raises an error instead."""
 
-    CREATED = "created"  # it recorded something new: an order, a receipt of stock
-    DONE = "done"  # what was there already has changed, or is as the command wants it
-    REJECTED = "rejected"  # the domain said no, and nothing was recorded
+    CREATED = "created"  # the command made something new, such as an order or a receipt of stock
+    DONE = "done"  # the command changed something, or it was already as the command wants it
+    REJECTED = "rejected"  # the domain refused the command, and nothing was recorded
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The answer to a command, complete enough to be given again. A rejected one has no version and no position."""
+    """The answer to a command, stored so that a repeated command gets the same one.
+
+    The answer to a rejected command has no version and no position.
+    """
 
     result: Result
     stream: UUID | None
@@ -51,9 +57,9 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
-    """The caller's name for one command. Each `scope`, a route and a caller, has its own keys.
+    """The name that a caller gives to one command. A `scope` is a route and a caller; each scope has its own keys.
 
-    `fingerprint` is the SHA-256 of the command: another command under the same key is refused.
+    `fingerprint` is the SHA-256 of the command. Another command with the same key is refused.
     """
 
     scope: str
@@ -62,15 +68,15 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
 
 
 class KeptAnswer(IdempotencyKey, frozen=True):
-    """An answer to keep under its key."""
+    """An idempotency key, and the answer to store under it."""
 
     answer: Answer
 
 
 class SagaRow(msgspec.Struct, frozen=True):
-    """What a saga's row says after the append. `epoch` is the lease it was claimed with; 0: a new saga.
+    """A saga's row as it is after the append. `epoch` is the number of the lease that the writer holds; 0: a new saga.
 
-    `due_in` None: it has ended. `owner` None: whoever comes first may claim it once it is due.
+    `due_in` is None when the saga has ended. When `owner` is None, any runner may claim the saga once it is due.
     """
 
     saga_id: SagaId
@@ -87,7 +93,7 @@ class SagaRow(msgspec.Struct, frozen=True):
 
 
 class Append(msgspec.Struct, frozen=True):
-    """All of it or nothing. Every stream that the decision read is named, with the version it was read at."""
+    """What one append records: all of it or nothing. `entries` name every stream that the decision was based on."""
 
     entries: Sequence[Entry]
     sagas: Sequence[SagaRow] = ()
@@ -95,26 +101,26 @@ class Append(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """`position` of its last event; 0 when it had none."""
+    """The append is recorded. `position` is that of its last event; 0 when it had none."""
 
     position: int
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """The key is known: `answer` was given to the first command under it, which has this `fingerprint`."""
+    """The key is known. `answer` was given to the first command with this key, which has this `fingerprint`."""
 
     answer: Answer
     fingerprint: bytes
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """Someone appended first. `actual` has the version of each stream of the append, in the order of its entries."""
+    """Another writer appended first. `actual` is the version of each entry's stream, in the order of the entries."""
 
     actual: Sequence[int]
 
 
 class LeaseLost(msgspec.Struct, frozen=True):
-    """A runner has claimed a saga of this append since its row was read."""
+    """Another runner has claimed a saga of this append since the writer read the saga's row."""
 
 
 Verdict = Accepted | Replay | Conflict | LeaseLost
@@ -129,23 +135,23 @@ class EventStore(Protocol):
         ...
 
     async def load(self, stream: StreamId, *, after: int = 0) -> Sequence[Recorded]:
-        """The stream's events after a version, in order. Raises UnknownEvent, Unavailable."""
+        """The events of a stream after a version, in order. Raises UnknownEvent, Unavailable."""
         ...
 
     async def read_log(self, *, after: int, limit: int) -> Sequence[StoredEvent]:
-        """Committed events in order; whatever is not in the answer now has a position after all that are."""
+        """Up to `limit` committed events after a position, in order. Later commits get later positions."""
         ...
 
     async def head(self) -> int:
-        """Position of the last committed event; 0 for an empty log."""
+        """The position of the last committed event; 0 for an empty log."""
         ...
 
     async def answered(self, scope: str, key: str) -> Replay | None:
-        """The answer kept under an idempotency key; None when the key is not known. Raises Unavailable."""
+        """The answer that is stored under an idempotency key; None when the key is not known. Raises Unavailable."""
         ...
 
 
 class OrderNumbers(Protocol):
     async def take(self) -> str:
-        """A number no other order has or will have. Raises Unavailable."""
+        """A number that no other order has or will get. Raises Unavailable."""
         ...

@@ -10,29 +10,29 @@ from core.domain.provider import PaymentAnswer
 
 
 class PaymentGateway(Protocol):
-    """Every call carries its own idempotency key, so it may be repeated. An answer is final, for ever, for its key.
+    """Every call has its own idempotency key, so it may be repeated. The answer for a key never changes.
 
     Every method but look_up raises GatewayUnavailable and GatewayTimeout; look_up raises GatewayUnavailable only.
     """
 
-    async def authorise(  # the request's fields
+    async def authorise(  # these are the fields of the request
         self, key: str, *, payment_id: UUID, order_id: UUID, amount: Decimal, currency: str, method: str
     ) -> PaymentAnswer:
-        """Hold an amount. The only one that can be Declined."""
+        """Hold an amount for us. Only this operation can be Declined."""
         ...
 
     async def capture(self, key: str, *, payment_id: UUID, amount: Decimal) -> PaymentAnswer:
-        """Take what was authorised."""
+        """Take the authorised amount."""
         ...
 
     async def void(self, key: str, *, payment_id: UUID, reason: str) -> PaymentAnswer:
-        """Release what was authorised; when it never was, it never will be: a later authorise is Refused."""
+        """Release the authorised amount. If nothing was authorised, the provider refuses to authorise it later."""
         ...
 
     async def refund(self, key: str, *, payment_id: UUID, amount: Decimal, reason: str) -> PaymentAnswer:
-        """Give back what was captured."""
+        """Pay the captured amount back."""
         ...
 
     async def look_up(self, key: str) -> PaymentAnswer | None:
-        """What was decided for a key; None when nothing was, so far."""
+        """The answer that the provider gave for a key; None while it has given none."""
         ...

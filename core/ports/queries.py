@@ -1,4 +1,4 @@
-"""Queries: reading what the query API shows: orders, stock, totals, sagas, the log, and how far its readers have come.
+"""Queries: what the query API reads: orders, stock, totals, sagas, the log, and how far its readers have come.
 
 Nothing here changes anything. Every method raises Unavailable while the database is away.
 """
@@ -20,35 +20,35 @@ from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
 
 OrderSort = Literal["-created_at", "created_at", "-total_amount", "total_amount"]
-"""What a list of orders is sorted by; with a minus the largest, or the newest, comes first."""
+"""How a list of orders is sorted. With a minus, the newest or the largest comes first."""
 
 OrderPlace: TypeAlias = tuple[datetime | Decimal, UUID]
-"""A place in a sorted list of orders: what the list is sorted by, at one order, and the id of that order."""
+"""The place of one order in a sorted list: the order's value that the list is sorted by, and the order's id."""
 
 SagaPlace: TypeAlias = tuple[datetime, UUID]
-"""A place in the list of sagas: when one started, and its id."""
+"""The place of one saga in the list of sagas: when the saga started, and its id."""
 
 SagaStatusName = Literal["RUNNING", "COMPLETED", "COMPENSATING", "COMPENSATED", "FAILED", "RESOLVED"]
 SagaState = Literal["running", "waiting", "retrying", "overdue", "failed"]
-"""What a saga that has not ended is at."""
+"""What is happening to a saga that has not ended."""
 
 Row: TypeAlias = Mapping[str, Any]
-"""A row of a sum, by the names of its columns."""
+"""A row of a sum: the values by the names of their columns."""
 
 
 # --- orders -------------------------------------------------------------------------------------------------
 class OrderDocument(Struct, frozen=True, gc=False):
-    """An order's view as JSON that is ready to send, and the version it shows."""
+    """The view of an order as JSON that is ready to send, and the version of the order that it shows."""
 
     version: int
     json: bytes
 
 
 class OrderFilter(Struct, frozen=True, kw_only=True):
-    """Which orders are meant: those that fit every field that is not None.
+    """Selects the orders that fit every field that is not None.
 
-    `created_from` and `max_total` are included, `created_to` is not. `q` is the start of an order number or a tracking
-    number, or a whole SKU.
+    Orders exactly at `created_from`, `min_total` or `max_total` fit; an order exactly at `created_to` does not. `q` is
+    the start of an order number or of a tracking number, or a whole SKU.
     """
 
     status: str | None = None
@@ -62,7 +62,7 @@ class OrderFilter(Struct, frozen=True, kw_only=True):
 
 
 class OrderSearch(Struct, frozen=True, kw_only=True):
-    """At most `limit` orders of a sorted list: those that follow after `start`, or those just before it."""
+    """Asks for at most `limit` orders of a sorted list: the first ones after `start`, or the last ones before it."""
 
     filter: OrderFilter
     sort: OrderSort = "-created_at"
@@ -72,9 +72,9 @@ class OrderSearch(Struct, frozen=True, kw_only=True):
 
 
 class DocumentPage(Struct, frozen=True, kw_only=True):
-    """Orders in the list's order, the places of the first and the last of them, and whether more lie beyond.
+    """One page of a sorted list of orders, and the places of its first and its last order.
 
-    Beyond means: after the last one, or before the first one when the page was read backwards.
+    `more`: the list goes on after the last order, or before the first one if the page was read backwards.
     """
 
     documents: Sequence[OrderDocument]
@@ -84,7 +84,7 @@ class DocumentPage(Struct, frozen=True, kw_only=True):
 
 
 class OrderCount(Struct, frozen=True):
-    """How many orders there are; `estimated`: too many to be counted quickly."""
+    """How many orders there are. `estimated`: there are too many to count them quickly."""
 
     total: int
     estimated: bool
@@ -92,7 +92,7 @@ class OrderCount(Struct, frozen=True):
 
 # --- stock and totals ---------------------------------------------------------------------------------------
 class CurrencySales(Struct, frozen=True, kw_only=True):
-    """The orders of one currency: how many were placed, are sold, were cancelled; the revenue of those sold."""
+    """The orders of one currency: how many were placed, how many are sold, how many were cancelled, and the revenue."""
 
     currency: str
     orders: int
@@ -113,7 +113,7 @@ class DaySales(Struct, frozen=True, kw_only=True):
 
 
 class DeskTotals(Struct, frozen=True, kw_only=True):
-    """`days` are the last fourteen, newest first; `sagas` is how many have not ended, by their status."""
+    """`days` are the last fourteen days, newest first. `sagas` counts those that have not ended, by status."""
 
     head: int
     sales: Sequence[CurrencySales]
@@ -125,8 +125,8 @@ class DeskTotals(Struct, frozen=True, kw_only=True):
 class SagaListing(Struct, frozen=True, kw_only=True):
     """A saga as operators see it.
 
-    `claimed`: a runner works on it. `deadline` is of all its steps together, for a saga that has not ended.
-    `state` is None for one that has ended. `next_attempt_at`: when it is taken up again, if no runner works on it.
+    `claimed`: a runner works on it. `deadline` is the one of all its steps together. `next_attempt_at` is when a runner
+    takes the saga up again; None while one works on it. `deadline` and `state` are None for a saga that has ended.
     """
 
     saga_id: SagaId
@@ -147,7 +147,7 @@ class SagaListing(Struct, frozen=True, kw_only=True):
 
 
 class SagaSearch(Struct, frozen=True, kw_only=True):
-    """At most `limit` of the sagas that fit every field that is not None: those after `start`, or just before it."""
+    """Asks for at most `limit` sagas that fit every field that is not None: those after `start`, or just before it."""
 
     status: SagaStatusName | None = None
     state: SagaState | None = None
@@ -158,7 +158,7 @@ class SagaSearch(Struct, frozen=True, kw_only=True):
 
 
 class SagaPage(Struct, frozen=True):
-    """Sagas, newest first; `more`: others lie beyond the page, in the direction it was read in."""
+    """Sagas, newest first. `more`: the list goes on in the direction in which the page was read."""
 
     sagas: Sequence[SagaListing]
     more: bool
@@ -171,7 +171,7 @@ class Queries(Protocol):
         ...
 
     async def wait_for_order(self, order_id: OrderId, *, version: int, within: float) -> OrderDocument | None:
-        """The view of one order as soon as it shows `version`; what there is of it after `within` seconds."""
+        """The view of one order as soon as it shows `version`; after `within` seconds, the view as it is then."""
         ...
 
     async def order_of_number(self, number: str) -> OrderDocument | None:
@@ -179,11 +179,11 @@ class Queries(Protocol):
         ...
 
     async def orders(self, search: OrderSearch) -> DocumentPage:
-        """One page of the orders that fit, equally fast wherever in the list it lies."""
+        """One page of the orders that fit. A page at the end of the list takes no longer than the first page."""
         ...
 
     async def newest_orders(self, fits: OrderFilter, *, offset: int, limit: int) -> Sequence[OrderDocument]:
-        """The newest orders that fit, without the first `offset` of them; each of those costs time as well."""
+        """The newest orders that fit, without the first `offset` of them. The time grows with `offset`."""
         ...
 
     async def count_orders(self, fits: OrderFilter) -> OrderCount:
@@ -196,20 +196,20 @@ class Queries(Protocol):
         ...
 
     async def stock_levels(self, *, after: str, limit: int) -> Sequence[InventoryLevel]:
-        """The stock of the SKUs that follow after this one, by SKU."""
+        """The stock of the SKUs that come after this one in the alphabet, in that order."""
         ...
 
     async def totals(self, of: Sum[Any, Any, Any], key: str) -> Sequence[Row]:
-        """The rows of a sum whose key begins with `key`, sorted by the rest of their key, which they show."""
+        """The rows of a sum whose first key column is `key`, without that column, sorted by the other key columns."""
         ...
 
     async def desk_totals(self) -> DeskTotals:
-        """The sales in all and by day, and the number of unfinished sagas."""
+        """The sales altogether and by day, and the number of unfinished sagas."""
         ...
 
     # --- sagas ----------------------------------------------------------------------------------------------
     async def sagas(self, search: SagaSearch) -> SagaPage:
-        """One page of the sagas that fit; it costs what it shows, however many sagas have ended."""
+        """One page of the sagas that fit. It takes no longer when many sagas have ended."""
         ...
 
     async def saga(self, saga_id: UUID) -> SagaListing | None:
@@ -220,7 +220,7 @@ class Queries(Protocol):
     async def events(
         self, *, after: int, limit: int, categories: Sequence[str] = (), types: Sequence[str] = ()
     ) -> Sequence[StoredEvent]:
-        """The events after a position, in order; of these categories and types only, if any are given."""
+        """The events after a position, in order; only those of the given categories and types, if there are any."""
         ...
 
     async def events_of_stream(self, stream: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:
@@ -232,9 +232,9 @@ class Queries(Protocol):
         ...
 
     async def progress(self) -> Sequence[ReaderProgress]:
-        """How far each reader has come that ever saved a checkpoint."""
+        """How far each reader has come. Readers that never saved a checkpoint are left out."""
         ...
 
     async def wait_for_reader(self, reader: str, *, position: int, within: float) -> None:
-        """Wait until a reader has saved its effects up to a position, at most `within` seconds."""
+        """Wait until a reader has saved everything up to a position, but at most `within` seconds."""
         ...

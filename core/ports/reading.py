@@ -14,7 +14,10 @@ from core.projections.projection import Amounts, RowKey
 
 
 class ReaderProgress(NamedTuple):
-    """How far a reader of the log has come. `behind`: how many seconds its next event has been waiting; 0: none is."""
+    """How far a reader of the log has come.
+
+    `behind`: how many seconds the next event has waited for the reader; 0 when there is none.
+    """
 
     reader: str
     revision: str
@@ -27,7 +30,7 @@ class Subscription(Protocol):
     def batches(
         self, stop: asyncio.Event, *, after: int, limit: int, category: str | None = None
     ) -> AsyncGenerator[Sequence[StoredEvent]]:
-        """Yield committed events after a position, in order, each once, waiting for more until `stop` is set.
+        """Yield the committed events after a position, in order, each once. Wait for new ones until `stop` is set.
 
         With a `category`, events of other categories may be left out, except at the end of a batch: the position of
         a batch's last event always says how far the log has been read.
@@ -36,7 +39,7 @@ class Subscription(Protocol):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What the events after one position up to another change in a group: whole views, and amounts to add by sum."""
+    """What the events from `after` to `position` change in a group: the new views, and amounts to add to each sum."""
 
     after: int
     position: int
@@ -48,7 +51,7 @@ class ReadModels(Protocol):
     """The tables of one group, and the checkpoint of its reader."""
 
     async def open(self) -> int:
-        """The position that was saved last. 0 when nothing was, or by another revision: then the tables are empty."""
+        """The position that was saved last. If this revision saved none, the tables are emptied, and it is 0."""
         ...
 
     async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
@@ -56,10 +59,10 @@ class ReadModels(Protocol):
         ...
 
     async def save(self, changes: Changes) -> None:
-        """Save all of it and the new position, or nothing.
+        """Save all the changes together with the new position, or nothing.
 
-        Raises CheckpointMoved when the saved position is not `after`, and Unavailable when it is not known whether
-        it was saved.
+        Raises CheckpointMoved when the saved position is not `after`, and Unavailable when nobody knows whether the
+        changes were saved.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Sagas: which of them are due, and who may advance one for the moment."""
+"""Sagas: which of them are due, and which runner may advance each of them now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from core.domain.message import OrderId, SagaId
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A saga that is ours until its lease ends; `epoch` proves it."""
+    """A saga that a runner holds until its lease ends. Appends name the lease's number, `epoch`, as a proof.
+
+    `claims` counts how often the saga has been claimed since its last event.
+    """
 
     saga_id: SagaId
     name: str
@@ -24,23 +27,23 @@ class Claim(msgspec.Struct, frozen=True):
 
 class SagaLog(Protocol):
     async def claim(self, owner: str, *, limit: int, lease: timedelta) -> Sequence[Claim]:
-        """Claim sagas that are due, oldest first, on the database's clock; never one that another just claimed."""
+        """Claim sagas that are due, the longest due first, by the database's clock. Two runners never claim the same."""
         ...
 
     async def extend(self, owner: str, leases: Mapping[SagaId, int], *, lease: timedelta) -> Sequence[SagaId]:
-        """Renew the leases of sagas, given with their epochs; returns those that another has claimed since."""
+        """Renew leases, given as epochs by saga. Returns the sagas that another runner has claimed since."""
         ...
 
     async def owners(self) -> Sequence[str]:
-        """Whose leases have not run out."""
+        """The owners that hold a lease which has not run out."""
         ...
 
     async def release(self, owners: Sequence[str]) -> int:
-        """End these owners' leases, so that their sagas are due now; returns how many. Their epochs stay."""
+        """End the leases of these owners, so that their sagas are due now. The epochs stay. Returns how many."""
         ...
 
     async def wake(self, saga_ids: Sequence[SagaId]) -> None:
-        """Make parked sagas due now. One that is claimed is left alone: its owner sees the conflict by itself."""
+        """Make parked sagas due now. Claimed ones are left alone: their owners meet a conflict and read again."""
         ...
 
     async def epoch(self, saga_id: SagaId) -> int | None:
@@ -48,13 +51,16 @@ class SagaLog(Protocol):
         ...
 
     async def reached(self, reader: str) -> int:
-        """The position up to which a reader has started what was to be started; 0 at first."""
+        """The position up to which a reader has started all sagas that had to be started; 0 at first."""
         ...
 
     async def reach(self, reader: str, position: int) -> None:
-        """Move the checkpoint on, never back. Starting is idempotent, so it may lag behind what was done."""
+        """Move the reader's checkpoint forward, never back.
+
+        The checkpoint may be behind the sagas that are started already, since starting one twice does nothing.
+        """
         ...
 
     async def forget_keys(self, *, older_than: timedelta, limit: int) -> int:
-        """Delete idempotency keys of an age; returns how many, at most `limit`."""
+        """Delete at most `limit` idempotency keys that are older than this. Returns how many it deleted."""
         ...

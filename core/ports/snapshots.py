@@ -1,4 +1,4 @@
-"""Snapshots: cached states of long streams, beside the log."""
+"""Snapshots: stored states of long streams, so that a stream need not be read from its first event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.domain.message import Event, StreamId
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A stream's state after its event at `version`, as text; `schema_hash` says which releases can read it."""
+    """The state of a stream after its event at `version`, as text. `schema_hash` says which releases can read it."""
 
     stream: StreamId
     category: str
@@ -21,9 +21,9 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class StreamPage(msgspec.Struct, frozen=True):
-    """A part of a stream: the state of a snapshot, if there is one, and the events after it, as many as fit.
+    """A part of a stream: the state of a snapshot, if there is one, and the events after it, up to the size of a page.
 
-    `version` and `position` are of the last event; `more`: there may be events after it.
+    `version` and `position` are those of the last event. `more`: there may be events after it.
     """
 
     state: str | None
@@ -34,17 +34,17 @@ class StreamPage(msgspec.Struct, frozen=True):
 
 
 class Snapshots(Protocol):
-    """A cache beside the log: it may lose any at any time, and gives none that the log does not bear out."""
+    """A cache of states. It may lose a snapshot at any time. It ignores one whose last event is not in the log."""
 
     async def load(self, stream: StreamId, *, after: int, schema_hash: bytes | None) -> StreamPage:
-        """The stream after a version, from the snapshot with this hash on if it is newer than that version.
+        """The stream after a version; or the snapshot and what follows it, if the snapshot is newer and has this hash.
 
-        Without a hash no snapshot is looked for. Raises UnknownEvent, Unavailable.
+        Without a hash no snapshot is used. Raises UnknownEvent, Unavailable.
         """
         ...
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Have it written soon, in the background; an older one of the same hash never replaces a newer one."""
+        """Write the snapshot in the background. An older snapshot never replaces a newer one with the same hash."""
         ...
 
     async def forget(self, stream: StreamId) -> None:
