@@ -27,7 +27,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 class SagaLog(Protocol):
     async def claim(self, owner: str, *, limit: int, lease: timedelta) -> Sequence[Claim]:
-        """Claim sagas that are due, the longest due first, by the database's clock. Two runners never claim the same."""
+        """Claim sagas that are due, the longest due first, by the database's clock. Two never claim the same one."""
         ...
 
     async def extend(self, owner: str, leases: Mapping[SagaId, int], *, lease: timedelta) -> Sequence[SagaId]:

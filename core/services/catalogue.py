@@ -1,4 +1,4 @@
-"""The sample catalogue: what a new orderdeck has in stock, so that its first order can travel."""
+"""The sample catalogue: the stock of a new orderdeck, so that the first order can be fulfilled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAMPLES: dict[Sku, str] = {LAPTOP: 'Laptop 14"'} | {
 
 
 async def load_catalogue(store: EventStore, clock: Clock) -> bool:
-    """Receive the samples into an empty log, all in one append; False when it was not empty, and nothing was done."""
+    """Record the receipt of all samples in one append if the log is empty. Returns whether it did."""
     if await store.head():
         return False
     entries: list[Entry] = []

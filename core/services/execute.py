@@ -1,4 +1,4 @@
-"""Execute: load what a command depends on, decide, append; whoever appends first wins, and the other decides again."""
+"""Execute: load what a command depends on, decide, and append. After a conflict, load and decide again."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ E = TypeVar("E", bound=Event)
 S = TypeVar("S")
 
 KEEP_TRYING = 2.0  # seconds for which a command that names no version decides again after conflicts
-PAUSE = 0.005  # seconds before the first new try; the longest pause doubles each time, the pause itself is random
+PAUSE = 0.005  # seconds: the longest pause before the second try; it doubles each time, and each pause is random
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """The terms on which a caller wants a command executed. `expected` None: at whatever version the stream is."""
+    """What a caller may say about how to execute a command. `expected` None: at any version of the stream."""
 
     user_id: str | None = None
     request_id: str | None = None
@@ -52,7 +52,10 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The answer to a command. `preview` holds the events that a dry run would have recorded; it recorded nothing."""
+    """The answer to a command. `replayed`: it was stored for an earlier command with the same idempotency key.
+
+    `preview` is set for a dry run, which records nothing: the events that a real run would have recorded.
+    """
 
     answer: Answer
     replayed: bool = False
@@ -61,7 +64,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 # --- the loop: the same for every command -------------------------------------------------------------------
 class Decision(msgspec.Struct, frozen=True):
-    """What one append is to record, and the answer when it does. `own` is the entry of the command's own stream."""
+    """What to append, and the answer if that succeeds. `own` is the entry of the command's own stream."""
 
     answer: Answer
     own: Entry
@@ -70,7 +73,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class CommandOnStream(Protocol):
-    """A command and the stream it is for. After each conflict it loads and decides again."""
+    """A command and its stream. `run_command` calls `load` and `decide` again after each conflict."""
 
     @property
     def stream(self) -> StreamId: ...
@@ -80,18 +83,19 @@ class CommandOnStream(Protocol):
     def now(self) -> datetime: ...
 
     async def load(self) -> int:
-        """Read all that the decision depends on, and return the version of the command's own stream."""
+        """Read everything that the decision depends on. Returns the version of the command's own stream."""
         ...
 
     def decide(self) -> Decision:
-        """Decide on what `load` read; raises Rejected and its kinds."""
+        """Decide on what `load` has read. Raises Rejected and its subclasses."""
         ...
 
 
 async def run_command(store: EventStore, command: CommandOnStream, terms: Terms) -> Outcome:
-    """Run one command on its terms until it is recorded, refused, or answered from its key.
+    """Run one command until it is recorded, refused, or answered with the answer that is stored under its key.
 
-    Raises Rejected and its kinds, PreconditionFailed, VersionConflict, SagaTaken, KeyReused, Unavailable, UnknownEvent.
+    Raises Rejected and its subclasses, PreconditionFailed, VersionConflict, SagaTaken, KeyReused, Unavailable and
+    UnknownEvent.
     """
     loop = asyncio.get_running_loop()
     give_up, pause, key = loop.time() + KEEP_TRYING, PAUSE, terms.key
@@ -133,12 +137,15 @@ async def run_command(store: EventStore, command: CommandOnStream, terms: Terms)
 
 
 def _with_position(answer: Answer, position: int) -> Answer:
-    """The answer with the position of the last event that was recorded; 0: none was, and it keeps its own."""
+    """The answer with the position of the last recorded event. It stays as it is when no event was recorded (0)."""
     return Answer(answer.result, answer.stream, answer.version, position or answer.position, answer.fields)
 
 
 async def _first_answer(store: EventStore, terms: Terms, error: PreconditionFailed) -> Outcome:
-    """A repeated command meets the version that its first sending made: it gets its first answer, not the error."""
+    """The stored answer of a command that was sent before; otherwise raises `error`.
+
+    A repeated command names the version before its first run, which has changed it, so it would always fail.
+    """
     known = await store.answered(terms.key.scope, terms.key.key) if terms.key and not terms.dry_run else None
     if known is None:
         raise error
@@ -152,7 +159,7 @@ def _replayed(terms: Terms, replay: Replay) -> Outcome:
 
 
 def _conflict(append: Append, actual: Sequence[int]) -> VersionConflict:
-    """Names the first stream of the append that is at another version than the decision read."""
+    """The error that names the first stream whose version is not the one that the decision was based on."""
     entry, version = next(pair for pair in zip(append.entries, actual, strict=True) if pair[0].expected != pair[1])
     return VersionConflict(entry.stream, entry.expected, version)
 
@@ -175,7 +182,7 @@ def _preview(own: Entry, now: datetime) -> list[Recorded]:
 
 # --- commands that a decider decides ------------------------------------------------------------------------
 Describe = Callable[[S], tuple[Result, Mapping[str, Any]]]
-"""From the state after the command to the result and the fields of its answer."""
+"""Takes the state after the command. Returns the result and the fields of the answer."""
 
 ReadGuards = Callable[[], Awaitable[Sequence[Entry]]]
 """Reads the other streams that the decision depends on, as entries that guard their versions."""
@@ -194,14 +201,14 @@ async def execute(
     cache: StateCache[S] | None = None,
     read_guards: ReadGuards | None = None,
 ) -> Outcome:
-    """Run one command of a decider. `new`: the stream was just named and cannot have events, so it is not loaded.
+    """Run one command of a decider. `new`: the stream's id is new, so the stream has no events and is not loaded.
 
     Raises what `run_command` raises.
     """
     metadata = Metadata(correlation_id=correlation_id, user_id=terms.user_id, request_id=terms.request_id)
-    unread: Loaded[S] = Loaded(decider.initial, 0, 0)
-    decided = _ByDecider(store, decider, stream, command, describe, metadata, new, cache, read_guards, unread)
-    return await run_command(store, decided, terms)
+    empty: Loaded[S] = Loaded(decider.initial, 0, 0)
+    command_on_stream = _ByDecider(store, decider, stream, command, describe, metadata, new, cache, read_guards, empty)
+    return await run_command(store, command_on_stream, terms)
 
 
 @dataclass(slots=True)

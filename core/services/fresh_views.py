@@ -1,4 +1,4 @@
-"""Fresh views: an order or a SKU as it was just written, also while the read models are behind the log."""
+"""Fresh views: an order or a SKU with its newest events, even when the read models do not have them yet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.projection import Projection, View
 from core.services.project import applied
 
-PAGE = 1_000  # events: what is in memory at once while a long stream is folded
+PAGE = 1_000  # events that are in memory at once while a long stream is folded
 LONGEST_CATCH_UP = 1.0  # seconds
 
 V = TypeVar("V", bound=View)
@@ -26,7 +26,7 @@ _order_view = msgspec.json.Decoder(OrderView).decode
 
 
 async def fresh_order(queries: Queries, order_id: OrderId, *, min_version: int = 0, wait: float = 0) -> OrderDocument:
-    """The view of an order at `min_version` or later; at the version of its stream, if that is lower.
+    """The view of an order at `min_version` or later; or at its newest version, if the order has not come that far.
 
     Waits up to `wait` seconds for the read model, and then folds the events that the read model does not have yet.
     Raises NotFound, Unavailable, UnknownEvent.
@@ -46,7 +46,7 @@ async def fresh_order(queries: Queries, order_id: OrderId, *, min_version: int =
 async def fresh_order_of_number(queries: Queries, store: EventStore, number: str) -> OrderDocument:
     """The view of the order with this number. Raises NotFound, Unavailable.
 
-    The log cannot be searched for a number, so one that is not known yet waits a moment for the read models.
+    The log cannot be searched for a number, so if the read model does not know it, this waits up to 1 s until it does.
     """
     document = await queries.order_of_number(number)
     if document is None:
@@ -58,7 +58,7 @@ async def fresh_order_of_number(queries: Queries, store: EventStore, number: str
 
 
 async def fresh_level(queries: Queries, sku: Sku) -> InventoryLevel:
-    """The stock of a SKU; one that the read model does not have yet is folded from its events.
+    """The stock of a SKU. If the read model does not have the SKU yet, its events are folded.
 
     Raises NotFound, Unavailable, UnknownEvent.
     """
@@ -71,9 +71,9 @@ async def fresh_level(queries: Queries, sku: Sku) -> InventoryLevel:
 
 
 async def fold_on(queries: Queries, projection: Projection[V], stream: StreamId, view: V | None) -> V | None:
-    """The view after all events of its stream: those that it does not contain are folded into it, page by page.
+    """The view after all events of its stream. The events after the view's version are folded into it page by page.
 
-    Without a view it starts at the first event; None: no event of the stream makes one.
+    Without a view, the fold begins at the first event. Returns None if the events make no view.
     """
     version = view.version if view is not None else 0
     while True:

@@ -1,4 +1,4 @@
-"""Loading: a stream as its folded state, from its start, from a snapshot, or on from a state already known."""
+"""Loading: folds a stream to its state, from its first event, from a snapshot, or from an earlier state."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 
 
 class Loaded(msgspec.Struct, Generic[S], frozen=True):
-    """A stream's state at a version; `position` is its last event's in the log, 0 for none.
+    """The state of a stream at a version. `position` is where its last event is in the log; 0 when it has no event.
 
-    `due` is the version from which on a snapshot of it is worth keeping.
+    `due` is the version at which the next snapshot is worth storing.
     """
 
     state: S
@@ -37,7 +37,7 @@ class Loaded(msgspec.Struct, Generic[S], frozen=True):
 async def load_state(
     store: EventStore, decider: Decider[Any, Any, S], stream: StreamId, since: Loaded[S] | None = None
 ) -> Loaded[S]:
-    """Fold the stream, reading only what came after `since`."""
+    """The state of a stream. Only the events after `since` are read."""
     known = since or Loaded(decider.initial, 0, 0)
     if decider.snapshot is not None:
         return await _load_long(store, decider, decider.snapshot, stream, known)
@@ -51,7 +51,7 @@ async def load_state(
 async def _load_long(
     store: EventStore, decider: Decider[Any, Any, S], form: SnapshotForm[S, Any], stream: StreamId, known: Loaded[S]
 ) -> Loaded[S]:
-    """Page by page, keeping the state on the way: a load that is cut off does not begin at the first event again."""
+    """Load a stream page by page, and store snapshots on the way, so that a load that fails need not start over."""
     ours: bytes | None = schema_hash(decider)
     while True:
         page = await store.snapshots.load(stream, after=known.version, schema_hash=ours)
@@ -62,7 +62,7 @@ async def _load_long(
             except msgspec.MsgspecError as error:
                 log.warning("unreadable snapshot ignored", stream=str(stream), error=str(error))
                 ours = None
-                with contextlib.suppress(Unavailable, DatabaseFault):  # it is ignored in any case
+                with contextlib.suppress(Unavailable, DatabaseFault):  # we ignore it in any case
                     await store.snapshots.forget(stream)
                 continue
             due = page.version - len(page.events) + spacing(page.state)
@@ -74,7 +74,7 @@ async def _load_long(
 
 
 def keep(store: EventStore, decider: Decider[Any, Any, S], stream: StreamId, loaded: Loaded[S]) -> Loaded[S]:
-    """Have a snapshot taken of a state that has come far enough from the last one."""
+    """Store a snapshot if enough events came after the last one. Returns the state with its new `due`."""
     if decider.snapshot is None or loaded.version < loaded.due:
         return loaded
     text = encode(decider.snapshot, loaded.state)
@@ -83,9 +83,9 @@ def keep(store: EventStore, decider: Decider[Any, Any, S], stream: StreamId, loa
 
 
 class StateCache(Generic[S]):
-    """States of recently used streams: a hint that saves reading a long stream again, never a truth.
+    """The states of recently used streams, so that a long stream need not be read again. They may be out of date.
 
-    Whoever decides on one names its version in the append, and a conflict says that it was old.
+    A decision on such a state names its version in the append, and the append fails if the state was out of date.
     """
 
     ROOM = 10_000
@@ -96,13 +96,13 @@ class StateCache(Generic[S]):
         self._states: OrderedDict[StreamId, Loaded[S]] = OrderedDict()
 
     async def latest(self, stream: StreamId) -> Loaded[S]:
-        """The state as the log has it now."""
+        """The state after all events that are in the log now."""
         loaded = await load_state(self._store, self.decider, stream, self._states.get(stream))
         self.put(stream, loaded)
         return loaded
 
     async def recent(self, stream: StreamId) -> Loaded[S]:
-        """The state as we last saw it; loaded when we never did."""
+        """The state as it was last loaded, without looking at the log; loaded now if it never was."""
         return self._states.get(stream) or await self.latest(stream)
 
     def put(self, stream: StreamId, loaded: Loaded[S]) -> None:

@@ -1,4 +1,4 @@
-"""Project: a batch of recorded events becomes views and sums, saved together with the reader's new position."""
+"""Project: folds batches of events into views and sums, and saves them together with the reader's new position."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from core.ports.reading import Changes, ReadModels, Subscription
 from core.projections.projection import At, Group, Projection, View, total
 
 BATCH = 2_000  # events
-# Views kept in memory: an order's events come close together, and what is folded but not yet saved must be found here,
-# which is up to two batches.
+# Views that stay in memory, because an order's events come soon after each other. Views that are folded but not yet
+# saved, up to two batches of them, must be among these.
 RECENT = 20_000
 
 Views: TypeAlias = Mapping[StreamId, Any]
@@ -29,7 +29,7 @@ V = TypeVar("V", bound=View)
 
 
 class Projector:
-    """Fills one group of read models; after any error it starts again from what is saved, remembering nothing."""
+    """Fills one group of read models. After an error, `run` starts again from what is saved, and forgets all else."""
 
     def __init__(self, group: Group[Any], read_models: ReadModels) -> None:
         self._group = group
@@ -41,7 +41,7 @@ class Projector:
     async def run(self, subscription: Subscription, stop: asyncio.Event, *, limit: int = BATCH) -> None:
         """Save what the events after the last saved position change, until `stop` is set.
 
-        Raises EventNotApplied when everything before such an event is saved, and what `ReadModels` raises.
+        Raises EventNotApplied after it has saved everything before that event. Also raises what `ReadModels` raises.
         """
         self._recent = {}
         self.position = await self._read_models.open()
@@ -49,17 +49,19 @@ class Projector:
         # While one batch is saved the next is folded and the one after that is read.
         async with (
             aclosing(subscription.batches(stop, after=self.position, limit=limit, category=category)) as batches,
-            aclosing(ahead(batches)) as read,
-            aclosing(self._folded(read, self.position)) as folded,
-            aclosing(ahead(folded)) as to_save,
+            aclosing(ahead(batches)) as batches_ahead,
+            aclosing(self._fold_batches(batches_ahead, self.position)) as all_changes,
+            aclosing(ahead(all_changes)) as changes_ahead,
         ):
-            async for changes in to_save:
+            async for changes in changes_ahead:
                 await self._read_models.save(changes)
                 self.position, self.saved_at = changes.position, time.monotonic()
 
-    async def _folded(self, batches: AsyncIterator[Sequence[StoredEvent]], position: int) -> AsyncGenerator[Changes]:
+    async def _fold_batches(
+        self, batches: AsyncIterator[Sequence[StoredEvent]], position: int
+    ) -> AsyncGenerator[Changes]:
         async for batch in batches:
-            await asyncio.sleep(0)  # folding holds the loop: first let the save and the next read start
+            await asyncio.sleep(0)  # a fold blocks the event loop, so let the save and the next read start first
             try:
                 yield await self._fold(batch, position)
             except EventNotApplied as error:
@@ -93,30 +95,30 @@ class Projector:
                 views[stored.stream] = view
             else:
                 unknown.add(stored.stream)
-        unknown -= {stored.stream for stored, _ in events if stored.version == 1}  # these begin here
+        unknown -= {stored.stream for stored, _ in events if stored.version == 1}  # streams that begin in this batch
         if unknown:
             views.update(await self._read_models.load(list(unknown)))
         return views
 
     def _remember(self, views: Views) -> None:
         for stream, view in views.items():
-            self._recent.pop(stream, None)  # to the end: the oldest is forgotten first
+            self._recent.pop(stream, None)  # so that it moves to the end: the oldest is forgotten first
             self._recent[stream] = view
         for stream in list(islice(self._recent, max(0, len(self._recent) - RECENT))):
             del self._recent[stream]
 
 
 def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> Sequence[Read]:
-    """The events of the projection's streams. One that it does not declare is not decoded: None stands for it."""
+    """The events of the projection's streams. An event that the projection does not read is not decoded, but None."""
     return [
-        (stored, _decoded(stored) if _declares(projection, stored) else None)
+        (stored, _decode(stored) if _declares(projection, stored) else None)
         for stored in batch
         if stored.category == projection.category
     ]
 
 
 def fold(projection: Projection[Any], before: Views, events: Sequence[Read]) -> Views:
-    """The views that the events change; an event that a view contains already changes nothing."""
+    """The views that the events change. An event that a view contains already is left out."""
     after: dict[StreamId, Any] = {}
     for stored, event in events:
         view = after.get(stored.stream) or before.get(stored.stream)
@@ -132,7 +134,10 @@ def fold(projection: Projection[Any], before: Views, events: Sequence[Read]) -> 
 
 
 def applied(projection: Projection[V], view: V | None, stored: StoredEvent) -> V | None:
-    """The view after one more event of its stream. Raises UnknownEvent for a declared one that cannot be read."""
+    """The view after one more event of its stream.
+
+    Raises UnknownEvent if the projection reads such events and this one cannot be decoded.
+    """
     known = _declares(projection, stored)
     event = decode(stored.event_type, stored.schema_version, stored.payload) if known else None
     return projection.apply(view, event, At(stored.version, stored.recorded_at))
@@ -147,7 +152,7 @@ def _names(kinds: tuple[type[Event], ...]) -> frozenset[str]:
     return frozenset(map(event_type, kinds))
 
 
-def _decoded(stored: StoredEvent) -> Event:
+def _decode(stored: StoredEvent) -> Event:
     try:
         return decode(stored.event_type, stored.schema_version, stored.payload)
     except Exception as error:
@@ -155,12 +160,12 @@ def _decoded(stored: StoredEvent) -> Event:
 
 
 async def ahead(batches: AsyncIterator[B]) -> AsyncGenerator[B]:
-    """Read the next batch while the last one is worked on."""
-    coming = asyncio.ensure_future(anext(batches, None))
+    """Yield the batches, and read the next one while the caller works on the last."""
+    next_batch = asyncio.ensure_future(anext(batches, None))
     try:
-        while (batch := await coming) is not None:
-            coming = asyncio.ensure_future(anext(batches, None))
+        while (batch := await next_batch) is not None:
+            next_batch = asyncio.ensure_future(anext(batches, None))
             yield batch
     finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
+        next_batch.cancel()
+        await asyncio.gather(next_batch, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Ship: an order is shipped only after its fulfilment has ended, so that no shipped order is ever compensated."""
+"""Ship: refuses to ship an order before its fulfilment has ended, since a saga could still undo that order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from core.services.execute import Describe, Outcome, ReadGuards, Terms, execute
 from core.services.load import load_state
 
 WAIT = 2.0  # seconds for the fulfilment to end
-LOOK_EVERY = 0.05
+LOOK_EVERY = 0.05  # seconds
 
 
 async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: Describe[Order]) -> Outcome:
-    """Execute ShipOrder, guarded by the end of the order's fulfilment; raises FulfilmentNotFinished after 2 s."""
-    ORDER.decide(command, Order(status=Status.CONFIRMED))  # wrong fields are refused without any wait
+    """Execute ShipOrder once the order's fulfilment has ended. Raises FulfilmentNotFinished if that takes over 2 s."""
+    ORDER.decide(command, Order(status=Status.CONFIRMED))  # this raises InvalidInput for wrong fields, without any wait
     order = StreamId(command.order_id)
 
     async def read_guards() -> Sequence[Entry]:
@@ -29,20 +29,20 @@ async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: De
             raise FulfilmentNotFinished(order)
         return guards
 
-    guarded: ReadGuards | None = read_guards
+    guards_reader: ReadGuards | None = read_guards
     deadline = asyncio.get_running_loop().time() + WAIT
     while not await _guards(store, command.order_id):
         status = (await load_state(store, ORDER, order)).state.status
         if status is Status.ABSENT:
             raise NotFound("order", str(order))
         if status is Status.CANCELLED:
-            guarded = None  # it stays cancelled, whatever its fulfilment does: the decision will refuse the command
+            guards_reader = None  # `decide` refuses to ship it in any case
             break
         await _must_not_have_failed(store, command.order_id)
         if asyncio.get_running_loop().time() > deadline:
             raise FulfilmentNotFinished(order)
         await asyncio.sleep(LOOK_EVERY)
-    return await execute(store, ORDER, order, command, terms, describe, correlation_id=order, read_guards=guarded)
+    return await execute(store, ORDER, order, command, terms, describe, correlation_id=order, read_guards=guards_reader)
 
 
 async def _must_not_have_failed(store: EventStore, order_id: OrderId) -> None:
@@ -53,7 +53,7 @@ async def _must_not_have_failed(store: EventStore, order_id: OrderId) -> None:
 
 
 async def _guards(store: EventStore, order_id: OrderId) -> Sequence[Entry]:
-    """A guard on the fulfilment's stream, or nothing while it is not finished."""
+    """A guard on the stream of the fulfilment; empty while the fulfilment has not ended."""
     stream = StreamId(saga_of(order_id, ended_before(OrderShipped)))
     events = await store.load(stream)
     return [Entry(stream, CATEGORY, len(events))] if events and finished(events[-1].event) else []

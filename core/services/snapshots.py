@@ -1,4 +1,4 @@
-"""Snapshots: when a state is worth keeping, and which release may believe it. They save time only."""
+"""Snapshots: when to store one, and which releases may read it. Without any, loading is only slower."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from core.domain.decider import Decider, SnapshotForm
 S = TypeVar("S")
 
 EVERY = 32  # events
-BYTES_AN_EVENT = 320  # of a state: a large one is kept less often, so that keeping costs the same for each event
+BYTES_AN_EVENT = 320  # of a state: a large state is stored less often, so that the cost for each event stays the same
 
 
 def spacing(text: str) -> int:
-    """How many events after a snapshot of this length the next one is due."""
+    """After how many events the next snapshot is due, when the last one is this long."""
     return EVERY + len(text) // BYTES_AN_EVENT
 
 
@@ -32,12 +32,12 @@ def decode(form: SnapshotForm[S, Any], text: str) -> S:
 
 
 def schema_hash(decider: Decider[Any, Any, Any]) -> bytes:
-    """Of all that decides whether a snapshot is ours to read: the decider's revision, and the shape it is kept in.
+    """A hash that tells whether this release can read a snapshot: of the decider's revision and of the stored fields.
 
-    Nothing of the code goes into it, so it is the same in every release until one of these is changed on purpose.
+    It does not depend on the code, so it is the same in every release until somebody changes one of the two.
     """
     form = decider.snapshot
-    assert form is not None  # noqa: S101 - only who keeps snapshots asks
+    assert form is not None  # noqa: S101 - it is called only for deciders with snapshots
     return _hash(decider.category, form.revision, form.stored, codec.SCHEMA_VERSION)
 
 

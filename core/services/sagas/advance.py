@@ -1,4 +1,4 @@
-"""Advance: take a saga as far as it goes, one recorded step at a time, until it ends or must wait."""
+"""Advance: make the moves of one saga and record each of them, until the saga ends or must wait."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from core.services.sagas.work import SagaAppend, Work, draft, load_work
 
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 60.0  # seconds
-MOST_SPREAD = 5.0  # seconds over which those that waited for the provider come back
-LONGEST_WANTED = 900.0  # seconds; the longest pause a provider may ask for that is heeded
+MOST_SPREAD = 5.0  # seconds over which sagas that waited for the provider are spread when they try again
+LONGEST_WANTED = 900.0  # seconds: if the provider asks for a longer pause than this, we wait this long
 
 log = structlog.get_logger(__name__)
 
 
 class LeaseGone(OrderdeckError):
-    """Another runner has the saga now; there is nothing more to do here."""
+    """Another runner has claimed the saga, so this runner stops working on it."""
 
 
 @dataclass(frozen=True)
 class World:
-    """What the steps act on. `scale` stretches every deadline."""
+    """What the steps act on. `scale` multiplies every deadline."""
 
     store: EventStore
     stock: StockDesk
@@ -62,7 +62,7 @@ async def advance(world: World, work: Work) -> None:
                 raise AssertionError("a step with nothing to do is recorded with the one before it")
         match verdict:
             case None:
-                return  # parked until its due time
+                return  # the saga is parked until its due time
             case Conflict():
                 await refresh(world, work)
             case LeaseLost():
@@ -72,12 +72,12 @@ async def advance(world: World, work: Work) -> None:
 
 
 async def refresh(world: World, work: Work) -> None:
-    """Read the streams again after somebody else appended: an operator, a caller of the API, or our own lost append."""
-    now = await load_work(world.store, work.saga, work.saga_id, work.order_id, owner=work.owner, epoch=work.epoch)
-    if now is None:
+    """Read the streams again after a conflict: an operator, a caller of the API or a lost append of ours was first."""
+    latest = await load_work(world.store, work.saga, work.saga_id, work.order_id, owner=work.owner, epoch=work.epoch)
+    if latest is None:
         raise LeaseGone
-    work.version, work.progress, work.cause = now.version, now.progress, now.cause
-    work.order, work.payment = now.order, now.payment
+    work.version, work.progress, work.cause = latest.version, latest.progress, latest.cause
+    work.order, work.payment = latest.order, latest.payment
 
 
 # --- decide, and append -------------------------------------------------------------------------------------
@@ -98,10 +98,10 @@ def _conclude(world: World, work: Work, move: Move, effect: Effect, reads: froze
     return draft(work, effect, concluded(work, move, effect, now), now, reads=reads)
 
 
-async def _send(world: World, made: SagaAppend) -> Verdict:
-    verdict = await world.store.append(made.append())
+async def _send(world: World, saga_append: SagaAppend) -> Verdict:
+    verdict = await world.store.append(saga_append.append())
     if isinstance(verdict, Accepted):
-        made.applied()
+        saga_append.applied()
     return verdict
 
 
@@ -115,31 +115,31 @@ async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | N
         event = announced(work, move)
         return await _send(world, draft(work, Effect(), [event], now, reads=call.reads))
     try:
-        answer = await _ask(world, work, call)
+        answer = await _call_or_look_up(world, work, call)
     except GatewayNotTried as error:
-        return await _wait(world, work, call, error)
+        return await _park_without_try(world, work, call, error)
     except (GatewayUnavailable, GatewayTimeout) as error:
         return await _try_later(world, work, move, call, error)
     return await _record_answer(world, work, move, call, answer)
 
 
-async def _ask(world: World, work: Work, call: Call) -> PaymentAnswer:
-    """Call the provider; when no answer comes, look up whether the call had its effect, before anything is decided."""
+async def _call_or_look_up(world: World, work: Work, call: Call) -> PaymentAnswer:
+    """Call the provider. If no answer comes, look up whether the provider did it before anything is decided."""
     key = provider_key(work.order_id, call)
     try:
-        return await _operate(world.gateway, work, call, key)
+        return await _call_gateway(world.gateway, work, call, key)
     except GatewayTimeout as error:
         log.warning("no answer from the provider, looking it up", key=key, reason=str(error))
         try:
             answer = await world.gateway.look_up(key)
         except GatewayNotTried:
-            raise error from None  # the call was made, so it was a try
+            raise error from None  # the first call was saga_append, so it counts as a try
         if answer is None:
             raise
         return answer
 
 
-async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) -> PaymentAnswer:
+async def _call_gateway(gateway: PaymentGateway, work: Work, call: Call, key: str) -> PaymentAnswer:
     order, payment_id = created(work.order.state), payment_of(work.order_id)
     reason = work.facts(order.created_at).reason or "cancelled"
     match call.operation:
@@ -162,7 +162,7 @@ async def _operate(gateway: PaymentGateway, work: Work, call: Call, key: str) ->
 
 # --- record the provider's answer ---------------------------------------------------------------------------
 async def _record_answer(world: World, work: Work, move: Move, call: Call, answer: PaymentAnswer) -> Verdict | None:
-    """Record the provider's answer, also when streams have moved since the call: no answer is ever dropped."""
+    """Record the provider's answer. After a conflict, read the streams again and repeat, so that no answer is lost."""
     while True:
         effect = call.record(work.facts(world.clock.now()), answer)
         if effect.refusal is not None and work.saga.forward_only and move.forward:
@@ -171,12 +171,12 @@ async def _record_answer(world: World, work: Work, move: Move, call: Call, answe
         if not isinstance(verdict, Conflict):
             return verdict
         await refresh(world, work)
-        if not _still_open(work, move):
+        if not _has_no_outcome(work, move):
             return verdict
 
 
-def _still_open(work: Work, move: Move) -> bool:
-    """Whether the log does not have the step's outcome yet."""
+def _has_no_outcome(work: Work, move: Move) -> bool:
+    """Whether the step's outcome is not in the log yet."""
     return work.progress.of(move.step.name) in {StepStatus.RUNNING, StepStatus.COMPENSATING}
 
 
@@ -184,31 +184,32 @@ def _still_open(work: Work, move: Move) -> bool:
 async def _try_later(
     world: World, work: Work, move: Move, call: Call, error: GatewayUnavailable | GatewayTimeout
 ) -> Verdict | None:
-    """Record the failed try and park the saga; None when it is parked.
+    """Record the failed try and park the saga. Returns None when the saga is parked.
 
-    The append guards what the call reads: nobody would wake a saga that is parked after its order was cancelled.
+    The append guards the streams that the call reads. Without that, a saga could be parked after its order was
+    cancelled, and nobody would wake it.
     """
-    wanted = error.retry_after if isinstance(error, GatewayUnavailable) and error.retry_after else 0.0
-    pause = timedelta(seconds=min(wanted, LONGEST_WANTED) + backoff(work.progress.attempts))
+    requested_pause = error.retry_after if isinstance(error, GatewayUnavailable) and error.retry_after else 0.0
+    pause = timedelta(seconds=min(requested_pause, LONGEST_WANTED) + backoff(work.progress.attempts))
     now = world.clock.now()
     events = failed(work, move, str(error), now, pause, world.scale)
-    again = next_move(work.saga, work.fold(events, now).progress) == move  # else its time is over: go on at once
-    made = draft(work, Effect(), events, now, reads=call.reads, due_in=pause if again else None)
-    verdict = await _send(world, made)
-    return None if again and isinstance(verdict, Accepted) else verdict
+    same_move = next_move(work.saga, work.fold(events, now).progress) == move  # if not, the saga goes on at once
+    saga_append = draft(work, Effect(), events, now, reads=call.reads, due_in=pause if same_move else None)
+    verdict = await _send(world, saga_append)
+    return None if same_move and isinstance(verdict, Accepted) else verdict
 
 
-async def _wait(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
-    """Park the saga without an event: a call that was not made is no try, and uses up none."""
+async def _park_without_try(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
+    """Park the saga without an event, because a call that was not saga_append does not count as a try."""
     least = error.retry_after or FIRST_PAUSE
     spread = min(max(1.0, least), MOST_SPREAD)
-    pause = timedelta(seconds=least + random.uniform(0, spread))  # noqa: S311 - jitter, or all come at once
-    made = draft(work, Effect(), (), world.clock.now(), reads=call.reads, due_in=pause, waits_for=str(error))
-    verdict = await _send(world, made)
+    pause = timedelta(seconds=least + random.uniform(0, spread))  # noqa: S311 - jitter, so that not all come at once
+    saga_append = draft(work, Effect(), (), world.clock.now(), reads=call.reads, due_in=pause, waits_for=str(error))
+    verdict = await _send(world, saga_append)
     return None if isinstance(verdict, Accepted) else verdict
 
 
 def backoff(attempts: int) -> float:
-    """Seconds before the next try: full jitter, as in Brooker, "Exponential Backoff And Jitter" (2015)."""
-    doubled = FIRST_PAUSE * 2.0 ** min(attempts, 16)  # what is tried for ever would overflow
+    """Seconds before the next try, with full jitter: Brooker, "Exponential Backoff And Jitter" (2015)."""
+    doubled = FIRST_PAUSE * 2.0 ** min(attempts, 16)  # a step that is tried for ever would overflow the float
     return random.uniform(0, min(LONGEST_PAUSE, doubled))  # noqa: S311 - jitter

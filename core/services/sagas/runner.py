@@ -1,6 +1,6 @@
-"""Run sagas: claim those that are due, start those that an event of the log starts, and keep many going at once.
+"""Run sagas: start those that events of the log start, claim those that are due, and advance many at once.
 
-Safe to kill at any time: starting is idempotent, every step is one append, and an unfinished lease runs out.
+The runner may be killed at any time: starting a saga twice does nothing, every step is one append, and leases run out.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ R = TypeVar("R")
 
 READER = "saga-runner"
 MOST_AT_ONCE = 256
-MOST_CLAIMS = 20  # without an event in between: the runner dies on it, every time
+MOST_CLAIMS = 20  # without an event in between; more mean that the runner dies each time it works on the saga
 KEEP_KEYS = timedelta(hours=48)
 
 log = structlog.get_logger(__name__)
 
 
 class SagaRunner:
-    """`owner` names this runner in the leases it holds; what ends the driving of a saga is said on `faults`."""
+    """`owner` is the name of this runner in its leases. Faults that stop the work on a saga are noted on `faults`."""
 
     def __init__(
         self, world: World, sagas: SagaLog, tables: Tables, owner: str, faults: FaultBoard | None = None
@@ -54,37 +54,37 @@ class SagaRunner:
         self._sagas = sagas
         self._tables = tables
         self._owner = owner
-        self._held: dict[SagaId, tuple[int, asyncio.Task[None]]] = {}  # with the lease's epoch
+        self._tasks: dict[SagaId, tuple[int, asyncio.Task[None]]] = {}  # by saga: its lease's epoch and its task
         self._starting = 0
         self._faults = faults or FaultBoard()
-        self._ended_by_fault: Counter[SagaId] = Counter()  # claims that a fault of the database used up
-        self._waiting: dict[object, float] = {}  # since when each waits for the database, by the monotonic clock
+        self._ended_by_fault: Counter[SagaId] = Counter()  # by saga: the claims that ended by a fault of the database
+        self._waiting: dict[object, float] = {}  # since when each task waits for the database, by the monotonic clock
         self._triggers = {event_type(saga.starts_on): saga for saga in newest(tables).values()}
 
     # --- claiming -------------------------------------------------------------------------------------------
     async def claim(self) -> int:
-        """Take the sagas that are due, as far as there is room, and go on with them; returns how many."""
-        taken = 0
-        while (limit := min(MOST_AT_ONCE - len(self._held), 64)) > 0:
+        """Claim sagas that are due, as many as there is room for, and start working on them. Returns how many."""
+        count = 0
+        while (limit := min(MOST_AT_ONCE - len(self._tasks), 64)) > 0:
             claims = await self._sagas.claim(self._owner, limit=limit, lease=LEASE)
             for claim in claims:
-                old = self._held.pop(claim.saga_id, None)
+                old = self._tasks.pop(claim.saga_id, None)
                 if old:
-                    old[1].cancel()  # we held it, and lost it, and have it again under a new epoch
+                    old[1].cancel()  # we lost its lease, and have just claimed it again with a new epoch
                 self._hold(claim.saga_id, claim.epoch, self._resume(claim))
-            taken += len(claims)
+            count += len(claims)
             if len(claims) < limit:
                 break
-        return taken
+        return count
 
     async def _resume(self, claim: Claim) -> None:
         unknown = unknown_table(claim.name, claim.definition)
         saga = self._tables.get((claim.name, claim.definition), unknown)
         claims = claim.claims - self._ended_by_fault[claim.saga_id]
         try:
-            work = await self._patiently(lambda: self._load(saga, claim))
+            work = await self._retry_while_unavailable(lambda: self._load(saga, claim))
         except DatabaseFault:
-            raise  # it says nothing about this saga
+            raise  # the fault is one of the database, not of this saga
         except Exception as error:
             if saga is unknown or claims > MOST_CLAIMS:
                 await self._give_up_unread(claim, f"it cannot be read: {error}")
@@ -104,23 +104,23 @@ class SagaRunner:
         )
 
     async def _give_up(self, work: Work, reason: str) -> None:
-        """End the saga FAILED, so that a person decides: better than trying what cannot work, or guessing."""
+        """Record that the saga has FAILED, so that a person decides, since trying again or guessing cannot help."""
         items = open_items(work.saga, work.progress, work.order.state)
         end = saga_events.SagaFailed(saga_id=work.saga_id, reason=reason, open_items=items)
         log.error("a saga needs a person", saga=str(work.saga_id), reason=reason)
-        made = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
-        await self._world.store.append(made.append())
+        saga_append = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
+        await self._world.store.append(saga_append.append())
 
     async def _give_up_unread(self, claim: Claim, reason: str) -> None:
-        """Do the same without the saga's history; the lease keeps every other runner away from it."""
+        """Record that the saga has FAILED although its events cannot be read. The lease keeps other runners from it."""
         work = self._new(unknown_table(claim.name, claim.definition), claim.order_id, None)
         work.saga_id, work.epoch = claim.saga_id, claim.epoch
         items = ("what it holds cannot be read",)
         end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)
         log.error("a saga needs a person", saga=str(claim.saga_id), reason=reason)
         while True:
-            made = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
-            match await self._world.store.append(made.append()):
+            saga_append = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
+            match await self._world.store.append(saga_append.append()):
                 case Conflict((version,)):
                     work.version = version
                 case _:
@@ -129,12 +129,12 @@ class SagaRunner:
     # --- holding --------------------------------------------------------------------------------------------
     def _hold(self, saga_id: SagaId, epoch: int, driving: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(driving)
-        self._held[saga_id] = (epoch, task)
+        self._tasks[saga_id] = (epoch, task)
 
         def end(_: asyncio.Task[None]) -> None:
-            """Forget the saga, also after an error: its lease runs out, and a runner claims it again."""
-            if self._held.get(saga_id, (None, None))[1] is task:
-                del self._held[saga_id]
+            """Forget the saga when its task ends. After an error, its lease runs out, and a runner claims it again."""
+            if self._tasks.get(saga_id, (None, None))[1] is task:
+                del self._tasks[saga_id]
             if task.cancelled():
                 return
             error = task.exception()
@@ -152,19 +152,22 @@ class SagaRunner:
         task.add_done_callback(end)
 
     async def _drive(self, work: Work, *, stale: bool = False) -> None:
-        """Advance it; a database that is away is waited for, since every append is fenced by version and epoch."""
+        """Advance the saga, and wait while the database is away.
+
+        That is safe because an append with an old version or epoch is refused.
+        """
 
         async def go_on() -> None:
             nonlocal stale
             if stale:
                 await refresh(self._world, work)
-            stale = True  # whatever happens now, the log may have moved
+            stale = True  # if `advance` is called again, the log may have new events
             await advance(self._world, work)
 
-        await self._patiently(go_on)
+        await self._retry_while_unavailable(go_on)
 
-    async def _patiently(self, do: Callable[[], Awaitable[R]]) -> R:
-        """Do it again and again while the database is away; anything else that it raises ends it."""
+    async def _retry_while_unavailable(self, do: Callable[[], Awaitable[R]]) -> R:
+        """Call `do`, and call it again after every Unavailable. Any other error is raised."""
         mine = object()
         try:
             while True:
@@ -174,32 +177,32 @@ class SagaRunner:
                     if not self._waiting:
                         log.warning("waits for the database", reason=str(error))
                     self._waiting.setdefault(mine, time.monotonic())
-                    await _a_moment()
+                    await _short_pause()
         finally:
             if self._waiting.pop(mine, None) is not None and not self._waiting:
                 log.info("no longer waits for the database")
 
     def waits_for_database(self) -> float:
-        """For how many seconds the one that waits longest has been waiting; 0 when none does."""
+        """For how many seconds a task has waited for the database: the longest of them; 0 when none waits."""
         return time.monotonic() - min(self._waiting.values()) if self._waiting else 0.0
 
     async def renew(self) -> None:
-        """Renew the lease of each saga in hand; let go of those that another runner has claimed."""
-        leases = {saga_id: epoch for saga_id, (epoch, _) in self._held.items()}
+        """Renew the lease of every saga of this runner. Stop working on those that another runner has claimed."""
+        leases = {saga_id: epoch for saga_id, (epoch, _) in self._tasks.items()}
         if leases:
             for saga_id in await self._sagas.extend(self._owner, leases, lease=LEASE):
-                held = self._held.get(saga_id)
-                if held and held[0] == leases[saga_id]:
-                    held[1].cancel()
+                epoch, task = self._tasks.get(saga_id, (None, None))
+                if task is not None and epoch == leases[saga_id]:
+                    task.cancel()
 
     async def sweep(self) -> None:
-        """Forget idempotency keys that are too old to be repeated."""
+        """Delete the idempotency keys that are so old that nobody repeats their commands."""
         while await self._sagas.forget_keys(older_than=KEEP_KEYS, limit=5_000) == 5_000:
             pass
 
     async def drain(self, within: float) -> None:
-        """Wait until each saga in hand has recorded its step, at most `within` seconds."""
-        tasks = [task for _, task in self._held.values()]
+        """Wait until the tasks of all sagas have ended, but at most `within` seconds; then cancel the others."""
+        tasks = [task for _, task in self._tasks.values()]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=within)
             for task in late:
@@ -207,17 +210,17 @@ class SagaRunner:
 
     # --- starting -------------------------------------------------------------------------------------------
     async def start(self, batch: Sequence[StoredEvent]) -> None:
-        """Start a saga for each event of a batch that starts one, and only then move the checkpoint on."""
+        """Start a saga for each event of the batch that starts one. After that, move the checkpoint on."""
         starts = [event for event in batch if event.event_type in self._triggers]
 
         async def start_all() -> None:
             await asyncio.gather(*(self._start_for(event) for event in starts))
             await self._sagas.reach(READER, batch[-1].position)
 
-        await self._patiently(start_all)
+        await self._retry_while_unavailable(start_all)
 
     async def _start_for(self, stored: StoredEvent) -> None:
-        """Start the saga of one event, also of one that this release cannot read, so that a person learns of it."""
+        """Start the saga that an event starts, even if the event cannot be read, so that a person learns of it."""
         saga = self._triggers[stored.event_type]
         order_id = OrderId(stored.stream)
         if saga.after is not None and await self._undoes_itself(saga.after, order_id, stored.position):
@@ -228,27 +231,28 @@ class SagaRunner:
                 work.order = Loaded(ORDER.evolve(ORDER.initial, event), stored.version, stored.position)
         self._starting += 1
         try:
-            made = self._first(work)
-            verdict = await self._world.store.append(made.append())
+            saga_append = self._first_append(work)
+            verdict = await self._world.store.append(saga_append.append())
         finally:
             self._starting -= 1
         if not isinstance(verdict, Accepted):
-            return  # it was started before
-        made.applied()
-        if made.due_in is None:
+            return  # the saga was started before
+        saga_append.applied()
+        if saga_append.due_in is None:
             work.epoch = FIRST_EPOCH
             self._hold(work.saga_id, work.epoch, self._drive(work, stale=work.order.version == 0))
 
     async def _undoes_itself(self, name: str, order_id: OrderId, position: int) -> bool:
-        """Whether the order's saga of that name had not ended before a position of the log; if it sleeps, it is woken.
+        """Whether the order's saga of that name was not completed before a position of the log. If so, wake it.
 
-        One that a person resolved has ended: nobody else gives back what it may hold.
+        Such a saga sees that its order is cancelled, and undoes its steps itself. A saga that a person resolved does
+        not, so it counts as completed.
         """
         before = StreamId(saga_of(order_id, name))
         try:
             history = await self._world.store.load(before)
         except UNREADABLE:
-            return False  # to undo what was never done, or is undone as well, does no harm
+            return False  # a second undo of the same step does no harm, and neither does one of a step that never ran
         ended = [e for e in history if isinstance(e.event, saga_events.SagaCompleted | saga_events.SagaResolved)]
         if ended and ended[0].position < position:
             return False
@@ -269,13 +273,13 @@ class SagaRunner:
             cause=cause,
         )
 
-    def _first(self, work: Work) -> SagaAppend:
-        """The append of SagaStarted: leased to this runner if it has room, else due at once for any runner that has."""
+    def _first_append(self, work: Work) -> SagaAppend:
+        """The append of SagaStarted. This runner gets the lease if it has room; else the saga is due for any runner."""
         now = self._world.clock.now()
         events = started(work, now, self._world.scale)
-        room = len(self._held) + self._starting <= MOST_AT_ONCE  # a batch of the log starts all at once
+        room = len(self._tasks) + self._starting <= MOST_AT_ONCE  # all sagas of a batch start at once
         return draft(work, Effect(), events, now, due_in=None if room else timedelta())
 
 
-async def _a_moment() -> None:
+async def _short_pause() -> None:
     await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter

@@ -1,4 +1,4 @@
-"""Operate: what a person decides about a saga, recorded on its stream with what it changes, all or nothing."""
+"""Steer: records what a person decides about a saga, together with what that changes, as one append."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from core.services.sagas.work import SagaAppend, Work, draft, load_work
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """What a person wants of one saga, and why."""
+    """What a person wants to do to one saga, and why."""
 
     saga_id: SagaId
     wish: Wish
@@ -35,14 +35,14 @@ class Operation(msgspec.Struct, frozen=True):
 async def operate(
     store: EventStore, sagas: SagaLog, tables: Tables, clock: Clock, operation: Operation, terms: Terms
 ) -> Outcome:
-    """Record it; a runner takes the saga up at once. Raises what `run_command` raises."""
+    """Record the operation, so that a runner takes the saga up at once. Raises what `run_command` raises."""
     checked_reason(operation.reason)
     return await run_command(store, _OnSaga(store, sagas, tables, clock, operation, terms, clock.now()), terms)
 
 
 @dataclass(slots=True)
 class _OnSaga:
-    """An operation as a command on the saga's stream. `work` and `stock` are what it last read."""
+    """An operation as a command on the saga's stream. `work` and `stock` are what `load` read last."""
 
     store: EventStore
     sagas: SagaLog
@@ -73,22 +73,23 @@ class _OnSaga:
 
     def decide(self) -> Decision:
         work, operation = self.work, self.operation
-        assert work is not None  # noqa: S101 - it was loaded first
+        assert work is not None  # noqa: S101 - `load` is called before
         facts = work.facts(self.now, {sku: loaded.state for sku, loaded in self.stock.items()})
         by = self.terms.user_id or "anonymous"
         events, effect = decide(operation.wish, work, facts, operation.reason, by)
-        made = draft(work, effect, events, self.now, reads=frozenset({"order", "payment"}), due_in=timedelta())
+        saga_append = draft(work, effect, events, self.now, reads=frozenset({"order", "payment"}), due_in=timedelta())
         stock = [
-            Entry(inventory_stream(sku), INVENTORY.category, self.stock[sku].version, made.new(new))
+            Entry(inventory_stream(sku), INVENTORY.category, self.stock[sku].version, saga_append.new(new))
             for sku, new in effect.stock.items()
         ]
-        *others, own = made.entries()
-        answer = Answer(Result.DONE, self.stream, work.version + len(made.events), 0, _fields(made))
-        return Decision(answer, own, [*stock, *others], [made.row()])
+        *others, own = saga_append.entries()
+        answer = Answer(Result.DONE, self.stream, work.version + len(saga_append.events), 0, _fields(saga_append))
+        return Decision(answer, own, [*stock, *others], [saga_append.row()])
 
     async def _load_work(self) -> Work:
         saga_id = self.operation.saga_id
-        # The epoch before the events: a runner that acts after this line changes one or the other, and is noticed.
+        # The epoch is read before the events: a runner that claims the saga or appends after this line changes one of
+        # the two, and then our append is refused.
         epoch = await self.sagas.epoch(saga_id)
         recorded = await self.store.load(self.stream) if epoch is not None else ()
         first = recorded[0].event if recorded else None
@@ -97,12 +98,12 @@ class _OnSaga:
         name, definition = first.name, first.definition
         saga = self.tables.get((name, definition)) or unknown_table(name, definition)
         work = await load_work(self.store, saga, saga_id, first.order_id, owner="", epoch=epoch)
-        assert work is not None  # noqa: S101 - its first event was just read
+        assert work is not None  # noqa: S101 - its first event was read above
         work.user_id, work.request_id = self.terms.user_id, self.terms.request_id
         return work
 
 
-def _fields(made: SagaAppend) -> Mapping[str, Any]:
-    move = next_move(made.work.saga, made.progress)
+def _fields(saga_append: SagaAppend) -> Mapping[str, Any]:
+    move = next_move(saga_append.work.saga, saga_append.progress)
     step = move.step.name if isinstance(move, Move) else ""
-    return {"saga_id": made.work.saga_id, "status": made.progress.status, "step": step}
+    return {"saga_id": saga_append.work.saga_id, "status": saga_append.progress.status, "step": step}

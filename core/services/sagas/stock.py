@@ -1,6 +1,6 @@
-"""The stock desk: what a runner's sagas do to stock is decided together, on one growing state, and sent as one append.
+"""The stock desk: decides the stock steps of many sagas one after the other, and sends them as one append.
 
-So a SKU that every order wants costs one append for many orders, not one each, with all the others in conflict.
+If each saga sent its saga_entries append, the sagas of a popular SKU would conflict with each other all the time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Decide = Callable[[Mapping[Sku, Stock]], SagaAppend]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`decide` is called again on newer stock after a conflict, so it must be pure."""
+    """One saga's step on stock. `decide` must be pure, since it is called again with newer stock after a conflict."""
 
     skus: Sequence[Sku]
     decide: Decide
@@ -50,7 +50,7 @@ class StockDesk:
         self._task: asyncio.Task[None] | None = None
 
     async def run(self, skus: Sequence[Sku], decide: Decide) -> Verdict:
-        """Decide on the SKUs' stock and record it; a Conflict means that the saga or its order has moved."""
+        """Decide on the stock of the SKUs and record it. Returns a Conflict if the saga or its order has new events."""
         request = Request(skus, decide, asyncio.get_running_loop().create_future())
         self._queue.append(request)
         if self._task is None:
@@ -60,18 +60,18 @@ class StockDesk:
     async def _work(self) -> None:
         try:
             while self._queue:
-                taken = [self._queue.popleft() for _ in range(min(MOST_TOGETHER, len(self._queue)))]
-                await self._serve(taken)
+                requests = [self._queue.popleft() for _ in range(min(MOST_TOGETHER, len(self._queue)))]
+                await self._serve(requests)
         finally:
             self._task = None
 
-    async def _serve(self, taken: Sequence[Request]) -> None:
-        group = [request for request in taken if not request.outcome.done()]
+    async def _serve(self, requests: Sequence[Request]) -> None:
+        group = [request for request in requests if not request.outcome.done()]
         try:
             await self._together(group)
-        except Exception as error:  # noqa: BLE001 - who is at fault must hear it, and the desk goes on
+        except Exception as error:  # noqa: BLE001 - the request gets the error, and the desk goes on
             if len(group) > 1 and not isinstance(error, (Unavailable, DatabaseFault)):
-                for request in group:  # whose fault it is, only one at a time can tell
+                for request in group:  # each on its saga_entries, so that only the request at fault fails
                     await self._serve([request])
                 return
             for request in group:
@@ -81,58 +81,63 @@ class StockDesk:
         for _ in range(TRIES_TOGETHER):
             if not group:
                 return
-            verdict, moved = await self._send(group)
+            verdict, outdated = await self._send(group)
             match verdict:
                 case LeaseLost():
-                    break  # whose lease it was, only one at a time can tell
+                    break  # below, each request is sent on its saga_entries, which tells whose lease it was
                 case Conflict():
-                    for request in moved:
+                    for request in outdated:
                         request.settle(verdict)
-                    group = [request for request in group if request not in moved]
+                    group = [request for request in group if request not in outdated]
                 case _:
                     return
         for request in group:
             for last in range(TRIES_TOGETHER, -1, -1):
-                verdict, moved = await self._send([request])
-                if not isinstance(verdict, Conflict) or moved or not last:
+                verdict, outdated = await self._send([request])
+                if not isinstance(verdict, Conflict) or outdated or not last:
                     request.settle(verdict)
                     break
 
     async def _send(self, group: Sequence[Request]) -> tuple[Verdict, Sequence[Request]]:
-        """Send them as one append; after a conflict also say which of them can only lose again."""
+        """Send the requests as one append. After a conflict, also return those whose saga or order has new events."""
         stock = {sku: await self._cache.recent(inventory_stream(sku)) for r in group for sku in r.skus}
-        growing = dict(stock)
+        states = dict(stock)
         new: dict[Sku, list[NewEvent]] = {sku: [] for sku in stock}
-        drafts: list[SagaAppend] = []
+        appends: list[SagaAppend] = []
         for request in group:
-            made = request.decide({sku: growing[sku].state for sku in request.skus})
-            drafts.append(made)
-            for sku, events in made.effect.stock.items():
-                growing[sku] = _after(growing[sku], events)
-                new[sku] += made.new(events)
-        shelves = [Entry(inventory_stream(sku), INVENTORY.category, stock[sku].version, new[sku]) for sku in stock]
-        own = [made.entries() for made in drafts]
+            append = request.decide({sku: states[sku].state for sku in request.skus})
+            appends.append(append)
+            for sku, events in append.effect.stock.items():
+                states[sku] = _after(states[sku], events)
+                new[sku] += append.new(events)
+        stock_entries = [
+            Entry(inventory_stream(sku), INVENTORY.category, stock[sku].version, new[sku]) for sku in stock
+        ]
+        saga_entries = [append.entries() for append in appends]
         verdict = await self._store.append(
-            Append([*shelves, *(entry for entries in own for entry in entries)], sagas=[made.row() for made in drafts])
+            Append(
+                [*stock_entries, *(entry for entries in saga_entries for entry in entries)],
+                sagas=[append.row() for append in appends],
+            )
         )
         if isinstance(verdict, Accepted):
-            for sku, loaded in growing.items():
+            for sku, loaded in states.items():
                 self._cache.put(inventory_stream(sku), loaded)
-            for request, made in zip(group, drafts, strict=True):
-                made.applied()
+            for request, append in zip(group, appends, strict=True):
+                append.applied()
                 request.settle(verdict)
         if not isinstance(verdict, Conflict):
             return verdict, ()
         actual = iter(verdict.actual)
-        for entry, version in zip(shelves, actual, strict=False):
+        for entry, version in zip(stock_entries, actual, strict=False):
             if version != entry.expected:
                 await self._cache.latest(entry.stream)
-        moved = [
+        outdated = [
             request
-            for request, entries in zip(group, own, strict=True)
+            for request, entries in zip(group, saga_entries, strict=True)
             if [next(actual) for _ in entries] != [entry.expected for entry in entries]
         ]
-        return verdict, moved
+        return verdict, outdated
 
 
 def _after(stock: Loaded[Stock], events: Sequence[InventoryEvent]) -> Loaded[Stock]:

@@ -1,4 +1,4 @@
-"""Work: one saga instance while a runner holds it, and the append that records its next step."""
+"""Work: one saga while a runner works on it, and the append that records its next step."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from core.sagas.saga import Effect, Facts, Instance, Move, Saga, Stream, next_mo
 from core.services.load import Loaded, load_state
 
 LEASE = timedelta(seconds=30)
-FIRST_EPOCH = 1  # of a saga's first lease, which its start gives
+FIRST_EPOCH = 1  # of the first lease, which the runner that starts a saga gets
 OURS = (SagaStatus.RUNNING, SagaStatus.COMPENSATING)
 
 
 # --- load ---------------------------------------------------------------------------------------------------
 @dataclass
 class Work(Instance):
-    """An instance in a runner's hands, with its streams as they were last read.
+    """A saga that a runner works on, with its streams as they were last read.
 
-    An append names the versions it was decided on: a conflict says that a stream has moved since.
+    An append names the versions of these streams, so it ends in a conflict if one of them has new events.
 
-    `cause` is the id of the event that made the next append necessary: the one that started the saga, then the saga's
-    own last one. `user_id` and `request_id` are an operator's, when one acts on it.
+    `cause` is the id of the event that made the next append necessary: first the event that started the saga, later the
+    saga's own last event. `user_id` and `request_id` are set when an operator acts on the saga.
     """
 
     owner: str
@@ -60,7 +60,7 @@ class Work(Instance):
 async def load_work(
     store: EventStore, saga: Saga, saga_id: SagaId, order_id: OrderId, *, owner: str, epoch: int
 ) -> Work | None:
-    """Read the instance's stream, its order and its payment; None when the saga never started."""
+    """Read the saga's stream, its order and its payment. Returns None when the saga never started."""
     recorded = await store.load(StreamId(saga_id))
     progress: Progress | None = None
     for event in recorded:
@@ -84,10 +84,10 @@ async def load_work(
 # --- append -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class SagaAppend:
-    """One append to come: the effect, the saga's own events (`last` is the id of their last), the streams it guards.
+    """What one append records: a step's effect, the saga's own events, and its row. It guards the streams in `reads`.
 
-    `due_in`: parked until then, for whoever comes first; None: it stays leased to its owner. `waits_for`: why it is
-    parked although nothing was tried.
+    `due_in`: after this time, any runner may claim the saga; None: its owner keeps the lease. `waits_for`: why the saga
+    is parked although nothing was tried. `last` is the id that the last of the saga's own events gets.
     """
 
     work: Work
@@ -100,7 +100,7 @@ class SagaAppend:
     last: UUID = field(default_factory=uuid7)
 
     def entries(self) -> list[Entry]:
-        """The entries of every stream but the SKUs', domain events before the saga's own."""
+        """The entries of the order, the payment and the saga, in this order. The entries of SKUs are not among them."""
         work, entries = self.work, list[Entry]()
         if self.effect.order or "order" in self.reads:
             entries.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
@@ -135,7 +135,7 @@ class SagaAppend:
         return Append(self.entries(), sagas=[self.row()])
 
     def new(self, events: Sequence[Event]) -> list[NewEvent]:
-        """Events of other streams than the saga's own."""
+        """The events of another stream, ready to append. They do not name the lease's epoch."""
         return self._new(events)
 
     def _new(self, events: Sequence[Event], epoch: int | None = None) -> list[NewEvent]:
@@ -150,7 +150,7 @@ class SagaAppend:
         return [NewEvent(uuid7(), event, metadata) for event in events]
 
     def applied(self) -> None:
-        """Bring the work up to date, now that the append is recorded."""
+        """Bring `work` up to date after the append was recorded."""
         work = self.work
         work.version += len(self.events)
         work.progress = self.progress
@@ -173,7 +173,10 @@ def draft(
     due_in: timedelta | None = None,
     waits_for: str | None = None,
 ) -> SagaAppend:
-    """The append that records an effect and the saga's events; one that gave up says what is still open."""
+    """The append that records an effect and the saga's events.
+
+    If the saga gives up with them, SagaFailed is added, which says what is still open.
+    """
     after = work.fold(events, now)
     if next_move(work.saga, after.progress) is SagaStatus.FAILED:
         end = gave_up(after, work.order.state)
