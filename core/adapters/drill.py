@@ -1,4 +1,4 @@
-"""Failpoints around adapters: they do what the real ones do, and sometimes kill the process there."""
+"""Adapters with failpoints: each does what the real adapter does, and sometimes kills the process meanwhile."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class Drill:
-    """Puts a daemon's failpoints around its adapters; without any, an adapter is given back as it is."""
+    """Wraps a daemon's adapters, so that they die at its failpoints. Without failpoints it returns them as they are."""
 
     points: Failpoints | None
 
     def store(self, store: EventStore) -> EventStore:
-        return self._around(_Store, store)
+        return self._wrap(_Store, store)
 
     def saga_log(self, sagas: SagaLog) -> SagaLog:
-        return self._around(_SagaLog, sagas)
+        return self._wrap(_SagaLog, sagas)
 
     def gateway(self, gateway: PaymentGateway) -> PaymentGateway:
-        return self._around(_Gateway, gateway)
+        return self._wrap(_Gateway, gateway)
 
     def subscription(self, subscription: Subscription) -> Subscription:
-        return self._around(_Subscription, subscription)
+        return self._wrap(_Subscription, subscription)
 
     def read_models(self, read_models: ReadModels) -> ReadModels:
-        return self._around(_ReadModels, read_models)
+        return self._wrap(_ReadModels, read_models)
 
-    def _around(self, kind: Any, real: P) -> P:
+    def _wrap(self, kind: Any, real: P) -> P:
         return kind(real, self.points) if self.points else real
 
 
@@ -51,8 +51,8 @@ def drill(settings: Settings, daemon: str) -> Drill:
     return Drill(failpoints(settings.failpoints, daemon, settings.home))
 
 
-class _Around:
-    """Whatever a kind of it does not speak of is the real adapter's own."""
+class _Wrapped:
+    """A wrapped adapter. Methods that a subclass does not define are those of the real adapter."""
 
     def __init__(self, real: Any, points: Failpoints) -> None:
         self._real = real
@@ -62,13 +62,13 @@ class _Around:
         return getattr(self._real, name)
 
     async def _die_during(self, point: str, work: Coroutine[Any, Any, object]) -> NoReturn:
-        """Somewhere between asked for and done."""
-        under_way = asyncio.ensure_future(work)
-        await asyncio.wait([under_way], timeout=random.uniform(0, UNDER_WAY))  # noqa: S311 - a moment, any
+        """Start the work, and kill the process at a random moment before or after it is done."""
+        task = asyncio.ensure_future(work)
+        await asyncio.wait([task], timeout=random.uniform(0, UNDER_WAY))  # noqa: S311 - a random moment
         self._points.die(point)
 
 
-class _Store(_Around):
+class _Store(_Wrapped):
     async def append(self, append: Append) -> Verdict:
         if self._points.hit("after_enqueue"):
             await self._die_during("after_enqueue", self._real.append(append))
@@ -81,7 +81,7 @@ class _Store(_Around):
         return verdict
 
 
-class _SagaLog(_Around):
+class _SagaLog(_Wrapped):
     async def claim(self, *args: Any, **kwargs: Any) -> Sequence[Claim]:
         claims = await self._real.claim(*args, **kwargs)
         if claims:
@@ -89,35 +89,35 @@ class _SagaLog(_Around):
         return claims
 
 
-class _Gateway(_Around):
+class _Gateway(_Wrapped):
     async def authorise(self, key: str, **charge: Any) -> PaymentAnswer:
-        return self._answered(await self._real.authorise(key, **charge))
+        return self._after_call(await self._real.authorise(key, **charge))
 
     async def capture(self, key: str, **charge: Any) -> PaymentAnswer:
-        return self._answered(await self._real.capture(key, **charge))
+        return self._after_call(await self._real.capture(key, **charge))
 
     async def void(self, key: str, **charge: Any) -> PaymentAnswer:
-        return self._answered(await self._real.void(key, **charge), undone=True)
+        return self._after_call(await self._real.void(key, **charge), undone=True)
 
     async def refund(self, key: str, **charge: Any) -> PaymentAnswer:
-        return self._answered(await self._real.refund(key, **charge), undone=True)
+        return self._after_call(await self._real.refund(key, **charge), undone=True)
 
-    def _answered(self, answer: PaymentAnswer, *, undone: bool = False) -> PaymentAnswer:
+    def _after_call(self, answer: PaymentAnswer, *, undone: bool = False) -> PaymentAnswer:
         self._points.reach("after_call")
         if undone:
             self._points.reach("mid_compensation")
         return answer
 
 
-class _Subscription(_Around):
-    async def batches(self, stop: asyncio.Event, **wanted: Any) -> AsyncGenerator[Sequence[StoredEvent]]:
-        async with aclosing(self._real.batches(stop, **wanted)) as batches:
+class _Subscription(_Wrapped):
+    async def batches(self, stop: asyncio.Event, **arguments: Any) -> AsyncGenerator[Sequence[StoredEvent]]:
+        async with aclosing(self._real.batches(stop, **arguments)) as batches:
             async for batch in batches:
                 self._points.reach("after_poll")
                 yield batch
 
 
-class _ReadModels(_Around):
+class _ReadModels(_Wrapped):
     async def save(self, changes: Changes) -> None:
         if self._points.hit("mid_transaction"):
             await self._die_during("mid_transaction", self._real.save(changes))

@@ -1,1 +1,1 @@
-"""What `orderdeck verify` is made of: the whole log is read once, and everything made of it is compared."""
+"""The code of `orderdeck verify`: it reads the whole log once, and compares it with everything made from it."""

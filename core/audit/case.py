@@ -1,4 +1,4 @@
-"""Case: one order's whole story, folded event by event as the log has it; what cannot have happened is noted. Pure."""
+"""Case: all events about one order, folded one by one. It notes each event that cannot have happened there. Pure."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from core.sagas.progress import evolve
 
 @dataclass
 class Case:
-    """`view` is the order as a reader at position `seen_to` has it.
+    """Everything that the log says about one order.
 
-    `first` has the position of the first event of each of its own types, `last` that of its last event of any stream.
-    `unknown` names what `verify` has no rule for: events whose meaning it does not know, sagas whose table it lacks.
+    `view` is the order's view as a reader at position `seen_to` must have it. `first` has the position of the first
+    event of each type in the order's own stream, `last` the position of the last event in any of its streams.
+    `unknown` names what `verify` has no rule for: unknown events, and sagas whose table this release does not have.
     """
 
     order_id: OrderId
@@ -49,44 +50,44 @@ class Case:
             self.last = stored.position
             try:
                 event = decode(stored.event_type, stored.schema_version, stored.payload)
-            except Exception as error:  # noqa: BLE001 - whatever it is, this order cannot be judged
+            except Exception as error:  # noqa: BLE001 - for any error, it is noted, and the order is not judged
                 self.unreadable = True
                 self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
                 if stored.stream == self.order_id:
-                    self._see(stored, None)
+                    self._fold_view(stored, None)
                 continue
             match event:
                 case order.OrderEvent():
-                    self._order(stored, event)
+                    self._fold_order(stored, event)
                 case payment.PaymentEvent():
-                    self._payment(stored, event)
+                    self._fold_payment(stored, event)
                 case inventory.InventoryEvent():
-                    self._stock(stored, event)
+                    self._fold_stock(stored, event)
                 case sagas.SagaEvent():
-                    self._saga(stored, event)
+                    self._fold_saga(stored, event)
                 case _:
                     self.unknown.add(f"event {stored.event_type}")
         return self
 
     @property
     def judgeable(self) -> bool:
-        """Whether this release understands the whole story."""
+        """Whether this release understands all events of the order."""
         return not self.unreadable and not self.unknown
 
-    def _order(self, stored: StoredEvent, event: order.OrderEvent) -> None:
+    def _fold_order(self, stored: StoredEvent, event: order.OrderEvent) -> None:
         if stored.stream != self.order_id or event.order_id != self.order_id:
             self._note("I2", stored, f"{stored.event_type} of order {event.order_id} lies with order {self.order_id}")
             return
         self._check("I6", stored, order.PASSAGES.get(type(event)), self.order.status, "an order")
         self.order = ORDER.evolve(self.order, event)
         self.first.setdefault(type(event), stored.position)
-        self._see(stored, event)
+        self._fold_view(stored, event)
 
-    def _see(self, stored: StoredEvent, event: order.OrderEvent | None) -> None:
+    def _fold_view(self, stored: StoredEvent, event: order.OrderEvent | None) -> None:
         if stored.position <= self.seen_to:
             self.view = ORDER_VIEW.apply(self.view, event, At(stored.version, stored.recorded_at))
 
-    def _payment(self, stored: StoredEvent, event: payment.PaymentEvent) -> None:
+    def _fold_payment(self, stored: StoredEvent, event: payment.PaymentEvent) -> None:
         if stored.stream != payment_of(self.order_id) or event.order_id != self.order_id:
             self._note("I2", stored, f"{stored.event_type} of order {event.order_id} lies with order {self.order_id}")
             return
@@ -96,14 +97,14 @@ class Case:
     def _check(
         self, invariant: str, stored: StoredEvent, passage: Passage[StrEnum] | None, status: StrEnum, what: str
     ) -> None:
-        """Whether an event may follow the status that its aggregate had."""
+        """Note the event if it may not follow the status that its aggregate had."""
         if passage is None:
             self.unknown.add(f"event {stored.event_type}")
         elif status not in passage.after:
             self._note(invariant, stored, f"{stored.event_type} of {what} that was {status.lower()}")
 
-    def _stock(self, stored: StoredEvent, event: inventory.InventoryEvent) -> None:
-        """Whether the SKU could give it is the SKU's own story."""
+    def _fold_stock(self, stored: StoredEvent, event: inventory.InventoryEvent) -> None:
+        """Fold what is held for the order. `Shelf` checks whether the SKU had so much."""
         match event:
             case inventory.InventoryReserved(reservation_id=id_, sku=sku, quantity=quantity):
                 self.held[id_] = (sku, quantity)
@@ -114,7 +115,7 @@ class Case:
             case _:
                 self.unknown.add(f"event {stored.event_type}")
 
-    def _saga(self, stored: StoredEvent, event: sagas.SagaEvent) -> None:
+    def _fold_saga(self, stored: StoredEvent, event: sagas.SagaEvent) -> None:
         if isinstance(event, sagas.SagaStarted):
             if event.name in self.sagas or stored.stream != saga_of(self.order_id, event.name):
                 self._note("I3", stored, f"{event.name} of order {self.order_id} was started twice")
@@ -149,7 +150,7 @@ class Case:
 
     def _epoch(self, stored: StoredEvent) -> int | None:
         try:
-            return _lease(stored.metadata).epoch
+            return _decode_lease(stored.metadata).epoch
         except msgspec.MsgspecError as error:
             self._note("I2", stored, f"the metadata of {stored.event_type} cannot be read: {error}")
             return None
@@ -159,9 +160,9 @@ class Case:
 
 
 class _Lease(msgspec.Struct):
-    """Of an event's metadata, the epoch of the lease it was written under."""
+    """The part of an event's metadata that names the lease under which it was written."""
 
     epoch: int | None = None
 
 
-_lease = msgspec.json.Decoder(_Lease).decode
+_decode_lease = msgspec.json.Decoder(_Lease).decode

@@ -1,4 +1,4 @@
-"""Judge: what must hold of an order once its sagas have ended, as their tables say. Pure."""
+"""Judge: checks an order whose sagas have ended against the ends that the sagas' tables allow. Pure."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ MONEY_HELD = {PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED}
 
 # --- which sagas there must be ------------------------------------------------------------------------------
 def required(case: Case) -> Mapping[str, int]:
-    """The sagas that must start for the order, and the position of the event each starts on."""
+    """The sagas that must start for the order, each with the position of the event that starts it."""
     due: dict[str, int] = {}
     for name, table in case.rules.newest.items():
         position = case.first.get(table.starts_on, 0)
-        if position and (table.after is None or 0 < _over(case, table.after) < position):
+        if position and (table.after is None or 0 < _end_position(case, table.after) < position):
             due[name] = position
     return due
 
 
-def _over(case: Case, name: str) -> int:
+def _end_position(case: Case, name: str) -> int:
     return case.sagas[name].over if name in case.sagas else 0
 
 
 def unstarted(case: Case, started_to: int) -> Iterable[Finding]:
-    """Sagas that the runner has passed over, having read `started_to`."""
+    """Sagas that must have started up to position `started_to` and did not, and sagas that nothing has started."""
     due = required(case)
     for name, position in due.items():
         if name not in case.sagas and position <= started_to:
@@ -43,17 +43,17 @@ def unstarted(case: Case, started_to: int) -> Iterable[Finding]:
 
 
 def under_way(case: Case) -> bool:
-    """Whether a saga has still something to do for it, or has not begun."""
+    """Whether a saga of the order has not ended yet, or has not started yet."""
     return any(each.unfinished for each in case.sagas.values()) or bool(set(required(case)) - set(case.sagas))
 
 
 def vouched_for(case: Case) -> bool:
-    """Whether a person is, or has been, at it: then what is open is listed, and the rules are theirs."""
+    """Whether a person must decide about the order, or has decided. If so, the end of its sagas is not judged."""
     failed = any(each.progress.status is SagaStatus.FAILED for each in case.sagas.values())
     return failed or any(each.vouched for each in case.sagas.values())
 
 
-# --- how it must stand --------------------------------------------------------------------------------------
+# --- how the order must have ended --------------------------------------------------------------------------
 def judge(case: Case) -> Iterable[Finding]:
     """What is wrong with an order whose sagas have ended."""
     for story in case.sagas.values():
@@ -65,10 +65,10 @@ def judge(case: Case) -> Iterable[Finding]:
     if not _ended_well(case):
         ends = ", ".join(f"{each.name} {each.progress.status}" for each in case.sagas.values()) or "no saga"
         yield Finding("I6", f"the order is {case.order.status} with {ends}", case.order_id, case.last)
-    end = _due(case)
+    end = _expected_end(case)
     if end is None:
         return
-    if wrong := _money(case, end):
+    if wrong := _wrong_money(case, end):
         yield Finding("I4", f"{wrong} of an order that is {case.order.status}", payment_of(case.order_id), case.last)
     due = quantities(case.order) if end.stock_held and case.order.created is not None else {}
     held: dict[Sku, int] = {}
@@ -81,17 +81,20 @@ def judge(case: Case) -> Iterable[Finding]:
 
 
 def _ended_well(case: Case) -> bool:
-    """Whether every saga ended as goes with the order's status; of one that another came after, that one decides."""
-    followed = {each.table.after for each in case.sagas.values() if each.progress.status is SagaStatus.COMPLETED}
+    """Whether the end of each saga fits the order's status. A saga that another one has followed is not looked at."""
+    earlier_sagas = {each.table.after for each in case.sagas.values() if each.progress.status is SagaStatus.COMPLETED}
     return bool(case.sagas) and all(
         any(end.status is each.progress.status and case.order.status in end.orders for end in each.table.ends)
         for each in case.sagas.values()
-        if each.name not in followed
+        if each.name not in earlier_sagas
     )
 
 
-def _due(case: Case) -> End | None:
-    """The end that goes with the order's status: of its latest saga that has one, and if it can be the saga's own."""
+def _expected_end(case: Case) -> End | None:
+    """The end that fits the order's status, from the table of the latest saga that has such an end.
+
+    If the table has several, the one with the saga's own status is preferred.
+    """
     for story in sorted(case.sagas.values(), key=lambda each: each.first, reverse=True):
         fitting = [end for end in story.table.ends if case.order.status in end.orders]
         own = [end for end in fitting if end.status is story.progress.status]
@@ -104,8 +107,8 @@ def _something_open(case: Case) -> bool:
     return bool(case.held) or case.payment.status in MONEY_HELD
 
 
-def _money(case: Case, end: End) -> str | None:
-    """What is wrong with an order's money, or None."""
+def _wrong_money(case: Case, end: End) -> str | None:
+    """What is wrong with the order's money, or None."""
     payment, created = case.payment, case.order.created
     total = created.total_amount if created else None
     if payment.status not in end.payments:

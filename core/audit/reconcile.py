@@ -1,4 +1,4 @@
-"""Reconcile: whether the provider's own ledger says of an order what our log says. Pure."""
+"""Reconcile: compares the payment of an order in our log with the provider's own ledger. Pure."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ LEDGER: Mapping[PaymentStatus, str] = {
 
 
 def reconcile(case: Case, charge: Charge | None) -> Finding | None:
-    """Of an order whose sagas have ended: whether the provider says what our log says."""
+    """The difference between our log and the provider's ledger, or None. The order's sagas must have ended."""
     payment, state = case.payment, charge.state if charge else "nothing"
-    due = LEDGER.get(payment.status)
-    agrees = charge is None or state in NOTHING_HELD if due is None else charge is not None and state == due
-    if agrees and charge is not None and due is not None:
+    expected = LEDGER.get(payment.status)
+    agrees = charge is None or state in NOTHING_HELD if expected is None else charge is not None and state == expected
+    if agrees and charge is not None and expected is not None:
         amount = payment.amount
         captured = amount if payment.status in {PaymentStatus.CAPTURED, PaymentStatus.REFUNDED} else 0
         refunded = amount if payment.status is PaymentStatus.REFUNDED else 0

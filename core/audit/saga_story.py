@@ -1,4 +1,4 @@
-"""SagaStory: one saga of an order, folded from its events, and whether its row in `sagas` says the same. Pure."""
+"""SagaStory: one saga of an order, folded from its events, and compared with its row in the table `sagas`. Pure."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from core.sagas.saga import Move, Saga, Tables, TurnBack, newest, next_move, unk
 
 
 class SagaRules:
-    """What the tables of this release say."""
+    """The tables of this release, and the newest table of each saga."""
 
     def __init__(self, tables: Tables) -> None:
         self.newest: Mapping[str, Saga] = newest(tables)
         self._tables = tables
 
     def table(self, name: str, definition: int) -> Saga:
-        """The table of an instance; of a definition that this release does not have, one that says nothing."""
+        """The table of a definition. If this release does not have it, a table without steps."""
         return self._tables.get((name, definition)) or unknown_table(name, definition)
 
 
 @dataclass
 class SagaStory:
-    """Positions are of its first event, of its last, and of its completion or resolution; 0: none."""
+    """One saga. `first` and `last` are the positions of its first and last event.
+
+    `over` is the position of its completion, or of its resolution by a person; 0 before that. `vouched` has a sentence
+    for each thing that a person has vouched for.
+    """
 
     saga_id: SagaId
     name: str
@@ -46,7 +50,7 @@ class SagaStory:
         return self.progress.status in {SagaStatus.RUNNING, SagaStatus.COMPENSATING}
 
     def take(self, event: sagas.SagaEvent, stored: StoredEvent, order_id: OrderId) -> Iterator[str]:
-        """Fold the next event; yields a sentence for each thing that cannot have happened."""
+        """Fold the next event. Yields a sentence for each thing that cannot have happened."""
         name, status = self.name, self.progress.status
         ended = status in {SagaStatus.COMPENSATED, SagaStatus.RESOLVED, SagaStatus.COMPLETED}
         asks_for_it = isinstance(event, sagas.SagaCompensationRequested) and status is SagaStatus.COMPLETED
@@ -61,17 +65,17 @@ class SagaStory:
             case sagas.SagaFailed(open_items=items):
                 self.open_items = items
             case sagas.SagaStepSkipped():
-                self.vouched.append(f"{name} of order {order_id}: {event.step} skipped by {_who(event)}")
+                self.vouched.append(f"{name} of order {order_id}: {event.step} skipped by {_operator(event)}")
             case sagas.SagaResolved():
                 self.over = stored.position
-                self.vouched.append(f"{name} of order {order_id} resolved by {_who(event)}")
+                self.vouched.append(f"{name} of order {order_id} resolved by {_operator(event)}")
             case _:
                 pass
         self.last = stored.position
         self.progress = evolve(self.progress, event, stored.recorded_at)
 
     def row(self, row: SagaSeen | None, order_id: OrderId) -> Finding | None:
-        """What is wrong with its row in `sagas`, or None."""
+        """What is wrong with the saga's row in `sagas`, or None."""
         if row is None:
             return Finding("I7", f"{self.name} has no row in sagas", self.saga_id, self.last)
         if row.epoch < self.epoch:
@@ -81,16 +85,16 @@ class SagaStory:
             what = f"{self.name} is unfinished, and no runner will ever claim it"
             return Finding("I7", what, self.saga_id, self.last)
         progress = self.progress
-        seen = (row.name, row.definition, row.order_id, row.status)
-        due = (self.name, self.definition, order_id, progress.status.value)
-        if self.unfinished and self.table.steps:  # of an ended one the row keeps no step
+        actual = (row.name, row.definition, row.order_id, row.status)
+        expected = (self.name, self.definition, order_id, progress.status.value)
+        if self.unfinished and self.table.steps:  # the row of an ended saga has no step
             move = next_move(self.table, progress)
-            seen = (*seen, row.step, row.attempts)
-            due = (*due, move.step.name if isinstance(move, Move) else "", progress.attempts)
-        if seen == due:
+            actual = (*actual, row.step, row.attempts)
+            expected = (*expected, move.step.name if isinstance(move, Move) else "", progress.attempts)
+        if actual == expected:
             return None
-        return Finding("I7", f"the row in sagas says {seen}, the stream {due}", self.saga_id, self.last)
+        return Finding("I7", f"the row in sagas says {actual}, the stream {expected}", self.saga_id, self.last)
 
 
-def _who(event: sagas.OperatorEvent) -> str:
+def _operator(event: sagas.OperatorEvent) -> str:
     return f"{event.by}: {event.reason}"

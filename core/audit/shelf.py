@@ -1,4 +1,4 @@
-"""Shelf: one SKU's stream, folded version by version; what cannot have happened is noted. Pure."""
+"""Shelf: the events of one SKU, folded one by one. It notes each event that cannot have happened there. Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ from core.services.snapshots import schema_hash
 
 
 class Shelf:
-    """`level` is what a reader at position `seen_to` has of the SKU.
+    """Everything that the log says about one SKU.
 
-    `unknown` names the events that this release can read, and does not know the meaning of.
+    `level` is the SKU's view as a reader at position `seen_to` must have it. `unknown` names the events for which
+    `verify` has no rule.
     """
 
     def __init__(self, first: StoredEvent, seen_to: int, snapshot: Snapshot | None) -> None:
@@ -45,9 +46,9 @@ class Shelf:
     def fold(self, stored: StoredEvent) -> None:
         try:
             event = decode(stored.event_type, stored.schema_version, stored.payload)
-        except Exception as error:  # noqa: BLE001 - it is noted, and the rest is judged without it
+        except Exception as error:  # noqa: BLE001 - it is noted, and the other events are judged without it
             self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
-            self._move(stored, None)
+            self._fold_level(stored, None)
             return
         if not isinstance(event, InventoryEvent) or inventory_stream(event.sku) != stored.stream:
             self._note("I2", stored, f"{stored.event_type} lies in a SKU's stream that is not its own")
@@ -76,22 +77,22 @@ class Shelf:
         if (
             self._snapshot is not None
             and self._snapshot.version == stored.version
-            and not self._bears_out(self._snapshot)
+            and not self._agrees_with(self._snapshot)
         ):
             self._note("I7", stored, f"the snapshot of {event.sku} is not what the log gives")
         if self._state.available < 0:
             self._note("I5", stored, f"{event.sku} is at {self._state.available}")
-        self._move(stored, event)
+        self._fold_level(stored, event)
 
-    def _move(self, stored: StoredEvent, event: InventoryEvent | None) -> None:
+    def _fold_level(self, stored: StoredEvent, event: InventoryEvent | None) -> None:
         if stored.position <= self._seen_to:
             self.level = INVENTORY_LEVEL.apply(self.level, event, At(stored.version, stored.recorded_at))
 
-    def _bears_out(self, snapshot: Snapshot) -> bool:
+    def _agrees_with(self, snapshot: Snapshot) -> bool:
         try:
             return INVENTORY.snapshot is None or decode_snapshot(INVENTORY.snapshot, snapshot.state) == self._state
         except msgspec.MsgspecError:
-            return True  # it is ignored and rewritten
+            return True  # nobody uses a snapshot that cannot be read, and it is replaced
 
     def close(self) -> Sequence[Finding]:
         held = sum(self._held.values())

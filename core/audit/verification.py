@@ -1,4 +1,4 @@
-"""Verify: read the whole log once, order by order, and say whether everything that was made of it adds up."""
+"""Verification: reads the whole log once, order by order, and checks that everything made from it is right."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ from core.services.sagas import runner as run_sagas
 MOST_LISTED = 1_000
 
 Ledger = MutableMapping[UUID, Charge]
-"""The provider's charges by payment; what was matched is taken out."""
+"""The provider's charges by payment. A charge is removed as soon as its order has been found."""
 
 Tell = Callable[[int, int], None]
-"""Told how many events have been read, of how many."""
+"""Called with the number of events read so far, and the number of all events."""
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """`violations` lists the first thousand of `violated`, `broken` counts them all by their invariants.
+    """What `verify` counted and found.
 
-    `unfinished` orders were not judged, nor were the `failed` that a person is, or has been, at.
+    `violated` is the number of all violations, `broken` their number by invariant, and `violations` lists the first
+    thousand. Two kinds of orders are not judged: `unfinished` ones, and `failed` ones, which a person decides about.
     """
 
     head: int = 0
@@ -64,7 +65,7 @@ class Report(msgspec.Struct, kw_only=True):
 
 
 class Verification:
-    """One run. `ledger` None: the provider's is not to be had. `orders`: the read models of orders to compare."""
+    """One run of `verify`. `ledger` is None if the provider's cannot be read. `orders`: the read models to compare."""
 
     def __init__(
         self,
@@ -81,14 +82,14 @@ class Verification:
         self._tell = tell
         self._read = 0
         self._unknown: set[str] = set()
-        self._doubts: dict[UUID, Finding] = {}  # by order: the ledger was read later than our sight was frozen
+        self._differences: dict[UUID, Finding] = {}  # by order: what differs from the ledger, which is read later
         self._sums: dict[str, dict[RowKey, Amounts]] = {one.name: {} for one in self._orders.sums}
         readers = {reader.name: reader for reader in evidence.readers}
-        started = readers.get(run_sagas.READER)
-        self._started_to = started.position if started else 0
+        runner = readers.get(run_sagas.READER)
+        self._started_to = runner.position if runner else 0
         self._seen_to = {group.name: _position(readers.get(group.reader)) for group in (self._orders, STOCK)}
-        self._compared = {
-            group.name for group in (self._orders, STOCK) if _filled_by_ours(group, readers.get(group.reader))
+        self._comparable = {
+            group.name for group in (self._orders, STOCK) if _filled_by_our_rules(group, readers.get(group.reader))
         }
         self.report = Report(head=evidence.head)
 
@@ -103,9 +104,9 @@ class Verification:
                     for order_id, story in groupby(chunk, key=lambda stored: stored.correlation_id)
                 ]
                 await self._judge(cases)
-                self._tell_more(len(chunk))
+                self._report_progress(len(chunk))
         await self._stock()
-        if ORDERS.name in self._compared:
+        if ORDERS.name in self._comparable:
             await self._compare_sums()
         await self._reconcile()
         report.notes += [
@@ -127,7 +128,7 @@ class Verification:
             elif behind > 0:
                 self.report.notes.append(f"{reader.name} does not run, and is {behind} events behind: it will read on")
         for group in (self._orders, STOCK):
-            if group.name not in self._compared:
+            if group.name not in self._comparable:
                 what = f"the read models of {group.name} were filled by another release's rules: they are not compared"
                 self.report.notes.append(what)
 
@@ -146,7 +147,7 @@ class Verification:
                 wrong = story.row(rows.get(story.saga_id), case.order_id)
                 report.add([wrong] if wrong else [])
                 report.vouched += story.vouched
-            if ORDERS.name in self._compared:
+            if ORDERS.name in self._comparable:
                 self._compare(case, views.get(case.order_id))
             charge = self._ledger.pop(payment_of(case.order_id), None) if self._ledger is not None else None
             if under_way(case):
@@ -155,13 +156,13 @@ class Verification:
             report.failed += vouched_for(case)
             report.add(list(judge(case)))
             if self._ledger is not None and not vouched_for(case) and case.judgeable:
-                doubt = reconcile(case, charge)
-                if doubt:
-                    self._doubts[case.order_id] = doubt
+                difference = reconcile(case, charge)
+                if difference:
+                    self._differences[case.order_id] = difference
 
-    def _compare(self, case: Case, seen: Any) -> None:
-        if case.view != seen:
-            what = f"order_views has {_short(seen)}, the log gives {_short(case.view)}"
+    def _compare(self, case: Case, actual: Any) -> None:
+        if case.view != actual:
+            what = f"order_views has {_short(actual)}, the log gives {_short(case.view)}"
             self.report.add([Finding("I7", what, case.order_id, case.last)])
         if case.view is not None:
             for one in self._orders.sums:
@@ -179,9 +180,9 @@ class Verification:
                         self._close(shelf, levels)
                         shelf = Shelf(stored, self._seen_to[STOCK.name], snapshots.get(stored.stream))
                     shelf.fold(stored)
-                self._tell_more(sum(1 for stored in chunk if stored.event_type == "StockReplenished"))
+                self._report_progress(sum(1 for stored in chunk if stored.event_type == "StockReplenished"))
         self._close(shelf, levels)
-        if STOCK.name in self._compared:
+        if STOCK.name in self._comparable:
             self.report.add([Finding("I7", f"inventory_levels has {sku}, the log does not") for sku in levels])
 
     def _close(self, shelf: Shelf | None, levels: MutableMapping[str, Any]) -> None:
@@ -190,32 +191,32 @@ class Verification:
         self.report.skus += 1
         self._unknown |= shelf.unknown
         self.report.add(shelf.close())
-        if STOCK.name in self._compared and shelf.level is not None:
-            seen = levels.pop(shelf.level.sku, None)
-            if seen != shelf.level:
-                what = f"inventory_levels has {_short(seen)}, the log gives {_short(shelf.level)}"
+        if STOCK.name in self._comparable and shelf.level is not None:
+            actual = levels.pop(shelf.level.sku, None)
+            if actual != shelf.level:
+                what = f"inventory_levels has {_short(actual)}, the log gives {_short(shelf.level)}"
                 self.report.add([Finding("I7", what, shelf.stream, None)])
 
     async def _compare_sums(self) -> None:
         for one in self._orders.sums:
-            name, due = one.name, self._sums[one.name]
-            seen = await self._evidence.sums(one)
-            for key in due.keys() | seen.keys():
-                if seen.get(key) != due.get(key):
-                    what = f"{name} has {seen.get(key)} for {key}, the log gives {due.get(key)}"
+            name, expected = one.name, self._sums[one.name]
+            actual = await self._evidence.sums(one)
+            for key in expected.keys() | actual.keys():
+                if actual.get(key) != expected.get(key):
+                    what = f"{name} has {actual.get(key)} for {key}, the log gives {expected.get(key)}"
                     self.report.add([Finding("I7", what)])
 
     async def _reconcile(self) -> None:
-        """What the ledger has and we do not, and where the two differ: unless the order has moved on meanwhile."""
+        """Report charges that our log lacks, and differences; but not for orders that have new events since."""
         for payment_id, charge in (self._ledger or {}).items():
             if charge.state in LIVE:
                 order_id = _uuid(charge.order_id) or payment_id
                 what = f"the provider has {charge.state} {charge.authorised} for {charge.order_id}, which our log lacks"
-                self._doubts[order_id] = Finding("I4", what, payment_id)
-        moved = await self._evidence.moved_on(list(self._doubts))
-        self.report.add([finding for order_id, finding in self._doubts.items() if order_id not in moved])
+                self._differences[order_id] = Finding("I4", what, payment_id)
+        changed = await self._evidence.moved_on(list(self._differences))
+        self.report.add([finding for order_id, finding in self._differences.items() if order_id not in changed])
 
-    def _tell_more(self, events: int) -> None:
+    def _report_progress(self, events: int) -> None:
         self._read += events
         self.report.events = self._read
         self._tell(self._read, self._evidence.head)
@@ -225,12 +226,12 @@ def _position(reader: Reader | None) -> int:
     return reader.position if reader else 0
 
 
-def _filled_by_ours(group: Group[Any], reader: Reader | None) -> bool:
+def _filled_by_our_rules(group: Group[Any], reader: Reader | None) -> bool:
     return reader is None or reader.revision == group.revision
 
 
 def _short(row: Any) -> str:
-    """Enough of a row to see where it differs; `version` first."""
+    """The fields of a row in which two rows mostly differ, with `version` first."""
     if row is None:
         return "no row"
     fields: Mapping[str, Any] = msgspec.structs.asdict(row)

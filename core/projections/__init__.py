@@ -1,4 +1,4 @@
-"""The read models in their groups: what the projector fills."""
+"""All read models, in groups. The projector fills each group with a reader of its own."""
 
 from __future__ import annotations
 

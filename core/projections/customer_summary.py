@@ -1,4 +1,4 @@
-"""customer_summaries: per customer and currency how many orders, how much spent, and when the last order came."""
+"""customer_summaries: for each customer and currency, the orders, the money spent, and when the last order came."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""daily_sales: per UTC day of placing and currency, how many orders came, were sold or cancelled, and the revenue."""
+"""daily_sales: for each currency and UTC day, how many orders were placed, confirmed and cancelled, and the revenue.
+
+An order counts on the day on which it was placed.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ class SalesAmounts(NamedTuple):
 
 
 def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[SalesKey, SalesAmounts]]:
-    """A confirmed order that is cancelled is counted as cancelled, and no longer as confirmed."""
+    """What an order adds to its row. A confirmed order that is cancelled no longer counts as confirmed."""
     orders = int(before is None)
     confirmed = int(after.status in SOLD) - int(before is not None and before.status in SOLD)
     cancelled = int(after.status is Status.CANCELLED) - int(before is not None and before.status is Status.CANCELLED)

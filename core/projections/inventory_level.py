@@ -1,4 +1,4 @@
-"""inventory_levels: per SKU what is on hand, what of it is reserved, and what is left to sell."""
+"""inventory_levels: for each SKU, how much is on hand, how much of that is reserved, and how much can be sold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from core.projections.projection import At, Projection
 
 
 class InventoryLevel(Struct, frozen=True, kw_only=True):
-    """`on_hand` is what lies in the warehouse: `reserved` for orders, `available` for the next one."""
+    """`on_hand` units are in the warehouse: `reserved` ones for orders, and `available` ones that can still be sold."""
 
     sku: Sku
     product_id: str | None = None
@@ -63,7 +63,7 @@ def evolve(level: InventoryLevel | None, event: InventoryEvent, at: At) -> Inven
             on_hand -= quantity
             reserved -= quantity
         case _:
-            pass  # a failed reservation moves nothing
+            pass  # a failed reservation changes no quantity
     return replace(
         level,
         product_id=product_id,

@@ -1,4 +1,4 @@
-"""order_views: every order as its customer and the deck see it."""
+"""order_views: every order as the query API and the deck show it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from core.domain.order import (
 from core.projections.projection import At, Projection
 
 SOLD = frozenset({Status.CONFIRMED, Status.SHIPPED, Status.DELIVERED})
-"""In these an order counts as money spent."""
+"""The statuses in which an order's total counts as money spent."""
 
 
 class OrderView(Struct, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ def evolve(view: OrderView | None, event: OrderEvent, at: At) -> OrderView | Non
 
 
 def spent(view: OrderView | None) -> Decimal:
-    """What of the order counts as money spent: all or nothing."""
+    """The order's total if it counts as money spent, and 0 if it does not."""
     return view.total_amount if view is not None and view.status in SOLD else Decimal(0)
 
 

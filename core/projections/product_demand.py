@@ -1,4 +1,4 @@
-"""product_demand: per SKU and currency what was ordered, what of it still stands, and what it brought in."""
+"""product_demand: for each SKU and currency, the units ordered, those of them not cancelled, and the revenue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DemandKey(NamedTuple):
 
 
 class DemandAmounts(NamedTuple):
-    """`units_live` are those of orders that were not cancelled."""
+    """`units_live` are the units in orders that were not cancelled."""
 
     units_ordered: int
     units_live: int

@@ -1,4 +1,4 @@
-"""Projections: pure folds of a stream's events into one view, and sums of what changes when a view changes."""
+"""Projections fold the events of a stream into one view; sums add up what the changes of many views come to. Pure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Amounts: TypeAlias = tuple[Any, ...]
 
 
 class View(Protocol):
-    """A row of a read model. `version` and `updated_at` are those of the last event of its stream.
+    """A row of a read model. `version` and `updated_at` are those of the stream's last event.
 
-    An event that is not newer than `version` is in the view already, so applying it again changes nothing.
+    An event whose version is not higher than `version` is in the view already.
     """
 
     @property
@@ -33,7 +33,7 @@ A = TypeVar("A", bound=Amounts)
 
 
 class At(NamedTuple):
-    """Where and when an event was recorded: its version in its stream, and the time."""
+    """The version of an event in its stream, and the time at which it was recorded."""
 
     version: int
     time: datetime
@@ -41,9 +41,10 @@ class At(NamedTuple):
 
 @dataclass(frozen=True)
 class Projection(Generic[V]):
-    """One row for each stream of `category`. The fields of `view` are the columns; `key` names the one that is the key.
+    """A read model with one row for each stream of `category`. The fields of `view` are its columns, `key` is its key.
 
-    `evolve` is given the events in `reads` only, rejects none, and need not set `version` and `updated_at`.
+    `evolve` gets only events of the types in `reads`. It must accept all of them, and need not set `version` and
+    `updated_at`.
     """
 
     name: str
@@ -58,8 +59,8 @@ class Projection(Generic[V]):
     def apply(self, view: V | None, event: Event | None, at: At) -> V | None:
         """The view after the next event of its stream. `event` is None when this release cannot read it.
 
-        Whatever the event is, the view moves on to its version: otherwise a client who waits for the version of
-        an event that the view does not care about would wait for ever.
+        The view gets the event's version whatever the event is. Otherwise, a client that waits for the version of an
+        event that `evolve` does not read would wait for ever.
         """
         after: Any = self.evolve(view, event, at) if isinstance(event, self.reads) else view
         return None if after is None else replace(after, version=at.version, updated_at=at.time)
@@ -67,10 +68,10 @@ class Projection(Generic[V]):
 
 @dataclass(frozen=True)
 class Sum(Generic[V, K, A]):
-    """One row for each `key`. The fields of `key` and `amounts` are the columns.
+    """A read model with one row for each `key`. The fields of `key` and `amounts` are its columns.
 
-    `change` says what to add to which row when a view goes from one state to another. The states between do not
-    matter: change(a, b) + change(b, c) = change(a, c). Numbers are added; of a time the latest is kept.
+    `change` says what to add to which rows when a view goes from one state to another. Steps may be left out:
+    change(a, b) + change(b, c) = change(a, c). Numbers are added, and of two times the later one is stored.
     """
 
     name: str
@@ -82,9 +83,9 @@ class Sum(Generic[V, K, A]):
 
 @dataclass(frozen=True)
 class Group(Generic[V]):
-    """Read models that are filled together by one reader of the log: a projection, and the sums over its views.
+    """Read models that one reader of the log fills together: a projection, and the sums of its views.
 
-    When the revision of one of them changes, all of the group is filled again from the log, and no other group.
+    When the revision of one of them changes, the whole group is filled again from the log, but no other group.
     """
 
     name: str
@@ -97,12 +98,12 @@ class Group(Generic[V]):
 
     @property
     def reader(self) -> str:
-        """The name of the group's checkpoint: the daemon that fills it, a dot, the group."""
+        """The name of the group's checkpoint: the name of the daemon that fills it, a dot, and the group's name."""
         return f"projector.{self.name}"
 
     @property
     def revision(self) -> str:
-        """Kept beside the checkpoint: when it is another one, the tables were filled by other rules."""
+        """The revisions of all its read models. If the checkpoint's differs, other rules filled the tables."""
         return " ".join(f"{model.name}:{model.revision}" for model in self.models)
 
 
@@ -111,7 +112,7 @@ def plus(a: Amounts, b: Amounts) -> Amounts:
 
 
 def total(changes: Iterable[tuple[RowKey, Amounts]]) -> Mapping[RowKey, Amounts]:
-    """The changes of one sum, one row for each key."""
+    """All changes of one sum, added up for each key."""
     rows: dict[RowKey, Amounts] = {}
     for key, amounts in changes:
         known = rows.get(key)

@@ -1,4 +1,4 @@
-"""The sagas. An instance finishes on the definition it started with, so old tables stay here."""
+"""The tables of all sagas. A saga ends by the definition it started with, so the tables of old definitions stay."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ SAGAS: Tables = {
 
 @cache
 def ended_before(event: type[Event]) -> str:
-    """The name of the saga that must have ended before an event of its order may be recorded."""
+    """The name of the saga that must end before this event of its order may be recorded."""
     return next(saga.name for saga in newest(SAGAS).values() if saga.before is event)

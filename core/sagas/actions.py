@@ -1,4 +1,4 @@
-"""The actions of the sagas' tables: what each step decides, from the facts alone."""
+"""The actions in the sagas' tables: each one decides from the facts alone what a step records."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ nothing = Nothing()
 
 
 def created(order: Order) -> OrderCreated:
-    """What was ordered; a saga exists only for an order that does."""
+    """The order's first event. It is always there, because a saga is started by an event of an order."""
     assert order.created is not None  # noqa: S101 - as the docstring says
     return order.created
 
 
 def quantities(order: Order) -> dict[Sku, int]:
-    """Units per SKU, lines of one SKU summed, in SKU order."""
-    wanted: dict[Sku, int] = {}
+    """How many units the order has of each SKU, sorted by SKU. Lines of the same SKU are added up."""
+    units: dict[Sku, int] = {}
     for item in created(order).items:
-        wanted[item.sku] = wanted.get(item.sku, 0) + item.quantity
-    return dict(sorted(wanted.items()))
+        units[item.sku] = units.get(item.sku, 0) + item.quantity
+    return dict(sorted(units.items()))
 
 
 def _unless_cancelled(decide: Callable[[Facts], Effect]) -> Callable[[Facts], Effect]:
-    """A forward step of an order that was cancelled by hand is not taken: the saga compensates."""
-    return lambda facts: _cancelled(facts) or decide(facts)
+    """Decide as `decide` does; but if somebody cancelled the order, abandon the step, so that the saga compensates."""
+    return lambda facts: _abandon_if_cancelled(facts) or decide(facts)
 
 
-def _cancelled(facts: Facts) -> Effect | None:
+def _abandon_if_cancelled(facts: Facts) -> Effect | None:
     if facts.order.status is not Status.CANCELLED:
         return None
     return Effect(abandon=facts.order.cancel_reason or "the order was cancelled")
@@ -69,7 +69,7 @@ confirm = Local(frozenset({"order"}), _unless_cancelled(_confirm))
 cancel_order = Local(frozenset({"order"}), _cancel)
 
 
-# --- the stock: all SKUs of an order or none ----------------------------------------------------------------
+# --- the stock: all SKUs of an order are reserved, or none --------------------------------------------------
 def _reserve(facts: Facts) -> Effect:
     events: dict[Sku, Sequence[InventoryEvent]] = {}
     for sku, quantity in quantities(facts.order).items():
@@ -81,11 +81,11 @@ def _reserve(facts: Facts) -> Effect:
             quantity=quantity,
         )
         events[sku] = INVENTORY.decide(command, facts.stock[sku])
-    short = [each for found in events.values() for each in found if isinstance(each, InventoryReservationFailed)]
-    if short:
+    failures = [each for new in events.values() for each in new if isinstance(each, InventoryReservationFailed)]
+    if failures:
         return Effect(
-            stock={each.sku: [each] for each in short},
-            refusal="; ".join(f"{each.sku}: {each.reason}" for each in short),
+            stock={each.sku: [each] for each in failures},
+            refusal="; ".join(f"{each.sku}: {each.reason}" for each in failures),
         )
     return Effect(stock=events)
 
@@ -130,7 +130,7 @@ release = Local(frozenset({"stock"}), _release)
 ship_stock = Local(frozenset({"stock"}), _ship)
 
 
-# --- the payment: an answer of the provider, recorded -------------------------------------------------------
+# --- the payment: each records an answer of the provider ----------------------------------------------------
 def _record_authorise(facts: Facts, answer: PaymentAnswer) -> Effect:
     order, payment_id = created(facts.order), payment_of(facts.order_id)
     if isinstance(answer, Approved):
@@ -145,12 +145,12 @@ def _record_authorise(facts: Facts, answer: PaymentAnswer) -> Effect:
         )
         return Effect(payment=PAYMENT.decide(command, facts.payment))
     decline = RecordDecline(now=facts.now, payment_id=payment_id, order_id=facts.order_id, reason=tidy(answer.reason))
-    failed = PAYMENT.decide(decline, facts.payment)
+    events = PAYMENT.decide(decline, facts.payment)
     if isinstance(answer, Declined):
-        return Effect(payment=failed, refusal=answer.reason)
-    # A refusal may be of this try only, by whoever stands before the provider; one whose answer was lost may have been
-    # charged. So it is voided like one that was.
-    return Effect(payment=failed, abandon=answer.reason)
+        return Effect(payment=events, refusal=answer.reason)
+    # A proxy may have refused only this try, and the provider may have authorised an earlier try whose answer was lost.
+    # So the saga voids the payment as if it had been authorised.
+    return Effect(payment=events, abandon=answer.reason)
 
 
 def _record_void(facts: Facts, answer: PaymentAnswer) -> Effect:
@@ -187,17 +187,20 @@ def _record_refund(facts: Facts, answer: PaymentAnswer) -> Effect:
     return Effect(payment=PAYMENT.decide(command, facts.payment))
 
 
-def _once(done: PaymentStatus) -> Callable[[Facts], Effect | None]:
-    """Nothing to call for when the log says that it is done."""
-    return lambda facts: Effect() if facts.payment.status is done else None
+def _unless_in(status: PaymentStatus) -> Callable[[Facts], Effect | None]:
+    """Call the provider, unless the payment is in this status: then the step is done already."""
+    return lambda facts: Effect() if facts.payment.status is status else None
 
 
-def _only(due: PaymentStatus) -> Callable[[Facts], Effect | None]:
-    """Nothing to call for when it is done, or when there is nothing to do it to: a person vouched for the money."""
-    return lambda facts: None if facts.payment.status is due else Effect()
+def _only_in(status: PaymentStatus) -> Callable[[Facts], Effect | None]:
+    """Call the provider only if the payment is in this status.
+
+    Otherwise the step is done already, or a person has vouched for the money and there is nothing to do.
+    """
+    return lambda facts: None if facts.payment.status is status else Effect()
 
 
-authorize = Call("authorise", _cancelled, _record_authorise, frozenset({"order", "payment"}))
-void = Call("void", _once(PaymentStatus.VOIDED), _record_void)
-capture = Call("capture", _only(PaymentStatus.AUTHORIZED), _record_capture)
-refund = Call("refund", _only(PaymentStatus.CAPTURED), _record_refund)
+authorize = Call("authorise", _abandon_if_cancelled, _record_authorise, frozenset({"order", "payment"}))
+void = Call("void", _unless_in(PaymentStatus.VOIDED), _record_void)
+capture = Call("capture", _only_in(PaymentStatus.AUTHORIZED), _record_capture)
+refund = Call("refund", _only_in(PaymentStatus.CAPTURED), _record_refund)

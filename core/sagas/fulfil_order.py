@@ -1,4 +1,4 @@
-"""fulfil_order: from a new order to a confirmed one, or back to nothing held and nothing owed."""
+"""fulfil_order: reserves the stock and the money of a new order and confirms it, or undoes all that and cancels it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sagas hold or owe, in the words that a person reads, and what of it one instance has still open. Pure."""
+"""What a saga may hold or owe, in words for people, and which of these one saga has not settled yet. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAY_BE_HELD = MAY_HAVE_HAPPENED | {StepStatus.COMPENSATION_FAILED}
 
 
 def open_holdings(saga: Saga, progress: Progress) -> Sequence[Holding]:
-    """What its steps say that is still open, from the first step on; anything, if this release lacks the table."""
+    """What the steps of the saga hold or owe now, step by step; everything there may be if its table is unknown."""
     if not saga.steps:
         return ANYTHING
     if (saga.forward_only or saga.undoes) and SagaStatus.COMPENSATING not in {progress.status, progress.failed_as}:
@@ -30,7 +30,7 @@ def open_holdings(saga: Saga, progress: Progress) -> Sequence[Holding]:
 
 
 def open_items(saga: Saga, progress: Progress, order: Order) -> tuple[str, ...]:
-    """One sentence for each of these that the order's status has not settled."""
+    """One sentence for each of these holdings, without those that the order's status has settled."""
     what = created(order)
     words = {
         "money": f"{what.total_amount} {what.currency}",

@@ -1,4 +1,4 @@
-"""Progress: how far one instance of a saga has come, which the events of its own stream say and nothing else. Pure."""
+"""Progress: how far one saga has come. It is folded from the events of the saga's own stream alone. Pure."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class SagaStatus(StrEnum):
     COMPENSATING = "COMPENSATING"
     COMPLETED = "COMPLETED"
     COMPENSATED = "COMPENSATED"
-    FAILED = "FAILED"  # a person is needed
-    RESOLVED = "RESOLVED"  # a person has vouched for what was open
+    FAILED = "FAILED"  # a person must act
+    RESOLVED = "RESOLVED"  # a person has settled by hand what was open
 
 
 class StepStatus(StrEnum):
     PENDING = "PENDING"
-    RUNNING = "RUNNING"  # announced, its outcome is not known
+    RUNNING = "RUNNING"  # its call was announced, and the outcome is not known yet
     COMPLETED = "COMPLETED"
-    FAILED = "FAILED"  # a final no: it had no effect
+    FAILED = "FAILED"  # it was refused for good and had no effect
     COMPENSATING = "COMPENSATING"
     COMPENSATED = "COMPENSATED"
     COMPENSATION_FAILED = "COMPENSATION_FAILED"
@@ -42,8 +42,8 @@ DONE = frozenset({StepStatus.COMPLETED, StepStatus.SKIPPED})
 class Progress(Struct, frozen=True):
     """The fold of a saga's stream.
 
-    Of the step it is at: `since` when, `attempts` how many tries have failed, `announced` the try that the log says
-    was begun. `failed_as`: what it was doing when it failed.
+    `since` is when the saga came to its present step, `attempts` how many tries of that step have failed, and
+    `announced` the number of the last try that the log announces. `failed_as` is the status before the saga failed.
     """
 
     status: SagaStatus
@@ -60,25 +60,27 @@ class Progress(Struct, frozen=True):
 
 
 def evolve(progress: Progress | None, event: Event, at: datetime) -> Progress:
-    """Fold one event of the saga's stream, recorded at `at`. Ignores what it does not know."""
+    """The progress after one more event, which was recorded at `at`. An unknown event changes nothing."""
     if progress is None:
         return Progress(status=SagaStatus.RUNNING, since=at)
     match event:
         case events.SagaStepStarted(step=step, direction=direction, attempt=attempt):
             status = StepStatus.RUNNING if direction == "forward" else StepStatus.COMPENSATING
-            return replace(_step(progress, step, status), announced=attempt)
+            return replace(_with_step(progress, step, status), announced=attempt)
         case events.SagaStepCompleted(step=step):
-            return _moved(_step(progress, step, StepStatus.COMPLETED), at)
+            return _at_new_step(_with_step(progress, step, StepStatus.COMPLETED), at)
         case events.SagaStepFailed(step=step, error=error, attempt=attempt, final=True):
-            return replace(_step(progress, step, StepStatus.FAILED), attempts=attempt, last_error=error)
+            return replace(_with_step(progress, step, StepStatus.FAILED), attempts=attempt, last_error=error)
         case events.SagaStepFailed(error=error, attempt=attempt):
             return replace(progress, attempts=attempt, last_error=error)
         case events.SagaCompensationStarted(reason=reason):
-            return replace(_moved(progress, at), status=SagaStatus.COMPENSATING, reason=reason)
+            return replace(_at_new_step(progress, at), status=SagaStatus.COMPENSATING, reason=reason)
         case events.SagaStepCompensated(step=step):
-            return _moved(_step(progress, step, StepStatus.COMPENSATED), at)
+            return _at_new_step(_with_step(progress, step, StepStatus.COMPENSATED), at)
         case events.SagaCompensationFailed(step=step, error=error, attempt=attempt, final=True):
-            return replace(_step(progress, step, StepStatus.COMPENSATION_FAILED), attempts=attempt, last_error=error)
+            return replace(
+                _with_step(progress, step, StepStatus.COMPENSATION_FAILED), attempts=attempt, last_error=error
+            )
         case events.SagaCompensationFailed(error=error, attempt=attempt):
             return replace(progress, attempts=attempt, last_error=error)
         case events.SagaCompleted():
@@ -88,11 +90,11 @@ def evolve(progress: Progress | None, event: Event, at: datetime) -> Progress:
         case events.SagaFailed():
             return replace(progress, status=SagaStatus.FAILED, failed_as=progress.status)
         case events.SagaRetried():
-            return replace(_again(_moved(progress, at)), status=progress.failed_as)
+            return replace(_with_retry(_at_new_step(progress, at)), status=progress.failed_as)
         case events.SagaStepSkipped(step=str(step)):
-            return replace(_step(_moved(progress, at), step, StepStatus.SKIPPED), status=progress.failed_as)
+            return replace(_with_step(_at_new_step(progress, at), step, StepStatus.SKIPPED), status=progress.failed_as)
         case events.SagaCompensationRequested(reason=reason):
-            return replace(_again(_moved(progress, at)), status=SagaStatus.COMPENSATING, reason=reason)
+            return replace(_with_retry(_at_new_step(progress, at)), status=SagaStatus.COMPENSATING, reason=reason)
         case events.SagaResolved():
             return replace(progress, status=SagaStatus.RESOLVED)
         case _:
@@ -100,22 +102,22 @@ def evolve(progress: Progress | None, event: Event, at: datetime) -> Progress:
 
 
 def fold(progress: Progress, new: Sequence[Event], now: datetime) -> Progress:
-    """`progress` after events that are recorded at `now`."""
+    """The progress after new events, which are recorded at `now`."""
     return reduce(lambda before, event: evolve(before, event, now), new, progress)
 
 
-def _step(progress: Progress, step: str, status: StepStatus) -> Progress:
+def _with_step(progress: Progress, step: str, status: StepStatus) -> Progress:
     return replace(progress, steps=MappingProxyType({**progress.steps, step: status}))
 
 
-def _again(progress: Progress) -> Progress:
-    """The step that was given up is tried once more."""
-    again = {StepStatus.COMPENSATION_FAILED: StepStatus.COMPENSATING}
+def _with_retry(progress: Progress) -> Progress:
+    """The step that had failed is to be tried once more."""
+    new_status = {StepStatus.COMPENSATION_FAILED: StepStatus.COMPENSATING}
     if progress.failed_as is SagaStatus.RUNNING:
-        again[StepStatus.FAILED] = StepStatus.RUNNING
-    steps = {step: again.get(status, status) for step, status in progress.steps.items()}
+        new_status[StepStatus.FAILED] = StepStatus.RUNNING
+    steps = {step: new_status.get(status, status) for step, status in progress.steps.items()}
     return replace(progress, steps=MappingProxyType(steps))
 
 
-def _moved(progress: Progress, at: datetime) -> Progress:
+def _at_new_step(progress: Progress, at: datetime) -> Progress:
     return replace(progress, since=at, attempts=0, announced=0, last_error=None)

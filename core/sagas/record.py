@@ -1,4 +1,4 @@
-"""What a saga writes about itself: from what a move came to, to the events of its stream. Pure."""
+"""Which events a saga records on its own stream, given how a move ended. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNDO_WITHIN = timedelta(minutes=15)
 
 
 def started(instance: Instance, now: datetime, scale: float) -> Sequence[SagaEvent]:
-    """The first events of an instance that has none yet."""
+    """The first events of a new saga."""
     saga, deadline = instance.saga, instance.saga.deadline
     first = events.SagaStarted(
         saga_id=instance.saga_id,
@@ -29,52 +29,56 @@ def started(instance: Instance, now: datetime, scale: float) -> Sequence[SagaEve
         order_id=instance.order_id,
         deadline=None if deadline is None else now + scale * deadline,
     )
-    begun = Instance(saga, instance.saga_id, instance.order_id, evolve(None, first, now))
-    return [first, *follow(begun, now)]
+    new_instance = Instance(saga, instance.saga_id, instance.order_id, evolve(None, first, now))
+    return [first, *follow(new_instance, now)]
 
 
 def concluded(instance: Instance, move: Move, effect: Effect, now: datetime) -> Sequence[SagaEvent]:
-    """The events after a move that came to its end: done, refused for good, or abandoned."""
+    """The events after a move that has ended: it is done, refused for good, or abandoned."""
     saga_id, status, step = instance.saga_id, instance.progress.status, move.step.name
-    own: list[SagaEvent]
+    new_events: list[SagaEvent]
     if effect.abandon is not None:
-        turned = status is SagaStatus.COMPENSATING
-        own = [] if turned else [events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(effect.abandon))]
+        compensates_already = status is SagaStatus.COMPENSATING
+        new_events = (
+            []
+            if compensates_already
+            else [events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(effect.abandon))]
+        )
     elif effect.refusal is None:
         kind = events.SagaStepCompleted if move.forward else events.SagaStepCompensated
-        own = [kind(saga_id=saga_id, step=step)]
+        new_events = [kind(saga_id=saga_id, step=step)]
     else:
         kind = events.SagaStepFailed if move.forward else events.SagaCompensationFailed
         attempt = instance.progress.attempts + 1
-        own = [kind(saga_id=saga_id, step=step, attempt=attempt, error=tidy(effect.refusal), final=True)]
+        new_events = [kind(saga_id=saga_id, step=step, attempt=attempt, error=tidy(effect.refusal), final=True)]
         if move.forward and not instance.saga.undoes and status is SagaStatus.RUNNING:
-            own.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(effect.refusal)))
-    return [*own, *follow(instance.fold(own, now), now)]
+            new_events.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(effect.refusal)))
+    return [*new_events, *follow(instance.fold(new_events, now), now)]
 
 
 def failed(
     instance: Instance, move: Move, error: str, now: datetime, pause: timedelta, scale: float
 ) -> Sequence[SagaEvent]:
-    """The events after a try that may succeed later: again after `pause`, or, its time being over, no more."""
+    """The events after a try that failed for now. The step is tried again after `pause`, unless its time is over."""
     saga_id, step = instance.saga_id, move.step.name
     attempt = instance.progress.attempts + 1
     kind = events.SagaStepFailed if move.forward else events.SagaCompensationFailed
     over = _time_is_over(instance, move, attempt, now, scale)
     undoing = instance.saga.undoes or not move.forward
-    final = over and undoing  # a forward try that timed out may have happened: it is undone, not final
+    final = over and undoing  # a forward step whose tries timed out may have happened, so it is undone
     retry_at = None if over else now + pause
-    own: list[SagaEvent] = [
+    new_events: list[SagaEvent] = [
         kind(saga_id=saga_id, step=step, attempt=attempt, error=tidy(error), final=final, retry_at=retry_at)
     ]
     if over and not undoing:
-        own.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(f"{step}: {error}")))
-        own += follow(instance.fold(own, now), now)
-    return own
+        new_events.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(f"{step}: {error}")))
+        new_events += follow(instance.fold(new_events, now), now)
+    return new_events
 
 
 def announced(instance: Instance, move: Move) -> SagaEvent:
-    """The event that says that a call outside is about to be made."""
-    assert isinstance(move.action, Call)  # noqa: S101 - nothing else is announced
+    """The event that announces a call to the provider."""
+    assert isinstance(move.action, Call)  # noqa: S101 - only calls are announced
     return events.SagaStepStarted(
         saga_id=instance.saga_id,
         step=move.step.name,
@@ -85,12 +89,12 @@ def announced(instance: Instance, move: Move) -> SagaEvent:
 
 
 def provider_key(order_id: OrderId, call: Call) -> str:
-    """The provider's idempotency key: derived, so that no crash or second runner can charge twice."""
+    """The idempotency key of a call. It is always the same, so a second try or a second runner cannot charge twice."""
     return f"{payment_of(order_id)}:{call.operation}"
 
 
 def gave_up(instance: Instance, order: Order) -> SagaEvent:
-    """The event that says that a person is needed, and for what."""
+    """The event that says that a person must act, and what is still open."""
     progress = instance.progress
     reason = progress.last_error or "it could not be compensated"
     items = open_items(instance.saga, progress, order)
@@ -98,8 +102,8 @@ def gave_up(instance: Instance, order: Order) -> SagaEvent:
 
 
 def follow(instance: Instance, now: datetime) -> list[SagaEvent]:
-    """What follows at once, in the same append: steps with nothing to do, the end, or the announcement of a call."""
-    follow: list[SagaEvent] = []
+    """More events for the same append: of steps with nothing to do, the saga's end, or the announcement of a call."""
+    new_events: list[SagaEvent] = []
     while True:
         move, progress = next_move(instance.saga, instance.progress), instance.progress
         if move is SagaStatus.COMPLETED:
@@ -112,8 +116,8 @@ def follow(instance: Instance, now: datetime) -> list[SagaEvent]:
         elif isinstance(move, Move) and isinstance(move.action, Call) and progress.announced <= progress.attempts:
             event = announced(instance, move)
         else:
-            return follow
-        follow.append(event)
+            return new_events
+        new_events.append(event)
         instance = instance.fold([event], now)
 
 

@@ -1,6 +1,6 @@
-"""Saga: a table that reads down as the happy path and up as the compensation, and says everything about its steps.
+"""Saga: a table of steps. They are done from top to bottom, and undone from bottom to top when one of them fails.
 
-Everything here is pure. `next_move` says what an instance does next.
+Everything here is pure. `next_move` says what a saga does next.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Operation = Literal["authorise", "capture", "void", "refund"]
 # --- what a step may do -------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an action decides on: the streams it reads, folded; `reason` is why the saga compensates."""
+    """What an action may base its decision on: the states of streams. `reason` is why the saga compensates."""
 
     order_id: OrderId
     order: Order
@@ -40,10 +40,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The events an action wants recorded.
+    """The events that an action records.
 
-    `refusal`: a final no, so the step has had no effect, and why. `abandon`: why to stop here and compensate,
-    whatever the step may have done already.
+    `refusal`: the step was refused for good and had no effect, and this is why. `abandon`: the saga must compensate,
+    this step included, and this is why.
     """
 
     order: Sequence[OrderEvent] = ()
@@ -55,7 +55,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """An action within our own log: one append that guards every stream it reads."""
+    """An action that only appends to our log, and guards every stream in `reads`."""
 
     reads: frozenset[Stream]
     decide: Callable[[Facts], Effect]
@@ -63,9 +63,9 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An action outside: announced in the log, called with a derived key, and its answer recorded.
+    """An action of the payment provider. It is announced in the log, called, and its answer is recorded.
 
-    `before` returns what to record instead of calling, or None to call.
+    `before` returns what to record instead of calling the provider, or None to call it.
     """
 
     operation: Operation
@@ -76,7 +76,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """There is nothing to do, or to undo."""
+    """The step has nothing to do, or nothing to undo."""
 
 
 Action = Local | Call | Nothing
@@ -85,10 +85,10 @@ Action = Local | Call | Nothing
 # --- the table ----------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Money, stock or the order itself, as long as a saga has not settled it.
+    """Money, stock or the order's status, which a saga still has to settle.
 
-    `words` name it to a person; `{money}`, `{stock}` and `{number}` stand for the order's own. An order with the status
-    `settled_by` has settled it by itself.
+    `words` tell a person about it; `{money}`, `{stock}` and `{number}` are filled in from the order. When the order has
+    the status `settled_by`, nothing is left to settle.
     """
 
     what: Literal["money", "stock", "order"]
@@ -100,8 +100,8 @@ class Holding:
 class Step:
     """One row of a saga's table.
 
-    `holds`: what is open once the step may have happened, until it is undone. `owes`: what is open until the step is
-    done, in a saga that only goes forward. `within`: how long the step is tried, at least; None: for ever.
+    `holds`: what is open from the moment the step may have happened until it is undone. `owes`: what is open until the
+    step is done, in a saga that only goes forward. `within`: for how long the step is tried at least; None: for ever.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Step:
 
 
 class TurnBack(StrEnum):
-    """Until when an operator may turn a saga back."""
+    """Until when an operator may make a saga undo its steps."""
 
     NEVER = "never"
     UNTIL_IT_ENDS = "until it ends"
@@ -122,7 +122,7 @@ class TurnBack(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How an order stands once a saga has ended with `status`: the order's status, its payment's, and its stock."""
+    """What must be true once a saga has ended with `status`: for the order, its payment and its stock."""
 
     status: SagaStatus
     orders: Sequence[Status]
@@ -134,12 +134,12 @@ class End:
 class Saga:
     """A table. Once it is released it is never edited: a change is a new table with the next `definition`.
 
-    `starts_on`: the order's event that starts it. `after`: the name of the saga that must have ended before that event,
-    else this one does not start, because that one undoes itself. `before`: the order's event that is refused until this
-    saga has ended. `ends`: how it may end, for `verify`.
+    `starts_on`: the order's event that starts the saga. `after`: the name of another saga; if that one had not ended
+    before the event, this saga does not start, because the other one undoes its own steps. `before`: the order's event
+    that is refused until this saga has ended. `ends`: how the saga may end, for `verify`.
 
-    `forward_only`: it never gives up by itself, its steps are tried until they are done.
-    `undoes`: its steps are undos themselves, so they give up as undos do.
+    `forward_only`: the saga never gives up by itself, but tries its steps until they are done.
+    `undoes`: the steps undo something themselves, so the saga gives up on them as it does on undos.
     """
 
     name: str
@@ -158,22 +158,22 @@ class Saga:
 
     @property
     def deadline(self) -> timedelta | None:
-        """All steps' `within` together; None when one has none."""
+        """The sum of `within` of all steps; None when a step is tried for ever."""
         limits = [step.within for step in self.steps if not isinstance(step.do, Nothing)]
         return None if None in limits else sum((limit for limit in limits if limit), timedelta())
 
 
 Tables = Mapping[tuple[str, int], Saga]
-"""Every table of a release, by name and definition."""
+"""All tables of a release, by name and definition."""
 
 
 def newest(tables: Tables) -> Mapping[str, Saga]:
-    """Of each name the table with the highest definition: the one that new instances start on."""
+    """For each name, the table with the highest definition. New sagas start with it."""
     return {name: tables[name, definition] for name, definition in sorted(tables)}
 
 
 def unknown_table(name: str, definition: int) -> Saga:
-    """Stands for a table that this release does not have: without steps, since nothing of it is guessed."""
+    """Stands for a table that this release does not have. It has no steps, because nobody can guess them."""
     return Saga(name, definition, Event, ())
 
 
@@ -188,13 +188,13 @@ class Instance:
     progress: Progress
 
     def fold(self, new: Sequence[Event], now: datetime) -> Instance:
-        """The instance as it is once these events are recorded at `now`."""
+        """The instance after these events, which are recorded at `now`."""
         return Instance(self.saga, self.saga_id, self.order_id, fold(self.progress, new, now))
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Run a step's `do` or its `undo`."""
+    """What a saga does next: a step's `do` if `forward`, or else its `undo`."""
 
     step: Step
     forward: bool
@@ -205,7 +205,7 @@ class Move:
 
 
 def next_move(saga: Saga, progress: Progress) -> Move | SagaStatus | None:
-    """What to do next, the status it has come to the end with, or None when it has ended already."""
+    """The next move; or the status with which the saga ends now; or None when it has ended already."""
     if progress.status is SagaStatus.RUNNING:
         for step in saga.steps:
             status = progress.of(step.name)
@@ -214,8 +214,8 @@ def next_move(saga: Saga, progress: Progress) -> Move | SagaStatus | None:
         return SagaStatus.COMPLETED
     if progress.status is SagaStatus.COMPENSATING:
         if StepStatus.COMPENSATION_FAILED in progress.steps.values():
-            return SagaStatus.FAILED  # whatever else there is to undo: a person decides
-        for step in reversed(saga.steps):  # one at a time, from the last that may have had an effect
+            return SagaStatus.FAILED  # a person decides what happens to the other steps
+        for step in reversed(saga.steps):  # undone one at a time, the last step first
             if progress.of(step.name) in MAY_HAVE_HAPPENED:
                 return Move(step, forward=False)
         return SagaStatus.COMPENSATED

@@ -1,4 +1,4 @@
-"""settle_order: a shipped order's money is taken and its stock leaves the books."""
+"""settle_order: captures the money of a shipped order and takes its units off the stock."""
 
 from __future__ import annotations
 

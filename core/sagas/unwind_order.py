@@ -1,4 +1,4 @@
-"""unwind_order: an order cancelled after its fulfilment had ended gives back its money and its stock."""
+"""unwind_order: releases the money and the stock of an order that is cancelled after its fulfilment has ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNWIND_ORDER_1 = Saga(
     ends=(End(SagaStatus.COMPLETED, (Status.CANCELLED,), NO_MONEY_HELD, stock_held=False),),
 )
 
-UNWIND_ORDER = Saga(  # tried for ever, a payment that cannot be voided was out of every operator's reach
+UNWIND_ORDER = Saga(  # definition 1 tried for ever to void a payment, so no operator could act
     name="unwind_order", definition=2, starts_on=OrderCancelled, after=FULFIL_ORDER.name, undoes=True,
     steps=UNWIND_ORDER_1.steps, ends=UNWIND_ORDER_1.ends,
 )

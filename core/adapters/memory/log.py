@@ -1,4 +1,4 @@
-"""The log in memory, with the verdicts of `append_events`: an append is recorded as a whole or not at all."""
+"""The log in memory. An append has the same verdict as in the SQL function `append_events`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.ports.log import Accepted, Append, Conflict, Entry, KeptAnswer, LeaseL
 
 @dataclass
 class KeptSaga:
-    """A saga's row: `last` is how the last append left it; claims, extensions and releases change the rest."""
+    """The row of a saga. The last append wrote `last`; claims, extensions and releases change the other fields."""
 
     last: SagaRow
     epoch: int
@@ -33,7 +33,7 @@ class KeptSaga:
 
 @dataclass
 class KeptKey:
-    """An idempotency key with its first answer."""
+    """An idempotency key, with the answer that its first command got."""
 
     replay: Replay
     created_at: datetime
@@ -41,7 +41,7 @@ class KeptKey:
 
 @dataclass
 class MemoryLog:
-    """See `core.ports.log.EventStore`. `rows` and `keys` are what `MemorySagaLog` claims from and sweeps."""
+    """See `core.ports.log.EventStore`. `MemorySagaLog` claims sagas in `rows` and deletes old `keys`."""
 
     clock: Clock
     events: list[StoredEvent] = field(default_factory=list[StoredEvent])
@@ -53,34 +53,34 @@ class MemoryLog:
         self.snapshots = MemorySnapshots(self.streams)
 
     async def append(self, append: Append) -> Verdict:
-        """Raises ValueError, and records nothing, when two entries would write the same version of a stream."""
+        """See the port. Raises ValueError, and records nothing, if two entries write the same version of a stream."""
         if append.key is not None and (known := self.keys.get((append.key.scope, append.key.key))):
             return known.replay
-        if any(self._lost(row) for row in append.sagas):
+        if any(self._has_lost_lease(row) for row in append.sagas):
             return LeaseLost()
         actual = [len(self.streams.get(entry.stream, ())) for entry in append.entries]
         if actual != [entry.expected for entry in append.entries]:
             return Conflict(actual)
-        written = [entry.stream for entry in append.entries if entry.events]
-        if len(written) != len(set(written)):
+        streams = [entry.stream for entry in append.entries if entry.events]
+        if len(streams) != len(set(streams)):
             raise ValueError("two entries write the same version of one stream")
         moment = self._moment()
         for entry in append.entries:
             for new in entry.events:
                 self.put(self._stored(entry, new, moment))
-        position = len(self.events) if written else None
+        position = len(self.events) if streams else None
         if append.key is not None:
             self._keep_key(append.key, position, moment)
         for row in append.sagas:
             self._keep_row(row, moment)
         return Accepted(position or 0)
 
-    def _lost(self, row: SagaRow) -> bool:
+    def _has_lost_lease(self, row: SagaRow) -> bool:
         known = self.rows.get(row.saga_id)
         return known is not None and known.epoch != row.epoch
 
     def _moment(self) -> datetime:
-        """Now, and never before the last event: `recorded_at` does not fall when a clock is set back."""
+        """The present time; but the time of the last event if the clock has been set back to before it."""
         now = self.clock.now()
         return max(now, self.events[-1].recorded_at) if self.events else now
 
@@ -100,7 +100,7 @@ class MemoryLog:
         )
 
     def put(self, stored: StoredEvent) -> None:
-        """Add an event at the end of the log and of its stream, whichever release wrote it."""
+        """Add an event to the end of the log and of its stream, even one that this release cannot write."""
         self.events.append(stored)
         self.streams.setdefault(stored.stream, []).append(stored)
 

@@ -1,4 +1,4 @@
-"""The payment provider in memory, with the same test methods as the sandbox: for tests of what stands on it."""
+"""The payment provider in memory, for tests. It knows the same test payment methods as the sandbox."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Charge:
 
 
 class MemoryPaymentGateway:
-    """Time does not pass in it: a slow method answers at once, a timeout is raised at once."""
+    """It never waits: a slow payment method answers at once, and a timeout is raised at once."""
 
     def __init__(self) -> None:
         self._answers: dict[str, tuple[object, PaymentAnswer]] = {}
@@ -36,9 +36,9 @@ class MemoryPaymentGateway:
         self, key: str, *, payment_id: UUID, order_id: UUID, amount: Decimal, currency: str, method: str
     ) -> PaymentAnswer:
         request = ("authorise", payment_id, order_id, amount, currency, method)
-        if (known := self._known(key, request)) is not None:
+        if (known := self._repeated_answer(key, request)) is not None:
             return known
-        self._flake(key, "authorise", method)
+        self._fail_first_tries(key, "authorise", method)
         if (charge := self._charges.get(payment_id)) is not None:
             return self._answer(key, request, Refused(f"this payment is already {charge.state}"))
         if method in DECLINES or not _supported(method):
@@ -52,7 +52,7 @@ class MemoryPaymentGateway:
 
     async def capture(self, key: str, *, payment_id: UUID, amount: Decimal) -> PaymentAnswer:
         request = ("capture", payment_id, amount)
-        if (known := self._known(key, request)) is not None:
+        if (known := self._repeated_answer(key, request)) is not None:
             return known
         charge = self._charges.get(payment_id)
         if charge is None or charge.state != "authorised" or amount > charge.authorised:
@@ -62,10 +62,10 @@ class MemoryPaymentGateway:
 
     async def void(self, key: str, *, payment_id: UUID, reason: str) -> PaymentAnswer:
         request = ("void", payment_id, reason)
-        if (known := self._known(key, request)) is not None:
+        if (known := self._repeated_answer(key, request)) is not None:
             return known
         charge = self._charges.setdefault(payment_id, _Charge("", ZERO, "voided"))
-        self._flake(key, "void", charge.method)
+        self._fail_first_tries(key, "void", charge.method)
         if charge.state == "captured":
             return self._answer(key, request, Refused("cannot void a payment that is captured: refund it"))
         charge.state = "voided" if charge.state == "authorised" else charge.state
@@ -73,7 +73,7 @@ class MemoryPaymentGateway:
 
     async def refund(self, key: str, *, payment_id: UUID, amount: Decimal, reason: str) -> PaymentAnswer:
         request = ("refund", payment_id, amount, reason)
-        if (known := self._known(key, request)) is not None:
+        if (known := self._repeated_answer(key, request)) is not None:
             return known
         charge = self._charges.get(payment_id)
         if charge is None or amount > charge.captured - charge.refunded:
@@ -84,7 +84,7 @@ class MemoryPaymentGateway:
     async def look_up(self, key: str) -> PaymentAnswer | None:
         return self._answers[key][1] if key in self._answers else None
 
-    def _known(self, key: str, request: object) -> PaymentAnswer | None:
+    def _repeated_answer(self, key: str, request: object) -> PaymentAnswer | None:
         if key not in self._answers:
             return None
         first, answer = self._answers[key]
@@ -94,7 +94,7 @@ class MemoryPaymentGateway:
         self._answers[key] = (request, answer)
         return answer
 
-    def _flake(self, key: str, operation: str, method: str) -> None:
+    def _fail_first_tries(self, key: str, operation: str, method: str) -> None:
         self._tries[key] += 1
         if self._tries[key] <= UNAVAILABLE_TRIES.get((operation, method), 0):
             raise GatewayUnavailable("the payment provider answered 503", 1.0)

@@ -1,4 +1,4 @@
-"""The rows of sagas in memory: claims, leases and wake-ups, all on the log's clock."""
+"""The rows of sagas in memory: claims, leases and wake-ups, all by the clock of the log."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from core.domain.message import SagaId
 from core.ports.sagas import Claim
 
 MOST_CLAIMS_RELEASED = 4
-"""A saga that was claimed so often without getting on is released no more: its runner may die because of it."""
+"""A saga that was claimed so often without a new event is not released: maybe its runner dies because of it."""
 
 
 class MemorySagaLog:
-    """See `core.ports.sagas.SagaLog`. As in PostgreSQL, `due_at` of a row is its timer, and its lease once claimed."""
+    """See `core.ports.sagas.SagaLog`. As in PostgreSQL, `due_at` is the end of the lease while a runner holds one."""
 
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
@@ -78,7 +78,7 @@ class MemorySagaLog:
         return len(old)
 
     def next_due(self) -> datetime | None:
-        """When the first saga is due that has not ended."""
+        """The earliest time at which a saga is due; None when all have ended."""
         return min((row.due_at for row in self._rows() if row.live and row.due_at), default=None)
 
     @property
@@ -89,5 +89,5 @@ class MemorySagaLog:
         return self._log.rows.values()
 
     def _waits(self, row: KeptSaga) -> bool:
-        """Whether it has not ended, and its timer or lease has not run out."""
+        """Whether the saga has not ended and is not due yet."""
         return row.live and row.due_at is not None and row.due_at > self._now

@@ -1,4 +1,4 @@
-"""Snapshots in memory: each is there as soon as it is kept, and given only while the log has the event it stands on."""
+"""Snapshots in memory. They are stored at once, not in the background."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ PAGE = 2_000  # events
 
 @dataclass
 class KeptSnapshot:
-    """`event_id` is of the event at the snapshot's version: a log restored from a dump may have another there."""
+    """A stored snapshot. `event_id` is the id of the event at its version.
+
+    A log that was restored from a dump may have another event at that version; then the snapshot is ignored.
+    """
 
     snapshot: Snapshot
     event_id: UUID
@@ -24,24 +27,24 @@ class KeptSnapshot:
 
 @dataclass
 class MemorySnapshots:
-    """See `core.ports.snapshots.Snapshots`. `streams` are those of the log."""
+    """See `core.ports.snapshots.Snapshots`. `streams` are the streams of the log."""
 
     streams: Mapping[StreamId, Sequence[StoredEvent]]
     kept: dict[StreamId, KeptSnapshot] = field(default_factory=dict[StreamId, KeptSnapshot])
 
     async def load(self, stream: StreamId, *, after: int, schema_hash: bytes | None) -> StreamPage:
-        start = self._borne_out(stream)
+        start = self._valid_snapshot(stream)
         if start is not None and (start.schema_hash != schema_hash or start.version <= after):
             start = None
         first = start.version if start else after
-        read = self.streams.get(stream, ())[first : first + PAGE]
-        events = [codec.decode(each.event_type, each.schema_version, each.payload) for each in read]
-        last = read[-1] if read else self._at(stream, first) if start else None
+        page = self.streams.get(stream, ())[first : first + PAGE]
+        events = [codec.decode(each.event_type, each.schema_version, each.payload) for each in page]
+        last = page[-1] if page else self._at(stream, first) if start else None
         version, position = (last.version, last.position) if last else (after, 0)
         return StreamPage(start.state if start else None, events, version, position, more=len(events) == PAGE)
 
     def keep(self, snapshot: Snapshot) -> None:
-        event, known = self._at(snapshot.stream, snapshot.version), self._borne_out(snapshot.stream)
+        event, known = self._at(snapshot.stream, snapshot.version), self._valid_snapshot(snapshot.stream)
         if event is None:
             return
         if known is None or known.version < snapshot.version or known.schema_hash != snapshot.schema_hash:
@@ -50,8 +53,8 @@ class MemorySnapshots:
     async def forget(self, stream: StreamId) -> None:
         self.kept.pop(stream, None)
 
-    def _borne_out(self, stream: StreamId) -> Snapshot | None:
-        """The stream's snapshot, if the log still has the event that it was taken after."""
+    def _valid_snapshot(self, stream: StreamId) -> Snapshot | None:
+        """The stream's snapshot, if the log still has the event at its version."""
         known = self.kept.get(stream)
         event = self._at(stream, known.snapshot.version) if known else None
         return known.snapshot if known and event and event.event_id == known.event_id else None

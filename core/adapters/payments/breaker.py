@@ -1,6 +1,6 @@
-"""The circuit breaker before the payment provider: while the provider is away for everybody, nobody calls it.
+"""The circuit breaker of the payment provider: while all calls fail, it stops calls from being made.
 
-Our own, and small: there is no well-kept breaker for asyncio. States and names as in Nygard, "Release It!" (2007).
+We wrote our own, because there is no well-kept one for asyncio. Its states are those of Nygard, "Release It!" (2007).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ log = structlog.get_logger(__name__)
 
 
 class Admitted:
-    """One call that may be made; the breaker tells its probe from a call that began before it opened by this."""
+    """One call that may be made. It tells the breaker's probe from a call that began before the breaker opened."""
 
     __slots__ = ()
 
 
 class Breaker:
-    """Opens at five failed charges in a row, or when half of the last twenty failed; then one call probes at a time.
+    """Opens when five charges in a row fail, or half of the last twenty. Later it lets one call through, as a probe.
 
-    One charge that fails again and again counts once: it is its own trouble, and must not keep the others waiting.
+    A charge that fails again and again counts once, so that a problem of one charge does not stop the others.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,7 +45,7 @@ class Breaker:
         return not self._open_for
 
     def admit(self) -> Admitted:
-        """Raises GatewayNotTried while it is open. Whoever is admitted must say how that call went."""
+        """Let a call through, or raise GatewayNotTried. The caller must then report how the call went."""
         call = Admitted()
         if self.closed:
             return call
@@ -56,7 +56,7 @@ class Breaker:
         return call
 
     def succeeded(self, charge: str, call: Admitted) -> None:
-        """The provider answered, if only with a no. Whichever call this is: the provider is there."""
+        """Report that the provider answered, even if it refused. This closes the breaker, whichever call it was."""
         self.not_made(call)
         if not self.closed:
             log.info("the payment provider is back")
@@ -70,7 +70,7 @@ class Breaker:
             if call is self._probe:
                 self._probe = None
                 self._open(min(2 * self._open_for, LONGEST_OPEN))
-            return  # one that began before the breaker opened says nothing new
+            return  # a call that began before the breaker opened tells nothing new
         if (charge, False) not in self._calls:
             self._calls.append((charge, False))
         outcomes = [fine for _, fine in self._calls]
@@ -79,7 +79,7 @@ class Breaker:
             self._open(FIRST_OPEN)
 
     def not_made(self, call: Admitted) -> None:
-        """The call was admitted, and given up before it said anything about the provider."""
+        """Report that an admitted call was given up, and says nothing about the provider."""
         if call is self._probe:
             self._probe = None
 

@@ -1,6 +1,6 @@
-"""The payment provider over HTTP: one request a call, no retries here (the sagas know when to try again).
+"""The payment provider over HTTP: one request for each call. It does not retry, because the sagas do.
 
-On httpcore, the connections below httpx: every order makes such calls, and httpx itself would cost 0.2 ms of CPU more.
+It uses httpcore, the lower layer of httpx: every order makes such calls, and httpx costs 0.2 ms of CPU more for each.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from core.adapters.payments.breaker import Breaker
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 
-# A pool looks at all its connections and waiters for each request: one of 64 connections cost several times the CPU of
-# the call itself with many requests in flight. So each connection is a pool of its own, and a call takes a free one.
+# For each request, a pool of httpcore looks at all its connections and waiting requests. With many requests in flight,
+# a pool of 64 connections cost several times the CPU of the calls. So each pool has one connection, for one call.
 CONNECTIONS = 64
-LONGEST_WAIT = 1.0  # seconds a call waits for a free connection; after that its saga tries later
-LONGEST_CONNECT = 2.0  # shorter than a call's limit, so that "never sent" is told from "never answered"
-IDLE = 5.0  # seconds a connection is kept for the next call; less than servers keep them
+LONGEST_WAIT = 1.0  # seconds that a call waits for a free connection; after that, its saga tries again later
+LONGEST_CONNECT = 2.0  # less than the limit of a call, so that we can tell "never sent" from "never answered"
+IDLE = 5.0  # seconds that a connection stays open for the next call; servers keep theirs longer
 NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout)
 NO_ANSWER = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError)
 MAY_COME_LATER = {408, 425, 429}
@@ -41,14 +41,17 @@ class _Problem(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class _Decided(msgspec.Struct, frozen=True):
+class _Operation(msgspec.Struct, frozen=True):
     outcome: str
     reference: str = ""
     reason: str = ""
 
 
 class HttpPaymentGateway:
-    """`timeout` in seconds, for the whole of a call, once it has a connection; GatewayNotTried when it gets none."""
+    """See `core.ports.payments.PaymentGateway`. `timeout`: how many seconds a call may take once it has a connection.
+
+    A call that gets no connection raises GatewayNotTried.
+    """
 
     def __init__(self, base_url: str, *, timeout: float = 8.0) -> None:
         self._base = base_url.rstrip("/")
@@ -56,9 +59,9 @@ class HttpPaymentGateway:
         self._timeout = timeout
         connect = min(LONGEST_CONNECT, timeout / 2)
         self._extensions = {"timeout": {"connect": connect, "read": timeout, "write": timeout}}
-        tls = ssl.create_default_context()  # one for all: it takes longer to make than a pool
+        tls = ssl.create_default_context()  # shared by all pools, because it takes long to make
         self._open = lambda: httpcore.AsyncConnectionPool(tls, max_connections=1, keepalive_expiry=IDLE)
-        self._free = [self._open() for _ in range(CONNECTIONS)]  # its last is the last used, the likeliest to be open
+        self._free = [self._open() for _ in range(CONNECTIONS)]  # the last one was used last
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._breaker = Breaker()
 
@@ -88,22 +91,22 @@ class HttpPaymentGateway:
         try:
             response = await self._send(key.partition(":")[0], "GET", f"/api/v1/operations/{key}")
         except NO_ANSWER as error:
-            raise GatewayUnavailable(f"the payment provider cannot be asked: {_named(error)}") from error
+            raise GatewayUnavailable(f"the payment provider cannot be asked: {_text(error)}") from error
         if response.status == 404:
             return None
         if response.status != 200:
             raise _unavailable(response)
         try:
-            decided = msgspec.json.decode(response.content, type=_Decided)
+            operation = msgspec.json.decode(response.content, type=_Operation)
         except msgspec.DecodeError as error:
             raise GatewayUnavailable(f"an answer of the payment provider that says nothing: {error}") from error
-        match decided.outcome:
+        match operation.outcome:
             case "approved":
-                return Approved(decided.reference)
+                return Approved(operation.reference)
             case "declined":
-                return Declined(decided.reason)
+                return Declined(operation.reason)
             case _:
-                return Refused(decided.reason)
+                return Refused(operation.reason)
 
     async def _send(
         self,
@@ -147,7 +150,7 @@ class HttpPaymentGateway:
         try:
             yield pool
         except BaseException:
-            broken, pool = pool, self._open()  # cut off in the middle, httpcore may hold its connection taken for ever
+            broken, pool = pool, self._open()  # after a cut-off call, httpcore may never free the connection
             with contextlib.suppress(Exception):
                 await broken.aclose()
             raise
@@ -156,7 +159,7 @@ class HttpPaymentGateway:
             self._room.release()
 
     async def _post(self, key: str, payment_id: UUID, operation: str, body: Mapping[str, object]) -> PaymentAnswer:
-        content = msgspec.json.encode(body)  # decimals travel as strings
+        content = msgspec.json.encode(body)  # decimals become strings
         headers = (
             (b"Idempotency-Key", key.encode()),
             (b"Content-Type", b"application/json"),
@@ -167,9 +170,9 @@ class HttpPaymentGateway:
                 str(payment_id), "POST", f"/api/v1/charges/{payment_id}/{operation}", headers, content
             )
         except NOT_SENT as error:
-            raise GatewayUnavailable(f"the payment provider cannot be reached: {_named(error)}") from error
+            raise GatewayUnavailable(f"the payment provider cannot be reached: {_text(error)}") from error
         except NO_ANSWER as error:
-            raise GatewayTimeout(f"no answer from the payment provider: {_named(error)}") from error
+            raise GatewayTimeout(f"no answer from the payment provider: {_text(error)}") from error
         status = response.status
         if status == 200:
             try:
@@ -188,14 +191,14 @@ def _unavailable(response: httpcore.Response) -> GatewayUnavailable:
 
 
 def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
-    """Seconds to wait, as RFC 9110 has it: a number, or a date, which is read by the provider's own clock."""
-    named = {name.lower(): value.decode("latin-1") for name, value in headers}
-    wanted = named.get(b"retry-after", "")
-    if wanted.isascii() and wanted.isdigit():
-        return float(wanted)
+    """The seconds in Retry-After (RFC 9110): a number, or a date, which is compared with the answer's own Date."""
+    by_name = {name.lower(): value.decode("latin-1") for name, value in headers}
+    value = by_name.get(b"retry-after", "")
+    if value.isascii() and value.isdigit():
+        return float(value)
     try:
-        wait = parsedate_to_datetime(wanted) - parsedate_to_datetime(named.get(b"date", ""))
-    except (TypeError, ValueError):  # also of a date with a time zone and one without
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(by_name.get(b"date", ""))
+    except (TypeError, ValueError):  # TypeError: one of the dates has a time zone and the other has not
         return None
     return max(0.0, wait.total_seconds())
 
@@ -208,5 +211,5 @@ def _detail(response: httpcore.Response) -> str:
     return detail or f"the payment provider answered {response.status}"
 
 
-def _named(error: Exception) -> str:
+def _text(error: Exception) -> str:
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Appends as the arguments and rows of `append_events`: columns out, verdicts back."""
+"""Turns appends into the arguments of the SQL function `append_events`, and its rows into verdicts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SELECT w.n, e.position
 """
 
 STORED_RESULTS = {Result.CREATED: 201, Result.DONE: 200, Result.REJECTED: 400}
-"""How `idempotency_keys.status` says a result since the first release; old and new releases share one database."""
+"""The number in `idempotency_keys.status` for each result. It never changes, because all releases read these rows."""
 
 RESULTS = {number: result for result, number in STORED_RESULTS.items()}
 
@@ -48,7 +48,7 @@ StoredColumns = tuple[UUID, str, int, str, str, UUID]
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """An append with its events encoded, ready to be batched."""
+    """An append whose events are encoded, so that it can go into a batch."""
 
     append: Append
     columns: Sequence[StoredColumns]
@@ -58,7 +58,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 def prepare(append: Append) -> Prepared:
-    metadata: dict[int, str] = {}  # one decision's events mostly share one
+    metadata: dict[int, str] = {}  # encoded once, because the events of a decision mostly share it
     columns = [_columns(event, metadata) for entry in append.entries for event in entry.events]
     touches: set[Hashable] = {entry.stream for entry in append.entries}
     if append.key:
@@ -86,7 +86,7 @@ def _metadata(metadata: Metadata) -> str:
 
 
 def arguments(batch: Sequence[Prepared]) -> list[list[Any]]:
-    """The 32 columns of `append_events`, appends numbered from 0."""
+    """The 32 arguments of `append_events`: arrays, in which the appends are numbered from 0."""
     entries: list[tuple[Any, ...]] = []
     events: list[StoredColumns] = []
     keys: list[tuple[Any, ...]] = []
@@ -98,7 +98,7 @@ def arguments(batch: Sequence[Prepared]) -> list[list[Any]]:
         if append.key:
             keys.append(_key(n, append.key))
         sagas += [_saga(n, row) for row in append.sagas]
-    return [*_turn(entries, 5), *_turn(events, 6), *_turn(keys, 9), *_turn(sagas, 12)]
+    return [*_to_columns(entries, 5), *_to_columns(events, 6), *_to_columns(keys, 9), *_to_columns(sagas, 12)]
 
 
 def _key(n: int, kept: KeptAnswer) -> tuple[Any, ...]:
@@ -124,13 +124,13 @@ def _saga(n: int, row: SagaRow) -> tuple[Any, ...]:
     )
 
 
-def _turn(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Rows to columns; no rows are `width` empty columns."""
+def _to_columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    """The columns of the rows; `width` empty ones if there are no rows."""
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
 def verdict(row: Record) -> Verdict | None:
-    """The verdict of one append; None for a replay, whose answer is in its key's row."""
+    """The verdict of one append; None for a replay, whose answer must be read from `idempotency_keys`."""
     match row["verdict"]:
         case "accepted":
             return Accepted(row["last_position"] or 0)

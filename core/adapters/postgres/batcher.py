@@ -1,7 +1,7 @@
-"""Group commit: appends that arrive while a batch is in flight leave together in the next one.
+"""Group commit: appends that arrive while a batch is being sent are sent together as the next batch.
 
-A single append leaves at once: nobody waits for company. One batch is in flight at a time, and an append that shares a
-stream or a key with an earlier one waits until that one has left.
+An append that arrives while nothing is being sent goes at once. One batch is sent at a time. An append that shares a
+stream or a key with an earlier one is not sent in the same batch, but in a later one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 class Weighed(Protocol):
-    """What can be batched: what it touches, how many events and about how many bytes it is."""
+    """What can be batched: it names the streams and keys it touches, its number of events, and about its bytes."""
 
     @property
     def touches(self) -> frozenset[Hashable]: ...
@@ -47,7 +47,7 @@ class Waiting(Generic[I, R]):
 
 
 class Batcher(Generic[I, R]):
-    """`send` settles or fails every member of a batch; a caller that gives up disturbs nobody else."""
+    """`send` settles or fails every append of a batch. A caller that gives up does not affect the others."""
 
     MOST_APPENDS = 256
     MOST_EVENTS = 1_000
@@ -76,12 +76,12 @@ class Batcher(Generic[I, R]):
         return await waiting.outcome
 
     def refuse_waiting(self, error: Exception) -> None:
-        """Fail what is still in the queue: nothing of it was sent."""
+        """Fail all appends that are still in the queue. None of them was sent."""
         while self._queue:
             self._queue.popleft().fail(error)
 
     async def close(self) -> None:
-        """Refuse new ones, let those in the queue finish."""
+        """Refuse new appends, and wait until those in the queue are sent."""
         self._closed = True
         if self._task is not None:
             await self._task
@@ -98,7 +98,7 @@ class Batcher(Generic[I, R]):
             self._task = None
 
     def _take(self) -> list[Waiting[I, R]]:
-        """The next batch: in order, but for those that must wait behind one they share something with."""
+        """Take the next batch from the queue, in order, without those that touch the same as an earlier one."""
         batch: list[Waiting[I, R]] = []
         touched: set[Hashable] = set()
         later: list[Waiting[I, R]] = []

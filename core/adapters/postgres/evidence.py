@@ -1,4 +1,4 @@
-"""The evidence of PostgreSQL: two connections on one exported snapshot, one that streams the log, one that looks up."""
+"""The evidence in PostgreSQL: two connections share an exported snapshot. One streams the log, one looks up rows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import OrderView
 from core.projections.projection import Amounts, RowKey, Sum
 
-ROWS = 4_000  # of the log, fetched at once
-LOOK_EVERY = 0.1  # seconds, while readers are waited for
+ROWS = 4_000  # events that are fetched at once
+LOOK_EVERY = 0.1  # seconds between looks while it waits for the readers
 
-# A reader is named after its daemon; one of several of a daemon has a dot and a name of its own after that.
+# The name of a reader is that of its daemon; if a daemon has several readers, a dot and a second name follow.
 READERS = """
 SELECT c.reader, c.position, c.revision,
        EXISTS (SELECT FROM pg_stat_activity a
@@ -34,7 +34,7 @@ SELECT c.reader, c.position, c.revision,
   FROM checkpoints c ORDER BY c.reader
 """
 
-# Order ids are in the order of time, so this walks the index and, nearly, the table from one end to the other.
+# Order ids begin with their time, so this reads the index, and mostly the table too, from one end to the other.
 STORIES = "SELECT * FROM events WHERE event_type <> 'StockReplenished' ORDER BY correlation_id, position"
 SHELVES = "SELECT * FROM events WHERE category = 'inventory' ORDER BY stream_id, version"
 
@@ -112,16 +112,16 @@ class PostgresEvidence:
         self.readers = [Reader(*row[:3], at_work=row[3] and row[0] in waited_for) for row in rows]
 
     async def stories(self) -> AsyncGenerator[Sequence[StoredEvent]]:
-        held: list[StoredEvent] = []
+        rest: list[StoredEvent] = []
         async for chunk in self._stream(STORIES):
-            held += chunk
-            last = held[-1].correlation_id  # there may be more about this one
-            whole = next((n for n in range(len(held), 0, -1) if held[n - 1].correlation_id != last), 0)
+            rest += chunk
+            last = rest[-1].correlation_id  # the next chunk may have more events about this order
+            whole = next((n for n in range(len(rest), 0, -1) if rest[n - 1].correlation_id != last), 0)
             if whole:
-                yield held[:whole]
-                held = held[whole:]
-        if held:
-            yield held
+                yield rest[:whole]
+                rest = rest[whole:]
+        if rest:
+            yield rest
 
     def shelves(self) -> AsyncGenerator[Sequence[StoredEvent]]:
         return self._stream(SHELVES)
@@ -143,12 +143,12 @@ class PostgresEvidence:
         return [SagaSeen(*row) for row in await self._looking.fetch(SAGAS, order_ids)]
 
     async def orders(self, order_ids: Sequence[UUID]) -> Mapping[UUID, OrderView]:
-        """As the documents say; a row whose columns say something else comes without a version."""
-        found: dict[UUID, OrderView] = {}
+        """The views in the column `document`. A view gets version 0 if its row's other columns differ from it."""
+        views: dict[UUID, OrderView] = {}
         for row in await self._looking.fetch(ORDER_VIEWS, order_ids):
             view = order_views.TABLE.view(row)
-            found[row["order_id"]] = view if order_views.TABLE.agrees(row) else replace(view, version=0)
-        return found
+            views[row["order_id"]] = view if order_views.TABLE.agrees(row) else replace(view, version=0)
+        return views
 
     async def snapshots(self) -> Mapping[UUID, Snapshot]:
         return {row[0]: Snapshot(*row) for row in await self._looking.fetch(SNAPSHOTS)}
@@ -167,9 +167,9 @@ class PostgresEvidence:
 
 @asynccontextmanager
 async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: float) -> AsyncGenerator[PostgresEvidence]:
-    """Give the readers at work `wait` seconds to reach the head as it is now, then freeze what there is.
+    """Wait up to `wait` seconds until the readers at work have reached the present head. Then freeze the evidence.
 
-    Raises Unavailable when the database goes away, DatabaseFault when it does not let us look; also while it is read.
+    Raises Unavailable when the database goes away, and DatabaseFault when it has a fault, also while the caller reads.
     """
     connections = [await open_() for _ in range(3)]
     streaming, looking, live = connections
@@ -190,7 +190,7 @@ async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: flo
 
 
 async def _wait_for_readers(connection: Connection, wait: float) -> tuple[int, set[str]]:
-    """The head as it was first, and the readers that were at work all the time, which all had to reach it."""
+    """Wait for the readers. Returns the head before that, and the readers that were at work all the time."""
     head = int(await connection.fetchval(HEAD))
     give_up = asyncio.get_running_loop().time() + wait
     waited_for: set[str] | None = None

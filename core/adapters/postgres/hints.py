@@ -1,4 +1,4 @@
-"""Hints: everyone who waits is woken when PostgreSQL notifies; if a notification is lost, they look again soon."""
+"""Hints: a notification of PostgreSQL wakes all who wait for one. In case it is lost, they also look every 0.25 s."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from core.adapters.postgres.connection import Connection, Link
 from core.errors import Unavailable
 
-POLL = 0.25  # seconds between looks without a notification
+POLL = 0.25  # seconds between two looks without a notification
 
 
 class Hints:
-    """One listening connection for any number of waiters, opened when the first one comes."""
+    """One connection that listens for all waiters. It is opened when the first of them comes."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]], channel: str) -> None:
         self._open = open_
@@ -23,16 +23,21 @@ class Hints:
         self._next = asyncio.Event()
 
     async def listen(self) -> None:
-        """Open the connection, so that `wait` returns at a notification; while there is none, `wait` polls."""
+        """Open the connection, so that `wait` returns at a notification. Without a connection, `wait` only polls."""
         with contextlib.suppress(Unavailable):
-            await self._link.run(_nothing)  # the link is taken in turn, so all waiters share one connection
+            await self._link.run(
+                _nothing
+            )  # a link serves one caller after the other, so it opens one connection for all
 
     def coming(self) -> asyncio.Event:
-        """Set at the next notification. Take it before looking, so that none falls between the look and the wait."""
+        """The event that the next notification sets.
+
+        Call this before you look, so that a notification between the look and `wait` is not missed.
+        """
         return self._next
 
     async def wait(self, coming: asyncio.Event, *, at_most: float) -> None:
-        """Return at that notification or when it is time to look again, at the latest after `at_most` seconds."""
+        """Return at the notification, or when it is time to look again, but at the latest after `at_most` seconds."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(coming.wait(), min(POLL, at_most))
 
@@ -42,15 +47,15 @@ class Hints:
     async def _open_listening(self) -> Connection:
         connection = await self._open()
         try:
-            await connection.add_listener(self._channel, self._hinted)
-        except BaseException:  # also when whoever waits for the connection has gone
+            await connection.add_listener(self._channel, self._on_notification)
+        except BaseException:  # also if the caller is cancelled
             connection.terminate()
             raise
         return connection
 
-    def _hinted(self, *_: Any) -> None:
-        past, self._next = self._next, asyncio.Event()
-        past.set()
+    def _on_notification(self, *_: Any) -> None:
+        event, self._next = self._next, asyncio.Event()
+        event.set()
 
 
 async def _nothing(_: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Lanes: a few connections that share the reads, so that a long read delays only those on its own connection."""
+"""Lanes: a few connections for all reads, so that a long read delays only the reads on its own connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 
 async def opened_with(open_: Callable[[], Awaitable[Connection]], setting: str) -> Connection:
-    """A connection with a setting of its own for as long as it lives."""
+    """Open a connection, and set one of its settings for as long as it is open."""
     connection = await open_()
     try:
         await connection.execute(f"SET {setting}")
@@ -22,7 +22,7 @@ async def opened_with(open_: Callable[[], Awaitable[Connection]], setting: str) 
 
 
 class Lanes:
-    """Each read takes the lane with the shortest queue."""
+    """Runs each read on the connection with the shortest queue."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]], *, count: int = 4) -> None:
         self._lanes = [Link(open_) for _ in range(count)]

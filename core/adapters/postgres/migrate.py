@@ -1,4 +1,4 @@
-"""Migrations: plain numbered SQL, forward only, each in one transaction, never edited once applied."""
+"""Migrations: numbered SQL files, each applied once, in one transaction. An applied file is never edited."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NEEDED = migrations()[-1][0]
 
 
 async def migrate(dsn: str) -> int:
-    """Bring the schema up to this release's and return its number. Safe to run from several places at once.
+    """Apply the migrations that are missing, and return the schema's number. Several processes may call it at once.
 
     Raises Unavailable, DatabaseFault, and ConfigurationError when a migration cannot be applied.
     """
@@ -60,7 +60,7 @@ async def migrate(dsn: str) -> int:
                     )
             return max([NEEDED, *applied])
     finally:
-        connection.terminate()  # nothing is under way, and a server that is away never answers a goodbye
+        connection.terminate()  # not `close`, which would wait for a server that may be away
 
 
 async def _apply(connection: Connection, number: int, path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Order numbers from a database sequence, taken in blocks, so that a number costs no round trip."""
+"""Order numbers from a sequence in the database, fetched in blocks, so that most numbers cost no round trip."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from core.adapters.postgres.connection import Link
 from core.domain.order_number import order_number
 
-BLOCK = 1_000
+BLOCK = 1_000  # numbers
 TAKE = "SELECT nextval('order_number_blocks') AS block, (SELECT key FROM order_number_key) AS key"
 
 
 class PostgresOrderNumbers:
-    """See `core.ports.log.OrderNumbers`. What is left of a block when the process ends is never used."""
+    """See `core.ports.log.OrderNumbers`. Numbers of a block that are left when the process ends are never used."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

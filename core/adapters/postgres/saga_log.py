@@ -1,4 +1,4 @@
-"""The rows of sagas in PostgreSQL: claims, leases and wake-ups, all on the database's clock."""
+"""The rows of sagas in PostgreSQL: claims, leases and wake-ups, all by the clock of the database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.adapters.postgres.connection import Link
 from core.domain.message import SagaId
 from core.ports.sagas import Claim
 
-# One column is timer and lease in one: a claim moves due_at to the lease's end.
+# due_at is when a runner may claim the saga. A claim sets it to the end of the lease.
 CLAIM = """
    UPDATE sagas s
       SET epoch = s.epoch + 1, owner = $1, due_at = now() + $3, claims = s.claims + 1
@@ -20,7 +20,7 @@ CLAIM = """
 RETURNING s.saga_id, s.name, s.definition, s.order_id, s.epoch, s.claims
 """
 
-# SKIP LOCKED: a row that is locked is being appended to, and that append renews its lease.
+# SKIP LOCKED: while a row is locked, its runner is appending, and that append renews the lease.
 EXTEND = """
 WITH mine AS MATERIALIZED (
     SELECT s.saga_id FROM sagas s JOIN unnest($2::uuid[], $3::bigint[]) AS w(saga_id, epoch)
@@ -39,9 +39,9 @@ SELECT DISTINCT owner FROM sagas
  WHERE owner IS NOT NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now()
 """
 
-# SKIP LOCKED: a row that is locked is being appended to, so its owner is not gone after all. A saga that was claimed
-# again and again without getting on waits until its lease runs out: else a runner that dies at each start would soon
-# use up the claims of every saga it holds, and sagas that have nothing to do with it would be handed to a person.
+# SKIP LOCKED: while a row is locked, its owner is appending, so the owner is still there. A saga that was claimed four
+# times without a new event is not released, but waits until its lease runs out. Otherwise, a runner that dies at each
+# start would soon use up the claims of all its sagas, and would give up sagas that are not the reason why it dies.
 RELEASE = """
 WITH theirs AS MATERIALIZED (
     SELECT saga_id FROM sagas

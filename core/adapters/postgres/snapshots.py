@@ -1,4 +1,4 @@
-"""Snapshots in PostgreSQL: read together with the events after them, and written in the background."""
+"""Snapshots in PostgreSQL: one statement reads a snapshot and the events after it; a background task writes them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LOAD = "SELECT * FROM load_pages($1, $2, $3, $4)"
 KEEP = "SELECT keep_snapshots($1, $2, $3, $4, $5)"
 FORGET = "DELETE FROM snapshots WHERE stream_id = $1"
 
-PAGE = 2_000  # events: about 20 ms, far from the statement's limit even when many streams are read together
+PAGE = 2_000  # events: they take about 20 ms, so many streams in one statement stay far below its time limit
 TOGETHER = 32  # streams in one statement
 PAUSE_AFTER_FAULT = 5.0  # seconds
-MOST_WAITING = 1_000  # snapshots kept for the time after a fault
+MOST_WAITING = 1_000  # snapshots that wait in memory while the database has a fault
 PART = "writing snapshots"
-PAUSE = 0.1  # seconds between two writes, so that a stream that everybody wants costs ten a second at most
-CLOSE_WITHIN = 1.0  # seconds for writing what still waits when a process ends
+PAUSE = 0.1  # seconds between two writes, so that a popular stream causes at most ten writes a second
+CLOSE_WITHIN = 1.0  # seconds for writing the snapshots that still wait when a process ends
 
 Wanted = tuple[StreamId, int, bytes | None]
 
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class PostgresSnapshots:
-    """See `core.ports.snapshots.Snapshots`. Commits do not wait for the disk: losing a snapshot costs only speed."""
+    """See `core.ports.snapshots.Snapshots`. Commits do not wait for the disk, because a lost snapshot does no harm."""
 
     def __init__(
         self, loader: Link, open_: Callable[[], Awaitable[Connection]], faults: FaultBoard | None = None
@@ -92,7 +92,7 @@ class PostgresSnapshots:
             self._task = None
 
     async def _write_batch(self, batch: Sequence[Snapshot]) -> bool:
-        """False after a fault: then the batch waits again, behind whatever is newer."""
+        """Write the snapshots. After a fault, let those wait again that no newer one has replaced, and return False."""
         rows = [(s.stream, s.category, s.version, s.schema_hash, s.state) for s in batch]
         columns = [list(column) for column in zip(*rows, strict=True)]
         try:

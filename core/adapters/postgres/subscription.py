@@ -1,6 +1,6 @@
-"""Follows the log in PostgreSQL: it polls, and a notification makes it look sooner; an outage is waited for.
+"""Follows the log in PostgreSQL: it polls the log, and a notification makes it look sooner.
 
-A fault of the database is raised to whoever follows.
+During an outage it waits and tries again. A fault of the database is raised to the caller.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from core.adapters.postgres.event_store import READ, stored
 from core.codec import StoredEvent
 from core.errors import Unavailable
 
-# Positions have no gaps, so `limit` of them are a stretch of the log whose end is known. Of the events of other
-# categories only the one at its end comes, which says how far the log has been read.
+# Positions have no gaps, so the next `limit` positions have a known end. Of the events of other categories, only one at
+# that end is returned, because it tells the caller how far the log has been read.
 READ_CATEGORY = """
 WITH stretch AS (SELECT max(position) AS last FROM events WHERE position <= $1::bigint + $2)
 SELECT events.* FROM events, stretch
  WHERE position > $1 AND position <= last AND (category = $3 OR position = last) ORDER BY position
 """
 
-BUSY = 0.005  # seconds between reads while events come: more often would only make smaller batches
-QUIET = 0.25  # seconds between reads while none come, should a notification get lost
+BUSY = 0.005  # seconds between reads while events come; with a shorter pause, the batches would only be smaller
+QUIET = 0.25  # seconds between reads while no events come, in case a notification is lost
 AWAY = 1.0  # seconds between tries while the database is away
 
 log = structlog.get_logger(__name__)
@@ -42,14 +42,14 @@ class PostgresSubscription:
     async def _open_listening(self) -> Connection:
         connection = await self._open()
         try:
-            await connection.add_listener("events", self._hinted)
-            connection.add_termination_listener(self._hinted)
-        except BaseException:  # also when whoever waits for the connection has gone
+            await connection.add_listener("events", self._on_notification)
+            connection.add_termination_listener(self._on_notification)
+        except BaseException:  # also if the caller is cancelled
             connection.terminate()
             raise
         return connection
 
-    def _hinted(self, *_: Any) -> None:
+    def _on_notification(self, *_: Any) -> None:
         self._hint.set()
 
     async def batches(
@@ -60,7 +60,7 @@ class PostgresSubscription:
         away = False
         try:
             while not stop.is_set():
-                self._hint.clear()  # before reading: what comes during the read is read next time
+                self._hint.clear()  # before the read, so that an event that comes meanwhile is read next time
                 try:
                     rows = await self._link.run(lambda c, after=after: c.fetch(query, after, *values))
                 except Unavailable as error:

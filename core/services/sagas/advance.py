@@ -133,7 +133,7 @@ async def _call_or_look_up(world: World, work: Work, call: Call) -> PaymentAnswe
         try:
             answer = await world.gateway.look_up(key)
         except GatewayNotTried:
-            raise error from None  # the first call was saga_append, so it counts as a try
+            raise error from None  # the first call was made, so it counts as a try
         if answer is None:
             raise
         return answer
@@ -200,7 +200,7 @@ async def _try_later(
 
 
 async def _park_without_try(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
-    """Park the saga without an event, because a call that was not saga_append does not count as a try."""
+    """Park the saga without an event, because a call that was not made does not count as a try."""
     least = error.retry_after or FIRST_PAUSE
     spread = min(max(1.0, least), MOST_SPREAD)
     pause = timedelta(seconds=least + random.uniform(0, spread))  # noqa: S311 - jitter, so that not all come at once

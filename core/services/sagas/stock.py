@@ -1,6 +1,6 @@
 """The stock desk: decides the stock steps of many sagas one after the other, and sends them as one append.
 
-If each saga sent its saga_entries append, the sagas of a popular SKU would conflict with each other all the time.
+If each saga sent its own append, the sagas of a popular SKU would conflict with each other all the time.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class StockDesk:
             await self._together(group)
         except Exception as error:  # noqa: BLE001 - the request gets the error, and the desk goes on
             if len(group) > 1 and not isinstance(error, (Unavailable, DatabaseFault)):
-                for request in group:  # each on its saga_entries, so that only the request at fault fails
+                for request in group:  # each on its own, so that only the request at fault fails
                     await self._serve([request])
                 return
             for request in group:
@@ -84,7 +84,7 @@ class StockDesk:
             verdict, outdated = await self._send(group)
             match verdict:
                 case LeaseLost():
-                    break  # below, each request is sent on its saga_entries, which tells whose lease it was
+                    break  # below, each request is sent on its own, which tells whose lease it was
                 case Conflict():
                     for request in outdated:
                         request.settle(verdict)

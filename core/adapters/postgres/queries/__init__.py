@@ -1,1 +1,1 @@
-"""The Queries port in PostgreSQL; what it reads of a read model stands beside the other SQL of that read model."""
+"""The Queries port in PostgreSQL. The SQL that reads a read model is in that model's file in `read_models`."""

@@ -1,4 +1,4 @@
-"""Events of the log in order: of all of it, of some streams at once, of everything about one order."""
+"""Reads events in order: those of the whole log, those of several streams at once, or those about one order."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SELECT page.*, w.n
 OF_CORRELATION = "SELECT * FROM events WHERE correlation_id = $1 AND position > $2 ORDER BY position LIMIT $3"
 
 StreamPart: TypeAlias = tuple[UUID, int, int]
-"""At most so many events of a stream, after a version: the stream, the version, how many."""
+"""Asks for some events of a stream: the stream, the version after which they begin, and how many at most."""
 
 
 async def events_of_log(
     connection: Connection, *, after: int, limit: int, categories: Sequence[str] = (), types: Sequence[str] = ()
 ) -> Sequence[StoredEvent]:
-    """Of these categories and types only, if any are given."""
+    """The events after a position; only those of the given categories and types, if there are any."""
     values: list[Any] = [after]
     conditions = ""
     for column, names in (("category", categories), ("event_type", types)):

@@ -1,4 +1,4 @@
-"""The Queries port over a few connections, so that a long read holds up the short ones as little as it can."""
+"""The Queries port on several connections, so that a long read delays few of the short ones."""
 
 from __future__ import annotations
 
@@ -35,19 +35,20 @@ from core.ports.reading import ReaderProgress
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
 
-STREAMS_TOGETHER = 32  # in one statement: with pages of 1,000 events, what a connection reads in about 0.1 s
+STREAMS_TOGETHER = 32  # streams in one statement; with pages of 1,000 events, it takes about 0.1 s
 
 
 class PostgresQueries:
     """See `core.ports.queries.Queries`.
 
-    One connection reads orders by their ids, four read everything else, and one listens, once somebody waits.
+    One connection reads orders by their ids, and four read everything else. When somebody first waits, one more is
+    opened, which listens for notifications.
     """
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
         self._moved = Hints(open_, "views")
         self._by_id = Link(open_)
-        # The best plan depends on the values: one that is made once for any status or prefix suits none of them.
+        # The best plan depends on the values, so PostgreSQL must not use one generic plan for all of them.
         self._lanes = Lanes(lambda: opened_with(open_, "plan_cache_mode = force_custom_plan"))
         self._orders = Coalescer[UUID, OrderDocument](
             lambda ids: self._by_id.run(lambda c: order_views.orders_by_id(c, ids))
@@ -131,12 +132,12 @@ class PostgresQueries:
                     break
 
     async def _looks(self, within: float) -> AsyncGenerator[None]:
-        """Yield now, whenever the read models may have moved, and a last time after `within` seconds."""
+        """Yield now, then each time the read models may have new data, and for the last time after `within` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         await self._moved.listen()
         while True:
-            coming = self._moved.coming()  # before the caller looks: what is saved while it looks wakes it too
+            coming = self._moved.coming()  # before the caller looks, so that data saved meanwhile wakes it too
             yield
             left = deadline - loop.time()
             if left <= 0:

@@ -1,4 +1,4 @@
-"""How far the readers of the log have come, by the database's own clock."""
+"""How far the readers of the log have come. Their delay is measured by the clock of the database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SELECT c.reader, c.revision, c.position, h.head,
 
 
 async def progress(connection: Connection) -> Sequence[ReaderProgress]:
-    """Of every reader that has ever saved a checkpoint."""
+    """The progress of every reader that has ever saved a checkpoint."""
     rows = await connection.fetch(PROGRESS)
     return [
         ReaderProgress(
@@ -30,5 +30,5 @@ async def progress(connection: Connection) -> Sequence[ReaderProgress]:
 
 
 async def position_of(connection: Connection, reader: str) -> int:
-    """The position that a reader has saved; 0 before its first."""
+    """The position that a reader saved last; 0 if it never saved one."""
     return int(await connection.fetchval(POSITION, reader) or 0)

@@ -1,4 +1,4 @@
-"""Sagas as operators list them."""
+"""Reads sagas for the lists that operators see."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SELECT saga_id, name, definition, order_id, status, step, attempts, last_error, 
                     ELSE 'waiting' END AS state
         OFFSET 0) AS seen
 """
-# What each state and status implies for the columns of a row: an index finds those rows, and the deadline is looked up
-# for no others.
+# What each state and status implies for the columns of a row. An index finds the rows with these columns, so the
+# deadline of other sagas is never looked up.
 OPEN = "status IN ('RUNNING', 'COMPENSATING')"
 CANDIDATES = {
     "running": f"{OPEN} AND attempts = 0 AND (owner IS NOT NULL OR due_at <= clock_timestamp())",
@@ -53,7 +53,7 @@ SAGA_CONDITIONS: Mapping[str, str] = {"status": "status = {}", "state": "state =
 
 
 async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
-    """Newest first, from a place on."""
+    """One page of the sagas that fit, newest first."""
     given: dict[str, Any] = {"status": search.status, "state": search.state, "order_id": search.order_id}
     given = {name: value for name, value in given.items() if value is not None}
     conditions = [SAGA_CONDITIONS[name].format(f"${n}") for n, name in enumerate(given, start=1)]

@@ -1,4 +1,4 @@
-"""Totals of the whole desk: sales, unfinished sagas, the head of the log."""
+"""Reads the totals of the whole desk: the sales, the number of unfinished sagas, and the head of the log."""
 
 from __future__ import annotations
 

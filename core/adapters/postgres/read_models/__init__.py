@@ -1,1 +1,1 @@
-"""The read models in PostgreSQL, one SQL module a read model."""
+"""The tables of the read models in PostgreSQL. The SQL of a read model is in a file of its own."""

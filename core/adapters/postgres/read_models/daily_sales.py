@@ -1,4 +1,4 @@
-"""daily_sales: orders and revenue by day and currency."""
+"""Reads the table daily_sales: orders and revenue by day and currency."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DAYS = f"""
 
 
 async def sales(connection: Connection) -> Sequence[CurrencySales]:
-    """In all, by currency."""
+    """The sales of all days, by currency."""
     return [CurrencySales(**row) for row in await connection.fetch(SALES)]
 
 
 async def sales_by_day(connection: Connection) -> Sequence[DaySales]:
-    """Of the last fourteen days, counted back from the last one with an order; newest first."""
+    """The sales of fourteen days, newest first. The last day with an order is the first of them."""
     return [DaySales(**row) for row in await connection.fetch(DAYS)]

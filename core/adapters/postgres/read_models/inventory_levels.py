@@ -1,4 +1,4 @@
-"""inventory_levels: stock by SKU."""
+"""Reads the table inventory_levels: the stock of each SKU."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.read_models.table import ViewTable, select
 from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
 
-# The SKU of a stream stands in each of its events, so also in the first.
+# Every event of a SKU's stream has the SKU, so the first event has it too.
 TABLE = ViewTable(
     INVENTORY_LEVEL,
     of_streams="sku IN (SELECT payload ->> 'sku' FROM events WHERE stream_id = ANY ($1::uuid[]) AND version = 1)",
@@ -19,7 +19,7 @@ LEVEL = f"{select(TABLE)} WHERE sku = $1"
 
 
 async def stock_levels(connection: Connection, *, after: str, limit: int) -> Sequence[InventoryLevel]:
-    """By SKU."""
+    """The stock of the SKUs that come after this one in the alphabet, in that order."""
     return [InventoryLevel(**row) for row in await connection.fetch(LEVELS, after, limit)]
 
 

@@ -1,4 +1,4 @@
-"""order_views: one order by its id or number, or a page of those that fit, equally fast at any depth."""
+"""Reads the table order_views: an order by its id or number, or a page of a list, equally fast for every page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TABLE = DocumentTable(
 )
 
 EXACT_BELOW = 50_000
-"""Up to here the orders that fit are counted; how many more there are is the planner's estimate."""
+"""Up to this number, the orders that fit are counted. If there are more, their number is the planner's estimate."""
 
 BY_ID = "SELECT order_id, version, document FROM order_views WHERE order_id = ANY ($1::uuid[])"
 BY_NUMBER = "SELECT version, document FROM order_views WHERE order_number = $1"
@@ -40,7 +40,7 @@ PAGE = "SELECT order_id, created_at, total_amount, version, document FROM order_
 COUNT = f"SELECT count(*) FROM (SELECT FROM order_views WHERE {{where}} LIMIT {EXACT_BELOW + 1}) AS counted"
 ESTIMATE = "EXPLAIN (FORMAT json) SELECT FROM order_views WHERE {where}"
 
-# What each field of an OrderFilter asks of a row.
+# The condition for each field of an OrderFilter.
 CONDITIONS: Mapping[str, str] = {
     "status": "status = {}",
     "customer_id": "customer_id = {}",
@@ -64,7 +64,7 @@ async def order_by_number(connection: Connection, number: str) -> OrderDocument 
 
 
 async def page_of_orders(connection: Connection, search: OrderSearch) -> DocumentPage:
-    """The next or previous `limit` orders from a place, always in the order of `sort`."""
+    """The `limit` orders after or before a place. They are always in the order of `sort`."""
     conditions, values = _conditions(search.filter)
     column = search.sort.removeprefix("-")
     descending = search.sort.startswith("-") is not search.backwards
@@ -91,7 +91,7 @@ async def page_of_orders(connection: Connection, search: OrderSearch) -> Documen
 async def orders_after_offset(
     connection: Connection, fits: OrderFilter, *, offset: int, limit: int
 ) -> Sequence[OrderDocument]:
-    """Newest first. For shallow offsets: the orders before it are read as well."""
+    """Orders, newest first. Use it for small offsets only, because the orders before `offset` are read as well."""
     conditions, values = _conditions(fits)
     rows = await connection.fetch(
         f"{PAGE} WHERE {_all(conditions)} ORDER BY created_at DESC, order_id DESC "
@@ -127,5 +127,5 @@ def _all(conditions: Sequence[str]) -> str:
 
 
 def escaped(prefix: str) -> str:
-    """The text with a backslash before each character that means something to LIKE."""
+    """The text with a backslash before each character that has a meaning in LIKE."""
     return prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,4 +1,4 @@
-"""A group of read models in PostgreSQL: what a batch changes and how far it came are saved together, or not at all."""
+"""A group of read models in PostgreSQL. It saves the changes of a batch together with its last position, or nothing."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ RETURNING position, revision
 """
 RESTART = "UPDATE checkpoints SET position = 0, revision = $2, updated_at = clock_timestamp() WHERE reader = $1"
 
-# One statement, so that a batch is one round trip, and the server works on it while the projector folds the next.
-# Without a row in `moved` nothing is saved: the reader is not where it is said to be, because of a second projector, or
-# of one that was frozen and woke up. Whatever is saved is joined to `moved`, so the checkpoint is locked before any
-# other row is touched, and of two projectors only one passes.
+# A batch is one statement, so it takes one round trip, and the server works on it while the projector folds the next.
+# `moved` has no row if the reader is not at the position $2, because a second projector has saved, or this one was
+# frozen for a while. Then nothing is saved. All rows to save are joined to `moved`, so the checkpoint is locked before
+# any other row, and only one of two projectors can save.
 SAVE = """
 WITH moved AS (
     UPDATE checkpoints SET position = $3, updated_at = clock_timestamp()
@@ -51,9 +51,10 @@ class PostgresReadModels:
         self._views = VIEW_TABLES[group.projection.name]
         self._sums = [SumTable(one) for one in group.sums]
         self._save = _save_statement([self._views, *self._sums])
-        self._move = _save_statement([])  # of a batch that changes nothing in the group
+        self._move = _save_statement([])  # for a batch that changes nothing in the group
         self._loader = Link(open_)
-        # Rows and checkpoint are kept or lost together, and the log has it all: no need to wait for the disk.
+        # A commit need not wait for the disk: if it is lost, its rows and its checkpoint are lost together, and the log
+        # still has the events.
         self._saver = Link(lambda: opened_with(open_, "synchronous_commit = off"))
 
     async def open(self) -> int:

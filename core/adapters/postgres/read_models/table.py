@@ -1,6 +1,6 @@
-"""Tables of read models, derived from what a fold declares: the columns and their types, how rows are saved and read.
+"""Tables of read models: their columns, and the SQL that saves and reads rows, made from what a projection declares.
 
-A column is named once, as a field of the fold's view, key or amounts.
+So a column is named only once: as a field of a view, of a key or of amounts.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ SQL_TYPES: Mapping[type, str] = {
     UUID: "uuid",
 }
 JSON = "json"
-"""Of a field that holds more than one value."""
+"""The SQL type of a field that holds more than one value."""
 
 Columns = list[list[Any]]
 
 
 class Table(Protocol):
-    """`columns` gives their SQL types by name, in order. `source` is the rows to save, with {} for each parameter.
+    """A table of a read model. `columns` are the SQL types of its columns by name, in order.
 
-    `values` are the columns that `source` does not give under their own names. `merged` says what stays of a column
-    when the row is there already; without an entry the new value replaces the old.
+    `source` is the FROM item with the rows to save, with {} for each parameter. `values` has the SQL expression of each
+    column that `source` does not have under the same name. `merged` has the SQL expression for the new value of a
+    column when the row exists already; for other columns the new value replaces the old one.
     """
 
     @property
@@ -53,12 +54,12 @@ class Table(Protocol):
     @property
     def merged(self) -> Mapping[str, str]: ...
     def parameters(self, rows: Any) -> Columns:
-        """The rows as the arrays that `source` takes, in the order of the key."""
+        """The rows as one array for each parameter of `source`, sorted by the key."""
         ...
 
 
 def upsert(table: Table, first: int) -> str:
-    """Save the rows that the parameters from $first on give, if the row `moved` is there."""
+    """SQL that saves the rows in the parameters from $first on, if `moved` has a row."""
     parameters = (f"${number}" for number in range(first, first + table.source.count("{}")))
     values = (table.values.get(column, f"new.{column}") for column in table.columns)
     merged = (
@@ -74,19 +75,19 @@ def upsert(table: Table, first: int) -> str:
 
 
 def select(table: Table) -> str:
-    """All rows, as a query that a condition can be added to."""
+    """SQL that reads all rows. A WHERE can be added to it."""
     return f"SELECT {', '.join(table.columns)} FROM {table.name}"
 
 
 def select_under(table: Table) -> str:
-    """The rows under a value of the key's first column: the other columns, in the order of the rest of the key."""
+    """SQL that reads the rows with one value of the first key column: their other columns, sorted by the other keys."""
     first, *rest = table.key
     others = ", ".join(column for column in table.columns if column != first)
     return f"SELECT {others} FROM {table.name} WHERE {first} = $1 ORDER BY {', '.join(rest) or first}"
 
 
 class SumTable:
-    """The table of a sum: numbers are added to, of a time the latest is kept."""
+    """The table of a sum. A saved number is added to the old one; of two times, the later one is stored."""
 
     values: Mapping[str, str] = {}
 
@@ -108,9 +109,9 @@ class SumTable:
 
 
 class ViewTable:
-    """The table of a projection with a column for each field of its view.
+    """The table of a projection, with a column for each field of the view.
 
-    `of_streams` is the condition that finds the rows of some streams: of the ids in $1.
+    `of_streams` is the condition that selects the rows of the streams whose ids are in $1.
     """
 
     values: Mapping[str, str] = {}
@@ -133,10 +134,10 @@ class ViewTable:
 
 
 class DocumentTable:
-    """The table of a projection that keeps each view whole, as the JSON that is sent to clients.
+    """The table of a projection that stores each view as the JSON document that is sent to clients.
 
-    `fields` are those that are columns as well, to filter and sort by; `derived` are columns that are computed from
-    the document: by name, their type and the expression, in which `new` is the document as a record.
+    `fields` are fields that are columns too, to filter and sort by them. `derived` are columns that are computed from
+    the document: it has the SQL type and the expression of each, in which `new` is the document as a record.
     """
 
     merged: Mapping[str, str] = {}
@@ -149,17 +150,19 @@ class DocumentTable:
         fields: Sequence[str],
         derived: Mapping[str, tuple[str, str]],
     ) -> None:
-        known = sql_types(projection.view)
+        field_types = sql_types(projection.view)
         self.name = projection.name
         self.key = (projection.key,)
-        self.fields = {field: known[field] for field in fields}
+        self.fields = {field: field_types[field] for field in fields}
         self.columns = {
             **self.fields,
             **{name: type_ for name, (type_, _) in derived.items()},
             "document": "text",
         }
-        used = {field for field in known if any(f"new.{field}" in expression for _, expression in derived.values())}
-        record = ", ".join(f"{field} {type_}" for field, type_ in known.items() if field in used | set(fields))
+        used = {
+            field for field in field_types if any(f"new.{field}" in expression for _, expression in derived.values())
+        }
+        record = ", ".join(f"{field} {type_}" for field, type_ in field_types.items() if field in used | set(fields))
         self.source = f"unnest({{}}::text[]) AS document CROSS JOIN json_to_record(document::json) AS new({record})"
         self.values = {name: expression for name, (_, expression) in derived.items()} | {"document": "document"}
         self.of_streams = of_streams
@@ -172,7 +175,7 @@ class DocumentTable:
         return self._decode(row["document"])
 
     def agrees(self, row: Any) -> bool:
-        """Whether the columns say what the document says."""
+        """Whether the columns of the row have the same values as its document."""
         view = self.view(row)
         return all(getattr(view, field) == row[field] for field in self.fields)
 
@@ -183,8 +186,8 @@ def sql_types(row: type[Any]) -> dict[str, str]:
 
 
 def _sql_type(hint: Any) -> str:
-    hint = getattr(hint, "__supertype__", hint)  # of a NewType
-    if get_origin(hint) is types.UnionType:  # a value, or none
+    hint = getattr(hint, "__supertype__", hint)  # the type under a NewType
+    if get_origin(hint) is types.UnionType:  # such as `str | None`
         [hint] = [one for one in get_args(hint) if one is not types.NoneType]
     return "text" if isinstance(hint, EnumType) else SQL_TYPES.get(hint, JSON)
 
