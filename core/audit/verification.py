@@ -235,8 +235,8 @@ def _short(row: Any) -> str:
     if row is None:
         return "no row"
     fields: Mapping[str, Any] = msgspec.structs.asdict(row)
-    shown = {name: fields[name] for name in ("version", "status", "on_hand", "reserved") if name in fields}
-    return " ".join(f"{name} {value}" for name, value in shown.items())
+    values = {name: fields[name] for name in ("version", "status", "on_hand", "reserved") if name in fields}
+    return " ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _uuid(text: str) -> UUID | None:

@@ -49,11 +49,11 @@ class MemorySagaLog:
         return sorted({row.owner for row in self._rows() if row.owner is not None and self._waits(row)})
 
     async def release(self, owners: Sequence[str]) -> int:
-        held = [row for row in self._rows() if row.owner in owners and self._waits(row)]
-        released = [row for row in held if row.claims < MOST_CLAIMS_RELEASED]
-        for row in released:
+        leases = [row for row in self._rows() if row.owner in owners and self._waits(row)]
+        rows = [row for row in leases if row.claims < MOST_CLAIMS_RELEASED]
+        for row in rows:
             row.owner, row.due_at = None, self._now
-        return len(released)
+        return len(rows)
 
     async def wake(self, saga_ids: Sequence[SagaId]) -> None:
         for row in filter(None, map(self._log.rows.get, saga_ids)):

@@ -175,11 +175,11 @@ async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: flo
     streaming, looking, live = connections
     try:
         with translating():
-            asked, waited_for = await _wait_for_readers(live, wait)
+            head_before, waited_for = await _wait_for_readers(live, wait)
             for frozen in (streaming, looking):
                 await frozen.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 await frozen.execute("SET LOCAL work_mem = '128MB'")
-            evidence = PostgresEvidence(streaming, looking, live, asked)
+            evidence = PostgresEvidence(streaming, looking, live, head_before)
             await evidence.freeze(waited_for)
             yield evidence
             for connection in connections:

@@ -88,8 +88,8 @@ class PostgresSagaLog:
         return [row["owner"] for row in await self._link.run(lambda c: c.fetch(OWNERS))]
 
     async def release(self, owners: Sequence[str]) -> int:
-        done = await self._link.run(lambda c: c.execute(RELEASE, owners))
-        return int(done.rpartition(" ")[2])
+        status = await self._link.run(lambda c: c.execute(RELEASE, owners))
+        return int(status.rpartition(" ")[2])
 
     async def wake(self, saga_ids: Sequence[SagaId]) -> None:
         await self._link.run(lambda c: c.execute(WAKE, list(saga_ids)))
@@ -104,5 +104,5 @@ class PostgresSagaLog:
         await self._link.run(lambda c: c.execute(REACHED, reader, position))
 
     async def forget_keys(self, *, older_than: timedelta, limit: int) -> int:
-        done = await self._link.run(lambda c: c.execute(FORGET_KEYS, older_than, limit))
-        return int(done.rpartition(" ")[2])
+        status = await self._link.run(lambda c: c.execute(FORGET_KEYS, older_than, limit))
+        return int(status.rpartition(" ")[2])

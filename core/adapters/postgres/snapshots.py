@@ -69,8 +69,8 @@ class PostgresSnapshots:
 
     async def close(self) -> None:
         if self._task is not None:
-            _, late = await asyncio.wait([self._task], timeout=CLOSE_WITHIN)
-            for task in late:
+            _, unfinished = await asyncio.wait([self._task], timeout=CLOSE_WITHIN)
+            for task in unfinished:
                 task.cancel()
         self._writer.close()
 

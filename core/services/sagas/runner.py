@@ -204,8 +204,8 @@ class SagaRunner:
         """Wait until the tasks of all sagas have ended, but at most `within` seconds; then cancel the others."""
         tasks = [task for _, task in self._tasks.values()]
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=within)
-            for task in late:
+            _, unfinished = await asyncio.wait(tasks, timeout=within)
+            for task in unfinished:
                 task.cancel()
 
     # --- starting -------------------------------------------------------------------------------------------

@@ -54,10 +54,10 @@ SAGA_CONDITIONS: Mapping[str, str] = {"status": "status = {}", "state": "state =
 
 async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
     """One page of the sagas that fit, newest first."""
-    given: dict[str, Any] = {"status": search.status, "state": search.state, "order_id": search.order_id}
-    given = {name: value for name, value in given.items() if value is not None}
-    conditions = [SAGA_CONDITIONS[name].format(f"${n}") for n, name in enumerate(given, start=1)]
-    values = list(given.values())
+    criteria: dict[str, Any] = {"status": search.status, "state": search.state, "order_id": search.order_id}
+    criteria = {name: value for name, value in criteria.items() if value is not None}
+    conditions = [SAGA_CONDITIONS[name].format(f"${n}") for n, name in enumerate(criteria, start=1)]
+    values = list(criteria.values())
     conditions += [CANDIDATES[value] for value in values if value in CANDIDATES]
     if search.start is not None:
         values += search.start

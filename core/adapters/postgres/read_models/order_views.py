@@ -117,9 +117,9 @@ def _document(row: asyncpg.Record) -> OrderDocument:
 
 def _conditions(fits: OrderFilter) -> tuple[list[str], list[Any]]:
     """The SQL conditions of a filter, and the values of their parameters."""
-    given = {name: value for name, value in msgspec.structs.asdict(fits).items() if value is not None}
-    conditions = [CONDITIONS[name].format(f"${n}") for n, name in enumerate(given, start=1)]
-    return conditions, [escaped(value) if name == "q" else value for name, value in given.items()]
+    criteria = {name: value for name, value in msgspec.structs.asdict(fits).items() if value is not None}
+    conditions = [CONDITIONS[name].format(f"${n}") for n, name in enumerate(criteria, start=1)]
+    return conditions, [escaped(value) if name == "q" else value for name, value in criteria.items()]
 
 
 def _all(conditions: Sequence[str]) -> str:

@@ -84,12 +84,12 @@ class PostgresReadModels:
             statement, values = self._save, self._views.parameters(changes.views)
             for table in self._sums:
                 values += table.parameters(changes.sums.get(table.name, {}))
-        moved = await self._saver.once(
+        row = await self._saver.once(
             lambda connection: connection.fetchrow(
                 statement, self._group.reader, changes.after, changes.position, *values
             )
         )
-        if moved is None:
+        if row is None:
             raise CheckpointMoved(self._group.reader, changes.after)
 
     async def progress(self) -> ReaderProgress | None:
