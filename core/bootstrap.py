@@ -95,8 +95,8 @@ def _opener(settings: Settings, name: str) -> Callable[[], Awaitable[Connection]
 async def _must_have_schema(settings: Settings, name: str) -> None:
     """Raise SchemaBehind if the database lacks a migration that this release needs.
 
-    It connects without the daemons' role, because a new database has that role only after its migrations. If the embedded
-    server has no database yet, that counts as schema 0, because the program `postgres` makes it at the first start.
+    It connects without the daemons' role, because a new database has that role only after its migrations. An embedded
+    server without a database counts as schema 0, because the program `postgres` makes it at the first start.
     """
     link = Link(lambda: connect(database_url(settings), name=name, role=None))
     try:
