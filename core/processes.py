@@ -12,6 +12,6 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
-    """Ask the kernel to send this process a signal when its parent ends. Does nothing where there is no Linux."""
+    """Ask the kernel to send this process a signal when its parent ends. Does nothing on systems other than Linux."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, number)

@@ -33,8 +33,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where an event comes from. For everything about an order, `correlation_id` is the id of the order.
 
-    Only a saga's own events have an `epoch`: the number of the lease under which a runner wrote them. It never falls
-    along a stream.
+    Only a saga's own events have an `epoch`: the number of its lease at that time. It never falls along a stream.
     """
 
     correlation_id: UUID

@@ -74,7 +74,7 @@ class KeptAnswer(IdempotencyKey, frozen=True):
 
 
 class SagaRow(msgspec.Struct, frozen=True):
-    """A saga's row as it is after the append. `epoch` is the number of the lease that the writer holds; 0: a new saga.
+    """A saga's row as it is after the append. `epoch` is the last lease that the writer knows of; 0: a new saga.
 
     `due_in` is None when the saga has ended. When `owner` is None, any runner may claim the saga once it is due.
     """
@@ -120,7 +120,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class LeaseLost(msgspec.Struct, frozen=True):
-    """Another runner has claimed a saga of this append since the writer read the saga's row."""
+    """A runner has claimed a saga of this append since the writer read the saga's row."""
 
 
 Verdict = Accepted | Replay | Conflict | LeaseLost

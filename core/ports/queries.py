@@ -196,7 +196,7 @@ class Queries(Protocol):
         ...
 
     async def stock_levels(self, *, after: str, limit: int) -> Sequence[InventoryLevel]:
-        """The stock of the SKUs that come after this one in the alphabet, in that order."""
+        """The stock of the SKUs that follow after this one, sorted by SKU."""
         ...
 
     async def totals(self, of: Sum[Any, Any, Any], key: str) -> Sequence[Row]:

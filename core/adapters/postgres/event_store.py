@@ -27,7 +27,7 @@ HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
 SETTLE_WITHIN = 8.0  # seconds for finding out an unknown outcome, before the callers get OutcomeUnknown
 
-Sent = Sequence[Waiting[Prepared, Verdict]]
+Batch = Sequence[Waiting[Prepared, Verdict]]
 
 log = structlog.get_logger(__name__)
 
@@ -81,10 +81,10 @@ class PostgresEventStore:
             link.close()
 
     async def _load_many(
-        self, wanted: Sequence[tuple[StreamId, int]]
+        self, keys: Sequence[tuple[StreamId, int]]
     ) -> Mapping[tuple[StreamId, int], list[Recorded | Exception]]:
         lowest: dict[StreamId, int] = {}
-        for stream, after in wanted:
+        for stream, after in keys:
             lowest[stream] = min(after, lowest.get(stream, after))
         rows = await self._loader.run(lambda c: c.fetch(LOAD, list(lowest), list(lowest.values())))
         streams: dict[StreamId, list[Recorded | Exception]] = {}
@@ -97,10 +97,10 @@ class PostgresEventStore:
             streams.setdefault(event.stream, []).append(result)
         return {
             (stream, after): [e for e in streams.get(stream, ()) if isinstance(e, Exception) or e.version > after]
-            for stream, after in wanted
+            for stream, after in keys
         }
 
-    async def _send(self, batch: Sent) -> None:
+    async def _send(self, batch: Batch) -> None:
         """Send a batch until every append has a verdict. After a lost answer it is sent again, with the same event ids.
 
         A batch that the server refuses is not recorded by this try. But an earlier try, whose answer was lost, may have
@@ -151,12 +151,12 @@ class PostgresEventStore:
         return failure
 
     @staticmethod
-    def _fail(batch: Sent, error: Exception) -> None:
+    def _fail(batch: Batch, error: Exception) -> None:
         for waiting in batch:
             waiting.fail(error)
 
     async def _settle(
-        self, connection: Connection, batch: Sent, verdicts: list[Verdict | None], *, sent_before: bool
+        self, connection: Connection, batch: Batch, verdicts: list[Verdict | None], *, sent_before: bool
     ) -> None:
         if sent_before:
             await self._find_ours(connection, batch, verdicts)
@@ -173,7 +173,7 @@ class PostgresEventStore:
                 waiting.settle(known)
 
     @staticmethod
-    async def _find_ours(connection: Connection, batch: Sent, verdicts: list[Verdict | None]) -> None:
+    async def _find_ours(connection: Connection, batch: Batch, verdicts: list[Verdict | None]) -> None:
         """Accept the appends that an earlier try has recorded: those whose event ids are in the log."""
         doubtful: list[tuple[Any, ...]] = []
         for n, known in enumerate(verdicts):

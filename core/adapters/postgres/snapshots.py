@@ -29,7 +29,7 @@ PART = "writing snapshots"
 PAUSE = 0.1  # seconds between two writes, so that a popular stream causes at most ten writes a second
 CLOSE_WITHIN = 1.0  # seconds for writing the snapshots that still wait when a process ends
 
-Wanted = tuple[StreamId, int, bytes | None]
+PageKey = tuple[StreamId, int, bytes | None]
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class PostgresSnapshots:
         self._loader = loader
         self._faults = faults or FaultBoard()
         self._writer = Link(lambda: opened_with(open_, "synchronous_commit = off"))
-        self._pages = Coalescer[Wanted, list[asyncpg.Record]](self._load_pages, most=TOGETHER)
+        self._pages = Coalescer[PageKey, list[asyncpg.Record]](self._load_pages, most=TOGETHER)
         self._waiting: dict[StreamId, Snapshot] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -74,12 +74,12 @@ class PostgresSnapshots:
                 task.cancel()
         self._writer.close()
 
-    async def _load_pages(self, wanted: Sequence[Wanted]) -> Mapping[Wanted, list[asyncpg.Record]]:
-        streams, after, hashes = map(list, zip(*wanted, strict=True))
+    async def _load_pages(self, keys: Sequence[PageKey]) -> Mapping[PageKey, list[asyncpg.Record]]:
+        streams, after, hashes = map(list, zip(*keys, strict=True))
         rows = await self._loader.run(lambda c: c.fetch(LOAD, streams, after, hashes, PAGE))
-        pages: dict[Wanted, list[asyncpg.Record]] = {}
+        pages: dict[PageKey, list[asyncpg.Record]] = {}
         for row in rows:
-            key = wanted[int(row["n"]) - 1]
+            key = keys[int(row["n"]) - 1]
             pages.setdefault(key, []).append(row)
         return pages
 

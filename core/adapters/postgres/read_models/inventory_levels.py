@@ -19,7 +19,7 @@ LEVEL = f"{select(TABLE)} WHERE sku = $1"
 
 
 async def stock_levels(connection: Connection, *, after: str, limit: int) -> Sequence[InventoryLevel]:
-    """The stock of the SKUs that come after this one in the alphabet, in that order."""
+    """The stock of the SKUs that follow after this one, sorted by SKU."""
     return [InventoryLevel(**row) for row in await connection.fetch(LEVELS, after, limit)]
 
 
