@@ -55,7 +55,7 @@ def decode_metadata(metadata: str | bytes) -> Metadata:
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as the world sees it: the same in HTTP, SSE and on a bus."""
+    """An event as clients get it, in answers over HTTP as well as in the live stream."""
 
     event_id: UUID
     aggregate_id: UUID
@@ -88,7 +88,7 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     recorded_at: datetime
 
     def recorded(self) -> Recorded:
-        """Raises UnknownEvent when this release cannot read it."""
+        """The decoded event. Raises UnknownEvent if this release cannot read it."""
         return Recorded(
             position=self.position,
             stream=self.stream,

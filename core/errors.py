@@ -32,7 +32,7 @@ from uuid import UUID
 
 
 class OrderdeckError(Exception):
-    """Base of everything raised on purpose."""
+    """The base class of every error that we raise on purpose."""
 
 
 @dataclass(frozen=True)

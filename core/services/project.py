@@ -102,7 +102,7 @@ class Projector:
 
     def _remember(self, views: Views) -> None:
         for stream, view in views.items():
-            self._recent.pop(stream, None)  # so that it moves to the end: the oldest is forgotten first
+            self._recent.pop(stream, None)  # so that it moves to the end, since the first views are forgotten first
             self._recent[stream] = view
         for stream in list(islice(self._recent, max(0, len(self._recent) - RECENT))):
             del self._recent[stream]
