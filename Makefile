@@ -1,8 +1,8 @@
-# Each target is one line that calls the real thing; `make` alone prints them.
+# `make` alone prints the targets. Each calls a tool that can also be called without make.
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
-# A file of tests is one piece of work, since its tests share a daemon or a stack.
+# All tests of one file run in one worker, since they share a daemon or a stack.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 COMPOSE := docker compose
 .DEFAULT_GOAL := help
@@ -57,7 +57,7 @@ docker-up:  ## PostgreSQL, Kafka, Redis and orderdeck in containers
 docker-down:  ## stop the containers, keep their data
 	@$(COMPOSE) down
 
-# A stamp each, so that a second run installs nothing and needs no network.
+# Each of these files is touched after an install, so that a second run installs nothing and needs no network.
 $(BIN)/.installed: requirements.txt pyproject.toml | $(BIN)/pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

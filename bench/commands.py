@@ -1,4 +1,4 @@
-"""POST /orders, durable, with an idempotency key each: command-api and PostgreSQL alone, beside the peers."""
+"""Measures POST /orders, each with an idempotency key, on command-api and PostgreSQL alone, and the peers beside it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLIENTS = (1, 8, 32, 128)
 
 
 def orders(customer: bytes | None = None) -> Callable[[], bytes]:
-    """Makes POST /orders requests, each with a key never used before."""
+    """A function that makes a POST /orders request, each time with a new idempotency key."""
     run, numbers = uuid.uuid4().hex, itertools.count()
     body = ORDER if customer is None else ORDER.replace(b"550e8400-e29b-41d4-a716-446655440000", customer)
     skus = itertools.cycle([b"LAPTOP-001", *(f"SKU-{n:03}".encode() for n in range(1, 51))])
@@ -47,7 +47,7 @@ def orders(customer: bytes | None = None) -> Callable[[], bytes]:
 
 
 def measure(ground: Ground, seconds: float) -> list[Row]:
-    """Peers and we take turns around the figure that is compared, so that both see the same machine."""
+    """Measure the peers right before and after the figure of ours that is compared, on an equally busy machine."""
     dsn = ground.database()
     run_sql(dsn, ROW)
     insert = INSERT.format(payload=PAYLOAD.decode(), metadata=METADATA)
@@ -57,7 +57,7 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
     p99 = 0.0
     with daemons(ground, dsn, "command-api") as running:
         port = running.ports["command-api"]
-        uvloop.run(drive(port, orders(), clients=8, seconds=1))  # plans, caches
+        uvloop.run(drive(port, orders(), clients=8, seconds=1))  # warms up: makes plans and fills caches
         for clients in CLIENTS:
             load = uvloop.run(drive(port, orders(), clients=clients, seconds=seconds))
             wrong = {status: n for status, n in load.statuses.items() if status != 201}

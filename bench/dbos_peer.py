@@ -1,8 +1,9 @@
-"""DBOS as the sagas' peer: a durable workflow of three steps that does what fulfil_order does, in a process of its own.
+"""Measures DBOS, the peer of our sagas: a durable workflow of three steps that does what fulfil_order does.
 
-Each step writes one row and DBOS its checkpoint. Threads and plain steps, as that is the fastest way DBOS has here: its
-coroutines made about three quarters of it, and its datasource transactions, which alone promise that a step's row is
-written once as our appends do, about two thirds. Workflows are called, not queued, which saves DBOS another write.
+It runs in a process of its own. Each step writes one row, and DBOS writes its checkpoint. The workflows run in threads,
+their steps are plain functions, and workflows are called and not queued: nothing else was as fast here. With coroutines
+DBOS reached about three quarters of that rate. With its datasource transactions, without which DBOS does not promise
+that a step's row is written once as our appends do, it reached about two thirds.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dbos import DBOS
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from bench.saga_task import Meter, Run, Task, answer, asked, fastest, found
+from bench.saga_task import Meter, Run, Task, fastest, figures_of, read_task, send
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS peer_reservations (order_id uuid PRIMARY KEY, sku text NOT NULL, quantity int NOT NULL);
@@ -32,7 +33,7 @@ MOST_AT_ONCE = 32
 
 
 class Peer:
-    """`fulfil` runs one workflow to its end."""
+    """The workflow in DBOS; `fulfil` runs it once to its end."""
 
     def __init__(self, task: Task) -> None:
         pool = ConnectionPool[Connection](task.dsn, max_size=MOST_AT_ONCE, kwargs={"autocommit": True}, open=True)
@@ -83,8 +84,8 @@ class Peer:
         self._fulfil(str(uuid.uuid4()))
 
 
-def closed(peer: Peer, at_once: int, seconds: float, server: int) -> Run:
-    """Workflows with so many at once, each thread's next when its last has ended."""
+def closed_loop(peer: Peer, at_once: int, seconds: float, server: int) -> Run:
+    """Run workflows for a time, so many at once: each thread starts its next one when its last has ended."""
     start, meter, count, lock = time.perf_counter(), Meter(server), 0, threading.Lock()
 
     def client() -> None:
@@ -100,8 +101,8 @@ def closed(peer: Peer, at_once: int, seconds: float, server: int) -> Run:
     return meter.run(count)
 
 
-def offered(peer: Peer, rate: float, seconds: float, at_once: int) -> list[float]:
-    """How long each took from when it should have started, in seconds."""
+def steady_load(peer: Peer, rate: float, seconds: float, at_once: int) -> list[float]:
+    """Start workflows at a steady rate; return for each the seconds from when it should have started to its end."""
     took: list[float] = []
     start = time.perf_counter()
 
@@ -118,11 +119,11 @@ def offered(peer: Peer, rate: float, seconds: float, at_once: int) -> list[float
 
 
 def main() -> None:
-    task = asked()
+    task = read_task()
     peer = Peer(task)
-    closed(peer, 4, 0.5, task.server)  # plans, caches
-    runs = {level: closed(peer, level, task.seconds, task.server) for level in task.levels}
-    answer(found(runs, offered(peer, runs[fastest(runs)].rate / 2, task.seconds, MOST_AT_ONCE)))
+    closed_loop(peer, 4, 0.5, task.server)  # warms up: makes plans and fills caches
+    runs = {level: closed_loop(peer, level, task.seconds, task.server) for level in task.levels}
+    send(figures_of(runs, steady_load(peer, runs[fastest(runs)].rate / 2, task.seconds, MOST_AT_ONCE)))
     DBOS.destroy()
 
 

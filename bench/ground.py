@@ -1,4 +1,4 @@
-"""The ground a bench stands on: one embedded PostgreSQL, a fresh database for each part, real daemons on free ports."""
+"""What every part of the bench runs on: one embedded PostgreSQL, a fresh database each, real daemons on free ports."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ READY_WITHIN = 30.0  # seconds
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def cpu_seconds(pid: int) -> float:
-    """Seconds of CPU of a process and its children, those that have ended among them."""
+    """Seconds of CPU that a process and its children have used, including children that have ended."""
     process = psutil.Process(pid)
     times = [process.cpu_times(), *(child.cpu_times() for child in process.children(recursive=True))]
     ended = process.cpu_times()
@@ -57,7 +57,7 @@ class Ground:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def database(self, *, samples: bool = True) -> str:
-        """The address of a fresh, migrated database, with the sample catalogue in stock."""
+        """Make a database and migrate it; return its address. With `samples` the sample catalogue is in stock."""
         name = f"bench{next(self._numbers)}"
         asyncio.run(self._make(name, samples=samples))
         return self.server.dsn(name)
@@ -77,7 +77,7 @@ class Ground:
 
 @dataclass
 class Daemons:
-    """Daemons over one database; `ports` by daemon name."""
+    """Daemons that run on one database; `ports` and `processes` have them by their names."""
 
     ports: dict[str, int]
     processes: dict[str, subprocess.Popen[bytes]]
@@ -85,7 +85,7 @@ class Daemons:
 
 @contextlib.contextmanager
 def daemons(ground: Ground, dsn: str, *names: str) -> Generator[Daemons]:
-    """Run daemons and wait until each is ready; they end with the block, and with us whatever happens."""
+    """Run these daemons and wait until each is ready; they are stopped after the block, and die when we are killed."""
     home = ground.folder / f"home-{time.monotonic_ns()}"
     home.mkdir()
     ports = {name: free_port() for name in PORTS}
@@ -123,6 +123,6 @@ def _wait_until_ready(name: str, port: int, home: Path) -> None:
                 return
         except (urllib.error.URLError, OSError):
             if time.monotonic() > deadline:
-                said = (home / f"{name}.log").read_text()[-2000:]
-                raise SystemExit(f"{name} is not ready after {READY_WITHIN:.0f} s:\n{said}") from None
+                log = (home / f"{name}.log").read_text()[-2000:]
+                raise SystemExit(f"{name} is not ready after {READY_WITHIN:.0f} s:\n{log}") from None
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Hot SKU: many orders for one SKU that has stock for three quarters of them, beside as many spread over 500 SKUs."""
+"""Compares many orders for one SKU, with stock for three quarters of them, with as many orders spread over 500 SKUs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from core.domain.inventory import INVENTORY, InventoryEvent, InventoryReserved, 
 from core.domain.message import Metadata, Sku, inventory_stream
 from core.ports.log import Append, Entry, NewEvent
 
-REACH = 2  # times as long as the spread orders, at most
+REACH = 2  # at most so many times as long as the spread orders
 CLIENTS = 64
 LONGEST = 120.0  # seconds for one load and its sagas
 SPREAD = [Sku(f"SPREAD-{n:03}") for n in range(500)]
@@ -46,8 +46,8 @@ SELECT e.event_type, e.payload ->> 'reason', count(*) FROM events e
 
 
 @dataclass
-class Came:
-    """What came of one load: how its orders ended, the seconds from the first POST to the last saga's end."""
+class LoadResult:
+    """How the orders of one load ended, and how many seconds passed from the first POST to the last saga's end."""
 
     seconds: float
     load: Load
@@ -55,42 +55,42 @@ class Came:
 
 
 def measure(ground: Ground, orders: float) -> list[Row]:
-    """The spread orders before and after the hot ones, so that both see the same machine."""
+    """Measure the spread orders before and after those for one SKU, so that both meet an equally busy machine."""
     count, stock = int(orders), 3 * int(orders) // 4
     dsn, hot = ground.database(samples=False), Sku("HOT-001")
     uvloop.run(_receive(dsn, {hot: stock} | dict.fromkeys([*SPREAD, Sku("WARM-001")], PLENTY)))
     with daemons(ground, dsn, *ALL) as running:
         port = running.ports["command-api"]
-        uvloop.run(_load(dsn, port, [Sku("WARM-001")], 200))  # plans, caches
+        uvloop.run(_load(dsn, port, [Sku("WARM-001")], 200))  # warms up: makes plans and fills caches
         before = uvloop.run(_load(dsn, port, SPREAD, count))
-        wanted = uvloop.run(_load(dsn, port, [hot], count))
+        one_sku = uvloop.run(_load(dsn, port, [hot], count))
         after = uvloop.run(_load(dsn, port, SPREAD, count))
     lowest, reserved = uvloop.run(_fold(dsn, hot))
     out_of_stock = f"OrderCancelled: {hot}: out of stock"
-    right = wanted.ends == {"OrderConfirmed": stock, out_of_stock: count - stock} and reserved == stock
+    right = one_sku.ends == {"OrderConfirmed": stock, out_of_stock: count - stock} and reserved == stock
     spread = (before.seconds + after.seconds) / 2
     return [
         _row(f"{count:,} orders over {len(SPREAD)} SKUs, {CLIENTS} clients", count, spread, after),
-        _row(f"{count:,} orders for one SKU with {stock:,} in stock", count, wanted.seconds, wanted),
-        Row("  time, one SKU / spread", "", wanted.seconds / spread, f"<= {REACH}x",
-            wanted.seconds <= REACH * spread),
-        Row("  confirmed, cancelled as out of stock", _ends(wanted), reach=f"{stock:,}, {count - stock:,}", met=right),
+        _row(f"{count:,} orders for one SKU with {stock:,} in stock", count, one_sku.seconds, one_sku),
+        Row("  time, one SKU / spread", "", one_sku.seconds / spread, f"<= {REACH}x",
+            one_sku.seconds <= REACH * spread),
+        Row("  confirmed, cancelled as out of stock", _ends(one_sku), reach=f"{stock:,}, {count - stock:,}", met=right),
         Row("  least in stock at any version", f"{lowest}", reach=">= 0", met=lowest >= 0),
     ]  # fmt: skip
 
 
-def _row(what: str, count: int, seconds: float, came: Came) -> Row:
-    wrong = {status: n for status, n in came.load.statuses.items() if status != 201}
-    figures = f"{count / seconds:,.0f}/s to their end  POST p99 {came.load.percentile(0.99):.0f} ms"
-    data = {"seconds": seconds, "ends": came.ends, "statuses": dict(came.load.statuses)}
+def _row(what: str, count: int, seconds: float, result: LoadResult) -> Row:
+    wrong = {status: n for status, n in result.load.statuses.items() if status != 201}
+    figures = f"{count / seconds:,.0f}/s to their end  POST p99 {result.load.percentile(0.99):.0f} ms"
+    data = {"seconds": seconds, "ends": result.ends, "statuses": dict(result.load.statuses)}
     return Row(what, figures + (f"  NOT 201: {wrong}" if wrong else ""), data=data)
 
 
-def _ends(came: Came) -> str:
-    return "  ".join(f"{end} {n:,}" for end, n in sorted(came.ends.items(), reverse=True))
+def _ends(result: LoadResult) -> str:
+    return "  ".join(f"{end} {n:,}" for end, n in sorted(result.ends.items(), reverse=True))
 
 
-async def _load(dsn: str, port: int, skus: Sequence[Sku], count: int) -> Came:
+async def _load(dsn: str, port: int, skus: Sequence[Sku], count: int) -> LoadResult:
     connection = await asyncpg.connect(dsn)
     sagas = await connection.fetchval("SELECT count(*) FROM sagas WHERE name = 'fulfil_order'")
     earlier = Counter(await _ended(connection, skus))
@@ -102,7 +102,7 @@ async def _load(dsn: str, port: int, skus: Sequence[Sku], count: int) -> Came:
     seconds = (await connection.fetchval(LAST_END)).timestamp() - began
     ends = Counter(await _ended(connection, skus)) - earlier
     await connection.close()
-    return Came(seconds, load, dict(ends))
+    return LoadResult(seconds, load, dict(ends))
 
 
 async def _ended(connection: asyncpg.Connection, skus: Sequence[Sku]) -> dict[str, int]:
@@ -111,12 +111,12 @@ async def _ended(connection: asyncpg.Connection, skus: Sequence[Sku]) -> dict[st
 
 
 def _orders(skus: Sequence[Sku], count: int) -> Callable[[], bytes | None]:
-    run, numbers, wanted = uuid.uuid4().hex, iter(range(count)), itertools.cycle(skus)
+    run, numbers, next_sku = uuid.uuid4().hex, iter(range(count)), itertools.cycle(skus)
 
     def make() -> bytes | None:
         if (number := next(numbers, None)) is None:
             return None
-        body = ORDER.replace(b'"LAPTOP-001"', b'"' + next(wanted).encode() + b'"')
+        body = ORDER.replace(b'"LAPTOP-001"', b'"' + next(next_sku).encode() + b'"')
         return request("POST", "/api/v1/orders", body, f"Idempotency-Key: {run}-{number}\r\n")
 
     return make
@@ -136,7 +136,7 @@ async def _receive(dsn: str, quantities: dict[Sku, int]) -> None:
 
 
 async def _fold(dsn: str, sku: Sku) -> tuple[int, int]:
-    """The least that was available at any version of a SKU's stream, and how much was reserved in all."""
+    """The lowest available quantity at any version of a SKU's stream, and how much was reserved in all."""
     store = PostgresEventStore(lambda: connect(dsn, name="bench"))
     stock, lowest, reserved = INVENTORY.initial, PLENTY, 0
     for recorded in await store.load(inventory_stream(sku)):

@@ -1,4 +1,4 @@
-"""HTTP load from many keep-alive connections, in as few cycles as Python allows: the load shares the machine."""
+"""Sends HTTP requests on many connections with as little CPU as Python can: the load runs on the measured machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import cast
 
 @dataclass
 class Load:
-    """What came of it. Latencies in seconds, in no order."""
+    """The result of a load: how long it took, its answers by status, and their latencies in seconds, in no order."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Load:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """In milliseconds, of values in seconds; 0 for none."""
+    """The value, in milliseconds, below which this share of the values in seconds lies; 0 when there are none."""
     ordered = sorted(values)
     return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
@@ -49,10 +49,10 @@ class _Client(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
-        if (made := self._make()) is None:
+        if (request_bytes := self._make()) is None:
             self._transport.close()
         else:
-            self._transport.write(made)
+            self._transport.write(request_bytes)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -79,15 +79,15 @@ class _Client(asyncio.Protocol):
 
 
 async def drive(port: int, make: Callable[[], bytes | None], *, clients: int, seconds: float) -> Load:
-    """Send what `make` makes, until it makes no more, from so many connections for so long; count what comes back."""
+    """Send the requests that `make` returns, on so many connections for so many seconds or until it returns None."""
     load = Load()
     start = time.perf_counter()
     loop = asyncio.get_running_loop()
-    made = [
+    connections = [
         await loop.create_connection(lambda: _Client(make, load, start + seconds), "127.0.0.1", port)
         for _ in range(clients)
     ]
-    await asyncio.gather(*(client.done for _, client in made))
+    await asyncio.gather(*(client.done for _, client in connections))
     load.seconds = time.perf_counter() - start
     return load
 
@@ -101,7 +101,7 @@ def request(method: str, path: str, body: bytes = b"", headers: str = "") -> byt
 
 
 async def offer(port: int, make: Callable[[], bytes], *, rate: float, seconds: float, connections: int = 32) -> Load:
-    """Offer so many requests a second whatever comes back; latencies count from when each should have left."""
+    """Send so many requests a second, however slow the answers are; a latency counts from when a request was due."""
     load = Load()
     loop = asyncio.get_running_loop()
     waiting: asyncio.Queue[float] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""Open sagas: what a fresh order costs while ever more sagas are parked, and while some of those come due."""
+"""Measures what a fresh order costs while 100 to 100 000 sagas are parked, and while some of those come due."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from uuid_utils.compat import uuid7
 
 from bench.ground import Ground
 from bench.report import Row
-from bench.saga_desk import closed, desk
+from bench.saga_desk import closed_loop, desk
 from bench.saga_task import Meter, Run
 from core.adapters.memory.payments import MemoryPaymentGateway
 from core.domain.message import OrderId, saga_of
 from core.domain.provider import PaymentAnswer
 from core.errors import GatewayUnavailable
 
-REACH = 1.3  # times the cost with the fewest open
+REACH = 1.3  # at most so many times the cost with the fewest open sagas
 AT_ONCE = 64
 ROUNDS = 3
 SECONDS = 1.0
 
-# One real saga that waits, over and over under other ids. Of its order's events those of the stock are left out, as
-# what 100 000 orders do to one SKU has a part of its own.
+# Copies one real saga that waits, and its order, under new ids. The stock's events are not copied: what many orders for
+# one SKU cost is measured by hot_sku.
 COPY = """
 INSERT INTO events
 SELECT $1 + row_number() OVER (ORDER BY c.n, e.position), CASE e.stream_id WHEN $2 THEN c.order_id ELSE c.saga_id END,
@@ -72,7 +72,7 @@ def measure(ground: Ground, most: float) -> list[Row]:
 
 
 def _rounds(ground: Ground, dsns: Mapping[int, str], due: int = 0) -> dict[int, list[Run]]:
-    """In turns, so that all see the same machine."""
+    """Measure all databases several times in turns, so that all meet an equally busy machine."""
     runs: dict[int, list[Run]] = {size: [] for size in dsns}
     for _ in range(ROUNDS):
         for size, dsn in dsns.items():
@@ -93,19 +93,19 @@ def _cost(runs: Sequence[Run]) -> float:
 
 
 def _growth(what: str, few: Sequence[Run], many: Sequence[Run]) -> Row:
-    """In CPU, which neighbours disturb less than the rate."""
+    """The row that compares CPU times: other programs on the machine disturb them less than the rate."""
     times = _cost(many) / _cost(few)
     return Row(what, f"{_cost(many):.2f} / {_cost(few):.2f} ms", times, f"<= {REACH}x", times <= REACH)
 
 
 async def _run(dsn: str, server: int, due: int) -> Run:
-    """Fresh orders with so many at once; `due` parked sagas come due meanwhile and count as well."""
+    """Place and confirm fresh orders while `due` parked sagas come due; the CPU is divided by the number of both."""
     connection = await asyncpg.connect(dsn)
     async with desk(dsn, MemoryPaymentGateway()) as ours:
-        await closed(ours, AT_ONCE, 0.3, server)  # plans, caches
+        await closed_loop(ours, AT_ONCE, 0.3, server)  # warms up: makes plans and fills caches
         await connection.execute(COME_DUE, due, SECONDS)
         meter = Meter(server)
-        fresh = await closed(ours, AT_ONCE, SECONDS, server)
+        fresh = await closed_loop(ours, AT_ONCE, SECONDS, server)
         while await connection.fetchval(STILL_OPEN):
             await asyncio.sleep(0.05)
         run = meter.run(fresh.count + due)

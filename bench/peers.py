@@ -58,7 +58,7 @@ def run_sql(dsn: str, sql: str) -> None:
 
 
 def _conninfo(dsn: str) -> str:
-    """The same address in libpq's words."""
+    """The same address in the form that libpq reads."""
     parts = urlsplit(dsn)
     host = parse_qs(parts.query)["host"][0]
     return f"host='{host}' port=5432 dbname={parts.path[1:]} user={parts.username}"

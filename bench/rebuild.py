@@ -1,4 +1,4 @@
-"""The rebuild: a log of four-event orders folded into every read model from its first event, by the real projector."""
+"""Measures a rebuild: the real projector fills every read model from the first event of a log of four-event orders."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def stored_row(
 
 
 async def _watch(dsn: str, count: int) -> tuple[float, float]:
-    """From the first sight of both groups' checkpoints under way to the arrival of the last at the head."""
+    """Events a second, from when both groups were first seen to have saved something until the last is at the head."""
     connection = await asyncpg.connect(dsn)
     first: tuple[float, int] | None = None
     while True:

@@ -1,4 +1,4 @@
-"""What a bench found: rows of a table with their ratios, and the same as JSON."""
+"""The report of a bench: rows with figures and ratios, printed as a table and written as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """One line: what was measured, what came out, and where a peer stands, the ratio to it and the ratio to reach."""
+    """One line: what was measured, its figures, the ratio to a peer, what was to be reached, and whether it was."""
 
     what: str
     figures: str

@@ -1,7 +1,7 @@
-"""Our side of the sagas: the real store, subscription and runner in one process, as the daemon sets them up.
+"""Measures our sagas: runs the real store, subscription and runner in one process, as the daemon sets them up.
 
-Placing the orders is done in this process too,
-so it is part of our rate, and an order counts as confirmed when this process has read that in the log.
+This process also places the orders, so its rate contains that. An order counts as confirmed when this process has read
+its OrderConfirmed in the log.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import uvloop
 from uuid_utils.compat import uuid7
 
 from bench.rebuild import ADDRESS
-from bench.saga_task import Found, Meter, Run, Task, answer, asked, fastest, found
+from bench.saga_task import Meter, Run, SagaFigures, Task, fastest, figures_of, read_task, send
 from core.adapters.memory.payments import MemoryPaymentGateway
 from core.adapters.payments.http import HttpPaymentGateway
 from core.adapters.postgres.clock import DatabaseClock
@@ -43,7 +43,7 @@ SKUS = [Sku(f"SKU-{n:03}") for n in range(1, 51)]
 
 @dataclass
 class Desk:
-    """Orders go in by `fulfil`, which returns when the order is confirmed."""
+    """Places orders: each call of `fulfil` places one, and returns when it is confirmed."""
 
     store: PostgresEventStore
     confirmed: dict[OrderId, asyncio.Future[None]] = field(default_factory=dict[OrderId, "asyncio.Future[None]"])
@@ -64,7 +64,7 @@ class Desk:
 
 @contextlib.asynccontextmanager
 async def desk(dsn: str, gateway: PaymentGateway) -> AsyncIterator[Desk]:
-    """A desk with a saga runner at work, from the head of the log on."""
+    """A desk, and beside it a saga runner that starts sagas for all events after the present head of the log."""
 
     async def open_connection() -> Connection:
         return await connect(dsn, name="bench")
@@ -73,12 +73,14 @@ async def desk(dsn: str, gateway: PaymentGateway) -> AsyncIterator[Desk]:
     sagas, clock = PostgresSagaLog(link), DatabaseClock(link)
     await clock.look()
     runner = SagaRunner(World(store, StockDesk(store), gateway, clock), sagas, SAGAS, "bench")
-    made, stop = Desk(store), asyncio.Event()
+    placing, stop = Desk(store), asyncio.Event()
 
     async def follow(after: int) -> None:
         async for batch in PostgresSubscription(open_connection).batches(stop, after=after, limit=BATCH):
             for event in batch:
-                if event.event_type == "OrderConfirmed" and (done := made.confirmed.pop(OrderId(event.stream), None)):
+                if event.event_type == "OrderConfirmed" and (
+                    done := placing.confirmed.pop(OrderId(event.stream), None)
+                ):
                     done.set_result(None)
             await runner.start(batch)
 
@@ -93,15 +95,15 @@ async def desk(dsn: str, gateway: PaymentGateway) -> AsyncIterator[Desk]:
     async with asyncio.TaskGroup() as group:
         group.create_task(follow(await store.head()))
         group.create_task(claim())
-        yield made
+        yield placing
         stop.set()
         await runner.drain(5.0)
     await store.close()
     link.close()
 
 
-async def closed(desk: Desk, at_once: int, seconds: float, server: int) -> Run:
-    """Orders placed and confirmed with so many at once, each client's next when its last is confirmed."""
+async def closed_loop(desk: Desk, at_once: int, seconds: float, server: int) -> Run:
+    """Place orders for a time, so many at once: each client places its next order when its last one is confirmed."""
     start, meter, count = time.perf_counter(), Meter(server), 0
 
     async def client() -> None:
@@ -114,8 +116,8 @@ async def closed(desk: Desk, at_once: int, seconds: float, server: int) -> Run:
     return meter.run(count)
 
 
-async def offered(desk: Desk, rate: float, seconds: float) -> list[float]:
-    """How long each took from when it should have been placed, in seconds."""
+async def steady_load(desk: Desk, rate: float, seconds: float) -> list[float]:
+    """Place orders at a steady rate; return for each the seconds from when it was due to its confirmation."""
     took: list[float] = []
     start = time.perf_counter()
 
@@ -132,16 +134,16 @@ async def offered(desk: Desk, rate: float, seconds: float) -> list[float]:
     return took
 
 
-async def _measure(task: Task) -> Found:
+async def _measure(task: Task) -> SagaFigures:
     async with contextlib.AsyncExitStack() as stack:
         gateway: PaymentGateway = MemoryPaymentGateway()
         if task.provider:
             gateway = await stack.enter_async_context(HttpPaymentGateway(task.provider))
         ours = await stack.enter_async_context(desk(task.dsn, gateway))
-        await closed(ours, 8, 0.5, task.server)  # plans, caches
-        runs = {level: await closed(ours, level, task.seconds, task.server) for level in task.levels}
-        return found(runs, await offered(ours, runs[fastest(runs)].rate / 2, task.seconds))
+        await closed_loop(ours, 8, 0.5, task.server)  # warms up: makes plans and fills caches
+        runs = {level: await closed_loop(ours, level, task.seconds, task.server) for level in task.levels}
+        return figures_of(runs, await steady_load(ours, runs[fastest(runs)].rate / 2, task.seconds))
 
 
 if __name__ == "__main__":
-    answer(uvloop.run(_measure(asked())))
+    send(uvloop.run(_measure(read_task())))

@@ -1,4 +1,4 @@
-"""What either side of the sagas is asked to measure, and what it answers: each side is a process of its own."""
+"""The task that the bench of the sagas gives to a process, ours or DBOS's, and the result that comes back from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from bench.http_load import percentile
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """`levels` are the numbers at once to try, each for so many seconds; no `provider`: the one in the process."""
+    """What to measure: each number of orders at once in `levels`, for `seconds`.
+
+    `provider` is the address of the payment provider; without one, a provider within the process is used.
+    """
 
     dsn: str
     levels: Sequence[int]
@@ -25,7 +28,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """How many ended, how many a second, and for each the CPU of its process and of PostgreSQL in milliseconds."""
+    """How many orders ended, how many a second, and for each the milliseconds of CPU of our process and PostgreSQL."""
 
     count: int
     rate: float
@@ -33,8 +36,8 @@ class Run(msgspec.Struct, frozen=True):
     server_cpu: float
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """The best run and at how many at once it was; times in milliseconds, at half of its rate offered steadily."""
+class SagaFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The fastest run and its number of orders at once; and latencies in milliseconds at half of its rate."""
 
     rates: dict[int, float]
     at: int
@@ -44,7 +47,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Meter:
-    """What has been spent since it was made: time, and CPU of this process and of PostgreSQL."""
+    """Measures the time, and the CPU of this process and of PostgreSQL, from its creation on."""
 
     def __init__(self, server: int) -> None:
         self._server = server
@@ -59,31 +62,31 @@ class Meter:
 
 
 def fastest(runs: Mapping[int, Run]) -> int:
-    """At how many at once it was fastest."""
+    """The number of orders at once with which the run was fastest."""
     return max(runs, key=lambda level: runs[level].rate)
 
 
-def found(runs: Mapping[int, Run], took: list[float]) -> Found:
+def figures_of(runs: Mapping[int, Run], took: list[float]) -> SagaFigures:
     at = fastest(runs)
     rates = {level: run.rate for level, run in runs.items()}
-    return Found(rates=rates, at=at, best=runs[at], p50=percentile(took, 0.5), p99=percentile(took, 0.99))
+    return SagaFigures(rates=rates, at=at, best=runs[at], p50=percentile(took, 0.5), p99=percentile(took, 0.99))
 
 
-def ask(module: str, task: Task) -> Found:
-    """Have a module of the bench measure, in a process of its own."""
+def ask(module: str, task: Task) -> SagaFigures:
+    """Run a module of the bench as a process of its own, which measures the task; return its result."""
     done = subprocess.run(
         [sys.executable, "-m", module, msgspec.json.encode(task).decode()],
         capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1],
     )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"{module} failed:\n{done.stdout}{done.stderr}")
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Found)
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=SagaFigures)
 
 
-def asked() -> Task:
-    """The task this process was started for."""
+def read_task() -> Task:
+    """The task that the bench gave to this process."""
     return msgspec.json.decode(sys.argv[1], type=Task)
 
 
-def answer(found: Found) -> None:
-    print(msgspec.json.encode(found).decode())
+def send(result: SagaFigures) -> None:
+    print(msgspec.json.encode(result).decode())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bench.ground import Ground, daemons
 from bench.report import Row
-from bench.saga_task import Found, Task, ask
+from bench.saga_task import SagaFigures, Task, ask
 
-REACH = 10  # times DBOS
-OURS, DBOS = (32, 128, 256), (4, 16, 32)  # at once: beyond these neither side gets faster
+REACH = 10  # times the rate of DBOS
+OURS, DBOS = (32, 128, 256), (4, 16, 32)  # orders at once; with more neither side gets faster
 
 
 def measure(ground: Ground, seconds: float) -> list[Row]:
@@ -18,7 +18,7 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
 
 
 def _beside(how: str, ground: Ground, seconds: float, provider: str | None) -> list[Row]:
-    """Ours, the peer, ours again: both see the same machine."""
+    """Measure our sagas, then DBOS, then ours again, so that both meet an equally busy machine."""
     before = _run("bench.saga_desk", ground, ground.database(), OURS, seconds / 2, provider)
     peer = _run("bench.dbos_peer", ground, ground.database(samples=False), DBOS, seconds, provider)
     after = _run("bench.saga_desk", ground, ground.database(), OURS, seconds / 2, provider)
@@ -33,22 +33,24 @@ def _beside(how: str, ground: Ground, seconds: float, provider: str | None) -> l
     ]
 
 
-def _run(module: str, ground: Ground, dsn: str, levels: tuple[int, ...], seconds: float, provider: str | None) -> Found:
+def _run(
+    module: str, ground: Ground, dsn: str, levels: tuple[int, ...], seconds: float, provider: str | None
+) -> SagaFigures:
     task = Task(dsn=dsn, levels=levels, seconds=seconds, server=ground.server_pid, provider=provider)
     return ask(module, task)
 
 
-def _cpu(found: Found) -> float:
-    return found.best.cpu + found.best.server_cpu
+def _cpu(result: SagaFigures) -> float:
+    return result.best.cpu + result.best.server_cpu
 
 
-def _row(what: str, found: Found, rate: float) -> Row:
+def _row(what: str, result: SagaFigures, rate: float) -> Row:
     figures = (
-        f"{rate:,.0f}/s with {found.at} at once, {found.best.cpu:.2f} + {found.best.server_cpu:.2f} ms of CPU each; "
-        f"placed to confirmed at half of that p50 {found.p50:.0f} ms p99 {found.p99:.0f} ms"
+        f"{rate:,.0f}/s with {result.at} at once, {result.best.cpu:.2f} + {result.best.server_cpu:.2f} ms of CPU each; "
+        f"placed to confirmed at half of that p50 {result.p50:.0f} ms p99 {result.p99:.0f} ms"
     )
     data = {
-        "rate": rate, "rates": found.rates, "p50_ms": found.p50, "p99_ms": found.p99,
-        "cpu_ms": found.best.cpu, "postgres_cpu_ms": found.best.server_cpu,
+        "rate": rate, "rates": result.rates, "p50_ms": result.p50, "p99_ms": result.p99,
+        "cpu_ms": result.best.cpu, "postgres_cpu_ms": result.best.server_cpu,
     }  # fmt: skip
     return Row(what, figures, data=data)

@@ -1,4 +1,4 @@
-"""Snapshots: how fast a SKU of a million events is loaded, at first and by whoever starts later, beside one of ten."""
+"""Measures how fast a SKU of a million events is loaded without and with its snapshot, beside a SKU of ten events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOADS = 1_000
 OPEN = 20  # reservations not yet shipped
 REACH = 1.5
 
-# A receipt, then by turns a reservation and the shipment of the one that came 20 before it.
+# A receipt, then in turns a reservation and the shipment of the reservation 20 before it.
 FILL = """
 INSERT INTO events
 SELECT coalesce((SELECT max(position) FROM events), 0) + row_number() OVER (ORDER BY n), $1, 'inventory', n,
@@ -86,7 +86,7 @@ async def _fill(admin: asyncpg.Connection, sku: Sku, first: int, last: int) -> N
 
 
 async def _first_load(dsn: str, events: int) -> tuple[float, float]:
-    """Seconds without any snapshot, and by how many MB the process grew meanwhile; leaves one behind."""
+    """Load without a snapshot, and keep one; return the seconds, and by how many MB the process grew meanwhile."""
     store = PostgresEventStore(lambda: connect(dsn, name="bench"))
     await load_state(store, INVENTORY, inventory_stream(SHORT))
     process = psutil.Process()
@@ -104,7 +104,7 @@ async def _first_load(dsn: str, events: int) -> tuple[float, float]:
 
 
 async def _later_loads(dsn: str) -> tuple[float, float]:
-    """Median seconds of loads of the long one and of the short one, by turns, as by processes that know neither."""
+    """Median seconds of loads of the long SKU and of the short one, in turns, each as if by a process just started."""
     store = PostgresEventStore(lambda: connect(dsn, name="bench"))
     took: dict[Sku, list[float]] = {LONG: [], SHORT: []}
     for n in range(LOADS + 20):

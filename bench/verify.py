@@ -1,4 +1,4 @@
-"""verify: how long the books of a million events take, every order with its saga, stock, payment and read models."""
+"""Measures how long `orderdeck verify` takes for confirmed orders with their sagas, stock, payments and read models."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _stocked(sku: Sku, orders: int) -> Event:
 def _order(
     rng: random.Random, versions: dict[UUID, int], id_: OrderId, at: datetime, ledger: dict[UUID, Charge]
 ) -> Iterator[tuple[Any, ...]]:
-    """A confirmed order's story, as the daemons write it."""
+    """All events of one confirmed order, as the daemons write them."""
     sku, quantity, price = _sku(rng.randrange(SKUS)), rng.randint(1, 3), Decimal(rng.randint(100, 99_999)) / 100
     total, payment, saga = price * quantity, payment_of(id_), saga_of(id_, "fulfil_order")
     ledger[payment] = Charge(str(id_), "AUTHORISED", total, Decimal(0), Decimal(0))

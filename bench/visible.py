@@ -1,4 +1,4 @@
-"""Visible: how long after the answer to its POST an order stands in the customer's list, at 200 orders a second."""
+"""Measures how long after the answer to its POST an order appears in its customer's list, at 200 orders a second."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bench.ground import Ground, daemons
 from bench.http_load import Load, offer, percentile, request
 from bench.report import Row
 
-OFFERED = 200.0  # orders a second, those that are watched among them
-WATCHED = 20.0  # of them, a second: watching is load too
+OFFERED = 200.0  # orders a second, including those that are watched
+WATCHED = 20.0  # orders a second whose list is read until they appear; not more, since reading is load too
 LOOK_EVERY = 0.001  # seconds between two looks
 
 
@@ -43,7 +43,7 @@ async def _run(commands: int, queries: int, seconds: float) -> tuple[list[float]
     took: list[float] = []
     read: list[float] = []
     others = asyncio.create_task(offer(commands, orders(), rate=OFFERED - WATCHED, seconds=seconds))
-    await asyncio.sleep(1.0)  # the first second is plans and caches
+    await asyncio.sleep(1.0)  # in the first second plans and caches are made, so it is not measured
     tasks: list[asyncio.Task[None]] = []
     for _ in range(round(WATCHED * (seconds - 1.5))):
         tasks.append(asyncio.create_task(_follow(commands, queries, took, read)))

@@ -1,6 +1,6 @@
-"""postgres: the embedded PostgreSQL as a supervised program, with its database migrated; it leaves no server behind.
+"""postgres: runs the embedded PostgreSQL, migrates its database, and stops the server when it is stopped itself.
 
-With DATABASE_URL set there is no server to run: it migrates that database as soon as it answers, and exits 0.
+With DATABASE_URL set it runs no server: it migrates that database as soon as it answers, and exits with 0.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
         sys.stderr.write(f"postgres: {error}\n")
         _pause()
         sys.exit(1)
-    except Exception:  # noqa: BLE001 - whatever it is, supervisord is to try again
+    except Exception:  # noqa: BLE001 - supervisord starts the program again after any error
         _log.exception("failed")
         _pause()
         sys.exit(1)
@@ -85,7 +85,7 @@ async def _migrate(settings: Settings) -> None:
 
 
 async def _migrate_once_it_answers(settings: Settings) -> None:
-    """Somebody else's server: an outage or a fault of it is logged once and waited for."""
+    """Migrate a server that is not ours: try until it succeeds, and log each outage or fault once."""
     last = ""
     while True:
         try:
@@ -101,7 +101,10 @@ async def _migrate_once_it_answers(settings: Settings) -> None:
 
 
 def _pause() -> None:
-    """Since it may exit at once when it is not needed, supervisord starts it again at once too: not in a hot loop."""
+    """Wait before exiting with an error: supervisord starts this program again without a pause of its own.
+
+    It has none (startsecs=0), because with DATABASE_URL this program may end right after its start.
+    """
     time.sleep(PAUSE)
 
 

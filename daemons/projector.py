@@ -1,6 +1,6 @@
-"""projector: keeps the read models up to date, each group by itself.
+"""projector: reads the log and keeps the read models up to date, each group of them by itself.
 
-Safe to kill at any time: rows and checkpoint commit together. A group that meets a fault stands still, others go on.
+It may be killed at any time, since rows and checkpoint commit together. A fault stops only the group that meets it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Follower:
         self._group = group
         self._read_models = read_models
         self._faults = faults
-        self._part = f"the read models of {group.name}"  # as FaultBoard names it
+        self._part = f"the read models of {group.name}"  # its name on the FaultBoard
         self._projector = Projector(group, read_models)
         self._steady: asyncio.TimerHandle | None = None
         self._outage: str | None = None
@@ -57,7 +57,7 @@ class Follower:
             self._steady.cancel()
 
     def _works(self) -> None:
-        """It has gone on for a while, so what was wrong is over."""
+        """Clear the outage and the fault, since the group has been followed for STEADY seconds without an error."""
         self._outage = None
         self._faults.clear(self._part)
 
@@ -68,15 +68,15 @@ class Follower:
         self._faults.report(self._part, error)
 
     async def why_not_ready(self) -> str | None:
-        """Beside the faults, which are on the board."""
+        """An outage or a standstill of this group, in words; its faults are on the board, which /ready reads too."""
         waits = self._outage is not None and self._projector.saved_at < self._waits_since
         reason = self._outage if waits else await self._stands_still()
         return f"{self._group.name}: {reason}" if reason else None
 
     async def _stands_still(self) -> str | None:
         reader = await self._read_models.progress()
-        still = time.monotonic() - self._projector.saved_at
-        if reader is None or min(still, reader.behind) <= STANDS_STILL:
+        since_save = time.monotonic() - self._projector.saved_at
+        if reader is None or min(since_save, reader.behind) <= STANDS_STILL:
             return None
         where = f"position {reader.position} of {reader.head}"
         return f"stands still at {where}: the next event has been waiting for {reader.behind:.0f} s"

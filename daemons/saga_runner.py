@@ -1,6 +1,6 @@
-"""saga-runner: drives every order's sagas to their end, and forgets idempotency keys that are too old.
+"""saga-runner: drives the sagas of every order to their end, and deletes idempotency keys that are too old.
 
-Safe to kill at any time: what it had begun is claimed again when its leases run out, on this machine at once.
+It may be killed at any time: the next runner claims its sagas when their leases run out; on the same machine, at once.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ BATCH = 2_000
 LOOK_EVERY = 0.25  # seconds between looks for what is due
 RENEW_EVERY = 10.0  # seconds; a third of a lease
 SWEEP_EVERY = 600.0  # seconds
-DRAIN = 15.0  # seconds
-FINISH_STARTING = 2.0  # seconds to finish a batch of starts, once asked to stop
-TRY_AGAIN_EVERY = 5.0  # seconds between tries while something is wrong that a person has to mend
+DRAIN = 15.0  # seconds in which sagas under way may finish their step when the runner stops
+FINISH_STARTING = 2.0  # seconds in which a batch of new sagas may still be started when the runner stops
+TRY_AGAIN_EVERY = 5.0  # seconds between two tries, while a person has to mend something
 STARTING = "starting sagas"
 STANDS_STILL = 5.0  # seconds without progress while events wait
 
@@ -41,22 +41,22 @@ log = structlog.get_logger(__name__)
 
 
 class LogProgress:
-    """What this runner has read, to tell standing still from having nothing to do."""
+    """How far this runner has read the log, and since when it stands still although events wait."""
 
     def __init__(self, app: App, runner: SagaRunner, position: int) -> None:
         self._app = app
         self._runner = runner
         self.position = position
-        self._seen = position
-        self._seen_at = time.monotonic()
+        self._last_position = position
+        self._moved_at = time.monotonic()
 
     async def stands_still(self) -> str | None:
         head, now = await self._app.store.head(), time.monotonic()
-        if head <= self.position or self.position != self._seen:
-            self._seen, self._seen_at = self.position, now
+        if head <= self.position or self.position != self._last_position:
+            self._last_position, self._moved_at = self.position, now
         if (waits := self._runner.waits_for_database()) > STANDS_STILL:
             return f"a saga has been waiting for the database for {waits:.0f} s"
-        still = now - self._seen_at
+        still = now - self._moved_at
         return f"stands still at position {self.position} of {head} for {still:.0f} s" if still > STANDS_STILL else None
 
 
@@ -78,18 +78,18 @@ async def work(settings: Settings, vitals: Vitals) -> None:
                 group.create_task(_every(RENEW_EVERY, "renewing leases", runner.renew, vitals))
                 group.create_task(_every(SWEEP_EVERY, "forgetting idempotency keys", runner.sweep, vitals))
         except BaseException:
-            await runner.drain(0)  # else what it holds would go on for ever, on a store that is closed
+            await runner.drain(0)  # without this its sagas would go on for ever, on a store that is closed
             raise
         await runner.drain(DRAIN)
-        with contextlib.suppress(Unavailable, DatabaseFault):  # then they run out by themselves
+        with contextlib.suppress(Unavailable, DatabaseFault):  # leases that cannot be released run out by themselves
             await app.sagas.release([owner])
 
 
 async def _follow(app: App, runner: SagaRunner, progress: LogProgress, vitals: Vitals) -> None:
-    """Start sagas as the log asks for them.
+    """Read the log and start a saga for each event that one begins with.
 
-    An event that cannot be read, or a fault of the database: stand still there rather than lose an order, and try
-    again, while what is under way goes on.
+    When an event cannot be read, or the database has a fault, the position stays there and the batch is tried again:
+    passing it by would lose an order. Sagas that were started before go on meanwhile.
     """
     stop = vitals.stop
     while not stop.is_set():
@@ -99,21 +99,24 @@ async def _follow(app: App, runner: SagaRunner, progress: LogProgress, vitals: V
                 async for batch in batches:
                     await runner.start(batch)
                     progress.position = batch[-1].position
-        except Exception as error:  # noqa: BLE001 - it is said in /ready and logged once
+        except Exception as error:  # noqa: BLE001 - the fault board puts any error into /ready and into the log
             steady.cancel()
             vitals.faults.report(STARTING, error)
             await _pause(TRY_AGAIN_EVERY, stop)
 
 
 async def _end(following: asyncio.Task[None], stop: asyncio.Event) -> None:
-    """Once the runner has to stop, end what a database that is away would keep going."""
+    """When the runner has to stop, cancel the reading of the log: with the database away it would not end by itself."""
     await stop.wait()
     await asyncio.wait([following], timeout=FINISH_STARTING)
     following.cancel()
 
 
 async def _every(seconds: float, part: str, do: Callable[[], Awaitable[object]], vitals: Vitals) -> None:
-    """Do it again and again: an outage is waited for, a fault tried again at a slow pace; each is logged once."""
+    """Call `do` every so many seconds until the runner stops; an outage or a fault is logged once, not for each call.
+
+    After a fault at least TRY_AGAIN_EVERY seconds pass until the next call.
+    """
     away = False
     while not vitals.stop.is_set():
         pause = seconds
@@ -123,7 +126,7 @@ async def _every(seconds: float, part: str, do: Callable[[], Awaitable[object]],
             if not away:
                 log.warning("waits for the database", part=part, reason=str(error))
             away = True
-        except Exception as error:  # noqa: BLE001 - what is under way goes on
+        except Exception as error:  # noqa: BLE001 - an error of one task must not end the others
             vitals.faults.report(part, error)
             pause = max(seconds, TRY_AGAIN_EVERY)
         else:

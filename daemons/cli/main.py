@@ -1,4 +1,4 @@
-"""The orderdeck command: every subcommand in a few lines, its work elsewhere and imported only when asked for."""
+"""The orderdeck command: each subcommand is a few lines that import the module that does its work and call it."""
 
 # ruff: noqa: PLC0415, T201 - `orderdeck --help` stays quick, and a command talks to its terminal
 from __future__ import annotations
@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Annotated, NoReturn
 
-if sys.version_info < (3, 11):  # noqa: UP036 - said here, before an import fails in an unkind way
+if sys.version_info < (3, 11):  # noqa: UP036 - said here, before an import fails with a traceback
     sys.exit("orderdeck needs Python 3.11 or newer: make the environment again with a newer python3")
 
 import typer
@@ -24,7 +24,7 @@ app.add_typer(saga, name="saga")
 
 
 def main() -> None:
-    """Whatever is raised on purpose is one sentence on stderr and exit code 1."""
+    """Run the command; an OrderdeckError is printed as one sentence on stderr, with exit code 1."""
     try:
         app()
     except OrderdeckError as error:
@@ -62,9 +62,9 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="For programs.")
     """Show each program: its state, whether it is ready, and why not. Exit code 0 when all are ready."""
     from daemons.host.status import as_table, stack_status
 
-    found = stack_status(load_settings())
-    print(found.as_json() if json else as_table(found))
-    raise typer.Exit(0 if found.ready else 1)
+    stack_now = stack_status(load_settings())
+    print(stack_now.as_json() if json else as_table(stack_now))
+    raise typer.Exit(0 if stack_now.ready else 1)
 
 
 @app.command()

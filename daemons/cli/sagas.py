@@ -1,4 +1,4 @@
-"""`orderdeck saga`: what an operator sees of sagas, and does to them, over HTTP."""
+"""`orderdeck saga`: shows an operator the sagas and sends the operator's decisions about them, over HTTP."""
 
 # ruff: noqa: PLC0415, T201 - `orderdeck --help` stays quick, and it talks to its terminal
 from __future__ import annotations
@@ -32,32 +32,32 @@ def list_sagas(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List sagas, newest first: tries so far, next attempt, last error, and what is still open."""
-    asked = {"state": state, "status": status, "order_id": order_id}
-    found = _read("/api/v1/sagas", {name: value for name, value in asked.items() if value} | {"limit": str(limit)})
+    filters = {"state": state, "status": status, "order_id": order_id}
+    page = _read("/api/v1/sagas", {name: value for name, value in filters.items() if value} | {"limit": str(limit)})
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(page, indent=2))
         return
-    for row in found["sagas"]:
+    for row in page["sagas"]:
         print(_line(row))
-    if not found["sagas"]:
+    if not page["sagas"]:
         print("no such sagas")
-    elif found["next_cursor"]:
+    elif page["next_cursor"]:
         print(f"… and more: --limit {min(100, 2 * limit)}, or GET /api/v1/sagas?cursor=…")
 
 
 @saga.command()
 def show(saga_id: Id, *, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Show one saga: its steps, its events, and what is still open."""
-    found = _read(f"/api/v1/sagas/{saga_id}", {})
+    row = _read(f"/api/v1/sagas/{saga_id}", {})
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(row, indent=2))
         return
-    print(_line(found))
-    for step, status in found["steps"].items():
+    print(_line(row))
+    for step, status in row["steps"].items():
         print(f"    {step:<20} {status}")
-    for event in found["events"]:
-        told = event["payload"]
-        details = "  ".join(str(told[name]) for name in ("step", "error", "reason", "by") if told.get(name))
+    for event in row["events"]:
+        payload = event["payload"]
+        details = "  ".join(str(payload[name]) for name in ("step", "error", "reason", "by") if payload.get(name))
         print(f"    {event['timestamp'][:23]}  {event['event_type']:<26} {details}")
 
 
@@ -111,14 +111,14 @@ def _read(path: str, parameters: dict[str, str]) -> dict[str, Any]:
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:
-    told = json.loads(response.text, parse_float=str)  # money is never a float
+    body = json.loads(response.text, parse_float=str)  # amounts stay the texts they are: a float could change them
     if response.is_error:
-        sys.exit(f"orderdeck: {told.get('error') or told.get('detail')}")
-    return told
+        sys.exit(f"orderdeck: {body.get('error') or body.get('detail')}")
+    return body
 
 
 def _line(row: dict[str, Any]) -> str:
-    """One saga: what it is at, and below it what a person needs to know."""
+    """One saga as lines of text: its step and status, and below them its order, its last error and its open items."""
     at = f" at {row['step']}" if row["step"] else ""
     lines = [f"{row['saga_id']}  {row['name']:<13} {row['status']}{at}  ({row['state'] or 'ended'})"]
     lines.append(f"    order {row['order_id']}, since {row['started_at'][:19]}")

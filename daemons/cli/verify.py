@@ -1,4 +1,4 @@
-"""`orderdeck verify`: whether the books add up, of a stack that runs or of one that is down, told to a person."""
+"""`orderdeck verify`: prints whether the log and all that was made of it add up; the stack may run or be down."""
 
 # ruff: noqa: T201 - it talks to its terminal
 from __future__ import annotations
@@ -25,8 +25,8 @@ from core.settings import Settings
 from daemons.host import stack
 from daemons.payment_sandbox import charges, ledger
 
-PAGE = 1_000  # charges
-MOST_PRINTED = 50
+PAGE = 1_000  # charges that are read from the provider's ledger at once
+MOST_PRINTED = 50  # violations
 INVARIANTS = {
     "I1": "acknowledged commands are in the log, once",
     "I2": "positions and versions without gaps, in one order",
@@ -48,7 +48,7 @@ _page = msgspec.json.Decoder(_LedgerPage).decode
 
 
 def run(settings: Settings, *, as_json: bool, wait: float) -> int:
-    """Print the report; 0 when nothing is wrong, else 1."""
+    """Print the report; return the exit code, 0 when nothing is wrong, else 1."""
     began = time.monotonic()
     with stack.database(settings) as alone, _bar(shown=sys.stderr.isatty() and not as_json) as tell:
         report = asyncio.run(_verify(settings, wait, tell, alone=alone))
@@ -62,20 +62,20 @@ def run(settings: Settings, *, as_json: bool, wait: float) -> int:
 
 async def _verify(settings: Settings, wait: float, tell: Tell, *, alone: bool) -> Report:
     async with freeze_evidence(settings, wait=wait) as evidence:
-        source, known = await _ledger(settings, alone=alone)  # after our own sight, see Verification
-        report = await Verification(evidence, SAGAS, known, tell).run()
+        source, charges_of_provider = await _ledger(settings, alone=alone)  # read after our evidence was frozen
+        report = await Verification(evidence, SAGAS, charges_of_provider, tell).run()
         report.ledger = source
         return report
 
 
 async def _ledger(settings: Settings, *, alone: bool) -> tuple[str, Ledger | None]:
-    """The provider's charges and where they were read: over HTTP, from the file of a sandbox that is down, or not.
+    """Where the provider's charges were read, and the charges: "http", "file" of a sandbox that is down, or "absent".
 
-    `alone`: nothing else of this home runs, so whoever answers on the sandbox's port is another home's.
+    `alone`: no other program of this home runs, so a sandbox that answers on our port belongs to another home.
     """
     if settings.payment_url or not alone:
         with contextlib.suppress(httpx.HTTPError, msgspec.DecodeError):
-            return "http", await _served(settings.payments_at)
+            return "http", await _ledger_over_http(settings.payments_at)
     path = settings.home / "payment-sandbox.sqlite"
     if settings.payment_url or not path.exists():
         return "absent", None
@@ -85,24 +85,24 @@ async def _ledger(settings: Settings, *, alone: bool) -> tuple[str, Ledger | Non
         raise Unavailable(f"the payment sandbox's ledger {path} cannot be read: {error}") from error
 
 
-async def _served(base_url: str) -> Ledger:
-    found: dict[UUID, Charge] = {}
+async def _ledger_over_http(base_url: str) -> Ledger:
+    by_payment: dict[UUID, Charge] = {}
     async with httpx.AsyncClient(base_url=base_url, timeout=15, trust_env=False) as client:
         after: int | None = 0
         while after is not None:
             answer = await client.get("/ledger", params={"after": after, "limit": PAGE})
             page = _page(answer.raise_for_status().content)
-            found |= {charge.payment_id: _charge(charge) for charge in page.charges}
+            by_payment |= {charge.payment_id: _charge(charge) for charge in page.charges}
             after = page.next_cursor
-    return found
+    return by_payment
 
 
 def _charge(c: charges.SandboxCharge) -> Charge:
     return Charge(c.order_id, c.state.value, c.authorised, c.captured, c.refunded)
 
 
-class _bar:  # noqa: N801 - used as a function
-    """A progress bar on stderr, for a person who waits."""
+class _bar:  # noqa: N801 - callers use it as a function
+    """Shows a progress bar on stderr within its block, when `shown`; yields the function that moves it."""
 
     def __init__(self, *, shown: bool) -> None:
         self._bar = typer.progressbar(length=100, file=sys.stderr) if shown else None

@@ -27,12 +27,12 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
 
 
 def make_app(app: App) -> Litestar:
-    """The commands over an App."""
+    """The application with the routes of all commands; handlers take `app` and the cached `stock` from its state."""
     service = Litestar(
         [*orders.ROUTES, *inventory.ROUTES, *sagas.ROUTES],
         state=State({"app": app, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
-        logging_config=None,  # logs are the runtime's; the framework would set up its own
+        logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck commands"),
         plugins=[WireTypes()],
     )

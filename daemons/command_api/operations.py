@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of every command: its headers, the dry run, its answers, and how it is refused."""
+"""What the OpenAPI document says of every command: its headers, the dry run, its answers and its problems."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TERMS = (
 def command(
     body: type[msgspec.Struct] | None, answer: type[msgspec.Struct], result: Result = Result.DONE
 ) -> dict[str, Any]:
-    """The arguments of `post` and `put` for a command: what it reads, and what it answers."""
+    """The arguments of `post` and `put` for a command: the body it reads, and what it answers when it succeeds."""
     status = STATUSES[result]
     kinds = {200: DryRunAnswer | answer} if status == 200 else {200: DryRunAnswer, status: answer}
     return {

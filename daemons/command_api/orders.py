@@ -1,4 +1,4 @@
-"""The commands on orders: each handler turns the wire into a command and the outcome back."""
+"""The commands on orders: each handler makes a command from the request, has it executed, and answers the outcome."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _order(text: str) -> OrderId:
 
 
 def _created(order: Order) -> tuple[Result, Mapping[str, Any]]:
-    assert order.created is not None  # noqa: S101 - it was created just now
+    assert order.created is not None  # noqa: S101 - its OrderCreated was just folded
     return Result.CREATED, {
         "order_id": order.created.order_id,
         "order_number": order.created.order_number,

@@ -1,4 +1,4 @@
-"""The commands on sagas: what an operator decides about one that cannot go on by itself."""
+"""The commands on sagas: an operator retries, skips, turns round or resolves a saga that cannot go on by itself."""
 
 from __future__ import annotations
 

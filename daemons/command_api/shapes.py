@@ -1,4 +1,4 @@
-"""Commands on the wire: their bodies, and their answers, where `render` words the first and the repeated alike."""
+"""The bodies and the answers of commands; `render` writes a first answer and a repeated one in the same way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from daemons.http.reply import Reply
 
 
 def _words(longest: int) -> Any:
-    """A text that is not blank. The document says the limits; the domain enforces them, with sentences of its own."""
+    """A text that is not blank. This puts the limits into the OpenAPI document; the domain enforces them itself."""
     return Meta(extra_json_schema={"minLength": 1, "maxLength": longest})
 
 
@@ -40,7 +40,7 @@ Reason = Annotated[str, _words(LONGEST_REASON)]
 Name = Annotated[str, _words(100)]
 
 
-# --- bodies: unknown fields are ignored, a misspelt required one is named -----------------------------------
+# --- bodies: a field that is unknown is ignored, a required one that is missing is named ---------------------
 class ItemBody(msgspec.Struct, frozen=True, kw_only=True):
     product_id: Name
     sku: Annotated[str, _form(SKU)]
@@ -128,7 +128,7 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STATUSES = {Result.CREATED: 201, Result.DONE: 200, Result.REJECTED: 400}
-"""The HTTP status of each result; the one place that turns one into the other."""
+"""The HTTP status of each result of a command; no other place decides it."""
 
 
 def render(outcome: Outcome) -> ASGIApp:
@@ -148,7 +148,7 @@ def render(outcome: Outcome) -> ASGIApp:
 
 
 FIELDS = ("saga_id", "order_id", "order_number", "sku", "status", "step", "available", "tracking_number")
-"""The fields of every answer, in this order; a kept answer comes back from the database in another one."""
+"""The order of the fields in every answer; the database returns the fields of a kept answer in another order."""
 
 
 def _body(answer: Answer) -> bytes:

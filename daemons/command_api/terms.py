@@ -1,4 +1,4 @@
-"""The terms of a command, as its caller gives them in headers and query: who, which version, which key, dry run."""
+"""Reads a command's terms from headers and query: who gives it, the expected version, the idempotency key, dry run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class NoBody(msgspec.Struct, frozen=True):
 
 
 class CommandRequest:
-    """A command as its caller sent it: the body, decoded and checked for shape, and the terms from the headers."""
+    """Reads the body and the terms of a command from its HTTP request."""
 
     __slots__ = ("_headers", "_request")
 
@@ -59,7 +59,7 @@ class CommandRequest:
         return read_body(kind, await self._raw(), self.header(b"content-type") or "")
 
     async def _raw(self) -> bytes:
-        """The body, mostly in one piece; straight from the server, since the framework takes as long as all of ours."""
+        """The bytes of the body, read from the server: the framework needs as long for it as we for all else."""
         raw, more = b"", True
         while more:
             message: Any = await self._request.receive()
@@ -72,7 +72,7 @@ class CommandRequest:
         return raw
 
     def terms(self, route: str, body: msgspec.Struct) -> Terms:
-        """Raises RequestRefused (400) for a header or a parameter that cannot be meant."""
+        """The terms in the headers and the query; raises RequestRefused (400) when one is malformed."""
         actor = self._text(b"orderdeck-actor", "Orderdeck-Actor", LONGEST_ACTOR)
         key = self._key()
         return Terms(
@@ -100,17 +100,17 @@ class CommandRequest:
         return key
 
     def _fingerprint(self, body: msgspec.Struct) -> bytes:
-        """SHA-256 of the path and of what the body means, whatever its spacing and field order."""
+        """SHA-256 of the path and the decoded body, so that spacing and the order of fields make no difference."""
         return hashlib.sha256(self._request.scope["path"].encode() + b"\n" + _CANONICAL.encode(body)).digest()
 
     def _expected(self) -> int | None:
         value = self.header(b"if-match")
         if value is None or value == "*":
             return None
-        found = VERSION.fullmatch(value)
-        if not found:
+        match = VERSION.fullmatch(value)
+        if not match:
             raise wrong_fields(FieldError("If-Match", 'must be a version in quotes, as in "3"'))
-        return int(found[1])
+        return int(match[1])
 
     def _dry_run(self) -> bool:
         query = self._request.scope["query_string"]
@@ -118,7 +118,7 @@ class CommandRequest:
             return False
         values: list[str] = []
         for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-            if name != "dry_run":  # a misspelt dry_run would be a real command
+            if name != "dry_run":  # ignoring a misspelt dry_run would execute the command
                 raise wrong_fields(FieldError(name, "there is no such parameter"))
             values.append(value.lower())
         if len(values) > 1:
@@ -129,7 +129,10 @@ class CommandRequest:
 
 
 def _headers(request: AnyRequest) -> Mapping[bytes, bytes]:
-    """By name; one given twice is one list (RFC 9110, 5.3), which none of ours may be, so it is refused."""
+    """The headers by name. One that is given twice becomes a list with commas (RFC 9110, 5.3).
+
+    No header that we read may be a list, so the one who reads it refuses it.
+    """
     headers: dict[bytes, bytes] = {}
     for name, value in request.scope["headers"]:
         headers[name] = headers[name] + b", " + value if name in headers else value

@@ -1,4 +1,4 @@
-"""What a killed stack leaves behind, processes and files: found by its home, and nothing else is touched."""
+"""Ends the processes and removes the files that a killed stack of one home left behind; other homes are not touched."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import psutil
 from core.home import Home
 from daemons.host.programs import PROGRAMS
 
-PATIENCE = 10  # seconds between asking a process to end and ending it
+PATIENCE = 10  # seconds between SIGTERM and SIGKILL
 
 
 def processes_of(home: Home) -> list[psutil.Process]:
-    """supervisord, the daemons it started, and the PostgreSQL server of this home, whoever is their parent by now."""
+    """The supervisord of this home, its daemons and its PostgreSQL server, whatever process is their parent now."""
     return [process for process in psutil.process_iter() if _belongs(process, home)]
 
 
 def end(processes: list[psutil.Process]) -> None:
-    """Ask each to end, then make it."""
+    """Send SIGTERM to each process, and SIGKILL to those that still run PATIENCE seconds later."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -31,7 +31,7 @@ def end(processes: list[psutil.Process]) -> None:
 
 
 def remove_stale_files(home: Home) -> None:
-    """Remove what only a running stack needs. To be called when nothing of the home runs."""
+    """Remove sockets and other files that only a running stack needs. Call it when nothing of this home runs."""
     stale = [home.supervisor_socket, home.supervisord_pid, *home.postgres_sockets.glob(".s.PGSQL.*")]
     stale += home.supervisor_socket.parent.glob("supervisor.sock.*")
     for path in stale:
@@ -49,7 +49,7 @@ def _belongs(process: psutil.Process, home: Home) -> bool:
             return str(home.supervisord_conf) in command or _home_of(process) == str(home.path)
         supervised = any(program.module in command for program in PROGRAMS)
         return supervised and _home_of(process) == str(home.path) and "SUPERVISOR_ENABLED" in process.environ()
-    except psutil.Error:  # gone meanwhile, or not ours to look at
+    except psutil.Error:  # the process has ended meanwhile, or belongs to another user
         return False
 
 

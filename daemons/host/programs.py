@@ -1,4 +1,4 @@
-"""The supervised programs, and supervisord's configuration made from them: for the checkout, or for any home."""
+"""The list of supervised programs, from which the configuration of supervisord is made for the checkout or a home."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.home import Home
 
 @dataclass(frozen=True)
 class Program:
-    """`port` names the setting of the port it answers /ready on; None: it has none."""
+    """A supervised program; `port` names the setting of the port on which it answers /ready, or is None."""
 
     name: str
     port: str | None
@@ -19,7 +19,7 @@ class Program:
         return "daemons." + self.name.replace("-", "_")
 
 
-# In the order of their start; nobody waits for anybody, each is not ready until what it needs is there.
+# In the order of their start. No start waits for another: a daemon is not ready until the programs it needs are there.
 PROGRAMS = (
     Program("postgres", None),
     Program("payment-sandbox", "payment_port"),
@@ -66,19 +66,19 @@ startretries=1000000
 """
 
 ALWAYS = "autorestart=true\nstartsecs=1"
-# Exits 0 where it is not needed, with DATABASE_URL; 78 when a person has to change something first.
+# The program exits with 0 when DATABASE_URL is set and it is not needed, with 78 when a person has to change something.
 UNLESS_DONE = "autorestart=unexpected\nstartsecs=0\nexitcodes=0,78"
 
 
 def supervisord_conf(home: Home, python: str) -> str:
-    """Configuration for one home; its daemons get their settings from supervisord's own environment."""
+    """The configuration for one home; its daemons inherit their settings with supervisord's environment."""
     return _render(
         conf=str(home.supervisord_conf), python=python, directory=str(home.path), run=str(home.run), logs=str(home.logs)
     )
 
 
 def checkout_conf() -> str:
-    """What the checkout's own supervisord.conf says."""
+    """The text of the supervisord.conf that lies in the checkout."""
     home = "%(here)s/.orderdeck"
     return _render(
         conf="supervisord.conf", python="%(here)s/.venv/bin/python", directory="%(here)s", run=f"{home}/run",
@@ -91,7 +91,7 @@ def _render(*, conf: str, python: str, directory: str, run: str, logs: str, envi
     escaped = {key: text if "%(here)s" in text else text.replace("%", "%%") for key, text in values.items()}
     programs = (
         PROGRAM.format(
-            **escaped | {"logs": escaped["logs"].replace("%%", "%%%%")},  # supervisord expands a log's name twice
+            **escaped | {"logs": escaped["logs"].replace("%%", "%%%%")},  # supervisord replaces %% by % twice here
             name=program.name,
             module=program.module,
             priority=10 * number,

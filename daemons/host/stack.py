@@ -1,4 +1,4 @@
-"""Starts the whole stack of one home and says why it is not ready; stops it and leaves nothing behind."""
+"""Starts the whole stack of one home and says why it is not ready; stops all of its processes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from daemons.host.supervisor import ProgramState, Supervisor, environment
 from daemons.process import exits
 from daemons.process.listening import listen
 
-UP_LIMIT = 60  # seconds until every daemon is ready; a first start, or recovery after a crash, on a slow disk
-CRASH_LIMIT = 15  # seconds; one that still crashes at its start after that always will
-DOWN_LIMIT = 45  # seconds; supervisord gives each program 30
+UP_LIMIT = 60  # seconds until every daemon is ready; a first start or a recovery takes long on a slow disk
+CRASH_LIMIT = 15  # seconds after which a program that still crashes at its start is given up
+DOWN_LIMIT = 45  # seconds until everything has stopped; supervisord gives each program 30
 LOG_LINES = 15
 
 
 class NotReady(Unavailable):
-    """Names each program that is not ready, why, and the end of its log."""
+    """The stack did not become ready; the text names each program that is not, why, and the end of its log."""
 
 
 def up(settings: Settings) -> StackStatus:
-    """Start what does not run and return when everything is ready; raises ConfigurationError or NotReady."""
+    """Start every program that does not run, wait until all are ready; raises ConfigurationError or NotReady."""
     home = Home(settings.home)
     home.create()
-    with _turn(home):
+    with _locked(home):
         supervisor = Supervisor(home)
         if supervisor.answers():
             _same_settings(supervisor, settings)
@@ -56,11 +56,11 @@ def up(settings: Settings) -> StackStatus:
 
 
 def down(settings: Settings) -> bool:
-    """Stop everything of this home; False when nothing ran."""
+    """Stop every process of this home; return False when none ran."""
     home = Home(settings.home)
     if not home.path.exists():
         return False
-    with _turn(home):
+    with _locked(home):
         ours = leftovers.processes_of(home)
         with contextlib.suppress(Unavailable, psutil.NoSuchProcess):
             _stop(Supervisor(home))
@@ -71,7 +71,7 @@ def down(settings: Settings) -> bool:
 
 @contextlib.contextmanager
 def database(settings: Settings) -> Generator[bool]:
-    """Have the home's database answer, also of a stack that is down; whether it had to be started for this."""
+    """Keep the home's database running within the block; yields True when it had to be started for this."""
     home = Home(settings.home)
     if settings.database_url is not None or Supervisor(home).answers():
         yield False
@@ -79,8 +79,8 @@ def database(settings: Settings) -> Generator[bool]:
     server = EmbeddedPostgres(home.path)
     if not (server.data / "PG_VERSION").exists():
         raise ConfigurationError(f"there is no log in {home.path}: `orderdeck up` makes one")
-    with _turn(home):
-        if server.running_pid() is not None:  # on its own, or without its supervisord
+    with _locked(home):
+        if server.running_pid() is not None:  # somebody started it by hand, or its supervisord was killed
             yield False
             return
         try:
@@ -92,7 +92,7 @@ def database(settings: Settings) -> Generator[bool]:
 
 
 def forget(settings: Settings) -> None:
-    """Remove the data of a home that is down: the embedded database, and the sandbox's ledger that belongs to it."""
+    """Remove the data of a home that is down: the embedded database and the ledger of its payment sandbox."""
     if settings.database_url is not None:
         raise ConfigurationError("DATABASE_URL is set, and orderdeck drops no database that it did not make")
     home = Home(settings.home)
@@ -102,19 +102,19 @@ def forget(settings: Settings) -> None:
 
 
 def _stop(supervisor: Supervisor) -> None:
-    """The daemons first, while the database is still there for what they have to finish."""
-    last = psutil.Process(supervisor.pid())
-    first = [program for program in supervisor.programs() if program.name != "postgres" and program.pid]
-    processes = [psutil.Process(program.pid) for program in first]
-    supervisor.stop([program.name for program in first])
+    """Stop the daemons, then supervisord with the database: daemons need it to finish what they are doing."""
+    supervisord = psutil.Process(supervisor.pid())
+    daemons = [program for program in supervisor.programs() if program.name != "postgres" and program.pid]
+    processes = [psutil.Process(program.pid) for program in daemons]
+    supervisor.stop([program.name for program in daemons])
     psutil.wait_procs(processes, timeout=DOWN_LIMIT)
     supervisor.shutdown()
-    psutil.wait_procs([last], timeout=DOWN_LIMIT)
+    psutil.wait_procs([supervisord], timeout=DOWN_LIMIT)
 
 
 @contextlib.contextmanager
-def _turn(home: Home) -> Generator[None]:
-    """Hold the home's lock; the kernel releases it when we die."""
+def _locked(home: Home) -> Generator[None]:
+    """Hold the home's lock, so that only one `up` or `down` acts at a time; the kernel releases it when we die."""
     try:
         lock = home.lock.open("a")
     except OSError as error:
@@ -125,15 +125,15 @@ def _turn(home: Home) -> Generator[None]:
 
 
 def _same_settings(supervisor: Supervisor, settings: Settings) -> None:
-    """Raise ConfigurationError when the stack runs with other settings: `up` would ignore the new ones."""
+    """Raise ConfigurationError when the running stack has other settings than these: `up` would ignore ours."""
     try:
         running = psutil.Process(supervisor.pid()).environ()
     except psutil.Error:
         return
-    wanted = environment(settings)
+    ours = environment(settings)
     for field in Settings.model_fields:
         name = env_names(field)[0]
-        if "ORDERDECK_HOME" in running and running.get(name) != wanted.get(name):
+        if "ORDERDECK_HOME" in running and running.get(name) != ours.get(name):
             raise ConfigurationError(
                 f"orderdeck already runs here with another {name}: `orderdeck down` first to change it"
             )
@@ -147,12 +147,12 @@ def _wait_until_ready(settings: Settings) -> StackStatus:
         if status.ready:
             return status
         waited = time.monotonic() - began
-        if waited > UP_LIMIT or any(_hopeless(program, waited) for program in supervisor.programs()):
+        if waited > UP_LIMIT or any(_cannot_start(program, waited) for program in supervisor.programs()):
             raise NotReady("\n".join(_explain(p, settings) for p in status.programs if not p.ready))
         time.sleep(0.1)
 
 
-def _hopeless(program: ProgramState, waited: float) -> bool:
+def _cannot_start(program: ProgramState, waited: float) -> bool:
     return program.exit_code == exits.CONFIGURATION or (program.state == "BACKOFF" and waited > CRASH_LIMIT)
 
 
@@ -162,5 +162,5 @@ def _explain(program: ProgramStatus, settings: Settings) -> str:
         lines = log.read_text(errors="replace").splitlines()
     except OSError:
         lines = []
-    said = [f"{program.name} is not ready: {program.reason} ({program.state})", f"  {log}"]
-    return "\n".join(said + [f"  | {line}" for line in list(dict.fromkeys(lines))[-LOG_LINES:]])
+    head = [f"{program.name} is not ready: {program.reason} ({program.state})", f"  {log}"]
+    return "\n".join(head + [f"  | {line}" for line in list(dict.fromkeys(lines))[-LOG_LINES:]])

@@ -1,4 +1,4 @@
-"""The status of the stack: what supervisord says of each program, and what its /ready says."""
+"""The status of the stack: for each program what supervisord says of it, and what its own /ready says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.settings import Settings, reachable
 from daemons.host.programs import PROGRAMS, Program
 from daemons.host.supervisor import ProgramState, Supervisor
 
-ASK_LIMIT = 4.0  # seconds; a check of its own dependencies may take 3
+ASK_LIMIT = 4.0  # seconds for one request; the check behind /ready may take 3
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class StackStatus:
 
 
 def stack_status(settings: Settings) -> StackStatus:
-    """Ask supervisord and every daemon, once, at the same time."""
+    """Ask supervisord, then all daemons at the same time, each once."""
     home = Home(settings.home)
     try:
         states = {state.name: state for state in Supervisor(home).programs()}
     except Unavailable:
         states = {}
     with ThreadPoolExecutor(len(PROGRAMS) + 1) as pool:
-        asked = pool.submit(_projections, settings) if states else None
+        projections = pool.submit(_projections, settings) if states else None
         replies = [pool.submit(_status, program, states.get(program.name), settings) for program in PROGRAMS]
         programs = [reply.result() for reply in replies]
     return StackStatus(
@@ -59,12 +59,12 @@ def stack_status(settings: Settings) -> StackStatus:
         home=str(home.path),
         urls=urls(settings),
         programs=programs,
-        projections=asked.result() if asked else [],
+        projections=projections.result() if projections else [],
     )
 
 
 def urls(settings: Settings) -> dict[str, str]:
-    """Where this stack's HTTP services are, as a person or a program on this machine reaches them."""
+    """The addresses at which a person or a program on this machine reaches the stack's HTTP services."""
     services = {"commands": settings.command_port, "queries": settings.query_port, "payments": settings.payment_port}
     return {name: f"http://{reachable(settings.host)}:{port}" for name, port in services.items()}
 
@@ -86,7 +86,7 @@ def _status(program: Program, state: ProgramState | None, settings: Settings) ->
         return ProgramStatus(program.name, "DOWN", 0, 0, ready=False, reason="supervisord does not run")
     done = state.state == "EXITED" and state.exit_code == 0
     ready, reason = state.state == "RUNNING" or done, state.description
-    if state.state in {"STOPPED", "EXITED"}:  # of these supervisord says only since when
+    if state.state in {"STOPPED", "EXITED"}:  # supervisord's own description only says since when
         reason = f"{state.state.lower()} with exit code {state.exit_code}; `orderdeck up` starts it again"
     if program.name == "postgres" and ready and not done:
         ready, reason = _accepts(Home(settings.home)), "does not accept connections yet"
@@ -117,7 +117,7 @@ def _projections(settings: Settings) -> list[dict[str, Any]]:
 
 
 def must_answer(url: str, option: str) -> None:
-    """Raise Unavailable in one sentence unless a service answers there."""
+    """Raise Unavailable, with a sentence that names `option`, unless a service answers at this address."""
     try:
         get_json(url + "/health")
     except (OSError, http.client.HTTPException, ValueError) as error:

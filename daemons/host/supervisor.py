@@ -1,4 +1,4 @@
-"""supervisord of one home, over its socket: started, asked, and stopped with everything it started."""
+"""Starts supervisord for one home, asks it over its socket how its programs are, and stops it with all of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_WAIT = False
 
 @dataclass(frozen=True)
 class ProgramState:
-    """What supervisord knows of a program; `uptime` in seconds, 0 when it does not run."""
+    """What supervisord says of a program; `uptime` is in seconds, and 0 when the program does not run."""
 
     name: str
     state: str
@@ -37,7 +37,7 @@ class ProgramState:
 
 
 class Supervisor:
-    """Raises Unavailable whenever supervisord does not answer."""
+    """supervisord of one home; every method but `answers` raises Unavailable when it does not answer."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -60,8 +60,8 @@ class Supervisor:
             check=False,
         )
         if done.returncode != 0:
-            said = done.stdout.decode(errors="replace").strip().splitlines()
-            raise ConfigurationError(f"supervisord did not start: {said[-1] if said else 'it said nothing'}")
+            lines = done.stdout.decode(errors="replace").strip().splitlines()
+            raise ConfigurationError(f"supervisord did not start: {lines[-1] if lines else 'it said nothing'}")
         deadline = time.monotonic() + START_LIMIT
         while not self.answers():
             if time.monotonic() > deadline:
@@ -87,7 +87,7 @@ class Supervisor:
                 self._call("startProcess", program.name, NO_WAIT)
 
     def stop(self, names: list[str]) -> None:
-        """Tell these programs to stop, all at the same time; `shutdown` goes from one to the next."""
+        """Tell these programs to stop, all at the same time; `shutdown` would stop one after the other."""
         for program in self.programs():
             if program.name in names and program.state in {"RUNNING", "STARTING", "BACKOFF"}:
                 self._call("stopProcess", program.name, NO_WAIT)
@@ -103,7 +103,7 @@ class Supervisor:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Our environment with the settings as they were resolved, so that a daemon's folder or .env changes nothing."""
+    """Our environment with the values of these settings, so that a daemon takes none from a .env in its own folder."""
     ours = {name for field in Settings.model_fields for name in env_names(field)} | {"SUPERVISOR_ENABLED"}
     kept = {name: value for name, value in os.environ.items() if name.upper() not in ours}
     for field in Settings.model_fields:
@@ -145,5 +145,5 @@ class _OverSocket(xmlrpc.client.Transport):
     def make_connection(self, host: object) -> http.client.HTTPConnection:
         self.close()
         connection = _Connection(self._path)
-        self._connection = (str(host), connection)  # what `close` closes
+        self._connection = (str(host), connection)  # the base class closes this one in `close`
         return connection

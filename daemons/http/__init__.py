@@ -1,1 +1,1 @@
-"""What every HTTP service shares: problem documents, request bodies, replies, OpenAPI. It knows no route."""
+"""What every HTTP service shares: problem documents, request bodies, replies and OpenAPI. No route is defined here."""

@@ -1,4 +1,4 @@
-"""Request bodies: JSON bytes to a typed struct, or a problem that names every wrong field."""
+"""Decodes the JSON body of a request into a typed struct, or refuses it with a problem that names every wrong field."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _number(text: str) -> Decimal:
     try:
         return Decimal(text)
     except ArithmeticError:
-        return Decimal("Infinity")  # an exponent beyond every decimal: refused as a value, where it is one
+        return Decimal("Infinity")  # an exponent too large for a decimal; the field that holds it refuses infinity
 
 
 _PLAIN = msgspec.json.Decoder(float_hook=_number)
@@ -34,12 +34,12 @@ def read_body(kind: type[T], raw: bytes, content_type: str) -> T:
     plain: Any = msgspec.UNSET
     try:
         plain = _PLAIN.decode(raw)
-        if raw.count(b":") != _pairs(plain):  # a colon more than pairs: in a text, or a repeated name
+        if raw.count(b":") != _pairs(plain):  # more colons than pairs: one is within a text, or a name is repeated
             _refuse_repeated_names(raw)
         body = _decoder(kind).decode(raw)
         odd = _odd_amounts(plain, kind, "") if _AMOUNT_AS_TEXT.search(raw) else []
     except msgspec.ValidationError as error:
-        if plain is msgspec.UNSET:  # an integer of thousands of digits
+        if plain is msgspec.UNSET:  # it failed before there was a value: an integer has thousands of digits
             raise _malformed(str(error).partition(" - at `")[0]) from None
         wrong = _wrong(plain, kind, "")
         raise (wrong_fields(*wrong) if wrong else wrong_json(error)) from None
@@ -64,30 +64,30 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
 
 
 def _odd_amounts(value: Any, kind: Any, path: str) -> list[FieldError]:
-    """Amounts as text that Python reads as a number and nobody else: 1_000, blanks, digits of other scripts."""
+    """The amounts that are texts which only Python reads as numbers: 1_000, with blanks, digits of other scripts."""
     kind = _bare(kind)
     if kind is Decimal:
         odd = isinstance(value, str) and _ODD.search(value)
         return [FieldError(path, "must be a number, as in 12.50")] if odd else []
     if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        given = cast("dict[str, Any]", value)
+        members = cast("dict[str, Any]", value)
         places = [(field.encode_name, field.type) for field in msgspec.structs.fields(kind)]
-        found = [_odd_amounts(given.get(name), each, f"{path}.{name}".removeprefix(".")) for name, each in places]
+        inside = [_odd_amounts(members.get(name), each, f"{path}.{name}".removeprefix(".")) for name, each in places]
     elif isinstance(value, list) and get_origin(kind) is tuple:
         items = cast("list[Any]", value)
-        found = [_odd_amounts(each, get_args(kind)[0], f"{path}[{n}]") for n, each in enumerate(items)]
+        inside = [_odd_amounts(each, get_args(kind)[0], f"{path}[{n}]") for n, each in enumerate(items)]
     else:
         return []
-    return [error for errors in found for error in errors]
+    return [error for errors in inside for error in errors]
 
 
 def _bare(kind: Any) -> Any:
-    """A type without what only the document says of it."""
+    """The type within an `Annotated` one, which fields have whose limits stand in the OpenAPI document."""
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _pairs(value: Any) -> int:
-    """How many name-value pairs there are, at all depths; repeated names are one here."""
+    """How many pairs of a name and a value there are at all depths; a name that is repeated counts once."""
     if isinstance(value, dict):
         pairs = cast("dict[str, Any]", value)
         return len(pairs) + sum(_pairs(each) for each in pairs.values() if isinstance(each, dict | list))
@@ -97,7 +97,7 @@ def _pairs(value: Any) -> int:
 
 
 def _refuse_repeated_names(raw: bytes) -> None:
-    import json  # noqa: PLC0415 - only for the rare body with a colon in a text
+    import json  # noqa: PLC0415 - few bodies need it: those with a colon within a text
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: dict[str, Any] = {}
@@ -111,7 +111,7 @@ def _refuse_repeated_names(raw: bytes) -> None:
 
 
 def _wrong(value: Any, kind: Any, path: str) -> list[FieldError]:
-    """Every wrong field of a value that is known not to fit; field by field, as one alone would hide the others."""
+    """Every wrong field of a value that msgspec has refused; it names only one, so each field is tried alone."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -121,11 +121,11 @@ def _wrong(value: Any, kind: Any, path: str) -> list[FieldError]:
     kind = _bare(kind)
     inside: list[FieldError] = []
     if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        given = cast("dict[str, Any]", value)
+        members = cast("dict[str, Any]", value)
         for field in msgspec.structs.fields(kind):
             place = f"{path}.{field.encode_name}".removeprefix(".")
-            if field.encode_name in given:
-                inside += _wrong(given[field.encode_name], field.type, place)
+            if field.encode_name in members:
+                inside += _wrong(members[field.encode_name], field.type, place)
             elif field.required:
                 inside.append(FieldError(place, "is required"))
     elif isinstance(value, list) and get_origin(kind) is tuple:

@@ -1,6 +1,6 @@
-"""The page at /docs: the OpenAPI document as plain HTML of our own.
+"""The page at /docs: the OpenAPI document as plain HTML that we write.
 
-The pages that come with the framework load their scripts and styles from somewhere else, so they need a network.
+The framework's own pages load scripts and styles from other servers, so they need a network.
 """
 
 from __future__ import annotations
@@ -42,12 +42,15 @@ class DocsPage(OpenAPIRenderPlugin):
         return PAGE.format(title=escape(info["title"]), version=escape(info["version"]), operations=operations).encode()
 
     def receive_router(self, router: Router) -> None:
-        """Take out the framework's own page for paths beside ours: what is not there is a problem document here too."""
+        """Remove the framework's own answer to unknown paths, so that they are answered with a problem document."""
         router.routes = [route for route in router.routes if route.path not in {"/", "/{path:str}"}]
 
 
 def _whole(node: Any, schemas: Mapping[str, Any]) -> Any:
-    """A part of the document with its references replaced by what they refer to; none of ours refers to itself."""
+    """A part of the document with each reference replaced by the schema it names.
+
+    This ends, because no schema of ours refers to itself.
+    """
     if isinstance(node, list):
         return [_whole(each, schemas) for each in cast("list[Any]", node)]
     if not isinstance(node, dict):
@@ -81,7 +84,7 @@ def _parameters(parameters: list[Mapping[str, Any]]) -> str:
 
 
 def _answer(status: str, answer: Mapping[str, Any]) -> str:
-    shown = "" if status >= "4" else _content(answer)  # every problem looks the same
+    shown = "" if status >= "4" else _content(answer)  # all problems have one schema, so the page leaves it out
     return f"<p><b>{status}</b> {escape(answer.get('description', ''))}</p>{shown}"
 
 

@@ -1,6 +1,6 @@
-"""The OpenAPI documents of our services, made by the framework from the types that read and write the wire.
+"""Makes the OpenAPI documents of our services: the framework derives them from the types of parameters and answers.
 
-What the framework cannot see is added here: bodies that handlers decode by themselves, and the headers they read.
+This module adds what the framework cannot see: the bodies and the headers that handlers read by themselves.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from daemons.http.problems import DOCUMENTED, problems
 PLACE = "#/components/schemas/{name}"
 AMOUNT_TEXT = r"^\d{1,10}(\.\d{1,2})?$"
 AMOUNT = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": AMOUNT_TEXT}]}
-"""How an amount may be given in a body. In an answer it is always a number."""
+"""The schema of an amount in a body, which may be a number or a text. In an answer it is always a number."""
 
 
 def openapi(title: str) -> OpenAPIConfig:
-    """The document at /openapi.json, the page at /docs."""
+    """The configuration that serves the document at /openapi.json and the page at /docs."""
     return OpenAPIConfig(
         title=title,
         version=version("orderdeck"),
@@ -40,7 +40,7 @@ def openapi(title: str) -> OpenAPIConfig:
 
 
 class WireTypes(OpenAPISchemaPlugin):
-    """How answers write what the framework does not know: decimals as numbers, JSON of the log as it is."""
+    """Tells the framework the schema of two types it does not know: a decimal is a number, raw JSON may be anything."""
 
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:
@@ -55,9 +55,10 @@ class WireTypes(OpenAPISchemaPlugin):
 def answers(
     kinds: Mapping[int, Any] | type[msgspec.Struct], *refusals: int, meaning: Mapping[int, str] = DOCUMENTED
 ) -> dict[int, ResponseSpec]:
-    """The `responses=` of a handler: what it answers by status (a lone type is that of 200), and its problems.
+    """The `responses=` of a handler: the type it answers with for each status, and its problems.
 
-    A type's docstring is the description; `meaning` describes the problems.
+    A type that is given alone is that of status 200. The type's docstring becomes the description in the document;
+    `meaning` holds the descriptions of the problems.
     """
     by_status: Mapping[int, Any] = kinds if isinstance(kinds, Mapping) else {200: kinds}
     described = {
@@ -92,7 +93,7 @@ def reading(kind: type[msgspec.Struct] | None, parameters: Sequence[Parameter] =
 
 
 def described(app: Litestar) -> Litestar:
-    """The application, with the schemas of the bodies that its handlers decode by themselves in its document."""
+    """Add to the application's document the schemas of the bodies that its handlers decode by themselves."""
     handlers = [handler for route in app.routes for handler in getattr(route, "route_handlers", ())]
     bodies = {body for handler in handlers if (body := getattr(handler.operation_class, "body", None)) is not None}
     _, components = msgspec.json.schema_components(bodies, ref_template=PLACE)
@@ -103,7 +104,7 @@ def described(app: Litestar) -> Litestar:
 
 
 def _amounts(node: Any) -> Any:
-    """A schema in which an amount may be a number or a text."""
+    """A copy of a schema in which every amount may be a number or a text."""
     if isinstance(node, list):
         return [_amounts(each) for each in cast("list[Any]", node)]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): every error an HTTP service answers has this one shape, and never a traceback."""
+"""Problem documents (RFC 9457): the one shape of every error that an HTTP service answers, without a traceback."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DOCUMENTED: dict[int, str] = {
     503: "The database is away or too many wait; try again after Retry-After seconds.",
 }
 
-REMEMBERED = 60.0  # seconds after which a fault that no request has met again is no longer in /ready
+REMEMBERED = 60.0  # seconds after which /ready forgets a fault that no request has met again
 
 _REQUEST_ID = re.compile(rb"[!-~]{1,200}")
 
@@ -55,7 +55,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestRefused(Exception):
-    """A refusal that only HTTP knows: a body too large, a media type, a version not there yet."""
+    """The request is refused with this status and code, for a reason that only HTTP has, such as a body too large."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class RequestRefused(Exception):
 
 
 def wrong_json(error: msgspec.MsgspecError) -> RequestRefused:
-    """What is wrong with a body: malformed JSON, or the field that has the wrong type or is missing."""
+    """The refusal for an error of msgspec: the body is not JSON, or a field is missing or has the wrong type."""
     text, _, path = str(error).partition(" - at `$")
     if not isinstance(error, msgspec.ValidationError):
         return RequestRefused(400, "malformed_json", f"the body is not valid JSON: {text}")
@@ -129,10 +129,10 @@ def on_error(request: Request[Any, Any, State], error: Exception) -> Response[by
 
 
 def log_failure(scope: Any, error: Exception) -> str:
-    """Log once that a mistake of ours or a fault of the database ended a request; returns the request's id.
+    """Log that a mistake of ours or a fault of the database ended a request; return the request's id.
 
-    A fault of the database is also named in /ready, until the same route answers or nobody has met it for a while.
-    Requests that meet a fault that is known already are logged without its traceback.
+    A fault of the database is also named in /ready, until the same route answers or nobody has met it for REMEMBERED
+    seconds. When a request meets a fault that is on the board already, its line has no traceback.
     """
     scope[FAILED] = True
     id_ = _request_id(scope)
@@ -154,12 +154,12 @@ def log_failure(scope: Any, error: Exception) -> str:
 
 def _request_id(scope: Any) -> str:
     """The caller's X-Request-Id, or one of our own."""
-    given = next((value for name, value in scope["headers"] if name.lower() == b"x-request-id"), b"")
-    return given.decode() if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    from_caller = next((value for name, value in scope["headers"] if name.lower() == b"x-request-id"), b"")
+    return from_caller.decode() if _REQUEST_ID.fullmatch(from_caller) else uuid4().hex
 
 
 HANDLERS: dict[int | type[Exception], Any] = {HTTPException: on_error, Exception: on_error}
-"""The `exception_handlers=` of both services."""
+"""The `exception_handlers=` of every HTTP service."""
 
 
 def _known(error: OrderdeckError) -> RequestRefused | None:
@@ -190,7 +190,7 @@ def _known(error: OrderdeckError) -> RequestRefused | None:
             code = _UNAVAILABLE.get(type(error), "unavailable")
             return RequestRefused(503, code, text, headers={"Retry-After": str(seconds)})
         case _:
-            return None  # a ConfigurationError here is a mistake of ours
+            return None  # any other error, such as a ConfigurationError, is a mistake of ours: answered 500
 
 
 _UNAVAILABLE: dict[type[errors.Unavailable], str] = {
@@ -226,7 +226,7 @@ def _msgspec_cause(error: BaseException) -> msgspec.MsgspecError | None:
 
 
 def _wrong_parameter(request: Request[Any, Any, State], extra: Any) -> FieldError:
-    """A wrong parameter by the name its caller knows, and what it takes where that is a list or a form."""
+    """A wrong parameter under the name that callers use; says the allowed values or the form where there are any."""
     name = str(extra.get("key", ""))
     wrong = _wrong_field(name, str(extra.get("message", "is wrong")))
     field = request.route_handler.parsed_fn_signature.parameters.get(name)
@@ -243,7 +243,7 @@ def _wrong_parameter(request: Request[Any, Any, State], extra: Any) -> FieldErro
 
 
 def _wrong_field(path: str, text: str) -> FieldError:
-    # `data` is what Litestar calls the body; its fields go by their own names.
+    # Litestar calls the body `data`; a caller knows the fields of the body without that prefix.
     place = path.removeprefix(".").removeprefix("data.") if path != "data" else ""
     if missing := re.fullmatch(r"Object missing required field `(.*)`", text):
         return FieldError(f"{place}.{missing[1]}".removeprefix("."), "is required")

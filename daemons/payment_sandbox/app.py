@@ -1,4 +1,4 @@
-"""The HTTP service of the payment sandbox: keys in, answers from the ledger out."""
+"""The HTTP service of the payment sandbox: it has the ledger decide each request, and misbehaves when it is told to."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ AnyRequest = Request[Any, Any, State]
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What the handlers need. The test methods that take their time wait no longer than until `stop`."""
+    """What the handlers share. An answer that a test method or a fault delays is sent at once when `stop` is set."""
 
     ledger: Ledger
     stop: asyncio.Event
     faults: Switch = field(default_factory=Switch)
-    slow: float = 5.0  # seconds
-    hang: float = 30.0  # seconds; beyond every client's limit
+    slow: float = 5.0  # seconds that `test_card_slow` takes
+    hang: float = 30.0  # seconds that `test_card_timeout` takes; longer than any client waits
 
 
 class LedgerPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +91,7 @@ async def show_charge(request: AnyRequest, payment_id: FromPath[UUID]) -> Respon
 @get("/api/v1/operations/{key:str}", responses=shown(ChargeAnswer, 404))
 async def look_up(request: AnyRequest, key: FromPath[str]) -> Response[bytes]:
     """What was decided for an idempotency key; 404 when nothing was."""
-    await _trouble(_sandbox(request))
+    await _meet_faults(_sandbox(request))
     answer = _sandbox(request).ledger.look_up(read_key(key))
     if answer is None:
         raise NotFound("decision for the key", key)
@@ -126,22 +126,23 @@ async def switch_faults(request: AnyRequest) -> Response[bytes]:
 async def _execute(request: AnyRequest, payment_id: UUID, kind: type[Body]) -> Response[bytes]:
     key = read_key(request.headers.get("Idempotency-Key"))
     body = read_body(kind, await request.body(), request.headers.get("Content-Type", ""))
-    wanted = body.checked(payment_id)
+    charge_request = body.checked(payment_id)
     sandbox = _sandbox(request)
-    faults = await _trouble(sandbox)
-    if _is(wanted, methods.SLOW) and sandbox.ledger.look_up(key) is None:
+    faults = await _meet_faults(sandbox)
+    if _authorises_with(charge_request, methods.SLOW) and sandbox.ledger.look_up(key) is None:
         await _pause(sandbox, sandbox.slow)
-    settled = await sandbox.ledger.execute(key, wanted)
-    if _is(wanted, methods.TIMEOUT) and settled.answer.outcome is ChargeOutcome.APPROVED and not settled.replayed:
+    decision = await sandbox.ledger.execute(key, charge_request)
+    approved = decision.answer.outcome is ChargeOutcome.APPROVED
+    if _authorises_with(charge_request, methods.TIMEOUT) and approved and not decision.replayed:
         await _pause(sandbox, sandbox.hang)
         raise RequestRefused(504, "timeout", "the answer was lost; look it up by its key")
     if faults.drops():
         cast("dict[str, Any]", request.scope)[DROPPED] = True
-    return respond(settled.answer, replayed=settled.replayed)
+    return respond(decision.answer, replayed=decision.replayed)
 
 
-async def _trouble(sandbox: Sandbox) -> Switch:
-    """What was switched on, before anything is done."""
+async def _meet_faults(sandbox: Sandbox) -> Switch:
+    """Wait, or refuse the request, as the faults that are switched on say; return the switch."""
     if sandbox.faults.now.latency_ms:
         await _pause(sandbox, sandbox.faults.now.latency_ms / 1000)
     if sandbox.faults.errs():
@@ -154,8 +155,8 @@ async def _pause(sandbox: Sandbox, seconds: float) -> None:
         await asyncio.wait_for(sandbox.stop.wait(), seconds)
 
 
-def _is(wanted: ChargeRequest, method: str) -> bool:
-    return isinstance(wanted, Authorise) and wanted.payment_method == method
+def _authorises_with(request: ChargeRequest, method: str) -> bool:
+    return isinstance(request, Authorise) and request.payment_method == method
 
 
 def _sandbox(request: AnyRequest) -> Sandbox:
@@ -168,7 +169,7 @@ def make_app(sandbox: Sandbox) -> Litestar:
         middleware=[dropping],
         state=State({"sandbox": sandbox}),
         exception_handlers=HANDLERS,
-        logging_config=None,  # logs are the runtime's; the framework would set up its own
+        logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         request_max_body_size=MOST_BYTES,
         openapi_config=openapi("orderdeck payment sandbox"),
         plugins=[WireTypes()],

@@ -1,4 +1,4 @@
-"""Charges: what the provider may do with a payment in each state; pure, so that every rule is a row of a table."""
+"""The rules of charges: what each request does to a charge in each state, and what is answered; pure functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ChargeState(StrEnum):
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
     REFUNDED = "REFUNDED"  # all of what was captured
-    TOMBSTONE = "TOMBSTONE"  # voided before it was ever authorised: it never will be
+    TOMBSTONE = "TOMBSTONE"  # it was voided before it was authorised: a later authorisation is refused
 
 
 class SandboxCharge(Struct, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ class ChargeAnswer(Struct, frozen=True, kw_only=True):
 def decide(
     request: ChargeRequest, charge: SandboxCharge | None, *, key: str, attempt: int
 ) -> tuple[SandboxCharge | None, ChargeAnswer]:
-    """The charge as it is afterwards, and what to answer; `attempt` counts the tries with this key, from 1."""
+    """The charge as it is after the request, and the answer; `attempt` counts the tries with this key, from 1."""
     operation = str(request.__struct_config__.tag)
     method = request.payment_method if isinstance(request, Authorise) else charge.payment_method if charge else ""
     if attempt <= unavailable_tries(operation, method):
@@ -122,12 +122,12 @@ def decide(
             assert_never(request)
 
 
-Decided = tuple[SandboxCharge | None, ChargeAnswer]
+Decision = tuple[SandboxCharge | None, ChargeAnswer]
 Approve = Callable[[SandboxCharge, Decimal], tuple[SandboxCharge, ChargeAnswer]]
-Refuse = Callable[[str], Decided]
+Refuse = Callable[[str], Decision]
 
 
-def _authorise(request: Authorise, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decided:
+def _authorise(request: Authorise, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decision:
     if charge is not None:
         voided = charge.state in {ChargeState.TOMBSTONE, ChargeState.VOIDED}
         return refused("this payment was voided" if voided else f"this payment is already {charge.state.lower()}")
@@ -145,7 +145,7 @@ def _authorise(request: Authorise, charge: SandboxCharge | None, approved: Appro
     return approved(fresh, request.amount)
 
 
-def _capture(request: Capture, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decided:
+def _capture(request: Capture, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decision:
     if charge is None:
         return refused("there is no such payment")
     if charge.state is not ChargeState.AUTHORISED:
@@ -155,20 +155,20 @@ def _capture(request: Capture, charge: SandboxCharge | None, approved: Approve, 
     return approved(replace(charge, state=ChargeState.CAPTURED, captured=request.amount), request.amount)
 
 
-def _void(request: Void, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decided:
+def _void(request: Void, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decision:
     if charge is None:
-        # Whoever voids what we never saw gave up waiting: the authorisation may still be on its way, and must fail.
+        # The caller gave up waiting for an authorisation that has not arrived here. Should it still come, it must fail.
         return approved(SandboxCharge(payment_id=request.payment_id, state=ChargeState.TOMBSTONE), NOTHING)
     match charge.state:
         case ChargeState.AUTHORISED:
             return approved(replace(charge, state=ChargeState.VOIDED), charge.authorised)
         case ChargeState.VOIDED | ChargeState.TOMBSTONE | ChargeState.DECLINED:
-            return approved(charge, NOTHING)  # nothing is held, which is what was asked for
+            return approved(charge, NOTHING)  # nothing is held, so there is nothing to release
         case ChargeState.CAPTURED | ChargeState.REFUNDED:
             return refused(f"cannot void a payment that is {_word(charge)}: refund it")
 
 
-def _refund(request: Refund, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decided:
+def _refund(request: Refund, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decision:
     if charge is None:
         return refused("there is no such payment")
     if charge.state is not ChargeState.CAPTURED:
@@ -189,5 +189,5 @@ def _no(request: ChargeRequest, operation: str, outcome: ChargeOutcome, reason: 
 
 
 def _reference(operation: str, key: str) -> str:
-    """Derived from the key, so that a try repeated after a crash gets the same one."""
+    """The reference of an approved operation; it follows from the key, so a try after a crash gets the same one."""
     return f"{operation[:4]}_{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}"

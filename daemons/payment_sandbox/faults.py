@@ -1,4 +1,4 @@
-"""Faults: how the whole provider misbehaves, switched at run time, for drills. In memory: a restart ends them."""
+"""The faults that POST /faults switches on, so that the whole provider misbehaves; a restart switches them off."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from core.domain.validation import Fields
 
 LONGEST_LATENCY = 60_000  # milliseconds
 LONGEST = 3_600.0  # seconds
-DROPPED = "orderdeck.dropped"
+DROPPED = "orderdeck.dropped"  # the key in a request's scope that is set when its answer has to be dropped
 
 
 def _up_to(most: float) -> Any:
-    """What the document says of a number; `checked` enforces it, with a sentence of its own."""
+    """A number from 0 to `most`. This puts the limits into the OpenAPI document; `checked` enforces them."""
     return Meta(extra_json_schema={"minimum": 0, "maximum": most})
 
 
@@ -56,7 +56,7 @@ class FaultsBody(Faults, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Switch:
-    """What is on at the moment."""
+    """Holds the faults that are switched on, and decides by chance which requests they strike."""
 
     def __init__(self) -> None:
         self._faults = Faults()
@@ -70,7 +70,7 @@ class Switch:
         return self._faults
 
     def left(self) -> Faults:
-        """What is on, and for how many seconds more."""
+        """The faults that are on; `seconds` is how long they stay on from now."""
         now = self.now
         return replace(now, seconds=max(self._until - time.monotonic(), 0.001)) if now.seconds else now
 
@@ -88,14 +88,14 @@ class Switch:
 
 
 def dropping(app: ASGIApp) -> ASGIApp:
-    """Answers marked as dropped end in the middle: the server then closes the connection."""
+    """The middleware that sends no body for an answer marked DROPPED, so that the server closes the connection."""
 
-    async def cut(scope: Scope, receive: Receive, send: Send) -> None:
-        async def sent(message: Message) -> None:
+    async def drop(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_unless_dropped(message: Message) -> None:
             marks: Any = scope
             if not (marks.get(DROPPED) and message["type"] == "http.response.body"):
                 await send(message)
 
-        await app(scope, receive, sent)
+        await app(scope, receive, send_unless_dropped)
 
-    return cut
+    return drop

@@ -1,7 +1,7 @@
-"""The ledger: a SQLite file that holds every charge and every answer, on disk before anyone hears it.
+"""The ledger: a SQLite file with every charge and every answer; an answer is on disk before it is sent.
 
-One thread writes; all requests that wait while it commits go into its next transaction, so a commit's fsync is
-shared. It may be killed at any instruction: a request is either in the file with its answer, or never happened.
+One thread writes. Requests that arrive while it commits all go into its next transaction, so they share one fsync.
+When the process is killed, a request is either in the file together with its answer, or it is not there at all.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ PUT_OPERATION = """
 INSERT INTO operations (key, fingerprint, attempts, answer) VALUES (?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET attempts = excluded.attempts, answer = excluded.answer
 """
-MOST_TOGETHER = 256
-TROUBLE_LASTS = 10.0  # seconds
+MOST_TOGETHER = 256  # requests in one transaction
+TROUBLE_LASTS = 10.0  # seconds for which a commit that failed makes the sandbox not ready
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Settled:
-    """`replayed`: the answer was in the ledger already."""
+class LedgerAnswer:
+    """The answer to a request; `replayed`: it was in the ledger already."""
 
     answer: ChargeAnswer
     replayed: bool
@@ -79,7 +79,7 @@ class Settled:
 class _Waiting:
     key: str
     request: ChargeRequest
-    done: asyncio.Future[Settled]
+    done: asyncio.Future[LedgerAnswer]
 
 
 class Ledger:
@@ -102,14 +102,17 @@ class Ledger:
         self._writes.close()
         self._reads.close()
 
-    async def execute(self, key: str, request: ChargeRequest) -> Settled:
-        """Decide and record, or replay; raises KeyReused, or Unavailable when nothing of it happened."""
-        done: asyncio.Future[Settled] = self._loop.create_future()
+    async def execute(self, key: str, request: ChargeRequest) -> LedgerAnswer:
+        """Decide and record the request, or repeat the answer of its key.
+
+        Raises KeyReused when the key came with another request, Unavailable when nothing was recorded.
+        """
+        done: asyncio.Future[LedgerAnswer] = self._loop.create_future()
         self._waiting.put(_Waiting(key, request, done))
         return await done
 
     def look_up(self, key: str) -> ChargeAnswer | None:
-        """What was answered for a key; None when nothing was decided with it."""
+        """The final answer that was given for a key; None when there is none."""
         row = self._reads.execute("SELECT answer FROM operations WHERE key = ?", (key,)).fetchone()
         return msgspec.json.decode(row[0], type=ChargeAnswer) if row and row[0] else None
 
@@ -117,12 +120,15 @@ class Ledger:
         return _charge(self._reads, payment_id)
 
     def charges(self, *, after: int, limit: int) -> Sequence[tuple[int, SandboxCharge]]:
-        """Charges in the order in which they came, each with its number there."""
+        """At most `limit` charges with numbers above `after`, each with its number, in the order in which they came."""
         rows = self._reads.execute(f"{CHARGE} WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
         return [(row[0], _from_row(row)) for row in rows]
 
     async def why_not_ready(self) -> str | None:
-        """A commit that failed is remembered for a while, not for ever: without requests there is no next one."""
+        """Why the last commit failed, for TROUBLE_LASTS seconds.
+
+        Not for longer: while the sandbox is not ready there may be no request whose commit could show that all is well.
+        """
         return self._trouble if time.monotonic() < self._trouble_until else None
 
     # --- the writing thread -----------------------------------------------------------------------------------
@@ -140,12 +146,12 @@ class Ledger:
             if stop:
                 return
 
-    def _write(self, batch: Sequence[_Waiting]) -> Sequence[Settled | Exception]:
+    def _write(self, batch: Sequence[_Waiting]) -> Sequence[LedgerAnswer | Exception]:
         try:
             self._writes.execute("BEGIN IMMEDIATE")
-            results = [self._settle(waiting.key, waiting.request) for waiting in batch]
+            results = [self._decide(waiting.key, waiting.request) for waiting in batch]
             self._writes.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next requests need this thread alive
+        except Exception as error:  # noqa: BLE001 - this thread has to live on after any error, for the next requests
             if self._writes.in_transaction:
                 self._writes.execute("ROLLBACK")
             self._trouble = f"the ledger cannot be written: {error}"
@@ -155,7 +161,7 @@ class Ledger:
         self._trouble_until = 0.0
         return results
 
-    def _settle(self, key: str, request: ChargeRequest) -> Settled | Exception:
+    def _decide(self, key: str, request: ChargeRequest) -> LedgerAnswer | Exception:
         fingerprint = hashlib.sha256(msgspec.json.encode(request)).digest()
         row = self._writes.execute(
             "SELECT fingerprint, attempts, answer FROM operations WHERE key = ?", (key,)
@@ -163,7 +169,7 @@ class Ledger:
         if row and row[0] != fingerprint:
             return KeyReused(key)
         if row and row[2]:
-            return Settled(msgspec.json.decode(row[2], type=ChargeAnswer), replayed=True)
+            return LedgerAnswer(msgspec.json.decode(row[2], type=ChargeAnswer), replayed=True)
         attempt = (row[1] if row else 0) + 1
         before = _charge(self._writes, request.payment_id)
         after, answer = decide(request, before, key=key, attempt=attempt)
@@ -171,11 +177,11 @@ class Ledger:
             self._writes.execute(PUT_CHARGE, _to_row(after))
         stored = None if answer.outcome is ChargeOutcome.UNAVAILABLE else msgspec.json.encode(answer)
         self._writes.execute(PUT_OPERATION, (key, fingerprint, attempt, stored))
-        return Settled(answer, replayed=False)
+        return LedgerAnswer(answer, replayed=False)
 
 
 def charges_in(path: Path) -> list[SandboxCharge]:
-    """Every charge in a ledger's file, also while nobody serves it; raises sqlite3.Error."""
+    """Every charge in this file of a ledger, which no sandbox needs to have open; raises sqlite3.Error."""
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
         return [_from_row(row) for row in db.execute(f"{CHARGE} ORDER BY id")]
@@ -183,10 +189,10 @@ def charges_in(path: Path) -> list[SandboxCharge]:
         db.close()
 
 
-def _tell(batch: Sequence[_Waiting], results: Sequence[Settled | Exception]) -> None:
+def _tell(batch: Sequence[_Waiting], results: Sequence[LedgerAnswer | Exception]) -> None:
     for waiting, result in zip(batch, results, strict=True):
         if waiting.done.done():
-            continue  # the client gave up; what was decided stays in the ledger
+            continue  # the client gave up waiting; the decision stays in the ledger
         if isinstance(result, Exception):
             waiting.done.set_exception(result)
         else:
@@ -197,7 +203,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")  # with WAL, less than FULL would lose answered charges with the power
+    db.execute("PRAGMA synchronous = FULL")  # with less than FULL, a power failure would lose charges already answered
     return db
 
 

@@ -1,4 +1,4 @@
-"""Payment methods: which are accepted, and how each test method misbehaves; the only place that knows their names."""
+"""The payment methods: which are accepted, and how each test method misbehaves. No other module names one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ACCEPTED = frozenset(
     }
 )
 
-TIMEOUT = "test_card_timeout"  # charged, but the first answer never comes
-SLOW = "test_card_slow"  # takes its time, then fine
+TIMEOUT = "test_card_timeout"  # is charged, and the first answer never comes
+SLOW = "test_card_slow"  # is authorised after some seconds
 
 DECLINES = {
     "test_card_fail": "card declined",
@@ -45,5 +45,5 @@ def decline_reason(method: str) -> str | None:
 
 
 def unavailable_tries(operation: str, method: str) -> int:
-    """How many first tries of an operation answer 503."""
+    """How many tries of an operation are answered 503 before one is executed."""
     return UNAVAILABLE_TRIES.get((operation, method), 0)

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the operations on charges: the key they need, and how they are refused."""
+"""What the OpenAPI document says of the operations on charges: the key they need, their answers and their problems."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEANING = {
 
 
 def charging(body: type[msgspec.Struct]) -> dict[str, Any]:
-    """The arguments of `post` for a handler that charges: what it reads, and what it answers."""
+    """The arguments of `post` for an operation on a charge: the body it reads, and what it answers."""
     return {
         "status_code": 200,
         "operation_class": reading(body, [KEY_HEADER]),
@@ -41,5 +41,5 @@ def charging(body: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def shown(kind: type[msgspec.Struct], *refusals: int) -> dict[int, ResponseSpec]:
-    """The `responses=` of a handler that only shows something."""
+    """The `responses=` of a handler that changes nothing and answers with this type."""
     return answers(kind, *refusals, 503, meaning=MEANING)

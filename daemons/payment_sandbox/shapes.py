@@ -1,4 +1,4 @@
-"""The wire: what a request must look like to be a charge request, and how an answer looks."""
+"""Checks the bodies of requests to the sandbox and makes charge requests of them; writes the answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CURRENCY = re.compile(r"[A-Z]{3}")
 METHOD = re.compile(r"[a-z0-9_]{1,40}")
 LONGEST_TEXT = 500
 
-# The document says the limits; `checked` enforces them, with sentences of its own.
+# These types put the limits into the OpenAPI document; `checked` enforces them.
 Words = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_TEXT})]
 Currency = Annotated[str, Meta(extra_json_schema={"pattern": f"^{CURRENCY.pattern}$"})]
 Method = Annotated[str, Meta(extra_json_schema={"pattern": f"^{METHOD.pattern}$"})]
@@ -31,7 +31,7 @@ Method = Annotated[str, Meta(extra_json_schema={"pattern": f"^{METHOD.pattern}$"
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-# --- requests: unknown fields are ignored, amounts may be numbers or strings --------------------------------
+# --- requests: fields that are unknown are ignored, amounts may be numbers or strings ------------------------
 class AuthoriseBody(msgspec.Struct, frozen=True, kw_only=True):
     order_id: Words
     amount: Decimal
@@ -90,7 +90,7 @@ Body = AuthoriseBody | CaptureBody | VoidBody | RefundBody
 
 
 def read_key(header: str | None) -> str:
-    """The idempotency key, quoted or bare."""
+    """The idempotency key in this header, where it may stand in quotes; raises RequestRefused when it is malformed."""
     if header is None:
         raise wrong_fields(FieldError("Idempotency-Key", "is required"))
     key = header[1:-1] if len(header) > 1 and header[0] == header[-1] == '"' else header
@@ -108,7 +108,7 @@ NO: Mapping[ChargeOutcome, tuple[int, str]] = {
 
 
 def respond(answer: ChargeAnswer, *, replayed: bool) -> Response[bytes]:
-    """The answer as it is in the ledger, so that a replay is the same byte for byte."""
+    """The response for an answer of the ledger; a repeated answer gives the same bytes."""
     headers = {"Idempotent-Replayed": "true"} if replayed else {}
     if answer.outcome is ChargeOutcome.APPROVED:
         return ok(answer, headers)

@@ -1,1 +1,1 @@
-"""What surrounds every daemon: settings, logs, signals, its port, its health and readiness, its exit code."""
+"""What every daemon shares: settings, logs, signals, the port, health and readiness, exit codes."""

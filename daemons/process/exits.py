@@ -1,7 +1,7 @@
-"""The exit codes of a daemon, beside 0: it stopped as it was asked to."""
+"""The exit codes of a daemon that says why it ended. It ends with 0 when somebody told it to stop."""
 
 WATCHDOG = 70
 """The event loop hung, so the daemon ended itself."""
 
 CONFIGURATION = 78
-"""A person has to change something first: a setting, a folder, a port (EX_CONFIG of sysexits.h)."""
+"""The daemon cannot start until a person changes a setting, a folder or a port (EX_CONFIG of sysexits.h)."""

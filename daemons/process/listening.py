@@ -1,4 +1,4 @@
-"""Binds the ports we listen on; one that is taken or open to other machines is refused in one sentence."""
+"""Opens the port that a daemon listens on; one sentence says why when it is taken or open to other machines."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def listen(settings: Settings, field: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
-        # Two may bind one port with SO_REUSEADDR; only one may listen.
+        # With SO_REUSEADDR two processes may bind one port, but only one may listen: this call finds out.
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise _refused(error, host, port, field) from None
+        raise _cannot_listen(error, host, port, field) from None
     return listener
 
 
-def _refused(error: OSError, host: str, port: int, field: str) -> ConfigurationError:
+def _cannot_listen(error: OSError, host: str, port: int, field: str) -> ConfigurationError:
     setting = env_names(field)[0]
     if error.errno == errno.EADDRINUSE:
-        return ConfigurationError(f"port {port} is taken{_by_whom(port)}: set {setting} to another")
+        return ConfigurationError(f"port {port} is taken{_owner_of(port)}: set {setting} to another")
     if error.errno == errno.EACCES:
         return ConfigurationError(f"port {port} is not for ordinary users: set {setting} to one above 1023")
     return ConfigurationError(f"cannot listen on {host}, port {port}: {error.strerror}")
 
 
-def _by_whom(port: int) -> str:
-    """Best effort: other users' sockets have no owner that we may see."""
+def _owner_of(port: int) -> str:
+    """The process that listens on this port, in brackets; empty when it is another user's, which we may not see."""
     try:
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)

@@ -1,4 +1,4 @@
-"""Logs: JSON lines in files, readable lines in a terminal, and the libraries' lines in the same form as ours."""
+"""Logs: JSON lines in files, readable lines in a terminal; what libraries log has the same form as what we log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def configure_logs(name: str, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # We log ourselves that we started or connected; of the libraries we want their warnings only.
+    # These libraries log each start and each connection, which we log ourselves: only their warnings are kept.
     for library in ("uvicorn.error", "asyncio", "httpx", "httpcore", "asyncpg"):
         logging.getLogger(library).setLevel(max(logging.WARNING, numeric))
     structlog.configure(

@@ -1,7 +1,7 @@
-"""What surrounds every daemon: settings, logs, signals, its port, readiness, exit code.
+"""Runs a daemon: reads its settings, opens its port, does its work again after every error, and stops it on a signal.
 
-A daemon never exits because something it needs is away: it starts again inside, not ready, and says why.
-Exit codes: 0 stopped as asked, 70 the watchdog (the event loop hung), 78 a setting or a port stops us from starting.
+A daemon never exits because something it needs is away: its work starts again within the same process, and /ready says
+why it is not ready. Exit codes: 0 somebody stopped it, 70 the event loop hung, 78 a setting or a port is wrong.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from daemons.process.listening import listen
 from daemons.process.logs import configure_logs
 from daemons.process.vitals import ASGIApp, Front, Vitals
 
-DRAIN = 20  # seconds to finish what is in flight
-CLOSE = 5  # seconds to release what we hold after that
+DRAIN = 20  # seconds in which requests under way may finish
+CLOSE = 5  # seconds after that in which the work may release what it holds
 HANG_LIMIT = 30  # seconds
 LONGEST_PAUSE = 0.5  # seconds between two tries to start, while something is away
 PAUSE_AFTER_FAULT = 5.0  # seconds between two tries, while a person has to mend something
@@ -47,10 +47,11 @@ _log = structlog.get_logger()
 
 
 def run_service(name: str, port: str, open_app: OpenApp) -> None:
-    """Serve the ASGI application that `open_app` yields; `port` is the name of its setting.
+    """Serve the ASGI application that `open_app` yields; `port` is the name of the setting that holds its port.
 
-    The port is open at once. Until the application is open and has called `vitals.started(check)`, `/ready` says why
-    not and everything else is answered 503. A stream that never ends by itself has to watch `vitals.stop`.
+    The port is open at once. Until `open_app` has called `vitals.started(check)` and yielded, `/ready` says why the
+    daemon is not ready, and every other request is answered 503. A response that never ends by itself, such as a live
+    stream, has to end when `vitals.stop` is set.
     """
 
     async def serve(settings: Settings, front: Front, drained: asyncio.Event) -> None:
@@ -64,7 +65,10 @@ def run_service(name: str, port: str, open_app: OpenApp) -> None:
 
 
 def run_reader(name: str, port: str, work: Work) -> None:
-    """Run `work` until `vitals.stop` is set, again from its start whenever it raises; its vitals are on `port`."""
+    """Run `work` until `vitals.stop` is set, and again from its start whenever it raises.
+
+    `port` is the name of the setting that holds the port for /health, /ready and /metrics.
+    """
 
     async def read(settings: Settings, front: Front, _drained: asyncio.Event) -> None:
         await work(settings, front.vitals)
@@ -111,7 +115,7 @@ async def _live(
     vitals.stop.set()
     deadline = time.monotonic() + DRAIN + CLOSE
     if not vitals.working:
-        working.cancel()  # it has nothing in flight
+        working.cancel()  # it only waits to start, so it has nothing to finish
     server.should_exit = True
     await asyncio.wait({serving})
     drained.set()
@@ -127,9 +131,9 @@ async def _live(
 async def keep_up(
     body: Body, stop: asyncio.Event, *, waits: Callable[[str], None], failed: Callable[[Exception], None]
 ) -> None:
-    """Run `body` again whenever it raises, until `stop` is set: soon after an outage, at a slow pace after a fault.
+    """Run `body` again whenever it raises, until `stop` is set: soon after an outage, some seconds after a fault.
 
-    An outage is logged once, and `waits` is told each time; `failed` is told of a fault, and has to log it.
+    An outage is logged here, once, and each try that meets it calls `waits`. A fault calls `failed`, which logs it.
     """
     tries, last = 0, ""
     while not stop.is_set():
@@ -162,7 +166,7 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        yield  # signals are ours: they stop the work, and that stops the server
+        yield  # uvicorn takes no signals: `_live` does, stops the work, and then stops the server
 
 
 def _server(front: Front) -> uvicorn.Server:
@@ -193,13 +197,13 @@ async def _beat(vitals: Vitals) -> None:
 def _watchdog(vitals: Vitals) -> None:
     """End a process whose event loop hangs.
 
-    It counts its own turns and not the time, so a process that was stopped and goes on later is safe.
+    It counts its own waits of 5 s and does not read a clock, so a process that was frozen for long and goes on lives.
     """
-    seen, standing = vitals.last_turn, 0
-    while standing < HANG_LIMIT:
+    last_turn, hung = vitals.last_turn, 0
+    while hung < HANG_LIMIT:
         time.sleep(5)
-        standing = standing + 5 if vitals.last_turn == seen else 0
-        seen = vitals.last_turn
+        hung = hung + 5 if vitals.last_turn == last_turn else 0
+        last_turn = vitals.last_turn
     sys.stderr.write(f"{vitals.name}: the event loop has not turned for {HANG_LIMIT} s\n")
     faulthandler.dump_traceback(all_threads=True)
     os._exit(exits.WATCHDOG)

@@ -1,4 +1,4 @@
-"""/health, /ready and /metrics of a daemon: the same for all, and answered also while it cannot work yet."""
+"""Answers /health, /ready and /metrics in the same way for every daemon, also while the daemon cannot work yet."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Check = Callable[[], Awaitable[str | None]]
 
-WORK = "the work of this program"  # as FaultBoard names it
-STEADY = 3.0  # seconds that work which had failed must go on before it counts as repaired
-TURN_LIMIT = 5.0  # seconds; a loop that has not turned for longer is not healthy
+WORK = "the work of this program"  # its name on the FaultBoard
+STEADY = 3.0  # seconds for which work that had failed must go on until its fault counts as mended
+TURN_LIMIT = 5.0  # seconds; an event loop that has not turned for longer is not healthy
 CHECK_LIMIT = 3.0  # seconds
-FAULTS = "orderdeck.faults"  # in the scope of a request: the daemon's FaultBoard
-FAILED = "orderdeck.failed"  # in the scope of a request that an exception ended
+FAULTS = "orderdeck.faults"  # the key in a request's scope that holds the daemon's FaultBoard
+FAILED = "orderdeck.failed"  # the key in a request's scope that is set when an exception ended the request
 
 
 _log = structlog.get_logger()
@@ -36,8 +36,8 @@ _log = structlog.get_logger()
 class Vitals:
     """What a daemon knows about itself: whether it should stop, and why it is not ready.
 
-    It is ready once it has called `started(check)`, while nothing is on its `faults` and `check()` answers None; else
-    the answer says why not.
+    It is ready when `started(check)` was called, no fault is on its board `faults`, and `check()` answers None. A
+    `check()` that answers a text says with it why the daemon is not ready.
     """
 
     def __init__(self, name: str) -> None:
@@ -54,19 +54,19 @@ class Vitals:
     def started(self, check: Check | None = None) -> None:
         self._reason, self._check = None, check or _nothing_wrong
         settle_down()
-        if WORK in self.faults:  # it may fail again at once, at the same event
+        if WORK in self.faults:  # the fault is not cleared yet: the work may meet it again at the same event
             self._steady = asyncio.get_running_loop().call_later(STEADY, self.faults.clear, WORK)
         else:
             _log.info("ready")
 
     def waits(self, reason: str) -> None:
-        """It cannot work at present, and tries again by itself."""
+        """Note that the work cannot go on at present, for this reason, and that it is tried again by itself."""
         if self._steady is not None:
             self._steady.cancel()
         self._reason = reason
 
     def failed(self, error: Exception) -> None:
-        """Its work met a fault: said in /ready, and logged once, until a later try goes on for a while."""
+        """Put a fault that the work met on the board: /ready names it until a later try goes on for STEADY seconds."""
         self.waits(str(error) or type(error).__name__)
         self.faults.report(WORK, error)
 
@@ -106,7 +106,7 @@ class Vitals:
 
 
 class Front:
-    """The ASGI application of every daemon: the vitals, and behind them `app` as soon as there is one."""
+    """The ASGI application of every daemon: answers for the vitals, and passes other requests to `app`, if any."""
 
     def __init__(self, vitals: Vitals) -> None:
         self.vitals = vitals
@@ -147,10 +147,10 @@ def _problem(status: int, code: str, reason: str) -> dict[str, Any]:
 
 
 def settle_down() -> None:
-    """Keep the garbage collector away from what lives as long as we do.
+    """Keep the garbage collector from looking at what lives as long as the process: modules, handlers, views.
 
-    Walking through the modules, handlers and views of a busy daemon again and again took more than a quarter of its
-    time, in pauses of 30 ms. Cycles made from now on are still found.
+    In a busy daemon that took more than a quarter of its time, in pauses of 30 ms. Reference cycles that are made from
+    now on are still collected.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""What the query API answers, as types: the OpenAPI document describes them; a few are also encoded as they are."""
+"""The types of the query API's answers, for the OpenAPI document; handlers make objects of only a few of them."""
 
 from __future__ import annotations
 

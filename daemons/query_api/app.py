@@ -32,8 +32,8 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         hub = Hub(
             app.store,
             app.subscription,
-            lambda after, wanted: queries.events(
-                after=after, limit=MOST_A_WRITE, categories=wanted.categories, types=wanted.types
+            lambda after, choice: queries.events(
+                after=after, limit=MOST_A_WRITE, categories=choice.categories, types=choice.types
             ),
         )
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
@@ -48,16 +48,16 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
 
 async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
     await vitals.stop.wait()
-    hub.close()  # streams never end by themselves
+    hub.close()  # live streams never end by themselves
 
 
 def make_app(queries: Queries, store: EventStore, hub: Hub) -> Litestar:
-    """Every route; its handlers find what they read from in the application's state."""
+    """The application with every route; handlers take `queries`, `store` and `hub` from its state."""
     service = Litestar(
         [route for module in MODULES for route in module.ROUTES],
         state=State({"queries": queries, "store": store, "hub": hub}),
         exception_handlers=HANDLERS,
-        logging_config=None,  # logs are the runtime's; the framework would set up its own
+        logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck queries"),
         before_request=refuse_strange_parameters,
         plugins=[WireTypes()],

@@ -1,4 +1,4 @@
-"""Cursors: a place in a list, and in which direction to read on from there, as one opaque word."""
+"""Cursors: each is one opaque word that says from which row of a list to read on, and in which direction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ LONGEST_AMOUNT = 20
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """`value` is what the list is sorted by, at the row after which to go on, or before which when `way` is "prev"."""
+    """The row from which to read on: after it when `way` is "next", before it when `way` is "prev".
+
+    `value` is that row's value in the column by which the list is sorted.
+    """
 
     sort: str
     way: Literal["next", "prev"]
@@ -68,9 +71,10 @@ def ends(
     start: bool,
     backwards: bool,
 ) -> dict[str, str | None]:
-    """The cursors of a page with these first and last places; None where the list ends.
+    """The cursors of the next and the previous page, given the places of a page's first and last rows.
 
-    `more`: there are others beyond the page in the direction it was read in; `start`: it was read from a cursor.
+    A cursor is None where the list ends. `more`: further rows follow in the direction in which the page was read.
+    `start`: the page was read from a cursor, not from the list's beginning.
     """
     before, after = (more, True) if backwards else (start, more)
     return {

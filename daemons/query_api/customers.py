@@ -1,4 +1,4 @@
-"""Customers: what each has ordered and spent."""
+"""The query about a customer: how many orders they placed and what they spent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as they were recorded: those of one order, everything about one order, the whole log."""
+"""Queries that answer events as they were recorded: an order's own, all that concern an order, the whole log."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def events_of_order(
     queries: Queries = request.app.state["queries"]
     id_ = a_uuid("order_id", order_id)
     page = await queries.events_of_stream(id_, after=after, limit=limit)
-    # The id may be that of a stream of another kind: for this route there is no such order then.
+    # The id may belong to a stream that is no order's, such as a saga's: this route then answers that it is not found.
     if any(event.category != "order" for event in page) or not (page or after):
         raise NotFound("order", order_id)
     return json_response(_events(page, page[-1].version if page else after))
@@ -75,7 +75,7 @@ async def events(
     categories, types = several("category", category, CATEGORIES), several("type", type, TYPES)
     head = await store.head()
     page = await queries.events(after=after, limit=limit, categories=categories, types=types)
-    # A page that is not full shows everything up to the head that was read before it.
+    # The head was read before the page, so a page that is not full holds every matching event up to the head.
     head = max([head, *(event.position for event in page[-1:])])
     next_after = page[-1].position if len(page) == limit else max(after, head)
     return json_response(
@@ -87,7 +87,7 @@ ROUTES = (events_of_order, timeline, events)
 
 
 def several(name: str, text: str | None, known: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
-    """The names in a list with commas; each has to be known."""
+    """The names in a text that lists them with commas; raises RequestRefused when one is not in `known`."""
     names = tuple(text.split(",")) if text is not None else ()
     if unknown := [one for one in names if one not in known]:
         raise wrong_fields(FieldError(name, f"{', '.join(unknown)}: must be of {', '.join(sorted(known))}"))

@@ -1,6 +1,6 @@
-"""The hub: one follower of the log for all live readers, and the latest frames, encoded once, in a ring.
+"""The hub: follows the log once for all live readers, and keeps the latest events, encoded once, in a ring.
 
-A reader goes at its own pace: what has left the ring it reads from the log. It never slows down another reader.
+Each reader goes at its own pace and slows down no other: events that are no longer in the ring it reads from the log.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from core.codec import StoredEvent
 from core.ports.log import EventStore
 from core.ports.reading import Subscription
 
-RING = 20_000  # events
-MOST_A_WRITE = 500  # events
-BATCH = 1_000  # events
-KEEP_ALIVE = 10.0  # seconds
-TOO_FAR = 10_000  # events behind, where one that may skip does
+RING = 20_000  # events that the ring holds
+MOST_A_WRITE = 500  # events that are sent to a reader at once
+BATCH = 1_000  # events that the hub reads from the log at once
+KEEP_ALIVE = 10.0  # seconds without an event after which a comment is sent
+TOO_FAR = 10_000  # events; a reader that may skip and is further behind jumps to the head
 
 ReadLog = Callable[[int, "Filter"], Awaitable[Sequence[StoredEvent]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An event as it goes over the wire."""
+    """An event as the bytes of a server-sent event, with what a filter looks at."""
 
     position: int
     category: str
@@ -36,7 +36,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Everything when empty."""
+    """The categories and types of events that a reader gets; an empty tuple lets all pass."""
 
     categories: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ def skipped(after: int, before: int) -> bytes:
 
 
 class FrameRing:
-    """The latest frames in a row of positions without gaps; any of them is found by its position, at once."""
+    """The latest frames, of positions without gaps, so that a frame's place in the list follows from its position."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -80,16 +80,16 @@ class FrameRing:
         return bool(self._frames) and self._frames[self._next].position <= position
 
     def after(self, position: int, most: int) -> list[Frame]:
-        """The frames after a position, the next of which it holds; at most so many."""
+        """At most so many of the frames after a position; the ring has to hold the frame that follows it."""
         passed = position + 1 - self._frames[self._next].position
         left = min(most, len(self._frames) - passed)
         start = (self._next + passed) % len(self._frames)
-        found = self._frames[start : start + left]
-        return found + self._frames[: left - len(found)]
+        frames = self._frames[start : start + left]
+        return frames + self._frames[: left - len(frames)]
 
 
 class Hub:
-    """Follows the log while anyone reads."""
+    """Follows the log as long as there is a reader, and gives each reader its stream of frames."""
 
     def __init__(self, store: EventStore, subscription: Callable[[], Subscription], read_log: ReadLog) -> None:
         self._store = store
@@ -102,22 +102,22 @@ class Hub:
         self._following: asyncio.Task[None] | None = None
         self.head = 0
 
-    async def stream(self, after: int, wanted: Filter, *, skip: bool) -> AsyncGenerator[bytes]:
-        """Frames of what comes after a position, many at a time, until the hub closes.
+    async def stream(self, after: int, choice: Filter, *, skip: bool) -> AsyncGenerator[bytes]:
+        """The frames after a position that pass the filter, several in each chunk, until the hub closes.
 
-        Raises what ended the follower, such as a DatabaseFault.
+        Raises the error that ended the task which follows the log, such as a DatabaseFault.
         """
         self._readers += 1
         try:
             await self._follow_from_head()
             yield b": from %d\n\n" % after
-            async with aclosing(self._chunks(after, wanted, skip=skip)) as chunks:
+            async with aclosing(self._chunks(after, choice, skip=skip)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         finally:
             await self._leave()
 
-    async def _chunks(self, after: int, wanted: Filter, *, skip: bool) -> AsyncGenerator[bytes]:
+    async def _chunks(self, after: int, choice: Filter, *, skip: bool) -> AsyncGenerator[bytes]:
         while not (self._stop.is_set() or self._following is None):
             if self._following.done():
                 if not self._following.cancelled():
@@ -133,24 +133,25 @@ class Hub:
                 except TimeoutError:
                     yield b": at %d\n\n" % self.head
             else:
-                frames, after = await self._next(after, wanted)
+                frames, after = await self._next(after, choice)
                 if frames:
                     yield b"".join([one.data for one in frames])
 
-    async def _next(self, after: int, wanted: Filter) -> tuple[list[Frame], int]:
-        """What comes next of what is wanted, and the position that takes us to."""
+    async def _next(self, after: int, choice: Filter) -> tuple[list[Frame], int]:
+        """The next frames that pass the filter, and the position up to which the log was looked at for them."""
         if self._ring.holds(after + 1):
             frames = self._ring.after(after, MOST_A_WRITE)
-            return [one for one in frames if wanted.passes(one)], frames[-1].position
-        known = self.head  # everything up to here is committed, so a read that finds less has seen it all
-        events = await self._read_log(after, wanted)
-        reached = events[-1].position if events else after
-        return [frame(event) for event in events], reached if len(events) >= MOST_A_WRITE else max(reached, known)
+            return [one for one in frames if choice.passes(one)], frames[-1].position
+        # All events up to the head are committed, so a read that is not full has looked at all of them.
+        head = self.head
+        events = await self._read_log(after, choice)
+        last = events[-1].position if events else after
+        return [frame(event) for event in events], last if len(events) >= MOST_A_WRITE else max(last, head)
 
     async def _follow_from_head(self) -> None:
         if self._following is None or self._following.done():
             head = await self._store.head()
-            if self._following is None or self._following.done():  # another reader may have been as quick
+            if self._following is None or self._following.done():  # another reader may have begun to follow meanwhile
                 self.head = head
                 self._ring = FrameRing(RING)
                 self._following = asyncio.create_task(self._follow(head))
@@ -171,11 +172,11 @@ class Hub:
                     self.head = batch[-1].position
                     self._wake()
         finally:
-            self._wake()  # without a follower the streams end, and their readers connect again
+            self._wake()  # nobody follows the log any more: streams see it and end, and their readers connect again
 
     def _wake(self) -> None:
-        past, self._grown = self._grown, asyncio.Event()
-        past.set()
+        awaited, self._grown = self._grown, asyncio.Event()
+        awaited.set()
 
     def close(self) -> None:
         """End every stream."""

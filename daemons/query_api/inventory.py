@@ -1,4 +1,4 @@
-"""Stock by SKU: of all of them in pages, and of one."""
+"""Queries about stock: the list of all SKUs in pages, and one SKU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What money and stock a saga may still hold, from its own stream and its order's."""
+"""Works out what money and stock a saga may still hold, from the saga's stream and its order's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ NOTHING = Open(money=None, stock=[], items=[])
 
 
 async def still_open(store: EventStore, row: Mapping[str, Any]) -> Open:
-    """Of one row of `sagas`; nothing for a saga that has ended. One that cannot be read says so, and hides no other."""
+    """What the saga of this row of `sagas` may still hold; nothing when it has ended.
+
+    When its stream cannot be read, the answer says so, and the list of sagas it stands in is answered all the same.
+    """
     if row["status"] not in UNFINISHED:
         return NOTHING
     try:

@@ -1,4 +1,4 @@
-"""Orders: one, or those that match."""
+"""Queries about orders: one by its id or number, and lists of those that match."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def some_orders(
 ) -> Response[bytes]:
     """Orders that match, newest first, with cursors to both sides."""
     queries: Queries = request.app.state["queries"]
-    fits = OrderFilter(
+    conditions = OrderFilter(
         status=a_status(status) if status is not None else None,
         customer_id=customer_id,
         sku=sku,
@@ -112,8 +112,10 @@ async def some_orders(
     backwards = False
     if cursor is not None:
         start, backwards = place(cursor, sort)
-    page = await queries.orders(OrderSearch(filter=fits, sort=sort, start=start, backwards=backwards, limit=limit))
-    count = await queries.count_orders(fits)
+    page = await queries.orders(
+        OrderSearch(filter=conditions, sort=sort, start=start, backwards=backwards, limit=limit)
+    )
+    count = await queries.count_orders(conditions)
     cursors = ends(sort, page.first, page.last, more=page.more, start=start is not None, backwards=backwards)
     return json_response(
         codec.json(
@@ -148,11 +150,11 @@ ROUTES = (one_order, order_of_number, some_orders, orders_of_customer, orders_of
 
 
 async def _by_offset(
-    request: AnyRequest, fits: OrderFilter, limit: int, offset: int, echo: dict[str, Any]
+    request: AnyRequest, conditions: OrderFilter, limit: int, offset: int, echo: dict[str, Any]
 ) -> Response[bytes]:
     queries: Queries = request.app.state["queries"]
-    orders = await queries.newest_orders(fits, offset=offset, limit=limit)
-    count = await queries.count_orders(fits)
+    orders = await queries.newest_orders(conditions, offset=offset, limit=limit)
+    count = await queries.count_orders(conditions)
     return json_response(
         codec.json(
             {

@@ -1,4 +1,4 @@
-"""The parameters of the query API: how they are read and described, and refusing what the framework lets pass."""
+"""The types of the query API's parameters, and the check that refuses what the framework would ignore."""
 
 from __future__ import annotations
 
@@ -38,15 +38,16 @@ CursorText = Annotated[
     QueryParameter(min_length=1, max_length=400, description="A next_cursor or prev_cursor, as it was given."),
 ]
 
-# --- in the path: the document says the form; `a_uuid` and `a_text` enforce it, with sentences of their own ----
+# --- in the path: these types only describe the form in the OpenAPI document; `a_uuid` and `a_text` check it ----
 IdInPath = Annotated[str, PathParameter(schema_extra={"format": "uuid"})]
 TextInPath = Annotated[str, PathParameter(schema_extra={"minLength": 1, "maxLength": LONGEST_TEXT})]
 
 
 async def refuse_strange_parameters(request: AnyRequest) -> None:
-    """The `before_request=` of the service: the framework ignores a misspelt parameter and one that is given twice.
+    """Refuse parameters that are unknown, given twice, too long, or hold control characters.
 
-    Raises RequestRefused, which names each, as well as texts that hold control characters.
+    It is the `before_request=` of the service: the framework ignores a misspelt parameter and one that is given twice.
+    The RequestRefused that it raises names each of them.
     """
     query: bytes = request.scope["query_string"]
     if not query:
@@ -55,13 +56,13 @@ async def refuse_strange_parameters(request: AnyRequest) -> None:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError:
         raise wrong_fields(FieldError("query", "must be UTF-8, percent-encoded, and have at most 50 fields")) from None
-    known, given = _known(request.route_handler), dict(pairs)
+    known, values = _known(request.route_handler), dict(pairs)
     names = [name for name, _ in pairs]
     wrong = [
-        FieldError(name, f"is not known here; known: {', '.join(known) or 'none'}") for name in given.keys() - known
+        FieldError(name, f"is not known here; known: {', '.join(known) or 'none'}") for name in values.keys() - known
     ]
-    wrong += [FieldError(name, "is given twice") for name in given if names.count(name) > 1]
-    wrong += [FieldError(name, why) for name, text in given.items() if (why := wrong_text(text, LONGEST_PARAMETER))]
+    wrong += [FieldError(name, "is given twice") for name in values if names.count(name) > 1]
+    wrong += [FieldError(name, why) for name, text in values.items() if (why := wrong_text(text, LONGEST_PARAMETER))]
     if wrong:
         raise wrong_fields(*sorted(wrong, key=lambda error: error.field))
 
@@ -75,7 +76,7 @@ def _known(handler: HTTPRouteHandler) -> dict[str, None]:
 
 
 def a_uuid(name: str, text: str) -> UUID:
-    """A UUID in its usual form, from the path."""
+    """The UUID in a text from the path; raises RequestRefused when it is none."""
     try:
         if len(text) == 36:
             return UUID(text)
@@ -85,7 +86,7 @@ def a_uuid(name: str, text: str) -> UUID:
 
 
 def a_text(name: str, text: str) -> str:
-    """A name from the path."""
+    """The text itself, from the path; raises RequestRefused when it is too long or holds control characters."""
     if why := wrong_text(text, LONGEST_TEXT):
         raise wrong_fields(FieldError(name, why))
     return text

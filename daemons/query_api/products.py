@@ -1,4 +1,4 @@
-"""Products: how much of each was ordered."""
+"""The query about a product: how much of it was ordered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers of the log, and the read models that the projector keeps: how far each has come."""
+"""The query that says how far each reader of the log has come, and each read model that the projector fills."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ROUTES = (projections,)
 def listing(
     groups: Sequence[Group[Any]], readers: Mapping[str, ReaderProgress], head: int
 ) -> Sequence[Mapping[str, Any]]:
-    """The read models, each with the place of the reader that fills its group."""
+    """The read models of these groups, each with its revision and the position of the reader that fills its group."""
     never = ReaderProgress("", revision="", position=0, head=head, behind=0.0)
     return [
         {"name": model.name, "reader": group.reader, "revision": model.revision}

@@ -1,4 +1,4 @@
-"""An answer of the query API: JSON that is ready to send."""
+"""Makes responses of the query API from JSON that is already encoded."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def json_response(body: bytes, **headers: str) -> Response[bytes]:
 
 
 def as_it_is(document: OrderDocument) -> Raw:
-    """An order's JSON as part of a larger answer, without reading it again."""
+    """An order's stored JSON as part of a larger answer; it is not decoded for that."""
     return Raw(document.json)

@@ -1,4 +1,4 @@
-"""Sagas: which there are and what state they are in, and one with its steps and events."""
+"""Queries about sagas: lists of those that match, and one saga with its steps and events."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def _with_open_items(store: EventStore, saga: dict[str, Any]) -> dict[str,
 
 
 def _steps(events: Sequence[StoredEvent]) -> dict[str, str]:
-    """How far each step has come, by the events that this release can read."""
+    """How far each step has come; events that this release cannot read are left out."""
     progress: Progress | None = None
     for event in events:
         with suppress(*UNREADABLE):

@@ -1,4 +1,4 @@
-"""Statistics of the whole desk."""
+"""The query that answers totals over all orders, sagas and events."""
 
 from __future__ import annotations
 

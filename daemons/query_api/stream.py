@@ -1,4 +1,4 @@
-"""The live stream: server-sent events that go on where a reader left off, without gap or duplicate."""
+"""The live stream of the log as server-sent events; a reader that connects again goes on after its last event."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FRAMES = ResponseSpec(
 
 
 class Live(Response[None]):
-    """Chunks until there are no more or the reader has gone; the generator is closed in any case, and at once."""
+    """A response that sends the chunks of a generator until it ends or the reader disconnects, and then closes it."""
 
     def __init__(self, chunks: AsyncGenerator[bytes]) -> None:
         super().__init__(None)
@@ -65,14 +65,14 @@ class Live(Response[None]):
             await asyncio.gather(gone, pumping, return_exceptions=True)
 
     async def _pump(self, scope: Scope, send: Send) -> None:
-        """Send until there is no more; an error is logged, and ends the stream as its reader expects an end."""
+        """Send every chunk. An error is logged and ends the response properly, so that the reader connects again."""
         try:
             async with aclosing(self._chunks) as chunks:
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except Unavailable as error:
             _log.warning("a live stream ends", reason=str(error))
-        except Exception as error:  # noqa: BLE001 - its 200 is sent, so no handler of errors can answer any more
+        except Exception as error:  # noqa: BLE001 - status 200 is sent already, so nobody can answer with a problem
             log_failure(scope, error)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -93,14 +93,14 @@ async def stream(
     """The log as it grows: on from Last-Event-ID, else from `after`, else from its head."""
     store: EventStore = request.app.state["store"]
     hub: Hub = request.app.state["hub"]
-    wanted = Filter(several("category", category, CATEGORIES), several("type", type, TYPES))
+    choice = Filter(several("category", category, CATEGORIES), several("type", type, TYPES))
     head = await store.head()
     resumed = _last_event_id(request)
     start = after if resumed is None else resumed
     if start is not None and start > head:
         field = "after" if resumed is None else LAST_EVENT_ID
         raise wrong_fields(FieldError(field, f"is beyond the head of the log, which is {head}"))
-    chunks = hub.stream(head if start is None else start, wanted, skip=skip)
+    chunks = hub.stream(head if start is None else start, choice, skip=skip)
     return Live(chunks)
 
 

@@ -31,7 +31,7 @@ def other() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def named(pid: int, *, born: float | None = None, host: str = "") -> str:
-    return f"{host or socket.gethostname()}:{pid}:{born or owner._born(psutil.Process(pid)):.2f}"
+    return f"{host or socket.gethostname()}:{pid}:{born or owner._start_of(psutil.Process(pid)):.2f}"
 
 
 def test_who_runs_is_not_gone(other: subprocess.Popen[bytes]) -> None:
@@ -56,7 +56,7 @@ def test_who_was_killed_is_gone_also_while_nobody_has_buried_it(other: subproces
 
 
 def test_a_number_that_was_given_out_again_is_another_process() -> None:
-    born = owner._born(psutil.Process())
+    born = owner._start_of(psutil.Process())
     assert gone(named(os.getpid(), born=born - 60))
 
 

@@ -1,1 +1,1 @@
-"""`orderdeck demo`: real orders over HTTP, and every event of theirs as it happens."""
+"""`orderdeck demo`: places real orders over HTTP and prints each of their events as it happens."""

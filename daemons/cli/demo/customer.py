@@ -1,6 +1,6 @@
-"""A customer's desk for the demo: places an order, acts on it, and tells its timeline as it grows."""
+"""The customer of the demo, who places orders, gives commands on them, and prints their timelines as they grow."""
 
-# ruff: noqa: T201 - it tells its story to a terminal
+# ruff: noqa: T201 - it prints to a terminal
 from __future__ import annotations
 
 import json
@@ -15,22 +15,22 @@ from typing import Any
 
 import httpx
 
-LIMIT = 60.0  # seconds for an order to reach what we wait for
+LIMIT = 60.0  # seconds within which an event that a scene waits for has to come
 PAUSE = 0.05  # seconds between two looks
 DIM, RESET = ("\x1b[2m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
 ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
-TOLD = ("tracking_number", "reason", "sku", "quantity", "requested", "available", "amount", "authorization_code")
-TOLD_OF_SAGAS = ("step", "error", "reason")
+DETAILS = ("tracking_number", "reason", "sku", "quantity", "requested", "available", "amount", "authorization_code")
+DETAILS_OF_SAGAS = ("step", "error", "reason")
 ENDS = {"SagaCompleted", "SagaCompensated", "SagaFailed"}
 
 
 class DemoFailed(Exception):
-    """Its text says what was expected and what came."""
+    """An order of the demo did not come to the expected end; the text says what was expected and what came."""
 
 
 @dataclass(frozen=True)
 class DemoCustomer:
-    """`orders`: what was placed at it."""
+    """Sends commands and queries for one scene; `orders` are those it has placed."""
 
     commands: httpx.Client
     queries: httpx.Client
@@ -41,14 +41,14 @@ class DemoCustomer:
     ) -> DemoOrder:
         items = [{"product_id": sku, "sku": sku, "quantity": quantity, "unit_price": price}] * lines
         body = {"customer_id": "demo", "items": items, "shipping_address": ADDRESS, "payment_method": method}
-        placed = self.command("POST", "/api/v1/orders", body)
-        print(f"   {placed['order_number']}: {lines * quantity} x {sku} at {price}, paid by {method}")
-        order = DemoOrder(self, placed["order_id"], placed["order_number"], lines * quantity * Decimal(price))
+        answer = self.command("POST", "/api/v1/orders", body)
+        print(f"   {answer['order_number']}: {lines * quantity} x {sku} at {price}, paid by {method}")
+        order = DemoOrder(self, answer["order_id"], answer["order_number"], lines * quantity * Decimal(price))
         self.orders.append(order)
         return order
 
     def command(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send it until it is answered for good. One key for all tries: nothing can happen twice."""
+        """Send a command until it is answered without Retry-After; all tries have one key, so it is executed once."""
         key = str(uuid.uuid4())
         deadline = time.monotonic() + LIMIT
         while True:
@@ -63,27 +63,27 @@ class DemoCustomer:
 
 @dataclass
 class DemoOrder:
-    """One order under way, and how much of its timeline was told."""
+    """One order under way, and how much of its timeline was printed."""
 
-    desk: DemoCustomer
+    customer: DemoCustomer
     id: str
     number: str
     total: Decimal
-    sagas: dict[str, str] = field(default_factory=dict[str, str])  # their names by their ids
-    happened: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-    told: int = 0
-    version: int = 0  # of the order's own stream, as far as it was told
+    sagas: dict[str, str] = field(default_factory=dict[str, str])  # the names of its sagas by their ids
+    happened: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])  # whose event, and its type
+    printed: int = 0  # events
+    version: int = 0  # of the order's own stream, at the last event that was printed
     began: datetime | None = None
 
-    def tell(self, verb: str, **body: str) -> None:
-        """Confirm, cancel, ship or deliver it by hand."""
-        self.desk.command("PUT", f"/api/v1/orders/{self.id}/{verb}", body)
+    def command(self, verb: str, **body: str) -> None:
+        """Confirm, cancel, ship or deliver the order by hand."""
+        self.customer.command("PUT", f"/api/v1/orders/{self.id}/{verb}", body)
 
     def follow(self, whose: str, event_type: str) -> None:
         follow([self], whose, event_type)
 
     def has_come_to(self, whose: str, event_type: str) -> bool:
-        """Raises DemoFailed when that saga has come to another end."""
+        """Whether this event, of the order or saga, was printed; raises DemoFailed when the saga ended otherwise."""
         if (whose, event_type) in self.happened:
             return True
         if other := [end for saga, end in self.happened if saga == whose and end in ENDS]:
@@ -91,27 +91,28 @@ class DemoOrder:
         return False
 
     def expect(self, status: str, *event_types: str) -> None:
-        came = {event_type for _, event_type in self.happened}
-        missing = [event_type for event_type in event_types if event_type not in came]
+        """Raise DemoFailed unless the order has this status and events of all these types were printed."""
+        types = {event_type for _, event_type in self.happened}
+        missing = [event_type for event_type in event_types if event_type not in types]
         if self.status() != status or missing:
             raise DemoFailed(f"{self.number} is {self.status()}, expected {status} with {', '.join(event_types)}")
 
     def status(self) -> str:
-        """As of everything that was told: the read model may be a moment behind the log."""
+        """The order's status after the last printed event, which the read model may reach a moment later."""
         path = f"/api/v1/orders/{self.id}?min_version={self.version}&wait=10"
-        return str(self.desk.queries.get(path, timeout=15).raise_for_status().json()["status"])
+        return str(self.customer.queries.get(path, timeout=15).raise_for_status().json()["status"])
 
     def waits_for(self) -> str:
-        """What its saga waits for, or has failed at; empty while it goes on."""
-        answer = self.desk.queries.get("/api/v1/sagas", params={"order_id": self.id}).raise_for_status()
+        """The last error of its saga, which says what it waits for or has failed at; empty while it goes on."""
+        answer = self.customer.queries.get("/api/v1/sagas", params={"order_id": self.id}).raise_for_status()
         return next((saga["last_error"] or "" for saga in answer.json()["sagas"]), "")
 
     def look(self, name: str = "") -> None:
-        """Tell what is new, each line after this name."""
-        answer = self.desk.queries.get(f"/api/v1/orders/{self.id}/timeline")
-        # Numbers stay as they were written: money is never a float.
+        """Print the new events of its timeline, each line beginning with this name."""
+        answer = self.customer.queries.get(f"/api/v1/orders/{self.id}/timeline")
+        # Numbers stay the texts they are: a float could change an amount.
         events: list[dict[str, Any]] = json.loads(answer.text, parse_float=str)["events"] if answer.is_success else []
-        for event in events[self.told :]:
+        for event in events[self.printed :]:
             if event["event_type"] == "SagaStarted":
                 self.sagas[event["aggregate_id"]] = event["payload"]["name"]
             whose = self.sagas.get(str(event["aggregate_id"]), str(event["aggregate_type"]))
@@ -121,11 +122,14 @@ class DemoOrder:
             at = datetime.fromisoformat(event["timestamp"])
             self.began = self.began or at
             print(_line(event, whose, (at - self.began).total_seconds(), name), flush=True)
-        self.told = max(self.told, len(events))
+        self.printed = max(self.printed, len(events))
 
 
 def follow(orders: Sequence[DemoOrder], whose: str, event_type: str) -> None:
-    """Tell what happens until this event came to each of them, of the order itself or of its saga of this name."""
+    """Print the timelines of these orders until each has an event of this type.
+
+    `whose` says whose event it is: "order", or the name of a saga.
+    """
     deadline = time.monotonic() + LIMIT
     while True:
         for order in orders:
@@ -139,10 +143,10 @@ def follow(orders: Sequence[DemoOrder], whose: str, event_type: str) -> None:
 
 
 def _line(event: dict[str, Any], whose: str, seconds: float, name: str) -> str:
-    """A line of the timeline: the order's facts to the left, its sagas' beside them, dimmed."""
+    """A line of the timeline: events of sagas are indented and dim, all others are not."""
     of_saga = event["aggregate_type"] == "saga"
     payload = event["payload"]
-    details = "  ".join(str(payload[name]) for name in (TOLD_OF_SAGAS if of_saga else TOLD) if payload.get(name))
+    details = "  ".join(str(payload[name]) for name in (DETAILS_OF_SAGAS if of_saga else DETAILS) if payload.get(name))
     begin = f"   {name}{seconds:8.3f} s  "
     if of_saga:
         return f"{DIM}{begin}    {whose:<13} {event['event_type'].removeprefix('Saga'):<20} {details}{RESET}"

@@ -1,6 +1,6 @@
-"""The demo on a bad day: each way in which a provider fails, really switched on, and what becomes of the orders."""
+"""`orderdeck demo --faults`: switches each fault of the payment sandbox on, and places orders to see how they end."""
 
-# ruff: noqa: T201 - it tells its story to a terminal
+# ruff: noqa: T201 - it prints to a terminal
 from __future__ import annotations
 
 import time
@@ -13,11 +13,11 @@ from daemons.cli.demo.customer import LIMIT, PAUSE, DemoCustomer, DemoFailed, fo
 from daemons.cli.demo.provider import Provider, borrowed
 from daemons.cli.demo.scenes import Scene, play
 
-CROWD = 6  # orders: five failed charges in a row open the breaker
+CROWD = 6  # orders; five orders that fail in a row open the circuit breaker
 
 
 def run(settings: Settings) -> int:
-    """Play all scenes; the provider is afterwards as it was before, whatever happens."""
+    """Play all scenes; afterwards the sandbox has the faults switched on that it had before, also after an error."""
     with borrowed(settings.payments_at) as provider:
         scenes = (
             Scene("every answer of the provider takes most of a second", partial(_slow, provider)),
@@ -28,42 +28,42 @@ def run(settings: Settings) -> int:
         return play(settings, scenes)
 
 
-def _slow(provider: Provider, desk: DemoCustomer) -> None:
+def _slow(provider: Provider, customer: DemoCustomer) -> None:
     provider.switch(latency_ms=800)
-    order = desk.place("SKU-004")
+    order = customer.place("SKU-004")
     order.follow(FULFIL_ORDER.name, "SagaCompleted")
     order.expect("CONFIRMED", "PaymentAuthorized")
     provider.has_charged_once([order], "AUTHORISED")
 
 
-def _failing(provider: Provider, desk: DemoCustomer) -> None:
-    provider.switch(error_rate=0.5, seed=88)  # so that the first two fail
-    order = desk.place("SKU-005", quantity=2)
+def _failing(provider: Provider, customer: DemoCustomer) -> None:
+    provider.switch(error_rate=0.5, seed=88)  # with this seed the first two requests fail
+    order = customer.place("SKU-005", quantity=2)
     order.follow(FULFIL_ORDER.name, "SagaCompleted")
     order.expect("CONFIRMED", "PaymentAuthorized")
     provider.has_charged_once([order], "AUTHORISED")
 
 
-def _unheard(provider: Provider, desk: DemoCustomer) -> None:
+def _unheard(provider: Provider, customer: DemoCustomer) -> None:
     provider.switch(drop_rate=1.0)
-    order = desk.place("SKU-006", price="99.90")
+    order = customer.place("SKU-006", price="99.90")
     order.follow(FULFIL_ORDER.name, "SagaCompleted")
-    order.tell("ship", tracking_number="1Z-DEMO", carrier="UPS")
+    order.command("ship", tracking_number="1Z-DEMO", carrier="UPS")
     order.follow(SETTLE_ORDER.name, "SagaCompleted")
     order.expect("SHIPPED", "PaymentAuthorized", "PaymentCaptured")
     provider.has_charged_once([order], "CAPTURED")
 
 
-def _away(provider: Provider, desk: DemoCustomer) -> None:
+def _away(provider: Provider, customer: DemoCustomer) -> None:
     provider.switch(outage=True)
-    orders = [desk.place(f"SKU-{number:03}") for number in range(10, 10 + CROWD)]
+    orders = [customer.place(f"SKU-{number:03}") for number in range(10, 10 + CROWD)]
     follow(orders, FULFIL_ORDER.name, "SagaStepStarted")
     deadline = time.monotonic() + LIMIT
     while not all("is not being called" in order.waits_for() for order in orders):
         if time.monotonic() > deadline:
             raise DemoFailed(f"not all of {CROWD} orders wait for the provider within {LIMIT:.0f} s")
         time.sleep(PAUSE)
-    follow(orders, FULFIL_ORDER.name, "SagaStepStarted")  # the tries that failed until then
+    follow(orders, FULFIL_ORDER.name, "SagaStepStarted")  # prints the failed tries that came meanwhile
     print(f"   all {CROWD} orders wait: {orders[-1].waits_for()}")
     provider.switch()
     follow(orders, FULFIL_ORDER.name, "SagaCompleted")

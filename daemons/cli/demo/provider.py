@@ -1,6 +1,6 @@
-"""The demo's hand on the payment sandbox: switches its faults, reads its ledger, and leaves it as it was."""
+"""Switches the faults of the payment sandbox for the demo, reads its ledger, and restores its faults afterwards."""
 
-# ruff: noqa: T201 - it tells its story to a terminal
+# ruff: noqa: T201 - it prints to a terminal
 from __future__ import annotations
 
 import json
@@ -16,7 +16,7 @@ import httpx
 from core.errors import ConfigurationError, Unavailable
 from daemons.cli.demo.customer import DemoFailed, DemoOrder
 
-AT_MOST = 180.0  # seconds; a demo that was killed by force leaves no provider behind that fails for ever
+AT_MOST = 180.0  # seconds after which the faults end by themselves, should the demo be killed before it restores them
 
 
 @dataclass(frozen=True)
@@ -24,23 +24,29 @@ class Provider:
     http: httpx.Client
 
     def switch(self, **faults: float) -> None:
-        """Switch these on, and all others off."""
+        """Switch these faults on, and all others off."""
         body = {**faults, "seconds": AT_MOST} if faults else {}
         self.http.post("/faults", json=body).raise_for_status()
-        said = "  ".join(f"{name} {value}" for name, value in faults.items() if name != "seed")
-        print(f"   POST {self.http.base_url}/faults  {said or 'all off'}", flush=True)
+        names = "  ".join(f"{name} {value}" for name, value in faults.items() if name != "seed")
+        print(f"   POST {self.http.base_url}/faults  {names or 'all off'}", flush=True)
 
     def has_charged_once(self, orders: Sequence[DemoOrder], state: str) -> None:
-        """Tell what its ledger says of these orders; raises DemoFailed unless that is one charge each, as expected."""
+        """Print that the ledger has one charge for each of these orders, in this state and over the order's amount.
+
+        Raises DemoFailed when it has not.
+        """
         charges = self._charges()
         for order in orders:
-            found = [charge for charge in charges if charge["order_id"] == order.id]
-            taken = order.total if state == "CAPTURED" else Decimal(0)
-            said = [(each["state"], Decimal(each["authorised"]), Decimal(each["captured"])) for each in found]
-            if said != [(state, order.total, taken)]:
+            captured = order.total if state == "CAPTURED" else Decimal(0)
+            ledger = [
+                (charge["state"], Decimal(charge["authorised"]), Decimal(charge["captured"]))
+                for charge in charges
+                if charge["order_id"] == order.id
+            ]
+            if ledger != [(state, order.total, captured)]:
                 raise DemoFailed(
                     f"{order.number}: expected one charge, {state} {order.total}, in the ledger of "
-                    f"{self.http.base_url}, which has {', '.join(f'{s} {a}' for s, a, _ in said) or 'none'}"
+                    f"{self.http.base_url}, which has {', '.join(f'{s} {a}' for s, a, _ in ledger) or 'none'}"
                 )
             print(f"   {order.number}: charged once, says the provider's ledger: {state} {order.total}")
 
@@ -49,7 +55,8 @@ class Provider:
         after: int | None = 0
         while after is not None:
             answer = self.http.get("/ledger", params={"after": after}).raise_for_status()
-            page = json.loads(answer.text, parse_float=str, parse_int=str)  # money is never a float
+            # Numbers stay the texts they are: a float could change an amount.
+            page = json.loads(answer.text, parse_float=str, parse_int=str)
             charges += page["charges"]
             after = page["next_cursor"]
         return charges
@@ -57,9 +64,9 @@ class Provider:
 
 @contextmanager
 def borrowed(url: str) -> Generator[Provider]:
-    """The sandbox at this address; what was switched on before is switched on again afterwards, whatever happens.
+    """The sandbox at this address; after the block its faults are again those that were on before, also after an error.
 
-    Raises ConfigurationError when that is no sandbox of ours.
+    Raises ConfigurationError when the provider at this address is not our sandbox.
     """
     with httpx.Client(base_url=url, trust_env=False) as http:
         before, began = _faults(http), time.monotonic()
@@ -86,7 +93,7 @@ def _faults(http: httpx.Client) -> dict[str, Any]:
 
 def _restore(http: httpx.Client, before: dict[str, Any], later: float) -> None:
     body = before
-    if before["seconds"]:  # 0: they do not end by themselves
+    if before["seconds"]:  # 0 means that they do not end by themselves
         left = before["seconds"] - later
         body = before | {"seconds": left} if left > 0 else {}
     try:

@@ -1,6 +1,6 @@
-"""The demo: five real orders over HTTP, each with another fate, and every event of theirs as it happens."""
+"""`orderdeck demo`: places five real orders over HTTP that come to five different ends, and prints all their events."""
 
-# ruff: noqa: T201 - it tells its story to a terminal
+# ruff: noqa: T201 - it prints to a terminal
 from __future__ import annotations
 
 import getpass
@@ -30,11 +30,10 @@ def run(settings: Settings) -> int:
 
 
 def play(settings: Settings, scenes: Sequence[Scene]) -> int:
-    """Play them all; 0 when each order came to the end it should, else 1."""
+    """Play all scenes; return the exit code, 0 when each order came to the expected end, else 1."""
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     ends: list[str] = []
-    actor = {"Orderdeck-Actor": getpass.getuser()}
     actor = {"Orderdeck-Actor": getpass.getuser()}
     with (
         httpx.Client(base_url=settings.commands_at, headers=actor, trust_env=False) as commands,
@@ -43,50 +42,50 @@ def play(settings: Settings, scenes: Sequence[Scene]) -> int:
         for number, scene in enumerate(scenes, 1):
             print(f"\n{number}. {scene.title}")
             began = time.monotonic()
-            desk = DemoCustomer(commands, queries)
+            customer = DemoCustomer(commands, queries)
             try:
-                scene.play(desk)
+                scene.play(customer)
             except (DemoFailed, httpx.HTTPError) as error:
                 sys.stderr.write(f"demo: {scene.title}: {error}\n")
                 return 1
             took = time.monotonic() - began
-            ends += [f"{order.number}  {order.status():<10} {took:5.2f} s  {scene.title}" for order in desk.orders]
+            ends += [f"{order.number}  {order.status():<10} {took:5.2f} s  {scene.title}" for order in customer.orders]
     print("\n" + "\n".join(ends))
     return 0
 
 
-def _completed(desk: DemoCustomer) -> None:
-    order = desk.place("LAPTOP-001", price="1299.00")
+def _completed(customer: DemoCustomer) -> None:
+    order = customer.place("LAPTOP-001", price="1299.00")
     order.follow(FULFIL_ORDER.name, "SagaCompleted")
-    order.tell("ship", tracking_number="1Z-DEMO", carrier="UPS")
+    order.command("ship", tracking_number="1Z-DEMO", carrier="UPS")
     order.follow(SETTLE_ORDER.name, "SagaCompleted")
-    order.tell("deliver")
+    order.command("deliver")
     order.follow("order", "OrderDelivered")
     order.expect("DELIVERED", "PaymentCaptured", "InventoryShipped")
 
 
-def _declined(desk: DemoCustomer) -> None:
-    order = desk.place("SKU-001", method="test_card_fail")
+def _declined(customer: DemoCustomer) -> None:
+    order = customer.place("SKU-001", method="test_card_fail")
     order.follow(FULFIL_ORDER.name, "SagaCompensated")
     order.expect("CANCELLED", "PaymentFailed", "InventoryReleased")
 
 
-def _out_of_stock(desk: DemoCustomer) -> None:
-    order = desk.place("SKU-050", lines=200, quantity=1_000_000, price="0.01")
+def _out_of_stock(customer: DemoCustomer) -> None:
+    order = customer.place("SKU-050", lines=200, quantity=1_000_000, price="0.01")
     order.follow(FULFIL_ORDER.name, "SagaCompensated")
     order.expect("CANCELLED", "InventoryReservationFailed")
 
 
-def _flaky(desk: DemoCustomer) -> None:
-    order = desk.place("SKU-002", quantity=2, method="test_card_flaky")
+def _flaky(customer: DemoCustomer) -> None:
+    order = customer.place("SKU-002", quantity=2, method="test_card_flaky")
     order.follow(FULFIL_ORDER.name, "SagaCompleted")
     order.expect("CONFIRMED", "PaymentAuthorized")
 
 
-def _cancelled(desk: DemoCustomer) -> None:
-    order = desk.place("SKU-003", quantity=3)
+def _cancelled(customer: DemoCustomer) -> None:
+    order = customer.place("SKU-003", quantity=3)
     order.follow(FULFIL_ORDER.name, "SagaCompleted")
-    order.tell("cancel", reason="changed my mind")
+    order.command("cancel", reason="changed my mind")
     order.follow(UNWIND_ORDER.name, "SagaCompleted")
     order.expect("CANCELLED", "PaymentVoided", "InventoryReleased")
 
