@@ -61,7 +61,7 @@ async def submitted(batcher: Batcher[Item, int], *items: Item) -> list[asyncio.T
     return tasks
 
 
-async def test_a_lone_one_leaves_at_once_and_what_comes_meanwhile_leaves_together() -> None:
+async def test_a_single_append_is_sent_at_once_and_appends_that_arrive_meanwhile_are_sent_together() -> None:
     line = Line()
     batcher = Batcher[Item, int](line.send)
     first = await submitted(batcher, Item(1))
@@ -73,7 +73,7 @@ async def test_a_lone_one_leaves_at_once_and_what_comes_meanwhile_leaves_togethe
     assert line.names() == [[1], [2, 3, 4]]
 
 
-async def test_one_that_shares_anything_with_an_earlier_one_waits_behind_it() -> None:
+async def test_an_append_that_touches_the_same_stream_as_an_earlier_one_is_sent_in_a_later_batch() -> None:
     line = Line(open_=True)
     batcher = Batcher[Item, int](line.send)
     a, b, c = frozenset("a"), frozenset("b"), frozenset("c")
@@ -103,7 +103,7 @@ async def test_a_batch_ends_at_256_appends_1000_events_or_a_mebibyte(
     assert [name for batch in line.names() for name in batch] == list(range(count))
 
 
-async def test_a_full_queue_takes_no_more_and_loses_nothing_of_what_it_took() -> None:
+async def test_a_full_queue_refuses_the_next_append_and_sends_all_that_it_accepted() -> None:
     line = Line()
     batcher = Batcher[Item, int](line.send, room=3)
     tasks = await submitted(batcher, Item(0))
@@ -119,7 +119,7 @@ async def test_a_full_queue_takes_no_more_and_loses_nothing_of_what_it_took() ->
     assert await batcher.submit(Item(5)) == 5
 
 
-async def test_a_failure_is_its_batchs_alone_and_the_next_go_on() -> None:
+async def test_a_batch_that_fails_fails_only_its_own_appends_and_the_next_batches_are_sent() -> None:
     line = Line()
     line.wrong = {2}
     batcher = Batcher[Item, int](line.send)
@@ -132,7 +132,7 @@ async def test_a_failure_is_its_batchs_alone_and_the_next_go_on() -> None:
     assert all(isinstance(found[n], ValueError) for n in (1, 2))
 
 
-async def test_callers_who_give_up_disturb_nobody() -> None:
+async def test_a_caller_that_gives_up_does_not_disturb_the_other_appends() -> None:
     line = Line()
     batcher = Batcher[Item, int](line.send)
     tasks = await submitted(batcher, Item(1))
@@ -147,7 +147,7 @@ async def test_callers_who_give_up_disturb_nobody() -> None:
     assert line.names() == [[1], [3, 4]]
 
 
-async def test_closing_sends_what_waits_and_refuses_more() -> None:
+async def test_closing_the_batcher_sends_the_waiting_appends_and_refuses_new_ones() -> None:
     line = Line()
     batcher = Batcher[Item, int](line.send)
     tasks = await submitted(batcher, Item(1), Item(2, frozenset("a")), Item(3, frozenset("a")))
@@ -174,7 +174,7 @@ ITEMS = st.builds(
 
 
 @given(arrivals=st.lists(st.lists(ITEMS, max_size=12), max_size=6), given_up=st.sets(st.integers(0, 40)))
-async def test_none_is_lost_doubled_or_overtaken(
+async def test_the_batcher_sends_every_append_once_and_appends_to_one_stream_in_their_order(
     arrivals: list[list[tuple[frozenset[str], int, int]]], given_up: set[int]
 ) -> None:
     line = Line(open_=True)

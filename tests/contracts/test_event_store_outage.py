@@ -16,7 +16,9 @@ from core.ports.log import Accepted
 from tests.support.log import Wire, append, entry, log_held, stream
 
 
-async def test_who_waits_behind_an_append_in_doubt_is_not_kept(dsn: str, postgres: EmbeddedPostgres) -> None:
+async def test_an_append_that_waits_behind_one_in_doubt_raises_unavailable_at_once(
+    dsn: str, postgres: EmbeddedPostgres
+) -> None:
     async with Wire(Path(postgres.home.postgres_sockets) / ".s.PGSQL.5432") as wire:
         store = PostgresEventStore(lambda: connect(wire.dsn(dsn), name="remote"))
         assert await store.append(append(entry(stream()))) == Accepted(1)

@@ -86,7 +86,7 @@ async def test_snapshots_of_many_streams_are_written_together(store: PostgresEve
     assert await read(store) == ("state 2", [3, 4, 5])
 
 
-async def test_a_snapshot_that_cannot_be_written_is_logged_and_given_up(
+async def test_a_snapshot_that_cannot_be_written_is_logged_and_dropped(
     store: PostgresEventStore, admin: Connection
 ) -> None:
     await admin.execute("ALTER TABLE snapshots ADD CONSTRAINT full_disk CHECK (version < 0)")
@@ -99,9 +99,7 @@ async def test_a_snapshot_that_cannot_be_written_is_logged_and_given_up(
     assert await read(store) == ("state 3", [4, 5])
 
 
-async def test_a_snapshot_that_waits_is_written_before_the_store_closes(
-    opener: Opener, store: PostgresEventStore
-) -> None:
+async def test_the_store_writes_a_waiting_snapshot_before_it_closes(opener: Opener, store: PostgresEventStore) -> None:
     other, before = PostgresEventStore(opener), asyncio.all_tasks()
     other.snapshots.keep(snapshot(3))
     await other.close()
@@ -119,7 +117,7 @@ async def test_a_daemons_role_may_delete_snapshots_and_no_events(opener: Opener,
     await daemon.close()
 
 
-async def test_snapshots_that_may_not_be_written_wait_for_the_repair_and_say_so_once(
+async def test_a_store_without_the_right_to_write_snapshots_logs_it_once_and_writes_them_after_the_repair(
     opener: Opener, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_postgres, "PAUSE_AFTER_FAULT", 0.05)

@@ -23,7 +23,7 @@ async def api(postgres: EmbeddedPostgres, template: str, tmp_path: Path) -> Asyn
         yield ready
 
 
-async def test_a_missing_grant_is_a_fault_that_ready_names_until_a_command_is_recorded_again(api: CommandApi) -> None:
+async def test_ready_names_a_missing_grant_until_a_command_is_recorded_again(api: CommandApi) -> None:
     await api.placed()
     owner = await asyncpg.connect(api.dsn)
     await owner.execute(BREAKS)

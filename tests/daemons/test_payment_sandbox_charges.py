@@ -109,12 +109,14 @@ TABLE: dict[tuple[str, ChargeState | None], tuple[ChargeOutcome, ChargeState | N
 }
 
 
-def test_the_table_is_complete() -> None:
+def test_the_table_of_charges_has_every_request_in_every_state() -> None:
     assert set(TABLE) == set(product(REQUESTS, [None, *ChargeState]))
 
 
 @pytest.mark.parametrize(("operation", "state"), TABLE, ids=str)
-def test_every_request_in_every_state_has_its_outcome(operation: str, state: ChargeState | None) -> None:
+def test_every_request_in_every_state_of_a_charge_has_the_outcome_of_the_table(
+    operation: str, state: ChargeState | None
+) -> None:
     before = charge(state) if state else None
     assert decided(REQUESTS[operation], before) == TABLE[operation, state]
 
@@ -147,7 +149,7 @@ def test_a_payment_method_decides_the_authorisation(method: str, outcome: Charge
         (capture(), "test_card_void_fails", 0),
     ],
 )
-def test_a_flaky_method_answers_not_available_so_many_times(
+def test_a_flaky_payment_method_answers_not_available_a_fixed_number_of_times(
     request_: ChargeRequest, method: str | None, unavailable: int
 ) -> None:
     before = charge(ChargeState.AUTHORISED, method) if method else None
@@ -164,7 +166,7 @@ def test_some_voids_never_succeed() -> None:
     )
 
 
-def test_not_more_than_was_authorised_can_be_captured() -> None:
+def test_the_sandbox_refuses_to_capture_more_than_was_authorised() -> None:
     outcome, state, reason = decided(capture(Decimal("10.01")), charge(ChargeState.AUTHORISED))
     assert (outcome, state) == (REFUSED, ChargeState.AUTHORISED)
     assert reason == "cannot capture 10.01: only 10.00 was authorised"
@@ -187,7 +189,9 @@ def test_refunds_may_be_in_parts_and_never_exceed_what_was_captured() -> None:
         )
     )
 )
-def test_no_sequence_of_requests_makes_money(requests: list[ChargeRequest]) -> None:
+def test_no_requests_capture_more_than_was_authorised_or_refund_more_than_was_captured(
+    requests: list[ChargeRequest],
+) -> None:
     current: SandboxCharge | None = None
     for number, each in enumerate(requests):
         current, _ = decide(each, current, key=str(number), attempt=1)

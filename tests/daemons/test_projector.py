@@ -50,7 +50,9 @@ async def readers(dsn: str) -> dict[str, int]:
     return {row["reader"]: row["position"] for row in rows}
 
 
-async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(projector: DaemonProcess, dsn: str) -> None:
+async def test_a_projector_killed_again_and_again_fills_the_read_models_as_an_undisturbed_one(
+    projector: DaemonProcess, dsn: str
+) -> None:
     rng = random.Random(5)
     log = Sample(4_000, open_at_once=50).events()
     part = len(log) // 4
@@ -79,7 +81,7 @@ async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(proje
     assert found == await contents(dsn)
 
 
-async def test_it_is_ready_once_it_follows_and_says_which_event_it_stands_at(
+async def test_a_projector_is_ready_once_it_has_caught_up_and_not_at_an_event_that_it_cannot_apply(
     projector: DaemonProcess, dsn: str
 ) -> None:
     projector.start()
@@ -113,7 +115,9 @@ async def test_it_is_ready_once_it_follows_and_says_which_event_it_stands_at(
     assert (await readers(dsn)) == {"projector.orders": len(good), "projector.stock": last.position}
 
 
-async def test_one_that_stands_still_while_the_log_grows_is_not_ready(projector: DaemonProcess, dsn: str) -> None:
+async def test_a_projector_that_stands_still_while_the_log_grows_is_not_ready(
+    projector: DaemonProcess, dsn: str
+) -> None:
     projector.start()
 
     async def is_ready() -> bool:
@@ -139,7 +143,7 @@ async def test_one_that_stands_still_while_the_log_grows_is_not_ready(projector:
     assert await is_ready()
 
 
-async def test_it_ends_when_it_is_asked_to(projector: DaemonProcess) -> None:
+async def test_a_projector_ends_when_it_is_told_to(projector: DaemonProcess) -> None:
     projector.start()
 
     async def is_ready() -> bool:

@@ -55,7 +55,7 @@ def types(answer: Any) -> list[str]:
     return [event["event_type"] for event in answer["events"]]
 
 
-async def test_an_orders_own_events_and_its_whole_story(api: QueryApi) -> None:
+async def test_the_query_api_gives_an_orders_own_events_and_its_whole_timeline(api: QueryApi) -> None:
     await tell(api.dsn)
     own = await api.get(f"/api/v1/orders/{ORDER_ID}/events")
     assert types(own) == ["OrderCreated", "OrderConfirmed"]
@@ -80,14 +80,14 @@ async def test_an_event_is_shown_in_its_envelope(api: QueryApi) -> None:
     assert (first["aggregate_type"], first["event_version"], first["version"]) == ("order", 1, 1)
 
 
-async def test_only_an_order_has_an_orders_events(api: QueryApi) -> None:
+async def test_the_events_of_an_order_are_not_found_under_the_id_of_anything_else(api: QueryApi) -> None:
     await tell(api.dsn)
     for nobody in (uuid4(), SAGA):
         await api.get(f"/api/v1/orders/{nobody}/events", 404)
         await api.get(f"/api/v1/orders/{nobody}/timeline", 404)
 
 
-async def test_the_log_goes_on_from_a_position(api: QueryApi) -> None:
+async def test_the_query_api_gives_the_log_from_a_position_on(api: QueryApi) -> None:
     log = Sample(30).events()
     await write(api.dsn, log)
     after, seen = 0, []
@@ -104,7 +104,7 @@ async def test_the_log_goes_on_from_a_position(api: QueryApi) -> None:
     assert (beyond["events"], beyond["next_after"], beyond["head"]) == ([], after + 1_000, len(log))
 
 
-async def test_the_log_of_some_categories_and_types(api: QueryApi) -> None:
+async def test_the_query_api_gives_the_log_of_some_categories_and_types(api: QueryApi) -> None:
     await tell(api.dsn)
     assert types(await api.get("/api/v1/events", category="payment")) == ["PaymentAuthorized"]
     some = await api.get("/api/v1/events", type="OrderConfirmed,InventoryReserved")
@@ -134,7 +134,7 @@ async def insert_sagas(dsn: str) -> dict[str, SagaId]:
     return ids
 
 
-async def test_sagas_by_state_status_and_order(api: QueryApi) -> None:
+async def test_the_query_api_lists_sagas_by_state_status_and_order(api: QueryApi) -> None:
     ids = await insert_sagas(api.dsn)
 
     async def found(**asked: Any) -> list[str]:
@@ -150,7 +150,7 @@ async def test_sagas_by_state_status_and_order(api: QueryApi) -> None:
     assert (await api.get("/api/v1/stats"))["sagas"] == {"RUNNING": 3, "COMPENSATING": 1, "FAILED": 1}
 
 
-async def test_sagas_page_both_ways(api: QueryApi) -> None:
+async def test_the_list_of_sagas_pages_forward_and_back(api: QueryApi) -> None:
     ids = [str(id_) for id_ in (await insert_sagas(api.dsn)).values()]
     first = await api.get("/api/v1/sagas", limit=4)
     second = await api.get("/api/v1/sagas", limit=4, cursor=first["next_cursor"])
@@ -171,7 +171,7 @@ async def test_a_saga_shows_its_steps_and_events(api: QueryApi) -> None:
     await api.get(f"/api/v1/sagas/{uuid4()}", 404)
 
 
-async def test_a_saga_that_cannot_be_read_is_shown_as_far_as_it_can_and_hides_no_other(api: QueryApi) -> None:
+async def test_a_saga_that_cannot_be_read_is_shown_as_far_as_possible_and_hides_no_other(api: QueryApi) -> None:
     await tell(api.dsn)
     ids = await insert_sagas(api.dsn)
     connection = await asyncpg.connect(api.dsn)
@@ -186,7 +186,7 @@ async def test_a_saga_that_cannot_be_read_is_shown_as_far_as_it_can_and_hides_no
     assert "cannot be read" in last["open"]["items"][0]
 
 
-async def test_stock_is_listed_by_sku_and_one_that_was_just_received_is_there(api: QueryApi) -> None:
+async def test_the_list_of_stock_is_by_sku_and_has_one_that_was_just_received(api: QueryApi) -> None:
     some = [replace(replenished, sku=f"SKU-{n}") for n in range(5)]
     await write(api.dsn, recorded(some))
     assert (await api.get("/api/v1/inventory/SKU-3"))["available"] == 10
@@ -199,7 +199,7 @@ async def test_stock_is_listed_by_sku_and_one_that_was_just_received_is_there(ap
     await api.get("/api/v1/inventory/SKU-9", 404)
 
 
-async def test_projections_say_how_far_they_are_behind(api: QueryApi) -> None:
+async def test_the_list_of_projections_says_how_far_each_is_behind(api: QueryApi) -> None:
     log = recorded([created, confirmed, cancelled])
     await write(api.dsn, log)
     never = await api.get("/api/v1/projections")

@@ -44,7 +44,7 @@ async def kept_up(work: Callable[[], Awaitable[None]], vitals: Vitals) -> None:
     await runtime.keep_up(work, vitals.stop, waits=vitals.waits, failed=vitals.failed)
 
 
-async def test_it_is_not_ready_at_any_moment_logs_the_fault_once_and_goes_on_after_the_repair() -> None:
+async def test_a_daemon_with_a_database_fault_is_never_ready_logs_it_once_and_goes_on_after_the_repair() -> None:
     work = Work(FAULT)
     transport = httpx.ASGITransport(Front(work.vitals))
     async with asyncio.timeout(20), httpx.AsyncClient(transport=transport, base_url="http://daemon") as client:
@@ -67,7 +67,7 @@ async def test_it_is_not_ready_at_any_moment_logs_the_fault_once_and_goes_on_aft
     assert logs[1]["exc_info"] is FAULT
 
 
-async def test_after_an_outage_it_is_ready_as_soon_as_it_has_started() -> None:
+async def test_a_daemon_is_ready_as_soon_as_it_has_started_after_an_outage() -> None:
     work = Work(Unavailable("the database is away"))
     with capture_logs() as logs:
         keeping = asyncio.create_task(kept_up(work, work.vitals))
@@ -83,7 +83,7 @@ async def test_after_an_outage_it_is_ready_as_soon_as_it_has_started() -> None:
     assert [entry["event"] for entry in logs if entry["event"] != "ready"] == ["waits"]
 
 
-async def test_an_outage_is_waited_for_however_often_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_daemon_waits_for_an_outage_to_end_however_many_tries_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "LONGEST_PAUSE", 0)
     vitals, tries = Vitals("projector"), 0
 

@@ -66,14 +66,14 @@ def test_money_is_spent_when_an_order_is_confirmed_and_given_back_when_it_is_can
     assert added(CUSTOMER_SUMMARY, created, confirmed, shipped, delivered)[2:] == []
 
 
-def test_demand_counts_units_and_what_they_brought_in() -> None:
+def test_the_demand_for_a_sku_counts_its_units_and_their_revenue() -> None:
     assert added(PRODUCT_DEMAND, created) == [((LAPTOP, "USD"), (2, 2, 0)), (("SKU-007", "USD"), (3, 3, 0))]
     assert added(PRODUCT_DEMAND, created, confirmed)[2] == ((LAPTOP, "USD"), (0, 0, Decimal("1999.98")))
     assert added(PRODUCT_DEMAND, created, cancelled)[2] == ((LAPTOP, "USD"), (0, -2, 0))
     assert added(PRODUCT_DEMAND, created, confirmed, shipped)[4:] == []
 
 
-def test_a_day_counts_the_orders_placed_on_it() -> None:
+def test_the_daily_sales_count_the_orders_placed_on_each_day() -> None:
     key, total_amount = (date(2026, 3, 14), "USD"), Decimal("2001.48")
     assert added(DAILY_SALES, created, confirmed, cancelled) == [
         (key, (1, 0, 0, 0)),
@@ -83,7 +83,7 @@ def test_a_day_counts_the_orders_placed_on_it() -> None:
     assert added(DAILY_SALES, created, confirmed, shipped, delivered)[2:] == []
 
 
-def test_a_day_is_a_day_in_utc() -> None:
+def test_the_daily_sales_use_days_in_utc() -> None:
     midnight = datetime.fromisoformat("2026-03-15T00:30:00+01:00")
     assert added(DAILY_SALES, replace(created, created_at=midnight))[0][0] == (date(2026, 3, 14), "USD")
 
@@ -94,7 +94,7 @@ def test_the_same_sku_twice_in_an_order_is_added_up() -> None:
     assert rows == {(LAPTOP, "USD"): (2, 2, Decimal("2.00"))}
 
 
-def test_of_two_times_the_later_is_kept() -> None:
+def test_adding_to_a_sum_keeps_the_later_of_two_times() -> None:
     assert plus((1, NOW), (2, NOW - timedelta(days=1))) == (3, NOW)
 
 
@@ -127,7 +127,9 @@ def histories(draw: st.DrawFn) -> Sequence[Event]:
 
 
 @given(histories(), st.data())
-def test_in_whatever_batches_the_views_and_sums_come_out_the_same(events: Sequence[Event], data: st.DataObject) -> None:
+def test_the_views_and_sums_are_the_same_in_whatever_batches_events_are_folded(
+    events: Sequence[Event], data: st.DataObject
+) -> None:
     log = recorded(events)
     orders: dict[Any, OrderView] = {}
     levels: dict[Any, Any] = {}

@@ -119,7 +119,7 @@ def begun(saga: Saga, scale: float = 1.0) -> Played:
 
 @settings(max_examples=2_000)
 @given(rng=RNG)
-def test_every_instance_comes_to_one_of_its_ends(rng: Random) -> None:
+def test_every_saga_of_every_table_reaches_one_of_its_ends(rng: Random) -> None:
     played = begun(a_saga(rng))
     for _ in range(rng.randint(0, 10)):
         outcome = rng.choices(OUTCOMES, [8, 1, 1, 6])[0]
@@ -198,7 +198,7 @@ def an_event(rng: Random) -> SagaEvent:
 
 
 @given(rng=RNG)
-def test_after_any_events_in_any_order_there_is_a_next_move_or_an_end(rng: Random) -> None:
+def test_a_saga_with_any_events_in_any_order_has_a_next_move_or_has_ended(rng: Random) -> None:
     saga, progress = a_saga(rng), None
     for _ in range(30):
         progress = evolve(progress, an_event(rng), NOW)
@@ -207,6 +207,6 @@ def test_after_any_events_in_any_order_there_is_a_next_move_or_an_end(rng: Rando
         assert (move is None) == (progress.status not in {SagaStatus.RUNNING, SagaStatus.COMPENSATING})
 
 
-def test_the_made_up_tables_have_every_kind_of_action() -> None:
+def test_the_generated_tables_have_every_kind_of_action() -> None:
     kinds = {type(action) for saga in SAGAS.values() for step in saga.steps for action in (step.do, step.undo)}
     assert kinds == {Local, Call, Nothing}

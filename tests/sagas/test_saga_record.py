@@ -71,13 +71,11 @@ def fail(saga: Saga, progress: Progress, *, after: timedelta = timedelta(), scal
     ],
     ids=lambda x: getattr(x, "name", ""),
 )
-def test_a_saga_starts_with_the_steps_that_have_nothing_to_do_already_completed(
-    saga: Saga, expected: list[str]
-) -> None:
+def test_a_new_saga_records_steps_that_have_nothing_to_do_as_completed(saga: Saga, expected: list[str]) -> None:
     assert types(started(instance(saga, stands(saga, FORWARD)), NOW, 1.0)) == expected
 
 
-def test_a_deadline_is_scaled_and_a_saga_that_is_tried_for_ever_has_none() -> None:
+def test_the_deadline_of_a_saga_is_scaled_and_a_saga_without_time_limit_has_none() -> None:
     first = started(instance(BUYS, stands(BUYS, FORWARD)), NOW, 0.5)[0]
     assert first == e.SagaStarted(
         saga_id=SAGA_ID, name="buys", definition=1, order_id=ORDER_ID, deadline=NOW + timedelta(minutes=3)
@@ -117,7 +115,7 @@ ENDS: list[tuple[Saga, SagaStatus, tuple[Any, ...], Effect, list[str]]] = [
 
 
 @pytest.mark.parametrize(("saga", "status", "steps", "effect", "expected"), ENDS)
-def test_a_move_that_ended_records_the_events_that_the_table_states(
+def test_each_result_of_a_move_records_the_events_that_the_table_states(
     saga: Saga, status: SagaStatus, steps: tuple[Any, ...], effect: Effect, expected: list[str]
 ) -> None:
     events = conclude(saga, stands(saga, status, *steps, announced=1), effect)
@@ -136,7 +134,7 @@ def test_a_move_that_ended_records_the_events_that_the_table_states(
                 pass
 
 
-def test_a_late_answer_while_it_compensates_is_recorded_and_undone() -> None:
+def test_a_saga_that_compensates_records_a_late_answer_and_undoes_it() -> None:
     progress = stands(BUYS, BACK, COMPLETED, COMPLETED, RUNNING)
     forward = Move(BUYS.step("charge"), forward=True)
     events = concluded(instance(BUYS, progress), forward, DONE, NOW)
@@ -146,7 +144,7 @@ def test_a_late_answer_while_it_compensates_is_recorded_and_undone() -> None:
     assert undoing.direction == "backward"
 
 
-def test_a_late_refusal_while_it_compensates_is_recorded_and_starts_no_second_compensation() -> None:
+def test_a_saga_that_compensates_records_a_late_refusal_and_starts_no_second_compensation() -> None:
     progress = stands(BUYS, BACK, COMPLETED, COMPLETED, COMPENSATING, reason="cancelled by hand")
     forward = Move(BUYS.step("charge"), forward=True)
     assert types(concluded(instance(BUYS, progress), forward, NO, NOW)) == ["StepFailed charge"]
@@ -188,7 +186,7 @@ TRIES: list[tuple[Saga, SagaStatus, tuple[Any, ...], int, timedelta, float, bool
 
 
 @pytest.mark.parametrize(("saga", "status", "steps", "before", "after", "scale", "over"), TRIES)
-def test_a_step_is_tried_again_until_both_its_time_and_its_tries_are_used_up(
+def test_a_saga_tries_a_step_again_until_both_its_time_and_its_tries_are_used_up(
     saga: Saga, status: SagaStatus, steps: tuple[Any, ...], before: int, after: timedelta, scale: float, *, over: bool
 ) -> None:
     progress = stands(saga, status, *steps, attempts=before, announced=before + 1)
@@ -209,7 +207,7 @@ def test_a_step_is_tried_again_until_both_its_time_and_its_tries_are_used_up(
         assert undoing.direction == "backward"
 
 
-def test_a_step_whose_time_is_over_is_compensated_also_when_it_has_no_undo() -> None:
+def test_a_saga_compensates_when_the_time_of_a_step_is_over_even_if_the_step_has_no_undo() -> None:
     saga = Saga(
         "called", 1, OrderCreated, (Step("a", confirm, nothing, None), Step("b", authorize, nothing, None, MINUTES))
     )
@@ -219,7 +217,7 @@ def test_a_step_whose_time_is_over_is_compensated_also_when_it_has_no_undo() -> 
     ]  # fmt: skip
 
 
-def test_each_try_is_announced_with_its_number_and_the_derived_key() -> None:
+def test_a_saga_records_the_number_and_the_derived_key_of_each_try_before_the_call() -> None:
     progress = stands(BUYS, FORWARD, *AUTHORISING, attempts=2, announced=2)
     event = announced(instance(BUYS, progress), the_move(BUYS, progress))
     assert event == e.SagaStepStarted(
@@ -230,7 +228,7 @@ def test_each_try_is_announced_with_its_number_and_the_derived_key() -> None:
 
 
 # --- when a person is needed --------------------------------------------------------------------------------
-def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
+def test_a_failed_saga_records_its_reason_and_its_open_items() -> None:
     progress = stands(BUYS, BACK, COMPLETED, COMPLETED, COMPENSATION_FAILED, last_error="never")
     assert gave_up(instance(BUYS, progress), order()) == e.SagaFailed(
         saga_id=SAGA_ID,
@@ -257,7 +255,7 @@ def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
         (SENDS, (COMPENSATED, COMPLETED), ()),
     ],
 )
-def test_open_items_are_those_of_steps_that_may_have_happened(
+def test_the_open_items_of_a_saga_are_those_of_steps_that_may_have_happened(
     saga: Saga, steps: tuple[Any, ...], open_: tuple[str, ...]
 ) -> None:
     assert open_items(saga, stands(saga, BACK, *steps), order()) == open_

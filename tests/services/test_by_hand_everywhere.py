@@ -108,7 +108,7 @@ async def outcome(desk: Desk, order: OrderId, sku: str) -> tuple[str, str, str, 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("wish", [confirmation, cancellation, shipment])
 @pytest.mark.parametrize("method", ["card", "test_card_fail", "test_card_flaky"])
-async def test_a_wish_at_any_append_of_a_running_fulfilment_ends_in_an_allowed_way(
+async def test_an_order_commanded_by_hand_at_any_append_of_its_fulfilment_comes_to_an_allowed_end(
     desk: Desk,
     monkeypatch: pytest.MonkeyPatch,
     method: str,

@@ -79,7 +79,7 @@ def running(name: str, dsn: str, home: Path, **settings: str) -> Iterator[Daemon
 
 
 @pytest.mark.parametrize("point", points_of("saga-runner"))
-async def test_a_saga_whose_runner_died_there_ends_as_if_it_had_not(
+async def test_a_saga_whose_runner_died_at_a_failpoint_comes_to_the_same_end(
     desk: Desk, dsn: str, tmp_path: Path, point: str
 ) -> None:
     undoes = point.endswith("mid_compensation")
@@ -108,7 +108,7 @@ async def test_a_saga_whose_runner_died_there_ends_as_if_it_had_not(
 
 
 @pytest.mark.parametrize("point", points_of("projector"))
-async def test_read_models_whose_projector_died_there_have_every_event_once(
+async def test_read_models_whose_projector_died_at_a_failpoint_have_every_event_once(
     desk: Desk, dsn: str, tmp_path: Path, point: str
 ) -> None:
     await desk.stock(A=100)
@@ -131,7 +131,7 @@ async def test_read_models_whose_projector_died_there_have_every_event_once(
 
 
 @pytest.mark.parametrize("point", points_of("command-api"))
-async def test_a_customer_who_asks_again_after_it_died_there_has_one_order(
+async def test_a_customer_who_repeats_a_request_after_the_api_died_at_a_failpoint_has_one_order(
     desk: Desk, dsn: str, tmp_path: Path, point: str
 ) -> None:
     with running("command-api", dsn, tmp_path) as api:
@@ -156,7 +156,7 @@ async def test_a_customer_who_asks_again_after_it_died_there_has_one_order(
     assert [str(event.stream) for event in created] == [order]
 
 
-def test_the_same_seed_dies_at_the_same_passes_and_elsewhere_in_the_next_process(tmp_path: Path) -> None:
+def test_a_seed_makes_a_failpoint_strike_at_the_same_passes_and_at_others_in_the_next_process(tmp_path: Path) -> None:
     def passes(seed: int, home: Path) -> list[bool]:
         home.mkdir(exist_ok=True)
         points = Failpoints("projector", home, seed, {"projector.after_poll": 0.5})

@@ -59,7 +59,7 @@ def is_all_of(events: list[InventoryEvent], found: Loaded[Stock]) -> bool:
 
 
 # --- loading ------------------------------------------------------------------------------------------------
-async def test_the_first_load_folds_everything_and_the_next_nothing(
+async def test_the_first_load_of_a_stream_folds_every_event_and_the_next_load_none(
     store: PostgresEventStore, admin: Connection, read: list[int]
 ) -> None:
     await record(store, LONG)
@@ -69,7 +69,7 @@ async def test_the_first_load_folds_everything_and_the_next_nothing(
     assert read == [len(LONG), 0]
 
 
-async def test_from_every_snapshot_on_the_state_is_the_same(
+async def test_loading_from_any_snapshot_gives_the_same_state(
     store: PostgresEventStore, admin: Connection, read: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adapter, "PAUSE", 0)
@@ -82,7 +82,7 @@ async def test_from_every_snapshot_on_the_state_is_the_same(
     assert max(read) < 2 * EVERY
 
 
-async def test_a_short_stream_is_not_kept(store: PostgresEventStore, admin: Connection) -> None:
+async def test_a_short_stream_gets_no_snapshot(store: PostgresEventStore, admin: Connection) -> None:
     await record(store, receipts(EVERY - 1))
     assert is_all_of(receipts(EVERY - 1), await loaded(store))
     assert await kept(admin) is None
@@ -91,13 +91,15 @@ async def test_a_short_stream_is_not_kept(store: PostgresEventStore, admin: Conn
     assert (await kept(admin) or (0,))[0] == EVERY
 
 
-async def test_orders_are_not_kept(desk: Desk, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_order_gets_no_snapshot(
+    desk: Desk, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store.snapshots, "load", None)
     order = await desk.place()
     assert (await load_state(store, ORDER, inventory_stream(Sku(str(order))))).version == 0
 
 
-async def test_a_stream_longer_than_a_page_is_loaded_and_kept_on_the_way(
+async def test_a_load_of_a_stream_longer_than_a_page_writes_snapshots_on_the_way(
     store: PostgresEventStore, admin: Connection, read: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adapter, "PAGE", 100)
@@ -118,7 +120,7 @@ async def test_a_stream_longer_than_a_page_is_loaded_and_kept_on_the_way(
 
 
 # --- what is not believed -----------------------------------------------------------------------------------
-async def test_a_snapshot_of_another_revision_is_ignored_and_written_over(
+async def test_a_load_ignores_a_snapshot_of_another_revision_and_replaces_it(
     store: PostgresEventStore, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forgetful(stock: Stock, event: InventoryEvent) -> Stock:
@@ -142,7 +144,7 @@ async def test_a_snapshot_of_another_revision_is_ignored_and_written_over(
 
 
 @pytest.mark.parametrize("garbage", ["{}", "", "\x01", '{"known":true,"available":-1,"held":{}}'])
-async def test_an_unreadable_one_is_ignored_told_once_and_rewritten(
+async def test_a_load_ignores_an_unreadable_snapshot_logs_it_once_and_replaces_it(
     store: PostgresEventStore, admin: Connection, read: list[int], garbage: str
 ) -> None:
     await record(store, LONG)
@@ -157,7 +159,7 @@ async def test_an_unreadable_one_is_ignored_told_once_and_rewritten(
     assert read[-2:] == [len(LONG), 0]
 
 
-async def test_an_unreadable_one_that_cannot_be_deleted_stops_nobody(
+async def test_an_unreadable_snapshot_that_cannot_be_deleted_stops_no_load(
     store: PostgresEventStore, admin: Connection
 ) -> None:
     await record(store, LONG)
@@ -167,7 +169,7 @@ async def test_an_unreadable_one_that_cannot_be_deleted_stops_nobody(
     assert is_all_of(LONG, await loaded(store))
 
 
-async def test_without_any_of_them_everything_is_the_same_but_slower(
+async def test_without_snapshots_a_load_gives_the_same_state_from_more_events(
     store: PostgresEventStore, admin: Connection, read: list[int]
 ) -> None:
     await record(store, LONG)
@@ -180,7 +182,7 @@ async def test_without_any_of_them_everything_is_the_same_but_slower(
     assert read == [len(LONG), 0, len(LONG)]
 
 
-async def test_a_decision_on_a_wrong_state_is_still_refused_by_its_version(
+async def test_the_log_refuses_a_decision_on_an_outdated_state_by_its_version(
     store: PostgresEventStore, admin: Connection
 ) -> None:
     """Two desks, one of which read before the other wrote: what the snapshots say makes no difference."""
@@ -199,7 +201,7 @@ async def test_a_decision_on_a_wrong_state_is_still_refused_by_its_version(
 
 
 # --- keeping by who appends ---------------------------------------------------------------------------------
-async def test_who_appends_keeps_the_state_as_it_grows(
+async def test_a_desk_that_appends_writes_snapshots_as_the_stream_grows(
     desk: Desk, store: PostgresEventStore, admin: Connection, read: list[int]
 ) -> None:
     await desk.stock(LONG=1_000)
@@ -216,7 +218,7 @@ async def test_who_appends_keeps_the_state_as_it_grows(
     assert sum(read[before:]) < EVERY
 
 
-async def test_a_load_that_folded_little_keeps_nothing(
+async def test_a_load_that_folds_few_events_writes_no_snapshot(
     store: PostgresEventStore, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await record(store, LONG)
@@ -231,7 +233,7 @@ async def test_a_load_that_folded_little_keeps_nothing(
     assert taken == [len(LONG) + 5 + 2 * EVERY]
 
 
-async def test_a_state_is_kept_once_for_so_many_events(
+async def test_a_snapshot_is_written_once_for_a_fixed_number_of_events(
     store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[int] = []

@@ -31,7 +31,7 @@ class Forgetful(MemoryPaymentGateway):
         return self._charges[payment_id].state
 
 
-async def test_a_charge_that_was_made_before_the_refusal_is_voided(desk: Desk) -> None:
+async def test_a_charge_whose_answer_was_lost_is_voided_when_a_later_try_is_refused(desk: Desk) -> None:
     desk.gateway = gateway = Forgetful()
     await desk.stock(A=1)
     async with desk.running():

@@ -40,7 +40,7 @@ async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     operator.link.close()
 
 
-async def test_while_its_payment_is_tried_it_holds_stock_and_maybe_money(desk: Desk) -> None:
+async def test_a_saga_that_tries_its_payment_holds_stock_and_maybe_money(desk: Desk) -> None:
     await desk.stock(A=10)
     desk.gateway = Away(desk, "authorise")  # type: ignore[assignment]
     async with desk.running():
@@ -52,7 +52,7 @@ async def test_while_its_payment_is_tried_it_holds_stock_and_maybe_money(desk: D
     assert [item for item in found.items if item in expected] == expected
 
 
-async def test_when_its_void_is_tried_again_it_may_hold_both(desk: Desk) -> None:
+async def test_a_saga_that_tries_its_void_again_may_hold_stock_and_money(desk: Desk) -> None:
     await desk.stock(A=10)
     desk.gateway = Away(desk, "void")  # type: ignore[assignment]
     async with desk.running():
@@ -66,7 +66,7 @@ async def test_when_its_void_is_tried_again_it_may_hold_both(desk: Desk) -> None
     )
 
 
-async def test_a_settlement_owes_its_capture_and_then_only_its_stock_and_of_a_refund_the_money(
+async def test_a_settlement_owes_money_and_stock_when_its_capture_fails_and_money_when_its_refund_fails(
     desk: Desk, operator: Operator
 ) -> None:
     real = desk.gateway
@@ -92,7 +92,7 @@ async def test_a_settlement_owes_its_capture_and_then_only_its_stock_and_of_a_re
     assert await held(desk, order, "settle_order") == expected
 
 
-async def test_what_a_person_has_vouched_for_is_not_open(desk: Desk, operator: Operator) -> None:
+async def test_a_saga_that_a_person_resolved_has_nothing_open(desk: Desk, operator: Operator) -> None:
     async with desk.running():
         order, saga_id = await failed(desk)
         assert (await held(desk, order, "unwind_order")).money == MONEY
@@ -100,7 +100,7 @@ async def test_what_a_person_has_vouched_for_is_not_open(desk: Desk, operator: O
     assert await held(desk, order, "unwind_order") == Open(money=None, stock=[], items=[])
 
 
-async def test_of_a_table_this_release_does_not_have_everything_may_be_open(desk: Desk) -> None:
+async def test_a_saga_whose_table_this_release_lacks_may_have_everything_open(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
         order = await desk.place(A=2)
@@ -115,7 +115,7 @@ async def test_of_a_table_this_release_does_not_have_everything_may_be_open(desk
     assert '"open_items": ["25.00 USD may' in (await desk.timeline(order))[-1].payload
 
 
-async def test_one_that_cannot_be_read_says_so(desk: Desk, dsn: str) -> None:
+async def test_the_open_items_of_a_saga_that_cannot_be_read_say_so(desk: Desk, dsn: str) -> None:
     await desk.stock(A=10)
     desk.gateway = Away(desk, "authorise")  # type: ignore[assignment]
     async with desk.running():

@@ -152,7 +152,7 @@ class OrderNoted(OrderEvent, tag="OrderNoted", frozen=True, kw_only=True):
     order_id: OrderId
 
 
-async def test_an_event_that_no_view_declares_leaves_the_books_right(
+async def test_verify_finds_nothing_wrong_with_an_event_that_no_view_declares(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(codec._DECODERS, "OrderNoted", msgspec.json.Decoder(OrderNoted))
@@ -183,14 +183,14 @@ async def test_verify_finds_each_difference_between_the_log_and_the_providers_le
     assert [(finding.invariant, finding.stream) for finding in found] == [("I4", payment_of(filled.orders[name]))]
 
 
-async def test_a_live_charge_that_no_order_knows_is_found(filled: Books) -> None:
+async def test_verify_finds_a_live_charge_that_belongs_to_no_order(filled: Books) -> None:
     stray = uuid4()
     charge = Charge(str(uuid4()), "AUTHORISED", Decimal(9), Decimal(0), Decimal(0))
     found = (await filled.verify({**filled.ledger, stray: charge})).violations
     assert [(finding.invariant, finding.stream) for finding in found] == [("I4", stray)]
 
 
-async def test_a_running_reader_that_stays_behind_is_a_violation_and_one_that_does_not_run_is_a_note(
+async def test_verify_reports_a_running_reader_that_stays_behind_and_only_notes_one_that_does_not_run(
     books: Books,
 ) -> None:
     await books.tamper("UPDATE checkpoints SET position = position - 7 WHERE reader = 'saga-runner'")
@@ -203,7 +203,9 @@ async def test_a_running_reader_that_stays_behind_is_a_violation_and_one_that_do
     assert [(f.invariant, f.what[:24]) for f in found] == [("I3", "saga-runner stands still")]
 
 
-async def test_an_order_with_events_since_verify_began_is_not_compared_with_the_ledger(books: Books) -> None:
+async def test_verify_does_not_compare_an_order_with_the_ledger_that_got_events_since_verify_began(
+    books: Books,
+) -> None:
     async def append(connection: Any) -> None:
         await connection.execute(
             "INSERT INTO events SELECT position + 1000, gen_random_uuid(), category, 1, gen_random_uuid(), event_type, "
@@ -220,7 +222,7 @@ async def test_an_order_with_events_since_verify_began_is_not_compared_with_the_
     assert report.violations == []
 
 
-async def test_an_order_under_way_is_counted_and_what_a_person_vouched_for_is_listed(books: Books) -> None:
+async def test_verify_counts_an_unfinished_order_and_lists_a_saga_that_a_person_resolved(books: Books) -> None:
     await books.tamper(
         f"{SET} event_type = 'SagaResolved', payload = payload || "
         '\'{{"reason": "by phone", "by": "ada"}}\' ' + at("confirmed_fulfil_order", "SagaCompleted")
@@ -235,9 +237,7 @@ async def test_an_order_under_way_is_counted_and_what_a_person_vouched_for_is_li
     assert report.unfinished == 1
 
 
-async def test_a_snapshot_that_differs_from_the_log_is_found_unless_other_code_made_it(
-    books: Books,
-) -> None:
+async def test_verify_finds_a_snapshot_that_differs_from_the_log_unless_other_code_made_it(books: Books) -> None:
     stream = inventory_stream(Sku("A"))
     connection = await asyncpg.connect(books.dsn)
     await connection.execute(
@@ -254,7 +254,7 @@ async def test_a_snapshot_that_differs_from_the_log_is_found_unless_other_code_m
     assert [(finding.invariant, finding.stream) for finding in found] == [("I7", stream)]
 
 
-def test_every_violation_is_counted_and_the_first_thousand_are_listed() -> None:
+def test_verify_counts_every_violation_and_lists_the_first_thousand() -> None:
     report = Report()
     report.add([Finding("I1", "one of many")] * 1_500)
     report.add([Finding("I7", "after them")])

@@ -46,7 +46,9 @@ async def fulfilment(desk: Desk, order: OrderId) -> list[str]:
 
 
 @pytest.mark.parametrize("fenced", [True, False])
-async def test_a_zombie_that_reads_the_saga_again_still_may_not_write(desk: Desk, dsn: str, *, fenced: bool) -> None:
+async def test_a_runner_that_lost_its_lease_may_not_write_even_after_it_reads_the_saga_again(
+    desk: Desk, dsn: str, *, fenced: bool
+) -> None:
     owner = await asyncpg.connect(dsn)
     if not fenced:
         await MUTANTS["fencing"].switch_off(dsn)

@@ -67,7 +67,7 @@ def was_answered_truly(played: Played, story: Sequence[Event]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(1, 1 + SEEDS))
-async def test_commands_by_hand_at_random_moments_leave_only_ends_that_are_allowed(stack: Stack, seed: int) -> None:
+async def test_orders_commanded_by_hand_at_random_moments_come_only_to_allowed_ends(stack: Stack, seed: int) -> None:
     sku = f"HAND-{uuid4().hex[:8]}"
     async with customers_of(stack) as customers:
         await customers.receive(sku, 10_000)

@@ -61,7 +61,7 @@ async def names_what_is_open_until_it_is_resolved(stack: Stack, customers: Custo
 
 
 @pytest.mark.parametrize("how", ["HTTP", "command line"])
-async def test_a_void_that_is_refused_for_good_waits_for_a_person(stack: Stack, how: str) -> None:
+async def test_a_saga_whose_void_is_refused_for_good_waits_for_a_person(stack: Stack, how: str) -> None:
     async with customers_of(stack) as customers:
         order = await confirmed(customers, "card")
         path = f"/api/v1/charges/{payment_of(OrderId(UUID(order)))}/capture"  # by a clerk at the provider's own desk
@@ -78,7 +78,7 @@ async def test_a_void_that_is_refused_for_good_waits_for_a_person(stack: Stack, 
 
 @pytest.mark.skipif(not LONG, reason="ten tries with growing pauses take some minutes")
 @pytest.mark.timeout(600)
-async def test_a_void_that_never_succeeds_is_tried_ten_times_and_then_waits_for_a_person() -> None:
+async def test_a_saga_tries_a_void_that_never_succeeds_ten_times_and_then_waits_for_a_person() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="od-sys-") as folder,
         Stack(Path(folder) / "home", ORDERDECK_WITHIN_SCALE="0.001") as stack,

@@ -49,7 +49,7 @@ def tracebacks(lines: list[dict[str, Any]]) -> int:
     return sum("Traceback" in str(line.get("exception", "")) for line in lines)
 
 
-async def test_a_column_that_goes_missing_is_named_and_its_return_is_enough(stack: Stack) -> None:
+async def test_every_program_names_a_missing_column_and_goes_on_once_it_is_back(stack: Stack) -> None:
     summary = f"/api/v1/customers/{ORDER['customer_id']}/summary"
     place(stack)
     until(lambda: get(stack, "query", summary).status_code == 200)

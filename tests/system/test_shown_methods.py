@@ -101,7 +101,7 @@ def seconds(story: Sequence[Event], first: str, then: str) -> float:
     return (at[then] - at[first]).total_seconds()
 
 
-async def test_every_payment_method_tells_its_story_event_by_event(stack: Stack) -> None:
+async def test_an_order_with_each_payment_method_records_exactly_the_expected_events(stack: Stack) -> None:
     async with customers_of(stack) as customers:
         lives = await asyncio.gather(
             *(lived(customers, *which) for which in EXPECTED)

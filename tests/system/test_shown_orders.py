@@ -36,9 +36,7 @@ async def customers(stack: Stack) -> AsyncIterator[Customers]:
         yield customers
 
 
-async def test_the_example_of_the_readme_is_confirmed_within_a_second_shipped_and_delivered(
-    customers: Customers,
-) -> None:
+async def test_the_order_of_the_readme_is_confirmed_within_a_second_shipped_and_delivered(customers: Customers) -> None:
     example = re.search(r"/api/v1/orders \\\n.*?-d '(\{.*?\})'", (ROOT / "README.md").read_text(), re.DOTALL)
     assert example
     order = json.loads(example[1])
@@ -69,7 +67,7 @@ async def test_the_example_of_the_readme_is_confirmed_within_a_second_shipped_an
     assert (charge["state"], charge["authorised"], charge["captured"]) == ("CAPTURED", 1299.99, 1299.99)
 
 
-async def test_64_customers_race_for_the_same_20_orders(customers: Customers) -> None:
+async def test_each_of_20_orders_that_64_customers_command_at_once_comes_to_one_end(customers: Customers) -> None:
     answers: list[tuple[str, str, httpx.Response]] = []
     orders: list[str] = []
     for _ in range(1 if LONG else 3):
@@ -107,7 +105,9 @@ async def test_64_customers_race_for_the_same_20_orders(customers: Customers) ->
         assert (await customers.view(order_id))["version"] == len(kinds)
 
 
-async def test_cancel_and_ship_fired_together_end_in_one_of_both_and_everything_adds_up(customers: Customers) -> None:
+async def test_an_order_cancelled_and_shipped_at_once_ends_as_one_of_both_and_stock_and_money_add_up(
+    customers: Customers,
+) -> None:
     sku = f"BOTH-{uuid4().hex[:8]}"
     await customers.receive(sku, 1000)
     order = {**ORDER, "items": [{**ITEM, "sku": sku, "quantity": 2, "unit_price": "10.01"}]}

@@ -56,7 +56,7 @@ class Load:
         return answer
 
 
-async def test_without_its_database_it_asks_for_patience_and_then_goes_on_by_itself(stack: Stack) -> None:
+async def test_without_its_database_orderdeck_answers_503_and_then_goes_on_by_itself(stack: Stack) -> None:
     before = {program["name"]: program["pid"] for program in stack.status()["programs"]}
     async with customers_of(stack) as customers:
         load = Load(customers)

@@ -69,7 +69,7 @@ WAYS = [(in_outage, 120), (frozen, 120), (stopped, 120)] if LONG else [(in_outag
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("away", "seconds"), WAYS, ids=lambda value: getattr(value, "__name__", str(value)))
-async def test_while_the_provider_is_away_orders_wait_and_then_all_end_by_themselves(
+async def test_orders_wait_while_the_provider_is_away_and_then_all_end_by_themselves(
     stack: Stack, away: Away, seconds: float
 ) -> None:
     sku = f"AWAY-{uuid4().hex[:8]}"

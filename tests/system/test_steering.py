@@ -22,7 +22,7 @@ async def customers(stack: Stack) -> AsyncIterator[Customers]:
         yield customers
 
 
-async def test_an_operation_that_makes_no_sense_is_refused_with_a_sentence(customers: Customers) -> None:
+async def test_steering_a_saga_in_a_way_that_makes_no_sense_is_refused_with_a_sentence(customers: Customers) -> None:
     order = await customers.place()
     await customers.ended(order)
     path = f"/api/v1/sagas/{saga_of(OrderId(UUID(order)), 'fulfil_order')}"
@@ -38,7 +38,7 @@ async def test_an_operation_that_makes_no_sense_is_refused_with_a_sentence(custo
         assert (await customers.commands.post(f"/api/v1/sagas/1/{operation}", json={"reason": "r"})).status_code == 400
 
 
-async def test_a_settled_order_is_refunded_from_the_command_line(customers: Customers, stack: Stack) -> None:
+async def test_an_operator_refunds_a_settled_order_from_the_command_line(customers: Customers, stack: Stack) -> None:
     order = await customers.place()
     await customers.ended(order)
     await customers.put(order, "ship", {"tracking_number": "1Z", "carrier": "UPS"})

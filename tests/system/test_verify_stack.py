@@ -33,7 +33,7 @@ async def trade(customers: Customers, number: int) -> None:
         await customers.put(order, "ship", {"tracking_number": "1Z", "carrier": "UPS"})
 
 
-async def test_it_holds_nothing_against_a_stack_at_work_and_finds_a_tampered_ledger(short_folder: Path) -> None:
+async def test_verify_finds_nothing_wrong_with_a_working_stack_and_finds_a_tampered_ledger(short_folder: Path) -> None:
     with Stack(short_folder / "home") as stack:
         none = stack.orderdeck("verify")
         assert (none.returncode, "there is no log" in none.stderr) == (1, True)
