@@ -16,7 +16,7 @@ class Time:
         return self.now
 
 
-def opened(time: Time) -> Breaker:
+def open_breaker(time: Time) -> Breaker:
     breaker = Breaker(time)
     for n in range(IN_A_ROW):
         breaker.failed(f"charge {n}", breaker.admit())
@@ -24,7 +24,7 @@ def opened(time: Time) -> Breaker:
 
 
 def test_five_charges_that_fail_in_a_row_open_the_breaker() -> None:
-    breaker = opened(Time())
+    breaker = open_breaker(Time())
     assert not breaker.closed
     with pytest.raises(GatewayNotTried) as refused:
         breaker.admit()
@@ -49,7 +49,7 @@ def test_failures_of_half_of_the_last_twenty_charges_open_the_breaker() -> None:
 
 def test_an_open_breaker_lets_one_call_through_as_a_probe_and_its_success_closes_the_breaker() -> None:
     time = Time()
-    breaker = opened(time)
+    breaker = open_breaker(time)
     time.now += FIRST_OPEN * 1.2
     probe = breaker.admit()
     with pytest.raises(GatewayNotTried):
@@ -61,7 +61,7 @@ def test_an_open_breaker_lets_one_call_through_as_a_probe_and_its_success_closes
 
 def test_each_failed_probe_doubles_the_time_the_breaker_stays_open_up_to_a_minute() -> None:
     time = Time()
-    breaker = opened(time)
+    breaker = open_breaker(time)
     wait = FIRST_OPEN
     for _ in range(8):
         time.now += wait * 1.2
@@ -75,14 +75,14 @@ def test_each_failed_probe_doubles_the_time_the_breaker_stays_open_up_to_a_minut
 
 def test_after_a_probe_is_cancelled_the_breaker_lets_another_probe_through() -> None:
     time = Time()
-    breaker = opened(time)
+    breaker = open_breaker(time)
     time.now += FIRST_OPEN * 1.2
     breaker.not_made(breaker.admit())
     breaker.admit()
 
 
 def half_open_with_a_late_call(time: Time) -> tuple[Breaker, Admitted, Admitted]:
-    """A breaker whose probe is under way, that probe, and a call that began before the breaker opened."""
+    """A breaker that waits for the answer of its probe, that probe, and a call that began before the breaker opened."""
     breaker = Breaker(time)
     late = breaker.admit()
     for n in range(IN_A_ROW):

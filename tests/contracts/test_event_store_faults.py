@@ -67,7 +67,7 @@ async def test_each_append_of_a_batch_whose_answer_was_lost_gets_its_own_verdict
         tasks = [asyncio.create_task(remote.append(each)) for each in batch]
         await asyncio.sleep(0)
         wire.lose_next_answer()  # of the first, and, as it is settled together with them, of none of the batch
-        await held.let()
+        await held.release()
         assert await first == Accepted(3)
         found = await asyncio.gather(*tasks)
     assert wire.lost == 1
@@ -106,7 +106,7 @@ async def test_an_append_whose_connection_ends_while_it_waits_is_sent_again_and_
         first = await held.waiting()
         await held.terminate(first)
         await held.waiting(but=first)
-        await held.let()
+        await held.release()
         assert await task == Accepted(2)
     assert len(await store.load(at)) == 2
 
@@ -121,7 +121,7 @@ async def test_an_append_in_doubt_does_not_take_another_writers_events_for_its_o
         await held.terminate(first)
         await held.waiting(but=first)
         await held.record(at, other.columns[0])
-        await held.let()
+        await held.release()
         assert await task == Conflict([1])
     assert [event.event_id for event in await store.load(at)] == [other.columns[0][0]]
 
@@ -140,7 +140,7 @@ async def test_an_append_in_doubt_whose_second_try_times_out_stays_in_doubt_and_
             while await held.waits(second):
                 await asyncio.sleep(0.05)
         assert not task.done()
-        await held.let()
+        await held.release()
         assert await task == Accepted(1)
 
 

@@ -35,6 +35,6 @@ async def test_an_append_that_waits_behind_one_in_doubt_raises_unavailable_at_on
             assert time.monotonic() - began < 3
             assert not doubtful.done()
             wire.come_back()
-            await held.let()
+            await held.release()
         assert isinstance(await doubtful, Accepted)
         await store.close()

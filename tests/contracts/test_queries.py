@@ -30,8 +30,8 @@ from tests.support.opener import Opener
 from tests.support.orders import Sample, order_id, write
 from tests.support.projecting import project
 from tests.support.query_api import database
-from tests.support.recorded import recorded
 from tests.support.samples import created, replenished, reserved
+from tests.support.stored_events import stored_events
 
 READER = GROUPS[0].reader
 ORDERS = 40
@@ -156,7 +156,7 @@ async def test_a_page_says_where_it_begins_and_ends_and_whether_there_is_more(fu
 
 # --- stock and totals ---------------------------------------------------------------------------------------
 async def test_stock_is_read_by_sku(queries: Queries, dsn: str, opener: Opener) -> None:
-    await write(dsn, recorded([*(replace(replenished, sku=Sku(f"SKU-{n}")) for n in (3, 1, 2)), reserved]))
+    await write(dsn, stored_events([*(replace(replenished, sku=Sku(f"SKU-{n}")) for n in (3, 1, 2)), reserved]))
     await project(opener)
     levels = await queries.stock_levels(after="SKU-1", limit=5)
     assert [level.sku for level in levels] == ["SKU-2", "SKU-3"]
@@ -209,8 +209,8 @@ async def test_many_streams_read_at_once_each_give_their_own_events(full: Querie
 
 
 async def test_all_events_about_an_order_are_read_by_its_correlation_id(queries: Queries, dsn: str) -> None:
-    story = [replace(event, correlation_id=created.order_id) for event in recorded([created, reserved])]
-    other = replace(recorded([replenished])[0], position=3, stream=inventory_stream(Sku("OTHER")))
+    story = [replace(event, correlation_id=created.order_id) for event in stored_events([created, reserved])]
+    other = replace(stored_events([replenished])[0], position=3, stream=inventory_stream(Sku("OTHER")))
     await write(dsn, [*story, other])
     for after, limit, expected in ((0, 9, [1, 2]), (1, 9, [2]), (0, 1, [1])):
         events = await queries.events_of_correlation(created.order_id, after=after, limit=limit)

@@ -26,8 +26,8 @@ from core.services.project import fold, read
 from tests.support.opener import Opener
 from tests.support.orders import Sample, contents, write
 from tests.support.projecting import project, project_group
-from tests.support.recorded import at, recorded
 from tests.support.samples import replenished, reserved
+from tests.support.stored_events import at, stored_events
 
 SUMMED: Mapping[str, Any] = {"customer_summaries": {("ann", "USD"): (1, Decimal("2.50"), at(1))}}
 
@@ -50,7 +50,7 @@ async def stock(opener: Opener) -> AsyncIterator[PostgresReadModels]:
 async def test_a_projector_loads_a_saved_view_by_its_stream(opener: Opener, dsn: str, group: Group[Any]) -> None:
     read_models = PostgresReadModels(opener, group)
     assert await read_models.open() == 0
-    log = [*recorded([replenished, reserved]), *Sample(5).events()]
+    log = [*stored_events([replenished, reserved]), *Sample(5).events()]
     log = [replace(event, position=position) for position, event in enumerate(log, start=1)]
     await write(dsn, log)
     views = fold(group.projection, {}, read(group.projection, log))
@@ -118,7 +118,7 @@ async def test_a_group_with_another_revision_empties_its_tables_and_starts_over(
 async def test_a_group_that_starts_over_leaves_the_other_groups_tables_as_they_are(
     orders: PostgresReadModels, stock: PostgresReadModels, opener: Opener, dsn: str
 ) -> None:
-    log = recorded([replenished, reserved])
+    log = stored_events([replenished, reserved])
     await write(dsn, log)
     await project(opener)
     owner = await asyncpg.connect(dsn)
@@ -232,7 +232,7 @@ async def test_a_projector_loads_a_view_again_that_is_no_longer_in_its_memory(
 async def test_an_event_unknown_to_this_release_moves_on_the_version_of_a_view_that_is_no_longer_in_memory(
     opener: Opener, dsn: str
 ) -> None:
-    [first, second] = recorded([replenished, reserved])
+    [first, second] = stored_events([replenished, reserved])
     await write(dsn, [first])
     await project(opener)
     await write(dsn, [replace(second, event_type="StockCounted", payload='{"counted": 9}')])

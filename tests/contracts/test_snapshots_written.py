@@ -16,7 +16,7 @@ from core.fault_board import FaultBoard
 from core.ports.snapshots import Snapshot
 from tests.support.log import stream
 from tests.support.opener import Opener
-from tests.support.stock import AT, receipts, record, settled
+from tests.support.stock import AT, receipts, record, wait_for_snapshots
 
 OURS, OTHER = b"ours", b"other"
 
@@ -29,7 +29,7 @@ async def kept(store: PostgresEventStore, *snapshots: Snapshot) -> None:
     """Have each snapshot written, one after the other."""
     for each in snapshots:
         store.snapshots.keep(each)
-        await settled(store)
+        await wait_for_snapshots(store)
 
 
 async def read(
@@ -78,11 +78,11 @@ async def test_snapshots_of_many_streams_are_written_together(store: PostgresEve
     for at in streams:
         await record(store, receipts(1), at=at)
         store.snapshots.keep(Snapshot(at, "inventory", 1, OURS, "state 1"))
-    await settled(store)
+    await wait_for_snapshots(store)
     assert await admin.fetchval("SELECT count(*) FROM snapshots") == len(streams)
     store.snapshots.keep(snapshot(1))
     store.snapshots.keep(snapshot(2))  # takes the place of the one that waits
-    await settled(store)
+    await wait_for_snapshots(store)
     assert await read(store) == ("state 2", [3, 4, 5])
 
 

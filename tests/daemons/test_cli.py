@@ -41,9 +41,9 @@ def test_help_lists_every_command_and_imports_none_of_them(stack: Stack) -> None
 
 def test_up_checks_the_ports_before_it_starts_anything(stack: Stack) -> None:
     with socket.create_server(("127.0.0.1", stack.port("query"))):
-        said = sentence(stack.orderdeck("up"))
-    assert said.startswith(f"orderdeck: port {stack.port('query')} is taken (by ")
-    assert said.endswith("set ORDERDECK_QUERY_PORT to another")
+        message = sentence(stack.orderdeck("up"))
+    assert message.startswith(f"orderdeck: port {stack.port('query')} is taken (by ")
+    assert message.endswith("set ORDERDECK_QUERY_PORT to another")
     assert stack.processes() == []
 
 
@@ -55,7 +55,7 @@ def test_up_refuses_a_misspelt_setting(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("DATABASE_URL", "mysql://me:secret@db", "DATABASE_URL: must begin with postgresql://"),
         ("ORDERDECK_QUERY_URL", "desk", "ORDERDECK_QUERY_URL='desk': must begin with http:// or https://"),
@@ -63,12 +63,12 @@ def test_up_refuses_a_misspelt_setting(stack: Stack) -> None:
     ],
 )
 def test_a_command_refuses_a_bad_value_and_names_the_variable_that_was_set(
-    stack: Stack, name: str, value: str, said: str
+    stack: Stack, name: str, value: str, message: str
 ) -> None:
     for other in ("ORDERDECK_LOG_LEVEL", "LOG_LEVEL"):
         stack.settings.pop(other, None)
     stack.settings[name] = value
-    assert sentence(stack.orderdeck("up")) == f"orderdeck: {said}"
+    assert sentence(stack.orderdeck("up")) == f"orderdeck: {message}"
 
 
 def test_ctl_where_nothing_is_up_says_how_to_start_it(stack: Stack) -> None:
@@ -89,9 +89,9 @@ def test_status_where_nothing_is_up_says_so(stack: Stack) -> None:
 
 @pytest.mark.parametrize("command", ["tui", "demo"])
 def test_a_command_that_needs_the_services_says_how_to_start_them(stack: Stack, command: str) -> None:
-    said = sentence(stack.orderdeck(command))
-    assert f"nothing answers at {stack.url}" in said
-    assert "orderdeck up" in said
+    message = sentence(stack.orderdeck(command))
+    assert f"nothing answers at {stack.url}" in message
+    assert "orderdeck up" in message
 
 
 def test_a_command_refuses_an_unknown_daemon_and_lists_the_known_ones(stack: Stack) -> None:

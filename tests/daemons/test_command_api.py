@@ -80,7 +80,7 @@ async def test_a_price_may_be_a_number_or_a_text_and_is_recorded_exactly(api: Co
 
 
 async def test_a_field_that_is_not_given_has_its_default(api: CommandApi) -> None:
-    (created,) = await api.store.load(StreamId(UUID(await api.placed())))
+    (created,) = await api.store.load(StreamId(UUID(await api.placed_order())))
     assert isinstance(created.event, OrderCreated)
     assert (created.event.payment_method, created.event.currency) == ("card", "USD")
 
@@ -90,7 +90,7 @@ async def test_a_field_that_is_not_given_has_its_default(api: CommandApi) -> Non
 async def test_each_command_in_each_status_of_an_order_has_the_answer_of_the_table(
     api: CommandApi, status: str, command: str
 ) -> None:
-    order_id = await getattr(api, status)()
+    order_id = await getattr(api, f"{status}_order")()
     before, head = await api.types(order_id), await api.head()
     answer = await api.put(order_id, command, BODIES[command])
     expected = OUTCOMES[status][command]
@@ -118,20 +118,20 @@ def status_of(types: list[str]) -> str:
 
 
 async def test_a_command_that_records_nothing_answers_the_position_of_the_orders_last_event(api: CommandApi) -> None:
-    order_id = await api.fulfilled()
+    order_id = await api.fulfilled_order()
     first = (await api.put(order_id, "confirm")).json()
-    await api.placed()
+    await api.placed_order()
     assert (await api.put(order_id, "confirm")).json() == first
 
 
 async def test_shipping_again_with_other_tracking_is_refused(api: CommandApi) -> None:
-    order_id = await api.shipped()
+    order_id = await api.shipped_order()
     answer = await api.put(order_id, "ship", {**SHIPMENT, "tracking_number": "another"})
     assert problem(answer, 400, "not_allowed")["error"] == "the order was shipped already, with UPS 1Z999"
 
 
 async def test_the_api_refuses_a_shipment_only_after_it_has_waited_for_the_fulfilment(api: CommandApi) -> None:
-    order_id = await api.placed()
+    order_id = await api.placed_order()
     began = time.monotonic()
     problem(await api.put(order_id, "ship", SHIPMENT), 409, "fulfilment_not_finished")
     assert time.monotonic() - began >= 1.9
@@ -146,7 +146,7 @@ async def test_the_api_answers_at_once_that_an_unknown_order_is_not_found(api: C
 
 
 async def test_an_order_id_in_capitals_means_the_same_order(api: CommandApi) -> None:
-    order_id = await api.placed()
+    order_id = await api.placed_order()
     answer = await api.put(order_id.upper(), "confirm")
     assert (answer.status_code, answer.json()["order_id"]) == (200, order_id)
 
@@ -177,7 +177,7 @@ async def test_every_one_of_many_receipts_of_a_sku_at_once_counts(api: CommandAp
 
 
 async def test_a_put_without_a_body_needs_no_content_type(api: CommandApi) -> None:
-    order_id = await api.shipped()
+    order_id = await api.shipped_order()
     answer = await api.http.put(f"/api/v1/orders/{order_id}/deliver")
     assert "content-type" not in answer.request.headers
     assert answer.status_code == 200

@@ -61,12 +61,12 @@ async def documented(
     async with command_api(postgres, template, tmp_path_factory.mktemp("api")) as api:
         document = (await api.http.get("/openapi.json")).json()
         orders = {
-            path: itertools.cycle([await getattr(api, status)() for status in STATUSES])
+            path: itertools.cycle([await getattr(api, f"{status}_order")() for status in STATUSES])
             for path in document["paths"]
             if "{order_id}" in path
         }
         yield Documented(api, document, orders)
-        assert "Traceback" not in api.said()
+        assert "Traceback" not in api.output()
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def is_replay(answer: httpx.Response, first: httpx.Response) -> None:
 
 
 async def test_every_command_sent_twice_with_one_key_is_carried_out_once_and_answered_the_same(api: CommandApi) -> None:
-    order_id, sku, head = await api.fulfilled(), f"KEYED-{key()}", await api.head()
+    order_id, sku, head = await api.fulfilled_order(), f"KEYED-{key()}", await api.head()
     calls: list[Any] = [
         lambda k: api.create(Idempotency_Key=k),
         lambda k: api.put(order_id, "confirm", Idempotency_Key=k),
@@ -66,17 +66,17 @@ async def test_a_key_in_quotes_is_the_same_key_as_without_quotes(api: CommandApi
 
 
 async def test_a_key_used_for_another_command_is_refused(api: CommandApi) -> None:
-    k, order_id = key(), await api.placed()
+    k, order_id = key(), await api.placed_order()
     assert (await api.put(order_id, "cancel", REASON, Idempotency_Key=k)).status_code == 200
     problem(await api.put(order_id, "cancel", {"reason": "other"}, Idempotency_Key=k), 422, "key_reused")
-    other = await api.placed()
+    other = await api.placed_order()
     problem(await api.put(other, "cancel", REASON, Idempotency_Key=k), 422, "key_reused")
     assert await api.types(other) == ["OrderCreated"]
     assert (await api.put(order_id, "cancel", REASON, Idempotency_Key=k)).status_code == 200
 
 
 async def test_the_same_key_on_another_route_or_from_another_actor_is_another_key(api: CommandApi) -> None:
-    k, order_id = key(), await api.fulfilled()
+    k, order_id = key(), await api.fulfilled_order()
     answers = [
         await api.create(Idempotency_Key=k),
         await api.create({**ORDER, "customer_id": "another"}, Idempotency_Key=k, Orderdeck_Actor="ann"),
@@ -113,7 +113,7 @@ async def test_of_different_commands_sent_at_once_with_one_key_one_is_carried_ou
 
 
 async def test_a_repeated_command_gets_its_first_answer_although_its_if_match_is_outdated(api: CommandApi) -> None:
-    k, order_id = key(), await api.fulfilled()
+    k, order_id = key(), await api.fulfilled_order()
     first = await api.put(order_id, "ship", SHIPMENT, Idempotency_Key=k, If_Match='"2"')
     assert first.status_code == 200, first.text
     is_replay(await api.put(order_id, "ship", SHIPMENT, Idempotency_Key=k, If_Match='"2"'), first)
@@ -122,17 +122,17 @@ async def test_a_repeated_command_gets_its_first_answer_although_its_if_match_is
 
 
 async def test_a_repeated_command_gets_its_first_answer_although_it_would_be_refused_now(api: CommandApi) -> None:
-    k, order_id = key(), await api.placed()
+    k, order_id = key(), await api.placed_order()
     first = await api.put(order_id, "confirm", Idempotency_Key=k)
     assert (await api.put(order_id, "cancel", REASON)).status_code == 200
     is_replay(await api.put(order_id, "confirm", Idempotency_Key=k), first)
 
 
 async def test_a_repeated_command_gets_its_first_refusal_although_it_would_be_accepted_now(api: CommandApi) -> None:
-    k, order_id = key(), await api.placed()
+    k, order_id = key(), await api.placed_order()
     first = await api.put(order_id, "deliver", Idempotency_Key=k)
     problem(first, 400, "not_allowed")
-    shipped = await api.shipped()
+    shipped = await api.shipped_order()
     is_replay(await api.put(order_id, "deliver", Idempotency_Key=k), first)
     problem(await api.put(shipped, "deliver", Idempotency_Key=k), 422, "key_reused")
 
@@ -165,7 +165,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
 
 
 async def test_the_api_repeats_an_answer_that_the_first_release_stored_word_for_word(api: CommandApi) -> None:
-    order_id, k = await api.placed(), key()
+    order_id, k = await api.placed_order(), key()
     order = {"order_id": order_id, "order_number": "ORD-1", "status": "CREATED"}
     confirmed = {"order_id": order_id, "status": "CONFIRMED"}
     refused = {"code": "not_allowed", "detail": "cannot deliver a created order"}
@@ -198,7 +198,7 @@ async def test_the_api_repeats_an_answer_that_the_first_release_stored_word_for_
 
 
 async def test_the_api_stores_answers_in_the_format_of_the_first_release(api: CommandApi) -> None:
-    k, order_id = key(), await api.placed()
+    k, order_id = key(), await api.placed_order()
     await api.create(Idempotency_Key=k)
     await api.put(order_id, "confirm", Idempotency_Key=k)
     await api.put(order_id, "deliver", Idempotency_Key=k)

@@ -36,11 +36,11 @@ async def target(
     postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Target]:
     async with command_api(postgres, template, tmp_path_factory.mktemp("api")) as api:
-        orders = {"created": await api.placed(), "fulfilled": await api.fulfilled()}
+        orders = {"created": await api.placed_order(), "fulfilled": await api.fulfilled_order()}
         head = await api.head()
         yield Target(api, orders)
         assert await api.head() == head
-        assert "Traceback" not in api.said()
+        assert "Traceback" not in api.output()
 
 
 def test_the_table_has_more_than_300_malformed_requests() -> None:

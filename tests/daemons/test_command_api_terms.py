@@ -31,7 +31,7 @@ def key() -> str:
 
 # --- If-Match -----------------------------------------------------------------------------------------------
 async def test_a_command_with_if_match_is_accepted_only_at_the_version_it_names(api: CommandApi) -> None:
-    order_id = await api.placed()
+    order_id = await api.placed_order()
     for wrong in ('"0"', '"2"', '"999999999"'):
         refused = await api.put(order_id, "confirm", If_Match=wrong)
         assert "the current version is 1" in problem(refused, 412, "precondition_failed")["error"]
@@ -49,14 +49,14 @@ async def test_one_of_many_commands_with_the_same_if_match_is_accepted(api: Comm
 
 @pytest.mark.parametrize("wrong", ["1", 'W/"1"', '"1", "2"', '"-1"', '"1.0"', '"9999999999"', "", '"\u0661"', '""'])
 async def test_the_api_refuses_an_if_match_that_is_no_version(api: CommandApi, wrong: str) -> None:
-    order_id = await api.placed()
+    order_id = await api.placed_order()
     answer = await api.http.put(f"/api/v1/orders/{order_id}/confirm", headers={b"If-Match": wrong.encode()})
     problem(answer, 400, "validation_failed", "If-Match")
 
 
 # --- dry run ------------------------------------------------------------------------------------------------
 async def test_a_dry_run_shows_the_events_and_records_nothing(api: CommandApi) -> None:
-    order_id, head, k = await api.fulfilled(), await api.head(), key()
+    order_id, head, k = await api.fulfilled_order(), await api.head(), key()
     answers = [
         await api.http.post("/api/v1/orders?dry_run=true", json=ORDER, headers={"Idempotency-Key": k}),
         await api.put(order_id, "confirm", query="?dry_run=true"),
@@ -76,7 +76,7 @@ async def test_a_dry_run_shows_the_events_and_records_nothing(api: CommandApi) -
 
 
 async def test_a_dry_run_is_refused_where_the_command_would_be(api: CommandApi) -> None:
-    order_id, head = await api.placed(), await api.head()
+    order_id, head = await api.placed_order(), await api.head()
     dry = "?dry_run=true"
     problem(await api.put(order_id, "deliver", query=dry, Idempotency_Key=key()), 400, "not_allowed")
     problem(await api.put(uuid4(), "confirm", query=dry), 404, "not_found")
@@ -103,7 +103,7 @@ async def test_a_dry_run_is_refused_where_the_command_would_be(api: CommandApi) 
 async def test_a_command_with_a_wrong_query_parameter_is_refused_and_not_carried_out(
     api: CommandApi, query: str, field: str
 ) -> None:
-    order_id = await api.placed()
+    order_id = await api.placed_order()
     problem(await api.put(order_id, "confirm", query=query), 400, "validation_failed", field)
     assert await api.types(order_id) == ["OrderCreated"]
     assert (await api.put(order_id, "confirm", query="?dry_run=false")).status_code == 200
@@ -119,7 +119,7 @@ async def test_an_event_keeps_the_actor_and_the_request_id_of_its_command(api: C
 
 
 async def test_an_event_of_a_command_without_actor_and_request_id_has_neither(api: CommandApi) -> None:
-    (event,) = await api.store.load(StreamId(UUID(await api.placed())))
+    (event,) = await api.store.load(StreamId(UUID(await api.placed_order())))
     assert (event.metadata.user_id, event.metadata.request_id, event.metadata.causation_id) == (None, None, None)
 
 
@@ -161,7 +161,7 @@ async def test_the_api_refuses_a_body_that_gives_a_field_twice_at_any_depth(
 async def test_the_api_accepts_a_text_with_colons_and_quotes_that_looks_like_a_repeated_field(
     api: CommandApi, reason: str
 ) -> None:
-    order_id = await api.placed()
+    order_id = await api.placed_order()
     text = f'{{"reason" : "{reason}", "x": {{"reason": ":", "y": {{"reason": [":"]}}}}}}'
     answer = await api.http.put(
         f"/api/v1/orders/{order_id}/cancel", content=text, headers={"Content-Type": "application/json"}

@@ -107,9 +107,9 @@ def test_every_answer_in_the_document_refers_to_a_component_that_exists(describe
 def test_every_limit_of_a_body_is_in_the_document(described: tuple[str, dict[str, Any]]) -> None:
     """A text has a length, a pattern or a list of its values; a number has a range, or is an amount."""
     _, written = described
-    told = {"maxLength", "pattern", "enum", "maximum", "anyOf"}
+    limits = {"maxLength", "pattern", "enum", "maximum", "anyOf"}
     for name, schema in written["components"]["schemas"].items():
         if name.endswith("Body"):
             for field, kind in schema["properties"].items():
                 if kind.get("type") in {"string", "integer", "number"}:
-                    assert told & set(kind), f"{name}.{field} has no limit"
+                    assert limits & set(kind), f"{name}.{field} has no limit"

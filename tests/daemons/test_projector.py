@@ -28,7 +28,7 @@ async def projector(dsn: str, tmp_path: Path) -> AsyncIterator[DaemonProcess]:
 
 
 async def until(what: Any, within: float = 30) -> Any:
-    """Poll until it is true."""
+    """Call it again and again until its result is true, and return that."""
     deadline = time.monotonic() + within
     while not (found := await what()):
         assert time.monotonic() < deadline, "it did not come about in time"
@@ -60,17 +60,17 @@ async def test_a_projector_killed_again_and_again_fills_the_read_models_as_an_un
         projector.start()
         await write(dsn, log[n * part : (n + 1) * part if n < 3 else len(log)])
 
-        async def further(mark: int = n * part + rng.randrange(part)) -> bool:
+        async def is_further(mark: int = n * part + rng.randrange(part)) -> bool:
             return await position(dsn) > mark
 
-        await until(further)
+        await until(is_further)
         projector.kill()
     projector.start()
 
-    async def caught_up() -> bool:
+    async def has_caught_up() -> bool:
         return await position(dsn) == len(log)
 
-    await until(caught_up)
+    await until(has_caught_up)
     projector.kill()
     found = await contents(dsn)
 
@@ -93,17 +93,17 @@ async def test_a_projector_is_ready_once_it_has_caught_up_and_not_at_an_event_th
     [*good, last] = Sample(1, seed=3).events()
     await write(dsn, good)
 
-    async def followed() -> bool:
+    async def has_followed() -> bool:
         return await position(dsn) == len(good)
 
-    await until(followed)
+    await until(has_followed)
     await write(dsn, [replace(last, payload='{"order_id": 1}', recorded_at=datetime.now(UTC))])
 
-    async def stands() -> str:
+    async def reason_not_ready() -> str:
         status, reason = await projector.ready()
         return reason if status == 503 and "cannot be applied" in reason else ""
 
-    reason = await until(stands)
+    reason = await until(reason_not_ready)
 
     async def stock_went_on() -> bool:
         return (await readers(dsn))["projector.stock"] == last.position
@@ -111,7 +111,7 @@ async def test_a_projector_is_ready_once_it_has_caught_up_and_not_at_an_event_th
     await until(stock_went_on)
     assert reason.startswith(f"{last.event_type} at position {last.position} cannot be applied: ")
     assert reason.endswith("(the read models of orders)")
-    assert projector.said().count("meets a fault") == 1
+    assert projector.output().count("meets a fault") == 1
     assert (await readers(dsn)) == {"projector.orders": len(good), "projector.stock": last.position}
 
 
@@ -136,10 +136,10 @@ async def test_a_projector_that_stands_still_while_the_log_grows_is_not_ready(
         assert await until(is_not)
     await blocker.close()
 
-    async def goes_on() -> bool:
+    async def has_gone_on() -> bool:
         return await position(dsn) > 0
 
-    await until(goes_on)
+    await until(has_gone_on)
     assert await is_ready()
 
 

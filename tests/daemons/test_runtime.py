@@ -191,7 +191,7 @@ def test_a_daemon_that_waits_for_its_database_stops_at_once(started: list[Daemon
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"ORDERDECK_HOST": "0.0.0.0"}, "set ORDERDECK_ALLOW_ANONYMOUS=true"),  # noqa: S104 - to be refused
         ({"ORDERDECK_HOST": "not.an.address.invalid"}, "is not an address"),
@@ -203,11 +203,11 @@ def test_a_daemon_that_waits_for_its_database_stops_at_once(started: list[Daemon
     ],
 )
 def test_a_daemon_with_a_wrong_setting_says_it_in_one_sentence_and_exits_with_78(
-    started: list[Daemon], tmp_path: Path, settings: dict[str, str], said: str
+    started: list[Daemon], tmp_path: Path, settings: dict[str, str], message: str
 ) -> None:
     daemon = start(started, tmp_path, SERVICE, there=True, **settings)
     assert daemon.process.wait(20) == 78
-    assert said in daemon.log.read_text()
+    assert message in daemon.log.read_text()
     assert len(daemon.log.read_text().splitlines()) == 1
 
 

@@ -39,8 +39,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_vitals, "STEADY", 0.2)
 
 
-async def kept_up(work: Callable[[], Awaitable[None]], vitals: Vitals) -> None:
-    """What the runtime does for every daemon."""
+async def run_as_a_daemon(work: Callable[[], Awaitable[None]], vitals: Vitals) -> None:
+    """Run the work as the runtime does it for every daemon."""
     await runtime.keep_up(work, vitals.stop, waits=vitals.waits, failed=vitals.failed)
 
 
@@ -49,7 +49,7 @@ async def test_a_daemon_with_a_database_fault_is_never_ready_logs_it_once_and_go
     transport = httpx.ASGITransport(Front(work.vitals))
     async with asyncio.timeout(20), httpx.AsyncClient(transport=transport, base_url="http://daemon") as client:
         with capture_logs() as logs:
-            keeping = asyncio.create_task(kept_up(work, work.vitals))
+            keeping = asyncio.create_task(run_as_a_daemon(work, work.vitals))
             while work.tries < 10:
                 await asyncio.sleep(0.005)
                 ready = await client.get("/ready")
@@ -70,7 +70,7 @@ async def test_a_daemon_with_a_database_fault_is_never_ready_logs_it_once_and_go
 async def test_a_daemon_is_ready_as_soon_as_it_has_started_after_an_outage() -> None:
     work = Work(Unavailable("the database is away"))
     with capture_logs() as logs:
-        keeping = asyncio.create_task(kept_up(work, work.vitals))
+        keeping = asyncio.create_task(run_as_a_daemon(work, work.vitals))
         async with asyncio.timeout(20):
             while work.tries < 3:
                 await asyncio.sleep(0.005)
@@ -95,5 +95,5 @@ async def test_a_daemon_waits_for_an_outage_to_end_however_many_tries_it_takes(m
         raise Unavailable("the database is away")
 
     async with asyncio.timeout(20):
-        await kept_up(away, vitals)
+        await run_as_a_daemon(away, vitals)
     assert tries == 1_500

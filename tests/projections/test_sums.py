@@ -22,7 +22,6 @@ from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.product_demand import PRODUCT_DEMAND
 from core.projections.projection import RowKey, Sum, plus, total
 from core.services.project import fold, read
-from tests.support.recorded import folded, recorded
 from tests.support.samples import (
     LAPTOP,
     NOW,
@@ -35,6 +34,7 @@ from tests.support.samples import (
     reserved,
     shipped,
 )
+from tests.support.stored_events import fold_views, stored_events
 
 PATHS: tuple[tuple[Any, ...], ...] = (
     (created,),
@@ -52,7 +52,7 @@ def added(one: Sum[Any, Any, Any], *path: Any) -> list[tuple[RowKey, tuple[Any, 
     changes: list[tuple[RowKey, tuple[Any, ...]]] = []
     before = None
     for n in range(1, len(path) + 1):
-        [view] = folded(ORDER_VIEW, path[:n])
+        [view] = fold_views(ORDER_VIEW, path[:n])
         changes += one.change(before, view)
         before = view
     return changes
@@ -130,7 +130,7 @@ def histories(draw: st.DrawFn) -> Sequence[Event]:
 def test_the_views_and_sums_are_the_same_in_whatever_batches_events_are_folded(
     events: Sequence[Event], data: st.DataObject
 ) -> None:
-    log = recorded(events)
+    log = stored_events(events)
     orders: dict[Any, OrderView] = {}
     levels: dict[Any, Any] = {}
     sums: dict[str, list[Any]] = {one.name: [] for one in (CUSTOMER_SUMMARY, PRODUCT_DEMAND, DAILY_SALES)}
@@ -145,9 +145,9 @@ def test_the_views_and_sums_are_the_same_in_whatever_batches_events_are_folded(
         levels |= fold(INVENTORY_LEVEL, levels, read(INVENTORY_LEVEL, batch))
         start = end
 
-    assert list(levels.values()) == folded(INVENTORY_LEVEL, events)
+    assert list(levels.values()) == fold_views(INVENTORY_LEVEL, events)
     by_id = sorted(orders.values(), key=lambda v: v.order_id)
-    assert by_id == sorted(folded(ORDER_VIEW, events), key=lambda v: v.order_id)
+    assert by_id == sorted(fold_views(ORDER_VIEW, events), key=lambda v: v.order_id)
     assert total(sums["customer_summaries"]) == customers(by_id)
     assert total(sums["product_demand"]) == demand(by_id)
     assert total(sums["daily_sales"]) == sales(by_id)

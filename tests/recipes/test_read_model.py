@@ -30,8 +30,8 @@ from tests.recipes.read_model.country_sales import COUNTRY_SALES
 from tests.support.opener import Opener
 from tests.support.orders import Sample, write
 from tests.support.projecting import project
-from tests.support.recorded import folded, recorded
 from tests.support.samples import cancelled, confirmed, created
+from tests.support.stored_events import fold_views, stored_events
 from tests.support.tables import missing
 
 MIGRATION = Path(__file__).parent / "read_model" / "country_sales.sql"
@@ -48,9 +48,9 @@ async def migrated(dsn: str) -> str:
 
 
 def test_a_confirmed_order_counts_for_its_country_until_it_is_cancelled() -> None:
-    [placed] = folded(ORDERS.projection, [created])
-    [sold] = folded(ORDERS.projection, [created, confirmed])
-    [lost] = folded(ORDERS.projection, [created, confirmed, cancelled])
+    [placed] = fold_views(ORDERS.projection, [created])
+    [sold] = fold_views(ORDERS.projection, [created, confirmed])
+    [lost] = fold_views(ORDERS.projection, [created, confirmed, cancelled])
     amount = placed.total_amount
     assert list(COUNTRY_SALES.change(None, placed)) == [(("US", "USD"), (1, 0))]
     assert list(COUNTRY_SALES.change(placed, sold)) == [(("US", "USD"), (0, amount))]
@@ -88,7 +88,7 @@ def expected(log: Sequence[Any]) -> Mapping[Any, Any]:
 
 
 async def test_the_route_of_the_new_read_model_answers_the_sales_of_a_country(migrated: str, opener: Opener) -> None:
-    [event] = recorded([created])
+    [event] = stored_events([created])
     await write(migrated, [event])
     await project(opener, groups=[WITH_COUNTRIES])
     async with client(opener) as api:
@@ -107,7 +107,7 @@ async def test_the_new_read_model_is_listed_with_its_group(migrated: str, opener
 
 
 async def test_verify_compares_the_new_read_model_with_the_log(migrated: str, opener: Opener) -> None:
-    await write(migrated, recorded([created]))
+    await write(migrated, stored_events([created]))
     await project(opener, groups=[WITH_COUNTRIES, STOCK])
     assert [finding for finding in (await verified(migrated)).violations if finding.invariant == "I7"] == []
     connection = await asyncpg.connect(migrated)

@@ -33,7 +33,7 @@ from core.sagas.saga import (
     Step,
     next_move,
 )
-from tests.support.saga_facts import SAGA_ID, order, stands
+from tests.support.saga_facts import SAGA_ID, order, progress_at
 from tests.support.samples import NOW, ORDER_ID
 
 Outcome = Literal["done", "refused", "abandoned", "later"]
@@ -60,7 +60,7 @@ def a_saga(rng: Random) -> Saga:
 
 
 @dataclass
-class Played:
+class SimulatedSaga:
     """One instance, advanced as a runner does, but with outcomes that the test chooses."""
 
     instance: Instance
@@ -109,10 +109,10 @@ class Played:
         return True
 
 
-def begun(saga: Saga, scale: float = 1.0) -> Played:
-    instance = Instance(saga, saga_of(ORDER_ID, saga.name), ORDER_ID, stands(saga, SagaStatus.RUNNING))
+def begun(saga: Saga, scale: float = 1.0) -> SimulatedSaga:
+    instance = Instance(saga, saga_of(ORDER_ID, saga.name), ORDER_ID, progress_at(saga, SagaStatus.RUNNING))
     first, *rest = started(instance, NOW, scale)
-    played = Played(instance, scale, log=[first])
+    played = SimulatedSaga(instance, scale, log=[first])
     played.record(rest)
     return played
 
@@ -135,7 +135,7 @@ def test_every_saga_of_every_table_reaches_one_of_its_ends(rng: Random) -> None:
     ends(played)
 
 
-def check(played: Played) -> None:
+def check(played: SimulatedSaga) -> None:
     """What holds at every moment."""
     saga, progress = played.instance.saga, played.instance.progress
     assert progress == _again(played), "the log alone says where it stands"
@@ -155,7 +155,7 @@ def check(played: Played) -> None:
         assert progress.status in {SagaStatus.RUNNING, SagaStatus.COMPLETED}
 
 
-def _again(played: Played) -> Progress:
+def _again(played: SimulatedSaga) -> Progress:
     """The same log folded anew; only the time of the last move comes from the instance."""
     progress: Progress | None = None
     for event in played.log:
@@ -164,7 +164,7 @@ def _again(played: Played) -> Progress:
     return msgspec.structs.replace(progress, since=played.instance.progress.since)
 
 
-def ends(played: Played) -> None:
+def ends(played: SimulatedSaga) -> None:
     saga, progress = played.instance.saga, played.instance.progress
     stands = [progress.of(step.name) for step in saga.steps]
     last = played.log[-1]

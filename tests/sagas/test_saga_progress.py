@@ -21,7 +21,7 @@ from tests.support.saga_facts import (
     SECOND,
     SKIPPED,
     progress_after,
-    stands,
+    progress_at,
 )
 from tests.support.sample_saga import BUYS, RETURNS, SENDS
 from tests.support.samples import NOW, ORDER_ID, created
@@ -148,7 +148,7 @@ NEXT: list[tuple[Saga, SagaStatus, tuple[Any, ...], str | SagaStatus | None]] = 
 def test_the_next_move_of_a_saga_is_the_one_that_the_table_states(
     saga: Saga, status: SagaStatus, steps: tuple[Any, ...], expected: Any
 ) -> None:
-    move = next_move(saga, stands(saga, status, *steps))
+    move = next_move(saga, progress_at(saga, status, *steps))
     if isinstance(move, Move):
         assert f"{'do' if move.forward else 'undo'} {move.step.name}" == expected
         assert move.action is (move.step.do if move.forward else move.step.undo)

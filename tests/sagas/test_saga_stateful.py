@@ -212,9 +212,9 @@ def test_a_fulfilment_that_an_operator_compensates_at_any_call_records_the_answe
             desk.wish(Wish.COMPENSATE, saga_of(order_id, FULFIL), calls=20)
         try:
             desk.comes_to_rest(mended=True)
-            told = [type(recorded.event) for recorded in desk.log.told(StreamId(payment_of(order_id)))]
+            kinds = [type(recorded.event) for recorded in desk.log.events_of(StreamId(payment_of(order_id)))]
             charge = desk.provider.real._charges.get(payment_of(order_id))
-            assert (PaymentAuthorized in told) == (charge is not None and charge.authorised > 0)
+            assert (PaymentAuthorized in kinds) == (charge is not None and charge.authorised > 0)
         finally:
             desk.ends()
 

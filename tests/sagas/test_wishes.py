@@ -24,7 +24,7 @@ from tests.support.saga_facts import (
     SKIPPED,
     facts,
     order,
-    stands,
+    progress_at,
     types,
 )
 from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER, SENDS
@@ -93,7 +93,7 @@ ALLOWED[("SHIP_DIED", COMPENSATE)] = ALLOWED[("SHIPS", COMPENSATE)]
 
 def instance_of(name: str) -> tuple[Saga, Progress]:
     saga, status, steps, failed_as = ALL[name]
-    return saga, stands(saga, status, *steps, failed_as=failed_as, attempts=9, announced=9, last_error="away")
+    return saga, progress_at(saga, status, *steps, failed_as=failed_as, attempts=9, announced=9, last_error="away")
 
 
 def decide_on(wish: Wish, name: str) -> tuple[list[SagaEvent], Progress, Any]:

@@ -52,7 +52,7 @@ class DaemonProcess:
             self.process.kill()
             self.process.wait()
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self._log.read_text()
 
     async def ready(self) -> tuple[int, str]:

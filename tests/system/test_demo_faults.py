@@ -45,8 +45,8 @@ def test_ctrl_c_makes_the_demo_switch_its_faults_off(stack: Stack) -> None:
     assert any("latency_ms 800" in line for line in demo.stdout), "it says what it switches on"
     assert faults(stack)["latency_ms"] == 800
     demo.send_signal(signal.SIGINT)
-    said = demo.communicate(timeout=20)[0]
-    assert (demo.returncode, "Traceback" in said) == (130, False), said
+    output = demo.communicate(timeout=20)[0]
+    assert (demo.returncode, "Traceback" in output) == (130, False), output
     assert faults(stack)["latency_ms"] == 1
     httpx.post(f"http://127.0.0.1:{stack.port('payment')}/faults", json={}, trust_env=False)
 

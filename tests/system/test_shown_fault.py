@@ -89,7 +89,7 @@ async def test_every_program_names_a_missing_column_and_goes_on_once_it_is_back(
     for name, log in logs.items():
         lines = logged(log, since[name])
         assert tracebacks(lines) == 1, name
-    said = [line["event"] for line in logged(logs["projector"], since["projector"])]
-    assert said == ["meets a fault", "works again"], "once each, not once a try"
+    events = [line["event"] for line in logged(logs["projector"], since["projector"])]
+    assert events == ["meets a fault", "works again"], "once each, not once a try"
     served = [line for line in logged(logs["query-api"], since["query-api"]) if line["event"] == "request_failed"]
     assert [line["request_id"] for line in served][:3] == [answer.headers["x-request-id"] for answer in answers]

@@ -52,9 +52,9 @@ def test_up_returns_when_every_program_is_ready(stack: Stack) -> None:
 
 def test_a_second_up_changes_nothing_and_prints_the_same(stack: Stack) -> None:
     before = pids(stack)
-    said = stack.up()
-    assert stack.url in said
-    assert str(stack.home.path) in said
+    output = stack.up()
+    assert stack.url in output
+    assert str(stack.home.path) in output
     assert pids(stack) == before
 
 
