@@ -1,4 +1,4 @@
-"""verify reads whatever lies in the log: what it has no rule for it names, and goes on with everything else."""
+"""verify names every event and saga that it has no rule for, and goes on with everything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An outage of the database is told as an outage and a fault as a fault, whatever PostgreSQL calls it."""
+"""Errors of PostgreSQL: what passes by itself is raised as an outage, and everything else as a fault."""
 
 from __future__ import annotations
 

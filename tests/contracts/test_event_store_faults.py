@@ -1,4 +1,4 @@
-"""The log when things break: what was sent is settled, what cannot be is said, and nobody can edit or go round it."""
+"""The event store when its connection or its server breaks, and what the database refuses its users to do."""
 
 from __future__ import annotations
 

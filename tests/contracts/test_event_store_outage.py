@@ -1,4 +1,4 @@
-"""The log while its server is away: who was never sent is told so at once, whoever else is still in doubt."""
+"""The event store without its server: an append that was never sent fails at once, also behind one in doubt."""
 
 from __future__ import annotations
 

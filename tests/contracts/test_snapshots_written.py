@@ -1,4 +1,4 @@
-"""How PostgreSQL is written snapshots: in the background, many streams in one statement, by several processes."""
+"""How PostgreSQL stores snapshots: in the background, many streams in one statement, from several processes."""
 
 from __future__ import annotations
 

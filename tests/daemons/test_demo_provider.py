@@ -1,4 +1,4 @@
-"""The demo's hand on the payment sandbox: it is left as it was, and what it has charged is told as it is."""
+"""The demo switches faults of the payment sandbox on and off, and checks what the sandbox has charged."""
 
 from __future__ import annotations
 

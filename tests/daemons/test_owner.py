@@ -1,4 +1,4 @@
-"""A runner's name says whether its process still runs, and a number that was given out again deceives nobody."""
+"""The name of a saga runner tells whether its process still runs, even if another process got its number."""
 
 from __future__ import annotations
 

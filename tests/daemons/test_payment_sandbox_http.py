@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: keys, replays, test methods, and input from people who do not wish it well."""
+"""The sandbox over HTTP: keys, repeated requests, test payment methods, and hostile input."""
 
 from __future__ import annotations
 

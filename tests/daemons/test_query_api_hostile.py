@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer is one that the document knows: never a 500, and a wrong parameter is named."""
+"""The query API under wrong requests: each gets a documented answer that names what is wrong, and never a 500."""
 
 from __future__ import annotations
 

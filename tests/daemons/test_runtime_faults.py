@@ -1,4 +1,4 @@
-"""What surrounds a daemon whose work meets a fault of the database: it says so, tries slowly, and goes on by itself."""
+"""A daemon whose work meets a fault of the database reports it, tries again slowly, and goes on after the repair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose ledger the books are compared with: this home's own, never that of whoever answers on the same port."""
+"""verify compares the log with the ledger of its own home, never with that of another program on the same port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider, a bank or a library says is kept only after it was made fit to be stored and shown."""
+"""Texts of a provider, a bank or a library are made fit to be stored and shown before they are kept."""
 
 from __future__ import annotations
 

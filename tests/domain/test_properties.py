@@ -184,7 +184,7 @@ def test_reserving_releasing_and_shipping_twice_records_nothing_the_second_time(
 
 
 def test_a_repeated_receipt_counts_twice_and_a_repeated_reservation_of_missing_stock_fails_again() -> None:
-    """The two exceptions: a receipt has no id of its own (its idempotency key has), and a no is no promise."""
+    """The two exceptions: a receipt has no id of its own (its idempotency key has), and a refusal is decided anew."""
     assert total(stream(INVENTORY, [receive, receive]), StockReplenished) == 2 * receive.quantity
     too_many = replace(reserve, quantity=11)
     assert len(stream(INVENTORY, [receive, too_many, too_many])) == 3

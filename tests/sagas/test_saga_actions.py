@@ -1,4 +1,4 @@
-"""The actions of the tables: what each decides, from the facts alone."""
+"""The actions of the saga tables: which events and calls each decides on, given the facts of an order."""
 
 from __future__ import annotations
 

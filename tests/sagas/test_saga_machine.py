@@ -42,7 +42,7 @@ RNG = st.randoms(use_true_random=True)  # of a seed that is printed: wide and fa
 
 
 def a_saga(rng: Random) -> Saga:
-    """One of ours, or one that somebody may yet write."""
+    """A shipped saga, or a generated one."""
     if rng.random() < 0.3:
         return rng.choice(list(SAGAS.values()))
     steps = tuple(
@@ -136,7 +136,7 @@ def test_every_saga_of_every_table_reaches_one_of_its_ends(rng: Random) -> None:
 
 
 def check(played: SimulatedSaga) -> None:
-    """What holds at every moment."""
+    """Check what must hold after every event."""
     saga, progress = played.instance.saga, played.instance.progress
     assert progress == _again(played), "the log alone says where it stands"
     for event in played.log:

@@ -1,4 +1,4 @@
-"""Too many calls at once to the provider: who finds no room comes again, and it was no try."""
+"""Too many calls to the payment provider at once: a call without room is made later, and does not count as a try."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 class Slow:
-    """A provider that approves everything, once it is let."""
+    """A provider that approves everything, once the test allows it."""
 
     def __init__(self) -> None:
         self.asked, self.may_answer = asyncio.Event(), asyncio.Event()

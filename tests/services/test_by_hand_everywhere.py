@@ -1,4 +1,4 @@
-"""Confirmed, cancelled or shipped by hand at any append of the running saga: the end is one of the allowed ones."""
+"""An order that a person commands at any append of its running saga comes to one of the allowed ends."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ async def test_an_operator_who_always_loses_the_race_gets_an_error_with_the_saga
     saga_id = await started_saga(desk)
     between = RunnerBetween(desk, admin, saga_id, times=1, writes=True)
     desk.store = between  # type: ignore[assignment]
-    monkeypatch.setattr(f"{__name__}.CLAIM", "SELECT $1::uuid")  # it only writes, as another operator would
+    monkeypatch.setattr(f"{__name__}.CLAIM", "SELECT $1::uuid")  # it only appends, as another operator would
     with pytest.raises(VersionConflict) as error:
         await operator.do(Wish.COMPENSATE, saga_id)
     assert (error.value.stream, error.value.expected, error.value.actual) == (saga_id, 1, 2)

@@ -1,4 +1,4 @@
-"""A refusal that comes after a try whose answer was lost: that try may have been charged, so it is voided."""
+"""A payment is refused after an earlier try lost its answer: that try may have charged, so the payment is voided."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.order_desk import Desk
 
 
 class Forgetful(MemoryPaymentGateway):
-    """Charges, loses the answer, cannot be asked, and then somebody before it turns the caller away."""
+    """Charges and loses the answer, cannot be looked up, and refuses the next try as a proxy would."""
 
     tries = 0
 

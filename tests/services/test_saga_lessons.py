@@ -1,4 +1,4 @@
-"""What other saga engines got wrong, each as an order that must not meet it here."""
+"""Faults that other saga engines are known for, each as an order that must not meet it here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each way an order can go, as the log tells it, with a real log and a provider in memory."""
+"""Each course that an order can take, with a real log and a payment provider in memory."""
 
 from __future__ import annotations
 

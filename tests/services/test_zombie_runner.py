@@ -1,4 +1,4 @@
-"""A runner whose lease ran out while it waited for the provider writes nothing more, and only its epoch can tell."""
+"""A runner whose lease ran out while it waited for the provider writes nothing more: the epoch of its lease is old."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.order_desk import Desk, RealClock
 
 
 class Away(MemoryPaymentGateway):
-    """It says so only once it is let; `called` as soon as it is asked."""
+    """A provider that is unavailable: it sets `called` at a call, and fails once `let` is set."""
 
     def __init__(self) -> None:
         super().__init__()

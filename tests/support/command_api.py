@@ -51,7 +51,7 @@ class CommandApi:
             await asyncio.sleep(0.02)
 
     def kill(self) -> None:
-        """As by `kill -9`."""
+        """Kill the daemon as `kill -9` does."""
         self._daemon.kill()
 
     def output(self) -> str:

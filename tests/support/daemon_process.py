@@ -47,7 +47,7 @@ class DaemonProcess:
             )
 
     def kill(self) -> None:
-        """As by `kill -9`."""
+        """Kill the daemon as `kill -9` does."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -1,4 +1,4 @@
-"""What cannot be undone ends FAILED with its open items named, and an operator resolves it, by either way in."""
+"""A saga that cannot be undone ends FAILED with its open items, and an operator resolves it over HTTP or the shell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A column that goes missing under a running stack: everybody says so, nobody gives up, and the repair is enough."""
+"""A column of a read model is dropped under a running stack: every program reports it and goes on once it is back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL away under load: who asks is told to come back, no daemon ends, and nothing that was promised is lost."""
+"""PostgreSQL is stopped under load: callers get 503, no daemon ends, and no accepted order is lost."""
 
 from __future__ import annotations
 

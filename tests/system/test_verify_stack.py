@@ -1,4 +1,4 @@
-"""`orderdeck verify` on a whole stack: while it works, while it is down, and after somebody was at the books."""
+"""`orderdeck verify` on a whole stack: at work, stopped, and after somebody changed the ledger."""
 
 from __future__ import annotations
 
