@@ -25,8 +25,8 @@ def snapshot(version: int, schema_hash: bytes = OURS) -> Snapshot:
     return Snapshot(AT, "inventory", version, schema_hash, f"state {version}")
 
 
-async def kept(store: PostgresEventStore, *snapshots: Snapshot) -> None:
-    """Have each snapshot written, one after the other."""
+async def write_each(store: PostgresEventStore, *snapshots: Snapshot) -> None:
+    """Write the snapshots one after the other, and wait for each."""
     for each in snapshots:
         store.snapshots.keep(each)
         await wait_for_snapshots(store)
@@ -54,7 +54,7 @@ async def test_three_processes_that_write_at_once_never_replace_a_newer_snapshot
 
     async def write(by: PostgresEventStore, seed: int) -> None:
         for version in random.Random(seed).sample(range(1, 66), 40):
-            await kept(by, snapshot(version))
+            await write_each(by, snapshot(version))
 
     async def watch(writing: asyncio.Task[list[None]]) -> list[int]:
         seen: list[int] = []
@@ -91,11 +91,11 @@ async def test_a_snapshot_that_cannot_be_written_is_logged_and_dropped(
 ) -> None:
     await admin.execute("ALTER TABLE snapshots ADD CONSTRAINT full_disk CHECK (version < 0)")
     with capture_logs() as logs:
-        await kept(store, snapshot(3))
+        await write_each(store, snapshot(3))
     assert [entry["event"] for entry in logs] == ["snapshots not written"]
     assert await read(store) == (None, [1, 2, 3, 4, 5])
     await admin.execute("ALTER TABLE snapshots DROP CONSTRAINT full_disk")
-    await kept(store, snapshot(3))
+    await write_each(store, snapshot(3))
     assert await read(store) == ("state 3", [4, 5])
 
 
@@ -108,7 +108,7 @@ async def test_the_store_writes_a_waiting_snapshot_before_it_closes(opener: Open
 
 
 async def test_a_daemons_role_may_delete_snapshots_and_no_events(opener: Opener, store: PostgresEventStore) -> None:
-    await kept(store, snapshot(3))
+    await write_each(store, snapshot(3))
     daemon = await opener()
     assert await daemon.fetchval("SELECT current_user") == "orderdeck_app"
     assert await daemon.execute("DELETE FROM snapshots") == "DELETE 1"

@@ -109,15 +109,15 @@ async def test_the_new_read_model_is_listed_with_its_group(migrated: str, opener
 async def test_verify_compares_the_new_read_model_with_the_log(migrated: str, opener: Opener) -> None:
     await write(migrated, stored_events([created]))
     await project(opener, groups=[WITH_COUNTRIES, STOCK])
-    assert [finding for finding in (await verified(migrated)).violations if finding.invariant == "I7"] == []
+    assert [finding for finding in (await run_verify(migrated)).violations if finding.invariant == "I7"] == []
     connection = await asyncpg.connect(migrated)
     await connection.execute("UPDATE country_sales SET orders = 7")
     await connection.close()
-    [wrong] = [finding for finding in (await verified(migrated)).violations if finding.invariant == "I7"]
+    [wrong] = [finding for finding in (await run_verify(migrated)).violations if finding.invariant == "I7"]
     assert wrong.what.startswith("country_sales has (7, ")
 
 
-async def verified(dsn: str) -> Report:
+async def run_verify(dsn: str) -> Report:
     async with open_evidence(lambda: connect(dsn, name="verify", role=None, limits=False), wait=0) as evidence:
         return await Verification(evidence, SAGAS, None, lambda _done, _of: None, orders=WITH_COUNTRIES).run()
 
