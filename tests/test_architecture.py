@@ -46,11 +46,11 @@ def contracts() -> list[dict[str, Any]]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 
 
-def test_the_tree_has_every_folder_once_and_no_other() -> None:
+def test_the_tree_on_the_page_has_every_folder_once_and_no_other() -> None:
     assert sorted(drawn()) == sorted(folders()), "add it to the tree of docs/explanation/architecture.md, with a line"
 
 
-def test_the_tables_of_layers_are_the_import_contracts() -> None:
+def test_the_tables_of_layers_on_the_page_are_the_import_contracts() -> None:
     layered = {
         HEADINGS[tuple(contract.get("containers", ()))]: contract["layers"]
         for contract in contracts()

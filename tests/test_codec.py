@@ -59,14 +59,14 @@ def test_every_event_class_is_known_to_the_codec() -> None:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-def test_the_stored_name_is_written_out_and_in_no_payload(kind: type[Event]) -> None:
+def test_an_events_stored_name_is_written_out_and_not_in_its_payload(kind: type[Event]) -> None:
     assert kind.__struct_config__.tag == event_type(kind) == kind.__name__
     assert "type" not in kind.__struct_fields__  # the tag's own name
 
 
 # --- round trips ----------------------------------------------------------------------------------------------
 @given(ANY_EVENT)
-def test_every_event_comes_back_as_it_was(event: Event) -> None:
+def test_every_event_is_decoded_as_it_was_encoded(event: Event) -> None:
     payload = codec.encode(event)
     assert "type" not in json.loads(payload)
     assert codec.decode(event_type(type(event)), SCHEMA_VERSION, payload) == event
@@ -74,35 +74,35 @@ def test_every_event_comes_back_as_it_was(event: Event) -> None:
 
 
 @given(values(Metadata))
-def test_metadata_comes_back_as_it_was(metadata: Metadata) -> None:
+def test_metadata_is_decoded_as_it_was_encoded(metadata: Metadata) -> None:
     assert codec.decode_metadata(codec.encode_metadata(metadata)) == metadata
 
 
-def test_metadata_that_is_not_there_takes_no_room() -> None:
+def test_metadata_without_values_is_stored_without_fields() -> None:
     assert codec.encode_metadata(Metadata(correlation_id=ID)) == b'{"correlation_id":"%s"}' % str(ID).encode()
 
 
 # --- what is not known ----------------------------------------------------------------------------------------
 @given(st.text(max_size=30).filter(lambda name: name not in {event_type(kind) for kind in EVENTS}))
-def test_an_unknown_event_is_refused(name: str) -> None:
+def test_the_codec_refuses_an_unknown_event(name: str) -> None:
     with pytest.raises(UnknownEvent):
         codec.decode(name, SCHEMA_VERSION, "{}")
 
 
 @given(ANY_EVENT, st.integers().filter(lambda version: version != SCHEMA_VERSION))
-def test_an_event_of_another_schema_is_refused(event: Event, version: int) -> None:
+def test_the_codec_refuses_an_event_of_another_schema_version(event: Event, version: int) -> None:
     with pytest.raises(UnknownEvent, match=event_type(type(event))):
         codec.decode(event_type(type(event)), version, codec.encode(event))
 
 
 @given(ANY_EVENT, st.dictionaries(st.text(max_size=10).map("x_".__add__), st.none() | st.integers() | st.text()))
-def test_fields_that_a_later_release_added_are_ignored(event: Event, added: dict[str, Any]) -> None:
+def test_the_codec_ignores_fields_that_a_later_release_added(event: Event, added: dict[str, Any]) -> None:
     payload = codec.encode(event)
     more = payload[:-1] + (b"," + json.dumps(added).encode()[1:-1] if added else b"") + b"}"
     assert codec.decode(event_type(type(event)), SCHEMA_VERSION, more) == event
 
 
-def test_fields_with_a_default_may_be_missing() -> None:
+def test_a_stored_event_may_lack_fields_that_have_a_default() -> None:
     payload = '{"sku": "LAPTOP-001", "quantity": 3}'
     assert codec.decode("StockReplenished", 1, payload) == StockReplenished(sku=Sku("LAPTOP-001"), quantity=3)
     payload = f'{{"saga_id": "{ID}", "reason": "lost"}}'
@@ -122,7 +122,7 @@ def test_fields_with_a_default_may_be_missing() -> None:
         f'{{"payment_id": "{UUID(int=7)}", "order_id": "{UUID(int=7)}"}}',
     ],
 )
-def test_a_payload_that_does_not_fit_is_an_error_and_never_a_guess(payload: str) -> None:
+def test_a_payload_that_does_not_fit_its_event_is_an_error(payload: str) -> None:
     with pytest.raises(msgspec.DecodeError):
         codec.decode("PaymentFailed", 1, payload)
 
@@ -166,16 +166,16 @@ ENVELOPE = {
 }
 
 
-def test_a_stored_event_is_decoded_when_it_is_needed() -> None:
+def test_a_stored_event_is_decoded_only_when_it_is_used() -> None:
     assert STORED.recorded() == RECORDED
 
 
-def test_the_envelope_is_the_same_from_the_log_and_from_a_dry_run() -> None:
+def test_an_event_has_the_same_envelope_in_the_log_and_in_a_dry_run() -> None:
     assert json.loads(STORED.envelope().encode()) == ENVELOPE
     assert json.loads(codec.envelope_of(RECORDED).encode()) == ENVELOPE
 
 
-def test_an_envelope_is_made_of_an_event_that_this_release_does_not_know() -> None:
+def test_an_event_that_this_release_does_not_know_has_an_envelope_too() -> None:
     unknown = replace(STORED, event_type="OrderLent", schema_version=3, payload='{"to": 1.50}')
     assert parsed(unknown.envelope().encode())["payload"] == {"to": ("number", "1.50")}
     with pytest.raises(UnknownEvent, match="OrderLent in schema 3"):
@@ -187,7 +187,7 @@ def test_answers_write_decimals_as_numbers() -> None:
 
 
 @given(AMOUNTS)
-def test_plain_json_comes_back_with_its_decimals(amount: Decimal) -> None:
+def test_plain_json_is_read_with_its_decimals(amount: Decimal) -> None:
     plain = {"total": amount, "items": [1, None, "x", True]}
     again = codec.parse(codec.json(plain))
     assert again == plain

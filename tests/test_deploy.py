@@ -38,13 +38,13 @@ def test_compose_is_valid_against_the_schema() -> None:
     jsonschema.Draft7Validator(SCHEMA).validate(COMPOSE)
 
 
-def test_the_schema_check_can_fail() -> None:
+def test_the_check_of_the_compose_schema_refuses_a_wrong_file() -> None:
     wrong = {"services": {"app": {"image": "x", "port": ["1:1"]}}}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft7Validator(SCHEMA).validate(wrong)
 
 
-def test_it_runs_the_app_postgres_kafka_and_redis() -> None:
+def test_compose_runs_the_app_postgres_kafka_and_redis() -> None:
     images = {name: service.get("image", "built here") for name, service in SERVICES.items()}
     assert set(images) == {"app", "postgres", "kafka", "redis"}
     assert re.fullmatch(r"postgres:18(\.\d+)?", images["postgres"])
@@ -52,30 +52,30 @@ def test_it_runs_the_app_postgres_kafka_and_redis() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_nothing_is_published_beyond_this_machine(name: str) -> None:
+def test_compose_publishes_ports_only_on_this_machine(name: str) -> None:
     assert all(LOCAL_PORT.fullmatch(port) for port in SERVICES[name].get("ports", []))
     assert SERVICES[name].get("network_mode") is None
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_service_is_watched_and_comes_back(name: str) -> None:
+def test_every_service_of_compose_has_a_health_check_and_is_restarted(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
-def test_who_waits_for_health_waits_for_a_service_that_has_it() -> None:
+def test_a_service_that_waits_for_anothers_health_waits_for_one_with_a_health_check() -> None:
     for service in SERVICES.values():
         for needed, how in service.get("depends_on", {}).items():
             assert how["condition"] == "service_healthy"
             assert "healthcheck" in SERVICES[needed]
 
 
-def test_volumes_are_declared_and_used() -> None:
+def test_every_volume_of_compose_is_declared_and_used() -> None:
     used = {mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])}
     assert used == set(COMPOSE["volumes"])
 
 
-def test_the_app_gets_settings_that_exist() -> None:
+def test_the_app_in_compose_gets_only_settings_that_exist() -> None:
     environment = SERVICES["app"]["environment"]
     assert set(environment) <= {each for field in Settings.model_fields for each in env_names(field)}
     assert environment["ORDERDECK_ALLOW_ANONYMOUS"] == "true"
@@ -85,7 +85,7 @@ def test_the_app_gets_settings_that_exist() -> None:
     assert environment["DATABASE_URL"] == expected + database["POSTGRES_DB"]
 
 
-def test_the_published_ports_are_those_of_the_services() -> None:
+def test_compose_publishes_the_ports_of_the_services() -> None:
     published = {tuple(map(int, LOCAL_PORT.findall(port)[0])) for port in SERVICES["app"]["ports"]}
     ports = {Settings.model_fields[name].default for name in ("command_port", "query_port", "payment_port")}
     assert published == {(port, port) for port in ports}
@@ -93,12 +93,12 @@ def test_the_published_ports_are_those_of_the_services() -> None:
     assert set(runpy.run_path(str(ROOT / "deploy/healthy.py"))["PORTS"]) == ports
 
 
-def test_the_container_has_time_to_stop() -> None:
+def test_compose_gives_the_container_enough_time_to_stop() -> None:
     assert int(SERVICES["app"]["stop_grace_period"].removesuffix("s")) > 30  # stopwaitsecs of supervisord.conf
 
 
 # --- Dockerfile ---------------------------------------------------------------------------------------------
-def test_the_image_is_made_from_what_we_need_at_least() -> None:
+def test_the_image_has_the_lowest_python_that_the_project_allows() -> None:
     required = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert required
     assert instructions("FROM") == [f"python:{required[1]}-slim"]
@@ -115,7 +115,7 @@ def copied() -> list[str]:
     return [source.rstrip("/") for each in arguments for source in each[1:-1]]
 
 
-def test_everything_that_is_copied_is_there_and_not_ignored() -> None:
+def test_every_file_that_the_dockerfile_copies_exists_and_is_not_ignored() -> None:
     kept = {
         line.removeprefix("!")
         for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
@@ -129,13 +129,13 @@ def test_the_image_holds_every_package() -> None:
     assert {program.module.split(".")[0] for program in PROGRAMS} | {"core", "tui", "migrations"} <= set(copied())
 
 
-def test_dependencies_are_installed_by_their_hashes() -> None:
+def test_the_image_installs_dependencies_by_their_hashes() -> None:
     installs = [each for each in instructions("RUN") if "pip install" in each]
     assert "--no-deps --require-hashes -r requirements.txt" in installs[0]
     assert "--no-deps" in installs[1]
 
 
-def test_it_runs_supervisord_in_the_foreground() -> None:
+def test_the_container_runs_supervisord_in_the_foreground() -> None:
     program, *arguments = json.loads(instructions("CMD")[0])
     assert program.endswith("/.venv/bin/supervisord")
     assert arguments == ["-n", "-c", "/app/supervisord.conf"]

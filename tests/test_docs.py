@@ -157,7 +157,7 @@ def test_the_reference_has_every_operation(service: str, document: str) -> None:
     assert {(method, shape(path)) for method, path in operations(service)} - described == set()
 
 
-def test_the_reference_has_no_operation_that_is_not_there() -> None:
+def test_the_reference_has_no_operation_that_does_not_exist() -> None:
     for document, services in (
         ("docs/reference/http-api.md", ("commands", "queries")),
         ("docs/reference/payment-sandbox.md", ("payments",)),
@@ -196,17 +196,17 @@ def test_the_reference_has_every_event_with_its_fields() -> None:
     assert described == actual
 
 
-def test_the_envelope_is_described() -> None:
+def test_the_reference_describes_the_envelope() -> None:
     envelope = text_of("docs/reference/events.md").split("## order")[0]
     assert re.findall(r"^\| (\w+) \| [^|]+ \|$", envelope, re.MULTILINE)[1:] == list(codec.Envelope.__struct_fields__)
 
 
-def test_every_payment_method_of_the_sandbox_is_described() -> None:
+def test_the_reference_describes_every_payment_method_of_the_sandbox() -> None:
     sandbox, how_to = text_of("docs/reference/payment-sandbox.md"), text_of("docs/how-to/try-failing-payments.md")
     assert {method for method in ACCEPTED | TEST_METHODS if f"`{method}`" not in sandbox} == set()
     assert set(re.findall(r"`(test_\w+)`", sandbox + how_to)) == TEST_METHODS
 
 
-def test_every_failpoint_is_described() -> None:
+def test_the_reference_describes_every_failpoint() -> None:
     rows = re.findall(r"^\| `([\w-]+\.\w+)` \| (.+) \|$", text_of("docs/how-to/run-chaos.md"), re.MULTILINE)
     assert dict(rows) == dict(POINTS)

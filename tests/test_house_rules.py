@@ -62,7 +62,7 @@ def trees(*tops: str) -> Iterator[tuple[str, ast.Module]]:
 
 
 # --- files --------------------------------------------------------------------------------------------------
-def test_no_file_is_longer_than_a_person_reads() -> None:
+def test_no_file_is_longer_than_300_lines() -> None:
     lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in python_files(*CODE)}
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE} == {}, "split these files"
 
@@ -117,7 +117,7 @@ def test_programs_import_neither_tests_nor_the_bench() -> None:
     assert wrong == []
 
 
-def test_nothing_is_left_to_do_in_the_code() -> None:
+def test_the_code_has_no_todo_comments() -> None:
     left = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|HA" + r"CK)\b")
     assert [name for name, text in text_files() if left.search(text)] == [], "do it, or open an issue"
 
@@ -137,7 +137,7 @@ def test_every_rule_that_is_switched_off_has_its_reason() -> None:
     assert bare == [], "say why, in a comment on the same line"
 
 
-def test_every_exception_in_the_code_has_its_reason() -> None:
+def test_every_noqa_in_the_code_has_its_reason() -> None:
     exception = re.compile(r"#\s*noqa\b(?!.* - )")
     bare = [
         f"{name_of(path)}:{number}"
@@ -152,7 +152,7 @@ def test_every_exception_in_the_code_has_its_reason() -> None:
 IMPURE_CALLS = {"now", "utcnow", "today", "uuid1", "uuid4", "uuid7", "open", "print", "input"}
 
 
-def test_domain_projections_and_sagas_ask_nobody_for_the_time_or_an_id() -> None:
+def test_domain_projections_and_sagas_read_no_clock_and_make_no_random_ids() -> None:
     """That they import nothing of the world is an import contract; this is what remains."""
     impure = [
         f"{name}:{node.lineno}: {ast.unparse(node.func)}"
@@ -171,7 +171,7 @@ STATUS = re.compile(r"(?<![\w.])(201|204|40\d|41[0-5]|422|429|50[1-4])(?![\w.])"
 HTTP_IMPORT = re.compile(r"^\s*(?:from|import) (http|httpx|httpcore|litestar|starlette|uvicorn)\b", re.MULTILINE)
 
 
-def test_the_core_speaks_no_http() -> None:
+def test_the_core_has_no_http_header_import_or_status() -> None:
     spoken = [
         f"{name_of(path)}: {hit[0].strip()}"
         for path in python_files("core")
@@ -253,7 +253,7 @@ def daemon_modules() -> set[str]:
     return modules - {"daemons.cli.main"}
 
 
-def test_every_supervised_program_is_a_daemon_and_the_reverse() -> None:
+def test_every_supervised_program_is_a_daemon_and_every_daemon_is_supervised() -> None:
     supervised = dict(
         re.findall(r"^\[program:(\S+)\]\ncommand=.* -m (\S+)$", text_of("supervisord.conf"), re.MULTILINE)
     )

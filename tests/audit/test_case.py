@@ -1,4 +1,4 @@
-"""verify reads whatever lies in the log: what it has no rule for it names, and goes on with everything else."""
+"""verify names every event and saga that it has no rule for, and goes on with everything else."""
 
 from __future__ import annotations
 
@@ -72,19 +72,19 @@ def case_of(*events: Event) -> Case:
     return Case(ORDER, 99, RULES).fold([stored(event, n) for n, event in enumerate(events, 1)])
 
 
-def test_an_order_event_that_no_table_lists_is_named_and_its_order_is_not_judged() -> None:
+def test_verify_names_an_order_event_that_no_table_lists_and_does_not_judge_its_order() -> None:
     case = case_of(created, OrderReturned(order_id=ORDER))
     assert case.unknown == {"event OrderReturned"}
     assert case.findings == []
     assert list(judge(case)) == []
 
 
-def test_an_event_of_an_aggregate_that_verify_never_heard_of_is_named() -> None:
+def test_verify_names_an_event_of_an_aggregate_that_it_does_not_know() -> None:
     case = case_of(created, GiftWrapped())
     assert (case.unknown, case.findings) == ({"event GiftWrapped"}, [])
 
 
-def test_an_event_of_a_sku_that_verify_never_heard_of_is_named() -> None:
+def test_verify_names_an_event_of_a_sku_that_it_does_not_know() -> None:
     event = StockCounted(sku=Sku("A"))
     first = stored(event, 1, inventory_stream(event.sku))
     shelf = Shelf(first, 0, None)
@@ -92,7 +92,7 @@ def test_an_event_of_a_sku_that_verify_never_heard_of_is_named() -> None:
     assert (shelf.unknown, shelf.close()) == ({"event StockCounted"}, [])
 
 
-def test_a_saga_of_a_table_that_this_release_lacks_is_named_and_its_order_is_not_judged() -> None:
+def test_verify_names_a_saga_whose_definition_this_release_lacks_and_does_not_judge_its_order() -> None:
     started = sagas.SagaStarted(saga_id=SAGA, name=FULFIL_ORDER.name, definition=99, order_id=ORDER)
     case = Case(ORDER, 0, RULES).fold(
         [stored(created, 1), stored(started, 2, SAGA), stored(sagas.SagaCompleted(saga_id=SAGA), 3, SAGA)]
@@ -101,7 +101,7 @@ def test_a_saga_of_a_table_that_this_release_lacks_is_named_and_its_order_is_not
     assert (case.findings, list(unstarted(case, 99)), under_way(case), list(judge(case))) == ([], [], False, [])
 
 
-def test_a_saga_of_a_name_that_this_release_lacks_is_named_and_not_called_unasked_for() -> None:
+def test_verify_names_a_saga_whose_name_this_release_lacks_and_does_not_call_it_superfluous() -> None:
     saga = saga_of(ORDER, "thank")
     started = sagas.SagaStarted(saga_id=saga, name="thank", definition=1, order_id=ORDER)
     case = Case(ORDER, 0, RULES).fold([stored(started, 1, saga)])
@@ -109,7 +109,7 @@ def test_a_saga_of_a_name_that_this_release_lacks_is_named_and_not_called_unaske
     assert list(unstarted(case, 99)) == []
 
 
-def test_metadata_that_cannot_be_read_is_a_finding() -> None:
+def test_verify_reports_an_event_whose_metadata_cannot_be_read() -> None:
     started = sagas.SagaStarted(saga_id=SAGA, name=FULFIL_ORDER.name, definition=1, order_id=ORDER)
     case = Case(ORDER, 0, RULES).fold([stored(started, 1, SAGA, metadata='{"epoch": "last week"}')])
     assert [(each.invariant, each.what[:49]) for each in case.findings] == [
@@ -127,7 +127,7 @@ def of_this_order(event: Event) -> tuple[Event, UUID]:
 
 
 @given(rng=st.randoms(use_true_random=True))
-def test_any_events_in_any_order_are_read_to_the_end(rng: Random) -> None:
+def test_verify_reads_any_events_in_any_order_to_the_end(rng: Random) -> None:
     events = [of_this_order(rng.choice(PINNED)) for _ in range(rng.randint(1, 30))]
     case = Case(ORDER, 99, RULES).fold([stored(event, n, stream) for n, (event, stream) in enumerate(events, 1)])
     found = [*case.findings, *unstarted(case, 99), *judge(case), reconcile(case, None)]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.chaos.mutants import MUTANTS, Mutant
-from tests.chaos.plan import Wanted, draw
+from tests.chaos.plan import Workload, draw
 from tests.chaos.run import announce, run
 
 
@@ -24,11 +24,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.mutants or options.mutant:
         chosen = [MUTANTS[options.mutant]] if options.mutant else list(MUTANTS.values())
-        survived = [mutant.name for mutant in chosen if not _noticed(mutant, options.seed, options.logs)]
+        survived = [mutant.name for mutant in chosen if not _is_noticed(mutant, options.seed, options.logs)]
         print(f"mutants not noticed: {', '.join(survived) or 'none'}")
         return 1 if survived else 0
     seconds = 60 * options.minutes
-    wanted = Wanted(
+    workload = Workload(
         orders=options.orders,
         kills=options.kills,
         seconds=seconds,
@@ -37,18 +37,18 @@ def main() -> int:
         redeliveries=int(seconds // 120),
         points=options.kills / 2,
     )
-    plan = draw(options.seed, wanted)
+    plan = draw(options.seed, workload)
     announce(plan)
     report = run(plan, logs=options.logs)
     print(report)
     return 1 if report.violations else 0
 
 
-def _noticed(mutant: Mutant, seed: int, logs: Path | None) -> bool:
-    plan = draw(seed, mutant.wanted)
+def _is_noticed(mutant: Mutant, seed: int, logs: Path | None) -> bool:
+    plan = draw(seed, mutant.workload)
     announce(plan, f"; mutant {mutant.name}: {mutant.what}")
     report = run(plan, mutant=mutant, logs=logs and logs / mutant.name)
-    telling = mutant.noticed(report.violations)
+    telling = mutant.telling_violation(report.violations)
     print(f"{report}\nnoticed by: {telling}", flush=True)
     return telling is not None
 

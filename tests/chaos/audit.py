@@ -1,4 +1,4 @@
-"""The audit: what customers were told, and what the provider and the shelves hold, against the log itself."""
+"""The audit of a run: the answers to customers, the provider's charges and the stock are compared with the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from tests.chaos.books import Books
+from tests.chaos.answers import Answers
 from tests.chaos.plan import Fate
 from tests.support.customers import ENDS
 
@@ -51,7 +51,7 @@ class Logged:
 
 @dataclass
 class Evidence:
-    """Everything there is to know at the end: the log, the read models, the provider's ledger."""
+    """What a run leaves behind: the log, the read models and the ledger of the provider."""
 
     log: Sequence[Logged]
     views: Mapping[str, str]
@@ -68,7 +68,7 @@ class Evidence:
 
     @property
     def statuses(self) -> dict[str, str]:
-        """Of every order, by its own stream."""
+        """The status of every order, by its own stream."""
         return {
             stream: STATUS[events[-1].type] for stream, events in self.streams.items() if events[0].category == "order"
         }
@@ -88,21 +88,21 @@ async def gather(dsn: str, charges: Sequence[Mapping[str, Any]]) -> Evidence:
     return Evidence(log, dict(map(tuple, views)), {row[0]: tuple(row[1:]) for row in levels}, int(sold), charges)
 
 
-def violations(books: Books, evidence: Evidence) -> list[str]:
-    """One sentence each; none when all is well."""
-    checks = (_answers, _order, _commands, _sagas, _epochs, _money, _stock, _views)
-    return [what for check in checks for what in check(books, evidence)]
+def violations(answers: Answers, evidence: Evidence) -> list[str]:
+    """All violations, a sentence for each."""
+    checks = (_no_answer_is_wrong, _order, _commands, _sagas, _epochs, _money, _stock, _views)
+    return [what for check in checks for what in check(answers, evidence)]
 
 
-def _answers(books: Books, _: Evidence) -> Iterator[str]:
-    yield from books.wrong
-    yield from (f"nobody answered: {what}" for what in books.unanswered)
-    for key, told in books.told.items():
-        if len({(one.status, one.order_id, one.version) for one in told}) > 1:
-            yield f"the same key {key} was answered differently: {told}"
+def _no_answer_is_wrong(answers: Answers, _: Evidence) -> Iterator[str]:
+    yield from answers.wrong
+    yield from (f"nobody answered: {what}" for what in answers.unanswered)
+    for key, copies in answers.by_key.items():
+        if len({(one.status, one.order_id, one.version) for one in copies}) > 1:
+            yield f"the same key {key} was answered differently: {copies}"
 
 
-def _order(_: Books, evidence: Evidence) -> Iterator[str]:
+def _order(_: Answers, evidence: Evidence) -> Iterator[str]:
     log = evidence.log
     if [event.position for event in log] != list(range(1, len(log) + 1)):
         yield "positions are not 1, 2, 3 …"
@@ -113,38 +113,42 @@ def _order(_: Books, evidence: Evidence) -> Iterator[str]:
             yield f"the versions of stream {stream} are not 1, 2, 3 …"
 
 
-def _commands(books: Books, evidence: Evidence) -> Iterator[str]:
-    """What was acknowledged is there once, what was refused is not, and of what nobody knows at most one."""
+def _commands(answers: Answers, evidence: Evidence) -> Iterator[str]:
+    """An accepted command is in the log once, a refused one is not, and one without a final answer is at most once."""
     recorded: defaultdict[str, list[Logged]] = defaultdict(list)
     for event in evidence.log:
         if (key := event.metadata.get("request_id")) is not None:
             recorded[key].append(event)
-    for key in books.asked:
+    for key in answers.sent:
         found = recorded.pop(key, [])
         if len(found) > 1:
             yield f"{key} was recorded {len(found)} times: {[(event.type, event.stream) for event in found]}"
-        for told in books.told.get(key, [])[:1]:
-            if told.status == 400 and found:
+        for answer in answers.by_key.get(key, [])[:1]:
+            if answer.status == 400 and found:
                 yield f"{key} was refused, and is recorded at {found[0].position}"
-            elif told.status != 400 and not _is_there(told.verb, told.order_id, told.version, evidence):
+            elif answer.status != 400 and not _is_there(answer.verb, answer.order_id, answer.version, evidence):
                 yield f"{key} was acknowledged, and is not in the log"
-            elif told.verb == "place" and told.status != 400 and [event.stream for event in found] != [told.order_id]:
-                yield f"{key} was acknowledged as order {told.order_id}, and is recorded as {found}"
+            elif (
+                answer.verb == "place"
+                and answer.status != 400
+                and [event.stream for event in found] != [answer.order_id]
+            ):
+                yield f"{key} was acknowledged as order {answer.order_id}, and is recorded as {found}"
     yield from (f"{key} is recorded, and nobody asked for it" for key in recorded)
     customers = Counter(event.payload["customer_id"] for event in evidence.log if event.type == "OrderCreated")
     yield from (f"{customer} has {count} orders, and placed one" for customer, count in customers.items() if count > 1)
-    for wish in books.asked.values():
+    for wish in answers.sent.values():
         if wish.fate is Fate.NONSENSE and wish.customer in customers:
             yield f"{wish.customer} ordered nothing, and has an order"
 
 
 def _is_there(verb: str, order_id: str, version: int | None, evidence: Evidence) -> bool:
-    """By the version that was answered the order's stream says so, once."""
+    """Whether the order's stream has the command's event exactly once up to the version that was answered."""
     kinds = [event.type for event in evidence.streams.get(order_id, ())[:version]]
     return len(kinds) == version and kinds.count(DONE[verb]) == 1
 
 
-def _sagas(_: Books, evidence: Evidence) -> Iterator[str]:
+def _sagas(_: Answers, evidence: Evidence) -> Iterator[str]:
     wanted = {"OrderCreated": 0, "OrderShipped": 0}
     started = Counter[str]()
     for stream, events in evidence.streams.items():
@@ -161,15 +165,15 @@ def _sagas(_: Books, evidence: Evidence) -> Iterator[str]:
             yield f"{wanted[kind]} {kind}, and {started[name]} sagas {name}"
 
 
-def _epochs(_: Books, evidence: Evidence) -> Iterator[str]:
-    """Nobody wrote under a lease after somebody had under a later one."""
+def _epochs(_: Answers, evidence: Evidence) -> Iterator[str]:
+    """No event of a saga was written under an older lease than the event before it."""
     for stream, events in evidence.streams.items():
         epochs = [event.metadata["epoch"] for event in events if event.metadata.get("epoch") is not None]
         if events[0].category == "saga" and epochs != sorted(epochs):
             yield f"saga {stream} was written under the leases {epochs}"
 
 
-def _money(_: Books, evidence: Evidence) -> Iterator[str]:
+def _money(_: Answers, evidence: Evidence) -> Iterator[str]:
     ledger: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for charge in evidence.charges:
         ledger[charge["order_id"]].append(charge)
@@ -188,25 +192,25 @@ def _money(_: Books, evidence: Evidence) -> Iterator[str]:
         yield f"the provider has a charge of order {order}, which is not in the log"
 
 
-def _stock(_: Books, evidence: Evidence) -> Iterator[str]:
-    """Received = available + reserved + shipped, never negative, and what is reserved is for orders that stand."""
+def _stock(_: Answers, evidence: Evidence) -> Iterator[str]:
+    """Received = available + reserved + shipped, never negative, and stock is reserved only for confirmed orders."""
     for stream, events in evidence.streams.items():
         if events[0].category != "inventory":
             continue
         sku, on_hand, open_ = events[0].payload["sku"], 0, dict[str, tuple[str, int]]()
         for event in events:
-            said = event.payload
+            payload = event.payload
             match event.type:
                 case "StockReplenished":
-                    on_hand += said["quantity"]
+                    on_hand += payload["quantity"]
                 case "InventoryReserved":
-                    if said["reservation_id"] in open_:
-                        yield f"{sku} is reserved twice for order {said['order_id']}"
-                    open_[said["reservation_id"]] = (said["order_id"], said["quantity"])
+                    if payload["reservation_id"] in open_:
+                        yield f"{sku} is reserved twice for order {payload['order_id']}"
+                    open_[payload["reservation_id"]] = (payload["order_id"], payload["quantity"])
                 case "InventoryReleased" | "InventoryShipped":
-                    if open_.pop(said["reservation_id"], None) != (said["order_id"], said["quantity"]):
-                        yield f"{event.type} of {sku} for order {said['order_id']} was not reserved"
-                    on_hand -= said["quantity"] if event.type == "InventoryShipped" else 0
+                    if open_.pop(payload["reservation_id"], None) != (payload["order_id"], payload["quantity"]):
+                        yield f"{event.type} of {sku} for order {payload['order_id']} was not reserved"
+                    on_hand -= payload["quantity"] if event.type == "InventoryShipped" else 0
                 case _:
                     pass
             if on_hand < sum(quantity for _, quantity in open_.values()):
@@ -219,7 +223,7 @@ def _stock(_: Books, evidence: Evidence) -> Iterator[str]:
             yield f"{sku}: the log says {(on_hand, reserved, on_hand - reserved)}, its level {evidence.levels.get(sku)}"
 
 
-def _views(_: Books, evidence: Evidence) -> Iterator[str]:
+def _views(_: Answers, evidence: Evidence) -> Iterator[str]:
     if evidence.views != evidence.statuses:
         differ = {order for order, _ in evidence.views.items() ^ evidence.statuses.items()}
         yield f"{len(differ)} order views differ from the log: {sorted(differ)[:3]}"

@@ -1,4 +1,4 @@
-"""Customers of a run: each places an order, sends every command until it is answered for good, some of it twice."""
+"""The customers of a run: each places an order and sends every command until it has a final answer, some in copies."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 import httpx
 
-from tests.chaos.books import Books, Told
+from tests.chaos.answers import Answers, FinalAnswer
 from tests.chaos.plan import Fate, Plan, Wish
 from tests.support.command_api import ADDRESS
 from tests.support.customers import Customers
 
 PRICE = "12.50"
-SOON = 0.2  # seconds between tries; who is told to wait a second would, but this is a crowd
+SOON = 0.2  # seconds between tries; a real customer would wait the second that Retry-After names
 AT_ONCE = 256  # customers
-IMPATIENT = 0.05  # seconds after which some never come back
+IMPATIENT = 0.05  # seconds after which some customers give up
 BODIES: dict[str, dict[str, str] | None] = {
     "confirm": None, "cancel": {"reason": "changed my mind"}, "ship": {"tracking_number": "1Z999", "carrier": "UPS"},
     "deliver": None,
@@ -31,79 +31,83 @@ class Crowd:
     """`give_up_at` by the monotonic clock: a command that is not answered by then is a violation."""
 
     customers: Customers
-    books: Books
+    answers: Answers
     give_up_at: float
 
-    async def live(self, plan: Plan) -> None:
-        """Everybody comes at their time, and stays until they are answered."""
+    async def play(self, plan: Plan) -> None:
+        """Let each customer begin at its time, and go on until it is answered."""
         began, room = time.monotonic(), asyncio.Semaphore(AT_ONCE)
 
         async def one(wish: Wish) -> None:
             await asyncio.sleep(began + wish.at - time.monotonic())
             async with room:
-                await self._live(wish)
+                await self._play(wish)
 
         async with asyncio.TaskGroup() as group:
             for wish in plan.wishes:
                 group.create_task(one(wish))
 
-    async def _live(self, wish: Wish) -> None:
+    async def _play(self, wish: Wish) -> None:
         if wish.fate is Fate.GIVE_UP:
             with contextlib.suppress(httpx.TransportError, TimeoutError):
                 async with asyncio.timeout(IMPATIENT):
                     await self._send(wish, "place", "/api/v1/orders", _order(wish))
             return
-        placed = await self._until_answered(wish, "place", "/api/v1/orders", _order(wish))
+        placed = await self._send_copies(wish, "place", "/api/v1/orders", _order(wish))
         if placed is None or placed.status != 201:
             return
         order = f"/api/v1/orders/{placed.order_id}"
-        self.books.orders[placed.order_id] = wish
-        for verb, later in _verbs(wish.fate):
+        self.answers.orders[placed.order_id] = wish
+        for verb, later in _commands_by_hand(wish.fate):
             if later:
-                await self._settled(order)
-            done = await self._until_answered(wish, verb, f"{order}/{verb}", BODIES[verb])
+                await self._wait_until_settled(order)
+            done = await self._send_copies(wish, verb, f"{order}/{verb}", BODIES[verb])
             if done is None or done.status != 200:
                 return
 
-    async def _until_answered(self, wish: Wish, verb: str, path: str, body: Mapping[str, Any] | None) -> Told | None:
-        copies = [self._patiently(wish, verb, path, body) for _ in range(wish.copies)]
+    async def _send_copies(
+        self, wish: Wish, verb: str, path: str, body: Mapping[str, Any] | None
+    ) -> FinalAnswer | None:
+        copies = [self._send_until_answered(wish, verb, path, body) for _ in range(wish.copies)]
         return (await asyncio.gather(*copies))[0]
 
-    async def _patiently(self, wish: Wish, verb: str, path: str, body: Mapping[str, Any] | None) -> Told | None:
+    async def _send_until_answered(
+        self, wish: Wish, verb: str, path: str, body: Mapping[str, Any] | None
+    ) -> FinalAnswer | None:
         while time.monotonic() < self.give_up_at:
             try:
                 answer = await self._send(wish, verb, path, body)
             except httpx.TransportError as error:
-                self.books.answers[type(error).__name__] += 1
+                self.answers.counts[type(error).__name__] += 1
             else:
-                if (told := self._told(wish, verb, answer)) is not None:
-                    return told
+                if (final := self._final_answer(wish, verb, answer)) is not None:
+                    return final
             await asyncio.sleep(SOON)
-        self.books.unanswered.append(f"{verb} of {wish.customer}")
+        self.answers.unanswered.append(f"{verb} of {wish.customer}")
         return None
 
     async def _send(self, wish: Wish, verb: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
         key = key_of(wish, verb)
-        self.books.asked[key] = wish
+        self.answers.sent[key] = wish
         headers = {"Idempotency-Key": key, "X-Request-Id": key}
         method = "POST" if verb == "place" else "PUT"
         return await self.customers.commands.request(method, path, headers=headers, json=body)
 
-    def _told(self, wish: Wish, verb: str, answer: httpx.Response) -> Told | None:
-        """The answer, when it is one for good; 503 and 409 ask to come again, and anything else is a fault of ours."""
+    def _final_answer(self, wish: Wish, verb: str, answer: httpx.Response) -> FinalAnswer | None:
+        """The answer if it is final, else None: 503 and 409 ask to try again, any other status is noted as wrong."""
         status = answer.status_code
-        said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-        self.books.answers[f"{status} {said.get('code', '')}".strip()] += 1
+        body = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        self.answers.counts[f"{status} {body.get('code', '')}".strip()] += 1
         if status in {200, 201, 400}:
-            told = Told(key_of(wish, verb), verb, status, str(said.get("order_id", "")), said.get("version"))
-            self.books.tell(told)
-            return told
+            final = FinalAnswer(key_of(wish, verb), verb, status, str(body.get("order_id", "")), body.get("version"))
+            self.answers.add(final)
+            return final
         if status not in {503, 409}:
-            self.books.wrong.append(f"{verb} of {wish.customer} was answered {status}: {answer.text[:200]}")
+            self.answers.wrong.append(f"{verb} of {wish.customer} was answered {status}: {answer.text[:200]}")
         return None
 
-    async def _settled(self, order: str) -> None:
-        """Until the order is no longer CREATED; who cannot be told asks again."""
+    async def _wait_until_settled(self, order: str) -> None:
+        """Wait until the order is no longer CREATED; a query that fails is repeated."""
         while time.monotonic() < self.give_up_at:
             with contextlib.suppress(httpx.HTTPError, ValueError):
                 answer = await self.customers.queries.get(order)
@@ -116,8 +120,8 @@ def key_of(wish: Wish, verb: str) -> str:
     return f"{wish.customer}-{verb}"
 
 
-def _verbs(fate: Fate) -> Sequence[tuple[str, bool]]:
-    """What is done by hand, and whether that is once the order is settled."""
+def _commands_by_hand(fate: Fate) -> Sequence[tuple[str, bool]]:
+    """The commands that the customer gives, each with whether it waits until the order is settled."""
     match fate:
         case Fate.CANCEL_AT_ONCE:
             return [("cancel", False)]

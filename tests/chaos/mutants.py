@@ -1,4 +1,4 @@
-"""Mutants: an orderdeck with one guard switched off. A run that does not notice is worth nothing."""
+"""Mutants: an orderdeck with one guard switched off. Chaos is of use only if it notices each of them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.chaos.plan import Fate, Wanted
+from tests.chaos.plan import Fate, Workload
 from tests.support.stack import ROOT
 
 PATCHES = Path(__file__).parent / "patched"
 """Its sitecustomize.py changes the daemons that start with it on their path."""
 
-SHORT = Wanted(orders=200, kills=1, seconds=20, points=1, patience=60)
+SHORT = Workload(orders=200, kills=1, seconds=20, points=1, patience=60)
 ZOMBIE = replace(SHORT, seconds=60, kills=0, points=0)
 # Some sagas call the provider again and again: under way when their runner is frozen, and still when it wakes. Most are
 # answered, or the breaker would open, and the heir would have nothing to write under its own lease.
@@ -43,7 +43,7 @@ class Mutant:
     name: str
     what: str
     sign: str
-    wanted: Wanted = SHORT
+    workload: Workload = SHORT
     function: str = ""
     changes: Mapping[str, str] = field(default_factory=dict)
     patched: bool = False
@@ -52,8 +52,8 @@ class Mutant:
     def environment(self) -> dict[str, str]:
         return {"PYTHONPATH": f"{PATCHES}:{ROOT}", "CHAOS_MUTANT": self.name} if self.patched else {}
 
-    def noticed(self, violations: Sequence[str]) -> str | None:
-        """The violation that gives it away; None when none does."""
+    def telling_violation(self, violations: Sequence[str]) -> str | None:
+        """The violation that shows the missing guard; None when none does."""
         return next((what for what in violations if re.search(self.sign, what)), None)
 
     async def switch_off(self, dsn: str) -> None:

@@ -25,7 +25,7 @@ from tests.support.customers import Customers
 from tests.support.ports import free_port
 from tests.support.stack import ROOT, Stack
 
-FIND_WITHIN = 60.0  # seconds until a daemon that was killed must be there again
+FIND_WITHIN = 60.0  # seconds until a daemon that was killed must run again
 BACK = 300  # events that are delivered again
 LOOK = 0.2  # seconds
 CALM = {"drop_rate": 0.0, "error_rate": 0.0, "latency_ms": 0}
@@ -43,7 +43,7 @@ class Nemesis:
     async def strike(self, plan: Plan) -> None:
         """Return when all is done, and everything that was frozen or away is back; the faults stay until `calm`."""
         began = time.monotonic()
-        rates = {name: getattr(plan.wanted, name) for name in CALM}
+        rates = {name: getattr(plan.workload, name) for name in CALM}
         self.faults = rates | {"seed": plan.seed}
         self._keeping = asyncio.create_task(self._keep_faults_on())
 
@@ -56,7 +56,7 @@ class Nemesis:
                 group.create_task(one(strike))
 
     async def calm(self) -> None:
-        """The provider behaves again."""
+        """Switch all faults of the provider off."""
         self._keeping.cancel()
         self.faults = {}
         while not await self._set_faults():
@@ -74,7 +74,7 @@ class Nemesis:
             self.done[f"{strike.target} {'' if strike.how == 'daemon' else strike.how}".strip()] += 1
 
     async def _freeze(self, strike: Strike) -> None:
-        """It stops in the middle of something, another one takes over, and then it goes on as if nothing had been."""
+        """Freeze a daemon at work, let another one take over, and then let the frozen one go on."""
         async with self._turns[strike.target]:
             pid = await self._running(strike.target)
             try:
@@ -95,7 +95,7 @@ class Nemesis:
             self.done["provider away"] += 1
 
     async def _redelivery(self, _: Strike) -> None:
-        """The runner dies, and its checkpoint is what it was some time ago."""
+        """Kill the saga runner, and set its checkpoint back."""
         async with self._turns["saga-runner"]:
             self._end(await self._running("saga-runner"))
             moved = "UPDATE checkpoints SET position = greatest(0, position - $1) WHERE reader = 'saga-runner'"
@@ -142,7 +142,7 @@ class Nemesis:
 
     @contextlib.asynccontextmanager
     async def _second(self, name: str) -> AsyncIterator[None]:
-        """A second one of a daemon, beside the supervised one."""
+        """Start a second process of a daemon beside the supervised one."""
         own = {f"ORDERDECK_{name.replace('-', '_').upper()}_PORT": str(free_port()), "ORDERDECK_FAILPOINTS": ""}
         with (self.stack.home.logs / f"{name}-second.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
@@ -163,7 +163,7 @@ class Nemesis:
             await process.wait()
 
     async def _keep_faults_on(self) -> None:
-        """The provider forgets its faults when it is killed."""
+        """Switch the faults on again and again: the provider forgets them when it is killed."""
         while True:
             await self._set_faults()
             await asyncio.sleep(LOOK)

@@ -1,4 +1,4 @@
-"""The plan of a run: every order, what its customer does with it, and every strike; all of it follows from the seed."""
+"""The plan of a run: every order, what its customer does with it, and every strike; the seed decides all of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.failpoints import POINTS
 KILLED = ("command-api", "query-api", "payment-sandbox", "projector", "saga-runner", "postgres")
 RARE = "RARE-001"  # a SKU of which there is not enough for everybody
 FREEZE = (35.0, 45.0)  # seconds; longer than a lease
-THAW = 8.0  # seconds in which one that was frozen goes on beside the one that took over
+THAW = 8.0  # seconds in which a daemon that was frozen runs beside the one that took over
 
 METHODS = {
     "card": 78, "paypal": 4, "test_card_fail": 4, "test_card_insufficient_funds": 2, "test_card_flaky": 4,
@@ -42,7 +42,7 @@ FATES = {
 
 @dataclass(frozen=True)
 class Wish:
-    """One order to be, and its customer. `at` in seconds from the start; `copies`: how often each command is sent."""
+    """One order to be placed, and its customer. `at`: seconds from the start; `copies`: how often a command is sent."""
 
     number: int
     at: float
@@ -68,7 +68,7 @@ class Strike:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Workload:
     """How much of everything, and for how long. `kills` of each daemon; `frozen`: which, one after the other.
 
     `points`: how often each failpoint is to strike, about. The rates are of the provider's answers. `patience`: seconds
@@ -94,72 +94,72 @@ class Wanted:
 @dataclass(frozen=True)
 class Plan:
     seed: int
-    wanted: Wanted
+    workload: Workload
     wishes: Sequence[Wish] = field(repr=False)
     strikes: Sequence[Strike] = field(repr=False)
     failpoints: str
 
     @property
     def hash(self) -> str:
-        """Of all that was drawn: two runs with the same one were asked to do the same."""
-        told = repr((self, self.wishes, self.strikes))
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
+        """The hash of everything that was drawn: two runs with the same hash have the same plan."""
+        drawn = repr((self, self.wishes, self.strikes))
+        return hashlib.sha256(drawn.encode()).hexdigest()[:12]
 
     @property
     def rare(self) -> int:
-        """How many of the rare SKU there are: about half of what is wanted."""
+        """How many units of the rare SKU there are: about half of what is ordered."""
         return max(1, sum(quantity for wish in self.wishes for sku, quantity in wish.lines if sku == RARE) // 2)
 
 
-def draw(seed: int, wanted: Wanted) -> Plan:
+def draw(seed: int, workload: Workload) -> Plan:
     rng = random.Random(seed)
-    frozen = [_freeze(rng, n, target, wanted) for n, target in enumerate(wanted.frozen)]
+    frozen = [_freeze(rng, n, target, workload) for n, target in enumerate(workload.frozen)]
     strikes = [*frozen]
     for target in KILLED:
-        strikes += [_kill(rng, target, wanted, frozen) for _ in range(wanted.kills)]
-    for kind, count in (("outage", wanted.outages), ("redelivery", wanted.redeliveries)):
+        strikes += [_kill(rng, target, workload, frozen) for _ in range(workload.kills)]
+    for kind, count in (("outage", workload.outages), ("redelivery", workload.redeliveries)):
         strikes += [
-            Strike(rng.uniform(0.1, 0.9) * wanted.seconds, kind, seconds=rng.uniform(2, 8)) for _ in range(count)
+            Strike(rng.uniform(0.1, 0.9) * workload.seconds, kind, seconds=rng.uniform(2, 8)) for _ in range(count)
         ]
-    wishes = [_wish(rng, n, wanted) for n in range(1, wanted.orders + 1)]
-    return Plan(seed, wanted, tuple(wishes), tuple(sorted(strikes)), _failpoints(seed, wanted))
+    wishes = [_wish(rng, n, workload) for n in range(1, workload.orders + 1)]
+    return Plan(seed, workload, tuple(wishes), tuple(sorted(strikes)), _failpoints(seed, workload))
 
 
-def _freeze(rng: random.Random, n: int, target: str, wanted: Wanted) -> Strike:
-    """One after the other, so that never both are frozen."""
-    share = wanted.seconds / len(wanted.frozen)
+def _freeze(rng: random.Random, n: int, target: str, workload: Workload) -> Strike:
+    """Freeze one daemon after the other, so that two are never frozen at once."""
+    share = workload.seconds / len(workload.frozen)
     seconds = rng.uniform(*FREEZE)
     at = n * share + rng.uniform(0.1, 0.3) * max(0.0, share - seconds - THAW) + 3
     return Strike(at, "freeze", target, seconds=seconds)
 
 
-def _kill(rng: random.Random, target: str, wanted: Wanted, frozen: Sequence[Strike]) -> Strike:
-    """Not while it is frozen: a zombie has to live to be one."""
+def _kill(rng: random.Random, target: str, workload: Workload, frozen: Sequence[Strike]) -> Strike:
+    """Kill the daemon at a time when it is not frozen: a frozen one must live on to write under its old lease."""
     how = rng.choice(("daemon", "server", "immediate", "sessions")) if target == "postgres" else "daemon"
     while True:
-        at = rng.uniform(0.05, 1) * wanted.seconds
+        at = rng.uniform(0.05, 1) * workload.seconds
         if not any(f.target == target and f.at - 3 < at < f.at + f.seconds + THAW + 3 for f in frozen):
             return Strike(at, "kill", target, how)
 
 
-def _wish(rng: random.Random, number: int, wanted: Wanted) -> Wish:
+def _wish(rng: random.Random, number: int, workload: Workload) -> Wish:
     if rng.random() < 0.06:
         skus = [RARE]
     elif rng.random() < 0.4:
-        skus = ["LAPTOP-001"]  # everybody wants it
+        skus = ["LAPTOP-001"]  # a SKU that many customers order
     else:
         skus = [f"SKU-{k:03d}" for k in rng.sample(range(1, 51), rng.choice((1, 1, 2, 3)))]
     return Wish(
         number=number,
-        at=rng.uniform(0, wanted.seconds),
+        at=rng.uniform(0, workload.seconds),
         lines=tuple((sku, rng.randint(1, 3)) for sku in skus),
-        method=rng.choices(list(wanted.methods), list(wanted.methods.values()))[0],
-        fate=rng.choices(list(wanted.fates), list(wanted.fates.values()))[0],
+        method=rng.choices(list(workload.methods), list(workload.methods.values()))[0],
+        fate=rng.choices(list(workload.fates), list(workload.fates.values()))[0],
         copies=rng.choice((1, 1, 1, 2, 3)),
     )
 
 
-# How often an order comes by, about: a claim is for those whose runner died, a batch of the log for many.
+# About how often an order passes each point. Sagas are claimed only after a runner died; a batch has many orders.
 PASSES = {
     "command-api.after_enqueue": 1.7, "command-api.after_commit": 1.7, "projector.after_poll": 1.0,
     "projector.mid_transaction": 1.0, "projector.after_commit": 1.0, "saga-runner.after_claim": 0.1,
@@ -167,8 +167,8 @@ PASSES = {
 }  # fmt: skip
 
 
-def _failpoints(seed: int, wanted: Wanted) -> str:
-    if not wanted.points:
+def _failpoints(seed: int, workload: Workload) -> str:
+    if not workload.points:
         return ""
-    chances = {point: min(0.5, wanted.points / (PASSES[point] * wanted.orders)) for point in POINTS}
+    chances = {point: min(0.5, workload.points / (PASSES[point] * workload.orders)) for point in POINTS}
     return ",".join([f"seed={seed}", *(f"{point}={chance:.6f}" for point, chance in chances.items())])

@@ -16,29 +16,29 @@ class Time:
         return self.now
 
 
-def opened(time: Time) -> Breaker:
+def open_breaker(time: Time) -> Breaker:
     breaker = Breaker(time)
     for n in range(IN_A_ROW):
         breaker.failed(f"charge {n}", breaker.admit())
     return breaker
 
 
-def test_five_charges_that_fail_in_a_row_open_it() -> None:
-    breaker = opened(Time())
+def test_five_charges_that_fail_in_a_row_open_the_breaker() -> None:
+    breaker = open_breaker(Time())
     assert not breaker.closed
     with pytest.raises(GatewayNotTried) as refused:
         breaker.admit()
     assert FIRST_OPEN * 0.8 <= (refused.value.retry_after or 0) <= FIRST_OPEN * 1.2
 
 
-def test_one_charge_that_fails_again_and_again_does_not() -> None:
+def test_one_charge_that_fails_a_hundred_times_does_not_open_the_breaker() -> None:
     breaker = Breaker(Time())
     for _ in range(100):
         breaker.failed("the same", breaker.admit())
     assert breaker.closed
 
 
-def test_half_of_the_last_twenty_open_it() -> None:
+def test_failures_of_half_of_the_last_twenty_charges_open_the_breaker() -> None:
     breaker = Breaker(Time())
     for n in range(WINDOW // 2):
         assert breaker.closed
@@ -47,9 +47,9 @@ def test_half_of_the_last_twenty_open_it() -> None:
     assert not breaker.closed
 
 
-def test_one_call_probes_while_the_others_wait_and_its_success_closes_it() -> None:
+def test_an_open_breaker_lets_one_call_through_as_a_probe_and_its_success_closes_the_breaker() -> None:
     time = Time()
-    breaker = opened(time)
+    breaker = open_breaker(time)
     time.now += FIRST_OPEN * 1.2
     probe = breaker.admit()
     with pytest.raises(GatewayNotTried):
@@ -59,9 +59,9 @@ def test_one_call_probes_while_the_others_wait_and_its_success_closes_it() -> No
     breaker.admit()
 
 
-def test_a_failed_probe_doubles_the_wait_up_to_a_minute() -> None:
+def test_each_failed_probe_doubles_the_time_the_breaker_stays_open_up_to_a_minute() -> None:
     time = Time()
-    breaker = opened(time)
+    breaker = open_breaker(time)
     wait = FIRST_OPEN
     for _ in range(8):
         time.now += wait * 1.2
@@ -73,16 +73,16 @@ def test_a_failed_probe_doubles_the_wait_up_to_a_minute() -> None:
     assert wait == LONGEST_OPEN
 
 
-def test_a_probe_that_was_given_up_lets_the_next_one_through() -> None:
+def test_after_a_probe_is_cancelled_the_breaker_lets_another_probe_through() -> None:
     time = Time()
-    breaker = opened(time)
+    breaker = open_breaker(time)
     time.now += FIRST_OPEN * 1.2
     breaker.not_made(breaker.admit())
     breaker.admit()
 
 
 def half_open_with_a_late_call(time: Time) -> tuple[Breaker, Admitted, Admitted]:
-    """A breaker whose probe is under way, that probe, and a call that began before the breaker opened."""
+    """A breaker that waits for the answer of its probe, that probe, and a call that began before the breaker opened."""
     breaker = Breaker(time)
     late = breaker.admit()
     for n in range(IN_A_ROW):
@@ -91,7 +91,7 @@ def half_open_with_a_late_call(time: Time) -> tuple[Breaker, Admitted, Admitted]
     return breaker, breaker.admit(), late
 
 
-def test_a_call_from_before_it_opened_that_fails_during_the_probe_is_not_taken_for_the_probe() -> None:
+def test_an_older_call_that_fails_during_the_probe_is_not_taken_for_the_probe() -> None:
     breaker, probe, late = half_open_with_a_late_call(Time())
     breaker.failed("late", late)
     with pytest.raises(GatewayNotTried) as refused:
@@ -101,14 +101,14 @@ def test_a_call_from_before_it_opened_that_fails_during_the_probe_is_not_taken_f
     assert breaker.closed
 
 
-def test_a_call_from_before_it_opened_that_is_given_up_lets_no_second_probe_through() -> None:
+def test_an_older_call_that_is_cancelled_during_the_probe_lets_no_second_probe_through() -> None:
     breaker, _, late = half_open_with_a_late_call(Time())
     breaker.not_made(late)
     with pytest.raises(GatewayNotTried):
         breaker.admit()
 
 
-def test_any_answer_of_the_provider_closes_it_and_a_probe_that_fails_after_that_is_one_failed_call() -> None:
+def test_an_older_call_that_succeeds_closes_the_breaker_and_the_probes_failure_then_counts_as_one_call() -> None:
     breaker, probe, late = half_open_with_a_late_call(Time())
     breaker.succeeded("late", late)
     assert breaker.closed
@@ -116,7 +116,7 @@ def test_any_answer_of_the_provider_closes_it_and_a_probe_that_fails_after_that_
     assert breaker.closed
 
 
-def test_a_call_from_before_it_opened_that_fails_while_it_is_open_changes_nothing() -> None:
+def test_an_older_call_that_fails_while_the_breaker_is_open_changes_nothing() -> None:
     time = Time()
     breaker = Breaker(time)
     late = breaker.admit()

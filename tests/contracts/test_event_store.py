@@ -102,7 +102,7 @@ async def test_an_append_that_names_a_wrong_version_of_any_stream_is_a_conflict(
     assert await log.store.append(append(entry(new), entry(a, 2, 0))) == Accepted(3)
 
 
-async def test_of_many_appends_that_read_the_same_version_one_is_accepted(log: LogUnderTest) -> None:
+async def test_the_store_accepts_one_of_many_appends_that_name_the_same_version(log: LogUnderTest) -> None:
     one, guarded = stream(), stream()
     for expected in range(3):
         races = [append(entry(one, expected), entry(guarded, 0, 0)) for _ in range(20)]
@@ -157,7 +157,7 @@ async def test_a_command_that_records_nothing_keeps_its_answer_under_its_key(log
     assert await log.store.head() == 1
 
 
-async def test_of_one_key_sent_many_times_at_once_one_append_is_accepted(log: LogUnderTest) -> None:
+async def test_the_store_accepts_one_of_many_appends_sent_at_once_with_the_same_key(log: LogUnderTest) -> None:
     appends = [append(entry(stream()), key="k") for _ in range(4)]
     verdicts = await asyncio.gather(*(log.store.append(each) for each in appends))
     assert verdicts.count(Accepted(1)) == 1
@@ -197,6 +197,6 @@ async def test_an_append_under_a_lease_that_was_lost_records_nothing(log: LogUnd
     assert await log.store.append(replace(late, sagas=[saga_row(saga_id, 2)])) == Accepted(2)
 
 
-async def test_a_lost_lease_is_told_before_a_conflict(log: LogUnderTest) -> None:
+async def test_an_append_with_a_lost_lease_and_a_conflict_reports_the_lost_lease(log: LogUnderTest) -> None:
     saga_id = await start_saga(log)
     assert await log.store.append(append(entry(stream(), 5), sagas=[saga_row(saga_id, 7)])) == LeaseLost()

@@ -17,14 +17,16 @@ from core.ports.log import Accepted, Append, Conflict, Entry, LeaseLost, Replay,
 from tests.support.log import an_event, append, entry, log_held, saga_row, stream
 
 
-async def together(dsn: str, store: PostgresEventStore, appends: Sequence[Append]) -> list[Verdict | BaseException]:
-    """Their verdicts, when all of them travel in one batch."""
+async def append_in_one_batch(
+    dsn: str, store: PostgresEventStore, appends: Sequence[Append]
+) -> list[Verdict | BaseException]:
+    """Send the appends in one batch, and return their verdicts."""
     async with log_held(dsn) as held:
         first = asyncio.create_task(store.append(append(entry(stream()))))
         await held.waiting()
         rest = [asyncio.create_task(store.append(each)) for each in appends]
         await asyncio.sleep(0)
-        await held.let()
+        await held.release()
         await first
         return await asyncio.gather(*rest, return_exceptions=True)
 
@@ -44,7 +46,7 @@ async def test_each_append_of_a_batch_has_its_own_verdict(dsn: str, store: Postg
     await store.append(append(entry(guarded)))
     await store.append(append(entry(stream()), sagas=[saga_row(leased, 0)]))
     fine = [stream() for _ in range(3)]
-    verdicts = await together(
+    verdicts = await append_in_one_batch(
         dsn,
         store,
         [
@@ -65,7 +67,7 @@ async def test_each_append_of_a_batch_has_its_own_verdict(dsn: str, store: Postg
 
 
 async def test_a_key_that_is_sent_four_times_in_one_batch_is_accepted_once(dsn: str, store: PostgresEventStore) -> None:
-    verdicts = await together(dsn, store, [append(entry(stream()), key="k") for _ in range(4)])
+    verdicts = await append_in_one_batch(dsn, store, [append(entry(stream()), key="k") for _ in range(4)])
     assert verdicts[0] == Accepted(2)
     assert all(isinstance(verdict, Replay) and verdict.answer.position == 2 for verdict in verdicts[1:])
 
@@ -80,7 +82,7 @@ async def test_data_that_the_database_cannot_hold_fails_only_the_append_that_has
         append(entry(twice), entry(twice)),  # an error of class 23
     ]
     fine = [append(entry(stream())) for _ in range(3)]
-    verdicts = await together(dsn, store, [fine[0], wrong[0], fine[1], wrong[1], fine[2]])
+    verdicts = await append_in_one_batch(dsn, store, [fine[0], wrong[0], fine[1], wrong[1], fine[2]])
     assert isinstance(verdicts[1], ValuesRefused)
     assert isinstance(verdicts[3], ValuesRefused)
     assert [verdicts[n] for n in (0, 2, 4)] == [Accepted(2), Accepted(3), Accepted(4)]
@@ -101,7 +103,7 @@ async def test_a_full_queue_refuses_the_next_append_and_records_those_it_took(
         assert store.full
         with pytest.raises(QueueFull):
             await store.append(append(entry(stream())))
-        await held.let()
+        await held.release()
         await asyncio.gather(*tasks)
     assert not store.full
     assert await store.head() == 4
@@ -120,7 +122,7 @@ async def test_an_append_whose_caller_gives_up_does_not_take_the_others_with_it(
         first.cancel()
         second.cancel()
         await asyncio.sleep(0)
-        await held.let()
+        await held.release()
         assert await third == Accepted(2)
     recorded = [event.stream for event in await store.read_log(after=0, limit=10)]
     assert recorded == [sent.entries[0].stream, other.entries[0].stream]

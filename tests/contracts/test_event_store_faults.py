@@ -1,4 +1,4 @@
-"""The log when things break: what was sent is settled, what cannot be is said, and nobody can edit or go round it."""
+"""The event store when its connection or its server breaks, and what the database refuses its users to do."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def remote(wire: Wire, dsn: str) -> AsyncIterator[PostgresEventStore]:
 
 
 # --- unknown outcomes ---------------------------------------------------------------------------------------
-async def test_an_answer_that_is_lost_after_the_commit_is_found_in_the_log(
+async def test_an_append_whose_answer_was_lost_after_its_commit_finds_its_events_in_the_log(
     wire: Wire, remote: PostgresEventStore, store: PostgresEventStore
 ) -> None:
     a, b = stream(), stream()
@@ -48,7 +48,7 @@ async def test_an_answer_that_is_lost_after_the_commit_is_found_in_the_log(
     assert [len(await store.load(each)) for each in (a, b)] == [2, 1]
 
 
-async def test_every_append_of_a_lost_answer_gets_its_own_verdict(
+async def test_each_append_of_a_batch_whose_answer_was_lost_gets_its_own_verdict(
     dsn: str, wire: Wire, remote: PostgresEventStore, store: PostgresEventStore
 ) -> None:
     used, saga = stream(), stream()
@@ -67,7 +67,7 @@ async def test_every_append_of_a_lost_answer_gets_its_own_verdict(
         tasks = [asyncio.create_task(remote.append(each)) for each in batch]
         await asyncio.sleep(0)
         wire.lose_next_answer()  # of the first, and, as it is settled together with them, of none of the batch
-        await held.let()
+        await held.release()
         assert await first == Accepted(3)
         found = await asyncio.gather(*tasks)
     assert wire.lost == 1
@@ -78,7 +78,7 @@ async def test_every_append_of_a_lost_answer_gets_its_own_verdict(
     assert await store.head() == 5
 
 
-async def test_a_batch_whose_answer_is_lost_is_settled_as_a_batch(
+async def test_the_store_settles_all_appends_of_a_batch_whose_answer_was_lost_together(
     dsn: str, wire: Wire, remote: PostgresEventStore, store: PostgresEventStore
 ) -> None:
     leased = saga_row(stream(), 0)
@@ -97,7 +97,7 @@ async def test_a_batch_whose_answer_is_lost_is_settled_as_a_batch(
     assert versions == [[1, 2]] * 5 + [[], [1]]
 
 
-async def test_a_backend_that_dies_while_it_waits_is_replaced_and_the_append_recorded_once(
+async def test_an_append_whose_connection_ends_while_it_waits_is_sent_again_and_recorded_once(
     dsn: str, store: PostgresEventStore
 ) -> None:
     at = stream()
@@ -106,12 +106,12 @@ async def test_a_backend_that_dies_while_it_waits_is_replaced_and_the_append_rec
         first = await held.waiting()
         await held.terminate(first)
         await held.waiting(but=first)
-        await held.let()
+        await held.release()
         assert await task == Accepted(2)
     assert len(await store.load(at)) == 2
 
 
-async def test_who_came_first_while_an_append_was_in_doubt_is_not_taken_for_it(
+async def test_an_append_in_doubt_does_not_take_another_writers_events_for_its_own(
     dsn: str, store: PostgresEventStore
 ) -> None:
     at, other = stream(), prepare(append(entry(stream())))
@@ -121,12 +121,12 @@ async def test_who_came_first_while_an_append_was_in_doubt_is_not_taken_for_it(
         await held.terminate(first)
         await held.waiting(but=first)
         await held.record(at, other.columns[0])
-        await held.let()
+        await held.release()
         assert await task == Conflict([1])
     assert [event.event_id for event in await store.load(at)] == [other.columns[0][0]]
 
 
-async def test_what_was_sent_and_then_refused_as_a_whole_is_still_in_doubt_and_tried_again(
+async def test_an_append_in_doubt_whose_second_try_times_out_stays_in_doubt_and_is_tried_again(
     dsn: str, store: PostgresEventStore
 ) -> None:
     """The second journey waits for the lock until it times out: that says nothing about the first."""
@@ -140,11 +140,13 @@ async def test_what_was_sent_and_then_refused_as_a_whole_is_still_in_doubt_and_t
             while await held.waits(second):
                 await asyncio.sleep(0.05)
         assert not task.done()
-        await held.let()
+        await held.release()
         assert await task == Accepted(1)
 
 
-async def test_what_was_never_sent_on_its_way_is_not_recorded_and_says_so(dsn: str, store: PostgresEventStore) -> None:
+async def test_an_append_that_was_never_sent_is_not_recorded_and_raises_unavailable(
+    dsn: str, store: PostgresEventStore
+) -> None:
     async with log_held(dsn):  # for longer than lock_timeout
         began = time.monotonic()
         with pytest.raises(Unavailable) as refused:
@@ -155,7 +157,7 @@ async def test_what_was_never_sent_on_its_way_is_not_recorded_and_says_so(dsn: s
     assert await store.append(append(entry(stream()))) == Accepted(1)
 
 
-async def test_an_outcome_that_cannot_be_settled_in_time_is_called_unknown(
+async def test_an_append_whose_outcome_cannot_be_settled_in_time_raises_unknown(
     dsn: str, wire: Wire, remote: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_store, "SETTLE_WITHIN", 0.5)
@@ -174,7 +176,9 @@ async def test_an_outcome_that_cannot_be_settled_in_time_is_called_unknown(
     assert isinstance(await remote.append(append(entry(stream()))), Accepted)
 
 
-async def test_reads_go_on_over_a_new_connection(wire: Wire, remote: PostgresEventStore) -> None:
+async def test_reads_go_on_over_a_new_connection_after_the_old_one_is_lost(
+    wire: Wire, remote: PostgresEventStore
+) -> None:
     (known,) = await remote.read_log(after=0, limit=1)
     assert len(await remote.load(known.stream)) == 1
     wire.cut()
@@ -185,7 +189,9 @@ async def test_reads_go_on_over_a_new_connection(wire: Wire, remote: PostgresEve
     assert await remote.answered("scope", "first") is not None
 
 
-async def test_without_a_database_everything_says_so_quickly(wire: Wire, remote: PostgresEventStore) -> None:
+async def test_without_a_database_reads_and_appends_raise_unavailable_quickly(
+    wire: Wire, remote: PostgresEventStore
+) -> None:
     wire.go_away()
     writer = await remote._writer.get()
     async with asyncio.timeout(5):
@@ -225,7 +231,7 @@ CHANGES = [
 ]
 
 
-async def test_events_are_not_changed_even_by_their_owner(dsn: str, store: PostgresEventStore) -> None:
+async def test_the_database_refuses_even_its_owner_to_change_an_event(dsn: str, store: PostgresEventStore) -> None:
     await store.append(append(entry(stream())))
     before = await store.read_log(after=0, limit=10)
     owner = await asyncpg.connect(dsn)

@@ -1,4 +1,4 @@
-"""The log while its server is away: who was never sent is told so at once, whoever else is still in doubt."""
+"""The event store without its server: an append that was never sent fails at once, also behind one in doubt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from core.ports.log import Accepted
 from tests.support.log import Wire, append, entry, log_held, stream
 
 
-async def test_who_waits_behind_an_append_in_doubt_is_not_kept(dsn: str, postgres: EmbeddedPostgres) -> None:
+async def test_an_append_that_waits_behind_one_in_doubt_raises_unavailable_at_once(
+    dsn: str, postgres: EmbeddedPostgres
+) -> None:
     async with Wire(Path(postgres.home.postgres_sockets) / ".s.PGSQL.5432") as wire:
         store = PostgresEventStore(lambda: connect(wire.dsn(dsn), name="remote"))
         assert await store.append(append(entry(stream()))) == Accepted(1)
@@ -33,6 +35,6 @@ async def test_who_waits_behind_an_append_in_doubt_is_not_kept(dsn: str, postgre
             assert time.monotonic() - began < 3
             assert not doubtful.done()
             wire.come_back()
-            await held.let()
+            await held.release()
         assert isinstance(await doubtful, Accepted)
         await store.close()

@@ -17,12 +17,12 @@ from core.errors import ConfigurationError
 from core.projections import GROUPS
 
 
-async def test_it_may_be_run_again(dsn: str) -> None:
+async def test_migrating_twice_changes_nothing_the_second_time(dsn: str) -> None:
     assert await migrate(dsn) == NEEDED
     assert await migrate(dsn) == NEEDED
 
 
-async def test_two_at_once_take_turns(postgres: EmbeddedPostgres) -> None:
+async def test_two_migrations_at_once_take_turns(postgres: EmbeddedPostgres) -> None:
     admin = await asyncpg.connect(postgres.dsn("postgres"))
     await admin.execute("CREATE DATABASE race_of_migrations")
     dsn = postgres.dsn("race_of_migrations")
@@ -37,7 +37,7 @@ async def test_an_edited_migration_is_refused(dsn: str, monkeypatch: pytest.Monk
         await migrate(dsn)
 
 
-async def test_an_owner_without_superuser_rights_is_enough(tmp_path: Path) -> None:
+async def test_an_owner_without_superuser_rights_can_migrate(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path / "pg") as server:
         admin = await asyncpg.connect(server.dsn("postgres"))
         await admin.execute("CREATE ROLE shop LOGIN CREATEROLE")

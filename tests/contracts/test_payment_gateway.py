@@ -77,18 +77,18 @@ async def test_a_payment_is_authorised_captured_and_refunded(gateway: PaymentGat
     assert len(set(answers)) == 3
 
 
-async def test_the_same_key_gets_the_same_answer(gateway: PaymentGateway, payment: UUID) -> None:
+async def test_the_gateway_answers_the_same_key_in_the_same_way(gateway: PaymentGateway, payment: UUID) -> None:
     for step in (authorise, capture, refund):
         first = await step(gateway, payment)
         assert await step(gateway, payment) == first
 
 
-async def test_a_key_with_another_request_is_refused(gateway: PaymentGateway, payment: UUID) -> None:
+async def test_the_gateway_refuses_a_key_with_another_request(gateway: PaymentGateway, payment: UUID) -> None:
     await authorise(gateway, payment)
     assert isinstance(await authorise(gateway, payment, amount=Decimal("9.99")), Refused)
 
 
-async def test_a_second_authorisation_is_refused(gateway: PaymentGateway, payment: UUID) -> None:
+async def test_the_gateway_refuses_a_second_authorisation_of_a_payment(gateway: PaymentGateway, payment: UUID) -> None:
     await authorise(gateway, payment)
     assert isinstance(await authorise(gateway, payment, key=f"{payment}:another"), Refused)
 
@@ -101,14 +101,16 @@ async def test_a_second_authorisation_is_refused(gateway: PaymentGateway, paymen
         ("seashells", "unsupported payment method"),
     ],
 )
-async def test_a_decline_says_why_and_stays(gateway: PaymentGateway, payment: UUID, method: str, reason: str) -> None:
+async def test_a_declined_payment_has_a_reason_and_stays_declined(
+    gateway: PaymentGateway, payment: UUID, method: str, reason: str
+) -> None:
     assert await authorise(gateway, payment, method) == Declined(reason)
     assert await authorise(gateway, payment, method) == Declined(reason)
     assert await gateway.look_up(f"{payment}:authorise") == Declined(reason)
     assert isinstance(await void(gateway, payment), Approved)  # nothing is held
 
 
-async def test_a_void_releases_and_forbids_the_capture(gateway: PaymentGateway, payment: UUID) -> None:
+async def test_a_voided_payment_holds_no_money_and_cannot_be_captured(gateway: PaymentGateway, payment: UUID) -> None:
     await authorise(gateway, payment)
     assert isinstance(await void(gateway, payment), Approved)
     assert isinstance(await capture(gateway, payment), Refused)
@@ -120,29 +122,29 @@ async def test_a_captured_payment_cannot_be_voided(gateway: PaymentGateway, paym
     assert isinstance(await void(gateway, payment), Refused)
 
 
-async def test_what_was_voided_unseen_is_never_authorised(gateway: PaymentGateway, payment: UUID) -> None:
+async def test_a_payment_voided_in_advance_is_never_authorised(gateway: PaymentGateway, payment: UUID) -> None:
     assert isinstance(await void(gateway, payment), Approved)
     assert isinstance(await authorise(gateway, payment), Refused)
     assert isinstance(await capture(gateway, payment), Refused)
 
 
 @pytest.mark.parametrize("step", [capture, refund])
-async def test_an_unknown_payment_has_no_money(gateway: PaymentGateway, payment: UUID, step: Step) -> None:
+async def test_an_unknown_payment_has_no_money_to_move(gateway: PaymentGateway, payment: UUID, step: Step) -> None:
     assert isinstance(await step(gateway, payment), Refused)
 
 
-async def test_not_more_is_captured_than_authorised(gateway: PaymentGateway, payment: UUID) -> None:
+async def test_the_gateway_refuses_to_capture_more_than_was_authorised(gateway: PaymentGateway, payment: UUID) -> None:
     await authorise(gateway, payment)
     assert isinstance(await capture(gateway, payment, Decimal("10.01")), Refused)
 
 
-async def test_not_more_is_refunded_than_captured(gateway: PaymentGateway, payment: UUID) -> None:
+async def test_the_gateway_refuses_to_refund_more_than_was_captured(gateway: PaymentGateway, payment: UUID) -> None:
     await authorise(gateway, payment)
     await capture(gateway, payment)
     assert isinstance(await refund(gateway, payment, Decimal("10.01")), Refused)
 
 
-async def test_a_flaky_provider_is_away_twice_and_nothing_happened(gateway: PaymentGateway, payment: UUID) -> None:
+async def test_a_flaky_provider_is_away_twice_and_charges_nothing(gateway: PaymentGateway, payment: UUID) -> None:
     for _ in range(2):
         with pytest.raises(GatewayUnavailable) as away:
             await authorise(gateway, payment, "test_card_flaky")
@@ -151,7 +153,7 @@ async def test_a_flaky_provider_is_away_twice_and_nothing_happened(gateway: Paym
     assert isinstance(await authorise(gateway, payment, "test_card_flaky"), Approved)
 
 
-async def test_a_void_may_need_a_fourth_try(gateway: PaymentGateway, payment: UUID) -> None:
+async def test_a_void_may_succeed_only_at_the_fourth_try(gateway: PaymentGateway, payment: UUID) -> None:
     await authorise(gateway, payment, "test_card_void_fails")
     for _ in range(3):
         with pytest.raises(GatewayUnavailable):
@@ -166,7 +168,7 @@ async def test_a_void_may_never_succeed(gateway: PaymentGateway, payment: UUID) 
             await void(gateway, payment)
 
 
-async def test_a_look_up_finds_what_was_decided(gateway: PaymentGateway, payment: UUID) -> None:
+async def test_a_look_up_by_key_finds_the_answer_that_the_provider_gave(gateway: PaymentGateway, payment: UUID) -> None:
     assert await gateway.look_up(f"{payment}:authorise") is None
     approved = await authorise(gateway, payment)
     refused = await refund(gateway, payment)
@@ -185,7 +187,9 @@ async def hasty(request: pytest.FixtureRequest) -> AsyncIterator[PaymentGateway]
         yield over_http
 
 
-async def test_a_lost_answer_is_unknown_until_looked_up(hasty: PaymentGateway, payment: UUID) -> None:
+async def test_a_charge_whose_answer_was_lost_is_unknown_until_it_is_looked_up(
+    hasty: PaymentGateway, payment: UUID
+) -> None:
     with pytest.raises(GatewayTimeout):
         await authorise(hasty, payment, "test_card_timeout")
     found = await hasty.look_up(f"{payment}:authorise")
@@ -195,7 +199,7 @@ async def test_a_lost_answer_is_unknown_until_looked_up(hasty: PaymentGateway, p
 
 
 # --- what only a network can do -----------------------------------------------------------------------------
-async def test_a_provider_that_is_not_there_is_unavailable(payment: UUID) -> None:
+async def test_a_provider_that_does_not_run_is_unavailable(payment: UUID) -> None:
     async with HttpPaymentGateway(f"http://127.0.0.1:{free_port()}") as gateway:
         with pytest.raises(GatewayUnavailable, match="cannot be reached"):
             await authorise(gateway, payment)
@@ -203,7 +207,9 @@ async def test_a_provider_that_is_not_there_is_unavailable(payment: UUID) -> Non
             await gateway.look_up("any")
 
 
-async def test_a_provider_killed_between_two_calls_is_found_again(tmp_path: Path, payment: UUID) -> None:
+async def test_the_gateway_reaches_a_provider_that_was_killed_and_started_again_between_two_calls(
+    tmp_path: Path, payment: UUID
+) -> None:
     with SandboxProcess(tmp_path) as own:
         async with HttpPaymentGateway(own.url) as gateway:
             first = await authorise(gateway, payment)
@@ -214,7 +220,7 @@ async def test_a_provider_killed_between_two_calls_is_found_again(tmp_path: Path
             assert await authorise(gateway, payment) == first
 
 
-async def test_who_finds_no_connection_free_was_not_tried(payment: UUID) -> None:
+async def test_a_call_that_finds_no_free_connection_is_reported_as_not_tried(payment: UUID) -> None:
     stop = asyncio.Event()
 
     async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -239,14 +245,16 @@ async def test_who_finds_no_connection_free_was_not_tried(payment: UUID) -> None
             assert {type(outcome) for outcome in outcomes} == {GatewayTimeout}
 
 
-async def test_more_calls_than_connections_take_turns(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_calls_beyond_the_number_of_connections_take_turns(
+    sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(http, "LONGEST_WAIT", 60.0)  # on a busy machine a turn takes longer than a second
     async with HttpPaymentGateway(sandbox.url, timeout=60.0) as gateway:
         answers = await asyncio.gather(*(authorise(gateway, uuid4()) for _ in range(2 * CONNECTIONS)))
     assert all(isinstance(answer, Approved) for answer in answers)
 
 
-async def test_a_call_that_is_cut_off_while_its_answer_is_put_away_costs_the_next_one_nothing(
+async def test_a_call_that_is_cancelled_while_its_connection_is_returned_leaves_it_usable(
     sandbox: SandboxProcess,
 ) -> None:
     async with HttpPaymentGateway(sandbox.url, timeout=SHORT) as gateway:
@@ -274,7 +282,7 @@ async def test_a_call_that_is_cut_off_while_its_answer_is_put_away_costs_the_nex
         ("X-Nothing: 1", None),
     ],
 )
-async def test_a_provider_may_say_when_to_come_again_in_seconds_or_as_a_date(
+async def test_the_gateway_reads_a_retry_after_in_seconds_or_a_date(
     payment: UUID, headers: str, seconds: float | None
 ) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

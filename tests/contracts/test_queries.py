@@ -30,8 +30,8 @@ from tests.support.opener import Opener
 from tests.support.orders import Sample, order_id, write
 from tests.support.projecting import project
 from tests.support.query_api import database
-from tests.support.recorded import recorded
 from tests.support.samples import created, replenished, reserved
+from tests.support.stored_events import stored_events
 
 READER = GROUPS[0].reader
 ORDERS = 40
@@ -68,7 +68,7 @@ async def all_views(queries: Queries) -> list[OrderView]:
 
 
 # --- one order ----------------------------------------------------------------------------------------------
-async def test_many_who_read_an_order_at_once_each_get_their_own(full: Queries) -> None:
+async def test_many_callers_that_read_orders_at_once_each_get_the_order_they_named(full: Queries) -> None:
     ids = [order_id(n % ORDERS + 1) for n in range(3 * ORDERS)]
     documents = await asyncio.gather(*(full.order(id_) for id_ in ids), full.order(OrderId(uuid4())))
     assert documents.pop() is None
@@ -77,12 +77,12 @@ async def test_many_who_read_an_order_at_once_each_get_their_own(full: Queries) 
         assert (view(document.json).order_id, view(document.json).version) == (id_, document.version)
 
 
-async def test_an_order_is_there_under_its_number(full: Queries) -> None:
+async def test_an_order_is_found_by_its_number(full: Queries) -> None:
     assert await full.order_of_number("ORD-0000000007") == await full.order(order_id(7))
     assert await full.order_of_number("ORD-NOTTHERE00") is None
 
 
-async def test_who_waits_for_a_version_has_it_as_soon_as_it_is_saved(
+async def test_a_caller_that_waits_for_a_version_gets_it_as_soon_as_it_is_saved(
     queries: Queries, dsn: str, opener: Opener
 ) -> None:
     log = Sample(1, seed=3).events()
@@ -98,7 +98,9 @@ async def test_who_waits_for_a_version_has_it_as_soon_as_it_is_saved(
     assert document.version == len(log) > 1
 
 
-async def test_who_waits_in_vain_for_a_version_gets_what_there_is(queries: Queries, dsn: str, opener: Opener) -> None:
+async def test_a_caller_that_waits_in_vain_for_a_version_gets_the_newest_one(
+    queries: Queries, dsn: str, opener: Opener
+) -> None:
     assert await queries.wait_for_order(order_id(1), version=1, within=SOON) is None
     await write(dsn, Sample(1).events())
     await project(opener)
@@ -125,7 +127,7 @@ FITS: Mapping[str, tuple[Any, Callable[[OrderView], bool]]] = {
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(OrderFilter)])
-async def test_each_field_of_a_filter_keeps_the_orders_that_fit(full: Queries, name: str) -> None:
+async def test_each_field_of_a_filter_keeps_the_orders_that_match_it(full: Queries, name: str) -> None:
     value, fits = FITS[name]
     everything = await all_views(full)
     expected = [order for order in everything if fits(order)]
@@ -154,7 +156,7 @@ async def test_a_page_says_where_it_begins_and_ends_and_whether_there_is_more(fu
 
 # --- stock and totals ---------------------------------------------------------------------------------------
 async def test_stock_is_read_by_sku(queries: Queries, dsn: str, opener: Opener) -> None:
-    await write(dsn, recorded([*(replace(replenished, sku=Sku(f"SKU-{n}")) for n in (3, 1, 2)), reserved]))
+    await write(dsn, stored_events([*(replace(replenished, sku=Sku(f"SKU-{n}")) for n in (3, 1, 2)), reserved]))
     await project(opener)
     levels = await queries.stock_levels(after="SKU-1", limit=5)
     assert [level.sku for level in levels] == ["SKU-2", "SKU-3"]
@@ -164,7 +166,7 @@ async def test_stock_is_read_by_sku(queries: Queries, dsn: str, opener: Opener) 
     assert await queries.stock_level(Sku("SKU-9")) is None
 
 
-async def test_totals_are_those_of_one_customer_or_one_sku_by_currency(full: Queries) -> None:
+async def test_the_totals_of_a_customer_and_of_a_sku_are_read_by_currency(full: Queries) -> None:
     everything = await all_views(full)
     mine = [order for order in everything if order.customer_id == "customer-3"]
     rows = await full.totals(CUSTOMER_SUMMARY, "customer-3")
@@ -197,7 +199,7 @@ async def test_the_log_is_read_from_a_position_by_category_and_type(full: Querie
     assert await full.events(after=0, limit=2, categories=["payment"]) == []
 
 
-async def test_parts_of_many_streams_read_at_once_are_each_their_own(full: Queries) -> None:
+async def test_many_streams_read_at_once_each_give_their_own_events(full: Queries) -> None:
     parts = [(order_id(n), after, limit) for n in range(1, ORDERS + 1) for after in (0, 1) for limit in (1, 2, 9)]
     pages = await asyncio.gather(*(full.events_of_stream(id_, after=after, limit=n) for id_, after, n in parts))
     for (id_, after, limit), page in zip(parts, pages, strict=True):
@@ -206,16 +208,18 @@ async def test_parts_of_many_streams_read_at_once_are_each_their_own(full: Queri
     assert list(await full.events_of_stream(uuid4(), after=0, limit=9)) == []
 
 
-async def test_everything_about_an_order_is_read_by_its_correlation(queries: Queries, dsn: str) -> None:
-    story = [replace(event, correlation_id=created.order_id) for event in recorded([created, reserved])]
-    other = replace(recorded([replenished])[0], position=3, stream=inventory_stream(Sku("OTHER")))
+async def test_all_events_about_an_order_are_read_by_its_correlation_id(queries: Queries, dsn: str) -> None:
+    story = [replace(event, correlation_id=created.order_id) for event in stored_events([created, reserved])]
+    other = replace(stored_events([replenished])[0], position=3, stream=inventory_stream(Sku("OTHER")))
     await write(dsn, [*story, other])
     for after, limit, expected in ((0, 9, [1, 2]), (1, 9, [2]), (0, 1, [1])):
         events = await queries.events_of_correlation(created.order_id, after=after, limit=limit)
         assert positions(events) == expected
 
 
-async def test_progress_is_how_far_each_reader_has_come(queries: Queries, dsn: str, opener: Opener) -> None:
+async def test_the_progress_of_each_reader_is_the_position_it_has_reached(
+    queries: Queries, dsn: str, opener: Opener
+) -> None:
     assert await queries.progress() == []
     await write(dsn, LOG)
     await project(opener)
@@ -223,7 +227,7 @@ async def test_progress_is_how_far_each_reader_has_come(queries: Queries, dsn: s
     assert (reader.reader, reader.position, reader.head, reader.behind) == (READER, len(LOG), len(LOG), 0)
 
 
-async def test_who_waits_for_a_reader_goes_on_when_it_gets_there_or_the_time_is_up(
+async def test_a_caller_that_waits_for_a_reader_goes_on_when_the_reader_arrives_or_the_time_is_up(
     queries: Queries, dsn: str, opener: Opener
 ) -> None:
     await queries.wait_for_reader(READER, position=len(LOG), within=SOON)
@@ -257,7 +261,7 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
 }
 
 
-def test_every_query_is_tried_without_a_database() -> None:
+def test_the_test_without_a_database_tries_every_query() -> None:
     methods = (
         dict(inspect.getmembers(Queries, inspect.isfunction)).keys()
         - dict(inspect.getmembers(Protocol, inspect.isfunction)).keys()
@@ -266,7 +270,7 @@ def test_every_query_is_tried_without_a_database() -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_query_without_a_database_says_that_it_is_away(name: str) -> None:
+async def test_a_query_without_a_database_raises_unavailable(name: str) -> None:
     queries = PostgresQueries(lambda: connect("postgresql://127.0.0.1:1/nowhere", name="test"))
     with pytest.raises(Unavailable):
         await CALLS[name](queries)

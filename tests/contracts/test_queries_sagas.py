@@ -1,4 +1,4 @@
-"""Queries of sagas: a page costs what it shows, however many sagas have ended, and shows what their rows say."""
+"""Queries of sagas: a page reads only the rows that it shows, however many sagas have ended."""
 
 from __future__ import annotations
 

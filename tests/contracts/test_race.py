@@ -151,6 +151,6 @@ async def test_twelve_writers_and_two_readers_agree_on_one_order_without_gaps(ds
     for append in race.unknown:  # whole or not at all
         ids = [event.event_id for entry in append.entries for event in entry.events]
         assert len({id_ in at for id_ in ids}) == 1
-    told = {e.event_id for _, a in race.accepted.values() for entry in a.entries for e in entry.events}
+    accepted = {e.event_id for _, a in race.accepted.values() for entry in a.entries for e in entry.events}
     doubt = {e.event_id for a in race.unknown for entry in a.entries for e in entry.events}
-    assert set(at) <= told | doubt
+    assert set(at) <= accepted | doubt

@@ -32,7 +32,7 @@ FORGOTTEN = {
 
 
 @pytest.mark.parametrize("change", FORGOTTEN)
-async def test_what_a_migration_forgets_is_named(dsn: str, change: str) -> None:
+async def test_the_check_of_read_model_tables_names_what_a_migration_forgets(dsn: str, change: str) -> None:
     connection = await asyncpg.connect(dsn)
     await connection.execute(change)
     assert await missing(connection, GROUPS) == [FORGOTTEN[change]]

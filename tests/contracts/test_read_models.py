@@ -26,8 +26,8 @@ from core.services.project import fold, read
 from tests.support.opener import Opener
 from tests.support.orders import Sample, contents, write
 from tests.support.projecting import project, project_group
-from tests.support.recorded import at, recorded
 from tests.support.samples import replenished, reserved
+from tests.support.stored_events import at, stored_events
 
 SUMMED: Mapping[str, Any] = {"customer_summaries": {("ann", "USD"): (1, Decimal("2.50"), at(1))}}
 
@@ -47,10 +47,10 @@ async def stock(opener: Opener) -> AsyncIterator[PostgresReadModels]:
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
-async def test_what_is_saved_is_loaded_again_by_its_stream(opener: Opener, dsn: str, group: Group[Any]) -> None:
+async def test_a_projector_loads_a_saved_view_by_its_stream(opener: Opener, dsn: str, group: Group[Any]) -> None:
     read_models = PostgresReadModels(opener, group)
     assert await read_models.open() == 0
-    log = [*recorded([replenished, reserved]), *Sample(5).events()]
+    log = [*stored_events([replenished, reserved]), *Sample(5).events()]
     log = [replace(event, position=position) for position, event in enumerate(log, start=1)]
     await write(dsn, log)
     views = fold(group.projection, {}, read(group.projection, log))
@@ -60,7 +60,7 @@ async def test_what_is_saved_is_loaded_again_by_its_stream(opener: Opener, dsn: 
     read_models.close()
 
 
-async def test_numbers_are_added_to_a_sum_and_of_two_times_the_later_is_kept(
+async def test_a_save_adds_numbers_to_a_sum_and_keeps_the_later_of_two_times(
     orders: PostgresReadModels, dsn: str
 ) -> None:
     await orders.open()
@@ -71,7 +71,7 @@ async def test_numbers_are_added_to_a_sum_and_of_two_times_the_later_is_kept(
     assert tuple(row) == ("ann", "USD", 2, Decimal("2.25"), at(1))
 
 
-async def test_a_second_projector_saves_nothing(orders: PostgresReadModels, dsn: str) -> None:
+async def test_a_second_projector_that_was_overtaken_saves_nothing(orders: PostgresReadModels, dsn: str) -> None:
     await orders.open()
     await orders.save(Changes(after=0, position=1, views=[], sums=SUMMED))
     with pytest.raises(CheckpointMoved):
@@ -100,7 +100,7 @@ async def test_two_projectors_at_once_apply_every_event_once(opener: Opener, dsn
     await assert_as_if_undisturbed(opener, dsn)
 
 
-async def test_another_revision_empties_the_groups_tables_and_starts_over(
+async def test_a_group_with_another_revision_empties_its_tables_and_starts_over(
     orders: PostgresReadModels, opener: Opener, dsn: str
 ) -> None:
     older = PostgresReadModels(
@@ -115,10 +115,10 @@ async def test_another_revision_empties_the_groups_tables_and_starts_over(
     assert await orders.open() == 0
 
 
-async def test_a_group_that_starts_over_leaves_the_other_one_as_it_is(
+async def test_a_group_that_starts_over_leaves_the_other_groups_tables_as_they_are(
     orders: PostgresReadModels, stock: PostgresReadModels, opener: Opener, dsn: str
 ) -> None:
-    log = recorded([replenished, reserved])
+    log = stored_events([replenished, reserved])
     await write(dsn, log)
     await project(opener)
     owner = await asyncpg.connect(dsn)
@@ -169,7 +169,9 @@ class Interrupted(PostgresReadModels):
         self.cuts += await self._admin.fetchval(CUT)
 
 
-async def test_connections_lost_in_the_middle_of_a_batch_lose_and_repeat_nothing(opener: Opener, dsn: str) -> None:
+async def test_a_projector_whose_connection_is_lost_during_a_batch_neither_loses_nor_repeats_an_event(
+    opener: Opener, dsn: str
+) -> None:
     log = Sample(150).events()
     await write(dsn, log)
     admin = await asyncpg.connect(dsn)
@@ -195,7 +197,7 @@ async def assert_as_if_undisturbed(opener: Opener, dsn: str) -> None:
     assert found == await contents(dsn)
 
 
-async def test_before_an_event_that_cannot_be_applied_everything_is_saved(
+async def test_a_projector_saves_every_event_before_one_that_cannot_be_applied(
     orders: PostgresReadModels, opener: Opener, dsn: str
 ) -> None:
     log = list(Sample(10).events())
@@ -208,7 +210,7 @@ async def test_before_an_event_that_cannot_be_applied_everything_is_saved(
     assert await orders.open() == broken.position - 1
 
 
-async def test_a_log_that_begins_with_an_event_that_cannot_be_applied_goes_nowhere(
+async def test_a_projector_stays_at_the_start_of_a_log_whose_first_event_cannot_be_applied(
     orders: PostgresReadModels, opener: Opener, dsn: str
 ) -> None:
     [first, *rest] = Sample(2).events()
@@ -218,7 +220,7 @@ async def test_a_log_that_begins_with_an_event_that_cannot_be_applied_goes_nowhe
     assert await orders.open() == 0
 
 
-async def test_what_is_no_longer_remembered_is_loaded_again(
+async def test_a_projector_loads_a_view_again_that_is_no_longer_in_its_memory(
     opener: Opener, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.services.project.RECENT", 20)
@@ -227,10 +229,10 @@ async def test_what_is_no_longer_remembered_is_loaded_again(
     await assert_as_if_undisturbed(opener, dsn)
 
 
-async def test_an_event_unknown_to_this_release_moves_a_view_on_that_is_no_longer_remembered(
+async def test_an_event_unknown_to_this_release_moves_on_the_version_of_a_view_that_is_no_longer_in_memory(
     opener: Opener, dsn: str
 ) -> None:
-    [first, second] = recorded([replenished, reserved])
+    [first, second] = stored_events([replenished, reserved])
     await write(dsn, [first])
     await project(opener)
     await write(dsn, [replace(second, event_type="StockCounted", payload='{"counted": 9}')])

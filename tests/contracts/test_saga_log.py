@@ -73,7 +73,7 @@ async def test_a_sagas_epoch_is_that_of_its_last_lease(log: LogUnderTest) -> Non
 
 # --- leases -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("next_owner", ["b", "a"])
-async def test_who_holds_an_old_epoch_can_neither_append_nor_extend_and_is_told_so(
+async def test_a_runner_with_an_old_epoch_can_neither_append_nor_extend_its_lease_and_learns_that_it_lost_it(
     log: LogUnderTest, next_owner: str
 ) -> None:
     saga_id = await start_saga(log)
@@ -135,7 +135,7 @@ async def test_waking_leaves_a_saga_that_is_due_in_its_place_among_those_that_ar
     assert [claim.saga_id for claim in await log.sagas.claim("a", limit=1, lease=LEASE)] == [longest]
 
 
-async def test_releasing_an_owner_makes_all_its_sagas_due_and_no_others(log: LogUnderTest) -> None:
+async def test_releasing_an_owner_makes_all_its_sagas_due_and_no_other_saga(log: LogUnderTest) -> None:
     held, theirs, ended = [await start_saga(log, owner=owner, due=LEASE) for owner in ("a", "b", "a")]
     await log.store.append(append(entry(stream()), sagas=[saga_row(ended, 1, owner="a", status="COMPLETED")]))
     overdue = await start_saga(log, owner="c", due=timedelta(seconds=-1))
@@ -147,9 +147,7 @@ async def test_releasing_an_owner_makes_all_its_sagas_due_and_no_others(log: Log
     assert (await row_of(log, ended)).seconds is None
 
 
-async def test_an_owner_that_was_released_by_mistake_goes_on_until_another_has_claimed_its_saga(
-    log: LogUnderTest,
-) -> None:
+async def test_an_owner_that_was_released_by_mistake_keeps_its_saga_until_another_claims_it(log: LogUnderTest) -> None:
     saga_id = await start_saga(log, owner="a", due=LEASE)
     await log.sagas.release(["a"])
     leased = saga_row(saga_id, 1, owner="a", due_in=LEASE)
@@ -179,7 +177,7 @@ async def test_the_position_of_a_reader_moves_on_and_never_back(log: LogUnderTes
     assert await log.sagas.reached("other") == 0
 
 
-async def test_keys_of_an_age_are_deleted_in_portions_and_younger_ones_are_kept(log: LogUnderTest) -> None:
+async def test_idempotency_keys_of_an_age_are_deleted_in_portions_and_younger_ones_are_kept(log: LogUnderTest) -> None:
     for n in range(5):
         await log.store.append(append(entry(stream()), key=f"k{n}"))
     await log.age_keys("k0", "k1", "k2", "k3", by=timedelta(hours=49))

@@ -34,7 +34,7 @@ async def test_six_runners_that_claim_at_once_never_claim_the_same_saga(
         link.close()
 
 
-async def test_a_row_that_somebody_has_locked_is_passed_over_and_not_waited_for(
+async def test_a_claim_skips_a_row_that_somebody_has_locked_instead_of_waiting_for_it(
     postgres_log: PostgresUnderTest,
 ) -> None:
     busy, free = await start_saga(postgres_log), await start_saga(postgres_log)

@@ -35,7 +35,7 @@ async def five_receipts(log: LogUnderTest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 # --- reading ------------------------------------------------------------------------------------------------
-async def test_a_load_starts_from_the_snapshot(log: LogUnderTest) -> None:
+async def test_loading_a_stream_starts_from_its_snapshot(log: LogUnderTest) -> None:
     assert await read(log) == (None, [1, 2, 3, 4, 5])
     await log.keep(snapshot(3))
     assert await read(log) == ("state 3", [4, 5])
@@ -45,31 +45,33 @@ async def test_a_load_starts_from_the_snapshot(log: LogUnderTest) -> None:
     assert [recorded.event for recorded in await log.store.load(AT, after=3)] == list(page.events)
 
 
-async def test_a_snapshot_that_is_not_newer_than_what_the_reader_knows_is_not_given(log: LogUnderTest) -> None:
+async def test_a_load_gets_no_snapshot_that_is_older_than_what_the_reader_has(log: LogUnderTest) -> None:
     await log.keep(snapshot(3))
     assert await read(log, after=3) == (None, [4, 5])
     assert await read(log, after=4) == (None, [5])
 
 
-async def test_a_load_with_nothing_new_to_read_says_the_version_it_was_asked_from(log: LogUnderTest) -> None:
+async def test_loading_a_stream_without_new_events_answers_the_version_the_caller_already_has(
+    log: LogUnderTest,
+) -> None:
     for at, after in ((AT, 5), (AT, 7), (stream(), 0)):
         page = await log.store.snapshots.load(at, after=after, schema_hash=OURS)
         assert (page.state, list(page.events), page.version, page.position, page.more) == (None, [], after, 0, False)
 
 
-async def test_a_snapshot_of_the_last_event_is_given_without_events(log: LogUnderTest) -> None:
+async def test_a_load_gets_a_snapshot_of_the_last_event_and_no_events(log: LogUnderTest) -> None:
     await log.keep(snapshot(5))
     page = await log.store.snapshots.load(AT, after=0, schema_hash=OURS)
     assert (page.state, list(page.events), page.version, page.position, page.more) == ("state 5", [], 5, 5, False)
 
 
-async def test_a_snapshot_with_another_hash_is_not_given(log: LogUnderTest) -> None:
+async def test_a_load_gets_no_snapshot_with_another_hash(log: LogUnderTest) -> None:
     await log.keep(snapshot(3))
     for schema_hash in (OTHER, None):
         assert await read(log, schema_hash=schema_hash) == (None, [1, 2, 3, 4, 5])
 
 
-async def test_a_snapshot_that_is_ahead_of_the_log_is_not_given(log: LogUnderTest) -> None:
+async def test_a_load_gets_no_snapshot_that_is_ahead_of_the_log(log: LogUnderTest) -> None:
     """As after the log was restored from a dump, and the snapshots were not."""
     await log.keep(snapshot(5))
     await log.cut_off(after=3)
@@ -78,7 +80,7 @@ async def test_a_snapshot_that_is_ahead_of_the_log_is_not_given(log: LogUnderTes
     assert await read(log) == (None, [1, 2, 3, 4, 5])
 
 
-async def test_a_long_stream_comes_in_pages(log: LogUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_stream_is_loaded_in_pages(log: LogUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     for adapter in (in_postgres, in_memory):
         monkeypatch.setattr(adapter, "PAGE", 2)
     pages = [await log.store.snapshots.load(AT, after=after, schema_hash=OURS) for after in (0, 2, 4)]
@@ -92,7 +94,7 @@ async def test_a_long_stream_comes_in_pages(log: LogUnderTest, monkeypatch: pyte
     assert (page.state, len(page.events), page.version, page.more) == ("state 1", 2, 3, True)
 
 
-async def test_streams_that_are_read_at_once_each_get_their_own_page(log: LogUnderTest) -> None:
+async def test_streams_that_are_loaded_at_once_each_get_their_own_page(log: LogUnderTest) -> None:
     others = [stream() for _ in range(40)]
     for n, at in enumerate(others, 1):
         await record(log.store, receipts(n % 3), at=at)
@@ -117,34 +119,34 @@ async def test_a_stream_with_an_event_of_unknown_type_is_refused_and_all_others_
 
 # --- keeping ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("versions", permutations([2, 3, 4]))
-async def test_the_newest_snapshot_stays_in_whatever_order_they_are_kept(
+async def test_the_store_keeps_the_newest_snapshot_in_whatever_order_snapshots_are_written(
     log: LogUnderTest, versions: tuple[int, ...]
 ) -> None:
     await log.keep(*map(snapshot, versions))
     assert await read(log) == ("state 4", [5])
 
 
-async def test_a_snapshot_with_another_hash_takes_the_place_even_when_it_is_older(log: LogUnderTest) -> None:
+async def test_a_snapshot_with_another_hash_replaces_a_newer_one(log: LogUnderTest) -> None:
     await log.keep(snapshot(4), snapshot(2, OTHER))
     assert await read(log) == (None, [1, 2, 3, 4, 5])
     assert await read(log, schema_hash=OTHER) == ("state 2", [3, 4, 5])
 
 
-async def test_a_snapshot_that_is_ahead_of_the_log_gives_way_to_an_older_one(log: LogUnderTest) -> None:
+async def test_an_older_snapshot_replaces_one_that_is_ahead_of_the_log(log: LogUnderTest) -> None:
     await log.keep(snapshot(5))
     await log.cut_off(after=3)
     await log.keep(snapshot(2))
     assert await read(log) == ("state 2", [3])
 
 
-async def test_a_snapshot_of_a_version_that_the_log_does_not_have_is_not_kept(log: LogUnderTest) -> None:
+async def test_the_store_keeps_no_snapshot_of_a_version_that_the_log_does_not_have(log: LogUnderTest) -> None:
     await log.keep(snapshot(3), snapshot(6))
     assert await read(log) == ("state 3", [4, 5])
     await record(log.store, receipts(1), after=5)
     assert await read(log) == ("state 3", [4, 5, 6])
 
 
-async def test_a_snapshot_that_was_deleted_is_gone_until_the_next_is_kept(log: LogUnderTest) -> None:
+async def test_a_deleted_snapshot_is_gone_until_the_next_one_is_written(log: LogUnderTest) -> None:
     await log.keep(snapshot(4))
     await log.store.snapshots.forget(AT)
     assert await read(log) == (None, [1, 2, 3, 4, 5])

@@ -1,4 +1,4 @@
-"""How PostgreSQL is written snapshots: in the background, many streams in one statement, by several processes."""
+"""How PostgreSQL stores snapshots: in the background, many streams in one statement, from several processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.fault_board import FaultBoard
 from core.ports.snapshots import Snapshot
 from tests.support.log import stream
 from tests.support.opener import Opener
-from tests.support.stock import AT, receipts, record, settled
+from tests.support.stock import AT, receipts, record, wait_for_snapshots
 
 OURS, OTHER = b"ours", b"other"
 
@@ -25,11 +25,11 @@ def snapshot(version: int, schema_hash: bytes = OURS) -> Snapshot:
     return Snapshot(AT, "inventory", version, schema_hash, f"state {version}")
 
 
-async def kept(store: PostgresEventStore, *snapshots: Snapshot) -> None:
-    """Have each snapshot written, one after the other."""
+async def write_each(store: PostgresEventStore, *snapshots: Snapshot) -> None:
+    """Write the snapshots one after the other, and wait for each."""
     for each in snapshots:
         store.snapshots.keep(each)
-        await settled(store)
+        await wait_for_snapshots(store)
 
 
 async def read(
@@ -54,7 +54,7 @@ async def test_three_processes_that_write_at_once_never_replace_a_newer_snapshot
 
     async def write(by: PostgresEventStore, seed: int) -> None:
         for version in random.Random(seed).sample(range(1, 66), 40):
-            await kept(by, snapshot(version))
+            await write_each(by, snapshot(version))
 
     async def watch(writing: asyncio.Task[list[None]]) -> list[int]:
         seen: list[int] = []
@@ -78,30 +78,28 @@ async def test_snapshots_of_many_streams_are_written_together(store: PostgresEve
     for at in streams:
         await record(store, receipts(1), at=at)
         store.snapshots.keep(Snapshot(at, "inventory", 1, OURS, "state 1"))
-    await settled(store)
+    await wait_for_snapshots(store)
     assert await admin.fetchval("SELECT count(*) FROM snapshots") == len(streams)
     store.snapshots.keep(snapshot(1))
     store.snapshots.keep(snapshot(2))  # takes the place of the one that waits
-    await settled(store)
+    await wait_for_snapshots(store)
     assert await read(store) == ("state 2", [3, 4, 5])
 
 
-async def test_a_snapshot_that_cannot_be_written_is_logged_and_given_up(
+async def test_a_snapshot_that_cannot_be_written_is_logged_and_dropped(
     store: PostgresEventStore, admin: Connection
 ) -> None:
     await admin.execute("ALTER TABLE snapshots ADD CONSTRAINT full_disk CHECK (version < 0)")
     with capture_logs() as logs:
-        await kept(store, snapshot(3))
+        await write_each(store, snapshot(3))
     assert [entry["event"] for entry in logs] == ["snapshots not written"]
     assert await read(store) == (None, [1, 2, 3, 4, 5])
     await admin.execute("ALTER TABLE snapshots DROP CONSTRAINT full_disk")
-    await kept(store, snapshot(3))
+    await write_each(store, snapshot(3))
     assert await read(store) == ("state 3", [4, 5])
 
 
-async def test_a_snapshot_that_waits_is_written_before_the_store_closes(
-    opener: Opener, store: PostgresEventStore
-) -> None:
+async def test_the_store_writes_a_waiting_snapshot_before_it_closes(opener: Opener, store: PostgresEventStore) -> None:
     other, before = PostgresEventStore(opener), asyncio.all_tasks()
     other.snapshots.keep(snapshot(3))
     await other.close()
@@ -110,7 +108,7 @@ async def test_a_snapshot_that_waits_is_written_before_the_store_closes(
 
 
 async def test_a_daemons_role_may_delete_snapshots_and_no_events(opener: Opener, store: PostgresEventStore) -> None:
-    await kept(store, snapshot(3))
+    await write_each(store, snapshot(3))
     daemon = await opener()
     assert await daemon.fetchval("SELECT current_user") == "orderdeck_app"
     assert await daemon.execute("DELETE FROM snapshots") == "DELETE 1"
@@ -119,7 +117,7 @@ async def test_a_daemons_role_may_delete_snapshots_and_no_events(opener: Opener,
     await daemon.close()
 
 
-async def test_snapshots_that_may_not_be_written_wait_for_the_repair_and_say_so_once(
+async def test_a_store_without_the_right_to_write_snapshots_logs_it_once_and_writes_them_after_the_repair(
     opener: Opener, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_postgres, "PAUSE_AFTER_FAULT", 0.05)

@@ -39,11 +39,11 @@ def test_help_lists_every_command_and_imports_none_of_them(stack: Stack) -> None
     assert subprocess.run([sys.executable, "-c", look], cwd=ROOT, check=False).returncode == 0
 
 
-def test_up_looks_at_the_ports_before_it_starts_anything(stack: Stack) -> None:
+def test_up_checks_the_ports_before_it_starts_anything(stack: Stack) -> None:
     with socket.create_server(("127.0.0.1", stack.port("query"))):
-        said = sentence(stack.orderdeck("up"))
-    assert said.startswith(f"orderdeck: port {stack.port('query')} is taken (by ")
-    assert said.endswith("set ORDERDECK_QUERY_PORT to another")
+        message = sentence(stack.orderdeck("up"))
+    assert message.startswith(f"orderdeck: port {stack.port('query')} is taken (by ")
+    assert message.endswith("set ORDERDECK_QUERY_PORT to another")
     assert stack.processes() == []
 
 
@@ -55,25 +55,27 @@ def test_up_refuses_a_misspelt_setting(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("DATABASE_URL", "mysql://me:secret@db", "DATABASE_URL: must begin with postgresql://"),
         ("ORDERDECK_QUERY_URL", "desk", "ORDERDECK_QUERY_URL='desk': must begin with http:// or https://"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL='loud': Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     ],
 )
-def test_a_bad_value_is_refused_by_the_name_that_was_set(stack: Stack, name: str, value: str, said: str) -> None:
+def test_a_command_refuses_a_bad_value_and_names_the_variable_that_was_set(
+    stack: Stack, name: str, value: str, message: str
+) -> None:
     for other in ("ORDERDECK_LOG_LEVEL", "LOG_LEVEL"):
         stack.settings.pop(other, None)
     stack.settings[name] = value
-    assert sentence(stack.orderdeck("up")) == f"orderdeck: {said}"
+    assert sentence(stack.orderdeck("up")) == f"orderdeck: {message}"
 
 
 def test_ctl_where_nothing_is_up_says_how_to_start_it(stack: Stack) -> None:
     assert "`orderdeck up` first" in sentence(stack.orderdeck("ctl", "status"))
 
 
-def test_down_where_nothing_is_up_is_fine_twice(stack: Stack) -> None:
+def test_down_where_nothing_is_up_succeeds_twice(stack: Stack) -> None:
     for _ in range(2):
         done = stack.orderdeck("down")
         assert (done.returncode, done.stdout.strip()) == (0, "orderdeck was not up")
@@ -86,13 +88,13 @@ def test_status_where_nothing_is_up_says_so(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("command", ["tui", "demo"])
-def test_what_needs_the_services_says_how_to_start_them(stack: Stack, command: str) -> None:
-    said = sentence(stack.orderdeck(command))
-    assert f"nothing answers at {stack.url}" in said
-    assert "orderdeck up" in said
+def test_a_command_that_needs_the_services_says_how_to_start_them(stack: Stack, command: str) -> None:
+    message = sentence(stack.orderdeck(command))
+    assert f"nothing answers at {stack.url}" in message
+    assert "orderdeck up" in message
 
 
-def test_an_unknown_daemon_is_refused_with_the_known_ones(stack: Stack) -> None:
+def test_a_command_refuses_an_unknown_daemon_and_lists_the_known_ones(stack: Stack) -> None:
     assert "command-api" in sentence(stack.orderdeck("daemon", "comand-api"))
 
 
@@ -109,13 +111,13 @@ def test_the_doctor_finds_a_taken_port(stack: Stack) -> None:
     assert f"WRONG  ports: port {stack.port('payment')} is taken" in done.stdout
 
 
-def test_a_home_that_is_a_file_is_one_sentence(stack: Stack) -> None:
+def test_a_home_that_is_a_file_is_refused_in_one_sentence(stack: Stack) -> None:
     stack.home.path.write_text("not a folder")
     assert "set ORDERDECK_HOME to a folder of your own" in sentence(stack.orderdeck("up"))
     stack.home.path.unlink()
 
 
-def test_in_a_checkout_the_command_means_the_home_that_make_and_supervisord_use() -> None:
+def test_in_a_checkout_the_command_uses_the_same_home_as_make_and_supervisord() -> None:
     assert default_home() == ROOT / ".orderdeck"
 
 
@@ -143,7 +145,7 @@ def unwritable() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_an_unwritable_home_is_one_sentence(stack: Stack, unwritable: Path) -> None:
+def test_an_unwritable_home_is_refused_in_one_sentence(stack: Stack, unwritable: Path) -> None:
     user = unprivileged_user()
     uid, gid = (user.pw_uid, user.pw_gid) if user else (os.getuid(), os.getgid())
     done = subprocess.run(

@@ -55,7 +55,7 @@ async def api(
         yield ready
 
 
-async def test_a_new_order_is_created_and_says_where_it_stands(api: CommandApi) -> None:
+async def test_placing_an_order_answers_its_number_status_version_and_position(api: CommandApi) -> None:
     answer = await api.create()
     assert answer.status_code == 201, answer.text
     assert answer.headers["content-type"] == "application/json"
@@ -70,7 +70,7 @@ async def test_a_new_order_is_created_and_says_where_it_stands(api: CommandApi) 
     assert abs((datetime.now(UTC) - created.recorded_at).total_seconds()) < 60
 
 
-async def test_money_arrives_as_number_or_text_and_is_exact(api: CommandApi) -> None:
+async def test_a_price_may_be_a_number_or_a_text_and_is_recorded_exactly(api: CommandApi) -> None:
     items = [{**ITEM, "unit_price": price, "sku": f"A{n}"} for n, price in enumerate((0.1, "0.20", 3, "4", 1e1))]
     answer = await api.create({**ORDER, "items": items})
     (created,) = await api.store.load(StreamId(UUID(answer.json()["order_id"])))
@@ -79,16 +79,18 @@ async def test_money_arrives_as_number_or_text_and_is_exact(api: CommandApi) -> 
     assert [str(item.unit_price) for item in created.event.items] == ["0.10", "0.20", "3.00", "4.00", "10.00"]
 
 
-async def test_what_is_not_given_has_its_default(api: CommandApi) -> None:
-    (created,) = await api.store.load(StreamId(UUID(await api.placed())))
+async def test_a_field_that_is_not_given_has_its_default(api: CommandApi) -> None:
+    (created,) = await api.store.load(StreamId(UUID(await api.placed_order())))
     assert isinstance(created.event, OrderCreated)
     assert (created.event.payment_method, created.event.currency) == ("card", "USD")
 
 
 @pytest.mark.parametrize("command", BODIES)
 @pytest.mark.parametrize("status", STATUSES)
-async def test_each_command_in_each_status_has_its_answer(api: CommandApi, status: str, command: str) -> None:
-    order_id = await getattr(api, status)()
+async def test_each_command_in_each_status_of_an_order_has_the_answer_of_the_table(
+    api: CommandApi, status: str, command: str
+) -> None:
+    order_id = await getattr(api, f"{status}_order")()
     before, head = await api.types(order_id), await api.head()
     answer = await api.put(order_id, command, BODIES[command])
     expected = OUTCOMES[status][command]
@@ -115,27 +117,27 @@ def status_of(types: list[str]) -> str:
     return types[-1].removeprefix("Order").upper()
 
 
-async def test_the_position_of_a_command_that_records_nothing_is_its_last_events(api: CommandApi) -> None:
-    order_id = await api.fulfilled()
+async def test_a_command_that_records_nothing_answers_the_position_of_the_orders_last_event(api: CommandApi) -> None:
+    order_id = await api.fulfilled_order()
     first = (await api.put(order_id, "confirm")).json()
-    await api.placed()
+    await api.placed_order()
     assert (await api.put(order_id, "confirm")).json() == first
 
 
 async def test_shipping_again_with_other_tracking_is_refused(api: CommandApi) -> None:
-    order_id = await api.shipped()
+    order_id = await api.shipped_order()
     answer = await api.put(order_id, "ship", {**SHIPMENT, "tracking_number": "another"})
     assert problem(answer, 400, "not_allowed")["error"] == "the order was shipped already, with UPS 1Z999"
 
 
-async def test_a_shipment_is_not_refused_before_it_has_waited_for_the_fulfilment(api: CommandApi) -> None:
-    order_id = await api.placed()
+async def test_the_api_refuses_a_shipment_only_after_it_has_waited_for_the_fulfilment(api: CommandApi) -> None:
+    order_id = await api.placed_order()
     began = time.monotonic()
     problem(await api.put(order_id, "ship", SHIPMENT), 409, "fulfilment_not_finished")
     assert time.monotonic() - began >= 1.9
 
 
-async def test_an_order_nobody_placed_is_not_found_at_once(api: CommandApi) -> None:
+async def test_the_api_answers_at_once_that_an_unknown_order_is_not_found(api: CommandApi) -> None:
     for command, body in BODIES.items():
         nobodys, began = uuid4(), time.monotonic()
         wrong = problem(await api.put(nobodys, command, body), 404, "not_found")
@@ -143,13 +145,13 @@ async def test_an_order_nobody_placed_is_not_found_at_once(api: CommandApi) -> N
         assert time.monotonic() - began < 1.5
 
 
-async def test_an_id_in_capitals_is_the_same_order(api: CommandApi) -> None:
-    order_id = await api.placed()
+async def test_an_order_id_in_capitals_means_the_same_order(api: CommandApi) -> None:
+    order_id = await api.placed_order()
     answer = await api.put(order_id.upper(), "confirm")
     assert (answer.status_code, answer.json()["order_id"]) == (200, order_id)
 
 
-async def test_stock_is_received_and_adds_up(api: CommandApi) -> None:
+async def test_receipts_of_stock_add_up(api: CommandApi) -> None:
     first = await api.receive("RECEIVED-1", {"quantity": 5, "product_id": "p-1", "name": "A thing"})
     assert first.status_code == 201, first.text
     assert first.json() == {"sku": "RECEIVED-1", "available": 5, "version": 1, "position": await api.head()}
@@ -161,7 +163,7 @@ async def test_stock_is_received_and_adds_up(api: CommandApi) -> None:
     assert full.status_code == 201
 
 
-async def test_receipts_of_one_sku_at_once_all_count(api: CommandApi) -> None:
+async def test_every_one_of_many_receipts_of_a_sku_at_once_counts(api: CommandApi) -> None:
     async def receive(quantity: int) -> httpx.Response:
         while True:
             answer = await api.receive("RECEIVED-2", {"quantity": quantity})
@@ -175,13 +177,13 @@ async def test_receipts_of_one_sku_at_once_all_count(api: CommandApi) -> None:
 
 
 async def test_a_put_without_a_body_needs_no_content_type(api: CommandApi) -> None:
-    order_id = await api.shipped()
+    order_id = await api.shipped_order()
     answer = await api.http.put(f"/api/v1/orders/{order_id}/deliver")
     assert "content-type" not in answer.request.headers
     assert answer.status_code == 200
 
 
-async def test_unknown_fields_are_ignored_and_a_misspelt_required_one_is_named(api: CommandApi) -> None:
+async def test_the_api_ignores_unknown_fields_and_names_a_required_one_that_is_misspelt(api: CommandApi) -> None:
     extra = {**ORDER, "comment": "x", "items": [{**ITEM, "colour": {"a": [1, {"b": None}]}}]}
     assert (await api.create(extra)).status_code == 201
     misspelt: dict[str, Any] = {**ORDER, "shiping_address": ADDRESS}
@@ -204,7 +206,7 @@ async def test_every_wrong_field_is_named_at_once(api: CommandApi) -> None:
     )  # fmt: skip
 
 
-async def test_paths_methods_and_media_types_that_are_not_ours(api: CommandApi) -> None:
+async def test_the_api_refuses_unknown_paths_methods_and_media_types(api: CommandApi) -> None:
     problem(await api.http.get("/api/v1/nothing"), 404, "not_found")
     for method in ("GET", "PATCH", "DELETE", "HEAD"):
         answer = await api.http.request(method, "/api/v1/orders")
@@ -221,7 +223,7 @@ async def test_paths_methods_and_media_types_that_are_not_ours(api: CommandApi) 
     problem(answer, 400, "validation_failed", "body")
 
 
-async def test_a_body_over_the_limit_is_413_and_one_at_the_limit_is_read(api: CommandApi) -> None:
+async def test_the_api_refuses_a_body_over_the_limit_with_413_and_reads_one_at_the_limit(api: CommandApi) -> None:
     def order(size: int) -> bytes:
         start, end = b'{"customer_id":"', b'"}'
         return start + b"x" * (size - len(start) - len(end)) + end
@@ -235,7 +237,7 @@ async def test_a_body_over_the_limit_is_413_and_one_at_the_limit_is_read(api: Co
 TOO_LARGE = "request_entity_too_large"
 
 
-async def test_it_is_healthy_and_says_who_it_is(api: CommandApi) -> None:
+async def test_the_health_check_of_the_command_api_succeeds_and_names_the_service(api: CommandApi) -> None:
     health = (await api.http.get("/health")).json()
     assert (health["status"], health["service"]) == ("healthy", "command-service")
     assert (await api.http.head("/health")).status_code == 200

@@ -61,12 +61,12 @@ async def documented(
     async with command_api(postgres, template, tmp_path_factory.mktemp("api")) as api:
         document = (await api.http.get("/openapi.json")).json()
         orders = {
-            path: itertools.cycle([await getattr(api, status)() for status in STATUSES])
+            path: itertools.cycle([await getattr(api, f"{status}_order")() for status in STATUSES])
             for path in document["paths"]
             if "{order_id}" in path
         }
         yield Documented(api, document, orders)
-        assert "Traceback" not in api.said()
+        assert "Traceback" not in api.output()
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,9 @@ commands = schemathesis.pytest.from_fixture("schema")
     max_examples=40, derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=EVERY_HEALTH_CHECK,
 )  # fmt: skip
-def test_no_answer_is_a_server_error_or_undocumented(documented: Documented, case: schemathesis.Case) -> None:
+def test_every_answer_of_the_command_api_is_documented_and_none_is_a_server_error(
+    documented: Documented, case: schemathesis.Case
+) -> None:
     # In turn everything is made up, or the order is one that exists, or the body and the headers are right as well.
     right = next(documented.turns)
     if right and "order_id" in case.path_parameters:
@@ -99,7 +101,7 @@ def test_no_answer_is_a_server_error_or_undocumented(documented: Documented, cas
     documented.seen[case.operation.label].add(answer.status_code)
 
 
-def test_every_operation_was_called_and_also_succeeded(documented: Documented) -> None:
+def test_the_generated_requests_call_every_operation_and_some_of_each_succeed(documented: Documented) -> None:
     operations = {f"{method.upper()} {path}" for path, item in documented.document["paths"].items() for method in item}
     assert set(documented.seen) == operations
     for label, statuses in documented.seen.items():

@@ -23,8 +23,8 @@ async def api(postgres: EmbeddedPostgres, template: str, tmp_path: Path) -> Asyn
         yield ready
 
 
-async def test_a_missing_grant_is_a_fault_that_ready_names_until_a_command_is_recorded_again(api: CommandApi) -> None:
-    await api.placed()
+async def test_ready_names_a_missing_grant_until_a_command_is_recorded_again(api: CommandApi) -> None:
+    await api.placed_order()
     owner = await asyncpg.connect(api.dsn)
     await owner.execute(BREAKS)
     answers = await asyncio.gather(*(api.create(X_Request_Id=f"request-{n}") for n in range(5)))
@@ -38,9 +38,9 @@ async def test_a_missing_grant_is_a_fault_that_ready_names_until_a_command_is_re
 
     await owner.execute(MENDS)
     await owner.close()
-    await api.placed()
+    await api.placed_order()
     assert (await api.http.get("/ready")).status_code == 200
-    lines = [json.loads(line) for line in api.said().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in api.output().splitlines() if line.startswith("{")]
     failed = [line for line in lines if line["event"] == "request_failed"]
     assert sorted(line["request_id"] for line in failed) == [f"request-{n}" for n in range(5)]
     assert sum("Traceback" in line.get("exception", "") for line in failed) == 1

@@ -41,8 +41,8 @@ def is_replay(answer: httpx.Response, first: httpx.Response) -> None:
         assert answer.headers.get(name) == first.headers.get(name)
 
 
-async def test_every_command_with_the_same_key_is_done_once_and_answered_the_same(api: CommandApi) -> None:
-    order_id, sku, head = await api.fulfilled(), f"KEYED-{key()}", await api.head()
+async def test_every_command_sent_twice_with_one_key_is_carried_out_once_and_answered_the_same(api: CommandApi) -> None:
+    order_id, sku, head = await api.fulfilled_order(), f"KEYED-{key()}", await api.head()
     calls: list[Any] = [
         lambda k: api.create(Idempotency_Key=k),
         lambda k: api.put(order_id, "confirm", Idempotency_Key=k),
@@ -59,24 +59,24 @@ async def test_every_command_with_the_same_key_is_done_once_and_answered_the_sam
     assert await api.head() == head + 4  # confirm was done already
 
 
-async def test_a_key_in_quotes_and_bare_is_one_key(api: CommandApi) -> None:
+async def test_a_key_in_quotes_is_the_same_key_as_without_quotes(api: CommandApi) -> None:
     k = key()
     first = await api.create(Idempotency_Key=k)
     is_replay(await api.create(Idempotency_Key=f'"{k}"'), first)
 
 
 async def test_a_key_used_for_another_command_is_refused(api: CommandApi) -> None:
-    k, order_id = key(), await api.placed()
+    k, order_id = key(), await api.placed_order()
     assert (await api.put(order_id, "cancel", REASON, Idempotency_Key=k)).status_code == 200
     problem(await api.put(order_id, "cancel", {"reason": "other"}, Idempotency_Key=k), 422, "key_reused")
-    other = await api.placed()
+    other = await api.placed_order()
     problem(await api.put(other, "cancel", REASON, Idempotency_Key=k), 422, "key_reused")
     assert await api.types(other) == ["OrderCreated"]
     assert (await api.put(order_id, "cancel", REASON, Idempotency_Key=k)).status_code == 200
 
 
-async def test_a_key_belongs_to_its_route_and_its_caller(api: CommandApi) -> None:
-    k, order_id = key(), await api.fulfilled()
+async def test_the_same_key_on_another_route_or_from_another_actor_is_another_key(api: CommandApi) -> None:
+    k, order_id = key(), await api.fulfilled_order()
     answers = [
         await api.create(Idempotency_Key=k),
         await api.create({**ORDER, "customer_id": "another"}, Idempotency_Key=k, Orderdeck_Actor="ann"),
@@ -86,7 +86,7 @@ async def test_a_key_belongs_to_its_route_and_its_caller(api: CommandApi) -> Non
     assert not any("idempotent-replayed" in answer.headers for answer in answers)
 
 
-async def test_spacing_order_and_unknown_fields_do_not_make_another_command(api: CommandApi) -> None:
+async def test_a_repeated_body_may_differ_in_spacing_field_order_and_unknown_fields(api: CommandApi) -> None:
     k = key()
     first = await api.create(Idempotency_Key=k)
     headers = {"Idempotency-Key": k, "Content-Type": "application/json; charset=utf-8"}
@@ -94,7 +94,7 @@ async def test_spacing_order_and_unknown_fields_do_not_make_another_command(api:
     is_replay(await api.http.post("/api/v1/orders", content=text, headers=headers), first)
 
 
-async def test_duplicates_at_once_make_one_event_and_get_one_answer(api: CommandApi) -> None:
+async def test_duplicates_sent_at_once_record_one_event_and_get_the_same_answer(api: CommandApi) -> None:
     for _ in range(5):
         k, head = key(), await api.head()
         answers = await asyncio.gather(*(api.create(Idempotency_Key=k) for _ in range(16)))
@@ -104,7 +104,7 @@ async def test_duplicates_at_once_make_one_event_and_get_one_answer(api: Command
         assert await api.head() == head + 1
 
 
-async def test_other_commands_with_one_key_at_once_are_done_once(api: CommandApi) -> None:
+async def test_of_different_commands_sent_at_once_with_one_key_one_is_carried_out(api: CommandApi) -> None:
     k, head = key(), await api.head()
     orders = [{**ORDER, "customer_id": f"customer-{n}"} for n in range(8)]
     answers = await asyncio.gather(*(api.create(order, Idempotency_Key=k) for order in orders))
@@ -112,8 +112,8 @@ async def test_other_commands_with_one_key_at_once_are_done_once(api: CommandApi
     assert await api.head() == head + 1
 
 
-async def test_a_replay_needs_no_matching_version_any_more(api: CommandApi) -> None:
-    k, order_id = key(), await api.fulfilled()
+async def test_a_repeated_command_gets_its_first_answer_although_its_if_match_is_outdated(api: CommandApi) -> None:
+    k, order_id = key(), await api.fulfilled_order()
     first = await api.put(order_id, "ship", SHIPMENT, Idempotency_Key=k, If_Match='"2"')
     assert first.status_code == 200, first.text
     is_replay(await api.put(order_id, "ship", SHIPMENT, Idempotency_Key=k, If_Match='"2"'), first)
@@ -121,30 +121,30 @@ async def test_a_replay_needs_no_matching_version_any_more(api: CommandApi) -> N
     problem(await api.put(order_id, "ship", other, Idempotency_Key=k, If_Match='"2"'), 422, "key_reused")
 
 
-async def test_a_replay_is_the_first_answer_also_when_the_command_would_be_refused_now(api: CommandApi) -> None:
-    k, order_id = key(), await api.placed()
+async def test_a_repeated_command_gets_its_first_answer_although_it_would_be_refused_now(api: CommandApi) -> None:
+    k, order_id = key(), await api.placed_order()
     first = await api.put(order_id, "confirm", Idempotency_Key=k)
     assert (await api.put(order_id, "cancel", REASON)).status_code == 200
     is_replay(await api.put(order_id, "confirm", Idempotency_Key=k), first)
 
 
-async def test_a_refusal_is_kept_and_given_again_though_it_would_be_accepted_now(api: CommandApi) -> None:
-    k, order_id = key(), await api.placed()
+async def test_a_repeated_command_gets_its_first_refusal_although_it_would_be_accepted_now(api: CommandApi) -> None:
+    k, order_id = key(), await api.placed_order()
     first = await api.put(order_id, "deliver", Idempotency_Key=k)
     problem(first, 400, "not_allowed")
-    shipped = await api.shipped()
+    shipped = await api.shipped_order()
     is_replay(await api.put(order_id, "deliver", Idempotency_Key=k), first)
     problem(await api.put(shipped, "deliver", Idempotency_Key=k), 422, "key_reused")
 
 
-async def test_a_wrong_command_leaves_its_key_free(api: CommandApi) -> None:
+async def test_a_command_with_an_invalid_body_leaves_its_key_unused(api: CommandApi) -> None:
     k = key()
     problem(await api.create({**ORDER, "currency": "JPY"}, Idempotency_Key=k), 400, "validation_failed", "currency")
     problem(await api.put(uuid4(), "confirm", Idempotency_Key=k), 404, "not_found")
     assert (await api.create(Idempotency_Key=k)).status_code == 201
 
 
-async def test_a_key_is_known_after_a_kill_and_a_new_start(
+async def test_the_api_knows_a_key_after_it_was_killed_and_started_again(
     postgres: EmbeddedPostgres, template: str, tmp_path: Path
 ) -> None:
     async with command_api(postgres, template, tmp_path) as api:
@@ -164,8 +164,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
 """
 
 
-async def test_an_answer_that_the_first_release_stored_is_given_again_word_for_word(api: CommandApi) -> None:
-    order_id, k = await api.placed(), key()
+async def test_the_api_repeats_an_answer_that_the_first_release_stored_word_for_word(api: CommandApi) -> None:
+    order_id, k = await api.placed_order(), key()
     order = {"order_id": order_id, "order_number": "ORD-1", "status": "CREATED"}
     confirmed = {"order_id": order_id, "status": "CONFIRMED"}
     refused = {"code": "not_allowed", "detail": "cannot deliver a created order"}
@@ -197,8 +197,8 @@ async def test_an_answer_that_the_first_release_stored_is_given_again_word_for_w
     assert await api.head() == head
 
 
-async def test_an_answer_is_stored_in_the_words_of_the_first_release(api: CommandApi) -> None:
-    k, order_id = key(), await api.placed()
+async def test_the_api_stores_answers_in_the_format_of_the_first_release(api: CommandApi) -> None:
+    k, order_id = key(), await api.placed_order()
     await api.create(Idempotency_Key=k)
     await api.put(order_id, "confirm", Idempotency_Key=k)
     await api.put(order_id, "deliver", Idempotency_Key=k)
@@ -209,13 +209,15 @@ async def test_an_answer_is_stored_in_the_words_of_the_first_release(api: Comman
 
 
 @pytest.mark.parametrize("wrong", ["", '""', "a b", "k" * 256, "schl\u00fcssel"])
-async def test_a_key_that_cannot_be_meant_is_refused(api: CommandApi, wrong: str) -> None:
+async def test_the_api_refuses_a_key_that_is_empty_too_long_or_has_wrong_characters(
+    api: CommandApi, wrong: str
+) -> None:
     headers = {b"Idempotency-Key": wrong.encode()}
     problem(await api.http.post("/api/v1/orders", json=ORDER, headers=headers), 400, "validation_failed", IDEMPOTENCY)
     assert (await api.create(Idempotency_Key="k" * 219 + key())).status_code == 201  # 255
 
 
-async def test_two_keys_are_none(api: CommandApi) -> None:
+async def test_the_api_refuses_a_request_with_two_keys(api: CommandApi) -> None:
     headers = [("Idempotency-Key", key()), ("Idempotency-Key", key())]
     answer = await api.http.post("/api/v1/orders", json=ORDER, headers=headers)
     problem(answer, 400, "validation_failed", IDEMPOTENCY)

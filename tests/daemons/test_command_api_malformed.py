@@ -36,19 +36,19 @@ async def target(
     postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Target]:
     async with command_api(postgres, template, tmp_path_factory.mktemp("api")) as api:
-        orders = {"created": await api.placed(), "fulfilled": await api.fulfilled()}
+        orders = {"created": await api.placed_order(), "fulfilled": await api.fulfilled_order()}
         head = await api.head()
         yield Target(api, orders)
         assert await api.head() == head
-        assert "Traceback" not in api.said()
+        assert "Traceback" not in api.output()
 
 
-def test_there_are_more_than_300_of_them() -> None:
+def test_the_table_has_more_than_300_malformed_requests() -> None:
     assert len({(w.to, w.content, str(w.headers), w.chunked) for w in WRONG}) == len(WRONG) > 300
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
-async def test_it_is_refused_and_nothing_is_recorded(target: Target, wrong: Wrong) -> None:
+async def test_the_api_refuses_a_malformed_request_and_records_nothing(target: Target, wrong: Wrong) -> None:
     head = await target.api.head()
     answer = await target.send(wrong)
     document = problem(answer, wrong.status, wrong.code, *wrong.fields)
@@ -56,7 +56,7 @@ async def test_it_is_refused_and_nothing_is_recorded(target: Target, wrong: Wron
     assert await target.api.head() == head
 
 
-async def test_many_of_them_at_once_disturb_nobody(target: Target) -> None:
+async def test_many_malformed_requests_at_once_do_not_disturb_other_callers(target: Target) -> None:
     room, many = asyncio.Semaphore(16), WRONG[::5]
 
     async def send(wrong: Wrong) -> int:
@@ -84,7 +84,7 @@ NO_HTTP = [
 
 
 @pytest.mark.parametrize("sent", NO_HTTP)
-async def test_what_is_no_http_is_refused_and_the_next_one_is_served(target: Target, sent: bytes) -> None:
+async def test_the_api_refuses_bytes_that_are_no_http_and_serves_the_next_request(target: Target, sent: bytes) -> None:
     async with asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", target.api.port)
         writer.write(sent)
@@ -96,7 +96,7 @@ async def test_what_is_no_http_is_refused_and_the_next_one_is_served(target: Tar
     assert (await target.api.http.get("/ready")).status_code == 200
 
 
-async def test_a_caller_who_goes_away_half_way_disturbs_nobody(target: Target) -> None:
+async def test_a_caller_that_disconnects_half_way_does_not_disturb_other_callers(target: Target) -> None:
     for _ in range(5):
         _, writer = await asyncio.open_connection("127.0.0.1", target.api.port)
         writer.write(b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")

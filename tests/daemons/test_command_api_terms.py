@@ -30,8 +30,8 @@ def key() -> str:
 
 
 # --- If-Match -----------------------------------------------------------------------------------------------
-async def test_if_match_lets_through_only_the_version_it_names(api: CommandApi) -> None:
-    order_id = await api.placed()
+async def test_a_command_with_if_match_is_accepted_only_at_the_version_it_names(api: CommandApi) -> None:
+    order_id = await api.placed_order()
     for wrong in ('"0"', '"2"', '"999999999"'):
         refused = await api.put(order_id, "confirm", If_Match=wrong)
         assert "the current version is 1" in problem(refused, 412, "precondition_failed")["error"]
@@ -41,22 +41,22 @@ async def test_if_match_lets_through_only_the_version_it_names(api: CommandApi) 
     assert (await api.put(order_id, "cancel", REASON, If_Match="*")).status_code == 200
 
 
-async def test_of_many_with_the_same_if_match_one_wins(api: CommandApi) -> None:
+async def test_one_of_many_commands_with_the_same_if_match_is_accepted(api: CommandApi) -> None:
     sku = f"MATCH-{key()}"
     answers = await asyncio.gather(*(api.receive(sku, {"quantity": 1}, If_Match='"0"') for _ in range(16)))
     assert sorted(answer.status_code for answer in answers) == [201] + [412] * 15
 
 
 @pytest.mark.parametrize("wrong", ["1", 'W/"1"', '"1", "2"', '"-1"', '"1.0"', '"9999999999"', "", '"\u0661"', '""'])
-async def test_an_if_match_that_is_no_version_is_refused(api: CommandApi, wrong: str) -> None:
-    order_id = await api.placed()
+async def test_the_api_refuses_an_if_match_that_is_no_version(api: CommandApi, wrong: str) -> None:
+    order_id = await api.placed_order()
     answer = await api.http.put(f"/api/v1/orders/{order_id}/confirm", headers={b"If-Match": wrong.encode()})
     problem(answer, 400, "validation_failed", "If-Match")
 
 
 # --- dry run ------------------------------------------------------------------------------------------------
 async def test_a_dry_run_shows_the_events_and_records_nothing(api: CommandApi) -> None:
-    order_id, head, k = await api.fulfilled(), await api.head(), key()
+    order_id, head, k = await api.fulfilled_order(), await api.head(), key()
     answers = [
         await api.http.post("/api/v1/orders?dry_run=true", json=ORDER, headers={"Idempotency-Key": k}),
         await api.put(order_id, "confirm", query="?dry_run=true"),
@@ -75,8 +75,8 @@ async def test_a_dry_run_shows_the_events_and_records_nothing(api: CommandApi) -
     assert (await api.create(Idempotency_Key=k)).status_code == 201  # and its key is free
 
 
-async def test_a_dry_run_refuses_what_the_command_would(api: CommandApi) -> None:
-    order_id, head = await api.placed(), await api.head()
+async def test_a_dry_run_is_refused_where_the_command_would_be(api: CommandApi) -> None:
+    order_id, head = await api.placed_order(), await api.head()
     dry = "?dry_run=true"
     problem(await api.put(order_id, "deliver", query=dry, Idempotency_Key=key()), 400, "not_allowed")
     problem(await api.put(uuid4(), "confirm", query=dry), 404, "not_found")
@@ -100,8 +100,10 @@ async def test_a_dry_run_refuses_what_the_command_would(api: CommandApi) -> None
         ("?%ff=true", "\ufffd"),
     ],
 )
-async def test_a_parameter_that_is_misspelt_is_no_real_command(api: CommandApi, query: str, field: str) -> None:
-    order_id = await api.placed()
+async def test_a_command_with_a_wrong_query_parameter_is_refused_and_not_carried_out(
+    api: CommandApi, query: str, field: str
+) -> None:
+    order_id = await api.placed_order()
     problem(await api.put(order_id, "confirm", query=query), 400, "validation_failed", field)
     assert await api.types(order_id) == ["OrderCreated"]
     assert (await api.put(order_id, "confirm", query="?dry_run=false")).status_code == 200
@@ -109,20 +111,22 @@ async def test_a_parameter_that_is_misspelt_is_no_real_command(api: CommandApi, 
 
 # --- who ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("actor", ["ann", "Jos\u00e9 \u00c1lvarez", "\u5c71\u7530"])
-async def test_actor_and_request_id_are_kept_with_the_event(api: CommandApi, actor: str) -> None:
+async def test_an_event_keeps_the_actor_and_the_request_id_of_its_command(api: CommandApi, actor: str) -> None:
     headers = {b"Orderdeck-Actor": actor.encode(), b"X-Request-Id": b"request 7"}
     answer = await api.http.post("/api/v1/orders", json=ORDER, headers=headers)
     (event,) = await api.store.load(StreamId(UUID(answer.json()["order_id"])))
     assert (event.metadata.user_id, event.metadata.request_id) == (actor, "request 7")
 
 
-async def test_without_them_nothing_is_made_up(api: CommandApi) -> None:
-    (event,) = await api.store.load(StreamId(UUID(await api.placed())))
+async def test_an_event_of_a_command_without_actor_and_request_id_has_neither(api: CommandApi) -> None:
+    (event,) = await api.store.load(StreamId(UUID(await api.placed_order())))
     assert (event.metadata.user_id, event.metadata.request_id, event.metadata.causation_id) == (None, None, None)
 
 
 @pytest.mark.parametrize(("name", "longest"), [("Orderdeck-Actor", 100), ("X-Request-Id", 200)])
-async def test_an_actor_or_request_id_nobody_could_read_is_refused(api: CommandApi, name: str, longest: int) -> None:
+async def test_the_api_refuses_an_actor_or_request_id_that_is_unreadable(
+    api: CommandApi, name: str, longest: int
+) -> None:
     for wrong in ("x" * (longest + 1), "a\u0085b", "\u200b"):
         answer = await api.http.post("/api/v1/orders", json=ORDER, headers={name.encode(): wrong.encode()})
         problem(answer, 400, "validation_failed", name)
@@ -144,7 +148,9 @@ async def test_an_actor_or_request_id_nobody_could_read_is_refused(api: CommandA
         ('{"x":1,"x":1,"reason":"a"}', "x"),
     ],
 )
-async def test_a_name_given_twice_is_refused_at_any_depth(api: CommandApi, text: str, field: str) -> None:
+async def test_the_api_refuses_a_body_that_gives_a_field_twice_at_any_depth(
+    api: CommandApi, text: str, field: str
+) -> None:
     answer = await api.http.put(
         f"/api/v1/orders/{uuid4()}/cancel", content=text, headers={"Content-Type": "application/json"}
     )
@@ -152,8 +158,10 @@ async def test_a_name_given_twice_is_refused_at_any_depth(api: CommandApi, text:
 
 
 @pytest.mark.parametrize("reason", ["a:b", ":", "::::", "\\u003a", '\\":\\"', "x:1,\\u0022reason\\u0022:2"])
-async def test_colons_in_a_text_are_no_names(api: CommandApi, reason: str) -> None:
-    order_id = await api.placed()
+async def test_the_api_accepts_a_text_with_colons_and_quotes_that_looks_like_a_repeated_field(
+    api: CommandApi, reason: str
+) -> None:
+    order_id = await api.placed_order()
     text = f'{{"reason" : "{reason}", "x": {{"reason": ":", "y": {{"reason": [":"]}}}}}}'
     answer = await api.http.put(
         f"/api/v1/orders/{order_id}/cancel", content=text, headers={"Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""The demo's hand on the payment sandbox: it is left as it was, and what it has charged is told as it is."""
+"""The demo switches faults of the payment sandbox on and off, and checks what the sandbox has charged."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def fails_with_an_outage(sandbox: SandboxProcess, error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("error", [DemoFailed("x"), KeyboardInterrupt()], ids=["a failure", "Ctrl-C"])
-def test_the_faults_end_with_the_demo_however_it_ends(sandbox: SandboxProcess, error: BaseException) -> None:
+def test_the_demo_switches_its_faults_off_however_it_ends(sandbox: SandboxProcess, error: BaseException) -> None:
     before = faults(sandbox)
     with pytest.raises(type(error)):
         fails_with_an_outage(sandbox, error)
@@ -57,7 +57,9 @@ def test_the_faults_end_with_the_demo_however_it_ends(sandbox: SandboxProcess, e
 
 
 @pytest.mark.parametrize("seconds", [0, 100])
-def test_what_somebody_else_had_switched_on_is_on_again(sandbox: SandboxProcess, seconds: float) -> None:
+def test_the_demo_switches_faults_on_again_that_somebody_else_had_switched_on(
+    sandbox: SandboxProcess, seconds: float
+) -> None:
     httpx.post(sandbox.url + "/faults", json={"latency_ms": 3, "seconds": seconds}, trust_env=False)
     with pytest.raises(DemoFailed):
         fails_with_an_outage(sandbox, DemoFailed("x"))
@@ -66,7 +68,7 @@ def test_what_somebody_else_had_switched_on_is_on_again(sandbox: SandboxProcess,
     assert after["seconds"] < 100 if seconds else after["seconds"] == 0
 
 
-def test_what_would_have_ended_meanwhile_is_off(sandbox: SandboxProcess) -> None:
+def test_the_demo_leaves_faults_off_whose_time_ended_meanwhile(sandbox: SandboxProcess) -> None:
     httpx.post(sandbox.url + "/faults", json={"latency_ms": 3, "seconds": 0.05}, trust_env=False)
     with borrowed(sandbox.url) as provider:
         provider.switch(latency_ms=100)
@@ -74,12 +76,14 @@ def test_what_would_have_ended_meanwhile_is_off(sandbox: SandboxProcess) -> None
     assert faults(sandbox)["latency_ms"] == 0
 
 
-def test_a_sandbox_that_went_away_meanwhile_is_named(sandbox: SandboxProcess) -> None:
+def test_the_demo_names_a_sandbox_that_went_away_meanwhile(sandbox: SandboxProcess) -> None:
     with pytest.raises(Unavailable, match="could not be switched off"), borrowed(sandbox.url):
         sandbox.kill()
 
 
-def test_one_charge_is_told(sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_prints_the_one_charge_of_an_order(
+    sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
     with borrowed(sandbox.url) as provider:
         order = an_order(provider)
         charge(provider, order.id, "24.50")
@@ -88,7 +92,9 @@ def test_one_charge_is_told(sandbox: SandboxProcess, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("amounts", [[], ["24.51"], ["24.50", "24.50"]], ids=["none", "another amount", "twice"])
-def test_anything_but_one_charge_of_the_amount_fails_the_demo(sandbox: SandboxProcess, amounts: list[str]) -> None:
+def test_the_demo_fails_unless_an_order_has_one_charge_of_its_amount(
+    sandbox: SandboxProcess, amounts: list[str]
+) -> None:
     with borrowed(sandbox.url) as provider:
         order = an_order(provider)
         for amount in amounts:
@@ -97,7 +103,7 @@ def test_anything_but_one_charge_of_the_amount_fails_the_demo(sandbox: SandboxPr
             provider.has_charged_once([order], "AUTHORISED")
 
 
-def test_an_authorisation_is_no_capture(sandbox: SandboxProcess) -> None:
+def test_the_demo_does_not_take_an_authorisation_for_a_capture(sandbox: SandboxProcess) -> None:
     with borrowed(sandbox.url) as provider:
         order = an_order(provider)
         charge(provider, order.id, "24.50")
@@ -105,7 +111,7 @@ def test_an_authorisation_is_no_capture(sandbox: SandboxProcess) -> None:
             provider.has_charged_once([order], "CAPTURED")
 
 
-def test_a_provider_without_faults_is_not_ours() -> None:
+def test_the_demo_refuses_a_provider_that_knows_no_faults() -> None:
     """Any other web server, such as one of real money."""
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
@@ -117,6 +123,6 @@ def test_a_provider_without_faults_is_not_ours() -> None:
         other.shutdown()
 
 
-def test_a_provider_that_is_away_is_named() -> None:
+def test_the_demo_names_a_provider_that_is_away() -> None:
     with pytest.raises(Unavailable, match="nothing answers at"), borrowed(f"http://127.0.0.1:{free_port()}"):
         raise AssertionError

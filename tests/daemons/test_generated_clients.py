@@ -86,7 +86,7 @@ def test_the_generated_client_parses_every_documented_error(
     assert parsed == documented
 
 
-def test_every_answer_refers_to_a_component_that_is_there(described: tuple[str, dict[str, Any]]) -> None:
+def test_every_answer_in_the_document_refers_to_a_component_that_exists(described: tuple[str, dict[str, Any]]) -> None:
     _, written = described
     components = written["components"]["schemas"]
     for path, item in written["paths"].items():
@@ -107,9 +107,9 @@ def test_every_answer_refers_to_a_component_that_is_there(described: tuple[str, 
 def test_every_limit_of_a_body_is_in_the_document(described: tuple[str, dict[str, Any]]) -> None:
     """A text has a length, a pattern or a list of its values; a number has a range, or is an amount."""
     _, written = described
-    told = {"maxLength", "pattern", "enum", "maximum", "anyOf"}
+    limits = {"maxLength", "pattern", "enum", "maximum", "anyOf"}
     for name, schema in written["components"]["schemas"].items():
         if name.endswith("Body"):
             for field, kind in schema["properties"].items():
                 if kind.get("type") in {"string", "integer", "number"}:
-                    assert told & set(kind), f"{name}.{field} has no limit"
+                    assert limits & set(kind), f"{name}.{field} has no limit"

@@ -20,7 +20,7 @@ def frames(first: int, last: int) -> list[Frame]:
 
 @pytest.mark.parametrize("first", [1, 8])
 @pytest.mark.parametrize("count", [1, 4, 5, 6, 12])
-def test_the_ring_gives_what_follows_any_position_that_it_still_holds(first: int, count: int) -> None:
+def test_the_ring_gives_the_events_after_any_position_that_it_still_holds(first: int, count: int) -> None:
     ring = FrameRing(5)
     assert not ring.holds(first)
     added = frames(first, first + count - 1)
@@ -48,7 +48,7 @@ class SlowStart:
         return 0
 
 
-async def test_a_reader_that_goes_away_while_it_joins_leaves_no_follower_behind(
+async def test_a_reader_that_leaves_while_it_joins_leaves_no_follower_running(
     opener: Opener, store: PostgresEventStore
 ) -> None:
     log: Any = SlowStart()

@@ -1,4 +1,4 @@
-"""A runner's name says whether its process still runs, and a number that was given out again deceives nobody."""
+"""The name of a saga runner tells whether its process still runs, even if another process got its number."""
 
 from __future__ import annotations
 
@@ -34,19 +34,21 @@ def named(pid: int, *, born: float | None = None, host: str = "") -> str:
     return f"{host or socket.gethostname()}:{pid}:{born or owner._start_of(psutil.Process(pid)):.2f}"
 
 
-def test_who_runs_is_not_gone(other: subprocess.Popen[bytes]) -> None:
+def test_the_owner_of_a_running_process_is_not_gone(other: subprocess.Popen[bytes]) -> None:
     assert our_name() == named(os.getpid())
     assert not gone(our_name())
     assert not gone(named(other.pid))
 
 
-def test_who_is_stopped_is_not_gone(other: subprocess.Popen[bytes]) -> None:
+def test_the_owner_of_a_stopped_process_is_not_gone(other: subprocess.Popen[bytes]) -> None:
     other.send_signal(signal.SIGSTOP)
     until(lambda: psutil.Process(other.pid).status() == psutil.STATUS_STOPPED)
     assert not gone(named(other.pid))
 
 
-def test_who_was_killed_is_gone_also_while_nobody_has_buried_it(other: subprocess.Popen[bytes]) -> None:
+def test_the_owner_of_a_killed_process_is_gone_even_before_its_parent_has_reaped_it(
+    other: subprocess.Popen[bytes],
+) -> None:
     name = named(other.pid)
     other.kill()
     until(lambda: psutil.Process(other.pid).status() == psutil.STATUS_ZOMBIE)
@@ -55,17 +57,17 @@ def test_who_was_killed_is_gone_also_while_nobody_has_buried_it(other: subproces
     assert gone(name)
 
 
-def test_a_number_that_was_given_out_again_is_another_process() -> None:
+def test_the_owner_is_gone_when_another_process_has_its_number() -> None:
     born = owner._start_of(psutil.Process())
     assert gone(named(os.getpid(), born=born - 60))
 
 
 @pytest.mark.parametrize("name", [named(4_000_000, born=1.0, host="elsewhere"), "runner-1", "", named(1, born=1)[:-5]])
-def test_of_other_machines_and_of_names_that_say_nothing_nothing_is_known(name: str) -> None:
+def test_owners_of_other_machines_and_owners_with_unreadable_names_are_never_called_gone(name: str) -> None:
     assert not gone(name)
 
 
-def test_a_clock_that_is_set_meanwhile_makes_nobody_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setting_the_clock_makes_no_owner_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     name, create_time, boot_time = our_name(), psutil.Process.create_time, psutil.boot_time
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: create_time(process) + 3_600)
     monkeypatch.setattr(psutil, "boot_time", lambda: boot_time() + 3_600)

@@ -61,7 +61,7 @@ def charge(state: ChargeState, method: str = "card", *, refunded: Decimal = NOTH
     )
 
 
-def decided(
+def outcome_of(
     request: ChargeRequest, before: SandboxCharge | None, attempt: int = 1
 ) -> tuple[ChargeOutcome, ChargeState | None, str]:
     after, answer = decide(request, before, key="key", attempt=attempt)
@@ -109,14 +109,16 @@ TABLE: dict[tuple[str, ChargeState | None], tuple[ChargeOutcome, ChargeState | N
 }
 
 
-def test_the_table_is_complete() -> None:
+def test_the_table_of_charges_has_every_request_in_every_state() -> None:
     assert set(TABLE) == set(product(REQUESTS, [None, *ChargeState]))
 
 
 @pytest.mark.parametrize(("operation", "state"), TABLE, ids=str)
-def test_every_request_in_every_state_has_its_outcome(operation: str, state: ChargeState | None) -> None:
+def test_every_request_in_every_state_of_a_charge_has_the_outcome_of_the_table(
+    operation: str, state: ChargeState | None
+) -> None:
     before = charge(state) if state else None
-    assert decided(REQUESTS[operation], before) == TABLE[operation, state]
+    assert outcome_of(REQUESTS[operation], before) == TABLE[operation, state]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_every_request_in_every_state_has_its_outcome(operation: str, state: Cha
 )
 def test_a_payment_method_decides_the_authorisation(method: str, outcome: ChargeOutcome, reason: str) -> None:
     state = ChargeState.AUTHORISED if outcome is APPROVED else ChargeState.DECLINED
-    assert decided(authorise(method), None) == (outcome, state, reason)
+    assert outcome_of(authorise(method), None) == (outcome, state, reason)
 
 
 @pytest.mark.parametrize(
@@ -147,25 +149,25 @@ def test_a_payment_method_decides_the_authorisation(method: str, outcome: Charge
         (capture(), "test_card_void_fails", 0),
     ],
 )
-def test_a_flaky_method_answers_not_available_so_many_times(
+def test_a_flaky_payment_method_answers_not_available_a_fixed_number_of_times(
     request_: ChargeRequest, method: str | None, unavailable: int
 ) -> None:
     before = charge(ChargeState.AUTHORISED, method) if method else None
-    outcomes = [decided(request_, before, attempt)[0] for attempt in range(1, unavailable + 3)]
+    outcomes = [outcome_of(request_, before, attempt)[0] for attempt in range(1, unavailable + 3)]
     assert outcomes == [UNAVAILABLE] * unavailable + [APPROVED] * 2
 
 
 def test_some_voids_never_succeed() -> None:
     before = charge(ChargeState.AUTHORISED, "test_card_void_never")
-    assert decided(void(), before, attempt=100_000) == (
+    assert outcome_of(void(), before, attempt=100_000) == (
         UNAVAILABLE,
         ChargeState.AUTHORISED,
         "the payment provider is not available",
     )
 
 
-def test_not_more_than_was_authorised_can_be_captured() -> None:
-    outcome, state, reason = decided(capture(Decimal("10.01")), charge(ChargeState.AUTHORISED))
+def test_the_sandbox_refuses_to_capture_more_than_was_authorised() -> None:
+    outcome, state, reason = outcome_of(capture(Decimal("10.01")), charge(ChargeState.AUTHORISED))
     assert (outcome, state) == (REFUSED, ChargeState.AUTHORISED)
     assert reason == "cannot capture 10.01: only 10.00 was authorised"
 
@@ -173,8 +175,8 @@ def test_not_more_than_was_authorised_can_be_captured() -> None:
 def test_refunds_may_be_in_parts_and_never_exceed_what_was_captured() -> None:
     half, _ = decide(refund(FOUR), charge(ChargeState.CAPTURED), key="first", attempt=1)
     assert half == charge(ChargeState.CAPTURED, refunded=FOUR)
-    assert decided(refund(Decimal("6.01")), half)[0] is REFUSED
-    assert decided(refund(Decimal("6.00")), half)[:2] == (APPROVED, ChargeState.REFUNDED)
+    assert outcome_of(refund(Decimal("6.01")), half)[0] is REFUSED
+    assert outcome_of(refund(Decimal("6.00")), half)[:2] == (APPROVED, ChargeState.REFUNDED)
 
 
 @given(
@@ -187,7 +189,9 @@ def test_refunds_may_be_in_parts_and_never_exceed_what_was_captured() -> None:
         )
     )
 )
-def test_no_sequence_of_requests_makes_money(requests: list[ChargeRequest]) -> None:
+def test_no_requests_capture_more_than_was_authorised_or_refund_more_than_was_captured(
+    requests: list[ChargeRequest],
+) -> None:
     current: SandboxCharge | None = None
     for number, each in enumerate(requests):
         current, _ = decide(each, current, key=str(number), attempt=1)

@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: keys, replays, test methods, and input from people who do not wish it well."""
+"""The sandbox over HTTP: keys, repeated requests, test payment methods, and hostile input."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_a_charge_is_authorised_captured_and_refunded(caller: Caller) -> N
     assert '"authorised":10.00,"captured":10.00,"refunded":10.00' in shown  # numbers with their decimals, no floats
 
 
-async def test_the_same_key_gets_the_same_answer_and_charges_once(caller: Caller) -> None:
+async def test_the_sandbox_answers_the_same_key_in_the_same_way_and_charges_once(caller: Caller) -> None:
     first = await caller.post("authorise", CHARGE)
     again = await caller.post("authorise", {**CHARGE, "amount": 10})
     assert (again.status_code, again.content) == (200, first.content)
@@ -80,30 +80,30 @@ async def test_the_same_key_gets_the_same_answer_and_charges_once(caller: Caller
     assert len((await caller.http.get("/ledger")).json()["charges"]) == 1
 
 
-async def test_a_quoted_key_is_the_same_key(caller: Caller) -> None:
+async def test_a_payment_key_in_quotes_is_the_same_key_as_without_quotes(caller: Caller) -> None:
     await caller.post("authorise", CHARGE, key="k-1")
     assert (await caller.post("authorise", CHARGE, key='"k-1"')).headers["idempotent-replayed"] == "true"
 
 
-async def test_a_no_is_replayed_as_well(caller: Caller) -> None:
+async def test_the_sandbox_repeats_a_decline_for_the_same_key(caller: Caller) -> None:
     declined = {**CHARGE, "payment_method": "test_card_insufficient_funds"}
     first = await caller.post("authorise", declined)
     assert is_problem(first, 402, "declined")["detail"] == "insufficient funds"
     assert (await caller.post("authorise", declined)).content == first.content
 
 
-async def test_a_key_that_comes_back_with_another_request_is_refused(caller: Caller) -> None:
+async def test_the_sandbox_refuses_a_key_that_comes_back_with_another_request(caller: Caller) -> None:
     await caller.post("authorise", CHARGE)
     is_problem(await caller.post("authorise", {**CHARGE, "amount": "10.01"}), 422, "key_reused")
 
 
-async def test_duplicates_at_once_charge_once(caller: Caller) -> None:
+async def test_duplicates_sent_at_once_charge_once(caller: Caller) -> None:
     answers = await asyncio.gather(*(caller.post("authorise", CHARGE) for _ in range(50)))
     assert {each.content for each in answers} == {answers[0].content}
     assert sum("idempotent-replayed" not in each.headers for each in answers) == 1
 
 
-async def test_what_was_voided_unseen_can_never_be_authorised(caller: Caller) -> None:
+async def test_a_payment_voided_before_its_authorisation_can_never_be_authorised(caller: Caller) -> None:
     assert (await caller.post("void", {"reason": "gave up waiting"})).status_code == 200
     assert is_problem(await caller.post("authorise", CHARGE), 409, "refused")["detail"] == "this payment was voided"
 
@@ -118,7 +118,7 @@ async def test_a_flaky_provider_says_when_to_come_back(caller: Caller) -> None:
     assert (await caller.post("authorise", flaky)).status_code == 200
 
 
-async def test_a_lost_answer_is_found_by_its_key(caller: Caller) -> None:
+async def test_a_charge_whose_answer_was_lost_is_found_by_its_key(caller: Caller) -> None:
     lost = {**CHARGE, "payment_method": "test_card_timeout"}
     waiting = asyncio.ensure_future(caller.post("authorise", lost))
     found = await until_found(caller, f"{caller.payment_id}:authorise")
@@ -127,7 +127,7 @@ async def test_a_lost_answer_is_found_by_its_key(caller: Caller) -> None:
     assert (await caller.post("authorise", lost)).json()["reference"] == found["reference"]
 
 
-async def test_who_waits_for_a_lost_answer_long_enough_is_told(tmp_path: Path) -> None:
+async def test_a_caller_that_waits_long_enough_for_a_lost_answer_gets_504(tmp_path: Path) -> None:
     async with calling(tmp_path / "ledger.sqlite", hang=0) as caller:
         is_problem(await caller.post("authorise", {**CHARGE, "payment_method": "test_card_timeout"}), 504, "timeout")
 
@@ -139,7 +139,7 @@ async def until_found(caller: Caller, key: str) -> dict[str, Any]:
     return response.json()
 
 
-async def test_a_slow_charge_is_not_in_the_ledger_before_it_is_done(tmp_path: Path) -> None:
+async def test_a_slow_charge_is_in_the_ledger_only_once_it_is_done(tmp_path: Path) -> None:
     stop = asyncio.Event()
     async with calling(tmp_path / "ledger.sqlite", stop=stop) as caller:
         slow_payment = caller.payment_id
@@ -157,7 +157,7 @@ async def ledger_of(caller: Caller) -> list[dict[str, Any]]:
     return (await caller.http.get("/ledger")).json()["charges"]
 
 
-async def test_a_look_up_tells_the_three_outcomes_apart(caller: Caller) -> None:
+async def test_a_look_up_answers_approved_declined_or_refused(caller: Caller) -> None:
     await caller.post("authorise", {**CHARGE, "payment_method": "test_card_fail"}, key="no")
     await caller.post("capture", {"amount": "1"}, key="never")
     await caller.post("void", {"reason": "so"}, key="yes")
@@ -214,13 +214,15 @@ HOSTILE_BODIES: list[tuple[bytes, str]] = [
 
 
 @pytest.mark.parametrize(("body", "field"), HOSTILE_BODIES, ids=lambda each: repr(each)[:40])
-async def test_a_wrong_body_names_its_field_and_records_nothing(caller: Caller, body: bytes, field: str) -> None:
+async def test_the_sandbox_names_the_wrong_field_of_a_body_and_records_nothing(
+    caller: Caller, body: bytes, field: str
+) -> None:
     document = is_problem(await caller.post("authorise", body), 400, "validation_failed")
     assert [each["field"] for each in document["errors"]] == [field]
     assert (await caller.http.get("/ledger")).json()["charges"] == []
 
 
-async def test_only_json_is_understood(caller: Caller) -> None:
+async def test_the_sandbox_refuses_bodies_that_are_not_json(caller: Caller) -> None:
     response = await caller.http.post(
         f"/api/v1/charges/{caller.payment_id}/void", data={"reason": "so"}, headers={"Idempotency-Key": "k"}
     )
@@ -234,7 +236,7 @@ async def test_every_wrong_field_is_named_at_once(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("key", ["", '""', "a b", "ä", "k" * 256, "a/b", "'; DROP TABLE charges; --"])
-async def test_a_wrong_key_is_refused(caller: Caller, key: str) -> None:
+async def test_the_sandbox_refuses_a_malformed_key(caller: Caller, key: str) -> None:
     response = await caller.http.post(
         f"/api/v1/charges/{caller.payment_id}/void",
         json={"reason": "so"},
@@ -243,7 +245,7 @@ async def test_a_wrong_key_is_refused(caller: Caller, key: str) -> None:
     assert is_problem(response, 400, "validation_failed")["errors"][0]["field"] == "Idempotency-Key"
 
 
-async def test_a_missing_key_is_refused(caller: Caller) -> None:
+async def test_the_sandbox_refuses_a_request_without_a_key(caller: Caller) -> None:
     response = await caller.http.post(f"/api/v1/charges/{caller.payment_id}/void", json={"reason": "so"})
     assert is_problem(response, 400, "validation_failed")["errors"] == [
         {"field": "Idempotency-Key", "message": "is required"}
@@ -266,11 +268,13 @@ async def test_a_missing_key_is_refused(caller: Caller) -> None:
         ("GET", "/api/v1/operations/a%20b", 400, "validation_failed"),
     ],
 )
-async def test_a_wrong_address_is_refused(caller: Caller, method: str, path: str, status: int, code: str) -> None:
+async def test_the_sandbox_refuses_an_unknown_path(
+    caller: Caller, method: str, path: str, status: int, code: str
+) -> None:
     is_problem(await caller.http.request(method, path), status, code)
 
 
-async def test_a_body_that_is_too_large_is_refused(caller: Caller) -> None:
+async def test_the_sandbox_refuses_a_body_that_is_too_large(caller: Caller) -> None:
     is_problem(await caller.post("authorise", b" " * (MOST_BYTES + 1)), 413, "request_entity_too_large")
 
 

@@ -26,7 +26,7 @@ def authorise(payment_id: UUID, method: str = "card") -> Authorise:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Ledger]:
+async def open_ledger(path: Path) -> AsyncIterator[Ledger]:
     ledger = Ledger(path)
     try:
         yield ledger
@@ -34,37 +34,37 @@ async def opened(path: Path) -> AsyncIterator[Ledger]:
         ledger.close()
 
 
-async def test_charges_and_answers_outlive_the_process(tmp_path: Path) -> None:
+async def test_charges_and_answers_are_still_in_the_ledger_after_a_restart(tmp_path: Path) -> None:
     payment = uuid4()
-    async with opened(tmp_path / "ledger") as ledger:
+    async with open_ledger(tmp_path / "ledger") as ledger:
         first = await ledger.execute("a", authorise(payment))
         await ledger.execute("c", Capture(payment_id=payment, amount=TEN))
-    async with opened(tmp_path / "ledger") as ledger:
+    async with open_ledger(tmp_path / "ledger") as ledger:
         again = await ledger.execute("a", authorise(payment))
         assert (again.answer, again.replayed) == (first.answer, True)
         [(_, charge)] = ledger.charges(after=0, limit=10)
         assert (charge.state, charge.captured) == (ChargeState.CAPTURED, TEN)
 
 
-async def test_attempts_are_counted_across_restarts(tmp_path: Path) -> None:
+async def test_the_ledger_counts_attempts_across_restarts(tmp_path: Path) -> None:
     payment, outcomes = uuid4(), []
     for _ in range(3):
-        async with opened(tmp_path / "ledger") as ledger:
+        async with open_ledger(tmp_path / "ledger") as ledger:
             settled = await ledger.execute("a", authorise(payment, "test_card_flaky"))
             outcomes.append(settled.answer.outcome)
     assert outcomes == ["unavailable", "unavailable", "approved"]
 
 
-async def test_even_a_flaky_key_belongs_to_its_first_request(tmp_path: Path) -> None:
-    async with opened(tmp_path / "ledger") as ledger:
+async def test_a_key_that_was_answered_not_available_still_belongs_to_its_first_request(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path / "ledger") as ledger:
         await ledger.execute("a", authorise(uuid4(), "test_card_flaky"))
         with pytest.raises(KeyReused):
             await ledger.execute("a", authorise(uuid4(), "test_card_flaky"))
 
 
-async def test_requests_that_wait_share_a_commit(tmp_path: Path) -> None:
+async def test_requests_that_wait_for_the_ledger_share_a_commit(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
-    async with opened(path) as ledger:
+    async with open_ledger(path) as ledger:
         with locked(path):
             waiting = [asyncio.ensure_future(ledger.execute(str(n), authorise(uuid4()))) for n in range(200)]
             await asyncio.sleep(0)
@@ -75,9 +75,9 @@ async def test_requests_that_wait_share_a_commit(tmp_path: Path) -> None:
         assert len(commits) <= 2  # the one that waited for the lock, and all the others
 
 
-async def test_a_caller_that_gives_up_disturbs_nobody(tmp_path: Path) -> None:
+async def test_a_caller_that_gives_up_does_not_disturb_the_ledgers_other_callers(tmp_path: Path) -> None:
     path, payment = tmp_path / "ledger", uuid4()
-    async with opened(path) as ledger:
+    async with open_ledger(path) as ledger:
         with locked(path):
             gone = asyncio.ensure_future(ledger.execute("gone", authorise(payment)))
             stays = asyncio.ensure_future(ledger.execute("stays", authorise(uuid4())))
@@ -88,8 +88,8 @@ async def test_a_caller_that_gives_up_disturbs_nobody(tmp_path: Path) -> None:
         assert (await ledger.execute("gone", authorise(payment))).replayed
 
 
-async def test_a_ledger_that_cannot_be_written_says_so_and_recovers(tmp_path: Path) -> None:
-    async with opened(tmp_path / "ledger") as ledger:
+async def test_a_ledger_that_cannot_be_written_raises_an_error_and_works_again_after_the_repair(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path / "ledger") as ledger:
         ledger._writes.execute("PRAGMA query_only = ON")  # as good as a full disk
         with pytest.raises(Unavailable, match="the ledger cannot be written"):
             await ledger.execute("a", authorise(uuid4()))

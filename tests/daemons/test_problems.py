@@ -93,14 +93,14 @@ def problem(response: Any, status: int, code: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("number", range(len(RAISED)), ids=lambda n: type(RAISED[n][0]).__name__)
-def test_every_error_of_the_tree_has_its_status_and_code(client: Any, number: int) -> None:
+def test_every_class_of_error_has_the_status_and_code_of_the_table(client: Any, number: int) -> None:
     _, status, code, headers = RAISED[number]
     response = client.get(f"/raise/{number}")
     problem(response, status, code)
     assert headers.items() <= dict(response.headers).items()
 
 
-def test_every_class_of_the_tree_is_in_this_test() -> None:
+def test_the_table_has_every_class_of_error() -> None:
     def below(kind: type) -> set[type]:
         return {kind}.union(*(below(sub) for sub in kind.__subclasses__()))
 
@@ -110,19 +110,19 @@ def test_every_class_of_the_tree_is_in_this_test() -> None:
     assert listed == {type(error).__name__ for error, *_ in RAISED if isinstance(error, errors.OrderdeckError)} | INSIDE
 
 
-def test_a_mistake_of_ours_says_nothing_about_itself(client: Any) -> None:
+def test_an_unexpected_exception_is_answered_without_its_message(client: Any) -> None:
     number = next(i for i, (error, *_) in enumerate(RAISED) if isinstance(error, RuntimeError))
     assert "secret" not in client.get(f"/raise/{number}").text
 
 
-def test_an_unknown_path_and_a_wrong_method(client: Any) -> None:
+def test_an_unknown_path_and_a_wrong_method_are_answered_with_problems(client: Any) -> None:
     problem(client.get("/nothing"), 404, "not_found")
     response = client.delete("/orders")
     assert "POST" in problem(response, 405, "method_not_allowed")["error"]
     assert "POST" in response.headers["allow"]
 
 
-def test_a_wrong_parameter_is_named(client: Any) -> None:
+def test_the_problem_names_a_wrong_parameter(client: Any) -> None:
     wrong = problem(client.get("/orders/17"), 400, "validation_failed")["errors"]
     assert [w["field"] for w in wrong] == ["order_id"]
     wrong = problem(client.get(f"/orders/{STREAM}?limit=0"), 400, "validation_failed")["errors"]
@@ -139,13 +139,13 @@ def test_a_wrong_parameter_is_named(client: Any) -> None:
         ("[]", "body"),
     ],
 )
-def test_a_wrong_field_of_a_body_is_named_with_its_path(client: Any, body: str, field: str) -> None:
+def test_the_problem_names_a_wrong_field_with_its_path(client: Any, body: str, field: str) -> None:
     response = client.post("/orders", content=body, headers={"content-type": "application/json"})
     assert [w["field"] for w in problem(response, 400, "validation_failed")["errors"]] == [field]
 
 
 @pytest.mark.parametrize("body", ["{", "nope", '{"customer_id": NaN}', "{}x", '"\\ud800"'])
-def test_malformed_json_is_named_as_such(client: Any, body: str) -> None:
+def test_the_problem_says_that_a_body_is_malformed_json(client: Any, body: str) -> None:
     response = client.post("/orders", content=body, headers={"content-type": "application/json"})
     assert response.json()["code"] in {"malformed_json", "validation_failed"}
     assert response.status_code == 400

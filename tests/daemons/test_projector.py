@@ -28,7 +28,7 @@ async def projector(dsn: str, tmp_path: Path) -> AsyncIterator[DaemonProcess]:
 
 
 async def until(what: Any, within: float = 30) -> Any:
-    """Poll until it is true."""
+    """Call it again and again until its result is true, and return that."""
     deadline = time.monotonic() + within
     while not (found := await what()):
         assert time.monotonic() < deadline, "it did not come about in time"
@@ -50,7 +50,9 @@ async def readers(dsn: str) -> dict[str, int]:
     return {row["reader"]: row["position"] for row in rows}
 
 
-async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(projector: DaemonProcess, dsn: str) -> None:
+async def test_a_projector_killed_again_and_again_fills_the_read_models_as_an_undisturbed_one(
+    projector: DaemonProcess, dsn: str
+) -> None:
     rng = random.Random(5)
     log = Sample(4_000, open_at_once=50).events()
     part = len(log) // 4
@@ -58,17 +60,17 @@ async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(proje
         projector.start()
         await write(dsn, log[n * part : (n + 1) * part if n < 3 else len(log)])
 
-        async def further(mark: int = n * part + rng.randrange(part)) -> bool:
+        async def is_further(mark: int = n * part + rng.randrange(part)) -> bool:
             return await position(dsn) > mark
 
-        await until(further)
+        await until(is_further)
         projector.kill()
     projector.start()
 
-    async def caught_up() -> bool:
+    async def has_caught_up() -> bool:
         return await position(dsn) == len(log)
 
-    await until(caught_up)
+    await until(has_caught_up)
     projector.kill()
     found = await contents(dsn)
 
@@ -79,7 +81,7 @@ async def test_killed_again_and_again_it_comes_out_as_if_it_had_never_been(proje
     assert found == await contents(dsn)
 
 
-async def test_it_is_ready_once_it_follows_and_says_which_event_it_stands_at(
+async def test_a_projector_is_ready_once_it_has_caught_up_and_not_at_an_event_that_it_cannot_apply(
     projector: DaemonProcess, dsn: str
 ) -> None:
     projector.start()
@@ -91,17 +93,17 @@ async def test_it_is_ready_once_it_follows_and_says_which_event_it_stands_at(
     [*good, last] = Sample(1, seed=3).events()
     await write(dsn, good)
 
-    async def followed() -> bool:
+    async def has_followed() -> bool:
         return await position(dsn) == len(good)
 
-    await until(followed)
+    await until(has_followed)
     await write(dsn, [replace(last, payload='{"order_id": 1}', recorded_at=datetime.now(UTC))])
 
-    async def stands() -> str:
+    async def reason_not_ready() -> str:
         status, reason = await projector.ready()
         return reason if status == 503 and "cannot be applied" in reason else ""
 
-    reason = await until(stands)
+    reason = await until(reason_not_ready)
 
     async def stock_went_on() -> bool:
         return (await readers(dsn))["projector.stock"] == last.position
@@ -109,11 +111,13 @@ async def test_it_is_ready_once_it_follows_and_says_which_event_it_stands_at(
     await until(stock_went_on)
     assert reason.startswith(f"{last.event_type} at position {last.position} cannot be applied: ")
     assert reason.endswith("(the read models of orders)")
-    assert projector.said().count("meets a fault") == 1
+    assert projector.output().count("meets a fault") == 1
     assert (await readers(dsn)) == {"projector.orders": len(good), "projector.stock": last.position}
 
 
-async def test_one_that_stands_still_while_the_log_grows_is_not_ready(projector: DaemonProcess, dsn: str) -> None:
+async def test_a_projector_that_stands_still_while_the_log_grows_is_not_ready(
+    projector: DaemonProcess, dsn: str
+) -> None:
     projector.start()
 
     async def is_ready() -> bool:
@@ -132,14 +136,14 @@ async def test_one_that_stands_still_while_the_log_grows_is_not_ready(projector:
         assert await until(is_not)
     await blocker.close()
 
-    async def goes_on() -> bool:
+    async def has_gone_on() -> bool:
         return await position(dsn) > 0
 
-    await until(goes_on)
+    await until(has_gone_on)
     assert await is_ready()
 
 
-async def test_it_ends_when_it_is_asked_to(projector: DaemonProcess) -> None:
+async def test_a_projector_ends_when_it_is_told_to(projector: DaemonProcess) -> None:
     projector.start()
 
     async def is_ready() -> bool:

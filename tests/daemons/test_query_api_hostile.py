@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer is one that the document knows: never a 500, and a wrong parameter is named."""
+"""The query API under wrong requests: each gets a documented answer that names what is wrong, and never a 500."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("path", "field"), WRONG)
-async def test_a_wrong_parameter_is_refused_and_named(api: QueryApi, path: str, field: str) -> None:
+async def test_the_query_api_refuses_a_wrong_parameter_and_names_it(api: QueryApi, path: str, field: str) -> None:
     response = await api.client.get(path)
     assert response.status_code == 400, response.text
     assert response.headers["content-type"] == "application/problem+json"
@@ -135,24 +135,26 @@ async def test_a_wrong_parameter_is_refused_and_named(api: QueryApi, path: str, 
         ("/api/v1/sagas?state=asleep", "running, waiting, retrying, overdue, failed"),
     ],
 )
-async def test_a_wrong_parameter_is_answered_with_what_it_takes(api: QueryApi, path: str, allowed: str) -> None:
+async def test_the_answer_to_a_wrong_parameter_says_which_values_are_allowed(
+    api: QueryApi, path: str, allowed: str
+) -> None:
     assert allowed in (await api.client.get(path)).json()["error"]
 
 
-async def test_several_wrong_parameters_are_named_at_once(api: QueryApi) -> None:
+async def test_the_query_api_names_several_wrong_parameters_at_once(api: QueryApi) -> None:
     problem = await api.get("/api/v1/orders", 400, colour="red", shape="round")
     assert [wrong["field"] for wrong in problem["errors"]] == ["colour", "shape"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_nothing_can_be_changed(api: QueryApi, method: str) -> None:
+async def test_the_query_api_refuses_every_method_that_changes_something(api: QueryApi, method: str) -> None:
     response = await api.client.request(method, f"/api/v1/orders/{ID}")
     assert response.status_code == 405
     assert "GET" in response.headers["allow"]
     assert response.json()["code"] == "method_not_allowed"
 
 
-async def test_a_database_that_is_away_is_said_and_does_not_last(tmp_path: Path) -> None:
+async def test_the_query_api_answers_503_while_the_database_is_away_and_200_afterwards(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path / "its own") as server:
         await migrate(server.dsn("postgres"))
         async with query_api(server.dsn("postgres"), tmp_path) as api:
@@ -169,7 +171,7 @@ async def test_a_database_that_is_away_is_said_and_does_not_last(tmp_path: Path)
             assert (await api.client.get("/ready")).status_code == 200
 
 
-async def test_the_document_and_the_page_need_nothing_from_elsewhere(api: QueryApi) -> None:
+async def test_the_openapi_document_and_its_page_load_nothing_from_other_hosts(api: QueryApi) -> None:
     document = await api.get("/openapi.json")
     assert document["openapi"].startswith("3.1")
     page = await api.client.get("/docs")
@@ -179,7 +181,7 @@ async def test_the_document_and_the_page_need_nothing_from_elsewhere(api: QueryA
     assert "://" not in page.text
 
 
-async def test_no_question_has_an_answer_that_the_document_does_not_know(api: QueryApi) -> None:
+async def test_every_answer_of_the_query_api_is_in_its_document(api: QueryApi) -> None:
     document = await api.get("/openapi.json")
     del document["paths"]["/api/v1/events/stream"]  # it does not end
     known = {

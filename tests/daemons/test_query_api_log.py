@@ -16,9 +16,9 @@ from core.domain.message import SagaId, saga_of
 from core.domain.saga import SagaCompleted, SagaStarted, SagaStepCompleted, SagaStepStarted
 from tests.support.orders import Sample, order_id, write
 from tests.support.query_api import QueryApi, query_api
-from tests.support.recorded import recorded
 from tests.support.saga_cases import make_unreadable
 from tests.support.samples import ORDER_ID, authorized, cancelled, confirmed, created, replenished, reserved
+from tests.support.stored_events import stored_events
 
 SAGA = saga_of(ORDER_ID, "fulfil_order")
 STORY = (
@@ -43,10 +43,10 @@ async def api(dsn: str, tmp_path: Path) -> AsyncIterator[QueryApi]:
         yield api
 
 
-async def tell(dsn: str) -> None:
-    """One order's story in the log, between other things."""
-    events = [replace(event, correlation_id=ORDER_ID) for event in recorded(STORY)]
-    other = recorded([replenished])[0]
+async def write_one_order(dsn: str) -> None:
+    """Write the events of one order into the log, and other events between them."""
+    events = [replace(event, correlation_id=ORDER_ID) for event in stored_events(STORY)]
+    other = stored_events([replenished])[0]
     last = len(events) + 1
     await write(dsn, [*events, replace(other, position=last, stream=uuid4(), correlation_id=uuid4())])
 
@@ -55,8 +55,8 @@ def types(answer: Any) -> list[str]:
     return [event["event_type"] for event in answer["events"]]
 
 
-async def test_an_orders_own_events_and_its_whole_story(api: QueryApi) -> None:
-    await tell(api.dsn)
+async def test_the_query_api_gives_an_orders_own_events_and_its_whole_timeline(api: QueryApi) -> None:
+    await write_one_order(api.dsn)
     own = await api.get(f"/api/v1/orders/{ORDER_ID}/events")
     assert types(own) == ["OrderCreated", "OrderConfirmed"]
     assert own["next_after"] == 2
@@ -70,7 +70,7 @@ async def test_an_orders_own_events_and_its_whole_story(api: QueryApi) -> None:
 
 
 async def test_an_event_is_shown_in_its_envelope(api: QueryApi) -> None:
-    await tell(api.dsn)
+    await write_one_order(api.dsn)
     [first, _] = (await api.get(f"/api/v1/orders/{ORDER_ID}/events"))["events"]
     assert list(first) == [
         "event_id", "aggregate_id", "aggregate_type", "event_type", "event_version", "payload", "metadata",
@@ -80,14 +80,14 @@ async def test_an_event_is_shown_in_its_envelope(api: QueryApi) -> None:
     assert (first["aggregate_type"], first["event_version"], first["version"]) == ("order", 1, 1)
 
 
-async def test_only_an_order_has_an_orders_events(api: QueryApi) -> None:
-    await tell(api.dsn)
+async def test_the_events_of_an_order_are_not_found_under_the_id_of_anything_else(api: QueryApi) -> None:
+    await write_one_order(api.dsn)
     for nobody in (uuid4(), SAGA):
         await api.get(f"/api/v1/orders/{nobody}/events", 404)
         await api.get(f"/api/v1/orders/{nobody}/timeline", 404)
 
 
-async def test_the_log_goes_on_from_a_position(api: QueryApi) -> None:
+async def test_the_query_api_gives_the_log_from_a_position_on(api: QueryApi) -> None:
     log = Sample(30).events()
     await write(api.dsn, log)
     after, seen = 0, []
@@ -104,8 +104,8 @@ async def test_the_log_goes_on_from_a_position(api: QueryApi) -> None:
     assert (beyond["events"], beyond["next_after"], beyond["head"]) == ([], after + 1_000, len(log))
 
 
-async def test_the_log_of_some_categories_and_types(api: QueryApi) -> None:
-    await tell(api.dsn)
+async def test_the_query_api_gives_the_log_of_some_categories_and_types(api: QueryApi) -> None:
+    await write_one_order(api.dsn)
     assert types(await api.get("/api/v1/events", category="payment")) == ["PaymentAuthorized"]
     some = await api.get("/api/v1/events", type="OrderConfirmed,InventoryReserved")
     assert types(some) == ["InventoryReserved", "OrderConfirmed"]
@@ -134,23 +134,23 @@ async def insert_sagas(dsn: str) -> dict[str, SagaId]:
     return ids
 
 
-async def test_sagas_by_state_status_and_order(api: QueryApi) -> None:
+async def test_the_query_api_lists_sagas_by_state_status_and_order(api: QueryApi) -> None:
     ids = await insert_sagas(api.dsn)
 
-    async def found(**asked: Any) -> list[str]:
+    async def saga_ids(**asked: Any) -> list[str]:
         return [row["saga_id"] for row in (await api.get("/api/v1/sagas", **asked))["sagas"]]
 
-    assert await found() == [str(id_) for id_ in ids.values()]
+    assert await saga_ids() == [str(id_) for id_ in ids.values()]
     for state in ("running", "waiting", "retrying", "overdue", "failed"):
-        assert await found(state=state) == [str(ids[state])]
-    assert await found(status="COMPLETED") == [str(ids["ended"])]
-    assert await found(order_id=order_id(2)) == [str(ids["retrying"])]
+        assert await saga_ids(state=state) == [str(ids[state])]
+    assert await saga_ids(status="COMPLETED") == [str(ids["ended"])]
+    assert await saga_ids(order_id=order_id(2)) == [str(ids["retrying"])]
     [failed] = (await api.get("/api/v1/sagas", state="failed"))["sagas"]
     assert (failed["attempts"], failed["last_error"], failed["step"]) == (9, "voided never", "a_step")
     assert (await api.get("/api/v1/stats"))["sagas"] == {"RUNNING": 3, "COMPENSATING": 1, "FAILED": 1}
 
 
-async def test_sagas_page_both_ways(api: QueryApi) -> None:
+async def test_the_list_of_sagas_pages_forward_and_back(api: QueryApi) -> None:
     ids = [str(id_) for id_ in (await insert_sagas(api.dsn)).values()]
     first = await api.get("/api/v1/sagas", limit=4)
     second = await api.get("/api/v1/sagas", limit=4, cursor=first["next_cursor"])
@@ -160,7 +160,7 @@ async def test_sagas_page_both_ways(api: QueryApi) -> None:
 
 
 async def test_a_saga_shows_its_steps_and_events(api: QueryApi) -> None:
-    await tell(api.dsn)
+    await write_one_order(api.dsn)
     connection = await asyncpg.connect(api.dsn)
     await connection.execute(SAGA_ROW, SAGA, "fulfil_order", ORDER_ID, "COMPLETED", 0, None, None, None, 1)
     await connection.close()
@@ -171,8 +171,8 @@ async def test_a_saga_shows_its_steps_and_events(api: QueryApi) -> None:
     await api.get(f"/api/v1/sagas/{uuid4()}", 404)
 
 
-async def test_a_saga_that_cannot_be_read_is_shown_as_far_as_it_can_and_hides_no_other(api: QueryApi) -> None:
-    await tell(api.dsn)
+async def test_a_saga_that_cannot_be_read_is_shown_as_far_as_possible_and_hides_no_other(api: QueryApi) -> None:
+    await write_one_order(api.dsn)
     ids = await insert_sagas(api.dsn)
     connection = await asyncpg.connect(api.dsn)
     await connection.execute(SAGA_ROW, SAGA, "fulfil_order", ORDER_ID, "FAILED", 0, None, None, None, 99)
@@ -186,9 +186,9 @@ async def test_a_saga_that_cannot_be_read_is_shown_as_far_as_it_can_and_hides_no
     assert "cannot be read" in last["open"]["items"][0]
 
 
-async def test_stock_is_listed_by_sku_and_one_that_was_just_received_is_there(api: QueryApi) -> None:
+async def test_the_list_of_stock_is_by_sku_and_has_one_that_was_just_received(api: QueryApi) -> None:
     some = [replace(replenished, sku=f"SKU-{n}") for n in range(5)]
-    await write(api.dsn, recorded(some))
+    await write(api.dsn, stored_events(some))
     assert (await api.get("/api/v1/inventory/SKU-3"))["available"] == 10
     await api.project()
     first = await api.get("/api/v1/inventory", limit=3)
@@ -199,8 +199,8 @@ async def test_stock_is_listed_by_sku_and_one_that_was_just_received_is_there(ap
     await api.get("/api/v1/inventory/SKU-9", 404)
 
 
-async def test_projections_say_how_far_they_are_behind(api: QueryApi) -> None:
-    log = recorded([created, confirmed, cancelled])
+async def test_the_list_of_projections_says_how_far_each_is_behind(api: QueryApi) -> None:
+    log = stored_events([created, confirmed, cancelled])
     await write(api.dsn, log)
     never = await api.get("/api/v1/projections")
     assert (never["head"], never["readers"]) == (3, [])

@@ -44,7 +44,7 @@ def numbers(answer: Any) -> list[int]:
 
 
 # --- one order ----------------------------------------------------------------------------------------------
-async def test_an_order_reads_with_all_its_fields(full: QueryApi) -> None:
+async def test_the_query_api_gives_an_order_with_all_its_fields(full: QueryApi) -> None:
     response = await full.client.get(f"/api/v1/orders/{order_id(1)}")
     order = response.json()
     assert list(order) == [
@@ -68,14 +68,14 @@ async def test_an_event_unknown_to_this_release_moves_the_version_of_an_order_on
     assert datetime.fromisoformat(order["updated_at"]) == later.recorded_at
 
 
-async def test_what_the_read_model_has_not_got_yet_is_folded_from_the_events(api: QueryApi) -> None:
+async def test_an_order_that_the_read_model_does_not_have_yet_is_folded_from_its_events(api: QueryApi) -> None:
     await write(api.dsn, Sample(3).events())
     folded = await api.get(f"/api/v1/orders/{order_id(2)}")
     await api.project()
     assert await api.get(f"/api/v1/orders/{order_id(2)}") == folded
 
 
-async def test_a_view_that_is_behind_the_wanted_version_is_not_shown(api: QueryApi) -> None:
+async def test_the_query_api_shows_no_order_that_is_older_than_the_wanted_version(api: QueryApi) -> None:
     log = Sample(1, seed=3).events()
     assert len(log) > 2
     await write(api.dsn, log[:1])
@@ -85,15 +85,13 @@ async def test_a_view_that_is_behind_the_wanted_version_is_not_shown(api: QueryA
     assert (await api.get(f"/api/v1/orders/{order_id(1)}", min_version=2))["version"] == len(log)
 
 
-async def test_a_version_that_is_not_there_is_a_conflict_and_an_order_that_is_not_there_is_not_found(
-    full: QueryApi,
-) -> None:
+async def test_a_version_that_does_not_exist_is_a_conflict_and_an_unknown_order_is_not_found(full: QueryApi) -> None:
     problem = await full.get(f"/api/v1/orders/{order_id(1)}", 409, min_version=99)
     assert problem["code"] == "version_not_reached"
     assert (await full.get(f"/api/v1/orders/{uuid4()}", 404))["code"] == "not_found"
 
 
-async def test_who_waits_is_answered_as_soon_as_the_read_model_gets_there(api: QueryApi) -> None:
+async def test_a_caller_that_waits_is_answered_as_soon_as_the_read_model_has_the_version(api: QueryApi) -> None:
     log = Sample(1).events()
     asked = [asyncio.create_task(api.get(f"/api/v1/orders/{order_id(1)}", min_version=1, wait=10)) for _ in range(20)]
     await asyncio.wait(asked, timeout=0.1)
@@ -106,7 +104,7 @@ async def test_who_waits_is_answered_as_soon_as_the_read_model_gets_there(api: Q
     assert time.monotonic() - began < 5
 
 
-async def test_who_waits_in_vain_is_answered_from_the_events(api: QueryApi) -> None:
+async def test_a_caller_that_waits_in_vain_gets_an_order_folded_from_its_events(api: QueryApi) -> None:
     log = Sample(1).events()
     await write(api.dsn, log)
     assert (await api.get(f"/api/v1/orders/{order_id(1)}", min_version=1, wait=0.05))["version"] == len(log)
@@ -124,7 +122,7 @@ async def test_an_order_asked_for_by_its_number_is_waited_for_while_the_read_mod
 
 # --- lists --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("sort", ["-created_at", "created_at", "-total_amount", "total_amount"])
-async def test_pages_go_through_all_orders_once_and_back_again(full: QueryApi, sort: str) -> None:
+async def test_the_pages_of_orders_show_every_order_once_forward_and_back(full: QueryApi, sort: str) -> None:
     everything = (await full.get("/api/v1/orders", sort=sort, limit=100))["orders"]
     field, descending = sort.lstrip("-"), sort.startswith("-")
     assert everything == sorted(everything, key=lambda o: (o[field], o["order_id"]), reverse=descending)
@@ -178,7 +176,7 @@ async def test_new_orders_do_not_move_the_pages_after_a_cursor(api: QueryApi) ->
         ),
     ],
 )
-async def test_a_filter_keeps_what_matches(full: QueryApi, asked: dict[str, str], keeps: Any) -> None:
+async def test_a_filter_keeps_the_orders_that_match(full: QueryApi, asked: dict[str, str], keeps: Any) -> None:
     everything = (await full.get("/api/v1/orders", limit=100))["orders"]
     answer = await full.get("/api/v1/orders", limit=100, **asked)
     assert answer["orders"] == [order for order in everything if keeps(order)]
@@ -196,7 +194,7 @@ async def test_a_total_beyond_counting_is_an_estimate_and_says_so(
     assert answer["total"] >= 10
 
 
-async def test_orders_of_a_customer_and_of_a_status_by_offset(full: QueryApi) -> None:
+async def test_the_orders_of_a_customer_and_of_a_status_are_listed_by_offset(full: QueryApi) -> None:
     everything = (await full.get("/api/v1/orders", limit=100))["orders"]
     mine = [order for order in everything if order["customer_id"] == "customer-3"]
     answer = await full.get("/api/v1/customers/customer-3/orders", limit=2, offset=1)
@@ -210,7 +208,7 @@ async def test_orders_of_a_customer_and_of_a_status_by_offset(full: QueryApi) ->
 
 
 # --- the sums -----------------------------------------------------------------------------------------------
-async def test_sums_are_those_of_the_orders(full: QueryApi) -> None:
+async def test_the_sums_are_those_of_the_listed_orders(full: QueryApi) -> None:
     everything = (await full.get("/api/v1/orders", limit=100))["orders"]
     sold = [order for order in everything if order["status"] in {"CONFIRMED", "SHIPPED", "DELIVERED"}]
     summary = await full.get("/api/v1/customers/customer-3/summary")
@@ -230,6 +228,6 @@ async def test_sums_are_those_of_the_orders(full: QueryApi) -> None:
     assert stats["sagas"] == {"RUNNING": 0, "COMPENSATING": 0, "FAILED": 0}
 
 
-async def test_who_has_never_ordered_and_what_was_never_ordered_is_not_found(full: QueryApi) -> None:
+async def test_a_customer_without_orders_and_a_sku_never_ordered_are_not_found(full: QueryApi) -> None:
     await full.get("/api/v1/customers/nobody/summary", 404)
     await full.get("/api/v1/products/SKU-999/demand", 404)

@@ -49,7 +49,7 @@ def positions(events: list[ServerSentEvent]) -> list[int]:
     return [int(event.id) for event in events]
 
 
-async def test_a_frame_is_the_position_the_type_and_the_envelope(api: QueryApi) -> None:
+async def test_a_frame_of_the_stream_has_the_position_the_type_and_the_envelope(api: QueryApi) -> None:
     log = Sample(2).events()
     await write(api.dsn, log)
     async with reading(api, after=0) as source:
@@ -59,7 +59,7 @@ async def test_a_frame_is_the_position_the_type_and_the_envelope(api: QueryApi) 
     assert [(event.id, event.event) for event in events] == [(str(e.position), e.event_type) for e in log]
 
 
-async def test_it_starts_at_the_head_and_goes_on_with_what_comes(api: QueryApi) -> None:
+async def test_a_new_stream_starts_at_the_head_and_sends_each_new_event(api: QueryApi) -> None:
     log = Sample(20).events()
     await write(api.dsn, log[:10])
     async with reading(api) as source:
@@ -70,7 +70,7 @@ async def test_it_starts_at_the_head_and_goes_on_with_what_comes(api: QueryApi) 
         assert positions(await taking) == list(range(11, len(log) + 1))
 
 
-async def test_whoever_comes_back_goes_on_where_they_left_off(api: QueryApi) -> None:
+async def test_a_reader_that_comes_back_goes_on_where_it_left_off(api: QueryApi) -> None:
     log = Sample(60).events()
     seen: list[int] = []
     for part in range(0, len(log), 20):
@@ -81,7 +81,9 @@ async def test_whoever_comes_back_goes_on_where_they_left_off(api: QueryApi) -> 
     assert seen == list(range(1, len(log) + 1))
 
 
-async def test_what_has_left_the_ring_is_read_from_the_log(api: QueryApi, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_stream_reads_events_that_have_left_the_ring_from_the_log(
+    api: QueryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("daemons.query_api.hub.RING", 8)
     monkeypatch.setattr("daemons.query_api.hub.MOST_A_WRITE", 5)
     async with query_api(api.dsn, Path("unused")) as small:
@@ -96,7 +98,7 @@ async def test_what_has_left_the_ring_is_read_from_the_log(api: QueryApi, monkey
 
 
 @pytest.mark.parametrize("after", [0, None])
-async def test_a_filter_passes_what_is_asked_for(api: QueryApi, after: int | None) -> None:
+async def test_a_stream_with_a_filter_sends_only_the_matching_events(api: QueryApi, after: int | None) -> None:
     log = Sample(30).events()
     wanted = [event for event in log if event.event_type in {"OrderShipped", "OrderCancelled"}]
     asked: dict[str, Any] = {"type": "OrderShipped,OrderCancelled", "category": "order"}
@@ -112,7 +114,7 @@ async def test_a_filter_passes_what_is_asked_for(api: QueryApi, after: int | Non
         assert positions(await taking) == [event.position for event in wanted]
 
 
-async def test_one_that_may_skip_jumps_to_the_head_and_says_what_it_left_out(
+async def test_a_slow_stream_that_may_skip_jumps_to_the_head_and_says_how_many_events_it_skipped(
     api: QueryApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("daemons.query_api.hub.TOO_FAR", 10)
@@ -128,7 +130,7 @@ async def test_one_that_may_skip_jumps_to_the_head_and_says_what_it_left_out(
         assert positions(await take(source, 1)) == [len(log)]
 
 
-async def test_a_quiet_line_is_kept_alive(api: QueryApi, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_quiet_stream_is_sent_keepalives(api: QueryApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemons.query_api.hub.KEEP_ALIVE", 0.01)
     async with asyncio.timeout(10), api.client.stream("GET", STREAM) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -138,7 +140,7 @@ async def test_a_quiet_line_is_kept_alive(api: QueryApi, monkeypatch: pytest.Mon
     assert set(comments[1:]) == {": at 0"}
 
 
-async def test_one_who_does_not_read_slows_nobody(api: QueryApi) -> None:
+async def test_a_reader_that_does_not_read_slows_no_other_reader(api: QueryApi) -> None:
     log = Sample(3_000, open_at_once=50).events()
     where = urlsplit(api.url)
     _, frozen = await asyncio.open_connection(where.hostname, where.port, limit=1)
@@ -151,7 +153,7 @@ async def test_one_who_does_not_read_slows_nobody(api: QueryApi) -> None:
     frozen.close()
 
 
-async def test_streams_end_when_the_daemon_stops_and_nobody_is_followed_for_nobody(api: QueryApi) -> None:
+async def test_an_open_stream_ends_when_the_daemon_stops(api: QueryApi) -> None:
     async with reading(api) as source:
         taking = asyncio.create_task(take(source, 1))
         await asyncio.wait([taking], timeout=0.05)
@@ -194,13 +196,13 @@ async def test_a_fault_ends_a_live_stream_is_logged_once_and_named_in_ready_unti
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "99999999999999999999", "²"])
-async def test_a_position_that_is_none_is_refused(api: QueryApi, last: str) -> None:
+async def test_the_stream_refuses_a_position_that_is_no_number(api: QueryApi, last: str) -> None:
     response = await api.client.get(STREAM, headers=[(b"Last-Event-ID", last.encode())])
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == "Last-Event-ID"
 
 
-async def test_a_position_beyond_the_head_is_refused(api: QueryApi) -> None:
+async def test_the_stream_refuses_a_position_beyond_the_head(api: QueryApi) -> None:
     for params, headers, field in (({"after": 1}, {}, "after"), ({}, {"Last-Event-ID": "1"}, "Last-Event-ID")):
         response = await api.client.get(STREAM, params=params, headers=headers)
         assert [wrong["field"] for wrong in response.json()["errors"]] == [field]

@@ -117,7 +117,9 @@ def start(started: list[Daemon], folder: Path, script: str = SERVICE, *, there: 
     return daemon
 
 
-def test_a_service_whose_database_is_away_listens_waits_and_says_why(started: list[Daemon], tmp_path: Path) -> None:
+def test_a_service_whose_database_is_away_listens_and_ready_says_why_it_waits(
+    started: list[Daemon], tmp_path: Path
+) -> None:
     daemon = start(started, tmp_path, there=False)
     until(lambda: daemon.answers("/health", 200))
     until(lambda: daemon.get("/ready").json()["reason"] == "the database is away")
@@ -160,7 +162,7 @@ def refuses_connections(port: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_reader_finishes_its_work_and_ends_cleanly(
+def test_a_reader_daemon_finishes_its_work_and_ends_cleanly_when_it_is_told_to_stop(
     started: list[Daemon], tmp_path: Path, number: signal.Signals
 ) -> None:
     daemon = start(started, tmp_path, READER)
@@ -170,7 +172,9 @@ def test_a_reader_finishes_its_work_and_ends_cleanly(
     assert (tmp_path / "finished").exists()
 
 
-def test_a_reader_starts_again_inside_after_whatever_went_wrong(started: list[Daemon], tmp_path: Path) -> None:
+def test_a_reader_daemon_starts_its_work_again_after_any_error_without_ending_its_process(
+    started: list[Daemon], tmp_path: Path
+) -> None:
     daemon = start(started, tmp_path, READER, there=False)
     until(lambda: daemon.answers("/ready", 503))
     until(lambda: daemon.get("/ready").json()["reason"] == "connection refused")
@@ -179,7 +183,7 @@ def test_a_reader_starts_again_inside_after_whatever_went_wrong(started: list[Da
     assert daemon.process.poll() is None
 
 
-def test_one_that_waits_has_nothing_to_finish_and_stops_at_once(started: list[Daemon], tmp_path: Path) -> None:
+def test_a_daemon_that_waits_for_its_database_stops_at_once(started: list[Daemon], tmp_path: Path) -> None:
     daemon = start(started, tmp_path, READER, there=False)
     until(lambda: daemon.answers("/ready", 503))
     daemon.process.send_signal(signal.SIGTERM)
@@ -187,7 +191,7 @@ def test_one_that_waits_has_nothing_to_finish_and_stops_at_once(started: list[Da
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"ORDERDECK_HOST": "0.0.0.0"}, "set ORDERDECK_ALLOW_ANONYMOUS=true"),  # noqa: S104 - to be refused
         ({"ORDERDECK_HOST": "not.an.address.invalid"}, "is not an address"),
@@ -198,16 +202,18 @@ def test_one_that_waits_has_nothing_to_finish_and_stops_at_once(started: list[Da
         ({"ORDERDECK_FAILPOINTS": "seed=x"}, "'seed=x' is no failpoint"),
     ],
 )
-def test_a_setting_that_stops_it_is_one_sentence_and_exit_code_78(
-    started: list[Daemon], tmp_path: Path, settings: dict[str, str], said: str
+def test_a_daemon_with_a_wrong_setting_says_it_in_one_sentence_and_exits_with_78(
+    started: list[Daemon], tmp_path: Path, settings: dict[str, str], message: str
 ) -> None:
     daemon = start(started, tmp_path, SERVICE, there=True, **settings)
     assert daemon.process.wait(20) == 78
-    assert said in daemon.log.read_text()
+    assert message in daemon.log.read_text()
     assert len(daemon.log.read_text().splitlines()) == 1
 
 
-def test_a_taken_port_names_the_port_the_taker_and_the_setting(started: list[Daemon], tmp_path: Path) -> None:
+def test_a_daemon_whose_port_is_taken_names_the_port_its_holder_and_the_setting(
+    started: list[Daemon], tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taker:
         port = taker.getsockname()[1]
         daemon = start(started, tmp_path, ORDERDECK_COMMAND_PORT=str(port))
@@ -217,7 +223,7 @@ def test_a_taken_port_names_the_port_the_taker_and_the_setting(started: list[Dae
     assert daemon.log.read_text().startswith(expected)
 
 
-def test_listening_beyond_loopback_is_possible_when_it_is_meant(started: list[Daemon], tmp_path: Path) -> None:
+def test_a_daemon_listens_beyond_loopback_when_the_settings_allow_it(started: list[Daemon], tmp_path: Path) -> None:
     daemon = start(started, tmp_path, ORDERDECK_HOST="0.0.0.0", ORDERDECK_ALLOW_ANONYMOUS="true")  # noqa: S104 - meant
     until(lambda: daemon.answers("/ready", 200))
 

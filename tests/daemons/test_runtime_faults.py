@@ -1,4 +1,4 @@
-"""What surrounds a daemon whose work meets a fault of the database: it says so, tries slowly, and goes on by itself."""
+"""A daemon whose work meets a fault of the database reports it, tries again slowly, and goes on after the repair."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_vitals, "STEADY", 0.2)
 
 
-async def kept_up(work: Callable[[], Awaitable[None]], vitals: Vitals) -> None:
-    """What the runtime does for every daemon."""
+async def run_as_a_daemon(work: Callable[[], Awaitable[None]], vitals: Vitals) -> None:
+    """Run the work as the runtime does it for every daemon."""
     await runtime.keep_up(work, vitals.stop, waits=vitals.waits, failed=vitals.failed)
 
 
-async def test_it_is_not_ready_at_any_moment_logs_the_fault_once_and_goes_on_after_the_repair() -> None:
+async def test_a_daemon_with_a_database_fault_is_never_ready_logs_it_once_and_goes_on_after_the_repair() -> None:
     work = Work(FAULT)
     transport = httpx.ASGITransport(Front(work.vitals))
     async with asyncio.timeout(20), httpx.AsyncClient(transport=transport, base_url="http://daemon") as client:
         with capture_logs() as logs:
-            keeping = asyncio.create_task(kept_up(work, work.vitals))
+            keeping = asyncio.create_task(run_as_a_daemon(work, work.vitals))
             while work.tries < 10:
                 await asyncio.sleep(0.005)
                 ready = await client.get("/ready")
@@ -67,10 +67,10 @@ async def test_it_is_not_ready_at_any_moment_logs_the_fault_once_and_goes_on_aft
     assert logs[1]["exc_info"] is FAULT
 
 
-async def test_after_an_outage_it_is_ready_as_soon_as_it_has_started() -> None:
+async def test_a_daemon_is_ready_as_soon_as_it_has_started_after_an_outage() -> None:
     work = Work(Unavailable("the database is away"))
     with capture_logs() as logs:
-        keeping = asyncio.create_task(kept_up(work, work.vitals))
+        keeping = asyncio.create_task(run_as_a_daemon(work, work.vitals))
         async with asyncio.timeout(20):
             while work.tries < 3:
                 await asyncio.sleep(0.005)
@@ -83,7 +83,7 @@ async def test_after_an_outage_it_is_ready_as_soon_as_it_has_started() -> None:
     assert [entry["event"] for entry in logs if entry["event"] != "ready"] == ["waits"]
 
 
-async def test_an_outage_is_waited_for_however_often_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_daemon_waits_for_an_outage_to_end_however_many_tries_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "LONGEST_PAUSE", 0)
     vitals, tries = Vitals("projector"), 0
 
@@ -95,5 +95,5 @@ async def test_an_outage_is_waited_for_however_often_it_is_tried(monkeypatch: py
         raise Unavailable("the database is away")
 
     async with asyncio.timeout(20):
-        await kept_up(away, vitals)
+        await run_as_a_daemon(away, vitals)
     assert tries == 1_500

@@ -35,7 +35,7 @@ class Reader:
             raise UnknownEvent("OrderCreated", 2)
 
 
-async def test_the_runner_tries_an_event_that_it_cannot_read_again_and_does_not_end(
+async def test_the_saga_runner_tries_again_to_read_an_event_and_does_not_end(
     store: PostgresEventStore, opener: Callable[[], Awaitable[Connection]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saga_runner, "TRY_AGAIN_EVERY", 0.01)
@@ -57,7 +57,7 @@ async def test_the_runner_tries_an_event_that_it_cannot_read_again_and_does_not_
     assert [entry["event"] for entry in logs] == ["meets a fault"], "once, not once a try"
 
 
-async def test_what_is_done_again_and_again_waits_out_an_outage_and_a_fault_and_logs_each_once(
+async def test_a_repeated_job_of_the_runner_waits_out_outages_and_faults_and_logs_each_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(saga_runner, "TRY_AGAIN_EVERY", 0.001)

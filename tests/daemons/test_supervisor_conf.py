@@ -15,15 +15,15 @@ from daemons.host.programs import PROGRAMS, checkout_conf, supervisord_conf
 from tests.support.stack import ROOT
 
 
-def test_the_checkouts_configuration_is_the_one_that_the_table_makes() -> None:
+def test_the_checkouts_supervisord_conf_is_what_the_table_of_programs_generates() -> None:
     assert (ROOT / "supervisord.conf").read_text(encoding="utf-8") == checkout_conf(), "see CONTRIBUTING.md"
 
 
-def test_no_environment_variable_has_to_be_set_for_it() -> None:
+def test_supervisord_reads_the_configuration_without_any_environment_variable() -> None:
     assert "%(ENV_" not in checkout_conf()
 
 
-def test_the_folders_it_wants_are_in_a_fresh_clone() -> None:
+def test_a_fresh_clone_has_the_folders_that_the_configuration_needs() -> None:
     for folder in ("run", "logs"):
         assert (ROOT / ".orderdeck" / folder / ".gitignore").exists(), "git add -f it"
 
@@ -36,7 +36,9 @@ def read(conf: Path, monkeypatch: pytest.MonkeyPatch) -> ServerOptions:
 
 
 @pytest.mark.parametrize("folder", ["plain", "with a space", "100%", "quote's"])
-def test_any_home_can_be_written_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+def test_a_home_with_any_path_can_be_written_into_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
     home = Home(tmp_path / folder)
     monkeypatch.setattr(Home, "run", home.path)  # wherever its sockets are; here they would be too long
     home.create()

@@ -1,4 +1,4 @@
-"""Whose ledger the books are compared with: this home's own, never that of whoever answers on the same port."""
+"""verify compares the log with the ledger of its own home, never with that of another program on the same port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.sandbox_process import SandboxProcess
 CHARGE = {"order_id": "order-1", "amount": "10.00", "currency": "USD", "payment_method": "card"}
 
 
-async def test_a_home_that_is_down_is_compared_with_its_own_file_alone(tmp_path: Path) -> None:
+async def test_verify_compares_a_home_that_is_down_with_its_own_ledger_file_only(tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
     (tmp_path / "theirs").mkdir()
     payment = uuid4()

@@ -1,4 +1,4 @@
-"""What a provider, a bank or a library says is kept only after it was made fit to be stored and shown."""
+"""Texts of a provider, a bank or a library are made fit to be stored and shown before they are kept."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ANY_CHARACTERS = st.text(st.characters(codec=None) | st.sampled_from("\x00\ud800
 
 
 @given(ANY_CHARACTERS, st.integers(20, 50))
-def test_whatever_they_say_becomes_a_text_that_validation_would_take(words: str, longest: int) -> None:
+def test_any_text_of_a_provider_becomes_one_that_validation_accepts(words: str, longest: int) -> None:
     assert wrong_text(tidy(words, longest), longest) is None
 
 
 @given(ANY_CHARACTERS)
-def test_what_is_tidy_stays_as_it_is(words: str) -> None:
+def test_a_clean_text_of_a_provider_stays_as_it_is(words: str) -> None:
     assert tidy(tidy(words)) == tidy(words)
 
 
@@ -33,5 +33,5 @@ def test_what_is_tidy_stays_as_it_is(words: str) -> None:
         ("x" * 301, "x" * 299 + "…"),
     ],
 )
-def test_it_keeps_the_words_and_drops_the_rest(words: str, kept: str) -> None:
+def test_a_text_of_a_provider_is_kept_without_control_characters_and_cut_to_300(words: str, kept: str) -> None:
     assert tidy(words) == kept

@@ -15,7 +15,9 @@ CHANGES = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3)), max_size=80
 
 
 @given(CHANGES, st.sampled_from([0, 9, 1_000]))
-def test_it_is_what_a_copied_dict_would_be_at_every_version(changes: list[tuple[int, int]], few: int) -> None:
+def test_the_mapping_of_reservations_equals_a_copied_dict_at_every_version(
+    changes: list[tuple[int, int]], few: int
+) -> None:
     usual, held.FEW = held.FEW, few
     try:
         versions: list[tuple[Held, dict[ReservationId, int]]] = [(Held(), {})]
@@ -35,7 +37,7 @@ def test_it_is_what_a_copied_dict_would_be_at_every_version(changes: list[tuple[
         assert ReservationId(UUID(int=99)) not in now
 
 
-def test_a_new_version_copies_few_of_many() -> None:
+def test_a_new_version_of_a_large_mapping_copies_few_of_its_entries() -> None:
     many = Held({ReservationId(UUID(int=n)): 1 for n in range(100_000)})
     copied, now = 0, many
     for n in range(2_000):

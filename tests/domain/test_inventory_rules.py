@@ -48,20 +48,20 @@ def out_of_stock(requested: int, available: int) -> InventoryReservationFailed:
 
 
 # --- reserving ----------------------------------------------------------------------------------------------
-def test_all_that_is_left_can_be_reserved() -> None:
+def test_an_order_can_reserve_all_stock_that_is_left() -> None:
     spec(INVENTORY).given(replenished, reserved).when(replace(OTHER_RESERVE, quantity=6)).then(others(6))
 
 
-def test_one_more_than_is_left_cannot_be_reserved() -> None:
+def test_an_order_cannot_reserve_one_more_than_is_left() -> None:
     spec(INVENTORY).given(replenished, reserved).when(replace(OTHER_RESERVE, quantity=7)).then(out_of_stock(7, 6))
 
 
-def test_what_is_released_can_be_reserved_by_another() -> None:
+def test_another_order_can_reserve_released_stock() -> None:
     command = replace(OTHER_RESERVE, quantity=10)
     spec(INVENTORY).given(replenished, reserved, released).when(command).then(others(10))
 
 
-def test_what_is_shipped_is_gone() -> None:
+def test_shipped_stock_cannot_be_reserved() -> None:
     command = replace(OTHER_RESERVE, quantity=7)
     spec(INVENTORY).given(replenished, reserved, stock_shipped).when(command).then(out_of_stock(7, 6))
 
@@ -86,28 +86,28 @@ def test_a_reservation_of_another_order_is_left_alone(command: Any) -> None:
     spec(INVENTORY).given(replenished, reserved).when(replace(command, reservation_id=OTHER)).nothing()
 
 
-def test_a_release_gives_back_what_was_reserved_whatever_else_is_held() -> None:
+def test_a_release_gives_back_only_the_orders_own_reservation() -> None:
     spec(INVENTORY).given(replenished, others(5), reserved).when(release).then(released)
 
 
 # --- receiving ----------------------------------------------------------------------------------------------
-def test_a_sku_may_be_filled_to_its_limit() -> None:
+def test_stock_may_be_received_up_to_the_limit_of_a_sku() -> None:
     command = replace(receive, quantity=1, product_id=None, name=None)
     nearly = StockReplenished(sku=LAPTOP, quantity=MAX_STOCK - 1)
     spec(INVENTORY).given(nearly).when(command).then(StockReplenished(sku=LAPTOP, quantity=1))
 
 
-def test_a_sku_is_not_filled_beyond_its_limit() -> None:
+def test_stock_beyond_the_limit_of_a_sku_is_refused() -> None:
     sentence = "SKU LAPTOP-001 would hold more than 1000000000000"
     spec(INVENTORY).given(FULL).when(replace(receive, quantity=1)).rejected(sentence)
 
 
-def test_what_is_reserved_still_takes_its_place_on_the_shelf() -> None:
+def test_reserved_stock_counts_towards_the_limit_of_a_sku() -> None:
     sentence = "SKU LAPTOP-001 would hold more than 1000000000000"
     spec(INVENTORY).given(FULL, reserved).when(replace(receive, quantity=1)).rejected(sentence)
 
 
-def test_what_is_shipped_makes_room() -> None:
+def test_shipped_stock_does_not_count_towards_the_limit_of_a_sku() -> None:
     command = replace(receive, quantity=4)
     spec(INVENTORY).given(FULL, reserved, stock_shipped).when(command).then(replace(replenished, quantity=4))
 
@@ -148,7 +148,7 @@ def test_a_receipt_within_its_limits_is_recorded(field: str, value: Any) -> None
 
 
 @pytest.mark.parametrize(("field", "value", "message"), REFUSED, ids=map(named, REFUSED))
-def test_a_receipt_beyond_its_limits_is_refused_by_its_field(field: str, value: Any, message: str) -> None:
+def test_a_receipt_beyond_its_limits_is_refused_and_its_field_named(field: str, value: Any, message: str) -> None:
     spec(INVENTORY).when(replace(receive, **{field: value})).rejected(f"{field}: {message}")
 
 

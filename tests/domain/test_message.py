@@ -38,24 +38,24 @@ VALUES = [Item, Address, Order, Stock, Payment, Metadata, Recorded, Envelope]
 
 
 @pytest.mark.parametrize("kind", [*MESSAGES, *VALUES, StoredEvent])
-def test_what_was_said_cannot_be_changed(kind: type[Struct]) -> None:
+def test_a_command_or_an_event_cannot_be_changed(kind: type[Struct]) -> None:
     assert kind.__struct_config__.frozen
 
 
 @pytest.mark.parametrize("kind", [*MESSAGES, *VALUES])
-def test_every_field_is_given_by_its_name(kind: type[Struct]) -> None:
+def test_every_message_takes_its_fields_only_by_name(kind: type[Struct]) -> None:
     kinds = {parameter.kind for parameter in inspect.signature(kind).parameters.values()}
     assert kinds == {inspect.Parameter.KEYWORD_ONLY}
 
 
-def test_derived_ids_never_change_with_a_release() -> None:
+def test_the_ids_derived_from_an_order_never_change_with_a_release() -> None:
     assert inventory_stream(LAPTOP) == UUID("9747737d-b2fd-5ef3-9f8d-5694ec29c097")
     assert payment_of(ORDER_ID) == UUID("4f943e19-aad3-5415-81a0-370e65634916")
     assert reservation_of(ORDER_ID, LAPTOP) == UUID("a8f76ebb-e0a6-5829-88b5-2a7a18bd79de")
     assert saga_of(ORDER_ID, "fulfil_order") == UUID("13a2091d-9a48-53b0-8807-c4d1bc274d2b")
 
 
-def test_no_two_of_them_are_the_same() -> None:
+def test_no_two_ids_derived_from_an_order_are_the_same() -> None:
     ids = [
         derived
         for order_id in (ORDER_ID, OTHER_ID)

@@ -19,20 +19,20 @@ from tests.support.strategies import AMOUNTS, CENTS
 
 
 @given(AMOUNTS)
-def test_every_amount_of_whole_cents_is_right_and_stays_what_it_is(amount: Decimal) -> None:
+def test_every_amount_of_whole_cents_is_accepted_and_unchanged(amount: Decimal) -> None:
     assert wrong_amount(amount) is None
     assert exact(amount) == amount
     assert Decimal(str(exact(amount))).as_tuple() == amount.as_tuple()
 
 
 @given(AMOUNTS, st.integers(1, 9), st.integers(3, 30))
-def test_an_amount_with_a_fraction_of_a_cent_is_wrong(amount: Decimal, digit: int, decimals: int) -> None:
+def test_an_amount_with_a_fraction_of_a_cent_is_refused(amount: Decimal, digit: int, decimals: int) -> None:
     finer = Decimal(f"{amount}{'0' * (decimals - 3)}{digit}")
     assert wrong_amount(finer) in {"must have at most 2 decimals", f"must be at most {MAX_AMOUNT}"}
 
 
 @given(st.decimals())
-def test_whatever_is_not_wrong_is_an_amount_of_whole_cents(amount: Decimal) -> None:
+def test_every_accepted_amount_has_whole_cents(amount: Decimal) -> None:
     if wrong_amount(amount) is None:
         cents = int(exact(amount).scaleb(2))
         assert 1 <= cents <= 999_999_999_999
@@ -59,7 +59,7 @@ def test_an_amount_is_a_json_number_of_exactly_its_digits(amount: Decimal) -> No
     assert captured_amount(replace(captured, amount=amount)) == str(amount)
 
 
-def test_an_amount_that_a_float_cannot_hold_survives() -> None:
+def test_an_amount_that_a_float_cannot_hold_is_kept_exactly() -> None:
     assert captured_amount(replace(captured, amount=Decimal("9007199254740993.01"))) == "9007199254740993.01"
 
 
@@ -80,7 +80,7 @@ def test_currencies_with_cents_are_known(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["JPY", "KRW", "VND", "CLP", "ISK", "KWD", "BHD", "TND", "CLF", "XAU", "XXX", "HRK"])
-def test_currencies_without_exactly_two_decimals_or_out_of_use_are_not(code: str) -> None:
+def test_currencies_without_two_decimals_or_out_of_use_are_unknown(code: str) -> None:
     assert code not in CURRENCIES
 
 

@@ -27,7 +27,7 @@ def index_of(number: str, key: bytes) -> int:
 
 
 @given(INDEXES, st.binary(min_size=16, max_size=64))
-def test_every_number_leads_back_to_its_index(n: int, key: bytes) -> None:
+def test_every_order_number_can_be_turned_back_into_its_index(n: int, key: bytes) -> None:
     assert index_of(order_number(n, key), key) == n
 
 
@@ -36,7 +36,7 @@ def test_the_first_200_000_numbers_are_all_different() -> None:
 
 
 @given(INDEXES)
-def test_a_number_is_ord_and_ten_characters_that_nobody_misreads(n: int) -> None:
+def test_an_order_number_is_ord_and_ten_characters_that_are_hard_to_confuse(n: int) -> None:
     assert re.fullmatch(r"ORD-[0-9A-HJKMNP-TV-Z]{10}", order_number(n, KEY))
 
 
@@ -50,23 +50,23 @@ def test_a_number_is_ord_and_ten_characters_that_nobody_misreads(n: int) -> None
         (2**50 - 1, "ORD-17Z7E9AF1Y"),
     ],
 )
-def test_a_number_never_changes_with_a_release(n: int, number: str) -> None:
+def test_the_order_number_of_an_index_never_changes_with_a_release(n: int, number: str) -> None:
     assert order_number(n, KEY) == number
 
 
-def test_numbers_come_in_no_order() -> None:
+def test_successive_order_numbers_are_not_in_ascending_order() -> None:
     numbers = [order_number(n, KEY) for n in range(10_000)]
     rising = sum(a < b for a, b in pairwise(numbers))
     assert 4_700 < rising < 5_300  # half of them, as dice would give; the key is fixed, so this is no game of chance
 
 
-def test_one_index_more_changes_half_of_the_bits() -> None:
+def test_the_next_index_changes_about_half_of_the_bits_of_an_order_number() -> None:
     values = [[ALPHABET.index(c) for c in order_number(n, KEY)[4:]] for n in range(1_000)]
     changed = sum((x ^ y).bit_count() for a, b in pairwise(values) for x, y in zip(a, b, strict=True))
     assert 24 < changed / 999 < 26
 
 
-def test_another_key_gives_another_number() -> None:
+def test_another_key_gives_other_order_numbers() -> None:
     assert order_number(7, KEY) != order_number(7, bytes(reversed(KEY)))
 
 

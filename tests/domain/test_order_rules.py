@@ -56,7 +56,7 @@ def test_a_cancelled_order_stays_cancelled_for_the_first_reason() -> None:
     spec(ORDER).given(created, cancelled).when(replace(cancel, reason="another")).nothing()
 
 
-def test_cancelling_again_still_needs_a_reason() -> None:
+def test_cancelling_a_cancelled_order_again_still_needs_a_reason() -> None:
     sentence = "reason: must not be blank"
     spec(ORDER).given(created, cancelled).when(replace(cancel, reason=" ")).rejected(sentence)
 
@@ -72,7 +72,7 @@ def test_a_shipped_order_refuses_another_carrier() -> None:
 
 
 @pytest.mark.parametrize("command", [ship_otherwise, RE_CARRIED])
-def test_a_delivered_order_refuses_to_be_shipped_otherwise(command: ShipOrder) -> None:
+def test_a_delivered_order_refuses_another_shipment(command: ShipOrder) -> None:
     history = (created, confirmed, shipped, delivered)
     spec(ORDER).given(*history).when(command).rejected("cannot ship a delivered order")
 

@@ -92,7 +92,7 @@ def test_a_text_may_be_as_long_as_its_limit_and_no_longer(field: str, most: int)
 
 @pytest.mark.parametrize("blank", BLANKS.values(), ids=BLANKS.keys())
 @pytest.mark.parametrize("field", TEXTS)
-def test_a_text_that_shows_nothing_is_blank(field: str, blank: str) -> None:
+def test_a_text_without_visible_characters_is_refused_as_blank(field: str, blank: str) -> None:
     assert wrong(order_with(field, blank)) == {field: BLANK}
 
 
@@ -195,11 +195,11 @@ def test_a_value_within_its_limits_is_accepted(field: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(("field", "value", "message"), REFUSED, ids=map(named, REFUSED))
-def test_a_value_beyond_its_limits_is_refused_by_its_name(field: str, value: Any, message: str) -> None:
+def test_a_value_beyond_its_limits_is_refused_and_its_field_named(field: str, value: Any, message: str) -> None:
     assert wrong(order_with(field, value)) == {field: message}
 
 
-def test_200_lines_are_accepted() -> None:
+def test_an_order_with_200_lines_is_accepted() -> None:
     assert wrong(order_with("items", ITEMS[:1] * 200)) == {}
 
 
@@ -257,7 +257,9 @@ REMARKS = [(cancel, "reason", 500), (ship, "tracking_number", 100), (ship, "carr
 
 
 @pytest.mark.parametrize(("command", "field", "most"), REMARKS)
-def test_what_is_said_about_an_order_is_text_within_its_limit(command: OrderCommand, field: str, most: int) -> None:
+def test_a_reason_a_tracking_number_and_a_carrier_are_texts_within_their_limits(
+    command: OrderCommand, field: str, most: int
+) -> None:
     history = (created, confirmed)
     assert wrong(replace(command, **{field: "x" * most}), *history) == {}
     assert wrong(replace(command, **{field: "x" * (most + 1)}), *history) == {field: longer(most)}

@@ -42,7 +42,7 @@ def history(passages: Mapping[Any, Passage[Any]], status: StrEnum) -> list[Event
 
 
 @pytest.mark.parametrize(("kind", "statuses", "passages", "decider"), TABLES)
-def test_the_table_has_every_event_and_every_status(
+def test_the_table_of_passages_has_every_event_and_every_status_of_an_order(
     kind: type[Event], statuses: type[StrEnum], passages: Mapping[Any, Passage[Any]], decider: Decider[Any, Any, Any]
 ) -> None:
     assert set(passages) == leaves(kind), f"say in PASSAGES of {decider.category}.py what each event does to the status"

@@ -96,13 +96,15 @@ def recorded(decider: Decider[Any, Any, Any], command: Command, state: Any) -> S
 # --- folds --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("decider", DECIDERS, ids=lambda d: d.category)
 @given(ANY_EVENTS, ANY_EVENTS)
-def test_a_fold_can_stop_anywhere_and_go_on(decider: Decider[Any, Any, Any], first: list[Any], rest: list[Any]) -> None:
+def test_a_fold_that_stops_anywhere_and_goes_on_gives_the_same_state(
+    decider: Decider[Any, Any, Any], first: list[Any], rest: list[Any]
+) -> None:
     assert decider.fold(rest, decider.fold(first)) == decider.fold(first + rest)
 
 
 @pytest.mark.parametrize("decider", DECIDERS, ids=lambda d: d.category)
 @given(ANY_EVENTS, st.one_of(*map(values, saga.EVENTS)))
-def test_an_event_of_another_stream_changes_nothing(
+def test_an_event_of_another_stream_does_not_change_a_state(
     decider: Decider[Any, Any, Any], past: list[Any], foreign: Event
 ) -> None:
     assert decider.fold([*past, foreign]) == decider.fold(past)
@@ -129,7 +131,7 @@ def total(
 
 
 @given(STOCK_COMMANDS)
-def test_stock_is_never_negative_and_nothing_is_lost_or_made_up(commands: list[Command]) -> None:
+def test_stock_is_never_negative_and_equals_what_was_received_less_what_was_shipped(commands: list[Command]) -> None:
     past: list[Event] = []
     for _, events, stock in run(INVENTORY, commands):
         past += events
@@ -181,8 +183,8 @@ def test_reserving_releasing_and_shipping_twice_records_nothing_the_second_time(
             assert not recorded(INVENTORY, command, stock)
 
 
-def test_what_is_received_twice_counts_twice_and_what_is_missing_is_said_again() -> None:
-    """The two exceptions: a receipt has no id of its own (its idempotency key has), and a no is no promise."""
+def test_a_repeated_receipt_counts_twice_and_a_repeated_reservation_of_missing_stock_fails_again() -> None:
+    """The two exceptions: a receipt has no id of its own (its idempotency key has), and a refusal is decided anew."""
     assert total(stream(INVENTORY, [receive, receive]), StockReplenished) == 2 * receive.quantity
     too_many = replace(reserve, quantity=11)
     assert len(stream(INVENTORY, [receive, too_many, too_many])) == 3
@@ -193,7 +195,7 @@ def lives(decider: Decider[Any, Any, Any], commands: Sequence[Command], length: 
     return {tuple(map(type, stream(decider, some))) for some in product(commands, repeat=length)}
 
 
-def test_an_order_has_one_of_six_lives_and_is_never_both_shipped_and_cancelled() -> None:
+def test_an_order_follows_one_of_six_sequences_of_events_and_is_never_both_shipped_and_cancelled() -> None:
     assert lives(ORDER, ORDER_COMMANDS, 5) == {
         (),
         (OrderCreated,),
@@ -205,7 +207,7 @@ def test_an_order_has_one_of_six_lives_and_is_never_both_shipped_and_cancelled()
     }
 
 
-def test_a_payment_has_one_of_six_lives_and_is_captured_once() -> None:
+def test_a_payment_follows_one_of_six_sequences_of_events_and_is_captured_at_most_once() -> None:
     assert lives(PAYMENT, PAYMENT_COMMANDS, 5) == {
         (),
         (PaymentAuthorized,),
@@ -216,7 +218,7 @@ def test_a_payment_has_one_of_six_lives_and_is_captured_once() -> None:
     }
 
 
-def test_what_is_captured_or_refunded_is_what_was_authorized() -> None:
+def test_a_capture_and_a_refund_have_the_authorized_amount() -> None:
     money = [
         (event.amount, event.currency)
         for event in stream(PAYMENT, [authorize, capture, refund])

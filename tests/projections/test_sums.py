@@ -22,7 +22,6 @@ from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.product_demand import PRODUCT_DEMAND
 from core.projections.projection import RowKey, Sum, plus, total
 from core.services.project import fold, read
-from tests.support.recorded import folded, recorded
 from tests.support.samples import (
     LAPTOP,
     NOW,
@@ -35,6 +34,7 @@ from tests.support.samples import (
     reserved,
     shipped,
 )
+from tests.support.stored_events import fold_views, stored_events
 
 PATHS: tuple[tuple[Any, ...], ...] = (
     (created,),
@@ -52,7 +52,7 @@ def added(one: Sum[Any, Any, Any], *path: Any) -> list[tuple[RowKey, tuple[Any, 
     changes: list[tuple[RowKey, tuple[Any, ...]]] = []
     before = None
     for n in range(1, len(path) + 1):
-        [view] = folded(ORDER_VIEW, path[:n])
+        [view] = fold_views(ORDER_VIEW, path[:n])
         changes += one.change(before, view)
         before = view
     return changes
@@ -66,14 +66,14 @@ def test_money_is_spent_when_an_order_is_confirmed_and_given_back_when_it_is_can
     assert added(CUSTOMER_SUMMARY, created, confirmed, shipped, delivered)[2:] == []
 
 
-def test_demand_counts_units_and_what_they_brought_in() -> None:
+def test_the_demand_for_a_sku_counts_its_units_and_their_revenue() -> None:
     assert added(PRODUCT_DEMAND, created) == [((LAPTOP, "USD"), (2, 2, 0)), (("SKU-007", "USD"), (3, 3, 0))]
     assert added(PRODUCT_DEMAND, created, confirmed)[2] == ((LAPTOP, "USD"), (0, 0, Decimal("1999.98")))
     assert added(PRODUCT_DEMAND, created, cancelled)[2] == ((LAPTOP, "USD"), (0, -2, 0))
     assert added(PRODUCT_DEMAND, created, confirmed, shipped)[4:] == []
 
 
-def test_a_day_counts_the_orders_placed_on_it() -> None:
+def test_the_daily_sales_count_the_orders_placed_on_each_day() -> None:
     key, total_amount = (date(2026, 3, 14), "USD"), Decimal("2001.48")
     assert added(DAILY_SALES, created, confirmed, cancelled) == [
         (key, (1, 0, 0, 0)),
@@ -83,7 +83,7 @@ def test_a_day_counts_the_orders_placed_on_it() -> None:
     assert added(DAILY_SALES, created, confirmed, shipped, delivered)[2:] == []
 
 
-def test_a_day_is_a_day_in_utc() -> None:
+def test_the_daily_sales_use_days_in_utc() -> None:
     midnight = datetime.fromisoformat("2026-03-15T00:30:00+01:00")
     assert added(DAILY_SALES, replace(created, created_at=midnight))[0][0] == (date(2026, 3, 14), "USD")
 
@@ -94,7 +94,7 @@ def test_the_same_sku_twice_in_an_order_is_added_up() -> None:
     assert rows == {(LAPTOP, "USD"): (2, 2, Decimal("2.00"))}
 
 
-def test_of_two_times_the_later_is_kept() -> None:
+def test_adding_to_a_sum_keeps_the_later_of_two_times() -> None:
     assert plus((1, NOW), (2, NOW - timedelta(days=1))) == (3, NOW)
 
 
@@ -127,8 +127,10 @@ def histories(draw: st.DrawFn) -> Sequence[Event]:
 
 
 @given(histories(), st.data())
-def test_in_whatever_batches_the_views_and_sums_come_out_the_same(events: Sequence[Event], data: st.DataObject) -> None:
-    log = recorded(events)
+def test_the_views_and_sums_are_the_same_in_whatever_batches_events_are_folded(
+    events: Sequence[Event], data: st.DataObject
+) -> None:
+    log = stored_events(events)
     orders: dict[Any, OrderView] = {}
     levels: dict[Any, Any] = {}
     sums: dict[str, list[Any]] = {one.name: [] for one in (CUSTOMER_SUMMARY, PRODUCT_DEMAND, DAILY_SALES)}
@@ -143,9 +145,9 @@ def test_in_whatever_batches_the_views_and_sums_come_out_the_same(events: Sequen
         levels |= fold(INVENTORY_LEVEL, levels, read(INVENTORY_LEVEL, batch))
         start = end
 
-    assert list(levels.values()) == folded(INVENTORY_LEVEL, events)
+    assert list(levels.values()) == fold_views(INVENTORY_LEVEL, events)
     by_id = sorted(orders.values(), key=lambda v: v.order_id)
-    assert by_id == sorted(folded(ORDER_VIEW, events), key=lambda v: v.order_id)
+    assert by_id == sorted(fold_views(ORDER_VIEW, events), key=lambda v: v.order_id)
     assert total(sums["customer_summaries"]) == customers(by_id)
     assert total(sums["product_demand"]) == demand(by_id)
     assert total(sums["daily_sales"]) == sales(by_id)

@@ -19,7 +19,6 @@ from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
 from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.projection import At
 from core.services.project import fold, read
-from tests.support.recorded import at, folded, recorded
 from tests.support.samples import (
     ADDRESS,
     ITEMS,
@@ -37,6 +36,7 @@ from tests.support.samples import (
     shipped,
     stock_shipped,
 )
+from tests.support.stored_events import at, fold_views, stored_events
 
 placed = OrderView(
     order_id=ORDER_ID,
@@ -55,8 +55,8 @@ placed = OrderView(
 )
 
 
-def test_a_placed_order_reads_as_it_was_placed() -> None:
-    assert folded(ORDER_VIEW, [created]) == [placed]
+def test_the_view_of_a_new_order_has_everything_it_was_placed_with() -> None:
+    assert fold_views(ORDER_VIEW, [created]) == [placed]
 
 
 @pytest.mark.parametrize(
@@ -69,64 +69,66 @@ def test_a_placed_order_reads_as_it_was_placed() -> None:
         ([confirmed, shipped, delivered], Status.DELIVERED, "1Z999"),
     ],
 )
-def test_an_order_reads_as_far_as_it_has_come(events: list[object], status: Status, tracking: str | None) -> None:
-    [view] = folded(ORDER_VIEW, [created, *events])  # type: ignore[list-item]
+def test_the_view_of_an_order_has_the_status_version_and_shipment_of_its_events(
+    events: list[object], status: Status, tracking: str | None
+) -> None:
+    [view] = fold_views(ORDER_VIEW, [created, *events])  # type: ignore[list-item]
     moved = {"status": status, "version": 1 + len(events), "updated_at": at(1 + len(events))}
     assert view == replace(placed, **moved, tracking_number=tracking, carrier="UPS" if tracking else None)
 
 
-def test_the_document_of_a_view_is_the_view_again() -> None:
+def test_the_stored_document_of_a_view_is_read_back_as_the_same_view() -> None:
     document = codec.json(placed)
     assert b'"total_amount":2001.48' in document
     assert msgspec.json.decode(document, type=OrderView) == placed
 
 
-def test_events_of_other_categories_change_nothing() -> None:
-    events = recorded([created, authorized, replenished])
+def test_events_of_other_categories_do_not_change_a_view() -> None:
+    events = stored_events([created, authorized, replenished])
     assert [stored for stored, _ in read(ORDER_VIEW, events)] == [events[0]]
 
 
-def test_an_event_that_is_not_declared_moves_the_version_on_and_changes_nothing_else() -> None:
-    [first, second] = recorded([created, confirmed])
+def test_an_event_that_a_view_does_not_declare_changes_only_its_version() -> None:
+    [first, second] = stored_events([created, confirmed])
     later = replace(second, event_type="OrderFrozen", schema_version=9, payload="not even JSON")
     [view] = fold(ORDER_VIEW, {}, read(ORDER_VIEW, [first, later])).values()
     assert view == replace(placed, version=2, updated_at=at(2))
-    stock = [replace(event, event_type="StockCounted") for event in recorded([replenished, reserved])[1:]]
+    stock = [replace(event, event_type="StockCounted") for event in stored_events([replenished, reserved])[1:]]
     [level] = fold(INVENTORY_LEVEL, {stock[0].stream: full}, read(INVENTORY_LEVEL, stock)).values()
     assert level == replace(full, version=2, updated_at=at(2))
 
 
-def test_a_stream_that_begins_with_an_event_that_is_not_declared_has_no_view() -> None:
-    [event] = recorded([created])
+def test_a_stream_that_begins_with_an_event_the_view_does_not_declare_has_no_view() -> None:
+    [event] = stored_events([created])
     assert fold(ORDER_VIEW, {}, read(ORDER_VIEW, [replace(event, event_type="OrderFrozen")])) == {}
 
 
-def test_an_event_that_a_view_has_already_changes_nothing() -> None:
-    events = recorded([created, confirmed])
+def test_folding_an_event_into_a_view_twice_changes_nothing_the_second_time() -> None:
+    events = stored_events([created, confirmed])
     before = fold(ORDER_VIEW, {}, read(ORDER_VIEW, events))
     assert fold(ORDER_VIEW, before, read(ORDER_VIEW, events)) == {}
 
 
 def test_an_order_whose_beginning_is_missing_has_no_view() -> None:
-    assert folded(ORDER_VIEW, [confirmed]) == []
+    assert fold_views(ORDER_VIEW, [confirmed]) == []
 
 
-def test_an_event_that_is_no_orders_leaves_an_order_as_it_is() -> None:
+def test_an_event_of_no_order_leaves_the_view_of_an_order_as_it_is() -> None:
     assert ORDER_VIEW.evolve(placed, authorized, At(2, at(2))) == placed
 
 
-def test_an_event_that_cannot_be_read_is_named() -> None:
-    [event] = recorded([created])
+def test_the_error_of_a_fold_names_an_event_that_cannot_be_read() -> None:
+    [event] = stored_events([created])
     with pytest.raises(EventNotApplied) as stopped:
         read(ORDER_VIEW, [replace(event, position=7, payload="{}")])
     assert (stopped.value.position, stopped.value.event_type) == (7, "OrderCreated")
 
 
-def test_an_event_that_a_fold_fails_on_is_named() -> None:
+def test_the_error_of_a_fold_names_the_event_it_fails_on() -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    events = read(ORDER_VIEW, recorded([created]))
+    events = read(ORDER_VIEW, stored_events([created]))
     with pytest.raises(EventNotApplied, match="OrderCreated at position 1"):
         fold(dataclasses.replace(ORDER_VIEW, evolve=broken), {}, events)
 
@@ -148,27 +150,27 @@ refused = InventoryReservationFailed(sku=LAPTOP, order_id=ORDER_ID, requested=4,
         ([replace(replenished, product_id=None, name=None)], 20, 0, 20),
     ],
 )
-def test_stock_reads_as_what_is_on_hand_reserved_and_available(
+def test_the_view_of_stock_has_what_is_on_hand_reserved_and_available(
     events: list[object], on_hand: int, held: int, available: int
 ) -> None:
-    [level] = folded(INVENTORY_LEVEL, [replenished, *events])  # type: ignore[list-item]
+    [level] = fold_views(INVENTORY_LEVEL, [replenished, *events])  # type: ignore[list-item]
     version = 1 + len(events)
     assert level == replace(
         full, on_hand=on_hand, reserved=held, available=available, version=version, updated_at=at(version)
     )
 
 
-def test_a_sku_nobody_has_is_listed_empty_once_someone_asked_for_it() -> None:
-    [level] = folded(INVENTORY_LEVEL, [replace(refused, sku=Sku("GHOST"))])
+def test_a_sku_that_was_never_received_is_listed_empty_once_an_order_asks_for_it() -> None:
+    [level] = fold_views(INVENTORY_LEVEL, [replace(refused, sku=Sku("GHOST"))])
     assert (level.sku, level.on_hand, level.available, level.version) == ("GHOST", 0, 0, 1)
 
 
-def test_a_view_knows_the_stream_it_is_folded_from() -> None:
-    assert ORDER_VIEW.stream(placed) == recorded([created])[0].stream
-    assert INVENTORY_LEVEL.stream(full) == recorded([replenished])[0].stream
+def test_a_view_has_the_id_of_the_stream_it_is_folded_from() -> None:
+    assert ORDER_VIEW.stream(placed) == stored_events([created])[0].stream
+    assert INVENTORY_LEVEL.stream(full) == stored_events([replenished])[0].stream
 
 
-def test_a_groups_revision_names_its_read_models_and_no_others() -> None:
+def test_the_revision_of_a_group_names_its_own_read_models_only() -> None:
     assert ORDERS.revision == "order_views:1 customer_summaries:1 product_demand:1 daily_sales:1"
     assert STOCK.revision == "inventory_levels:1"
 

@@ -30,8 +30,8 @@ from tests.recipes.read_model.country_sales import COUNTRY_SALES
 from tests.support.opener import Opener
 from tests.support.orders import Sample, write
 from tests.support.projecting import project
-from tests.support.recorded import folded, recorded
 from tests.support.samples import cancelled, confirmed, created
+from tests.support.stored_events import fold_views, stored_events
 from tests.support.tables import missing
 
 MIGRATION = Path(__file__).parent / "read_model" / "country_sales.sql"
@@ -47,17 +47,17 @@ async def migrated(dsn: str) -> str:
     return dsn
 
 
-def test_a_confirmed_order_counts_for_the_country_it_goes_to_until_it_is_cancelled() -> None:
-    [placed] = folded(ORDERS.projection, [created])
-    [sold] = folded(ORDERS.projection, [created, confirmed])
-    [lost] = folded(ORDERS.projection, [created, confirmed, cancelled])
+def test_a_confirmed_order_counts_for_its_country_until_it_is_cancelled() -> None:
+    [placed] = fold_views(ORDERS.projection, [created])
+    [sold] = fold_views(ORDERS.projection, [created, confirmed])
+    [lost] = fold_views(ORDERS.projection, [created, confirmed, cancelled])
     amount = placed.total_amount
     assert list(COUNTRY_SALES.change(None, placed)) == [(("US", "USD"), (1, 0))]
     assert list(COUNTRY_SALES.change(placed, sold)) == [(("US", "USD"), (0, amount))]
     assert list(COUNTRY_SALES.change(sold, lost)) == [(("US", "USD"), (0, -amount))]
 
 
-async def test_without_its_migration_the_table_is_asked_for(dsn: str) -> None:
+async def test_a_check_names_the_missing_table_of_a_read_model_without_migration(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     assert await missing(connection, [WITH_COUNTRIES]) == ["a migration that creates the table country_sales"]
     await connection.execute(MIGRATION.read_text())
@@ -65,7 +65,9 @@ async def test_without_its_migration_the_table_is_asked_for(dsn: str) -> None:
     await connection.close()
 
 
-async def test_the_orders_are_filled_again_with_it_and_the_stock_is_not(migrated: str, opener: Opener) -> None:
+async def test_a_new_read_model_fills_its_own_group_again_and_leaves_the_stock_group_as_it_is(
+    migrated: str, opener: Opener
+) -> None:
     log = Sample(60).events()
     await write(migrated, log)
     await project(opener)
@@ -85,8 +87,8 @@ def expected(log: Sequence[Any]) -> Mapping[Any, Any]:
     return total(change for view in views for change in COUNTRY_SALES.change(None, view))
 
 
-async def test_its_route_answers_what_was_sold_to_a_country(migrated: str, opener: Opener) -> None:
-    [event] = recorded([created])
+async def test_the_route_of_the_new_read_model_answers_the_sales_of_a_country(migrated: str, opener: Opener) -> None:
+    [event] = stored_events([created])
     await write(migrated, [event])
     await project(opener, groups=[WITH_COUNTRIES])
     async with client(opener) as api:
@@ -95,7 +97,7 @@ async def test_its_route_answers_what_was_sold_to_a_country(migrated: str, opene
         assert (await api.get("/api/v1/countries/FR/sales")).status_code == 404
 
 
-async def test_it_is_listed_with_its_group(migrated: str, opener: Opener) -> None:
+async def test_the_new_read_model_is_listed_with_its_group(migrated: str, opener: Opener) -> None:
     await project(opener, groups=[WITH_COUNTRIES])
     connection = await opener()
     readers = {one.reader: one for one in await progress(connection)}
@@ -104,18 +106,18 @@ async def test_it_is_listed_with_its_group(migrated: str, opener: Opener) -> Non
     assert listed["country_sales"] == "projector.orders"
 
 
-async def test_verify_compares_it_with_the_log(migrated: str, opener: Opener) -> None:
-    await write(migrated, recorded([created]))
+async def test_verify_compares_the_new_read_model_with_the_log(migrated: str, opener: Opener) -> None:
+    await write(migrated, stored_events([created]))
     await project(opener, groups=[WITH_COUNTRIES, STOCK])
-    assert [finding for finding in (await verified(migrated)).violations if finding.invariant == "I7"] == []
+    assert [finding for finding in (await run_verify(migrated)).violations if finding.invariant == "I7"] == []
     connection = await asyncpg.connect(migrated)
     await connection.execute("UPDATE country_sales SET orders = 7")
     await connection.close()
-    [wrong] = [finding for finding in (await verified(migrated)).violations if finding.invariant == "I7"]
+    [wrong] = [finding for finding in (await run_verify(migrated)).violations if finding.invariant == "I7"]
     assert wrong.what.startswith("country_sales has (7, ")
 
 
-async def verified(dsn: str) -> Report:
+async def run_verify(dsn: str) -> Report:
     async with open_evidence(lambda: connect(dsn, name="verify", role=None, limits=False), wait=0) as evidence:
         return await Verification(evidence, SAGAS, None, lambda _done, _of: None, orders=WITH_COUNTRIES).run()
 

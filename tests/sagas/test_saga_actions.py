@@ -1,4 +1,4 @@
-"""The actions of the tables: what each decides, from the facts alone."""
+"""The actions of the saga tables: which events and calls each decides on, given the facts of an order."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ REFUNDED = PaymentRefunded(
 LAPTOP, LAMP = WANTED
 
 
-def test_lines_of_one_sku_are_one_quantity_in_the_order_of_skus() -> None:
+def test_an_orders_quantities_are_summed_by_sku_and_sorted() -> None:
     lines = [("B", 1), ("A", 2), ("B", 3)]
     items = tuple(Item(product_id="p", sku=Sku(sku), quantity=n, unit_price=Decimal(1)) for sku, n in lines)
     assert list(quantities(order(replace(created, items=items))).items()) == [("A", 2), ("B", 4)]
 
 
 # --- the stock ----------------------------------------------------------------------------------------------
-def test_all_of_an_order_is_reserved_under_derived_ids() -> None:
+def test_the_reserve_action_reserves_every_sku_of_an_order_under_derived_ids() -> None:
     effect = actions.reserve.decide(facts())
     assert effect.stock == {
         sku: [InventoryReserved(sku=sku, reservation_id=reservation_of(ORDER_ID, sku), order_id=ORDER_ID, quantity=n)]
@@ -65,7 +65,7 @@ def test_all_of_an_order_is_reserved_under_derived_ids() -> None:
     assert actions.reserve.decide(facts(stock=HELD)).stock == {sku: [] for sku in WANTED}  # again: already done
 
 
-def test_one_sku_short_reserves_none_and_says_which() -> None:
+def test_the_reserve_action_reserves_nothing_and_names_the_sku_that_is_short() -> None:
     short = {LAPTOP: Stock(known=True, available=1), LAMP: PLENTY[LAMP]}
     effect = actions.reserve.decide(facts(stock=short))
     assert effect.stock == {
@@ -80,7 +80,7 @@ def test_one_sku_short_reserves_none_and_says_which() -> None:
 
 
 @pytest.mark.parametrize(("action", "kind"), [("release", InventoryReleased), ("ship_stock", InventoryShipped)])
-def test_reserved_stock_is_released_or_shipped_and_other_stock_is_left_alone(
+def test_the_release_and_ship_actions_change_only_the_orders_own_reservations(
     action: str, kind: type[InventoryReleased | InventoryShipped]
 ) -> None:
     local: Local = getattr(actions, action)
@@ -93,7 +93,7 @@ def test_reserved_stock_is_released_or_shipped_and_other_stock_is_left_alone(
 
 
 # --- the order ----------------------------------------------------------------------------------------------
-def test_the_order_is_confirmed_once_and_cancelled_once_with_the_reason() -> None:
+def test_the_confirm_and_cancel_actions_record_their_event_once_and_the_cancellation_has_the_reason() -> None:
     (event,) = actions.confirm.decide(facts()).order
     assert isinstance(event, OrderConfirmed)
     assert actions.confirm.decide(facts(order(confirmed))).order == []
@@ -103,7 +103,7 @@ def test_the_order_is_confirmed_once_and_cancelled_once_with_the_reason() -> Non
     assert actions.cancel_order.decide(facts(order(cancelled))).order == []
 
 
-def test_no_forward_step_of_a_cancelled_order_is_taken() -> None:
+def test_no_action_goes_forward_for_a_cancelled_order() -> None:
     gone = facts(order(cancelled), stock=PLENTY)
     because = Effect(abandon=cancelled.reason)
     assert actions.reserve.decide(gone) == because
@@ -116,14 +116,14 @@ def test_no_forward_step_of_a_cancelled_order_is_taken() -> None:
         assert "order" in action.reads, "or a cancellation slips in between"
 
 
-def test_every_local_action_guards_the_streams_it_writes() -> None:
+def test_every_local_action_guards_the_streams_that_it_writes() -> None:
     assert actions.cancel_order.reads == {"order"}
     for call in (actions.void, actions.capture, actions.refund, actions.authorize):
         assert "payment" in call.reads
 
 
 # --- the payment --------------------------------------------------------------------------------------------
-def test_an_authorisation_or_a_decline_is_recorded_once() -> None:
+def test_the_authorise_action_records_an_authorisation_or_a_decline_once() -> None:
     assert actions.authorize.record(facts(), Approved("a-1")).payment == [AUTHORIZED]
     assert actions.authorize.record(facts(paid=payment(AUTHORIZED)), Approved("a-1")).payment == []
     declined, refused = Declined("no money"), Refused("never")
@@ -147,7 +147,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("call", "before", "reference", "event", "status"), CALLS, ids=lambda x: str(x)[:20])
-def test_an_answer_is_recorded_once_and_a_refusal_is_no_event(
+def test_a_payment_action_records_an_answer_once_and_a_refusal_not_at_all(
     call: Call, before: Payment, reference: str, event: PaymentEvent, status: PaymentStatus
 ) -> None:
     case = facts(paid=before)

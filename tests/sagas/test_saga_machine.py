@@ -33,7 +33,7 @@ from core.sagas.saga import (
     Step,
     next_move,
 )
-from tests.support.saga_facts import SAGA_ID, order, stands
+from tests.support.saga_facts import SAGA_ID, order, progress_at
 from tests.support.samples import NOW, ORDER_ID
 
 Outcome = Literal["done", "refused", "abandoned", "later"]
@@ -42,7 +42,7 @@ RNG = st.randoms(use_true_random=True)  # of a seed that is printed: wide and fa
 
 
 def a_saga(rng: Random) -> Saga:
-    """One of ours, or one that somebody may yet write."""
+    """A shipped saga, or a generated one."""
     if rng.random() < 0.3:
         return rng.choice(list(SAGAS.values()))
     steps = tuple(
@@ -60,7 +60,7 @@ def a_saga(rng: Random) -> Saga:
 
 
 @dataclass
-class Played:
+class SimulatedSaga:
     """One instance, advanced as a runner does, but with outcomes that the test chooses."""
 
     instance: Instance
@@ -109,17 +109,17 @@ class Played:
         return True
 
 
-def begun(saga: Saga, scale: float = 1.0) -> Played:
-    instance = Instance(saga, saga_of(ORDER_ID, saga.name), ORDER_ID, stands(saga, SagaStatus.RUNNING))
+def begun(saga: Saga, scale: float = 1.0) -> SimulatedSaga:
+    instance = Instance(saga, saga_of(ORDER_ID, saga.name), ORDER_ID, progress_at(saga, SagaStatus.RUNNING))
     first, *rest = started(instance, NOW, scale)
-    played = Played(instance, scale, log=[first])
+    played = SimulatedSaga(instance, scale, log=[first])
     played.record(rest)
     return played
 
 
 @settings(max_examples=2_000)
 @given(rng=RNG)
-def test_every_instance_comes_to_one_of_its_ends(rng: Random) -> None:
+def test_every_saga_of_every_table_reaches_one_of_its_ends(rng: Random) -> None:
     played = begun(a_saga(rng))
     for _ in range(rng.randint(0, 10)):
         outcome = rng.choices(OUTCOMES, [8, 1, 1, 6])[0]
@@ -135,8 +135,8 @@ def test_every_instance_comes_to_one_of_its_ends(rng: Random) -> None:
     ends(played)
 
 
-def check(played: Played) -> None:
-    """What holds at every moment."""
+def check(played: SimulatedSaga) -> None:
+    """Check what must hold after every event."""
     saga, progress = played.instance.saga, played.instance.progress
     assert progress == _again(played), "the log alone says where it stands"
     for event in played.log:
@@ -155,7 +155,7 @@ def check(played: Played) -> None:
         assert progress.status in {SagaStatus.RUNNING, SagaStatus.COMPLETED}
 
 
-def _again(played: Played) -> Progress:
+def _again(played: SimulatedSaga) -> Progress:
     """The same log folded anew; only the time of the last move comes from the instance."""
     progress: Progress | None = None
     for event in played.log:
@@ -164,7 +164,7 @@ def _again(played: Played) -> Progress:
     return msgspec.structs.replace(progress, since=played.instance.progress.since)
 
 
-def ends(played: Played) -> None:
+def ends(played: SimulatedSaga) -> None:
     saga, progress = played.instance.saga, played.instance.progress
     stands = [progress.of(step.name) for step in saga.steps]
     last = played.log[-1]
@@ -198,7 +198,7 @@ def an_event(rng: Random) -> SagaEvent:
 
 
 @given(rng=RNG)
-def test_after_any_events_in_any_order_there_is_a_next_move_or_an_end(rng: Random) -> None:
+def test_a_saga_with_any_events_in_any_order_has_a_next_move_or_has_ended(rng: Random) -> None:
     saga, progress = a_saga(rng), None
     for _ in range(30):
         progress = evolve(progress, an_event(rng), NOW)
@@ -207,6 +207,6 @@ def test_after_any_events_in_any_order_there_is_a_next_move_or_an_end(rng: Rando
         assert (move is None) == (progress.status not in {SagaStatus.RUNNING, SagaStatus.COMPENSATING})
 
 
-def test_the_made_up_tables_have_every_kind_of_action() -> None:
+def test_the_generated_tables_have_every_kind_of_action() -> None:
     kinds = {type(action) for saga in SAGAS.values() for step in saga.steps for action in (step.do, step.undo)}
     assert kinds == {Local, Call, Nothing}

@@ -21,7 +21,7 @@ from tests.support.saga_facts import (
     SECOND,
     SKIPPED,
     progress_after,
-    stands,
+    progress_at,
 )
 from tests.support.sample_saga import BUYS, RETURNS, SENDS
 from tests.support.samples import NOW, ORDER_ID, created
@@ -86,7 +86,7 @@ def test_a_saga_starts_running_with_every_step_pending() -> None:
 
 
 @pytest.mark.parametrize(("event", "changes"), EVOLVED, ids=lambda x: type(x).__name__)
-def test_each_event_changes_the_fields_that_the_table_states_and_no_other(
+def test_each_event_of_a_saga_changes_only_the_fields_that_the_table_states(
     event: e.SagaEvent, changes: dict[str, Any]
 ) -> None:
     found = evolve(BEFORE, event, LATER)
@@ -96,11 +96,11 @@ def test_each_event_changes_the_fields_that_the_table_states_and_no_other(
     assert BEFORE.of("s") is RUNNING, "the progress before is as it was"
 
 
-def test_the_table_above_has_every_event_of_a_saga() -> None:
+def test_the_table_of_changed_fields_has_every_event_of_a_saga() -> None:
     assert {type(event) for event, _ in EVOLVED} == set(e.EVENTS)
 
 
-def test_an_event_of_another_stream_changes_nothing() -> None:
+def test_an_event_of_another_stream_does_not_change_a_state() -> None:
     assert evolve(BEFORE, created, LATER) is BEFORE
 
 
@@ -145,10 +145,10 @@ NEXT: list[tuple[Saga, SagaStatus, tuple[Any, ...], str | SagaStatus | None]] = 
 @pytest.mark.parametrize(
     ("saga", "status", "steps", "expected"), NEXT, ids=lambda x: getattr(x, "name", None) or str(x)
 )
-def test_the_next_move_is_the_one_that_the_table_states(
+def test_the_next_move_of_a_saga_is_the_one_that_the_table_states(
     saga: Saga, status: SagaStatus, steps: tuple[Any, ...], expected: Any
 ) -> None:
-    move = next_move(saga, stands(saga, status, *steps))
+    move = next_move(saga, progress_at(saga, status, *steps))
     if isinstance(move, Move):
         assert f"{'do' if move.forward else 'undo'} {move.step.name}" == expected
         assert move.action is (move.step.do if move.forward else move.step.undo)

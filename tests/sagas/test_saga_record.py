@@ -27,7 +27,7 @@ from tests.support.saga_facts import (
     RUNNING,
     SAGA_ID,
     order,
-    stands,
+    progress_at,
     types,
 )
 from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER, SENDS
@@ -71,18 +71,16 @@ def fail(saga: Saga, progress: Progress, *, after: timedelta = timedelta(), scal
     ],
     ids=lambda x: getattr(x, "name", ""),
 )
-def test_a_saga_starts_with_the_steps_that_have_nothing_to_do_already_completed(
-    saga: Saga, expected: list[str]
-) -> None:
-    assert types(started(instance(saga, stands(saga, FORWARD)), NOW, 1.0)) == expected
+def test_a_new_saga_records_steps_that_have_nothing_to_do_as_completed(saga: Saga, expected: list[str]) -> None:
+    assert types(started(instance(saga, progress_at(saga, FORWARD)), NOW, 1.0)) == expected
 
 
-def test_a_deadline_is_scaled_and_a_saga_that_is_tried_for_ever_has_none() -> None:
-    first = started(instance(BUYS, stands(BUYS, FORWARD)), NOW, 0.5)[0]
+def test_the_deadline_of_a_saga_is_scaled_and_a_saga_without_time_limit_has_none() -> None:
+    first = started(instance(BUYS, progress_at(BUYS, FORWARD)), NOW, 0.5)[0]
     assert first == e.SagaStarted(
         saga_id=SAGA_ID, name="buys", definition=1, order_id=ORDER_ID, deadline=NOW + timedelta(minutes=3)
     )
-    without_end = started(instance(SENDS, stands(SENDS, FORWARD)), NOW, 0.5)[0]
+    without_end = started(instance(SENDS, progress_at(SENDS, FORWARD)), NOW, 0.5)[0]
     assert isinstance(without_end, e.SagaStarted)
     assert without_end.deadline is None
 
@@ -117,10 +115,10 @@ ENDS: list[tuple[Saga, SagaStatus, tuple[Any, ...], Effect, list[str]]] = [
 
 
 @pytest.mark.parametrize(("saga", "status", "steps", "effect", "expected"), ENDS)
-def test_a_move_that_ended_records_the_events_that_the_table_states(
+def test_each_result_of_a_move_records_the_events_that_the_table_states(
     saga: Saga, status: SagaStatus, steps: tuple[Any, ...], effect: Effect, expected: list[str]
 ) -> None:
-    events = conclude(saga, stands(saga, status, *steps, announced=1), effect)
+    events = conclude(saga, progress_at(saga, status, *steps, announced=1), effect)
     assert types(events) == expected
     for event in events:
         match event:
@@ -136,8 +134,8 @@ def test_a_move_that_ended_records_the_events_that_the_table_states(
                 pass
 
 
-def test_a_late_answer_while_it_compensates_is_recorded_and_undone() -> None:
-    progress = stands(BUYS, BACK, COMPLETED, COMPLETED, RUNNING)
+def test_a_saga_that_compensates_records_a_late_answer_and_undoes_it() -> None:
+    progress = progress_at(BUYS, BACK, COMPLETED, COMPLETED, RUNNING)
     forward = Move(BUYS.step("charge"), forward=True)
     events = concluded(instance(BUYS, progress), forward, DONE, NOW)
     assert types(events) == ["StepCompleted charge", "StepStarted charge"]
@@ -146,8 +144,8 @@ def test_a_late_answer_while_it_compensates_is_recorded_and_undone() -> None:
     assert undoing.direction == "backward"
 
 
-def test_a_late_refusal_while_it_compensates_is_recorded_and_starts_no_second_compensation() -> None:
-    progress = stands(BUYS, BACK, COMPLETED, COMPLETED, COMPENSATING, reason="cancelled by hand")
+def test_a_saga_that_compensates_records_a_late_refusal_and_starts_no_second_compensation() -> None:
+    progress = progress_at(BUYS, BACK, COMPLETED, COMPLETED, COMPENSATING, reason="cancelled by hand")
     forward = Move(BUYS.step("charge"), forward=True)
     assert types(concluded(instance(BUYS, progress), forward, NO, NOW)) == ["StepFailed charge"]
 
@@ -155,7 +153,7 @@ def test_a_late_refusal_while_it_compensates_is_recorded_and_starts_no_second_co
 def test_steps_without_an_undo_are_recorded_as_compensated_in_the_same_append() -> None:
     steps = tuple(Step(name, confirm, undo, None) for name, undo in (("a", nothing), ("b", nothing), ("c", confirm)))
     saga = Saga("mixed", 1, OrderCreated, steps)
-    events = conclude(saga, stands(saga, BACK, COMPLETED, COMPLETED, COMPLETED), DONE)
+    events = conclude(saga, progress_at(saga, BACK, COMPLETED, COMPLETED, COMPLETED), DONE)
     assert types(events) == ["StepCompensated c", "StepCompensated b", "StepCompensated a", "Compensated"]
 
 
@@ -188,10 +186,10 @@ TRIES: list[tuple[Saga, SagaStatus, tuple[Any, ...], int, timedelta, float, bool
 
 
 @pytest.mark.parametrize(("saga", "status", "steps", "before", "after", "scale", "over"), TRIES)
-def test_a_step_is_tried_again_until_both_its_time_and_its_tries_are_used_up(
+def test_a_saga_tries_a_step_again_until_both_its_time_and_its_tries_are_used_up(
     saga: Saga, status: SagaStatus, steps: tuple[Any, ...], before: int, after: timedelta, scale: float, *, over: bool
 ) -> None:
-    progress = stands(saga, status, *steps, attempts=before, announced=before + 1)
+    progress = progress_at(saga, status, *steps, attempts=before, announced=before + 1)
     first, *rest = fail(saga, progress, after=after, scale=scale)
     assert isinstance(first, e.SagaStepFailed if status is FORWARD else e.SagaCompensationFailed)
     assert (first.attempt, first.error) == (before + 1, "away")
@@ -209,18 +207,18 @@ def test_a_step_is_tried_again_until_both_its_time_and_its_tries_are_used_up(
         assert undoing.direction == "backward"
 
 
-def test_a_step_whose_time_is_over_is_compensated_also_when_it_has_no_undo() -> None:
+def test_a_saga_compensates_when_the_time_of_a_step_is_over_even_if_the_step_has_no_undo() -> None:
     saga = Saga(
         "called", 1, OrderCreated, (Step("a", confirm, nothing, None), Step("b", authorize, nothing, None, MINUTES))
     )
-    progress = stands(saga, FORWARD, COMPLETED, RUNNING, attempts=5, announced=6)
+    progress = progress_at(saga, FORWARD, COMPLETED, RUNNING, attempts=5, announced=6)
     assert types(fail(saga, progress, after=MINUTES)) == [
         "StepFailed b", "CompensationStarted", "StepCompensated b", "StepCompensated a", "Compensated",
     ]  # fmt: skip
 
 
-def test_each_try_is_announced_with_its_number_and_the_derived_key() -> None:
-    progress = stands(BUYS, FORWARD, *AUTHORISING, attempts=2, announced=2)
+def test_a_saga_records_the_number_and_the_derived_key_of_each_try_before_the_call() -> None:
+    progress = progress_at(BUYS, FORWARD, *AUTHORISING, attempts=2, announced=2)
     event = announced(instance(BUYS, progress), the_move(BUYS, progress))
     assert event == e.SagaStepStarted(
         saga_id=SAGA_ID, step="charge", direction="forward", attempt=3,
@@ -230,8 +228,8 @@ def test_each_try_is_announced_with_its_number_and_the_derived_key() -> None:
 
 
 # --- when a person is needed --------------------------------------------------------------------------------
-def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
-    progress = stands(BUYS, BACK, COMPLETED, COMPLETED, COMPENSATION_FAILED, last_error="never")
+def test_a_failed_saga_records_its_reason_and_its_open_items() -> None:
+    progress = progress_at(BUYS, BACK, COMPLETED, COMPLETED, COMPENSATION_FAILED, last_error="never")
     assert gave_up(instance(BUYS, progress), order()) == e.SagaFailed(
         saga_id=SAGA_ID,
         reason="never",
@@ -241,7 +239,7 @@ def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
             "2001.48 USD may be authorised",
         ),
     )
-    silent = stands(BUYS, BACK, COMPLETED)
+    silent = progress_at(BUYS, BACK, COMPLETED)
     without_error = gave_up(instance(BUYS, silent), order())
     assert isinstance(without_error, e.SagaFailed)
     assert without_error.reason == "it could not be compensated"
@@ -257,20 +255,20 @@ def test_a_saga_that_gave_up_says_why_and_what_is_open() -> None:
         (SENDS, (COMPENSATED, COMPLETED), ()),
     ],
 )
-def test_open_items_are_those_of_steps_that_may_have_happened(
+def test_the_open_items_of_a_saga_are_those_of_steps_that_may_have_happened(
     saga: Saga, steps: tuple[Any, ...], open_: tuple[str, ...]
 ) -> None:
-    assert open_items(saga, stands(saga, BACK, *steps), order()) == open_
+    assert open_items(saga, progress_at(saga, BACK, *steps), order()) == open_
 
 
 def test_an_order_that_was_cancelled_by_hand_is_no_open_item() -> None:
-    progress = stands(BUYS, BACK, COMPLETED, COMPENSATED, COMPENSATION_FAILED)
+    progress = progress_at(BUYS, BACK, COMPLETED, COMPENSATED, COMPENSATION_FAILED)
     by_hand = order(OrderCancelled(order_id=ORDER_ID, reason="changed my mind", cancelled_at=NOW))
     assert open_items(BUYS, progress, by_hand) == ("2001.48 USD may be authorised",)
 
 
 def test_a_fold_of_no_events_changes_nothing_and_a_failed_saga_is_not_finished() -> None:
-    progress = stands(BUYS, FORWARD)
+    progress = progress_at(BUYS, FORWARD)
     assert fold(progress, [], NOW) is progress
     assert finished(e.SagaCompleted(saga_id=SAGA_ID))
     assert not finished(e.SagaFailed(saga_id=SAGA_ID, reason="r"))

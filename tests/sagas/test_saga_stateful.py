@@ -178,7 +178,7 @@ TestDesk.settings = settings(suppress_health_check=EVERY_HEALTH_CHECK)
 @pytest.mark.parametrize(
     "kind", [None, ConfirmOrder, CancelOrder, ShipOrder], ids=lambda kind: getattr(kind, "__name__", "kill")
 )
-def test_a_command_or_a_kill_at_every_call_of_a_fulfilment_in_every_mood_of_the_provider(
+def test_sagas_keep_their_promises_when_a_command_or_a_kill_meets_any_call_of_a_fulfilment(
     mood: Mood, kind: type[OrderCommand] | None
 ) -> None:
     for calls in range(CALLS_OF_A_FULFILMENT):
@@ -194,7 +194,7 @@ def test_a_command_or_a_kill_at_every_call_of_a_fulfilment_in_every_mood_of_the_
 
 @pytest.mark.parametrize("confirmed", [True, False])
 @pytest.mark.parametrize("by", ["customer", "operator"])
-def test_a_fulfilment_turned_back_at_any_call_records_the_providers_answer_and_confirms_no_order(
+def test_a_fulfilment_that_an_operator_compensates_at_any_call_records_the_answer_and_confirms_no_order(
     by: str, *, confirmed: bool
 ) -> None:
     for calls in range(CALLS_OF_A_FULFILMENT):
@@ -212,9 +212,9 @@ def test_a_fulfilment_turned_back_at_any_call_records_the_providers_answer_and_c
             desk.wish(Wish.COMPENSATE, saga_of(order_id, FULFIL), calls=20)
         try:
             desk.comes_to_rest(mended=True)
-            told = [type(recorded.event) for recorded in desk.log.told(StreamId(payment_of(order_id)))]
+            kinds = [type(recorded.event) for recorded in desk.log.events_of(StreamId(payment_of(order_id)))]
             charge = desk.provider.real._charges.get(payment_of(order_id))
-            assert (PaymentAuthorized in told) == (charge is not None and charge.authorised > 0)
+            assert (PaymentAuthorized in kinds) == (charge is not None and charge.authorised > 0)
         finally:
             desk.ends()
 

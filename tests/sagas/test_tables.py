@@ -59,7 +59,7 @@ def text_of(saga: Saga) -> str:
 
 # --- as they were released ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("saga", EACH)
-def test_a_released_table_is_never_edited(saga: Saga) -> None:
+def test_the_table_of_a_released_saga_is_never_edited(saga: Saga) -> None:
     path = RELEASED / f"{saga.name}.{saga.definition}.txt"
     released = path.read_text(encoding="utf-8") if path.exists() else ""
     text = text_of(saga)
@@ -69,7 +69,7 @@ def test_a_released_table_is_never_edited(saga: Saga) -> None:
     )
 
 
-def test_no_released_table_is_dropped() -> None:
+def test_the_table_of_a_released_saga_is_never_removed() -> None:
     missing = {path.stem for path in RELEASED.iterdir()} - {f"{name}.{number}" for name, number in SAGAS}
     assert missing == set(), "instances on these may be under way: put their tables back into TABLES of their files"
 
@@ -85,7 +85,7 @@ def test_every_table_in_the_code_is_registered() -> None:
 
 # --- what each must say -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("saga", EACH)
-def test_every_step_says_what_is_open_because_of_it(saga: Saga) -> None:
+def test_every_step_of_a_saga_says_what_it_may_leave_open(saga: Saga) -> None:
     assert len({step.name for step in saga.steps}) == len(saga.steps) > 0
     assert saga.step(saga.steps[-1].name) is saga.steps[-1]
     for step in saga.steps:
@@ -96,7 +96,7 @@ def test_every_step_says_what_is_open_because_of_it(saga: Saga) -> None:
 
 
 @pytest.mark.parametrize("saga", EACH)
-def test_a_step_has_a_time_unless_its_saga_is_tried_for_ever_or_undoes(saga: Saga) -> None:
+def test_every_step_has_a_time_limit_unless_its_saga_is_tried_for_ever_or_undoes(saga: Saga) -> None:
     for step in saga.steps:
         if not isinstance(step.do, Nothing):
             tried_for_ever = saga.forward_only or saga.undoes
@@ -104,13 +104,13 @@ def test_a_step_has_a_time_unless_its_saga_is_tried_for_ever_or_undoes(saga: Sag
 
 
 @pytest.mark.parametrize("saga", EACH)
-def test_every_way_to_end_says_how_the_order_stands_afterwards(saga: Saga) -> None:
+def test_every_end_of_a_saga_says_which_statuses_the_order_may_have(saga: Saga) -> None:
     goes_back = not isinstance(saga.steps[0].undo, Nothing)
     expected = {SagaStatus.COMPLETED} | ({SagaStatus.COMPENSATED} if goes_back else set())
     assert {end.status for end in saga.ends} == expected, "verify judges orders by these"
 
 
-def test_no_two_sagas_start_on_one_event_and_no_name_is_made_up() -> None:
+def test_no_two_sagas_start_on_the_same_event_and_each_names_only_existing_sagas() -> None:
     now = newest(SAGAS)
     assert len({saga.starts_on for saga in now.values()}) == len(now), "the runner starts one saga for an event"
     assert {saga.after for saga in SAGAS.values() if saga.after} <= set(now)
@@ -118,7 +118,7 @@ def test_no_two_sagas_start_on_one_event_and_no_name_is_made_up() -> None:
         assert [saga.name for saga in now.values() if saga.before is event] == [ended_before(event)]
 
 
-def test_the_newest_table_is_the_one_with_the_highest_definition_wherever_it_stands() -> None:
+def test_the_newest_table_is_the_one_with_the_highest_definition_in_any_order_of_the_registry() -> None:
     tables = [RETURNS, BUYS, RETURNS_FOR_EVER]
     for order in (tables, tables[::-1]):
         known = {(saga.name, saga.definition): saga for saga in order}

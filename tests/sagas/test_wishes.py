@@ -24,7 +24,7 @@ from tests.support.saga_facts import (
     SKIPPED,
     facts,
     order,
-    stands,
+    progress_at,
     types,
 )
 from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER, SENDS
@@ -93,7 +93,7 @@ ALLOWED[("SHIP_DIED", COMPENSATE)] = ALLOWED[("SHIPS", COMPENSATE)]
 
 def instance_of(name: str) -> tuple[Saga, Progress]:
     saga, status, steps, failed_as = ALL[name]
-    return saga, stands(saga, status, *steps, failed_as=failed_as, attempts=9, announced=9, last_error="away")
+    return saga, progress_at(saga, status, *steps, failed_as=failed_as, attempts=9, announced=9, last_error="away")
 
 
 def decide_on(wish: Wish, name: str) -> tuple[list[SagaEvent], Progress, Any]:
@@ -104,7 +104,7 @@ def decide_on(wish: Wish, name: str) -> tuple[list[SagaEvent], Progress, Any]:
 
 @pytest.mark.parametrize("wish", Wish)
 @pytest.mark.parametrize("name", ALL)
-def test_every_wish_in_every_state_is_granted_or_refused_with_a_sentence(name: str, wish: Wish) -> None:
+def test_every_wish_of_an_operator_in_every_state_is_granted_or_refused_with_a_sentence(name: str, wish: Wish) -> None:
     expected = ALLOWED.get((name, wish))
     if expected is None:
         with pytest.raises(NotAllowed, match=r"\w+ \w+"):
@@ -117,7 +117,7 @@ def test_every_wish_in_every_state_is_granted_or_refused_with_a_sentence(name: s
     assert (next_move(ALL[name][0], after) is None) == (after.status in {SagaStatus.RESOLVED, SagaStatus.COMPLETED})
 
 
-def test_a_retried_undo_goes_on_undoing_where_it_was_given_up() -> None:
+def test_a_retry_goes_on_with_the_undo_at_which_the_saga_gave_up() -> None:
     _, after, _ = decide_on(RETRY, "STUCK")
     assert after.status is BACK
     move = next_move(BUYS, after)
@@ -125,7 +125,7 @@ def test_a_retried_undo_goes_on_undoing_where_it_was_given_up() -> None:
     assert (move.step.name, move.forward) == ("charge", False)
 
 
-def test_a_skipped_undo_is_followed_by_the_undos_below_it() -> None:
+def test_after_a_skipped_undo_the_saga_undoes_the_steps_before_it() -> None:
     _, after, _ = decide_on(SKIP, "STUCK")
     assert after.of("charge") is SKIPPED
     move = next_move(BUYS, after)
@@ -133,7 +133,7 @@ def test_a_skipped_undo_is_followed_by_the_undos_below_it() -> None:
     assert (move.step.name, move.forward) == ("reserve", False)
 
 
-def test_a_settlement_that_is_compensated_ships_the_stock_all_the_same() -> None:
+def test_a_settlement_that_an_operator_compensates_still_ships_the_stock() -> None:
     _, after, effect = decide_on(COMPENSATE, "SHIPS")
     assert [type(event).__name__ for events in effect.stock.values() for event in events] == ["InventoryShipped"] * 2
     assert after.status is BACK
@@ -153,6 +153,6 @@ def test_the_open_items_of_a_failed_saga_name_its_money_and_its_stock() -> None:
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\x00b"])
-def test_an_operator_must_give_a_reason(reason: str) -> None:
+def test_a_wish_of_an_operator_without_a_reason_is_refused(reason: str) -> None:
     with pytest.raises(InvalidInput):
         checked_reason(reason)

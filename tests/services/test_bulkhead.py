@@ -1,4 +1,4 @@
-"""Too many calls at once to the provider: who finds no room comes again, and it was no try."""
+"""Too many calls to the payment provider at once: a call without room is made later, and does not count as a try."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 class Slow:
-    """A provider that approves everything, once it is let."""
+    """A provider that approves everything, once the test allows it."""
 
     def __init__(self) -> None:
         self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
@@ -45,7 +45,9 @@ async def narrow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S
     server.close()
 
 
-async def test_who_finds_no_room_is_told_so_and_the_breaker_stays_closed(desk: Desk, narrow: Slow) -> None:
+async def test_a_call_that_finds_no_room_raises_not_tried_and_the_breaker_stays_closed(
+    desk: Desk, narrow: Slow
+) -> None:
     first = asyncio.create_task(desk.gateway.void("k", payment_id=await desk.place(), reason="r"))
     await narrow.asked.wait()
     for _ in range(2 * IN_A_ROW):
@@ -56,7 +58,7 @@ async def test_who_finds_no_room_is_told_so_and_the_breaker_stays_closed(desk: D
     await desk.gateway.void("k", payment_id=await desk.place(), reason="r")
 
 
-async def test_an_order_that_finds_no_room_is_parked_and_loses_no_try(desk: Desk, narrow: Slow) -> None:
+async def test_a_saga_whose_call_finds_no_room_is_parked_and_uses_up_no_try(desk: Desk, narrow: Slow) -> None:
     await desk.stock(A=10)
     desk.scale = 0.0  # so a third failed try would be the last
     async with desk.running():

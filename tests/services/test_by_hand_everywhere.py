@@ -1,4 +1,4 @@
-"""Confirmed, cancelled or shipped by hand at any append of the running saga: the end is one of the allowed ones."""
+"""An order that a person commands at any append of its running saga comes to one of the allowed ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALLOWED = {  # the order, how its fulfilment ended, what the provider holds, and
 
 
 class Halting:
-    """A store that stands still just before, or after, its n-th append from `arm` on, until `go_on`."""
+    """A store that stops just before, or after, its n-th append after `arm`, until `go_on` is set."""
 
     def __init__(self, store: EventStore, *, before: bool) -> None:
         self._store = store
@@ -60,8 +60,8 @@ def confirmation(order_id: OrderId) -> ConfirmOrder:
     return ConfirmOrder(now=now(), order_id=order_id)
 
 
-async def by_hand(desk: Desk, command: OrderCommand) -> bool:
-    """Whether it was done."""
+async def command_by_hand(desk: Desk, command: OrderCommand) -> bool:
+    """Give the command, and return whether it was accepted."""
     try:
         await desk.do(command)
     except (NotAllowed, FulfilmentNotFinished):
@@ -69,10 +69,10 @@ async def by_hand(desk: Desk, command: OrderCommand) -> bool:
     return True
 
 
-async def fired(
+async def command_at_the_append(
     desk: Desk, halting: Halting, wish: Callable[[OrderId], OrderCommand], method: str, sku: str
 ) -> tuple[OrderId, bool] | None:
-    """The order, and whether the wish was granted; None when its fulfilment ended before that append."""
+    """Return the order and whether the command was accepted; None when its fulfilment ended before that append."""
     order = await desk.place(method, **{sku: 2})
     ended, halted = asyncio.ensure_future(desk.ended(order)), asyncio.ensure_future(halting.reached.wait())
     await asyncio.wait([ended, halted], return_when=asyncio.FIRST_COMPLETED)
@@ -80,15 +80,15 @@ async def fired(
         halted.cancel()
         return None
     await halted
-    done = await by_hand(desk, wish(order))
+    done = await command_by_hand(desk, wish(order))
     halting.go_on.set()
     await ended
-    await has_settled(desk, order)
+    await wait_for_the_next_saga(desk, order)
     return order, done
 
 
-async def has_settled(desk: Desk, order: OrderId) -> None:
-    """Whatever saga its last event started has come to its end."""
+async def wait_for_the_next_saga(desk: Desk, order: OrderId) -> None:
+    """Wait until the saga that a shipment or a cancellation of the order started has ended."""
     domain = await desk.domain(order)
     if "OrderShipped" in domain:
         assert await desk.ended(order, "settle_order") == "SagaCompleted"
@@ -97,9 +97,9 @@ async def has_settled(desk: Desk, order: OrderId) -> None:
 
 
 async def outcome(desk: Desk, order: OrderId, sku: str) -> tuple[str, str, str, tuple[int, int]]:
-    told = await desk.domain(order)
+    events = await desk.domain(order)
     ends = {"OrderCancelled": "CANCELLED", "OrderShipped": "SHIPPED", "OrderConfirmed": "CONFIRMED"}
-    status = next((ends[event] for event in ends if event in told), "CREATED")
+    status = next((ends[event] for event in ends if event in events), "CREATED")
     charge = desk.gateway._charges.get(payment_of(order))
     provider = charge.state if charge and charge.state in {"authorised", "captured"} else "nothing"
     return status, await desk.ended(order), provider, await available(desk, sku)
@@ -108,7 +108,7 @@ async def outcome(desk: Desk, order: OrderId, sku: str) -> tuple[str, str, str, 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("wish", [confirmation, cancellation, shipment])
 @pytest.mark.parametrize("method", ["card", "test_card_fail", "test_card_flaky"])
-async def test_a_wish_at_any_append_of_a_running_fulfilment_ends_in_an_allowed_way(
+async def test_an_order_commanded_by_hand_at_any_append_of_its_fulfilment_comes_to_an_allowed_end(
     desk: Desk,
     monkeypatch: pytest.MonkeyPatch,
     method: str,
@@ -127,7 +127,7 @@ async def test_a_wish_at_any_append_of_a_running_fulfilment_ends_in_an_allowed_w
         for n in range(1, ENOUGH):
             await desk.stock(**{f"S{n}": 10})
             halting.arm(n)
-            found = await fired(desk, halting, wish, method, f"S{n}")
+            found = await command_at_the_append(desk, halting, wish, method, f"S{n}")
             if found is None:
                 break
             order, done = found

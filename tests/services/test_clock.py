@@ -67,7 +67,7 @@ async def clock(opener: Callable[[], Awaitable[Connection]], shifted: timedelta)
     link.close()
 
 
-async def test_no_saga_is_compensated_before_its_time(
+async def test_a_runner_with_a_wrong_clock_compensates_no_saga_before_its_deadline(
     desk: Desk, clock: DatabaseClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
@@ -79,7 +79,7 @@ async def test_no_saga_is_compensated_before_its_time(
         assert await desk.ended(order) == "SagaCompleted"
 
 
-async def test_no_saga_is_tried_when_its_time_is_over(
+async def test_a_runner_with_a_wrong_clock_compensates_a_saga_once_its_deadline_is_over(
     desk: Desk, clock: DatabaseClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.1)
@@ -94,12 +94,12 @@ async def test_no_saga_is_tried_when_its_time_is_over(
     assert (await desk.timeline(order))[-1].recorded_at - started > 0.6 * SECOND
 
 
-async def test_every_program_goes_by_the_databases_clock(dsn: str, shifted: timedelta) -> None:
+async def test_every_program_uses_the_databases_clock(dsn: str, shifted: timedelta) -> None:
     async with bootstrap(load_settings(database_url=dsn), name="test") as app:
         assert abs(app.clock.now() - datetime.now(UTC) - shifted) < SECOND
 
 
-async def test_a_clock_that_runs_wrong_is_put_right_at_the_next_look(
+async def test_a_clock_that_differs_from_the_databases_is_corrected_at_the_next_reading(
     opener: Callable[[], Awaitable[Connection]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The monotonic clock of a machine that slept stands still meanwhile."""
@@ -117,7 +117,7 @@ async def test_a_clock_that_runs_wrong_is_put_right_at_the_next_look(
     link.close()
 
 
-async def test_without_the_database_it_goes_on_from_what_it_has_seen(
+async def test_without_the_database_the_clock_goes_on_from_its_last_reading(
     opener: Callable[[], Awaitable[Connection]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adapter, "LOOK_EVERY", 0.001)

@@ -55,7 +55,7 @@ class Meddled:
         return await self._store.append(wish)
 
 
-async def test_the_loser_of_a_race_decides_again(desk: Desk, store: PostgresEventStore) -> None:
+async def test_a_command_that_loses_a_race_is_decided_again(desk: Desk, store: PostgresEventStore) -> None:
     order = await desk.place()
     meddled = Meddled(store, [lambda: do(store, ConfirmOrder(now=now(), order_id=order))])
     outcome = await do(meddled, CancelOrder(now=now(), order_id=order, reason="x"))
@@ -63,7 +63,7 @@ async def test_the_loser_of_a_race_decides_again(desk: Desk, store: PostgresEven
     assert await desk.domain(order) == ["OrderCreated", "OrderConfirmed", "OrderCancelled"]
 
 
-async def test_the_loser_of_a_race_may_find_its_command_already_done_or_no_longer_allowed(
+async def test_a_command_that_loses_a_race_may_be_already_done_or_no_longer_allowed(
     desk: Desk, store: PostgresEventStore
 ) -> None:
     order = await desk.place()
@@ -76,7 +76,7 @@ async def test_the_loser_of_a_race_may_find_its_command_already_done_or_no_longe
         await do(Meddled(store, [lambda: do(store, cancel)]), ConfirmOrder(now=now(), order_id=order))
 
 
-async def test_a_command_whose_guarded_stream_moved_decides_again(desk: Desk, store: PostgresEventStore) -> None:
+async def test_a_command_whose_guarded_stream_changed_is_decided_again(desk: Desk, store: PostgresEventStore) -> None:
     order, guarded = await desk.place(), stream()
 
     async def guards() -> Sequence[Entry]:
@@ -102,7 +102,9 @@ async def test_a_conflict_names_the_stream_that_another_writer_moved(
     assert (error.value.stream, error.value.expected, error.value.actual) == (guarded, 0, 1)
 
 
-async def test_the_loser_of_a_race_that_named_a_version_is_refused(desk: Desk, store: PostgresEventStore) -> None:
+async def test_a_command_with_an_expected_version_that_loses_a_race_is_refused(
+    desk: Desk, store: PostgresEventStore
+) -> None:
     order = await desk.place()
     meddled = Meddled(store, [lambda: do(store, ConfirmOrder(now=now(), order_id=order))])
     with pytest.raises(PreconditionFailed) as error:
@@ -148,7 +150,7 @@ async def test_a_refusal_is_kept_for_its_key_only_at_the_version_it_was_decided_
     assert kept.answer.fields["detail"] == "cannot deliver a confirmed order"  # decided again, on what it has become
 
 
-async def test_a_command_on_a_cached_state_sees_what_others_recorded_meanwhile(store: PostgresEventStore) -> None:
+async def test_a_command_on_a_cached_state_sees_the_events_others_recorded_meanwhile(store: PostgresEventStore) -> None:
     """Two desks with a cache each receive stock in turns, and both count the other's receipts."""
     caches = [StateCache[Stock](store, INVENTORY) for _ in range(2)]
     at = inventory_stream(Sku("A"))
@@ -161,7 +163,7 @@ async def test_a_command_on_a_cached_state_sees_what_others_recorded_meanwhile(s
         assert (outcome.answer.fields["available"], outcome.answer.version) == (n + 1, n + 1)
 
 
-async def test_receipts_at_once_over_four_caches_are_all_counted(
+async def test_receipts_sent_at_once_through_four_caches_all_count(
     store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "KEEP_TRYING", 60.0)  # on a busy machine twenty turns take more than two seconds

@@ -54,8 +54,8 @@ class Daemon:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
             )
 
-    async def died(self) -> None:
-        """It killed itself, without a word; the leases it held have run out."""
+    async def wait_until_killed(self) -> None:
+        """Wait until a failpoint has killed the daemon, and let the leases that it held run out."""
         assert self._process is not None
         code = await asyncio.to_thread(self._process.wait, 60)
         assert code == -signal.SIGKILL, (self.stack.home.logs / "log").read_text()[-2_000:]
@@ -70,7 +70,7 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def running(name: str, dsn: str, home: Path, **settings: str) -> Iterator[Daemon]:
+def daemon_over(name: str, dsn: str, home: Path, **settings: str) -> Iterator[Daemon]:
     daemon = Daemon(name, dsn, home, **settings)
     try:
         yield daemon
@@ -79,7 +79,7 @@ def running(name: str, dsn: str, home: Path, **settings: str) -> Iterator[Daemon
 
 
 @pytest.mark.parametrize("point", points_of("saga-runner"))
-async def test_a_saga_whose_runner_died_there_ends_as_if_it_had_not(
+async def test_a_saga_whose_runner_died_at_a_failpoint_comes_to_the_same_end(
     desk: Desk, dsn: str, tmp_path: Path, point: str
 ) -> None:
     undoes = point.endswith("mid_compensation")
@@ -88,13 +88,13 @@ async def test_a_saga_whose_runner_died_there_ends_as_if_it_had_not(
     (tmp_path / "sandbox").mkdir()
     with (
         SandboxProcess(tmp_path / "sandbox") as sandbox,
-        running("saga-runner", dsn, tmp_path / "home", ORDERDECK_PAYMENT_URL=sandbox.url) as runner,
+        daemon_over("saga-runner", dsn, tmp_path / "home", ORDERDECK_PAYMENT_URL=sandbox.url) as runner,
     ):
         if point.endswith("after_claim"):  # there is nothing to claim before another has begun
             runner.start("saga-runner.after_record=1")
-            await runner.died()
+            await runner.wait_until_killed()
         runner.start(f"{point}=1")
-        await runner.died()
+        await runner.wait_until_killed()
         assert deaths(runner.stack.home.path)[-1] == point
         assert Counter(await desk.domain(order)) != (DECLINED if undoes else UNDISTURBED), "it died on the way"
         runner.start()
@@ -108,33 +108,33 @@ async def test_a_saga_whose_runner_died_there_ends_as_if_it_had_not(
 
 
 @pytest.mark.parametrize("point", points_of("projector"))
-async def test_read_models_whose_projector_died_there_have_every_event_once(
+async def test_read_models_whose_projector_died_at_a_failpoint_have_every_event_once(
     desk: Desk, dsn: str, tmp_path: Path, point: str
 ) -> None:
     await desk.stock(A=100)
     orders = [await desk.place(A=2) for _ in range(5)]
-    with running("projector", dsn, tmp_path) as projector:
+    with daemon_over("projector", dsn, tmp_path) as projector:
         projector.start(f"{point}=1")
-        await projector.died()
+        await projector.wait_until_killed()
         assert deaths(tmp_path) == [point]
         if point.endswith("after_poll"):
             assert (await contents(dsn))["order_views"] == []
         projector.start()
 
-        async def caught_up() -> dict[str, Any] | None:
+        async def full_read_models() -> dict[str, Any] | None:
             found = await contents(dsn)
             return found if len(found["order_views"]) == len(orders) else None
 
-        found = await eventually(caught_up, 60)
+        found = await eventually(full_read_models, 60)
         assert [row["orders"] for row in found["daily_sales"]] == [len(orders)]
         assert [row["units_ordered"] for row in found["product_demand"]] == [2 * len(orders)]
 
 
 @pytest.mark.parametrize("point", points_of("command-api"))
-async def test_a_customer_who_asks_again_after_it_died_there_has_one_order(
+async def test_a_customer_who_repeats_a_request_after_the_api_died_at_a_failpoint_has_one_order(
     desk: Desk, dsn: str, tmp_path: Path, point: str
 ) -> None:
-    with running("command-api", dsn, tmp_path) as api:
+    with daemon_over("command-api", dsn, tmp_path) as api:
         async with httpx.AsyncClient(base_url=api.stack.url, trust_env=False, timeout=10) as http:
 
             async def placed() -> OrderId | None:
@@ -149,14 +149,14 @@ async def test_a_customer_who_asks_again_after_it_died_there_has_one_order(
 
             api.start(f"{point}=1")
             await asyncio.wait_for(until_it_died(), 60)
-            await api.died()
+            await api.wait_until_killed()
             api.start()
             order = await eventually(placed, 60)
     created = [event for event in await desk.log() if event.event_type == "OrderCreated"]
     assert [str(event.stream) for event in created] == [order]
 
 
-def test_the_same_seed_dies_at_the_same_passes_and_elsewhere_in_the_next_process(tmp_path: Path) -> None:
+def test_a_seed_makes_a_failpoint_strike_at_the_same_passes_and_at_others_in_the_next_process(tmp_path: Path) -> None:
     def passes(seed: int, home: Path) -> list[bool]:
         home.mkdir(exist_ok=True)
         points = Failpoints("projector", home, seed, {"projector.after_poll": 0.5})

@@ -11,7 +11,7 @@ COLUMN = DatabaseFault("undefined column", "42703", 'column "x" does not exist')
 GRANT = DatabaseFault("insufficient privilege", "42501")
 
 
-def test_a_fault_is_said_until_it_is_cleared_and_logged_once_with_its_traceback() -> None:
+def test_the_board_shows_a_fault_until_it_is_cleared_and_logs_it_once_with_its_traceback() -> None:
     board = FaultBoard()
     assert board.reason is None
     with capture_logs() as logs:
@@ -26,7 +26,7 @@ def test_a_fault_is_said_until_it_is_cleared_and_logged_once_with_its_traceback(
     assert logs[0]["exc_info"] is COLUMN
 
 
-def test_the_same_fault_of_another_part_is_logged_without_its_traceback_and_another_fault_with_it() -> None:
+def test_the_board_logs_a_fault_of_a_second_part_without_a_traceback_and_a_new_fault_with_one() -> None:
     board = FaultBoard()
     with capture_logs() as logs:
         board.report("reading", COLUMN)
@@ -36,7 +36,7 @@ def test_the_same_fault_of_another_part_is_logged_without_its_traceback_and_anot
     assert board.reason == f"{COLUMN} (reading, and 1 more)"
 
 
-def test_a_fault_that_nobody_meets_again_is_forgotten_after_its_time() -> None:
+def test_the_board_forgets_a_fault_that_is_not_reported_again_in_time() -> None:
     time = [0.0]
     board = FaultBoard(lambda: time[0])
     assert board.note("GET /orders", COLUMN, seconds=60)

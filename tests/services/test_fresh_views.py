@@ -19,8 +19,8 @@ from core.services.fresh_views import fresh_level, fresh_order
 from tests.support.opener import Opener
 from tests.support.orders import Sample, order_id, write
 from tests.support.projecting import project
-from tests.support.recorded import recorded
 from tests.support.samples import replenished, reserved
+from tests.support.stored_events import stored_events
 
 SKU = Sku("LAPTOP-001")
 PAGE = 50
@@ -62,7 +62,7 @@ def stock_events(count: int) -> list[StockReplenished | InventoryReserved]:
 async def test_a_sku_that_is_not_in_the_read_model_is_folded_a_page_at_a_time(
     queries: PageCounter, dsn: str, opener: Opener, events: int, pages: list[tuple[int, int]]
 ) -> None:
-    await write(dsn, recorded(stock_events(events)))
+    await write(dsn, stored_events(stock_events(events)))
     folded = await fresh_level(queries, SKU)
     assert queries.pages == pages
     assert folded.version == events
@@ -71,7 +71,7 @@ async def test_a_sku_that_is_not_in_the_read_model_is_folded_a_page_at_a_time(
 
 
 async def test_a_sku_that_is_in_the_read_model_is_not_folded(queries: PageCounter, dsn: str, opener: Opener) -> None:
-    log = recorded(stock_events(5))
+    log = stored_events(stock_events(5))
     await write(dsn, log[:3])
     await project(opener)
     await write(dsn, log[3:])

@@ -80,7 +80,7 @@ async def test_an_operator_whose_saga_is_claimed_meanwhile_reads_it_again_and_su
 
 
 @pytest.mark.parametrize("writes", [False, True], ids=["the saga stays as it was", "the saga moves on"])
-async def test_an_operator_who_always_finds_the_saga_claimed_hears_that_a_runner_is_at_work(
+async def test_an_operator_who_always_finds_the_saga_claimed_gets_the_error_that_a_runner_is_at_work(
     desk: Desk, operator: Operator, admin: Connection, monkeypatch: pytest.MonkeyPatch, *, writes: bool
 ) -> None:
     monkeypatch.setattr(service, "KEEP_TRYING", 0.2)
@@ -92,14 +92,14 @@ async def test_an_operator_who_always_finds_the_saga_claimed_hears_that_a_runner
     assert (error.value.version > 1) == writes
 
 
-async def test_an_operator_who_always_comes_second_hears_the_version_that_the_saga_really_has(
+async def test_an_operator_who_always_loses_the_race_gets_an_error_with_the_sagas_true_version(
     desk: Desk, operator: Operator, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "KEEP_TRYING", -1.0)
     saga_id = await started_saga(desk)
     between = RunnerBetween(desk, admin, saga_id, times=1, writes=True)
     desk.store = between  # type: ignore[assignment]
-    monkeypatch.setattr(f"{__name__}.CLAIM", "SELECT $1::uuid")  # it only writes, as another operator would
+    monkeypatch.setattr(f"{__name__}.CLAIM", "SELECT $1::uuid")  # it only appends, as another operator would
     with pytest.raises(VersionConflict) as error:
         await operator.do(Wish.COMPENSATE, saga_id)
     assert (error.value.stream, error.value.expected, error.value.actual) == (saga_id, 1, 2)

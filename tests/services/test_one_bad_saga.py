@@ -64,7 +64,7 @@ async def test_a_saga_that_cannot_be_read_stops_no_runner(desk: Desk, dsn: str) 
         assert await desk.ended(await desk.place()) == "SagaCompleted"
 
 
-async def test_a_saga_that_can_never_be_read_is_handed_to_a_person_at_last(desk: Desk, dsn: str) -> None:
+async def test_a_saga_that_can_never_be_read_is_finally_handed_to_a_person(desk: Desk, dsn: str) -> None:
     await desk.stock(A=10)
     bad = await a_started_saga_that_cannot_be_read(desk, dsn, claims=run_sagas.MOST_CLAIMS)
     async with desk.running():
@@ -94,7 +94,7 @@ async def test_an_order_of_a_later_release_is_handed_to_a_person_and_delays_no_o
     await connection.close()
 
 
-async def test_an_order_is_unwound_although_its_fulfilment_cannot_be_read(desk: Desk, dsn: str) -> None:
+async def test_a_cancelled_order_is_unwound_although_its_fulfilment_cannot_be_read(desk: Desk, dsn: str) -> None:
     await desk.stock(A=10)
     async with desk.running():
         bad = await desk.place()

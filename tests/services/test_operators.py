@@ -32,7 +32,7 @@ async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     operator.link.close()
 
 
-async def test_a_payment_that_is_never_voided_ends_failed_with_its_amount_named_and_is_resolved(
+async def test_a_saga_whose_void_never_succeeds_fails_naming_the_amount_and_an_operator_resolves_it(
     desk: Desk, operator: Operator
 ) -> None:
     async with desk.running():
@@ -54,7 +54,7 @@ async def test_a_payment_that_is_never_voided_ends_failed_with_its_amount_named_
     assert order
 
 
-async def test_a_retry_is_taken_up_at_once_and_may_succeed(desk: Desk, operator: Operator) -> None:
+async def test_a_runner_takes_up_an_operators_retry_at_once_and_it_may_succeed(desk: Desk, operator: Operator) -> None:
     async with desk.running():
         order, saga_id = await failed(desk)
         desk.gateway._charges[payment_of(order)].method = "card"  # pyright: ignore[reportPrivateUsage] - it is back
@@ -64,7 +64,9 @@ async def test_a_retry_is_taken_up_at_once_and_may_succeed(desk: Desk, operator:
     assert await available(desk, "A") == (10, 0)
 
 
-async def test_what_is_skipped_is_left_and_the_rest_is_undone(desk: Desk, operator: Operator) -> None:
+async def test_an_operator_who_skips_an_undo_leaves_it_open_and_the_rest_is_undone(
+    desk: Desk, operator: Operator
+) -> None:
     async with desk.running():
         order, saga_id = await failed(desk)
         await operator.do(Wish.SKIP_STEP, saga_id)
@@ -73,7 +75,7 @@ async def test_what_is_skipped_is_left_and_the_rest_is_undone(desk: Desk, operat
     assert await available(desk, "A") == (10, 0)
 
 
-async def test_a_settled_order_is_refunded(desk: Desk, operator: Operator) -> None:
+async def test_an_operator_refunds_a_settled_order(desk: Desk, operator: Operator) -> None:
     await desk.stock(A=10)
     async with desk.running():
         order = await desk.place(A=2)
@@ -88,7 +90,7 @@ async def test_a_settled_order_is_refunded(desk: Desk, operator: Operator) -> No
     assert await available(desk, "A") == (8, 0), "the goods have left"
 
 
-async def test_an_unfinished_fulfilment_is_turned_round_and_a_late_authorisation_is_undone(
+async def test_an_operator_compensates_an_unfinished_fulfilment_and_a_late_authorisation_is_undone(
     desk: Desk, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.stock(A=10)
@@ -113,7 +115,9 @@ async def test_an_unfinished_fulfilment_is_turned_round_and_a_late_authorisation
     assert desk.gateway._charges[payment_of(order)].state == "voided"  # pyright: ignore[reportPrivateUsage]
 
 
-async def test_a_key_gets_the_first_answer_again_and_a_dry_run_records_nothing(desk: Desk, operator: Operator) -> None:
+async def test_an_operators_repeated_key_gets_the_first_answer_and_a_dry_run_records_nothing(
+    desk: Desk, operator: Operator
+) -> None:
     async with desk.running():
         _, saga_id = await failed(desk)
         before = await desk.store.load(StreamId(saga_id))
@@ -127,7 +131,7 @@ async def test_a_key_gets_the_first_answer_again_and_a_dry_run_records_nothing(d
         assert again.replayed
 
 
-async def test_a_saga_that_is_not_there_and_a_reason_that_says_nothing(desk: Desk, operator: Operator) -> None:
+async def test_an_operator_cannot_steer_an_unknown_saga_or_without_a_reason(desk: Desk, operator: Operator) -> None:
     with pytest.raises(NotFound):
         await operator.do(Wish.RETRY, SagaId(uuid7()))
     with pytest.raises(InvalidInput, match="reason"):

@@ -34,7 +34,7 @@ async def ledger(provider: httpx.AsyncClient) -> Counter[str]:
     return Counter(charge["state"] for charge in (await provider.get("/ledger")).json()["charges"])
 
 
-async def test_an_outage_parks_orders_uses_up_no_tries_and_cancels_none(
+async def test_an_outage_of_the_provider_parks_sagas_uses_up_no_tries_and_cancels_no_order(
     desk: Desk, provider: httpx.AsyncClient
 ) -> None:
     await desk.stock(A=100)
@@ -85,14 +85,16 @@ async def test_a_charge_whose_answer_was_dropped_is_found_by_its_key(desk: Desk,
         ({"latncy_ms": 1}, "latncy_ms"),
     ],
 )
-async def test_a_wrong_fault_is_refused_by_name(provider: httpx.AsyncClient, body: Any, field: str) -> None:
+async def test_the_sandbox_refuses_a_wrong_fault_and_names_it(
+    provider: httpx.AsyncClient, body: Any, field: str
+) -> None:
     answer = await provider.post("/faults", json=body)
     assert answer.status_code == 400
     assert field in answer.text
     assert (await provider.get("/faults")).json()["outage"] is False
 
 
-async def test_faults_end_by_themselves(provider: httpx.AsyncClient) -> None:
+async def test_the_faults_of_the_sandbox_end_by_themselves(provider: httpx.AsyncClient) -> None:
     answer = await provider.post("/faults", json={"outage": True, "seconds": 0.5})
     assert answer.json()["outage"] is True
     async with asyncio.timeout(60):

@@ -1,4 +1,4 @@
-"""A refusal that comes after a try whose answer was lost: that try may have been charged, so it is voided."""
+"""A payment is refused after an earlier try lost its answer: that try may have charged, so the payment is voided."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.order_desk import Desk
 
 
 class Forgetful(MemoryPaymentGateway):
-    """Charges, loses the answer, cannot be asked, and then somebody before it turns the caller away."""
+    """Charges and loses the answer, cannot be looked up, and refuses the next try as a proxy would."""
 
     tries = 0
 
@@ -31,7 +31,7 @@ class Forgetful(MemoryPaymentGateway):
         return self._charges[payment_id].state
 
 
-async def test_a_charge_that_was_made_before_the_refusal_is_voided(desk: Desk) -> None:
+async def test_a_charge_whose_answer_was_lost_is_voided_when_a_later_try_is_refused(desk: Desk) -> None:
     desk.gateway = gateway = Forgetful()
     await desk.stock(A=1)
     async with desk.running():

@@ -37,7 +37,7 @@ async def test_every_event_of_a_saga_names_the_lease_it_was_written_under(desk: 
     assert {e.recorded().metadata.epoch for e in await desk.timeline(order) if e.category != "saga"} == {None}
 
 
-async def test_events_of_a_saga_that_gave_up_and_of_an_operator_name_their_lease_too(desk: Desk) -> None:
+async def test_the_events_of_a_failed_saga_and_of_an_operator_name_their_lease_too(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
         order = await desk.place()
@@ -64,7 +64,7 @@ async def test_events_of_a_saga_that_gave_up_and_of_an_operator_name_their_lease
     assert (await epochs(desk, order, "unwind_order"))[-2:] == [2, 2]
 
 
-async def test_a_runner_that_read_a_saga_before_its_last_event_appends_nothing_although_its_lease_is_the_newest(
+async def test_a_runner_with_the_newest_lease_appends_nothing_to_a_saga_that_changed_since_it_read_it(
     desk: Desk,
 ) -> None:
     """A person has turned it round meanwhile, which takes no lease: only the version of the saga's stream tells."""

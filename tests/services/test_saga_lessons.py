@@ -1,4 +1,4 @@
-"""What other saga engines got wrong, each as an order that must not meet it here."""
+"""Faults that other saga engines are known for, each as an order that must not meet it here."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_a_saga_that_has_ended_does_not_run_again_although_its_row_says_ru
     assert [e for e in await desk.log() if e.correlation_id != other] == before
 
 
-async def test_an_undo_that_was_begun_goes_on_with_another_runner_and_a_late_charge_is_refused(
+async def test_another_runner_goes_on_with_an_undo_and_a_late_charge_is_refused(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
@@ -198,7 +198,7 @@ async def test_cancellations_that_race_their_sagas_leave_nothing_held_and_nothin
     assert set(states) <= {"voided"}
 
 
-async def test_an_instance_finishes_on_the_table_it_started_with(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_saga_finishes_on_the_table_it_started_with(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """unwind_order never gave up in its first definition, and does in its second."""
     monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)

@@ -32,15 +32,15 @@ async def runners(
     desk: Desk, dsn: str, tmp_path: Path, provider: httpx.AsyncClient
 ) -> AsyncIterator[list[DaemonProcess]]:
     settings = {"ORDERDECK_PAYMENT_URL": str(provider.base_url)}
-    found = [DaemonProcess("saga_runner", dsn, tmp_path, settings) for _ in range(2)]
+    runners = [DaemonProcess("saga_runner", dsn, tmp_path, settings) for _ in range(2)]
     await desk.stock(A=100)
-    yield found
-    for runner in found:
+    yield runners
+    for runner in runners:
         runner.kill()
 
 
-async def held(desk: Desk, orders: int) -> set[str]:
-    """The owners of so many sagas, once each waits for the provider."""
+async def owners_of_waiting_sagas(desk: Desk, orders: int) -> set[str]:
+    """Wait until so many sagas wait for the provider, and return their owners."""
     connection = await desk.open()
     query = "SELECT owner FROM sagas WHERE owner IS NOT NULL AND step = 'authorize_payment' AND due_at > now()"
     async with asyncio.timeout(60):
@@ -51,18 +51,18 @@ async def held(desk: Desk, orders: int) -> set[str]:
 
 
 async def lengthen_leases(desk: Desk) -> None:
-    """So that no lease runs out while a process starts on a busy machine."""
+    """Make every lease longer, so that none runs out while a process starts on a busy machine."""
     connection = await desk.open()
     await connection.execute("UPDATE sagas SET due_at = due_at + interval '10 minutes'")
     await connection.close()
 
 
-async def under_way(desk: Desk, provider: httpx.AsyncClient, orders: int = 5) -> list[OrderId]:
+async def place_waiting_orders(desk: Desk, provider: httpx.AsyncClient, orders: int = 5) -> list[OrderId]:
     await switch(provider, latency_ms=60_000)
     return [await desk.place() for _ in range(orders)]
 
 
-async def ready(runner: DaemonProcess) -> None:
+async def wait_until_ready(runner: DaemonProcess) -> None:
     async with asyncio.timeout(60):
         while (await runner.ready())[0] != 200:
             await asyncio.sleep(0.05)
@@ -72,9 +72,9 @@ async def test_the_sagas_of_a_killed_runner_go_on_before_their_leases_run_out(
     desk: Desk, runners: list[DaemonProcess], provider: httpx.AsyncClient
 ) -> None:
     runner, _ = runners
-    orders = await under_way(desk, provider)
+    orders = await place_waiting_orders(desk, provider)
     runner.start()
-    (first,) = await held(desk, 5)
+    (first,) = await owners_of_waiting_sagas(desk, 5)
     runner.kill()
     await lengthen_leases(desk)
     await switch(provider)
@@ -87,15 +87,15 @@ async def test_a_frozen_runner_keeps_its_sagas(
     desk: Desk, runners: list[DaemonProcess], provider: httpx.AsyncClient
 ) -> None:
     frozen, other = runners
-    await under_way(desk, provider)
+    await place_waiting_orders(desk, provider)
     frozen.start()
-    before = await held(desk, 5)
+    before = await owners_of_waiting_sagas(desk, 5)
     assert frozen.process
     frozen.process.send_signal(signal.SIGSTOP)
     await lengthen_leases(desk)
     other.start()
-    await ready(other)
-    assert await held(desk, 5) == before
+    await wait_until_ready(other)
+    assert await owners_of_waiting_sagas(desk, 5) == before
     frozen.process.send_signal(signal.SIGCONT)
 
 
@@ -104,11 +104,11 @@ async def test_a_runner_that_is_stopped_lets_go_of_the_sagas_that_it_cannot_fini
 ) -> None:
     monkeypatch.setattr(saga_runner, "DRAIN", 0.1)
     await desk.stock(A=100)
-    await under_way(desk, provider)
+    await place_waiting_orders(desk, provider)
     vitals = Vitals("saga-runner")
     settings = load_settings(database_url=dsn, payment_url=str(provider.base_url))
     working = asyncio.create_task(saga_runner.work(settings, vitals))
-    await held(desk, 5)
+    await owners_of_waiting_sagas(desk, 5)
     vitals.stop.set()
     await working
     connection = await desk.open()

@@ -104,7 +104,7 @@ async def test_a_saga_does_not_call_the_provider_before_the_time_that_its_retry_
     assert due_in == pytest.approx(least)
 
 
-def test_the_pauses_double_up_to_a_minute_at_any_number_of_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pause_between_tries_doubles_up_to_a_minute_at_any_number_of_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(0 <= advance.backoff(3) <= 4 for _ in range(100))
     assert len({advance.backoff(3) for _ in range(100)}) > 50, "full jitter: from nothing to all of it"
     monkeypatch.setattr("random.uniform", lambda _, high: high)
@@ -223,7 +223,9 @@ async def test_a_fault_of_the_database_ends_a_claim_and_says_so_and_uses_up_none
     link.close()
 
 
-async def test_how_long_a_saga_waits_for_the_database_is_known(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_runner_knows_how_long_its_sagas_have_waited_for_the_database(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await desk.stock(A=10)
     away = True
 

@@ -1,4 +1,4 @@
-"""Each way an order can go, as the log tells it, with a real log and a provider in memory."""
+"""Each course that an order can take, with a real log and a payment provider in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.order_desk import Desk, now
 from tests.support.saga_cases import HAPPY, available, cancellation, shipment
 
 
-async def test_an_order_travels_from_placed_to_delivered(desk: Desk) -> None:
+async def test_an_order_goes_through_all_events_from_placed_to_delivered(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
         order = await desk.place(A=2)
@@ -36,7 +36,7 @@ async def test_an_order_travels_from_placed_to_delivered(desk: Desk) -> None:
     assert saga == ["SagaStarted", *chain.from_iterable(steps), "SagaCompleted"]
 
 
-async def test_every_event_of_a_saga_names_the_one_it_follows_from(desk: Desk) -> None:
+async def test_every_event_of_a_saga_names_the_event_that_caused_it(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
         order = await desk.place(A=2)
@@ -61,7 +61,7 @@ async def test_a_declined_card_gives_the_stock_back_and_cancels(desk: Desk) -> N
     assert await available(desk, "A") == (10, 0)
 
 
-async def test_out_of_stock_reserves_nothing_of_the_order(desk: Desk) -> None:
+async def test_an_order_with_one_sku_out_of_stock_reserves_nothing(desk: Desk) -> None:
     await desk.stock(A=10, B=1)
     async with desk.running():
         order = await desk.place(A=2, B=5)
@@ -77,7 +77,7 @@ async def test_an_unknown_sku_cannot_be_reserved(desk: Desk) -> None:
     assert await desk.domain(order) == ["OrderCreated", "InventoryReservationFailed", "OrderCancelled"]
 
 
-async def test_a_flaky_provider_is_tried_again(desk: Desk) -> None:
+async def test_a_saga_tries_a_flaky_provider_again(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
         order = await desk.place("test_card_flaky")
@@ -88,7 +88,7 @@ async def test_a_flaky_provider_is_tried_again(desk: Desk) -> None:
     assert types["SagaStepStarted"] == 3
 
 
-async def test_a_charge_whose_answer_was_lost_is_looked_up_and_not_made_again(desk: Desk) -> None:
+async def test_a_saga_looks_up_a_charge_whose_answer_was_lost_and_does_not_charge_again(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
         order = await desk.place("test_card_timeout")
@@ -107,7 +107,7 @@ async def test_an_order_cancelled_after_its_confirmation_is_unwound(desk: Desk) 
     assert await available(desk, "A") == (10, 0)
 
 
-async def test_an_order_cancelled_before_its_saga_runs_holds_and_owes_nothing(desk: Desk) -> None:
+async def test_an_order_cancelled_before_its_saga_runs_holds_no_stock_and_no_money(desk: Desk) -> None:
     await desk.stock(A=10)
     order = await desk.place(A=3)
     await desk.do(cancellation(order))
@@ -143,7 +143,9 @@ async def test_an_order_is_not_shipped_before_its_fulfilment_has_ended(desk: Des
         await desk.do(shipment(order))
 
 
-async def test_a_cancelled_order_is_refused_its_shipment_whatever_its_fulfilment_does(desk: Desk) -> None:
+async def test_the_shipment_of_a_cancelled_order_is_refused_while_its_fulfilment_runs_and_afterwards(
+    desk: Desk,
+) -> None:
     order = await desk.place(A=3)
     await desk.do(cancellation(order))
     with pytest.raises(NotAllowed, match="cannot ship a cancelled order"):
@@ -169,7 +171,7 @@ async def test_two_runners_and_a_redelivered_log_start_each_saga_once(desk: Desk
         assert await desk.domain(order) == HAPPY
 
 
-async def test_a_runner_that_dies_is_followed_by_another(desk: Desk) -> None:
+async def test_another_runner_finishes_the_sagas_of_a_runner_that_died(desk: Desk) -> None:
     await desk.stock(A=1000)
     order = await desk.place("test_card_flaky")
     async with desk.running("runner-1"):
@@ -181,7 +183,7 @@ async def test_a_runner_that_dies_is_followed_by_another(desk: Desk) -> None:
     assert await desk.domain(order) == HAPPY
 
 
-async def test_cancel_and_ship_fired_together_end_in_one_of_both(desk: Desk) -> None:
+async def test_an_order_cancelled_and_shipped_at_once_ends_as_one_of_both(desk: Desk) -> None:
     await desk.stock(A=1000)
     async with desk.running():
         orders = [await desk.place(A=1) for _ in range(30)]
@@ -208,7 +210,7 @@ async def test_cancel_and_ship_fired_together_end_in_one_of_both(desk: Desk) -> 
     assert len({payment_of(o) for o in orders}) == 30
 
 
-async def test_many_orders_for_few_units_sell_exactly_those(desk: Desk) -> None:
+async def test_many_orders_for_few_units_sell_exactly_as_many_as_there_are(desk: Desk) -> None:
     await desk.stock(A=30)
     async with desk.running():
         orders = await asyncio.gather(*(desk.place(A=1) for _ in range(50)))

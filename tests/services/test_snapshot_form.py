@@ -29,7 +29,9 @@ FORM: SnapshotForm[Stock, StockSnapshot] = INVENTORY.snapshot
 
 
 @given(MOVES, st.integers(0, 120), st.sampled_from([0, 9, 1_000]))
-def test_folding_on_from_any_snapshot_is_the_full_fold(moves: list[Move], cut: int, few: int) -> None:
+def test_folding_the_remaining_events_into_any_snapshot_equals_the_full_fold(
+    moves: list[Move], cut: int, few: int
+) -> None:
     usual, held.FEW = held.FEW, few
     try:
         events = history(moves)
@@ -44,7 +46,7 @@ def test_folding_on_from_any_snapshot_is_the_full_fold(moves: list[Move], cut: i
 WHOLE = '{"known":true,"available":5,"held":{"00000000-0000-0000-0000-000000000001":2}}'
 
 
-def test_a_whole_state_is_read() -> None:
+def test_a_text_of_a_complete_state_is_read() -> None:
     assert encode(FORM, decode(FORM, WHOLE)) == WHOLE
 
 
@@ -65,7 +67,7 @@ def test_a_whole_state_is_read() -> None:
         WHOLE.replace("{", '{"reserved":1,', 1),
     ],
 )
-def test_a_text_that_is_not_a_whole_state_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_complete_state_is_refused(text: str) -> None:
     with pytest.raises(msgspec.MsgspecError):
         decode(FORM, text)
 
@@ -86,7 +88,7 @@ class Other(msgspec.Struct):
     total: int
 
 
-def test_a_snapshot_is_believed_by_its_revision_its_shape_its_category_and_the_events_version(
+def test_the_hash_of_a_snapshot_follows_from_its_revision_shape_category_and_event_version(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ours = schema_hash(INVENTORY)
@@ -100,7 +102,7 @@ def test_a_snapshot_is_believed_by_its_revision_its_shape_its_category_and_the_e
     assert len(hashes | {schema_hash(INVENTORY)}) == 5
 
 
-def test_the_code_of_the_fold_is_no_part_of_the_hash() -> None:
+def test_the_hash_of_a_snapshot_does_not_depend_on_the_code_of_the_fold() -> None:
     """So a release that changes no fold leaves all snapshots in use; a changed fold has a new revision, see below."""
     assert schema_hash(replace(INVENTORY, evolve=lambda stock, _: stock)) == schema_hash(INVENTORY)
 
@@ -116,7 +118,7 @@ def long_lived() -> dict[str, Decider[Any, Any, Any]]:
     return {decider.category: decider for decider in values if decider.snapshot}
 
 
-def test_whoever_changes_a_fold_raises_its_revision() -> None:
+def test_a_fold_whose_code_changed_has_a_new_revision() -> None:
     recorded: dict[str, dict[str, str]] = json.loads(FORMS.read_text(encoding="utf-8"))
     assert set(recorded) == set(long_lived()), f"{FORMS.name} has one entry for each decider with snapshots"
     for category, decider in long_lived().items():
@@ -131,7 +133,7 @@ def test_whoever_changes_a_fold_raises_its_revision() -> None:
         assert max(map(int, recorded[category])) == revision, f"the revision of {category} only rises"
 
 
-def test_the_fold_of_stock_is_made_of_three_modules() -> None:
+def test_the_fold_of_stock_uses_code_of_three_modules() -> None:
     """So a change to any other, such as `errors.py`, asks for no new revision."""
     used = fold_of(roots(INVENTORY), our_source)
     assert {module for module, _ in used} == {"core.domain.inventory", "core.domain.held", "core.domain.message"}
@@ -203,7 +205,7 @@ def fold_with(module: str = "shop.rules", old: str = "", new: str = "") -> dict[
         ("shop.words", "-a", "a"),
     ],
 )
-def test_whatever_the_fold_uses_is_part_of_it(module: str, old: str, new: str) -> None:
+def test_the_fingerprint_of_a_fold_changes_with_code_that_the_fold_uses(module: str, old: str, new: str) -> None:
     assert fold_with(module, old, new) != fold_with()
 
 
@@ -218,5 +220,7 @@ def test_whatever_the_fold_uses_is_part_of_it(module: str, old: str, new: str) -
         ("shop.other", "hello", "good evening"),
     ],
 )
-def test_whatever_the_fold_does_not_use_is_no_part_of_it(module: str, old: str, new: str) -> None:
+def test_the_fingerprint_of_a_fold_does_not_change_with_code_that_the_fold_does_not_use(
+    module: str, old: str, new: str
+) -> None:
     assert fold_with(module, old, new) == fold_with()

@@ -21,7 +21,7 @@ MONEY = OpenMoney(amount=Decimal("25.00"), currency="USD")
 STOCK = [OpenStock(sku="A", quantity=2)]
 
 
-async def held(desk: Desk, order: OrderId, name: str = "fulfil_order") -> Open:
+async def read_open_items(desk: Desk, order: OrderId, name: str = "fulfil_order") -> Open:
     queries = PostgresQueries(desk.open)
     saga = await queries.saga(saga_of(order, name))
     queries.close()
@@ -40,19 +40,19 @@ async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     operator.link.close()
 
 
-async def test_while_its_payment_is_tried_it_holds_stock_and_maybe_money(desk: Desk) -> None:
+async def test_a_saga_that_tries_its_payment_holds_stock_and_maybe_money(desk: Desk) -> None:
     await desk.stock(A=10)
     desk.gateway = Away(desk, "authorise")  # type: ignore[assignment]
     async with desk.running():
         order = await desk.place(A=2)
         await happened(desk, order, "SagaStepFailed")
-    found = await held(desk, order)
-    assert (found.money, found.stock) == (MONEY, STOCK)
+    open_items = await read_open_items(desk, order)
+    assert (open_items.money, open_items.stock) == (MONEY, STOCK)
     expected = [f"order ORD-{order.hex[-10:]} is not cancelled", "2 x A may be held", "25.00 USD may be authorised"]
-    assert [item for item in found.items if item in expected] == expected
+    assert [item for item in open_items.items if item in expected] == expected
 
 
-async def test_when_its_void_is_tried_again_it_may_hold_both(desk: Desk) -> None:
+async def test_a_saga_that_tries_its_void_again_may_hold_stock_and_money(desk: Desk) -> None:
     await desk.stock(A=10)
     desk.gateway = Away(desk, "void")  # type: ignore[assignment]
     async with desk.running():
@@ -60,13 +60,15 @@ async def test_when_its_void_is_tried_again_it_may_hold_both(desk: Desk) -> None
         await desk.ended(order)
         await desk.do(cancellation(order))
         await happened(desk, order, "SagaStepFailed")
-    assert await held(desk, order) == Open(money=None, stock=[], items=[]), "what it held is now another's to give back"
-    assert await held(desk, order, "unwind_order") == Open(
+    assert await read_open_items(desk, order) == Open(money=None, stock=[], items=[]), (
+        "what it held is now another's to give back"
+    )
+    assert await read_open_items(desk, order, "unwind_order") == Open(
         money=MONEY, stock=STOCK, items=["25.00 USD may be authorised", "2 x A may be held"]
     )
 
 
-async def test_a_settlement_owes_its_capture_and_then_only_its_stock_and_of_a_refund_the_money(
+async def test_a_settlement_owes_money_and_stock_when_its_capture_fails_and_money_when_its_refund_fails(
     desk: Desk, operator: Operator
 ) -> None:
     real = desk.gateway
@@ -77,7 +79,7 @@ async def test_a_settlement_owes_its_capture_and_then_only_its_stock_and_of_a_re
         await desk.do(shipment(order))
         await happened(desk, order, "SagaStepFailed")
         expected = Open(money=MONEY, stock=STOCK, items=["25.00 USD may not be captured", "2 x A may be held"])
-        assert await held(desk, order, "settle_order") == expected
+        assert await read_open_items(desk, order, "settle_order") == expected
     connection = await desk.open()
     await connection.execute("UPDATE sagas SET due_at = now() WHERE name = 'settle_order'")
     await connection.close()
@@ -85,22 +87,22 @@ async def test_a_settlement_owes_its_capture_and_then_only_its_stock_and_of_a_re
     desk.gateway._real = real  # type: ignore[attr-defined]
     async with desk.running():
         assert await desk.ended(order, "settle_order") == "SagaCompleted"
-        assert await held(desk, order, "settle_order") == Open(money=None, stock=[], items=[])
+        assert await read_open_items(desk, order, "settle_order") == Open(money=None, stock=[], items=[])
         await operator.do(Wish.COMPENSATE, saga_of(order, "settle_order"))
         await happened(desk, order, "SagaCompensationFailed")
     expected = Open(money=MONEY, stock=[], items=["25.00 USD may be captured"])
-    assert await held(desk, order, "settle_order") == expected
+    assert await read_open_items(desk, order, "settle_order") == expected
 
 
-async def test_what_a_person_has_vouched_for_is_not_open(desk: Desk, operator: Operator) -> None:
+async def test_a_saga_that_a_person_resolved_has_nothing_open(desk: Desk, operator: Operator) -> None:
     async with desk.running():
         order, saga_id = await failed(desk)
-        assert (await held(desk, order, "unwind_order")).money == MONEY
+        assert (await read_open_items(desk, order, "unwind_order")).money == MONEY
         await operator.do(Wish.RESOLVE, saga_id)
-    assert await held(desk, order, "unwind_order") == Open(money=None, stock=[], items=[])
+    assert await read_open_items(desk, order, "unwind_order") == Open(money=None, stock=[], items=[])
 
 
-async def test_of_a_table_this_release_does_not_have_everything_may_be_open(desk: Desk) -> None:
+async def test_a_saga_whose_table_this_release_lacks_may_have_everything_open(desk: Desk) -> None:
     await desk.stock(A=10)
     async with desk.running():
         order = await desk.place(A=2)
@@ -109,19 +111,19 @@ async def test_of_a_table_this_release_does_not_have_everything_may_be_open(desk
         await connection.execute("UPDATE sagas SET definition = 99, status = 'RUNNING', due_at = now()")
         await connection.close()
         await happened(desk, order, "SagaFailed")
-    found = await held(desk, order)
-    assert (found.money, found.stock) == (MONEY, STOCK)
-    assert found.items == ["25.00 USD may be authorised or captured", "2 x A may be held"]
+    open_items = await read_open_items(desk, order)
+    assert (open_items.money, open_items.stock) == (MONEY, STOCK)
+    assert open_items.items == ["25.00 USD may be authorised or captured", "2 x A may be held"]
     assert '"open_items": ["25.00 USD may' in (await desk.timeline(order))[-1].payload
 
 
-async def test_one_that_cannot_be_read_says_so(desk: Desk, dsn: str) -> None:
+async def test_the_open_items_of_a_saga_that_cannot_be_read_say_so(desk: Desk, dsn: str) -> None:
     await desk.stock(A=10)
     desk.gateway = Away(desk, "authorise")  # type: ignore[assignment]
     async with desk.running():
         order = await desk.place(A=2)
         await happened(desk, order, "SagaStepFailed")
     await make_unreadable(dsn, saga_of(order, "fulfil_order"))
-    (item,) = (await held(desk, order)).items
+    (item,) = (await read_open_items(desk, order)).items
     assert "cannot be read" in item
     assert "FromALaterRelease" in item

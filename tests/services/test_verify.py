@@ -40,7 +40,7 @@ def now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Books:
+class FilledDatabase:
     """A database in which orders came to every kind of end, and what the provider has of them."""
 
     dsn: str
@@ -53,7 +53,7 @@ class Books:
             return await Verification(evidence, SAGAS, known, lambda _done, _of: None).run()
 
     async def tamper(self, sql: str) -> None:
-        """As nobody can through the daemons' role: the log's triggers and constraints are off."""
+        """Run SQL as the superuser, with the triggers and constraints of the log switched off."""
         ids = {f"{name}": str(order) for name, order in self.orders.items()}
         ids |= {f"{name}_{saga}": str(saga_of(o, saga)) for name, o in self.orders.items() for saga in SAGA_NAMES}
         ids |= {f"{name}_payment": str(payment_of(order)) for name, order in self.orders.items()}
@@ -91,7 +91,7 @@ def charges(gateway: MemoryPaymentGateway) -> dict[UUID, Charge]:
 
 
 @pytest.fixture(scope="module")
-async def filled(postgres: EmbeddedPostgres, template: str) -> Books:
+async def filled_database(postgres: EmbeddedPostgres, template: str) -> FilledDatabase:
     """Orders of every fate, recorded by the real services."""
     admin = await asyncpg.connect(postgres.dsn("postgres"))
     await admin.execute(f"CREATE DATABASE books TEMPLATE {template} STRATEGY file_copy")
@@ -124,24 +124,24 @@ async def filled(postgres: EmbeddedPostgres, template: str) -> Books:
     await connection.execute("UPDATE checkpoints SET position = $1 WHERE reader = 'saga-runner'", head)
     await connection.close()
     await store.close()
-    return Books(dsn, orders, charges(desk.gateway))
+    return FilledDatabase(dsn, orders, charges(desk.gateway))
 
 
 @pytest.fixture
-async def books(filled: Books) -> AsyncIterator[Books]:
-    """The filled books, for one test to tamper with: whatever it does to them is undone."""
-    connection = await asyncpg.connect(filled.dsn)
+async def database(filled_database: FilledDatabase) -> AsyncIterator[FilledDatabase]:
+    """The filled database for one test to tamper with; afterwards every table is as it was."""
+    connection = await asyncpg.connect(filled_database.dsn)
     await connection.execute("SET session_replication_role = replica; CREATE SCHEMA IF NOT EXISTS kept")
     for table in TABLES:
         await connection.execute(f"CREATE TABLE IF NOT EXISTS kept.{table} AS TABLE {table}")
-    yield filled
+    yield filled_database
     for table in TABLES:
         await connection.execute(f"DELETE FROM {table}; INSERT INTO {table} TABLE kept.{table}")
     await connection.close()
 
 
-async def test_verify_finds_nothing_wrong_after_orders_of_every_fate(books: Books) -> None:
-    report = await books.verify()
+async def test_verify_finds_nothing_wrong_after_orders_of_every_fate(database: FilledDatabase) -> None:
+    report = await database.verify()
     assert report.violations == []
     assert (report.orders, report.skus, report.unfinished) == (6, 2, 0)
     assert report.events == report.head > 60
@@ -152,94 +152,104 @@ class OrderNoted(OrderEvent, tag="OrderNoted", frozen=True, kw_only=True):
     order_id: OrderId
 
 
-async def test_an_event_that_no_view_declares_leaves_the_books_right(
-    books: Books, monkeypatch: pytest.MonkeyPatch
+async def test_verify_finds_nothing_wrong_with_an_event_that_no_view_declares(
+    database: FilledDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(codec._DECODERS, "OrderNoted", msgspec.json.Decoder(OrderNoted))
-    await books.tamper(
+    await database.tamper(
         "INSERT INTO events SELECT (SELECT max(position) + 1 FROM events), stream_id, category, version + 1, "
         "gen_random_uuid(), 'OrderNoted', schema_version, payload, metadata, correlation_id, clock_timestamp() "
         f"FROM events {at('delivered', 'OrderDelivered')}"
     )
-    await project(lambda: connect(books.dsn, name="projector"))
-    assert (await books.verify()).violations == []
+    await project(lambda: connect(database.dsn, name="projector"))
+    assert (await database.verify()).violations == []
 
 
 @pytest.mark.parametrize("wrong", WRONGS)
-async def test_verify_finds_each_kind_of_tampering_by_its_invariant(books: Books, wrong: str) -> None:
+async def test_verify_finds_each_kind_of_tampering_by_its_invariant(database: FilledDatabase, wrong: str) -> None:
     invariant, sql = WRONGS[wrong]
-    await books.tamper(sql)
-    found = {finding.invariant for finding in (await books.verify()).violations}
+    await database.tamper(sql)
+    found = {finding.invariant for finding in (await database.verify()).violations}
     assert invariant in found
 
 
 @pytest.mark.parametrize("wrong", LEDGERS)
-async def test_verify_finds_each_difference_between_the_log_and_the_providers_ledger(filled: Books, wrong: str) -> None:
+async def test_verify_finds_each_difference_between_the_log_and_the_providers_ledger(
+    filled_database: FilledDatabase, wrong: str
+) -> None:
     name, charge = LEDGERS[wrong]
-    ledger = {id_: each for id_, each in filled.ledger.items() if id_ != payment_of(filled.orders[name])}
+    ledger = {
+        id_: each for id_, each in filled_database.ledger.items() if id_ != payment_of(filled_database.orders[name])
+    }
     if charge is not None:
-        ledger[payment_of(filled.orders[name])] = charge
-    found = (await filled.verify(ledger)).violations
-    assert [(finding.invariant, finding.stream) for finding in found] == [("I4", payment_of(filled.orders[name]))]
+        ledger[payment_of(filled_database.orders[name])] = charge
+    found = (await filled_database.verify(ledger)).violations
+    assert [(finding.invariant, finding.stream) for finding in found] == [
+        ("I4", payment_of(filled_database.orders[name]))
+    ]
 
 
-async def test_a_live_charge_that_no_order_knows_is_found(filled: Books) -> None:
+async def test_verify_finds_a_live_charge_that_belongs_to_no_order(filled_database: FilledDatabase) -> None:
     stray = uuid4()
     charge = Charge(str(uuid4()), "AUTHORISED", Decimal(9), Decimal(0), Decimal(0))
-    found = (await filled.verify({**filled.ledger, stray: charge})).violations
+    found = (await filled_database.verify({**filled_database.ledger, stray: charge})).violations
     assert [(finding.invariant, finding.stream) for finding in found] == [("I4", stray)]
 
 
-async def test_a_running_reader_that_stays_behind_is_a_violation_and_one_that_does_not_run_is_a_note(
-    books: Books,
+async def test_verify_reports_a_running_reader_that_stays_behind_and_only_notes_one_that_does_not_run(
+    database: FilledDatabase,
 ) -> None:
-    await books.tamper("UPDATE checkpoints SET position = position - 7 WHERE reader = 'saga-runner'")
-    report = await books.verify()
+    await database.tamper("UPDATE checkpoints SET position = position - 7 WHERE reader = 'saga-runner'")
+    report = await database.verify()
     assert (report.violations, len(report.notes)) == ([], 1)
     assert "saga-runner does not run, and is 7 events behind" in report.notes[0]
-    runner = await connect(books.dsn, name="saga-runner")
-    found = (await books.verify()).violations
+    runner = await connect(database.dsn, name="saga-runner")
+    found = (await database.verify()).violations
     await runner.close()
     assert [(f.invariant, f.what[:24]) for f in found] == [("I3", "saga-runner stands still")]
 
 
-async def test_an_order_with_events_since_verify_began_is_not_compared_with_the_ledger(books: Books) -> None:
+async def test_verify_does_not_compare_an_order_with_the_ledger_that_got_events_since_verify_began(
+    database: FilledDatabase,
+) -> None:
     async def append(connection: Any) -> None:
         await connection.execute(
             "INSERT INTO events SELECT position + 1000, gen_random_uuid(), category, 1, gen_random_uuid(), event_type, "
             "schema_version, payload, metadata, correlation_id, recorded_at FROM events "
-            f"WHERE stream_id = '{books.orders['confirmed']}' AND version = 1"
+            f"WHERE stream_id = '{database.orders['confirmed']}' AND version = 1"
         )
 
-    ledger = {id_: each for id_, each in books.ledger.items() if id_ != payment_of(books.orders["confirmed"])}
-    async with open_evidence(lambda: owner(books.dsn), wait=0) as evidence:
-        connection = await asyncpg.connect(books.dsn)
+    ledger = {id_: each for id_, each in database.ledger.items() if id_ != payment_of(database.orders["confirmed"])}
+    async with open_evidence(lambda: owner(database.dsn), wait=0) as evidence:
+        connection = await asyncpg.connect(database.dsn)
         await append(connection)
         await connection.close()
         report = await Verification(evidence, SAGAS, ledger, lambda _done, _of: None).run()
     assert report.violations == []
 
 
-async def test_an_order_under_way_is_counted_and_what_a_person_vouched_for_is_listed(books: Books) -> None:
-    await books.tamper(
+async def test_verify_counts_an_unfinished_order_and_lists_a_saga_that_a_person_resolved(
+    database: FilledDatabase,
+) -> None:
+    await database.tamper(
         f"{SET} event_type = 'SagaResolved', payload = payload || "
         '\'{{"reason": "by phone", "by": "ada"}}\' ' + at("confirmed_fulfil_order", "SagaCompleted")
     )
-    await books.tamper("UPDATE sagas SET status = 'RESOLVED' WHERE saga_id = '{confirmed_fulfil_order}'")
-    await books.tamper(
+    await database.tamper("UPDATE sagas SET status = 'RESOLVED' WHERE saga_id = '{confirmed_fulfil_order}'")
+    await database.tamper(
         "DELETE FROM events WHERE stream_id = '{cancelled_unwind_order}' AND event_type = 'SagaCompleted'"
     )
-    await books.tamper("DELETE FROM sagas WHERE saga_id = '{cancelled_unwind_order}'")
-    report = await books.verify()
-    assert report.vouched == [f"fulfil_order of order {books.orders['confirmed']} resolved by ada: by phone"]
+    await database.tamper("DELETE FROM sagas WHERE saga_id = '{cancelled_unwind_order}'")
+    report = await database.verify()
+    assert report.vouched == [f"fulfil_order of order {database.orders['confirmed']} resolved by ada: by phone"]
     assert report.unfinished == 1
 
 
-async def test_a_snapshot_that_differs_from_the_log_is_found_unless_other_code_made_it(
-    books: Books,
+async def test_verify_finds_a_snapshot_that_differs_from_the_log_unless_other_code_made_it(
+    database: FilledDatabase,
 ) -> None:
     stream = inventory_stream(Sku("A"))
-    connection = await asyncpg.connect(books.dsn)
+    connection = await asyncpg.connect(database.dsn)
     await connection.execute(
         "INSERT INTO snapshots SELECT stream_id, category, version, event_id, $2, $3, now() FROM events "
         "WHERE stream_id = $1 AND version = 1",
@@ -247,23 +257,23 @@ async def test_a_snapshot_that_differs_from_the_log_is_found_unless_other_code_m
         b"other code",
         INVENTORY_AT_FIVE,
     )
-    assert (await books.verify()).violations == []
+    assert (await database.verify()).violations == []
     await connection.execute("UPDATE snapshots SET schema_hash = $1", schema_hash(INVENTORY))
-    found = (await books.verify()).violations
+    found = (await database.verify()).violations
     await connection.close()
     assert [(finding.invariant, finding.stream) for finding in found] == [("I7", stream)]
 
 
-def test_every_violation_is_counted_and_the_first_thousand_are_listed() -> None:
+def test_verify_counts_every_violation_and_lists_the_first_thousand() -> None:
     report = Report()
     report.add([Finding("I1", "one of many")] * 1_500)
     report.add([Finding("I7", "after them")])
     assert (report.violated, len(report.violations), report.broken) == (1_501, 1_000, {"I1": 1_500, "I7": 1})
 
 
-async def test_verify_says_in_a_sentence_that_the_database_refuses_it_to_read(books: Books) -> None:
+async def test_verify_says_in_a_sentence_that_the_database_refuses_it_to_read(database: FilledDatabase) -> None:
     async def stranger() -> Connection:
-        connection = await owner(books.dsn)
+        connection = await owner(database.dsn)
         await connection.execute("SET ROLE pg_monitor")
         return connection
 

@@ -1,4 +1,4 @@
-"""A runner whose lease ran out while it waited for the provider writes nothing more, and only its epoch can tell."""
+"""A runner whose lease ran out while it waited for the provider writes nothing more: the epoch of its lease is old."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.order_desk import Desk, RealClock
 
 
 class Away(MemoryPaymentGateway):
-    """It says so only once it is let; `called` as soon as it is asked."""
+    """A provider that is unavailable: it sets `called` at a call, and fails once `let` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,9 @@ async def fulfilment(desk: Desk, order: OrderId) -> list[str]:
 
 
 @pytest.mark.parametrize("fenced", [True, False])
-async def test_a_zombie_that_reads_the_saga_again_still_may_not_write(desk: Desk, dsn: str, *, fenced: bool) -> None:
+async def test_a_runner_that_lost_its_lease_may_not_write_even_after_it_reads_the_saga_again(
+    desk: Desk, dsn: str, *, fenced: bool
+) -> None:
     owner = await asyncpg.connect(dsn)
     if not fenced:
         await MUTANTS["fencing"].switch_off(dsn)

@@ -47,15 +47,15 @@ class CommandApi:
         self._daemon.start()
         deadline = time.monotonic() + STARTS_WITHIN
         while (await self._daemon.ready())[0] != 200:
-            assert time.monotonic() < deadline, self._daemon.said()
+            assert time.monotonic() < deadline, self._daemon.output()
             await asyncio.sleep(0.02)
 
     def kill(self) -> None:
-        """As by `kill -9`."""
+        """Kill the daemon as `kill -9` does."""
         self._daemon.kill()
 
-    def said(self) -> str:
-        return self._daemon.said()
+    def output(self) -> str:
+        return self._daemon.output()
 
     async def close(self) -> None:
         self._daemon.kill()
@@ -74,14 +74,14 @@ class CommandApi:
     async def receive(self, sku: str, body: Mapping[str, Any], query: str = "", **headers: str) -> httpx.Response:
         return await self.http.post(f"/api/v1/inventory/{sku}/receipts{query}", json=body, headers=_names(headers))
 
-    async def placed(self) -> str:
+    async def placed_order(self) -> str:
         answer = await self.create()
         assert answer.status_code == 201, answer.text
         return str(answer.json()["order_id"])
 
-    async def fulfilled(self) -> str:
+    async def fulfilled_order(self) -> str:
         """An order that is confirmed, and whose fulfilment has ended."""
-        order_id = await self.placed()
+        order_id = await self.placed_order()
         saga_id = saga_of(OrderId(UUID(order_id)), "fulfil_order")
         metadata = Metadata(correlation_id=UUID(order_id))
         events = [
@@ -93,18 +93,18 @@ class CommandApi:
         assert (await self.put(order_id, "confirm")).status_code == 200
         return order_id
 
-    async def shipped(self) -> str:
-        order_id = await self.fulfilled()
+    async def shipped_order(self) -> str:
+        order_id = await self.fulfilled_order()
         assert (await self.put(order_id, "ship", SHIPMENT)).status_code == 200
         return order_id
 
-    async def delivered(self) -> str:
-        order_id = await self.shipped()
+    async def delivered_order(self) -> str:
+        order_id = await self.shipped_order()
         assert (await self.put(order_id, "deliver")).status_code == 200
         return order_id
 
-    async def cancelled(self) -> str:
-        order_id = await self.fulfilled()
+    async def cancelled_order(self) -> str:
+        order_id = await self.fulfilled_order()
         assert (await self.put(order_id, "cancel", {"reason": "changed my mind"})).status_code == 200
         return order_id
 

@@ -46,37 +46,39 @@ class Customers:
         answer = await self.queries.get(f"/api/v1/orders/{order_id}/timeline")
         return list(answer.raise_for_status().json()["events"])
 
-    async def story(self, order_id: str, within: float = 30.0) -> list[Event]:
-        """Everything that happened to the order, once none of its sagas has anything left to do."""
+    async def events_at_end(self, order_id: str, within: float = 30.0) -> list[Event]:
+        """All events of the order, once none of its sagas has anything left to do."""
 
-        async def at_rest() -> list[Event] | None:
+        async def all_events() -> list[Event] | None:
             events = await self.timeline(order_id)
             types = [event["event_type"] for event in events]
-            asked = sum(kind in {"OrderCreated", "OrderShipped"} for kind in types) + _unwinds(types)
+            wanted = sum(kind in {"OrderCreated", "OrderShipped"} for kind in types) + _unwinds(types)
             started = types.count("SagaStarted")
-            return events if asked == started == sum(kind in ENDS for kind in types) else None
+            return events if wanted == started == sum(kind in ENDS for kind in types) else None
 
-        return await eventually(at_rest, within)
+        return await eventually(all_events, within)
 
-    async def ended(self, order_id: str, within: float = 30.0) -> list[str]:
-        """The types of the order's whole story."""
-        return [event["event_type"] for event in await self.story(order_id, within)]
+    async def event_types_at_end(self, order_id: str, within: float = 30.0) -> list[str]:
+        """The types of all events of the order, once none of its sagas has anything left to do."""
+        return [event["event_type"] for event in await self.events_at_end(order_id, within)]
 
-    async def stories(self, orders: Sequence[str], within: float = 30.0) -> dict[str, list[Event]]:
-        return dict(zip(orders, await crowd(16, [self.story(order, within) for order in orders]), strict=True))
+    async def events_at_end_of(self, orders: Sequence[str], within: float = 30.0) -> dict[str, list[Event]]:
+        return dict(
+            zip(orders, await run_at_once(16, [self.events_at_end(order, within) for order in orders]), strict=True)
+        )
 
     async def receive(self, sku: str, quantity: int) -> None:
         receipt = await self.commands.post(f"/api/v1/inventory/{sku}/receipts", json={"quantity": quantity})
         assert receipt.status_code == 201, receipt.text
 
-    async def level(self, sku: str, **expected: int) -> None:
-        """Wait until the SKU's read model says so."""
+    async def wait_for_stock(self, sku: str, **expected: int) -> None:
+        """Wait until the read model of the SKU has these values."""
 
-        async def found() -> bool | None:
+        async def has_arrived() -> bool | None:
             answer = (await self.queries.get(f"/api/v1/inventory/{sku}")).json()
             return True if expected.items() <= answer.items() else None
 
-        await eventually(found, 10)
+        await eventually(has_arrived, 10)
 
     async def log(self) -> list[Event]:
         events: list[Event] = []
@@ -89,7 +91,7 @@ class Customers:
             events += page
 
     async def ledger(self) -> list[dict[str, Any]]:
-        """The provider's own, every charge."""
+        """Every charge in the provider's ledger."""
         charges: list[dict[str, Any]] = []
         after: int | None = 0
         while after is not None:
@@ -114,7 +116,7 @@ def _unwinds(types: Sequence[str]) -> bool:
 
 
 @asynccontextmanager
-async def customers_of(stack: Stack) -> AsyncIterator[Customers]:
+async def open_customers(stack: Stack) -> AsyncIterator[Customers]:
     customers = Customers(stack)
     try:
         yield customers
@@ -123,8 +125,8 @@ async def customers_of(stack: Stack) -> AsyncIterator[Customers]:
             await client.aclose()
 
 
-async def crowd(clients: int, jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Do all of it, so many at a time."""
+async def run_at_once(clients: int, jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run all jobs, at most `clients` of them at a time."""
     room = asyncio.Semaphore(clients)
 
     async def one(job: Coroutine[Any, Any, T]) -> T:
@@ -135,18 +137,18 @@ async def crowd(clients: int, jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], within: float) -> T:
-    """What `look` finds as soon as it finds something."""
+    """Call `look` again and again until it returns something, and return that."""
     deadline = time.monotonic() + within
     while True:
-        found = await look()
-        if found is not None:
-            return found
+        result = await look()
+        if result is not None:
+            return result
         assert time.monotonic() < deadline, f"not within {within} s"
         await asyncio.sleep(0.02)
 
 
-def audited(log: Sequence[Event]) -> dict[str, list[Event]]:
-    """The log's streams; positions and versions are 1, 2, 3 … without gaps, and no id is there twice."""
+def check_log(log: Sequence[Event]) -> dict[str, list[Event]]:
+    """Return the log by streams; check that positions and versions have no gaps, and that no id is there twice."""
     assert [event["position"] for event in log] == list(range(1, len(log) + 1))
     assert len({event["event_id"] for event in log}) == len(log)
     assert [event["timestamp"] for event in log] == sorted(event["timestamp"] for event in log)

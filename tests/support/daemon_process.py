@@ -47,12 +47,12 @@ class DaemonProcess:
             )
 
     def kill(self) -> None:
-        """As by `kill -9`."""
+        """Kill the daemon as `kill -9` does."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self._log.read_text()
 
     async def ready(self) -> tuple[int, str]:

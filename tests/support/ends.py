@@ -1,4 +1,4 @@
-"""The ends that an order may come to, judged by its whole story and by the provider's own ledger."""
+"""The ends that an order may come to, checked against all its events and the ledger of the payment provider."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALLOWED: Mapping[str, Sequence[tuple[Mapping[str, str], set[str | None], set[tup
 
 
 def end_of(story: Sequence[Event], charge: Mapping[str, Any] | None) -> str:
-    """The order's end, which is one of those, and says the same of money, stock, sagas and order."""
+    """Return the end of the order, after a check that it is allowed and that money, stock, sagas and order agree."""
     kinds = Counter(event["event_type"] for event in story)
     assert all(kinds[kind] <= 1 for kind in kinds if kind.startswith(("Order", "Payment"))), kinds
     assert not {"OrderCancelled", "OrderShipped"} <= kinds.keys(), kinds
@@ -34,12 +34,12 @@ def end_of(story: Sequence[Event], charge: Mapping[str, Any] | None) -> str:
         assert kinds["OrderConfirmed"] == 1, kinds
     state = charge["state"] if charge else None
     for sagas, states, moves in ALLOWED[end]:
-        if sagas == _ends(story):
+        if sagas == _saga_ends(story):
             assert state in states, (end, state)
-            assert _moves(story) <= moves, (end, _moves(story))
+            assert _stock_moves(story) <= moves, (end, _stock_moves(story))
             break
     else:
-        raise AssertionError(f"{end}, and its sagas {_ends(story)}")
+        raise AssertionError(f"{end}, and its sagas {_saga_ends(story)}")
     if charge:
         total = story[0]["payload"]["total_amount"]
         taken = (charge["authorised"], charge["captured"], charge["refunded"])
@@ -48,9 +48,9 @@ def end_of(story: Sequence[Event], charge: Mapping[str, Any] | None) -> str:
     return end
 
 
-def told(story: Sequence[Event]) -> list[str]:
-    """A line for each event: the order's facts as they are, a saga's with its name and what it says."""
-    names = _names(story)
+def story_lines(story: Sequence[Event]) -> list[str]:
+    """A line of text for each event; that of a saga begins with the saga's name and has its step, try and error."""
+    names = _saga_names(story)
     lines: list[str] = []
     for event in story:
         words, payload = [event["event_type"]], event["payload"]
@@ -62,22 +62,22 @@ def told(story: Sequence[Event]) -> list[str]:
     return lines
 
 
-def _ends(story: Sequence[Event]) -> dict[str, str]:
+def _saga_ends(story: Sequence[Event]) -> dict[str, str]:
     """How each saga ended, by its name."""
-    names = _names(story)
+    names = _saga_names(story)
     return {names[event["aggregate_id"]]: event["event_type"] for event in story if event["aggregate_type"] == "saga"}
 
 
-def _moves(story: Sequence[Event]) -> set[tuple[int, int, int]]:
+def _stock_moves(story: Sequence[Event]) -> set[tuple[int, int, int]]:
     """How often each SKU was reserved, released and shipped for the order."""
-    found: dict[str, Counter[str]] = {item["sku"]: Counter() for item in story[0]["payload"]["items"]}
+    counts: dict[str, Counter[str]] = {item["sku"]: Counter() for item in story[0]["payload"]["items"]}
     for event in story:
         if event["aggregate_type"] == "inventory":
-            found[event["payload"]["sku"]][event["event_type"]] += 1
+            counts[event["payload"]["sku"]][event["event_type"]] += 1
     kinds = ("InventoryReserved", "InventoryReleased", "InventoryShipped")
-    return {(each[kinds[0]], each[kinds[1]], each[kinds[2]]) for each in found.values()}
+    return {(each[kinds[0]], each[kinds[1]], each[kinds[2]]) for each in counts.values()}
 
 
-def _names(story: Sequence[Event]) -> dict[str, str]:
+def _saga_names(story: Sequence[Event]) -> dict[str, str]:
     """The sagas' names by their ids."""
     return {event["aggregate_id"]: event["payload"]["name"] for event in story if event["event_type"] == "SagaStarted"}

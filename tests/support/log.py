@@ -1,4 +1,4 @@
-"""What tests of the log need: appends in one line, the log's lock held by somebody else, a wire that can be cut."""
+"""What tests of the log need: short appends, a connection that holds its lock, a proxy that can be cut off."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def saga_row(saga_id: UUID, epoch: int, **other: Any) -> SagaRow:
 
 @asynccontextmanager
 async def log_held(dsn: str) -> AsyncIterator[HeldLog]:
-    """Nobody can append until `let`, or the end."""
+    """Hold the lock of the log: until `release` or the end of the block no append goes on."""
     connection = await asyncpg.connect(dsn)
     held = HeldLog(connection)
     await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
@@ -64,7 +64,7 @@ class HeldLog:
         self._connection = connection
 
     async def waiting(self, *, but: int = 0) -> int:
-        """The backend that waits to append."""
+        """Wait until a backend other than `but` waits to append, and return its process id."""
         async with asyncio.timeout(60):
             while True:
                 pid = await self._connection.fetchval(
@@ -82,7 +82,7 @@ class HeldLog:
         )
 
     async def record(self, at: StreamId, columns: Sequence[Any]) -> None:
-        """The log's first event, by who holds it."""
+        """Write the first event of the log over the connection that holds the lock."""
         await self._connection.execute(
             "INSERT INTO events VALUES (1, $1, 'inventory', 1, $2, $3, $4, $5, $6, $7, clock_timestamp())", at, *columns
         )
@@ -90,12 +90,12 @@ class HeldLog:
     async def terminate(self, pid: int) -> None:
         await self._connection.execute("SELECT pg_terminate_backend($1)", pid)
 
-    async def let(self) -> None:
+    async def release(self) -> None:
         await self._connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
 
 
 class Wire:
-    """A way to the server that loses the next answer when told so, or is away."""
+    """A proxy to the server that can lose the next answer, or refuse every connection."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -117,7 +117,7 @@ class Wire:
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
     def dsn(self, direct: str) -> str:
-        """The same database, by this way."""
+        """The DSN of the same database through this proxy."""
         user, _, rest = direct.removeprefix("postgresql://").partition("@/")
         return f"postgresql://{user}@127.0.0.1:{self.port}/{rest.partition('?')[0]}?sslmode=disable"
 

@@ -25,7 +25,7 @@ from core.domain.order import (
     OrderShipped,
 )
 from core.projections import GROUPS
-from tests.support.recorded import recorded
+from tests.support.stored_events import stored_events
 
 NOW = datetime(2026, 3, 14, 15, 0, tzinfo=UTC)
 ADDRESS = Address(street="1 Market St", city="San Francisco", state="CA", zip="94105", country="US")
@@ -47,7 +47,7 @@ class Sample:
             one = rng.choice(waiting[: self.open_at_once])
             events.append(one.pop(0))
             waiting = [path for path in waiting if path]
-        return recorded(events)
+        return stored_events(events)
 
 
 def order_id(n: int) -> OrderId:

@@ -28,7 +28,7 @@ from core.services.sagas.steer import Operation, operate
 from core.services.ship import ship
 from tests.support.faulty_provider import FaultyProvider, Mood
 from tests.support.played_log import PlayedLog
-from tests.support.promises import OneOrder, always, at_rest, under_way
+from tests.support.promises import OneOrder, check_at_any_moment, check_at_rest, unfinished_sagas
 from tests.support.samples import ADDRESS
 from tests.support.stepped import Program, Runner
 from tests.support.still_time import StillLoop
@@ -168,7 +168,7 @@ class PlayedDesk:
     def keeps_its_promises(self) -> None:
         for error in self.surprises.errors:
             raise error
-        always(self.log, self.provider, self.orders, SKUS)
+        check_at_any_moment(self.log, self.provider, self.orders, SKUS)
 
     def late_requests_arrive(self) -> None:
         self.loop.finish(self.provider.late_requests_arrive())
@@ -188,10 +188,10 @@ class PlayedDesk:
         self._until_quiet()
         self.keeps_its_promises()
         for order_id in self.orders:
-            at_rest(OneOrder(self.log, self.provider, order_id), mended=mended)
+            check_at_rest(OneOrder(self.log, self.provider, order_id), mended=mended)
 
     def _under_way(self) -> list[str]:
-        return under_way(self.log, RELEASES["next"], self._failures_before_mending)
+        return unfinished_sagas(self.log, RELEASES["next"], self._failures_before_mending)
 
     def _until_quiet(self) -> None:
         programs = [*self.runners.values(), self.people]

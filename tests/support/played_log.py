@@ -24,9 +24,9 @@ class PlayedLog(MemoryLog):
         super().put(stored)
         self._recorded.setdefault(stored.stream, []).append(stored.recorded())
 
-    def told(self, stream: StreamId, *, before: int | None = None) -> list[Recorded]:
+    def events_of(self, stream: StreamId, *, before: int | None = None) -> list[Recorded]:
         """The events of a stream; with `before`, those that have a lower position."""
         return [each for each in self._recorded.get(stream, ()) if before is None or each.position < before]
 
     def state(self, decider: Decider[Any, Any, S], stream: StreamId, *, before: int | None = None) -> S:
-        return decider.fold(recorded.event for recorded in self.told(stream, before=before))
+        return decider.fold(recorded.event for recorded in self.events_of(stream, before=before))

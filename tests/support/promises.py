@@ -1,4 +1,4 @@
-"""What sagas promise, as checks of a log and of the provider: at every moment, and once all is quiet."""
+"""What sagas promise, as checks of a log and of the provider: at any moment, and once every saga has ended."""
 
 from __future__ import annotations
 
@@ -69,35 +69,39 @@ class OneOrder:
         return self.log.state(PAYMENT, StreamId(payment_of(self.order_id)), before=before).status
 
     def saga(self, name: str, before: int | None = None) -> Sequence[Recorded]:
-        return self.log.told(StreamId(saga_of(self.order_id, name)), before=before)
+        return self.log.events_of(StreamId(saga_of(self.order_id, name)), before=before)
 
     def end(self, name: str) -> type[e.SagaEvent] | None:
-        told = self.saga(name)
-        return type(told[-1].event) if told else None  # type: ignore[return-value]
+        events = self.saga(name)
+        return type(events[-1].event) if events else None  # type: ignore[return-value]
 
     def was_cancelled_after_its_fulfilment(self) -> bool:
         """Whether its fulfilment was completed, or resolved by a person, before the order was cancelled."""
         ends = [r.position for r in self.saga(FULFIL) if isinstance(r.event, e.SagaCompleted | e.SagaResolved)]
-        cancelled = [r.position for r in self.log.told(StreamId(self.order_id)) if isinstance(r.event, OrderCancelled)]
+        cancelled = [
+            r.position for r in self.log.events_of(StreamId(self.order_id)) if isinstance(r.event, OrderCancelled)
+        ]
         return bool(ends and cancelled) and ends[0] < cancelled[0]
 
-    def held(self, before: int | None = None) -> Mapping[Sku, int]:
+    def reservations(self, before: int | None = None) -> Mapping[Sku, int]:
         stock = {
             sku: self.log.state(INVENTORY, inventory_stream(sku), before=before) for sku in quantities(self.order())
         }
         ids = {sku: reservation_of(self.order_id, sku) for sku in stock}
         return {sku: stock[sku].held[ids[sku]] for sku in stock if ids[sku] in stock[sku].held}
 
-    def vouched(self, what: set[str]) -> bool:
-        """Whether a person took it upon them, or has still to decide about it."""
-        told = [recorded.event for name in (FULFIL, SETTLE, UNWIND) for recorded in self.saga(name)]
-        skipped = any(isinstance(event, e.SagaStepSkipped) and event.step in what for event in told)
-        resolved = any(isinstance(event, e.SagaResolved) for event in told)
+    def is_left_to_a_person(self, what: set[str]) -> bool:
+        """Whether a person skipped or resolved one of these steps, or has still to decide about it."""
+        events = [recorded.event for name in (FULFIL, SETTLE, UNWIND) for recorded in self.saga(name)]
+        skipped = any(isinstance(event, e.SagaStepSkipped) and event.step in what for event in events)
+        resolved = any(isinstance(event, e.SagaResolved) for event in events)
         return skipped or resolved or any(self.end(name) is e.SagaFailed for name in (FULFIL, SETTLE, UNWIND))
 
 
-# --- at every moment ----------------------------------------------------------------------------------------
-def always(log: PlayedLog, provider: FaultyProvider, orders: Sequence[OrderId], skus: Sequence[Sku]) -> None:
+# --- at any moment ------------------------------------------------------------------------------------------
+def check_at_any_moment(
+    log: PlayedLog, provider: FaultyProvider, orders: Sequence[OrderId], skus: Sequence[Sku]
+) -> None:
     for sku in skus:
         stock_adds_up(log, sku)
     for order_id in orders:
@@ -115,7 +119,7 @@ def always(log: PlayedLog, provider: FaultyProvider, orders: Sequence[OrderId], 
 def stock_adds_up(log: PlayedLog, sku: Sku) -> None:
     stream = inventory_stream(sku)
     stock: Stock = log.state(INVENTORY, stream)
-    events = [recorded.event for recorded in log.told(stream)]
+    events = [recorded.event for recorded in log.events_of(stream)]
     received = sum(event.quantity for event in events if isinstance(event, StockReplenished))
     shipped = sum(event.quantity for event in events if isinstance(event, InventoryShipped))
     assert stock.available >= 0
@@ -123,8 +127,8 @@ def stock_adds_up(log: PlayedLog, sku: Sku) -> None:
 
 
 def money_moves_once(one: OneOrder) -> None:
-    told = Counter(type(recorded.event) for recorded in one.log.told(StreamId(payment_of(one.order_id))))
-    assert all(told[kind] <= 1 for kind in (PaymentAuthorized, PaymentCaptured, PaymentRefunded)), told
+    counts = Counter(type(recorded.event) for recorded in one.log.events_of(StreamId(payment_of(one.order_id))))
+    assert all(counts[kind] <= 1 for kind in (PaymentAuthorized, PaymentCaptured, PaymentRefunded)), counts
     charge = one.provider.real._charges.get(payment_of(one.order_id))
     total = one.order().created.total_amount  # type: ignore[union-attr]
     if charge:
@@ -175,17 +179,17 @@ def nothing_is_both_done_and_undone(one: OneOrder) -> None:
         if isinstance(recorded.event, e.SagaCompleted):
             assert order.status is Status.CONFIRMED
         if isinstance(recorded.event, e.SagaCompensated):
-            assert order.status is Status.CANCELLED or one.vouched(ORDERED)
+            assert order.status is Status.CANCELLED or one.is_left_to_a_person(ORDERED)
     compensated = one.end(FULFIL) is e.SagaCompensated
     unwound = one.end(UNWIND) is e.SagaCompleted
     assert not (compensated and one.saga(UNWIND))
     if one.order().status is Status.CANCELLED and (compensated or unwound):
-        assert one.held() == {} or one.vouched(STOCK)
-        assert not one.provider.holds(payment_of(one.order_id)) or one.vouched(MONEY)
+        assert one.reservations() == {} or one.is_left_to_a_person(STOCK)
+        assert not one.provider.holds(payment_of(one.order_id)) or one.is_left_to_a_person(MONEY)
 
 
 def what_is_shipped_was_fulfilled(one: OneOrder) -> None:
-    for recorded in one.log.told(StreamId(one.order_id)):
+    for recorded in one.log.events_of(StreamId(one.order_id)):
         if isinstance(recorded.event, OrderShipped):
             last = one.saga(FULFIL, before=recorded.position)[-1].event
             assert isinstance(last, e.SagaCompleted | e.SagaResolved)  # a person may vouch for it
@@ -193,33 +197,33 @@ def what_is_shipped_was_fulfilled(one: OneOrder) -> None:
 
 def what_failed_says_what_is_open(one: OneOrder) -> None:
     for name in (FULFIL, SETTLE, UNWIND):
-        told = one.saga(name)
-        if not told or not isinstance(failed := told[-1].event, e.SagaFailed):
+        events = one.saga(name)
+        if not events or not isinstance(failed := events[-1].event, e.SagaFailed):
             continue
         if failed.reason.startswith(UNKNOWN):
             continue  # whoever does not know the table cannot know what it left open
-        then = told[-1].position
+        then = events[-1].position
         listed, status, paid = "; ".join(failed.open_items), one.order(then).status, one.payment(then)
-        assert ("held" in listed) == bool(one.held(then)), listed
+        assert ("held" in listed) == bool(one.reservations(then)), listed
         if name == FULFIL:
             assert ("is not cancelled" in listed) == (status is not Status.CANCELLED), listed
         if name == SETTLE:
             assert ("not be captured" in listed) == (paid is PaymentStatus.AUTHORIZED), listed
             assert ("may be captured" in listed) == (paid is PaymentStatus.CAPTURED), listed
             continue
-        begun = any(isinstance(r.event, e.SagaStepStarted) and r.event.direction == "forward" for r in told)
+        begun = any(isinstance(r.event, e.SagaStepStarted) and r.event.direction == "forward" for r in events)
         unknown = begun and paid is PaymentStatus.ABSENT
-        vouched = one.vouched(MONEY) and any(isinstance(r.event, e.SagaStepSkipped) for r in told)
+        skipped = one.is_left_to_a_person(MONEY) and any(isinstance(r.event, e.SagaStepSkipped) for r in events)
         assert ("authorised" in listed) <= (paid is PaymentStatus.AUTHORIZED or unknown), listed
-        assert one.provider.holds(payment_of(one.order_id)) <= (("authorised" in listed) or vouched), listed
+        assert one.provider.holds(payment_of(one.order_id)) <= (("authorised" in listed) or skipped), listed
 
 
 # --- when all is quiet --------------------------------------------------------------------------------------
-def at_rest(one: OneOrder, *, mended: bool) -> None:
+def check_at_rest(one: OneOrder, *, mended: bool) -> None:
     """`mended`: the provider does all that it is asked, and what had failed was retried."""
     ends = [one.end(name) for name in (FULFIL, SETTLE, UNWIND) if one.saga(name)]
     if not {*ends} <= {*ENDS, e.SagaFailed}:  # one is tried for ever: every other saga has ended by now
-        assert not mended or one.vouched(MONEY), "it was tried again and again, and the provider did what it was asked"
+        assert not mended or one.is_left_to_a_person(MONEY), "it was tried again and again, and the provider was well"
         return
     assert not mended or e.SagaFailed not in ends, "a retry did not help"
     order, fulfilled, unwound = one.order().status, one.end(FULFIL), one.end(UNWIND)
@@ -229,18 +233,18 @@ def at_rest(one: OneOrder, *, mended: bool) -> None:
             assert fulfilled in {e.SagaCompleted, *person}
         case Status.SHIPPED | Status.DELIVERED:
             assert fulfilled in {e.SagaCompleted, e.SagaResolved}
-            assert one.end(SETTLE) in {e.SagaCompleted, e.SagaCompensated, *person} or one.vouched(MONEY)
+            assert one.end(SETTLE) in {e.SagaCompleted, e.SagaCompensated, *person} or one.is_left_to_a_person(MONEY)
         case Status.CANCELLED if one.was_cancelled_after_its_fulfilment():
             assert unwound in {e.SagaCompleted, *person}
         case Status.CANCELLED:
             assert fulfilled in {e.SagaCompensated, *person}
             assert unwound is None
         case _:
-            assert fulfilled in person or one.vouched(ORDERED)
-    if not one.vouched(STOCK):
+            assert fulfilled in person or one.is_left_to_a_person(ORDERED)
+    if not one.is_left_to_a_person(STOCK):
         wanted = quantities(one.order()) if order in {Status.CREATED, Status.CONFIRMED} else {}
-        assert one.held() == wanted
-    if not one.vouched(MONEY):
+        assert one.reservations() == wanted
+    if not one.is_left_to_a_person(MONEY):
         paid, charge = one.payment(), one.provider.state(payment_of(one.order_id))
         assert charge in AT_THE_PROVIDER[paid], (paid, charge)
         refunded = one.end(SETTLE) is e.SagaCompensated
@@ -250,7 +254,7 @@ def at_rest(one: OneOrder, *, mended: bool) -> None:
         assert paid in expected, (order, paid)
 
 
-def under_way(log: PlayedLog, tables: Tables, failures_before: Mapping[SagaId, int]) -> list[str]:
+def unfinished_sagas(log: PlayedLog, tables: Tables, failures_before: Mapping[SagaId, int]) -> list[str]:
     """The sagas that have not ended, without those that are tried for ever and have failed often by now.
 
     `failures_before` the provider was mended do not count: after that, each saga is waited for once more.

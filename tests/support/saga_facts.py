@@ -61,7 +61,7 @@ def progress_after(*events: SagaEvent, at: datetime = NOW) -> Progress:
     return found
 
 
-def stands(saga: Saga, status: SagaStatus, *steps: StepStatus, **other: Any) -> Progress:
+def progress_at(saga: Saga, status: SagaStatus, *steps: StepStatus, **other: Any) -> Progress:
     """How far a saga has come whose steps have these statuses, from the first step on."""
     names = [step.name for step in saga.steps]
     return Progress(status=status, since=NOW, steps=dict(zip(names, steps, strict=False)), **other)

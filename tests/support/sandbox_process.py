@@ -56,7 +56,7 @@ class SandboxProcess:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """As by `kill -9`."""
+        """Kill the sandbox as `kill -9` does."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -64,8 +64,8 @@ async def record(store: EventStore, events: Sequence[InventoryEvent], *, at: Str
         await store.append(Append([Entry(at, INVENTORY.category, after + first, part)]))
 
 
-async def settled(store: PostgresEventStore) -> None:
-    """Whatever was to be kept is written."""
+async def wait_for_snapshots(store: PostgresEventStore) -> None:
+    """Wait until every snapshot that the store was given is written."""
     async with asyncio.timeout(60):
         while store.snapshots._task is not None:
             await asyncio.wait([store.snapshots._task])

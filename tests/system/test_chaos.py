@@ -7,15 +7,15 @@ import os
 import pytest
 
 from tests.chaos.mutants import MUTANTS
-from tests.chaos.plan import KILLED, Wanted, draw
+from tests.chaos.plan import KILLED, Workload, draw
 from tests.chaos.run import announce, run
 
 LONG = os.environ.get("LONG_TESTS") == "1"
 SEED = 7
-SHORT = Wanted(orders=120, kills=1, seconds=12, outages=1, redeliveries=1, points=0.5)
+SHORT = Workload(orders=120, kills=1, seconds=12, outages=1, redeliveries=1, points=0.5)
 
 
-def test_the_same_seed_draws_the_same_plan_and_another_one_another() -> None:
+def test_the_same_seed_draws_the_same_plan_and_another_seed_draws_another_plan() -> None:
     first, again, other = draw(SEED, SHORT), draw(SEED, SHORT), draw(SEED + 1, SHORT)
     assert first == again
     assert first.hash == again.hash != other.hash
@@ -35,7 +35,7 @@ def test_nothing_is_lost_doubled_or_left_open_while_every_daemon_is_killed_and_a
 @pytest.mark.skipif(not LONG, reason="a minute and more each: LONG_TESTS=1")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_guard_that_is_switched_off_is_noticed(name: str) -> None:
+def test_chaos_notices_a_guard_that_is_switched_off(name: str) -> None:
     mutant = MUTANTS[name]
-    report = run(draw(SEED, mutant.wanted), mutant=mutant)
-    assert mutant.noticed(report.violations), str(report)
+    report = run(draw(SEED, mutant.workload), mutant=mutant)
+    assert mutant.telling_violation(report.violations), str(report)

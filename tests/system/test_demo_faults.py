@@ -16,7 +16,7 @@ def faults(stack: Stack) -> dict[str, Any]:
     return httpx.get(f"http://127.0.0.1:{stack.port('payment')}/faults", trust_env=False).json()
 
 
-def test_each_fault_is_survived_and_the_provider_is_well_afterwards(stack: Stack) -> None:
+def test_the_demo_completes_an_order_under_each_fault_and_leaves_the_provider_without_faults(stack: Stack) -> None:
     before = faults(stack)
     done = stack.orderdeck("demo", "--faults")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -31,7 +31,7 @@ def test_each_fault_is_survived_and_the_provider_is_well_afterwards(stack: Stack
     assert faults(stack) == before
 
 
-def test_ctrl_c_switches_off_what_it_had_switched_on(stack: Stack) -> None:
+def test_ctrl_c_makes_the_demo_switch_its_faults_off(stack: Stack) -> None:
     httpx.post(f"http://127.0.0.1:{stack.port('payment')}/faults", json={"latency_ms": 1}, trust_env=False)
     demo = subprocess.Popen(
         [sys.executable, "-m", "daemons.cli.main", "demo", "--faults"],
@@ -45,13 +45,13 @@ def test_ctrl_c_switches_off_what_it_had_switched_on(stack: Stack) -> None:
     assert any("latency_ms 800" in line for line in demo.stdout), "it says what it switches on"
     assert faults(stack)["latency_ms"] == 800
     demo.send_signal(signal.SIGINT)
-    said = demo.communicate(timeout=20)[0]
-    assert (demo.returncode, "Traceback" in said) == (130, False), said
+    output = demo.communicate(timeout=20)[0]
+    assert (demo.returncode, "Traceback" in output) == (130, False), output
     assert faults(stack)["latency_ms"] == 1
     httpx.post(f"http://127.0.0.1:{stack.port('payment')}/faults", json={}, trust_env=False)
 
 
-def test_without_our_sandbox_it_refuses_in_one_sentence(stack: Stack) -> None:
+def test_the_demo_of_faults_refuses_in_one_sentence_without_our_sandbox(stack: Stack) -> None:
     other = Stack(stack.home.path, ORDERDECK_PAYMENT_URL=stack.url)
     other.settings = stack.settings | {"ORDERDECK_PAYMENT_URL": stack.url}
     done = other.orderdeck("demo", "--faults")

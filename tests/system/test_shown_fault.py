@@ -1,4 +1,4 @@
-"""A column that goes missing under a running stack: everybody says so, nobody gives up, and the repair is enough."""
+"""A column of a read model is dropped under a running stack: every program reports it and goes on once it is back."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def tracebacks(lines: list[dict[str, Any]]) -> int:
     return sum("Traceback" in str(line.get("exception", "")) for line in lines)
 
 
-async def test_a_column_that_goes_missing_is_named_and_its_return_is_enough(stack: Stack) -> None:
+async def test_every_program_names_a_missing_column_and_goes_on_once_it_is_back(stack: Stack) -> None:
     summary = f"/api/v1/customers/{ORDER['customer_id']}/summary"
     place(stack)
     until(lambda: get(stack, "query", summary).status_code == 200)
@@ -89,7 +89,7 @@ async def test_a_column_that_goes_missing_is_named_and_its_return_is_enough(stac
     for name, log in logs.items():
         lines = logged(log, since[name])
         assert tracebacks(lines) == 1, name
-    said = [line["event"] for line in logged(logs["projector"], since["projector"])]
-    assert said == ["meets a fault", "works again"], "once each, not once a try"
+    events = [line["event"] for line in logged(logs["projector"], since["projector"])]
+    assert events == ["meets a fault", "works again"], "once each, not once a try"
     served = [line for line in logged(logs["query-api"], since["query-api"]) if line["event"] == "request_failed"]
     assert [line["request_id"] for line in served][:3] == [answer.headers["x-request-id"] for answer in answers]

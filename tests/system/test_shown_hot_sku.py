@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.command_api import ITEM, ORDER
-from tests.support.customers import crowd, customers_of
+from tests.support.customers import open_customers, run_at_once
 from tests.support.ends import end_of
 from tests.support.stack import Stack
 
@@ -24,13 +24,13 @@ CHANGE = {"StockReplenished": 1, "InventoryReserved": -1, "InventoryReleased": 1
 @pytest.mark.timeout(300)
 async def test_64_customers_order_more_of_one_sku_than_there_is_and_exactly_that_much_is_sold(stack: Stack) -> None:
     sku = f"HOT-{uuid4().hex[:8]}"
-    async with customers_of(stack) as customers:
+    async with open_customers(stack) as customers:
         await customers.receive(sku, UNITS)
         order = {**ORDER, "items": [{**ITEM, "sku": sku, "unit_price": "10.01"}]}
         began = time.monotonic()
-        orders = await crowd(64, [customers.place(order) for _ in range(ORDERS)])
+        orders = await run_at_once(64, [customers.place(order) for _ in range(ORDERS)])
         placed = time.monotonic()
-        stories = await customers.stories(orders, within=120)
+        stories = await customers.events_at_end_of(orders, within=120)
         ended = time.monotonic()
         log.info("%d orders of %d units: placed in %.1f s, all ended %.1f s later", ORDERS, UNITS,
                  placed - began, ended - placed)  # fmt: skip
@@ -43,7 +43,7 @@ async def test_64_customers_order_more_of_one_sku_than_there_is_and_exactly_that
             assert kinds[-1] == "OrderConfirmed" or kinds == [
                 "OrderCreated", "InventoryReservationFailed", "OrderCancelled",
             ]  # fmt: skip
-        await customers.level(sku, on_hand=UNITS, reserved=UNITS, available=0)
+        await customers.wait_for_stock(sku, on_hand=UNITS, reserved=UNITS, available=0)
 
         stream = [event for event in await customers.log() if event["payload"].get("sku") == sku]
         assert [event["version"] for event in stream] == list(range(1, 1 + 1 + ORDERS))

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from core.sagas import SAGAS
 from tests.support.command_api import ORDER
-from tests.support.customers import Customers, Event, customers_of
-from tests.support.ends import end_of, told
+from tests.support.customers import Customers, Event, open_customers
+from tests.support.ends import end_of, story_lines
 from tests.support.stack import Stack
 
 BEGUN = """
@@ -83,17 +83,17 @@ NEWER = {step.name for saga in SAGAS.values() for step in saga.steps} - NAMED
 LEAST_SECONDS = {"test_card_slow": 5.0, "test_card_timeout": 8.0}  # what the provider takes; when we stop listening
 
 
-def lines(story: Sequence[Event]) -> list[str]:
-    """The story without steps that a later table has and these stories do not name."""
-    return [line for line in told(story) if not NEWER & set(line.split())]
+def lines_without_newer_steps(story: Sequence[Event]) -> list[str]:
+    """The lines of the order, without steps that only a later table has."""
+    return [line for line in story_lines(story) if not NEWER & set(line.split())]
 
 
-async def lived(customers: Customers, method: str, then: str) -> Sequence[Event]:
+async def events_of_order(customers: Customers, method: str, then: str) -> Sequence[Event]:
     order = await customers.place({**ORDER, "payment_method": method})
     if then:
-        await customers.ended(order)
+        await customers.event_types_at_end(order)
         assert (await customers.put(order, "cancel", {"reason": "changed my mind"})).status_code == 200
-    return await customers.story(order)
+    return await customers.events_at_end(order)
 
 
 def seconds(story: Sequence[Event], first: str, then: str) -> float:
@@ -101,14 +101,14 @@ def seconds(story: Sequence[Event], first: str, then: str) -> float:
     return (at[then] - at[first]).total_seconds()
 
 
-async def test_every_payment_method_tells_its_story_event_by_event(stack: Stack) -> None:
-    async with customers_of(stack) as customers:
-        lives = await asyncio.gather(
-            *(lived(customers, *which) for which in EXPECTED)
+async def test_an_order_with_each_payment_method_records_exactly_the_expected_events(stack: Stack) -> None:
+    async with open_customers(stack) as customers:
+        event_lists = await asyncio.gather(
+            *(events_of_order(customers, *which) for which in EXPECTED)
         )  # the slow ones at the same time
         charges = await customers.charges()  # one each, or this would fail
-    stories = dict(zip(EXPECTED, lives, strict=True))
-    assert {which: lines(story) for which, story in stories.items()} == {
+    stories = dict(zip(EXPECTED, event_lists, strict=True))
+    assert {which: lines_without_newer_steps(story) for which, story in stories.items()} == {
         which: [line for line in story.splitlines() if line] for which, story in EXPECTED.items()
     }
     for method, least in LEAST_SECONDS.items():

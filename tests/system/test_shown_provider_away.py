@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.command_api import ITEM, ORDER
-from tests.support.customers import Customers, customers_of, eventually
+from tests.support.customers import Customers, eventually, open_customers
 from tests.support.ends import end_of
 from tests.support.stack import Stack
 
@@ -30,8 +30,8 @@ NOT_CALLED = "the payment provider is away and is not being called"
 
 # --- how it is away -----------------------------------------------------------------------------------------
 @asynccontextmanager
-async def in_outage(_: Stack, customers: Customers) -> AsyncGenerator[None]:
-    """It answers 503 to everything."""
+async def provider_answers_503(_: Stack, customers: Customers) -> AsyncGenerator[None]:
+    """The provider answers 503 to every request."""
     await customers.provider.post("/faults", json={"outage": True})
     try:
         yield
@@ -40,8 +40,8 @@ async def in_outage(_: Stack, customers: Customers) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def frozen(stack: Stack, _: Customers) -> AsyncGenerator[None]:
-    """It accepts connections, and never says a word: each call lasts until we give it up."""
+async def provider_is_frozen(stack: Stack, _: Customers) -> AsyncGenerator[None]:
+    """The provider accepts connections and never answers: each call lasts until its timeout."""
     pid = await asyncio.to_thread(stack.pid_of, "payment-sandbox")
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -51,8 +51,8 @@ async def frozen(stack: Stack, _: Customers) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def stopped(stack: Stack, _: Customers) -> AsyncGenerator[None]:
-    """Nothing listens there."""
+async def provider_is_stopped(stack: Stack, _: Customers) -> AsyncGenerator[None]:
+    """The provider does not run, and nothing listens on its port."""
     await asyncio.to_thread(stack.orderdeck, "ctl", "stop", "payment-sandbox")
     try:
         yield
@@ -64,20 +64,24 @@ Away = Callable[[Stack, Customers], AbstractAsyncContextManager[None]]
 
 
 # --- what becomes of the orders -----------------------------------------------------------------------------
-WAYS = [(in_outage, 120), (frozen, 120), (stopped, 120)] if LONG else [(in_outage, 2), (frozen, 10)]  # with seconds
+WAYS = (
+    [(provider_answers_503, 120), (provider_is_frozen, 120), (provider_is_stopped, 120)]
+    if LONG
+    else [(provider_answers_503, 2), (provider_is_frozen, 10)]
+)  # with seconds
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("away", "seconds"), WAYS, ids=lambda value: getattr(value, "__name__", str(value)))
-async def test_while_the_provider_is_away_orders_wait_and_then_all_end_by_themselves(
+async def test_orders_wait_while_the_provider_is_away_and_then_all_end_by_themselves(
     stack: Stack, away: Away, seconds: float
 ) -> None:
     sku = f"AWAY-{uuid4().hex[:8]}"
-    async with customers_of(stack) as customers:
+    async with open_customers(stack) as customers:
         await customers.receive(sku, 10_000)
         orders: list[str] = []
 
-        async def keeps_ordering(until: asyncio.Event) -> None:
+        async def keep_ordering(until: asyncio.Event) -> None:
             order = {**ORDER, "items": [{**ITEM, "sku": sku, "unit_price": "10.01"}]}
             while not until.is_set():
                 orders.append(await customers.place(order))
@@ -85,19 +89,19 @@ async def test_while_the_provider_is_away_orders_wait_and_then_all_end_by_themse
                     await asyncio.wait_for(until.wait(), PAUSE)
 
         enough = asyncio.Event()
-        async with asyncio.TaskGroup() as crowd:
+        async with asyncio.TaskGroup() as group:
             for _ in range(CUSTOMERS):
-                crowd.create_task(keeps_ordering(enough))
+                group.create_task(keep_ordering(enough))
             async with away(stack, customers):
                 began = time.monotonic()
-                await eventually(lambda: someone_waits(customers, orders), 60)
+                await eventually(lambda: a_saga_is_parked(customers, orders), 60)
                 opened = time.monotonic()
                 await asyncio.sleep(max(0.0, seconds - (opened - began)))  # the outage's length, and no condition
                 during = list(orders)
             back = time.monotonic()
             enough.set()
 
-        stories = await customers.stories(orders, within=300)
+        stories = await customers.events_at_end_of(orders, within=300)
         log.info("%s for %.0f s: the breaker was open after %.1f s; %d orders, %d of them during it; all had ended "
                  "%.1f s after it", away.__name__, back - began, opened - began, len(orders), len(during),
                  time.monotonic() - back)  # fmt: skip
@@ -107,11 +111,11 @@ async def test_while_the_provider_is_away_orders_wait_and_then_all_end_by_themse
         charges = await customers.charges()
         ends = Counter(end_of(story, charges.get(order_id)) for order_id, story in stories.items())
         assert ends == {"CONFIRMED": len(orders)}
-        await customers.level(sku, on_hand=10_000, reserved=len(orders), available=10_000 - len(orders))
+        await customers.wait_for_stock(sku, on_hand=10_000, reserved=len(orders), available=10_000 - len(orders))
 
 
-async def someone_waits(customers: Customers, orders: list[str]) -> bool | None:
-    """Whether a saga of ours is parked since the breaker does not let it through."""
+async def a_saga_is_parked(customers: Customers, orders: list[str]) -> bool | None:
+    """True when the saga of one of these orders is parked because the breaker is open; None when none is."""
     rows = (await customers.queries.get("/api/v1/sagas?limit=100")).raise_for_status().json()["sagas"]
     waiting = [row for row in rows if row["last_error"] == NOT_CALLED and row["order_id"] in orders]
     return True if waiting else None

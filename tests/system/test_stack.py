@@ -52,9 +52,9 @@ def test_up_returns_when_every_program_is_ready(stack: Stack) -> None:
 
 def test_a_second_up_changes_nothing_and_prints_the_same(stack: Stack) -> None:
     before = pids(stack)
-    said = stack.up()
-    assert stack.url in said
-    assert str(stack.home.path) in said
+    output = stack.up()
+    assert stack.url in output
+    assert str(stack.home.path) in output
     assert pids(stack) == before
 
 
@@ -66,12 +66,12 @@ def test_up_with_another_port_while_it_runs_says_to_go_down_first(stack: Stack) 
     assert "already runs here with another ORDERDECK_QUERY_PORT: `orderdeck down` first" in done.stderr
 
 
-def test_ctl_is_the_supervisorctl_of_this_home(stack: Stack, tmp_path: Path) -> None:
+def test_the_ctl_command_is_the_supervisorctl_of_this_home(stack: Stack, tmp_path: Path) -> None:
     done = stack.orderdeck("ctl", "status", cwd=tmp_path)
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [[name, "RUNNING"] for name in sorted(NAMES)]
 
 
-def test_a_program_that_was_stopped_says_how_it_starts_again(stack: Stack) -> None:
+def test_the_command_that_stops_a_program_says_how_to_start_it_again(stack: Stack) -> None:
     stack.orderdeck("ctl", "stop", "projector")
     stopped = next(program for program in stack.status()["programs"] if program["name"] == "projector")
     assert (stopped["state"], stopped["ready"]) == ("STOPPED", False)
@@ -97,7 +97,7 @@ def test_the_doctor_finds_nothing_wrong(stack: Stack) -> None:
     assert f"schema: at {NEEDED}" in done.stdout
 
 
-def test_the_demo_tells_five_orders_to_their_ends_twice(stack: Stack) -> None:
+def test_the_demo_runs_twice_and_follows_five_orders_to_their_ends_each_time(stack: Stack) -> None:
     for _ in range(2):
         done = stack.orderdeck("demo")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -112,7 +112,7 @@ def test_a_killed_daemon_is_started_again(stack: Stack) -> None:
     until(lambda: is_ready(stack) and not set(pids(stack).values()) & set(before.values()), seconds=40)
 
 
-def test_after_a_kill_of_everything_up_brings_back_every_order(stack: Stack) -> None:
+def test_up_brings_back_every_order_after_every_process_was_killed(stack: Stack) -> None:
     order_id = place(stack)
     everything = stack.processes()
     assert len(everything) >= len(NAMES) + 2  # supervisord and the server
@@ -124,7 +124,7 @@ def test_after_a_kill_of_everything_up_brings_back_every_order(stack: Stack) -> 
     assert read(stack, order_id)["order_id"] == order_id
 
 
-def test_without_supervisord_nothing_stays(stack: Stack) -> None:
+def test_every_program_ends_when_supervisord_is_killed(stack: Stack) -> None:
     os.kill(int(stack.home.supervisord_pid.read_text()), signal.SIGKILL)
     until(lambda: not stack.processes())
     stack.up()

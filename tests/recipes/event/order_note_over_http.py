@@ -25,7 +25,7 @@ async def api(
 async def test_a_note_is_in_the_timeline_of_its_order_and_a_key_repeats_its_answer(
     api: CommandApi, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    order_id, key = await api.placed(), str(uuid4())
+    order_id, key = await api.placed_order(), str(uuid4())
     first = await api.put(order_id, "note", NOTE, Idempotency_Key=key)
     assert (first.status_code, first.json()["status"], first.json()["version"]) == (200, "CREATED", 2)
     again = await api.put(order_id, "note", NOTE, Idempotency_Key=key)
@@ -38,12 +38,12 @@ async def test_a_note_is_in_the_timeline_of_its_order_and_a_key_repeats_its_answ
 
 
 async def test_the_same_note_twice_is_recorded_once(api: CommandApi) -> None:
-    order_id = await api.placed()
+    order_id = await api.placed_order()
     answers = [await api.put(order_id, "note", NOTE) for _ in range(2)]
     assert [answer.json()["version"] for answer in answers] == [2, 2]
     assert await api.types(order_id) == ["OrderCreated", "OrderNoted"]
 
 
 async def test_a_blank_note_and_a_note_on_no_order_are_refused(api: CommandApi) -> None:
-    problem(await api.put(await api.placed(), "note", {"note": " "}), 400, "validation_failed", "note")
+    problem(await api.put(await api.placed_order(), "note", {"note": " "}), 400, "validation_failed", "note")
     problem(await api.put(uuid4(), "note", NOTE), 404, "not_found")

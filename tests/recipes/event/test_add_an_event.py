@@ -38,7 +38,7 @@ FORGOTTEN = [  # a file, or a text within one, that is forgotten: the test that 
         "docs/reference/http-api.md": (f"{DOCS}::test_the_reference_has_every_operation", "/note"),
     },
     {
-        "daemons/command_api/orders.py": (f"{DOCS}::test_the_reference_has_no_operation_that_is_not_there", "/note"),
+        "daemons/command_api/orders.py": (f"{DOCS}::test_the_reference_has_no_operation_that_does_not_exist", "/note"),
         "tests/support/pinned.py": (
             f"{CODEC}::test_every_event_type_has_a_stored_sample_and_every_sample_its_object",
             "OrderNoted.v1",
@@ -105,13 +105,13 @@ def test_the_recipe_changes_few_files_and_readme_names_each_of_them() -> None:
     assert set(FILES) <= set().union(*FORGOTTEN), "say which test names each file when it is forgotten"
 
 
-def test_with_the_recipe_a_note_is_put_on_an_order_over_http(copy: Copy) -> None:
+def test_a_copy_with_the_recipe_lets_a_caller_put_a_note_on_an_order(copy: Copy) -> None:
     copy.edit()
     done = copy.test("tests/daemons/test_order_note.py")
     assert done.returncode == 0, done.stdout
 
 
-def test_with_the_whole_recipe_every_check_passes(copy: Copy) -> None:
+def test_a_copy_with_the_whole_recipe_passes_every_check(copy: Copy) -> None:
     copy.edit()
     done = copy.test(*{test for group in FORGOTTEN for test, _ in group.values()})
     assert done.returncode == 0, done.stdout
@@ -120,7 +120,9 @@ def test_with_the_whole_recipe_every_check_passes(copy: Copy) -> None:
 
 
 @pytest.mark.parametrize("forgotten", FORGOTTEN, ids=lambda group: str(len(group)))
-def test_whatever_is_forgotten_is_named_by_a_test(copy: Copy, forgotten: Mapping[str, tuple[str, str]]) -> None:
+def test_a_test_names_any_file_of_the_recipe_that_is_forgotten(
+    copy: Copy, forgotten: Mapping[str, tuple[str, str]]
+) -> None:
     assert set(forgotten) <= {*FILES, *(edit.text for edit in EDITS)}
     copy.edit(forget=forgotten)
     said = copy.test(*dict.fromkeys(test for test, _ in forgotten.values())).stdout

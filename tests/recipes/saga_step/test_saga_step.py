@@ -69,7 +69,7 @@ async def release(store: PostgresEventStore, opener: Opener, dsn: str, monkeypat
     return Release(desk, dsn, under_way)
 
 
-async def test_an_instance_under_way_finishes_on_its_table_and_a_new_one_takes_the_step(release: Release) -> None:
+async def test_a_saga_under_way_finishes_on_its_own_table_and_a_new_saga_takes_the_new_step(release: Release) -> None:
     desk = release.desk
     async with desk.running("runner of the new release"):
         new = await desk.place(A=1)
@@ -79,7 +79,7 @@ async def test_an_instance_under_way_finishes_on_its_table_and_a_new_one_takes_t
     assert (await release.verify()).violations == []
 
 
-async def test_a_step_that_refuses_undoes_what_was_done_before_it(release: Release) -> None:
+async def test_a_new_step_that_is_refused_undoes_the_steps_before_it(release: Release) -> None:
     desk = release.desk
     async with desk.running("runner of the new release"):
         dear = await desk.place(A=90)
@@ -93,7 +93,7 @@ async def test_a_step_that_refuses_undoes_what_was_done_before_it(release: Relea
     assert not [note for note in report.notes if "no rule" in note], "verify knows the new table"
 
 
-async def test_a_step_is_undone_when_a_later_one_is_refused(release: Release) -> None:
+async def test_the_new_step_is_undone_when_a_later_step_is_refused(release: Release) -> None:
     desk = release.desk
     async with desk.running("runner of the new release"):
         declined = await desk.place("test_card_fail", A=1)
@@ -116,7 +116,7 @@ async def test_orders_of_both_tables_are_cancelled_and_unwound(release: Release)
     assert (await release.verify()).violations == []
 
 
-def test_a_person_reads_what_the_step_holds() -> None:
+def test_a_failed_saga_names_what_the_new_step_still_holds() -> None:
     at_the_step = Progress(status=SagaStatus.FAILED, since=NOW, steps={STEP: StepStatus.RUNNING})
     assert open_items(FULFIL_APPROVED, at_the_step, order()) == ("order ORD-0123456789 is approved",)
     assert not isinstance(APPROVE_ORDER.undo, Nothing)

@@ -1,4 +1,4 @@
-"""Given events, then a view: projections are tested as they are run, by folding recorded events."""
+"""Events as the log stores them, and the views that a projection makes of them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from core.services.project import fold, read
 START = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
 
-def recorded(events: Iterable[Event]) -> Sequence[StoredEvent]:
-    """As the log would hold them: one position after another, each stream's versions without gaps, a second apart."""
+def stored_events(events: Iterable[Event]) -> Sequence[StoredEvent]:
+    """The events as the log stores them: a second apart, with positions and each stream's versions without gaps."""
     versions: dict[UUID, int] = {}
     stored: list[StoredEvent] = []
     for position, event in enumerate(events, start=1):
@@ -45,9 +45,9 @@ def at(position: int) -> datetime:
     return START + timedelta(seconds=position)
 
 
-def folded(projection: Projection[Any], events: Iterable[Event]) -> list[Any]:
-    """Every view that the events make."""
-    return list(fold(projection, {}, read(projection, recorded(events))).values())
+def fold_views(projection: Projection[Any], events: Iterable[Event]) -> list[Any]:
+    """Fold the events into views, and return them all."""
+    return list(fold(projection, {}, read(projection, stored_events(events))).values())
 
 
 def _stream(event: Any) -> tuple[str, StreamId]:
