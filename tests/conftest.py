@@ -29,8 +29,8 @@ LONGEST = ("system", "services", "daemons", "contracts", "tui")  # folders, thos
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """With `-n auto`: twice as many workers as cores, since most tests wait for other processes most of the time."""
-    return 2 * (os.cpu_count() or 1)
+    """With `-n auto`: three workers a core, since most tests wait for other processes most of the time."""
+    return 3 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
