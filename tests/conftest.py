@@ -29,8 +29,8 @@ LONGEST = ("system", "services", "daemons", "contracts", "tui")  # folders, thos
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """With `-n auto`: three workers a core, since most tests wait for other processes most of the time."""
-    return 3 * (os.cpu_count() or 1)
+    """With `-n auto`: two workers a core, since tests wait for other processes much of the time; more gain nothing."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
