@@ -25,7 +25,8 @@ settings.load_profile("orderdeck")
 
 ROOT = Path(__file__).parent
 TEMPLATE = "template_orderdeck"
-LONGEST = ("system", "services", "daemons", "contracts", "tui")  # folders, those with the longest files first
+LONGEST = ("system", "recipes/event", "sagas", "daemons", "services", "recipes", "contracts", "tui")
+"""Folders of tests, those with the longest files first."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
