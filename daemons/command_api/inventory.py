@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 from core.bootstrap import App
 from core.domain.inventory import INVENTORY, ReceiveStock, Stock
 from core.domain.message import Sku, inventory_stream
+from core.domain.validation import composed
 from core.ports.log import Result
 from core.services.execute import execute
 from core.services.load import StateCache
@@ -27,6 +28,7 @@ async def receive_stock(request: AnyRequest, state: State, sku: FromPath[str]) -
     app: App = state["app"]
     cache: StateCache[Stock] = state["stock"]
     sent = CommandRequest(request)
+    sku = composed(sku)
     body = await sent.body(ReceiptBody)
     terms = sent.terms("POST /api/v1/inventory/{sku}/receipts", body)
     wish = ReceiveStock(
