@@ -93,7 +93,7 @@ def test_a_right_order_has_nothing_to_report_however_it_is_written() -> None:
 def test_every_unknown_field_of_every_item_is_reported() -> None:
     items = [{**ITEM, "tax": 1}, ITEM, {**ITEM, "memo": "x", "tax": 2}]
     body = {**ORDER, "items": items, "extra": 1}
-    assert read(body).ignored == ("items[0].tax", "items[2].note", "items[2].tax", "extra")
+    assert read(body).ignored == ("items[0].tax", "items[2].memo", "items[2].tax", "extra")
 
 
 def test_a_misnamed_field_is_named_beside_the_wrong_ones() -> None:

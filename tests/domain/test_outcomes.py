@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -14,26 +14,21 @@ from core.domain.message import Command, Event
 from core.domain.order import ORDER, OrderCommand, Status
 from core.domain.payment import PAYMENT, PaymentCommand, PaymentStatus
 from core.errors import Rejected
+from tests.support.payment_outcomes import PAYMENT_OUTCOMES, PAYMENTS
 from tests.support.samples import (
     LAPTOP,
     ORDER_ID,
-    authorize,
-    authorized,
+    adjust,
+    adjusted,
     cancel,
     cancelled,
-    capture,
-    captured,
     confirm,
     confirmed,
     create,
     created,
-    decline,
     deliver,
     delivered,
-    failed,
     receive,
-    refund,
-    refunded,
     release,
     released,
     replenished,
@@ -43,16 +38,10 @@ from tests.support.samples import (
     ship_stock,
     shipped,
     stock_shipped,
-    void,
-    voided,
+    take_back,
+    taken_back,
 )
-from tests.support.spec import leaves, spec
-
-Outcome = list[Event] | str
-Histories = Mapping[Any, Sequence[Event]]
-Table = Mapping[Any, Mapping[Any, Outcome]]  # by command, then by status
-
-DONE: list[Event] = []
+from tests.support.spec import DONE, Histories, Outcome, Table, leaves, spec
 
 # --- order --------------------------------------------------------------------------------------------------
 NO_ORDER = f"there is no order {ORDER_ID}"
@@ -137,6 +126,8 @@ SHELVES: Histories = {
 NOTHING_TO_DO: dict[Shelf, Outcome] = dict.fromkeys(Shelf, DONE)
 INVENTORY_OUTCOMES: Table = {
     receive: {shelf: [replenished] for shelf in Shelf},
+    adjust: {**{shelf: [adjusted] for shelf in Shelf}, Shelf.UNKNOWN: f"there is no SKU {LAPTOP}"},
+    take_back: {shelf: [taken_back] for shelf in Shelf},  # that each return comes once is the saga's to keep
     reserve: {
         Shelf.UNKNOWN: out_of(0, "unknown SKU"),
         Shelf.ENOUGH: [reserved],
@@ -149,52 +140,6 @@ INVENTORY_OUTCOMES: Table = {
     ship_stock: {**NOTHING_TO_DO, Shelf.HELD: [stock_shipped]},
 }
 
-
-# --- payment ------------------------------------------------------------------------------------------------
-def no(verb: str, *statuses: PaymentStatus) -> dict[Any, Outcome]:
-    return {status: f"cannot record the {verb} of a payment that is {status.lower()}" for status in statuses}
-
-
-PAYMENTS: Histories = {
-    PaymentStatus.ABSENT: [],
-    PaymentStatus.AUTHORIZED: [authorized],
-    PaymentStatus.FAILED: [failed],
-    PaymentStatus.CAPTURED: [authorized, captured],
-    PaymentStatus.VOIDED: [authorized, voided],
-    PaymentStatus.REFUNDED: [authorized, captured, refunded],
-}
-PAYMENT_OUTCOMES: Table = {
-    authorize: {
-        PaymentStatus.ABSENT: [authorized],
-        PaymentStatus.AUTHORIZED: DONE,
-        PaymentStatus.CAPTURED: DONE,
-        PaymentStatus.REFUNDED: DONE,
-        **no("authorization", PaymentStatus.FAILED, PaymentStatus.VOIDED),
-    },
-    decline: {
-        PaymentStatus.ABSENT: [failed],
-        PaymentStatus.FAILED: DONE,
-        **no("decline", PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.VOIDED, PaymentStatus.REFUNDED),
-    },
-    capture: {
-        PaymentStatus.AUTHORIZED: [captured],
-        PaymentStatus.CAPTURED: DONE,
-        PaymentStatus.REFUNDED: DONE,
-        **no("capture", PaymentStatus.ABSENT, PaymentStatus.FAILED, PaymentStatus.VOIDED),
-    },
-    void: {
-        PaymentStatus.ABSENT: DONE,
-        PaymentStatus.FAILED: DONE,
-        PaymentStatus.AUTHORIZED: [voided],
-        PaymentStatus.VOIDED: DONE,
-        **no("void", PaymentStatus.CAPTURED, PaymentStatus.REFUNDED),
-    },
-    refund: {
-        PaymentStatus.CAPTURED: [refunded],
-        PaymentStatus.REFUNDED: DONE,
-        **no("refund", PaymentStatus.ABSENT, PaymentStatus.AUTHORIZED, PaymentStatus.FAILED, PaymentStatus.VOIDED),
-    },
-}
 
 # --- the tables, as tests -----------------------------------------------------------------------------------
 TABLES: list[tuple[Decider[Any, Any, Any], type[Command], type[StrEnum], Histories, Table]] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from core.domain.decider import Decider
 from core.domain.inventory import (
     INVENTORY,
     MAX_RECEIPT,
+    AdjustStock,
     InventoryReleased,
     InventoryReservationFailed,
     InventoryReserved,
@@ -25,8 +27,11 @@ from core.domain.inventory import (
     ReceiveStock,
     ReleaseInventory,
     ReserveInventory,
+    ReturnStock,
     ShipInventory,
+    StockAdjusted,
     StockReplenished,
+    StockReturned,
 )
 from core.domain.message import Command, Event
 from core.domain.order import (
@@ -41,8 +46,11 @@ from core.domain.payment import (
     PAYMENT,
     PaymentAuthorized,
     PaymentCaptured,
+    PaymentCaptureFailed,
+    PaymentEvent,
     PaymentFailed,
     PaymentRefunded,
+    PaymentStatus,
     PaymentVoided,
 )
 from core.errors import Rejected
@@ -57,8 +65,11 @@ from tests.support.samples import (
     create,
     decline,
     deliver,
+    fail_capture,
+    fail_refund,
     receive,
     refund,
+    refund_part,
     reserve,
     ship,
     ship_otherwise,
@@ -117,29 +128,33 @@ FOR = {**ABOUT, "reservation_id": RESERVATIONS, "order_id": st.just(ORDER_ID)}
 STOCK_COMMANDS = st.lists(
     st.builds(ReceiveStock, **ABOUT, quantity=st.integers(-1, 20) | st.just(MAX_RECEIPT))
     | st.builds(ReserveInventory, **FOR, quantity=st.integers(-5, 20) | st.just(MAX_RECEIPT))
+    | st.builds(AdjustStock, **ABOUT, quantity=st.integers(-20, 20), reason=st.just("counted"))
+    | st.builds(ReturnStock, **ABOUT, order_id=st.just(ORDER_ID), refund_id=st.just("r"), quantity=st.integers(-1, 5))
     | st.builds(ReleaseInventory, **FOR, reason=st.just("cancelled"))
     | st.builds(ShipInventory, **FOR),
     max_size=40,
 )
 
 
+StockEvent = StockReplenished | StockAdjusted | StockReturned | InventoryReserved | InventoryReleased | InventoryShipped
+
+
 def total(
     events: Iterable[Event],
-    kind: type[StockReplenished | InventoryReserved | InventoryReleased | InventoryShipped],
+    kind: type[StockEvent],
 ) -> int:
     return sum(event.quantity for event in events if isinstance(event, kind))
 
 
 @given(STOCK_COMMANDS)
-def test_stock_is_never_negative_and_equals_what_was_received_less_what_was_shipped(commands: list[Command]) -> None:
+def test_stock_is_never_negative_and_equals_what_came_in_less_what_was_shipped(commands: list[Command]) -> None:
     past: list[Event] = []
     for _, events, stock in run(INVENTORY, commands):
         past += events
         assert stock.available >= 0
         assert all(quantity > 0 for quantity in stock.held.values())
-        assert total(past, StockReplenished) == (
-            stock.available + sum(stock.held.values()) + total(past, InventoryShipped)
-        )
+        came_in = total(past, StockReplenished) + total(past, StockAdjusted) + total(past, StockReturned)
+        assert came_in == (stock.available + sum(stock.held.values()) + total(past, InventoryShipped))
         assert total(past, InventoryReserved) == (
             sum(stock.held.values()) + total(past, InventoryReleased) + total(past, InventoryShipped)
         )
@@ -158,12 +173,12 @@ def test_a_release_or_a_shipment_is_of_exactly_what_was_reserved(commands: list[
             case InventoryReservationFailed():
                 assert event.requested > event.available
             case _:
-                assert isinstance(event, StockReplenished)
+                assert isinstance(event, StockReplenished | StockAdjusted | StockReturned)
 
 
 # --- the same command twice ---------------------------------------------------------------------------------
 ORDER_COMMANDS = (create, confirm, cancel, ship, ship_otherwise, deliver)
-PAYMENT_COMMANDS = (authorize, decline, capture, void, refund)
+PAYMENT_COMMANDS = (authorize, decline, capture, fail_capture, void, refund, refund_part, fail_refund)
 
 
 @pytest.mark.parametrize(("decider", "commands"), [(ORDER, ORDER_COMMANDS), (PAYMENT, PAYMENT_COMMANDS)])
@@ -179,7 +194,7 @@ def test_the_same_command_right_after_its_events_records_nothing(
 def test_reserving_releasing_and_shipping_twice_records_nothing_the_second_time(commands: list[Command]) -> None:
     for command, events, stock in run(INVENTORY, commands):
         no_stock = any(isinstance(event, InventoryReservationFailed) for event in events)
-        if not isinstance(command, ReceiveStock) and not no_stock:
+        if not isinstance(command, ReceiveStock | AdjustStock | ReturnStock) and not no_stock:
             assert not recorded(INVENTORY, command, stock)
 
 
@@ -207,14 +222,28 @@ def test_an_order_follows_one_of_six_sequences_of_events_and_is_never_both_shipp
     }
 
 
-def test_a_payment_follows_one_of_six_sequences_of_events_and_is_captured_at_most_once() -> None:
-    assert lives(PAYMENT, PAYMENT_COMMANDS, 5) == {
+def test_a_payment_follows_one_of_these_sequences_of_events_and_is_captured_at_most_once() -> None:
+    paid = (PaymentAuthorized, PaymentCaptured)
+    unpaid = (PaymentAuthorized, PaymentCaptureFailed)
+    assert lives(PAYMENT, (authorize, decline, capture, fail_capture, void, refund, refund_part), 5) == {
         (),
         (PaymentAuthorized,),
         (PaymentFailed,),
         (PaymentAuthorized, PaymentVoided),
-        (PaymentAuthorized, PaymentCaptured),
-        (PaymentAuthorized, PaymentCaptured, PaymentRefunded),
+        paid,
+        (*paid, PaymentRefunded),
+        (*paid, PaymentRefunded, PaymentRefunded),
+        unpaid,
+        (*unpaid, PaymentCaptured),
+        (*unpaid, PaymentCaptured, PaymentRefunded),
+        (*unpaid, PaymentCaptured, PaymentRefunded, PaymentRefunded),
+        (*unpaid, PaymentAuthorized),
+        (*unpaid, PaymentAuthorized, PaymentVoided),
+        (*unpaid, PaymentAuthorized, PaymentCaptureFailed),
+        (*unpaid, PaymentAuthorized, PaymentCaptureFailed, PaymentAuthorized),
+        (*unpaid, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured),
+        (*unpaid, *paid),
+        (*unpaid, *paid, PaymentRefunded),
     }
 
 
@@ -225,3 +254,27 @@ def test_a_capture_and_a_refund_have_the_authorized_amount() -> None:
         if isinstance(event, PaymentAuthorized | PaymentCaptured | PaymentRefunded)
     ]
     assert money == [(authorize.amount, authorize.currency)] * 3
+
+
+AMOUNTS = st.integers(-100, 200_200).map(lambda cents: Decimal(cents).scaleb(-2)) | st.none()
+REFUND_IDS = st.integers(1, 5).map(str)
+REFUNDS = st.lists(
+    st.builds(replace, st.just(refund), refund_id=REFUND_IDS, amount=AMOUNTS)
+    | st.builds(replace, st.just(fail_refund), refund_id=REFUND_IDS),
+    max_size=12,
+)
+
+
+@given(REFUNDS)
+def test_refunds_never_exceed_what_was_captured_and_each_is_recorded_once(refunds: list[Command]) -> None:
+    past: list[PaymentEvent] = []
+    for _, events, payment in run(PAYMENT, [authorize, capture, *refunds]):
+        past += events  # type: ignore[arg-type]
+        done = [event for event in past if isinstance(event, PaymentRefunded)]
+        assert payment.refunded == sum(event.amount for event in done) <= authorize.amount
+        assert all(event.amount > 0 for event in done)
+        assert payment.refunds == {event.refund_id for event in done}
+        assert len(done) == len(payment.refunds)
+        assert not payment.refunds & payment.refused_refunds
+        assert (payment.status is PaymentStatus.REFUNDED) == (payment.captured != 0 == payment.refundable)
+        assert (payment.status is PaymentStatus.PARTLY_REFUNDED) == (payment.refundable > 0 != payment.refunded)

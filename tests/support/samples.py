@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from core.domain.inventory import (
+    AdjustStock,
     InventoryReleased,
     InventoryReserved,
     InventoryShipped,
     ReceiveStock,
     ReleaseInventory,
     ReserveInventory,
+    ReturnStock,
     ShipInventory,
+    StockAdjusted,
     StockReplenished,
+    StockReturned,
 )
 from core.domain.message import OrderId, PaymentId, ReservationId, Sku
 from core.domain.order import (
@@ -34,13 +40,17 @@ from core.domain.order import (
 from core.domain.payment import (
     PaymentAuthorized,
     PaymentCaptured,
+    PaymentCaptureFailed,
     PaymentFailed,
     PaymentRefunded,
+    PaymentRefundFailed,
     PaymentVoided,
     RecordAuthorization,
     RecordCapture,
+    RecordCaptureFailure,
     RecordDecline,
     RecordRefund,
+    RecordRefundFailure,
     RecordVoid,
 )
 
@@ -89,11 +99,15 @@ delivered = OrderDelivered(order_id=ORDER_ID, delivered_at=NOW)
 
 # --- stock of one SKU ---------------------------------------------------------------------------------------
 receive = ReceiveStock(now=NOW, sku=LAPTOP, quantity=10, product_id="prod-1", name="Laptop")
+adjust = AdjustStock(now=NOW, sku=LAPTOP, quantity=-3, reason="counted")
+take_back = ReturnStock(now=NOW, sku=LAPTOP, order_id=ORDER_ID, refund_id="re-1", quantity=2)
 reserve = ReserveInventory(now=NOW, sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4)
 release = ReleaseInventory(now=NOW, sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, reason="cancelled")
 ship_stock = ShipInventory(now=NOW, sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID)
 
 replenished = StockReplenished(sku=LAPTOP, quantity=10, product_id="prod-1", name="Laptop")
+adjusted = StockAdjusted(sku=LAPTOP, quantity=-3, reason="counted")
+taken_back = StockReturned(sku=LAPTOP, order_id=ORDER_ID, refund_id="re-1", quantity=2)
 reserved = InventoryReserved(sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4)
 released = InventoryReleased(sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4, reason="cancelled")
 stock_shipped = InventoryShipped(sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4)
@@ -111,7 +125,18 @@ authorize = RecordAuthorization(
 decline = RecordDecline(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="card declined")
 capture = RecordCapture(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, transaction_id="tx-1")
 void = RecordVoid(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="cancelled")
+authorize_anew = replace(authorize, authorization_code="auth-2", expires_at=NOW + timedelta(days=7))
+fail_capture = RecordCaptureFailure(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="authorisation expired")
 refund = RecordRefund(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, refund_id="re-1", reason="sent back")
+refund_part = replace(refund, refund_id="re-2", amount=Decimal("0.48"))
+fail_refund = RecordRefundFailure(
+    now=NOW,
+    payment_id=PAYMENT_ID,
+    order_id=ORDER_ID,
+    refund_id="re-3",
+    amount=Decimal("1.00"),
+    reason="card closed",
+)
 
 authorized = PaymentAuthorized(
     payment_id=PAYMENT_ID,
@@ -121,9 +146,17 @@ authorized = PaymentAuthorized(
     payment_method="card",
     authorization_code="auth-1",
 )
+authorized_anew = replace(authorized, authorization_code="auth-2", expires_at=NOW + timedelta(days=7))
 failed = PaymentFailed(payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="card declined")
 captured = PaymentCaptured(
     payment_id=PAYMENT_ID, order_id=ORDER_ID, amount=Decimal("2001.48"), currency="USD", transaction_id="tx-1"
+)
+capture_failed = PaymentCaptureFailed(
+    payment_id=PAYMENT_ID,
+    order_id=ORDER_ID,
+    amount=Decimal("2001.48"),
+    currency="USD",
+    reason="authorisation expired",
 )
 voided = PaymentVoided(payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="cancelled")
 refunded = PaymentRefunded(
@@ -133,4 +166,14 @@ refunded = PaymentRefunded(
     amount=Decimal("2001.48"),
     currency="USD",
     reason="sent back",
+)
+part_refunded = replace(refunded, refund_id="re-2", amount=Decimal("0.48"))
+rest_refunded = replace(refunded, amount=Decimal("2001.00"))
+refund_failed = PaymentRefundFailed(
+    payment_id=PAYMENT_ID,
+    order_id=ORDER_ID,
+    refund_id="re-3",
+    amount=Decimal("1.00"),
+    currency="USD",
+    reason="card closed",
 )
