@@ -59,7 +59,7 @@ NEED_NO_CITY = _codes("AG GI MC MO SG SM VA VG")
 
 def check_address(fields: Fields, place: str, address: Address) -> None:
     """Check an address, whose fields are named after `place`."""
-    country = address.country.upper()
+    country = address.country.upper() if address.country.isascii() else ""
     needed = {
         "street": True,
         "city": country not in NEED_NO_CITY and not (country in CITY_OR_STATE and address.state),
