@@ -92,6 +92,9 @@ class Case:
             self._note("I2", stored, f"{stored.event_type} of order {event.order_id} lies with order {self.order_id}")
             return
         self._check("I4", stored, payment.PASSAGES.get(type(event)), self.payment.status, "a payment")
+        if isinstance(event, payment.PaymentRefunded) and event.amount > self.payment.refundable:
+            left, captured = self.payment.refundable, self.payment.captured
+            self._note("I4", stored, f"a refund of {event.amount}, when {left} of {captured} captured were left")
         self.payment = PAYMENT.evolve(self.payment, event)
 
     def _check(

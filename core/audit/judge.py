@@ -12,7 +12,7 @@ from core.sagas.actions import quantities
 from core.sagas.progress import SagaStatus
 from core.sagas.saga import End
 
-MONEY_HELD = {PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED}
+MONEY_HELD = {PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.PARTLY_REFUNDED}
 
 
 # --- which sagas there must be ------------------------------------------------------------------------------

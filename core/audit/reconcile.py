@@ -15,6 +15,7 @@ NOTHING_HELD = {"DECLINED", "TOMBSTONE", "VOIDED"}
 LEDGER: Mapping[PaymentStatus, str] = {
     PaymentStatus.AUTHORIZED: "AUTHORISED",
     PaymentStatus.CAPTURED: "CAPTURED",
+    PaymentStatus.PARTLY_REFUNDED: "CAPTURED",
     PaymentStatus.VOIDED: "VOIDED",
     PaymentStatus.REFUNDED: "REFUNDED",
 }
@@ -26,12 +27,11 @@ def reconcile(case: Case, charge: Charge | None) -> Finding | None:
     expected = LEDGER.get(payment.status)
     agrees = charge is None or state in NOTHING_HELD if expected is None else charge is not None and state == expected
     if agrees and charge is not None and expected is not None:
-        amount = payment.amount
-        captured = amount if payment.status in {PaymentStatus.CAPTURED, PaymentStatus.REFUNDED} else 0
-        refunded = amount if payment.status is PaymentStatus.REFUNDED else 0
-        agrees = (charge.authorised, charge.captured, charge.refunded) == (amount, captured, refunded)
+        ours = (payment.amount, payment.captured, payment.refunded)
+        agrees = (charge.authorised, charge.captured, charge.refunded) == ours
     if agrees:
         return None
     theirs = f"{state} {charge.authorised}, {charge.captured} captured, {charge.refunded} refunded" if charge else state
-    what = f"the provider's ledger has {theirs} for order {case.order_id}, our log {payment.status} {payment.amount}"
+    ours = f"{payment.status} {payment.amount}, {payment.captured} captured, {payment.refunded} refunded"
+    what = f"the provider's ledger has {theirs} for order {case.order_id}, our log {ours}"
     return Finding("I4", what, payment_of(case.order_id), case.last)

@@ -1,8 +1,13 @@
-"""Payment: what the provider has answered about one order's money. No amount is captured twice."""
+"""Payment: what the provider has answered about one order's money.
+
+No amount is captured twice, and no more is refunded than was captured.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -20,8 +25,10 @@ class PaymentStatus(StrEnum):
     AUTHORIZED = "AUTHORIZED"
     FAILED = "FAILED"
     CAPTURED = "CAPTURED"
+    UNPAID = "UNPAID"  # the order was shipped, and the provider refuses for good to pay
     VOIDED = "VOIDED"
-    REFUNDED = "REFUNDED"
+    PARTLY_REFUNDED = "PARTLY_REFUNDED"
+    REFUNDED = "REFUNDED"  # all that was captured
 
 
 NO_MONEY_HELD = (PaymentStatus.ABSENT, PaymentStatus.FAILED, PaymentStatus.VOIDED)
@@ -34,11 +41,14 @@ class PaymentEvent(Event, frozen=True, kw_only=True):
     order_id: OrderId
 
 
-class PaymentAuthorized(PaymentEvent, tag="PaymentAuthorized", frozen=True, kw_only=True):
+class PaymentAuthorized(PaymentEvent, tag="PaymentAuthorized", frozen=True, kw_only=True, omit_defaults=True):
+    """`expires_at`: when the provider lets go of the amount; None if it did not say."""
+
     amount: Decimal
     currency: str
     payment_method: str
     authorization_code: str
+    expires_at: datetime | None = None
 
 
 class PaymentFailed(PaymentEvent, tag="PaymentFailed", frozen=True, kw_only=True):
@@ -49,6 +59,12 @@ class PaymentCaptured(PaymentEvent, tag="PaymentCaptured", frozen=True, kw_only=
     amount: Decimal
     currency: str
     transaction_id: str
+
+
+class PaymentCaptureFailed(PaymentEvent, tag="PaymentCaptureFailed", frozen=True, kw_only=True):
+    amount: Decimal
+    currency: str
+    reason: str
 
 
 class PaymentVoided(PaymentEvent, tag="PaymentVoided", frozen=True, kw_only=True):
@@ -62,13 +78,27 @@ class PaymentRefunded(PaymentEvent, tag="PaymentRefunded", frozen=True, kw_only=
     reason: str
 
 
+class PaymentRefundFailed(PaymentEvent, tag="PaymentRefundFailed", frozen=True, kw_only=True):
+    """The provider refused this refund for good. A later try of it may still succeed."""
+
+    refund_id: str
+    amount: Decimal
+    currency: str
+    reason: str
+
+
 # --- statuses: which ones each event may follow, and to which one it leads ----------------------------------
+_MAY_BE_PAID = (PaymentStatus.AUTHORIZED, PaymentStatus.UNPAID)
+_PAID = (PaymentStatus.CAPTURED, PaymentStatus.PARTLY_REFUNDED)
+
 PASSAGES: Mapping[type[PaymentEvent], Passage[PaymentStatus]] = {
-    PaymentAuthorized: Passage((PaymentStatus.ABSENT,), PaymentStatus.AUTHORIZED),
+    PaymentAuthorized: Passage((PaymentStatus.ABSENT, *_MAY_BE_PAID), PaymentStatus.AUTHORIZED),
     PaymentFailed: Passage((PaymentStatus.ABSENT,), PaymentStatus.FAILED),
-    PaymentCaptured: Passage((PaymentStatus.AUTHORIZED,), PaymentStatus.CAPTURED),
+    PaymentCaptured: Passage(_MAY_BE_PAID, PaymentStatus.CAPTURED),
+    PaymentCaptureFailed: Passage((PaymentStatus.AUTHORIZED,), PaymentStatus.UNPAID),
     PaymentVoided: Passage((PaymentStatus.AUTHORIZED,), PaymentStatus.VOIDED),
-    PaymentRefunded: Passage((PaymentStatus.CAPTURED,), PaymentStatus.REFUNDED),
+    PaymentRefunded: Passage(_PAID, PaymentStatus.REFUNDED, partly=PaymentStatus.PARTLY_REFUNDED),
+    PaymentRefundFailed: Passage((*_PAID, PaymentStatus.REFUNDED), None),
 }
 
 
@@ -83,6 +113,7 @@ class RecordAuthorization(PaymentCommand, frozen=True, kw_only=True):
     currency: str
     payment_method: str
     authorization_code: str
+    expires_at: datetime | None = None
 
 
 class RecordDecline(PaymentCommand, frozen=True, kw_only=True):
@@ -93,20 +124,49 @@ class RecordCapture(PaymentCommand, frozen=True, kw_only=True):
     transaction_id: str
 
 
+class RecordCaptureFailure(PaymentCommand, frozen=True, kw_only=True):
+    reason: str
+
+
 class RecordVoid(PaymentCommand, frozen=True, kw_only=True):
     reason: str
 
 
 class RecordRefund(PaymentCommand, frozen=True, kw_only=True):
+    """`amount`: None for all that is left of what was captured."""
+
     refund_id: str
+    reason: str
+    amount: Decimal | None = None
+
+
+class RecordRefundFailure(PaymentCommand, frozen=True, kw_only=True):
+    refund_id: str
+    amount: Decimal
     reason: str
 
 
 # --- state --------------------------------------------------------------------------------------------------
 class Payment(Struct, frozen=True, kw_only=True):
+    """`amount` is what was authorised. `expires_at`: when the provider lets go of it, if it said so.
+
+    `refunds` are the ids of the refunds that are done, `refused_refunds` of those that the provider refused for good.
+    """
+
     status: PaymentStatus = PaymentStatus.ABSENT
     amount: Decimal = Decimal("0.00")
     currency: str = ""
+    captured: Decimal = Decimal("0.00")
+    refunded: Decimal = Decimal("0.00")
+    expires_at: datetime | None = None
+    authorization_code: str = ""
+    refunds: frozenset[str] = frozenset()
+    refused_refunds: frozenset[str] = frozenset()
+
+    @property
+    def refundable(self) -> Decimal:
+        """What was captured and is not refunded yet."""
+        return self.captured - self.refunded
 
 
 def evolve(payment: Payment, event: PaymentEvent) -> Payment:
@@ -115,65 +175,123 @@ def evolve(payment: Payment, event: PaymentEvent) -> Payment:
         return payment
     status = passage.to or payment.status
     match event:
-        case PaymentAuthorized(amount=amount, currency=currency):
-            return Payment(status=status, amount=amount, currency=currency)
+        case PaymentAuthorized(amount=amount):
+            return Payment(
+                status=status,
+                amount=amount,
+                currency=event.currency,
+                captured=amount - amount,  # zero, with the decimals of the currency
+                refunded=amount - amount,
+                expires_at=event.expires_at,
+                authorization_code=event.authorization_code,
+            )
+        case PaymentCaptured(amount=amount):
+            return replace(payment, status=status, captured=amount)
+        case PaymentRefunded(refund_id=id_, amount=amount):
+            refunded = payment.refunded + amount
+            return replace(
+                payment,
+                status=passage.partly if passage.partly and refunded < payment.captured else status,
+                refunded=refunded,
+                refunds=payment.refunds | {id_},
+                refused_refunds=payment.refused_refunds - {id_},
+            )
+        case PaymentRefundFailed(refund_id=id_):
+            return replace(payment, status=status, refused_refunds=payment.refused_refunds | {id_})
         case _:
             return replace(payment, status=status)
 
 
 # --- decisions: a command that is repeated records nothing the second time ----------------------------------
 def decide(command: PaymentCommand, payment: Payment) -> Sequence[PaymentEvent]:
+    payment_id, order_id = command.payment_id, command.order_id
+    amount, currency = payment.amount, payment.currency  # authorised before
     match command, payment.status:
-        case RecordAuthorization() as c, PaymentStatus.ABSENT:
+        case RecordAuthorization() as c, PaymentStatus.AUTHORIZED if c.authorization_code == payment.authorization_code:
+            return []
+        case RecordAuthorization() as c, PaymentStatus.ABSENT | PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
             return [
                 PaymentAuthorized(
-                    payment_id=command.payment_id,
-                    order_id=command.order_id,
+                    payment_id=payment_id,
+                    order_id=order_id,
                     amount=c.amount,
                     currency=c.currency,
                     payment_method=c.payment_method,
                     authorization_code=c.authorization_code,
+                    expires_at=c.expires_at,
                 )
             ]
-        case RecordAuthorization(), PaymentStatus.AUTHORIZED | PaymentStatus.CAPTURED | PaymentStatus.REFUNDED:
+        case RecordAuthorization() | RecordCapture(), _ if payment.captured:
             return []
         case RecordDecline() as c, PaymentStatus.ABSENT:
-            return [PaymentFailed(payment_id=command.payment_id, order_id=command.order_id, reason=c.reason)]
+            return [PaymentFailed(payment_id=payment_id, order_id=order_id, reason=c.reason)]
         case RecordDecline(), PaymentStatus.FAILED:
             return []
-        case RecordCapture() as c, PaymentStatus.AUTHORIZED:
+        case RecordCapture() as c, PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
             return [
                 PaymentCaptured(
-                    payment_id=command.payment_id,
-                    order_id=command.order_id,
-                    amount=payment.amount,
-                    currency=payment.currency,
+                    payment_id=payment_id,
+                    order_id=order_id,
+                    amount=amount,
+                    currency=currency,
                     transaction_id=c.transaction_id,
                 )
             ]
-        case RecordCapture(), PaymentStatus.CAPTURED | PaymentStatus.REFUNDED:
-            return []
-        case RecordVoid() as c, PaymentStatus.AUTHORIZED:
-            return [PaymentVoided(payment_id=command.payment_id, order_id=command.order_id, reason=c.reason)]
-        case RecordVoid(), PaymentStatus.VOIDED | PaymentStatus.ABSENT | PaymentStatus.FAILED:
-            return []  # there is nothing to void, so it is done already
-        case RecordRefund() as c, PaymentStatus.CAPTURED:
+        case RecordCaptureFailure() as c, PaymentStatus.AUTHORIZED:
             return [
-                PaymentRefunded(
-                    payment_id=command.payment_id,
-                    order_id=command.order_id,
-                    refund_id=c.refund_id,
-                    amount=payment.amount,
-                    currency=payment.currency,
-                    reason=c.reason,
+                PaymentCaptureFailed(
+                    payment_id=payment_id, order_id=order_id, amount=amount, currency=currency, reason=c.reason
                 )
             ]
-        case RecordRefund(), PaymentStatus.REFUNDED:
+        case RecordCaptureFailure(), PaymentStatus.UNPAID:
             return []
+        case RecordVoid() as c, PaymentStatus.AUTHORIZED:
+            return [PaymentVoided(payment_id=payment_id, order_id=order_id, reason=c.reason)]
+        case RecordVoid(), PaymentStatus.VOIDED | PaymentStatus.ABSENT | PaymentStatus.FAILED:
+            return []  # there is nothing to void, so it is done already
+        case (RecordRefund() | RecordRefundFailure()) as c, _ if payment.captured:
+            return _decide_refund(c, payment)
         case _:
-            verb = type(command).__name__.removeprefix("Record").lower()
-            state = payment.status.lower()
+            verb = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(command).__name__.removeprefix("Record")).lower()
+            state = payment.status.lower().replace("_", " ")
             raise NotAllowed(f"cannot record the {verb} of a payment that is {state}")
+
+
+def _decide_refund(command: RecordRefund | RecordRefundFailure, payment: Payment) -> Sequence[PaymentEvent]:
+    payment_id, order_id = command.payment_id, command.order_id
+    if command.refund_id in payment.refunds:
+        return []
+    if isinstance(command, RecordRefundFailure):
+        if command.refund_id in payment.refused_refunds:
+            return []
+        return [
+            PaymentRefundFailed(
+                payment_id=payment_id,
+                order_id=order_id,
+                refund_id=command.refund_id,
+                amount=command.amount,
+                currency=payment.currency,
+                reason=command.reason,
+            )
+        ]
+    left = payment.refundable
+    amount = left if command.amount is None else command.amount
+    if command.amount is None and not left:
+        return []
+    if not 0 < amount <= left:
+        raise NotAllowed(
+            f"cannot record a refund of {amount} {payment.currency}: {left} of {payment.captured} captured are left"
+        )
+    return [
+        PaymentRefunded(
+            payment_id=payment_id,
+            order_id=order_id,
+            refund_id=command.refund_id,
+            amount=amount,
+            currency=payment.currency,
+            reason=command.reason,
+        )
+    ]
 
 
 PAYMENT = Decider(category="payment", initial=Payment(), decide=decide, evolve=evolve)

@@ -200,7 +200,12 @@ def _only_in(status: PaymentStatus) -> Callable[[Facts], Effect | None]:
     return lambda facts: None if facts.payment.status is status else Effect()
 
 
+def _unless_all_is_refunded(facts: Facts) -> Effect | None:
+    """Call the provider only while something of what was captured is left to refund."""
+    return None if facts.payment.refundable else Effect()
+
+
 authorize = Call("authorise", _abandon_if_cancelled, _record_authorise, frozenset({"order", "payment"}))
 void = Call("void", _unless_in(PaymentStatus.VOIDED), _record_void)
 capture = Call("capture", _only_in(PaymentStatus.AUTHORIZED), _record_capture)
-refund = Call("refund", _only_in(PaymentStatus.CAPTURED), _record_refund)
+refund = Call("refund", _unless_all_is_refunded, _record_refund)

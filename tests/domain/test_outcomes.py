@@ -18,10 +18,13 @@ from tests.support.samples import (
     LAPTOP,
     ORDER_ID,
     authorize,
+    authorize_anew,
     authorized,
+    authorized_anew,
     cancel,
     cancelled,
     capture,
+    capture_failed,
     captured,
     confirm,
     confirmed,
@@ -30,15 +33,21 @@ from tests.support.samples import (
     decline,
     deliver,
     delivered,
+    fail_capture,
+    fail_refund,
     failed,
+    part_refunded,
     receive,
     refund,
+    refund_failed,
+    refund_part,
     refunded,
     release,
     released,
     replenished,
     reserve,
     reserved,
+    rest_refunded,
     ship,
     ship_stock,
     shipped,
@@ -152,7 +161,8 @@ INVENTORY_OUTCOMES: Table = {
 
 # --- payment ------------------------------------------------------------------------------------------------
 def no(verb: str, *statuses: PaymentStatus) -> dict[Any, Outcome]:
-    return {status: f"cannot record the {verb} of a payment that is {status.lower()}" for status in statuses}
+    states = {status: status.lower().replace("_", " ") for status in statuses}
+    return {status: f"cannot record the {verb} of a payment that is {state}" for status, state in states.items()}
 
 
 PAYMENTS: Histories = {
@@ -160,39 +170,76 @@ PAYMENTS: Histories = {
     PaymentStatus.AUTHORIZED: [authorized],
     PaymentStatus.FAILED: [failed],
     PaymentStatus.CAPTURED: [authorized, captured],
+    PaymentStatus.UNPAID: [authorized, capture_failed],
     PaymentStatus.VOIDED: [authorized, voided],
+    PaymentStatus.PARTLY_REFUNDED: [authorized, captured, part_refunded],
     PaymentStatus.REFUNDED: [authorized, captured, refunded],
 }
+CAPTURED_ONCE: dict[Any, Outcome] = dict.fromkeys(
+    (PaymentStatus.CAPTURED, PaymentStatus.PARTLY_REFUNDED, PaymentStatus.REFUNDED), DONE
+)
+NOT_CAPTURED = (
+    PaymentStatus.ABSENT,
+    PaymentStatus.AUTHORIZED,
+    PaymentStatus.FAILED,
+    PaymentStatus.UNPAID,
+    PaymentStatus.VOIDED,
+)
 PAYMENT_OUTCOMES: Table = {
     authorize: {
+        **CAPTURED_ONCE,
         PaymentStatus.ABSENT: [authorized],
         PaymentStatus.AUTHORIZED: DONE,
-        PaymentStatus.CAPTURED: DONE,
-        PaymentStatus.REFUNDED: DONE,
+        PaymentStatus.UNPAID: [authorized],
+        **no("authorization", PaymentStatus.FAILED, PaymentStatus.VOIDED),
+    },
+    authorize_anew: {
+        **CAPTURED_ONCE,
+        PaymentStatus.ABSENT: [authorized_anew],
+        PaymentStatus.AUTHORIZED: [authorized_anew],
+        PaymentStatus.UNPAID: [authorized_anew],
         **no("authorization", PaymentStatus.FAILED, PaymentStatus.VOIDED),
     },
     decline: {
         PaymentStatus.ABSENT: [failed],
         PaymentStatus.FAILED: DONE,
-        **no("decline", PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.VOIDED, PaymentStatus.REFUNDED),
+        **no("decline", PaymentStatus.AUTHORIZED, PaymentStatus.UNPAID, PaymentStatus.VOIDED, *CAPTURED_ONCE),
     },
     capture: {
+        **CAPTURED_ONCE,
         PaymentStatus.AUTHORIZED: [captured],
-        PaymentStatus.CAPTURED: DONE,
-        PaymentStatus.REFUNDED: DONE,
+        PaymentStatus.UNPAID: [captured],
         **no("capture", PaymentStatus.ABSENT, PaymentStatus.FAILED, PaymentStatus.VOIDED),
+    },
+    fail_capture: {
+        PaymentStatus.AUTHORIZED: [capture_failed],
+        PaymentStatus.UNPAID: DONE,
+        **no("capture failure", PaymentStatus.ABSENT, PaymentStatus.FAILED, PaymentStatus.VOIDED, *CAPTURED_ONCE),
     },
     void: {
         PaymentStatus.ABSENT: DONE,
         PaymentStatus.FAILED: DONE,
         PaymentStatus.AUTHORIZED: [voided],
         PaymentStatus.VOIDED: DONE,
-        **no("void", PaymentStatus.CAPTURED, PaymentStatus.REFUNDED),
+        **no("void", PaymentStatus.UNPAID, *CAPTURED_ONCE),
     },
     refund: {
         PaymentStatus.CAPTURED: [refunded],
+        PaymentStatus.PARTLY_REFUNDED: [rest_refunded],
         PaymentStatus.REFUNDED: DONE,
-        **no("refund", PaymentStatus.ABSENT, PaymentStatus.AUTHORIZED, PaymentStatus.FAILED, PaymentStatus.VOIDED),
+        **no("refund", *NOT_CAPTURED),
+    },
+    refund_part: {
+        PaymentStatus.CAPTURED: [part_refunded],
+        PaymentStatus.PARTLY_REFUNDED: DONE,
+        PaymentStatus.REFUNDED: "cannot record a refund of 0.48 USD: 0.00 of 2001.48 captured are left",
+        **no("refund", *NOT_CAPTURED),
+    },
+    fail_refund: {
+        PaymentStatus.CAPTURED: [refund_failed],
+        PaymentStatus.PARTLY_REFUNDED: [refund_failed],
+        PaymentStatus.REFUNDED: [refund_failed],
+        **no("refund failure", *NOT_CAPTURED),
     },
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -41,8 +42,11 @@ from core.domain.payment import (
     PAYMENT,
     PaymentAuthorized,
     PaymentCaptured,
+    PaymentCaptureFailed,
+    PaymentEvent,
     PaymentFailed,
     PaymentRefunded,
+    PaymentStatus,
     PaymentVoided,
 )
 from core.errors import Rejected
@@ -57,8 +61,11 @@ from tests.support.samples import (
     create,
     decline,
     deliver,
+    fail_capture,
+    fail_refund,
     receive,
     refund,
+    refund_part,
     reserve,
     ship,
     ship_otherwise,
@@ -163,7 +170,7 @@ def test_a_release_or_a_shipment_is_of_exactly_what_was_reserved(commands: list[
 
 # --- the same command twice ---------------------------------------------------------------------------------
 ORDER_COMMANDS = (create, confirm, cancel, ship, ship_otherwise, deliver)
-PAYMENT_COMMANDS = (authorize, decline, capture, void, refund)
+PAYMENT_COMMANDS = (authorize, decline, capture, fail_capture, void, refund, refund_part, fail_refund)
 
 
 @pytest.mark.parametrize(("decider", "commands"), [(ORDER, ORDER_COMMANDS), (PAYMENT, PAYMENT_COMMANDS)])
@@ -207,14 +214,28 @@ def test_an_order_follows_one_of_six_sequences_of_events_and_is_never_both_shipp
     }
 
 
-def test_a_payment_follows_one_of_six_sequences_of_events_and_is_captured_at_most_once() -> None:
-    assert lives(PAYMENT, PAYMENT_COMMANDS, 5) == {
+def test_a_payment_follows_one_of_these_sequences_of_events_and_is_captured_at_most_once() -> None:
+    paid = (PaymentAuthorized, PaymentCaptured)
+    unpaid = (PaymentAuthorized, PaymentCaptureFailed)
+    assert lives(PAYMENT, (authorize, decline, capture, fail_capture, void, refund, refund_part), 5) == {
         (),
         (PaymentAuthorized,),
         (PaymentFailed,),
         (PaymentAuthorized, PaymentVoided),
-        (PaymentAuthorized, PaymentCaptured),
-        (PaymentAuthorized, PaymentCaptured, PaymentRefunded),
+        paid,
+        (*paid, PaymentRefunded),
+        (*paid, PaymentRefunded, PaymentRefunded),
+        unpaid,
+        (*unpaid, PaymentCaptured),
+        (*unpaid, PaymentCaptured, PaymentRefunded),
+        (*unpaid, PaymentCaptured, PaymentRefunded, PaymentRefunded),
+        (*unpaid, PaymentAuthorized),
+        (*unpaid, PaymentAuthorized, PaymentVoided),
+        (*unpaid, PaymentAuthorized, PaymentCaptureFailed),
+        (*unpaid, PaymentAuthorized, PaymentCaptureFailed, PaymentAuthorized),
+        (*unpaid, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured),
+        (*unpaid, *paid),
+        (*unpaid, *paid, PaymentRefunded),
     }
 
 
@@ -225,3 +246,27 @@ def test_a_capture_and_a_refund_have_the_authorized_amount() -> None:
         if isinstance(event, PaymentAuthorized | PaymentCaptured | PaymentRefunded)
     ]
     assert money == [(authorize.amount, authorize.currency)] * 3
+
+
+AMOUNTS = st.integers(-100, 200_200).map(lambda cents: Decimal(cents).scaleb(-2)) | st.none()
+REFUND_IDS = st.integers(1, 5).map(str)
+REFUNDS = st.lists(
+    st.builds(replace, st.just(refund), refund_id=REFUND_IDS, amount=AMOUNTS)
+    | st.builds(replace, st.just(fail_refund), refund_id=REFUND_IDS),
+    max_size=12,
+)
+
+
+@given(REFUNDS)
+def test_refunds_never_exceed_what_was_captured_and_each_is_recorded_once(refunds: list[Command]) -> None:
+    past: list[PaymentEvent] = []
+    for _, events, payment in run(PAYMENT, [authorize, capture, *refunds]):
+        past += events  # type: ignore[arg-type]
+        done = [event for event in past if isinstance(event, PaymentRefunded)]
+        assert payment.refunded == sum(event.amount for event in done) <= authorize.amount
+        assert all(event.amount > 0 for event in done)
+        assert payment.refunds == {event.refund_id for event in done}
+        assert len(done) == len(payment.refunds)
+        assert not payment.refunds & payment.refused_refunds
+        assert (payment.status is PaymentStatus.REFUNDED) == (payment.captured != 0 == payment.refundable)
+        assert (payment.status is PaymentStatus.PARTLY_REFUNDED) == (payment.refundable > 0 != payment.refunded)

@@ -17,6 +17,7 @@ from core.domain.inventory import (
 from core.domain.message import Sku, reservation_of
 from core.domain.order import Item, OrderCancelled, OrderConfirmed
 from core.domain.payment import (
+    PAYMENT,
     Payment,
     PaymentAuthorized,
     PaymentCaptured,
@@ -155,7 +156,8 @@ def test_a_payment_action_records_an_answer_once_and_a_refusal_not_at_all(
     assert call.record(case, Approved(reference)) == Effect(payment=[event])
     for answer in (Refused("never"), Declined("no")):
         assert call.record(case, answer) == Effect(refusal=answer.reason)
-    done = facts(paid=replace(before, status=status))
+    done = facts(paid=PAYMENT.evolve(before, event))
+    assert done.payment.status is status
     assert call.before(done) == Effect(), "what the log says is done is not called for"
     assert call.record(done, Approved(reference)) == Effect(payment=[])
 

@@ -57,9 +57,15 @@ PINNED: tuple[Event, ...] = (
     payment.PaymentCaptured(
         payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT, currency="USD", transaction_id="tx_11ab"
     ),
+    payment.PaymentCaptureFailed(
+        payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT, currency="USD", reason="the authorisation has expired"
+    ),
     payment.PaymentVoided(payment_id=PAYMENT, order_id=ORDER, reason="order cancelled"),
     payment.PaymentRefunded(
         payment_id=PAYMENT, order_id=ORDER, refund_id="re_77", amount=AMOUNT, currency="USD", reason="sent back"
+    ),
+    payment.PaymentRefundFailed(
+        payment_id=PAYMENT, order_id=ORDER, refund_id="re_78", amount=AMOUNT, currency="USD", reason="card closed"
     ),
     saga.SagaStarted(saga_id=SAGA, name="fulfil_order", definition=1, order_id=ORDER, deadline=LATER),
     saga.SagaStepStarted(

@@ -50,7 +50,9 @@ AT_THE_PROVIDER = {
     PaymentStatus.AUTHORIZED: {"authorised"},
     PaymentStatus.VOIDED: {"voided"},
     PaymentStatus.CAPTURED: {"captured"},
-    PaymentStatus.REFUNDED: {"captured"},  # and refunded, which is a sum beside it
+    PaymentStatus.UNPAID: {"none", "declined", "voided", "authorised"},
+    PaymentStatus.PARTLY_REFUNDED: {"captured"},  # and refunded, which is a sum beside it
+    PaymentStatus.REFUNDED: {"captured"},
 }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from core.domain.inventory import (
     InventoryReleased,
@@ -34,13 +36,17 @@ from core.domain.order import (
 from core.domain.payment import (
     PaymentAuthorized,
     PaymentCaptured,
+    PaymentCaptureFailed,
     PaymentFailed,
     PaymentRefunded,
+    PaymentRefundFailed,
     PaymentVoided,
     RecordAuthorization,
     RecordCapture,
+    RecordCaptureFailure,
     RecordDecline,
     RecordRefund,
+    RecordRefundFailure,
     RecordVoid,
 )
 
@@ -111,7 +117,18 @@ authorize = RecordAuthorization(
 decline = RecordDecline(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="card declined")
 capture = RecordCapture(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, transaction_id="tx-1")
 void = RecordVoid(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="cancelled")
+authorize_anew = replace(authorize, authorization_code="auth-2", expires_at=NOW + timedelta(days=7))
+fail_capture = RecordCaptureFailure(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="authorisation expired")
 refund = RecordRefund(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, refund_id="re-1", reason="sent back")
+refund_part = replace(refund, refund_id="re-2", amount=Decimal("0.48"))
+fail_refund = RecordRefundFailure(
+    now=NOW,
+    payment_id=PAYMENT_ID,
+    order_id=ORDER_ID,
+    refund_id="re-3",
+    amount=Decimal("1.00"),
+    reason="card closed",
+)
 
 authorized = PaymentAuthorized(
     payment_id=PAYMENT_ID,
@@ -121,9 +138,17 @@ authorized = PaymentAuthorized(
     payment_method="card",
     authorization_code="auth-1",
 )
+authorized_anew = replace(authorized, authorization_code="auth-2", expires_at=NOW + timedelta(days=7))
 failed = PaymentFailed(payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="card declined")
 captured = PaymentCaptured(
     payment_id=PAYMENT_ID, order_id=ORDER_ID, amount=Decimal("2001.48"), currency="USD", transaction_id="tx-1"
+)
+capture_failed = PaymentCaptureFailed(
+    payment_id=PAYMENT_ID,
+    order_id=ORDER_ID,
+    amount=Decimal("2001.48"),
+    currency="USD",
+    reason="authorisation expired",
 )
 voided = PaymentVoided(payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="cancelled")
 refunded = PaymentRefunded(
@@ -133,4 +158,14 @@ refunded = PaymentRefunded(
     amount=Decimal("2001.48"),
     currency="USD",
     reason="sent back",
+)
+part_refunded = replace(refunded, refund_id="re-2", amount=Decimal("0.48"))
+rest_refunded = replace(refunded, amount=Decimal("2001.00"))
+refund_failed = PaymentRefundFailed(
+    payment_id=PAYMENT_ID,
+    order_id=ORDER_ID,
+    refund_id="re-3",
+    amount=Decimal("1.00"),
+    currency="USD",
+    reason="card closed",
 )

@@ -109,8 +109,10 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any]], Lines]] = {
     "PaymentAuthorized": _payment("authorised"),
     "PaymentFailed": _payment("failed"),
     "PaymentCaptured": _payment("captured"),
+    "PaymentCaptureFailed": _payment("not captured"),
     "PaymentVoided": _payment("voided"),
     "PaymentRefunded": _payment("refunded"),
+    "PaymentRefundFailed": _payment("not refunded"),
 }
 
 _SAGA_WORDS = {

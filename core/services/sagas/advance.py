@@ -157,7 +157,7 @@ async def _call_gateway(gateway: PaymentGateway, work: Work, call: Call, key: st
         case "void":
             return await gateway.void(key, payment_id=payment_id, reason=reason)
         case "refund":
-            return await gateway.refund(key, payment_id=payment_id, amount=work.payment.state.amount, reason=reason)
+            return await gateway.refund(key, payment_id=payment_id, amount=work.payment.state.refundable, reason=reason)
 
 
 # --- record the provider's answer ---------------------------------------------------------------------------
