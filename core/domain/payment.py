@@ -61,10 +61,13 @@ class PaymentCaptured(PaymentEvent, tag="PaymentCaptured", frozen=True, kw_only=
     transaction_id: str
 
 
-class PaymentCaptureFailed(PaymentEvent, tag="PaymentCaptureFailed", frozen=True, kw_only=True):
+class PaymentCaptureFailed(PaymentEvent, tag="PaymentCaptureFailed", frozen=True, kw_only=True, omit_defaults=True):
+    """`authorization`: the number of the order's authorisation that was refused, or whose capture was; from 1."""
+
     amount: Decimal
     currency: str
     reason: str
+    authorization: int = 1
 
 
 class PaymentVoided(PaymentEvent, tag="PaymentVoided", frozen=True, kw_only=True):
@@ -95,7 +98,7 @@ PASSAGES: Mapping[type[PaymentEvent], Passage[PaymentStatus]] = {
     PaymentAuthorized: Passage((PaymentStatus.ABSENT, *_MAY_BE_PAID), PaymentStatus.AUTHORIZED),
     PaymentFailed: Passage((PaymentStatus.ABSENT,), PaymentStatus.FAILED),
     PaymentCaptured: Passage(_MAY_BE_PAID, PaymentStatus.CAPTURED),
-    PaymentCaptureFailed: Passage((PaymentStatus.AUTHORIZED,), PaymentStatus.UNPAID),
+    PaymentCaptureFailed: Passage(_MAY_BE_PAID, PaymentStatus.UNPAID),
     PaymentVoided: Passage((PaymentStatus.AUTHORIZED,), PaymentStatus.VOIDED),
     PaymentRefunded: Passage(_PAID, PaymentStatus.REFUNDED, partly=PaymentStatus.PARTLY_REFUNDED),
     PaymentRefundFailed: Passage((*_PAID, PaymentStatus.REFUNDED), None),
@@ -126,6 +129,7 @@ class RecordCapture(PaymentCommand, frozen=True, kw_only=True):
 
 class RecordCaptureFailure(PaymentCommand, frozen=True, kw_only=True):
     reason: str
+    authorization: int = 1
 
 
 class RecordVoid(PaymentCommand, frozen=True, kw_only=True):
@@ -150,6 +154,7 @@ class RecordRefundFailure(PaymentCommand, frozen=True, kw_only=True):
 class Payment(Struct, frozen=True, kw_only=True):
     """`amount` is what was authorised. `expires_at`: when the provider lets go of it, if it said so.
 
+    `authorization` is the number of the last authorisation that the provider approved or refused; 0 before the first.
     `refunds` are the ids of the refunds that are done, `refused_refunds` of those that the provider refused for good.
     """
 
@@ -160,6 +165,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     refunded: Decimal = Decimal("0.00")
     expires_at: datetime | None = None
     authorization_code: str = ""
+    authorization: int = 0
     refunds: frozenset[str] = frozenset()
     refused_refunds: frozenset[str] = frozenset()
 
@@ -167,6 +173,10 @@ class Payment(Struct, frozen=True, kw_only=True):
     def refundable(self) -> Decimal:
         """What was captured and is not refunded yet."""
         return self.captured - self.refunded
+
+    def has_lapsed(self, now: datetime) -> bool:
+        """Whether the authorisation has ended, and nobody captured or voided it."""
+        return self.status is PaymentStatus.AUTHORIZED and self.expires_at is not None and self.expires_at <= now
 
 
 def evolve(payment: Payment, event: PaymentEvent) -> Payment:
@@ -184,7 +194,12 @@ def evolve(payment: Payment, event: PaymentEvent) -> Payment:
                 refunded=amount - amount,
                 expires_at=event.expires_at,
                 authorization_code=event.authorization_code,
+                authorization=payment.authorization + 1,
             )
+        case PaymentFailed():
+            return replace(payment, status=status, authorization=1)
+        case PaymentCaptureFailed(authorization=number):
+            return replace(payment, status=status, authorization=max(number, payment.authorization))
         case PaymentCaptured(amount=amount):
             return replace(payment, status=status, captured=amount)
         case PaymentRefunded(refund_id=id_, amount=amount):
@@ -237,14 +252,19 @@ def decide(command: PaymentCommand, payment: Payment) -> Sequence[PaymentEvent]:
                     transaction_id=c.transaction_id,
                 )
             ]
-        case RecordCaptureFailure() as c, PaymentStatus.AUTHORIZED:
+        case RecordCaptureFailure() as c, PaymentStatus.UNPAID if c.authorization <= payment.authorization:
+            return []
+        case RecordCaptureFailure() as c, PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
             return [
                 PaymentCaptureFailed(
-                    payment_id=payment_id, order_id=order_id, amount=amount, currency=currency, reason=c.reason
+                    payment_id=payment_id,
+                    order_id=order_id,
+                    amount=amount,
+                    currency=currency,
+                    reason=c.reason,
+                    authorization=c.authorization,
                 )
             ]
-        case RecordCaptureFailure(), PaymentStatus.UNPAID:
-            return []
         case RecordVoid() as c, PaymentStatus.AUTHORIZED:
             return [PaymentVoided(payment_id=payment_id, order_id=order_id, reason=c.reason)]
         case RecordVoid(), PaymentStatus.VOIDED | PaymentStatus.ABSENT | PaymentStatus.FAILED:

@@ -56,7 +56,8 @@ CREATE TABLE IF NOT EXISTS operations (
 ) STRICT, WITHOUT ROWID;
 """
 CHARGE = """
-SELECT id, payment_id, order_id, state, currency, payment_method, expires_at, authorised, captured, refunded FROM charges
+SELECT id, payment_id, order_id, state, currency, payment_method, expires_at, authorised, captured, refunded
+  FROM charges
 """
 PUT_CHARGE = """
 INSERT INTO charges

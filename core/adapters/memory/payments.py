@@ -46,6 +46,7 @@ class MemoryPaymentGateway:
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
+        self._declines_renewal = {"test_card_expires_fail"}
         self._answers: dict[str, tuple[object, PaymentAnswer]] = {}
         self._charges: dict[UUID, _Charge] = {}
         self._tries: Counter[str] = Counter()
@@ -60,7 +61,7 @@ class MemoryPaymentGateway:
         charge = self._charge(payment_id)
         if charge is not None and (charge.tombstone or charge.state in {"authorised", "captured"}):
             return self._answer(key, request, Refused(f"this payment is already {charge.state}"))
-        renewal_fails = method == "test_card_expires_fail" and charge is not None and charge.state != "declined"
+        renewal_fails = method in self._declines_renewal and charge is not None and charge.state != "declined"
         if renewal_fails or method in DECLINES or not _supported(method):
             self._charges[payment_id] = _Charge(method, ZERO, "declined")
             reason = "card declined" if _supported(method) else "unsupported payment method"
