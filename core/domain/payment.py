@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -219,54 +220,26 @@ def evolve(payment: Payment, event: PaymentEvent) -> Payment:
 
 # --- decisions: a command that is repeated records nothing the second time ----------------------------------
 def decide(command: PaymentCommand, payment: Payment) -> Sequence[PaymentEvent]:
-    payment_id, order_id = command.payment_id, command.order_id
-    amount, currency = payment.amount, payment.currency  # authorised before
+    amounts = {"amount": payment.amount, "currency": payment.currency}  # as they were authorised
     match command, payment.status:
         case RecordAuthorization() as c, PaymentStatus.AUTHORIZED if c.authorization_code == payment.authorization_code:
             return []
-        case RecordAuthorization() as c, PaymentStatus.ABSENT | PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
-            return [
-                PaymentAuthorized(
-                    payment_id=payment_id,
-                    order_id=order_id,
-                    amount=c.amount,
-                    currency=c.currency,
-                    payment_method=c.payment_method,
-                    authorization_code=c.authorization_code,
-                    expires_at=c.expires_at,
-                )
-            ]
+        case RecordAuthorization(), PaymentStatus.ABSENT | PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
+            return [_event(PaymentAuthorized, command)]
         case RecordAuthorization() | RecordCapture(), _ if payment.captured:
             return []
-        case RecordDecline() as c, PaymentStatus.ABSENT:
-            return [PaymentFailed(payment_id=payment_id, order_id=order_id, reason=c.reason)]
+        case RecordDecline(), PaymentStatus.ABSENT:
+            return [_event(PaymentFailed, command)]
         case RecordDecline(), PaymentStatus.FAILED:
             return []
-        case RecordCapture() as c, PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
-            return [
-                PaymentCaptured(
-                    payment_id=payment_id,
-                    order_id=order_id,
-                    amount=amount,
-                    currency=currency,
-                    transaction_id=c.transaction_id,
-                )
-            ]
+        case RecordCapture(), PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
+            return [_event(PaymentCaptured, command, **amounts)]
         case RecordCaptureFailure() as c, PaymentStatus.UNPAID if c.authorization <= payment.authorization:
             return []
-        case RecordCaptureFailure() as c, PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
-            return [
-                PaymentCaptureFailed(
-                    payment_id=payment_id,
-                    order_id=order_id,
-                    amount=amount,
-                    currency=currency,
-                    reason=c.reason,
-                    authorization=c.authorization,
-                )
-            ]
-        case RecordVoid() as c, PaymentStatus.AUTHORIZED:
-            return [PaymentVoided(payment_id=payment_id, order_id=order_id, reason=c.reason)]
+        case RecordCaptureFailure(), PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
+            return [_event(PaymentCaptureFailed, command, **amounts)]
+        case RecordVoid(), PaymentStatus.AUTHORIZED:
+            return [_event(PaymentVoided, command)]
         case RecordVoid(), PaymentStatus.VOIDED | PaymentStatus.ABSENT | PaymentStatus.FAILED:
             return []  # there is nothing to void, so it is done already
         case (RecordRefund() | RecordRefundFailure()) as c, _ if payment.captured:
@@ -278,22 +251,12 @@ def decide(command: PaymentCommand, payment: Payment) -> Sequence[PaymentEvent]:
 
 
 def _decide_refund(command: RecordRefund | RecordRefundFailure, payment: Payment) -> Sequence[PaymentEvent]:
-    payment_id, order_id = command.payment_id, command.order_id
     if command.refund_id in payment.refunds:
         return []
     if isinstance(command, RecordRefundFailure):
         if command.refund_id in payment.refused_refunds:
             return []
-        return [
-            PaymentRefundFailed(
-                payment_id=payment_id,
-                order_id=order_id,
-                refund_id=command.refund_id,
-                amount=command.amount,
-                currency=payment.currency,
-                reason=command.reason,
-            )
-        ]
+        return [_event(PaymentRefundFailed, command, currency=payment.currency)]
     left = payment.refundable
     amount = left if command.amount is None else command.amount
     if command.amount is None and not left:
@@ -302,16 +265,13 @@ def _decide_refund(command: RecordRefund | RecordRefundFailure, payment: Payment
         raise NotAllowed(
             f"cannot record a refund of {amount} {payment.currency}: {left} of {payment.captured} captured are left"
         )
-    return [
-        PaymentRefunded(
-            payment_id=payment_id,
-            order_id=order_id,
-            refund_id=command.refund_id,
-            amount=amount,
-            currency=payment.currency,
-            reason=command.reason,
-        )
-    ]
+    return [_event(PaymentRefunded, command, amount=amount, currency=payment.currency)]
+
+
+def _event(kind: type[PaymentEvent], command: PaymentCommand, **more: Any) -> PaymentEvent:
+    """The event of this kind. Its fields are those of `more`, and all others are the command's."""
+    names = set(kind.__struct_fields__) & set(command.__struct_fields__) - set(more)
+    return kind(**{name: getattr(command, name) for name in names}, **more)
 
 
 PAYMENT = Decider(category="payment", initial=Payment(), decide=decide, evolve=evolve)

@@ -42,3 +42,7 @@ class PaymentGateway(Protocol):
     async def look_up(self, key: str) -> PaymentAnswer | None:
         """The answer that the provider gave for a key; None while it has given none."""
         ...
+
+    def room(self) -> int:
+        """How many of the calls that wait should be made now: 0 while the provider is away, 1 as a probe."""
+        ...

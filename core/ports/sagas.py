@@ -46,6 +46,10 @@ class SagaLog(Protocol):
         """Make parked sagas due now. Claimed ones are left alone: their owners meet a conflict and read again."""
         ...
 
+    async def set_due(self, parked: Mapping[SagaId, int], *, due_in: timedelta) -> None:
+        """Make parked sagas, given as epochs by saga, due after this time. Those claimed since are left alone."""
+        ...
+
     async def epoch(self, saga_id: SagaId) -> int | None:
         """The epoch of a saga's last lease; None when there is no such saga. Raises Unavailable."""
         ...

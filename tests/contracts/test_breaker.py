@@ -1,10 +1,13 @@
-"""The breaker opens for an outage, not for one charge, and closes by one probe."""
+"""The breaker opens when the provider answers nobody, not for some charges, and only its probe closes it."""
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from core.adapters.payments.breaker import FIRST_OPEN, IN_A_ROW, LONGEST_OPEN, WINDOW, Admitted, Breaker
+import pytest
+from structlog.testing import capture_logs
+
+from core.adapters.payments.breaker import FIRST_OPEN, IN_A_ROW, LONGEST_OPEN, NOTHING_DONE, Admitted, Breaker
 from core.errors import GatewayNotTried
 
 
@@ -13,50 +16,135 @@ class Time:
         self.now = 0.0
 
     def __call__(self) -> float:
+        self.now += 0.001
         return self.now
+
+
+def cut_off(breaker: Breaker, charge: str = "any") -> None:
+    """A call that does not reach the provider."""
+    assert not breaker.failed(breaker.admit(), charge, reached=False)
 
 
 def open_breaker(time: Time) -> Breaker:
     breaker = Breaker(time)
-    for n in range(IN_A_ROW):
-        breaker.failed(f"charge {n}", breaker.admit())
+    for _ in range(IN_A_ROW):
+        cut_off(breaker)
+    assert not breaker.closed
     return breaker
 
 
-def test_five_charges_that_fail_in_a_row_open_the_breaker() -> None:
+def fail_until_asked(breaker: Breaker) -> Admitted:
+    """Answer 503 to charge after charge, until the breaker wants the provider to be asked something else."""
+    for n in range(IN_A_ROW - 1):
+        assert not breaker.failed(breaker.admit(), f"charge {n}", reached=True)
+    call = breaker.admit()
+    assert breaker.failed(call, "the last", reached=True)
+    return call
+
+
+def wait_until_it_lets_a_probe_through(breaker: Breaker, time: Time) -> None:
+    time.now += LONGEST_OPEN * 1.2
+    assert breaker.may_probe
+
+
+# --- opening ------------------------------------------------------------------------------------------------
+def test_five_calls_in_a_row_that_do_not_reach_the_provider_open_the_breaker() -> None:
     breaker = open_breaker(Time())
-    assert not breaker.closed
     with pytest.raises(GatewayNotTried) as refused:
         breaker.admit()
-    assert FIRST_OPEN * 0.8 <= (refused.value.retry_after or 0) <= FIRST_OPEN * 1.2
+    assert FIRST_OPEN * 0.8 - 0.1 <= (refused.value.retry_after or 0) <= FIRST_OPEN * 1.2
 
 
-def test_one_charge_that_fails_a_hundred_times_does_not_open_the_breaker() -> None:
+def test_five_calls_in_a_row_that_fail_open_the_breaker_if_the_provider_answers_nothing_else_either() -> None:
     breaker = Breaker(Time())
-    for _ in range(100):
-        breaker.failed("the same", breaker.admit())
-    assert breaker.closed
-
-
-def test_failures_of_half_of_the_last_twenty_charges_open_the_breaker() -> None:
-    breaker = Breaker(Time())
-    for n in range(WINDOW // 2):
-        assert breaker.closed
-        breaker.succeeded(f"good {n}", breaker.admit())
-        breaker.failed(f"bad {n}", breaker.admit())
+    breaker.asked(fail_until_asked(breaker), answers=False)
     assert not breaker.closed
 
 
-def test_an_open_breaker_lets_one_call_through_as_a_probe_and_its_success_closes_the_breaker() -> None:
+def test_five_charges_in_a_row_that_fail_do_not_open_the_breaker_if_the_provider_answers_something_else() -> None:
+    breaker = Breaker(Time())
+    for _ in range(20):
+        breaker.asked(fail_until_asked(breaker), answers=True)
+        assert breaker.closed
+
+
+def test_only_one_caller_at_a_time_asks_the_provider_something_else() -> None:
+    breaker = Breaker(Time())
+    asking = fail_until_asked(breaker)
+    assert not breaker.failed(breaker.admit(), "another", reached=True)
+    breaker.not_made(breaker.admit())
+    assert not breaker.failed(breaker.admit(), "another", reached=True), "a call that was given up is not the question"
+    breaker.not_made(asking)
+    assert breaker.failed(breaker.admit(), "another", reached=True), "the question was given up, so the next one asks"
+
+
+def test_charges_that_fail_among_others_that_are_answered_never_open_the_breaker() -> None:
+    breaker = Breaker(Time())
+    for n in range(300):
+        calls = [breaker.admit() for _ in range(64)]
+        breaker.answered(calls.pop(), executed=True)
+        for call in calls:  # they began before that answer
+            assert not breaker.failed(call, f"bad {n}", reached=n % 2 == 0)
+    assert breaker.closed
+
+
+def test_a_provider_that_executes_no_charge_for_ten_seconds_opens_the_breaker_although_it_answers_look_ups() -> None:
+    time = Time()
+    breaker = Breaker(time)
+    while time.now < NOTHING_DONE - 1:
+        breaker.asked(fail_until_asked(breaker), answers=True)
+        breaker.answered(breaker.admit(), executed=False)
+        assert breaker.closed
+        time.now += 1
+    time.now += 2
+    breaker.failed(breaker.admit(), "one more", reached=True)
+    assert not breaker.closed
+    wait_until_it_lets_a_probe_through(breaker, time)
+    assert not breaker.failed(breaker.admit(), "the probe", reached=True)
+    assert not breaker.closed, "an answered look-up would say nothing here, so none was wanted"
+    wait_until_it_lets_a_probe_through(breaker, time)
+    breaker.answered(breaker.admit(), executed=True)
+    assert breaker.closed
+
+
+def test_one_charge_that_fails_for_an_hour_does_not_open_the_breaker() -> None:
+    time = Time()
+    breaker = Breaker(time)
+    for _ in range(360):
+        call = breaker.admit()
+        if breaker.failed(call, "the same", reached=True):
+            breaker.asked(call, answers=True)
+        time.now += 10
+    assert breaker.closed
+
+
+# --- the probe ----------------------------------------------------------------------------------------------
+def test_an_open_breaker_lets_one_call_through_as_a_probe_and_its_answer_closes_the_breaker() -> None:
     time = Time()
     breaker = open_breaker(time)
-    time.now += FIRST_OPEN * 1.2
+    wait_until_it_lets_a_probe_through(breaker, time)
     probe = breaker.admit()
+    assert not breaker.may_probe
     with pytest.raises(GatewayNotTried):
         breaker.admit()
-    breaker.succeeded("probe", probe)
+    breaker.answered(probe, executed=True)
     assert breaker.closed
     breaker.admit()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_probe_that_meets_a_bad_card_closes_the_breaker_if_the_provider_answers_something_else(
+    *, answers: bool
+) -> None:
+    time = Time()
+    breaker = open_breaker(time)
+    wait_until_it_lets_a_probe_through(breaker, time)
+    probe = breaker.admit()
+    assert breaker.failed(probe, "a bad card", reached=True)
+    assert not breaker.closed
+    assert not breaker.may_probe
+    breaker.asked(probe, answers=answers)
+    assert breaker.closed is answers
 
 
 def test_each_failed_probe_doubles_the_time_the_breaker_stays_open_up_to_a_minute() -> None:
@@ -65,63 +153,84 @@ def test_each_failed_probe_doubles_the_time_the_breaker_stays_open_up_to_a_minut
     wait = FIRST_OPEN
     for _ in range(8):
         time.now += wait * 1.2
-        breaker.failed("probe", breaker.admit())
+        cut_off(breaker)
         wait = min(2 * wait, LONGEST_OPEN)
         with pytest.raises(GatewayNotTried) as refused:
             breaker.admit()
-        assert wait * 0.8 <= (refused.value.retry_after or 0) <= wait * 1.2
+        assert wait * 0.8 - 0.1 <= (refused.value.retry_after or 0) <= wait * 1.2
     assert wait == LONGEST_OPEN
 
 
-def test_after_a_probe_is_cancelled_the_breaker_lets_another_probe_through() -> None:
+def test_after_a_probe_is_given_up_the_breaker_lets_another_probe_through() -> None:
     time = Time()
     breaker = open_breaker(time)
-    time.now += FIRST_OPEN * 1.2
+    wait_until_it_lets_a_probe_through(breaker, time)
     breaker.not_made(breaker.admit())
     breaker.admit()
 
 
-def half_open_with_a_late_call(time: Time) -> tuple[Breaker, Admitted, Admitted]:
-    """A breaker that waits for the answer of its probe, that probe, and a call that began before the breaker opened."""
-    breaker = Breaker(time)
-    late = breaker.admit()
-    for n in range(IN_A_ROW):
-        breaker.failed(f"charge {n}", breaker.admit())
-    time.now += FIRST_OPEN * 1.2
-    return breaker, breaker.admit(), late
+# --- calls that are late ------------------------------------------------------------------------------------
+def late_reports(breaker: Breaker, late: Admitted) -> Any:
+    return {
+        "an answer": lambda: breaker.answered(late, executed=True),
+        "a failure": lambda: breaker.failed(late, "late", reached=True),
+        "a refused connection": lambda: breaker.failed(late, "late", reached=False),
+        "a question that was answered": lambda: breaker.asked(late, answers=True),
+        "a question that was not answered": lambda: breaker.asked(late, answers=False),
+        "a cancellation": lambda: breaker.not_made(late),
+    }
 
 
-def test_an_older_call_that_fails_during_the_probe_is_not_taken_for_the_probe() -> None:
-    breaker, probe, late = half_open_with_a_late_call(Time())
-    breaker.failed("late", late)
-    with pytest.raises(GatewayNotTried) as refused:
-        breaker.admit()  # the probe is still under way
-    assert refused.value.retry_after == 1.0, "and it was not opened again for longer"
-    breaker.succeeded("probe", probe)
-    assert breaker.closed
+def test_whatever_a_call_of_before_the_breaker_opened_reports_changes_nothing_while_it_is_open_or_half_open() -> None:
+    for report in late_reports(Breaker(), Breaker().admit()):
+        time = Time()
+        breaker = Breaker(time)
+        late = breaker.admit()
+        for _ in range(IN_A_ROW):
+            cut_off(breaker)
+        late_reports(breaker, late)[report]()
+        assert not breaker.closed, report
+        assert not breaker.may_probe, report
+        wait_until_it_lets_a_probe_through(breaker, time)
+        probe = breaker.admit()
+        late_reports(breaker, late)[report]()
+        assert not breaker.closed, report
+        assert not breaker.may_probe, f"{report} is not taken for the probe's"
+        breaker.answered(probe, executed=True)
+        assert breaker.closed, report
+        for _ in range(2 * IN_A_ROW):
+            late_reports(breaker, late)[report]()
+        assert breaker.closed, report
 
 
-def test_an_older_call_that_is_cancelled_during_the_probe_lets_no_second_probe_through() -> None:
-    breaker, _, late = half_open_with_a_late_call(Time())
-    breaker.not_made(late)
-    with pytest.raises(GatewayNotTried):
-        breaker.admit()
+def test_four_thousand_late_answers_after_the_breaker_opened_do_not_move_it_once() -> None:
+    breaker = Breaker(Time())
+    late = [breaker.admit() for _ in range(4_000)]
+    with capture_logs() as logs:
+        for _ in range(IN_A_ROW):
+            cut_off(breaker)
+        for n, call in enumerate(late):
+            if n % 2:
+                breaker.answered(call, executed=True)
+            else:
+                breaker.failed(call, str(n), reached=True)
+    assert not breaker.closed
+    assert len(logs) == 1
 
 
-def test_an_older_call_that_succeeds_closes_the_breaker_and_the_probes_failure_then_counts_as_one_call() -> None:
-    breaker, probe, late = half_open_with_a_late_call(Time())
-    breaker.succeeded("late", late)
-    assert breaker.closed
-    breaker.failed("probe", probe)
-    assert breaker.closed
-
-
-def test_an_older_call_that_fails_while_the_breaker_is_open_changes_nothing() -> None:
+# --- the log ------------------------------------------------------------------------------------------------
+def test_changes_are_logged_at_most_once_a_second_with_their_number_and_the_last_one_is_never_left_out() -> None:
     time = Time()
-    breaker = Breaker(time)
-    late = breaker.admit()
-    for n in range(IN_A_ROW):
-        breaker.failed(f"charge {n}", breaker.admit())
-    breaker.failed("late", late)
-    time.now += FIRST_OPEN * 1.2
-    breaker.admit()
+    with capture_logs() as logs:
+        breaker = open_breaker(time)
+        breaker._until = time.now
+        breaker.answered(breaker.admit(), executed=True)
+        for _ in range(IN_A_ROW):
+            cut_off(breaker)
+        assert [each["changes"] for each in logs] == [1], "the others are less than a second later"
+        time.now += 1
+        breaker.log_change()
+        assert [each["changes"] for each in logs] == [1, 2]
+        assert "away" in logs[-1]["event"]
+        breaker.log_change()
+        assert len(logs) == 2

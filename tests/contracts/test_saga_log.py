@@ -135,6 +135,23 @@ async def test_waking_leaves_a_saga_that_is_due_in_its_place_among_those_that_ar
     assert [claim.saga_id for claim in await log.sagas.claim("a", limit=1, lease=LEASE)] == [longest]
 
 
+async def test_parked_sagas_are_put_off_or_made_due_unless_they_were_claimed_since(log: LogUnderTest) -> None:
+    parked = await start_saga(log, due=timedelta(seconds=20))
+    claimed_since = await start_saga(log)
+    await log.sagas.claim("a", limit=1, lease=LEASE)
+    ended = await start_saga(log, due=timedelta(seconds=20), status="COMPLETED")
+    epochs = {parked: 1, claimed_since: 1, ended: 1, SagaId(stream()): 1}
+    await log.sagas.set_due(epochs, due_in=timedelta(hours=1))
+    assert 3_500 < ((await row_of(log, parked)).seconds or 0) <= 3_600
+    await log.sagas.set_due({parked: 2}, due_in=timedelta())
+    assert ((await row_of(log, parked)).seconds or 0) > 3_500, "another epoch than the one it was parked with"
+    await log.sagas.set_due(epochs, due_in=timedelta())
+    assert ((await row_of(log, parked)).seconds or 0) <= 0
+    assert 25 < ((await row_of(log, claimed_since)).seconds or 0) <= 30
+    assert 15 < ((await row_of(log, ended)).seconds or 0) <= 20
+    assert [claim.saga_id for claim in await log.sagas.claim("b", limit=9, lease=LEASE)] == [parked]
+
+
 async def test_releasing_an_owner_makes_all_its_sagas_due_and_no_other_saga(log: LogUnderTest) -> None:
     held, theirs, ended = [await start_saga(log, owner=owner, due=LEASE) for owner in ("a", "b", "a")]
     await log.store.append(append(entry(stream()), sagas=[saga_row(ended, 1, owner="a", status="COMPLETED")]))

@@ -7,15 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from core.domain import saga as e
 from core.domain.message import payment_of
 from core.domain.order import OrderCancelled, OrderCreated
-from core.domain.payment import PAYMENT, Payment
+from core.domain.payment import Payment
 from core.domain.saga import SagaEvent, finished
 from core.sagas import record
-from core.sagas.actions import authorize, capture, confirm, nothing, renew, void
+from core.sagas.actions import authorize, confirm, nothing, void
 from core.sagas.holdings import open_items
 from core.sagas.progress import Progress, SagaStatus, fold
 from core.sagas.record import announced, concluded, failed, gave_up, provider_key, started
@@ -34,7 +33,7 @@ from tests.support.saga_facts import (
     types,
 )
 from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER, SENDS
-from tests.support.samples import NOW, ORDER_ID, authorized, capture_failed
+from tests.support.samples import NOW, ORDER_ID, authorized
 
 PAUSE = timedelta(seconds=3)
 IDLE = Step("s", nothing, nothing, None)
@@ -229,35 +228,6 @@ def test_a_saga_records_the_number_and_the_derived_key_of_each_try_before_the_ca
         key=f"{payment_of(ORDER_ID)}:authorise",
     )  # fmt: skip
     assert provider_key(ORDER_ID, void, payment(authorized)) == f"{payment_of(ORDER_ID)}:void"
-
-
-def test_the_keys_of_a_second_authorisation_and_of_what_is_done_with_it_have_its_number() -> None:
-    first = payment(authorized)
-    second = PAYMENT.fold([replace(authorized, authorization_code="auth-2")], first)
-    keys = [provider_key(ORDER_ID, call, paid) for call, paid in ((renew, first), (capture, second), (void, second))]
-    assert keys == [f"{payment_of(ORDER_ID)}:{name}:2" for name in ("authorise", "capture", "void")]
-    declined = PAYMENT.fold([capture_failed, replace(capture_failed, authorization=2)], first)
-    assert provider_key(ORDER_ID, renew, declined) == f"{payment_of(ORDER_ID)}:authorise:3", "2 was answered for good"
-
-
-def test_a_refused_step_of_a_saga_that_only_goes_forward_fails_it_once_the_other_steps_are_done() -> None:
-    before = instance(SENDS, progress_at(SENDS, FORWARD, RUNNING, attempts=20, announced=21))
-    refused = concluded(before, the_move(SENDS, before.progress), Effect(refusal="it has expired"), NOW)
-    assert types(refused) == ["StepFailed capture"]
-    ships = before.fold(refused, NOW)
-    done = ships.fold(concluded(ships, the_move(SENDS, ships.progress), Effect(), NOW), NOW)
-    assert next_move(SENDS, done.progress) is SagaStatus.FAILED
-    end = gave_up(done, order())
-    assert end == e.SagaFailed(
-        saga_id=SAGA_ID, reason="it has expired", open_items=("2001.48 USD is shipped and not paid",)
-    )
-
-
-def test_a_saga_that_a_person_has_ended_records_nothing_more_about_itself() -> None:
-    before = instance(SENDS, progress_at(SENDS, FORWARD, RUNNING, announced=1))
-    move, ended = the_move(SENDS, before.progress), replace(before.progress, status=SagaStatus.RESOLVED)
-    for effect in (Effect(), Effect(refusal="no"), Effect(then=renew)):
-        assert concluded(instance(SENDS, ended), move, effect, NOW) == []
 
 
 # --- when a person is needed --------------------------------------------------------------------------------

@@ -32,6 +32,9 @@ class FaultyProvider:
         self.keys: set[str] = set()
         self._under_way: list[Callable[[], Awaitable[PaymentAnswer]]] = []
 
+    def room(self) -> int:
+        return 0 if self.mood is Mood.NOT_CALLED else 64
+
     async def authorise(self, key: str, **asked: Any) -> PaymentAnswer:
         return await self._ask(key, lambda: self.real.authorise(key, **asked))
 

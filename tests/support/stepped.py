@@ -104,6 +104,9 @@ class SteppedProvider:
         self._provider = provider
         self._program = program
 
+    def room(self) -> int:
+        return self._provider.room()
+
     def __getattr__(self, name: str) -> Callable[..., Awaitable[PaymentAnswer]]:
         call = getattr(self._provider, name)
 

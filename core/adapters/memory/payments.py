@@ -51,6 +51,9 @@ class MemoryPaymentGateway:
         self._charges: dict[UUID, _Charge] = {}
         self._tries: Counter[str] = Counter()
 
+    def room(self) -> int:
+        return 64
+
     async def authorise(
         self, key: str, *, payment_id: UUID, order_id: UUID, amount: Decimal, currency: str, method: str
     ) -> PaymentAnswer:

@@ -60,6 +60,12 @@ class MemorySagaLog:
             if row.owner is None and self._waits(row):
                 row.due_at = self._now
 
+    async def set_due(self, parked: Mapping[SagaId, int], *, due_in: timedelta) -> None:
+        for saga_id, epoch in parked.items():
+            row = self._log.rows.get(saga_id)
+            if row is not None and row.epoch == epoch and row.owner is None and self._waits(row):
+                row.due_at = self._now + due_in
+
     async def epoch(self, saga_id: SagaId) -> int | None:
         row = self._log.rows.get(saga_id)
         return row.epoch if row else None

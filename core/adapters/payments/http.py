@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -19,7 +20,7 @@ from uuid import UUID
 import httpcore
 import msgspec
 
-from core.adapters.payments.breaker import Breaker
+from core.adapters.payments.breaker import Admitted, Breaker
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 
@@ -29,9 +30,19 @@ CONNECTIONS = 64
 LONGEST_WAIT = 1.0  # seconds that a call waits for a free connection; after that, its saga tries again later
 LONGEST_CONNECT = 2.0  # less than the limit of a call, so that we can tell "never sent" from "never answered"
 IDLE = 5.0  # seconds that a connection stays open for the next call; servers keep theirs longer
+LONGEST_QUESTION = 2.0  # seconds for the question whether the provider answers at all
+NOBODYS_KEY = "orderdeck-does-the-provider-answer"
+LONGEST_ANSWER = 64 * 1024  # bytes; the provider's answers are some hundred bytes long
 NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout)
 NO_ANSWER = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError)
 MAY_COME_LATER = {408, 425, 429}
+
+
+@dataclass(frozen=True)
+class _Response:
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    content: bytes
 
 
 class _Success(msgspec.Struct, frozen=True):
@@ -111,6 +122,12 @@ class HttpPaymentGateway:
             case _:
                 return Refused(operation.reason)
 
+    def room(self) -> int:
+        self._breaker.log_change()
+        if self._breaker.closed:
+            return max(len(self._free), CONNECTIONS // 4)
+        return int(self._breaker.may_probe)
+
     async def _send(
         self,
         charge: str,
@@ -118,29 +135,66 @@ class HttpPaymentGateway:
         path: str,
         headers: Sequence[tuple[bytes, bytes]] = (),
         content: bytes | None = None,
-    ) -> httpcore.Response:
+    ) -> _Response:
+        """Make one call, and tell the breaker how it went."""
         breaker = self._breaker
         call = breaker.admit()
         try:
-            async with self._connection() as connection, asyncio.timeout(self._timeout):
-                response = await connection.request(
-                    method,
-                    self._base + path,
-                    headers=[(b"Host", self._host), *headers],
-                    content=content,
-                    extensions=self._extensions,
-                )
-        except (*NOT_SENT, *NO_ANSWER):
-            breaker.failed(charge, call)
+            response = await self._exchange(method, path, headers, content, self._timeout)
+        except NOT_SENT:
+            breaker.failed(call, charge, reached=False)
+            raise
+        except NO_ANSWER:
+            if breaker.failed(call, charge, reached=True):
+                await self._ask_about_nothing(call)
             raise
         except BaseException:
             breaker.not_made(call)
             raise
         if response.status >= 500 or response.status == 429:
-            breaker.failed(charge, call)
+            if breaker.failed(call, charge, reached=True):
+                await self._ask_about_nothing(call)
         else:
-            breaker.succeeded(charge, call)
+            breaker.answered(call, executed=response.status != 404)
         return response
+
+    async def _ask_about_nothing(self, call: Admitted) -> None:
+        """Look up a key that no charge has, and tell the breaker whether the provider answers that."""
+        breaker, within = self._breaker, min(LONGEST_QUESTION, self._timeout)
+        try:
+            response = await self._exchange("GET", f"/api/v1/operations/{NOBODYS_KEY}", (), None, within)
+        except (*NOT_SENT, *NO_ANSWER):
+            breaker.asked(call, answers=False)
+        except GatewayNotTried:  # there is no free connection
+            breaker.not_made(call)
+        except BaseException:
+            breaker.not_made(call)
+            raise
+        else:
+            breaker.asked(call, answers=response.status < 500 and response.status != 429)
+
+    async def _exchange(
+        self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], content: bytes | None, within: float
+    ) -> _Response:
+        """Send one request and read its answer, in at most `within` seconds once there is a connection for it."""
+        async with (
+            self._connection() as connection,
+            asyncio.timeout(within),
+            connection.stream(
+                method,
+                self._base + path,
+                headers=[(b"Host", self._host), *headers],
+                content=content,
+                extensions=self._extensions,
+            ) as response,
+        ):
+            parts, size = list[bytes](), 0
+            async for part in response.aiter_stream():
+                parts.append(part)
+                size += len(part)
+                if size > LONGEST_ANSWER:
+                    raise httpcore.RemoteProtocolError(f"the answer is longer than {LONGEST_ANSWER} bytes")
+            return _Response(response.status, response.headers, b"".join(parts))
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncGenerator[httpcore.AsyncConnectionPool]:
@@ -190,7 +244,7 @@ class HttpPaymentGateway:
         raise _unavailable(response)
 
 
-def _unavailable(response: httpcore.Response) -> GatewayUnavailable:
+def _unavailable(response: _Response) -> GatewayUnavailable:
     return GatewayUnavailable(f"the payment provider answered {response.status}", _retry_after(response.headers))
 
 
@@ -216,7 +270,7 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
-def _detail(response: httpcore.Response) -> str:
+def _detail(response: _Response) -> str:
     try:
         detail = msgspec.json.decode(response.content, type=_Problem).detail
     except msgspec.DecodeError:

@@ -55,6 +55,16 @@ UPDATE sagas SET due_at = now()
  WHERE saga_id = ANY ($1) AND owner IS NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now()
 """
 
+# SKIP LOCKED: while a row is locked, somebody appends to its saga, and that append sets the due time.
+SET_DUE = """
+WITH parked AS MATERIALIZED (
+    SELECT s.saga_id FROM sagas s JOIN unnest($1::uuid[], $2::bigint[]) AS w(saga_id, epoch)
+        ON s.saga_id = w.saga_id AND s.epoch = w.epoch
+     WHERE s.owner IS NULL AND s.status IN ('RUNNING', 'COMPENSATING') AND s.due_at > now()
+       FOR UPDATE OF s SKIP LOCKED)
+UPDATE sagas s SET due_at = now() + $3 FROM parked WHERE s.saga_id = parked.saga_id
+"""
+
 FORGET_KEYS = """
 DELETE FROM idempotency_keys WHERE (scope, key) IN (
     SELECT scope, key FROM idempotency_keys WHERE created_at < now() - $1::interval LIMIT $2)
@@ -93,6 +103,10 @@ class PostgresSagaLog:
 
     async def wake(self, saga_ids: Sequence[SagaId]) -> None:
         await self._link.run(lambda c: c.execute(WAKE, list(saga_ids)))
+
+    async def set_due(self, parked: Mapping[SagaId, int], *, due_in: timedelta) -> None:
+        ids, epochs = list(parked), list(parked.values())
+        await self._link.run(lambda c: c.execute(SET_DUE, ids, epochs, due_in))
 
     async def epoch(self, saga_id: SagaId) -> int | None:
         return await self._link.run(lambda c: c.fetchval("SELECT epoch FROM sagas WHERE saga_id = $1", saga_id))

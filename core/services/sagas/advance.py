@@ -19,11 +19,11 @@ from core.sagas.progress import StepStatus
 from core.sagas.record import announced, call_due, concluded, failed
 from core.sagas.saga import Call, Effect, Local, Move, Stream, next_move
 from core.services.sagas.stock import StockDesk
+from core.services.sagas.waiting import HOLD
 from core.services.sagas.work import SagaAppend, Work, draft, load_work
 
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 60.0  # seconds
-MOST_SPREAD = 5.0  # seconds over which sagas that waited for the provider are spread when they try again
 LONGEST_WANTED = 900.0  # seconds: if the provider asks for a longer pause than this, we wait this long
 
 log = structlog.get_logger(__name__)
@@ -118,7 +118,7 @@ async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | N
     try:
         answer = await _call_or_look_up(world, work, call, key)
     except GatewayNotTried as error:
-        return await _park_without_try(world, work, call, error)
+        return await _wait_for_provider(world, work, call, error)
     except (GatewayUnavailable, GatewayTimeout) as error:
         return await _try_later(world, work, move, call, error)
     return await _record_answer(world, work, move, call, answer)
@@ -197,14 +197,14 @@ async def _try_later(
     return None if same_move and isinstance(verdict, Accepted) else verdict
 
 
-async def _park_without_try(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
+async def _wait_for_provider(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
     """Park the saga without an event, because a call that was not made does not count as a try."""
-    least = error.retry_after or FIRST_PAUSE
-    spread = min(max(1.0, least), MOST_SPREAD)
-    pause = timedelta(seconds=least + random.uniform(0, spread))  # noqa: S311 - jitter, so that not all come at once
-    saga_append = draft(work, Effect(), (), world.clock.now(), reads=call.reads, due_in=pause, waits_for=str(error))
+    saga_append = draft(work, Effect(), (), world.clock.now(), reads=call.reads, due_in=HOLD, waits_for=str(error))
     verdict = await _send(world, saga_append)
-    return None if isinstance(verdict, Accepted) else verdict
+    if not isinstance(verdict, Accepted):
+        return verdict
+    work.waits_for_provider = True
+    return None
 
 
 def backoff(attempts: int) -> float:

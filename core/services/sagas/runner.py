@@ -32,6 +32,7 @@ from core.sagas.record import started
 from core.sagas.saga import Effect, Saga, Tables, newest, unknown_table
 from core.services.load import Loaded
 from core.services.sagas.advance import LeaseGone, World, advance, refresh
+from core.services.sagas.waiting import WaitingSagas
 from core.services.sagas.work import FIRST_EPOCH, LEASE, SagaAppend, Work, draft, load_work
 
 R = TypeVar("R")
@@ -55,6 +56,7 @@ class SagaRunner:
         self._tables = tables
         self._owner = owner
         self._tasks: dict[SagaId, tuple[int, asyncio.Task[None]]] = {}  # by saga: its lease's epoch and its task
+        self._waiting_sagas = WaitingSagas(sagas)
         self._starting = 0
         self._faults = faults or FaultBoard()
         self._ended_by_fault: Counter[SagaId] = Counter()  # by saga: the claims that ended by a fault of the database
@@ -63,11 +65,17 @@ class SagaRunner:
 
     # --- claiming -------------------------------------------------------------------------------------------
     async def claim(self) -> int:
-        """Claim sagas that are due, as many as there is room for, and start working on them. Returns how many."""
+        """Claim sagas that are due, as many as there is room for, and start working on them. Returns how many.
+
+        Sagas that wait for the provider are due only when it can be called.
+        """
+        free = max(0, MOST_AT_ONCE - len(self._tasks))  # a batch of new sagas may begin more than that
+        await self._waiting_sagas.look(min(free, self._world.gateway.room()))
         count = 0
         while (limit := min(MOST_AT_ONCE - len(self._tasks), 64)) > 0:
             claims = await self._sagas.claim(self._owner, limit=limit, lease=LEASE)
             for claim in claims:
+                self._waiting_sagas.remove(claim.saga_id)
                 old = self._tasks.pop(claim.saga_id, None)
                 if old:
                     old[1].cancel()  # we lost its lease, and have just claimed it again with a new epoch
@@ -165,6 +173,8 @@ class SagaRunner:
             await advance(self._world, work)
 
         await self._retry_while_unavailable(go_on)
+        if work.waits_for_provider:
+            self._waiting_sagas.add(work.saga_id, work.epoch)
 
     async def _retry_while_unavailable(self, do: Callable[[], Awaitable[R]]) -> R:
         """Call `do`, and call it again after every Unavailable. Any other error is raised."""

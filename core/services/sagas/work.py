@@ -34,7 +34,8 @@ class Work(Instance):
     An append names the versions of these streams, so it ends in a conflict if one of them has new events.
 
     `cause` is the id of the event that made the next append necessary: first the event that started the saga, later the
-    saga's own last event. `user_id` and `request_id` are set when an operator acts on the saga.
+    saga's own last event. `user_id` and `request_id` are set when an operator acts on the saga. With
+    `waits_for_provider` it was parked because the provider could not be called.
     """
 
     owner: str
@@ -45,6 +46,7 @@ class Work(Instance):
     cause: UUID | None
     user_id: str | None = None
     request_id: str | None = None
+    waits_for_provider: bool = False
 
     def facts(self, now: datetime, stock: Mapping[Sku, Stock] | None = None) -> Facts:
         return Facts(
