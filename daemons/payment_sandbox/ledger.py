@@ -22,6 +22,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from core.domain.money import decimals
 from core.errors import KeyReused, Unavailable
 from daemons.payment_sandbox.charges import (
     Authorise,
@@ -240,8 +241,8 @@ def _knows_expiry(db: sqlite3.Connection) -> bool:
 
 def _from_row(row: Sequence[str | int | None]) -> SandboxCharge:
     """The charge of a row, as it is now."""
-    _, payment_id, order_id, state, currency, payment_method, expires_at, *cents = row
-    authorised, captured, refunded = (Decimal(each or 0).scaleb(-2) for each in cents)
+    _, payment_id, order_id, state, currency, payment_method, expires_at, *minor = row
+    authorised, captured, refunded = (Decimal(each or 0).scaleb(-decimals(str(currency))) for each in minor)
     charge = SandboxCharge(
         payment_id=UUID(str(payment_id)),
         order_id=str(order_id),
@@ -257,6 +258,7 @@ def _from_row(row: Sequence[str | int | None]) -> SandboxCharge:
 
 
 def _to_row(charge: SandboxCharge) -> tuple[str | int | None, ...]:
-    cents = (int(amount.scaleb(2)) for amount in (charge.authorised, charge.captured, charge.refunded))
+    amounts = (charge.authorised, charge.captured, charge.refunded)
+    minor = (int(amount.scaleb(decimals(charge.currency))) for amount in amounts)
     ids = (str(charge.payment_id), charge.order_id, charge.state, charge.currency, charge.payment_method)
-    return (*ids, charge.expires_at and charge.expires_at.isoformat(), *cents)
+    return (*ids, charge.expires_at and charge.expires_at.isoformat(), *minor)
