@@ -17,7 +17,7 @@ from core.domain.inventory import (
     StockReplenished,
 )
 from core.domain.message import Sku, StreamId, inventory_stream
-from core.projections.projection import At, Projection
+from core.projections.projection import At, Projection, Source
 
 
 class InventoryLevel(Struct, frozen=True, kw_only=True):
@@ -33,12 +33,9 @@ class InventoryLevel(Struct, frozen=True, kw_only=True):
     version: int
 
 
-READS: tuple[type[InventoryEvent], ...] = (
-    StockReplenished,
-    InventoryReserved,
-    InventoryReservationFailed,
-    InventoryReleased,
-    InventoryShipped,
+STOCK_EVENTS = Source(
+    INVENTORY.category,
+    (StockReplenished, InventoryReserved, InventoryReservationFailed, InventoryReleased, InventoryShipped),
 )
 
 
@@ -77,10 +74,9 @@ def evolve(level: InventoryLevel | None, event: InventoryEvent, at: At) -> Inven
 INVENTORY_LEVEL = Projection(
     name="inventory_levels",
     revision=1,
-    category=INVENTORY.category,
+    sources=(STOCK_EVENTS,),
     view=InventoryLevel,
     key="sku",
     stream=stream,
-    reads=READS,
     evolve=evolve,
 )
