@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -39,6 +40,8 @@ class Case:
     payment: Payment = PAYMENT.initial
     view: OrderView | None = None
     held: dict[ReservationId, tuple[Sku, int]] = field(default_factory=dict[ReservationId, tuple[Sku, int]])
+    shipped: Counter[Sku] = field(default_factory=Counter[Sku])
+    returned: Counter[Sku] = field(default_factory=Counter[Sku])
     sagas: dict[str, SagaStory] = field(default_factory=dict[str, SagaStory])
     first: dict[type[Event], int] = field(default_factory=dict[type[Event], int])
     last: int = 0
@@ -115,9 +118,14 @@ class Case:
         match event:
             case inventory.InventoryReserved(reservation_id=id_, sku=sku, quantity=quantity):
                 self.held[id_] = (sku, quantity)
-            case inventory.InventoryReleased(reservation_id=id_) | inventory.InventoryShipped(reservation_id=id_):
+            case inventory.InventoryShipped(reservation_id=id_, sku=sku, quantity=quantity):
                 self.held.pop(id_, None)
-            case inventory.StockReplenished() | inventory.InventoryReservationFailed():
+                self.shipped[sku] += quantity
+            case inventory.InventoryReleased(reservation_id=id_):
+                self.held.pop(id_, None)
+            case inventory.StockReturned(sku=sku, quantity=quantity):
+                self.returned[sku] += quantity
+            case inventory.StockReplenished() | inventory.StockAdjusted() | inventory.InventoryReservationFailed():
                 pass
             case _:
                 self.unknown.add(f"event {stored.event_type}")

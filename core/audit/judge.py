@@ -62,6 +62,9 @@ def judge(case: Case) -> Iterable[Finding]:
             yield Finding("I6", what, story.saga_id, story.last)
     if vouched_for(case) or not case.judgeable:
         return
+    for sku, count in (case.returned - case.shipped).items():
+        what = f"{count} of {sku} more came back of order {case.order_id} than were shipped"
+        yield Finding("I5", what, inventory_stream(sku), case.last)
     if not _ended_well(case):
         ends = ", ".join(f"{each.name} {each.progress.status}" for each in case.sagas.values()) or "no saga"
         yield Finding("I6", f"the order is {case.order.status} with {ends}", case.order_id, case.last)

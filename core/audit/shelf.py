@@ -14,7 +14,9 @@ from core.domain.inventory import (
     InventoryReservationFailed,
     InventoryReserved,
     InventoryShipped,
+    StockAdjusted,
     StockReplenished,
+    StockReturned,
 )
 from core.domain.message import ReservationId, inventory_stream, reservation_of
 from core.ports.evidence import Finding
@@ -41,7 +43,7 @@ class Shelf:
         self._seen_to = seen_to
         self._state = INVENTORY.initial
         self._held: dict[ReservationId, int] = {}
-        self._received = self._shipped = 0
+        self._received = self._adjusted = self._returned = self._shipped = 0
 
     def fold(self, stored: StoredEvent) -> None:
         try:
@@ -56,6 +58,10 @@ class Shelf:
         match event:
             case StockReplenished(quantity=quantity):
                 self._received += quantity
+            case StockAdjusted(quantity=quantity):
+                self._adjusted += quantity
+            case StockReturned(quantity=quantity):
+                self._returned += quantity
             case InventoryReserved(reservation_id=id_, order_id=order_id, quantity=quantity, sku=sku):
                 if id_ in self._held:
                     self._note("I5", stored, f"{sku} was reserved twice for order {order_id}")
@@ -96,8 +102,9 @@ class Shelf:
 
     def close(self) -> Sequence[Finding]:
         held = sum(self._held.values())
-        if self._received != self._state.available + held + self._shipped:
-            what = f"received {self._received}, but {self._state.available} + {held} held + {self._shipped} shipped"
+        if self._received + self._adjusted + self._returned != self._state.available + held + self._shipped:
+            came = f"received {self._received}, adjusted by {self._adjusted}, returned {self._returned}"
+            what = f"{came}, but {self._state.available} + {held} held + {self._shipped} shipped"
             self.findings.append(Finding("I5", what, self.stream))
         return self.findings
 

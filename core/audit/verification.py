@@ -15,6 +15,8 @@ from core.audit.judge import judge, under_way, unstarted, vouched_for
 from core.audit.reconcile import LIVE, reconcile
 from core.audit.saga_story import SagaRules
 from core.audit.shelf import Shelf
+from core.codec import event_type
+from core.domain.inventory import OF_NO_ORDER
 from core.domain.message import OrderId, payment_of
 from core.domain.order import OrderCreated
 from core.domain.provider import Charge
@@ -32,6 +34,7 @@ TOLD = (
     *("on_hand", "reserved"),
 )
 """The fields in which two rows of a read model mostly differ."""
+_OF_NO_ORDER = {event_type(kind) for kind in OF_NO_ORDER}
 
 Ledger = MutableMapping[UUID, Charge]
 """The provider's charges by payment. A charge is removed as soon as its order has been found."""
@@ -185,7 +188,7 @@ class Verification:
                         self._close(shelf, levels)
                         shelf = Shelf(stored, self._seen_to[STOCK.name], snapshots.get(stored.stream))
                     shelf.fold(stored)
-                self._report_progress(sum(1 for stored in chunk if stored.event_type == "StockReplenished"))
+                self._report_progress(sum(1 for stored in chunk if stored.event_type in _OF_NO_ORDER))
         self._close(shelf, levels)
         if STOCK.name in self._comparable:
             self.report.add([Finding("I7", f"inventory_levels has {sku}, the log does not") for sku in levels])

@@ -13,11 +13,12 @@ from core.domain.decider import Decider, SnapshotForm
 from core.domain.held import Held
 from core.domain.message import Command, Event, OrderId, ReservationId, Sku
 from core.domain.validation import Fields
-from core.errors import NotAllowed
+from core.errors import NotAllowed, NotFound
 
 SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 SKU_WANTED = "1 to 64 letters, digits, or . _ : - (the first one a letter or digit)"
 MAX_RECEIPT = 1_000_000_000
+LONGEST_REASON = 500
 MAX_STOCK = 1_000_000_000_000
 UNKNOWN_SKU = "unknown SKU"
 OUT_OF_STOCK = "out of stock"
@@ -32,6 +33,19 @@ class StockReplenished(InventoryEvent, tag="StockReplenished", frozen=True, kw_o
     quantity: int
     product_id: str | None = None
     name: str | None = None
+
+
+class StockAdjusted(InventoryEvent, tag="StockAdjusted", frozen=True, kw_only=True):
+    """Somebody counted: `quantity` more units are there than the log said, or fewer if it is negative."""
+
+    quantity: int
+    reason: str
+
+
+class StockReturned(InventoryEvent, tag="StockReturned", frozen=True, kw_only=True):
+    order_id: OrderId
+    refund_id: str
+    quantity: int
 
 
 class InventoryReserved(InventoryEvent, tag="InventoryReserved", frozen=True, kw_only=True):
@@ -62,11 +76,14 @@ class InventoryShipped(InventoryEvent, tag="InventoryShipped", frozen=True, kw_o
 
 EVENTS: tuple[type[InventoryEvent], ...] = (
     StockReplenished,
+    StockAdjusted,
+    StockReturned,
     InventoryReserved,
     InventoryReservationFailed,
     InventoryReleased,
     InventoryShipped,
 )
+OF_NO_ORDER: tuple[type[InventoryEvent], ...] = (StockReplenished, StockAdjusted)
 
 
 # --- commands -----------------------------------------------------------------------------------------------
@@ -78,6 +95,17 @@ class ReceiveStock(InventoryCommand, frozen=True, kw_only=True):
     quantity: int
     product_id: str | None = None
     name: str | None = None
+
+
+class AdjustStock(InventoryCommand, frozen=True, kw_only=True):
+    quantity: int
+    reason: str
+
+
+class ReturnStock(InventoryCommand, frozen=True, kw_only=True):
+    order_id: OrderId
+    refund_id: str
+    quantity: int
 
 
 class ReserveInventory(InventoryCommand, frozen=True, kw_only=True):
@@ -108,6 +136,8 @@ def evolve(stock: Stock, event: InventoryEvent) -> Stock:
     match event:
         case StockReplenished(quantity=quantity):
             return replace(stock, known=True, available=stock.available + quantity)
+        case StockAdjusted(quantity=quantity) | StockReturned(quantity=quantity):
+            return replace(stock, available=stock.available + quantity)
         case InventoryReserved(reservation_id=id_, quantity=quantity):
             return replace(stock, available=stock.available - quantity, held=stock.held.having(id_, quantity))
         case InventoryReleased(reservation_id=id_, quantity=quantity):
@@ -138,6 +168,12 @@ def decide(command: InventoryCommand, stock: Stock) -> Sequence[InventoryEvent]:
     match command:
         case ReceiveStock():
             return [_receive(command, stock)]
+        case AdjustStock():
+            return [_adjust(command, stock)]
+        case ReturnStock(quantity=quantity) if quantity < 1:
+            raise NotAllowed("cannot take back less than 1")
+        case ReturnStock(sku=sku, order_id=order_id, refund_id=refund_id, quantity=quantity):
+            return [StockReturned(sku=sku, order_id=order_id, refund_id=refund_id, quantity=quantity)]
         case ReserveInventory(quantity=quantity) if quantity < 1:
             raise NotAllowed("cannot reserve less than 1")  # a negative quantity would add to the stock
         case ReserveInventory(sku=sku, reservation_id=id_, order_id=order_id, quantity=quantity):
@@ -175,10 +211,28 @@ def _receive(c: ReceiveStock, stock: Stock) -> StockReplenished:
     return StockReplenished(sku=c.sku, quantity=c.quantity, product_id=c.product_id, name=c.name)
 
 
+def _adjust(c: AdjustStock, stock: Stock) -> StockAdjusted:
+    fields = Fields()
+    fields.matches("sku", c.sku, SKU, SKU_WANTED)
+    if not 1 <= abs(c.quantity) <= MAX_RECEIPT:
+        fields.check("quantity", f"must be -{MAX_RECEIPT} to {MAX_RECEIPT}, and not 0")
+    fields.text("reason", c.reason, LONGEST_REASON)
+    fields.done()
+    if not stock.known:
+        raise NotFound("SKU", c.sku)
+    held = sum(stock.held.values())
+    if stock.available + c.quantity < 0:
+        there = f"{stock.available} are available" + (f" and {held} reserved" if held else "")
+        raise NotAllowed(f"cannot take {-c.quantity} off the stock of {c.sku}: {there}")
+    if stock.available + held + c.quantity > MAX_STOCK:
+        raise NotAllowed(f"SKU {c.sku} would hold more than {MAX_STOCK}")
+    return StockAdjusted(sku=c.sku, quantity=c.quantity, reason=c.reason)
+
+
 INVENTORY = Decider(
     category="inventory",
     initial=Stock(),
     decide=decide,
     evolve=evolve,
-    snapshot=SnapshotForm(StockSnapshot, save, restore, revision=1),
+    snapshot=SnapshotForm(StockSnapshot, save, restore, revision=2),
 )

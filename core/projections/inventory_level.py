@@ -14,7 +14,9 @@ from core.domain.inventory import (
     InventoryReservationFailed,
     InventoryReserved,
     InventoryShipped,
+    StockAdjusted,
     StockReplenished,
+    StockReturned,
 )
 from core.domain.message import Sku, StreamId, inventory_stream
 from core.projections.projection import At, Projection, Source
@@ -35,7 +37,15 @@ class InventoryLevel(Struct, frozen=True, kw_only=True):
 
 STOCK_EVENTS = Source(
     INVENTORY.category,
-    (StockReplenished, InventoryReserved, InventoryReservationFailed, InventoryReleased, InventoryShipped),
+    (
+        StockReplenished,
+        StockAdjusted,
+        StockReturned,
+        InventoryReserved,
+        InventoryReservationFailed,
+        InventoryReleased,
+        InventoryShipped,
+    ),
 )
 
 
@@ -52,6 +62,8 @@ def evolve(level: InventoryLevel | None, event: InventoryEvent, at: At) -> Inven
         case StockReplenished(quantity=quantity):
             on_hand += quantity
             product_id, name = event.product_id or product_id, event.name or name
+        case StockAdjusted(quantity=quantity) | StockReturned(quantity=quantity):
+            on_hand += quantity
         case InventoryReserved(quantity=quantity):
             reserved += quantity
         case InventoryReleased(quantity=quantity):
@@ -73,7 +85,7 @@ def evolve(level: InventoryLevel | None, event: InventoryEvent, at: At) -> Inven
 
 INVENTORY_LEVEL = Projection(
     name="inventory_levels",
-    revision=1,
+    revision=2,
     sources=(STOCK_EVENTS,),
     view=InventoryLevel,
     key="sku",

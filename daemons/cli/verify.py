@@ -32,7 +32,7 @@ INVARIANTS = {
     "I2": "positions and versions without gaps, in one order",
     "I3": "every reader has applied every event once",
     "I4": "each order's money, also by the provider's own ledger",
-    "I5": "each SKU's stock: received = available + held + shipped",
+    "I5": "each SKU's stock: what came in is there, or was shipped",
     "I6": "every saga has come to an end that is allowed",
     "I7": "the read models and the sagas' rows are the log's folds",
     "I8": "no lease wrote after a later one",

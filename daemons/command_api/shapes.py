@@ -85,6 +85,13 @@ class ReceiptBody(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, _words(200)] | None = None
 
 
+class AdjustmentBody(msgspec.Struct, frozen=True, kw_only=True):
+    quantity: Annotated[
+        int, Meta(extra_json_schema={"minimum": -MAX_RECEIPT, "maximum": MAX_RECEIPT, "not": {"const": 0}})
+    ]
+    reason: Reason
+
+
 class ReasonBody(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
@@ -101,8 +108,8 @@ class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):
     tracking_number: str | None = None
 
 
-class ReceiptAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is available of the SKU after the receipt."""
+class StockAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is available of the SKU after the command."""
 
     sku: str
     available: int

@@ -14,12 +14,15 @@ from core.domain.inventory import (
     MAX_STOCK,
     InventoryReservationFailed,
     InventoryReserved,
+    StockAdjusted,
     StockReplenished,
 )
 from core.domain.message import OrderId, ReservationId
 from core.errors import InvalidInput
 from tests.support.samples import (
     LAPTOP,
+    adjust,
+    adjusted,
     receive,
     release,
     released,
@@ -28,6 +31,8 @@ from tests.support.samples import (
     reserved,
     ship_stock,
     stock_shipped,
+    take_back,
+    taken_back,
 )
 from tests.support.spec import spec
 
@@ -157,3 +162,63 @@ def test_all_wrong_fields_of_a_receipt_are_named_at_once() -> None:
     with pytest.raises(InvalidInput) as refusal:
         INVENTORY.decide(command, INVENTORY.initial)
     assert [e.field for e in refusal.value.errors] == ["sku", "quantity", "product_id", "name"]
+
+
+# --- correcting after a count ---------------------------------------------------------------------------------
+def test_a_correction_may_take_away_all_that_is_available_and_leaves_what_is_reserved() -> None:
+    all_of_it = StockAdjusted(sku=LAPTOP, quantity=-6, reason="counted")
+    spec(INVENTORY).given(replenished, reserved).when(replace(adjust, quantity=-6)).then(all_of_it)
+    sentence = "cannot take 7 off the stock of LAPTOP-001: 6 are available and 4 reserved"
+    spec(INVENTORY).given(replenished, reserved).when(replace(adjust, quantity=-7)).rejected(sentence)
+    sentence = "cannot take 1 off the stock of LAPTOP-001: 0 are available"
+    spec(INVENTORY).given(replenished, reserved, stock_shipped, all_of_it).when(replace(adjust, quantity=-1)).rejected(
+        sentence
+    )
+
+
+def test_what_a_correction_took_away_cannot_be_reserved_and_what_it_added_can() -> None:
+    less = StockAdjusted(sku=LAPTOP, quantity=-5, reason="counted")
+    spec(INVENTORY).given(replenished, less).when(replace(OTHER_RESERVE, quantity=6)).then(out_of_stock(6, 5))
+    more = StockAdjusted(sku=LAPTOP, quantity=5, reason="found behind the shelf")
+    spec(INVENTORY).given(replenished, more).when(replace(OTHER_RESERVE, quantity=15)).then(others(15))
+
+
+def test_the_same_correction_twice_counts_twice() -> None:
+    spec(INVENTORY).given(replenished, adjusted).when(adjust).then(adjusted)
+
+
+def test_a_correction_beyond_the_limit_of_a_sku_is_refused() -> None:
+    sentence = "SKU LAPTOP-001 would hold more than 1000000000000"
+    spec(INVENTORY).given(FULL).when(replace(adjust, quantity=1)).rejected(sentence)
+
+
+WRONG = [
+    ("quantity", 0),
+    ("quantity", MAX_RECEIPT + 1),
+    ("quantity", -MAX_RECEIPT - 1),
+    ("quantity", -(10**400)),
+    ("reason", ""),
+    ("reason", " "),
+    ("reason", "x" * 501),
+    ("reason", "a\x1b[2J"),
+    ("sku", "A B"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG, ids=map(named, WRONG))
+def test_a_correction_with_a_wrong_field_is_refused_and_its_field_named(field: str, value: Any) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        INVENTORY.decide(replace(adjust, **{field: value}), INVENTORY.fold([replenished]))
+    assert [error.field for error in refusal.value.errors] == [field]
+
+
+@pytest.mark.parametrize("quantity", [0, -1])
+def test_nothing_or_less_cannot_come_back(quantity: int) -> None:
+    spec(INVENTORY).given(replenished).when(replace(take_back, quantity=quantity)).rejected(
+        "cannot take back less than 1"
+    )
+
+
+def test_what_came_back_can_be_sold_again() -> None:
+    history = (StockReplenished(sku=LAPTOP, quantity=4), reserved, stock_shipped, taken_back)
+    spec(INVENTORY).given(*history).when(replace(OTHER_RESERVE, quantity=2)).then(others(2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -14,54 +14,34 @@ from core.domain.message import Command, Event
 from core.domain.order import ORDER, OrderCommand, Status
 from core.domain.payment import PAYMENT, PaymentCommand, PaymentStatus
 from core.errors import Rejected
+from tests.support.payment_outcomes import PAYMENT_OUTCOMES, PAYMENTS
 from tests.support.samples import (
     LAPTOP,
     ORDER_ID,
-    authorize,
-    authorize_anew,
-    authorized,
-    authorized_anew,
+    adjust,
+    adjusted,
     cancel,
     cancelled,
-    capture,
-    capture_failed,
-    captured,
     confirm,
     confirmed,
     create,
     created,
-    decline,
     deliver,
     delivered,
-    fail_capture,
-    fail_refund,
-    failed,
-    part_refunded,
     receive,
-    refund,
-    refund_failed,
-    refund_part,
-    refunded,
     release,
     released,
     replenished,
     reserve,
     reserved,
-    rest_refunded,
     ship,
     ship_stock,
     shipped,
     stock_shipped,
-    void,
-    voided,
+    take_back,
+    taken_back,
 )
-from tests.support.spec import leaves, spec
-
-Outcome = list[Event] | str
-Histories = Mapping[Any, Sequence[Event]]
-Table = Mapping[Any, Mapping[Any, Outcome]]  # by command, then by status
-
-DONE: list[Event] = []
+from tests.support.spec import DONE, Histories, Outcome, Table, leaves, spec
 
 # --- order --------------------------------------------------------------------------------------------------
 NO_ORDER = f"there is no order {ORDER_ID}"
@@ -146,6 +126,8 @@ SHELVES: Histories = {
 NOTHING_TO_DO: dict[Shelf, Outcome] = dict.fromkeys(Shelf, DONE)
 INVENTORY_OUTCOMES: Table = {
     receive: {shelf: [replenished] for shelf in Shelf},
+    adjust: {**{shelf: [adjusted] for shelf in Shelf}, Shelf.UNKNOWN: f"there is no SKU {LAPTOP}"},
+    take_back: {shelf: [taken_back] for shelf in Shelf},  # that each return comes once is the saga's to keep
     reserve: {
         Shelf.UNKNOWN: out_of(0, "unknown SKU"),
         Shelf.ENOUGH: [reserved],
@@ -158,90 +140,6 @@ INVENTORY_OUTCOMES: Table = {
     ship_stock: {**NOTHING_TO_DO, Shelf.HELD: [stock_shipped]},
 }
 
-
-# --- payment ------------------------------------------------------------------------------------------------
-def no(verb: str, *statuses: PaymentStatus) -> dict[Any, Outcome]:
-    states = {status: status.lower().replace("_", " ") for status in statuses}
-    return {status: f"cannot record the {verb} of a payment that is {state}" for status, state in states.items()}
-
-
-PAYMENTS: Histories = {
-    PaymentStatus.ABSENT: [],
-    PaymentStatus.AUTHORIZED: [authorized],
-    PaymentStatus.FAILED: [failed],
-    PaymentStatus.CAPTURED: [authorized, captured],
-    PaymentStatus.UNPAID: [authorized, capture_failed],
-    PaymentStatus.VOIDED: [authorized, voided],
-    PaymentStatus.PARTLY_REFUNDED: [authorized, captured, part_refunded],
-    PaymentStatus.REFUNDED: [authorized, captured, refunded],
-}
-CAPTURED_ONCE: dict[Any, Outcome] = dict.fromkeys(
-    (PaymentStatus.CAPTURED, PaymentStatus.PARTLY_REFUNDED, PaymentStatus.REFUNDED), DONE
-)
-NOT_CAPTURED = (
-    PaymentStatus.ABSENT,
-    PaymentStatus.AUTHORIZED,
-    PaymentStatus.FAILED,
-    PaymentStatus.UNPAID,
-    PaymentStatus.VOIDED,
-)
-PAYMENT_OUTCOMES: Table = {
-    authorize: {
-        **CAPTURED_ONCE,
-        PaymentStatus.ABSENT: [authorized],
-        PaymentStatus.AUTHORIZED: DONE,
-        PaymentStatus.UNPAID: [authorized],
-        **no("authorization", PaymentStatus.FAILED, PaymentStatus.VOIDED),
-    },
-    authorize_anew: {
-        **CAPTURED_ONCE,
-        PaymentStatus.ABSENT: [authorized_anew],
-        PaymentStatus.AUTHORIZED: [authorized_anew],
-        PaymentStatus.UNPAID: [authorized_anew],
-        **no("authorization", PaymentStatus.FAILED, PaymentStatus.VOIDED),
-    },
-    decline: {
-        PaymentStatus.ABSENT: [failed],
-        PaymentStatus.FAILED: DONE,
-        **no("decline", PaymentStatus.AUTHORIZED, PaymentStatus.UNPAID, PaymentStatus.VOIDED, *CAPTURED_ONCE),
-    },
-    capture: {
-        **CAPTURED_ONCE,
-        PaymentStatus.AUTHORIZED: [captured],
-        PaymentStatus.UNPAID: [captured],
-        **no("capture", PaymentStatus.ABSENT, PaymentStatus.FAILED, PaymentStatus.VOIDED),
-    },
-    fail_capture: {
-        PaymentStatus.AUTHORIZED: [capture_failed],
-        PaymentStatus.UNPAID: DONE,
-        **no("capture failure", PaymentStatus.ABSENT, PaymentStatus.FAILED, PaymentStatus.VOIDED, *CAPTURED_ONCE),
-    },
-    void: {
-        PaymentStatus.ABSENT: DONE,
-        PaymentStatus.FAILED: DONE,
-        PaymentStatus.AUTHORIZED: [voided],
-        PaymentStatus.VOIDED: DONE,
-        **no("void", PaymentStatus.UNPAID, *CAPTURED_ONCE),
-    },
-    refund: {
-        PaymentStatus.CAPTURED: [refunded],
-        PaymentStatus.PARTLY_REFUNDED: [rest_refunded],
-        PaymentStatus.REFUNDED: DONE,
-        **no("refund", *NOT_CAPTURED),
-    },
-    refund_part: {
-        PaymentStatus.CAPTURED: [part_refunded],
-        PaymentStatus.PARTLY_REFUNDED: DONE,
-        PaymentStatus.REFUNDED: "cannot record a refund of 0.48 USD: 0.00 of 2001.48 captured are left",
-        **no("refund", *NOT_CAPTURED),
-    },
-    fail_refund: {
-        PaymentStatus.CAPTURED: [refund_failed],
-        PaymentStatus.PARTLY_REFUNDED: [refund_failed],
-        PaymentStatus.REFUNDED: [refund_failed],
-        **no("refund failure", *NOT_CAPTURED),
-    },
-}
 
 # --- the tables, as tests -----------------------------------------------------------------------------------
 TABLES: list[tuple[Decider[Any, Any, Any], type[Command], type[StrEnum], Histories, Table]] = [

@@ -19,6 +19,7 @@ from core.domain.decider import Decider
 from core.domain.inventory import (
     INVENTORY,
     MAX_RECEIPT,
+    AdjustStock,
     InventoryReleased,
     InventoryReservationFailed,
     InventoryReserved,
@@ -26,8 +27,11 @@ from core.domain.inventory import (
     ReceiveStock,
     ReleaseInventory,
     ReserveInventory,
+    ReturnStock,
     ShipInventory,
+    StockAdjusted,
     StockReplenished,
+    StockReturned,
 )
 from core.domain.message import Command, Event
 from core.domain.order import (
@@ -124,29 +128,33 @@ FOR = {**ABOUT, "reservation_id": RESERVATIONS, "order_id": st.just(ORDER_ID)}
 STOCK_COMMANDS = st.lists(
     st.builds(ReceiveStock, **ABOUT, quantity=st.integers(-1, 20) | st.just(MAX_RECEIPT))
     | st.builds(ReserveInventory, **FOR, quantity=st.integers(-5, 20) | st.just(MAX_RECEIPT))
+    | st.builds(AdjustStock, **ABOUT, quantity=st.integers(-20, 20), reason=st.just("counted"))
+    | st.builds(ReturnStock, **ABOUT, order_id=st.just(ORDER_ID), refund_id=st.just("r"), quantity=st.integers(-1, 5))
     | st.builds(ReleaseInventory, **FOR, reason=st.just("cancelled"))
     | st.builds(ShipInventory, **FOR),
     max_size=40,
 )
 
 
+StockEvent = StockReplenished | StockAdjusted | StockReturned | InventoryReserved | InventoryReleased | InventoryShipped
+
+
 def total(
     events: Iterable[Event],
-    kind: type[StockReplenished | InventoryReserved | InventoryReleased | InventoryShipped],
+    kind: type[StockEvent],
 ) -> int:
     return sum(event.quantity for event in events if isinstance(event, kind))
 
 
 @given(STOCK_COMMANDS)
-def test_stock_is_never_negative_and_equals_what_was_received_less_what_was_shipped(commands: list[Command]) -> None:
+def test_stock_is_never_negative_and_equals_what_came_in_less_what_was_shipped(commands: list[Command]) -> None:
     past: list[Event] = []
     for _, events, stock in run(INVENTORY, commands):
         past += events
         assert stock.available >= 0
         assert all(quantity > 0 for quantity in stock.held.values())
-        assert total(past, StockReplenished) == (
-            stock.available + sum(stock.held.values()) + total(past, InventoryShipped)
-        )
+        came_in = total(past, StockReplenished) + total(past, StockAdjusted) + total(past, StockReturned)
+        assert came_in == (stock.available + sum(stock.held.values()) + total(past, InventoryShipped))
         assert total(past, InventoryReserved) == (
             sum(stock.held.values()) + total(past, InventoryReleased) + total(past, InventoryShipped)
         )
@@ -165,7 +173,7 @@ def test_a_release_or_a_shipment_is_of_exactly_what_was_reserved(commands: list[
             case InventoryReservationFailed():
                 assert event.requested > event.available
             case _:
-                assert isinstance(event, StockReplenished)
+                assert isinstance(event, StockReplenished | StockAdjusted | StockReturned)
 
 
 # --- the same command twice ---------------------------------------------------------------------------------
@@ -186,7 +194,7 @@ def test_the_same_command_right_after_its_events_records_nothing(
 def test_reserving_releasing_and_shipping_twice_records_nothing_the_second_time(commands: list[Command]) -> None:
     for command, events, stock in run(INVENTORY, commands):
         no_stock = any(isinstance(event, InventoryReservationFailed) for event in events)
-        if not isinstance(command, ReceiveStock) and not no_stock:
+        if not isinstance(command, ReceiveStock | AdjustStock | ReturnStock) and not no_stock:
             assert not recorded(INVENTORY, command, stock)
 
 

@@ -41,6 +41,8 @@ PINNED: tuple[Event, ...] = (
     order.OrderShipped(order_id=ORDER, tracking_number="1Z 999/AA1", carrier="UPS", shipped_at=LATER),
     order.OrderDelivered(order_id=ORDER, delivered_at=WHOLE),
     inventory.StockReplenished(sku=LAPTOP, quantity=1_000_000_000, product_id="prod-1", name="Laptop 14″"),
+    inventory.StockAdjusted(sku=LAPTOP, quantity=-3, reason="counted: 3 fell off the shelf"),
+    inventory.StockReturned(sku=LAPTOP, order_id=ORDER, refund_id="re_77", quantity=2),
     inventory.InventoryReserved(sku=LAPTOP, reservation_id=HELD, order_id=ORDER, quantity=2),
     inventory.InventoryReservationFailed(sku=LAPTOP, order_id=ORDER, requested=2, available=1, reason="out of stock"),
     inventory.InventoryReleased(sku=LAPTOP, reservation_id=HELD, order_id=ORDER, quantity=2, reason="payment declined"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.domain import saga as e
-from core.domain.inventory import INVENTORY, InventoryShipped, Stock, StockReplenished
+from core.domain.inventory import INVENTORY, InventoryShipped, Stock, StockReplenished, StockReturned
 from core.domain.message import (
     OrderId,
     Recorded,
@@ -122,7 +122,7 @@ def stock_adds_up(log: PlayedLog, sku: Sku) -> None:
     stream = inventory_stream(sku)
     stock: Stock = log.state(INVENTORY, stream)
     events = [recorded.event for recorded in log.events_of(stream)]
-    received = sum(event.quantity for event in events if isinstance(event, StockReplenished))
+    received = sum(event.quantity for event in events if isinstance(event, StockReplenished | StockReturned))
     shipped = sum(event.quantity for event in events if isinstance(event, InventoryShipped))
     assert stock.available >= 0
     assert received == stock.available + sum(stock.held.values()) + shipped

@@ -9,14 +9,18 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from core.domain.inventory import (
+    AdjustStock,
     InventoryReleased,
     InventoryReserved,
     InventoryShipped,
     ReceiveStock,
     ReleaseInventory,
     ReserveInventory,
+    ReturnStock,
     ShipInventory,
+    StockAdjusted,
     StockReplenished,
+    StockReturned,
 )
 from core.domain.message import OrderId, PaymentId, ReservationId, Sku
 from core.domain.order import (
@@ -95,11 +99,15 @@ delivered = OrderDelivered(order_id=ORDER_ID, delivered_at=NOW)
 
 # --- stock of one SKU ---------------------------------------------------------------------------------------
 receive = ReceiveStock(now=NOW, sku=LAPTOP, quantity=10, product_id="prod-1", name="Laptop")
+adjust = AdjustStock(now=NOW, sku=LAPTOP, quantity=-3, reason="counted")
+take_back = ReturnStock(now=NOW, sku=LAPTOP, order_id=ORDER_ID, refund_id="re-1", quantity=2)
 reserve = ReserveInventory(now=NOW, sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4)
 release = ReleaseInventory(now=NOW, sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, reason="cancelled")
 ship_stock = ShipInventory(now=NOW, sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID)
 
 replenished = StockReplenished(sku=LAPTOP, quantity=10, product_id="prod-1", name="Laptop")
+adjusted = StockAdjusted(sku=LAPTOP, quantity=-3, reason="counted")
+taken_back = StockReturned(sku=LAPTOP, order_id=ORDER_ID, refund_id="re-1", quantity=2)
 reserved = InventoryReserved(sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4)
 released = InventoryReleased(sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4, reason="cancelled")
 stock_shipped = InventoryShipped(sku=LAPTOP, reservation_id=HELD, order_id=ORDER_ID, quantity=4)

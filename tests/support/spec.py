@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,12 @@ import pytest
 from core.domain.decider import Decider
 from core.domain.message import Command, Event
 from core.errors import Rejected
+
+Outcome = list[Event] | str
+Histories = Mapping[Any, Sequence[Event]]
+Table = Mapping[Any, Mapping[Any, Outcome]]  # by command, then by status
+
+DONE: list[Event] = []
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any]], Lines]] = {
     "OrderShipped": lambda p: {"shipment": f"{plain(p.get('carrier'))} {plain(p.get('tracking_number'))}"},
     "InventoryReserved": _stock("reserved"),
     "InventoryReleased": _stock("released"),
+    "StockReturned": _stock("taken back"),
     "InventoryShipped": _stock("shipped"),
     "InventoryReservationFailed": lambda p: {
         f"stock {plain(p.get('sku'))}": f"short: {plain(p.get('requested'))} wanted, {plain(p.get('available'))} there"

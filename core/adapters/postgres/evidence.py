@@ -15,7 +15,8 @@ from core.adapters.postgres.driver_errors import translating
 from core.adapters.postgres.event_store import HEAD, stored
 from core.adapters.postgres.read_models import inventory_levels, order_views
 from core.adapters.postgres.read_models.table import SumTable, select
-from core.codec import StoredEvent
+from core.codec import StoredEvent, event_type
+from core.domain.inventory import OF_NO_ORDER
 from core.ports.evidence import Finding, Reader, SagaSeen
 from core.ports.snapshots import Snapshot
 from core.projections.inventory_level import InventoryLevel
@@ -35,7 +36,10 @@ SELECT c.reader, c.position, c.revision,
 """
 
 # Order ids begin with their time, so this reads the index, and mostly the table too, from one end to the other.
-STORIES = "SELECT * FROM events WHERE event_type <> 'StockReplenished' ORDER BY correlation_id, position"
+STORIES = f"""
+SELECT * FROM events WHERE event_type NOT IN ({", ".join(f"'{event_type(kind)}'" for kind in OF_NO_ORDER)})
+ ORDER BY correlation_id, position
+"""
 SHELVES = "SELECT * FROM events WHERE category = 'inventory' ORDER BY stream_id, version"
 
 DISORDER: Sequence[tuple[str, str]] = (
