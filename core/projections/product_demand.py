@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
 from core.domain.message import Sku
@@ -51,20 +51,17 @@ def shares(paid: Decimal, lines: Sequence[Decimal]) -> Sequence[Decimal]:
     """
     if not paid:
         return [paid] * len(lines)
-    whole, unit = sum(lines), Decimal(1).scaleb(min(_exponent(amount) for amount in (paid, *lines)))
+    exponent = min(int(amount.as_tuple().exponent) for amount in (paid, *lines))
+    units = [int(line.scaleb(-exponent)) for line in lines]
+    paid_units, whole = int(paid.scaleb(-exponent)), sum(units) or 1
     found: list[Decimal] = []
-    price, given = Decimal(0), Decimal(0)
-    for line in lines:
+    price = given = 0
+    for line in units:
         price += line
-        upto = (paid * price / whole).quantize(unit, ROUND_DOWN)
-        found.append(upto - given)
+        upto = paid_units * price // whole
+        found.append(Decimal(upto - given).scaleb(exponent))
         given = upto
     return found
-
-
-def _exponent(amount: Decimal) -> int:
-    """-2 for an amount with two decimals."""
-    return int(amount.as_tuple().exponent)
 
 
 def _live(view: OrderView | None) -> int:

@@ -128,7 +128,7 @@ def test_what_is_paid_for_an_order_is_split_among_its_lines_to_the_last_unit_of_
 
 
 @given(
-    prices=st.lists(st.integers(1, 10**12), min_size=1, max_size=200),
+    prices=st.lists(st.integers(1, 10**13), min_size=1, max_size=200),
     part=st.fractions(0, 1),
     decimals=st.sampled_from([0, 2, 3]),
 )
