@@ -215,13 +215,13 @@ def unprivileged_user() -> pwd.struct_passwd | None:
 
 def can_enter(user: pwd.struct_passwd, path: Path) -> bool:
     """Whether the user may enter every folder on the way to `path`. Folders that do not exist yet are left out."""
-    groups = os.getgrouplist(user.pw_name, user.pw_gid)
     real = path.resolve()
-    for folder in {path, *path.parents, real, *real.parents}:  # when a link is among them, both paths must be open
-        if not folder.exists():
-            continue
-        status = folder.stat()
-        shift = 6 if status.st_uid == user.pw_uid else 3 if status.st_gid in groups else 0
-        if not status.st_mode >> shift & 0o1:
-            return False
-    return True
+    folders = {path, *path.parents, real, *real.parents}  # when a link is among them, both paths must be open
+    return all(may_pass(user, folder) for folder in folders if folder.exists())
+
+
+def may_pass(user: pwd.struct_passwd, folder: Path) -> bool:
+    """Whether the rights of this folder itself let the user enter it, wherever it lies."""
+    status = folder.stat()
+    shift = 6 if status.st_uid == user.pw_uid else 3 if status.st_gid == user.pw_gid else 0
+    return bool(status.st_mode >> shift & 0o1)

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import cast
 
-from core.home import Home, can_enter, unprivileged_user
+from core.errors import ConfigurationError
+from core.home import Home, can_enter, may_pass, unprivileged_user
 from core.processes import die_with_parent, give_up_privileges
 
 
@@ -32,19 +33,23 @@ def drop_root(home: Home) -> None:
 def keep_code_open(user: pwd.struct_passwd) -> None:
     """Let this process import modules later from folders that `user` cannot enter, for example below /root.
 
-    Root opens these folders here, and their modules are then found through the open folders. Linux checks the rights of
-    a folder above an open one only when it is opened by its path.
+    Root opens the folders here, and their modules are then found through the open folders. Linux checks the rights of
+    the folders above an open one only when it is opened by its path. Raises ConfigurationError when a folder of code is
+    itself closed to the user.
     """
-    folders = {entry for entry in sys.path if entry and Path(entry).is_dir()}
-    folders |= {path for module in list(sys.modules.values()) for path in _paths_of(module)}
-    tops: list[str] = []
-    for folder in sorted(folders):
-        if not any(Path(folder).is_relative_to(top) for top in tops):
-            tops.append(folder)
+    packages = {path for module in list(sys.modules.values()) for path in _paths_of(module)}
+    closed = next((path for path in packages if Path(path).is_dir() and not may_pass(user, Path(path))), None)
+    if closed is not None:
+        raise ConfigurationError(f"{user.pw_name}, as whom the daemons run, cannot read the code in {closed}")
+    tops = [entry for entry in sys.path if entry and Path(entry).is_dir() and may_pass(user, Path(entry))]
+    for package in sorted(packages):  # those of an editable installation are in no folder of the path
+        if not any(Path(package).is_relative_to(top) for top in tops):
+            tops.append(package)
+    tops.sort(key=len, reverse=True)
     opened = {
         top: f"/proc/self/fd/{os.open(top, os.O_PATH | os.O_DIRECTORY)}"
         for top in tops
-        if not can_enter(user, Path(top))
+        if Path(top).is_dir() and not can_enter(user, Path(top))
     }
 
     def through(path: str) -> str:
