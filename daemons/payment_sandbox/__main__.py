@@ -15,7 +15,7 @@ from daemons.process.vitals import ASGIApp, Vitals
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
-    ledger = Ledger(Home(settings.home).ledger)
+    ledger = Ledger(Home(settings.home).ledger, settings.sandbox_authorization_seconds)
     try:
         service = make_app(Sandbox(ledger, vitals.stop))
         vitals.started(ledger.why_not_ready)
