@@ -85,7 +85,7 @@ OWN_KINDS = [  # texts that are more than texts
     ("shipping_address.country", '"U1"'), ("shipping_address.country", '"U"'),
     ("shipping_address.country", '"\u00dcS"'), ("shipping_address.country", '"ZZ"'),
     ("shipping_address.country", '"UK"'), ("shipping_address.country", '"USA"'),
-    ("payment_method", '"Card"'), ("payment_method", '"a-b"'), ("currency", '"usd"'), ("currency", '"JPY"'),
+    ("payment_method", '"Card"'), ("payment_method", '"a-b"'), ("currency", '"us"'), ("currency", '"XAU"'),
     ("currency", '"XXX"'), ("items", "[]"), ("items", "null"), ("items", "{}"), ("items", '"x"'),
     ("items[0]", "null"), ("items[0]", "[]"), ("items[0]", '"x"'), ("shipping_address", "null"),
     ("shipping_address", "[]"), ("shipping_address", '"1 Market St"'), ("items", json.dumps([ITEM] * 201)),
