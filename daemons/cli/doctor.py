@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import psutil
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import binaries
@@ -21,6 +24,8 @@ from daemons.host.programs import PROGRAMS
 from daemons.host.status import stack_status
 from daemons.process.listening import listen
 
+ENOUGH_FILES = 1024  # supervisord does not start with less
+ENOUGH_MEMORY = 600 << 20  # bytes
 ENOUGH_SPACE = 1 << 30  # bytes
 
 
@@ -64,6 +69,18 @@ def _disk(settings: Settings) -> Iterator[str]:
             f"{free >> 20} MB are free at {folder}: make room, PostgreSQL stops when there is none"
         )
     yield f"{free >> 30} GB are free at {folder}"
+
+
+def _limits(_: Settings) -> Iterator[str]:
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if files != resource.RLIM_INFINITY and files < ENOUGH_FILES:
+        raise ConfigurationError(
+            f"a program may have only {files} files and connections open: `ulimit -Hn {ENOUGH_FILES}` as root"
+        )
+    memory = psutil.virtual_memory().available
+    if memory < ENOUGH_MEMORY:
+        raise ConfigurationError(f"only {memory >> 20} MB of memory are free: orderdeck needs {ENOUGH_MEMORY >> 20} MB")
+    yield f"{memory >> 20} MB of memory are free, and a program may have {files} files open"
 
 
 def _postgres(settings: Settings) -> Iterator[str]:
@@ -144,6 +161,7 @@ EXAMINATIONS: tuple[tuple[str, Callable[[Settings], Iterator[str]]], ...] = (
     ("Python", _python),
     ("home", _home),
     ("disk", _disk),
+    ("limits", _limits),
     ("PostgreSQL", _postgres),
     ("programs", _programs),
     ("ports", _ports),

@@ -23,7 +23,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable
+from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable, in_words
 from core.home import Home
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
@@ -149,7 +149,7 @@ async def keep_up(
         except ConfigurationError:
             raise
         except PASSES_BY_ITSELF as error:
-            reason = str(error) or type(error).__name__
+            reason = in_words(error)
             if time.monotonic() - began > 10:
                 tries, last = 0, ""
             if reason != last:
