@@ -48,10 +48,12 @@ def _home(settings: Settings) -> Iterator[str]:
     yield f"{home.path} can be written"
     if not home.run.is_relative_to(home.path):
         yield f"its path is long, so its sockets are in {home.run}"
-    if home.moved and settings.database_url is None:
-        user = unprivileged_user()
-        name = user.pw_name if user else ""
-        yield f"PostgreSQL runs as {name}, who cannot enter the home, so the data is in {home.postgres}"
+    if (user := unprivileged_user()) is None:
+        return
+    own = "" if user.pw_name == "orderdeck" else "; `useradd --system orderdeck` makes a user that nothing else runs as"
+    yield f"the daemons and PostgreSQL run as {user.pw_name}, not as root{own}"
+    if home.moved:
+        yield f"{user.pw_name} cannot enter the home, so the data is in {home.postgres.parent}"
 
 
 def _disk(settings: Settings) -> Iterator[str]:

@@ -20,6 +20,7 @@ from core.audit.verification import Ledger, Report, Tell, Verification
 from core.bootstrap import freeze_evidence
 from core.domain.provider import Charge
 from core.errors import Unavailable
+from core.home import Home
 from core.sagas import SAGAS
 from core.settings import Settings
 from daemons.host import stack
@@ -76,7 +77,7 @@ async def _ledger(settings: Settings, *, alone: bool) -> tuple[str, Ledger | Non
     if settings.payment_url or not alone:
         with contextlib.suppress(httpx.HTTPError, msgspec.DecodeError):
             return "http", await _ledger_over_http(settings.payments_at)
-    path = settings.home / "payment-sandbox.sqlite"
+    path = Home(settings.home).ledger
     if settings.payment_url or not path.exists():
         return "absent", None
     try:
@@ -135,6 +136,15 @@ def _lines(report: Report) -> list[str]:
     lines += report.notes
     if report.unfinished:
         lines.append(f"{_orders(report.unfinished)} not judged: their sagas are under way")
+    amounts = "".join(f", {amount} {currency}" for currency, amount in sorted(report.unpaid_amounts.items()))
+    count = "1 order" if report.unpaid == 1 else f"{report.unpaid:,} orders"
+    lines.append(f"shipped and not paid: {count}{amounts}")
+    lines += [
+        f"  {each.order_number}  {each.amount} {each.currency}  order {each.order_id}: {each.why}"
+        for each in report.unpaid_orders[:MOST_PRINTED]
+    ]
+    if report.unpaid > MOST_PRINTED:
+        lines.append(f"  … and {report.unpaid - MOST_PRINTED:,} more; --json lists {len(report.unpaid_orders):,}")
     lines += [f"vouched for: {each}" for each in report.vouched]
     for finding in report.violations[:MOST_PRINTED]:
         where = [f"stream {finding.stream}"] if finding.stream else []

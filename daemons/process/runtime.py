@@ -24,9 +24,11 @@ import uvicorn
 import uvloop
 
 from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable
+from core.home import Home
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
+from daemons.process.drop_root import drop_root
 from daemons.process.listening import listen
 from daemons.process.logs import configure_logs
 from daemons.process.vitals import ASGIApp, Front, Vitals
@@ -78,12 +80,14 @@ def run_reader(name: str, port: str, work: Work) -> None:
 
 def _run(name: str, port: str, body: Callable[[Settings, Front, asyncio.Event], Awaitable[None]]) -> None:
     faulthandler.enable()
+    os.umask(0o077)
     if "SUPERVISOR_ENABLED" in os.environ:
         die_with_parent()
     try:
         settings = load_settings()
         configure_logs(name, settings.log_level)
         listener = listen(settings, port)
+        drop_root(Home(settings.home))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_live(name, settings, listener, body))
     except ConfigurationError as error:
