@@ -16,14 +16,12 @@ import structlog
 
 from core.adapters.postgres.connection import Link, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.adapters.postgres.migrate import migrate
-from core.bootstrap import load_samples
+from core.bootstrap import load_samples, migrate_database
 from core.errors import ConfigurationError, DatabaseFault, OrderdeckError, Unavailable
-from core.home import DATABASE, database_url
+from core.home import DATABASE
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
-from daemons.process.drop_root import drop_root
 from daemons.process.logs import configure_logs
 
 PAUSE = 2  # seconds
@@ -34,7 +32,6 @@ _log = structlog.get_logger()
 
 def main() -> None:
     faulthandler.enable()
-    os.umask(0o077)
     if "SUPERVISOR_ENABLED" in os.environ:
         die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -64,9 +61,7 @@ def _serve(settings: Settings) -> None:
     try:
         server.start()
         asyncio.run(_prepare(server, settings))
-        drop_root(server.home)
-        code = server.wait()
-        raise Unavailable(f"PostgreSQL ended by itself (exit code {code})")
+        raise Unavailable(server.wait())
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
@@ -82,7 +77,7 @@ async def _prepare(server: EmbeddedPostgres, settings: Settings) -> None:
 
 
 async def _migrate(settings: Settings) -> None:
-    _log.info("migrated", schema=await migrate(database_url(settings)))
+    _log.info("migrated", schema=await migrate_database(settings))
     if await load_samples(settings):
         _log.info("the sample catalogue is in stock")
 

@@ -24,11 +24,9 @@ import uvicorn
 import uvloop
 
 from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable
-from core.home import Home
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
-from daemons.process.drop_root import drop_root
 from daemons.process.listening import listen
 from daemons.process.logs import configure_logs
 from daemons.process.vitals import ASGIApp, Front, Vitals
@@ -80,14 +78,12 @@ def run_reader(name: str, port: str, work: Work) -> None:
 
 def _run(name: str, port: str, body: Callable[[Settings, Front, asyncio.Event], Awaitable[None]]) -> None:
     faulthandler.enable()
-    os.umask(0o077)
     if "SUPERVISOR_ENABLED" in os.environ:
         die_with_parent()
     try:
         settings = load_settings()
         configure_logs(name, settings.log_level)
         listener = listen(settings, port)
-        drop_root(Home(settings.home))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_live(name, settings, listener, body))
     except ConfigurationError as error:
@@ -109,7 +105,13 @@ async def _live(
     beating = asyncio.create_task(_beat(vitals))
     threading.Thread(target=_watchdog, args=(vitals,), daemon=True).start()
     working = asyncio.create_task(
-        keep_up(lambda: body(settings, front, drained), vitals.stop, waits=vitals.waits, failed=vitals.failed)
+        keep_up(
+            lambda: body(settings, front, drained),
+            vitals.stop,
+            waits=vitals.waits,
+            failed=vitals.failed,
+            started=lambda: vitals.has_worked,
+        )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(vitals.stop.wait())
@@ -133,11 +135,17 @@ async def _live(
 
 
 async def keep_up(
-    body: Body, stop: asyncio.Event, *, waits: Callable[[str], None], failed: Callable[[Exception], None]
+    body: Body,
+    stop: asyncio.Event,
+    *,
+    waits: Callable[[str], None],
+    failed: Callable[[Exception], None],
+    started: Callable[[], bool] = lambda: True,
 ) -> None:
     """Run `body` again whenever it raises, until `stop` is set: soon after an outage, some seconds after a fault.
 
-    An outage is logged here, once, and each try that meets it calls `waits`. A fault calls `failed`, which logs it.
+    An outage is logged here, once, and each try that meets it calls `waits`. A fault calls `failed`, which logs it, and
+    so does a wrong setting once the daemon has `started`; before that, the setting ends the daemon.
     """
     tries, last = 0, ""
     while not stop.is_set():
@@ -146,8 +154,11 @@ async def keep_up(
             await body()
             if not stop.is_set():
                 raise RuntimeError("its work ended by itself")  # noqa: TRY301 - the same pause and log line
-        except ConfigurationError:
-            raise
+        except ConfigurationError as error:
+            if not started():
+                raise
+            failed(error)  # it has worked before, so what was changed meanwhile may be changed back
+            await _pause(PAUSE_AFTER_FAULT, stop)
         except PASSES_BY_ITSELF as error:
             reason = str(error) or type(error).__name__
             if time.monotonic() - began > 10:

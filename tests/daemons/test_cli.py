@@ -113,7 +113,7 @@ def test_the_doctor_finds_a_taken_port(stack: Stack) -> None:
 
 def test_a_home_that_is_a_file_is_refused_in_one_sentence(stack: Stack) -> None:
     stack.home.path.write_text("not a folder")
-    assert "remove it, or set another ORDERDECK_HOME" in sentence(stack.orderdeck("up"))
+    assert "set ORDERDECK_HOME to a folder of your own" in sentence(stack.orderdeck("up"))
     stack.home.path.unlink()
 
 

@@ -22,7 +22,6 @@ from typing import BinaryIO, Self
 import psutil
 
 from core.errors import ConfigurationError, Unavailable
-from core.folders import give, make_folder
 from core.home import OWNER, SYSTEM_PLACE, Home, can_enter, unprivileged_user
 from core.processes import die_with_parent
 
@@ -42,6 +41,7 @@ SERVER_SETTINGS = {
 }
 STOP_LIMIT = 10.0  # seconds for each of the three ways to stop; supervisord waits 30 for all of them
 PREDECESSOR_LIMIT = 15.0  # seconds that we wait until the server of a daemon that was just killed has ended
+LOOK_EVERY = 1.0  # seconds between two looks whether the server's socket is still there
 START_LIMIT = 60.0  # seconds; it must be enough for a recovery after a kill -9 under load
 
 
@@ -106,7 +106,10 @@ class EmbeddedPostgres:
         self.home.create()
         self._user = unprivileged_user()
         self._binaries = binaries(self._user)
-        self._make_folders()
+        for folder in (self.home.postgres, self.home.postgres_sockets):
+            self._own(folder)
+        if self.home.moved:
+            (self.home.system_place / "home").write_text(str(self.home.path), encoding="utf-8")  # for the doctor
         if not (self.data / "PG_VERSION").exists():
             self._initdb()
         self._clear_stale_locks()
@@ -126,9 +129,18 @@ class EmbeddedPostgres:
                 break
         self.process = None
 
-    def wait(self) -> int:
-        """Wait until the server has ended by itself, and return its exit code."""
-        return self.process.wait() if self.process is not None else 0
+    def wait(self) -> str:
+        """Wait until the server has ended by itself, or nobody can reach it any more; return what has happened."""
+        while self.process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return f"PostgreSQL ended by itself (exit code {self.process.wait(LOOK_EVERY)})"
+            if not self._socket.exists():  # programs that tidy up /tmp remove old sockets
+                return f"the socket {self._socket} is gone, so nobody reaches PostgreSQL"
+        return "PostgreSQL was stopped"
+
+    @property
+    def _socket(self) -> Path:
+        return self.home.postgres_sockets / ".s.PGSQL.5432"
 
     def running_pid(self) -> int | None:
         """The pid of the server that runs on our data, whoever started it; None when there is none."""
@@ -185,14 +197,11 @@ class EmbeddedPostgres:
         except OSError:
             return []
 
-    def _make_folders(self) -> None:
-        owner, group = (self._user.pw_uid, self._user.pw_gid) if self._user is not None else (None, None)
-        if self._user is not None and self.home.moved:
-            self.home.make_system_place(self._user)
-        make_folder(self.home.postgres_sockets.parent, 0o700 if group is None else 0o710, group=group)
-        make_folder(self.home.postgres_sockets, 0o700, owner=owner, group=group)
-        if make_folder(self.home.postgres, 0o700, owner=owner, group=group) and self._user is not None:
-            give(self.home.postgres, self._user)  # an older release, or a machine before, had another user for it
+    def _own(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
 
     def _spawn(self, program: str, *arguments: str, stdout: int | BinaryIO | None = None) -> subprocess.Popen[bytes]:
         parent, user = os.getpid(), self._user
