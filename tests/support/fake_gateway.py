@@ -136,13 +136,11 @@ class FakeGateway:
             self.record("saga", saga, "SagaCompleted", {}, order_id)
 
     def pay(self, order_id: str, event_type: str, amount: str, **payload: str) -> None:
-        """Record one more event of the order's payment."""
         payment = str(uuid5(SPACE, "payment" + order_id))
         known = {"payment_id": payment, "order_id": order_id, "amount": amount, "currency": "USD"}
         self.record("payment", payment, event_type, known | payload, order_id)
 
     def ship(self, order_id: str) -> None:
-        """The order leaves, and all that is authorised is captured."""
         self.record("order", order_id, "OrderShipped", {"carrier": "UPS", "tracking_number": "1Z9"})
         self.pay(order_id, "PaymentCaptured", str(self.views[order_id].total_amount), transaction_id="tx-1")
 
