@@ -44,6 +44,7 @@ class Progress(Struct, frozen=True):
 
     `since` is when the saga came to its present step, `attempts` how many tries of that step have failed, and
     `announced` the number of the last try that the log announces. `failed_as` is the status before the saga failed.
+    `about` is which one it is, if its order may have several sagas of its name.
     """
 
     status: SagaStatus
@@ -54,6 +55,7 @@ class Progress(Struct, frozen=True):
     last_error: str | None = None
     reason: str = ""
     failed_as: SagaStatus = SagaStatus.RUNNING
+    about: str = ""
 
     def of(self, step: str) -> StepStatus:
         return self.steps.get(step, StepStatus.PENDING)
@@ -62,7 +64,8 @@ class Progress(Struct, frozen=True):
 def evolve(progress: Progress | None, event: Event, at: datetime) -> Progress:
     """The progress after one more event, which was recorded at `at`. An unknown event changes nothing."""
     if progress is None:
-        return Progress(status=SagaStatus.RUNNING, since=at)
+        about = event.about if isinstance(event, events.SagaStarted) else ""
+        return Progress(status=SagaStatus.RUNNING, since=at, about=about)
     match event:
         case events.SagaStepStarted(step=step, direction=direction, attempt=attempt):
             status = StepStatus.RUNNING if direction == "forward" else StepStatus.COMPENSATING

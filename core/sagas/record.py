@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core.domain import saga as events
-from core.domain.message import OrderId, payment_of
+from core.domain.message import payment_of
 from core.domain.order import Order
 from core.domain.saga import SagaEvent
 from core.domain.validation import tidy
@@ -28,6 +28,7 @@ def started(instance: Instance, now: datetime, scale: float) -> Sequence[SagaEve
         definition=saga.definition,
         order_id=instance.order_id,
         deadline=None if deadline is None else now + scale * deadline,
+        about=instance.progress.about,
     )
     new_instance = Instance(saga, instance.saga_id, instance.order_id, evolve(None, first, now))
     return [first, *follow(new_instance, now)]
@@ -84,13 +85,14 @@ def announced(instance: Instance, move: Move) -> SagaEvent:
         step=move.step.name,
         direction="forward" if move.forward else "backward",
         attempt=instance.progress.attempts + 1,
-        key=provider_key(instance.order_id, move.action),
+        key=provider_key(instance, move.action),
     )
 
 
-def provider_key(order_id: OrderId, call: Call) -> str:
+def provider_key(instance: Instance, call: Call) -> str:
     """The idempotency key of a call. It is always the same, so a second try or a second runner cannot charge twice."""
-    return f"{payment_of(order_id)}:{call.operation}"
+    about = f":{instance.progress.about}" if instance.progress.about else ""
+    return f"{payment_of(instance.order_id)}:{call.operation}{about}"
 
 
 def gave_up(instance: Instance, order: Order) -> SagaEvent:

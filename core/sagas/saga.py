@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from core.domain.inventory import InventoryEvent, Stock
 from core.domain.message import Event, OrderId, SagaId, Sku
@@ -28,7 +29,10 @@ Operation = Literal["authorise", "capture", "void", "refund"]
 # --- what a step may do -------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an action may base its decision on: the states of streams. `reason` is why the saga compensates."""
+    """What an action may base its decision on: the states of streams. `reason` is why the saga compensates.
+
+    `about` is which saga it is, if its order may have several of its name.
+    """
 
     order_id: OrderId
     order: Order
@@ -36,6 +40,7 @@ class Facts:
     stock: Mapping[Sku, Stock]
     reason: str
     now: datetime
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +70,14 @@ class Local:
 class Call:
     """An action of the payment provider. It is announced in the log, called, and its answer is recorded.
 
-    `before` returns what to record instead of calling the provider, or None to call it.
+    `before` returns what to record instead of calling the provider, or None to call it. `amount`: how much to refund.
     """
 
     operation: Operation
     before: Callable[[Facts], Effect | None]
     record: Callable[[Facts, PaymentAnswer], Effect]
     reads: frozenset[Stream] = frozenset({"payment"})
+    amount: Callable[[Facts], Decimal] = field(default=lambda facts: facts.payment.refundable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +140,11 @@ class End:
 class Saga:
     """A table. Once it is released it is never edited: a change is a new table with the next `definition`.
 
-    `starts_on`: the order's event that starts the saga. `after`: the name of another saga; if that one had not ended
-    before the event, this saga does not start, because the other one undoes its own steps. `before`: the order's event
-    that is refused until this saga has ended. `ends`: how the saga may end, for `verify`.
+    `starts_on`: the order's event that starts the saga. `about`: what such an event is about, such as the id of a
+    refund; an order has one saga of this name for each of them. None: it has one in all. `after`: the name of another
+    saga; if that one had not ended before the event, this saga does not start, because the other one undoes its own
+    steps. `before`: the order's event that is refused until this saga has ended. `ends`: how the saga may end, for
+    `verify`.
 
     `forward_only`: the saga never gives up by itself, but tries its steps until they are done.
     `undoes`: the steps undo something themselves, so the saga gives up on them as it does on undos.
@@ -151,7 +159,14 @@ class Saga:
     turn_back: TurnBack = TurnBack.NEVER
     after: str | None = None
     before: type[Event] | None = None
+    about: Callable[[Any], str] | None = None
     ends: Sequence[End] = ()
+
+    def about_which(self, event: Event | None, otherwise: str) -> str:
+        """What the event is about, of those for which an order has a saga each. `otherwise`: if it cannot be read."""
+        if self.about is None:
+            return ""
+        return self.about(event) if isinstance(event, self.starts_on) else otherwise
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)

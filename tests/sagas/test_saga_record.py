@@ -224,7 +224,9 @@ def test_a_saga_records_the_number_and_the_derived_key_of_each_try_before_the_ca
         saga_id=SAGA_ID, step="charge", direction="forward", attempt=3,
         key=f"{payment_of(ORDER_ID)}:authorise",
     )  # fmt: skip
-    assert provider_key(ORDER_ID, void) == f"{payment_of(ORDER_ID)}:void"
+    assert provider_key(instance(BUYS, progress), void) == f"{payment_of(ORDER_ID)}:void"
+    about = replace(progress, about="re-9")
+    assert provider_key(instance(BUYS, about), void) == f"{payment_of(ORDER_ID)}:void:re-9"
 
 
 # --- when a person is needed --------------------------------------------------------------------------------

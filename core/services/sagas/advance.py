@@ -125,7 +125,7 @@ async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | N
 
 async def _call_or_look_up(world: World, work: Work, call: Call) -> PaymentAnswer:
     """Call the provider. If no answer comes, look up whether the provider did it before anything is decided."""
-    key = provider_key(work.order_id, call)
+    key = provider_key(work, call)
     try:
         return await _call_gateway(world.gateway, work, call, key)
     except GatewayTimeout as error:
@@ -141,7 +141,8 @@ async def _call_or_look_up(world: World, work: Work, call: Call) -> PaymentAnswe
 
 async def _call_gateway(gateway: PaymentGateway, work: Work, call: Call, key: str) -> PaymentAnswer:
     order, payment_id = created(work.order.state), payment_of(work.order_id)
-    reason = work.facts(order.created_at).reason or "cancelled"
+    facts = work.facts(order.created_at)
+    reason = facts.reason or "cancelled"
     match call.operation:
         case "authorise":
             return await gateway.authorise(
@@ -157,7 +158,7 @@ async def _call_gateway(gateway: PaymentGateway, work: Work, call: Call, key: st
         case "void":
             return await gateway.void(key, payment_id=payment_id, reason=reason)
         case "refund":
-            return await gateway.refund(key, payment_id=payment_id, amount=work.payment.state.refundable, reason=reason)
+            return await gateway.refund(key, payment_id=payment_id, amount=call.amount(facts), reason=reason)
 
 
 # --- record the provider's answer ---------------------------------------------------------------------------
