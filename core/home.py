@@ -39,6 +39,12 @@ class Home:
         return self.run / "supervisord.conf"
 
     @property
+    def supervisord_confs(self) -> set[Path]:
+        """Every configuration that a supervisord of this home may run: ours, an older release's, and the checkout's."""
+        confs = {self.supervisord_conf, Path(f"/tmp/orderdeck-{os.geteuid()}-{self._hash}/supervisord.conf")}  # noqa: S108 - only compared
+        return confs | ({self.path.parent / "supervisord.conf"} if self.path.name == ".orderdeck" else set())
+
+    @property
     def supervisord_pid(self) -> Path:
         return self.run / "supervisord.pid"
 

@@ -1,37 +1,83 @@
-"""Money: amounts with two decimals, in the ISO 4217 currencies that have two. They are Decimal, never float."""
+"""Money: exact amounts with as many decimals as ISO 4217 gives their currency. They are Decimal, never float."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-CENT = Decimal("0.01")
-MAX_AMOUNT = Decimal("9999999999.99")
+from iso4217 import raw_xml
 
-CURRENCIES = frozenset(
+NO_PAYMENT = frozenset({"UYW", "XAD"})  # units of account that the table does not mark as such
+WEAK = frozenset(
     """
-    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP
-    CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR
-    JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN
-    NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP
-    SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
-    """.split()  # noqa: SIM905 - as a list it would be 150 lines
+    ARS CDF COP IDR IQD IRR KHR LAK LBP MGA MMK MNT MWK NGN SSP SYP TZS UZS
+    """.split()  # noqa: SIM905 - as a list it would be 18 lines
 )
-"""The ISO 4217 codes in use whose amounts have 2 decimals (list one, 2025). JPY, for example, has none."""
+"""Currencies with decimals of which more than a thousand make one US dollar (2025): their amounts may be larger."""
 
 
-def wrong_amount(amount: Decimal) -> str | None:
+def _means_of_payment() -> Iterator[tuple[str, int]]:
+    """Code and decimals of each currency in ISO 4217 list one, without metals, funds and units of account."""
+    for entry in raw_xml.iterfind("CcyTbl/CcyNtry"):
+        code, name, decimals = entry.findtext("Ccy"), entry.find("CcyNm"), entry.findtext("CcyMnrUnts", "")
+        if code and name is not None and decimals.isdigit() and code not in NO_PAYMENT and not name.get("IsFund"):
+            yield code, int(decimals)
+
+
+DECIMALS: Mapping[str, int] = dict(_means_of_payment())
+"""The decimals of every currency that an order may have, by code."""
+
+
+def decimals(currency: str) -> int:
+    """How many decimals a currency has. One that ISO has withdrawn since keeps the two that it had in older orders."""
+    return DECIMALS.get(currency, 2)
+
+
+def smallest(currency: str) -> Decimal:
+    return Decimal(1).scaleb(-decimals(currency))
+
+
+def largest(currency: str) -> Decimal:
+    """The largest amount. It has so few digits that a program that reads it as a binary float loses nothing."""
+    digits = 14 if currency in WEAK else 12
+    return (Decimal(10) ** digits - 1).scaleb(-decimals(currency))
+
+
+def code_of(currency: str) -> str:
+    """The code in capitals, as it is stored: `usd` means USD."""
+    return currency.upper() if currency.isascii() else currency
+
+
+MOST_DECIMALS = max(DECIMALS.values())
+FINEST = Decimal(1).scaleb(-MOST_DECIMALS)
+HIGHEST = max(map(largest, DECIMALS))
+
+
+def wrong_amount(amount: Decimal, currency: str) -> str | None:
     """What is wrong with an amount, or None. The size is checked first: expanding 1E+999999999 would never end."""
     if not amount.is_finite():
         return "must be a number"
-    if amount < CENT:
-        return f"must be at least {CENT}"
-    if amount > MAX_AMOUNT:
-        return f"must be at most {MAX_AMOUNT}"
-    if amount != amount.quantize(CENT):
-        return "must have at most 2 decimals"
+    if amount < smallest(currency):
+        return f"must be at least {smallest(currency)}"
+    if amount > largest(currency):
+        return f"must be at most {largest(currency)}"
+    if amount != amount.quantize(smallest(currency)):
+        most = decimals(currency)
+        return f"must have at most {most} decimals" if most else f"must have no decimals in {currency}"
     return None
 
 
-def exact(amount: Decimal) -> Decimal:
-    """The amount with exactly two decimals, as it is stored and shown. It must have been checked before."""
-    return amount.quantize(CENT)
+def wrong_in_every_currency(amount: Decimal) -> str | None:
+    """What is wrong with an amount whose currency is not known, or None."""
+    if not amount.is_finite():
+        return "must be a number"
+    if amount < FINEST:
+        return f"must be at least {FINEST}"
+    if amount > HIGHEST:
+        return f"must be at most {HIGHEST}"
+    return None if amount == amount.quantize(FINEST) else f"must have at most {MOST_DECIMALS} decimals"
+
+
+def exact(amount: Decimal, currency: str) -> Decimal:
+    """The amount with all decimals of its currency, as it is stored and shown. It must have been checked before."""
+    return amount.quantize(smallest(currency))

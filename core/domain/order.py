@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from core.domain.decider import Decider
 from core.domain.inventory import SKU, SKU_WANTED
 from core.domain.message import Command, Event, OrderId, Sku
-from core.domain.money import CURRENCIES, MAX_AMOUNT, exact, wrong_amount
+from core.domain.money import DECIMALS, code_of, exact, largest, wrong_amount, wrong_in_every_currency
 from core.domain.passage import Passage
 from core.domain.payment import Payment
 from core.domain.refunds import Returned, agree, check
@@ -223,7 +223,7 @@ def decide(command: OrderCommand, order: Order) -> Sequence[OrderEvent]:
 
 
 def _create(c: CreateOrder) -> OrderCreated:
-    fields = Fields()
+    fields, currency = Fields(), code_of(c.currency)
     fields.text("customer_id", c.customer_id, 100)
     if not 1 <= len(c.items) <= MAX_ITEMS:
         fields.check("items", f"must have 1 to {MAX_ITEMS} entries")
@@ -232,27 +232,30 @@ def _create(c: CreateOrder) -> OrderCreated:
         fields.matches(f"items[{i}].sku", item.sku, SKU, SKU_WANTED)
         if not 1 <= item.quantity <= MAX_QUANTITY:
             fields.check(f"items[{i}].quantity", f"must be 1 to {MAX_QUANTITY}")
-        fields.check(f"items[{i}].unit_price", wrong_amount(item.unit_price))
+        price, known = item.unit_price, currency in DECIMALS
+        fields.check(
+            f"items[{i}].unit_price", wrong_amount(price, currency) if known else wrong_in_every_currency(price)
+        )
     address = c.shipping_address
     for name, longest in (("street", 200), ("city", 100), ("state", 100), ("zip", 20)):
         fields.text(f"shipping_address.{name}", getattr(address, name), longest)
     fields.matches("shipping_address.country", address.country, COUNTRY, "a country code of 2 letters")
     fields.matches("payment_method", c.payment_method, PAYMENT_METHOD, "1 to 40 characters of a-z, 0-9 and _")
-    if c.currency not in CURRENCIES:
-        fields.check("currency", "must be an ISO 4217 code with 2 decimals, such as USD")
+    if currency not in DECIMALS:
+        fields.check("currency", "must be the ISO 4217 code of a means of payment, such as USD")
     fields.done()
-    items = tuple(replace(item, unit_price=exact(item.unit_price)) for item in c.items)
+    items = tuple(replace(item, unit_price=exact(item.unit_price, currency)) for item in c.items)
     total = sum((item.unit_price * item.quantity for item in items), Decimal(0))
-    if total > MAX_AMOUNT:
-        fields.check("items", f"come to more than {MAX_AMOUNT} in total")
+    if total > largest(currency):
+        fields.check("items", f"come to more than {largest(currency)} in total")
         fields.done()
     return OrderCreated(
         order_id=c.order_id,
         customer_id=c.customer_id,
         order_number=c.order_number,
         items=items,
-        total_amount=exact(total),
-        currency=c.currency,
+        total_amount=exact(total, currency),
+        currency=currency,
         shipping_address=replace(address, country=address.country.upper()),
         payment_method=c.payment_method,
         created_at=c.now,

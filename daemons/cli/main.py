@@ -14,6 +14,7 @@ import typer
 
 from core.errors import OrderdeckError
 from core.settings import Settings, load_settings
+from daemons.cli.output import any_stdout
 from daemons.cli.sagas import saga
 
 app = typer.Typer(
@@ -26,7 +27,8 @@ app.add_typer(saga, name="saga")
 def main() -> None:
     """Run the command; an OrderdeckError is printed as one sentence on stderr, with exit code 1."""
     try:
-        app()
+        with any_stdout():
+            app()
     except OrderdeckError as error:
         sys.exit(f"orderdeck: {error}")
     except KeyboardInterrupt:
@@ -156,7 +158,9 @@ def doctor() -> None:
 def _become(settings: Settings, *arguments: str) -> NoReturn:
     from daemons.host.supervisor import environment
 
-    os.execve(sys.executable, [sys.executable, *arguments], environment(settings))  # noqa: S606 - our own interpreter
+    letters = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
+    env = environment(settings) | {"PYTHONIOENCODING": f"{letters}:backslashreplace"}  # as `any_stdout` does for us
+    os.execve(sys.executable, [sys.executable, *arguments], env)  # noqa: S606 - our own interpreter
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from core import codec
 from core.codec import Envelope, envelope_of
 from core.domain.inventory import MAX_RECEIPT, SKU
 from core.domain.message import Sku
-from core.domain.money import CURRENCIES
+from core.domain.money import DECIMALS
 from core.domain.order import COUNTRY, MAX_ITEMS, MAX_QUANTITY, PAYMENT_METHOD, Address, Item
 from core.domain.refunds import MAX_RETURNS, Returned
 from core.ports.log import Answer, Result
@@ -63,12 +63,18 @@ class AddressBody(msgspec.Struct, frozen=True, kw_only=True):
         return Address(street=self.street, city=self.city, state=self.state, zip=self.zip, country=self.country)
 
 
+CURRENCY = {
+    "enum": sorted(DECIMALS),
+    "description": "An ISO 4217 code, also in small letters. Amounts may have as many decimals as the currency has.",
+}
+
+
 class CreateOrderBody(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: Name
     items: Annotated[tuple[ItemBody, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_ITEMS})]
     shipping_address: AddressBody
     payment_method: Annotated[str, _form(PAYMENT_METHOD)] = "card"
-    currency: Annotated[str, Meta(extra_json_schema={"enum": sorted(CURRENCIES)})] = "USD"
+    currency: Annotated[str, Meta(extra_json_schema=CURRENCY)] = "USD"
 
 
 class CancelBody(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+from pathlib import Path
 
 import psutil
 
-from core.home import Home
+from core.home import Home, unprivileged_user
 from daemons.host.programs import PROGRAMS
 
 PATIENCE = 10  # seconds between SIGTERM and SIGKILL
+MODULES = {program.module for program in PROGRAMS}
 
 
 def processes_of(home: Home) -> list[psutil.Process]:
-    """The supervisord of this home, its daemons and its PostgreSQL server, whatever process is their parent now."""
-    return [process for process in psutil.process_iter() if _belongs(process, home)]
+    """The supervisord of this home, its daemons and its PostgreSQL server, whatever process is their parent now.
+
+    A process is ours because of what it runs and for which home, and not because its command line mentions the home.
+    """
+    user = unprivileged_user()
+    users = {os.geteuid(), user.pw_uid if user else os.geteuid()}
+    running = [process for process in psutil.process_iter() if _user_of(process) in users]
+    supervisors = [process for process in running if _is_our_supervisord(process, home)]
+    pids = {process.pid for process in supervisors}
+    return supervisors + [process for process in running if _is_our_program(process, home, pids)]
 
 
 def end(processes: list[psutil.Process]) -> None:
-    """Send SIGTERM to each process, and SIGKILL to those that still run PATIENCE seconds later."""
+    """Send SIGTERM to each process, and SIGKILL to those that still run PATIENCE seconds later.
+
+    Each is known by its pid and its start, so a process that has got the pid meanwhile is not touched.
+    """
     for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):
             process.terminate()
     _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
     for process in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(alive, timeout=PATIENCE)
 
@@ -40,18 +54,43 @@ def remove_stale_files(home: Home) -> None:
         shutil.rmtree(home.run, ignore_errors=True)
 
 
-def _belongs(process: psutil.Process, home: Home) -> bool:
+def _user_of(process: psutil.Process) -> int | None:
     try:
-        command = process.cmdline()
-        if str(home.postgres / "data") in command:
-            return True
-        if any("supervisord" in word for word in command):
-            return str(home.supervisord_conf) in command or _home_of(process) == str(home.path)
-        supervised = any(program.module in command for program in PROGRAMS)
-        return supervised and _home_of(process) == str(home.path) and "SUPERVISOR_ENABLED" in process.environ()
+        return process.uids().effective
+    except psutil.Error:  # the process has ended meanwhile
+        return None
+
+
+def _is_our_supervisord(process: psutil.Process, home: Home) -> bool:
+    """Whether the process is a supervisord that runs one of the configurations of this home."""
+    try:
+        match process.cmdline():
+            case [_, "-m", "supervisor.supervisord", *options]:
+                pass
+            case [python, script, *options] if "python" in Path(python).name and Path(script).name == "supervisord":
+                pass
+            case _:
+                return False
+        if "-c" not in options[:-1]:
+            return False
+        conf = Path(process.cwd(), options[options.index("-c") + 1])
     except psutil.Error:  # the process has ended meanwhile, or belongs to another user
         return False
+    return conf in home.supervisord_confs
 
 
-def _home_of(process: psutil.Process) -> str | None:
-    return process.environ().get("ORDERDECK_HOME")
+def _is_our_program(process: psutil.Process, home: Home, supervisors: set[int]) -> bool:
+    """Whether the process is a daemon that supervisord has started for this home, or the server of its data."""
+    try:
+        match process.cmdline():
+            case [program, "-D", data, *_] if Path(program).name == "postgres":
+                return data == str(home.postgres / "data")
+            case [_, "-m", module] if module in MODULES:
+                if process.ppid() in supervisors:  # asked first: root in a container may not read every environment
+                    return True
+                environment = process.environ()
+                return environment.get("ORDERDECK_HOME") == str(home.path) and "SUPERVISOR_ENABLED" in environment
+            case _:
+                return False
+    except psutil.Error:
+        return False

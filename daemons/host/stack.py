@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import shutil
 import time
 from collections.abc import Generator
@@ -14,9 +13,10 @@ import psutil
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.bootstrap import load_samples
 from core.errors import ConfigurationError, Unavailable
-from core.home import Home, unwritable
+from core.home import Home
 from core.settings import Settings, env_names
 from daemons.host import leftovers
+from daemons.host.home_lock import locked
 from daemons.host.programs import PROGRAMS
 from daemons.host.status import ProgramStatus, StackStatus, stack_status
 from daemons.host.supervisor import ProgramState, Supervisor, environment
@@ -37,7 +37,7 @@ def up(settings: Settings) -> StackStatus:
     """Start every program that does not run, wait until all are ready; raises ConfigurationError or NotReady."""
     home = Home(settings.home)
     home.create()
-    with _locked(home):
+    with locked(home):
         supervisor = Supervisor(home)
         if supervisor.answers():
             _same_settings(supervisor, settings)
@@ -60,7 +60,7 @@ def down(settings: Settings) -> bool:
     home = Home(settings.home)
     if not home.path.exists():
         return False
-    with _locked(home):
+    with locked(home):
         ours = leftovers.processes_of(home)
         with contextlib.suppress(Unavailable, psutil.NoSuchProcess):
             _stop(Supervisor(home))
@@ -79,7 +79,7 @@ def database(settings: Settings) -> Generator[bool]:
     server = EmbeddedPostgres(home.path)
     if not (server.data / "PG_VERSION").exists():
         raise ConfigurationError(f"there is no log in {home.path}: `orderdeck up` makes one")
-    with _locked(home):
+    with locked(home):
         if server.running_pid() is not None:  # somebody started it by hand, or its supervisord was killed
             yield False
             return
@@ -110,18 +110,6 @@ def _stop(supervisor: Supervisor) -> None:
     psutil.wait_procs(processes, timeout=DOWN_LIMIT)
     supervisor.shutdown()
     psutil.wait_procs([supervisord], timeout=DOWN_LIMIT)
-
-
-@contextlib.contextmanager
-def _locked(home: Home) -> Generator[None]:
-    """Hold the home's lock, so that only one `up` or `down` acts at a time; the kernel releases it when we die."""
-    try:
-        lock = home.lock.open("a")
-    except OSError as error:
-        raise unwritable(home.path, error) from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _same_settings(supervisor: Supervisor, settings: Settings) -> None:

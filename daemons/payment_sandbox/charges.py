@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from core.domain.money import exact, wrong_amount
 from daemons.payment_sandbox.methods import decline_reason, unavailable_tries
 
 NOTHING = Decimal("0.00")
@@ -27,7 +28,7 @@ class ChargeState(StrEnum):
 
 
 class SandboxCharge(Struct, frozen=True, kw_only=True):
-    """One payment in the ledger; amounts have two decimals."""
+    """One payment in the ledger; amounts have the decimals of the currency."""
 
     payment_id: UUID
     order_id: str = ""
@@ -138,9 +139,11 @@ def _authorise(request: Authorise, charge: SandboxCharge | None, approved: Appro
         currency=request.currency,
         payment_method=request.payment_method,
         authorised=request.amount,
+        captured=request.amount - request.amount,  # zero, with the decimals of the currency
+        refunded=request.amount - request.amount,
     )
     if reason := decline_reason(request.payment_method):
-        declined = replace(fresh, state=ChargeState.DECLINED, authorised=NOTHING)
+        declined = replace(fresh, state=ChargeState.DECLINED, authorised=fresh.captured)
         return declined, _no(request, "authorise", ChargeOutcome.DECLINED, reason)
     return approved(fresh, request.amount)
 
@@ -150,9 +153,12 @@ def _capture(request: Capture, charge: SandboxCharge | None, approved: Approve, 
         return refused("there is no such payment")
     if charge.state is not ChargeState.AUTHORISED:
         return refused(f"cannot capture a payment that is {_word(charge)}")
-    if request.amount > charge.authorised:
-        return refused(f"cannot capture {request.amount}: only {charge.authorised} was authorised")
-    return approved(replace(charge, state=ChargeState.CAPTURED, captured=request.amount), request.amount)
+    if wrong := wrong_amount(request.amount, charge.currency):
+        return refused(f"cannot capture {request.amount} {charge.currency}: it {wrong}")
+    amount = exact(request.amount, charge.currency)
+    if amount > charge.authorised:
+        return refused(f"cannot capture {amount}: only {charge.authorised} was authorised")
+    return approved(replace(charge, state=ChargeState.CAPTURED, captured=amount), amount)
 
 
 def _void(request: Void, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decision:
@@ -173,11 +179,13 @@ def _refund(request: Refund, charge: SandboxCharge | None, approved: Approve, re
         return refused("there is no such payment")
     if charge.state is not ChargeState.CAPTURED:
         return refused(f"cannot refund a payment that is {_word(charge)}")
-    left = charge.captured - charge.refunded
-    if request.amount > left:
-        return refused(f"cannot refund {request.amount}: only {left} is left of what was captured")
-    state = ChargeState.REFUNDED if request.amount == left else ChargeState.CAPTURED
-    return approved(replace(charge, state=state, refunded=charge.refunded + request.amount), request.amount)
+    if wrong := wrong_amount(request.amount, charge.currency):
+        return refused(f"cannot refund {request.amount} {charge.currency}: it {wrong}")
+    amount, left = exact(request.amount, charge.currency), charge.captured - charge.refunded
+    if amount > left:
+        return refused(f"cannot refund {amount}: only {left} is left of what was captured")
+    state = ChargeState.REFUNDED if amount == left else ChargeState.CAPTURED
+    return approved(replace(charge, state=state, refunded=charge.refunded + amount), amount)
 
 
 def _word(charge: SandboxCharge) -> str:

@@ -21,6 +21,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from core.domain.money import decimals
 from core.errors import KeyReused, Unavailable
 from daemons.payment_sandbox.charges import (
     ChargeAnswer,
@@ -213,8 +214,8 @@ def _charge(db: sqlite3.Connection, payment_id: UUID) -> SandboxCharge | None:
 
 
 def _from_row(row: Sequence[str | int]) -> SandboxCharge:
-    _, payment_id, order_id, state, currency, payment_method, *cents = row
-    authorised, captured, refunded = (Decimal(each).scaleb(-2) for each in cents)
+    _, payment_id, order_id, state, currency, payment_method, *minor = row
+    authorised, captured, refunded = (Decimal(each).scaleb(-decimals(str(currency))) for each in minor)
     return SandboxCharge(
         payment_id=UUID(str(payment_id)),
         order_id=str(order_id),
@@ -228,6 +229,7 @@ def _from_row(row: Sequence[str | int]) -> SandboxCharge:
 
 
 def _to_row(charge: SandboxCharge) -> tuple[str | int, ...]:
-    cents = (int(amount.scaleb(2)) for amount in (charge.authorised, charge.captured, charge.refunded))
+    amounts = (charge.authorised, charge.captured, charge.refunded)
+    minor = (int(amount.scaleb(decimals(charge.currency))) for amount in amounts)
     ids = (str(charge.payment_id), charge.order_id, charge.state, charge.currency, charge.payment_method)
-    return (*ids, *cents)
+    return (*ids, *minor)

@@ -12,16 +12,17 @@ import msgspec
 from litestar import Response
 from msgspec import Meta
 
-from core.domain.money import exact, wrong_amount
+from core.domain.money import FINEST, code_of, exact, wrong_amount, wrong_in_every_currency
 from core.domain.validation import Fields
 from core.errors import FieldError
 from daemons.http.problems import RequestRefused, problem_response, wrong_fields
 from daemons.payment_sandbox.charges import Authorise, Capture, ChargeAnswer, ChargeOutcome, ChargeRequest, Refund, Void
 
 KEY = re.compile(r"[A-Za-z0-9_.:\-]{1,255}")
-CURRENCY = re.compile(r"[A-Z]{3}")
+CURRENCY = re.compile(r"[A-Za-z]{3}")
 METHOD = re.compile(r"[a-z0-9_]{1,40}")
 LONGEST_TEXT = 500
+CENT = Decimal("0.01")
 
 # These types put the limits into the OpenAPI document; `checked` enforces them.
 Words = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_TEXT})]
@@ -39,17 +40,17 @@ class AuthoriseBody(msgspec.Struct, frozen=True, kw_only=True):
     payment_method: Method
 
     def checked(self, payment_id: UUID) -> ChargeRequest:
-        fields = Fields()
+        fields, currency = Fields(), code_of(self.currency)
         fields.text("order_id", self.order_id, LONGEST_TEXT)
-        fields.check("amount", wrong_amount(self.amount))
-        fields.matches("currency", self.currency, CURRENCY, "three capital letters")
+        fields.check("amount", wrong_amount(self.amount, currency))
+        fields.matches("currency", self.currency, CURRENCY, "three letters")
         fields.matches("payment_method", self.payment_method, METHOD, "1 to 40 of a-z, 0-9 and _")
         fields.done()
         return Authorise(
             payment_id=payment_id,
             order_id=self.order_id,
-            amount=exact(self.amount),
-            currency=self.currency,
+            amount=exact(self.amount, currency),
+            currency=currency,
             payment_method=self.payment_method,
         )
 
@@ -59,9 +60,9 @@ class CaptureBody(msgspec.Struct, frozen=True, kw_only=True):
 
     def checked(self, payment_id: UUID) -> ChargeRequest:
         fields = Fields()
-        fields.check("amount", wrong_amount(self.amount))
+        fields.check("amount", wrong_in_every_currency(self.amount))
         fields.done()
-        return Capture(payment_id=payment_id, amount=exact(self.amount))
+        return Capture(payment_id=payment_id, amount=_as_ever(self.amount))
 
 
 class VoidBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,13 +81,18 @@ class RefundBody(msgspec.Struct, frozen=True, kw_only=True):
 
     def checked(self, payment_id: UUID) -> ChargeRequest:
         fields = Fields()
-        fields.check("amount", wrong_amount(self.amount))
+        fields.check("amount", wrong_in_every_currency(self.amount))
         fields.text("reason", self.reason, LONGEST_TEXT)
         fields.done()
-        return Refund(payment_id=payment_id, amount=exact(self.amount), reason=self.reason)
+        return Refund(payment_id=payment_id, amount=_as_ever(self.amount), reason=self.reason)
 
 
 Body = AuthoriseBody | CaptureBody | VoidBody | RefundBody
+
+
+def _as_ever(amount: Decimal) -> Decimal:
+    """The amount with two decimals, or with more if it needs them: the ledger's fingerprints are made of this text."""
+    return amount.quantize(CENT) if amount == amount.quantize(CENT) else amount.quantize(FINEST)
 
 
 def read_key(header: str | None) -> str:

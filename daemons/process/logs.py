@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
+from typing import cast
 
 import structlog
 
@@ -11,6 +13,8 @@ import structlog
 def configure_logs(name: str, level: str) -> None:
     """Send everything that is logged, by us or by a library, to stdout with the daemon's name."""
     numeric = logging.getLevelNamesMapping()[level]
+    # A line must not be lost because the locale has no code for one of its letters.
+    cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -199,7 +199,7 @@ async def test_every_wrong_field_is_named_at_once(api: CommandApi) -> None:
         "customer_id", "items[0].quantity", "items[1].product_id", "items[1].sku", "items[1].quantity",
         "items[1].unit_price", "shipping_address.zip",
     )  # fmt: skip
-    wrong_values = {**ORDER, "customer_id": " ", "items": [{**ITEM, "quantity": 0, "unit_price": 0}], "currency": "JPY"}
+    wrong_values = {**ORDER, "customer_id": " ", "items": [{**ITEM, "quantity": 0, "unit_price": 0}], "currency": "XTS"}
     problem(
         await api.create(wrong_values), 400, "validation_failed",
         "customer_id", "items[0].quantity", "items[0].unit_price", "currency",

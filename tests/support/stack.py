@@ -51,10 +51,10 @@ class Stack:
         known = {name for field in Settings.model_fields for name in env_names(field)}
         return {name: value for name, value in os.environ.items() if name not in known} | self.settings
 
-    def orderdeck(self, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    def orderdeck(self, *arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "daemons.cli.main", *arguments],
-            env={"PYTHONPATH": str(ROOT)} | self.env,
+            env={"PYTHONPATH": str(ROOT)} | self.env | env,
             cwd=cwd,
             capture_output=True,
             text=True,

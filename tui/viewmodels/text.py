@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from core.domain.money import DECIMALS, code_of
+
 # Control codes and line ends: a terminal would obey an ESC in the data. And characters that reorder, join or hide their
 # neighbours: terminals disagree on the width of such text.
 _CONTROL = {"Cc", "Zl", "Zp"}
@@ -18,6 +20,7 @@ _VARIATION = range(0xFE00, 0xFE10)
 
 LONGEST = 2_000  # characters of one line; what comes after them is cut
 MOST_LINES = 2_000
+MOST_DIGITS = 24  # of an amount; one with more is shown rounded
 
 
 class Cell(NamedTuple):
@@ -81,7 +84,16 @@ def plain(value: Any) -> str:
 
 
 def money(amount: Decimal | int | str, currency: str = "") -> str:
-    text = f"{Decimal(str(amount)):,.2f}"
+    """An amount with all decimals of its currency; without a known currency, with its own.
+
+    Raises ArithmeticError or ValueError for what is no number.
+    """
+    number = Decimal(str(amount))
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS or len(number.as_tuple().digits) > MOST_DIGITS:
+        text = f"{number:.6g}"
+    else:
+        least = Decimal(1).scaleb(-DECIMALS[code_of(currency)]) if code_of(currency) in DECIMALS else number
+        text = f"{number.quantize(least) if number == number.quantize(least) else number:,f}"
     return f"{text} {clean(currency)}" if currency else text
 
 

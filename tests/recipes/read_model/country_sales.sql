@@ -3,7 +3,7 @@ CREATE TABLE country_sales (
     country  text          NOT NULL,
     currency text          NOT NULL,
     orders   bigint        NOT NULL,
-    revenue  numeric(20,2) NOT NULL,
+    revenue  numeric       NOT NULL,
     PRIMARY KEY (country, currency)
 ) WITH (fillfactor = 50);
 

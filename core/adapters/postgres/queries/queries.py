@@ -16,7 +16,7 @@ from core.adapters.postgres.queries import log, sagas
 from core.adapters.postgres.queries.readers import position_of, progress
 from core.adapters.postgres.queries.totals import desk_totals
 from core.adapters.postgres.read_models import inventory_levels, order_views
-from core.adapters.postgres.read_models.table import SumTable, select_under
+from core.adapters.postgres.read_models.table import SumTable, read_sum, select_under
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
 from core.ports.queries import (
@@ -96,7 +96,7 @@ class PostgresQueries:
 
     async def totals(self, of: Sum[Any, Any, Any], key: str) -> Sequence[Row]:
         rows = await self._lanes.run(lambda c: c.fetch(select_under(SumTable(of)), key))
-        return [dict(row) for row in rows]
+        return [read_sum(row) for row in rows]
 
     async def desk_totals(self) -> DeskTotals:
         return await self._lanes.run(desk_totals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.read_models.table import SumTable, select
+from core.adapters.postgres.read_models.table import SumTable, read_sum, select
 from core.ports.queries import CurrencySales, DaySales
 from core.projections.daily_sales import DAILY_SALES
 
@@ -22,9 +22,9 @@ DAYS = f"""
 
 async def sales(connection: Connection) -> Sequence[CurrencySales]:
     """The sales of all days, by currency."""
-    return [CurrencySales(**row) for row in await connection.fetch(SALES)]
+    return [CurrencySales(**read_sum(row)) for row in await connection.fetch(SALES)]
 
 
 async def sales_by_day(connection: Connection) -> Sequence[DaySales]:
     """The sales of fourteen days, newest first. The last day with an order is the first of them."""
-    return [DaySales(**row) for row in await connection.fetch(DAYS)]
+    return [DaySales(**read_sum(row)) for row in await connection.fetch(DAYS)]

@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 
 from core import codec
+from core.domain.money import exact
 from core.projections.projection import Projection, Sum
 
 SQL_TYPES: Mapping[type, str] = {
@@ -84,6 +85,11 @@ def select_under(table: Table) -> str:
     first, *rest = table.key
     others = ", ".join(column for column in table.columns if column != first)
     return f"SELECT {others} FROM {table.name} WHERE {first} = $1 ORDER BY {', '.join(rest) or first}"
+
+
+def read_sum(row: Any) -> dict[str, Any]:
+    """A row of a sum. PostgreSQL gives 50000 JPY as 5E+4 and no USD as 0, so amounts get their currency's decimals."""
+    return {name: exact(value, row["currency"]) if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
 class SumTable:

@@ -1,0 +1,61 @@
+"""What the command prints reaches any stdout: one that knows few letters, one that is full, and one nobody reads."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from collections.abc import Generator
+from typing import cast
+
+from core.errors import ConfigurationError
+
+NOBODY_READS = 141  # the exit code of a command that SIGPIPE ended, which is what a shell expects here
+
+
+@contextlib.contextmanager
+def any_stdout() -> Generator[None]:
+    r"""Print within this block. Letters that stdout has no code for are printed as escapes such as \u2026.
+
+    Raises ConfigurationError when stdout takes no more, for example on a full disk; ends the process when its reader
+    has gone, as after `| head -1`.
+    """
+    _open_what_is_closed()
+    for stream in (sys.stdout, sys.stderr):
+        cast("io.TextIOWrapper", stream).reconfigure(errors="backslashreplace")
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # here, because at the end of the interpreter nobody could catch the error
+    except BrokenPipeError:
+        _write_no_more()
+        sys.exit(NOBODY_READS)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            raise
+        _write_no_more()
+        raise ConfigurationError(f"the output cannot be written: {error.strerror}") from None
+
+
+def _open_what_is_closed() -> None:
+    """Open the null device as stdin, stdout and stderr where the caller has closed them (`>&-`).
+
+    Otherwise the next file or socket that we open gets that number, and what is printed goes into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.set_inheritable(opened, True)  # noqa: FBT003 - the signature of the standard library
+            setattr(sys, name, os.fdopen(opened, mode))
+
+
+def _write_no_more() -> None:
+    """Send what is left in the buffer to the null device, so that the end of the interpreter finds nothing to say."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -1,0 +1,73 @@
+"""What the orderdeck command prints reaches any stdout, and no stdout makes it crash."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import ROOT, Stack
+
+COMMANDS = (["--help"], ["doctor"], ["up", "--faß"], ["daemon", "…"])
+
+
+def run(stack: Stack, *arguments: str, stdout: int, close: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command with this stdout; `close` is a redirection of the shell such as `>&-`."""
+    program = ["sh", "-c", f'exec "$@" {close}', "sh", sys.executable, "-m", "daemons.cli.main", *arguments]
+    return subprocess.run(
+        program, cwd=ROOT, env=stack.env | env, stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+
+
+def assert_no_crash(done: subprocess.CompletedProcess[bytes], codes: set[int]) -> None:
+    assert b"Traceback" not in done.stderr, done.stderr.decode(errors="replace")
+    assert b"Exception ignored" not in done.stderr, done.stderr.decode(errors="replace")
+    assert done.returncode in codes, (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("letters", ["ascii:strict", "latin-1", "utf-16"])
+def test_a_home_in_any_script_is_printed_on_a_stdout_that_knows_few_letters(tmp_path: Path, letters: str) -> None:
+    stack = Stack(tmp_path / "Ünïcode-屋-👍")
+    done = run(stack, "status", "--json", stdout=subprocess.PIPE, PYTHONIOENCODING=letters)
+    assert_no_crash(done, {1})
+    assert "running" in done.stdout.decode(letters.removesuffix(":strict"))
+    done = run(stack, "ctl", "status", stdout=subprocess.PIPE, PYTHONIOENCODING=letters)
+    assert_no_crash(done, {1})
+
+
+def test_every_command_prints_in_a_locale_of_ascii_only(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "Ünïcode-屋")
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for command in COMMANDS:
+        assert_no_crash(run(stack, *command, stdout=subprocess.PIPE, **env), {0, 1, 2})
+
+
+def test_a_command_whose_reader_has_gone_ends_without_a_word(tmp_path: Path) -> None:
+    for command in (["--help"], ["status"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = run(Stack(tmp_path / "home"), *command, stdout=writer)
+        os.close(writer)
+        assert_no_crash(done, {1, 141})
+        assert done.stderr == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_command_whose_output_has_no_room_says_so_in_one_sentence(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        for command in (["--help"], ["status"]):
+            done = run(Stack(tmp_path / "home"), *command, stdout=full.fileno())
+            assert_no_crash(done, {1})
+            assert done.stderr == b"orderdeck: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("close", [">&-", ">&- 2>&- <&-"])
+def test_a_command_whose_outputs_are_closed_writes_into_no_file_of_its_own(tmp_path: Path, close: str) -> None:
+    stack = Stack(tmp_path / "home")
+    done = run(stack, "doctor", stdout=subprocess.PIPE, close=close)
+    assert_no_crash(done, {0})
+    for path in stack.home.path.rglob("*"):
+        assert not path.is_file() or b"nothing is wrong" not in path.read_bytes()
