@@ -266,7 +266,7 @@ def _refund(c: RefundOrder, order: Order) -> Sequence[RefundRequested]:
     assert order.created is not None  # noqa: S101 - a shipped order was created
     fields, currency = Fields(), order.created.currency
     fields.text("reason", c.reason, 500)
-    check(c.amount, c.restock, fields)
+    check(c.amount, currency, c.restock, fields)
     fields.done()
     if any(refund.refund_id == c.refund_id for refund in order.refunds):
         return []

@@ -95,12 +95,12 @@ def agree(
     for sku, quantity in wanted.items():
         if quantity > units.get(sku, 0):
             raise NotAllowed(f"cannot take back {quantity} of {sku}: {units.get(sku, 0)} were shipped and are not back")
-    return exact(amount), tuple(Returned(sku=sku, quantity=quantity) for sku, quantity in wanted.items())
+    return exact(amount, currency), tuple(Returned(sku=sku, quantity=quantity) for sku, quantity in wanted.items())
 
 
-def check(amount: Decimal, restock: Sequence[Returned] | None, fields: Fields) -> None:
+def check(amount: Decimal, currency: str, restock: Sequence[Returned] | None, fields: Fields) -> None:
     """Note in `fields` what is wrong with the amount and the returns of a refund, whatever its order is."""
-    fields.check("amount", wrong_amount(amount))
+    fields.check("amount", wrong_amount(amount, currency))
     if len(restock or ()) > MAX_RETURNS:
         fields.check("restock", f"must have at most {MAX_RETURNS} entries")
         return
