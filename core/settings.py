@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("ORDERDECK_DATABASE_URL", "DATABASE_URL"),
         description="PostgreSQL 18 to use; empty: the embedded one.",
     )
+    sandbox_authorization_seconds: float = Field(
+        default=604_800, gt=0, le=315_360_000, description="How long an authorisation of the payment sandbox lasts."
+    )
     sample_catalogue: bool = Field(
         default=True, description="Put 51 sample SKUs in stock when the log is empty at the first start."
     )

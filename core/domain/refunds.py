@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from core.domain.inventory import SKU, SKU_WANTED
+from core.domain.inventory import wrong_sku
 from core.domain.message import Sku
 from core.domain.money import exact, wrong_amount
 from core.domain.payment import Payment
@@ -105,6 +105,6 @@ def check(amount: Decimal, currency: str, restock: Sequence[Returned] | None, fi
         fields.check("restock", f"must have at most {MAX_RETURNS} entries")
         return
     for n, each in enumerate(restock or ()):
-        fields.matches(f"restock[{n}].sku", each.sku, SKU, SKU_WANTED)
+        fields.check(f"restock[{n}].sku", wrong_sku(each.sku))
         if each.quantity < 1:
             fields.check(f"restock[{n}].quantity", "must be at least 1")

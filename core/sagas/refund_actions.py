@@ -37,6 +37,7 @@ def _record_part_refund(facts: Facts, answer: PaymentAnswer) -> Effect:
         refund_id=refund.refund_id,
         amount=refund.amount,
         reason=tidy(answer.reason),
+        refusal=facts.payment.refused_refunds.count(refund.refund_id) + 1,
     )
     return Effect(payment=PAYMENT.decide(failure, facts.payment), refusal=answer.reason)
 

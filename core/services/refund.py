@@ -98,7 +98,12 @@ class _OnOrder:
         if events and self.undone:
             raise NotAllowed(f"all that is left is being refunded already: saga {self.undone}")
         result, fields = self.describe(ORDER.fold(events, order.state))
-        metadata = Metadata(correlation_id=self.stream, user_id=self.terms.user_id, request_id=self.terms.request_id)
+        metadata = Metadata(
+            correlation_id=self.stream,
+            causation_id=self.terms.command_id(),
+            user_id=self.terms.user_id,
+            request_id=self.terms.request_id,
+        )
         answer = Answer(result, self.stream, order.version + len(events), order.position, fields)
         new = [NewEvent(uuid7(), event, metadata) for event in events]
         return Decision(answer, Entry(self.stream, self.category, order.version, new), self.guards)

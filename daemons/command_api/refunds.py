@@ -9,13 +9,11 @@ from litestar import post
 from litestar.datastructures import State
 from litestar.params import FromPath
 from litestar.types import ASGIApp
-from uuid_utils.compat import uuid5, uuid7
 
 from core.bootstrap import App
 from core.domain.message import OrderId
 from core.domain.order import Order
 from core.ports.log import Result
-from core.services.execute import Terms
 from core.services.refund import WantedRefund, refund
 from daemons.command_api.operations import command
 from daemons.command_api.shapes import RefundAnswer, RefundOrderBody, render
@@ -30,7 +28,7 @@ async def refund_order(request: AnyRequest, state: State, order_id: FromPath[str
     body = await sent.body(RefundOrderBody)
     terms = sent.terms("POST /api/v1/orders/{id}/refund", body)
     order = OrderId(path_uuid(order_id, "order_id"))
-    refund_id = _refund_id(order, terms)
+    refund_id = str(terms.command_id())  # it follows from the idempotency key: a repeated command is the same refund
     wanted = WantedRefund(
         order_id=order,
         refund_id=refund_id,
@@ -44,12 +42,6 @@ async def refund_order(request: AnyRequest, state: State, order_id: FromPath[str
         return Result.DONE, {"order_id": order, "status": after.status, "refund_id": refund_id}
 
     return render(await refund(app.store, wanted, terms, described))
-
-
-def _refund_id(order_id: OrderId, terms: Terms) -> str:
-    """The id of the refund. It follows from the idempotency key, so that a repeated command is the same refund."""
-    key = terms.key
-    return str(uuid5(order_id, f"refund:{key.scope}:{key.key}") if key else uuid7())
 
 
 ROUTES = (refund_order,)

@@ -57,7 +57,7 @@ async def test_a_refused_refund_fails_with_its_amount_named_and_no_longer_counts
         failed = (await desk.store.load(StreamId(saga_id)))[-1].event
         assert isinstance(failed, SagaFailed)
         assert failed.reason == "the card is closed"
-        assert failed.open_items == ("20.00 USD may not be refunded", "1 x A may not be back in stock")
+        assert failed.open_items == ("20.00 USD is not refunded", "1 x A may not be back in stock")
         row = {"saga_id": saga_id, "order_id": order, "name": REFUND, "definition": 1, "status": "FAILED"}
         left = await still_open(desk.store, row)
         assert (left.money and left.money.amount, [(each.sku, each.quantity) for each in left.stock]) == (

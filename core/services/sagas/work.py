@@ -57,6 +57,7 @@ class Work(Instance):
             reason=self.progress.reason or self._asked_because(),
             now=now,
             about=self.progress.about,
+            keys=self.progress.keys,
         )
 
     def _asked_because(self) -> str:

@@ -10,9 +10,9 @@ match os.environ.get("CHAOS_MUTANT"):
 
         from core.domain.message import payment_of
         from core.sagas import record
-        from core.sagas.saga import Call, Instance
+        from core.sagas.saga import Instance
 
-        def a_new_one_each_time(instance: Instance, _: Call) -> str:
+        def a_new_one_each_time(instance: Instance, *_: object) -> str:
             return f"{payment_of(instance.order_id)}:{uuid4()}"
 
         record.provider_key = a_new_one_each_time
