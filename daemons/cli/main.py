@@ -118,10 +118,9 @@ def migrate() -> None:
     """Bring the database's schema up to this release's."""
     import asyncio
 
-    from core.adapters.postgres.migrate import migrate as migrate_database
-    from core.home import database_url
+    from core.bootstrap import migrate_database
 
-    print(f"the schema is at {asyncio.run(migrate_database(database_url(load_settings())))}")
+    print(f"the schema is at {asyncio.run(migrate_database(load_settings()))}")
 
 
 @app.command()
