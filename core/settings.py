@@ -65,6 +65,8 @@ def _host_names(value: str) -> str:
             raise ValueError(
                 f"{entry!r} must be a name or an address without a port, *.example.com, or * for every one"
             )
+        if ":" in entry:
+            ipaddress.IPv6Address(entry.strip("[]"))  # raises a ValueError that says what is wrong
     return value
 
 

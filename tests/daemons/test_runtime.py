@@ -200,6 +200,9 @@ def test_a_daemon_that_waits_for_its_database_stops_at_once(started: list[Daemon
         ({"ORDERDECK_QUERY_PORT": "80801"}, "ORDERDECK_QUERY_PORT='80801'"),
         ({"ORDERDECK_FAILPOINTS": "projector.after_pol=1"}, "'projector.after_pol=1' is no failpoint"),
         ({"ORDERDECK_FAILPOINTS": "projector.after_poll=2"}, "points are command-api.after_enqueue,"),
+        ({"ORDERDECK_HOSTS": "desk.lan:8080"}, "must be a name or an address without a port"),
+        ({"ORDERDECK_HOSTS": "1:::2"}, "ORDERDECK_HOSTS='1:::2'"),
+        ({"ORDERDECK_CORS_ORIGINS": "desk.lan"}, "must be an origin such as"),
         ({"ORDERDECK_FAILPOINTS": "seed=x"}, "'seed=x' is no failpoint"),
     ],
 )
