@@ -6,6 +6,7 @@ import getpass
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -69,10 +70,12 @@ class HttpGateway:
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         params = {"min_version": min_version, "wait": wait}
         query = {name: str(value) for name, value in params.items() if value is not None}
-        return await self.read(f"/api/v1/orders/{order_id}", WireOrder, query, patience=ANSWER_WITHIN + (wait or 0))
+        return await self.read(
+            f"/api/v1/orders/{quote(order_id, safe='')}", WireOrder, query, patience=ANSWER_WITHIN + (wait or 0)
+        )
 
     async def timeline(self, order_id: str) -> list[WireEvent]:
-        path, events = f"/api/v1/orders/{order_id}/timeline", list[WireEvent]()
+        path, events = f"/api/v1/orders/{quote(order_id, safe='')}/timeline", list[WireEvent]()
         while True:
             after = events[-1].position if events else 0
             page = await self.read(path, _Events, {"after": str(after), "limit": str(_HISTORY)})
@@ -134,7 +137,7 @@ class HttpGateway:
         self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False
     ) -> httpx.Response:
         new = command.order_id is None
-        path = "/api/v1/orders" if new else f"/api/v1/orders/{command.order_id}/{command.verb}"
+        path = "/api/v1/orders" if new else f"/api/v1/orders/{quote(command.order_id or '', safe='')}/{command.verb}"
         async with _our_errors(self.commands_at):
             return await self._client.request(
                 "POST" if new else "PUT",

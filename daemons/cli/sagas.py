@@ -8,6 +8,7 @@ import json
 import sys
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -48,7 +49,7 @@ def list_sagas(
 @saga.command()
 def show(saga_id: Id, *, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Show one saga: its steps, its events, and what is still open."""
-    row = _read(f"/api/v1/sagas/{saga_id}", {})
+    row = _read(f"/api/v1/sagas/{quote(saga_id, safe='')}", {})
     if as_json:
         print(json.dumps(row, indent=2))
         return
@@ -93,7 +94,7 @@ def _act(saga_id: str, operation: str, reason: str) -> None:
     settings = load_settings()
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     headers = {"Orderdeck-Actor": getpass.getuser(), "Idempotency-Key": str(uuid.uuid4())}
-    path = f"/api/v1/sagas/{saga_id}/{operation}"
+    path = f"/api/v1/sagas/{quote(saga_id, safe='')}/{operation}"
     url, body = settings.commands_at + path, {"reason": reason}
     answer = _answer(httpx.post(url, json=body, headers=headers, timeout=15, trust_env=False))
     at = f" at {answer['step']}" if answer["step"] else ""

@@ -14,6 +14,7 @@ from core.services.load import StateCache
 from core.settings import Settings
 from daemons.command_api import inventory, orders, sagas
 from daemons.http.openapi import WireTypes, described, openapi
+from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
 from daemons.process.vitals import ASGIApp, Vitals
 
@@ -23,7 +24,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
     async with bootstrap(settings, name="command-api", faults=vitals.faults) as app:
         service = make_app(app)
         vitals.started(app.why_not_ready)
-        yield service
+        yield with_whole_segments(service)
 
 
 def make_app(app: App) -> Litestar:

@@ -14,6 +14,7 @@ from core.ports.log import EventStore
 from core.ports.queries import Queries
 from core.settings import Settings
 from daemons.http.openapi import WireTypes, described, openapi
+from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
 from daemons.process.vitals import ASGIApp, Vitals
 from daemons.query_api import customers, events, inventory, orders, products, readers, sagas, stats, stream
@@ -40,7 +41,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         try:
             service = make_app(queries, app.store, hub)
             vitals.started(app.why_not_ready)
-            yield service
+            yield with_whole_segments(service)
         finally:
             closing.cancel()
             hub.close()

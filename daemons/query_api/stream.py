@@ -15,6 +15,7 @@ from litestar.types import Receive, Scope, Send
 
 from core.errors import FieldError, Unavailable
 from core.ports.log import EventStore
+from daemons.http.headers import one_header
 from daemons.http.problems import log_failure, problems, wrong_fields
 from daemons.query_api.events import CATEGORIES, TYPES, Several, several
 from daemons.query_api.hub import Filter, Hub
@@ -108,7 +109,7 @@ ROUTES = (stream,)
 
 
 def _last_event_id(request: AnyRequest) -> int | None:
-    text = request.headers.get("last-event-id", "")
+    text = one_header(request.scope["headers"], LAST_EVENT_ID) or ""
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= LARGEST):
