@@ -69,6 +69,12 @@ class WireOrder(Struct, frozen=True):
     shipping_address: WireAddress = WireAddress()
     tracking_number: str | None = None
     carrier: str | None = None
+    payment_status: str = "ABSENT"
+    authorized_amount: Decimal = Decimal(0)
+    captured_amount: Decimal = Decimal(0)
+    refunded_amount: Decimal = Decimal(0)
+    payment_expires_at: datetime | None = None
+    payment_version: int = 0
 
 
 class OrderPage(Struct, frozen=True):

@@ -12,7 +12,7 @@ from core.bootstrap import App, bootstrap
 from core.domain.inventory import INVENTORY
 from core.services.load import StateCache
 from core.settings import Settings
-from daemons.command_api import inventory, orders, sagas
+from daemons.command_api import inventory, orders, refunds, sagas
 from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
@@ -30,7 +30,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
 def make_app(app: App) -> Litestar:
     """The application with the routes of all commands; handlers take `app` and the cached `stock` from its state."""
     service = Litestar(
-        [*orders.ROUTES, *inventory.ROUTES, *sagas.ROUTES],
+        [*orders.ROUTES, *refunds.ROUTES, *inventory.ROUTES, *sagas.ROUTES],
         state=State({"app": app, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that

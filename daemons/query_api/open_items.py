@@ -10,8 +10,7 @@ from core.domain.message import StreamId
 from core.domain.order import ORDER
 from core.ports.log import EventStore
 from core.sagas import SAGAS
-from core.sagas.actions import quantities
-from core.sagas.holdings import open_holdings, open_items
+from core.sagas.holdings import at_stake, open_holdings, open_items
 from core.sagas.progress import Progress, evolve
 from core.sagas.saga import unknown_table
 from core.services.load import load_state
@@ -43,8 +42,9 @@ async def _read(store: EventStore, row: Mapping[str, Any]) -> Open:
         return NOTHING
     saga = SAGAS.get((row["name"], row["definition"])) or unknown_table(row["name"], row["definition"])
     kinds = {holding.what for holding in open_holdings(saga, progress)}
-    money = OpenMoney(amount=order.created.total_amount, currency=order.created.currency)
-    stock = [OpenStock(sku=sku, quantity=n) for sku, n in quantities(order).items()]
+    amount, units = at_stake(progress, order)
+    money = OpenMoney(amount=amount, currency=order.created.currency)
+    stock = [OpenStock(sku=sku, quantity=n) for sku, n in units.items()]
     return Open(
         money=money if "money" in kinds else None,
         stock=stock if "stock" in kinds else [],

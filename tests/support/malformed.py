@@ -184,9 +184,9 @@ def documents() -> Iterator[Wrong]:
 # --- paths and headers --------------------------------------------------------------------------------------
 UUID_ = "018f0000-0000-7000-8000-000000000001"
 NO_UUIDS = ["17", "x" * 36, UUID_[:-1], UUID_ + "1", UUID_.replace("-", ""), "{{" + UUID_ + "}}", "urn:uuid:" + UUID_,
-            UUID_ + "%00", UUID_ + "%0a", "%20" + UUID_, "%ff", "%D9%A1" + UUID_[1:], "null", "-1", "x" * 41_000,
+            UUID_ + "%00", UUID_ + "%0a", "%20" + UUID_, "%ff", "%D9%A1" + UUID_[1:], "null", "-1", "x" * 4_100,
             "%EF%BB%BF" + UUID_, "0" * 36, UUID_ + "%2F", "a%2F" + UUID_]  # fmt: skip
-NO_SKUS = ["%00", "A%00", "%20", "-A", "A%20B", "%ff", "%F0%9F%92%BB", "x" * 65, "x" * 41_000, "A%0d%0aB",
+NO_SKUS = ["%00", "A%00", "%20", "-A", "A%20B", "%ff", "%F0%9F%92%BB", "x" * 65, "x" * 4_100, "A%0d%0aB",
            "A%0a", "A%2FB", "%2f", "%25", "A%3Fb"]  # fmt: skip
 NO_PLACES = [
     ("PUT", "/api/v1/orders//confirm"),

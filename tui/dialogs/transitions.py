@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tui.dialogs.ask import Ask, Field
 from tui.gateway import CommandToSend
+from tui.viewmodels.payments import money_warning
 from tui.viewmodels.statuses import CANCEL, CONFIRM, DELIVER, SHIP, Transition
 from tui.viewmodels.text import clean, money
 from tui.wire import WireOrder
@@ -25,7 +26,9 @@ _FIELDS = {
 def question(order: WireOrder, transition: Transition) -> Ask:
     named = f"{clean(order.order_number)}   {money(order.total_amount, order.currency)}   {clean(order.customer_id)}"
     title = f"{transition.verb.capitalize()} {clean(order.order_number)}?"
-    return Ask(title, [named, _CONSEQUENCE[transition]], _FIELDS.get(transition, ()))
+    warning = money_warning(order) if transition in (SHIP, DELIVER) else ""
+    told = [named, *([warning] if warning else []), _CONSEQUENCE[transition]]
+    return Ask(title, told, _FIELDS.get(transition, ()))
 
 
 def command(order: WireOrder, transition: Transition, answer: Mapping[str, str]) -> CommandToSend:

@@ -15,6 +15,7 @@ from tui.desk import Desk
 from tui.keys import LIST, KeyHint, KeySheet
 from tui.messages import Act, Copy, NewOrder, OpenEvent, Say
 from tui.viewmodels.detail import DetailModel
+from tui.viewmodels.payments import how_much, payment_cell
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL, legal, one_line, status_cell
 from tui.viewmodels.stream import decode
@@ -23,7 +24,7 @@ from tui.viewmodels.timeline import glyph_of, summary, tone_of
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
-from tui.wire import WireEvent
+from tui.wire import WireEvent, WireOrder
 
 _KEYS = KeySheet(
     "detail",
@@ -133,6 +134,7 @@ class DetailView(Vertical):
         left = [
             Cell(f" {clean(order.order_number)}  "),
             status_cell(order.status),
+            *_payment_cells(order),
             *past,
             Cell(f"  {money(order.total_amount, order.currency)}  {clean(order.customer_id)}"),
         ]
@@ -246,6 +248,12 @@ class DetailView(Vertical):
     def action_copy(self) -> None:
         if self.model is not None:
             self.post_message(Copy(self.model.order_id, self.model.order_id))
+
+
+def _payment_cells(order: WireOrder) -> list[Cell]:
+    """The state of the payment, as it stands after the status: ` · REFUNDED 20.00 of 20.00 USD`."""
+    cell = payment_cell(order.payment_status)
+    return [Cell(" · ", "dim"), Cell(f"{cell.text} {how_much(order)}".rstrip(), cell.tone)]
 
 
 def _event_lines(event: WireEvent) -> list[list[Cell]]:
