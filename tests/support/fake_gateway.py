@@ -30,11 +30,8 @@ from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 START = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 SPACE = UUID("00000000-0000-7000-8000-000000000000")
 EVENT_OF = {
-    "confirm": "OrderConfirmed",
-    "cancel": "OrderCancelled",
-    "ship": "OrderShipped",
-    "deliver": "OrderDelivered",
-}
+    "confirm": "OrderConfirmed", "cancel": "OrderCancelled", "ship": "OrderShipped", "deliver": "OrderDelivered",
+}  # fmt: skip
 
 
 def event_json(event: dict[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -20,7 +21,14 @@ from tui.viewmodels.detail import DetailModel
 from tui.viewmodels.filters import parse
 from tui.viewmodels.fold import fold
 from tui.viewmodels.orders import OrdersModel
-from tui.viewmodels.payments import PAYMENT_EVENTS, PAYMENT_STATUSES, how_much, money_warning, payment_cell
+from tui.viewmodels.payments import (
+    PAYMENT_EVENTS,
+    PAYMENT_STATUSES,
+    end_of_authorization,
+    how_much,
+    money_warning,
+    payment_cell,
+)
 from tui.viewmodels.statuses import CANCEL, DELIVER, SHIP, after_event, legal
 from tui.wire import WireEvent, WireOrder
 
@@ -62,10 +70,10 @@ def test_refunds_are_added_up_and_told_before_the_order_is_delivered(
     order = gateway.views[order_id]
     assert (order.status, order.payment_status, how_much(order)) == ("SHIPPED", status, amount)
     assert DELIVER in legal(order.status)
-    asked = " ".join(question(order, DELIVER).lines)
+    asked = " ".join(question(order, DELIVER, gateway.time).lines)
     assert warning in asked
     assert bool(money_warning(order)) == bool(events)
-    assert "refunded" not in " ".join(question(order, CANCEL).lines)
+    assert "refunded" not in " ".join(question(order, CANCEL, gateway.time).lines)
 
 
 def test_an_order_that_is_not_paid_is_told_before_it_is_shipped_or_delivered() -> None:
@@ -77,8 +85,47 @@ def test_an_order_that_is_not_paid_is_told_before_it_is_shipped_or_delivered() -
     gateway.pay(order_id, "PaymentCaptureFailed", "1999.98", reason="the card was closed")
     order = gateway.views[order_id]
     assert (order.payment_status, how_much(order)) == ("UNPAID", f"{TOTAL} USD")
-    assert f"This order is not paid: the provider refuses to pay {TOTAL} USD." in question(order, DELIVER).lines
-    assert "is voided." in " ".join(question(replace(order, payment_status="VOIDED"), SHIP).lines)
+    assert (
+        f"This order is not paid: the provider refuses to pay {TOTAL} USD."
+        in question(order, DELIVER, gateway.time).lines
+    )
+    assert "is voided." in " ".join(question(replace(order, payment_status="VOIDED"), SHIP, gateway.time).lines)
+
+
+@pytest.mark.parametrize(
+    ("hours", "status", "told"),
+    [
+        (25, "CONFIRMED", ""),
+        (23.5, "CONFIRMED", "ends in 23h"),
+        (0.75, "CREATED", "ends in 45m"),
+        (-3, "CONFIRMED", "ended 3h ago"),
+        (-80, "CONFIRMED", "ended 3d ago"),
+        (1, "SHIPPED", ""),
+        (1, "CANCELLED", ""),
+    ],
+)
+def test_the_deck_tells_when_an_authorisation_ends_and_asks_before_a_lapsed_order_is_shipped(
+    hours: float, status: str, told: str
+) -> None:
+    gateway = FakeGateway()
+    order_id = gateway.place(1, quantity=2)
+    gateway.fulfil(order_id)
+    ends_at = gateway.time + timedelta(hours=hours)
+    order = replace(gateway.views[order_id], status=status, payment_expires_at=ends_at)
+    assert end_of_authorization(order, gateway.time) == told
+    asked = " ".join(question(order, SHIP, gateway.time).lines)
+    assert ("the amount is authorised anew first" in asked) == told.startswith("ended")
+    for naive in (None, ends_at.replace(tzinfo=None)):
+        assert end_of_authorization(replace(order, payment_expires_at=naive), gateway.time) == ""
+
+
+def test_the_end_of_an_authorisation_comes_with_the_event_of_the_payment() -> None:
+    gateway = FakeGateway()
+    order_id = gateway.place(1, quantity=2)
+    ends_at = gateway.time + timedelta(hours=2)
+    about = {"payment_method": "card", "authorization_code": "a-1", "expires_at": ends_at.isoformat()}
+    gateway.pay(order_id, "PaymentAuthorized", "1999.98", **about)
+    assert gateway.views[order_id].payment_expires_at == ends_at
 
 
 def test_the_state_of_an_order_says_how_much_of_it_was_refunded_so_far() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import msgspec
 
 from core.domain.payment import PASSAGES, PAYMENT, Payment, PaymentStatus
-from tui.viewmodels.text import Cell, clean, money
+from tui.viewmodels.text import Cell, age, clean, money
 from tui.wire import WireEvent, WireOrder, payload_of
 
 _LOOKS = {
@@ -18,6 +20,7 @@ _LOOKS = {
     "PARTLY_REFUNDED": Cell("PART REFUND", "warn"),
     "REFUNDED": Cell("REFUNDED", "warn"),
 }
+_SOON = timedelta(days=1)
 PAYMENT_STATUSES = tuple(_LOOKS)
 PAYMENT_EVENTS = {str(kind.__struct_config__.tag): kind for kind in PASSAGES}
 
@@ -53,6 +56,16 @@ def money_warning(order: WireOrder) -> str:
             return ""
 
 
+def end_of_authorization(order: WireOrder, now: datetime) -> str:
+    """`ends in 3h` or `ended 5m ago`, from a day before the end until the order is shipped or cancelled; else empty."""
+    ends_at = order.payment_expires_at
+    if order.payment_status != "AUTHORIZED" or order.status not in ("CREATED", "CONFIRMED"):
+        return ""
+    if ends_at is None or ends_at.tzinfo is None or ends_at - now > _SOON:
+        return ""
+    return f"ends in {age(now, ends_at)}" if ends_at > now else f"ended {age(ends_at, now)} ago"
+
+
 def payment_after(payment: Payment, event: WireEvent) -> Payment:
     """The payment after one more of its events; one that cannot be read changes nothing."""
     try:
@@ -73,6 +86,7 @@ def after_payment_event(order: WireOrder, event: WireEvent) -> WireOrder:
             currency=order.currency,
             captured=order.captured_amount,
             refunded=order.refunded_amount,
+            expires_at=order.payment_expires_at,
         ),
         event,
     )
@@ -82,6 +96,7 @@ def after_payment_event(order: WireOrder, event: WireEvent) -> WireOrder:
         authorized_amount=payment.amount,
         captured_amount=payment.captured,
         refunded_amount=payment.refunded,
+        payment_expires_at=payment.expires_at,
         payment_version=event.version,
         updated_at=event.timestamp,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from tui.desk import Desk
 from tui.keys import LIST, KeyHint, KeySheet
 from tui.messages import Act, Copy, NewOrder, OpenEvent, Say
 from tui.viewmodels.detail import DetailModel
-from tui.viewmodels.payments import how_much, payment_cell
+from tui.viewmodels.payments import end_of_authorization, how_much, payment_cell
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL, legal, one_line, status_cell
 from tui.viewmodels.stream import decode
@@ -134,7 +135,7 @@ class DetailView(Vertical):
         left = [
             Cell(f" {clean(order.order_number)}  "),
             status_cell(order.status),
-            *_payment_cells(order),
+            *_payment_cells(order, self.desk.now()),
             *past,
             Cell(f"  {money(order.total_amount, order.currency)}  {clean(order.customer_id)}"),
         ]
@@ -250,10 +251,11 @@ class DetailView(Vertical):
             self.post_message(Copy(self.model.order_id, self.model.order_id))
 
 
-def _payment_cells(order: WireOrder) -> list[Cell]:
+def _payment_cells(order: WireOrder, now: datetime) -> list[Cell]:
     """The state of the payment, as it stands after the status: ` · REFUNDED 20.00 of 20.00 USD`."""
-    cell = payment_cell(order.payment_status)
-    return [Cell(" · ", "dim"), Cell(f"{cell.text} {how_much(order)}".rstrip(), cell.tone)]
+    cell, end = payment_cell(order.payment_status), end_of_authorization(order, now)
+    cells = [Cell(" · ", "dim"), Cell(f"{cell.text} {how_much(order)}".rstrip(), cell.tone)]
+    return [*cells, Cell(f" {end}", "warn")] if end else cells
 
 
 def _event_lines(event: WireEvent) -> list[list[Cell]]:

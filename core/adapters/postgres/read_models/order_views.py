@@ -27,6 +27,7 @@ TABLE = DocumentTable(
         "payment_status",
         "total_amount",
         "tracking_number",
+        "payment_expires_at",
         "created_at",
         "updated_at",
     ),
