@@ -51,7 +51,8 @@ def test_up_checks_the_ports_before_it_starts_anything(stack: Stack) -> None:
 def test_up_refuses_a_misspelt_setting(stack: Stack) -> None:
     stack.settings["ORDERDECK_HOTS"] = "x"
     assert (
-        sentence(stack.orderdeck("up")) == "orderdeck: there is no setting ORDERDECK_HOTS; did you mean ORDERDECK_HOST?"
+        sentence(stack.orderdeck("up"))
+        == "orderdeck: there is no setting ORDERDECK_HOTS; did you mean ORDERDECK_HOSTS?"
     )
 
 
