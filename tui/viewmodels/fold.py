@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
+from core.printable import clean
 from tui.viewmodels.statuses import STATUS_AFTER
-from tui.viewmodels.text import clean, money, plain
+from tui.viewmodels.text import money, plain
 from tui.wire import WireEvent, payload_of
 
 Lines = Mapping[str, str]  # label -> what to show, in the order in which the labels first appeared

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from core.domain.order import PASSAGES, OrderCancelled, OrderConfirmed, OrderDelivered, OrderShipped
-from tui.viewmodels.text import Cell, clean
+from core.printable import clean
+from tui.viewmodels.text import Cell
 from tui.wire import WireAddress, WireEvent, WireOrder, payload_of
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -11,14 +10,8 @@ from typing import Any, NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from core.domain.money import DECIMALS, code_of
+from core.printable import LONGEST, clean
 
-# Control codes and line ends: a terminal would obey an ESC in the data. And characters that reorder, join or hide their
-# neighbours: terminals disagree on the width of such text.
-_CONTROL = {"Cc", "Zl", "Zp"}
-_INVISIBLE = {"Cf", "Cs"}
-_VARIATION = range(0xFE00, 0xFE10)
-
-LONGEST = 2_000  # characters of one line; what comes after them is cut
 MOST_LINES = 2_000
 MOST_DIGITS = 24  # of an amount; one with more is shown rounded
 
@@ -28,21 +21,6 @@ class Cell(NamedTuple):
 
     text: str
     tone: str = ""
-
-
-def clean(text: str, limit: int = LONGEST) -> str:
-    """One line that is safe to paint: control codes become a middle dot, invisible characters go."""
-    text = text[:limit]
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_safe, text))
-
-
-def _safe(character: str) -> str:
-    category = unicodedata.category(character)
-    if category in _CONTROL:
-        return "·"
-    return "" if category in _INVISIBLE or ord(character) in _VARIATION else character
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
