@@ -27,6 +27,7 @@ OrderdeckError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -54,7 +55,17 @@ class InvalidInput(Rejected):
 
     def __init__(self, errors: list[FieldError]) -> None:
         self.errors = errors
-        super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
+        super().__init__(sentence(errors))
+
+
+NAMED_IN_A_SENTENCE = 3
+
+
+def sentence(errors: Sequence[FieldError]) -> str:
+    """The first wrong fields, and how many more there are. A list that stands beside it names each."""
+    named = "; ".join(f"{error.field}: {error.message}" for error in errors[:NAMED_IN_A_SENTENCE])
+    more = len(errors) - NAMED_IN_A_SENTENCE
+    return f"{named}; and {more} more" if more > 0 else named
 
 
 class NotAllowed(Rejected):

@@ -21,6 +21,7 @@ from core.ports.evidence import Finding
 from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.projection import At
 from core.sagas.progress import evolve
+from core.services.project import row_stream
 
 
 @dataclass
@@ -51,15 +52,16 @@ class Case:
     def fold(self, story: Sequence[StoredEvent]) -> Case:
         for stored in story:
             self.last = stored.position
+            event: Event | None = None
             try:
                 event = decode(stored.event_type, stored.schema_version, stored.payload)
             except Exception as error:  # noqa: BLE001 - for any error, it is noted, and the order is not judged
                 self.unreadable = True
                 self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
-                if stored.stream == self.order_id:
-                    self._fold_view(stored, None)
-                continue
+            self._fold_view(stored, event)
             match event:
+                case None:
+                    pass
                 case order.OrderEvent():
                     self._fold_order(stored, event)
                 case payment.PaymentEvent():
@@ -84,11 +86,13 @@ class Case:
         self._check("I6", stored, order.PASSAGES.get(type(event)), self.order.status, "an order")
         self.order = ORDER.evolve(self.order, event)
         self.first.setdefault(type(event), stored.position)
-        self._fold_view(stored, event)
 
-    def _fold_view(self, stored: StoredEvent, event: order.OrderEvent | None) -> None:
-        if stored.position <= self.seen_to:
-            self.view = ORDER_VIEW.apply(self.view, event, At(stored.version, stored.recorded_at))
+    def _fold_view(self, stored: StoredEvent, event: Event | None) -> None:
+        """Fold the event as a projector does, also if it lies in a wrong stream."""
+        source = next((each for each in ORDER_VIEW.sources if each.category == stored.category), None)
+        if source is None or row_stream(ORDER_VIEW, source, stored) != self.order_id or stored.position > self.seen_to:
+            return
+        self.view = ORDER_VIEW.apply(source, self.view, event, At(stored.version, stored.recorded_at))
 
     def _fold_payment(self, stored: StoredEvent, event: payment.PaymentEvent) -> None:
         if stored.stream != payment_of(self.order_id) or event.order_id != self.order_id:

@@ -21,7 +21,7 @@ from core.domain.inventory import (
 from core.domain.message import ReservationId, inventory_stream, reservation_of
 from core.ports.evidence import Finding
 from core.ports.snapshots import Snapshot
-from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
+from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS, InventoryLevel
 from core.projections.projection import At
 from core.services.snapshots import decode as decode_snapshot
 from core.services.snapshots import schema_hash
@@ -92,7 +92,7 @@ class Shelf:
 
     def _fold_level(self, stored: StoredEvent, event: InventoryEvent | None) -> None:
         if stored.position <= self._seen_to:
-            self.level = INVENTORY_LEVEL.apply(self.level, event, At(stored.version, stored.recorded_at))
+            self.level = INVENTORY_LEVEL.apply(STOCK_EVENTS, self.level, event, At(stored.version, stored.recorded_at))
 
     def _agrees_with(self, snapshot: Snapshot) -> bool:
         try:

@@ -29,6 +29,11 @@ from core.services.project import ahead
 from core.services.sagas import runner as run_sagas
 
 MOST_LISTED = 1_000
+TOLD = (
+    *("version", "status", "payment_version", "payment_status", "captured_amount", "refunded_amount"),
+    *("on_hand", "reserved"),
+)
+"""The fields in which two rows of a read model mostly differ."""
 _OF_NO_ORDER = {event_type(kind) for kind in OF_NO_ORDER}
 
 Ledger = MutableMapping[UUID, Charge]
@@ -234,11 +239,11 @@ def _filled_by_our_rules(group: Group[Any], reader: Reader | None) -> bool:
 
 
 def _short(row: Any) -> str:
-    """The fields of a row in which two rows mostly differ, with `version` first."""
+    """Those fields of a row that are in TOLD."""
     if row is None:
         return "no row"
     fields: Mapping[str, Any] = msgspec.structs.asdict(row)
-    values = {name: fields[name] for name in ("version", "status", "on_hand", "reserved") if name in fields}
+    values = {name: fields[name] for name in TOLD if name in fields}
     return " ".join(f"{name} {value}" for name, value in values.items())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,11 +11,10 @@ from msgspec.structs import replace
 from core.domain.decider import Decider, SnapshotForm
 from core.domain.held import Held
 from core.domain.message import Command, Event, OrderId, ReservationId, Sku
-from core.domain.validation import Fields
+from core.domain.validation import Fields, wrong_word
 from core.errors import NotAllowed, NotFound
 
-SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-SKU_WANTED = "1 to 64 letters, digits, or . _ : - (the first one a letter or digit)"
+LONGEST_SKU = 64
 MAX_RECEIPT = 1_000_000_000
 LONGEST_REASON = 500
 MAX_STOCK = 1_000_000_000_000
@@ -196,9 +194,15 @@ def decide(command: InventoryCommand, stock: Stock) -> Sequence[InventoryEvent]:
             return []  # it was released or shipped before, or never held
 
 
+def wrong_sku(sku: str) -> str | None:
+    """What is wrong with a SKU, or None. It has letters and digits of any script, and . _ : - after the first one."""
+    wanted = f"1 to {LONGEST_SKU} letters, digits, or . _ : - (the first one a letter or digit)"
+    return wrong_word(sku, LONGEST_SKU, "._:-", wanted)
+
+
 def _receive(c: ReceiveStock, stock: Stock) -> StockReplenished:
     fields = Fields()
-    fields.matches("sku", c.sku, SKU, SKU_WANTED)
+    fields.check("sku", wrong_sku(c.sku))
     if not 1 <= c.quantity <= MAX_RECEIPT:
         fields.check("quantity", f"must be 1 to {MAX_RECEIPT}")
     if c.product_id is not None:
@@ -213,7 +217,7 @@ def _receive(c: ReceiveStock, stock: Stock) -> StockReplenished:
 
 def _adjust(c: AdjustStock, stock: Stock) -> StockAdjusted:
     fields = Fields()
-    fields.matches("sku", c.sku, SKU, SKU_WANTED)
+    fields.check("sku", wrong_sku(c.sku))
     if not 1 <= abs(c.quantity) <= MAX_RECEIPT:
         fields.check("quantity", f"must be -{MAX_RECEIPT} to {MAX_RECEIPT}, and not 0")
     fields.text("reason", c.reason, LONGEST_REASON)

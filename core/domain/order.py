@@ -11,8 +11,9 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from core.domain.address import Address, check_address
 from core.domain.decider import Decider
-from core.domain.inventory import SKU, SKU_WANTED
+from core.domain.inventory import wrong_sku
 from core.domain.message import Command, Event, OrderId, Sku
 from core.domain.money import DECIMALS, code_of, exact, largest, wrong_amount, wrong_in_every_currency
 from core.domain.passage import Passage
@@ -22,7 +23,6 @@ from core.errors import NotAllowed, NotFound
 MAX_ITEMS = 200
 MAX_QUANTITY = 1_000_000
 PAYMENT_METHOD = re.compile(r"[a-z0-9_]{1,40}")
-COUNTRY = re.compile(r"[A-Za-z]{2}")
 
 
 # --- values -------------------------------------------------------------------------------------------------
@@ -31,14 +31,6 @@ class Item(Struct, frozen=True, kw_only=True):
     sku: Sku
     quantity: int
     unit_price: Decimal
-
-
-class Address(Struct, frozen=True, kw_only=True):
-    street: str
-    city: str
-    state: str
-    zip: str
-    country: str
 
 
 class Status(StrEnum):
@@ -200,7 +192,7 @@ def _create(c: CreateOrder) -> OrderCreated:
         fields.check("items", f"must have 1 to {MAX_ITEMS} entries")
     for i, item in enumerate(c.items[:MAX_ITEMS]):
         fields.text(f"items[{i}].product_id", item.product_id, 100)
-        fields.matches(f"items[{i}].sku", item.sku, SKU, SKU_WANTED)
+        fields.check(f"items[{i}].sku", wrong_sku(item.sku))
         if not 1 <= item.quantity <= MAX_QUANTITY:
             fields.check(f"items[{i}].quantity", f"must be 1 to {MAX_QUANTITY}")
         price, known = item.unit_price, currency in DECIMALS
@@ -208,9 +200,7 @@ def _create(c: CreateOrder) -> OrderCreated:
             f"items[{i}].unit_price", wrong_amount(price, currency) if known else wrong_in_every_currency(price)
         )
     address = c.shipping_address
-    for name, longest in (("street", 200), ("city", 100), ("state", 100), ("zip", 20)):
-        fields.text(f"shipping_address.{name}", getattr(address, name), longest)
-    fields.matches("shipping_address.country", address.country, COUNTRY, "a country code of 2 letters")
+    check_address(fields, "shipping_address", address)
     fields.matches("payment_method", c.payment_method, PAYMENT_METHOD, "1 to 40 characters of a-z, 0-9 and _")
     if currency not in DECIMALS:
         fields.check("currency", "must be the ISO 4217 code of a means of payment, such as USD")

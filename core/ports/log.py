@@ -59,17 +59,22 @@ class Answer(msgspec.Struct, frozen=True):
 class IdempotencyKey(msgspec.Struct, frozen=True):
     """The name that a caller gives to one command. A `scope` is a route and a caller; each scope has its own keys.
 
-    `fingerprint` is the SHA-256 of the command. Another command with the same key is refused.
+    `fingerprint` is the SHA-256 of the command. Another command with the same key is refused. `former` is the one that
+    releases up to 0.1.0 made of the same request: an answer that they kept is given again as well.
     """
 
     scope: str
     key: str
     fingerprint: bytes
+    former: bytes = b""
 
 
-class KeptAnswer(IdempotencyKey, frozen=True):
+class KeptAnswer(msgspec.Struct, frozen=True):
     """An idempotency key, and the answer to store under it."""
 
+    scope: str
+    key: str
+    fingerprint: bytes
     answer: Answer
 
 

@@ -38,10 +38,15 @@ Row: TypeAlias = Mapping[str, Any]
 
 # --- orders -------------------------------------------------------------------------------------------------
 class OrderDocument(Struct, frozen=True, gc=False):
-    """The view of an order as JSON that is ready to send, and the version of the order that it shows."""
+    """The view of an order as JSON that is ready to send, and the versions of the order and its payment in it."""
 
     version: int
+    payment_version: int
     json: bytes
+
+    def shows(self, version: int, payment_version: int) -> bool:
+        """Whether it has these versions of the order and its payment, or later ones."""
+        return self.version >= version and self.payment_version >= payment_version
 
 
 class OrderFilter(Struct, frozen=True, kw_only=True):
@@ -52,6 +57,7 @@ class OrderFilter(Struct, frozen=True, kw_only=True):
     """
 
     status: str | None = None
+    payment: str | None = None
     customer_id: str | None = None
     sku: str | None = None
     min_total: Decimal | None = None
@@ -92,7 +98,10 @@ class OrderCount(Struct, frozen=True):
 
 # --- stock and totals ---------------------------------------------------------------------------------------
 class CurrencySales(Struct, frozen=True, kw_only=True):
-    """The orders of one currency: how many were placed, how many are sold, how many were cancelled, and the revenue."""
+    """The orders of one currency: how many were placed, are confirmed, and were cancelled, and their revenue.
+
+    A confirmed order that is cancelled counts as cancelled only. The revenue is what was captured and not refunded.
+    """
 
     currency: str
     orders: int
@@ -102,7 +111,7 @@ class CurrencySales(Struct, frozen=True, kw_only=True):
 
 
 class DaySales(Struct, frozen=True, kw_only=True):
-    """The orders of one currency that were placed on one UTC day."""
+    """The orders of one currency that were placed on one UTC day, with all that has become of them since."""
 
     day: date
     currency: str
@@ -170,8 +179,10 @@ class Queries(Protocol):
         """The view of one order; None while the read model does not have it."""
         ...
 
-    async def wait_for_order(self, order_id: OrderId, *, version: int, within: float) -> OrderDocument | None:
-        """The view of one order as soon as it shows `version`; after `within` seconds, the view as it is then."""
+    async def wait_for_order(
+        self, order_id: OrderId, *, version: int, payment_version: int, within: float
+    ) -> OrderDocument | None:
+        """The view of one order as soon as it shows both versions; after `within` seconds, the view as it is then."""
         ...
 
     async def order_of_number(self, number: str) -> OrderDocument | None:

@@ -28,12 +28,12 @@ class ReaderProgress(NamedTuple):
 
 class Subscription(Protocol):
     def batches(
-        self, stop: asyncio.Event, *, after: int, limit: int, category: str | None = None
+        self, stop: asyncio.Event, *, after: int, limit: int, categories: Sequence[str] = ()
     ) -> AsyncGenerator[Sequence[StoredEvent]]:
         """Yield the committed events after a position, in order, each once. Wait for new ones until `stop` is set.
 
-        With a `category`, events of other categories may be left out, except at the end of a batch: the position of
-        a batch's last event always says how far the log has been read.
+        With `categories`, events of other categories may be left out, except at the end of a batch: the position of a
+        batch's last event always says how far the log has been read.
         """
         ...
 

@@ -1,4 +1,7 @@
-"""customer_summaries: for each customer and currency, the orders, the money spent, and when the last order came."""
+"""customer_summaries: for each customer and currency, the orders, the money spent, and when the last order came.
+
+Money is spent when it is captured, and no longer spent when it is refunded.
+"""
 
 from __future__ import annotations
 
@@ -31,4 +34,4 @@ def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[Custome
         )
 
 
-CUSTOMER_SUMMARY = Sum("customer_summaries", revision=1, key=CustomerKey, amounts=CustomerAmounts, change=change)
+CUSTOMER_SUMMARY = Sum("customer_summaries", revision=2, key=CustomerKey, amounts=CustomerAmounts, change=change)

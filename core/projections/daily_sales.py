@@ -1,6 +1,7 @@
 """daily_sales: for each currency and UTC day, how many orders were placed, confirmed and cancelled, and the revenue.
 
-An order counts on the day on which it was placed.
+An order counts on the day on which it was placed, with all that becomes of it: what is captured later is revenue of
+that day, and a refund lowers the revenue of that day, whenever it is made.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from core.domain.order import Status
-from core.projections.order_view import SOLD, OrderView, spent
+from core.projections.order_view import CONFIRMED, OrderView, spent
 from core.projections.projection import Sum
 
 
@@ -21,6 +22,8 @@ class SalesKey(NamedTuple):
 
 
 class SalesAmounts(NamedTuple):
+    """`confirmed` and `cancelled` say what became of the orders, `revenue` what was captured and not refunded."""
+
     orders: int
     confirmed: int
     cancelled: int
@@ -30,14 +33,12 @@ class SalesAmounts(NamedTuple):
 def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[SalesKey, SalesAmounts]]:
     """What an order adds to its row. A confirmed order that is cancelled no longer counts as confirmed."""
     orders = int(before is None)
-    confirmed = int(after.status in SOLD) - int(before is not None and before.status in SOLD)
+    confirmed = int(after.status in CONFIRMED) - int(before is not None and before.status in CONFIRMED)
     cancelled = int(after.status is Status.CANCELLED) - int(before is not None and before.status is Status.CANCELLED)
-    if orders or confirmed or cancelled:
+    revenue = spent(after) - spent(before)
+    if orders or confirmed or cancelled or revenue:
         day = after.created_at.astimezone(UTC).date()
-        yield (
-            SalesKey(day, after.currency),
-            SalesAmounts(orders, confirmed, cancelled, revenue=spent(after) - spent(before)),
-        )
+        yield SalesKey(day, after.currency), SalesAmounts(orders, confirmed, cancelled, revenue)
 
 
-DAILY_SALES = Sum("daily_sales", revision=1, key=SalesKey, amounts=SalesAmounts, change=change)
+DAILY_SALES = Sum("daily_sales", revision=2, key=SalesKey, amounts=SalesAmounts, change=change)

@@ -19,7 +19,7 @@ from core.domain.inventory import (
     StockReturned,
 )
 from core.domain.message import Sku, StreamId, inventory_stream
-from core.projections.projection import At, Projection
+from core.projections.projection import At, Projection, Source
 
 
 class InventoryLevel(Struct, frozen=True, kw_only=True):
@@ -35,14 +35,17 @@ class InventoryLevel(Struct, frozen=True, kw_only=True):
     version: int
 
 
-READS: tuple[type[InventoryEvent], ...] = (
-    StockReplenished,
-    StockAdjusted,
-    StockReturned,
-    InventoryReserved,
-    InventoryReservationFailed,
-    InventoryReleased,
-    InventoryShipped,
+STOCK_EVENTS = Source(
+    INVENTORY.category,
+    (
+        StockReplenished,
+        StockAdjusted,
+        StockReturned,
+        InventoryReserved,
+        InventoryReservationFailed,
+        InventoryReleased,
+        InventoryShipped,
+    ),
 )
 
 
@@ -83,10 +86,9 @@ def evolve(level: InventoryLevel | None, event: InventoryEvent, at: At) -> Inven
 INVENTORY_LEVEL = Projection(
     name="inventory_levels",
     revision=2,
-    category=INVENTORY.category,
+    sources=(STOCK_EVENTS,),
     view=InventoryLevel,
     key="sku",
     stream=stream,
-    reads=READS,
     evolve=evolve,
 )

@@ -1,4 +1,4 @@
-"""order_views: every order as the query API and the deck show it."""
+"""order_views: every order with the state of its payment, as the query API and the deck show it."""
 
 from __future__ import annotations
 
@@ -21,55 +21,79 @@ from core.domain.order import (
     OrderShipped,
     Status,
 )
-from core.projections.projection import At, Projection
+from core.domain.payment import PASSAGES as PAYMENT_PASSAGES
+from core.domain.payment import PAYMENT, Payment, PaymentEvent, PaymentStatus
+from core.projections.projection import At, Projection, Source
 
-SOLD = frozenset({Status.CONFIRMED, Status.SHIPPED, Status.DELIVERED})
-"""The statuses in which an order's total counts as money spent."""
+CONFIRMED = frozenset({Status.CONFIRMED, Status.SHIPPED, Status.DELIVERED})
+"""The statuses of an order that was confirmed and not cancelled since."""
 
 
 class OrderView(Struct, frozen=True, kw_only=True):
+    """`status` says how far the order is, `payment_status` how far its money is. `version` counts the order's events.
+
+    The amounts and the three fields that begin with `payment_` are those of the order's payment, and `payment_version`
+    counts its events. Without one, the payment is ABSENT and the amounts are 0.
+    """
+
     order_id: OrderId
     customer_id: str
     order_number: str
     status: Status
+    payment_status: PaymentStatus
     total_amount: Decimal
+    authorized_amount: Decimal
+    captured_amount: Decimal
+    refunded_amount: Decimal
     currency: str
     items: tuple[Item, ...]
     shipping_address: Address
     tracking_number: str | None
     carrier: str | None
+    payment_expires_at: datetime | None
     created_at: datetime
     updated_at: datetime
     version: int
+    payment_version: int
 
 
-READS: tuple[type[OrderEvent], ...] = (OrderCreated, OrderConfirmed, OrderCancelled, OrderShipped, OrderDelivered)
+ORDER_EVENTS = Source(ORDER.category, (OrderCreated, OrderConfirmed, OrderCancelled, OrderShipped, OrderDelivered))
+PAYMENT_EVENTS = Source(PAYMENT.category, tuple(PAYMENT_PASSAGES), version="payment_version")
 
 
 def stream(view: OrderView) -> StreamId:
     return StreamId(view.order_id)
 
 
-def evolve(view: OrderView | None, event: OrderEvent, at: At) -> OrderView | None:
+def evolve(view: OrderView | None, event: OrderEvent | PaymentEvent, at: At) -> OrderView | None:
     match event:
         case OrderCreated() as e:
+            nothing = e.total_amount - e.total_amount  # 0 with the decimals of the currency
             return OrderView(
                 order_id=e.order_id,
                 customer_id=e.customer_id,
                 order_number=e.order_number,
                 status=Status.CREATED,
+                payment_status=PaymentStatus.ABSENT,
                 total_amount=e.total_amount,
+                authorized_amount=nothing,
+                captured_amount=nothing,
+                refunded_amount=nothing,
                 currency=e.currency,
                 items=e.items,
                 shipping_address=e.shipping_address,
                 tracking_number=None,
                 carrier=None,
+                payment_expires_at=None,
                 created_at=e.created_at,
                 updated_at=at.time,
                 version=at.version,
+                payment_version=0,
             )
         case _ if view is None:
             return None
+        case PaymentEvent():
+            return _with_payment(view, event)
         case OrderConfirmed():
             return replace(view, status=Status.CONFIRMED)
         case OrderCancelled():
@@ -82,18 +106,37 @@ def evolve(view: OrderView | None, event: OrderEvent, at: At) -> OrderView | Non
             return view
 
 
+def _with_payment(view: OrderView, event: PaymentEvent) -> OrderView:
+    before = Payment(
+        status=view.payment_status,
+        amount=view.authorized_amount,
+        currency=view.currency,
+        captured=view.captured_amount,
+        refunded=view.refunded_amount,
+        expires_at=view.payment_expires_at,
+    )
+    payment = PAYMENT.evolve(before, event)
+    return replace(
+        view,
+        payment_status=payment.status,
+        authorized_amount=payment.amount,
+        captured_amount=payment.captured,
+        refunded_amount=payment.refunded,
+        payment_expires_at=payment.expires_at,
+    )
+
+
 def spent(view: OrderView | None) -> Decimal:
-    """The order's total if it counts as money spent, and 0 if it does not."""
-    return view.total_amount if view is not None and view.status in SOLD else Decimal(0)
+    """What the customer has paid for the order: the amount captured, without what was refunded of it."""
+    return view.captured_amount - view.refunded_amount if view is not None else Decimal(0)
 
 
 ORDER_VIEW = Projection(
     name="order_views",
-    revision=1,
-    category=ORDER.category,
+    revision=2,
+    sources=(ORDER_EVENTS, PAYMENT_EVENTS),
     view=OrderView,
     key="order_id",
     stream=stream,
-    reads=READS,
     evolve=evolve,
 )

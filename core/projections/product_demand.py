@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 from core.domain.message import Sku
 from core.domain.order import Status
-from core.projections.order_view import SOLD, OrderView
+from core.projections.order_view import OrderView, spent
 from core.projections.projection import Sum
 
 
@@ -18,7 +18,10 @@ class DemandKey(NamedTuple):
 
 
 class DemandAmounts(NamedTuple):
-    """`units_live` are the units in orders that were not cancelled."""
+    """`units_live` are the units in orders that were not cancelled.
+
+    `revenue` is the SKU's share of what was captured and not refunded.
+    """
 
     units_ordered: int
     units_live: int
@@ -28,23 +31,41 @@ class DemandAmounts(NamedTuple):
 def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[DemandKey, DemandAmounts]]:
     ordered = int(before is None)
     live = _live(after) - _live(before)
-    sold = _sold(after) - _sold(before)
-    if not (ordered or live or sold):
+    paid, paid_before = spent(after), spent(before)
+    if not (ordered or live or paid != paid_before):
         return
-    for item in after.items:
-        revenue = sold * item.quantity * item.unit_price if sold else Decimal(0)
+    lines = [item.quantity * item.unit_price for item in after.items]
+    for item, now, was in zip(after.items, shares(paid, lines), shares(paid_before, lines), strict=True):
         yield (
             DemandKey(item.sku, after.currency),
-            DemandAmounts(ordered * item.quantity, live * item.quantity, revenue),
+            DemandAmounts(ordered * item.quantity, live * item.quantity, now - was),
         )
+
+
+def shares(paid: Decimal, lines: Sequence[Decimal]) -> Sequence[Decimal]:
+    """What each line of an order has brought in: its part of the amount paid, in proportion to its price.
+
+    The shares come to exactly `paid`, in the smallest unit that the amounts are written in. For that, not the shares
+    are rounded, but the sums of the first line, the first two lines, and so on. So the same order always gives the same
+    shares, and an order that is paid in full gives the price of each line.
+    """
+    if not paid:
+        return [paid] * len(lines)
+    exponent = min(int(amount.as_tuple().exponent) for amount in (paid, *lines))
+    units = [int(line.scaleb(-exponent)) for line in lines]
+    paid_units, whole = int(paid.scaleb(-exponent)), sum(units) or 1
+    found: list[Decimal] = []
+    price = given = 0
+    for line in units:
+        price += line
+        upto = paid_units * price // whole
+        found.append(Decimal(upto - given).scaleb(exponent))
+        given = upto
+    return found
 
 
 def _live(view: OrderView | None) -> int:
     return int(view is not None and view.status is not Status.CANCELLED)
 
 
-def _sold(view: OrderView | None) -> int:
-    return int(view is not None and view.status in SOLD)
-
-
-PRODUCT_DEMAND = Sum("product_demand", revision=1, key=DemandKey, amounts=DemandAmounts, change=change)
+PRODUCT_DEMAND = Sum("product_demand", revision=2, key=DemandKey, amounts=DemandAmounts, change=change)

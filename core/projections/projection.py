@@ -16,9 +16,9 @@ Amounts: TypeAlias = tuple[Any, ...]
 
 
 class View(Protocol):
-    """A row of a read model. `version` and `updated_at` are those of the stream's last event.
+    """A row of a read model. `version` is that of the last event of the row's stream.
 
-    An event whose version is not higher than `version` is in the view already.
+    `updated_at` is the time of the last event of any source.
     """
 
     @property
@@ -40,30 +40,45 @@ class At(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Projection(Generic[V]):
-    """A read model with one row for each stream of `category`. The fields of `view` are its columns, `key` is its key.
+class Source:
+    """The events of one category that a projection folds into its views.
 
-    `evolve` gets only events of the types in `reads`. It must accept all of them, and need not set `version` and
-    `updated_at`.
+    `reads` are the types that `evolve` gets. `version` is the field of the view that has the version of the last event:
+    an event whose version is not higher is in the view already.
+    """
+
+    category: str
+    reads: tuple[type[Event], ...]
+    version: str = "version"
+
+
+@dataclass(frozen=True)
+class Projection(Generic[V]):
+    """A read model with one row for each stream of the first source. The fields of `view` are its columns.
+
+    An event of another source belongs to the row whose stream has the event's correlation id as its id. `evolve` must
+    accept every type that the sources read, and need not set the versions and `updated_at`.
     """
 
     name: str
     revision: int
-    category: str
+    sources: tuple[Source, ...]
     view: type[V]
     key: str
     stream: Callable[[V], StreamId]
-    reads: tuple[type[Event], ...]
     evolve: Callable[[V | None, Any, At], V | None]
 
-    def apply(self, view: V | None, event: Event | None, at: At) -> V | None:
-        """The view after the next event of its stream. `event` is None when this release cannot read it.
+    def apply(self, source: Source, view: V | None, event: Event | None, at: At) -> V | None:
+        """The view after the next event of one of its sources. `event` is None when this release cannot read it.
 
         The view gets the event's version whatever the event is. Otherwise, a client that waits for the version of an
-        event that `evolve` does not read would wait for ever.
+        event that `evolve` does not read would wait for ever. The sources may be folded one after the other: the view
+        comes out the same as in the order of the log.
         """
-        after: Any = self.evolve(view, event, at) if isinstance(event, self.reads) else view
-        return None if after is None else replace(after, version=at.version, updated_at=at.time)
+        after: Any = self.evolve(view, event, at) if type(event) in source.reads else view
+        if after is None:
+            return None
+        return replace(after, **{source.version: at.version}, updated_at=max(after.updated_at, at.time))
 
 
 @dataclass(frozen=True)

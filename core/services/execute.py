@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
-from uuid_utils.compat import uuid7
+from uuid_utils.compat import uuid5, uuid7
 
 from core.domain.decider import Decider
 from core.domain.message import Command, Event, Metadata, Recorded, StreamId
@@ -42,13 +42,28 @@ PAUSE = 0.005  # seconds: the longest pause before the second try; it doubles ea
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What a caller may say about how to execute a command. `expected` None: at any version of the stream."""
+    """What a caller may say about how to execute a command. `expected` None: at any version of the stream.
+
+    `ignored` are the fields that the caller sent and nobody knows; they are kept with the answer, which names them.
+    """
 
     user_id: str | None = None
     request_id: str | None = None
     expected: int | None = None
     key: IdempotencyKey | None = None
     dry_run: bool = False
+    ignored: tuple[str, ...] = ()
+
+    def command_id(self) -> UUID:
+        """The id of the command, which its events name as their cause: of the same key, it is the same id."""
+        return uuid7() if self.key is None else uuid5(COMMANDS, f"{self.key.scope}\n{self.key.key}")
+
+
+COMMANDS = UUID("6f72642d-636d-5375-8000-000000000001")
+"""The namespace of the ids of commands that have an idempotency key."""
+
+IGNORED = "ignored"
+"""The field of an answer that lists the fields of the command that were ignored."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -108,10 +123,10 @@ async def run_command(store: EventStore, command: CommandOnStream, terms: Terms)
         except NotAllowed as refusal:
             if key is None or terms.dry_run:
                 raise
-            fields = {"code": refusal.code, "detail": str(refusal)}
+            fields: dict[str, Any] = {"code": refusal.code, "detail": str(refusal)}
             own = Entry(command.stream, command.category, version)
             decision = Decision(Answer(Result.REJECTED, command.stream, None, None, fields), own)
-        answer = decision.answer
+        answer = _naming_ignored(decision.answer, terms)
         if terms.dry_run:
             return Outcome(answer, preview=_preview(decision.own, command.now))
         if key is None and not decision.own.events:
@@ -136,6 +151,13 @@ async def run_command(store: EventStore, command: CommandOnStream, terms: Terms)
         pause = min(2 * pause, 0.2)
 
 
+def _naming_ignored(answer: Answer, terms: Terms) -> Answer:
+    if not terms.ignored:
+        return answer
+    fields = {**answer.fields, IGNORED: list(terms.ignored)}
+    return Answer(answer.result, answer.stream, answer.version, answer.position, fields)
+
+
 def _with_position(answer: Answer, position: int) -> Answer:
     """The answer with the position of the last recorded event. It stays as it is when no event was recorded (0)."""
     return Answer(answer.result, answer.stream, answer.version, position or answer.position, answer.fields)
@@ -153,8 +175,9 @@ async def _first_answer(store: EventStore, terms: Terms, error: PreconditionFail
 
 
 def _replayed(terms: Terms, replay: Replay) -> Outcome:
-    if terms.key is not None and terms.key.fingerprint != replay.fingerprint:
-        raise KeyReused(terms.key.key)
+    key = terms.key
+    if key is not None and replay.fingerprint not in (key.fingerprint, key.former):
+        raise KeyReused(key.key)
     return Outcome(replay.answer, replayed=True)
 
 
@@ -205,7 +228,12 @@ async def execute(
 
     Raises what `run_command` raises.
     """
-    metadata = Metadata(correlation_id=correlation_id, user_id=terms.user_id, request_id=terms.request_id)
+    metadata = Metadata(
+        correlation_id=correlation_id,
+        causation_id=terms.command_id(),
+        user_id=terms.user_id,
+        request_id=terms.request_id,
+    )
     empty: Loaded[S] = Loaded(decider.initial, 0, 0)
     command_on_stream = _ByDecider(store, decider, stream, command, describe, metadata, new, cache, read_guards, empty)
     return await run_command(store, command_on_stream, terms)

@@ -7,14 +7,14 @@ from typing import TypeVar
 import msgspec
 
 from core import codec
-from core.domain.message import OrderId, Sku, StreamId, inventory_stream
+from core.domain.message import OrderId, Sku, StreamId, inventory_stream, payment_of
 from core.errors import NotFound
 from core.ports.log import EventStore
 from core.ports.queries import OrderDocument, Queries
 from core.projections import ORDERS
-from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
-from core.projections.order_view import ORDER_VIEW, OrderView
-from core.projections.projection import Projection, View
+from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS, InventoryLevel
+from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS, OrderView
+from core.projections.projection import Projection, Source, View
 from core.services.project import applied
 
 PAGE = 1_000  # events that are in memory at once while a long stream is folded
@@ -25,22 +25,27 @@ V = TypeVar("V", bound=View)
 _order_view = msgspec.json.Decoder(OrderView).decode
 
 
-async def fresh_order(queries: Queries, order_id: OrderId, *, min_version: int = 0, wait: float = 0) -> OrderDocument:
-    """The view of an order at `min_version` or later; or at its newest version, if the order has not come that far.
+async def fresh_order(
+    queries: Queries, order_id: OrderId, *, min_version: int = 0, min_payment_version: int = 0, wait: float = 0
+) -> OrderDocument:
+    """The view of an order at these versions of it and its payment, or later; or the newest, if these do not exist.
 
     Waits up to `wait` seconds for the read model, and then folds the events that the read model does not have yet.
     Raises NotFound, Unavailable, UnknownEvent.
     """
     document = await queries.order(order_id)
-    if (document is None or document.version < min_version) and wait > 0:
-        document = await queries.wait_for_order(order_id, version=max(1, min_version), within=wait)
-    if document is not None and document.version >= min_version:
+    if wait > 0 and (document is None or not document.shows(min_version, min_payment_version)):
+        document = await queries.wait_for_order(
+            order_id, version=max(1, min_version), payment_version=min_payment_version, within=wait
+        )
+    if document is not None and document.shows(min_version, min_payment_version):
         return document
-    known = _order_view(document.json) if document is not None else None
-    view = await fold_on(queries, ORDER_VIEW, StreamId(order_id), known)
+    view = _order_view(document.json) if document is not None else None
+    view = await fold_on(queries, ORDER_VIEW, ORDER_EVENTS, StreamId(order_id), view)
     if view is None:
         raise NotFound("order", str(order_id))
-    return OrderDocument(view.version, codec.json(view))
+    view = await fold_on(queries, ORDER_VIEW, PAYMENT_EVENTS, StreamId(payment_of(order_id)), view) or view
+    return OrderDocument(view.version, view.payment_version, codec.json(view))
 
 
 async def fresh_order_of_number(queries: Queries, store: EventStore, number: str) -> OrderDocument:
@@ -64,22 +69,24 @@ async def fresh_level(queries: Queries, sku: Sku) -> InventoryLevel:
     """
     level = await queries.stock_level(sku)
     if level is None:
-        level = await fold_on(queries, INVENTORY_LEVEL, inventory_stream(sku), None)
+        level = await fold_on(queries, INVENTORY_LEVEL, STOCK_EVENTS, inventory_stream(sku), None)
     if level is None:
         raise NotFound("SKU", sku)
     return level
 
 
-async def fold_on(queries: Queries, projection: Projection[V], stream: StreamId, view: V | None) -> V | None:
-    """The view after all events of its stream. The events after the view's version are folded into it page by page.
+async def fold_on(
+    queries: Queries, projection: Projection[V], source: Source, stream: StreamId, view: V | None
+) -> V | None:
+    """The view after all events of one stream of a source. Those that it does not have yet are folded page by page.
 
     Without a view, the fold begins at the first event. Returns None if the events make no view.
     """
-    version = view.version if view is not None else 0
+    version = getattr(view, source.version) if view is not None else 0
     while True:
         page = await queries.events_of_stream(stream, after=version, limit=PAGE)
         for stored in page:
-            view = applied(projection, view, stored)
+            view = applied(projection, source, view, stored)
         if len(page) < PAGE:
             return view
         version = page[-1].version

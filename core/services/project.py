@@ -15,7 +15,7 @@ from core.codec import StoredEvent, decode, event_type
 from core.domain.message import Event, StreamId
 from core.errors import EventNotApplied
 from core.ports.reading import Changes, ReadModels, Subscription
-from core.projections.projection import At, Group, Projection, View, total
+from core.projections.projection import At, Group, Projection, Source, View, total
 
 BATCH = 2_000  # events
 # Views that stay in memory, because an order's events come soon after each other. Views that are folded but not yet
@@ -23,7 +23,8 @@ BATCH = 2_000  # events
 RECENT = 20_000
 
 Views: TypeAlias = Mapping[StreamId, Any]
-Read: TypeAlias = tuple[StoredEvent, Event | None]
+Read: TypeAlias = tuple[StreamId, Source, StoredEvent, Event | None]
+"""An event of a projection's source after the stream whose view it changes; without its content if it is not read."""
 B = TypeVar("B")
 V = TypeVar("V", bound=View)
 
@@ -45,10 +46,10 @@ class Projector:
         """
         self._recent = {}
         self.position = await self._read_models.open()
-        category = self._group.projection.category
+        categories = [source.category for source in self._group.projection.sources]
         # While one batch is saved the next is folded and the one after that is read.
         async with (
-            aclosing(subscription.batches(stop, after=self.position, limit=limit, category=category)) as batches,
+            aclosing(subscription.batches(stop, after=self.position, limit=limit, categories=categories)) as batches,
             aclosing(ahead(batches)) as batches_ahead,
             aclosing(self._fold_batches(batches_ahead, self.position)) as all_changes,
             aclosing(ahead(all_changes)) as changes_ahead,
@@ -90,12 +91,13 @@ class Projector:
     async def _load(self, events: Sequence[Read]) -> Views:
         views: dict[StreamId, Any] = {}
         unknown: set[StreamId] = set()
-        for stored, _ in events:
-            if (view := self._recent.get(stored.stream)) is not None:
-                views[stored.stream] = view
+        for stream in {stream for stream, _, _, _ in events}:
+            if (view := self._recent.get(stream)) is not None:
+                views[stream] = view
             else:
-                unknown.add(stored.stream)
-        unknown -= {stored.stream for stored, _ in events if stored.version == 1}  # streams that begin in this batch
+                unknown.add(stream)
+        # Streams that begin in this batch have no view yet. The first event of another source says nothing of that.
+        unknown -= {stored.stream for _, _, stored, _ in events if stored.version == 1}
         if unknown:
             views.update(await self._read_models.load(list(unknown)))
         return views
@@ -109,47 +111,52 @@ class Projector:
 
 
 def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> Sequence[Read]:
-    """The events of the projection's streams. An event that the projection does not read is not decoded, but None."""
-    return [
-        (stored, _decode(stored) if _declares(projection, stored) else None)
-        for stored in batch
-        if stored.category == projection.category
-    ]
+    """The events of the projection's sources. Raises EventNotApplied if one that it reads cannot be decoded."""
+    sources = {source.category: (source, _names(source)) for source in projection.sources}
+    events: list[Read] = []
+    for stored in batch:
+        if (known := sources.get(stored.category)) is None:
+            continue
+        source, names = known
+        event = _decode(stored) if stored.event_type in names else None
+        events.append((row_stream(projection, source, stored), source, stored, event))
+    return events
+
+
+def row_stream(projection: Projection[Any], source: Source, stored: StoredEvent) -> StreamId:
+    """The stream to whose view an event of this source belongs."""
+    return stored.stream if source is projection.sources[0] else StreamId(stored.correlation_id)
 
 
 def fold(projection: Projection[Any], before: Views, events: Sequence[Read]) -> Views:
     """The views that the events change. An event that a view contains already is left out."""
     after: dict[StreamId, Any] = {}
-    for stored, event in events:
-        view = after.get(stored.stream) or before.get(stored.stream)
-        if view is not None and stored.version <= view.version:
+    for stream, source, stored, event in events:
+        view = after.get(stream) or before.get(stream)
+        if view is not None and stored.version <= getattr(view, source.version):
             continue
         try:
-            view = projection.apply(view, event, At(stored.version, stored.recorded_at))
+            view = projection.apply(source, view, event, At(stored.version, stored.recorded_at))
         except Exception as error:
             raise EventNotApplied(stored.position, stored.event_type, repr(error)) from error
         if view is not None:
-            after[stored.stream] = view
+            after[stream] = view
     return after
 
 
-def applied(projection: Projection[V], view: V | None, stored: StoredEvent) -> V | None:
-    """The view after one more event of its stream.
+def applied(projection: Projection[V], source: Source, view: V | None, stored: StoredEvent) -> V | None:
+    """The view after one more event of this source.
 
     Raises UnknownEvent if the projection reads such events and this one cannot be decoded.
     """
-    known = _declares(projection, stored)
+    known = stored.event_type in _names(source)
     event = decode(stored.event_type, stored.schema_version, stored.payload) if known else None
-    return projection.apply(view, event, At(stored.version, stored.recorded_at))
-
-
-def _declares(projection: Projection[Any], stored: StoredEvent) -> bool:
-    return stored.event_type in _names(projection.reads)
+    return projection.apply(source, view, event, At(stored.version, stored.recorded_at))
 
 
 @cache
-def _names(kinds: tuple[type[Event], ...]) -> frozenset[str]:
-    return frozenset(map(event_type, kinds))
+def _names(source: Source) -> frozenset[str]:
+    return frozenset(map(event_type, source.reads))
 
 
 def _decode(stored: StoredEvent) -> Event:

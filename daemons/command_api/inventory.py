@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 from core.bootstrap import App
 from core.domain.inventory import INVENTORY, AdjustStock, InventoryCommand, ReceiveStock, Stock
 from core.domain.message import Sku, inventory_stream
+from core.domain.validation import composed
 from core.ports.log import Result
 from core.services.execute import Terms, execute
 from core.services.load import StateCache
@@ -29,7 +30,7 @@ async def receive_stock(request: AnyRequest, state: State, sku: FromPath[str]) -
     body = await sent.body(ReceiptBody)
     terms = sent.terms("POST /api/v1/inventory/{sku}/receipts", body)
     wish = ReceiveStock(
-        now=app.clock.now(), sku=Sku(sku), quantity=body.quantity, product_id=body.product_id, name=body.name
+        now=app.clock.now(), sku=Sku(composed(sku)), quantity=body.quantity, product_id=body.product_id, name=body.name
     )
     return await _execute(state, wish, terms)
 
@@ -41,7 +42,7 @@ async def adjust_stock(request: AnyRequest, state: State, sku: FromPath[str]) ->
     sent = CommandRequest(request)
     body = await sent.body(AdjustmentBody)
     terms = sent.terms("POST /api/v1/inventory/{sku}/adjustments", body)
-    wish = AdjustStock(now=app.clock.now(), sku=Sku(sku), quantity=body.quantity, reason=body.reason)
+    wish = AdjustStock(now=app.clock.now(), sku=Sku(composed(sku)), quantity=body.quantity, reason=body.reason)
     return await _execute(state, wish, terms)
 
 

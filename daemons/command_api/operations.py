@@ -24,6 +24,7 @@ TERMS = (
     _parameter(
         "query", "dry_run", "Answer 200 with the events it would record, and record nothing.", enum=["true", "false"]
     ),
+    _parameter("query", "strict", "Refuse a body with a field that is not known here.", enum=["true", "false"]),
     _parameter(
         "header",
         "Idempotency-Key",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -12,13 +13,16 @@ from msgspec import Meta
 
 from core import codec
 from core.codec import Envelope, envelope_of
-from core.domain.inventory import MAX_RECEIPT, SKU
+from core.domain.address import LONGEST
+from core.domain.inventory import LONGEST_SKU, MAX_RECEIPT
 from core.domain.message import Sku
 from core.domain.money import DECIMALS
-from core.domain.order import COUNTRY, MAX_ITEMS, MAX_QUANTITY, PAYMENT_METHOD, Address, Item
+from core.domain.order import MAX_ITEMS, MAX_QUANTITY, PAYMENT_METHOD, Address, Item
+from core.errors import FieldError
 from core.ports.log import Answer, Result
 from core.sagas.wishes import LONGEST_REASON
-from core.services.execute import Outcome
+from core.services.execute import IGNORED, Outcome
+from daemons.command_api.ignored import HEADER, in_a_header
 from daemons.http.problems import RequestRefused
 from daemons.http.reply import Reply
 
@@ -26,6 +30,10 @@ from daemons.http.reply import Reply
 def _words(longest: int) -> Any:
     """A text that is not blank. This puts the limits into the OpenAPI document; the domain enforces them itself."""
     return Meta(extra_json_schema={"minLength": 1, "maxLength": longest})
+
+
+def _up_to(longest: int) -> Any:
+    return Meta(extra_json_schema={"maxLength": longest})
 
 
 def _form(pattern: re.Pattern[str]) -> Any:
@@ -40,10 +48,10 @@ Reason = Annotated[str, _words(LONGEST_REASON)]
 Name = Annotated[str, _words(100)]
 
 
-# --- bodies: a field that is unknown is ignored, a required one that is missing is named ---------------------
+# --- bodies: a required field that is missing is named, one that is unknown is reported ----------------------
 class ItemBody(msgspec.Struct, frozen=True, kw_only=True):
     product_id: Name
-    sku: Annotated[str, _form(SKU)]
+    sku: Annotated[str, _words(LONGEST_SKU)]
     quantity: Annotated[int, _from_to(1, MAX_QUANTITY)]
     unit_price: Decimal
 
@@ -52,14 +60,17 @@ class ItemBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AddressBody(msgspec.Struct, frozen=True, kw_only=True):
-    street: Annotated[str, _words(200)]
-    city: Name
-    state: Name
-    zip: Annotated[str, _words(20)]
-    country: Annotated[str, _form(COUNTRY)]
+    """City, state and zip may be left out where the country has none. `country`: an ISO 3166-1 code, in any case."""
+
+    street: Annotated[str, _words(LONGEST["street"])]
+    city: Annotated[str, _up_to(LONGEST["city"])] | None = None
+    state: Annotated[str, _up_to(LONGEST["state"])] | None = None
+    zip: Annotated[str, _up_to(LONGEST["zip"])] | None = None
+    country: Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z]{2}$"})]
 
     def address(self) -> Address:
-        return Address(street=self.street, city=self.city, state=self.state, zip=self.zip, country=self.country)
+        city, state, zip_ = self.city or "", self.state or "", self.zip or ""
+        return Address(street=self.street, city=city, state=state, zip=zip_, country=self.country)
 
 
 CURRENCY = {
@@ -102,7 +113,7 @@ class ReasonBody(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
-# --- answers ------------------------------------------------------------------------------------------------
+# --- answers: `warnings` names the fields of the body that were ignored, and is left out when there are none ---
 class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Where the order stands after the command. `position` is its last event's place in the log."""
 
@@ -112,6 +123,7 @@ class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     order_number: str | None = None
     tracking_number: str | None = None
+    warnings: list[FieldError] = []
 
 
 class StockAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +133,7 @@ class StockAnswer(msgspec.Struct, frozen=True, kw_only=True):
     available: int
     version: int
     position: int
+    warnings: list[FieldError] = []
 
 
 class SagaAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,13 +144,15 @@ class SagaAnswer(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     version: int
     position: int
+    warnings: list[FieldError] = []
 
 
-class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The events the command would record now. Nothing was recorded: their ids, and positions (0), mean nothing."""
 
     dry_run: bool
     events: list[Envelope]
+    warnings: list[FieldError] = []
 
 
 STATUSES = {Result.CREATED: 201, Result.DONE: 200, Result.REJECTED: 400}
@@ -146,24 +161,30 @@ STATUSES = {Result.CREATED: 201, Result.DONE: 200, Result.REJECTED: 400}
 
 def render(outcome: Outcome) -> ASGIApp:
     """The answer over HTTP; raises RequestRefused for a rejected command."""
+    answer = outcome.answer
+    ignored: Sequence[str] = answer.fields.get(IGNORED, ())
+    headers = {HEADER: in_a_header(ignored)} if ignored else {}
+    warnings = [FieldError(path, "is not known here and was ignored") for path in ignored]
     if outcome.preview is not None:
         events = [envelope_of(event) for event in outcome.preview]
-        return Reply(200, codec.json(DryRunAnswer(dry_run=True, events=events)), {})
-    headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
-    answer = outcome.answer
+        dry = DryRunAnswer(dry_run=True, events=events, warnings=warnings)
+        return Reply(200, codec.json(dry), headers)
+    if outcome.replayed:
+        headers["Idempotent-Replayed"] = "true"
     status = STATUSES[answer.result]
     if answer.result is Result.REJECTED:
         raise RequestRefused(status, answer.fields["code"], answer.fields["detail"], headers=headers)
     if answer.result is Result.CREATED and "order_id" in answer.fields:
         headers["Location"] = f"/api/v1/orders/{answer.fields['order_id']}"
     headers["ETag"] = f'"{answer.version}"'
-    return Reply(status, _body(answer), headers)
+    return Reply(status, _body(answer, warnings), headers)
 
 
 FIELDS = ("saga_id", "order_id", "order_number", "sku", "status", "step", "available", "tracking_number")
 """The order of the fields in every answer; the database returns the fields of a kept answer in another order."""
 
 
-def _body(answer: Answer) -> bytes:
+def _body(answer: Answer, warnings: Sequence[FieldError]) -> bytes:
     fields = {name: answer.fields[name] for name in FIELDS if name in answer.fields}
-    return codec.json({**fields, "version": answer.version, "position": answer.position})
+    more = {"warnings": warnings} if warnings else {}
+    return codec.json({**fields, "version": answer.version, "position": answer.position, **more})

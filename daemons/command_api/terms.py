@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -17,8 +15,12 @@ from core.domain.validation import wrong_text
 from core.errors import FieldError
 from core.ports.log import IdempotencyKey
 from core.services.execute import Terms
+from daemons.command_api.fingerprints import fingerprint, former_fingerprint
+from daemons.command_api.ignored import listed
 from daemons.http.bodies import T, read_body
-from daemons.http.problems import RequestRefused, wrong_fields
+from daemons.http.headers import one_header
+from daemons.http.limits import receive_body
+from daemons.http.problems import wrong_fields
 
 AnyRequest = Request[Any, Any, State]
 
@@ -26,11 +28,10 @@ KEY = re.compile(r"[\x21-\x7e]{1,255}")
 VERSION = re.compile(r'"([0-9]{1,9})"')
 BOOLEANS = {"true": True, "false": False}
 LARGEST_BODY = 1 << 20
+MOST_PARAMETERS = 20
 LONGEST_ACTOR = 100
 LONGEST_REQUEST_ID = 200
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-_CANONICAL = msgspec.json.Encoder(decimal_format="string", order="sorted")
 
 
 class NoBody(msgspec.Struct, frozen=True):
@@ -40,71 +41,57 @@ class NoBody(msgspec.Struct, frozen=True):
 class CommandRequest:
     """Reads the body and the terms of a command from its HTTP request."""
 
-    __slots__ = ("_headers", "_request")
+    __slots__ = ("_headers", "_ignored", "_options", "_request", "_sent")
 
     def __init__(self, request: AnyRequest) -> None:
         self._request = request
-        self._headers = _headers(request)
+        self._headers = request.scope["headers"]
+        self._options = _options(request.scope["query_string"])
+        self._ignored: tuple[str, ...] = ()
+        self._sent: msgspec.Struct | None = None
 
-    def header(self, name: bytes) -> str | None:
-        value = self._headers.get(name)
-        if value is None:
-            return None
-        try:
-            return value.decode().strip(" \t")
-        except UnicodeDecodeError:
-            return value.decode("latin-1").strip(" \t")
+    def header(self, name: str) -> str | None:
+        return one_header(self._headers, name)
 
     async def body(self, kind: type[T]) -> T:
-        return read_body(kind, await self._raw(), self.header(b"content-type") or "")
-
-    async def _raw(self) -> bytes:
-        """The bytes of the body, read from the server: the framework needs as long for it as we for all else."""
-        raw, more = b"", True
-        while more:
-            message: Any = await self._request.receive()
-            if message["type"] == "http.disconnect":
-                raise RequestRefused(400, "incomplete_body", "the body ended before its length")
-            raw += message["body"]
-            more = message["more_body"]
-            if len(raw) > LARGEST_BODY:
-                raise RequestRefused(413, "request_entity_too_large", "the body is too large")
-        return raw
+        content_type = self.header("Content-Type") or ""
+        raw = await receive_body(self._request.receive, LARGEST_BODY)
+        body = read_body(kind, raw, content_type, strict=self._options["strict"])
+        self._ignored, self._sent = body.ignored, body.sent
+        return body.value
 
     def terms(self, route: str, body: msgspec.Struct) -> Terms:
         """The terms in the headers and the query; raises RequestRefused (400) when one is malformed."""
-        actor = self._text(b"orderdeck-actor", "Orderdeck-Actor", LONGEST_ACTOR)
-        key = self._key()
+        actor = self._text("Orderdeck-Actor", LONGEST_ACTOR)
         return Terms(
             user_id=actor,
-            request_id=self._text(b"x-request-id", "X-Request-Id", LONGEST_REQUEST_ID),
+            request_id=self._text("X-Request-Id", LONGEST_REQUEST_ID),
             expected=self._expected(),
-            key=None if key is None else IdempotencyKey(f"{route} {actor or ''}", key, self._fingerprint(body)),
-            dry_run=self._dry_run(),
+            key=self._key(route, actor or "", body),
+            dry_run=self._options["dry_run"],
+            ignored=listed(self._ignored),
         )
 
-    def _text(self, name: bytes, shown: str, longest: int) -> str | None:
+    def _text(self, name: str, longest: int) -> str | None:
         value = self.header(name)
         wrong = None if not value else wrong_text(value, longest)
         if wrong:
-            raise wrong_fields(FieldError(shown, wrong))
+            raise wrong_fields(FieldError(name, wrong))
         return value or None
 
-    def _key(self) -> str | None:
-        value = self.header(b"idempotency-key")
+    def _key(self, route: str, actor: str, body: msgspec.Struct) -> IdempotencyKey | None:
+        value = self.header("Idempotency-Key")
         if value is None:
             return None
         key = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
         if not KEY.fullmatch(key):
             raise wrong_fields(FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
-        return key
-
-    def _fingerprint(self, body: msgspec.Struct) -> bytes:
-        """SHA-256 of the path and the decoded body, so that spacing and the order of fields make no difference."""
-        return hashlib.sha256(self._request.scope["path"].encode() + b"\n" + _CANONICAL.encode(body)).digest()
+        scope: Any = self._request.scope
+        former = former_fingerprint(scope["path"], self._sent or body)
+        return IdempotencyKey(f"{route} {actor}", key, fingerprint(route, scope["path_params"], body), former)
 
     def _expected(self) -> int | None:
-        value = self.header(b"if-match")
+        value = self.header("If-Match")
         if value is None or value == "*":
             return None
         match = VERSION.fullmatch(value)
@@ -112,31 +99,30 @@ class CommandRequest:
             raise wrong_fields(FieldError("If-Match", 'must be a version in quotes, as in "3"'))
         return int(match[1])
 
-    def _dry_run(self) -> bool:
-        query = self._request.scope["query_string"]
-        if not query:
-            return False
-        values: list[str] = []
-        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-            if name != "dry_run":  # ignoring a misspelt dry_run would execute the command
-                raise wrong_fields(FieldError(name, "there is no such parameter"))
-            values.append(value.lower())
-        if len(values) > 1:
-            raise wrong_fields(FieldError("dry_run", "is given twice"))
-        if values and values[0] not in BOOLEANS:
-            raise wrong_fields(FieldError("dry_run", "must be true or false"))
-        return BOOLEANS[values[0]] if values else False
 
-
-def _headers(request: AnyRequest) -> Mapping[bytes, bytes]:
-    """The headers by name. One that is given twice becomes a list with commas (RFC 9110, 5.3).
-
-    No header that we read may be a list, so the one who reads it refuses it.
-    """
-    headers: dict[bytes, bytes] = {}
-    for name, value in request.scope["headers"]:
-        headers[name] = headers[name] + b", " + value if name in headers else value
-    return headers
+def _options(query: bytes) -> dict[str, bool]:
+    """What the query says. A parameter that is misspelt is refused: without `dry_run` the command would be executed."""
+    options = {"dry_run": False, "strict": False}
+    if not query:
+        return options
+    try:
+        pairs = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS
+        )
+    except ValueError:
+        detail = f"must be UTF-8, percent-encoded, and have at most {MOST_PARAMETERS} fields"
+        raise wrong_fields(FieldError("query", detail)) from None
+    given: set[str] = set()
+    for name, value in pairs:
+        if name not in options:
+            raise wrong_fields(FieldError(name, "there is no such parameter; there are dry_run and strict"))
+        if name in given:
+            raise wrong_fields(FieldError(name, "is given twice"))
+        if value.lower() not in BOOLEANS:
+            raise wrong_fields(FieldError(name, "must be true or false"))
+        given.add(name)
+        options[name] = BOOLEANS[value.lower()]
+    return options
 
 
 def path_uuid(text: str, field: str) -> UUID:

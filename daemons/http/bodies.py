@@ -1,17 +1,38 @@
-"""Decodes the JSON body of a request into a typed struct, or refuses it with a problem that names every wrong field."""
+"""Decodes the JSON body of a request into a typed struct, or refuses it with a problem that names every wrong field.
+
+The work for a body that is refused is at most a constant times its size: `limits` counts its values before anything is
+decoded, and each value is looked at a fixed number of times.
+"""
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
+from typing import Any, Generic, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
+from core.domain.validation import composed
 from core.errors import FieldError
+from daemons.http.limits import MOST_VALUES, has_too_many_values
 from daemons.http.problems import RequestRefused, wrong_fields, wrong_json
+from daemons.http.unknown_fields import bare_type, known_pairs, not_known, unknown_fields
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+MOST_UNKNOWN = 100
+"""How many different unknown names a body may have, since each of them is compared with the known ones."""
+
+
+class Body(NamedTuple, Generic[T]):
+    """A decoded body. `sent` has its texts as they were sent, which may have been in several Unicode forms.
+
+    `ignored` are the paths of the fields that the type does not have.
+    """
+
+    value: T
+    sent: T
+    ignored: tuple[str, ...]
 
 
 def _number(text: str) -> Decimal:
@@ -27,29 +48,39 @@ _AMOUNT_AS_TEXT = re.compile(rb'"(?:unit_price|amount)"\s*:\s*"')
 _DECODERS: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
 
 
-def read_body(kind: type[T], raw: bytes, content_type: str) -> T:
-    """Decode a body; raises RequestRefused with 400 or 415."""
+def read_body(kind: type[T], raw: bytes, content_type: str, *, strict: bool = False) -> Body[T]:
+    """Decode a body; raises RequestRefused with 400 or 415. `strict`: a field that the type does not have is refused.
+
+    One that resembles a field of the type is refused always, because the caller most probably meant that one.
+    """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise RequestRefused(415, "unsupported_media_type", "the Content-Type must be application/json")
+    if has_too_many_values(raw):
+        raise wrong_fields(FieldError("body", f"has more than {MOST_VALUES} values"))
     plain: Any = msgspec.UNSET
     try:
         plain = _PLAIN.decode(raw)
-        if raw.count(b":") != _pairs(plain):  # more colons than pairs: one is within a text, or a name is repeated
-            _refuse_repeated_names(raw)
-        body = _decoder(kind).decode(raw)
-        odd = _odd_amounts(plain, kind, "") if _AMOUNT_AS_TEXT.search(raw) else []
+        sent = _decoder(kind).decode(raw)
+        all_known = raw.count(b":") == known_pairs(plain, kind)  # then no name is repeated either
+        if not all_known:
+            _refuse_repeated_names(raw, plain)
+        wrong = _odd_amounts(plain, kind, "") if _AMOUNT_AS_TEXT.search(raw) or b"\\u" in raw else []
     except msgspec.ValidationError as error:
         if plain is msgspec.UNSET:  # it failed before there was a value: an integer has thousands of digits
             raise _malformed(str(error).partition(" - at `")[0]) from None
-        wrong = _wrong(plain, kind, "")
-        raise (wrong_fields(*wrong) if wrong else wrong_json(error)) from None
+        _refuse_repeated_names(raw, plain)
+        wrong = _wrong(plain, kind, "") or list(wrong_json(error).fields)
+        raise wrong_fields(*wrong, *_refused(_unknown(plain, kind), strict=strict)) from None
     except RecursionError:
         raise _malformed("it is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise _malformed(str(error)) from None
-    if odd:
-        raise wrong_fields(*odd)
-    return body
+    unknown = [] if all_known else _unknown(plain, kind)
+    wrong += _refused(unknown, strict=strict)
+    if wrong:
+        raise wrong_fields(*wrong)
+    plain_ascii = raw.isascii() and b"\\u" not in raw
+    return Body(sent if plain_ascii else _composed(sent), sent, tuple(path for path, _ in unknown))
 
 
 def _malformed(detail: str) -> RequestRefused:
@@ -63,9 +94,31 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
     return decoder
 
 
+def _unknown(plain: Any, kind: type[msgspec.Struct]) -> list[tuple[str, str | None]]:
+    try:
+        return unknown_fields(plain, kind, MOST_UNKNOWN)
+    except OverflowError:
+        raise wrong_fields(FieldError("body", f"has more than {MOST_UNKNOWN} names that are not known here")) from None
+
+
+def _refused(unknown: list[tuple[str, str | None]], *, strict: bool) -> list[FieldError]:
+    return [not_known(path, meant) for path, meant in unknown if strict or meant is not None]
+
+
+def _composed(value: Any) -> Any:
+    """The value with each of its texts in the one Unicode form in which texts are stored and compared."""
+    if isinstance(value, str):
+        return composed(value)
+    if isinstance(value, tuple):
+        return tuple(_composed(each) for each in cast("tuple[Any, ...]", value))
+    if isinstance(value, msgspec.Struct):
+        return type(value)(**{name: _composed(getattr(value, name)) for name in value.__struct_fields__})
+    return value
+
+
 def _odd_amounts(value: Any, kind: Any, path: str) -> list[FieldError]:
     """The amounts that are texts which only Python reads as numbers: 1_000, with blanks, digits of other scripts."""
-    kind = _bare(kind)
+    kind = bare_type(kind)
     if kind is Decimal:
         odd = isinstance(value, str) and _ODD.search(value)
         return [FieldError(path, "must be a number, as in 12.50")] if odd else []
@@ -81,11 +134,6 @@ def _odd_amounts(value: Any, kind: Any, path: str) -> list[FieldError]:
     return [error for errors in inside for error in errors]
 
 
-def _bare(kind: Any) -> Any:
-    """The type within an `Annotated` one, which fields have whose limits stand in the OpenAPI document."""
-    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
-
-
 def _pairs(value: Any) -> int:
     """How many pairs of a name and a value there are at all depths; a name that is repeated counts once."""
     if isinstance(value, dict):
@@ -96,7 +144,9 @@ def _pairs(value: Any) -> int:
     return 0
 
 
-def _refuse_repeated_names(raw: bytes) -> None:
+def _refuse_repeated_names(raw: bytes, plain: Any) -> None:
+    if raw.count(b":") == _pairs(plain):  # more colons than pairs: one is within a text, or a name is repeated
+        return
     import json  # noqa: PLC0415 - few bodies need it: those with a colon within a text
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -118,7 +168,7 @@ def _wrong(value: Any, kind: Any, path: str) -> list[FieldError]:
         message = str(error).partition(" - at `")[0]
     else:
         return []
-    kind = _bare(kind)
+    kind = bare_type(kind)
     inside: list[FieldError] = []
     if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         members = cast("dict[str, Any]", value)

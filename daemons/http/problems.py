@@ -17,7 +17,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import KwargDefinition
 
 from core import errors
-from core.errors import FieldError, OrderdeckError
+from core.errors import FieldError, OrderdeckError, sentence
 from core.fault_board import FaultBoard
 from daemons.process.vitals import FAILED, FAULTS, route_of
 
@@ -35,6 +35,10 @@ DOCUMENTED: dict[int, str] = {
     503: "The database is away or too many wait; try again after Retry-After seconds.",
 }
 
+MOST_ERRORS = 20
+LONGEST_FIELD = 120
+LONGEST_SENTENCE = 900  # a caller's own words, such as a name that it made up, may be in it
+
 REMEMBERED = 60.0  # seconds after which /ready forgets a fault that no request has met again
 
 _REQUEST_ID = re.compile(rb"[!-~]{1,200}")
@@ -43,7 +47,10 @@ _log = structlog.get_logger("http")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """`code` is for programs and stays the same; `error` and `detail` are one sentence for people."""
+    """`code` is for programs and stays the same; `error` and `detail` are one sentence for people.
+
+    `errors` names at most MOST_ERRORS wrong fields; the sentence says how many more there are.
+    """
 
     type: str
     title: str
@@ -82,7 +89,7 @@ def wrong_json(error: msgspec.MsgspecError) -> RequestRefused:
 
 
 def wrong_fields(*fields: FieldError) -> RequestRefused:
-    return RequestRefused(400, "validation_failed", "; ".join(f"{f.field}: {f.message}" for f in fields), fields=fields)
+    return RequestRefused(400, "validation_failed", sentence(fields), fields=fields)
 
 
 def problems(*statuses: int, meaning: Mapping[int, str] = DOCUMENTED) -> dict[int, ResponseSpec]:
@@ -94,7 +101,7 @@ def problems(*statuses: int, meaning: Mapping[int, str] = DOCUMENTED) -> dict[in
 
 
 def problem_response(refused: RequestRefused) -> Response[bytes]:
-    detail = str(refused)
+    detail = _short(str(refused), LONGEST_SENTENCE)
     problem = Problem(
         type=f"urn:orderdeck:problem:{refused.code}",
         title=refused.code.replace("_", " ").capitalize(),
@@ -102,11 +109,18 @@ def problem_response(refused: RequestRefused) -> Response[bytes]:
         detail=detail,
         code=refused.code,
         error=detail,
-        errors=refused.fields,
+        errors=tuple(
+            FieldError(_short(wrong.field, LONGEST_FIELD), _short(wrong.message, LONGEST_SENTENCE))
+            for wrong in refused.fields[:MOST_ERRORS]
+        ),
     )
     return Response(
         msgspec.json.encode(problem), status_code=refused.status, media_type=MEDIA_TYPE, headers=refused.headers
     )
+
+
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def on_error(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:

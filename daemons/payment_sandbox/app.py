@@ -14,7 +14,8 @@ from litestar.datastructures import State
 from litestar.params import FromPath, QueryParameter
 
 from core.errors import NotFound
-from daemons.http.bodies import read_body
+from daemons.http.bodies import T, read_body
+from daemons.http.headers import one_header
 from daemons.http.openapi import WireTypes, described, openapi, reading
 from daemons.http.problems import HANDLERS, RequestRefused
 from daemons.payment_sandbox import methods
@@ -119,13 +120,18 @@ async def show_faults(request: AnyRequest) -> Response[bytes]:
 @post("/faults", status_code=200, operation_class=reading(FaultsBody), responses=shown(Faults, 413, 415))
 async def switch_faults(request: AnyRequest) -> Response[bytes]:
     """Switch faults on; what is not named is off. They end by themselves after `seconds`, and with the process."""
-    body = read_body(FaultsBody, await request.body(), request.headers.get("Content-Type", ""))
+    body = await _read(request, FaultsBody, strict=True)  # a misspelt field would switch everything off
     return ok(_sandbox(request).faults.set(body.checked()))
 
 
+async def _read(request: AnyRequest, kind: type[T], *, strict: bool = False) -> T:
+    content_type = one_header(request.scope["headers"], "Content-Type") or ""
+    return read_body(kind, await request.body(), content_type, strict=strict).value
+
+
 async def _execute(request: AnyRequest, payment_id: UUID, kind: type[Body]) -> Response[bytes]:
-    key = read_key(request.headers.get("Idempotency-Key"))
-    body = read_body(kind, await request.body(), request.headers.get("Content-Type", ""))
+    key = read_key(one_header(request.scope["headers"], "Idempotency-Key"))
+    body = await _read(request, kind)
     charge_request = body.checked(payment_id)
     sandbox = _sandbox(request)
     faults = await _meet_faults(sandbox)

@@ -41,8 +41,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
 
 
-class FaultsBody(Faults, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of it may be left out; a misspelt field is refused, for it would switch everything off."""
+class FaultsBody(Faults, frozen=True, kw_only=True):
+    """All of it may be left out."""
 
     def checked(self) -> Faults:
         """Raises InvalidInput."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from litestar.params import FromQuery, QueryParameter
 from core import codec
 from core.domain.message import OrderId
 from core.domain.order import Status
+from core.domain.payment import PaymentStatus
 from core.errors import FieldError
 from core.ports.queries import OrderFilter, OrderPlace, OrderSearch, OrderSort, Queries
 from core.projections.order_view import OrderView
@@ -35,7 +37,11 @@ from daemons.query_api.parameters import (
 from daemons.query_api.response import as_it_is, json_response
 
 STATUSES = tuple(status.value for status in Status if status is not Status.ABSENT)
+PAYMENT_STATUSES = tuple(status.value for status in PaymentStatus)
 StatusName = Annotated[str | None, QueryParameter(description=f"One of {', '.join(STATUSES)}, in any case.")]
+PaymentStatusName = Annotated[
+    str | None, QueryParameter(description=f"One of {', '.join(PAYMENT_STATUSES)}, in any case.")
+]
 Amount = Annotated[
     str | None, QueryParameter(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$", description="an amount such as 99.50")
 ]
@@ -52,20 +58,30 @@ SearchText = Annotated[
 MinVersion = Annotated[
     int, QueryParameter(ge=0, le=2**31 - 1, description="At least this version; 409 when there is none.")
 ]
+MinPaymentVersion = Annotated[
+    int, QueryParameter(ge=0, le=2**31 - 1, description="Its payment at least at this version; 409 when there is none.")
+]
 Wait = Annotated[float, QueryParameter(ge=0, le=10, description="Seconds to wait for the read model to get there.")]
 
 
 @get("/api/v1/orders/{order_id:str}", responses=answers(OrderView, 404, 409, 503))
 async def one_order(
-    request: AnyRequest, order_id: IdInPath, min_version: MinVersion = 0, wait: Wait = 0
+    request: AnyRequest,
+    order_id: IdInPath,
+    min_version: MinVersion = 0,
+    min_payment_version: MinPaymentVersion = 0,
+    wait: Wait = 0,
 ) -> Response[bytes]:
     """One order, as it was just written: what the read model has not got yet is folded from its events."""
     queries: Queries = request.app.state["queries"]
     id_ = OrderId(a_uuid("order_id", order_id))
-    order = await fresh_order(queries, id_, min_version=min_version, wait=wait)
-    if order.version < min_version:
-        detail = f"order {id_} is at version {order.version}, not {min_version} yet"
-        raise RequestRefused(409, "version_not_reached", detail)
+    order = await fresh_order(queries, id_, min_version=min_version, min_payment_version=min_payment_version, wait=wait)
+    for what, there, wanted in (
+        (f"order {id_}", order.version, min_version),
+        (f"the payment of order {id_}", order.payment_version, min_payment_version),
+    ):
+        if there < wanted:
+            raise RequestRefused(409, "version_not_reached", f"{what} is at version {there}, not {wanted} yet")
     return json_response(order.json, ETag=f'"{order.version}"')
 
 
@@ -85,6 +101,7 @@ async def order_of_number(request: AnyRequest, order_number: TextInPath) -> Resp
 async def some_orders(
     request: AnyRequest,
     status: StatusName = None,
+    payment: PaymentStatusName = None,
     customer_id: Text = None,
     sku: Text = None,
     min_total: Amount = None,
@@ -100,6 +117,7 @@ async def some_orders(
     queries: Queries = request.app.state["queries"]
     conditions = OrderFilter(
         status=a_status(status) if status is not None else None,
+        payment=_one_of("payment", PAYMENT_STATUSES, payment) if payment is not None else None,
         customer_id=customer_id,
         sku=sku,
         min_total=Decimal(min_total) if min_total is not None else None,
@@ -170,8 +188,12 @@ async def _by_offset(
 
 
 def a_status(text: str) -> str:
-    if text.upper() not in STATUSES:
-        raise wrong_fields(FieldError("status", f"must be one of {', '.join(STATUSES)}"))
+    return _one_of("status", STATUSES, text)
+
+
+def _one_of(name: str, statuses: Sequence[str], text: str) -> str:
+    if text.upper() not in statuses:
+        raise wrong_fields(FieldError(name, f"must be one of {', '.join(statuses)}"))
     return text.upper()
 
 

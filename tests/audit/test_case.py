@@ -28,6 +28,7 @@ from tests.support.samples import NOW, ORDER_ID, created
 
 ORDER = OrderId(UUID(str(ORDER_ID)))
 RULES = SagaRules(SAGAS)
+CATEGORIES = {order.OrderEvent: "order", payment.PaymentEvent: "payment", inventory.InventoryEvent: "inventory"}
 PAYMENT, SAGA = payment_of(ORDER), saga_of(ORDER, FULFIL_ORDER.name)
 
 
@@ -55,7 +56,7 @@ def stored(event: Event, position: int, stream: UUID = ORDER, **changes: Any) ->
     fields: dict[str, Any] = {
         "position": position,
         "stream": StreamId(stream),
-        "category": "any",
+        "category": next((name for kind, name in CATEGORIES.items() if isinstance(event, kind)), "any"),
         "version": position,
         "event_id": UUID(int=position),
         "event_type": codec.event_type(type(event)),

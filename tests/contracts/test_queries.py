@@ -20,6 +20,7 @@ from core.adapters.postgres.queries.queries import PostgresQueries
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku, inventory_stream
 from core.domain.order import Status
+from core.domain.payment import PaymentStatus
 from core.errors import Unavailable
 from core.ports.queries import OrderFilter, OrderSearch, Queries, SagaSearch
 from core.projections import GROUPS
@@ -30,12 +31,12 @@ from tests.support.opener import Opener
 from tests.support.orders import Sample, order_id, write
 from tests.support.projecting import project
 from tests.support.query_api import database
-from tests.support.samples import created, replenished, reserved
+from tests.support.samples import ORDER_ID, authorized, captured, created, replenished, reserved
 from tests.support.stored_events import stored_events
 
 READER = GROUPS[0].reader
 ORDERS = 40
-LOG = Sample(ORDERS).events()
+LOG = Sample(ORDERS, payments=True).events()
 SOON = 0.02  # seconds
 
 
@@ -88,7 +89,7 @@ async def test_a_caller_that_waits_for_a_version_gets_it_as_soon_as_it_is_saved(
     log = Sample(1, seed=3).events()
     await write(dsn, log[:1])
     await project(opener)
-    waiting = asyncio.create_task(queries.wait_for_order(order_id(1), version=len(log), within=20))
+    waiting = asyncio.create_task(queries.wait_for_order(order_id(1), version=len(log), payment_version=0, within=20))
     await asyncio.wait([waiting], timeout=0.1)
     assert not waiting.done()
     await write(dsn, log[1:])
@@ -98,18 +99,38 @@ async def test_a_caller_that_waits_for_a_version_gets_it_as_soon_as_it_is_saved(
     assert document.version == len(log) > 1
 
 
+async def test_a_caller_that_waits_for_a_version_of_the_payment_gets_it_as_soon_as_it_is_saved(
+    queries: Queries, dsn: str, opener: Opener
+) -> None:
+    log = stored_events([created, authorized, captured])
+    await write(dsn, log[:2])
+    await project(opener)
+    waiting = asyncio.create_task(queries.wait_for_order(ORDER_ID, version=1, payment_version=2, within=20))
+    await asyncio.wait([waiting], timeout=0.1)
+    assert not waiting.done()
+    await write(dsn, log[2:])
+    await project(opener)
+    document = await waiting
+    assert document is not None
+    assert (document.version, document.payment_version) == (1, 2)
+    assert view(document.json).payment_status is PaymentStatus.CAPTURED
+
+
 async def test_a_caller_that_waits_in_vain_for_a_version_gets_the_newest_one(
     queries: Queries, dsn: str, opener: Opener
 ) -> None:
-    assert await queries.wait_for_order(order_id(1), version=1, within=SOON) is None
+    assert await queries.wait_for_order(order_id(1), version=1, payment_version=0, within=SOON) is None
     await write(dsn, Sample(1).events())
     await project(opener)
-    assert await queries.wait_for_order(order_id(1), version=99, within=SOON) == await queries.order(order_id(1))
+    newest = await queries.order(order_id(1))
+    assert await queries.wait_for_order(order_id(1), version=99, payment_version=0, within=SOON) == newest
+    assert await queries.wait_for_order(order_id(1), version=1, payment_version=9, within=SOON) == newest
 
 
 # --- lists of orders ----------------------------------------------------------------------------------------
 FITS: Mapping[str, tuple[Any, Callable[[OrderView], bool]]] = {
     "status": ("CONFIRMED", lambda order: order.status is Status.CONFIRMED),
+    "payment": ("PARTLY_REFUNDED", lambda order: order.payment_status is PaymentStatus.PARTLY_REFUNDED),
     "customer_id": ("customer-3", lambda order: order.customer_id == "customer-3"),
     "sku": ("SKU-004", lambda order: "SKU-004" in [item.sku for item in order.items]),
     "min_total": (Decimal(300), lambda order: order.total_amount >= 300),
@@ -196,7 +217,7 @@ async def test_the_log_is_read_from_a_position_by_category_and_type(full: Querie
     shipped = positions(event for event in LOG if event.event_type == "OrderShipped")
     assert positions(await full.events(after=0, limit=len(LOG), types=["OrderShipped"])) == shipped
     assert positions(await full.events(after=0, limit=2, categories=["order"])) == [1, 2]
-    assert await full.events(after=0, limit=2, categories=["payment"]) == []
+    assert await full.events(after=0, limit=2, categories=["saga"]) == []
 
 
 async def test_many_streams_read_at_once_each_give_their_own_events(full: Queries) -> None:
@@ -242,7 +263,7 @@ async def test_a_caller_that_waits_for_a_reader_goes_on_when_the_reader_arrives_
 # --- faults -------------------------------------------------------------------------------------------------
 CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "order": lambda q: q.order(order_id(1)),
-    "wait_for_order": lambda q: q.wait_for_order(order_id(1), version=1, within=SOON),
+    "wait_for_order": lambda q: q.wait_for_order(order_id(1), version=1, payment_version=0, within=SOON),
     "order_of_number": lambda q: q.order_of_number("ORD-0000000001"),
     "orders": lambda q: q.orders(OrderSearch(filter=OrderFilter())),
     "newest_orders": lambda q: q.newest_orders(OrderFilter(), offset=0, limit=1),

@@ -50,12 +50,12 @@ async def stock(opener: Opener) -> AsyncIterator[PostgresReadModels]:
 async def test_a_projector_loads_a_saved_view_by_its_stream(opener: Opener, dsn: str, group: Group[Any]) -> None:
     read_models = PostgresReadModels(opener, group)
     assert await read_models.open() == 0
-    log = [*stored_events([replenished, reserved]), *Sample(5).events()]
+    log = [*stored_events([replenished, reserved]), *Sample(5, payments=True).events()]
     log = [replace(event, position=position) for position, event in enumerate(log, start=1)]
     await write(dsn, log)
     views = fold(group.projection, {}, read(group.projection, log))
     await read_models.save(Changes(after=0, position=len(log), views=list(views.values()), sums={}))
-    assert await read_models.load([event.stream for event in log]) == views
+    assert await read_models.load(list(views)) == views
     assert await read_models.open() == len(log)
     read_models.close()
 
@@ -81,7 +81,7 @@ async def test_a_second_projector_that_was_overtaken_saves_nothing(orders: Postg
 
 
 async def test_two_projectors_at_once_apply_every_event_once(opener: Opener, dsn: str) -> None:
-    log = Sample(200).events()
+    log = Sample(200, payments=True).events()
     await write(dsn, log)
 
     async def follow() -> None:
@@ -172,7 +172,7 @@ class Interrupted(PostgresReadModels):
 async def test_a_projector_whose_connection_is_lost_during_a_batch_neither_loses_nor_repeats_an_event(
     opener: Opener, dsn: str
 ) -> None:
-    log = Sample(150).events()
+    log = Sample(150, payments=True).events()
     await write(dsn, log)
     admin = await asyncpg.connect(dsn)
     read_models = Interrupted(opener, admin, random.Random(11))
@@ -224,7 +224,7 @@ async def test_a_projector_loads_a_view_again_that_is_no_longer_in_its_memory(
     opener: Opener, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.services.project.RECENT", 20)
-    await write(dsn, Sample(100, open_at_once=60).events())
+    await write(dsn, Sample(100, open_at_once=60, payments=True).events())
     await project(opener, limit=10)
     await assert_as_if_undisturbed(opener, dsn)
 

@@ -15,11 +15,25 @@ import pytest
 from msgspec.structs import replace
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.domain.message import payment_of
 from tests.support.orders import Sample, order_id, write
 from tests.support.query_api import QueryApi, database, query_api
+from tests.support.samples import ORDER_ID, authorized, captured, confirmed, created, part_refunded, shipped
+from tests.support.stored_events import stored_events
 
 ORDERS = 60
 HOUR = timedelta(hours=1)
+PAYMENT_ID = payment_of(ORDER_ID)
+PAID = stored_events(
+    [
+        created,
+        replace(authorized, payment_id=PAYMENT_ID),
+        confirmed,
+        shipped,
+        replace(captured, payment_id=PAYMENT_ID),
+        replace(part_refunded, payment_id=PAYMENT_ID),
+    ]
+)
 
 
 @pytest.fixture
@@ -34,7 +48,7 @@ async def full(
 ) -> AsyncIterator[QueryApi]:
     home = tmp_path_factory.mktemp("full")
     async with database(postgres, template, "full_of_orders") as dsn, query_api(dsn, home) as api:
-        await write(dsn, Sample(ORDERS).events())
+        await write(dsn, Sample(ORDERS, payments=True).events())
         await api.project()
         yield api
 
@@ -48,8 +62,9 @@ async def test_the_query_api_gives_an_order_with_all_its_fields(full: QueryApi) 
     response = await full.client.get(f"/api/v1/orders/{order_id(1)}")
     order = response.json()
     assert list(order) == [
-        "order_id", "customer_id", "order_number", "status", "total_amount", "currency", "items", "shipping_address",
-        "tracking_number", "carrier", "created_at", "updated_at", "version",
+        "order_id", "customer_id", "order_number", "status", "payment_status", "total_amount", "authorized_amount",
+        "captured_amount", "refunded_amount", "currency", "items", "shipping_address", "tracking_number", "carrier",
+        "payment_expires_at", "created_at", "updated_at", "version", "payment_version",
     ]  # fmt: skip
     assert response.headers["etag"] == f'"{order["version"]}"'
     assert order["total_amount"] == pytest.approx(sum(i["quantity"] * i["unit_price"] for i in order["items"]))
@@ -83,6 +98,22 @@ async def test_the_query_api_shows_no_order_that_is_older_than_the_wanted_versio
     await write(api.dsn, log[1:])
     assert (await api.get(f"/api/v1/orders/{order_id(1)}"))["version"] == 1
     assert (await api.get(f"/api/v1/orders/{order_id(1)}", min_version=2))["version"] == len(log)
+
+
+async def test_the_query_api_shows_no_payment_that_is_older_than_the_wanted_version(api: QueryApi) -> None:
+    await write(api.dsn, PAID[:2])
+    await api.project()
+    await write(api.dsn, PAID[2:])
+    path = f"/api/v1/orders/{ORDER_ID}"
+    assert (await api.get(path))["payment_status"] == "AUTHORIZED"
+    fresh = await api.get(path, min_payment_version=3)
+    assert (fresh["payment_status"], fresh["payment_version"], fresh["version"]) == ("PARTLY_REFUNDED", 3, 3)
+    assert (fresh["captured_amount"], fresh["refunded_amount"]) == (2001.48, 0.48)
+    assert await api.get(path, min_version=2) == fresh  # the payment comes along when the order is what is behind
+    problem = await api.get(path, 409, min_payment_version=4)
+    assert problem["detail"] == f"the payment of order {ORDER_ID} is at version 3, not 4 yet"
+    await api.project()
+    assert await api.get(path) == fresh
 
 
 async def test_a_version_that_does_not_exist_is_a_conflict_and_an_unknown_order_is_not_found(full: QueryApi) -> None:
@@ -140,6 +171,21 @@ async def test_the_pages_of_orders_show_every_order_once_forward_and_back(full: 
         assert page["orders"] == earlier["orders"]
         assert page["next_cursor"]
     assert page["prev_cursor"] is None
+
+
+async def test_orders_are_listed_by_the_state_of_their_payment(full: QueryApi) -> None:
+    everything = (await full.get("/api/v1/orders", limit=100))["orders"]
+    states = {order["payment_status"] for order in everything}
+    assert states == {"ABSENT", "AUTHORIZED", "VOIDED", "CAPTURED", "UNPAID", "PARTLY_REFUNDED", "REFUNDED"}
+    for state in states:
+        listed = await full.get("/api/v1/orders", payment=state.lower(), limit=100)
+        assert listed["orders"] == [order for order in everything if order["payment_status"] == state]
+        assert listed["total"] == len(listed["orders"])
+    both = await full.get("/api/v1/orders", payment="REFUNDED", status="DELIVERED", limit=100)
+    assert both["total"] == sum(order["payment_status"] == "REFUNDED" for order in everything) > 0
+    assert (await full.get("/api/v1/orders", payment="FAILED"))["orders"] == []
+    problem = await full.get("/api/v1/orders", 400, payment="PAID")
+    assert [error["field"] for error in problem["errors"]] == ["payment"]
 
 
 async def test_new_orders_do_not_move_the_pages_after_a_cursor(api: QueryApi) -> None:
@@ -207,24 +253,34 @@ async def test_the_orders_of_a_customer_and_of_a_status_are_listed_by_offset(ful
     assert (await full.get("/api/v1/customers/nobody/orders"))["orders"] == []
 
 
+def paid(order: Any) -> Decimal:
+    return Decimal(str(order["captured_amount"])) - Decimal(str(order["refunded_amount"]))
+
+
 # --- the sums -----------------------------------------------------------------------------------------------
 async def test_the_sums_are_those_of_the_listed_orders(full: QueryApi) -> None:
     everything = (await full.get("/api/v1/orders", limit=100))["orders"]
-    sold = [order for order in everything if order["status"] in {"CONFIRMED", "SHIPPED", "DELIVERED"}]
     summary = await full.get("/api/v1/customers/customer-3/summary")
-    mine = [order for order in sold if order["customer_id"] == "customer-3"]
-    assert summary["orders"] == sum(order["customer_id"] == "customer-3" for order in everything)
-    assert sum(t["spent"] for t in summary["totals"]) == pytest.approx(sum(o["total_amount"] for o in mine))
+    mine = [order for order in everything if order["customer_id"] == "customer-3"]
+    assert summary["orders"] == len(mine)
+    assert sum(Decimal(str(t["spent"])) for t in summary["totals"]) == sum(map(paid, mine)) > 0
 
     wanted = await full.get("/api/v1/products/SKU-004/demand")
     units = sum(i["quantity"] for o in everything for i in o["items"] if i["sku"] == "SKU-004")
     assert sum(t["units_ordered"] for t in wanted["totals"]) == units
+    revenue_of_all_skus = Decimal(0)
+    for sku in {item["sku"] for order in everything for item in order["items"]}:
+        demand = await full.get(f"/api/v1/products/{sku}/demand")
+        revenue_of_all_skus += sum(Decimal(str(t["revenue"])) for t in demand["totals"])
+    assert revenue_of_all_skus == sum(map(paid, everything))
 
     stats = await full.get("/api/v1/stats")
     assert sum(s["orders"] for s in stats["sales"]) == ORDERS
     assert sum(d["orders"] for d in stats["days"]) == ORDERS
     revenue = sum(Decimal(str(s["revenue"])) for s in stats["sales"])
-    assert revenue == sum(Decimal(str(o["total_amount"])) for o in sold)
+    assert revenue == sum(map(paid, everything))
+    confirmed = sum(order["status"] in {"CONFIRMED", "SHIPPED", "DELIVERED"} for order in everything)
+    assert sum(s["confirmed"] for s in stats["sales"]) == confirmed
     assert stats["sagas"] == {"RUNNING": 0, "COMPENSATING": 0, "FAILED": 0}
 
 

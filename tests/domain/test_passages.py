@@ -16,7 +16,8 @@ from core.domain.order import ORDER, OrderCommand, OrderCreated, OrderEvent, Sta
 from core.domain.passage import Passage
 from core.domain.payment import PAYMENT, PaymentCommand, PaymentEvent, PaymentStatus
 from core.errors import Rejected
-from core.projections.order_view import ORDER_VIEW
+from core.projections.order_view import ORDER_EVENTS as VIEWED
+from core.projections.order_view import ORDER_VIEW, PAYMENT_EVENTS
 from core.projections.projection import At
 from tests.support import samples
 from tests.support.spec import leaves
@@ -74,10 +75,14 @@ def test_a_command_records_an_event_only_where_the_table_lets_it_follow(
 @pytest.mark.parametrize("event", ORDER_EVENTS)
 def test_the_view_of_an_order_has_the_status_that_the_table_says(event: OrderEvent) -> None:
     at = At(2, samples.NOW)
-    before = None if isinstance(event, OrderCreated) else ORDER_VIEW.apply(None, samples.created, at)
-    view = ORDER_VIEW.apply(before, event, at)
+    before = None if isinstance(event, OrderCreated) else ORDER_VIEW.apply(VIEWED, None, samples.created, at)
+    view = ORDER_VIEW.apply(VIEWED, before, event, at)
     assert view is not None
     assert view.status is (order.PASSAGES[type(event)].to or Status.CREATED)
+
+
+def test_the_view_of_an_order_reads_every_event_of_its_payment() -> None:
+    assert set(PAYMENT_EVENTS.reads) == set(payment.PASSAGES)
 
 
 def test_the_deck_knows_every_status_and_every_event_of_an_order() -> None:

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from core import codec
 from core.domain.inventory import InventoryReservationFailed
-from core.domain.message import Sku
+from core.domain.message import Event, Sku
 from core.domain.order import Status
+from core.domain.payment import PaymentStatus
 from core.errors import EventNotApplied
 from core.projections import GROUPS, ORDERS, STOCK
 from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
@@ -27,14 +28,22 @@ from tests.support.samples import (
     ORDER_ID,
     authorized,
     cancelled,
+    capture_failed,
+    captured,
     confirmed,
     created,
     delivered,
+    failed,
+    part_refunded,
+    refund_failed,
+    refunded,
     released,
     replenished,
     reserved,
+    rest_refunded,
     shipped,
     stock_shipped,
+    voided,
 )
 from tests.support.stored_events import at, fold_views, stored_events
 
@@ -43,15 +52,21 @@ placed = OrderView(
     customer_id="cust-1",
     order_number="ORD-0123456789",
     status=Status.CREATED,
+    payment_status=PaymentStatus.ABSENT,
     total_amount=Decimal("2001.48"),
+    authorized_amount=Decimal("0.00"),
+    captured_amount=Decimal("0.00"),
+    refunded_amount=Decimal("0.00"),
     currency="USD",
     items=ITEMS,
     shipping_address=ADDRESS,
     tracking_number=None,
     carrier=None,
+    payment_expires_at=None,
     created_at=NOW,
     updated_at=at(1),
     version=1,
+    payment_version=0,
 )
 
 
@@ -83,9 +98,66 @@ def test_the_stored_document_of_a_view_is_read_back_as_the_same_view() -> None:
     assert msgspec.json.decode(document, type=OrderView) == placed
 
 
+PAID = Decimal("2001.48")
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "authorized_amount", "captured_amount", "refunded_amount"),
+    [
+        ([authorized], PaymentStatus.AUTHORIZED, PAID, 0, 0),
+        ([failed], PaymentStatus.FAILED, 0, 0, 0),
+        ([authorized, voided], PaymentStatus.VOIDED, PAID, 0, 0),
+        ([authorized, captured], PaymentStatus.CAPTURED, PAID, PAID, 0),
+        ([authorized, captured, part_refunded], PaymentStatus.PARTLY_REFUNDED, PAID, PAID, Decimal("0.48")),
+        ([authorized, captured, refunded], PaymentStatus.REFUNDED, PAID, PAID, PAID),
+        ([authorized, captured, part_refunded, rest_refunded], PaymentStatus.REFUNDED, PAID, PAID, PAID),
+        ([authorized, captured, refund_failed], PaymentStatus.CAPTURED, PAID, PAID, 0),
+        ([authorized, capture_failed], PaymentStatus.UNPAID, PAID, 0, 0),
+        ([authorized, capture_failed, captured], PaymentStatus.CAPTURED, PAID, PAID, 0),
+    ],
+)
+def test_the_view_of_an_order_has_the_state_of_its_payment_and_how_much_of_it_was_moved(
+    events: list[Event],
+    status: PaymentStatus,
+    authorized_amount: Decimal,
+    captured_amount: Decimal,
+    refunded_amount: Decimal,
+) -> None:
+    [view] = fold_views(ORDER_VIEW, [created, *events])
+    assert view == replace(
+        placed,
+        payment_status=status,
+        authorized_amount=authorized_amount,
+        captured_amount=captured_amount,
+        refunded_amount=refunded_amount,
+        payment_version=len(events),
+        updated_at=at(1 + len(events)),
+    )
+
+
+def test_an_order_that_is_refunded_can_be_delivered_and_shows_both() -> None:
+    [view] = fold_views(ORDER_VIEW, [created, confirmed, authorized, shipped, captured, refunded, delivered])
+    assert (view.status, view.payment_status) == (Status.DELIVERED, PaymentStatus.REFUNDED)
+    assert (view.version, view.payment_version) == (4, 3)
+
+
+def test_events_of_an_order_and_of_its_payment_give_the_same_view_in_whatever_order_they_are_folded() -> None:
+    log = stored_events([created, authorized, confirmed, shipped, captured, part_refunded, delivered])
+    order, payment = ([e for e in log if e.category == category] for category in ("order", "payment"))
+    [expected] = fold(ORDER_VIEW, {}, read(ORDER_VIEW, log)).values()
+    [first] = fold(ORDER_VIEW, {}, read(ORDER_VIEW, order)).values()
+    assert first.payment_status is PaymentStatus.ABSENT
+    for again in ([*order, *payment], [order[0], *payment, *order[1:]], [*order, *payment, *order, *payment]):
+        assert list(fold(ORDER_VIEW, {}, read(ORDER_VIEW, again)).values()) == [expected]
+
+
+def test_a_payment_without_an_order_has_no_view() -> None:
+    assert fold_views(ORDER_VIEW, [authorized, captured]) == []
+
+
 def test_events_of_other_categories_do_not_change_a_view() -> None:
-    events = stored_events([created, authorized, replenished])
-    assert [stored for stored, _ in read(ORDER_VIEW, events)] == [events[0]]
+    events = stored_events([created, reserved, authorized, replenished])
+    assert [stored for _, _, stored, _ in read(ORDER_VIEW, events)] == [events[0], events[2]]
 
 
 def test_an_event_that_a_view_does_not_declare_changes_only_its_version() -> None:
@@ -96,6 +168,10 @@ def test_an_event_that_a_view_does_not_declare_changes_only_its_version() -> Non
     stock = [replace(event, event_type="StockCounted") for event in stored_events([replenished, reserved])[1:]]
     [level] = fold(INVENTORY_LEVEL, {stock[0].stream: full}, read(INVENTORY_LEVEL, stock)).values()
     assert level == replace(full, version=2, updated_at=at(2))
+    log = stored_events([created, authorized])
+    log = [log[0], replace(log[1], event_type="PaymentFrozen", payload="not even JSON")]
+    [view] = fold(ORDER_VIEW, {}, read(ORDER_VIEW, log)).values()
+    assert view == replace(placed, payment_version=1, updated_at=at(2))
 
 
 def test_a_stream_that_begins_with_an_event_the_view_does_not_declare_has_no_view() -> None:
@@ -104,7 +180,7 @@ def test_a_stream_that_begins_with_an_event_the_view_does_not_declare_has_no_vie
 
 
 def test_folding_an_event_into_a_view_twice_changes_nothing_the_second_time() -> None:
-    events = stored_events([created, confirmed])
+    events = stored_events([created, confirmed, authorized, shipped, captured, part_refunded])
     before = fold(ORDER_VIEW, {}, read(ORDER_VIEW, events))
     assert fold(ORDER_VIEW, before, read(ORDER_VIEW, events)) == {}
 
@@ -114,7 +190,7 @@ def test_an_order_whose_beginning_is_missing_has_no_view() -> None:
 
 
 def test_an_event_of_no_order_leaves_the_view_of_an_order_as_it_is() -> None:
-    assert ORDER_VIEW.evolve(placed, authorized, At(2, at(2))) == placed
+    assert ORDER_VIEW.evolve(placed, reserved, At(2, at(2))) == placed
 
 
 def test_the_error_of_a_fold_names_an_event_that_cannot_be_read() -> None:
@@ -171,7 +247,7 @@ def test_a_view_has_the_id_of_the_stream_it_is_folded_from() -> None:
 
 
 def test_the_revision_of_a_group_names_its_own_read_models_only() -> None:
-    assert ORDERS.revision == "order_views:1 customer_summaries:1 product_demand:1 daily_sales:1"
+    assert ORDERS.revision == "order_views:2 customer_summaries:2 product_demand:2 daily_sales:2"
     assert STOCK.revision == "inventory_levels:2"
 
 

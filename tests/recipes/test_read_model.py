@@ -30,7 +30,7 @@ from tests.recipes.read_model.country_sales import COUNTRY_SALES
 from tests.support.opener import Opener
 from tests.support.orders import Sample, write
 from tests.support.projecting import project
-from tests.support.samples import cancelled, confirmed, created
+from tests.support.samples import authorized, captured, created, refunded
 from tests.support.stored_events import fold_views, stored_events
 from tests.support.tables import missing
 
@@ -47,14 +47,14 @@ async def migrated(dsn: str) -> str:
     return dsn
 
 
-def test_a_confirmed_order_counts_for_its_country_until_it_is_cancelled() -> None:
+def test_what_is_captured_for_an_order_counts_for_its_country_until_it_is_refunded() -> None:
     [placed] = fold_views(ORDERS.projection, [created])
-    [sold] = fold_views(ORDERS.projection, [created, confirmed])
-    [lost] = fold_views(ORDERS.projection, [created, confirmed, cancelled])
+    [paid] = fold_views(ORDERS.projection, [created, authorized, captured])
+    [sent_back] = fold_views(ORDERS.projection, [created, authorized, captured, refunded])
     amount = placed.total_amount
     assert list(COUNTRY_SALES.change(None, placed)) == [(("US", "USD"), (1, 0))]
-    assert list(COUNTRY_SALES.change(placed, sold)) == [(("US", "USD"), (0, amount))]
-    assert list(COUNTRY_SALES.change(sold, lost)) == [(("US", "USD"), (0, -amount))]
+    assert list(COUNTRY_SALES.change(placed, paid)) == [(("US", "USD"), (0, amount))]
+    assert list(COUNTRY_SALES.change(paid, sent_back)) == [(("US", "USD"), (0, -amount))]
 
 
 async def test_a_check_names_the_missing_table_of_a_read_model_without_migration(dsn: str) -> None:
@@ -68,7 +68,7 @@ async def test_a_check_names_the_missing_table_of_a_read_model_without_migration
 async def test_a_new_read_model_fills_its_own_group_again_and_leaves_the_stock_group_as_it_is(
     migrated: str, opener: Opener
 ) -> None:
-    log = Sample(60).events()
+    log = Sample(60, payments=True).events()
     await write(migrated, log)
     await project(opener)
     connection = await asyncpg.connect(migrated)

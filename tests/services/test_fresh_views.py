@@ -7,19 +7,21 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.codec import StoredEvent
 from core.domain.inventory import InventoryReserved, StockReplenished
 from core.domain.message import OrderId, Sku
+from core.domain.payment import PaymentStatus
 from core.errors import NotFound
 from core.projections.order_view import OrderView
 from core.services import fresh_views
 from core.services.fresh_views import fresh_level, fresh_order
 from tests.support.opener import Opener
-from tests.support.orders import Sample, order_id, write
+from tests.support.orders import Sample, order_id, with_payment, write
 from tests.support.projecting import project
-from tests.support.samples import replenished, reserved
+from tests.support.samples import confirmed, created, delivered, replenished, reserved, shipped
 from tests.support.stored_events import stored_events
 
 SKU = Sku("LAPTOP-001")
@@ -88,10 +90,39 @@ async def test_only_the_events_after_a_view_that_is_behind_are_read_and_folded_i
     await project(opener)
     await write(dsn, log[2:])
     folded = await fresh_order(queries, order_id(1), min_version=3)
-    assert queries.pages == [(2, len(log) - 2)]
+    assert queries.pages == [
+        (2, len(log) - 2),
+        (0, 0),
+    ]  # the order's events and, of which there are none, its payment's
     assert msgspec.json.decode(folded.json, type=OrderView).version == folded.version == len(log)
     await project(opener)
     assert await queries.order(order_id(1)) == folded
+
+
+async def test_a_view_whose_payment_is_behind_gets_the_events_of_both_streams_that_it_lacks(
+    queries: PageCounter, dsn: str, opener: Opener
+) -> None:
+    log = [*with_payment(2, [created, confirmed, shipped, delivered])]
+    log = stored_events([replace(event, order_id=order_id(2)) for event in log])
+    await write(dsn, log[:3])  # created, authorised, confirmed
+    await project(opener)
+    await write(dsn, log[3:])  # shipped, captured, delivered, refunded in part
+    folded = await fresh_order(queries, order_id(2), min_version=2, min_payment_version=2)
+    assert queries.pages == [(2, 2), (1, 2)]
+    assert (folded.version, folded.payment_version) == (4, 3)
+    view = msgspec.json.decode(folded.json, type=OrderView)
+    assert view.payment_status is PaymentStatus.PARTLY_REFUNDED
+    await project(opener)
+    assert await queries.order(order_id(2)) == folded
+
+
+async def test_an_order_that_is_not_in_the_read_model_is_folded_with_its_payment(
+    queries: PageCounter, dsn: str, opener: Opener
+) -> None:
+    await write(dsn, Sample(9, payments=True).events())
+    folded = [await fresh_order(queries, order_id(n)) for n in range(1, 10)]
+    await project(opener)
+    assert [await queries.order(order_id(n)) for n in range(1, 10)] == folded
 
 
 async def test_a_view_that_is_fresh_enough_is_given_as_it_is(queries: PageCounter, dsn: str, opener: Opener) -> None:

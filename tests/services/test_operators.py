@@ -47,6 +47,7 @@ async def test_a_saga_whose_void_never_succeeds_fails_naming_the_amount_and_an_o
         last = (await desk.store.load(StreamId(saga_id)))[-1]
         assert last.event == SagaResolved(saga_id=saga_id, reason="because", by="ada", step="void_payment")
         assert (last.metadata.user_id, last.metadata.request_id) == ("ada", "r-1")
+        assert last.metadata.causation_id not in {event.event_id for event in events}, "its cause is the command"
         for wish in Wish:
             with pytest.raises(NotAllowed, match=r"resolved|turn back"):
                 await operator.do(wish, saga_id)

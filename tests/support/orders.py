@@ -14,7 +14,7 @@ import asyncpg
 from msgspec.structs import astuple
 
 from core.codec import StoredEvent
-from core.domain.message import Event, OrderId, Sku
+from core.domain.message import Event, OrderId, Sku, payment_of
 from core.domain.order import (
     Address,
     Item,
@@ -23,6 +23,13 @@ from core.domain.order import (
     OrderCreated,
     OrderDelivered,
     OrderShipped,
+)
+from core.domain.payment import (
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentCaptureFailed,
+    PaymentRefunded,
+    PaymentVoided,
 )
 from core.projections import GROUPS
 from tests.support.stored_events import stored_events
@@ -33,15 +40,21 @@ ADDRESS = Address(street="1 Market St", city="San Francisco", state="CA", zip="9
 
 @dataclass(frozen=True)
 class Sample:
-    """`order_id(n)` is the n-th order's; its customer, SKUs, amounts and path follow from n and the seed."""
+    """`order_id(n)` is the n-th order's; its customer, SKUs, amounts and path follow from n and the seed.
+
+    With `payments`, each order has a payment too: one that ends in every way that its order may end with.
+    """
 
     orders: int
     seed: int = 1
     open_at_once: int = 20
+    payments: bool = False
 
     def events(self) -> Sequence[StoredEvent]:
         rng = random.Random(self.seed)
         waiting = [list(path(n, rng)) for n in range(1, self.orders + 1)]
+        if self.payments:
+            waiting = [list(with_payment(n, events)) for n, events in enumerate(waiting, start=1)]
         events: list[Event] = []
         while waiting:
             one = rng.choice(waiting[: self.open_at_once])
@@ -87,6 +100,27 @@ def path(n: int, rng: random.Random) -> Iterable[Event]:
         yield OrderShipped(**known, tracking_number=f"1Z{n:05d}", carrier="UPS", shipped_at=at)
     if fate >= 4:
         yield OrderDelivered(**known, delivered_at=at)
+
+
+def with_payment(n: int, order: Sequence[Event]) -> Iterable[Event]:
+    """The order's events, and those of its payment between them."""
+    known: dict[str, Any] = {"order_id": order_id(n), "payment_id": payment_of(order_id(n))}
+    for event in order:
+        if isinstance(event, OrderCreated):
+            known |= {"amount": event.total_amount, "currency": event.currency}
+        if isinstance(event, OrderConfirmed) or (isinstance(event, OrderCancelled) and n % 2):
+            yield PaymentAuthorized(**known, payment_method="card", authorization_code=f"auth-{n}")
+        yield event
+        if isinstance(event, OrderCancelled) and n % 2:
+            yield PaymentVoided(payment_id=known["payment_id"], order_id=order_id(n), reason="cancelled")
+        elif isinstance(event, OrderShipped) and n % 5 == 0:
+            yield PaymentCaptureFailed(**known, reason="the card was closed")
+        elif isinstance(event, OrderShipped):
+            yield PaymentCaptured(**known, transaction_id=f"tx-{n}")
+        elif isinstance(event, OrderDelivered) and n % 5:
+            part = (known["amount"] * (n % 4) / 3).quantize(Decimal("0.01"))  # nothing, one or two thirds, or all
+            if part:
+                yield PaymentRefunded(**known | {"amount": part}, refund_id=f"re-{n}", reason="sent back")
 
 
 async def write(dsn: str, events: Sequence[StoredEvent]) -> None:

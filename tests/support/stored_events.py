@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from core import codec
 from core.codec import StoredEvent
 from core.domain.message import Event, StreamId, inventory_stream
+from core.domain.payment import PaymentEvent
 from core.projections.projection import Projection
 from core.services.project import fold, read
 
@@ -23,6 +24,7 @@ def stored_events(events: Iterable[Event]) -> Sequence[StoredEvent]:
     for position, event in enumerate(events, start=1):
         category, stream = _stream(event)
         versions[stream] = versions.get(stream, 0) + 1
+        correlation_id = event.order_id if isinstance(event, PaymentEvent) else stream
         stored.append(
             StoredEvent(
                 position=position,
@@ -33,8 +35,8 @@ def stored_events(events: Iterable[Event]) -> Sequence[StoredEvent]:
                 event_type=codec.event_type(type(event)),
                 schema_version=codec.SCHEMA_VERSION,
                 payload=codec.encode(event).decode(),
-                metadata=f'{{"correlation_id":"{stream}"}}',
-                correlation_id=stream,
+                metadata=f'{{"correlation_id":"{correlation_id}"}}',
+                correlation_id=correlation_id,
                 recorded_at=at(position),
             )
         )

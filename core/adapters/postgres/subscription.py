@@ -18,10 +18,10 @@ from core.errors import Unavailable
 
 # Positions have no gaps, so the next `limit` positions have a known end. Of the events of other categories, only one at
 # that end is returned, because it tells the caller how far the log has been read.
-READ_CATEGORY = """
+READ_CATEGORIES = """
 WITH stretch AS (SELECT max(position) AS last FROM events WHERE position <= $1::bigint + $2)
 SELECT events.* FROM events, stretch
- WHERE position > $1 AND position <= last AND (category = $3 OR position = last) ORDER BY position
+ WHERE position > $1 AND position <= last AND (category = ANY ($3) OR position = last) ORDER BY position
 """
 
 BUSY = 0.005  # seconds between reads while events come; with a shorter pause, the batches would only be smaller
@@ -53,9 +53,9 @@ class PostgresSubscription:
         self._hint.set()
 
     async def batches(
-        self, stop: asyncio.Event, *, after: int, limit: int, category: str | None = None
+        self, stop: asyncio.Event, *, after: int, limit: int, categories: Sequence[str] = ()
     ) -> AsyncGenerator[Sequence[StoredEvent]]:
-        query, values = (READ, (limit,)) if category is None else (READ_CATEGORY, (limit, category))
+        query, values = (READ_CATEGORIES, (limit, categories)) if categories else (READ, (limit,))
         stopping = asyncio.ensure_future(stop.wait())
         away = False
         try:

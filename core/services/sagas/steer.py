@@ -100,6 +100,7 @@ class _OnSaga:
         work = await load_work(self.store, saga, saga_id, first.order_id, owner="", epoch=epoch)
         assert work is not None  # noqa: S101 - its first event was read above
         work.user_id, work.request_id = self.terms.user_id, self.terms.request_id
+        work.cause = self.terms.command_id()
         return work
 
 

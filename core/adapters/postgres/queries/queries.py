@@ -66,12 +66,14 @@ class PostgresQueries:
     def order(self, order_id: OrderId) -> Awaitable[OrderDocument | None]:
         return self._orders.get(order_id)
 
-    async def wait_for_order(self, order_id: OrderId, *, version: int, within: float) -> OrderDocument | None:
+    async def wait_for_order(
+        self, order_id: OrderId, *, version: int, payment_version: int, within: float
+    ) -> OrderDocument | None:
         document: OrderDocument | None = None
         async with aclosing(self._looks(within)) as looks:
             async for _ in looks:
                 document = await self._orders.get(order_id)
-                if document is not None and document.version >= version:
+                if document is not None and document.shows(version, payment_version):
                     break
         return document
 

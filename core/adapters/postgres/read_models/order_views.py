@@ -20,9 +20,11 @@ TABLE = DocumentTable(
     fields=(
         "order_id",
         "version",
+        "payment_version",
         "customer_id",
         "order_number",
         "status",
+        "payment_status",
         "total_amount",
         "tracking_number",
         "created_at",
@@ -34,15 +36,16 @@ TABLE = DocumentTable(
 EXACT_BELOW = 50_000
 """Up to this number, the orders that fit are counted. If there are more, their number is the planner's estimate."""
 
-BY_ID = "SELECT order_id, version, document FROM order_views WHERE order_id = ANY ($1::uuid[])"
-BY_NUMBER = "SELECT version, document FROM order_views WHERE order_number = $1"
-PAGE = "SELECT order_id, created_at, total_amount, version, document FROM order_views"
+BY_ID = "SELECT order_id, version, payment_version, document FROM order_views WHERE order_id = ANY ($1::uuid[])"
+BY_NUMBER = "SELECT version, payment_version, document FROM order_views WHERE order_number = $1"
+PAGE = "SELECT order_id, created_at, total_amount, version, payment_version, document FROM order_views"
 COUNT = f"SELECT count(*) FROM (SELECT FROM order_views WHERE {{where}} LIMIT {EXACT_BELOW + 1}) AS counted"
 ESTIMATE = "EXPLAIN (FORMAT json) SELECT FROM order_views WHERE {where}"
 
 # The condition for each field of an OrderFilter.
 CONDITIONS: Mapping[str, str] = {
     "status": "status = {}",
+    "payment": "payment_status = {}",
     "customer_id": "customer_id = {}",
     "sku": "skus @> ARRAY[{}::text]",
     "min_total": "total_amount >= {}",
@@ -55,7 +58,7 @@ CONDITIONS: Mapping[str, str] = {
 
 async def orders_by_id(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, OrderDocument]:
     rows = await connection.fetch(BY_ID, ids)
-    return {row[0]: OrderDocument(row[1], row[2].encode()) for row in rows}
+    return {row["order_id"]: _document(row) for row in rows}
 
 
 async def order_by_number(connection: Connection, number: str) -> OrderDocument | None:
@@ -112,7 +115,7 @@ async def count_orders(connection: Connection, fits: OrderFilter) -> OrderCount:
 
 
 def _document(row: asyncpg.Record) -> OrderDocument:
-    return OrderDocument(row["version"], row["document"].encode())
+    return OrderDocument(row["version"], row["payment_version"], row["document"].encode())
 
 
 def _conditions(fits: OrderFilter) -> tuple[list[str], list[Any]]:

@@ -1,0 +1,71 @@
+"""The fingerprint of a command: the same for all requests that mean the same, however they are written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import cache
+from typing import Any, get_origin
+
+import msgspec
+
+from core.domain.validation import composed
+from daemons.http.unknown_fields import bare_type
+
+LARGEST_EXPONENT = 40  # of ten; no amount that is taken needs more, and a larger one would become a very long text
+IN_ANY_CASE = frozenset({"country", "currency"})
+
+_PLAIN = msgspec.json.Encoder(order="sorted")
+_FORMER = msgspec.json.Encoder(decimal_format="string", order="sorted")
+
+
+def fingerprint(route: str, path: Mapping[str, Any], body: msgspec.Struct) -> bytes:
+    """SHA-256 of the route, what stands in its path, and the body.
+
+    Spacing, the order of fields, defaults that are left out, 10, 10.00, "10.00" and 1e1, the case of country, currency
+    and ids, and Unicode forms make no difference.
+    """
+    places = {name: _place(name, str(value)) for name, value in path.items()}
+    return hashlib.sha256(_PLAIN.encode([route, places, _same(body)])).digest()
+
+
+def former_fingerprint(path: str, sent: msgspec.Struct) -> bytes:
+    """As releases up to 0.1.0 made it, so that a command that was sent before an upgrade can be repeated after it."""
+    return hashlib.sha256(path.encode(errors="surrogatepass") + b"\n" + _FORMER.encode(sent)).digest()
+
+
+def _place(name: str, value: str) -> str:
+    return value.lower() if name.endswith("_id") else composed(value)
+
+
+def _same(body: msgspec.Struct) -> list[Any]:
+    """The names and values of the fields that are given, each value in the one form for all that mean the same."""
+    same: list[Any] = []
+    for name, form in _forms(type(body)):
+        value = getattr(body, name)
+        if value is not None and value != "":
+            same += (name, form(value) if form else value)
+    return same
+
+
+@cache
+def _forms(kind: type[msgspec.Struct]) -> Sequence[tuple[str, Callable[[Any], Any] | None]]:
+    return [(field.name, _form(field.name, field.type)) for field in msgspec.structs.fields(kind)]
+
+
+def _form(name: str, kind: Any) -> Callable[[Any], Any] | None:
+    kind = bare_type(kind)
+    if name in IN_ANY_CASE:
+        return str.upper
+    if kind is Decimal:
+        return _number
+    if get_origin(kind) is tuple:
+        return lambda values: [_same(each) for each in values]
+    return _same if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
+
+
+def _number(value: Decimal) -> str:
+    if value.is_finite() and abs(value.adjusted()) <= LARGEST_EXPONENT:
+        return f"{value.normalize():f}"
+    return str(value)

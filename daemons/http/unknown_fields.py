@@ -1,0 +1,202 @@
+"""Finds the fields of a body that its type does not have, and says which known one a caller probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, cast, get_args, get_origin
+
+import msgspec
+
+from core.errors import FieldError
+
+LONGEST_NAME = 64  # a longer name is never taken for a misspelt one
+LONGEST_SHOWN = 60
+ALIKE = 0.82  # of difflib: `curency` is 0.93 like `currency`; `product_name` is 0.74 like `product_id`
+
+ADDED = frozenset(
+    """
+    code id iso name value type kind number no nr num key text string str the my new your
+    order item line product customer shipping ship delivery payment pay address stock inventory
+    """.split()  # noqa: SIM905 - as a list it would be 30 lines
+)
+"""Words that people add to a name without meaning anything else: `currency_code`, `item_quantity`, `shippingCity`."""
+
+SYNONYMS: Mapping[str, frozenset[str]] = {
+    "qty": frozenset({"quantity"}),
+    "count": frozenset({"quantity"}),
+    "amount": frozenset({"quantity", "unit_price"}),
+    "price": frozenset({"unit_price", "amount"}),
+    "cost": frozenset({"unit_price"}),
+    "postalcode": frozenset({"zip"}),
+    "postal": frozenset({"zip"}),
+    "postcode": frozenset({"zip"}),
+    "plz": frozenset({"zip"}),
+    "eircode": frozenset({"zip"}),
+    "pincode": frozenset({"zip"}),
+    "province": frozenset({"state"}),
+    "region": frozenset({"state"}),
+    "county": frozenset({"state"}),
+    "prefecture": frozenset({"state"}),
+    "emirate": frozenset({"state"}),
+    "town": frozenset({"city"}),
+    "locality": frozenset({"city"}),
+    "address1": frozenset({"street"}),
+    "addressline1": frozenset({"street"}),
+    "line1": frozenset({"street"}),
+    "ccy": frozenset({"currency"}),
+    "cur": frozenset({"currency"}),
+    "method": frozenset({"payment_method"}),
+    "lines": frozenset({"items"}),
+    "lineitems": frozenset({"items"}),
+    "orderitems": frozenset({"items"}),
+    "products": frozenset({"items"}),
+}
+"""Other words for our fields. They are refused only where our field is left out: beside it, they say nothing new."""
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
+_Paths = list[tuple[str, str | None]]
+
+
+def known_pairs(value: Any, kind: Any) -> int | None:
+    """How many pairs of a name and a value there are, when all names are fields of the type; else None.
+
+    `value` has been decoded as this type. It makes no paths, so that a body that is as it should be costs very little.
+    """
+    known = _known(kind)
+    if known is None or not value.keys() <= known.keys():
+        return None
+    pairs = len(value)
+    for name, inner in _holders(kind):
+        member = value.get(name)
+        if member.__class__ is list:
+            inside = get_args(inner)[0]
+            for each in member:
+                if (more := known_pairs(each, inside)) is None:
+                    return None
+                pairs += more
+        elif member is not None:
+            if (more := known_pairs(member, inner)) is None:
+                return None
+            pairs += more
+    return pairs
+
+
+@cache
+def _holders(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields of a struct that hold structs."""
+    return tuple((name, inner) for name, inner in (_known(kind) or {}).items() if inner is not None)
+
+
+def unknown_fields(value: Any, kind: Any, most: int) -> _Paths:
+    """The path of each field at any depth that the type does not have, and the known name that was probably meant.
+
+    Raises OverflowError when more than `most` different names are unknown: comparing each would take too long.
+    """
+    found: _Paths = []
+    _collect(value, kind, "", found, set(), most)
+    return found
+
+
+def not_known(path: str, meant: str | None) -> FieldError:
+    return FieldError(path, f"is not known here: did you mean {meant}?" if meant else "is not known here")
+
+
+def _collect(value: Any, kind: Any, path: str, found: _Paths, names: set[str], most: int) -> None:
+    if isinstance(value, dict):
+        known = _known(kind)
+        if known is None:
+            return
+        members = cast("dict[str, Any]", value)
+        for name, member in members.items():
+            inner = known.get(name, _UNKNOWN)
+            if inner is _UNKNOWN:
+                names.add(name)
+                if len(names) > most:
+                    raise OverflowError
+                place = f"{path}.{_shown(name)}".removeprefix(".")
+                found.append((place, _meant(name, tuple(known), members)))
+            elif inner is not None and member.__class__ in (dict, list):
+                _collect(member, inner, f"{path}.{name}".removeprefix("."), found, names, most)
+    elif get_origin(kind) is tuple:
+        inner = get_args(kind)[0]
+        for n, each in enumerate(cast("list[Any]", value)):
+            if each.__class__ is dict:
+                _collect(each, inner, f"{path}[{n}]", found, names, most)
+
+
+_UNKNOWN: Any = object()
+
+
+@cache
+def _known(kind: Any) -> Mapping[str, Any] | None:
+    """The names of a struct's fields; the value is the type of a field that holds structs, else None."""
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return None
+    return {field.encode_name: _of_structs(field.type) for field in msgspec.structs.fields(kind)}
+
+
+def bare_type(kind: Any) -> Any:
+    """The type within an `Annotated` one, which puts limits into the OpenAPI document, or within `… | None`."""
+    if get_origin(kind) is Annotated:
+        return bare_type(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return bare_type(next(each for each in get_args(kind) if each is not NoneType))
+    return kind
+
+
+def _of_structs(kind: Any) -> Any:
+    kind = bare_type(kind)
+    inner = get_args(kind)[0] if get_origin(kind) is tuple else kind
+    return kind if _known(inner) is not None else None
+
+
+def _meant(name: str, known: tuple[str, ...], given: Iterable[str]) -> str | None:
+    if len(name) > LONGEST_NAME:
+        return None
+    alike, surely = _resembled(name, known)
+    return alike if alike is not None and (surely or alike not in given) else None
+
+
+@lru_cache(maxsize=4096)
+def _resembled(name: str, known: tuple[str, ...]) -> tuple[str | None, bool]:
+    """The known name that this one resembles, and whether it does so by its letters: else only by its meaning."""
+    words = _words(name)
+    joined = "".join(words)
+    if not joined:
+        return None, False
+    for each in known:
+        own = _words(each)
+        if joined == "".join(own) or _adds_little(words, own) or _adds_little_joined(joined, "".join(own)):
+            return each, True
+    for each in known:
+        if each in SYNONYMS.get(joined, ()):
+            return each, False  # before the letters are compared: a `county` is no misspelt country
+    close = {"".join(_words(each)): each for each in known}
+    if near := difflib.get_close_matches(joined, close, n=1, cutoff=ALIKE):
+        return close[near[0]], True
+    part_of = next((each for each in known if set(words) < set(_words(each))), None)
+    return part_of, False
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(unicodedata.normalize("NFKC", name))]
+
+
+def _adds_little(words: list[str], own: list[str]) -> bool:
+    rest = [word for word in words if word not in own]
+    return set(own) <= set(words) and all(word in ADDED or word.isdigit() for word in rest)
+
+
+def _adds_little_joined(joined: str, own: str) -> bool:
+    if joined == own or not (joined.startswith(own) or joined.endswith(own)):
+        return False
+    return joined.removeprefix(own) in ADDED or joined.removesuffix(own) in ADDED
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"

@@ -1,0 +1,124 @@
+"""A field that nobody knows is reported; one that resembles a known field is refused, since it was probably meant."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from daemons.command_api.shapes import CancelBody, CreateOrderBody, ReceiptBody
+from daemons.http.bodies import Body, read_body
+from daemons.http.problems import RequestRefused
+from daemons.payment_sandbox.faults import FaultsBody
+from tests.support.command_api import ADDRESS, ITEM, ORDER
+
+ALIKE = [
+    ("currencyCode", "currency"), ("currency_code", "currency"), ("Currency", "currency"), ("CURRENCY", "currency"),
+    ("curency", "currency"), ("currencycode", "currency"), ("ccy", "currency"), ("isoCurrency", "currency"),
+    ("\uff43urrency", "currency"), ("\u0441urrency", "currency"), (" currency", "currency"),
+    ("orderCurrency", "currency"),
+    ("paymentMethod", "payment_method"), ("payment-method", "payment_method"), ("payment.method", "payment_method"),
+    ("payment_methd", "payment_method"), ("method", "payment_method"), ("payment", "payment_method"),
+    ("payment_method_id", "payment_method"), ("customerId", "customer_id"), ("shippingAddress", "shipping_address"),
+    ("item", "items"), ("Items", "items"), ("items[0].productId", "product_id"),
+    ("items[0].item_quantity", "quantity"), ("items[0].unitPrice", "unit_price"), ("items[0].SKU", "sku"),
+    ("shipping_address.zipCode", "zip"), ("shipping_address.zip_code", "zip"), ("shipping_address.City", "city"),
+    ("shipping_address.country_code", "country"), ("shipping_address.street2", "street"),
+]  # fmt: skip
+INSTEAD = [  # only where the known field is left out
+    ("shipping_address.postal_code", "zip"), ("shipping_address.postcode", "zip"), ("shipping_address.county", "state"),
+    ("shipping_address.province", "state"), ("shipping_address.region", "state"), ("items[0].qty", "quantity"),
+    ("items[0].price", "unit_price"), ("address", "shipping_address"), ("customer", "customer_id"),
+]  # fmt: skip
+HARMLESS = [
+    "memo", "comment", "email", "metadata", "gift_message", "customer_name", "customer_email", "source", "_", "",
+    "x" * 999,
+    "items[0].tax", "items[0].product_name", "items[0].weight", "shipping_address.phone", "shipping_address.name",
+    "shipping_address.county", "shipping_address.postal_code", "total_amount", "created_at", "📦", "备注",
+]  # fmt: skip
+
+
+def order(place: str, value: Any = "EUR", without: str | None = None) -> dict[str, Any]:
+    """The sample order with one field more, and one less, at the same depth."""
+    body = {**ORDER, "items": [dict(ITEM)], "shipping_address": dict(ADDRESS)}
+    target: dict[str, Any] = body
+    if place.startswith("items[0]."):
+        target = body["items"][0]
+    elif place.startswith("shipping_address."):
+        target = body["shipping_address"]
+    if without is not None:
+        target.pop(without, None)
+    target[place.removeprefix("items[0].").removeprefix("shipping_address.")] = value
+    return body
+
+
+def read(body: Any, kind: type[msgspec.Struct] = CreateOrderBody, *, strict: bool = False) -> Body[Any]:
+    return read_body(kind, json.dumps(body).encode(), "application/json", strict=strict)
+
+
+def refused(body: Any, kind: type[msgspec.Struct] = CreateOrderBody, *, strict: bool = False) -> dict[str, str]:
+    with pytest.raises(RequestRefused) as refusal:
+        read(body, kind, strict=strict)
+    assert (refusal.value.status, refusal.value.code) == (400, "validation_failed")
+    return {error.field: error.message for error in refusal.value.fields}
+
+
+@pytest.mark.parametrize(("place", "meant"), ALIKE)
+def test_a_field_that_is_written_like_a_known_one_is_refused_and_the_known_one_named(place: str, meant: str) -> None:
+    assert refused(order(place)) == {place: f"is not known here: did you mean {meant}?"}
+    assert refused(order(place, None)) == {place: f"is not known here: did you mean {meant}?"}
+
+
+@pytest.mark.parametrize(("place", "meant"), INSTEAD)
+def test_another_word_for_a_field_that_is_left_out_is_refused(place: str, meant: str) -> None:
+    assert refused(order(place, without=meant))[place] == f"is not known here: did you mean {meant}?"
+
+
+@pytest.mark.parametrize("place", HARMLESS)
+def test_a_field_like_no_other_is_ignored_and_reported_and_refused_when_the_caller_is_strict(place: str) -> None:
+    for value in ("x", None, {"currencyCode": "EUR"}, [{"qty": 1}]):
+        ignored = read(order(place, value)).ignored
+        assert len(ignored) == 1
+        assert ignored[0][:60] == place[:60]
+        assert list(refused(order(place, value), strict=True).values()) == ["is not known here"]
+
+
+def test_a_right_order_has_nothing_to_report_however_it_is_written() -> None:
+    colons = {**ORDER, "customer_id": "a:b:c"}
+    assert read(ORDER).ignored == read(ORDER, strict=True).ignored == read(colons, strict=True).ignored == ()
+
+
+def test_every_unknown_field_of_every_item_is_reported() -> None:
+    items = [{**ITEM, "tax": 1}, ITEM, {**ITEM, "memo": "x", "tax": 2}]
+    body = {**ORDER, "items": items, "extra": 1}
+    assert read(body).ignored == ("items[0].tax", "items[2].memo", "items[2].tax", "extra")
+
+
+def test_a_misnamed_field_is_named_beside_the_wrong_ones() -> None:
+    body = {"customerId": "c", "items": [{**ITEM, "quantity": "x"}], "shipping_address": ADDRESS}
+    assert refused(body) == {
+        "customer_id": "is required",
+        "items[0].quantity": "expected `int`, got `str`",
+        "customerId": "is not known here: did you mean customer_id?",
+    }
+
+
+def test_other_bodies_keep_the_rule_too() -> None:
+    assert refused({"quantity": 1, "productId": "x"}, ReceiptBody) == {
+        "productId": "is not known here: did you mean product_id?"
+    }
+    assert refused({"quantity": 1, "product_name": "x"}, ReceiptBody) == {
+        "product_name": "is not known here: did you mean name?"
+    }
+    assert refused({"reason": "x", "Reason": "y"}, CancelBody) == {"Reason": "is not known here: did you mean reason?"}
+    assert refused({"latencyMs": 5}, FaultsBody) == {"latencyMs": "is not known here: did you mean latency_ms?"}
+    assert refused({"anything": 5}, FaultsBody, strict=True) == {"anything": "is not known here"}
+
+
+def test_a_body_with_too_many_unknown_names_is_refused() -> None:
+    assert len(read({**ORDER, **{f"{n}": n for n in range(100)}}).ignored) == 100
+    assert refused({**ORDER, **{f"{n}": n for n in range(101)}}) == {
+        "body": "has more than 100 names that are not known here"
+    }
