@@ -105,7 +105,7 @@ def _accepts(home: Home) -> bool:
 def _projections(settings: Settings) -> list[dict[str, Any]]:
     try:
         _, answer = get_json(urls(settings)["queries"] + "/api/v1/projections")
-        return [{"name": str(p["name"]), **p} for p in answer["projections"] if int(p["lag"]["events"]) >= 0]
+        return [{**p, "name": str(p["name"])} for p in answer["projections"] if int(p["lag"]["events"]) >= 0]
     except (OSError, http.client.HTTPException, *BROKEN):
         return []
 

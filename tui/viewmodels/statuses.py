@@ -84,7 +84,7 @@ def order_from(event: WireEvent) -> WireOrder | None:
     }
     try:
         return msgspec.convert(fields, WireOrder)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, ArithmeticError):
         return None
 
 

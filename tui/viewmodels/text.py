@@ -13,6 +13,7 @@ from core.domain.money import DECIMALS, code_of
 from core.printable import LONGEST, clean
 
 MOST_LINES = 2_000
+MOST_TEXT = 8 * 1024 * 1024  # characters of a document that are written out, of which a part is shown
 MOST_DIGITS = 24  # of an amount; one with more is shown rounded
 
 
@@ -38,13 +39,20 @@ def pretty(raw: bytes) -> list[str]:
     """A JSON document as clean lines; the last one says how many more there are beyond MOST_LINES."""
     try:
         document = json.loads(raw, parse_float=Decimal)
-        text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+        parts = json.JSONEncoder(indent=2, ensure_ascii=False, default=str).iterencode(document)
+        text, size = list[str](), 0
+        for part in parts:
+            text.append(part)
+            size += len(part)
+            if size > MOST_TEXT:  # deep nesting makes a text that is a thousand times as long as `raw`
+                break
+        lines = "".join(text).split("\n")
+        more = f"{len(lines) - MOST_LINES:,}" if size <= MOST_TEXT else "many"
     except (ValueError, RecursionError):
-        text = raw[: LONGEST * 10].decode(errors="replace")
-    lines = text.split("\n")
+        lines, more = raw[: LONGEST * 10].decode(errors="replace").split("\n"), "many"
     shown = [clean(line) + (" …" if len(line) > LONGEST else "") for line in lines[:MOST_LINES]]
     if len(lines) > MOST_LINES:
-        shown.append(f"… {len(lines) - MOST_LINES:,} more lines, {len(raw):,} bytes in all")
+        shown.append(f"… {more} more lines, {len(raw):,} bytes in all")
     return shown
 
 
@@ -56,7 +64,10 @@ def plain(value: Any) -> str:
         case str():
             return clean(value)
         case list() | dict():
-            return clean(json.dumps(value, default=str, ensure_ascii=False)[:LONGEST])
+            try:
+                return clean(json.dumps(value, default=str, ensure_ascii=False)[:LONGEST])
+            except (ValueError, RecursionError):
+                return "…"
         case _:
             return clean(str(value))
 
@@ -67,7 +78,7 @@ def money(amount: Decimal | int | str, currency: str = "") -> str:
     Raises ArithmeticError or ValueError for what is no number.
     """
     number = Decimal(str(amount))
-    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS or len(number.as_tuple().digits) > MOST_DIGITS:
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS or len(str(number)) > 2 * MOST_DIGITS:
         text = f"{number:.6g}"
     else:
         least = Decimal(1).scaleb(-DECIMALS[code_of(currency)]) if code_of(currency) in DECIMALS else number
