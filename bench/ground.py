@@ -22,6 +22,7 @@ import psutil
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.migrate import migrate
 from core.bootstrap import load_samples
+from core.home import DAEMONS, OWNER
 from core.processes import die_with_parent
 from core.settings import Settings, env_names, load_settings
 
@@ -70,9 +71,9 @@ class Ground:
         admin = await asyncpg.connect(self.server.dsn("postgres"))
         await admin.execute(f"CREATE DATABASE {name}")
         await admin.close()
-        await migrate(self.server.dsn(name))
+        await migrate(self.server.dsn(name), self.server.home.dsn(name, user=DAEMONS))
         if samples:
-            await load_samples(load_settings(database_url=self.server.dsn(name)))
+            await load_samples(load_settings(database_url=self.server.home.dsn(name, user=DAEMONS)))
 
 
 @dataclass
@@ -92,7 +93,12 @@ def daemons(ground: Ground, dsn: str, *names: str) -> Generator[Daemons]:
     known = {n for name in Settings.model_fields for n in env_names(name)}
     env = {name: value for name, value in os.environ.items() if name not in known}
     env |= {f"ORDERDECK_{setting.upper()}": str(ports[name]) for name, setting in PORTS.items()}
-    env |= {"ORDERDECK_HOME": str(home), "DATABASE_URL": dsn, "LOG_LEVEL": "WARNING", "PYTHONPATH": str(ROOT)}
+    env |= {
+        "ORDERDECK_HOME": str(home),
+        "DATABASE_URL": dsn.replace(OWNER, DAEMONS, 1),
+        "LOG_LEVEL": "WARNING",
+        "PYTHONPATH": str(ROOT),
+    }
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name in names:

@@ -13,14 +13,15 @@ from core.adapters.postgres.clock import DatabaseClock
 from core.adapters.postgres.connection import Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
-from core.adapters.postgres.migrate import NEEDED, schema_version
+from core.adapters.postgres.migrate import NEEDED, migrate
 from core.adapters.postgres.order_numbers import PostgresOrderNumbers
+from core.adapters.postgres.preflight import Look, look_at, must_suit_daemons
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.subscription import PostgresSubscription
-from core.errors import DatabaseFault, SchemaBehind
+from core.errors import ConfigurationError, LoginRefused, SchemaBehind, Unavailable
 from core.fault_board import FaultBoard
-from core.home import database_url
+from core.home import database_url, owner_url
 from core.ports.clock import Clock
 from core.ports.evidence import Evidence
 from core.ports.log import EventStore, OrderNumbers
@@ -31,8 +32,6 @@ from core.ports.sagas import SagaLog
 from core.projections.projection import Group
 from core.services.catalogue import load_catalogue
 from core.settings import Settings
-
-NO_SUCH_DATABASE = "3D000"  # SQLSTATE invalid_catalog_name
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
 
     Raises Unavailable, DatabaseFault or SchemaBehind while the database is not ready.
     """
-    await _must_have_schema(settings, name)
+    await _must_be_ready(settings)
     open_connection = _opener(settings, name)
     failpoints = drill(settings, name)
     link, saga_link = Link(open_connection), Link(open_connection)
@@ -92,23 +91,53 @@ def _opener(settings: Settings, name: str) -> Callable[[], Awaitable[Connection]
     return lambda: connect(dsn, name=name)
 
 
-async def _must_have_schema(settings: Settings, name: str) -> None:
+async def look_at_database(settings: Settings) -> dict[str, Look]:
+    """What the daemons, and the owner of the tables when it is another user, find at the address of each setting.
+
+    Raises ConfigurationError, Unavailable or DatabaseFault when daemons cannot use the database as it is.
+    """
+    looks = {"DATABASE_URL": await look_at(database_url(settings), "DATABASE_URL")}
+    must_suit_daemons(looks["DATABASE_URL"])
+    if settings.owner_url is not None:
+        looks["ORDERDECK_OWNER_URL"] = await look_at(owner_url(settings), "ORDERDECK_OWNER_URL")
+    if looks["DATABASE_URL"].schema >= NEEDED and not looks["DATABASE_URL"].may_append:
+        raise ConfigurationError(f"{looks['DATABASE_URL'].user} has not the rights of a daemon: `orderdeck migrate`")
+    return looks
+
+
+async def migrate_database(settings: Settings) -> int:
+    """Look at the database, bring its schema up to this release's, and look whether daemons can use it now.
+
+    Raises ConfigurationError, Unavailable and DatabaseFault; returns the schema's number.
+    """
+    owner, daemons = owner_url(settings), database_url(settings)
+    look = await look_at(owner, "DATABASE_URL" if settings.owner_url is None else "ORDERDECK_OWNER_URL")
+    if owner == daemons:
+        must_suit_daemons(look)
+    schema = await migrate(owner, daemons if daemons != owner else None)
+    must_suit_daemons(await look_at(daemons, "DATABASE_URL"))
+    return schema
+
+
+async def _must_be_ready(settings: Settings) -> None:
     """Raise SchemaBehind if the database lacks a migration that this release needs.
 
-    It connects without the daemons' role, because a new database has that role only after its migrations. An embedded
-    server without a database counts as schema 0, because the program `postgres` makes it at the first start.
+    `migrate` makes the embedded database at the first start, and with ORDERDECK_OWNER_URL the daemons' user. Until then
+    we wait. Raises ConfigurationError for what nobody is about to make.
     """
-    link = Link(lambda: connect(database_url(settings), name=name, role=None))
     try:
-        version = await link.run(schema_version)
-    except DatabaseFault as fault:
-        if settings.database_url is not None or fault.sqlstate != NO_SUCH_DATABASE:
-            raise
-        version = 0
-    finally:
-        link.close()
-    if version < NEEDED:
-        raise SchemaBehind(version, NEEDED)
+        look = await look_at(database_url(settings), "DATABASE_URL")
+    except LoginRefused as refused:
+        if settings.database_url is None:
+            raise SchemaBehind(0, NEEDED) from refused
+        if settings.owner_url is not None:
+            raise Unavailable(f"{refused}; `orderdeck migrate` makes a user that is missing") from refused
+        raise
+    must_suit_daemons(look)
+    if look.schema < NEEDED:
+        raise SchemaBehind(look.schema, NEEDED)
+    if not look.may_append:
+        raise Unavailable(f"{look.user} has not the rights of {look.role}: run `orderdeck migrate`")
 
 
 @asynccontextmanager
@@ -119,9 +148,9 @@ async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[
     """
 
     async def open_connection() -> Connection:
-        return await connect(database_url(settings), name="verify", role=None, limits=False)
+        return await connect(owner_url(settings), name="verify", role=None, limits=False)
 
-    await _must_have_schema(settings, "verify")
+    await _must_be_ready(settings)
     async with open_evidence(open_connection, wait=wait) as evidence:
         yield evidence
 

@@ -22,7 +22,8 @@ OrderdeckError
 │   └── GatewayNotTried      we did not call the provider: it is away, or too many calls are under way
 ├── GatewayTimeout           nobody knows whether the provider did it: look the charge up by its key first
 ├── SchemaBehind             the database's schema is older than this release needs
-└── ConfigurationError       a setting, a folder or a port keeps us from starting
+└── ConfigurationError       a setting, a folder, a port or the database keeps us from starting
+    └── LoginRefused         the database does not let us in, or there is none of this name
 """
 
 from __future__ import annotations
@@ -239,3 +240,7 @@ class SchemaBehind(OrderdeckError):
 
 class ConfigurationError(OrderdeckError):
     """Its text is one sentence that tells the operator what to do."""
+
+
+class LoginRefused(ConfigurationError):
+    """A wrong user, password or database; `migrate` may be about to make the user and the database."""

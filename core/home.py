@@ -14,6 +14,8 @@ from core.settings import Settings
 
 DATABASE = "orderdeck"
 OWNER = "orderdeck_owner"
+DAEMONS = "orderdeck_app"
+"""The users of the embedded server: who owns the tables, and as whom the daemons log in."""
 SYSTEM_PLACE = Path("/var/lib/orderdeck")
 # A socket's path may have 107 bytes, 103 on macOS; supervisord first binds `<name>.<pid>`.
 LONGEST_SOCKET_PATH = 92
@@ -118,10 +120,17 @@ def unwritable(path: Path, error: OSError) -> ConfigurationError:
 
 
 def database_url(settings: Settings) -> str:
-    """The address of the database: the one in the settings, or else the embedded one."""
+    """The address at which daemons log in to the database: the one in the settings, or else the embedded one."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return Home(settings.home).dsn()
+    return Home(settings.home).dsn(user=DAEMONS)
+
+
+def owner_url(settings: Settings) -> str:
+    """The address at which the owner of the tables logs in to the same database, to migrate and to verify it."""
+    if settings.owner_url is not None:
+        return settings.owner_url.get_secret_value()
+    return database_url(settings) if settings.database_url is not None else Home(settings.home).dsn()
 
 
 def unprivileged_user() -> pwd.struct_passwd | None:

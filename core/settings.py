@@ -1,20 +1,29 @@
-"""The settings: one class, which alone reads the environment, and refuses an unknown ORDERDECK_ variable."""
+"""The settings: one class, which alone reads the environment and .env, and refuses an unknown ORDERDECK_ variable."""
 
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
+import pwd
+import stat
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
+from dotenv import dotenv_values
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.database_address import read_address
 from core.errors import ConfigurationError
 from core.failpoints import parse
 
 PREFIX = "ORDERDECK_"
+ENV_FILE = Path(".env")
+MISSPELT = 0.9  # how much a name resembles one of ours, from 0 to 1, when it is taken for a misspelt one
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -30,9 +39,13 @@ def _web_address(value: str) -> str:
 
 
 def _postgres_address(value: SecretStr | None) -> SecretStr | None:
-    if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-        raise ValueError("must begin with postgresql://")
+    if value:
+        read_address(value.get_secret_value())
     return value
+
+
+def _without_brackets(value: str) -> str:
+    return value[1:-1] if value.startswith("[") and value.endswith("]") else value
 
 
 def _failpoints(value: str) -> str:
@@ -56,7 +69,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
+        env_file=None,  # `load_settings` names it, after it has looked whose it is
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -67,7 +80,9 @@ class Settings(BaseSettings):
         default_factory=default_home,
         description="Folder of the data, logs and sockets of this orderdeck.",
     )
-    host: str = Field(default="127.0.0.1", description="Address the HTTP services listen on.")
+    host: Annotated[str, AfterValidator(_without_brackets)] = Field(
+        default="127.0.0.1", description="Address the HTTP services listen on."
+    )
     allow_anonymous: bool = Field(
         default=False, description="Serve beyond loopback although there is no authentication yet."
     )
@@ -82,7 +97,14 @@ class Settings(BaseSettings):
     database_url: Annotated[SecretStr | None, AfterValidator(_postgres_address)] = Field(
         default=None,
         validation_alias=AliasChoices("ORDERDECK_DATABASE_URL", "DATABASE_URL"),
-        description="PostgreSQL 18 to use; empty: the embedded one.",
+        description="PostgreSQL 15 or newer to use; empty: the embedded one.",
+    )
+    owner_url: Annotated[SecretStr | None, AfterValidator(_postgres_address)] = Field(
+        default=None,
+        description="The same database as the owner of its tables; empty: DATABASE_URL.",
+    )
+    sandbox_authorization_seconds: float = Field(
+        default=604_800, gt=0, le=315_360_000, description="How long an authorisation of the payment sandbox lasts."
     )
     sample_catalogue: bool = Field(
         default=True, description="Put 51 sample SKUs in stock when the log is empty at the first start."
@@ -115,8 +137,16 @@ class Settings(BaseSettings):
 
 
 def reachable(host: str) -> str:
-    """The address that a client connects to when a server listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - nothing listens on it here
+    """The host, as a URL has it, at which a client reaches a server that listens on `host`."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    loopback = "127.0.0.1" if address.version == 4 else "::1"
+    shown = loopback if address.is_unspecified else str(address)
+    return shown if address.version == 4 else f"[{shown}]"
 
 
 def env_names(name: str) -> list[str]:
@@ -129,17 +159,62 @@ def env_names(name: str) -> list[str]:
 
 def load_settings(**overrides: Any) -> Settings:
     """Read and check the settings. Raises ConfigurationError, which names each wrong setting and what is allowed."""
-    known = {n for field in Settings.model_fields for n in env_names(field)}
-    for name in os.environ:
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigurationError(f"there is no setting {name}{hint}")
+    file = ENV_FILE if _is_trusted(ENV_FILE) else None
     try:
-        return Settings(**overrides)
+        in_file = dotenv_values(file) if file else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{ENV_FILE.absolute()} cannot be read: {error}") from None
+    _refuse_unknown(os.environ, "")
+    _refuse_unknown(in_file, f" in {ENV_FILE.absolute()}")
+    try:
+        return Settings(_env_file=file, **overrides)  # pyright: ignore[reportCallIssue] - pydantic-settings takes it
     except ValidationError as error:
         lines = [_sentence(str(e["loc"][0]), e["input"], e["msg"]) for e in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
+
+
+def _refuse_unknown(names: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigurationError for a variable that has our prefix and is none of ours, or that resembles one of ours.
+
+    DATABASE_URI, for example, may be another program's: such a name is only refused while DATABASE_URL is not set.
+    """
+    known = {n for field in Settings.model_fields for n in env_names(field)}
+    given = {name.upper() for name in (*names, *os.environ)}
+    for name in names:
+        upper = name.upper()
+        if upper in known:
+            continue
+        near = difflib.get_close_matches(upper, known, n=1, cutoff=0.6 if upper.startswith(PREFIX) else MISSPELT)
+        misspelt = near and near[0] not in given and (where or near[0].startswith(PREFIX))
+        if upper.startswith(PREFIX) or misspelt:
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigurationError(f"there is no setting {name}{where}{hint}")
+
+
+def _is_trusted(file: Path) -> bool:
+    """Whether the settings may be read from this file. If another user could have written it, say so and return False.
+
+    Whoever writes .env chooses the database and the payment provider, and a program may be started in any folder.
+    """
+    if not file.is_file():
+        return False
+    for status in (file.lstat(), file.stat()):  # of a link, and of the file that it leads to
+        if status.st_uid not in {os.geteuid(), 0}:
+            reason = f"it belongs to {_name_of(status.st_uid)}: give it to {_name_of(os.geteuid())} (chown)"
+        elif stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IWOTH:
+            reason = "everybody may write it: run chmod o-w on it"
+        else:
+            continue
+        sys.stderr.write(f"orderdeck: {file.absolute()} is not read, because {reason}\n")
+        return False
+    return True
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def _sentence(loc: str, value: Any, wrong: str) -> str:
@@ -149,5 +224,5 @@ def _sentence(loc: str, value: Any, wrong: str) -> str:
     """
     field, names = next((f, n) for f in Settings.model_fields if loc in (f, *(n := env_names(f))))
     name = next((name for name in reversed(names) if os.environ.get(name)), names[0])
-    shown = "" if field == "database_url" else f"={value!r}"
+    shown = "" if field in {"database_url", "owner_url"} else f"={value!r}"
     return f"{name}{shown}: {wrong.removeprefix('Value error, ')}"

@@ -16,10 +16,9 @@ import structlog
 
 from core.adapters.postgres.connection import Link, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.adapters.postgres.migrate import migrate
-from core.bootstrap import load_samples
+from core.bootstrap import load_samples, migrate_database
 from core.errors import ConfigurationError, DatabaseFault, OrderdeckError, Unavailable
-from core.home import DATABASE, database_url
+from core.home import DATABASE
 from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
@@ -63,8 +62,7 @@ def _serve(settings: Settings) -> None:
     try:
         server.start()
         asyncio.run(_prepare(server, settings))
-        code = server.wait()
-        raise Unavailable(f"PostgreSQL ended by itself (exit code {code})")
+        raise Unavailable(server.wait())
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
@@ -80,7 +78,7 @@ async def _prepare(server: EmbeddedPostgres, settings: Settings) -> None:
 
 
 async def _migrate(settings: Settings) -> None:
-    _log.info("migrated", schema=await migrate(database_url(settings)))
+    _log.info("migrated", schema=await migrate_database(settings))
     if await load_samples(settings):
         _log.info("the sample catalogue is in stock")
 

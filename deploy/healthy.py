@@ -7,14 +7,17 @@ import sys
 import urllib.error
 import urllib.request
 
+from core.settings import load_settings, reachable
+
 PORTS = (8080, 8081, 8090)
 LIMIT = 3.0  # seconds
 
 
 def main() -> int:
+    host = reachable(load_settings().host)
     for port in PORTS:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=LIMIT).close()
+            urllib.request.urlopen(f"http://{host}:{port}/ready", timeout=LIMIT).close()
         except (urllib.error.URLError, TimeoutError) as error:
             sys.stderr.write(f"port {port}: {error}\n")
             return 1

@@ -17,6 +17,7 @@ from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.migrate import migrate
+from tests.support.logins import of_daemons
 from tests.support.opener import Opener
 
 settings.register_profile("orderdeck", deadline=None)  # a busy machine is slow, not wrong
@@ -50,7 +51,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 async def template(postgres: EmbeddedPostgres) -> str:
     admin = await asyncpg.connect(postgres.dsn("postgres"))
     await admin.execute(f"CREATE DATABASE {TEMPLATE}")
-    await migrate(postgres.dsn(TEMPLATE))
+    await migrate(postgres.dsn(TEMPLATE), of_daemons(postgres.dsn(TEMPLATE)))
     await admin.close()
     return TEMPLATE
 

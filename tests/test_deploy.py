@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
+from core.database_address import read_address
 from core.settings import Settings, env_names
 from daemons.host.programs import PROGRAMS
 
@@ -82,7 +83,9 @@ def test_the_app_in_compose_gets_only_settings_that_exist() -> None:
     assert environment["ORDERDECK_HOST"] == "0.0.0.0"  # noqa: S104 - inside the container
     database = SERVICES["postgres"]["environment"]
     expected = f"postgresql://{database['POSTGRES_USER']}:{database['POSTGRES_PASSWORD']}@postgres:5432/"
-    assert environment["DATABASE_URL"] == expected + database["POSTGRES_DB"]
+    assert environment["ORDERDECK_OWNER_URL"] == expected + database["POSTGRES_DB"]
+    daemons = read_address(environment["DATABASE_URL"].replace("${POSTGRES_PASSWORD:-orderdeck}", "x"))
+    assert (daemons.user, daemons.database) == ("orderdeck_daemon", database["POSTGRES_DB"])
 
 
 def test_compose_publishes_the_ports_of_the_services() -> None:

@@ -11,13 +11,16 @@ from core.domain.provider import Charge
 from core.ports.evidence import Finding
 
 LIVE = {"AUTHORISED", "CAPTURED"}
-NOTHING_HELD = {"DECLINED", "TOMBSTONE", "VOIDED"}
-LEDGER: Mapping[PaymentStatus, str] = {
-    PaymentStatus.AUTHORIZED: "AUTHORISED",
-    PaymentStatus.CAPTURED: "CAPTURED",
-    PaymentStatus.PARTLY_REFUNDED: "CAPTURED",
-    PaymentStatus.VOIDED: "VOIDED",
-    PaymentStatus.REFUNDED: "REFUNDED",
+NOTHING_HELD = {"DECLINED", "TOMBSTONE", "VOIDED", "EXPIRED"}
+LEDGER: Mapping[PaymentStatus, set[str]] = {
+    PaymentStatus.AUTHORIZED: {
+        "AUTHORISED",
+        "EXPIRED",
+    },  # the provider does not tell us that an authorisation has ended
+    PaymentStatus.CAPTURED: {"CAPTURED"},
+    PaymentStatus.PARTLY_REFUNDED: {"CAPTURED"},
+    PaymentStatus.VOIDED: {"VOIDED", "EXPIRED"},
+    PaymentStatus.REFUNDED: {"REFUNDED"},
 }
 
 
@@ -25,7 +28,7 @@ def reconcile(case: Case, charge: Charge | None) -> Finding | None:
     """The difference between our log and the provider's ledger, or None. The order's sagas must have ended."""
     payment, state = case.payment, charge.state if charge else "nothing"
     expected = LEDGER.get(payment.status)
-    agrees = charge is None or state in NOTHING_HELD if expected is None else charge is not None and state == expected
+    agrees = charge is None or state in NOTHING_HELD if expected is None else charge is not None and state in expected
     if agrees and charge is not None and expected is not None:
         ours = (payment.amount, payment.captured, payment.refunded)
         agrees = (charge.authorised, charge.captured, charge.refunded) == ours

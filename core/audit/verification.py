@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import aclosing
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from core.audit.judge import judge, under_way, unstarted, vouched_for
 from core.audit.reconcile import LIVE, reconcile
 from core.audit.saga_story import SagaRules
 from core.audit.shelf import Shelf
+from core.audit.unpaid import UnpaidOrder, unpaid
 from core.codec import event_type
 from core.domain.inventory import OF_NO_ORDER
 from core.domain.message import OrderId, payment_of
@@ -48,6 +50,9 @@ class Report(msgspec.Struct, kw_only=True):
 
     `violated` is the number of all violations, `broken` their number by invariant, and `violations` lists the first
     thousand. Two kinds of orders are not judged: `unfinished` ones, and `failed` ones, which a person decides about.
+
+    `unpaid` is the number of orders that were shipped and not paid, `unpaid_amounts` their sum by currency, and
+    `unpaid_orders` lists the first thousand. They violate nothing.
     """
 
     head: int = 0
@@ -57,6 +62,9 @@ class Report(msgspec.Struct, kw_only=True):
     sagas: int = 0
     unfinished: int = 0
     failed: int = 0
+    unpaid: int = 0
+    unpaid_amounts: dict[str, Decimal] = msgspec.field(default_factory=dict[str, Decimal])
+    unpaid_orders: list[UnpaidOrder] = msgspec.field(default_factory=list[UnpaidOrder])
     ledger: str = "absent"
     seconds: float = 0.0
     violated: int = 0
@@ -70,6 +78,12 @@ class Report(msgspec.Struct, kw_only=True):
         for finding in findings:
             self.broken[finding.invariant] = self.broken.get(finding.invariant, 0) + 1
         self.violations += findings[: max(0, MOST_LISTED - len(self.violations))]
+
+    def add_unpaid(self, order: UnpaidOrder) -> None:
+        self.unpaid += 1
+        self.unpaid_amounts[order.currency] = self.unpaid_amounts.get(order.currency, Decimal()) + order.amount
+        if len(self.unpaid_orders) < MOST_LISTED:
+            self.unpaid_orders.append(order)
 
 
 class Verification:
@@ -158,6 +172,8 @@ class Verification:
             if ORDERS.name in self._comparable:
                 self._compare(case, views.get(case.order_id))
             charge = self._ledger.pop(payment_of(case.order_id), None) if self._ledger is not None else None
+            if (owed := unpaid(case, charge)) is not None:
+                report.add_unpaid(owed)
             if under_way(case):
                 report.unfinished += 1
                 continue

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -61,10 +62,13 @@ class PaymentCaptured(PaymentEvent, tag="PaymentCaptured", frozen=True, kw_only=
     transaction_id: str
 
 
-class PaymentCaptureFailed(PaymentEvent, tag="PaymentCaptureFailed", frozen=True, kw_only=True):
+class PaymentCaptureFailed(PaymentEvent, tag="PaymentCaptureFailed", frozen=True, kw_only=True, omit_defaults=True):
+    """`authorization`: the number of the order's authorisation that was refused, or whose capture was; from 1."""
+
     amount: Decimal
     currency: str
     reason: str
+    authorization: int = 1
 
 
 class PaymentVoided(PaymentEvent, tag="PaymentVoided", frozen=True, kw_only=True):
@@ -95,7 +99,7 @@ PASSAGES: Mapping[type[PaymentEvent], Passage[PaymentStatus]] = {
     PaymentAuthorized: Passage((PaymentStatus.ABSENT, *_MAY_BE_PAID), PaymentStatus.AUTHORIZED),
     PaymentFailed: Passage((PaymentStatus.ABSENT,), PaymentStatus.FAILED),
     PaymentCaptured: Passage(_MAY_BE_PAID, PaymentStatus.CAPTURED),
-    PaymentCaptureFailed: Passage((PaymentStatus.AUTHORIZED,), PaymentStatus.UNPAID),
+    PaymentCaptureFailed: Passage(_MAY_BE_PAID, PaymentStatus.UNPAID),
     PaymentVoided: Passage((PaymentStatus.AUTHORIZED,), PaymentStatus.VOIDED),
     PaymentRefunded: Passage(_PAID, PaymentStatus.REFUNDED, partly=PaymentStatus.PARTLY_REFUNDED),
     PaymentRefundFailed: Passage((*_PAID, PaymentStatus.REFUNDED), None),
@@ -126,6 +130,7 @@ class RecordCapture(PaymentCommand, frozen=True, kw_only=True):
 
 class RecordCaptureFailure(PaymentCommand, frozen=True, kw_only=True):
     reason: str
+    authorization: int = 1
 
 
 class RecordVoid(PaymentCommand, frozen=True, kw_only=True):
@@ -150,6 +155,7 @@ class RecordRefundFailure(PaymentCommand, frozen=True, kw_only=True):
 class Payment(Struct, frozen=True, kw_only=True):
     """`amount` is what was authorised. `expires_at`: when the provider lets go of it, if it said so.
 
+    `authorization` is the number of the last authorisation that the provider approved or refused; 0 before the first.
     `refunds` are the ids of the refunds that are done, `refused_refunds` of those that the provider refused for good.
     """
 
@@ -160,6 +166,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     refunded: Decimal = Decimal("0.00")
     expires_at: datetime | None = None
     authorization_code: str = ""
+    authorization: int = 0
     refunds: frozenset[str] = frozenset()
     refused_refunds: frozenset[str] = frozenset()
 
@@ -167,6 +174,10 @@ class Payment(Struct, frozen=True, kw_only=True):
     def refundable(self) -> Decimal:
         """What was captured and is not refunded yet."""
         return self.captured - self.refunded
+
+    def has_lapsed(self, now: datetime) -> bool:
+        """Whether the authorisation has ended, and nobody captured or voided it."""
+        return self.status is PaymentStatus.AUTHORIZED and self.expires_at is not None and self.expires_at <= now
 
 
 def evolve(payment: Payment, event: PaymentEvent) -> Payment:
@@ -184,7 +195,12 @@ def evolve(payment: Payment, event: PaymentEvent) -> Payment:
                 refunded=amount - amount,
                 expires_at=event.expires_at,
                 authorization_code=event.authorization_code,
+                authorization=payment.authorization + 1,
             )
+        case PaymentFailed():
+            return replace(payment, status=status, authorization=1)
+        case PaymentCaptureFailed(authorization=number):
+            return replace(payment, status=status, authorization=max(number, payment.authorization))
         case PaymentCaptured(amount=amount):
             return replace(payment, status=status, captured=amount)
         case PaymentRefunded(refund_id=id_, amount=amount):
@@ -204,49 +220,26 @@ def evolve(payment: Payment, event: PaymentEvent) -> Payment:
 
 # --- decisions: a command that is repeated records nothing the second time ----------------------------------
 def decide(command: PaymentCommand, payment: Payment) -> Sequence[PaymentEvent]:
-    payment_id, order_id = command.payment_id, command.order_id
-    amount, currency = payment.amount, payment.currency  # authorised before
+    amounts = {"amount": payment.amount, "currency": payment.currency}  # as they were authorised
     match command, payment.status:
         case RecordAuthorization() as c, PaymentStatus.AUTHORIZED if c.authorization_code == payment.authorization_code:
             return []
-        case RecordAuthorization() as c, PaymentStatus.ABSENT | PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
-            return [
-                PaymentAuthorized(
-                    payment_id=payment_id,
-                    order_id=order_id,
-                    amount=c.amount,
-                    currency=c.currency,
-                    payment_method=c.payment_method,
-                    authorization_code=c.authorization_code,
-                    expires_at=c.expires_at,
-                )
-            ]
+        case RecordAuthorization(), PaymentStatus.ABSENT | PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
+            return [_event(PaymentAuthorized, command)]
         case RecordAuthorization() | RecordCapture(), _ if payment.captured:
             return []
-        case RecordDecline() as c, PaymentStatus.ABSENT:
-            return [PaymentFailed(payment_id=payment_id, order_id=order_id, reason=c.reason)]
+        case RecordDecline(), PaymentStatus.ABSENT:
+            return [_event(PaymentFailed, command)]
         case RecordDecline(), PaymentStatus.FAILED:
             return []
-        case RecordCapture() as c, PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
-            return [
-                PaymentCaptured(
-                    payment_id=payment_id,
-                    order_id=order_id,
-                    amount=amount,
-                    currency=currency,
-                    transaction_id=c.transaction_id,
-                )
-            ]
-        case RecordCaptureFailure() as c, PaymentStatus.AUTHORIZED:
-            return [
-                PaymentCaptureFailed(
-                    payment_id=payment_id, order_id=order_id, amount=amount, currency=currency, reason=c.reason
-                )
-            ]
-        case RecordCaptureFailure(), PaymentStatus.UNPAID:
+        case RecordCapture(), PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
+            return [_event(PaymentCaptured, command, **amounts)]
+        case RecordCaptureFailure() as c, PaymentStatus.UNPAID if c.authorization <= payment.authorization:
             return []
-        case RecordVoid() as c, PaymentStatus.AUTHORIZED:
-            return [PaymentVoided(payment_id=payment_id, order_id=order_id, reason=c.reason)]
+        case RecordCaptureFailure(), PaymentStatus.AUTHORIZED | PaymentStatus.UNPAID:
+            return [_event(PaymentCaptureFailed, command, **amounts)]
+        case RecordVoid(), PaymentStatus.AUTHORIZED:
+            return [_event(PaymentVoided, command)]
         case RecordVoid(), PaymentStatus.VOIDED | PaymentStatus.ABSENT | PaymentStatus.FAILED:
             return []  # there is nothing to void, so it is done already
         case (RecordRefund() | RecordRefundFailure()) as c, _ if payment.captured:
@@ -258,22 +251,12 @@ def decide(command: PaymentCommand, payment: Payment) -> Sequence[PaymentEvent]:
 
 
 def _decide_refund(command: RecordRefund | RecordRefundFailure, payment: Payment) -> Sequence[PaymentEvent]:
-    payment_id, order_id = command.payment_id, command.order_id
     if command.refund_id in payment.refunds:
         return []
     if isinstance(command, RecordRefundFailure):
         if command.refund_id in payment.refused_refunds:
             return []
-        return [
-            PaymentRefundFailed(
-                payment_id=payment_id,
-                order_id=order_id,
-                refund_id=command.refund_id,
-                amount=command.amount,
-                currency=payment.currency,
-                reason=command.reason,
-            )
-        ]
+        return [_event(PaymentRefundFailed, command, currency=payment.currency)]
     left = payment.refundable
     amount = left if command.amount is None else command.amount
     if command.amount is None and not left:
@@ -282,16 +265,13 @@ def _decide_refund(command: RecordRefund | RecordRefundFailure, payment: Payment
         raise NotAllowed(
             f"cannot record a refund of {amount} {payment.currency}: {left} of {payment.captured} captured are left"
         )
-    return [
-        PaymentRefunded(
-            payment_id=payment_id,
-            order_id=order_id,
-            refund_id=command.refund_id,
-            amount=amount,
-            currency=payment.currency,
-            reason=command.reason,
-        )
-    ]
+    return [_event(PaymentRefunded, command, amount=amount, currency=payment.currency)]
+
+
+def _event(kind: type[PaymentEvent], command: PaymentCommand, **more: Any) -> PaymentEvent:
+    """The event of this kind. Its fields are those of `more`, and all others are the command's."""
+    names = set(kind.__struct_fields__) & set(command.__struct_fields__) - set(more)
+    return kind(**{name: getattr(command, name) for name in names}, **more)
 
 
 PAYMENT = Decider(category="payment", initial=Payment(), decide=decide, evolve=evolve)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """The provider did it. `reference` is the authorisation code, transaction id, void id or refund id."""
+    """The provider did it. `reference` is the authorisation code, transaction id, void id or refund id.
+
+    `expires_at`: when an authorisation ends; None if the provider did not say, and for other operations.
+    """
 
     reference: str
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,21 @@ class PaymentGateway(Protocol):
     async def authorise(  # these are the fields of the request
         self, key: str, *, payment_id: UUID, order_id: UUID, amount: Decimal, currency: str, method: str
     ) -> PaymentAnswer:
-        """Hold an amount for us. Only this operation can be Declined."""
+        """Hold an amount for us, until the authorisation ends. Only this operation can be Declined.
+
+        A payment whose authorisation has ended, was voided or was declined may be authorised anew, with another key.
+        """
         ...
 
     async def capture(self, key: str, *, payment_id: UUID, amount: Decimal) -> PaymentAnswer:
-        """Take the authorised amount."""
+        """Take the authorised amount. Refused once the authorisation has ended."""
         ...
 
     async def void(self, key: str, *, payment_id: UUID, reason: str) -> PaymentAnswer:
-        """Release the authorised amount. If nothing was authorised, the provider refuses to authorise it later."""
+        """Release the authorised amount. If nothing was authorised, the provider refuses to authorise it later.
+
+        An authorisation that has ended holds nothing, so its void is approved.
+        """
         ...
 
     async def refund(self, key: str, *, payment_id: UUID, amount: Decimal, reason: str) -> PaymentAnswer:

@@ -16,16 +16,18 @@ from core.domain.message import Sku, payment_of, reservation_of
 from core.domain.order import ORDER, CancelOrder, ConfirmOrder, Order, OrderCreated, Status
 from core.domain.payment import (
     PAYMENT,
+    Payment,
     PaymentStatus,
     RecordAuthorization,
     RecordCapture,
+    RecordCaptureFailure,
     RecordDecline,
     RecordRefund,
     RecordVoid,
 )
 from core.domain.provider import Approved, Declined, PaymentAnswer
 from core.domain.validation import tidy
-from core.sagas.saga import Call, Effect, Facts, Local, Nothing
+from core.sagas.saga import Call, Effect, Facts, Local, Nothing, renewed
 
 nothing = Nothing()
 
@@ -132,25 +134,31 @@ ship_stock = Local(frozenset({"stock"}), _ship)
 
 # --- the payment: each records an answer of the provider ----------------------------------------------------
 def _record_authorise(facts: Facts, answer: PaymentAnswer) -> Effect:
-    order, payment_id = created(facts.order), payment_of(facts.order_id)
     if isinstance(answer, Approved):
-        command = RecordAuthorization(
-            now=facts.now,
-            payment_id=payment_id,
-            order_id=facts.order_id,
-            amount=order.total_amount,
-            currency=order.currency,
-            payment_method=order.payment_method,
-            authorization_code=tidy(answer.reference),
-        )
-        return Effect(payment=PAYMENT.decide(command, facts.payment))
-    decline = RecordDecline(now=facts.now, payment_id=payment_id, order_id=facts.order_id, reason=tidy(answer.reason))
+        return Effect(payment=PAYMENT.decide(_authorization(facts, answer), facts.payment))
+    decline = RecordDecline(
+        now=facts.now, payment_id=payment_of(facts.order_id), order_id=facts.order_id, reason=tidy(answer.reason)
+    )
     events = PAYMENT.decide(decline, facts.payment)
     if isinstance(answer, Declined):
         return Effect(payment=events, refusal=answer.reason)
     # A proxy may have refused only this try, and the provider may have authorised an earlier try whose answer was lost.
     # So the saga voids the payment as if it had been authorised.
     return Effect(payment=events, abandon=answer.reason)
+
+
+def _authorization(facts: Facts, answer: Approved) -> RecordAuthorization:
+    order = created(facts.order)
+    return RecordAuthorization(
+        now=facts.now,
+        payment_id=payment_of(facts.order_id),
+        order_id=facts.order_id,
+        amount=order.total_amount,
+        currency=order.currency,
+        payment_method=order.payment_method,
+        authorization_code=tidy(answer.reference),
+        expires_at=answer.expires_at,
+    )
 
 
 def _record_void(facts: Facts, answer: PaymentAnswer) -> Effect:
@@ -164,7 +172,11 @@ def _record_void(facts: Facts, answer: PaymentAnswer) -> Effect:
 
 def _record_capture(facts: Facts, answer: PaymentAnswer) -> Effect:
     if not isinstance(answer, Approved):
-        return Effect(refusal=answer.reason)
+        payment = facts.payment
+        may_be_renewed = payment.status is PaymentStatus.UNPAID or payment.has_lapsed(facts.now)
+        if may_be_renewed and not renewed(facts.keys):
+            return Effect(then=renew)
+        return _record_unpaid(facts, answer.reason, payment.authorization)
     command = RecordCapture(
         now=facts.now,
         payment_id=payment_of(facts.order_id),
@@ -172,6 +184,24 @@ def _record_capture(facts: Facts, answer: PaymentAnswer) -> Effect:
         transaction_id=tidy(answer.reference),
     )
     return Effect(payment=PAYMENT.decide(command, facts.payment))
+
+
+def _record_renewal(facts: Facts, answer: PaymentAnswer) -> Effect:
+    if not isinstance(answer, Approved):
+        reason = f"a new authorisation was refused: {answer.reason}"
+        return _record_unpaid(facts, reason, facts.payment.authorization + 1)
+    return Effect(payment=PAYMENT.decide(_authorization(facts, answer), facts.payment), then=capture)
+
+
+def _record_unpaid(facts: Facts, reason: str, authorization: int) -> Effect:
+    command = RecordCaptureFailure(
+        now=facts.now,
+        payment_id=payment_of(facts.order_id),
+        order_id=facts.order_id,
+        reason=tidy(reason),
+        authorization=authorization,
+    )
+    return Effect(payment=PAYMENT.decide(command, facts.payment), refusal=reason)
 
 
 def _record_refund(facts: Facts, answer: PaymentAnswer) -> Effect:
@@ -192,12 +222,20 @@ def _unless_in(status: PaymentStatus) -> Callable[[Facts], Effect | None]:
     return lambda facts: Effect() if facts.payment.status is status else None
 
 
-def _only_in(status: PaymentStatus) -> Callable[[Facts], Effect | None]:
-    """Call the provider only if the payment is in this status.
+def _unless_paid(facts: Facts) -> Effect | None:
+    """Call the provider while the money may still be got.
 
     Otherwise the step is done already, or a person has vouched for the money and there is nothing to do.
     """
-    return lambda facts: None if facts.payment.status is status else Effect()
+    return None if facts.payment.status in {PaymentStatus.AUTHORIZED, PaymentStatus.UNPAID} else Effect()
+
+
+def _last(payment: Payment) -> int:
+    return payment.authorization
+
+
+def _next(payment: Payment) -> int:
+    return payment.authorization + 1
 
 
 def _unless_all_is_refunded(facts: Facts) -> Effect | None:
@@ -206,6 +244,7 @@ def _unless_all_is_refunded(facts: Facts) -> Effect | None:
 
 
 authorize = Call("authorise", _abandon_if_cancelled, _record_authorise, frozenset({"order", "payment"}))
-void = Call("void", _unless_in(PaymentStatus.VOIDED), _record_void)
-capture = Call("capture", _only_in(PaymentStatus.AUTHORIZED), _record_capture)
+void = Call("void", _unless_in(PaymentStatus.VOIDED), _record_void, authorization=_last)
+renew = Call("authorise", _unless_paid, _record_renewal, authorization=_next)
+capture = Call("capture", _unless_paid, _record_capture, authorization=_last, renewal=renew)
 refund = Call("refund", _unless_all_is_refunded, _record_refund)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.domain.order import Order, Status
 from core.sagas.actions import created, quantities
 from core.sagas.progress import DONE, MAY_HAVE_HAPPENED, Progress, SagaStatus, StepStatus
-from core.sagas.saga import Holding, Saga
+from core.sagas.saga import Holding, Saga, Step
 
 UNCANCELLED = Holding("order", "order {number} is not cancelled", settled_by=Status.CANCELLED)
 CONFIRMED = Holding("order", "order {number} is confirmed")
 RESERVED = Holding("stock", "{stock} may be held")
 AUTHORISED = Holding("money", "{money} may be authorised")
-UNPAID = Holding("money", "{money} may not be captured")
+UNPAID = Holding("money", "{money} may not be captured", once_refused="{money} is shipped and not paid")
+OWED = Holding("money", "{money} is shipped and may not be paid", once_refused="{money} is shipped and not paid")
 CAPTURED = Holding("money", "{money} may be captured")
 ANYTHING = (Holding("money", "{money} may be authorised or captured"), RESERVED)
 
@@ -25,8 +27,19 @@ def open_holdings(saga: Saga, progress: Progress) -> Sequence[Holding]:
     if not saga.steps:
         return ANYTHING
     if (saga.forward_only or saga.undoes) and SagaStatus.COMPENSATING not in {progress.status, progress.failed_as}:
-        return [step.owes for step in saga.steps if step.owes and progress.of(step.name) not in DONE]
+        return [
+            _owed(step.owes, progress.of(step.name)) for step in saga.steps if step.owes and _is_open(step, progress)
+        ]
     return [step.holds for step in saga.steps if step.holds and progress.of(step.name) in _MAY_BE_HELD]
+
+
+def _is_open(step: Step, progress: Progress) -> bool:
+    return progress.of(step.name) not in DONE
+
+
+def _owed(holding: Holding, status: StepStatus) -> Holding:
+    was_refused = status is StepStatus.FAILED and holding.once_refused is not None
+    return replace(holding, words=holding.once_refused) if was_refused else holding
 
 
 def open_items(saga: Saga, progress: Progress, order: Order) -> tuple[str, ...]:

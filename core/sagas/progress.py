@@ -24,6 +24,9 @@ class SagaStatus(StrEnum):
     RESOLVED = "RESOLVED"  # a person has settled by hand what was open
 
 
+ENDED = frozenset({SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.RESOLVED})
+
+
 class StepStatus(StrEnum):
     PENDING = "PENDING"
     RUNNING = "RUNNING"  # its call was announced, and the outcome is not known yet
@@ -42,6 +45,9 @@ DONE = frozenset({StepStatus.COMPLETED, StepStatus.SKIPPED})
 class Progress(Struct, frozen=True):
     """The fold of a saga's stream.
 
+    `keys` are the provider's keys of the calls that were announced for the present step, in their order. `refusal` is
+    why a step was refused for good, if one was and the saga went on with the others.
+
     `since` is when the saga came to its present step, `attempts` how many tries of that step have failed, and
     `announced` the number of the last try that the log announces. `failed_as` is the status before the saga failed.
     """
@@ -52,8 +58,15 @@ class Progress(Struct, frozen=True):
     attempts: int = 0
     announced: int = 0
     last_error: str | None = None
+    keys: tuple[str, ...] = ()
+    refusal: str | None = None
     reason: str = ""
     failed_as: SagaStatus = SagaStatus.RUNNING
+
+    @property
+    def key(self) -> str:
+        """The key of the last call that was announced for the present step; empty if none was."""
+        return self.keys[-1] if self.keys else ""
 
     def of(self, step: str) -> StepStatus:
         return self.steps.get(step, StepStatus.PENDING)
@@ -64,13 +77,15 @@ def evolve(progress: Progress | None, event: Event, at: datetime) -> Progress:
     if progress is None:
         return Progress(status=SagaStatus.RUNNING, since=at)
     match event:
-        case events.SagaStepStarted(step=step, direction=direction, attempt=attempt):
+        case events.SagaStepStarted(step=step, direction=direction, attempt=attempt, key=key):
             status = StepStatus.RUNNING if direction == "forward" else StepStatus.COMPENSATING
-            return replace(_with_step(progress, step, status), announced=attempt)
+            keys = progress.keys if key == progress.key else (*progress.keys, key)
+            return replace(_with_step(progress, step, status), announced=attempt, keys=keys)
         case events.SagaStepCompleted(step=step):
             return _at_new_step(_with_step(progress, step, StepStatus.COMPLETED), at)
         case events.SagaStepFailed(step=step, error=error, attempt=attempt, final=True):
-            return replace(_with_step(progress, step, StepStatus.FAILED), attempts=attempt, last_error=error)
+            failed = _with_step(progress, step, StepStatus.FAILED)
+            return replace(failed, attempts=attempt, last_error=error, refusal=error)
         case events.SagaStepFailed(error=error, attempt=attempt):
             return replace(progress, attempts=attempt, last_error=error)
         case events.SagaCompensationStarted(reason=reason):
@@ -87,9 +102,11 @@ def evolve(progress: Progress | None, event: Event, at: datetime) -> Progress:
             return replace(progress, status=SagaStatus.COMPLETED)
         case events.SagaCompensated():
             return replace(progress, status=SagaStatus.COMPENSATED)
-        case events.SagaFailed():
-            return replace(progress, status=SagaStatus.FAILED, failed_as=progress.status)
+        case events.SagaFailed(reason=reason):
+            return replace(progress, status=SagaStatus.FAILED, failed_as=progress.status, last_error=reason)
         case events.SagaRetried():
+            if progress.status is not SagaStatus.FAILED:
+                return _at_new_step(progress, at)  # it is under way, and begins the step again
             return replace(_with_retry(_at_new_step(progress, at)), status=progress.failed_as)
         case events.SagaStepSkipped(step=str(step)):
             return replace(_with_step(_at_new_step(progress, at), step, StepStatus.SKIPPED), status=progress.failed_as)
@@ -116,8 +133,8 @@ def _with_retry(progress: Progress) -> Progress:
     if progress.failed_as is SagaStatus.RUNNING:
         new_status[StepStatus.FAILED] = StepStatus.RUNNING
     steps = {step: new_status.get(status, status) for step, status in progress.steps.items()}
-    return replace(progress, steps=MappingProxyType(steps))
+    return replace(progress, steps=MappingProxyType(steps), refusal=None)
 
 
 def _at_new_step(progress: Progress, at: datetime) -> Progress:
-    return replace(progress, since=at, attempts=0, announced=0, last_error=None)
+    return replace(progress, since=at, attempts=0, announced=0, last_error=None, keys=())

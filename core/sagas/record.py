@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from core.domain import saga as events
 from core.domain.message import OrderId, payment_of
 from core.domain.order import Order
+from core.domain.payment import PAYMENT, Payment
 from core.domain.saga import SagaEvent
 from core.domain.validation import tidy
 from core.sagas.holdings import open_items
-from core.sagas.progress import SagaStatus, evolve
-from core.sagas.saga import Call, Effect, Instance, Move, Nothing, next_move
+from core.sagas.progress import ENDED, SagaStatus, evolve
+from core.sagas.saga import Call, Effect, Instance, Move, Nothing, next_move, renewed
 
 LEAST_TRIES = 3
 LEAST_UNDO_TRIES = 10
@@ -33,11 +34,21 @@ def started(instance: Instance, now: datetime, scale: float) -> Sequence[SagaEve
     return [first, *follow(new_instance, now)]
 
 
-def concluded(instance: Instance, move: Move, effect: Effect, now: datetime) -> Sequence[SagaEvent]:
-    """The events after a move that has ended: it is done, refused for good, or abandoned."""
+def concluded(
+    instance: Instance, move: Move, effect: Effect, now: datetime, before: Payment = PAYMENT.initial
+) -> Sequence[SagaEvent]:
+    """The events after a move that has ended: it is done, refused for good, abandoned, or goes on with another call.
+
+    `before` is the payment as it was before the effect. A saga that a person has ended meanwhile records nothing more.
+    """
     saga_id, status, step = instance.saga_id, instance.progress.status, move.step.name
+    if status in ENDED:
+        return []
+    payment = PAYMENT.fold(effect.payment, before)
     new_events: list[SagaEvent]
-    if effect.abandon is not None:
+    if effect.then is not None:
+        new_events = [announced(instance, move, provider_key(instance.order_id, effect.then, payment))]
+    elif effect.abandon is not None:
         compensates_already = status is SagaStatus.COMPENSATING
         new_events = (
             []
@@ -51,9 +62,10 @@ def concluded(instance: Instance, move: Move, effect: Effect, now: datetime) -> 
         kind = events.SagaStepFailed if move.forward else events.SagaCompensationFailed
         attempt = instance.progress.attempts + 1
         new_events = [kind(saga_id=saga_id, step=step, attempt=attempt, error=tidy(effect.refusal), final=True)]
-        if move.forward and not instance.saga.undoes and status is SagaStatus.RUNNING:
+        goes_back = move.forward and not instance.saga.undoes and not instance.saga.forward_only
+        if goes_back and status is SagaStatus.RUNNING:
             new_events.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(effect.refusal)))
-    return [*new_events, *follow(instance.fold(new_events, now), now)]
+    return [*new_events, *follow(instance.fold(new_events, now), now, payment)]
 
 
 def failed(
@@ -76,33 +88,54 @@ def failed(
     return new_events
 
 
-def announced(instance: Instance, move: Move) -> SagaEvent:
+def announced(instance: Instance, move: Move, key: str) -> SagaEvent:
     """The event that announces a call to the provider."""
-    assert isinstance(move.action, Call)  # noqa: S101 - only calls are announced
     return events.SagaStepStarted(
         saga_id=instance.saga_id,
         step=move.step.name,
         direction="forward" if move.forward else "backward",
         attempt=instance.progress.attempts + 1,
-        key=provider_key(instance.order_id, move.action),
+        key=key,
     )
 
 
-def provider_key(order_id: OrderId, call: Call) -> str:
-    """The idempotency key of a call. It is always the same, so a second try or a second runner cannot charge twice."""
-    return f"{payment_of(order_id)}:{call.operation}"
+def provider_key(order_id: OrderId, call: Call, payment: Payment) -> str:
+    """The idempotency key of a call. It is always the same, so a second try or a second runner cannot charge twice.
+
+    It names the order's authorisation, unless that is the first one, so that what was refused for one of them is not
+    refused for the next one too.
+    """
+    number = call.authorization(payment)
+    return f"{payment_of(order_id)}:{call.operation}" + (f":{number}" if number > 1 else "")
+
+
+def call_due(instance: Instance, call: Call, payment: Payment, now: datetime) -> tuple[Call, str]:
+    """The call to make now, and its key: the call itself, or first the one that authorises the amount anew.
+
+    A call that was announced may be under way, so its outcome must be known before another one is made.
+    """
+    key = provider_key(instance.order_id, call, payment)
+    if call.renewal is not None and instance.progress.key != key:
+        renewal_key = provider_key(instance.order_id, call.renewal, payment)
+        is_new = not renewed(instance.progress.keys)
+        if instance.progress.key == renewal_key or (payment.has_lapsed(now) and is_new):
+            return call.renewal, renewal_key
+    return call, key
 
 
 def gave_up(instance: Instance, order: Order) -> SagaEvent:
     """The event that says that a person must act, and what is still open."""
     progress = instance.progress
-    reason = progress.last_error or "it could not be compensated"
+    reason = progress.last_error or progress.refusal or "it could not be compensated"
     items = open_items(instance.saga, progress, order)
     return events.SagaFailed(saga_id=instance.saga_id, reason=reason, open_items=items)
 
 
-def follow(instance: Instance, now: datetime) -> list[SagaEvent]:
-    """More events for the same append: of steps with nothing to do, the saga's end, or the announcement of a call."""
+def follow(instance: Instance, now: datetime, payment: Payment = PAYMENT.initial) -> list[SagaEvent]:
+    """More events for the same append: of steps with nothing to do, the saga's end, or the announcement of a call.
+
+    `payment` is the payment as this append leaves it. If it is not known, another announcement may have to follow.
+    """
     new_events: list[SagaEvent] = []
     while True:
         move, progress = next_move(instance.saga, instance.progress), instance.progress
@@ -114,7 +147,7 @@ def follow(instance: Instance, now: datetime) -> list[SagaEvent]:
             kind = events.SagaStepCompleted if move.forward else events.SagaStepCompensated
             event = kind(saga_id=instance.saga_id, step=move.step.name)
         elif isinstance(move, Move) and isinstance(move.action, Call) and progress.announced <= progress.attempts:
-            event = announced(instance, move)
+            event = announced(instance, move, call_due(instance, move.action, payment, now)[1])
         else:
             return new_events
         new_events.append(event)

@@ -28,7 +28,10 @@ Operation = Literal["authorise", "capture", "void", "refund"]
 # --- what a step may do -------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an action may base its decision on: the states of streams. `reason` is why the saga compensates."""
+    """What an action may base its decision on: the states of streams. `reason` is why the saga compensates.
+
+    `keys` are the provider's keys of the calls that were announced for the present step.
+    """
 
     order_id: OrderId
     order: Order
@@ -36,6 +39,7 @@ class Facts:
     stock: Mapping[Sku, Stock]
     reason: str
     now: datetime
+    keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Effect:
     """The events that an action records.
 
     `refusal`: the step was refused for good and had no effect, and this is why. `abandon`: the saga must compensate,
-    this step included, and this is why.
+    this step included, and this is why. `then`: the step is not done yet, and this call must be made next.
     """
 
     order: Sequence[OrderEvent] = ()
@@ -51,6 +55,7 @@ class Effect:
     stock: Mapping[Sku, Sequence[InventoryEvent]] = field(default_factory=dict[Sku, Sequence[InventoryEvent]])
     refusal: str | None = None
     abandon: str | None = None
+    then: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +70,17 @@ class Local:
 class Call:
     """An action of the payment provider. It is announced in the log, called, and its answer is recorded.
 
-    `before` returns what to record instead of calling the provider, or None to call it.
+    `before` returns what to record instead of calling the provider, or None to call it. `authorization` is the number
+    of the order's authorisation that the call is about. `renewal` is the call that authorises the amount anew; it is
+    made first if the authorisation has ended.
     """
 
     operation: Operation
     before: Callable[[Facts], Effect | None]
     record: Callable[[Facts, PaymentAnswer], Effect]
     reads: frozenset[Stream] = frozenset({"payment"})
+    authorization: Callable[[Payment], int] = field(default=lambda _: 1)
+    renewal: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +96,14 @@ Action = Local | Call | Nothing
 class Holding:
     """Money, stock or the order's status, which a saga still has to settle.
 
-    `words` tell a person about it; `{money}`, `{stock}` and `{number}` are filled in from the order. When the order has
-    the status `settled_by`, nothing is left to settle.
+    `words` tell a person about it; `{money}`, `{stock}` and `{number}` are filled in from the order. `once_refused` are
+    the words once the step was refused for good. When the order has the status `settled_by`, nothing is left to settle.
     """
 
     what: Literal["money", "stock", "order"]
     words: str
     settled_by: Status | None = None
+    once_refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,8 @@ class Saga:
     before the event, this saga does not start, because the other one undoes its own steps. `before`: the order's event
     that is refused until this saga has ended. `ends`: how the saga may end, for `verify`.
 
-    `forward_only`: the saga never gives up by itself, but tries its steps until they are done.
+    `forward_only`: the saga does not undo its steps by itself, but tries them until they are done or refused for good.
+    A step that was refused keeps no other step waiting.
     `undoes`: the steps undo something themselves, so the saga gives up on them as it does on undos.
     """
 
@@ -161,6 +172,11 @@ class Saga:
         """The sum of `within` of all steps; None when a step is tried for ever."""
         limits = [step.within for step in self.steps if not isinstance(step.do, Nothing)]
         return None if None in limits else sum((limit for limit in limits if limit), timedelta())
+
+
+def renewed(keys: Sequence[str]) -> bool:
+    """Whether one of these calls of the provider, which belong to a step after the order was shipped, authorises."""
+    return any(":authorise" in key for key in keys)
 
 
 Tables = Mapping[tuple[str, int], Saga]
@@ -207,11 +223,16 @@ class Move:
 def next_move(saga: Saga, progress: Progress) -> Move | SagaStatus | None:
     """The next move; or the status with which the saga ends now; or None when it has ended already."""
     if progress.status is SagaStatus.RUNNING:
+        refused = False
         for step in saga.steps:
             status = progress.of(step.name)
-            if status not in DONE:
-                return SagaStatus.FAILED if saga.undoes and status is StepStatus.FAILED else Move(step, forward=True)
-        return SagaStatus.COMPLETED
+            if status is StepStatus.FAILED and saga.undoes:
+                return SagaStatus.FAILED
+            if status is StepStatus.FAILED and saga.forward_only:
+                refused = True
+            elif status not in DONE:
+                return Move(step, forward=True)
+        return SagaStatus.FAILED if refused else SagaStatus.COMPLETED
     if progress.status is SagaStatus.COMPENSATING:
         if StepStatus.COMPENSATION_FAILED in progress.steps.values():
             return SagaStatus.FAILED  # a person decides what happens to the other steps

@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import binaries
-from core.adapters.postgres.migrate import NEEDED, schema_version
+from core.adapters.postgres.migrate import NEEDED
+from core.bootstrap import look_at_database
 from core.errors import ConfigurationError, OrderdeckError
-from core.home import SYSTEM_PLACE, Home, database_url, unprivileged_user
+from core.home import OWNER, SYSTEM_PLACE, Home, unprivileged_user
 from core.settings import Settings
 from daemons.cli.output import say
 from daemons.host.leftovers import processes_of
@@ -55,11 +55,13 @@ def _home(settings: Settings) -> Iterator[str]:
 
 
 def _disk(settings: Settings) -> Iterator[str]:
-    folder = next(f for f in (Home(settings.home).postgres, *Home(settings.home).postgres.parents) if f.exists())
+    home = Home(settings.home)
+    data = home.postgres if settings.database_url is None else home.path
+    folder = next(f for f in (data, *data.parents) if f.exists())
     free = shutil.disk_usage(folder).free
     if free < ENOUGH_SPACE:
         raise ConfigurationError(
-            f"{free >> 20} MB are free at {folder}: make room, PostgreSQL stops when there is none"
+            f"{free >> 20} MB are free at {folder}: make room, PostgreSQL and logs stop when there is none"
         )
     yield f"{free >> 30} GB are free at {folder}"
 
@@ -73,6 +75,7 @@ def _postgres(settings: Settings) -> Iterator[str]:
     if version.returncode != 0:
         raise ConfigurationError(f"{folder / 'postgres'} does not run here: {version.stderr.strip()}")
     yield f"{version.stdout.strip()} in {folder}"
+    yield f"its socket is in {Home(settings.home).postgres_sockets}, its owner is {OWNER}"
 
 
 def _programs(settings: Settings) -> Iterator[str]:
@@ -113,22 +116,21 @@ def _stale_files(settings: Settings) -> Iterator[str]:
             yield f"{moved.parent} is the data of {where}, which is gone: remove it if nobody needs it"
 
 
-def _schema(settings: Settings) -> Iterator[str]:
+def _database(settings: Settings) -> Iterator[str]:
     if settings.database_url is None and not stack_status(settings).running:
         yield "unknown while the embedded PostgreSQL does not run"
         return
-    schema = asyncio.run(_ask_schema(database_url(settings)))
+    looks = asyncio.run(look_at_database(settings))
+    for setting, look in looks.items():
+        pooler = ", through a pooler that keeps sessions" if look.pooled else ""
+        named = setting if settings.database_url is not None else "the embedded one"
+        yield f"{named}: PostgreSQL {look.version}, database {look.database}, user {look.user}{pooler}"
+        if look.not_used:
+            yield f"{setting} has parameters that orderdeck does not use: {', '.join(look.not_used)}"
+    schema = next(iter(looks.values())).schema
     if schema != NEEDED:
-        raise ConfigurationError(f"it is at {schema}, this release needs {NEEDED}: `orderdeck migrate`")
-    yield f"at {schema}, as this release needs"
-
-
-async def _ask_schema(dsn: str) -> int:
-    connection = await connect(dsn, name="doctor", role=None)
-    try:
-        return await schema_version(connection)
-    finally:
-        await connection.close()
+        raise ConfigurationError(f"the schema is at {schema}, this release needs {NEEDED}: `orderdeck migrate`")
+    yield f"the schema is at {schema}, as this release needs"
 
 
 def _text(path: Path) -> str:
@@ -146,5 +148,5 @@ EXAMINATIONS: tuple[tuple[str, Callable[[Settings], Iterator[str]]], ...] = (
     ("programs", _programs),
     ("ports", _ports),
     ("stale files", _stale_files),
-    ("schema", _schema),
+    ("database", _database),
 )

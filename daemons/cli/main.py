@@ -121,10 +121,9 @@ def migrate() -> None:
     """Bring the database's schema up to this release's."""
     import asyncio
 
-    from core.adapters.postgres.migrate import migrate as migrate_database
-    from core.home import database_url
+    from core.bootstrap import migrate_database
 
-    say(f"the schema is at {asyncio.run(migrate_database(database_url(load_settings())))}")
+    say(f"the schema is at {asyncio.run(migrate_database(load_settings()))}")
 
 
 @app.command()

@@ -140,6 +140,15 @@ def _lines(report: Report) -> list[str]:
     lines += report.notes
     if report.unfinished:
         lines.append(f"{_orders(report.unfinished)} not judged: their sagas are under way")
+    amounts = "".join(f", {amount} {currency}" for currency, amount in sorted(report.unpaid_amounts.items()))
+    count = "1 order" if report.unpaid == 1 else f"{report.unpaid:,} orders"
+    lines.append(f"shipped and not paid: {count}{amounts}")
+    lines += [
+        f"  {each.order_number}  {each.amount} {each.currency}  order {each.order_id}: {each.why}"
+        for each in report.unpaid_orders[:MOST_PRINTED]
+    ]
+    if report.unpaid > MOST_PRINTED:
+        lines.append(f"  … and {report.unpaid - MOST_PRINTED:,} more; --json lists {len(report.unpaid_orders):,}")
     lines += [f"vouched for: {each}" for each in report.vouched]
     for finding in report.violations[:MOST_PRINTED]:
         where = [f"stream {finding.stream}"] if finding.stream else []

@@ -82,8 +82,10 @@ def _status(program: Program, state: ProgramState | None, settings: Settings) ->
     ready, reason = state.state == "RUNNING" or done, state.description
     if state.state in {"STOPPED", "EXITED"}:  # supervisord's own description only says since when
         reason = f"{state.state.lower()} with exit code {state.exit_code}; `orderdeck up` starts it again"
-    if program.name == "postgres" and ready and not done:
+    if program.name == "postgres" and ready and not done and settings.database_url is None:
         ready, reason = _accepts(Home(settings.home)), "does not accept connections yet"
+    elif program.name == "postgres" and ready and not done:  # it ends when it has migrated
+        ready, reason = False, "has not migrated the database of DATABASE_URL yet; its log says why"
     if program.port is not None and state.pid:
         ready, reason = _ask(f"http://{reachable(settings.host)}:{getattr(settings, program.port)}/ready")
     return ProgramStatus(program.name, state.state, state.pid, state.uptime, ready, "" if ready else reason)

@@ -14,7 +14,7 @@ from daemons.process.vitals import ASGIApp, Vitals
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
-    ledger = Ledger(settings.home / "payment-sandbox.sqlite")
+    ledger = Ledger(settings.home / "payment-sandbox.sqlite", settings.sandbox_authorization_seconds)
     try:
         service = make_app(Sandbox(ledger, vitals.stop))
         vitals.started(ledger.why_not_ready)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import assert_never
@@ -20,6 +21,7 @@ NOTHING = Decimal("0.00")
 
 class ChargeState(StrEnum):
     AUTHORISED = "AUTHORISED"
+    EXPIRED = "EXPIRED"  # it was authorised, and nobody captured or voided it in time: nothing is held any more
     DECLINED = "DECLINED"
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
@@ -28,7 +30,10 @@ class ChargeState(StrEnum):
 
 
 class SandboxCharge(Struct, frozen=True, kw_only=True):
-    """One payment in the ledger; amounts have the decimals of the currency."""
+    """One payment in the ledger; amounts have the decimals of the currency.
+
+    `expires_at`: when its authorisation ends; None: never.
+    """
 
     payment_id: UUID
     order_id: str = ""
@@ -38,6 +43,7 @@ class SandboxCharge(Struct, frozen=True, kw_only=True):
     authorised: Decimal = NOTHING
     captured: Decimal = NOTHING
     refunded: Decimal = NOTHING
+    expires_at: datetime | None = None
 
 
 # --- requests -----------------------------------------------------------------------------------------------
@@ -77,7 +83,10 @@ class ChargeOutcome(StrEnum):
 
 
 class ChargeAnswer(Struct, frozen=True, kw_only=True):
-    """`reference` is the authorisation code, transaction id, void id or refund id of what was approved."""
+    """`reference` is the authorisation code, transaction id, void id or refund id of what was approved.
+
+    `expires_at`: when an authorisation that was approved ends; None: never.
+    """
 
     operation: str
     payment_id: UUID
@@ -86,12 +95,21 @@ class ChargeAnswer(Struct, frozen=True, kw_only=True):
     currency: str = ""
     reference: str = ""
     reason: str = ""
+    expires_at: datetime | None = None
 
 
 def decide(
-    request: ChargeRequest, charge: SandboxCharge | None, *, key: str, attempt: int
+    request: ChargeRequest,
+    charge: SandboxCharge | None,
+    *,
+    key: str,
+    attempt: int,
+    expires_at: datetime | None = None,
 ) -> tuple[SandboxCharge | None, ChargeAnswer]:
-    """The charge as it is after the request, and the answer; `attempt` counts the tries with this key, from 1."""
+    """The charge as it is after the request, and the answer.
+
+    `attempt` counts the tries with this key, from 1. `expires_at`: when an authorisation that is made now ends.
+    """
     operation = str(request.__struct_config__.tag)
     method = request.payment_method if isinstance(request, Authorise) else charge.payment_method if charge else ""
     if attempt <= unavailable_tries(operation, method):
@@ -105,6 +123,7 @@ def decide(
             amount=amount,
             currency=after.currency,
             reference=_reference(operation, key),
+            expires_at=after.expires_at if isinstance(request, Authorise) else None,
         )
 
     def refused(reason: str) -> tuple[SandboxCharge | None, ChargeAnswer]:
@@ -112,7 +131,7 @@ def decide(
 
     match request:
         case Authorise():
-            return _authorise(request, charge, approved, refused)
+            return _authorise(request, charge, expires_at, approved, refused)
         case Capture():
             return _capture(request, charge, approved, refused)
         case Void():
@@ -123,15 +142,30 @@ def decide(
             assert_never(request)
 
 
+def as_of(charge: SandboxCharge, now: datetime) -> SandboxCharge:
+    """The charge as it is at this moment: its authorisation may have ended since it was last written."""
+    has_ended = charge.expires_at is not None and charge.expires_at <= now
+    return (
+        replace(charge, state=ChargeState.EXPIRED) if charge.state is ChargeState.AUTHORISED and has_ended else charge
+    )
+
+
+HAD_ENDED = {ChargeState.EXPIRED, ChargeState.VOIDED}
 Decision = tuple[SandboxCharge | None, ChargeAnswer]
 Approve = Callable[[SandboxCharge, Decimal], tuple[SandboxCharge, ChargeAnswer]]
 Refuse = Callable[[str], Decision]
 
 
-def _authorise(request: Authorise, charge: SandboxCharge | None, approved: Approve, refused: Refuse) -> Decision:
-    if charge is not None:
-        voided = charge.state in {ChargeState.TOMBSTONE, ChargeState.VOIDED}
-        return refused("this payment was voided" if voided else f"this payment is already {charge.state.lower()}")
+AUTHORISED_ANEW = {ChargeState.EXPIRED, ChargeState.VOIDED, ChargeState.DECLINED}
+"""In these states nothing is held or taken, so another key may authorise the payment anew."""
+
+
+def _authorise(
+    request: Authorise, charge: SandboxCharge | None, expires_at: datetime | None, approved: Approve, refused: Refuse
+) -> Decision:
+    if charge is not None and charge.state not in AUTHORISED_ANEW:
+        tombstone = charge.state is ChargeState.TOMBSTONE
+        return refused("this payment was voided" if tombstone else f"this payment is already {charge.state.lower()}")
     fresh = SandboxCharge(
         payment_id=request.payment_id,
         order_id=request.order_id,
@@ -141,9 +175,10 @@ def _authorise(request: Authorise, charge: SandboxCharge | None, approved: Appro
         authorised=request.amount,
         captured=request.amount - request.amount,  # zero, with the decimals of the currency
         refunded=request.amount - request.amount,
+        expires_at=expires_at,
     )
-    if reason := decline_reason(request.payment_method):
-        declined = replace(fresh, state=ChargeState.DECLINED, authorised=fresh.captured)
+    if reason := decline_reason(request.payment_method, renews=charge is not None and charge.state in HAD_ENDED):
+        declined = replace(fresh, state=ChargeState.DECLINED, authorised=fresh.captured, expires_at=None)
         return declined, _no(request, "authorise", ChargeOutcome.DECLINED, reason)
     return approved(fresh, request.amount)
 
@@ -168,7 +203,7 @@ def _void(request: Void, charge: SandboxCharge | None, approved: Approve, refuse
     match charge.state:
         case ChargeState.AUTHORISED:
             return approved(replace(charge, state=ChargeState.VOIDED), charge.authorised)
-        case ChargeState.VOIDED | ChargeState.TOMBSTONE | ChargeState.DECLINED:
+        case ChargeState.VOIDED | ChargeState.TOMBSTONE | ChargeState.DECLINED | ChargeState.EXPIRED:
             return approved(charge, NOTHING)  # nothing is held, so there is nothing to release
         case ChargeState.CAPTURED | ChargeState.REFUNDED:
             return refused(f"cannot void a payment that is {_word(charge)}: refund it")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -24,13 +25,16 @@ import structlog
 from core.domain.money import decimals
 from core.errors import KeyReused, Unavailable
 from daemons.payment_sandbox.charges import (
+    Authorise,
     ChargeAnswer,
     ChargeOutcome,
     ChargeRequest,
     ChargeState,
     SandboxCharge,
+    as_of,
     decide,
 )
+from daemons.payment_sandbox.methods import life
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS charges (
@@ -42,7 +46,8 @@ CREATE TABLE IF NOT EXISTS charges (
     payment_method TEXT NOT NULL,
     authorised     INTEGER NOT NULL,     -- cents, as SQLite has no decimals
     captured       INTEGER NOT NULL CHECK (captured <= authorised),
-    refunded       INTEGER NOT NULL CHECK (refunded <= captured)
+    refunded       INTEGER NOT NULL CHECK (refunded <= captured),
+    expires_at     TEXT                  -- when the authorisation ends; NULL: never
 ) STRICT;
 CREATE TABLE IF NOT EXISTS operations (
     key         TEXT PRIMARY KEY,
@@ -51,17 +56,26 @@ CREATE TABLE IF NOT EXISTS operations (
     answer      BLOB                     -- NULL while every try was answered "not available"
 ) STRICT, WITHOUT ROWID;
 """
-CHARGE = "SELECT id, payment_id, order_id, state, currency, payment_method, authorised, captured, refunded FROM charges"
+CHARGE = """
+SELECT id, payment_id, order_id, state, currency, payment_method, expires_at, authorised, captured, refunded
+  FROM charges
+"""
 PUT_CHARGE = """
-INSERT INTO charges (payment_id, order_id, state, currency, payment_method, authorised, captured, refunded)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO charges
+       (payment_id, order_id, state, currency, payment_method, expires_at, authorised, captured, refunded)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (payment_id) DO UPDATE
-SET state = excluded.state, captured = excluded.captured, refunded = excluded.refunded
+SET order_id = excluded.order_id, state = excluded.state, currency = excluded.currency,
+    payment_method = excluded.payment_method, expires_at = excluded.expires_at,
+    authorised = excluded.authorised, captured = excluded.captured, refunded = excluded.refunded
 """
 PUT_OPERATION = """
 INSERT INTO operations (key, fingerprint, attempts, answer) VALUES (?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET attempts = excluded.attempts, answer = excluded.answer
 """
+COLUMNS = "SELECT name FROM pragma_table_info('charges')"
+ADD_EXPIRES_AT = "ALTER TABLE charges ADD COLUMN expires_at TEXT"  # a ledger of an earlier release lacks it
+WEEK = 7 * 24 * 3600.0  # seconds
 MOST_TOGETHER = 256  # requests in one transaction
 TROUBLE_LASTS = 10.0  # seconds for which a commit that failed makes the sandbox not ready
 
@@ -84,13 +98,16 @@ class _Waiting:
 
 
 class Ledger:
-    """Open and use it on one event loop."""
+    """Open and use it on one event loop. `seconds`: how long an authorisation lasts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seconds: float = WEEK) -> None:
+        self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._writes = _connect(path)
         self._writes.executescript(SCHEMA)
+        if not _knows_expiry(self._writes):
+            self._writes.execute(ADD_EXPIRES_AT)
         self._reads = _connect(path)
         self._trouble = ""
         self._trouble_until = 0.0
@@ -173,19 +190,24 @@ class Ledger:
             return LedgerAnswer(msgspec.json.decode(row[2], type=ChargeAnswer), replayed=True)
         attempt = (row[1] if row else 0) + 1
         before = _charge(self._writes, request.payment_id)
-        after, answer = decide(request, before, key=key, attempt=attempt)
+        ends = self._end_of(request) if isinstance(request, Authorise) else None
+        after, answer = decide(request, before, key=key, attempt=attempt, expires_at=ends)
         if after is not None and after != before:
             self._writes.execute(PUT_CHARGE, _to_row(after))
         stored = None if answer.outcome is ChargeOutcome.UNAVAILABLE else msgspec.json.encode(answer)
         self._writes.execute(PUT_OPERATION, (key, fingerprint, attempt, stored))
         return LedgerAnswer(answer, replayed=False)
 
+    def _end_of(self, request: Authorise) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=life(request.payment_method, self._seconds))
+
 
 def charges_in(path: Path) -> list[SandboxCharge]:
     """Every charge in this file of a ledger, which no sandbox needs to have open; raises sqlite3.Error."""
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        return [_from_row(row) for row in db.execute(f"{CHARGE} ORDER BY id")]
+        charges = CHARGE if _knows_expiry(db) else CHARGE.replace("expires_at", "NULL")
+        return [_from_row(row) for row in db.execute(f"{charges} ORDER BY id")]
     finally:
         db.close()
 
@@ -213,10 +235,15 @@ def _charge(db: sqlite3.Connection, payment_id: UUID) -> SandboxCharge | None:
     return _from_row(row) if row else None
 
 
-def _from_row(row: Sequence[str | int]) -> SandboxCharge:
-    _, payment_id, order_id, state, currency, payment_method, *minor = row
-    authorised, captured, refunded = (Decimal(each).scaleb(-decimals(str(currency))) for each in minor)
-    return SandboxCharge(
+def _knows_expiry(db: sqlite3.Connection) -> bool:
+    return ("expires_at",) in db.execute(COLUMNS).fetchall()
+
+
+def _from_row(row: Sequence[str | int | None]) -> SandboxCharge:
+    """The charge of a row, as it is now."""
+    _, payment_id, order_id, state, currency, payment_method, expires_at, *minor = row
+    authorised, captured, refunded = (Decimal(each or 0).scaleb(-decimals(str(currency))) for each in minor)
+    charge = SandboxCharge(
         payment_id=UUID(str(payment_id)),
         order_id=str(order_id),
         state=ChargeState(str(state)),
@@ -225,11 +252,13 @@ def _from_row(row: Sequence[str | int]) -> SandboxCharge:
         authorised=authorised,
         captured=captured,
         refunded=refunded,
+        expires_at=datetime.fromisoformat(str(expires_at)) if expires_at else None,
     )
+    return as_of(charge, datetime.now(UTC))
 
 
-def _to_row(charge: SandboxCharge) -> tuple[str | int, ...]:
+def _to_row(charge: SandboxCharge) -> tuple[str | int | None, ...]:
     amounts = (charge.authorised, charge.captured, charge.refunded)
     minor = (int(amount.scaleb(decimals(charge.currency))) for amount in amounts)
     ids = (str(charge.payment_id), charge.order_id, charge.state, charge.currency, charge.payment_method)
-    return (*ids, *minor)
+    return (*ids, charge.expires_at and charge.expires_at.isoformat(), *minor)

@@ -106,7 +106,13 @@ async def _live(
     beating = asyncio.create_task(_beat(vitals))
     threading.Thread(target=_watchdog, args=(vitals,), daemon=True).start()
     working = asyncio.create_task(
-        keep_up(lambda: body(settings, front, drained), vitals.stop, waits=vitals.waits, failed=vitals.failed)
+        keep_up(
+            lambda: body(settings, front, drained),
+            vitals.stop,
+            waits=vitals.waits,
+            failed=vitals.failed,
+            started=lambda: vitals.has_worked,
+        )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(vitals.stop.wait())
@@ -130,11 +136,17 @@ async def _live(
 
 
 async def keep_up(
-    body: Body, stop: asyncio.Event, *, waits: Callable[[str], None], failed: Callable[[Exception], None]
+    body: Body,
+    stop: asyncio.Event,
+    *,
+    waits: Callable[[str], None],
+    failed: Callable[[Exception], None],
+    started: Callable[[], bool] = lambda: True,
 ) -> None:
     """Run `body` again whenever it raises, until `stop` is set: soon after an outage, some seconds after a fault.
 
-    An outage is logged here, once, and each try that meets it calls `waits`. A fault calls `failed`, which logs it.
+    An outage is logged here, once, and each try that meets it calls `waits`. A fault calls `failed`, which logs it, and
+    so does a wrong setting once the daemon has `started`; before that, the setting ends the daemon.
     """
     tries, last = 0, ""
     while not stop.is_set():
@@ -143,8 +155,11 @@ async def keep_up(
             await body()
             if not stop.is_set():
                 raise RuntimeError("its work ended by itself")  # noqa: TRY301 - the same pause and log line
-        except ConfigurationError:
-            raise
+        except ConfigurationError as error:
+            if not started():
+                raise
+            failed(error)  # it has worked before, so what was changed meanwhile may be changed back
+            await _pause(PAUSE_AFTER_FAULT, stop)
         except PASSES_BY_ITSELF as error:
             reason = str(error) or type(error).__name__
             if time.monotonic() - began > 10:

@@ -48,10 +48,12 @@ class Vitals:
         self.last_turn = time.monotonic()
         self.faults = FaultBoard()
         self._steady: asyncio.TimerHandle | None = None
+        self.has_worked = False
         self._reason: str | None = "starting"
         self._check: Check = _nothing_wrong
 
     def started(self, check: Check | None = None) -> None:
+        self.has_worked = True
         self._reason, self._check = None, check or _nothing_wrong
         settle_down()
         if WORK in self.faults:  # the fault is not cleared yet: the work may meet it again at the same event

@@ -213,20 +213,19 @@ BROKEN: list[tuple[str, str, str, str]] = [
         "undefined column",
     ),
     (
-        "a wrong isolation",
-        "ALTER DATABASE {database} SET default_transaction_isolation = 'repeatable read'",
-        "ALTER DATABASE {database} RESET default_transaction_isolation",
-        "raise",
+        "a missing function",
+        "ALTER FUNCTION append_events RENAME TO away",
+        "ALTER FUNCTION away RENAME TO append_events",
+        "undefined function",
     ),
 ]
 
 
 @asynccontextmanager
 async def broken(admin: Connection, breaks: str, mends: str) -> AsyncIterator[None]:
-    database = await admin.fetchval("SELECT current_database()")
-    await admin.execute(breaks.format(database=database))
+    await admin.execute(breaks)
     yield
-    await admin.execute(mends.format(database=database))
+    await admin.execute(mends)
 
 
 @pytest.mark.parametrize(("breaks", "mends", "name"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
@@ -15,10 +17,12 @@ import pytest
 
 from core.errors import KeyReused, Unavailable
 from daemons.payment_sandbox.charges import Authorise, Capture, ChargeState
-from daemons.payment_sandbox.ledger import Ledger
-from tests.support.sandbox_process import SandboxProcess
+from daemons.payment_sandbox.ledger import Ledger, charges_in
+from tests.support.sandbox_process import ROOT, SandboxProcess
 
 TEN = Decimal("10.00")
+HOW_TO = (ROOT / "docs/how-to/back-up-and-restore.md").read_text(encoding="utf-8")
+COPY = re.findall(r'python -c "(import sqlite3.*)" ', HOW_TO)[0]
 
 
 def authorise(payment_id: UUID, method: str = "card") -> Authorise:
@@ -73,6 +77,18 @@ async def test_requests_that_wait_for_the_ledger_share_a_commit(tmp_path: Path) 
         await asyncio.gather(*waiting)
         assert len(ledger.charges(after=0, limit=1000)) == 200
         assert len(commits) <= 2  # the one that waited for the lock, and all the others
+
+
+async def test_a_copy_of_the_ledger_that_is_taken_meanwhile_has_every_charge_that_was_answered(tmp_path: Path) -> None:
+    path, copy = tmp_path / "ledger", tmp_path / "it's a copy"
+    async with open_ledger(path) as ledger:
+        for number in range(5):
+            await ledger.execute(str(number), authorise(uuid4()))
+        more = [asyncio.ensure_future(ledger.execute(f"more {number}", authorise(uuid4()))) for number in range(20)]
+        copying = await asyncio.create_subprocess_exec(sys.executable, "-c", COPY, path, copy)
+        assert await copying.wait() == 0
+        await asyncio.gather(*more)
+    assert 5 <= len(charges_in(copy)) <= 25
 
 
 async def test_a_caller_that_gives_up_does_not_disturb_the_ledgers_other_callers(tmp_path: Path) -> None:

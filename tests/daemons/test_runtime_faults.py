@@ -41,7 +41,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def run_as_a_daemon(work: Callable[[], Awaitable[None]], vitals: Vitals) -> None:
     """Run the work as the runtime does it for every daemon."""
-    await runtime.keep_up(work, vitals.stop, waits=vitals.waits, failed=vitals.failed)
+    await runtime.keep_up(
+        work, vitals.stop, waits=vitals.waits, failed=vitals.failed, started=lambda: vitals.has_worked
+    )
 
 
 async def test_a_daemon_with_a_database_fault_is_never_ready_logs_it_once_and_goes_on_after_the_repair() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as changed
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -21,6 +23,7 @@ from core.domain.payment import (
     Payment,
     PaymentAuthorized,
     PaymentCaptured,
+    PaymentCaptureFailed,
     PaymentEvent,
     PaymentFailed,
     PaymentRefunded,
@@ -32,7 +35,7 @@ from core.sagas import actions
 from core.sagas.actions import quantities
 from core.sagas.saga import Call, Effect, Local
 from tests.support.saga_facts import HELD, PAYMENT_ID, PLENTY, WANTED, facts, order, payment
-from tests.support.samples import ORDER_ID, cancelled, confirmed, created
+from tests.support.samples import NOW, ORDER_ID, cancelled, confirmed, created
 
 AUTHORIZED = PaymentAuthorized(
     payment_id=PAYMENT_ID, order_id=ORDER_ID, amount=Decimal("2001.48"), currency="USD", payment_method="card",
@@ -155,11 +158,55 @@ def test_a_payment_action_records_an_answer_once_and_a_refusal_not_at_all(
     assert call.before(case) is None
     assert call.record(case, Approved(reference)) == Effect(payment=[event])
     for answer in (Refused("never"), Declined("no")):
-        assert call.record(case, answer) == Effect(refusal=answer.reason)
+        effect = call.record(case, answer)
+        assert effect.refusal == answer.reason
+        assert [type(each) for each in effect.payment] == [PaymentCaptureFailed] * (call is actions.capture)
     done = facts(paid=PAYMENT.evolve(before, event))
     assert done.payment.status is status
     assert call.before(done) == Effect(), "what the log says is done is not called for"
     assert call.record(done, Approved(reference)) == Effect(payment=[])
+
+
+UNPAID = PaymentCaptureFailed(
+    payment_id=PAYMENT_ID, order_id=ORDER_ID, amount=Decimal("2001.48"), currency="USD", reason="never"
+)
+LAPSED = replace(AUTHORIZED, expires_at=NOW)
+KEPT = replace(AUTHORIZED, expires_at=NOW + timedelta(seconds=1))
+RENEWED = (f"{PAYMENT_ID}:authorise:2", f"{PAYMENT_ID}:capture:2")
+
+
+@pytest.mark.parametrize("paid", [payment(LAPSED), payment(AUTHORIZED, UNPAID), payment(LAPSED, UNPAID)])
+def test_a_refused_capture_of_a_lapsed_or_refused_authorisation_is_followed_by_a_new_authorisation_once(
+    paid: Payment,
+) -> None:
+    assert actions.capture.record(facts(paid=paid), Refused("expired")) == Effect(then=actions.renew)
+    again = actions.capture.record(changed(facts(paid=paid), keys=RENEWED), Refused("expired"))
+    assert (again.refusal, again.then) == ("expired", None)
+
+
+@pytest.mark.parametrize("paid", [payment(AUTHORIZED), payment(KEPT)])
+def test_a_refused_capture_of_a_living_authorisation_is_recorded_and_not_authorised_anew(paid: Payment) -> None:
+    assert actions.capture.record(facts(paid=paid), Refused("never")) == Effect(payment=[UNPAID], refusal="never")
+
+
+@pytest.mark.parametrize("paid", [payment(LAPSED), payment(AUTHORIZED, UNPAID)])
+def test_a_new_authorisation_is_recorded_and_captured_or_its_refusal_is_recorded_with_its_number(
+    paid: Payment,
+) -> None:
+    case = facts(paid=paid)
+    approved = actions.renew.record(case, Approved("a-2", NOW))
+    assert approved == Effect(
+        payment=[replace(AUTHORIZED, authorization_code="a-2", expires_at=NOW)], then=actions.capture
+    )
+    for answer in (Declined("no money"), Refused("no money")):
+        refused = actions.renew.record(case, answer)
+        reason = "a new authorisation was refused: no money"
+        assert refused == Effect(payment=[replace(UNPAID, reason=reason, authorization=2)], refusal=reason)
+
+
+def test_a_capture_that_succeeds_late_is_recorded_although_an_earlier_answer_refused_it() -> None:
+    assert actions.capture.before(facts(paid=payment(AUTHORIZED, UNPAID))) is None
+    assert actions.capture.record(facts(paid=payment(AUTHORIZED, UNPAID)), Approved("t-1")).payment == [CAPTURED]
 
 
 def test_a_void_without_an_authorisation_calls_the_provider_and_records_nothing() -> None:

@@ -16,12 +16,13 @@ from core import codec
 from core.domain import saga as e
 from core.domain.message import saga_of
 from core.domain.order import OrderCreated
+from core.domain.payment import Payment
 from core.domain.saga import SagaEvent, finished
 from core.sagas import SAGAS
 from core.sagas.actions import authorize, confirm, nothing, refund, void
 from core.sagas.holdings import ANYTHING, RESERVED, UNPAID, open_holdings
 from core.sagas.progress import Progress, SagaStatus, StepStatus, evolve
-from core.sagas.record import announced, concluded, failed, gave_up, started
+from core.sagas.record import announced, call_due, concluded, failed, gave_up, started
 from core.sagas.saga import (
     Call,
     Effect,
@@ -89,16 +90,15 @@ class SimulatedSaga:
         self.now += passes
         if isinstance(move.action, Call):
             if progress.announced <= progress.attempts:
-                self.record([announced(self.instance, move)])
+                _, key = call_due(self.instance, move.action, Payment(), self.now)
+                self.record([announced(self.instance, move, key)])
                 return True
-            if outcome == "later" or (outcome == "refused" and saga.forward_only):
+            if outcome == "later":
                 self.record(failed(self.instance, move, "away", self.now, timedelta(seconds=1), self.scale))
                 return True
         elif outcome == "later" or not move.forward:
             outcome = "done"  # what is ours to decide is decided; an undo of our own is not refused
         if outcome == "abandoned" and (not move.forward or saga.forward_only):
-            outcome = "done"
-        if outcome == "refused" and saga.forward_only:
             outcome = "done"
         effect = {"refused": Effect(refusal="no"), "abandoned": Effect(abandon="stop")}.get(outcome, Effect())
         if outcome == "refused" and move.forward:
@@ -152,7 +152,8 @@ def check(played: SimulatedSaga) -> None:
             assert e.SagaStepCompleted not in mine[mine.index(e.SagaStepCompensated) :], "or it would run again"
     assert sum(isinstance(event, e.SagaCompensationStarted) for event in played.log) <= 1
     if saga.forward_only:
-        assert progress.status in {SagaStatus.RUNNING, SagaStatus.COMPLETED}
+        assert progress.status in {SagaStatus.RUNNING, SagaStatus.COMPLETED, SagaStatus.FAILED}
+        assert (progress.status is SagaStatus.FAILED) <= bool(played.refused), "it gives up on what was refused only"
 
 
 def _again(played: SimulatedSaga) -> Progress:

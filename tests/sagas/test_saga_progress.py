@@ -31,7 +31,7 @@ BEFORE = progress_after(
     e.SagaStepStarted(saga_id=SAGA_ID, step="s", direction="forward", attempt=1, key="k"),
     e.SagaStepFailed(saga_id=SAGA_ID, step="s", attempt=1, error="away", final=False),
 )
-FRESH: dict[str, Any] = {"since": LATER, "attempts": 0, "announced": 0, "last_error": None}
+FRESH: dict[str, Any] = {"since": LATER, "attempts": 0, "announced": 0, "last_error": None, "keys": ()}
 BY: dict[str, Any] = {"reason": "r", "by": "ann"}
 
 EVOLVED: list[tuple[e.SagaEvent, dict[str, Any]]] = [
@@ -40,13 +40,17 @@ EVOLVED: list[tuple[e.SagaEvent, dict[str, Any]]] = [
         {"s": RUNNING, "announced": 2},
     ),
     (
+        e.SagaStepStarted(saga_id=SAGA_ID, step="s", direction="forward", attempt=2, key="another"),
+        {"s": RUNNING, "announced": 2, "keys": ("k", "another")},
+    ),
+    (
         e.SagaStepStarted(saga_id=SAGA_ID, step="s", direction="backward", attempt=1, key="k"),
         {"s": COMPENSATING, "announced": 1},
     ),
     (e.SagaStepCompleted(saga_id=SAGA_ID, step="s"), {"s": COMPLETED, **FRESH}),
     (
         e.SagaStepFailed(saga_id=SAGA_ID, step="s", attempt=2, error="declined", final=True),
-        {"s": FAILED, "attempts": 2, "last_error": "declined"},
+        {"s": FAILED, "attempts": 2, "last_error": "declined", "refusal": "declined"},
     ),
     (
         e.SagaStepFailed(saga_id=SAGA_ID, step="s", attempt=2, error="busy", final=False),
@@ -67,7 +71,7 @@ EVOLVED: list[tuple[e.SagaEvent, dict[str, Any]]] = [
     ),
     (e.SagaCompleted(saga_id=SAGA_ID), {"status": SagaStatus.COMPLETED}),
     (e.SagaCompensated(saga_id=SAGA_ID), {"status": SagaStatus.COMPENSATED}),
-    (e.SagaFailed(saga_id=SAGA_ID, reason="r"), {"status": SagaStatus.FAILED}),
+    (e.SagaFailed(saga_id=SAGA_ID, reason="r"), {"status": SagaStatus.FAILED, "last_error": "r"}),
     (e.SagaStarted(saga_id=SAGA_ID, name="n", definition=1, order_id=ORDER_ID), {}),
     (e.SagaRetried(saga_id=SAGA_ID, **BY), FRESH),
     (e.SagaStepSkipped(saga_id=SAGA_ID, step="s", **BY), {"s": SKIPPED, **FRESH}),
@@ -133,6 +137,9 @@ NEXT: list[tuple[Saga, SagaStatus, tuple[Any, ...], str | SagaStatus | None]] = 
     (SENDS, FORWARD, (), "do capture"),
     (SENDS, FORWARD, (DONE,), "do ship"),
     (SENDS, FORWARD, (DONE, DONE), SagaStatus.COMPLETED),
+    (SENDS, FORWARD, (FAILED,), "do ship"),  # what was refused keeps nothing else waiting
+    (SENDS, FORWARD, (FAILED, DONE), SagaStatus.FAILED),
+    (SENDS, FORWARD, (SKIPPED, DONE), SagaStatus.COMPLETED),
     (SENDS, BACK, (DONE,), "undo capture"),
     (RETURNS, FORWARD, (), "do void"),
     (RETURNS, FORWARD, (RUNNING,), "do void"),

@@ -11,6 +11,7 @@ import pytest
 from core.domain import saga as e
 from core.domain.message import payment_of
 from core.domain.order import OrderCancelled, OrderCreated
+from core.domain.payment import Payment
 from core.domain.saga import SagaEvent, finished
 from core.sagas import record
 from core.sagas.actions import authorize, confirm, nothing, void
@@ -27,11 +28,12 @@ from tests.support.saga_facts import (
     RUNNING,
     SAGA_ID,
     order,
+    payment,
     progress_at,
     types,
 )
 from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER, SENDS
-from tests.support.samples import NOW, ORDER_ID
+from tests.support.samples import NOW, ORDER_ID, authorized
 
 PAUSE = timedelta(seconds=3)
 IDLE = Step("s", nothing, nothing, None)
@@ -219,12 +221,13 @@ def test_a_saga_compensates_when_the_time_of_a_step_is_over_even_if_the_step_has
 
 def test_a_saga_records_the_number_and_the_derived_key_of_each_try_before_the_call() -> None:
     progress = progress_at(BUYS, FORWARD, *AUTHORISING, attempts=2, announced=2)
-    event = announced(instance(BUYS, progress), the_move(BUYS, progress))
+    key = provider_key(ORDER_ID, authorize, Payment())
+    event = announced(instance(BUYS, progress), the_move(BUYS, progress), key)
     assert event == e.SagaStepStarted(
         saga_id=SAGA_ID, step="charge", direction="forward", attempt=3,
         key=f"{payment_of(ORDER_ID)}:authorise",
     )  # fmt: skip
-    assert provider_key(ORDER_ID, void) == f"{payment_of(ORDER_ID)}:void"
+    assert provider_key(ORDER_ID, void, payment(authorized)) == f"{payment_of(ORDER_ID)}:void"
 
 
 # --- when a person is needed --------------------------------------------------------------------------------

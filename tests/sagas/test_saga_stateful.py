@@ -23,7 +23,16 @@ from tests.support.played_desk import RELEASES, PlayedDesk
 from tests.support.promises import FULFIL, SETTLE, UNWIND
 from tests.support.strategies import EVERY_HEALTH_CHECK
 
-METHODS = ("card", "card", "test_card_fail", "test_card_timeout", "test_card_flaky", "test_card_void_never")
+METHODS = (
+    "card",
+    "card",
+    "test_card_fail",
+    "test_card_timeout",
+    "test_card_flaky",
+    "test_card_void_never",
+    "test_card_expires",
+    "test_card_expires_fail",
+)
 MOST_ORDERS = 4
 CALLS_OF_A_FULFILMENT = 20  # the last of them finds it ended
 
@@ -114,6 +123,10 @@ class Desk(RuleBasedStateMachine):
     @rule(mood=st.sampled_from(Mood))
     def the_provider_changes(self, mood: Mood) -> None:
         self.desk.provider.mood = mood
+
+    @rule(n=numbers)
+    def the_provider_lets_go_of_an_amount(self, n: int) -> None:
+        self.desk.provider.voids(payment_of(self.desk.orders[n % len(self.desk.orders)]))
 
     @rule()
     def late_requests_arrive(self) -> None:

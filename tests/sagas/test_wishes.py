@@ -6,13 +6,14 @@ from functools import reduce
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.domain.saga import SagaEvent
 from core.errors import InvalidInput, NotAllowed
 from core.sagas.holdings import open_items
 from core.sagas.progress import Progress, SagaStatus, evolve
 from core.sagas.saga import Instance, Move, Saga, next_move, unknown_table
-from core.sagas.wishes import Wish, checked_reason, decide
+from core.sagas.wishes import PATIENCE, Wish, checked_reason, decide
 from tests.support.saga_facts import (
     COMPENSATED,
     COMPENSATION_FAILED,
@@ -45,12 +46,16 @@ VOUCHED = (BUYS, SagaStatus.RESOLVED, (COMPLETED,) * 3, BACK)
 CAPTURES = (SENDS, FORWARD, (RUNNING,), FORWARD)
 SHIPS = (SENDS, FORWARD, (COMPLETED,), FORWARD)
 SHIP_DIED = (SENDS, BROKEN, (COMPLETED,), FORWARD)
+UNPAID = (SENDS, BROKEN, (FAILED, COMPLETED), FORWARD)
+CAPTURE_DIED = (SENDS, BROKEN, (RUNNING,), FORWARD)
+WRITTEN_OFF = (SENDS, SagaStatus.COMPLETED, (SKIPPED, COMPLETED), FORWARD)
 SETTLED = (SENDS, SagaStatus.COMPLETED, (COMPLETED, COMPLETED), FORWARD)
 UNWINDS = (RETURNS, FORWARD, (RUNNING,), FORWARD)
 UNWIND_STUCK = (RETURNS, BROKEN, (FAILED,), FORWARD)
 UNWIND_DIED = (RETURNS, BROKEN, (COMPLETED,), FORWARD)
 OLD_DIED = (RETURNS_FOR_EVER, BROKEN, (RUNNING,), FORWARD)
 UNKNOWN = (unknown_table("lost", 7), BROKEN, NONE, FORWARD)
+UNKNOWN_RUNS = (unknown_table("lost", 7), FORWARD, NONE, FORWARD)
 ALL: dict[str, tuple[Saga, SagaStatus, tuple[Any, ...], SagaStatus]] = {
     name: value
     for name, value in list(globals().items())
@@ -58,6 +63,10 @@ ALL: dict[str, tuple[Saga, SagaStatus, tuple[Any, ...], SagaStatus]] = {
 }
 
 ALLOWED: dict[tuple[str, Wish], list[str]] = {
+    ("RUNS", RETRY): ["Retried charge", "StepStarted charge"],
+    ("RUNS", RESOLVE): ["Resolved charge"],
+    ("UNDOES", RETRY): ["Retried charge", "StepStarted charge"],
+    ("UNDOES", RESOLVE): ["Resolved charge"],
     ("RUNS", COMPENSATE): ["CompensationRequested charge", "StepStarted charge"],
     ("DIED", RETRY): ["Retried charge", "StepStarted charge"],
     ("DIED", COMPENSATE): ["CompensationRequested charge", "StepStarted charge"],
@@ -65,6 +74,16 @@ ALLOWED: dict[tuple[str, Wish], list[str]] = {
     ("STUCK", RETRY): ["Retried charge", "StepStarted charge"],
     ("STUCK", SKIP): ["StepSkipped charge"],
     ("STUCK", RESOLVE): ["Resolved charge"],
+    ("CAPTURES", RETRY): ["Retried capture", "StepStarted capture"],
+    ("CAPTURES", RESOLVE): ["Resolved capture"],
+    ("CAPTURE_DIED", RETRY): ["Retried capture", "StepStarted capture"],
+    ("CAPTURE_DIED", SKIP): ["StepSkipped capture"],
+    ("CAPTURE_DIED", RESOLVE): ["Resolved capture"],
+    ("UNPAID", RETRY): ["Retried capture", "StepStarted capture"],
+    ("UNPAID", SKIP): ["StepSkipped capture", "Completed"],
+    ("UNPAID", RESOLVE): ["Resolved capture"],
+    ("SHIPS", RETRY): ["Retried ship"],
+    ("SHIPS", RESOLVE): ["Resolved ship"],
     ("SHIPS", COMPENSATE): [
         "StepCompleted ship",
         "CompensationRequested ship",
@@ -72,12 +91,15 @@ ALLOWED: dict[tuple[str, Wish], list[str]] = {
         "StepStarted capture",
     ],
     ("SHIP_DIED", RETRY): ["Retried ship"],
+    ("SHIP_DIED", SKIP): ["StepSkipped ship", "Completed"],
     ("SHIP_DIED", RESOLVE): ["Resolved ship"],
     ("SETTLED", COMPENSATE): [
         "CompensationRequested",
         "StepCompensated ship",
         "StepStarted capture",
     ],
+    ("UNWINDS", RETRY): ["Retried void", "StepStarted void"],
+    ("UNWINDS", RESOLVE): ["Resolved void"],
     ("UNWIND_STUCK", RETRY): ["Retried void", "StepStarted void"],
     ("UNWIND_STUCK", SKIP): ["StepSkipped void"],
     ("UNWIND_STUCK", RESOLVE): ["Resolved void"],
@@ -85,8 +107,10 @@ ALLOWED: dict[tuple[str, Wish], list[str]] = {
     ("UNWIND_DIED", SKIP): ["StepSkipped release", "Completed"],
     ("UNWIND_DIED", RESOLVE): ["Resolved release"],
     ("OLD_DIED", RETRY): ["Retried void", "StepStarted void"],
+    ("OLD_DIED", SKIP): ["StepSkipped void"],
     ("OLD_DIED", RESOLVE): ["Resolved void"],
     ("UNKNOWN", RESOLVE): ["Resolved"],
+    ("UNKNOWN_RUNS", RESOLVE): ["Resolved"],
 }
 ALLOWED[("SHIP_DIED", COMPENSATE)] = ALLOWED[("SHIPS", COMPENSATE)]
 
@@ -115,6 +139,37 @@ def test_every_wish_of_an_operator_in_every_state_is_granted_or_refused_with_a_s
     assert any(getattr(event, "by", None) == "ada" and getattr(event, "reason", None) == "because" for event in made)
     assert after.attempts == 0 or wish is RESOLVE, "it begins again with all its tries"
     assert (next_move(ALL[name][0], after) is None) == (after.status in {SagaStatus.RESOLVED, SagaStatus.COMPLETED})
+
+
+@pytest.mark.parametrize("wish", [RETRY, SKIP, RESOLVE])
+@pytest.mark.parametrize("name", ["RUNS", "UNDOES", "CAPTURES", "UNWINDS", "UNKNOWN_RUNS"])
+def test_a_saga_that_gets_on_is_left_alone_until_a_try_fails_or_half_a_minute_has_passed(name: str, wish: Wish) -> None:
+    saga, progress = instance_of(name)
+    gets_on = replace(progress, attempts=0, last_error=None)
+    case = Instance(saga, SAGA_ID, ORDER_ID, gets_on)
+    sentence = "no try has failed" if saga.steps or wish is RESOLVE else "this release has no saga"
+    with pytest.raises(NotAllowed, match=sentence):
+        decide(wish, case, facts(), "because", "ada")
+    waited = Instance(saga, SAGA_ID, ORDER_ID, replace(gets_on, since=NOW - PATIENCE))
+    if (name, wish) in ALLOWED:
+        assert decide(wish, waited, facts(), "because", "ada")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "wish", "sentence"),
+    [
+        ("UNPAID", COMPENSATE, "nothing to undo, since capture was refused: retry, skip the step, or resolve"),
+        ("WRITTEN_OFF", COMPENSATE, "nothing to undo, since capture was skipped$"),
+        ("CAPTURES", SKIP, "whether capture happened is not known yet: retry"),
+        ("CAPTURE_DIED", COMPENSATE, "whether capture happened is not known yet: retry"),
+        ("SETTLED", RESOLVE, "cannot resolve sends: it is completed"),
+        ("UNKNOWN", RETRY, "this release has no saga lost in definition 7: resolve it"),
+        ("UNKNOWN", COMPENSATE, "this release has no saga lost in definition 7: resolve it"),
+    ],
+)
+def test_a_wish_is_refused_with_what_an_operator_can_do_instead(name: str, wish: Wish, sentence: str) -> None:
+    with pytest.raises(NotAllowed, match=sentence):
+        decide_on(wish, name)
 
 
 def test_a_retry_goes_on_with_the_undo_at_which_the_saga_gave_up() -> None:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import pytest
 
 from core.adapters.postgres import clock as adapter
@@ -17,6 +16,7 @@ from core.domain.provider import Approved, PaymentAnswer
 from core.errors import GatewayUnavailable, Unavailable
 from core.services.sagas import advance
 from core.settings import load_settings
+from tests.support.logins import of_daemons
 from tests.support.order_desk import Desk
 
 # Names found before the server's own: to everything in this database, it is another time than to this process.
@@ -26,17 +26,22 @@ CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATI
 CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql STABLE
     AS $$ SELECT pg_catalog.now() + interval '{minutes} min' $$;
 ALTER FUNCTION append_events SET search_path = public, pg_catalog, pg_temp;
-ALTER DATABASE {database} SET search_path = public, pg_catalog;
 """
+NAMES = "options=-c%20search_path%3Dpublic%2Cpg_catalog"
 SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def dsn(dsn: str) -> str:
+    """The address of the test's database, with the search path that finds our functions first."""
+    return f"{dsn}&{NAMES}"
 
 
 @pytest.fixture(params=[-10, 10], ids=["behind", "ahead"])
 async def shifted(request: pytest.FixtureRequest, dsn: str) -> timedelta:
     """How far the database's clock is from this process's."""
-    connection = await asyncpg.connect(dsn)
-    name = await connection.fetchval("SELECT current_database()")
-    await connection.execute(SHIFT.format(minutes=request.param, database=name))
+    connection = await connect(dsn, name="admin", role=None)
+    await connection.execute(SHIFT.format(minutes=request.param))
     await connection.close()
     return timedelta(minutes=request.param)
 
@@ -95,7 +100,7 @@ async def test_a_runner_with_a_wrong_clock_compensates_a_saga_once_its_deadline_
 
 
 async def test_every_program_uses_the_databases_clock(dsn: str, shifted: timedelta) -> None:
-    async with bootstrap(load_settings(database_url=dsn), name="test") as app:
+    async with bootstrap(load_settings(database_url=of_daemons(dsn)), name="test") as app:
         assert abs(app.clock.now() - datetime.now(UTC) - shifted) < SECOND
 
 

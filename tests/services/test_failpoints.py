@@ -21,6 +21,7 @@ from core.failpoints import POINTS, Failpoints, deaths
 from core.processes import die_with_parent
 from tests.support.command_api import ORDER
 from tests.support.customers import eventually
+from tests.support.logins import of_daemons
 from tests.support.order_desk import Desk
 from tests.support.orders import contents
 from tests.support.sandbox_process import SandboxProcess
@@ -39,7 +40,7 @@ class Daemon:
 
     def __init__(self, name: str, dsn: str, home: Path, **settings: str) -> None:
         self.name, self.dsn = name, dsn
-        self.stack = Stack(home, DATABASE_URL=dsn, **settings)
+        self.stack = Stack(home, DATABASE_URL=of_daemons(dsn), **settings)
         self.stack.home.create()
         self._process: subprocess.Popen[bytes] | None = None
 

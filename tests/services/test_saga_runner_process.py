@@ -15,6 +15,7 @@ from core.settings import load_settings
 from daemons import saga_runner
 from daemons.process.vitals import Vitals
 from tests.support.daemon_process import DaemonProcess
+from tests.support.logins import of_daemons
 from tests.support.order_desk import Desk
 from tests.support.saga_cases import switch
 from tests.support.sandbox_process import SandboxProcess
@@ -106,7 +107,7 @@ async def test_a_runner_that_is_stopped_lets_go_of_the_sagas_that_it_cannot_fini
     await desk.stock(A=100)
     await place_waiting_orders(desk, provider)
     vitals = Vitals("saga-runner")
-    settings = load_settings(database_url=dsn, payment_url=str(provider.base_url))
+    settings = load_settings(database_url=of_daemons(dsn), payment_url=str(provider.base_url))
     working = asyncio.create_task(saga_runner.work(settings, vitals))
     await owners_of_waiting_sagas(desk, 5)
     vitals.stop.set()

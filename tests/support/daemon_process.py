@@ -12,6 +12,7 @@ import httpx
 
 from core.processes import die_with_parent
 from core.settings import Settings, env_names
+from tests.support.logins import of_daemons
 from tests.support.ports import free_port
 from tests.support.sandbox_process import ROOT
 
@@ -40,7 +41,7 @@ class DaemonProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", f"daemons.{self.name}"],
                 cwd=ROOT,
-                env={**ours, **mine, **self.settings, "DATABASE_URL": self.dsn},
+                env={**ours, **mine, **self.settings, "DATABASE_URL": of_daemons(self.dsn)},
                 stdout=log,
                 stderr=log,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock

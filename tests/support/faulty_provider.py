@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 from uuid import UUID
@@ -21,11 +22,12 @@ class Mood(Enum):
     LOSES_ANSWERS_AND_LOOK_UPS = auto()
     LATE = auto()  # the request is still on its way when the caller has given up
     REFUSES_UNDOS = auto()
+    REFUSES_CAPTURES = auto()
 
 
 class FaultyProvider:
-    def __init__(self) -> None:
-        self.real = MemoryPaymentGateway()
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.real = MemoryPaymentGateway(now)
         self.mood = Mood.WELL
         self.keys: set[str] = set()
         self._under_way: list[Callable[[], Awaitable[PaymentAnswer]]] = []
@@ -37,6 +39,8 @@ class FaultyProvider:
         return await self._ask(key, lambda: self.real.authorise(key, **asked))
 
     async def capture(self, key: str, **asked: Any) -> PaymentAnswer:
+        if self.mood is Mood.REFUSES_CAPTURES:
+            return Refused("you may not do that")
         return await self._ask(key, lambda: self.real.capture(key, **asked))
 
     async def void(self, key: str, **asked: Any) -> PaymentAnswer:
@@ -74,6 +78,12 @@ class FaultyProvider:
             case _:
                 return await request()
 
+    def voids(self, payment_id: UUID) -> None:
+        """Somebody at the provider lets go of the amount, and tells nobody."""
+        charge = self.real._charge(payment_id)
+        if charge is not None and charge.state == "authorised":
+            charge.state = "voided"
+
     async def late_requests_arrive(self) -> None:
         while self._under_way:
             with contextlib.suppress(GatewayUnavailable, GatewayTimeout):  # there is nobody to hear it
@@ -82,16 +92,17 @@ class FaultyProvider:
     def mend(self) -> None:
         """From now on it is well, and so is every card."""
         self.mood = Mood.WELL
+        self.real._declines_renewal.clear()
         for charge in self.real._charges.values():
             charge.method = "card"
 
     def state(self, payment_id: UUID) -> str:
-        charge = self.real._charges.get(payment_id)
+        charge = self.real._charge(payment_id)
         return charge.state if charge else "none"
 
     def holds(self, payment_id: UUID) -> bool:
         """Whether it has the customer's money, or a hand on it."""
-        charge = self.real._charges.get(payment_id)
+        charge = self.real._charge(payment_id)
         return charge is not None and (
             charge.state == "authorised" or (charge.state == "captured" and charge.captured > charge.refunded)
         )

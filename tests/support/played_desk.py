@@ -88,7 +88,7 @@ class PlayedDesk:
             patch.start()
         self.loop = StillLoop()
         self.log = PlayedLog(self.loop)
-        self.provider = FaultyProvider()
+        self.provider = FaultyProvider(self.loop.now)
         self.release = "this"
         self.orders: list[OrderId] = []
         self.people = Program(self.loop, self.log, self.surprises.errors)

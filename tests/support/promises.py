@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,12 +46,12 @@ MONEY, STOCK, ORDERED = steps_about("money"), steps_about("stock"), steps_about(
 UNKNOWN = "this release has no saga"
 MOST_FAILURES_WAITED_FOR = 12  # of a step that is tried for ever
 AT_THE_PROVIDER = {
-    PaymentStatus.ABSENT: {"none", "declined", "voided"},
+    PaymentStatus.ABSENT: {"none", "declined", "voided", "expired"},
     PaymentStatus.FAILED: {"none", "declined", "voided"},
-    PaymentStatus.AUTHORIZED: {"authorised"},
-    PaymentStatus.VOIDED: {"voided"},
+    PaymentStatus.AUTHORIZED: {"authorised", "expired", "voided"},  # the provider may let go of it at any time
+    PaymentStatus.VOIDED: {"voided", "expired"},
     PaymentStatus.CAPTURED: {"captured"},
-    PaymentStatus.UNPAID: {"none", "declined", "voided", "authorised"},
+    PaymentStatus.UNPAID: {"none", "declined", "voided", "expired", "authorised"},
     PaymentStatus.PARTLY_REFUNDED: {"captured"},  # and refunded, which is a sum beside it
     PaymentStatus.REFUNDED: {"captured"},
 }
@@ -115,7 +116,8 @@ def check_at_any_moment(
         what_is_shipped_was_fulfilled(one)
         what_failed_says_what_is_open(one)
     known = {f"{payment_of(o)}:{what}" for o in orders for what in ("authorise", "capture", "void", "refund")}
-    assert provider.keys <= known, "a provider's key was drawn, not derived"
+    without_numbers = {re.sub(r":([2-9]|\d\d+)$", "", key) for key in provider.keys}
+    assert without_numbers <= known, "a provider's key was drawn, not derived"
 
 
 def stock_adds_up(log: PlayedLog, sku: Sku) -> None:
@@ -130,7 +132,9 @@ def stock_adds_up(log: PlayedLog, sku: Sku) -> None:
 
 def money_moves_once(one: OneOrder) -> None:
     counts = Counter(type(recorded.event) for recorded in one.log.events_of(StreamId(payment_of(one.order_id))))
-    assert all(counts[kind] <= 1 for kind in (PaymentAuthorized, PaymentCaptured, PaymentRefunded)), counts
+    assert all(counts[kind] <= 1 for kind in (PaymentCaptured, PaymentRefunded)), counts
+    shipped = one.order().status in {Status.SHIPPED, Status.DELIVERED}
+    assert counts[PaymentAuthorized] <= 1 or shipped, "it is authorised anew only when it is shipped"
     charge = one.provider.real._charges.get(payment_of(one.order_id))
     total = one.order().created.total_amount  # type: ignore[union-attr]
     if charge:
@@ -210,7 +214,8 @@ def what_failed_says_what_is_open(one: OneOrder) -> None:
         if name == FULFIL:
             assert ("is not cancelled" in listed) == (status is not Status.CANCELLED), listed
         if name == SETTLE:
-            assert ("not be captured" in listed) == (paid is PaymentStatus.AUTHORIZED), listed
+            unpaid = any(words in listed for words in ("not be captured", "not be paid", "shipped and not paid"))
+            assert unpaid == (paid in {PaymentStatus.AUTHORIZED, PaymentStatus.UNPAID}), listed
             assert ("may be captured" in listed) == (paid is PaymentStatus.CAPTURED), listed
             continue
         begun = any(isinstance(r.event, e.SagaStepStarted) and r.event.direction == "forward" for r in events)

@@ -19,6 +19,7 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.settings import load_settings
 from daemons.process.vitals import Front, Vitals
 from daemons.query_api.app import open_app
+from tests.support.logins import of_daemons
 from tests.support.projecting import project
 
 
@@ -66,7 +67,7 @@ async def query_api(dsn: str, home: Path) -> AsyncIterator[QueryApi]:
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
         async with (
-            open_app(load_settings(database_url=dsn, home=home), vitals) as front.app,
+            open_app(load_settings(database_url=of_daemons(dsn), home=home), vitals) as front.app,
             httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client,
         ):
             serving = asyncio.create_task(server.serve(sockets=[listener]))

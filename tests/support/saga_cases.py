@@ -21,7 +21,7 @@ from core.sagas.wishes import Wish
 from core.services.execute import Outcome, Terms
 from core.services.load import load_state
 from core.services.sagas.steer import Operation, operate
-from tests.support.order_desk import Desk, RealClock, now
+from tests.support.order_desk import Desk, now
 
 HAPPY = ["OrderCreated", "InventoryReserved", "PaymentAuthorized", "OrderConfirmed"]
 
@@ -87,7 +87,7 @@ class Operator:
 
     async def do(self, wish: Wish, saga_id: SagaId, terms: Terms = ADA, reason: str = "because") -> Outcome:
         sagas = PostgresSagaLog(self.link)
-        return await operate(self.desk.store, sagas, SAGAS, RealClock(), Operation(saga_id, wish, reason), terms)
+        return await operate(self.desk.store, sagas, SAGAS, self.desk.clock, Operation(saga_id, wish, reason), terms)
 
 
 async def failed(desk: Desk) -> tuple[OrderId, SagaId]:

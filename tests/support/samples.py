@@ -127,6 +127,7 @@ capture = RecordCapture(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, trans
 void = RecordVoid(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="cancelled")
 authorize_anew = replace(authorize, authorization_code="auth-2", expires_at=NOW + timedelta(days=7))
 fail_capture = RecordCaptureFailure(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, reason="authorisation expired")
+fail_renewal = replace(fail_capture, reason="card declined", authorization=2)
 refund = RecordRefund(now=NOW, payment_id=PAYMENT_ID, order_id=ORDER_ID, refund_id="re-1", reason="sent back")
 refund_part = replace(refund, refund_id="re-2", amount=Decimal("0.48"))
 fail_refund = RecordRefundFailure(

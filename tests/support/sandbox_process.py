@@ -19,8 +19,9 @@ STARTS_WITHIN = 60.0
 
 
 class SandboxProcess:
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
+        self._settings = settings  # more of them, by the names of their environment variables
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -39,7 +40,12 @@ class SandboxProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "daemons.payment_sandbox"],
                 cwd=ROOT,
-                env={**ours, "ORDERDECK_HOME": str(self.home), "ORDERDECK_PAYMENT_PORT": str(self.port)},
+                env={
+                    **ours,
+                    **self._settings,
+                    "ORDERDECK_HOME": str(self.home),
+                    "ORDERDECK_PAYMENT_PORT": str(self.port),
+                },
                 stdout=log,
                 stderr=log,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock

@@ -94,7 +94,8 @@ def test_migrate_again_changes_nothing(stack: Stack) -> None:
 def test_the_doctor_finds_nothing_wrong(stack: Stack) -> None:
     done = stack.orderdeck("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"schema: at {NEEDED}" in done.stdout
+    assert f"the schema is at {NEEDED}, as" in done.stdout
+    assert "database orderdeck, user orderdeck_app" in done.stdout
 
 
 def test_the_demo_runs_twice_and_follows_five_orders_to_their_ends_each_time(stack: Stack) -> None:

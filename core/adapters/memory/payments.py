@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -18,16 +20,33 @@ UNAVAILABLE_TRIES = {
 }
 
 
+LIVES = {"test_card_expires": timedelta(seconds=5), "test_card_expires_fail": timedelta(seconds=5)}
+WEEK = timedelta(days=7)
+
+
 class _Charge:
-    def __init__(self, method: str, authorised: Decimal, state: str) -> None:
-        self.method, self.authorised, self.state = method, authorised, state
+    """`tombstone`: it was voided before it was authorised."""
+
+    def __init__(
+        self,
+        method: str,
+        authorised: Decimal,
+        state: str,
+        expires_at: datetime | None = None,
+        *,
+        tombstone: bool = False,
+    ) -> None:
+        self.method, self.authorised, self.state, self.expires_at = method, authorised, state, expires_at
+        self.tombstone = tombstone
         self.captured = self.refunded = ZERO
 
 
 class MemoryPaymentGateway:
     """It never waits: a slow payment method answers at once, and a timeout is raised at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
+        self._declines_renewal = {"test_card_expires_fail"}
         self._answers: dict[str, tuple[object, PaymentAnswer]] = {}
         self._charges: dict[UUID, _Charge] = {}
         self._tries: Counter[str] = Counter()
@@ -42,13 +61,17 @@ class MemoryPaymentGateway:
         if (known := self._repeated_answer(key, request)) is not None:
             return known
         self._fail_first_tries(key, "authorise", method)
-        if (charge := self._charges.get(payment_id)) is not None:
+        charge = self._charge(payment_id)
+        if charge is not None and (charge.tombstone or charge.state in {"authorised", "captured"}):
             return self._answer(key, request, Refused(f"this payment is already {charge.state}"))
-        if method in DECLINES or not _supported(method):
+        renewal_fails = method in self._declines_renewal and charge is not None and charge.state != "declined"
+        if renewal_fails or method in DECLINES or not _supported(method):
             self._charges[payment_id] = _Charge(method, ZERO, "declined")
-            return self._answer(key, request, Declined(DECLINES.get(method, "unsupported payment method")))
-        self._charges[payment_id] = _Charge(method, amount, "authorised")
-        answer = self._answer(key, request, Approved(f"auth_{key}"))
+            reason = "card declined" if _supported(method) else "unsupported payment method"
+            return self._answer(key, request, Declined(DECLINES.get(method, reason)))
+        expires_at = self._now() + LIVES.get(method, WEEK)
+        self._charges[payment_id] = _Charge(method, amount, "authorised", expires_at)
+        answer = self._answer(key, request, Approved(f"auth_{key}", expires_at))
         if method == "test_card_timeout":
             raise GatewayTimeout("no answer from the payment provider")
         return answer
@@ -57,7 +80,7 @@ class MemoryPaymentGateway:
         request = ("capture", payment_id, amount)
         if (known := self._repeated_answer(key, request)) is not None:
             return known
-        charge = self._charges.get(payment_id)
+        charge = self._charge(payment_id)
         if charge is None or charge.state != "authorised" or amount > charge.authorised:
             return self._answer(key, request, Refused("cannot capture this payment"))
         charge.state, charge.captured = "captured", amount
@@ -67,7 +90,8 @@ class MemoryPaymentGateway:
         request = ("void", payment_id, reason)
         if (known := self._repeated_answer(key, request)) is not None:
             return known
-        charge = self._charges.setdefault(payment_id, _Charge("", ZERO, "voided"))
+        tombstone = _Charge("", ZERO, "voided", tombstone=True)
+        charge = self._charge(payment_id) or self._charges.setdefault(payment_id, tombstone)
         self._fail_first_tries(key, "void", charge.method)
         if charge.state == "captured":
             return self._answer(key, request, Refused("cannot void a payment that is captured: refund it"))
@@ -86,6 +110,13 @@ class MemoryPaymentGateway:
 
     async def look_up(self, key: str) -> PaymentAnswer | None:
         return self._answers[key][1] if key in self._answers else None
+
+    def _charge(self, payment_id: UUID) -> _Charge | None:
+        """The charge as it is now: its authorisation may have ended."""
+        charge = self._charges.get(payment_id)
+        if charge and charge.state == "authorised" and charge.expires_at and charge.expires_at <= self._now():
+            charge.state = "expired"
+        return charge
 
     def _repeated_answer(self, key: str, request: object) -> PaymentAnswer | None:
         if key not in self._answers:

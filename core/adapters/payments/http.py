@@ -10,9 +10,10 @@ import contextlib
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -46,6 +47,7 @@ class _Response:
 
 class _Success(msgspec.Struct, frozen=True):
     reference: str
+    expires_at: Any = None
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -56,6 +58,7 @@ class _Operation(msgspec.Struct, frozen=True):
     outcome: str
     reference: str = ""
     reason: str = ""
+    expires_at: Any = None
 
 
 class HttpPaymentGateway:
@@ -113,7 +116,7 @@ class HttpPaymentGateway:
             raise GatewayUnavailable(f"an answer of the payment provider that says nothing: {error}") from error
         match operation.outcome:
             case "approved":
-                return Approved(operation.reference)
+                return Approved(operation.reference, _moment(operation.expires_at))
             case "declined":
                 return Declined(operation.reason)
             case _:
@@ -230,9 +233,10 @@ class HttpPaymentGateway:
         status = response.status
         if status == 200:
             try:
-                return Approved(msgspec.json.decode(response.content, type=_Success).reference)
+                success = msgspec.json.decode(response.content, type=_Success)
             except msgspec.DecodeError as error:
                 raise GatewayTimeout(f"an answer of the payment provider that says nothing: {error}") from error
+            return Approved(success.reference, _moment(success.expires_at))
         if status == 402:
             return Declined(_detail(response))
         if 400 <= status < 500 and status not in MAY_COME_LATER:
@@ -255,6 +259,15 @@ def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
     except (TypeError, ValueError):  # TypeError: one of the dates has a time zone and the other has not
         return None
     return max(0.0, wait.total_seconds())
+
+
+def _moment(value: Any) -> datetime | None:
+    """A moment in ISO 8601, which is in UTC if it names no time zone. Anything else says nothing, and does no harm."""
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _detail(response: _Response) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar, cast
@@ -10,14 +12,12 @@ from typing import Any, Protocol, TypeVar, cast
 import asyncpg
 
 from core.adapters.postgres.driver_errors import AWAY, connection_lost, translated, translating
-from core.errors import DatabaseFault, OrderdeckError, Unavailable, ValuesRefused
+from core.adapters.postgres.session import ROLE, set_up
+from core.database_address import FILES, DatabaseAddress, read_address
+from core.errors import ConfigurationError, DatabaseFault, OrderdeckError, Unavailable, ValuesRefused
 
 R = TypeVar("R")
 
-ROLE = "orderdeck_app"
-"""The role of the daemons. It owns no table, so neither a daemon nor its callers can change what is in the log."""
-
-LIMITS = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s", "jit": "off"}
 CONNECT_TIMEOUT = 5.0  # seconds
 
 
@@ -33,18 +33,44 @@ class Connection(Protocol):
     def transaction(self) -> AbstractAsyncContextManager[Any]: ...
     def is_closed(self) -> bool: ...
     def terminate(self) -> None: ...
+    def get_server_pid(self) -> int: ...
     async def close(self) -> None: ...
 
 
 async def connect(dsn: str, *, name: str, role: str | None = ROLE, limits: bool = True) -> Connection:
-    """Open a connection. `name` is shown in pg_stat_activity. Raises Unavailable or DatabaseFault."""
-    session = {"application_name": f"orderdeck {name}", **(LIMITS if limits else {})}
-    if role:
-        session["role"] = role
+    """Open a connection and set up its session. `name` is shown in pg_stat_activity.
+
+    Raises Unavailable, DatabaseFault, and ConfigurationError when the session is not as it has to be.
+    """
+    address = address_of(dsn)
+    connection = await open_connection(address, wait=10 if limits else None)
+    try:
+        with translating():
+            await set_up(connection, name=name, role=role, limits=limits, address=address)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def open_connection(address: DatabaseAddress, *, wait: float | None, prepare: bool = True) -> Connection:
+    """Connect and send no statement: the session has the server's defaults. A statement may take `wait` seconds.
+
+    With `prepare`, the server keeps statements prepared, which needs a session of our own. Nothing is set by startup
+    parameters, because poolers such as PgBouncer refuse or drop most of them.
+    """
     connect_: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
     try:
         opened = await connect_(
-            dsn, timeout=CONNECT_TIMEOUT, command_timeout=10 if limits else None, server_settings=session
+            address.driver_url,
+            host=[host for host, _ in address.hosts] or None,
+            port=[port for _, port in address.hosts] or None,
+            user=address.user,
+            password=address.password,
+            database=address.database,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=wait,
+            **({} if prepare else {"statement_cache_size": 0}),
         )
     except Exception as error:
         ours = translated(error)
@@ -54,6 +80,20 @@ async def connect(dsn: str, *, name: str, role: str | None = ROLE, limits: bool 
             ours = Unavailable(f"{AWAY}: {error}")  # the driver's text names the host or socket
         raise ours from error
     return cast("Connection", opened)
+
+
+def address_of(dsn: str) -> DatabaseAddress:
+    """Read a URL of the settings, whose files must be readable; raises ConfigurationError."""
+    try:
+        address = read_address(dsn)
+    except ValueError as error:
+        raise ConfigurationError(f"the address of the database {error}") from None
+    if address.driver.get("sslrootcert") == "system":
+        address.driver["sslrootcert"] = ssl.get_default_verify_paths().cafile or ""
+    for name in FILES:
+        if not os.access(path := address.driver.get(name, os.devnull), os.R_OK):
+            raise ConfigurationError(f"the file {path} cannot be read: correct {name} in the address of the database")
+    return address
 
 
 class Link:

@@ -16,7 +16,7 @@ from core.ports.log import Accepted, Conflict, EventStore, LeaseLost, Verdict
 from core.ports.payments import PaymentGateway
 from core.sagas.actions import created, quantities
 from core.sagas.progress import StepStatus
-from core.sagas.record import announced, concluded, failed, provider_key
+from core.sagas.record import announced, call_due, concluded, failed
 from core.sagas.saga import Call, Effect, Local, Move, Stream, next_move
 from core.services.sagas.stock import StockDesk
 from core.services.sagas.waiting import HOLD
@@ -95,7 +95,7 @@ async def _decide_on_stock(world: World, work: Work, move: Move, action: Local) 
 
 def _conclude(world: World, work: Work, move: Move, effect: Effect, reads: frozenset[Stream]) -> SagaAppend:
     now = world.clock.now()
-    return draft(work, effect, concluded(work, move, effect, now), now, reads=reads)
+    return draft(work, effect, concluded(work, move, effect, now, work.payment.state), now, reads=reads)
 
 
 async def _send(world: World, saga_append: SagaAppend) -> Verdict:
@@ -107,15 +107,16 @@ async def _send(world: World, saga_append: SagaAppend) -> Verdict:
 
 # --- call the provider --------------------------------------------------------------------------------------
 async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | None:
-    instead = call.before(work.facts(world.clock.now()))
+    now = world.clock.now()
+    instead = call.before(work.facts(now))
     if instead is not None:
         return await _decide_alone(world, work, move, instead, call.reads)
-    if work.progress.announced <= work.progress.attempts:
-        now = world.clock.now()
-        event = announced(work, move)
+    call, key = call_due(work, call, work.payment.state, now)
+    if work.progress.announced <= work.progress.attempts or work.progress.key != key:
+        event = announced(work, move, key)
         return await _send(world, draft(work, Effect(), [event], now, reads=call.reads))
     try:
-        answer = await _call_or_look_up(world, work, call)
+        answer = await _call_or_look_up(world, work, call, key)
     except GatewayNotTried as error:
         return await _wait_for_provider(world, work, call, error)
     except (GatewayUnavailable, GatewayTimeout) as error:
@@ -123,9 +124,8 @@ async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | N
     return await _record_answer(world, work, move, call, answer)
 
 
-async def _call_or_look_up(world: World, work: Work, call: Call) -> PaymentAnswer:
+async def _call_or_look_up(world: World, work: Work, call: Call, key: str) -> PaymentAnswer:
     """Call the provider. If no answer comes, look up whether the provider did it before anything is decided."""
-    key = provider_key(work.order_id, call)
     try:
         return await _call_gateway(world.gateway, work, call, key)
     except GatewayTimeout as error:
@@ -165,8 +165,6 @@ async def _record_answer(world: World, work: Work, move: Move, call: Call, answe
     """Record the provider's answer. After a conflict, read the streams again and repeat, so that no answer is lost."""
     while True:
         effect = call.record(work.facts(world.clock.now()), answer)
-        if effect.refusal is not None and work.saga.forward_only and move.forward:
-            return await _try_later(world, work, move, call, GatewayUnavailable(effect.refusal))
         verdict = await _decide_alone(world, work, move, effect, frozenset({"payment"}))
         if not isinstance(verdict, Conflict):
             return verdict

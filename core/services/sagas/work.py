@@ -56,6 +56,7 @@ class Work(Instance):
             stock=stock or {},
             reason=self.progress.reason or self.order.state.cancel_reason or "",
             now=now,
+            keys=self.progress.keys,
         )
 
 
