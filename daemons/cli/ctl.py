@@ -24,6 +24,6 @@ class CleanStream:
         return getattr(self._stream, name)
 
 
-if __name__ == "__main__":
+def main() -> None:
     sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)
     supervisorctl.main()  # pyright: ignore[reportUnknownMemberType] - supervisor has no types

@@ -146,7 +146,7 @@ def ctl(context: typer.Context) -> None:
     socket = Home(settings.home).supervisor_socket
     if not socket.exists():
         fail(f"nothing runs in {settings.home}: `orderdeck up` first, or set ORDERDECK_HOME")
-    _become(settings, "-m", "daemons.cli.ctl", "-s", f"unix://{socket}", *context.args)
+    _become(settings, "-c", "from daemons.cli.ctl import main; main()", "-s", f"unix://{socket}", *context.args)
 
 
 @app.command()

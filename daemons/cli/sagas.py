@@ -13,7 +13,7 @@ import typer
 
 from core.settings import load_settings
 from daemons.cli.output import fail, say, say_json
-from daemons.host.ask import Answer, ask_or_say_why, readable
+from daemons.host.bounded_http import ServiceAnswer, ask_or_say_why, readable
 
 saga = typer.Typer(no_args_is_help=True, help="See sagas, and steer those that cannot go on by themselves.")
 
@@ -112,7 +112,7 @@ def _read(path: str, parameters: dict[str, str]) -> dict[str, Any]:
         return _answer(answer)
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer(answer: ServiceAnswer) -> dict[str, Any]:
     body = answer.json()
     if answer.status >= 400:
         fail(body.get("error") or body.get("detail"))

@@ -23,7 +23,7 @@ from core.sagas import SAGAS
 from core.settings import Settings
 from daemons.cli.output import say, say_json
 from daemons.host import stack
-from daemons.host.ask import BROKEN, ask
+from daemons.host.bounded_http import BROKEN, ask
 from daemons.payment_sandbox import charges, ledger
 
 PAGE = 1_000  # charges that are read from the provider's ledger at once

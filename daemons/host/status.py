@@ -12,7 +12,7 @@ from typing import Any
 from core.errors import Unavailable
 from core.home import Home
 from core.settings import Settings, reachable
-from daemons.host.ask import BROKEN, ask
+from daemons.host.bounded_http import BROKEN, ask
 from daemons.host.programs import PROGRAMS, Program
 from daemons.host.supervisor import ProgramState, Supervisor
 

@@ -19,8 +19,8 @@ from daemons.cli.ctl import CleanStream
 from daemons.cli.demo import scenes
 from daemons.cli.output import fail, say, say_json
 from daemons.cli.verify import _ledger_over_http
-from daemons.host import ask as asking
-from daemons.host.ask import BROKEN, ask
+from daemons.host import bounded_http
+from daemons.host.bounded_http import BROKEN, ask
 from daemons.host.status import _projections, as_table, get_json, stack_status
 from tests.support.hostile_service import (
     CHUNK,
@@ -117,7 +117,7 @@ def test_an_answer_without_end_or_that_would_unpack_to_gigabytes_is_given_up_in_
             service.will(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n" * 1_000, 0.001)
         case _:
             service.will(b"", b"", 0.0)
-    monkeypatch.setattr(asking, "LARGEST", 4 * 1024 * 1024)
+    monkeypatch.setattr(bounded_http, "LARGEST", 4 * 1024 * 1024)
     tracemalloc.start()
     try:
         for command in ("list", "show --json"):

@@ -18,7 +18,7 @@ from core.settings import Settings
 from daemons.cli.demo.customer import DemoCustomer, DemoFailed
 from daemons.cli.demo.transport import BoundedTransport
 from daemons.cli.output import say
-from daemons.host.ask import BROKEN
+from daemons.host.bounded_http import BROKEN
 from daemons.host.status import must_answer
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import httpx
 
-from daemons.host.ask import LARGEST
+from daemons.host.bounded_http import LARGEST
 
 WITHIN = 30.0  # seconds for one whole answer
 

@@ -20,7 +20,7 @@ BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, Arithmeti
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServiceAnswer:
     status: int
     body: bytes
 
@@ -40,7 +40,7 @@ def ask(
     parameters: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     body: object = None,
-) -> Answer:
+) -> ServiceAnswer:
     """Send one request and read its answer within so many seconds; raises OSError, HTTPException or ValueError."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -68,7 +68,7 @@ def ask(
             raise TimeoutError(f"no whole answer within {within:g} s")
         if len(data) > LARGEST:
             raise ValueError(f"the answer is longer than {LARGEST} bytes")
-        return Answer(answer.status, data)
+        return ServiceAnswer(answer.status, data)
     except (OSError, http.client.HTTPException):
         if late.is_set():
             raise TimeoutError(f"no whole answer within {within:g} s") from None
@@ -78,7 +78,7 @@ def ask(
         connection.close()
 
 
-def ask_or_say_why(url: str, **arguments: Any) -> Answer:
+def ask_or_say_why(url: str, **arguments: Any) -> ServiceAnswer:
     """As `ask`, but raises Unavailable with a sentence."""
     try:
         return ask(url, **arguments)
