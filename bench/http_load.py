@@ -94,7 +94,7 @@ async def drive(port: int, make: Callable[[], bytes | None], *, clients: int, se
 
 def request(method: str, path: str, body: bytes = b"", headers: str = "") -> bytes:
     """The bytes of a request."""
-    head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\n{headers}"
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body

@@ -6,6 +6,7 @@ import difflib
 import ipaddress
 import os
 import pwd
+import re
 import stat
 import sys
 from collections.abc import Mapping
@@ -53,6 +54,27 @@ def _failpoints(value: str) -> str:
     return value
 
 
+def split(value: str) -> list[str]:
+    """The entries of a setting that lists several, with commas between them."""
+    return [entry.strip() for entry in value.split(",") if entry.strip()]
+
+
+def _host_names(value: str) -> str:
+    for entry in split(value):
+        if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9_-][A-Za-z0-9_.-]*|\[?[0-9A-Fa-f:.]+\]?", entry):
+            raise ValueError(
+                f"{entry!r} must be a name or an address without a port, *.example.com, or * for every one"
+            )
+    return value
+
+
+def _web_origins(value: str) -> str:
+    for entry in split(value):
+        if not re.fullmatch(r"\*|https?://[^/?#@\s]+", entry):
+            raise ValueError(f"{entry!r} must be an origin such as https://desk.example.com, or * for every one")
+    return value
+
+
 Url = Annotated[str, AfterValidator(_web_address)]
 
 
@@ -85,6 +107,14 @@ class Settings(BaseSettings):
     )
     allow_anonymous: bool = Field(
         default=False, description="Serve beyond loopback although there is no authentication yet."
+    )
+    hosts: Annotated[str, AfterValidator(_host_names)] = Field(
+        default="",
+        description="More names under which clients reach the services, with commas between: desk.lan, *.example.com.",
+    )
+    cors_origins: Annotated[str, AfterValidator(_web_origins)] = Field(
+        default="",
+        description="Origins whose web pages may use the services, with commas between: https://desk.example.com.",
     )
     command_port: Port = Field(default=8080, description="Port of the command API.")
     query_port: Port = Field(default=8081, description="Port of the query API.")

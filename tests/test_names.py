@@ -21,6 +21,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "product_demand.py": "the fold, and its SQL",
     "provider.py": "the payment provider: its answers, and the demo's way to it",
     "queries.py": "the port, and the adapter",
+    "refunds.py": "refunds of an order: the rules, and the route",
     "saga.py": "a saga: its events, and its table",
     "saga_log.py": "the adapters of one port",
     "readers.py": "how far the readers of the log have come: the query, and its route",

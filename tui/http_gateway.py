@@ -135,7 +135,9 @@ class HttpGateway:
 
     async def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:
         url = f"{self.queries_at}/api/v1/events/stream"
-        headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
+        # Without the second type the service takes the deck for a browser, and hides problems from it.
+        accept = "text/event-stream, application/problem+json"
+        headers = {"Last-Event-ID": str(after), "Accept": accept}
         timeout = httpx.Timeout(SILENCE, connect=2.0)
         async with (
             _our_errors(self.queries_at),

@@ -206,7 +206,7 @@ class DeckScreen(Screen[None]):
 
     def _ask(self, order: WireOrder, transition: Transition | None) -> None:
         if transition is not None:
-            open_dialog(self, question(order, transition), partial(self._answered, order, transition))
+            open_dialog(self, question(order, transition, self.desk.now()), partial(self._answered, order, transition))
 
     def _answered(self, order: WireOrder, transition: Transition, answer: Mapping[str, str] | None) -> None:
         if answer is None:

@@ -74,6 +74,12 @@ class WireOrder(Struct, frozen=True):
     shipping_address: WireAddress = WireAddress()
     tracking_number: str | None = None
     carrier: str | None = None
+    payment_status: str = "ABSENT"
+    authorized_amount: Decimal = Decimal(0)
+    captured_amount: Decimal = Decimal(0)
+    refunded_amount: Decimal = Decimal(0)
+    payment_expires_at: Moment | None = None
+    payment_version: Count = 0
 
 
 class OrderPage(Struct, frozen=True):

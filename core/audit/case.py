@@ -13,7 +13,7 @@ from core.audit.saga_story import SagaRules, SagaStory
 from core.codec import StoredEvent, decode
 from core.domain import inventory, order, payment
 from core.domain import saga as sagas
-from core.domain.message import Event, OrderId, ReservationId, Sku, payment_of, saga_of
+from core.domain.message import Event, OrderId, ReservationId, SagaId, Sku, payment_of, saga_of
 from core.domain.order import ORDER, Order
 from core.domain.passage import Passage
 from core.domain.payment import PAYMENT, Payment
@@ -29,7 +29,8 @@ class Case:
     """Everything that the log says about one order.
 
     `view` is the order's view as a reader at position `seen_to` must have it. `first` has the position of the first
-    event of each type in the order's own stream, `last` the position of the last event in any of its streams.
+    event of each type in the order's own stream, `last` the position of the last event in any of its streams. `due` has
+    the id of each saga that an event of the order asks for, with its name and the position of that event.
     `unknown` names what `verify` has no rule for: unknown events, and sagas whose table this release does not have.
     """
 
@@ -42,7 +43,8 @@ class Case:
     held: dict[ReservationId, tuple[Sku, int]] = field(default_factory=dict[ReservationId, tuple[Sku, int]])
     shipped: Counter[Sku] = field(default_factory=Counter[Sku])
     returned: Counter[Sku] = field(default_factory=Counter[Sku])
-    sagas: dict[str, SagaStory] = field(default_factory=dict[str, SagaStory])
+    sagas: dict[SagaId, SagaStory] = field(default_factory=dict[SagaId, SagaStory])
+    due: dict[SagaId, tuple[str, int]] = field(default_factory=dict[SagaId, tuple[str, int]])
     first: dict[type[Event], int] = field(default_factory=dict[type[Event], int])
     last: int = 0
     unreadable: bool = False
@@ -86,6 +88,10 @@ class Case:
         self._check("I6", stored, order.PASSAGES.get(type(event)), self.order.status, "an order")
         self.order = ORDER.evolve(self.order, event)
         self.first.setdefault(type(event), stored.position)
+        for name, table in self.rules.newest.items():
+            if isinstance(event, table.starts_on):
+                about = table.about_which(event, "")
+                self.due.setdefault(saga_of(self.order_id, name, about), (name, stored.position))
 
     def _fold_view(self, stored: StoredEvent, event: Event | None) -> None:
         """Fold the event as a projector does, also if it lies in a wrong stream."""
@@ -132,13 +138,14 @@ class Case:
 
     def _fold_saga(self, stored: StoredEvent, event: sagas.SagaEvent) -> None:
         if isinstance(event, sagas.SagaStarted):
-            if event.name in self.sagas or stored.stream != saga_of(self.order_id, event.name):
+            saga_id = saga_of(self.order_id, event.name, event.about)
+            if saga_id in self.sagas or stored.stream != saga_id:
                 self._note("I3", stored, f"{event.name} of order {self.order_id} was started twice")
                 return
             table = self.rules.table(event.name, event.definition)
             if not table.steps:
                 self.unknown.add(f"saga {event.name} in definition {event.definition}")
-            self.sagas[event.name] = SagaStory(
+            self.sagas[saga_id] = SagaStory(
                 saga_id=event.saga_id,
                 name=event.name,
                 definition=event.definition,
@@ -149,7 +156,7 @@ class Case:
                 epoch=self._epoch(stored) or 0,
             )
             return
-        story = next((each for each in self.sagas.values() if each.saga_id == stored.stream), None)
+        story = self.sagas.get(SagaId(stored.stream))
         if story is None:
             self._note("I2", stored, f"{stored.event_type} of a saga that never started")
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from core.audit.case import Case
-from core.domain.message import Sku, inventory_stream, payment_of
+from core.domain.message import SagaId, Sku, inventory_stream, payment_of, saga_of
 from core.domain.payment import PaymentStatus
 from core.ports.evidence import Finding
 from core.sagas.actions import quantities
@@ -16,29 +16,30 @@ MONEY_HELD = {PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.PA
 
 
 # --- which sagas there must be ------------------------------------------------------------------------------
-def required(case: Case) -> Mapping[str, int]:
-    """The sagas that must start for the order, each with the position of the event that starts it."""
-    due: dict[str, int] = {}
-    for name, table in case.rules.newest.items():
-        position = case.first.get(table.starts_on, 0)
-        if position and (table.after is None or 0 < _end_position(case, table.after) < position):
-            due[name] = position
+def required(case: Case) -> Mapping[SagaId, tuple[str, int]]:
+    """The sagas that must start for the order, each with its name and the position of the event that starts it."""
+    due: dict[SagaId, tuple[str, int]] = {}
+    for saga_id, (name, position) in case.due.items():
+        after = case.rules.newest[name].after
+        if after is None or 0 < _end_position(case, after) < position:
+            due[saga_id] = (name, position)
     return due
 
 
 def _end_position(case: Case, name: str) -> int:
-    return case.sagas[name].over if name in case.sagas else 0
+    story = case.sagas.get(saga_of(case.order_id, name))
+    return story.over if story else 0
 
 
 def unstarted(case: Case, started_to: int) -> Iterable[Finding]:
     """Sagas that must have started up to position `started_to` and did not, and sagas that nothing has started."""
     due = required(case)
-    for name, position in due.items():
-        if name not in case.sagas and position <= started_to:
+    for saga_id, (name, position) in due.items():
+        if saga_id not in case.sagas and position <= started_to:
             yield Finding("I3", f"{name} of order {case.order_id} was never started", case.order_id, position)
-    for name, story in case.sagas.items():
-        if name not in due and name in case.rules.newest:
-            what = f"{name} of order {case.order_id} was started though nothing asked for it"
+    for saga_id, story in case.sagas.items():
+        if saga_id not in due and story.name in case.rules.newest:
+            what = f"{story.name} of order {case.order_id} was started though nothing asked for it"
             yield Finding("I3", what, story.saga_id, story.first)
 
 
@@ -62,6 +63,10 @@ def judge(case: Case) -> Iterable[Finding]:
             yield Finding("I6", what, story.saga_id, story.last)
     if vouched_for(case) or not case.judgeable:
         return
+    for refund in case.order.refunds:
+        if refund.refund_id not in case.payment.refunds:
+            what = f"the refund of {refund.amount} that was asked for of order {case.order_id} was not made"
+            yield Finding("I4", what, payment_of(case.order_id), case.last)
     for sku, count in (case.returned - case.shipped).items():
         what = f"{count} of {sku} more came back of order {case.order_id} than were shipped"
         yield Finding("I5", what, inventory_stream(sku), case.last)

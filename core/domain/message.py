@@ -70,6 +70,9 @@ def reservation_of(order_id: OrderId, sku: Sku) -> ReservationId:
     return ReservationId(uuid5(order_id, f"reservation:{sku}"))
 
 
-def saga_of(order_id: OrderId, name: str) -> SagaId:
-    """The id of the order's one saga of this name, which is also the id of the saga's stream."""
-    return SagaId(uuid5(order_id, name))
+def saga_of(order_id: OrderId, name: str, about: str = "") -> SagaId:
+    """The id of the order's one saga of this name, which is also the id of the saga's stream.
+
+    An order may have several sagas of some names; then `about` says which one, such as the id of a refund.
+    """
+    return SagaId(uuid5(order_id, f"{name}:{about}" if about else name))

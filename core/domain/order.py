@@ -17,6 +17,8 @@ from core.domain.inventory import wrong_sku
 from core.domain.message import Command, Event, OrderId, Sku
 from core.domain.money import DECIMALS, code_of, exact, largest, wrong_amount, wrong_in_every_currency
 from core.domain.passage import Passage
+from core.domain.payment import Payment
+from core.domain.refunds import Returned, agree, check
 from core.domain.validation import Fields
 from core.errors import NotAllowed, NotFound
 
@@ -77,6 +79,17 @@ class OrderDelivered(OrderEvent, tag="OrderDelivered", frozen=True, kw_only=True
     delivered_at: datetime
 
 
+class RefundRequested(OrderEvent, tag="RefundRequested", frozen=True, kw_only=True):
+    """Whether the provider has made the refund is recorded with the order's payment, under the same `refund_id`."""
+
+    refund_id: str
+    amount: Decimal
+    currency: str
+    reason: str
+    restock: tuple[Returned, ...] = ()
+    requested_at: datetime
+
+
 # --- statuses: which ones each event may follow, and to which one it leads ----------------------------------
 PASSAGES: Mapping[type[OrderEvent], Passage[Status]] = {
     OrderCreated: Passage((Status.ABSENT,), Status.CREATED),
@@ -84,6 +97,7 @@ PASSAGES: Mapping[type[OrderEvent], Passage[Status]] = {
     OrderCancelled: Passage((Status.CREATED, Status.CONFIRMED), Status.CANCELLED),
     OrderShipped: Passage((Status.CONFIRMED,), Status.SHIPPED),
     OrderDelivered: Passage((Status.SHIPPED,), Status.DELIVERED),
+    RefundRequested: Passage((Status.SHIPPED, Status.DELIVERED), None),
 }
 
 
@@ -118,6 +132,16 @@ class DeliverOrder(OrderCommand, frozen=True, kw_only=True):
     pass
 
 
+class RefundOrder(OrderCommand, frozen=True, kw_only=True):
+    """`payment` is the order's payment as it was read with the order. `restock`: None for all that is not back yet."""
+
+    refund_id: str
+    amount: Decimal
+    reason: str
+    payment: Payment
+    restock: tuple[Returned, ...] | None = ()
+
+
 # --- state --------------------------------------------------------------------------------------------------
 class Order(Struct, frozen=True, kw_only=True):
     status: Status = Status.ABSENT
@@ -125,6 +149,7 @@ class Order(Struct, frozen=True, kw_only=True):
     tracking_number: str | None = None
     carrier: str | None = None
     cancel_reason: str | None = None
+    refunds: tuple[RefundRequested, ...] = ()
 
 
 def evolve(order: Order, event: OrderEvent) -> Order:
@@ -139,6 +164,8 @@ def evolve(order: Order, event: OrderEvent) -> Order:
             return replace(order, status=status, cancel_reason=reason)
         case OrderShipped(tracking_number=number, carrier=carrier):
             return replace(order, status=status, tracking_number=number, carrier=carrier)
+        case RefundRequested():
+            return replace(order, refunds=(*order.refunds, event))
         case _:
             return replace(order, status=status)
 
@@ -180,6 +207,8 @@ def decide(command: OrderCommand, order: Order) -> Sequence[OrderEvent]:
             return [OrderDelivered(order_id=c.order_id, delivered_at=c.now)]
         case DeliverOrder(), Status.DELIVERED:
             return []
+        case RefundOrder() as c, Status.SHIPPED | Status.DELIVERED:
+            return _refund(c, order)
         case _:
             verb = type(command).__name__.removesuffix("Order").lower()
             raise NotAllowed(f"cannot {verb} a {order.status.lower()} order")
@@ -221,6 +250,28 @@ def _create(c: CreateOrder) -> OrderCreated:
         payment_method=c.payment_method,
         created_at=c.now,
     )
+
+
+def _refund(c: RefundOrder, order: Order) -> Sequence[RefundRequested]:
+    assert order.created is not None  # noqa: S101 - a shipped order was created
+    fields, currency = Fields(), order.created.currency
+    fields.text("reason", c.reason, 500)
+    check(c.amount, currency, c.restock, fields)
+    fields.done()
+    if any(refund.refund_id == c.refund_id for refund in order.refunds):
+        return []
+    amount, restock = agree(c.amount, currency, c.restock, order.created.items, order.refunds, c.payment)
+    return [
+        RefundRequested(
+            order_id=c.order_id,
+            refund_id=c.refund_id,
+            amount=amount,
+            currency=currency,
+            reason=c.reason,
+            restock=restock,
+            requested_at=c.now,
+        )
+    ]
 
 
 def _check_text(**values: str) -> None:

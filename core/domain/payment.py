@@ -82,13 +82,14 @@ class PaymentRefunded(PaymentEvent, tag="PaymentRefunded", frozen=True, kw_only=
     reason: str
 
 
-class PaymentRefundFailed(PaymentEvent, tag="PaymentRefundFailed", frozen=True, kw_only=True):
-    """The provider refused this refund for good. A later try of it may still succeed."""
+class PaymentRefundFailed(PaymentEvent, tag="PaymentRefundFailed", frozen=True, kw_only=True, omit_defaults=True):
+    """The provider refused this refund for good, for the `refusal`-th time. A later attempt may still succeed."""
 
     refund_id: str
     amount: Decimal
     currency: str
     reason: str
+    refusal: int = 1
 
 
 # --- statuses: which ones each event may follow, and to which one it leads ----------------------------------
@@ -149,6 +150,7 @@ class RecordRefundFailure(PaymentCommand, frozen=True, kw_only=True):
     refund_id: str
     amount: Decimal
     reason: str
+    refusal: int = 1
 
 
 # --- state --------------------------------------------------------------------------------------------------
@@ -156,7 +158,8 @@ class Payment(Struct, frozen=True, kw_only=True):
     """`amount` is what was authorised. `expires_at`: when the provider lets go of it, if it said so.
 
     `authorization` is the number of the last authorisation that the provider approved or refused; 0 before the first.
-    `refunds` are the ids of the refunds that are done, `refused_refunds` of those that the provider refused for good.
+    `refunds` are the ids of the refunds that are done; `refused_refunds` has the id of one for each time that the
+    provider refused it for good.
     """
 
     status: PaymentStatus = PaymentStatus.ABSENT
@@ -168,7 +171,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     authorization_code: str = ""
     authorization: int = 0
     refunds: frozenset[str] = frozenset()
-    refused_refunds: frozenset[str] = frozenset()
+    refused_refunds: tuple[str, ...] = ()
 
     @property
     def refundable(self) -> Decimal:
@@ -210,10 +213,10 @@ def evolve(payment: Payment, event: PaymentEvent) -> Payment:
                 status=passage.partly if passage.partly and refunded < payment.captured else status,
                 refunded=refunded,
                 refunds=payment.refunds | {id_},
-                refused_refunds=payment.refused_refunds - {id_},
+                refused_refunds=tuple(each for each in payment.refused_refunds if each != id_),
             )
         case PaymentRefundFailed(refund_id=id_):
-            return replace(payment, status=status, refused_refunds=payment.refused_refunds | {id_})
+            return replace(payment, status=status, refused_refunds=(*payment.refused_refunds, id_))
         case _:
             return replace(payment, status=status)
 
@@ -254,7 +257,7 @@ def _decide_refund(command: RecordRefund | RecordRefundFailure, payment: Payment
     if command.refund_id in payment.refunds:
         return []
     if isinstance(command, RecordRefundFailure):
-        if command.refund_id in payment.refused_refunds:
+        if command.refusal <= payment.refused_refunds.count(command.refund_id):
             return []
         return [_event(PaymentRefundFailed, command, currency=payment.currency)]
     left = payment.refundable

@@ -16,11 +16,14 @@ class SagaEvent(Event, frozen=True, kw_only=True):
     saga_id: SagaId
 
 
-class SagaStarted(SagaEvent, tag="SagaStarted", frozen=True, kw_only=True):
+class SagaStarted(SagaEvent, tag="SagaStarted", frozen=True, kw_only=True, omit_defaults=True):
+    """`about`: which one it is, if its order may have several sagas of this name, such as the id of a refund."""
+
     name: str
     definition: int
     order_id: OrderId
     deadline: datetime | None = None
+    about: str = ""
 
 
 class StepEvent(SagaEvent, frozen=True, kw_only=True):

@@ -78,6 +78,15 @@ def wrong_text(value: str, longest: int) -> str | None:
     return "must not be blank" if is_blank(value) else "must not contain control characters"
 
 
+def unreadable(value: str, longest: int) -> str | None:
+    """What is wrong with a text to look for, or None. Earlier releases took texts that `wrong_text` refuses today."""
+    if len(value) > longest:
+        return f"must be at most {longest} characters"
+    if CONTROL.search(value):
+        return "must not contain control characters"
+    return "must not be blank" if not value or value.isspace() else None
+
+
 def is_blank(value: str) -> bool:
     """Whether there is nothing to see in a text."""
     return not any(_shows(character) for character in value)

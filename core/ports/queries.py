@@ -29,8 +29,11 @@ SagaPlace: TypeAlias = tuple[datetime, UUID]
 """The place of one saga in the list of sagas: when the saga started, and its id."""
 
 SagaStatusName = Literal["RUNNING", "COMPLETED", "COMPENSATING", "COMPENSATED", "FAILED", "RESOLVED"]
-SagaState = Literal["running", "waiting", "retrying", "overdue", "failed"]
-"""What is happening to a saga that has not ended."""
+SagaState = Literal["running", "waiting", "retrying", "overdue", "failed", "expiring"]
+"""What is happening to a saga that has not ended.
+
+Or `expiring`: it is completed, its order is not shipped yet, and the authorisation ends within a day or has ended.
+"""
 
 Row: TypeAlias = Mapping[str, Any]
 """A row of a sum: the values by the names of their columns."""
@@ -136,6 +139,8 @@ class SagaListing(Struct, frozen=True, kw_only=True):
 
     `claimed`: a runner works on it. `deadline` is the one of all its steps together. `next_attempt_at` is when a runner
     takes the saga up again; None while one works on it. `deadline` and `state` are None for a saga that has ended.
+    While the order of a completed saga is not shipped, `authorization_ends_at` is when the provider lets go of its
+    amount, and `authorization_ends_in` are the seconds until then by the database's clock, negative after that.
     """
 
     saga_id: SagaId
@@ -153,6 +158,8 @@ class SagaListing(Struct, frozen=True, kw_only=True):
     deadline: datetime | None
     state: SagaState | None
     next_attempt_at: datetime | None
+    authorization_ends_at: datetime | None = None
+    authorization_ends_in: float | None = None
 
 
 class SagaSearch(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from core.domain.payment import (
     RecordVoid,
 )
 from core.domain.provider import Approved, Declined, PaymentAnswer
+from core.domain.refunds import units_of
 from core.domain.validation import tidy
 from core.sagas.saga import Call, Effect, Facts, Local, Nothing, renewed
 
@@ -40,10 +41,7 @@ def created(order: Order) -> OrderCreated:
 
 def quantities(order: Order) -> dict[Sku, int]:
     """How many units the order has of each SKU, sorted by SKU. Lines of the same SKU are added up."""
-    units: dict[Sku, int] = {}
-    for item in created(order).items:
-        units[item.sku] = units.get(item.sku, 0) + item.quantity
-    return dict(sorted(units.items()))
+    return units_of(created(order).items)
 
 
 def _unless_cancelled(decide: Callable[[Facts], Effect]) -> Callable[[Facts], Effect]:

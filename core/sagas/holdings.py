@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
+from core.domain.message import Sku
 from core.domain.order import Order, Status
+from core.domain.refunds import units_of
 from core.sagas.actions import created, quantities
 from core.sagas.progress import DONE, MAY_HAVE_HAPPENED, Progress, SagaStatus, StepStatus
+from core.sagas.refund_actions import refund_about
 from core.sagas.saga import Holding, Saga, Step
 
 UNCANCELLED = Holding("order", "order {number} is not cancelled", settled_by=Status.CANCELLED)
@@ -17,6 +21,8 @@ AUTHORISED = Holding("money", "{money} may be authorised")
 UNPAID = Holding("money", "{money} may not be captured", once_refused="{money} is shipped and not paid")
 OWED = Holding("money", "{money} is shipped and may not be paid", once_refused="{money} is shipped and not paid")
 CAPTURED = Holding("money", "{money} may be captured")
+REFUND_DUE = Holding("money", "{money} may not be refunded", once_refused="{money} is not refunded")
+NOT_BACK = Holding("stock", "{stock} may not be back in stock")
 ANYTHING = (Holding("money", "{money} may be authorised or captured"), RESERVED)
 
 _MAY_BE_HELD = MAY_HAVE_HAPPENED | {StepStatus.COMPENSATION_FAILED}
@@ -44,14 +50,20 @@ def _owed(holding: Holding, status: StepStatus) -> Holding:
 
 def open_items(saga: Saga, progress: Progress, order: Order) -> tuple[str, ...]:
     """One sentence for each of these holdings, without those that the order's status has settled."""
-    what = created(order)
+    amount, units = at_stake(progress, order)
     words = {
-        "money": f"{what.total_amount} {what.currency}",
-        "stock": ", ".join(f"{quantity} x {sku}" for sku, quantity in quantities(order).items()),
-        "number": what.order_number,
+        "money": f"{amount} {created(order).currency}",
+        "stock": ", ".join(f"{quantity} x {sku}" for sku, quantity in units.items()),
+        "number": created(order).order_number,
     }
     return tuple(
         holding.words.format_map(words)
         for holding in open_holdings(saga, progress)
-        if holding.settled_by is not order.status
+        if holding.settled_by is not order.status and (holding.what != "stock" or units)
     )
+
+
+def at_stake(progress: Progress, order: Order) -> tuple[Decimal, Mapping[Sku, int]]:
+    """The money and the units that the saga moves: those of the refund that it is about, or of the whole order."""
+    refund = refund_about(order, progress.about)
+    return (refund.amount, units_of(refund.restock)) if refund else (created(order).total_amount, quantities(order))

@@ -50,6 +50,7 @@ class Progress(Struct, frozen=True):
 
     `since` is when the saga came to its present step, `attempts` how many tries of that step have failed, and
     `announced` the number of the last try that the log announces. `failed_as` is the status before the saga failed.
+    `about` is which one it is, if its order may have several sagas of its name.
     """
 
     status: SagaStatus
@@ -62,6 +63,7 @@ class Progress(Struct, frozen=True):
     refusal: str | None = None
     reason: str = ""
     failed_as: SagaStatus = SagaStatus.RUNNING
+    about: str = ""
 
     @property
     def key(self) -> str:
@@ -75,7 +77,8 @@ class Progress(Struct, frozen=True):
 def evolve(progress: Progress | None, event: Event, at: datetime) -> Progress:
     """The progress after one more event, which was recorded at `at`. An unknown event changes nothing."""
     if progress is None:
-        return Progress(status=SagaStatus.RUNNING, since=at)
+        about = event.about if isinstance(event, events.SagaStarted) else ""
+        return Progress(status=SagaStatus.RUNNING, since=at, about=about)
     match event:
         case events.SagaStepStarted(step=step, direction=direction, attempt=attempt, key=key):
             status = StepStatus.RUNNING if direction == "forward" else StepStatus.COMPENSATING

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core.domain import saga as events
-from core.domain.message import OrderId, payment_of
+from core.domain.message import payment_of
 from core.domain.order import Order
 from core.domain.payment import PAYMENT, Payment
 from core.domain.saga import SagaEvent
@@ -29,6 +29,7 @@ def started(instance: Instance, now: datetime, scale: float) -> Sequence[SagaEve
         definition=saga.definition,
         order_id=instance.order_id,
         deadline=None if deadline is None else now + scale * deadline,
+        about=instance.progress.about,
     )
     new_instance = Instance(saga, instance.saga_id, instance.order_id, evolve(None, first, now))
     return [first, *follow(new_instance, now)]
@@ -47,7 +48,7 @@ def concluded(
     payment = PAYMENT.fold(effect.payment, before)
     new_events: list[SagaEvent]
     if effect.then is not None:
-        new_events = [announced(instance, move, provider_key(instance.order_id, effect.then, payment))]
+        new_events = [announced(instance, move, provider_key(instance, effect.then, payment))]
     elif effect.abandon is not None:
         compensates_already = status is SagaStatus.COMPENSATING
         new_events = (
@@ -99,14 +100,17 @@ def announced(instance: Instance, move: Move, key: str) -> SagaEvent:
     )
 
 
-def provider_key(order_id: OrderId, call: Call, payment: Payment) -> str:
+def provider_key(instance: Instance, call: Call, payment: Payment) -> str:
     """The idempotency key of a call. It is always the same, so a second try or a second runner cannot charge twice.
 
     It names the order's authorisation, unless that is the first one, so that what was refused for one of them is not
-    refused for the next one too.
+    refused for the next one too. The key of a refund also has the refund's id, and the number of the attempt if the
+    provider has refused earlier ones for good.
     """
-    number = call.authorization(payment)
-    return f"{payment_of(order_id)}:{call.operation}" + (f":{number}" if number > 1 else "")
+    about = instance.progress.about
+    number = payment.refused_refunds.count(about) + 1 if about else call.authorization(payment)
+    key = f"{payment_of(instance.order_id)}:{call.operation}" + (f":{about}" if about else "")
+    return key + (f":{number}" if number > 1 else "")
 
 
 def call_due(instance: Instance, call: Call, payment: Payment, now: datetime) -> tuple[Call, str]:
@@ -114,9 +118,9 @@ def call_due(instance: Instance, call: Call, payment: Payment, now: datetime) ->
 
     A call that was announced may be under way, so its outcome must be known before another one is made.
     """
-    key = provider_key(instance.order_id, call, payment)
+    key = provider_key(instance, call, payment)
     if call.renewal is not None and instance.progress.key != key:
-        renewal_key = provider_key(instance.order_id, call.renewal, payment)
+        renewal_key = provider_key(instance, call.renewal, payment)
         is_new = not renewed(instance.progress.keys)
         if instance.progress.key == renewal_key or (payment.has_lapsed(now) and is_new):
             return call.renewal, renewal_key

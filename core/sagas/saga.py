@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from core.domain.inventory import InventoryEvent, Stock
 from core.domain.message import Event, OrderId, SagaId, Sku
@@ -30,6 +31,7 @@ Operation = Literal["authorise", "capture", "void", "refund"]
 class Facts:
     """What an action may base its decision on: the states of streams. `reason` is why the saga compensates.
 
+    `about` is which saga it is, if its order may have several of its name.
     `keys` are the provider's keys of the calls that were announced for the present step.
     """
 
@@ -39,6 +41,7 @@ class Facts:
     stock: Mapping[Sku, Stock]
     reason: str
     now: datetime
+    about: str = ""
     keys: Sequence[str] = ()
 
 
@@ -72,13 +75,14 @@ class Call:
 
     `before` returns what to record instead of calling the provider, or None to call it. `authorization` is the number
     of the order's authorisation that the call is about. `renewal` is the call that authorises the amount anew; it is
-    made first if the authorisation has ended.
+    made first if the authorisation has ended. `amount` is how much to refund.
     """
 
     operation: Operation
     before: Callable[[Facts], Effect | None]
     record: Callable[[Facts, PaymentAnswer], Effect]
     reads: frozenset[Stream] = frozenset({"payment"})
+    amount: Callable[[Facts], Decimal] = field(default=lambda facts: facts.payment.refundable)
     authorization: Callable[[Payment], int] = field(default=lambda _: 1)
     renewal: Call | None = None
 
@@ -144,9 +148,11 @@ class End:
 class Saga:
     """A table. Once it is released it is never edited: a change is a new table with the next `definition`.
 
-    `starts_on`: the order's event that starts the saga. `after`: the name of another saga; if that one had not ended
-    before the event, this saga does not start, because the other one undoes its own steps. `before`: the order's event
-    that is refused until this saga has ended. `ends`: how the saga may end, for `verify`.
+    `starts_on`: the order's event that starts the saga. `about`: what such an event is about, such as the id of a
+    refund; an order has one saga of this name for each of them. None: it has one in all. `after`: the name of another
+    saga; if that one had not ended before the event, this saga does not start, because the other one undoes its own
+    steps. `before`: the order's event that is refused until this saga has ended. `ends`: how the saga may end, for
+    `verify`.
 
     `forward_only`: the saga does not undo its steps by itself, but tries them until they are done or refused for good.
     A step that was refused keeps no other step waiting.
@@ -162,7 +168,14 @@ class Saga:
     turn_back: TurnBack = TurnBack.NEVER
     after: str | None = None
     before: type[Event] | None = None
+    about: Callable[[Any], str] | None = None
     ends: Sequence[End] = ()
+
+    def about_which(self, event: Event | None, otherwise: str) -> str:
+        """What the event is about, of those for which an order has a saga each. `otherwise`: if it cannot be read."""
+        if self.about is None:
+            return ""
+        return self.about(event) if isinstance(event, self.starts_on) else otherwise
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from core.domain import saga as events
+from core.domain.refunds import under_way
 from core.domain.saga import SagaEvent
 from core.domain.validation import Fields
 from core.errors import NotAllowed
@@ -103,6 +105,9 @@ def _turn_back(instance: Instance, facts: Facts) -> tuple[list[SagaEvent], Effec
     may_undo_completed = saga.turn_back is TurnBack.EVEN_COMPLETED and status is SagaStatus.COMPLETED
     if status not in {SagaStatus.RUNNING, SagaStatus.FAILED} and not may_undo_completed:
         raise NotAllowed(f"cannot compensate {saga.name}: it is {status.lower()}")
+    if waiting := under_way(facts.order.refunds, facts.payment):
+        amount = sum((refund.amount for refund in waiting), Decimal(0))
+        raise NotAllowed(f"a refund of {amount} is under way: wait until it has ended, or refund the rest on its own")
     if saga.forward_only:
         return _turn_back_after_the_goods_left(instance, facts)
     return [], Effect()

@@ -25,7 +25,7 @@ Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
 @saga.command("list")
 def list_sagas(
     *,
-    state: Annotated[str, typer.Option(help="running, waiting, retrying, overdue or failed.")] = "",
+    state: Annotated[str, typer.Option(help="running, waiting, retrying, overdue, failed or expiring.")] = "",
     status: Annotated[str, typer.Option(help="RUNNING, COMPENSATING, COMPLETED, COMPENSATED, FAILED, RESOLVED.")] = "",
     order_id: Annotated[str, typer.Option(help="Those of one order.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,

@@ -12,8 +12,9 @@ from core.bootstrap import App, bootstrap
 from core.domain.inventory import INVENTORY
 from core.services.load import StateCache
 from core.settings import Settings
-from daemons.command_api import inventory, orders, sagas
+from daemons.command_api import inventory, orders, refunds, sagas
 from daemons.http.openapi import WireTypes, described, openapi
+from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
 from daemons.process.vitals import ASGIApp, Vitals
 
@@ -23,13 +24,13 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
     async with bootstrap(settings, name="command-api", faults=vitals.faults) as app:
         service = make_app(app)
         vitals.started(app.why_not_ready)
-        yield service
+        yield with_whole_segments(service)
 
 
 def make_app(app: App) -> Litestar:
     """The application with the routes of all commands; handlers take `app` and the cached `stock` from its state."""
     service = Litestar(
-        [*orders.ROUTES, *inventory.ROUTES, *sagas.ROUTES],
+        [*orders.ROUTES, *refunds.ROUTES, *inventory.ROUTES, *sagas.ROUTES],
         state=State({"app": app, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that

@@ -20,6 +20,7 @@ from core.services.load import StateCache
 from daemons.command_api.operations import command
 from daemons.command_api.shapes import AdjustmentBody, ReceiptBody, StockAnswer, render
 from daemons.command_api.terms import AnyRequest, CommandRequest
+from daemons.http.paths import whole
 
 
 @post("/api/v1/inventory/{sku:str}/receipts", **command(ReceiptBody, StockAnswer, Result.CREATED))
@@ -30,7 +31,11 @@ async def receive_stock(request: AnyRequest, state: State, sku: FromPath[str]) -
     body = await sent.body(ReceiptBody)
     terms = sent.terms("POST /api/v1/inventory/{sku}/receipts", body)
     wish = ReceiveStock(
-        now=app.clock.now(), sku=Sku(composed(sku)), quantity=body.quantity, product_id=body.product_id, name=body.name
+        now=app.clock.now(),
+        sku=Sku(composed(whole(sku))),
+        quantity=body.quantity,
+        product_id=body.product_id,
+        name=body.name,
     )
     return await _execute(state, wish, terms)
 
@@ -42,7 +47,7 @@ async def adjust_stock(request: AnyRequest, state: State, sku: FromPath[str]) ->
     sent = CommandRequest(request)
     body = await sent.body(AdjustmentBody)
     terms = sent.terms("POST /api/v1/inventory/{sku}/adjustments", body)
-    wish = AdjustStock(now=app.clock.now(), sku=Sku(composed(sku)), quantity=body.quantity, reason=body.reason)
+    wish = AdjustStock(now=app.clock.now(), sku=Sku(composed(whole(sku))), quantity=body.quantity, reason=body.reason)
     return await _execute(state, wish, terms)
 
 

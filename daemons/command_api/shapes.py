@@ -18,6 +18,7 @@ from core.domain.inventory import LONGEST_SKU, MAX_RECEIPT
 from core.domain.message import Sku
 from core.domain.money import DECIMALS
 from core.domain.order import MAX_ITEMS, MAX_QUANTITY, PAYMENT_METHOD, Address, Item
+from core.domain.refunds import MAX_RETURNS, Returned
 from core.errors import FieldError
 from core.ports.log import Answer, Result
 from core.sagas.wishes import LONGEST_REASON
@@ -96,6 +97,24 @@ class ShipBody(msgspec.Struct, frozen=True, kw_only=True):
     carrier: Name
 
 
+class ReturnBody(msgspec.Struct, frozen=True, kw_only=True):
+    sku: Annotated[str, _words(LONGEST_SKU)]
+    quantity: Annotated[int, _from_to(1, MAX_ITEMS * MAX_QUANTITY)]
+
+
+class RefundOrderBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`restock`: the units that came back and are put into stock; true for all that were shipped."""
+
+    amount: Decimal
+    reason: Reason
+    restock: bool | Annotated[tuple[ReturnBody, ...], Meta(extra_json_schema={"maxItems": MAX_RETURNS})] = False
+
+    def returned(self) -> tuple[Returned, ...] | None:
+        if isinstance(self.restock, bool):
+            return None if self.restock else ()
+        return tuple(Returned(sku=Sku(each.sku), quantity=each.quantity) for each in self.restock)
+
+
 class ReceiptBody(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Annotated[int, _from_to(1, MAX_RECEIPT)]
     product_id: Name | None = None
@@ -123,6 +142,17 @@ class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     order_number: str | None = None
     tracking_number: str | None = None
+    warnings: list[FieldError] = []
+
+
+class RefundAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the order stands after the command. The events of the refund have its `refund_id`."""
+
+    order_id: str
+    status: str
+    refund_id: str
+    version: int
+    position: int
     warnings: list[FieldError] = []
 
 
@@ -180,7 +210,7 @@ def render(outcome: Outcome) -> ASGIApp:
     return Reply(status, _body(answer, warnings), headers)
 
 
-FIELDS = ("saga_id", "order_id", "order_number", "sku", "status", "step", "available", "tracking_number")
+FIELDS = ("saga_id", "order_id", "order_number", "sku", "status", "refund_id", "step", "available", "tracking_number")
 """The order of the fields in every answer; the database returns the fields of a kept answer in another order."""
 
 

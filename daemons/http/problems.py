@@ -19,21 +19,32 @@ from litestar.params import KwargDefinition
 from core import errors
 from core.errors import FieldError, OrderdeckError, sentence
 from core.fault_board import FaultBoard
+from daemons.process.guard.gate import with_head
 from daemons.process.vitals import FAILED, FAULTS, route_of
 
 MEDIA_TYPE = "application/problem+json"
 DOCUMENTED: dict[int, str] = {
-    400: "A parameter or a field is wrong (`errors` names each), or the domain refused.",
+    400: "A parameter, a field or the request itself is wrong (`errors` names each field), or the domain refused.",
+    403: "A web page of an origin that is not allowed asks.",
     404: "There is no such thing.",
     405: "The path exists, the method does not.",
+    408: "The headers or the body did not come in time.",
     409: "Someone else came first, or it is too early.",
     412: "If-Match named another version.",
     413: "The body is over 1 MiB.",
-    415: "The body must be application/json.",
+    414: "The address is over 8 KiB.",
+    415: "The body must be application/json, without a Content-Encoding.",
+    417: "Expect has another value than 100-continue.",
+    421: "The Host header names another host than this one.",
     422: "The Idempotency-Key was used for another command.",
+    429: "Too many readers follow the log; come back after Retry-After seconds.",
+    431: "More than 100 headers, or more than 64 KiB of them.",
     500: "A mistake of ours, or a fault of the database: it is in the log, under the `X-Request-Id` of this answer.",
     503: "The database is away or too many wait; try again after Retry-After seconds.",
 }
+EVERYWHERE = (400, 403, 405, 408, 413, 414, 415, 417, 421, 431, 500, 503)
+"""What every route may answer, since daemons/process/guard refuses requests before a route sees them."""
+LONGEST_PATH = 100  # characters of a path that are repeated in an answer or in the log
 
 MOST_ERRORS = 20
 LONGEST_FIELD = 120
@@ -93,10 +104,10 @@ def wrong_fields(*fields: FieldError) -> RequestRefused:
 
 
 def problems(*statuses: int, meaning: Mapping[int, str] = DOCUMENTED) -> dict[int, ResponseSpec]:
-    """The problems a handler may answer with, for its `responses=`; 400, 405 and 500 are always among them."""
+    """The problems a handler may answer with, for its `responses=`, beside those that every route may answer."""
     return {
         status: ResponseSpec(Problem, generate_examples=False, description=meaning[status], media_type=MEDIA_TYPE)
-        for status in sorted({400, 405, 500, *statuses})
+        for status in sorted({*EVERYWHERE, *statuses})
     }
 
 
@@ -131,6 +142,8 @@ def on_error(request: Request[Any, Any, State], error: Exception) -> Response[by
             refused = known
         case msgspec.MsgspecError():
             refused = wrong_json(error)
+        case HTTPException(detail="client disconnected prematurely"):
+            refused = RequestRefused(400, "incomplete_body", "the body ended before its length")
         case HTTPException() if error.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
             refused = _of_litestar(request, error)
         case _:
@@ -158,7 +171,7 @@ def log_failure(scope: Any, error: Exception) -> str:
     _log.error(
         "request_failed",
         method=scope["method"],
-        path=scope["path"],
+        path=scope["path"][:LONGEST_PATH],
         request_id=id_,
         reason=reason,
         exc_info=error if new else None,
@@ -214,7 +227,8 @@ _UNAVAILABLE: dict[type[errors.Unavailable], str] = {
 
 
 def _of_litestar(request: Request[Any, Any, State], error: HTTPException) -> RequestRefused:
-    status, headers = error.status_code, {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
+    status = error.status_code
+    headers = {k: with_head(v) for k, v in (error.headers or {}).items() if k.lower() == "allow"}
     if isinstance(error.extra, list):
         return wrong_fields(*(_wrong_parameter(request, extra) for extra in error.extra))
     if (cause := _msgspec_cause(error)) is not None:
@@ -222,7 +236,7 @@ def _of_litestar(request: Request[Any, Any, State], error: HTTPException) -> Req
     code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
     match status:
         case 404:
-            return RequestRefused(404, "not_found", f"there is nothing at {request.url.path}")
+            return RequestRefused(404, "not_found", f"there is nothing at {_short(request.url.path, LONGEST_PATH)}")
         case 405:
             allowed = next(iter(headers.values()), "")
             return RequestRefused(405, code, f"{request.method} is not allowed here, only {allowed}", headers=headers)

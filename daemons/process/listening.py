@@ -11,6 +11,11 @@ import psutil
 from core.errors import ConfigurationError
 from core.settings import Settings, env_names
 
+# What the system keeps for each connection, which is inherited from the listener. Without these it keeps megabytes for
+# a caller who reads slowly, and hands us 256 KB at once of one who sends as fast as he can.
+RECEIVED = 32 * 1024  # bytes
+SENT = 256 * 1024  # bytes
+
 
 def listen(settings: Settings, field: str) -> socket.socket:
     """Bind the port of this setting; raises ConfigurationError."""
@@ -28,6 +33,8 @@ def listen(settings: Settings, field: str) -> socket.socket:
         )
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT)
     try:
         listener.bind(address)
         # With SO_REUSEADDR two processes may bind one port, but only one may listen: this call finds out.

@@ -16,11 +16,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 import structlog
-import uvicorn
 import uvloop
 
 from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable
@@ -28,17 +27,20 @@ from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
+from daemons.process.guard.bounds import Limits
+from daemons.process.guard.server import DRAIN, make_server
 from daemons.process.listening import listen
 from daemons.process.logs import configure_logs
 from daemons.process.vitals import ASGIApp, Front, Vitals
 
-DRAIN = 20  # seconds in which requests under way may finish
 CLOSE = 5  # seconds after that in which the work may release what it holds
 HANG_LIMIT = 30  # seconds
 LONGEST_PAUSE = 0.5  # seconds between two tries to start, while something is away
 PAUSE_AFTER_FAULT = 5.0  # seconds between two tries, while a person has to mend something
 
 PASSES_BY_ITSELF = (Unavailable, SchemaBehind, CheckpointMoved, OSError)
+
+LIMITS = Limits()
 
 OpenApp = Callable[[Settings, Vitals], AbstractAsyncContextManager[ASGIApp]]
 Work = Callable[[Settings, Vitals], Awaitable[None]]
@@ -102,7 +104,7 @@ async def _live(
     front, drained = Front(vitals), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, vitals.stop.set)
-    server = _server(front)
+    server = make_server(front, settings, LIMITS)
     beating = asyncio.create_task(_beat(vitals))
     threading.Thread(target=_watchdog, args=(vitals,), daemon=True).start()
     working = asyncio.create_task(
@@ -177,31 +179,6 @@ async def keep_up(
 async def _pause(seconds: float, stop: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), random.uniform(0.5, 1) * seconds)  # noqa: S311 - jitter
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield  # uvicorn takes no signals: `_live` does, stops the work, and then stops the server
-
-
-def _server(front: Front) -> uvicorn.Server:
-    return _Server(
-        uvicorn.Config(
-            front,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            backlog=2048,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=DRAIN,
-        )
-    )
 
 
 async def _beat(vitals: Vitals) -> None:

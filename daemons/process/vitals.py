@@ -7,7 +7,6 @@ import gc
 import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +14,7 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from core.fault_board import FaultBoard
+from daemons.process.guard.refusals import Refusal
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -122,30 +122,30 @@ class Front:
                 await _answer_json(send, *await self.vitals.ready())
             case "GET" | "HEAD", "/metrics":
                 await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest())
+            case "OPTIONS", "/health" | "/ready" | "/metrics":
+                await send(
+                    {"type": "http.response.start", "status": 204, "headers": [(b"allow", b"GET, HEAD, OPTIONS")]}
+                )
+                await send({"type": "http.response.body", "body": b""})
+            case method, "/health" | "/ready" | "/metrics":
+                detail = f"{method} is not allowed here, only GET, HEAD, OPTIONS"
+                await Refusal(405, "method_not_allowed", detail, {"Allow": "GET, HEAD, OPTIONS"}).answer(send)
             case _ if self.app is not None:
                 scope[FAULTS] = self.vitals.faults
                 await self.app(scope, receive, send)
                 if self.vitals.faults.reason is not None and FAILED not in scope:
                     self.vitals.faults.clear(route_of(scope))
             case _ if self.vitals.faults.reason is not None:
-                problem = _problem(500, "internal_error", "something is wrong on our side; it is in the log")
-                await _answer_json(send, 500, problem, "application/problem+json")
+                await Refusal(500, "internal_error", "something is wrong on our side; it is in the log").answer(send)
+            case _ if (reason := await self.vitals.why_not_ready()) is not None:
+                await Refusal(503, "unavailable", reason, {"Retry-After": "1"}).answer(send)
             case _:
-                reason = await self.vitals.why_not_ready() or "not found"
-                await _answer_json(send, 503, _problem(503, "unavailable", reason), "application/problem+json")
+                await Refusal(404, "not_found", "there is nothing here").answer(send)
 
 
 def route_of(scope: Any) -> str:
     """The route that answers a request, such as `GET /api/v1/orders/{order_id}`."""
     return f"{scope['method']} {scope.get('path_template') or scope['path']}"
-
-
-def _problem(status: int, code: str, reason: str) -> dict[str, Any]:
-    title = HTTPStatus(status).phrase
-    return {
-        "type": "about:blank", "title": title, "status": status, "detail": reason,
-        "code": code, "error": f"{title}: {reason}", "errors": [],
-    }  # fmt: skip
 
 
 def settle_down() -> None:
@@ -163,8 +163,8 @@ async def _nothing_wrong() -> str | None:
     return None
 
 
-async def _answer_json(send: Send, status: int, body: dict[str, Any], kind: str = "application/json") -> None:
-    await _answer(send, status, kind, json.dumps(body).encode())
+async def _answer_json(send: Send, status: int, body: dict[str, Any]) -> None:
+    await _answer(send, status, "application/json", json.dumps(body).encode())
 
 
 async def _answer(send: Send, status: int, kind: str, body: bytes) -> None:

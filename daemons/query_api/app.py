@@ -14,10 +14,11 @@ from core.ports.log import EventStore
 from core.ports.queries import Queries
 from core.settings import Settings
 from daemons.http.openapi import WireTypes, described, openapi
+from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
 from daemons.process.vitals import ASGIApp, Vitals
 from daemons.query_api import customers, events, inventory, orders, products, readers, sagas, stats, stream
-from daemons.query_api.hub import MOST_A_WRITE, Hub
+from daemons.query_api.hub import Hub
 from daemons.query_api.parameters import refuse_strange_parameters
 
 MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers)
@@ -32,15 +33,15 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         hub = Hub(
             app.store,
             app.subscription,
-            lambda after, choice: queries.events(
-                after=after, limit=MOST_A_WRITE, categories=choice.categories, types=choice.types
+            lambda after, choice, limit: queries.events(
+                after=after, limit=limit, categories=choice.categories, types=choice.types
             ),
         )
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
             service = make_app(queries, app.store, hub)
             vitals.started(app.why_not_ready)
-            yield service
+            yield with_whole_segments(service)
         finally:
             closing.cancel()
             hub.close()

@@ -88,7 +88,7 @@ ROUTES = (events_of_order, timeline, events)
 
 def several(name: str, text: str | None, known: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
     """The names in a text that lists them with commas; raises RequestRefused when one is not in `known`."""
-    names = tuple(text.split(",")) if text is not None else ()
+    names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
     if unknown := [one for one in names if one not in known]:
         raise wrong_fields(FieldError(name, f"{', '.join(unknown)}: must be of {', '.join(sorted(known))}"))
     return names

@@ -6,86 +6,28 @@ Each reader goes at its own pace and slows down no other: events that are no lon
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 
-from core import codec
 from core.codec import StoredEvent
 from core.ports.log import EventStore
 from core.ports.reading import Subscription
+from daemons.process.guard.places import Places
+from daemons.query_api.frames import Filter, Frame, FrameRing, frame, skipped
 
 RING = 20_000  # events that the ring holds
-MOST_A_WRITE = 500  # events that are sent to a reader at once
+MOST_A_WRITE = 200  # events that are sent to a reader at once
+BYTES_A_WRITE = 64 * 1024  # bytes that are sent to a reader at once: with the server's buffer, what a slow reader costs
+READERS = 200  # at one time; each may cost four times BYTES_A_WRITE, and each event is sent to all
+READERS_SHARE = 100  # of these, for one address
+LOG_READS = 2  # reads of the log for readers at one time, so that ordinary queries find a connection free
 BATCH = 1_000  # events that the hub reads from the log at once
 KEEP_ALIVE = 10.0  # seconds without an event after which a comment is sent
 TOO_FAR = 10_000  # events; a reader that may skip and is further behind jumps to the head
 
-ReadLog = Callable[[int, "Filter"], Awaitable[Sequence[StoredEvent]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """An event as the bytes of a server-sent event, with what a filter looks at."""
-
-    position: int
-    category: str
-    type: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """The categories and types of events that a reader gets; an empty tuple lets all pass."""
-
-    categories: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
-
-    def passes(self, frame: Frame) -> bool:
-        return (not self.categories or frame.category in self.categories) and (
-            not self.types or frame.type in self.types
-        )
-
-
-def frame(event: StoredEvent) -> Frame:
-    data = b"id: %d\nevent: %b\ndata: %b\n\n" % (
-        event.position,
-        event.event_type.encode(),
-        event.envelope().encode(),
-    )
-    return Frame(event.position, event.category, event.event_type, data)
-
-
-def skipped(after: int, before: int) -> bytes:
-    data = codec.json({"after": after, "before": before, "count": before - after - 1})
-    return b"id: %d\nevent: skipped\ndata: %b\n\n" % (before - 1, data)
-
-
-class FrameRing:
-    """The latest frames, of positions without gaps, so that a frame's place in the list follows from its position."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._frames: list[Frame] = []
-        self._next = 0  # where the next frame goes once the ring is full
-
-    def add(self, frame: Frame) -> None:
-        if len(self._frames) < self._size:
-            self._frames.append(frame)
-        else:
-            self._frames[self._next] = frame
-            self._next = (self._next + 1) % self._size
-
-    def holds(self, position: int) -> bool:
-        return bool(self._frames) and self._frames[self._next].position <= position
-
-    def after(self, position: int, most: int) -> list[Frame]:
-        """At most so many of the frames after a position; the ring has to hold the frame that follows it."""
-        passed = position + 1 - self._frames[self._next].position
-        left = min(most, len(self._frames) - passed)
-        start = (self._next + passed) % len(self._frames)
-        frames = self._frames[start : start + left]
-        return frames + self._frames[: left - len(frames)]
+ReadLog = Callable[[int, Filter, int], Awaitable[Sequence[StoredEvent]]]
+"""At most so many events after a position that pass the filter."""
 
 
 class Hub:
@@ -98,6 +40,8 @@ class Hub:
         self._ring = FrameRing(RING)
         self._grown = asyncio.Event()
         self._stop = asyncio.Event()
+        self.places = Places(READERS, READERS_SHARE)
+        self._log_reads = asyncio.Semaphore(LOG_READS)
         self._readers = 0
         self._following: asyncio.Task[None] | None = None
         self.head = 0
@@ -118,6 +62,7 @@ class Hub:
             await self._leave()
 
     async def _chunks(self, after: int, choice: Filter, *, skip: bool) -> AsyncGenerator[bytes]:
+        most = MOST_A_WRITE
         while not (self._stop.is_set() or self._following is None):
             if self._following.done():
                 if not self._following.cancelled():
@@ -133,20 +78,29 @@ class Hub:
                 except TimeoutError:
                     yield b": at %d\n\n" % self.head
             else:
-                frames, after = await self._next(after, choice)
-                if frames:
-                    yield b"".join([one.data for one in frames])
+                frames, after = await self._next(after, choice, most)
+                kept = _fitting(frames)
+                if len(kept) < len(frames):  # the rest is read again later: a slow reader must not hold it
+                    after, most = kept[-1].position, len(kept)
+                else:
+                    most = min(MOST_A_WRITE, 2 * most)
+                frames.clear()
+                if kept:
+                    chunk = b"".join([one.data for one in kept])
+                    kept.clear()
+                    yield chunk
 
-    async def _next(self, after: int, choice: Filter) -> tuple[list[Frame], int]:
+    async def _next(self, after: int, choice: Filter, most: int) -> tuple[list[Frame], int]:
         """The next frames that pass the filter, and the position up to which the log was looked at for them."""
         if self._ring.holds(after + 1):
-            frames = self._ring.after(after, MOST_A_WRITE)
+            frames = self._ring.after(after, most)
             return [one for one in frames if choice.passes(one)], frames[-1].position
         # All events up to the head are committed, so a read that is not full has looked at all of them.
         head = self.head
-        events = await self._read_log(after, choice)
+        async with self._log_reads:
+            events = await self._read_log(after, choice, most)
         last = events[-1].position if events else after
-        return [frame(event) for event in events], last if len(events) >= MOST_A_WRITE else max(last, head)
+        return [frame(event) for event in events], last if len(events) >= most else max(last, head)
 
     async def _follow_from_head(self) -> None:
         if self._following is None or self._following.done():
@@ -182,3 +136,11 @@ class Hub:
         """End every stream."""
         self._stop.set()
         self._wake()
+
+
+def _fitting(frames: Sequence[Frame]) -> list[Frame]:
+    """The first of these frames that are sent at once: the first one, and those that fit into BYTES_A_WRITE with it."""
+    sizes = itertools.accumulate(len(one.data) for one in frames)
+    return [
+        one for number, (one, size) in enumerate(zip(frames, sizes, strict=True)) if not number or size <= BYTES_A_WRITE
+    ]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Response, get
 from litestar.params import FromQuery, QueryParameter
 
@@ -15,6 +13,7 @@ from core import codec
 from core.domain.message import OrderId
 from core.domain.order import Status
 from core.domain.payment import PaymentStatus
+from core.domain.validation import composed
 from core.errors import FieldError
 from core.ports.queries import OrderFilter, OrderPlace, OrderSearch, OrderSort, Queries
 from core.projections.order_view import OrderView
@@ -23,6 +22,7 @@ from daemons.http.openapi import answers
 from daemons.http.problems import RequestRefused, wrong_fields
 from daemons.query_api.answers import CustomerOrders, Orders, StatusOrders
 from daemons.query_api.cursors import ends, place
+from daemons.query_api.moments import a_moment
 from daemons.query_api.parameters import (
     AnyRequest,
     CursorText,
@@ -48,7 +48,9 @@ Amount = Annotated[
 Moment = Annotated[
     str | None,
     QueryParameter(
-        max_length=40, description="ISO 8601; without an offset it is UTC.", schema_extra={"format": "date-time"}
+        max_length=40,
+        description="A time of ISO 8601, in UTC unless it has an offset, or a date, which is that whole day in UTC.",
+        schema_extra={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
     ),
 ]
 SearchText = Annotated[
@@ -118,13 +120,13 @@ async def some_orders(
     conditions = OrderFilter(
         status=a_status(status) if status is not None else None,
         payment=_one_of("payment", PAYMENT_STATUSES, payment) if payment is not None else None,
-        customer_id=customer_id,
-        sku=sku,
+        customer_id=composed(customer_id) if customer_id is not None else None,
+        sku=composed(sku) if sku is not None else None,
         min_total=Decimal(min_total) if min_total is not None else None,
         max_total=Decimal(max_total) if max_total is not None else None,
-        created_from=_utc("created_from", created_from),
-        created_to=_utc("created_to", created_to),
-        q=q,
+        created_from=a_moment("created_from", created_from),
+        created_to=a_moment("created_to", created_to, end=True),
+        q=composed(q) if q is not None else None,
     )
     start: OrderPlace | None = None
     backwards = False
@@ -195,13 +197,3 @@ def _one_of(name: str, statuses: Sequence[str], text: str) -> str:
     if text.upper() not in statuses:
         raise wrong_fields(FieldError(name, f"must be one of {', '.join(statuses)}"))
     return text.upper()
-
-
-def _utc(name: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = msgspec.convert(text, datetime)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (OverflowError, msgspec.ValidationError):
-        raise wrong_fields(FieldError(name, "must be a time as of ISO 8601, such as 2026-03-14T15:00:00Z")) from None

@@ -12,8 +12,9 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import PathParameter, QueryParameter
 
-from core.domain.validation import wrong_text
+from core.domain.validation import composed, unreadable
 from core.errors import FieldError
+from daemons.http.paths import whole
 from daemons.http.problems import wrong_fields
 
 AnyRequest = Request[Any, Any, State]
@@ -62,7 +63,7 @@ async def refuse_strange_parameters(request: AnyRequest) -> None:
         FieldError(name, f"is not known here; known: {', '.join(known) or 'none'}") for name in values.keys() - known
     ]
     wrong += [FieldError(name, "is given twice") for name in values if names.count(name) > 1]
-    wrong += [FieldError(name, why) for name, text in values.items() if (why := wrong_text(text, LONGEST_PARAMETER))]
+    wrong += [FieldError(name, why) for name, text in values.items() if (why := unreadable(text, LONGEST_PARAMETER))]
     if wrong:
         raise wrong_fields(*sorted(wrong, key=lambda error: error.field))
 
@@ -86,7 +87,8 @@ def a_uuid(name: str, text: str) -> UUID:
 
 
 def a_text(name: str, text: str) -> str:
-    """The text itself, from the path; raises RequestRefused when it is too long or holds control characters."""
-    if why := wrong_text(text, LONGEST_TEXT):
+    """The text from the path as it is stored; raises RequestRefused when it is too long or no text can be so."""
+    text = composed(whole(text))
+    if why := unreadable(text, LONGEST_TEXT):
         raise wrong_fields(FieldError(name, why))
     return text

@@ -44,7 +44,10 @@ async def some_sagas(
     cursor: CursorText = None,
     limit: Limit = 20,
 ) -> Response[bytes]:
-    """Sagas that match, newest first. A state says what an unfinished one is at; one that has ended has none."""
+    """Sagas that match, newest first. A state says what an unfinished one is at; one that has ended has none.
+
+    But it is `expiring` if its order is not shipped, and the authorisation of its money ends within a day or has ended.
+    """
     queries: Queries = request.app.state["queries"]
     store: EventStore = request.app.state["store"]
     start: SagaPlace | None = None

@@ -13,11 +13,17 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from litestar.types import Receive, Scope, Send
 
+from core import codec
 from core.errors import FieldError, Unavailable
 from core.ports.log import EventStore
+from daemons.http.headers import one_header
 from daemons.http.problems import log_failure, problems, wrong_fields
+from daemons.process.guard.event_source import RETRY, come_back, is_event_source
+from daemons.process.guard.places import Places, owner_of
+from daemons.process.guard.refusals import Refusal
 from daemons.query_api.events import CATEGORIES, TYPES, Several, several
-from daemons.query_api.hub import Filter, Hub
+from daemons.query_api.frames import Filter
+from daemons.query_api.hub import Hub
 from daemons.query_api.parameters import (
     LARGEST,
     AnyRequest,
@@ -44,16 +50,31 @@ FRAMES = ResponseSpec(
 
 
 class Live(Response[None]):
-    """A response that sends the chunks of a generator until it ends or the reader disconnects, and then closes it."""
+    """A response that sends the chunks of a generator until it ends or the reader disconnects, and then closes it.
 
-    def __init__(self, chunks: AsyncGenerator[bytes]) -> None:
+    It is refused while all places for readers are taken, or all that this reader's address may have.
+    """
+
+    def __init__(self, chunks: AsyncGenerator[bytes], places: Places) -> None:
         super().__init__(None)
         self._chunks = chunks
+        self._places = places
 
     def to_asgi_response(self, *_: Any, **__: Any) -> Any:
         return self._serve
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        owner = owner_of(scope["client"])
+        if not self._places.take(owner):
+            detail = "too many readers follow the log; end one, or come back later"
+            await Refusal(429, "too_many_readers", detail, {"Retry-After": "5"}).answer(send)
+            return
+        try:
+            await self._send_all(scope, receive, send)
+        finally:
+            self._places.leave(owner)
+
+    async def _send_all(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         pumping = asyncio.create_task(self._pump(scope, send))
         gone = asyncio.create_task(_until_gone(receive))
@@ -82,14 +103,14 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-@get("/api/v1/events/stream", responses={200: FRAMES} | problems(503))
+@get("/api/v1/events/stream", responses={200: FRAMES} | problems(429, 503))
 async def stream(
     request: AnyRequest,
     after: FirstPosition = None,
     category: Several = None,
     type: Several = None,  # noqa: A002 - the name of the parameter
     skip: Skip = False,  # noqa: FBT002 - a parameter of the query
-) -> Live:
+) -> Live | Response[bytes]:
     """The log as it grows: on from Last-Event-ID, else from `after`, else from its head."""
     store: EventStore = request.app.state["store"]
     hub: Hub = request.app.state["hub"]
@@ -98,17 +119,24 @@ async def stream(
     resumed = _last_event_id(request)
     start = after if resumed is None else resumed
     if start is not None and start > head:
+        if is_event_source(request.headers.get("accept", "").encode()):
+            return Response(_beyond(head), headers={"Cache-Control": "no-store"}, media_type="text/event-stream")
         field = "after" if resumed is None else LAST_EVENT_ID
         raise wrong_fields(FieldError(field, f"is beyond the head of the log, which is {head}"))
     chunks = hub.stream(head if start is None else start, choice, skip=skip)
-    return Live(chunks)
+    return Live(chunks, hub.places)
+
+
+def _beyond(head: int) -> bytes:
+    """What a browser is told that has read more than there is: the log is another one than it has followed."""
+    return come_back(RETRY, b"event: beyond\ndata: %b\n\n" % codec.json({"head": head}))
 
 
 ROUTES = (stream,)
 
 
 def _last_event_id(request: AnyRequest) -> int | None:
-    text = request.headers.get("last-event-id", "")
+    text = one_header(request.scope["headers"], LAST_EVENT_ID) or ""
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= LARGEST):

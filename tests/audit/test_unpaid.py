@@ -42,7 +42,7 @@ def case(paid: Payment, status: SagaStatus | None = RUNNING, *events: Any, vouch
     if status is not None:
         progress = Progress(status=status, since=NOW, **more)
         name, definition = SETTLE_ORDER.name, SETTLE_ORDER.definition
-        found.sagas[name] = SagaStory(
+        found.sagas[saga_of(ORDER_ID, name)] = SagaStory(
             saga_of(ORDER_ID, name), name, definition, SETTLE_ORDER, 1, 1, progress, vouched=["a"] * vouched
         )
     return found
@@ -97,7 +97,7 @@ def test_an_order_that_is_paid_or_not_shipped_or_settled_elsewhere_is_not_counte
 
 def test_an_unpaid_shipment_violates_nothing_and_the_report_adds_its_amount_up() -> None:
     one = case(UNPAID, FAILED, last_error="expired")
-    one.sagas[SETTLE_ORDER.name].open_items = ("2001.48 USD is shipped and not paid",)
+    one.sagas[saga_of(ORDER_ID, SETTLE_ORDER.name)].open_items = ("2001.48 USD is shipped and not paid",)
     assert list(judge(one)) == []
     report = Report()
     for _ in range(1_002):

@@ -34,10 +34,21 @@ SELECT md5('s' || n)::uuid, 'fulfil_order', 1, md5('o' || n)::uuid,
        now() + CASE WHEN n % 7 = 4 THEN -1 ELSE 1 END * interval '1 h', now() + n * interval '1 s', now()
   FROM generate_series(1, $1::int + $2::int) n
 """
+# Orders of ended sagas. 30 are not shipped: 9 of their authorisations end within a day, 1 has ended, and the others end
+# later. 10 are shipped.
+VIEWS = """
+INSERT INTO order_views (order_id, version, payment_version, customer_id, order_number, status, payment_status,
+                         total_amount, skus, payment_expires_at, created_at, updated_at, document)
+SELECT md5('o' || n)::uuid, 2, 1, 'ada', 'ORD-' || n, CASE WHEN n % 4 = 0 THEN 'SHIPPED' ELSE 'CONFIRMED' END,
+       CASE WHEN n % 4 = 0 THEN 'CAPTURED' ELSE 'AUTHORIZED' END, 1, '{}',
+       now() + CASE WHEN n % 4 = 1 THEN ((n - $2 + 3) / 4 * 2 - 3) * interval '1 h' ELSE interval '30 h' END,
+       now(), now(), '{}'
+  FROM generate_series($2::int + 1, $2::int + 40) n WHERE $1::int > 0
+"""
 EVERYTHING = ENDED + OPEN
 FILTERS: list[dict[str, Any]] = [
     *({"status": name} for name in ("RUNNING", "COMPENSATING", "FAILED", "COMPLETED", "COMPENSATED", "RESOLVED")),
-    *({"state": name} for name in ("running", "waiting", "retrying", "overdue", "failed")),
+    *({"state": name} for name in ("running", "waiting", "retrying", "overdue", "failed", "expiring")),
 ]
 
 
@@ -68,6 +79,7 @@ async def filled(dsn: str) -> str:
     connection = await asyncpg.connect(dsn)
     await connection.execute(FILL, ENDED, OPEN)
     await connection.execute(SAGAS, ENDED, OPEN)
+    await connection.execute(VIEWS, ENDED, OPEN)
     await connection.execute("ANALYZE")
     await connection.close()
     return dsn
@@ -90,12 +102,29 @@ async def test_every_saga_is_in_the_list_of_its_status_and_of_its_state_and_in_n
     everything = await queries.sagas(SagaSearch(limit=EVERYTHING))
     assert (len(everything.sagas), everything.more) == (EVERYTHING, False)
     oldest = await queries.sagas(SagaSearch(limit=100, backwards=True))
-    assert (oldest.sagas, oldest.more) == (everything.sagas[-100:], True)
+    ids = [saga.saga_id for saga in oldest.sagas]
+    assert (ids, oldest.more) == ([saga.saga_id for saga in everything.sagas[-100:]], True)
     for fields in FILTERS:
         ((name, value),) = fields.items()
         page = await queries.sagas(SagaSearch(**fields, limit=EVERYTHING))
-        assert page.sagas == [saga for saga in everything.sagas if getattr(saga, name) == value], fields
+        expected = [saga.saga_id for saga in everything.sagas if getattr(saga, name) == value]
+        assert [saga.saga_id for saga in page.sagas] == expected, fields
         assert bool(page.sagas) == (value != "COMPENSATED")
+    queries.close()
+
+
+async def test_the_sagas_of_orders_whose_authorisation_ends_soon_say_when_until_the_order_is_shipped(
+    filled: str, opener: Opener
+) -> None:
+    assert filled
+    queries = PostgresQueries(opener)
+    page = await queries.sagas(SagaSearch(state="expiring", limit=EVERYTHING))
+    hours = sorted(round(saga.authorization_ends_in / 3600) for saga in page.sagas if saga.authorization_ends_in)
+    assert hours == [-1, 1, 3, 5, 7, 9, 11, 13, 15, 17]
+    assert {saga.status for saga in page.sagas} == {"COMPLETED"}
+    shown = await queries.saga(page.sagas[0].saga_id)
+    assert shown is not None
+    assert (shown.state, shown.authorization_ends_at) == ("expiring", page.sagas[0].authorization_ends_at)
     queries.close()
 
 

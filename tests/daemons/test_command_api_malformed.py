@@ -73,13 +73,13 @@ async def test_many_malformed_requests_at_once_do_not_disturb_other_callers(targ
 NO_HTTP = [
     b"\x00\x01\x02\r\n\r\n",
     b"GET / HTTP/9.9\r\n\r\n",
-    b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\x01b\r\nContent-Length: 0\r\n\r\n",
-    b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\x00b\r\nContent-Length: 0\r\n\r\n",
-    b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n",
-    b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2\r\n\r\n",
-    b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
-    b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: a\x01b\r\nContent-Length: 0\r\n\r\n",
+    b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: a\x00b\r\nContent-Length: 0\r\n\r\n",
+    b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nBad Header: 1\r\n\r\n",
+    b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1, 2\r\n\r\n",
+    b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
 ]
 
 
@@ -99,7 +99,7 @@ async def test_the_api_refuses_bytes_that_are_no_http_and_serves_the_next_reques
 async def test_a_caller_that_disconnects_half_way_does_not_disturb_other_callers(target: Target) -> None:
     for _ in range(5):
         _, writer = await asyncio.open_connection("127.0.0.1", target.api.port)
-        writer.write(b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+        writer.write(b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
         writer.write(b'Content-Length: 1000\r\n\r\n{"customer_id":')
         await writer.drain()
         writer.transport.abort()

@@ -10,7 +10,8 @@ import pytest
 
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.subscription import PostgresSubscription
-from daemons.query_api.hub import Filter, Frame, FrameRing, Hub
+from daemons.query_api.frames import Filter, Frame, FrameRing
+from daemons.query_api.hub import Hub
 from tests.support.opener import Opener
 
 
@@ -53,7 +54,7 @@ async def test_a_reader_that_leaves_while_it_joins_leaves_no_follower_running(
 ) -> None:
     log: Any = SlowStart()
 
-    async def nothing(_: int, __: Filter) -> list[Any]:
+    async def nothing(_: int, __: Filter, ___: int) -> list[Any]:
         return []
 
     hub = Hub(log, lambda: PostgresSubscription(opener), nothing)

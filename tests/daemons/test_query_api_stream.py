@@ -144,7 +144,7 @@ async def test_a_reader_that_does_not_read_slows_no_other_reader(api: QueryApi) 
     log = Sample(3_000, open_at_once=50).events()
     where = urlsplit(api.url)
     _, frozen = await asyncio.open_connection(where.hostname, where.port, limit=1)
-    frozen.write(f"GET {STREAM}?after=0 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    frozen.write(f"GET {STREAM}?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     async with reading(api) as source:
         taking = asyncio.create_task(take(source, len(log)))
         await asyncio.wait([taking], timeout=0.05)

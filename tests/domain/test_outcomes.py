@@ -29,6 +29,8 @@ from tests.support.samples import (
     deliver,
     delivered,
     receive,
+    refund_order,
+    refund_requested,
     release,
     released,
     replenished,
@@ -95,6 +97,14 @@ ORDER_OUTCOMES: Table = {
         Status.CANCELLED: "cannot deliver a cancelled order",
         Status.SHIPPED: [delivered],
         Status.DELIVERED: DONE,
+    },
+    refund_order: {
+        Status.ABSENT: NO_ORDER,
+        Status.CREATED: "cannot refund a created order",
+        Status.CONFIRMED: "cannot refund a confirmed order",
+        Status.CANCELLED: "cannot refund a cancelled order",
+        Status.SHIPPED: [refund_requested],
+        Status.DELIVERED: [refund_requested],
     },
 }
 

@@ -275,6 +275,6 @@ def test_refunds_never_exceed_what_was_captured_and_each_is_recorded_once(refund
         assert all(event.amount > 0 for event in done)
         assert payment.refunds == {event.refund_id for event in done}
         assert len(done) == len(payment.refunds)
-        assert not payment.refunds & payment.refused_refunds
+        assert not payment.refunds & set(payment.refused_refunds)
         assert (payment.status is PaymentStatus.REFUNDED) == (payment.captured != 0 == payment.refundable)
         assert (payment.status is PaymentStatus.PARTLY_REFUNDED) == (payment.refundable > 0 != payment.refunded)

@@ -31,10 +31,11 @@ def instance(saga: Saga, progress: Progress) -> Instance:
 def test_the_keys_of_a_second_authorisation_and_of_what_is_done_with_it_have_its_number() -> None:
     first = payment(authorized)
     second = PAYMENT.fold([replace(authorized, authorization_code="auth-2")], first)
-    keys = [provider_key(ORDER_ID, call, paid) for call, paid in ((renew, first), (capture, second), (void, second))]
+    saga = instance(SENDS, progress_at(SENDS, FORWARD))
+    keys = [provider_key(saga, call, paid) for call, paid in ((renew, first), (capture, second), (void, second))]
     assert keys == [f"{payment_of(ORDER_ID)}:{name}:2" for name in ("authorise", "capture", "void")]
     declined = PAYMENT.fold([capture_failed, replace(capture_failed, authorization=2)], first)
-    assert provider_key(ORDER_ID, renew, declined) == f"{payment_of(ORDER_ID)}:authorise:3", "2 was answered for good"
+    assert provider_key(saga, renew, declined) == f"{payment_of(ORDER_ID)}:authorise:3", "2 was answered for good"
 
 
 def test_a_refused_step_of_a_saga_that_only_goes_forward_fails_it_once_the_other_steps_are_done() -> None:

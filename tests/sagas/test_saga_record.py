@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.domain import saga as e
 from core.domain.message import payment_of
@@ -18,6 +19,7 @@ from core.sagas.actions import authorize, confirm, nothing, void
 from core.sagas.holdings import open_items
 from core.sagas.progress import Progress, SagaStatus, fold
 from core.sagas.record import announced, concluded, failed, gave_up, provider_key, started
+from core.sagas.refund_actions import refund_part
 from core.sagas.saga import Effect, Instance, Move, Saga, Step, next_move
 from tests.support.saga_facts import (
     COMPENSATED,
@@ -221,13 +223,18 @@ def test_a_saga_compensates_when_the_time_of_a_step_is_over_even_if_the_step_has
 
 def test_a_saga_records_the_number_and_the_derived_key_of_each_try_before_the_call() -> None:
     progress = progress_at(BUYS, FORWARD, *AUTHORISING, attempts=2, announced=2)
-    key = provider_key(ORDER_ID, authorize, Payment())
+    key = provider_key(instance(BUYS, progress), authorize, Payment())
     event = announced(instance(BUYS, progress), the_move(BUYS, progress), key)
     assert event == e.SagaStepStarted(
         saga_id=SAGA_ID, step="charge", direction="forward", attempt=3,
         key=f"{payment_of(ORDER_ID)}:authorise",
     )  # fmt: skip
-    assert provider_key(ORDER_ID, void, payment(authorized)) == f"{payment_of(ORDER_ID)}:void"
+    paid = payment(authorized)
+    assert provider_key(instance(BUYS, progress), void, paid) == f"{payment_of(ORDER_ID)}:void"
+    about = instance(BUYS, replace(progress, about="re-9"))
+    assert provider_key(about, refund_part, paid) == f"{payment_of(ORDER_ID)}:refund:re-9"
+    refused = replace(paid, refused_refunds=("re-9",))
+    assert provider_key(about, refund_part, refused) == f"{payment_of(ORDER_ID)}:refund:re-9:2"
 
 
 # --- when a person is needed --------------------------------------------------------------------------------

@@ -13,15 +13,20 @@ import pytest
 
 import core.sagas
 from core.domain.message import Event
-from core.sagas import SAGAS, actions, ended_before
+from core.sagas import SAGAS, actions, ended_before, refund_actions
 from core.sagas.progress import SagaStatus
 from core.sagas.saga import Action, Holding, Nothing, Saga, Step, newest
 from tests.support.sample_saga import BUYS, RETURNS, RETURNS_FOR_EVER, SENDS
 
 ROOT = Path(__file__).parents[2]
 RELEASED = ROOT / "tests/data/sagas"
-NAMED = {id(value): name for name, value in vars(actions).items() if isinstance(value, Action)}
-OTHER = "an action that is not in core/sagas/actions.py"
+NAMED = {
+    id(value): name
+    for module in (actions, refund_actions)
+    for name, value in vars(module).items()
+    if isinstance(value, Action)
+}
+OTHER = "an action that is in neither core/sagas/actions.py nor core/sagas/refund_actions.py"
 EACH = [pytest.param(saga, id=f"{saga.name}.{saga.definition}") for saga in SAGAS.values()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -13,8 +14,9 @@ from core.domain.message import OrderId, saga_of
 from core.sagas.wishes import Wish
 from core.services.sagas import advance
 from daemons.query_api.answers import Open, OpenMoney, OpenStock
-from daemons.query_api.open_items import still_open
+from daemons.query_api.open_items import end_of_authorisation, still_open
 from tests.support.order_desk import Desk
+from tests.support.projecting import project
 from tests.support.saga_cases import Away, Operator, cancellation, failed, happened, make_unreadable, shipment
 
 MONEY = OpenMoney(amount=Decimal("25.00"), currency="USD")
@@ -127,3 +129,35 @@ async def test_the_open_items_of_a_saga_that_cannot_be_read_say_so(desk: Desk, d
     (item,) = (await read_open_items(desk, order)).items
     assert "cannot be read" in item
     assert "FromALaterRelease" in item
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (90, "ends in 1 min, at"),
+        (5 * 3600, "ends in 5 h, at"),
+        (-30, "ended 30 s ago: shipping the order authorises it anew"),
+        (-9 * 24 * 3600, "ended 9 days ago: shipping the order authorises it anew"),
+    ],
+)
+def test_the_time_until_an_authorisation_ends_is_told_in_its_largest_unit(seconds: float, words: str) -> None:
+    ends_at = datetime(2026, 11, 26, 13, 22, 18, tzinfo=UTC)
+    assert end_of_authorisation("25.00 USD", ends_at, seconds).startswith(f"the authorisation of 25.00 USD {words}")
+
+
+async def test_the_money_of_a_confirmed_order_is_open_while_its_authorisation_ends_soon(desk: Desk) -> None:
+    await desk.stock(A=10)
+    async with desk.running():
+        order = await desk.place("test_card_expires", A=2)
+        later = await desk.place("card", A=2)
+        await desk.ended(later)
+        await desk.ended(order)
+        await project(desk.open)
+        found = await read_open_items(desk, order)
+        assert (found.money, found.stock) == (MONEY, [])
+        assert found.items[0].startswith("the authorisation of 25.00 USD end"), "it ends, or has ended, after 5 seconds"
+        assert (await read_open_items(desk, later)).items == [], "it ends in a week"
+        await desk.do(shipment(order))
+        assert await desk.ended(order, "settle_order") == "SagaCompleted"
+        await project(desk.open)
+    assert await read_open_items(desk, order) == Open(money=None, stock=[], items=[])

@@ -24,17 +24,14 @@ from tui.gateway import (
     Unreachable,
 )
 from tui.viewmodels.filters import OrderQuery
-from tui.viewmodels.statuses import STATUS_AFTER, after_event, legal, order_from
+from tui.viewmodels.statuses import SHOWN, after_event, legal, order_from
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
 START = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 SPACE = UUID("00000000-0000-7000-8000-000000000000")
 EVENT_OF = {
-    "confirm": "OrderConfirmed",
-    "cancel": "OrderCancelled",
-    "ship": "OrderShipped",
-    "deliver": "OrderDelivered",
-}
+    "confirm": "OrderConfirmed", "cancel": "OrderCancelled", "ship": "OrderShipped", "deliver": "OrderDelivered",
+}  # fmt: skip
 
 
 def event_json(event: dict[str, Any]) -> bytes:
@@ -118,7 +115,8 @@ class FakeGateway:
         saga, sku = str(uuid5(SPACE, "saga" + order_id)), self.views[order_id].items[0].sku
         stock, payment = str(uuid5(SPACE, sku)), str(uuid5(SPACE, "payment" + order_id))
         about = {"order_id": order_id, "sku": sku, "quantity": self.views[order_id].items[0].quantity}
-        money = {"order_id": order_id, "amount": str(self.views[order_id].total_amount), "currency": "USD"}
+        money = {"payment_id": payment, "order_id": order_id, "amount": str(self.views[order_id].total_amount)}
+        money |= {"currency": "USD", "payment_method": "card", "authorization_code": "auth-1"}
         self.record("saga", saga, "SagaStarted", {"name": "fulfil_order", "order_id": order_id}, order_id)
         self.record("inventory", stock, "InventoryReserved", {**about, "reservation_id": saga}, order_id)
         self.record("saga", saga, "SagaStepCompleted", {"step": "reserve_inventory"}, order_id)
@@ -133,6 +131,18 @@ class FakeGateway:
             self.record("payment", payment, "PaymentAuthorized", money, order_id)
             self.record("order", order_id, "OrderConfirmed", {"order_id": order_id})
             self.record("saga", saga, "SagaCompleted", {}, order_id)
+
+    def pay(self, order_id: str, event_type: str, amount: str, **payload: str) -> None:
+        payment = str(uuid5(SPACE, "payment" + order_id))
+        known = {"payment_id": payment, "order_id": order_id, "amount": amount, "currency": "USD"}
+        self.record("payment", payment, event_type, known | payload, order_id)
+
+    def ship(self, order_id: str) -> None:
+        self.record("order", order_id, "OrderShipped", {"carrier": "UPS", "tracking_number": "1Z9"})
+        self.pay(order_id, "PaymentCaptured", str(self.views[order_id].total_amount), transaction_id="tx-1")
+
+    def refund(self, order_id: str, amount: str, reason: str = "sent back") -> None:
+        self.pay(order_id, "PaymentRefunded", amount, refund_id=f"re-{len(self.log)}", reason=reason)
 
     def cut_feed(self) -> None:
         """Every open feed breaks."""
@@ -253,8 +263,8 @@ class FakeGateway:
     def _project(self, event: WireEvent) -> None:
         if event.event_type == "OrderCreated" and (order := order_from(event)) is not None:
             self.views[order.order_id] = order
-        elif event.event_type in STATUS_AFTER and event.aggregate_id in self.views:
-            self.views[event.aggregate_id] = after_event(self.views[event.aggregate_id], event)
+        elif event.event_type in SHOWN and event.order_id in self.views:
+            self.views[event.order_id] = after_event(self.views[event.order_id], event)
 
     def _decide(self, command: CommandToSend) -> tuple[str, str, dict[str, Any]]:
         if command.order_id is None:

@@ -85,7 +85,7 @@ OWN_KINDS = [  # texts that are more than texts
     ("shipping_address.country", '"U1"'), ("shipping_address.country", '"U"'),
     ("shipping_address.country", '"\u00dcS"'), ("shipping_address.country", '"ZZ"'),
     ("shipping_address.country", '"UK"'), ("shipping_address.country", '"USA"'),
-    ("payment_method", '"Card"'), ("payment_method", '"a-b"'), ("currency", '"usd"'), ("currency", '"JPY"'),
+    ("payment_method", '"Card"'), ("payment_method", '"a-b"'), ("currency", '"us"'), ("currency", '"XAU"'),
     ("currency", '"XXX"'), ("items", "[]"), ("items", "null"), ("items", "{}"), ("items", '"x"'),
     ("items[0]", "null"), ("items[0]", "[]"), ("items[0]", '"x"'), ("shipping_address", "null"),
     ("shipping_address", "[]"), ("shipping_address", '"1 Market St"'), ("items", json.dumps([ITEM] * 201)),
@@ -184,13 +184,12 @@ def documents() -> Iterator[Wrong]:
 # --- paths and headers --------------------------------------------------------------------------------------
 UUID_ = "018f0000-0000-7000-8000-000000000001"
 NO_UUIDS = ["17", "x" * 36, UUID_[:-1], UUID_ + "1", UUID_.replace("-", ""), "{{" + UUID_ + "}}", "urn:uuid:" + UUID_,
-            UUID_ + "%00", UUID_ + "%0a", "%20" + UUID_, "%ff", "%D9%A1" + UUID_[1:], "null", "-1", "x" * 41_000,
-            "%EF%BB%BF" + UUID_, "0" * 36]  # fmt: skip
-NO_SKUS = ["%00", "A%00", "%20", "-A", "A%20B", "%ff", "%F0%9F%92%BB", "x" * 65, "x" * 41_000, "A%0d%0aB",
-           "A%0a", "%25", "A%3Fb"]  # fmt: skip
+            UUID_ + "%00", UUID_ + "%0a", "%20" + UUID_, "%ff", "%D9%A1" + UUID_[1:], "null", "-1", "x" * 4_100,
+            "%EF%BB%BF" + UUID_, "0" * 36, UUID_ + "%2F", "a%2F" + UUID_]  # fmt: skip
+NO_SKUS = ["%00", "A%00", "%20", "-A", "A%20B", "%ff", "%F0%9F%92%BB", "x" * 65, "x" * 4_100, "A%0d%0aB",
+           "A%0a", "A%2FB", "%2f", "%25", "A%3Fb"]  # fmt: skip
 NO_PLACES = [
-    ("PUT", f"/api/v1/orders/{UUID_}%2F/confirm"), ("PUT", f"/api/v1/orders/a%2F{UUID_}/confirm"),
-    ("PUT", "/api/v1/orders//confirm"), ("POST", "/api/v1/inventory/A%2FB/receipts"),
+    ("PUT", "/api/v1/orders//confirm"),
     ("POST", "/api/v1/inventory//receipts"), ("PUT", f"/api/v1/orders/{UUID_}/refund"), ("POST", "/api/v2/orders"),
     ("POST", "/API/V1/ORDERS"),
 ]  # fmt: skip

@@ -112,11 +112,11 @@ class Desk:
         """The order's timeline beside the sagas' own events."""
         return [e.event_type for e in await self.timeline(order_id) if e.category != "saga"]
 
-    async def ended(self, order_id: OrderId, saga: str = "fulfil_order", within: float = 60.0) -> str:
+    async def ended(self, order_id: OrderId, saga: str = "fulfil_order", within: float = 60.0, about: str = "") -> str:
         """The type of a saga's last event, once it has come to its end."""
         async with asyncio.timeout(within):
             while True:
-                events = await self.store.load(StreamId(saga_of(order_id, saga)))
+                events = await self.store.load(StreamId(saga_of(order_id, saga, about)))
                 if events and (finished(events[-1].event) or isinstance(events[-1].event, SagaFailed)):
                     return type(events[-1].event).__name__
                 await asyncio.sleep(0.01)

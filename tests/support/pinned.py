@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from core.domain import inventory, order, payment, saga
+from core.domain import inventory, order, payment, refunds, saga
 from core.domain.message import Event, OrderId, PaymentId, ReservationId, SagaId, Sku
 
 WHOLE = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
@@ -40,6 +40,15 @@ PINNED: tuple[Event, ...] = (
     order.OrderCancelled(order_id=ORDER, reason="changed my mind 🙃", cancelled_at=MICRO),
     order.OrderShipped(order_id=ORDER, tracking_number="1Z 999/AA1", carrier="UPS", shipped_at=LATER),
     order.OrderDelivered(order_id=ORDER, delivered_at=WHOLE),
+    order.RefundRequested(
+        order_id=ORDER,
+        refund_id="1f0a3c52-6f0e-5c1b-9a83-2f6d3a1f7c11",
+        amount=AMOUNT,
+        currency="USD",
+        reason="one of two was broken",
+        restock=(refunds.Returned(sku=LAPTOP, quantity=1),),
+        requested_at=MICRO,
+    ),
     inventory.StockReplenished(sku=LAPTOP, quantity=1_000_000_000, product_id="prod-1", name="Laptop 14″"),
     inventory.StockAdjusted(sku=LAPTOP, quantity=-3, reason="counted: 3 fell off the shelf"),
     inventory.StockReturned(sku=LAPTOP, order_id=ORDER, refund_id="re_77", quantity=2),

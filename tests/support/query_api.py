@@ -12,11 +12,11 @@ from typing import Any
 
 import asyncpg
 import httpx
-import uvicorn
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.settings import load_settings
+from daemons.process.guard.server import make_server
 from daemons.process.vitals import Front, Vitals
 from daemons.query_api.app import open_app
 from tests.support.logins import of_daemons
@@ -61,13 +61,10 @@ async def query_api(dsn: str, home: Path) -> AsyncIterator[QueryApi]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            front, http="httptools", ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=5
-        )
-        server = uvicorn.Server(config)
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+        settings = load_settings(database_url=of_daemons(dsn), home=home)
+        server = make_server(front, settings)
         async with (
-            open_app(load_settings(database_url=of_daemons(dsn), home=home), vitals) as front.app,
+            open_app(settings, vitals) as front.app,
             httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client,
         ):
             serving = asyncio.create_task(server.serve(sockets=[listener]))

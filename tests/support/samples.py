@@ -35,9 +35,12 @@ from core.domain.order import (
     OrderCreated,
     OrderDelivered,
     OrderShipped,
+    RefundOrder,
+    RefundRequested,
     ShipOrder,
 )
 from core.domain.payment import (
+    PAYMENT,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentCaptureFailed,
@@ -53,6 +56,7 @@ from core.domain.payment import (
     RecordRefundFailure,
     RecordVoid,
 )
+from core.domain.refunds import Returned
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
 ORDER_ID = OrderId(UUID("0195979f-3e40-7cc1-9d2e-000000000001"))
@@ -177,4 +181,24 @@ refund_failed = PaymentRefundFailed(
     amount=Decimal("1.00"),
     currency="USD",
     reason="card closed",
+)
+
+# --- a refund of the order ------------------------------------------------------------------------------------
+refund_order = RefundOrder(
+    now=NOW,
+    order_id=ORDER_ID,
+    refund_id="re-9",
+    amount=Decimal("999.99"),
+    reason="one laptop was broken",
+    payment=PAYMENT.fold([authorized, captured]),
+    restock=(Returned(sku=LAPTOP, quantity=1),),
+)
+refund_requested = RefundRequested(
+    order_id=ORDER_ID,
+    refund_id="re-9",
+    amount=Decimal("999.99"),
+    currency="USD",
+    reason="one laptop was broken",
+    restock=(Returned(sku=LAPTOP, quantity=1),),
+    requested_at=NOW,
 )

@@ -32,6 +32,15 @@ async def declined(deck: Deck) -> None:
     await deck.shows("├●")
 
 
+async def refunded(deck: Deck) -> None:
+    order_id = list(deck.gateway.views)[1]
+    deck.gateway.ship(order_id)
+    deck.gateway.refund(order_id, "5.00", "one was broken")
+    await deck.caught_up()
+    await deck.press("j", "enter")
+    await deck.shows("├●")
+
+
 async def stream(deck: Deck) -> None:
     await deck.press("2")
 
@@ -89,6 +98,7 @@ SCENES: dict[str, tuple[Callable[[], FakeGateway], Arrange]] = {
     "stream": (lambda: desk_with(12), stream),
     "new_order": (lambda: desk_with(3), new_order),
     "declined": (lambda: desk_with(3), declined),
+    "refunded": (lambda: desk_with(3), refunded),
     "ship": (lambda: desk_with(3), ship),
     "empty": (FakeGateway, nothing),
     "error": (failing, unreadable),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from core.printable import clean
 from tui.dialogs.ask import Ask, Field
 from tui.gateway import CommandToSend
+from tui.viewmodels.payments import end_of_authorization, money_warning
 from tui.viewmodels.statuses import CANCEL, CONFIRM, DELIVER, SHIP, Transition
 from tui.viewmodels.text import money
 from tui.wire import WireOrder
@@ -23,10 +25,15 @@ _FIELDS = {
 }
 
 
-def question(order: WireOrder, transition: Transition) -> Ask:
+def question(order: WireOrder, transition: Transition, now: datetime) -> Ask:
     named = f"{clean(order.order_number)}   {money(order.total_amount, order.currency)}   {clean(order.customer_id)}"
     title = f"{transition.verb.capitalize()} {clean(order.order_number)}?"
-    return Ask(title, [named, _CONSEQUENCE[transition]], _FIELDS.get(transition, ()))
+    warning = money_warning(order) if transition in (SHIP, DELIVER) else ""
+    end = end_of_authorization(order, now) if transition is SHIP else ""
+    if end.startswith("ended"):
+        warning = f"The authorisation of its payment {end}: the amount is authorised anew first, which may be declined."
+    told = [named, *([warning] if warning else []), _CONSEQUENCE[transition]]
+    return Ask(title, told, _FIELDS.get(transition, ()))
 
 
 def command(order: WireOrder, transition: Transition, answer: Mapping[str, str]) -> CommandToSend:

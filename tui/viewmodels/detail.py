@@ -38,8 +38,7 @@ class DetailModel:
             return False
         if self.order is not None:
             for event in self.timeline.events:
-                if event.aggregate_id == self.order_id:
-                    self.order = after_event(self.order, event)
+                self.order = after_event(self.order, event)
         return True
 
     def why_not(self, transition: Transition) -> str | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
+from tui.viewmodels.payments import PAYMENT_STATUSES
 from tui.viewmodels.statuses import STATUSES
 from tui.wire import WireOrder
 
-FIELDS = ("status", "customer", "sku", "min", "max")
+FIELDS = ("status", "payment", "customer", "sku", "min", "max")
 
 
 class FilterError(ValueError):
@@ -22,6 +24,7 @@ class OrderQuery:
     """Which orders the list shows; None means any."""
 
     status: str | None = None
+    payment: str | None = None
     customer_id: str | None = None
     sku: str | None = None
     min_total: Decimal | None = None
@@ -37,6 +40,7 @@ class OrderQuery:
         """Whether an order belongs in the list, judged as the server does."""
         return (
             self.status in (None, order.status)
+            and self.payment in (None, order.payment_status)
             and self.customer_id in (None, order.customer_id)
             and (self.sku is None or any(i.sku == self.sku for i in order.items))
             and (self.min_total is None or order.total_amount >= self.min_total)
@@ -78,7 +82,8 @@ def parse(text: str) -> OrderQuery:
     if low is not None and high is not None and low > high:
         raise FilterError(f"min:{low} is above max:{high}")
     return OrderQuery(
-        status=_status(values.get("status")),
+        status=_one_of("status", STATUSES, values.get("status")),
+        payment=_one_of("payment", PAYMENT_STATUSES, values.get("payment")),
         customer_id=values.get("customer"),
         sku=values.get("sku"),
         min_total=low,
@@ -87,16 +92,16 @@ def parse(text: str) -> OrderQuery:
     )
 
 
-def _status(value: str | None) -> str | None:
+def _one_of(field: str, names: Sequence[str], value: str | None) -> str | None:
     if value is None:
         return None
-    hits = [s for s in STATUSES if s.startswith(value.upper())]
+    hits = [name for name in names if name.startswith(value.upper())]
     if len(hits) == 1:
         return hits[0]
-    if value.upper() in STATUSES:
+    if value.upper() in names:
         return value.upper()
-    sentence = f"status:{value} could be {' or '.join(hits)}" if hits else f"no status {value}"
-    raise FilterError(f"{sentence}: there are {', '.join(s.lower() for s in STATUSES)}")
+    sentence = f"{field}:{value} could be {' or '.join(hits)}" if hits else f"no {field} {value}"
+    raise FilterError(f"{sentence}: there are {', '.join(name.lower() for name in names)}")
 
 
 def _amount(values: dict[str, str], name: str) -> Decimal | None:

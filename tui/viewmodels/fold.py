@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
+from core.domain.payment import PAYMENT, Payment
 from core.printable import clean
+from tui.viewmodels.payments import PAYMENT_EVENTS, payment_after, refund_words
 from tui.viewmodels.statuses import STATUS_AFTER
 from tui.viewmodels.text import money, plain
 from tui.wire import WireEvent, payload_of
@@ -15,10 +17,14 @@ Lines = Mapping[str, str]  # label -> what to show, in the order in which the la
 
 
 class TimelineState(NamedTuple):
-    """`sagas` holds the name of each saga by its id, since only the event that started a saga carries its name."""
+    """`sagas` holds the name of each saga by its id, since only the event that started a saga carries its name.
+
+    `payment` adds up what was refunded, since each event of a refund carries only its own amount.
+    """
 
     lines: Lines = MappingProxyType({})
     sagas: Mapping[str, str] = MappingProxyType({})
+    payment: Payment = PAYMENT.initial
 
 
 class Change(NamedTuple):
@@ -32,16 +38,20 @@ class Change(NamedTuple):
 def evolve(state: TimelineState, event: WireEvent) -> TimelineState:
     """The state after one more event; an event of a type unknown here changes nothing."""
     payload = payload_of(event)
-    new, sagas = dict(state.lines), dict(state.sagas)
+    new, sagas, payment = dict(state.lines), dict(state.sagas), state.payment
     if event.event_type in STATUS_AFTER:
         new["status"] = STATUS_AFTER[event.event_type]
     if (change := _CHANGES.get(event.event_type)) is not None:
         new.update(change(payload))
+    if event.event_type in PAYMENT_EVENTS:
+        payment = payment_after(payment, event)
+    if event.event_type == "PaymentRefunded" and payment is not state.payment:
+        new["payment"] = refund_words(payment, plain(payload["reason"]))
     if event.aggregate_type == "saga":
         if payload.get("name"):
             sagas[event.aggregate_id] = plain(payload["name"])
         new[sagas.get(event.aggregate_id, f"saga {event.aggregate_id[-4:]}")] = saga_words(event.event_type, payload)
-    return TimelineState(new, sagas)
+    return TimelineState(new, sagas, payment)
 
 
 def fold(events: Iterable[WireEvent]) -> list[TimelineState]:
@@ -114,7 +124,7 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any]], Lines]] = {
     "PaymentCaptureFailed": _payment("not captured"),
     "PaymentVoided": _payment("voided"),
     "PaymentRefunded": _payment("refunded"),
-    "PaymentRefundFailed": _payment("not refunded"),
+    "PaymentRefundFailed": lambda p: {"refund": f"refused {_amount(p, 'amount')}: {plain(p.get('reason'))}"},
 }
 
 _SAGA_WORDS = {

@@ -1,4 +1,4 @@
-"""OrdersModel: the list of orders, read page by page; statuses change live, and no row moves by itself."""
+"""OrdersModel: the list of orders, read page by page; statuses and payments change live, and no row moves by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from tui.gateway import Gateway, GatewayError
 from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.rows import RowPage, RowWindow
-from tui.viewmodels.statuses import STATUS_AFTER, after_event, order_from
+from tui.viewmodels.statuses import SHOWN, after_event, order_from
 from tui.viewmodels.viewport import Viewport
 from tui.wire import OrderPage, WireEvent, WireOrder
 
@@ -99,19 +99,20 @@ class OrdersModel:
         return True
 
     def absorb(self, events: Iterable[WireEvent], now: float) -> None:
-        """Take in events of orders from the feed: rows that are held change in place, new orders wait."""
+        """Take in events of orders and payments from the feed: rows that are held change in place, new orders wait."""
         for event in events:
-            if event.event_type not in STATUS_AFTER:
+            if event.event_type not in SHOWN:
                 continue
+            order_id = event.order_id
             self._remember(event)
-            held = self.window.find(event.aggregate_id)
+            held = self.window.find(order_id)
             if held is not None:
                 after = after_event(held, event)
                 if after is not held:
                     self.window.replace(after)
-                    self.changed_at[event.aggregate_id] = now
-            elif event.aggregate_id in self.waiting:
-                self.waiting[event.aggregate_id] = after_event(self.waiting[event.aggregate_id], event)
+                    self.changed_at[order_id] = now
+            elif order_id in self.waiting:
+                self.waiting[order_id] = after_event(self.waiting[order_id], event)
             elif event.event_type == "OrderCreated" and self.phase == "ready":
                 self._let_wait(order_from(event))
         if not len(self.window):
@@ -126,7 +127,7 @@ class OrdersModel:
             self.waiting[order.order_id] = order
             self._take_in_waiting()
             self.view.go(self.window.rank(order.order_id) or self.window.start)
-        elif order.version > held.version:
+        elif order.version > held.version or order.payment_version > held.payment_version:
             self.window.replace(order)
         self.changed_at[order.order_id] = now
 
@@ -161,8 +162,8 @@ class OrdersModel:
         return RowPage(rows, older=page.next_cursor, newer=page.prev_cursor)
 
     def _remember(self, event: WireEvent) -> None:
-        self._recent.setdefault(event.aggregate_id, []).append(event)
-        self._recent.move_to_end(event.aggregate_id)
+        self._recent.setdefault(event.order_id, []).append(event)
+        self._recent.move_to_end(event.order_id)
         while len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
 

@@ -8,6 +8,7 @@ import msgspec
 
 from core.domain.order import PASSAGES, OrderCancelled, OrderConfirmed, OrderDelivered, OrderShipped
 from core.printable import clean
+from tui.viewmodels.payments import PAYMENT_EVENTS, after_payment_event
 from tui.viewmodels.text import Cell
 from tui.wire import WireAddress, WireEvent, WireOrder, payload_of
 
@@ -36,6 +37,8 @@ _LOOKS = {
 STATUSES = tuple(_LOOKS)
 _LEGAL = {status: tuple(t for t, event in _EVENTS.items() if status in PASSAGES[event].after) for status in STATUSES}
 STATUS_AFTER = {str(kind.__struct_config__.tag): passage.to.value for kind, passage in PASSAGES.items() if passage.to}
+SHOWN = frozenset({*STATUS_AFTER, *PAYMENT_EVENTS})
+"""The types of the events that change what the list shows of an order."""
 
 
 def status_cell(status: str) -> Cell:
@@ -57,7 +60,9 @@ def why_not(transition: Transition, status: str) -> str | None:
 
 
 def after_event(order: WireOrder, event: WireEvent) -> WireOrder:
-    """The order as it is after one more event of its stream; an older event changes nothing."""
+    """The order as it is after one more event of its own or of its payment; an older event changes nothing."""
+    if event.event_type in PAYMENT_EVENTS:
+        return after_payment_event(order, event)
     if event.version <= order.version or event.event_type not in STATUS_AFTER:
         return order
     payload = payload_of(event) if event.event_type == "OrderShipped" else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from tui.desk import Desk
 from tui.keys import LIST, KeyHint, KeySheet
 from tui.messages import Act, Copy, NewOrder, OpenEvent, Say
 from tui.viewmodels.detail import DetailModel
+from tui.viewmodels.payments import end_of_authorization, how_much, payment_cell
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL, legal, one_line, status_cell
 from tui.viewmodels.stream import decode
@@ -24,7 +26,7 @@ from tui.viewmodels.timeline import glyph_of, summary, tone_of
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
-from tui.wire import WireEvent
+from tui.wire import WireEvent, WireOrder
 
 _KEYS = KeySheet(
     "detail",
@@ -134,6 +136,7 @@ class DetailView(Vertical):
         left = [
             Cell(f" {clean(order.order_number)}  "),
             status_cell(order.status),
+            *_payment_cells(order, self.desk.now()),
             *past,
             Cell(f"  {money(order.total_amount, order.currency)}  {clean(order.customer_id)}"),
         ]
@@ -247,6 +250,13 @@ class DetailView(Vertical):
     def action_copy(self) -> None:
         if self.model is not None:
             self.post_message(Copy(self.model.order_id, self.model.order_id))
+
+
+def _payment_cells(order: WireOrder, now: datetime) -> list[Cell]:
+    """The state of the payment, as it stands after the status: ` · REFUNDED 20.00 of 20.00 USD`."""
+    cell, end = payment_cell(order.payment_status), end_of_authorization(order, now)
+    cells = [Cell(" · ", "dim"), Cell(f"{cell.text} {how_much(order)}".rstrip(), cell.tone)]
+    return [*cells, Cell(f" {end}", "warn")] if end else cells
 
 
 def _event_lines(event: WireEvent) -> list[list[Cell]]:

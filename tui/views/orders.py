@@ -18,8 +18,9 @@ from tui.desk import Desk
 from tui.keys import LIST, KeyHint, KeySheet
 from tui.messages import Act, Copy, NewOrder, OpenView, Say
 from tui.viewmodels.filters import FilterError, parse
+from tui.viewmodels.payments import payment_cell
 from tui.viewmodels.ring import NumberedFrame
-from tui.viewmodels.statuses import CANCEL, STATUS_AFTER, legal, status_cell, why_not
+from tui.viewmodels.statuses import CANCEL, SHOWN, legal, status_cell, why_not
 from tui.viewmodels.stream import decode
 from tui.viewmodels.text import Cell, age, money
 from tui.widgets.painted import Line
@@ -40,9 +41,10 @@ _KEYS = KeySheet(
 _COLUMNS = (
     Column("ORDER", 14),
     Column("STATUS", 11),
+    Column("PAYMENT", 11),
     Column("CUSTOMER"),
     Column("AMOUNT", 17, right=True),
-    Column("LINES", 5, right=True),
+    Column("LINES", 5, right=True, from_width=100),
     Column("CONTENTS", from_width=100),
     Column("TRACKING", 20, from_width=150),
     Column("CITY", 16, from_width=150),
@@ -50,7 +52,7 @@ _COLUMNS = (
     Column("CHANGED", 7, right=True),
 )
 _FLASH = 0.6  # seconds for which a changed status is highlighted
-_HINT = "status:confirmed customer:… sku:… min:100 max:500, or an order number, SKU, tracking"
+_HINT = "status:confirmed payment:refunded customer:… sku:… min:100 max:500, or an order number, SKU, tracking"
 
 
 class OrdersView(Vertical):
@@ -91,7 +93,7 @@ class OrdersView(Vertical):
         self.paint()
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
-        events = [decode(frame.data) for _, frame in fresh if frame.event_type in STATUS_AFTER]
+        events = [decode(frame.data) for _, frame in fresh if frame.event_type in SHOWN]
         self.desk.orders.absorb([event for event in events if event is not None], self.desk.clock())
 
     def reload(self, text: str | None = None, *, from_end: bool = False, after: float = 0) -> None:
@@ -164,6 +166,7 @@ class OrdersView(Vertical):
         return (
             Cell(clean(order.order_number)),
             status,
+            payment_cell(order.payment_status),
             Cell(clean(order.customer_id)),
             Cell(money(order.total_amount, order.currency)),
             Cell(str(len(order.items)), "dim"),

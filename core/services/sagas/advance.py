@@ -141,7 +141,8 @@ async def _call_or_look_up(world: World, work: Work, call: Call, key: str) -> Pa
 
 async def _call_gateway(gateway: PaymentGateway, work: Work, call: Call, key: str) -> PaymentAnswer:
     order, payment_id = created(work.order.state), payment_of(work.order_id)
-    reason = work.facts(order.created_at).reason or "cancelled"
+    facts = work.facts(order.created_at)
+    reason = facts.reason or "cancelled"
     match call.operation:
         case "authorise":
             return await gateway.authorise(
@@ -157,7 +158,7 @@ async def _call_gateway(gateway: PaymentGateway, work: Work, call: Call, key: st
         case "void":
             return await gateway.void(key, payment_id=payment_id, reason=reason)
         case "refund":
-            return await gateway.refund(key, payment_id=payment_id, amount=work.payment.state.refundable, reason=reason)
+            return await gateway.refund(key, payment_id=payment_id, amount=call.amount(facts), reason=reason)
 
 
 # --- record the provider's answer ---------------------------------------------------------------------------

@@ -235,10 +235,12 @@ class SagaRunner:
         order_id = OrderId(stored.stream)
         if saga.after is not None and await self._undoes_itself(saga.after, order_id, stored.position):
             return
-        work = self._new(saga, order_id, stored.event_id)
+        event = None
         with contextlib.suppress(*UNREADABLE):
-            if isinstance(event := stored.recorded().event, OrderCreated):
-                work.order = Loaded(ORDER.evolve(ORDER.initial, event), stored.version, stored.position)
+            event = stored.recorded().event
+        work = self._new(saga, order_id, stored.event_id, saga.about_which(event, str(stored.event_id)))
+        if isinstance(event, OrderCreated):
+            work.order = Loaded(ORDER.evolve(ORDER.initial, event), stored.version, stored.position)
         self._starting += 1
         try:
             saga_append = self._first_append(work)
@@ -269,15 +271,15 @@ class SagaRunner:
         await self._sagas.wake([SagaId(before)])
         return True
 
-    def _new(self, saga: Saga, order_id: OrderId, cause: UUID | None) -> Work:
+    def _new(self, saga: Saga, order_id: OrderId, cause: UUID | None, about: str = "") -> Work:
         return Work(
             saga=saga,
-            saga_id=saga_of(order_id, saga.name),
+            saga_id=saga_of(order_id, saga.name, about),
             order_id=order_id,
             owner=self._owner,
             epoch=0,
             version=0,
-            progress=Progress(status=SagaStatus.RUNNING, since=self._world.clock.now()),
+            progress=Progress(status=SagaStatus.RUNNING, since=self._world.clock.now(), about=about),
             order=Loaded(ORDER.initial, 0, 0),
             payment=Loaded(PAYMENT.initial, 0, 0),
             cause=cause,

@@ -54,10 +54,16 @@ class Work(Instance):
             order=self.order.state,
             payment=self.payment.state,
             stock=stock or {},
-            reason=self.progress.reason or self.order.state.cancel_reason or "",
+            reason=self.progress.reason or self._asked_because(),
             now=now,
+            about=self.progress.about,
             keys=self.progress.keys,
         )
+
+    def _asked_because(self) -> str:
+        order = self.order.state
+        refund = next((refund for refund in order.refunds if refund.refund_id == self.progress.about), None)
+        return (refund.reason if refund else order.cancel_reason) or ""
 
 
 async def load_work(

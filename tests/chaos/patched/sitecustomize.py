@@ -8,12 +8,12 @@ match os.environ.get("CHAOS_MUTANT"):
     case "provider-key":
         from uuid import uuid4
 
-        from core.domain.message import OrderId, payment_of
+        from core.domain.message import payment_of
         from core.sagas import record
-        from core.sagas.saga import Call
+        from core.sagas.saga import Instance
 
-        def a_new_one_each_time(order_id: OrderId, _: Call) -> str:
-            return f"{payment_of(order_id)}:{uuid4()}"
+        def a_new_one_each_time(instance: Instance, *_: object) -> str:
+            return f"{payment_of(instance.order_id)}:{uuid4()}"
 
         record.provider_key = a_new_one_each_time
     case "checkpoint":

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tui.gateway import Gateway, GatewayError
 from tui.viewmodels.ring import NumberedFrame
-from tui.viewmodels.statuses import STATUS_AFTER
+from tui.viewmodels.statuses import SHOWN
 
 
 class DayOfSales(Struct, frozen=True):
@@ -52,4 +52,4 @@ class SalesModel:
             self.phase = "ready"
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
-        self.changes += sum(frame.event_type in STATUS_AFTER for _, frame in fresh)
+        self.changes += sum(frame.event_type in SHOWN for _, frame in fresh)

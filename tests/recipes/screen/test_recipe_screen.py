@@ -71,7 +71,7 @@ async def test_it_is_told_of_events_while_another_view_is_shown() -> None:
         await deck.press("1")
         gateway.fulfil(gateway.place(9))
         await deck.caught_up()
-        assert deck.view("sales").model.changes == 2  # OrderCreated and OrderConfirmed
+        assert deck.view("sales").model.changes == 3  # OrderCreated, PaymentAuthorized and OrderConfirmed
         await deck.press("9")
         await deck.until(lambda: deck.view("sales").model.changes == 0)  # it reads again when it is entered
 

@@ -12,10 +12,12 @@ from core.ports.queries import SagaListing, SagaPage, SagaSearch
 # What an operator sees of a saga. While a runner works on it, `due_at` is when the lease ends; else, when a runner may
 # take it up. It is overdue when its deadline has passed; when it has none and has been failing for 15 minutes; or when
 # it has been due for 10 seconds and no runner has taken it up. The deadline stands in the saga's first event and is
-# looked up for unfinished sagas only. Without OFFSET 0 the planner would join the whole log for one page.
+# looked up for unfinished sagas only. Without OFFSET 0 the planner would join the whole log for one page. The end of an
+# authorisation is shown at the completed saga of an order that is not shipped.
 SAGAS = """
 SELECT saga_id, name, definition, order_id, status, step, attempts, last_error, owner IS NOT NULL AS claimed,
-       due_at, started_at, updated_at, deadline, state,
+       due_at, started_at, updated_at, deadline, state, authorization_ends_at,
+       extract(epoch FROM authorization_ends_at - clock_timestamp())::float8 AS authorization_ends_in,
        CASE WHEN owner IS NULL AND state IS DISTINCT FROM 'failed' THEN due_at END AS next_attempt_at
   FROM sagas s
  CROSS JOIN LATERAL (
@@ -24,7 +26,14 @@ SELECT saga_id, name, definition, order_id, status, step, attempts, last_error, 
                            WHERE e.stream_id = s.saga_id AND e.version = 1) END AS deadline
         OFFSET 0) AS first
  CROSS JOIN LATERAL (
+        SELECT CASE WHEN s.status = 'COMPLETED'
+                    THEN (SELECT v.payment_expires_at FROM order_views v
+                           WHERE v.order_id = s.order_id AND v.status = 'CONFIRMED' AND v.payment_status = 'AUTHORIZED')
+               END AS authorization_ends_at
+        OFFSET 0) AS paid
+ CROSS JOIN LATERAL (
         SELECT CASE WHEN status = 'FAILED'                      THEN 'failed'
+                    WHEN authorization_ends_at < clock_timestamp() + interval '24 h' THEN 'expiring'
                     WHEN status NOT IN ('RUNNING', 'COMPENSATING') THEN NULL
                     WHEN due_at < clock_timestamp() - interval '10 s'
                       OR coalesce(deadline, CASE WHEN attempts > 0 THEN started_at + interval '15 min' END)
@@ -43,6 +52,10 @@ CANDIDATES = {
     "retrying": f"{OPEN} AND attempts > 0",
     "overdue": OPEN,
     "failed": "status = 'FAILED'",
+    "expiring": """status = 'COMPLETED' AND order_id = ANY (ARRAY (
+        SELECT v.order_id FROM order_views v
+         WHERE v.status = 'CONFIRMED' AND v.payment_status = 'AUTHORIZED'
+           AND v.payment_expires_at < clock_timestamp() + interval '24 h'))""",
     "RUNNING": OPEN,
     "COMPENSATING": OPEN,
     "FAILED": "status = 'FAILED'",

@@ -27,6 +27,7 @@ TABLE = DocumentTable(
         "payment_status",
         "total_amount",
         "tracking_number",
+        "payment_expires_at",
         "created_at",
         "updated_at",
     ),
@@ -42,7 +43,7 @@ PAGE = "SELECT order_id, created_at, total_amount, version, payment_version, doc
 COUNT = f"SELECT count(*) FROM (SELECT FROM order_views WHERE {{where}} LIMIT {EXACT_BELOW + 1}) AS counted"
 ESTIMATE = "EXPLAIN (FORMAT json) SELECT FROM order_views WHERE {where}"
 
-# The condition for each field of an OrderFilter.
+# The condition for each field of an OrderFilter. `q` has two parameters: escaped for LIKE, and as it is for a SKU.
 CONDITIONS: Mapping[str, str] = {
     "status": "status = {}",
     "payment": "payment_status = {}",
@@ -52,7 +53,7 @@ CONDITIONS: Mapping[str, str] = {
     "max_total": "total_amount <= {}",
     "created_from": "created_at >= {}",
     "created_to": "created_at < {}",
-    "q": "(order_number LIKE upper({0}) || '%' OR tracking_number LIKE {0} || '%' OR skus @> ARRAY[{0}::text])",
+    "q": "(order_number LIKE upper({0}) || '%' OR tracking_number LIKE {0} || '%' OR skus @> ARRAY[{1}::text])",
 }
 
 
@@ -121,8 +122,14 @@ def _document(row: asyncpg.Record) -> OrderDocument:
 def _conditions(fits: OrderFilter) -> tuple[list[str], list[Any]]:
     """The SQL conditions of a filter, and the values of their parameters."""
     criteria = {name: value for name, value in msgspec.structs.asdict(fits).items() if value is not None}
-    conditions = [CONDITIONS[name].format(f"${n}") for n, name in enumerate(criteria, start=1)]
-    return conditions, [escaped(value) if name == "q" else value for name, value in criteria.items()]
+    conditions: list[str] = []
+    values: list[Any] = []
+    for name, value in criteria.items():
+        new = [escaped(value), value] if name == "q" else [value]
+        places = [f"${len(values) + n}" for n in range(1, len(new) + 1)]
+        conditions.append(CONDITIONS[name].format(*places))
+        values += new
+    return conditions, values
 
 
 def _all(conditions: Sequence[str]) -> str:

@@ -1,0 +1,123 @@
+"""The gate before every daemon's application: who may ask here, and how browsers and old clients are answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daemons.process.guard.event_source import is_event_source, surviving
+from daemons.process.guard.hosts import Hosts
+from daemons.process.guard.origins import Origins, preflight
+from daemons.process.guard.refusals import Refusal
+
+LOOKED_AT = frozenset({b"host", b"origin", b"sec-fetch-site", b"content-encoding", b"accept"})
+ONCE = {b"host": "Host", b"origin": "Origin", b"sec-fetch-site": "Sec-Fetch-Site"}
+ALLOW = b"GET, HEAD, OPTIONS, POST, PUT"
+
+
+class Gate:
+    """An ASGI application that passes on the requests that it does not refuse."""
+
+    def __init__(self, app: Any, hosts: Hosts, origins: Origins) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._origins = origins
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            seen = _look_at(scope["headers"])
+            readable = self._check(scope, seen)
+        except Refusal as refusal:
+            await refusal.answer(send)
+            return
+        method = scope["method"]
+        if readable:
+            send = _with_headers(send, readable)
+        if method == "OPTIONS" and (readable or scope["path"] == "*"):
+            headers = preflight([]) if readable else [(b"allow", ALLOW)]
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        if method == "OPTIONS":
+            send = _naming_head(send)
+        if b"accept" in seen and method == "GET" and is_event_source(seen[b"accept"]):
+            send = surviving(send)
+        if method == "HEAD":
+            await _answer_head(self._app, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _check(self, scope: Any, seen: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+        host = seen.get(b"host")
+        if host is not None:
+            self._hosts.check(host, scope["server"][0])
+        elif scope["http_version"] != "1.0":
+            raise Refusal(400, "host_malformed", "a request of HTTP/1.1 needs a Host header")
+        readable = self._origins.check(seen.get(b"origin"), seen.get(b"sec-fetch-site"), host)
+        if seen.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
+            headers = {"Accept-Encoding": "identity"}
+            raise Refusal(415, "unsupported_media_type", "no Content-Encoding is taken here", headers)
+        return readable
+
+
+def _look_at(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers that the gate looks at; raises a Refusal when one is repeated that may stand once."""
+    seen: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in LOOKED_AT:
+            if name in seen:
+                if name in ONCE:
+                    raise Refusal(400, "header_repeated", f"{ONCE[name]} may stand once")
+                value = seen[name] + b", " + value  # noqa: PLW2901 - a list in two headers is one list
+            seen[name] = value
+    return seen
+
+
+def _with_headers(send: Any, headers: list[tuple[bytes, bytes]]) -> Any:
+    async def send_with_headers(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *headers]}
+        await send(message)
+
+    return send_with_headers
+
+
+def with_head(allowed: str) -> str:
+    """The methods of an Allow header, with HEAD beside GET."""
+    return allowed if "GET" not in allowed or "HEAD" in allowed else allowed.replace("GET", "GET, HEAD")
+
+
+def _naming_head(send: Any) -> Any:
+    async def send_with_head(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, with_head(value.decode()).encode() if name.lower() == b"allow" else value)
+                for name, value in message["headers"]
+            ]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_with_head
+
+
+async def _answer_head(app: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Answer HEAD with the headers that GET has; uvicorn leaves the body out, since it still reads HEAD in its scope.
+
+    A live stream never ends by itself, so the application is told that the caller has gone once the headers are sent.
+    """
+    begun = ended = False
+
+    async def send_headers(message: Any) -> None:
+        nonlocal begun, ended
+        begun = True
+        if message["type"] == "http.response.start":
+            await send(message)
+        elif not message.get("more_body") and not ended:
+            ended = True
+            await send(message)
+
+    async def receive_until_begun() -> Any:
+        return {"type": "http.disconnect"} if begun else await receive()
+
+    await app({**scope, "method": "GET"}, receive_until_begun, send_headers)
+    if begun and not ended:
+        await send({"type": "http.response.body", "body": b""})

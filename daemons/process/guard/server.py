@@ -1,0 +1,69 @@
+"""The HTTP server of every daemon: uvicorn, behind the guard."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Generator
+from functools import partial
+from typing import Any, cast
+
+import uvicorn
+
+from core.settings import Settings, split
+from daemons.process.guard.acceptor import Acceptor
+from daemons.process.guard.bounds import Limits, fitted
+from daemons.process.guard.connections import Connections
+from daemons.process.guard.gate import Gate
+from daemons.process.guard.hosts import Hosts
+from daemons.process.guard.origins import Origins
+from daemons.process.guard.protocol import GuardedProtocol
+
+DRAIN = 20  # seconds in which requests under way may finish
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which accepts connections by itself and leaves signals alone."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        make_protocol = partial(
+            self.config.http_protocol_class,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self._acceptors = [Acceptor(listener, make_protocol) for listener in sockets or []]
+        for acceptor in self._acceptors:
+            acceptor.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        await super().shutdown(sockets=sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield  # uvicorn takes no signals: the daemon does, stops its work, and then stops the server
+
+
+def make_server(app: Any, settings: Settings, limits: Limits | None = None) -> Server:
+    """The server that answers with this ASGI application; its `serve` takes the listening socket."""
+    guarded = Connections(fitted(limits or Limits()))
+    hosts = Hosts([settings.host, socket.gethostname(), *split(settings.hosts)])
+    gate = Gate(app, hosts, Origins(split(settings.cors_origins)))
+    return Server(
+        uvicorn.Config(
+            gate,
+            http=cast("Any", partial(GuardedProtocol, guarded=guarded)),  # uvicorn calls it as it would the class
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=2048,
+            timeout_graceful_shutdown=DRAIN,
+        )
+    )

@@ -1,0 +1,43 @@
+"""Reads the times by which lists are filtered: a time of ISO 8601, or a date, which stands for that whole day."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+
+from core.errors import FieldError
+from daemons.http.problems import wrong_fields
+
+WANTED = (
+    "must be a date, such as 2026-03-14, or a time, such as 2026-03-14T15:00:00Z or …+02:00, where + is sent as %2B"
+)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PLUS_AS_BLANK = re.compile(r" (?=[0-9]{2}:?[0-9]{2}$)")
+_MINUTES = re.compile(r"(?<=[Tt ][0-9]{2}:[0-9]{2})(?=$|[Zz+-])")
+
+
+def a_moment(name: str, text: str | None, *, end: bool = False) -> datetime | None:
+    """The moment in UTC; of a date its beginning, or with `end` the beginning of the next day.
+
+    Raises RequestRefused for a text that is neither.
+    """
+    if text is None:
+        return None
+    try:
+        if _DATE.fullmatch(text):
+            return _day(date.fromisoformat(text), end=end)
+        if "T" in text.upper() or text.count(":") > 1:
+            text = _PLUS_AS_BLANK.sub("+", text)  # a + that is not percent-encoded arrives as a blank
+        moment = msgspec.convert(_MINUTES.sub(":00", text), datetime)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (OverflowError, ValueError, msgspec.ValidationError):
+        raise wrong_fields(FieldError(name, WANTED)) from None
+
+
+def _day(day: date, *, end: bool) -> datetime:
+    begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    if not end:
+        return begins
+    return datetime.max.replace(tzinfo=UTC) if day == date.max else begins + timedelta(days=1)
