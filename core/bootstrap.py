@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.adapters.drill import drill
-from core.adapters.postgres.clock import DatabaseClock
+from core.adapters.postgres.clock import DatabaseClock, log_ahead
 from core.adapters.postgres.connection import Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
@@ -46,6 +46,8 @@ class App:
     clock: Clock
     subscription: Callable[[], Subscription]
     why_not_ready: Callable[[], Awaitable[str | None]]
+    log_ahead_of_clock: Callable[[], Awaitable[float]]
+    """By how many seconds the last event is later than the database's clock, which then must have jumped back."""
 
 
 @asynccontextmanager
@@ -77,6 +79,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
             clock=clock,
             subscription=lambda: failpoints.subscription(PostgresSubscription(open_connection)),
             why_not_ready=why_not_ready,
+            log_ahead_of_clock=lambda: link.run(log_ahead),
         )
     finally:
         clock_task.cancel()

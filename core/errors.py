@@ -17,6 +17,7 @@ OrderdeckError
 ├── DatabaseFault            the database will not do it until a person mends something
 ├── ValuesRefused            the database refused these values; it would take others
 ├── CheckpointMoved          another projector has saved since ours did; ours saves nothing
+├── LogShorter               the log ends before the position that its reader has reached; it reads from the start again
 ├── EventNotApplied          a projection failed on an event; its reader stops there and reports it
 ├── GatewayUnavailable       the payment provider did not do it, as far as we know; try later with the same key
 │   └── GatewayNotTried      we did not call the provider: it is away, or too many calls are under way
@@ -197,6 +198,15 @@ class CheckpointMoved(OrderdeckError):
 
 
 @dataclass
+class LogShorter(OrderdeckError):
+    position: int
+    head: int
+
+    def __str__(self) -> str:
+        return f"the log ends at {self.head}, and was read up to {self.position}: an older log was put in its place"
+
+
+@dataclass
 class EventNotApplied(OrderdeckError):
     position: int
     event_type: str
@@ -244,3 +254,10 @@ class ConfigurationError(OrderdeckError):
 
 class LoginRefused(ConfigurationError):
     """A wrong user, password or database; `migrate` may be about to make the user and the database."""
+
+
+def in_words(error: BaseException) -> str:
+    """The text of an error for callers and /ready: without the path that an error of the operating system names."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import structlog
 
+from core.errors import in_words
+
 log = structlog.get_logger(__name__)
 
 
@@ -19,7 +21,7 @@ class FaultBoard:
 
     def note(self, part: str, error: Exception, *, seconds: float = float("inf")) -> bool:
         """Remember the fault of a part for so many seconds. Returns True when no part has the same fault already."""
-        reason = str(error) or type(error).__name__
+        reason = in_words(error)
         known = self._current()
         self._faults[part] = (reason, self._monotonic() + seconds)
         return reason not in known.values()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import pwd
+import shutil
+import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
 from core.errors import ConfigurationError
+from core.folders import give, make_folder, remove_links
 from core.settings import Settings
 
 DATABASE = "orderdeck"
 OWNER = "orderdeck_owner"
+LEDGER = "payment-sandbox.sqlite"
 DAEMONS = "orderdeck_app"
 """The users of the embedded server: who owns the tables, and as whom the daemons log in."""
 SYSTEM_PLACE = Path("/var/lib/orderdeck")
+SYSTEM_RUN = Path("/var/run/orderdeck" if sys.platform == "darwin" else "/run/orderdeck")
 # A socket's path may have 107 bytes, 103 on macOS; supervisord first binds `<name>.<pid>`.
 LONGEST_SOCKET_PATH = 92
 
@@ -43,7 +51,8 @@ class Home:
     @property
     def supervisord_confs(self) -> set[Path]:
         """Every configuration that a supervisord of this home may run: ours, an older release's, and the checkout's."""
-        confs = {self.supervisord_conf, Path(f"/tmp/orderdeck-{os.geteuid()}-{self._hash}/supervisord.conf")}  # noqa: S108 - only compared
+        older = Path(f"/tmp/orderdeck-{os.geteuid()}-{_hash_of(self.path)}/supervisord.conf")  # noqa: S108 - only compared
+        confs = {self.supervisord_conf, older}
         return confs | ({self.path.parent / "supervisord.conf"} if self.path.name == ".orderdeck" else set())
 
     @property
@@ -65,6 +74,11 @@ class Home:
         return self._place / "postgres"
 
     @property
+    def ledger(self) -> Path:
+        """The file of the payment sandbox: in the folder that root has made for the daemons' user, else in the home."""
+        return (self._sandbox if self._sandbox.is_dir() else self.path) / LEDGER
+
+    @property
     def postgres_sockets(self) -> Path:
         return self._short(self._place / "run") / "postgres"
 
@@ -75,43 +89,104 @@ class Home:
 
     @property
     def system_place(self) -> Path:
-        return SYSTEM_PLACE / self._hash
+        return SYSTEM_PLACE / _hash_of(self.path)
 
     def dsn(self, database: str = DATABASE, *, user: str = OWNER) -> str:
         """The address of the embedded server's socket, in the form that asyncpg accepts."""
         return f"postgresql://{user}@/{quote(database)}?host={quote(str(self.postgres_sockets), safe='')}&port=5432"
 
     def create(self) -> None:
-        """Make the folders; raises ConfigurationError when the home cannot be written."""
+        """Make the folders, closed to other users; raises ConfigurationError when the home cannot be written."""
+        user = unprivileged_user()
+        # The daemons' user may go through the home of root to its own folders, and see and change nothing else there.
+        group = user.pw_gid if user and can_enter(user, self.path.parent) else None
+        mode = 0o700 if group is None else 0o710
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o755)
-            self.logs.mkdir(exist_ok=True, mode=0o700)
-            self.run.mkdir(exist_ok=True, mode=0o711)
-            if self.run.stat().st_uid != os.geteuid():
-                raise ConfigurationError(
-                    f"{self.run} belongs to someone else: remove it, or set another ORDERDECK_HOME"
-                )
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.resolve(), mode, group=group)
+            if make_folder(self.logs, 0o700):
+                remove_links(self.logs)
+            if self.run.is_relative_to(SYSTEM_RUN):
+                make_folder(SYSTEM_RUN, 0o755)  # only root can make it, so nobody has put something in its place
+            if make_folder(self.run, 0o700 if user is None else 0o710, group=user.pw_gid if user else None):
+                remove_links(self.run)
+            for ledger in self.path.glob(LEDGER + "*"):
+                ledger.chmod(0o600)  # a release before made it readable for others
             probe = self.path / f".writable-{os.getpid()}"
-            probe.touch()
+            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             probe.unlink()
         except OSError as error:
             raise unwritable(self.path, error) from None
 
+    def hand_over(self, user: pwd.struct_passwd) -> None:
+        """As root, give the user of the daemons the folders that they write to, with what older releases put there."""
+        self.create()
+        if self.moved:
+            self.make_system_place(user)
+        make_folder(self._sandbox, 0o700, owner=user.pw_uid, group=user.pw_gid)
+        for end in ("-wal", "-shm", ""):  # the file itself last: while it is in the old place, nothing uses the new one
+            old, new = self.path / (LEDGER + end), self._sandbox / (LEDGER + end)
+            with contextlib.suppress(FileNotFoundError):  # the usual case, or another daemon was faster
+                _move(old, new)
+            with contextlib.suppress(FileNotFoundError):
+                give(new, user)
+
+    def make_system_place(self, user: pwd.struct_passwd) -> None:
+        """As root, make the folder outside of the home that the user of the daemons may go through."""
+        make_folder(SYSTEM_PLACE, 0o755)
+        make_folder(self.system_place, 0o710, group=user.pw_gid)
+        (self.system_place / "home").write_text(str(self.path), encoding="utf-8")  # for the doctor
+
     @property
-    def _hash(self) -> str:
-        return hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
+    def _sandbox(self) -> Path:
+        return self._place / "sandbox"
 
     @property
     def _place(self) -> Path:
-        user = unprivileged_user()
-        if user is None or (can_enter(user, self.path) and not self.system_place.exists()):
-            return self.path
-        return self.system_place
+        return _place_of(self.path)
 
     def _short(self, folder: Path) -> Path:
         longest = max(len(os.fsencode(folder / name)) for name in ("supervisor.sock", "postgres/.s.PGSQL.5432"))
-        # /tmp and not $TMPDIR, because every process must compute the same path.
-        return folder if longest < LONGEST_SOCKET_PATH else Path(f"/tmp/orderdeck-{os.geteuid()}-{self._hash}")  # noqa: S108 - `create` checks its owner
+        return folder if longest < LONGEST_SOCKET_PATH else _short_folder_of(self.path)
+
+
+@cache
+def _started_by() -> int:
+    """The user who started this process; a daemon that gives up the rights of root must go on with the same paths."""
+    return os.geteuid()
+
+
+@cache
+def _place_of(path: Path) -> Path:
+    """Where the data of this home is; found once for each process, before it gives up the rights of root."""
+    user, system_place = unprivileged_user(), SYSTEM_PLACE / _hash_of(path)
+    if user is None or (can_enter(user, path) and not system_place.exists()):
+        return path
+    return system_place
+
+
+def _short_folder_of(path: Path) -> Path:
+    if _started_by() == 0:
+        return SYSTEM_RUN / _hash_of(path)
+    # /tmp and not $TMPDIR, because every process must compute the same path; `create` refuses it if it is not ours.
+    return Path(f"/tmp/orderdeck-{_started_by()}-{_hash_of(path)}")  # noqa: S108 - as the comment says
+
+
+def _hash_of(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+
+
+def _move(old: Path, new: Path) -> None:
+    """Rename a file, or copy it when the new place is on another disk; the new file is whole or not there at all."""
+    try:
+        old.rename(new)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy = new.with_name(f"{new.name}.{os.getpid()}")
+        shutil.copyfile(old, copy)
+        copy.rename(new)
+        old.unlink()
 
 
 def unwritable(path: Path, error: OSError) -> ConfigurationError:
@@ -134,10 +209,10 @@ def owner_url(settings: Settings) -> str:
 
 
 def unprivileged_user() -> pwd.struct_passwd | None:
-    """The user that PostgreSQL runs as, when that is not our own: PostgreSQL refuses to run as root."""
+    """The user that PostgreSQL and the daemons run as when root starts them; None when we are not root."""
     if os.geteuid() != 0:
         return None
-    for name in ("postgres", "nobody"):
+    for name in ("orderdeck", "postgres", "nobody"):
         try:
             return pwd.getpwnam(name)
         except KeyError:
@@ -149,13 +224,13 @@ def unprivileged_user() -> pwd.struct_passwd | None:
 
 def can_enter(user: pwd.struct_passwd, path: Path) -> bool:
     """Whether the user may enter every folder on the way to `path`. Folders that do not exist yet are left out."""
-    groups = os.getgrouplist(user.pw_name, user.pw_gid)
     real = path.resolve()
-    for folder in {path, *path.parents, real, *real.parents}:  # when a link is among them, both paths must be open
-        if not folder.exists():
-            continue
-        status = folder.stat()
-        shift = 6 if status.st_uid == user.pw_uid else 3 if status.st_gid in groups else 0
-        if not status.st_mode >> shift & 0o1:
-            return False
-    return True
+    folders = {path, *path.parents, real, *real.parents}  # when a link is among them, both paths must be open
+    return all(may_pass(user, folder) for folder in folders if folder.exists())
+
+
+def may_pass(user: pwd.struct_passwd, folder: Path) -> bool:
+    """Whether the rights of this folder itself let the user enter it, wherever it lies."""
+    status = folder.stat()
+    shift = 6 if status.st_uid == user.pw_uid else 3 if status.st_gid == user.pw_gid else 0
+    return bool(status.st_mode >> shift & 0o1)

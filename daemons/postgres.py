@@ -23,6 +23,7 @@ from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
+from daemons.process.drop_root import drop_root
 from daemons.process.logs import configure_logs
 
 PAUSE = 2  # seconds
@@ -33,6 +34,7 @@ _log = structlog.get_logger()
 
 def main() -> None:
     faulthandler.enable()
+    os.umask(0o077)
     if "SUPERVISOR_ENABLED" in os.environ:
         die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -62,6 +64,7 @@ def _serve(settings: Settings) -> None:
     try:
         server.start()
         asyncio.run(_prepare(server, settings))
+        drop_root(server.home)
         raise Unavailable(server.wait())
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import Gauge
 
 from core.bootstrap import App, bootstrap, open_gateway
-from core.errors import DatabaseFault, Unavailable
+from core.errors import DatabaseFault, LogShorter, Unavailable
 from core.sagas import SAGAS
 from core.services.sagas.advance import World
 from core.services.sagas.runner import READER, SagaRunner
@@ -34,6 +34,8 @@ FINISH_STARTING = 2.0  # seconds in which a batch of new sagas may still be star
 TRY_AGAIN_EVERY = 5.0  # seconds between two tries, while a person has to mend something
 STARTING = "starting sagas"
 STANDS_STILL = 5.0  # seconds without progress while events wait
+
+CLOCK_TOLERANCE = 60.0  # seconds for which the clock may be behind the last event
 
 POSITION = Gauge("orderdeck_saga_runner_position", "Position up to which sagas were started.")
 
@@ -54,6 +56,8 @@ class LogProgress:
         head, now = await self._app.store.head(), time.monotonic()
         if head <= self.position or self.position != self._last_position:
             self._last_position, self._moved_at = self.position, now
+        if (ahead := await self._app.log_ahead_of_clock()) > CLOCK_TOLERANCE:
+            return f"the database's clock is {ahead:.0f} s behind the last event of the log: set it right"
         if (waits := self._runner.waits_for_database()) > STANDS_STILL:
             return f"a saga has been waiting for the database for {waits:.0f} s"
         still = now - self._moved_at
@@ -102,6 +106,9 @@ async def _follow(app: App, runner: SagaRunner, progress: LogProgress, vitals: V
         except Exception as error:  # noqa: BLE001 - the fault board puts any error into /ready and into the log
             steady.cancel()
             vitals.faults.report(STARTING, error)
+            if isinstance(error, LogShorter):
+                with contextlib.suppress(Unavailable, DatabaseFault):  # then the same error comes again
+                    progress.position = await app.sagas.reached(READER)
             await _pause(TRY_AGAIN_EVERY, stop)
 
 

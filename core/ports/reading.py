@@ -33,7 +33,8 @@ class Subscription(Protocol):
         """Yield the committed events after a position, in order, each once. Wait for new ones until `stop` is set.
 
         With `categories`, events of other categories may be left out, except at the end of a batch: the position of a
-        batch's last event always says how far the log has been read.
+        batch's last event always says how far the log has been read. Raises LogShorter
+        when the log has come to end before that position, because an older log was put in its place.
         """
         ...
 
@@ -51,7 +52,10 @@ class ReadModels(Protocol):
     """The tables of one group, and the checkpoint of its reader."""
 
     async def open(self) -> int:
-        """The position that was saved last. If this revision saved none, the tables are emptied, and it is 0."""
+        """The position that was saved last.
+
+        If this revision saved none, or one that the log does not have, the tables are emptied, and it is 0.
+        """
         ...
 
     async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:

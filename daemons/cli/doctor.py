@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import psutil
 
 from core.adapters.postgres.embedded import binaries
 from core.adapters.postgres.migrate import NEEDED
@@ -21,6 +24,8 @@ from daemons.host.programs import PROGRAMS
 from daemons.host.status import stack_status
 from daemons.process.listening import listen
 
+ENOUGH_FILES = 1024  # supervisord does not start with less
+ENOUGH_MEMORY = 600 << 20  # bytes
 ENOUGH_SPACE = 1 << 30  # bytes
 
 
@@ -48,10 +53,12 @@ def _home(settings: Settings) -> Iterator[str]:
     yield f"{home.path} can be written"
     if not home.run.is_relative_to(home.path):
         yield f"its path is long, so its sockets are in {home.run}"
-    if home.moved and settings.database_url is None:
-        user = unprivileged_user()
-        name = user.pw_name if user else ""
-        yield f"PostgreSQL runs as {name}, who cannot enter the home, so the data is in {home.postgres}"
+    if (user := unprivileged_user()) is None:
+        return
+    own = "" if user.pw_name == "orderdeck" else "; `useradd --system orderdeck` makes a user that nothing else runs as"
+    yield f"the daemons and PostgreSQL run as {user.pw_name}, not as root{own}"
+    if home.moved:
+        yield f"{user.pw_name} cannot enter the home, so the data is in {home.postgres.parent}"
 
 
 def _disk(settings: Settings) -> Iterator[str]:
@@ -64,6 +71,18 @@ def _disk(settings: Settings) -> Iterator[str]:
             f"{free >> 20} MB are free at {folder}: make room, PostgreSQL and logs stop when there is none"
         )
     yield f"{free >> 30} GB are free at {folder}"
+
+
+def _limits(_: Settings) -> Iterator[str]:
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if files != resource.RLIM_INFINITY and files < ENOUGH_FILES:
+        raise ConfigurationError(
+            f"a program may have only {files} files and connections open: `ulimit -Hn {ENOUGH_FILES}` as root"
+        )
+    memory = psutil.virtual_memory().available
+    if memory < ENOUGH_MEMORY:
+        raise ConfigurationError(f"only {memory >> 20} MB of memory are free: orderdeck needs {ENOUGH_MEMORY >> 20} MB")
+    yield f"{memory >> 20} MB of memory are free, and a program may have {files} files open"
 
 
 def _postgres(settings: Settings) -> Iterator[str]:
@@ -144,6 +163,7 @@ EXAMINATIONS: tuple[tuple[str, Callable[[Settings], Iterator[str]]], ...] = (
     ("Python", _python),
     ("home", _home),
     ("disk", _disk),
+    ("limits", _limits),
     ("PostgreSQL", _postgres),
     ("programs", _programs),
     ("ports", _ports),

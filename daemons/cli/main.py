@@ -25,12 +25,14 @@ app.add_typer(saga, name="saga")
 
 
 def main() -> None:
-    """Run the command; an OrderdeckError is printed as one sentence on stderr, with exit code 1."""
+    """Run the command; an expected error is printed as one sentence on stderr, with exit code 1."""
     try:
         with any_stdout():
             app()
     except OrderdeckError as error:
         fail(error)
+    except (OSError, MemoryError) as error:  # of this machine: no memory, no more files, a folder that is no folder
+        fail(str(error) or "there is not enough memory")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -19,6 +19,7 @@ from core.audit.verification import Ledger, Report, Tell, Verification
 from core.bootstrap import freeze_evidence
 from core.domain.provider import Charge
 from core.errors import Unavailable
+from core.home import Home
 from core.sagas import SAGAS
 from core.settings import Settings
 from daemons.cli.output import say, say_json
@@ -80,7 +81,7 @@ async def _ledger(settings: Settings, *, alone: bool) -> tuple[str, Ledger | Non
     if settings.payment_url or not alone:
         with contextlib.suppress(OSError, http.client.HTTPException, *BROKEN, msgspec.DecodeError):
             return "http", await asyncio.to_thread(_ledger_over_http, settings.payments_at)
-    path = settings.home / "payment-sandbox.sqlite"
+    path = Home(settings.home).ledger
     if settings.payment_url or not path.exists():
         return "absent", None
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from core.errors import ConfigurationError
 from core.home import Home, unprivileged_user
 from daemons.host.programs import PROGRAMS
 
@@ -49,7 +50,10 @@ def remove_stale_files(home: Home) -> None:
     stale = [home.supervisor_socket, home.supervisord_pid, *home.postgres_sockets.glob(".s.PGSQL.*")]
     stale += home.supervisor_socket.parent.glob("supervisor.sock.*")
     for path in stale:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"{path} is in the way and cannot be removed: {error.strerror}") from None
     if not home.run.is_relative_to(home.path):
         shutil.rmtree(home.run, ignore_errors=True)
 

@@ -42,6 +42,7 @@ logfile={logs}/supervisord.log
 pidfile={run}/supervisord.pid
 childlogdir={logs}
 directory={directory}
+umask=077
 {environment}
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface

@@ -13,7 +13,7 @@ import psutil
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.bootstrap import load_samples
 from core.errors import ConfigurationError, Unavailable
-from core.home import Home
+from core.home import Home, unprivileged_user
 from core.settings import Settings, env_names
 from daemons.host import leftovers
 from daemons.host.home_lock import locked
@@ -46,6 +46,8 @@ def up(settings: Settings) -> StackStatus:
             leftovers.end(leftovers.processes_of(home))
             leftovers.remove_stale_files(home)
             home.create()
+            if (user := unprivileged_user()) is not None:
+                home.hand_over(user)
             for program in PROGRAMS:
                 if program.port is not None:
                     listen(settings, program.port).close()
@@ -97,7 +99,7 @@ def forget(settings: Settings) -> None:
         raise ConfigurationError("DATABASE_URL is set, and orderdeck drops no database that it did not make")
     home = Home(settings.home)
     shutil.rmtree(home.system_place if home.moved else home.postgres, ignore_errors=True)
-    for ledger in home.path.glob("payment-sandbox.sqlite*"):
+    for ledger in home.ledger.parent.glob(f"{home.ledger.name}*"):
         ledger.unlink()
 
 

@@ -60,12 +60,16 @@ class Supervisor:
             check=False,
         )
         if done.returncode != 0:
-            lines = done.stdout.decode(errors="replace").strip().splitlines()
-            raise ConfigurationError(f"supervisord did not start: {lines[-1] if lines else 'it said nothing'}")
+            said = done.stdout.decode(errors="replace").strip().splitlines()
+            errors = [line for line in said if line.startswith("Error")] or said[-1:] or ["it said nothing"]
+            raise ConfigurationError(f"supervisord did not start: {errors[0]}")
         deadline = time.monotonic() + START_LIMIT
         while not self.answers():
             if time.monotonic() > deadline:
-                raise Unavailable(f"supervisord does not answer on {self._home.supervisor_socket}")
+                log = self._home.logs / "supervisord.log"
+                raise Unavailable(
+                    f"supervisord does not answer on {self._home.supervisor_socket}; {log} ends with: {_end_of(log)}"
+                )
             time.sleep(0.02)
 
     def answers(self) -> bool:
@@ -100,6 +104,15 @@ class Supervisor:
             return getattr(self._proxy.supervisor, method)(*arguments)
         except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
             raise Unavailable(f"supervisord does not answer ({error})") from error
+
+
+def _end_of(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 2_000))
+            return file.read().decode(errors="replace").strip().rpartition("\n")[2] or "nothing"
+    except OSError as error:
+        return f"nothing that can be read ({error.strerror})"
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from core.home import Home
 from core.settings import Settings
 from daemons.payment_sandbox.app import Sandbox, make_app
 from daemons.payment_sandbox.ledger import Ledger
@@ -14,7 +15,7 @@ from daemons.process.vitals import ASGIApp, Vitals
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
-    ledger = Ledger(settings.home / "payment-sandbox.sqlite", settings.sandbox_authorization_seconds)
+    ledger = Ledger(Home(settings.home).ledger, settings.sandbox_authorization_seconds)
     try:
         service = make_app(Sandbox(ledger, vitals.stop))
         vitals.started(ledger.why_not_ready)

@@ -9,6 +9,8 @@ from typing import cast
 
 import structlog
 
+from daemons.process.log_limits import LogLimits, shortened
+
 
 def configure_logs(name: str, level: str) -> None:
     """Send everything that is logged, by us or by a library, to stdout with the daemon's name."""
@@ -24,9 +26,10 @@ def configure_logs(name: str, level: str) -> None:
     last: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer()]
         if terminal
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        else [structlog.processors.format_exc_info, shortened, structlog.processors.JSONRenderer(default=str)]
     )
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(LogLimits())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -22,11 +22,13 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 import uvloop
 
-from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable
+from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable, in_words
+from core.home import Home
 from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
+from daemons.process.drop_root import drop_root
 from daemons.process.guard.bounds import Limits
 from daemons.process.guard.server import DRAIN, make_server
 from daemons.process.listening import listen
@@ -81,12 +83,14 @@ def run_reader(name: str, port: str, work: Work) -> None:
 
 def _run(name: str, port: str, body: Callable[[Settings, Front, asyncio.Event], Awaitable[None]]) -> None:
     faulthandler.enable()
+    os.umask(0o077)
     if "SUPERVISOR_ENABLED" in os.environ:
         die_with_parent()
     try:
         settings = load_settings()
         configure_logs(name, settings.log_level)
         listener = listen(settings, port)
+        drop_root(Home(settings.home))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_live(name, settings, listener, body))
     except ConfigurationError as error:
@@ -163,7 +167,7 @@ async def keep_up(
             failed(error)  # it has worked before, so what was changed meanwhile may be changed back
             await _pause(PAUSE_AFTER_FAULT, stop)
         except PASSES_BY_ITSELF as error:
-            reason = str(error) or type(error).__name__
+            reason = in_words(error)
             if time.monotonic() - began > 10:
                 tries, last = 0, ""
             if reason != last:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from core.errors import in_words
 from core.fault_board import FaultBoard
 from daemons.process.guard.refusals import Refusal
 
@@ -69,7 +70,7 @@ class Vitals:
 
     def failed(self, error: Exception) -> None:
         """Put a fault that the work met on the board: /ready names it until a later try goes on for STEADY seconds."""
-        self.waits(str(error) or type(error).__name__)
+        self.waits(in_words(error))
         self.faults.report(WORK, error)
 
     @property
@@ -89,7 +90,7 @@ class Vitals:
         except TimeoutError:
             return f"its dependencies did not answer within {CHECK_LIMIT:.0f} s"
         except Exception as error:  # noqa: BLE001 - any error of a check is a reason not to be ready
-            return str(error) or type(error).__name__
+            return in_words(error)
 
     def health(self) -> tuple[int, dict[str, str]]:
         turning = time.monotonic() - self.last_turn < TURN_LIMIT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,27 +23,6 @@ from tests.support.sandbox_process import SandboxProcess
 TEN = Decimal("10.00")
 Step = Callable[[PaymentGateway, UUID], Awaitable[PaymentAnswer]]
 SHORT = 0.75  # seconds; long enough for the sandbox on a busy machine, short enough for a test that waits it out
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    with SandboxProcess(tmp_path_factory.mktemp("sandbox")) as process:
-        yield process
-
-
-@pytest.fixture(params=["memory", "http"])
-async def gateway(request: pytest.FixtureRequest) -> AsyncIterator[PaymentGateway]:
-    if request.param == "memory":
-        yield MemoryPaymentGateway()
-        return
-    sandbox: SandboxProcess = request.getfixturevalue("sandbox")
-    async with HttpPaymentGateway(sandbox.url, timeout=8.0) as over_http:
-        yield over_http
-
-
-@pytest.fixture
-def payment() -> UUID:
-    return uuid4()
 
 
 async def authorise(
@@ -136,6 +115,25 @@ async def test_an_unknown_payment_has_no_money_to_move(gateway: PaymentGateway, 
 async def test_the_gateway_refuses_to_capture_more_than_was_authorised(gateway: PaymentGateway, payment: UUID) -> None:
     await authorise(gateway, payment)
     assert isinstance(await capture(gateway, payment, Decimal("10.01")), Refused)
+
+
+async def test_refunds_in_parts_each_under_a_key_of_its_own_never_exceed_what_was_captured(
+    gateway: PaymentGateway, payment: UUID
+) -> None:
+    await authorise(gateway, payment)
+    await capture(gateway, payment)
+
+    async def part(refund_id: str, amount: str) -> PaymentAnswer:
+        key = f"{payment}:refund:{refund_id}"
+        return await gateway.refund(key, payment_id=payment, amount=Decimal(amount), reason="broken")
+
+    first = await part("a", "6.00")
+    assert isinstance(first, Approved)
+    assert await part("a", "6.00") == first, "the same key is the same refund"
+    assert isinstance(await part("b", "4.01"), Refused)
+    assert isinstance(await part("b", "4.00"), Refused), "the answer to a key is final"
+    assert isinstance(await part("b:2", "4.00"), Approved)
+    assert isinstance(await part("c", "0.01"), Refused)
 
 
 async def test_the_gateway_refuses_to_refund_more_than_was_captured(gateway: PaymentGateway, payment: UUID) -> None:

@@ -113,7 +113,7 @@ def test_the_doctor_finds_a_taken_port(stack: Stack) -> None:
 
 def test_a_home_that_is_a_file_is_refused_in_one_sentence(stack: Stack) -> None:
     stack.home.path.write_text("not a folder")
-    assert "set ORDERDECK_HOME to a folder of your own" in sentence(stack.orderdeck("up"))
+    assert "remove it, or set another ORDERDECK_HOME" in sentence(stack.orderdeck("up"))
     stack.home.path.unlink()
 
 
@@ -159,3 +159,25 @@ def test_an_unwritable_home_is_refused_in_one_sentence(stack: Stack, unwritable:
     assert sentence(done) == (
         f"orderdeck: cannot write {unwritable / 'home'} (Permission denied): set ORDERDECK_HOME to a folder of your own"
     )
+
+
+def test_what_keeps_supervisord_from_starting_is_named_in_one_sentence(stack: Stack) -> None:
+    stack.home.create()
+    for name, said in (
+        (stack.home.supervisor_socket, "is in the way and cannot be removed: Is a directory"),
+        (stack.home.supervisord_pid, "is in the way and cannot be removed: Is a directory"),
+        (stack.home.logs / "supervisord.log", "supervisord did not start: IsADirectoryError"),
+    ):
+        name.mkdir()
+        assert said in sentence(stack.orderdeck("up")), name
+        name.rmdir()
+    limited = ["sh", "-c", 'ulimit -n 200; exec "$@"', "sh", sys.executable, "-m", "daemons.cli.main"]
+
+    def run(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*limited, command], cwd=ROOT, env=stack.env, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert "The minimum number of file descriptors required to run this process" in sentence(run("up"))
+    assert "WRONG  limits: a program may have only 200 files" in run("doctor").stdout
+    assert stack.processes() == []

@@ -29,7 +29,7 @@ sys.stdin.read()
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setattr(home_lock, "LOCK_LIMIT", 0.2)
     home = Home(tmp_path / "home")
-    home.create()
+    home.path.mkdir()
     return home
 
 

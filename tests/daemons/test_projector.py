@@ -153,3 +153,38 @@ async def test_a_projector_ends_when_it_is_told_to(projector: DaemonProcess) -> 
     assert projector.process is not None
     projector.process.terminate()
     assert await asyncio.to_thread(projector.process.wait, 10) == 0
+
+
+async def test_a_projector_whose_log_was_replaced_by_an_older_one_says_so_and_fills_its_tables_again(
+    projector: DaemonProcess, dsn: str
+) -> None:
+    log = Sample(20, seed=4).events()
+    await write(dsn, log)
+    projector.start()
+
+    async def has_caught_up() -> bool:
+        return await position(dsn) == len(log)
+
+    await until(has_caught_up)
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("ALTER TABLE events DISABLE TRIGGER ALL")
+    await owner.execute("DELETE FROM events WHERE position > 5")
+    await owner.close()
+
+    async def reason_not_ready() -> str:
+        status, reason = await projector.ready()
+        return reason if status == 503 and "the log ends at 5" in reason else ""
+
+    assert "was read up to" in await until(reason_not_ready)
+
+    async def is_ready_again() -> bool:
+        return (await projector.ready())[0] == 200 and set((await readers(dsn)).values()) == {5}
+
+    await until(is_ready_again)
+    found = await contents(dsn)
+    projector.kill()
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("UPDATE checkpoints SET revision = 'older rules'")
+    await owner.close()
+    await project(lambda: connect(dsn, name="test"))
+    assert found == await contents(dsn)

@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.migrate import migrate
+from tests.support.logins import of_daemons
 from tests.support.orders import Sample, order_id, write
 from tests.support.query_api import QueryApi, database, query_api
 from tests.support.strategies import EVERY_HEALTH_CHECK
@@ -156,7 +157,7 @@ async def test_the_query_api_refuses_every_method_that_changes_something(api: Qu
 
 async def test_the_query_api_answers_503_while_the_database_is_away_and_200_afterwards(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path / "its own") as server:
-        await migrate(server.dsn("postgres"))
+        await migrate(server.dsn("postgres"), of_daemons(server.dsn("postgres")))
         async with query_api(server.dsn("postgres"), tmp_path) as api:
             server.stop()
             for path in (f"/api/v1/orders/{ID}", "/api/v1/orders", "/api/v1/events", "/api/v1/events/stream"):

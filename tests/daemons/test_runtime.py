@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -251,7 +252,8 @@ def test_a_hanging_event_loop_ends_the_process_with_70_and_says_where_it_hangs(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the parent-death signal")
 def test_a_supervised_daemon_does_not_outlive_its_supervisor(tmp_path: Path) -> None:
-    env = Stack(tmp_path / "home").env | {"SUPERVISOR_ENABLED": "1"}
+    stack = Stack(tmp_path / "home")
+    env = stack.env | {"SUPERVISOR_ENABLED": "1"}
     middle = "import subprocess as s, sys; p = s.Popen([sys.executable, '-c', *sys.argv[1:]]); print(p.pid); p.wait()"
     (tmp_path / "there").touch()
     with subprocess.Popen(
@@ -270,3 +272,5 @@ def test_a_supervised_daemon_does_not_outlive_its_supervisor(tmp_path: Path) -> 
         finally:
             with contextlib.suppress(psutil.NoSuchProcess):
                 daemon.kill()
+            for folder in (stack.home.system_place, stack.home.run):  # which it has made, when we are root
+                shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,20 +15,8 @@ from core.errors import InvalidInput, NotAllowed, NotFound
 from core.ports.log import IdempotencyKey, Result
 from core.sagas.wishes import Wish
 from core.services.execute import Terms
-from core.services.sagas import advance
 from tests.support.order_desk import Desk
 from tests.support.saga_cases import Operator, available, failed, shipment
-
-
-@pytest.fixture
-async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
-    monkeypatch.setattr(advance, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)
-    desk.scale = 0.0001
-    operator = Operator(desk)
-    yield operator
-    operator.link.close()
 
 
 async def test_a_saga_whose_void_never_succeeds_fails_naming_the_amount_and_an_operator_resolves_it(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -21,22 +20,10 @@ from core.domain.saga import SagaStepStarted
 from core.errors import GatewayTimeout, InvalidInput, NotAllowed, NotFound
 from core.sagas import SAGAS
 from core.services.load import load_state
-from core.services.sagas import advance
 from tests.support.order_desk import Desk
 from tests.support.projecting import project
 from tests.support.refunds import REFUND, ask_for_refund, paid, refund_ended, shipped_order, units
 from tests.support.saga_cases import Operator, available, shipment
-
-
-@pytest.fixture
-async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
-    monkeypatch.setattr(advance, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)
-    desk.scale = 0.0001
-    operator = Operator(desk)
-    yield operator
-    operator.link.close()
 
 
 # --- in parts -----------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,22 +14,10 @@ from core.domain.provider import PaymentAnswer, Refused
 from core.domain.saga import SagaFailed
 from core.errors import NotAllowed
 from core.sagas.wishes import Wish
-from core.services.sagas import advance
 from daemons.query_api.open_items import still_open
 from tests.support.order_desk import Desk
 from tests.support.refunds import REFUND, SETTLE, ask_for_refund, paid, refund_ended, shipped_order, units
 from tests.support.saga_cases import Operator, available
-
-
-@pytest.fixture
-async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
-    monkeypatch.setattr(advance, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(advance, "LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(advance, "LONGEST_WANTED", 0.0)
-    desk.scale = 0.0001
-    operator = Operator(desk)
-    yield operator
-    operator.link.close()
 
 
 def refuses_refunds(desk: Desk, monkeypatch: pytest.MonkeyPatch, keys: list[str]) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from core.adapters.postgres.migrate import NEEDED
+from core.home import unprivileged_user
 from daemons.host.programs import PROGRAMS
 from tests.support.stack import ROOT, Stack, until
 
@@ -178,3 +180,22 @@ def test_plain_supervisord_and_supervisorctl_run_the_checkout(short_folder: Path
         assert run("supervisorctl", "status").count("RUNNING") == len(NAMES)
         run("supervisorctl", "shutdown")
         until(lambda: not stack.processes(), seconds=40)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+def test_no_daemon_that_root_has_started_keeps_a_right_of_root(stack: Stack) -> None:
+    user = unprivileged_user()
+    assert user is not None
+    checked = {name: Path(f"/proc/{pid}/status").read_text() for name, pid in pids(stack).items()}
+    for name, text in checked.items():
+        status = dict(line.split(":\t", 1) for line in text.splitlines())
+        assert set(status["Uid"].split()) == {str(user.pw_uid)}, name
+        assert set(status["Gid"].split() + status["Groups"].split()) == {str(user.pw_gid)}, name
+        for rights in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(status[rights], 16) == 0, (name, rights)
+        assert status["NoNewPrivs"] == "1", name
+    assert set(checked) == set(NAMES)
+    for folder in stack.home.postgres, stack.home.postgres_sockets, stack.home.ledger.parent:
+        assert (folder.stat().st_uid, folder.stat().st_mode & 0o077) == (user.pw_uid, 0), folder
+    for folder in stack.home.path, stack.home.logs, stack.home.run, stack.home.system_place:
+        assert (folder.stat().st_uid, folder.stat().st_mode & 0o027) == (0, 0), folder

@@ -60,7 +60,7 @@ async def test_verify_finds_nothing_wrong_with_a_working_stack_and_finds_a_tampe
         assert (code, report["violations"], report["orders"], report["ledger"]) == (0, [], 50, "file")
         assert stack.processes() == []
 
-        with closing(sqlite3.connect(stack.home.path / "payment-sandbox.sqlite")) as ledger, ledger:
+        with closing(sqlite3.connect(stack.home.ledger)) as ledger, ledger:
             ledger.execute("UPDATE charges SET state = 'AUTHORISED' WHERE state = 'VOIDED' OR state = 'DECLINED'")
         code, report = await run_verify(stack)
         assert code == 1

@@ -16,6 +16,14 @@ LOOK_EVERY = 30.0  # seconds; each look corrects the monotonic clock, which drif
 PART = "the clock"
 
 
+LOG_AHEAD = "SELECT extract(epoch FROM recorded_at - clock_timestamp()) FROM events ORDER BY position DESC LIMIT 1"
+
+
+async def log_ahead(connection: Connection) -> float:
+    """By how many seconds the last event is later than the database's clock, which then must have jumped back."""
+    return float(await connection.fetchval(LOG_AHEAD) or 0)
+
+
 class DatabaseClock:
     """See `core.ports.clock.Clock`.
 

@@ -33,7 +33,7 @@ _LOST = (
 )
 # The server cannot do it now. Nothing was done, and the connection can still be used.
 _NOT_NOW = (
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # too many connections, no memory, a full disk: a person may have to make room
     asyncpg.QueryCanceledError,  # mostly by statement_timeout
     asyncpg.LockNotAvailableError,  # by lock_timeout
     asyncpg.SerializationError,

@@ -22,6 +22,7 @@ from typing import BinaryIO, Self
 import psutil
 
 from core.errors import ConfigurationError, Unavailable
+from core.folders import give, make_folder
 from core.home import OWNER, SYSTEM_PLACE, Home, can_enter, unprivileged_user
 from core.processes import die_with_parent
 
@@ -106,10 +107,7 @@ class EmbeddedPostgres:
         self.home.create()
         self._user = unprivileged_user()
         self._binaries = binaries(self._user)
-        for folder in (self.home.postgres, self.home.postgres_sockets):
-            self._own(folder)
-        if self.home.moved:
-            (self.home.system_place / "home").write_text(str(self.home.path), encoding="utf-8")  # for the doctor
+        self._make_folders()
         if not (self.data / "PG_VERSION").exists():
             self._initdb()
         self._clear_stale_locks()
@@ -197,11 +195,14 @@ class EmbeddedPostgres:
         except OSError:
             return []
 
-    def _own(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        if self._user is not None:
-            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+    def _make_folders(self) -> None:
+        owner, group = (self._user.pw_uid, self._user.pw_gid) if self._user is not None else (None, None)
+        if self._user is not None and self.home.moved:
+            self.home.make_system_place(self._user)
+        make_folder(self.home.postgres_sockets.parent, 0o700 if group is None else 0o710, group=group)
+        make_folder(self.home.postgres_sockets, 0o700, owner=owner, group=group)
+        if make_folder(self.home.postgres, 0o700, owner=owner, group=group) and self._user is not None:
+            give(self.home.postgres, self._user)  # an older release, or a machine before, had another user for it
 
     def _spawn(self, program: str, *arguments: str, stdout: int | BinaryIO | None = None) -> subprocess.Popen[bytes]:
         parent, user = os.getpid(), self._user

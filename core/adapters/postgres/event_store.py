@@ -25,6 +25,7 @@ LOAD = "SELECT * FROM load_streams($1, $2)"
 READ = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
 HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
+NO_ROOM_LASTS = 15.0  # seconds for which an append that found no room on the disk makes the daemon not ready
 SETTLE_WITHIN = 8.0  # seconds for finding out an unknown outcome, before the callers get OutcomeUnknown
 
 Batch = Sequence[Waiting[Prepared, Verdict]]
@@ -45,6 +46,7 @@ class PostgresEventStore:
         self._loader = Link(open_)
         self._reader = Link(open_)
         self._batcher = Batcher[Prepared, Verdict](self._send)
+        self._faults = faults or FaultBoard()
         self.snapshots = PostgresSnapshots(self._loader, open_, faults)
         self._loads = Coalescer[tuple[StreamId, int], list[Recorded | Exception]](self._load_many)
 
@@ -148,6 +150,8 @@ class PostgresEventStore:
             return error
         failure = self._writer.failed(error)
         failure.__cause__ = error
+        if isinstance(error, (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)):  # /ready says it as long as it lasts
+            self._faults.note("recording events", failure, seconds=NO_ROOM_LASTS)
         return failure
 
     @staticmethod

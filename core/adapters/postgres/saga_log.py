@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from core.adapters.postgres.connection import Link
 from core.domain.message import SagaId
 from core.ports.sagas import Claim
+
+LOOK_FOR_JUMP = 10.0  # seconds between two looks whether the clock has jumped back
 
 # due_at is when a runner may claim the saga. A claim sets it to the end of the lease.
 CLAIM = """
@@ -70,7 +74,17 @@ DELETE FROM idempotency_keys WHERE (scope, key) IN (
     SELECT scope, key FROM idempotency_keys WHERE created_at < now() - $1::interval LIMIT $2)
 """
 
-CHECKPOINT = "SELECT position FROM checkpoints WHERE reader = $1"
+# All due times lie less than an hour ahead. Those that lie further ahead were set before the clock jumped back.
+AFTER_A_JUMP = """
+UPDATE sagas SET due_at = now() + CASE WHEN owner IS NULL THEN interval '0' ELSE interval '30 s' END
+ WHERE status IN ('RUNNING', 'COMPENSATING') AND due_at > now() + interval '1 hour'
+"""
+# A checkpoint that the log does not have is of a longer log, in whose place an older one was put.
+CHECKPOINT = """
+UPDATE checkpoints SET position = CASE WHEN position > (SELECT coalesce(max(e.position), 0) FROM events e) THEN 0
+                                       ELSE position END
+ WHERE reader = $1 RETURNING position
+"""
 REACHED = """
 INSERT INTO checkpoints (reader, position) VALUES ($1, $2)
     ON CONFLICT (reader) DO UPDATE
@@ -83,8 +97,12 @@ class PostgresSagaLog:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._looked_for_jump = -math.inf
 
     async def claim(self, owner: str, *, limit: int, lease: timedelta) -> Sequence[Claim]:
+        if time.monotonic() - self._looked_for_jump > LOOK_FOR_JUMP:
+            self._looked_for_jump = time.monotonic()
+            await self._link.run(lambda c: c.execute(AFTER_A_JUMP))
         rows = await self._link.run(lambda c: c.fetch(CLAIM, owner, limit, lease))
         return [Claim(*row) for row in rows]
 

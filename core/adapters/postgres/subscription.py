@@ -6,15 +6,18 @@ During an outage it waits and tries again. A fault of the database is raised to 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
 
 from core.adapters.postgres.connection import Connection, Link
-from core.adapters.postgres.event_store import READ, stored
+from core.adapters.postgres.event_store import HEAD, READ, stored
 from core.codec import StoredEvent
-from core.errors import Unavailable
+from core.errors import LogShorter, Unavailable
 
 # Positions have no gaps, so the next `limit` positions have a known end. Of the events of other categories, only one at
 # that end is returned, because it tells the caller how far the log has been read.
@@ -26,6 +29,7 @@ SELECT events.* FROM events, stretch
 
 BUSY = 0.005  # seconds between reads while events come; with a shorter pause, the batches would only be smaller
 QUIET = 0.25  # seconds between reads while no events come, in case a notification is lost
+LOOK_AT_HEAD = 2.0  # seconds between two looks whether the log is shorter than what was read of it
 AWAY = 1.0  # seconds between tries while the database is away
 
 log = structlog.get_logger(__name__)
@@ -57,7 +61,7 @@ class PostgresSubscription:
     ) -> AsyncGenerator[Sequence[StoredEvent]]:
         query, values = (READ_CATEGORIES, (limit, categories)) if categories else (READ, (limit,))
         stopping = asyncio.ensure_future(stop.wait())
-        away = False
+        away, looked_at = False, -math.inf
         try:
             while not stop.is_set():
                 self._hint.clear()  # before the read, so that an event that comes meanwhile is read next time
@@ -73,6 +77,9 @@ class PostgresSubscription:
                     log.info("the log can be read again")
                     away = False
                 full = bool(rows) and rows[-1]["position"] - after >= limit
+                if not rows and time.monotonic() - looked_at > LOOK_AT_HEAD:
+                    await self._must_not_be_shorter(after)
+                    looked_at = time.monotonic()
                 if rows:
                     batch = [stored(row) for row in rows]
                     after = batch[-1].position
@@ -82,6 +89,11 @@ class PostgresSubscription:
         finally:
             stopping.cancel()
             self._link.close()
+
+    async def _must_not_be_shorter(self, after: int) -> None:
+        with suppress(Unavailable):
+            if (head := int(await self._link.run(lambda c: c.fetchval(HEAD)))) < after:
+                raise LogShorter(after, head)
 
     async def _wait(self, stopping: asyncio.Future[Any], *, busy: bool) -> None:
         if busy:

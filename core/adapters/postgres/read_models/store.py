@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import structlog
+
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.readers import progress
@@ -17,10 +19,12 @@ from core.projections.inventory_level import INVENTORY_LEVEL
 from core.projections.order_view import ORDER_VIEW
 from core.projections.projection import Group
 
+log = structlog.get_logger(__name__)
+
 CLAIM = """
 INSERT INTO checkpoints (reader, position, revision) VALUES ($1, 0, $2)
     ON CONFLICT (reader) DO UPDATE SET reader = excluded.reader
-RETURNING position, revision
+RETURNING position, revision, (SELECT coalesce(max(events.position), 0) FROM events) AS head
 """
 RESTART = "UPDATE checkpoints SET position = 0, revision = $2, updated_at = clock_timestamp() WHERE reader = $1"
 
@@ -64,7 +68,9 @@ class PostgresReadModels:
             async with connection.transaction():
                 row = await connection.fetchrow(CLAIM, reader, revision)
                 assert row is not None  # noqa: S101 - RETURNING
-                if row["revision"] == revision and row["position"]:
+                if row["position"] > row["head"]:
+                    log.warning("an older log was put in place, the read models are filled again", reader=reader)
+                elif row["revision"] == revision and row["position"]:
                     return int(row["position"])
                 await connection.execute("TRUNCATE " + ", ".join(sorted(model.name for model in self._group.models)))
                 await connection.execute(RESTART, reader, revision)
