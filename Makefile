@@ -42,6 +42,9 @@ bench: $(BIN)/.installed-dev  ## measure, beside peers on the same PostgreSQL
 chaos: $(BIN)/.installed-dev  ## 5 000 orders while everything is killed; ARGS="--seed 7 --orders 500", "--mutants"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+attack: $(BIN)/.installed-dev  ## 1 000 000 hostile requests to a stack of its own; ARGS="--seed 7 --requests 20000"
+	@$(BIN)/python -m tests.hostile $(ARGS)
+
 migrate: $(BIN)/.installed  ## bring the database's schema up to date
 	@$(BIN)/orderdeck migrate
 
@@ -72,4 +75,4 @@ $(BIN)/pip:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install python3-venv (apt install python3-venv)"; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.PHONY: help run test test-unit test-int golden clients check fix bench chaos migrate db-reset clean docker-up docker-down
+.PHONY: help run test test-unit test-int golden clients check fix bench chaos attack migrate db-reset clean docker-up docker-down

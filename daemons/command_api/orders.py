@@ -58,7 +58,7 @@ async def create_order(request: AnyRequest, state: State) -> ASGIApp:
 async def confirm_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Confirm by hand an order its saga has not confirmed yet."""
     sent = CommandRequest(request)
-    terms = sent.terms("PUT /api/v1/orders/{id}/confirm", NoBody())
+    terms = sent.terms("PUT /api/v1/orders/{id}/confirm", await sent.body(NoBody))
     app: App = state["app"]
     return await _execute(app, ConfirmOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
 
@@ -89,7 +89,7 @@ async def ship_order(request: AnyRequest, state: State, order_id: FromPath[str])
 async def deliver_order(request: AnyRequest, state: State, order_id: FromPath[str]) -> ASGIApp:
     """Record that a shipped order has arrived."""
     sent = CommandRequest(request)
-    terms = sent.terms("PUT /api/v1/orders/{id}/deliver", NoBody())
+    terms = sent.terms("PUT /api/v1/orders/{id}/deliver", await sent.body(NoBody))
     app: App = state["app"]
     return await _execute(app, DeliverOrder(now=app.clock.now(), order_id=_order(order_id)), terms)
 

@@ -35,7 +35,7 @@ UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class NoBody(msgspec.Struct, frozen=True):
-    """The body of a command that needs none."""
+    """The body of a command that needs none: nothing, or an object, whose fields are then reported as unknown."""
 
 
 class CommandRequest:
@@ -56,6 +56,8 @@ class CommandRequest:
     async def body(self, kind: type[T]) -> T:
         content_type = self.header("Content-Type") or ""
         raw = await receive_body(self._request.receive, LARGEST_BODY)
+        if kind is NoBody and not raw.strip():
+            raw, content_type = b"{}", "application/json"
         body = read_body(kind, raw, content_type, strict=self._options["strict"])
         self._ignored, self._sent = body.ignored, body.sent
         return body.value

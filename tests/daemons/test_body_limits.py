@@ -11,7 +11,15 @@ import msgspec
 import pytest
 
 from core.errors import FieldError, InvalidInput
-from daemons.command_api.shapes import CancelBody, CreateOrderBody, ReasonBody, ReceiptBody, ShipBody
+from daemons.command_api.shapes import (
+    AdjustmentBody,
+    CancelBody,
+    CreateOrderBody,
+    ReasonBody,
+    ReceiptBody,
+    RefundOrderBody,
+    ShipBody,
+)
 from daemons.http.bodies import read_body
 from daemons.http.limits import MOST_VALUES, has_too_many_values, receive_body
 from daemons.http.problems import MOST_ERRORS, RequestRefused, problem_response, wrong_fields
@@ -24,6 +32,8 @@ BODIES: tuple[type[msgspec.Struct], ...] = (
     ShipBody,
     ReceiptBody,
     ReasonBody,
+    RefundOrderBody,
+    AdjustmentBody,
     AuthoriseBody,
     CaptureBody,
     VoidBody,

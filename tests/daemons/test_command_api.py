@@ -188,8 +188,8 @@ async def test_the_api_ignores_unknown_fields_and_names_a_required_one_that_is_m
     assert (await api.create(extra)).status_code == 201
     misspelt: dict[str, Any] = {**ORDER, "shiping_address": ADDRESS}
     del misspelt["shipping_address"]
-    problem(await api.create(misspelt), 400, "validation_failed", "shipping_address")
-    problem(await api.put(uuid4(), "cancel", {"reson": "x"}), 400, "validation_failed", "reason")
+    problem(await api.create(misspelt), 400, "validation_failed", "shipping_address", "shiping_address")
+    problem(await api.put(uuid4(), "cancel", {"reson": "x"}), 400, "validation_failed", "reason", "reson")
 
 
 async def test_every_wrong_field_is_named_at_once(api: CommandApi) -> None:

@@ -92,6 +92,24 @@ async def test_unknown_fields_are_reported_in_each_answer_and_refused_when_the_c
     assert refused.headers["orderdeck-ignored-fields"] == "by"
 
 
+async def test_a_command_that_needs_no_body_reports_what_it_was_sent(api: CommandApi) -> None:
+    order_id = await api.placed_order()
+    path = f"/api/v1/orders/{order_id}/confirm"
+    many = b'{"x":[' + b"{}," * 300_000 + b"{}]}"
+    for content, kind, status in ((many, "application/json", 400), (b"x=1", "text/plain", 415)):
+        answer = await api.http.put(path, content=content, headers={"Content-Type": kind})
+        assert answer.status_code == status, answer.text
+    strict = await api.http.put(f"{path}?strict=true", json={"dry_run": True})
+    problem(strict, 400, "validation_failed", "dry_run")
+    for content in (b"", b" \n", b"{}"):
+        answer = await api.http.put(
+            f"{path}?dry_run=true", content=content, headers={"Content-Type": "application/json"}
+        )
+        assert (answer.status_code, "orderdeck-ignored-fields" in answer.headers) == (200, False)
+    done = await api.http.put(path, json={"dry_run": True})
+    assert (done.status_code, done.headers["orderdeck-ignored-fields"]) == (200, "dry_run")
+
+
 async def test_commands_that_mean_the_same_have_one_key_and_others_are_refused(api: CommandApi) -> None:
     key = str(uuid4())
 
@@ -106,6 +124,7 @@ async def test_commands_that_mean_the_same_have_one_key_and_others_are_refused(a
         priced("10", country='"us"'),
         priced("10", country='"\\u0055s"'),
         priced("10", **{'"currency"': '"USD"'}),
+        priced("10", **{'"currency"': '"usd"'}),
         priced("10", **{'"payment_method"': '"card"', '"currency"': '"USD"'}),
         priced("10").replace("Zoë", "Zoe\u0308"),
         priced("10").replace("Zoë", "Zo\\u00eb"),
