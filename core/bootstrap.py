@@ -108,15 +108,24 @@ async def look_at_database(settings: Settings) -> dict[str, Look]:
     return looks
 
 
+async def check_owner(settings: Settings) -> None:
+    """Look at the database as the owner of its tables, who is the first to use it.
+
+    Raises ConfigurationError, Unavailable and DatabaseFault when `migrate` cannot use the database as it is.
+    """
+    owner = owner_url(settings)
+    look = await look_at(owner, "DATABASE_URL" if settings.owner_url is None else "ORDERDECK_OWNER_URL")
+    if owner == database_url(settings):
+        must_suit_daemons(look)
+
+
 async def migrate_database(settings: Settings) -> int:
     """Look at the database, bring its schema up to this release's, and look whether daemons can use it now.
 
     Raises ConfigurationError, Unavailable and DatabaseFault; returns the schema's number.
     """
+    await check_owner(settings)
     owner, daemons = owner_url(settings), database_url(settings)
-    look = await look_at(owner, "DATABASE_URL" if settings.owner_url is None else "ORDERDECK_OWNER_URL")
-    if owner == daemons:
-        must_suit_daemons(look)
     schema = await migrate(owner, daemons if daemons != owner else None)
     must_suit_daemons(await look_at(daemons, "DATABASE_URL"))
     return schema

@@ -19,6 +19,7 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.bootstrap import load_samples, migrate_database
 from core.errors import ConfigurationError, DatabaseFault, OrderdeckError, Unavailable
 from core.home import DATABASE
+from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
@@ -46,10 +47,10 @@ def main() -> None:
         else:
             asyncio.run(_migrate_once_it_answers(settings))
     except ConfigurationError as error:
-        sys.stderr.write(f"postgres: {error}\n")
+        sys.stderr.write(clean_lines(f"postgres: {error}") + "\n")
         sys.exit(exits.CONFIGURATION)
     except OrderdeckError as error:
-        sys.stderr.write(f"postgres: {error}\n")
+        sys.stderr.write(clean_lines(f"postgres: {error}") + "\n")
         _pause()
         sys.exit(1)
     except Exception:  # noqa: BLE001 - supervisord starts the program again after any error

@@ -12,18 +12,24 @@ from msgspec import Struct
 
 from tui.gateway import Gateway, GatewayError, ServiceRefused, Unreachable
 from tui.viewmodels.ring import Ring, RingFrame
+from tui.wire import Count, Unreadable, read_json
 
 FIRST_DELAY, LONGEST_DELAY = 0.25, 1.5  # seconds before the stream is opened again
 BACKLOG = 200  # events before the head that the deck starts with, so that the stream is not empty
 BEYOND = 400  # how a service refuses a position that its log has not reached
-LARGEST_FRAME = 32 * 1024 * 1024  # bytes: a frame that has no end by then does not come from our service
+LARGEST_FRAME = 4 * 1024 * 1024  # bytes: a frame that has no end by then does not come from our service
+LONGEST_TYPE = 100  # characters of an event's type
 
 
 class Skipped(Struct):
     """The server let us jump to the head because we were too slow."""
 
-    before: int = 0
-    count: int = 0
+    before: Count = 0
+    count: Count = 0
+
+
+_positions = msgspec.json.Decoder(Count)
+_skips = msgspec.json.Decoder(Skipped)
 
 
 class Splitter:
@@ -115,8 +121,8 @@ class Feed:
             self.malformed += not frame.startswith(b":")
             return
         try:
-            position = int(fields.get(b"id", b""))
-        except ValueError:
+            position = read_json(fields.get(b"id", b""), _positions)
+        except Unreadable:
             self.malformed += 1
             return
         last = self.position or 0
@@ -125,13 +131,13 @@ class Feed:
             return
         self.lost += position - last - 1
         self.position, self.received_at = position, self.clock()
-        self.ring.push(RingFrame(position, fields.get(b"event", b"?").decode(errors="replace"), data))
+        self.ring.push(RingFrame(position, fields.get(b"event", b"?")[:LONGEST_TYPE].decode(errors="replace"), data))
 
     def _skip(self, data: bytes) -> None:
         """The server left out the events up to `before`: this deck never gets them, although they are in the log."""
         try:
-            skipped = msgspec.json.decode(data, type=Skipped)
-        except msgspec.MsgspecError:
+            skipped = read_json(data, _skips)
+        except Unreadable:
             self.malformed += 1
             return
         self.lost += skipped.count

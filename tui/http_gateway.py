@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn
 from urllib.parse import quote
 
 import httpx
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tui.gateway import PAGE, CommandAccepted, CommandToSend, Health, ServiceRefused, Shape, TimedOut, Unreachable
 from tui.viewmodels.filters import OrderQuery
-from tui.wire import OrderPage, WireEvent, WireOrder, WireProblem
+from tui.wire import Count, OrderPage, Unreadable, WireEvent, WireOrder, WireProblem, read_json
 
 ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
 _HISTORY = 1_000  # an order's events in one answer
+LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a hundred orders of 200 lines each have less
+MOST_EVENTS = 20_000  # of one order; a longer history is cut
+MOST_ERRORS, LONGEST_SENTENCE, LONGEST_NAME = 100, 1_000, 500
 SILENCE = 25.0  # seconds without a byte on the feed: the server sends a comment every ten
+
+
+_problems = msgspec.json.Decoder(WireProblem)
+
+
+@dataclass(frozen=True)
+class _Reply:
+    status: int
+    body: bytes
+    replayed: bool
 
 
 class _Accepted(Struct):
     order_id: str
     status: str
-    version: int
-    position: int | None = None
+    version: Count
+    position: Count | None = None
     order_number: str | None = None
 
 
@@ -34,8 +49,8 @@ class _Events(Struct):
 
 
 class _Lag(Struct):
-    events: int = 0
-    seconds: float = 0.0
+    events: Count = 0
+    seconds: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
 
 
 class _Reader(Struct):
@@ -43,7 +58,7 @@ class _Reader(Struct):
 
 
 class _Projections(Struct):
-    head: int
+    head: Count
     readers: list[_Reader]
 
 
@@ -56,7 +71,7 @@ class HttpGateway:
         self.where = httpx.URL(query_url).netloc.decode()
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(ANSWER_WITHIN, connect=2.0),
-            headers={"Orderdeck-Actor": _actor()},
+            headers={"Orderdeck-Actor": _actor(), "Accept-Encoding": "identity"},
             transport=transport,
             trust_env=False,  # a proxy from the environment must not stand between the deck and 127.0.0.1
         )
@@ -71,17 +86,21 @@ class HttpGateway:
         params = {"min_version": min_version, "wait": wait}
         query = {name: str(value) for name, value in params.items() if value is not None}
         return await self.read(
-            f"/api/v1/orders/{quote(order_id, safe='')}", WireOrder, query, patience=ANSWER_WITHIN + (wait or 0)
+            f"/api/v1/orders/{_name(order_id)}", WireOrder, query, patience=ANSWER_WITHIN + (wait or 0)
         )
 
     async def timeline(self, order_id: str) -> list[WireEvent]:
-        path, events = f"/api/v1/orders/{quote(order_id, safe='')}/timeline", list[WireEvent]()
-        while True:
-            after = events[-1].position if events else 0
-            page = await self.read(path, _Events, {"after": str(after), "limit": str(_HISTORY)})
-            events += page.events
-            if len(page.events) < _HISTORY:
-                return events
+        path, events = f"/api/v1/orders/{_name(order_id)}/timeline", list[WireEvent]()
+        after = 0
+        while len(events) < MOST_EVENTS:
+            page = (await self.read(path, _Events, {"after": str(after), "limit": str(_HISTORY)})).events
+            if any(event.position <= before for before, event in zip(_positions(after, page), page, strict=False)):
+                raise ServiceRefused(200, "unreadable", "an order's events that are not in the order of the log")
+            events += page[:_HISTORY]
+            if len(page) < _HISTORY:
+                break
+            after = events[-1].position
+        return events
 
     async def health(self) -> Health:
         answer = await self.read("/api/v1/projections", _Projections)
@@ -96,20 +115,19 @@ class HttpGateway:
         *,
         patience: float = ANSWER_WITHIN,
     ) -> Shape:
-        async with _our_errors(self.queries_at):
-            response = await self._client.get(self.queries_at + path, params=params, timeout=patience)
-        return _read(response, shape)
+        answer = await self._exchange("GET", self.queries_at, path, params=params, patience=patience)
+        return _read(answer, shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
-        response = await self._command(command, {"Idempotency-Key": key})
-        answer = _read(response, _Accepted)
+        reply = await self._command(command, {"Idempotency-Key": key})
+        answer = _read(reply, _Accepted)
         return CommandAccepted(
             order_id=answer.order_id,
             status=answer.status,
             version=answer.version,
             position=answer.position,
             order_number=answer.order_number,
-            replayed=response.headers.get("Idempotent-Replayed") == "true",
+            replayed=reply.replayed,
         )
 
     async def dry_run(self, command: CommandToSend) -> Sequence[WireEvent]:
@@ -126,8 +144,8 @@ class HttpGateway:
             self._client.stream("GET", url, params={"skip": "true"}, headers=headers, timeout=timeout) as response,
         ):
             if not response.is_success:
-                await response.aread()
-                _refuse(response)
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    _refuse(await _whole(response))
             yield b""
             async for chunk in response.aiter_raw():
                 yield chunk
@@ -135,19 +153,34 @@ class HttpGateway:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _command(
-        self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False
-    ) -> httpx.Response:
+    async def _command(self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False) -> _Reply:
         new = command.order_id is None
-        path = "/api/v1/orders" if new else f"/api/v1/orders/{quote(command.order_id or '', safe='')}/{command.verb}"
-        async with _our_errors(self.commands_at):
-            return await self._client.request(
-                "POST" if new else "PUT",
-                self.commands_at + path,
-                params={"dry_run": "true"} if dry_run else None,
-                json=dict(command.body) if command.body else None,
-                headers=headers,
-            )
+        path = "/api/v1/orders" if new else f"/api/v1/orders/{_name(command.order_id or '')}/{command.verb}"
+        return await self._exchange(
+            "POST" if new else "PUT",
+            self.commands_at,
+            path,
+            params={"dry_run": "true"} if dry_run else None,
+            json=dict(command.body) if command.body else None,
+            headers=headers,
+        )
+
+    async def _exchange(
+        self,
+        method: str,
+        base: str,
+        path: str,
+        *,
+        patience: float = ANSWER_WITHIN,
+        **request: Any,
+    ) -> _Reply:
+        """Send a request and read the whole answer; both together may take `patience` seconds."""
+        async with (
+            _our_errors(base),
+            asyncio.timeout(patience),
+            self._client.stream(method, base + path, timeout=patience, **request) as response,
+        ):
+            return await _whole(response)
 
 
 @asynccontextmanager
@@ -157,30 +190,54 @@ async def _our_errors(url: str) -> AsyncGenerator[None]:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise Unreachable(f"{url} does not answer") from error
-    except httpx.TimeoutException as error:
+    except (httpx.TimeoutException, TimeoutError) as error:
         raise TimedOut(f"{url} has not answered in time") from error
     except (httpx.TransportError, httpx.StreamError) as error:
         raise TimedOut(f"{url} broke the connection") from error
-    except httpx.HTTPError as error:
-        raise Unreachable(f"{url}: {error}") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unreachable(f"{url}: {error}"[:500]) from error
 
 
-def _read(response: httpx.Response, shape: type[Shape]) -> Shape:
-    if not response.is_success:
-        _refuse(response)
+async def _whole(response: httpx.Response) -> _Reply:
+    """The answer's bytes as they came. A compressed answer is refused, because nobody knows how large it will be."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise ServiceRefused(
+            response.status_code, "unreadable", "an answer that is compressed, which was not asked for"
+        )
+    parts, size = list[bytes](), 0
+    async for part in response.aiter_raw():
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            raise ServiceRefused(response.status_code, "unreadable", f"an answer of more than {LARGEST_ANSWER:,} bytes")
+    return _Reply(response.status_code, b"".join(parts), response.headers.get("Idempotent-Replayed") == "true")
+
+
+def _read(reply: _Reply, shape: type[Shape]) -> Shape:
+    if not 200 <= reply.status < 300:
+        _refuse(reply)
     try:
-        return msgspec.json.decode(response.content, type=shape)
-    except msgspec.MsgspecError as error:
-        raise ServiceRefused(response.status_code, "unreadable", f"an answer this deck cannot read: {error}") from error
+        return read_json(reply.body, msgspec.json.Decoder(shape))
+    except Unreadable as error:
+        raise ServiceRefused(reply.status, "unreadable", f"an answer this deck cannot read: {error}") from error
 
 
-def _refuse(response: httpx.Response) -> NoReturn:
+def _refuse(reply: _Reply) -> NoReturn:
     try:
-        problem = msgspec.json.decode(response.content, type=WireProblem)
-    except msgspec.MsgspecError:
+        problem = read_json(reply.body, _problems)
+    except Unreadable:
         problem = WireProblem()
-    sentence = problem.error or problem.detail or problem.title or f"the service answered {response.status_code}"
-    raise ServiceRefused(response.status_code, problem.code, sentence, problem.errors)
+    sentence = problem.error or problem.detail or problem.title or f"the service answered {reply.status}"
+    raise ServiceRefused(reply.status, problem.code, sentence[:LONGEST_SENTENCE], problem.errors[:MOST_ERRORS])
+
+
+def _positions(after: int, page: Sequence[WireEvent]) -> list[int]:
+    return [after, *(event.position for event in page)]
+
+
+def _name(text: str) -> str:
+    """A name in a path, whatever letters it has."""
+    return quote(text[:LONGEST_NAME], safe="", errors="replace")
 
 
 def _actor() -> str:

@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
+from core.printable import clean
 from tui.desk import Desk
 from tui.dialogs.ask import Menu
 from tui.dialogs.dialog import open_dialog
@@ -27,7 +28,7 @@ from tui.receipts import Receipt, perform
 from tui.registry import ViewEntry, everywhere, view_at, view_names
 from tui.view import DeckView
 from tui.viewmodels.statuses import Transition, legal
-from tui.viewmodels.text import Cell, clean
+from tui.viewmodels.text import Cell
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
 from tui.widgets.painted import Line
 from tui.wire import WireOrder

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+# A service may be foreign or broken. Python cannot write a number of more than 4,300 digits as text, and cannot compare
+# a time without a zone with one that has a zone.
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 NO_PAYLOAD = msgspec.Raw(b"{}")
 
@@ -22,13 +27,13 @@ class WireEvent(Struct, frozen=True):
     """One recorded event; its payload stays bytes until it is needed."""
 
     event_type: str
-    position: int
+    position: Count
     aggregate_id: str
     aggregate_type: str
-    timestamp: datetime
-    version: int
+    timestamp: Moment
+    version: Count
     event_id: str = ""
-    event_version: int = 1
+    event_version: Count = 1
     payload: msgspec.Raw = NO_PAYLOAD
     metadata: WireMetadata = WireMetadata()
 
@@ -40,7 +45,7 @@ class WireEvent(Struct, frozen=True):
 
 class WireItem(Struct, frozen=True):
     sku: str
-    quantity: int
+    quantity: Count
     unit_price: Decimal
     product_id: str | None = None
 
@@ -62,9 +67,9 @@ class WireOrder(Struct, frozen=True):
     status: str
     total_amount: Decimal
     currency: str
-    created_at: datetime
-    updated_at: datetime
-    version: int
+    created_at: Moment
+    updated_at: Moment
+    version: Count
     items: tuple[WireItem, ...] = ()
     shipping_address: WireAddress = WireAddress()
     tracking_number: str | None = None
@@ -73,8 +78,8 @@ class WireOrder(Struct, frozen=True):
     authorized_amount: Decimal = Decimal(0)
     captured_amount: Decimal = Decimal(0)
     refunded_amount: Decimal = Decimal(0)
-    payment_expires_at: datetime | None = None
-    payment_version: int = 0
+    payment_expires_at: Moment | None = None
+    payment_version: Count = 0
 
 
 class OrderPage(Struct, frozen=True):
@@ -83,7 +88,7 @@ class OrderPage(Struct, frozen=True):
     orders: tuple[WireOrder, ...]
     next_cursor: str | None = None
     prev_cursor: str | None = None
-    total: int | None = None
+    total: Count | None = None
     total_estimated: bool = False
 
 
@@ -103,11 +108,24 @@ class WireProblem(Struct, frozen=True):
 
 
 _payloads = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+T = TypeVar("T")
+
+
+class Unreadable(ValueError):
+    """Bytes that are not what they should be."""
+
+
+def read_json(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
+    """Raises Unreadable, also for a number of thousands of digits or a text that is nested without end."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
+        raise Unreadable(str(error)[:200]) from None
 
 
 def payload_of(event: WireEvent) -> dict[str, Any]:
     """The payload as plain data; money stays decimal, and a payload that is no JSON object counts as empty."""
     try:
-        return _payloads.decode(event.payload)
-    except msgspec.MsgspecError:
+        return read_json(event.payload, _payloads)
+    except Unreadable:
         return {}

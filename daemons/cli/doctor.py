@@ -1,6 +1,5 @@
 """`orderdeck doctor`: examines this installation and prints in words what is wrong with it."""
 
-# ruff: noqa: T201 - it talks to its terminal
 from __future__ import annotations
 
 import asyncio
@@ -19,6 +18,7 @@ from core.bootstrap import look_at_database
 from core.errors import ConfigurationError, OrderdeckError
 from core.home import OWNER, SYSTEM_PLACE, Home, unprivileged_user
 from core.settings import Settings
+from daemons.cli.output import say
 from daemons.host.leftovers import processes_of
 from daemons.host.programs import PROGRAMS
 from daemons.host.status import stack_status
@@ -35,11 +35,11 @@ def examine(settings: Settings) -> int:
     for title, look in EXAMINATIONS:
         try:
             for finding in look(settings):
-                print(f"ok     {title}: {finding}")
+                say(f"ok     {title}: {finding}")
         except OrderdeckError as error:
             wrong += 1
-            print(f"WRONG  {title}: {error}")
-    print("nothing is wrong" if not wrong else f"{wrong} things are wrong" if wrong > 1 else "one thing is wrong")
+            say(f"WRONG  {title}: {error}")
+    say("nothing is wrong" if not wrong else f"{wrong} things are wrong" if wrong > 1 else "one thing is wrong")
     return 1 if wrong else 0
 
 

@@ -1,6 +1,6 @@
 """The orderdeck command: each subcommand is a few lines that import the module that does its work and call it."""
 
-# ruff: noqa: PLC0415, T201 - `orderdeck --help` stays quick, and a command talks to its terminal
+# ruff: noqa: PLC0415 - `orderdeck --help` stays quick
 from __future__ import annotations
 
 import os
@@ -14,7 +14,7 @@ import typer
 
 from core.errors import OrderdeckError
 from core.settings import Settings, load_settings
-from daemons.cli.output import any_stdout
+from daemons.cli.output import any_stdout, fail, say, say_json
 from daemons.cli.sagas import saga
 
 app = typer.Typer(
@@ -30,9 +30,9 @@ def main() -> None:
         with any_stdout():
             app()
     except OrderdeckError as error:
-        sys.exit(f"orderdeck: {error}")
+        fail(error)
     except (OSError, MemoryError) as error:  # of this machine: no memory, no more files, a folder that is no folder
-        sys.exit(f"orderdeck: {str(error) or 'there is not enough memory'}")
+        fail(str(error) or "there is not enough memory")
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -43,10 +43,10 @@ def up() -> None:
     from daemons.host import stack
 
     status = stack.up(load_settings())
-    print(f"orderdeck is up in {status.home}")
+    say(f"orderdeck is up in {status.home}")
     for name, url in status.urls.items():
-        print(f"  {name:<9} {url}")
-    print(f"  {'docs':<9} {status.urls['commands']}/docs")
+        say(f"  {name:<9} {url}")
+    say(f"  {'docs':<9} {status.urls['commands']}/docs")
 
 
 @app.command()
@@ -55,10 +55,10 @@ def down(*, forget: Annotated[bool, typer.Option("--forget", help="Remove every 
     from daemons.host import stack
 
     settings = load_settings()
-    print("orderdeck is down" if stack.down(settings) else "orderdeck was not up")
+    say("orderdeck is down" if stack.down(settings) else "orderdeck was not up")
     if forget:
         stack.forget(settings)
-        print(f"and {settings.home} has forgotten every order")
+        say(f"and {settings.home} has forgotten every order")
 
 
 @app.command()
@@ -67,7 +67,10 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="For programs.")
     from daemons.host.status import as_table, stack_status
 
     stack_now = stack_status(load_settings())
-    print(stack_now.as_json() if json else as_table(stack_now))
+    if json:
+        say_json(stack_now.as_json())
+    else:
+        say(as_table(stack_now))
     raise typer.Exit(0 if stack_now.ready else 1)
 
 
@@ -85,7 +88,7 @@ def tui(
     must_answer(commands, "--command-url")
     must_answer(queries, "--query-url")
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # it reads the one and draws on the other
-        sys.exit("orderdeck: the deck needs a terminal; without one there are `orderdeck demo` and the HTTP API")
+        fail("the deck needs a terminal; without one there are `orderdeck demo` and the HTTP API")
     run(commands, queries)
 
 
@@ -122,7 +125,7 @@ def migrate() -> None:
 
     from core.bootstrap import migrate_database
 
-    print(f"the schema is at {asyncio.run(migrate_database(load_settings()))}")
+    say(f"the schema is at {asyncio.run(migrate_database(load_settings()))}")
 
 
 @app.command()
@@ -132,7 +135,7 @@ def daemon(name: Annotated[str, typer.Argument(help="For example command-api.")]
 
     modules = {program.name: program.module for program in PROGRAMS}
     if name not in modules:
-        sys.exit(f"orderdeck: there is no daemon {name}: it is one of {', '.join(modules)}")
+        fail(f"there is no daemon {name}: it is one of {', '.join(modules)}")
     _become(load_settings(), "-m", modules[name])
 
 
@@ -144,8 +147,8 @@ def ctl(context: typer.Context) -> None:
     settings = load_settings()
     socket = Home(settings.home).supervisor_socket
     if not socket.exists():
-        sys.exit(f"orderdeck: nothing runs in {settings.home}: `orderdeck up` first, or set ORDERDECK_HOME")
-    _become(settings, "-m", "supervisor.supervisorctl", "-s", f"unix://{socket}", *context.args)
+        fail(f"nothing runs in {settings.home}: `orderdeck up` first, or set ORDERDECK_HOME")
+    _become(settings, "-c", "from daemons.cli.ctl import main; main()", "-s", f"unix://{socket}", *context.args)
 
 
 @app.command()

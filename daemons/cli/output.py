@@ -8,11 +8,28 @@ import io
 import os
 import sys
 from collections.abc import Generator
-from typing import cast
+from typing import NoReturn, cast
 
 from core.errors import ConfigurationError
+from core.printable import clean_json, clean_lines
 
 NOBODY_READS = 141  # the exit code of a command that SIGPIPE ended, which is what a shell expects here
+
+
+def say(text: str = "", *, dim: bool = False) -> None:
+    """Print lines of any origin: what a terminal would obey in them is replaced. Every command prints with this."""
+    begin, end = ("\x1b[2m", "\x1b[0m") if dim and sys.stdout.isatty() else ("", "")
+    print(f"{begin}{clean_lines(text)}{end}", flush=True)  # noqa: T201 - the one place that prints
+
+
+def say_json(document: str) -> None:
+    """Print a JSON document for programs, which a terminal can show as well."""
+    print(clean_json(document), flush=True)  # noqa: T201 - the one place that prints
+
+
+def fail(sentence: object) -> NoReturn:
+    """End the command with exit code 1 and this sentence on stderr."""
+    sys.exit(clean_lines(f"orderdeck: {sentence}"))
 
 
 @contextlib.contextmanager

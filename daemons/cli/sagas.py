@@ -1,25 +1,24 @@
 """`orderdeck saga`: shows an operator the sagas and sends the operator's decisions about them, over HTTP."""
 
-# ruff: noqa: PLC0415, T201 - `orderdeck --help` stays quick, and it talks to its terminal
+# ruff: noqa: PLC0415 - `orderdeck --help` stays quick
 from __future__ import annotations
 
 import getpass
 import json
-import sys
 import uuid
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from core.settings import load_settings
-
-if TYPE_CHECKING:
-    import httpx
+from daemons.cli.output import fail, say, say_json
+from daemons.host.bounded_http import ServiceAnswer, ask_or_say_why, readable
 
 saga = typer.Typer(no_args_is_help=True, help="See sagas, and steer those that cannot go on by themselves.")
 
 Id = Annotated[str, typer.Argument(help="The saga's id, as `saga list` shows it.")]
+WITHIN = 15.0  # seconds for an answer
 Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
 
 
@@ -36,14 +35,15 @@ def list_sagas(
     filters = {"state": state, "status": status, "order_id": order_id}
     page = _read("/api/v1/sagas", {name: value for name, value in filters.items() if value} | {"limit": str(limit)})
     if as_json:
-        print(json.dumps(page, indent=2))
+        say_json(json.dumps(page, indent=2))
         return
-    for row in page["sagas"]:
-        print(_line(row))
-    if not page["sagas"]:
-        print("no such sagas")
-    elif page["next_cursor"]:
-        print(f"… and more: --limit {min(100, 2 * limit)}, or GET /api/v1/sagas?cursor=…")
+    with readable("the query API"):
+        for row in page["sagas"][:limit]:
+            say(_line(row))
+        if not page["sagas"]:
+            say("no such sagas")
+        elif page["next_cursor"]:
+            say(f"… and more: --limit {min(100, 2 * limit)}, or GET /api/v1/sagas?cursor=…")
 
 
 @saga.command()
@@ -51,15 +51,16 @@ def show(saga_id: Id, *, as_json: Annotated[bool, typer.Option("--json", help="F
     """Show one saga: its steps, its events, and what is still open."""
     row = _read(f"/api/v1/sagas/{quote(saga_id, safe='')}", {})
     if as_json:
-        print(json.dumps(row, indent=2))
+        say_json(json.dumps(row, indent=2))
         return
-    print(_line(row))
-    for step, status in row["steps"].items():
-        print(f"    {step:<20} {status}")
-    for event in row["events"]:
-        payload = event["payload"]
-        details = "  ".join(str(payload[name]) for name in ("step", "error", "reason", "by") if payload.get(name))
-        print(f"    {event['timestamp'][:23]}  {event['event_type']:<26} {details}")
+    with readable("the query API"):
+        say(_line(row))
+        for step, status in row["steps"].items():
+            say(f"    {step:<20} {status}")
+        for event in row["events"]:
+            payload = event["payload"]
+            details = "  ".join(str(payload[name]) for name in ("step", "error", "reason", "by") if payload.get(name))
+            say(f"    {event['timestamp'][:23]}  {event['event_type']:<26} {details}")
 
 
 @saga.command()
@@ -87,34 +88,34 @@ def resolve(saga_id: Id, reason: Reason) -> None:
 
 
 def _act(saga_id: str, operation: str, reason: str) -> None:
-    import httpx
-
     from daemons.host.status import must_answer
 
     settings = load_settings()
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     headers = {"Orderdeck-Actor": getpass.getuser(), "Idempotency-Key": str(uuid.uuid4())}
-    path = f"/api/v1/sagas/{quote(saga_id, safe='')}/{operation}"
-    url, body = settings.commands_at + path, {"reason": reason}
-    answer = _answer(httpx.post(url, json=body, headers=headers, timeout=15, trust_env=False))
-    at = f" at {answer['step']}" if answer["step"] else ""
-    print(f"saga {answer['saga_id']} is {answer['status']}{at}")
+    url = f"{settings.commands_at}/api/v1/sagas/{quote(saga_id, safe='')}/{operation}"
+    answer = ask_or_say_why(url, within=WITHIN, method="POST", headers=headers, body={"reason": reason})
+    with readable(url):
+        row = _answer(answer)
+        at = f" at {row['step']}" if row["step"] else ""
+        say(f"saga {row['saga_id']} is {row['status']}{at}")
 
 
 def _read(path: str, parameters: dict[str, str]) -> dict[str, Any]:
-    import httpx
-
     from daemons.host.status import must_answer
 
     settings = load_settings()
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
-    return _answer(httpx.get(settings.queries_at + path, params=parameters, timeout=15, trust_env=False))
+    url = settings.queries_at + path
+    answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
+    with readable(url):
+        return _answer(answer)
 
 
-def _answer(response: httpx.Response) -> dict[str, Any]:
-    body = json.loads(response.text, parse_float=str)  # amounts stay the texts they are: a float could change them
-    if response.is_error:
-        sys.exit(f"orderdeck: {body.get('error') or body.get('detail')}")
+def _answer(answer: ServiceAnswer) -> dict[str, Any]:
+    body = answer.json()
+    if answer.status >= 400:
+        fail(body.get("error") or body.get("detail"))
     return body
 
 

@@ -1,17 +1,16 @@
 """`orderdeck verify`: prints whether the log and all that was made of it add up; the stack may run or be down."""
 
-# ruff: noqa: T201 - it talks to its terminal
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import sqlite3
 import sys
 import time
 from collections.abc import Callable
 from uuid import UUID
 
-import httpx
 import msgspec
 import typer
 
@@ -23,7 +22,9 @@ from core.errors import Unavailable
 from core.home import Home
 from core.sagas import SAGAS
 from core.settings import Settings
+from daemons.cli.output import say, say_json
 from daemons.host import stack
+from daemons.host.bounded_http import BROKEN, ask
 from daemons.payment_sandbox import charges, ledger
 
 PAGE = 1_000  # charges that are read from the provider's ledger at once
@@ -38,6 +39,9 @@ INVARIANTS = {
     "I7": "the read models and the sagas' rows are the log's folds",
     "I8": "no lease wrote after a later one",
 }
+
+
+MOST_CHARGES = 5_000_000  # with more, what answers is hardly our provider, and memory has an end
 
 
 class _LedgerPage(msgspec.Struct):
@@ -55,9 +59,9 @@ def run(settings: Settings, *, as_json: bool, wait: float) -> int:
         report = asyncio.run(_verify(settings, wait, tell, alone=alone))
     report.seconds = round(time.monotonic() - began, 2)
     if as_json:
-        sys.stdout.buffer.write(codec.json(report) + b"\n")
+        say_json(codec.json(report).decode())
     else:
-        print("\n".join(_lines(report)))
+        say("\n".join(_lines(report)))
     return 1 if report.violated else 0
 
 
@@ -75,8 +79,8 @@ async def _ledger(settings: Settings, *, alone: bool) -> tuple[str, Ledger | Non
     `alone`: no other program of this home runs, so a sandbox that answers on our port belongs to another home.
     """
     if settings.payment_url or not alone:
-        with contextlib.suppress(httpx.HTTPError, msgspec.DecodeError):
-            return "http", await _ledger_over_http(settings.payments_at)
+        with contextlib.suppress(OSError, http.client.HTTPException, *BROKEN, msgspec.DecodeError):
+            return "http", await asyncio.to_thread(_ledger_over_http, settings.payments_at)
     path = Home(settings.home).ledger
     if settings.payment_url or not path.exists():
         return "absent", None
@@ -86,15 +90,16 @@ async def _ledger(settings: Settings, *, alone: bool) -> tuple[str, Ledger | Non
         raise Unavailable(f"the payment sandbox's ledger {path} cannot be read: {error}") from error
 
 
-async def _ledger_over_http(base_url: str) -> Ledger:
+def _ledger_over_http(base_url: str) -> Ledger:
     by_payment: dict[UUID, Charge] = {}
-    async with httpx.AsyncClient(base_url=base_url, timeout=15, trust_env=False) as client:
-        after: int | None = 0
-        while after is not None:
-            answer = await client.get("/ledger", params={"after": after, "limit": PAGE})
-            page = _page(answer.raise_for_status().content)
-            by_payment |= {charge.payment_id: _charge(charge) for charge in page.charges}
-            after = page.next_cursor
+    after: int | None = 0
+    while after is not None:
+        answer = ask(f"{base_url}/ledger", within=15, parameters={"after": str(after), "limit": str(PAGE)})
+        page = _page(answer.body)
+        by_payment |= {charge.payment_id: _charge(charge) for charge in page.charges}
+        if page.next_cursor is not None and (page.next_cursor <= after or len(by_payment) > MOST_CHARGES):
+            raise ValueError("the ledger has no end")
+        after = page.next_cursor
     return by_payment
 
 

@@ -11,8 +11,8 @@ from collections.abc import Generator
 import psutil
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.bootstrap import load_samples
-from core.errors import ConfigurationError, Unavailable
+from core.bootstrap import check_owner, load_samples
+from core.errors import ConfigurationError, DatabaseFault, Unavailable
 from core.home import Home, unprivileged_user
 from core.settings import Settings, env_names
 from daemons.host import leftovers
@@ -51,6 +51,9 @@ def up(settings: Settings) -> StackStatus:
             for program in PROGRAMS:
                 if program.port is not None:
                     listen(settings, program.port).close()
+            if settings.database_url is not None:
+                with contextlib.suppress(Unavailable, DatabaseFault):  # the programs wait for it, and say so
+                    asyncio.run(check_owner(settings))
             supervisor.start(settings)
     status = _wait_until_ready(settings)
     asyncio.run(load_samples(settings))

@@ -8,11 +8,11 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from core.errors import Unavailable
 from core.home import Home
 from core.settings import Settings, reachable
+from daemons.host.bounded_http import BROKEN, ask
 from daemons.host.programs import PROGRAMS, Program
 from daemons.host.supervisor import ProgramState, Supervisor
 
@@ -71,14 +71,8 @@ def urls(settings: Settings) -> dict[str, str]:
 
 def get_json(url: str) -> tuple[int, Any]:
     """Status and body of a GET; raises OSError, http.client.HTTPException or ValueError."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=ASK_LIMIT)
-    try:
-        connection.request("GET", parts.path)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    finally:
-        connection.close()
+    answer = ask(url, within=ASK_LIMIT)
+    return answer.status, answer.json()
 
 
 def _status(program: Program, state: ProgramState | None, settings: Settings) -> ProgramStatus:
@@ -112,10 +106,10 @@ def _accepts(home: Home) -> bool:
 
 def _projections(settings: Settings) -> list[dict[str, Any]]:
     try:
-        status, answer = get_json(urls(settings)["queries"] + "/api/v1/projections")
-    except (OSError, http.client.HTTPException, ValueError):
+        _, answer = get_json(urls(settings)["queries"] + "/api/v1/projections")
+        return [{**p, "name": str(p["name"])} for p in answer["projections"] if int(p["lag"]["events"]) >= 0]
+    except (OSError, http.client.HTTPException, *BROKEN):
         return []
-    return list(answer.get("projections", [])) if status == 200 else []
 
 
 def must_answer(url: str, option: str) -> None:

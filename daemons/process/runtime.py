@@ -24,6 +24,7 @@ import uvloop
 
 from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable, in_words
 from core.home import Home
+from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
@@ -93,7 +94,7 @@ def _run(name: str, port: str, body: Callable[[Settings, Front, asyncio.Event], 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_live(name, settings, listener, body))
     except ConfigurationError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        sys.stderr.write(clean_lines(f"{name}: {error}") + "\n")
         sys.exit(exits.CONFIGURATION)
 
 

@@ -25,8 +25,8 @@ STATUS = {DONE[verb]: status for verb, status in (
     ("deliver", "DELIVERED"),
 )}  # fmt: skip
 MONEY = {
-    "CONFIRMED": {"AUTHORISED"}, "SHIPPED": {"CAPTURED"}, "DELIVERED": {"CAPTURED"},
-    "CANCELLED": {None, "DECLINED", "VOIDED", "TOMBSTONE", "REFUNDED"},
+    "CONFIRMED": {"AUTHORISED", "EXPIRED"}, "SHIPPED": {"CAPTURED"}, "DELIVERED": {"CAPTURED"},
+    "CANCELLED": {None, "DECLINED", "VOIDED", "EXPIRED", "TOMBSTONE", "REFUNDED"},
 }  # fmt: skip
 READ = """
 SELECT position, stream_id::text AS stream, category, version, event_id, event_type AS type, payload::text AS payload,

@@ -73,6 +73,23 @@ async def test_the_embedded_server_starts_again_after_a_kill_with_everything_tha
         assert await ask(server, "SELECT answer FROM kept") == 42
 
 
+@pytest.mark.parametrize("what", ["the socket", "its folder"])
+async def test_the_owner_of_a_server_whose_socket_was_removed_learns_of_it_and_starts_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(embedded, "LOOK_EVERY", 0.05)
+    with EmbeddedPostgres(tmp_path) as server:
+        socket = server.home.postgres_sockets / ".s.PGSQL.5432"
+        if what == "the socket":
+            socket.unlink()
+        else:
+            shutil.rmtree(socket.parent)
+        assert server.wait() == f"the socket {socket} is gone, so nobody reaches PostgreSQL"
+        server.stop()
+        server.start()
+        assert await ask(server, "SELECT 1") == 1
+
+
 @pytest.fixture
 def somebody_else() -> Iterator[int]:
     """A process of the user PostgreSQL runs as: the only kind that postgres itself would take for a running server."""

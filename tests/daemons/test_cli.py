@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from core.home import unprivileged_user
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.home import OWNER, unprivileged_user
 from core.settings import default_home
 from tests.support.stack import ROOT, Stack
 
@@ -50,7 +51,8 @@ def test_up_checks_the_ports_before_it_starts_anything(stack: Stack) -> None:
 def test_up_refuses_a_misspelt_setting(stack: Stack) -> None:
     stack.settings["ORDERDECK_HOTS"] = "x"
     assert (
-        sentence(stack.orderdeck("up")) == "orderdeck: there is no setting ORDERDECK_HOTS; did you mean ORDERDECK_HOST?"
+        sentence(stack.orderdeck("up"))
+        == "orderdeck: there is no setting ORDERDECK_HOTS; did you mean ORDERDECK_HOSTS?"
     )
 
 
@@ -69,6 +71,18 @@ def test_a_command_refuses_a_bad_value_and_names_the_variable_that_was_set(
         stack.settings.pop(other, None)
     stack.settings[name] = value
     assert sentence(stack.orderdeck("up")) == f"orderdeck: {message}"
+
+
+@pytest.mark.parametrize("command", ["up", "migrate", "doctor"])
+def test_a_command_says_in_a_sentence_what_is_wrong_with_your_database_and_starts_nothing(
+    stack: Stack, postgres: EmbeddedPostgres, command: str
+) -> None:
+    stack.settings["DATABASE_URL"] = postgres.dsn("postgres")
+    done = stack.orderdeck(command)
+    assert done.returncode == 1
+    assert f"{OWNER} is a superuser, and no daemon of orderdeck logs in as one: put" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert stack.processes() == []
 
 
 def test_ctl_where_nothing_is_up_says_how_to_start_it(stack: Stack) -> None:

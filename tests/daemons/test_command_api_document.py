@@ -24,7 +24,12 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from tests.support.command_api import ORDER, CommandApi, command_api
 from tests.support.strategies import EVERY_HEALTH_CHECK
 
-RIGHT = {"orders": ORDER, "receipts": {"quantity": 1}}
+RIGHT = {
+    "orders": ORDER,
+    "receipts": {"quantity": 1},
+    "adjustments": {"quantity": 1, "reason": "counted"},
+    "refund": {"amount": 1, "reason": "broken"},
+}
 """Right bodies by the end of the path; every other body has texts only, and any text is right."""
 
 CHECKS = [
@@ -35,7 +40,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 
-STATUSES = ("fulfilled", "shipped", "delivered", "cancelled", "fulfilled")
+STATUSES = ("fulfilled", "paid", "delivered", "cancelled", "fulfilled")
 
 
 @dataclass
@@ -60,6 +65,7 @@ async def documented(
 ) -> AsyncIterator[Documented]:
     async with command_api(postgres, template, tmp_path_factory.mktemp("api")) as api:
         document = (await api.http.get("/openapi.json")).json()
+        assert (await api.receive("SKU-1", {"quantity": 1_000})).status_code == 201
         orders = {
             path: itertools.cycle([await getattr(api, f"{status}_order")() for status in STATUSES])
             for path in document["paths"]

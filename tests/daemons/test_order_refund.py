@@ -12,10 +12,8 @@ import httpx
 import pytest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.domain.message import Metadata, OrderId, StreamId, payment_of
+from core.domain.message import StreamId
 from core.domain.order import RefundRequested
-from core.domain.payment import PaymentAuthorized, PaymentCaptured
-from core.ports.log import Accepted, Append, Entry, NewEvent
 from tests.support.command_api import CommandApi, command_api, problem
 
 BROKEN = {"amount": 300, "reason": "the lid was broken"}
@@ -34,28 +32,13 @@ async def refund(api: CommandApi, order_id: object, body: Any, query: str = "", 
     return await api.http.post(f"/api/v1/orders/{order_id}/refund{query}", json=body, headers=names)
 
 
-async def paid_order(api: CommandApi, *, delivered: bool = False) -> str:
-    """A shipped order of one laptop, of which 1299.00 USD are captured."""
-    order_id = await (api.delivered_order() if delivered else api.shipped_order())
-    order, amount = OrderId(UUID(order_id)), Decimal("1299.00")
-    payment = payment_of(order)
-    about: dict[str, Any] = {"payment_id": payment, "order_id": order, "amount": amount, "currency": "USD"}
-    events = [
-        PaymentAuthorized(**about, payment_method="card", authorization_code="a-1"),
-        PaymentCaptured(**about, transaction_id="t-1"),
-    ]
-    new = [NewEvent(uuid4(), event, Metadata(correlation_id=order)) for event in events]
-    assert isinstance(await api.store.append(Append([Entry(StreamId(payment), "payment", 0, new)])), Accepted)
-    return order_id
-
-
 async def requested(api: CommandApi, order_id: str) -> list[RefundRequested]:
     events = await api.store.load(StreamId(UUID(order_id)))
     return [each.event for each in events if isinstance(each.event, RefundRequested)]
 
 
 async def test_a_refund_is_an_event_of_its_order_and_a_key_repeats_its_answer(api: CommandApi) -> None:
-    order_id, key = await paid_order(api), str(uuid4())
+    order_id, key = await api.paid_order(), str(uuid4())
     body = {**BROKEN, "restock": [{"sku": "LAPTOP-001", "quantity": 1}]}
     dry = await refund(api, order_id, body, "?dry_run=true")
     assert [event["event_type"] for event in dry.json()["events"]] == ["RefundRequested"]
@@ -78,7 +61,8 @@ async def test_a_refund_is_an_event_of_its_order_and_a_key_repeats_its_answer(ap
 
 
 async def test_of_many_refunds_at_once_no_more_is_taken_than_was_captured(api: CommandApi) -> None:
-    order_id = await paid_order(api, delivered=True)
+    order_id = await api.delivered_order()
+    await api.pay(order_id)
     answers = await asyncio.gather(*(refund(api, order_id, BROKEN) for _ in range(16)))
     assert sorted(answer.status_code for answer in answers) == [200] * 4 + [400] * 12
     refused = next(answer for answer in answers if answer.status_code == 400)
@@ -120,7 +104,7 @@ WRONG: list[tuple[Any, tuple[str, ...]]] = [
 async def test_a_refund_that_is_not_valid_is_refused_its_fields_are_named_and_nothing_is_recorded(
     api: CommandApi,
 ) -> None:
-    order_id = await paid_order(api)
+    order_id = await api.paid_order()
     head = await api.head()
     for body, fields in WRONG:
         answer = await refund(api, order_id, body)

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from core.errors import KeyReused, Unavailable
-from daemons.payment_sandbox.charges import Authorise, Capture, ChargeState
-from daemons.payment_sandbox.ledger import Ledger, charges_in
+from daemons.payment_sandbox.charges import Authorise, Capture, ChargeState, Void
+from daemons.payment_sandbox.ledger import WEEK, Ledger, charges_in
 from tests.support.sandbox_process import ROOT, SandboxProcess
 
 TEN = Decimal("10.00")
@@ -30,8 +30,8 @@ def authorise(payment_id: UUID, method: str = "card") -> Authorise:
 
 
 @asynccontextmanager
-async def open_ledger(path: Path) -> AsyncIterator[Ledger]:
-    ledger = Ledger(path)
+async def open_ledger(path: Path, seconds: float = WEEK) -> AsyncIterator[Ledger]:
+    ledger = Ledger(path, seconds)
     try:
         yield ledger
     finally:
@@ -161,3 +161,30 @@ def locked(path: Path) -> Iterator[None]:
         other.execute("COMMIT")
     finally:
         other.close()
+
+
+async def test_a_ledger_of_an_earlier_release_has_authorisations_that_do_not_end(tmp_path: Path) -> None:
+    path, payment = tmp_path / "ledger", uuid4()
+    async with open_ledger(path) as ledger:
+        await ledger.execute("a", authorise(payment))
+    with sqlite3.connect(path) as before:
+        before.execute("ALTER TABLE charges DROP COLUMN expires_at")
+    before.close()
+    [old] = charges_in(path)
+    assert (old.state, old.expires_at) == (ChargeState.AUTHORISED, None)
+    async with open_ledger(path) as ledger:
+        captured = await ledger.execute("c", Capture(payment_id=payment, amount=TEN))
+        assert captured.answer.outcome == "approved"
+
+
+async def test_an_authorisation_ends_after_the_seconds_that_the_ledger_was_given(tmp_path: Path) -> None:
+    payment = uuid4()
+    async with open_ledger(tmp_path / "ledger", seconds=0.01) as ledger:
+        answer = (await ledger.execute("a", authorise(payment))).answer
+        assert answer.expires_at is not None
+        async with asyncio.timeout(10):
+            while (charge := ledger.charge(payment)) is None or charge.state is not ChargeState.EXPIRED:
+                await asyncio.sleep(0.005)
+        assert (await ledger.execute("c", Capture(payment_id=payment, amount=TEN))).answer.outcome == "refused"
+        assert (await ledger.execute("v", Void(payment_id=payment, reason="late"))).answer.outcome == "approved"
+        assert (await ledger.execute("a:2", authorise(payment))).answer.outcome == "approved"

@@ -33,11 +33,11 @@ def test_the_file_is_read_and_the_environment_wins(file: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("ORDERDECK_HOTS=::1", "ORDERDECK_HOST"),
+        ("ORDERDECK_HOTS=::1", "ORDERDECK_HOSTS"),
         ("export ORDERDECK_COMAND_PORT=1", "ORDERDECK_COMMAND_PORT"),
-        ("orderdeck_hots=x", "ORDERDECK_HOST"),
-        ("ORDERDECK_HOTS", "ORDERDECK_HOST"),
-        ("ORDERDECK_HOTS=", "ORDERDECK_HOST"),
+        ("orderdeck_hots=x", "ORDERDECK_HOSTS"),
+        ("ORDERDECK_HOTS", "ORDERDECK_HOSTS"),
+        ("ORDERDECK_HOTS=", "ORDERDECK_HOSTS"),
         ("ORDERDEK_HOST=::1", "ORDERDECK_HOST"),
         ("ORDER_DECK_OWNER_URL=x", "ORDERDECK_OWNER_URL"),
         ("DATABASE_ULR=postgresql://h/d", "DATABASE_URL"),

@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,8 @@ from uuid_utils.compat import uuid7
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.event_store import PostgresEventStore
-from core.domain.message import Metadata, OrderId, StreamId, saga_of
+from core.domain.message import Metadata, OrderId, StreamId, payment_of, saga_of
+from core.domain.payment import PaymentAuthorized, PaymentCaptured
 from core.domain.saga import SagaCompleted, SagaStarted
 from core.ports.log import Accepted, Append, Entry, NewEvent
 from tests.support.daemon_process import DaemonProcess
@@ -26,6 +28,7 @@ from tests.support.daemon_process import DaemonProcess
 ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
 ITEM = {"product_id": "LAPTOP-001", "sku": "LAPTOP-001", "quantity": 1, "unit_price": 1299.00}
 ORDER: dict[str, Any] = {"customer_id": "customer-1", "items": [ITEM], "shipping_address": ADDRESS}
+PRICE = Decimal("1299.00")
 SHIPMENT = {"tracking_number": "1Z999", "carrier": "UPS"}
 STARTS_WITHIN = 60.0
 
@@ -97,6 +100,24 @@ class CommandApi:
         order_id = await self.fulfilled_order()
         assert (await self.put(order_id, "ship", SHIPMENT)).status_code == 200
         return order_id
+
+    async def paid_order(self) -> str:
+        """A shipped order whose whole amount is captured."""
+        order_id = await self.shipped_order()
+        await self.pay(order_id)
+        return order_id
+
+    async def pay(self, order_id: str) -> None:
+        """Record that the price of a laptop in USD was captured for an order."""
+        order = OrderId(UUID(order_id))
+        payment = payment_of(order)
+        about: dict[str, Any] = {"payment_id": payment, "order_id": order, "amount": PRICE, "currency": "USD"}
+        events = [
+            PaymentAuthorized(**about, payment_method="card", authorization_code="a-1"),
+            PaymentCaptured(**about, transaction_id="t-1"),
+        ]
+        new = [NewEvent(uuid7(), event, Metadata(correlation_id=order)) for event in events]
+        assert isinstance(await self.store.append(Append([Entry(StreamId(payment), "payment", 0, new)])), Accepted)
 
     async def delivered_order(self) -> str:
         order_id = await self.shipped_order()

@@ -37,7 +37,8 @@ def answering(
     def answer(request: httpx.Request) -> httpx.Response:
         if seen is not None:
             seen.append(request)
-        return httpx.Response(status, content=body if isinstance(body, bytes) else json.dumps(body), headers=headers)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return httpx.Response(status, stream=httpx.ByteStream(content), headers=headers)
 
     return gateway(answer)
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.viewmodels.text import LONGEST, MOST_LINES, age, clean, fit, money, pretty, span
+from core.printable import LONGEST, clean
+from tui.viewmodels.text import MOST_LINES, age, fit, money, pretty, span
 
 NOW = datetime(2026, 3, 14, tzinfo=UTC)
 

@@ -9,10 +9,11 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Label
 
+from core.printable import clean
 from tui.dialogs.dialog import Dialog, key_line
 from tui.keys import KeyHint, KeySheet, bar
 from tui.messages import Copy, OpenView
-from tui.viewmodels.text import Cell, clean, clock_time, pretty
+from tui.viewmodels.text import Cell, clock_time, pretty
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
 

@@ -13,6 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Label
 
+from core.printable import clean
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut
@@ -20,7 +21,7 @@ from tui.keys import KeyHint, KeySheet, bar
 from tui.receipts import Receipt, perform
 from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, OrderDraft
 from tui.viewmodels.fold import TimelineState, changes, evolve
-from tui.viewmodels.text import Cell, clean, fit, money
+from tui.viewmodels.text import Cell, fit, money
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from core.printable import clean
 from tui.dialogs.ask import Ask, Field
 from tui.gateway import CommandToSend
 from tui.viewmodels.payments import end_of_authorization, money_warning
 from tui.viewmodels.statuses import CANCEL, CONFIRM, DELIVER, SHIP, Transition
-from tui.viewmodels.text import clean, money
+from tui.viewmodels.text import money
 from tui.wire import WireOrder
 
 _CONSEQUENCE = {

@@ -11,10 +11,11 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Label
 
+from core.printable import clean
 from tui.dialogs.dialog import Dialog, key_line
 from tui.keys import KeyHint, KeySheet, bar
 from tui.viewmodels.stream import StreamModel
-from tui.viewmodels.text import Cell, clean
+from tui.viewmodels.text import Cell
 from tui.viewmodels.timeline import failed
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.virtual_table import Column, VirtualTable

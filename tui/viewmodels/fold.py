@@ -7,9 +7,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from core.domain.payment import PAYMENT, Payment
+from core.printable import clean
 from tui.viewmodels.payments import PAYMENT_EVENTS, payment_after, refund_words
 from tui.viewmodels.statuses import STATUS_AFTER
-from tui.viewmodels.text import clean, money, plain
+from tui.viewmodels.text import money, plain
 from tui.wire import WireEvent, payload_of
 
 Lines = Mapping[str, str]  # label -> what to show, in the order in which the labels first appeared

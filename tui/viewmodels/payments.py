@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from core.domain.payment import PASSAGES, PAYMENT, Payment, PaymentStatus
-from tui.viewmodels.text import Cell, age, clean, money
+from core.printable import clean
+from tui.viewmodels.text import Cell, age, money
 from tui.wire import WireEvent, WireOrder, payload_of
 
 _LOOKS = {

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from core.domain.order import PASSAGES, OrderCancelled, OrderConfirmed, OrderDelivered, OrderShipped
+from core.printable import clean
 from tui.viewmodels.payments import PAYMENT_EVENTS, after_payment_event
-from tui.viewmodels.text import Cell, clean
+from tui.viewmodels.text import Cell
 from tui.wire import WireAddress, WireEvent, WireOrder, payload_of
 
 
@@ -88,7 +89,7 @@ def order_from(event: WireEvent) -> WireOrder | None:
     }
     try:
         return msgspec.convert(fields, WireOrder)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, ArithmeticError):
         return None
 
 

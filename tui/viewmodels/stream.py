@@ -10,10 +10,11 @@ import msgspec
 
 from tui.viewmodels.ring import NumberedFrame, Ring
 from tui.viewmodels.timeline import failed
-from tui.wire import WireEvent
+from tui.wire import Unreadable, WireEvent, read_json
 
 _DECODED = 512  # events that are kept decoded: several screens full
 _PINNED = 200
+MOST_TYPES, OTHER_TYPES = 500, "(others)"  # different types of events that are counted one by one
 
 
 class StreamModel:
@@ -65,7 +66,8 @@ class StreamModel:
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
         """Count the types and failures of frames that just came into the ring, and let them through the filter."""
         for number, frame in fresh:
-            self.types[frame.event_type] += 1
+            known = frame.event_type in self.types or len(self.types) < MOST_TYPES
+            self.types[frame.event_type if known else OTHER_TYPES] += 1
             if failed(frame.event_type):
                 self.failures.append(number)
                 self.failed += 1
@@ -127,9 +129,12 @@ class StreamModel:
         self._painted_to = max(self._painted_to, numbers[-1] + 1)
 
 
+_events = msgspec.json.Decoder(WireEvent)
+
+
 def decode(data: bytes) -> WireEvent | None:
     """The event in a frame's bytes; None when they are none."""
     try:
-        return msgspec.json.decode(data, type=WireEvent)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return read_json(data, _events)
+    except Unreadable:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -11,15 +10,10 @@ from typing import Any, NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from core.domain.money import DECIMALS, code_of
+from core.printable import LONGEST, clean
 
-# Control codes and line ends: a terminal would obey an ESC in the data. And characters that reorder, join or hide their
-# neighbours: terminals disagree on the width of such text.
-_CONTROL = {"Cc", "Zl", "Zp"}
-_INVISIBLE = {"Cf", "Cs"}
-_VARIATION = range(0xFE00, 0xFE10)
-
-LONGEST = 2_000  # characters of one line; what comes after them is cut
 MOST_LINES = 2_000
+MOST_TEXT = 8 * 1024 * 1024  # characters of a document that are written out, of which a part is shown
 MOST_DIGITS = 24  # of an amount; one with more is shown rounded
 
 
@@ -28,21 +22,6 @@ class Cell(NamedTuple):
 
     text: str
     tone: str = ""
-
-
-def clean(text: str, limit: int = LONGEST) -> str:
-    """One line that is safe to paint: control codes become a middle dot, invisible characters go."""
-    text = text[:limit]
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_safe, text))
-
-
-def _safe(character: str) -> str:
-    category = unicodedata.category(character)
-    if category in _CONTROL:
-        return "·"
-    return "" if category in _INVISIBLE or ord(character) in _VARIATION else character
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
@@ -60,13 +39,20 @@ def pretty(raw: bytes) -> list[str]:
     """A JSON document as clean lines; the last one says how many more there are beyond MOST_LINES."""
     try:
         document = json.loads(raw, parse_float=Decimal)
-        text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+        parts = json.JSONEncoder(indent=2, ensure_ascii=False, default=str).iterencode(document)
+        text, size = list[str](), 0
+        for part in parts:
+            text.append(part)
+            size += len(part)
+            if size > MOST_TEXT:  # deep nesting makes a text that is a thousand times as long as `raw`
+                break
+        lines = "".join(text).split("\n")
+        more = f"{len(lines) - MOST_LINES:,}" if size <= MOST_TEXT else "many"
     except (ValueError, RecursionError):
-        text = raw[: LONGEST * 10].decode(errors="replace")
-    lines = text.split("\n")
+        lines, more = raw[: LONGEST * 10].decode(errors="replace").split("\n"), "many"
     shown = [clean(line) + (" …" if len(line) > LONGEST else "") for line in lines[:MOST_LINES]]
     if len(lines) > MOST_LINES:
-        shown.append(f"… {len(lines) - MOST_LINES:,} more lines, {len(raw):,} bytes in all")
+        shown.append(f"… {more} more lines, {len(raw):,} bytes in all")
     return shown
 
 
@@ -78,7 +64,10 @@ def plain(value: Any) -> str:
         case str():
             return clean(value)
         case list() | dict():
-            return clean(json.dumps(value, default=str, ensure_ascii=False)[:LONGEST])
+            try:
+                return clean(json.dumps(value, default=str, ensure_ascii=False)[:LONGEST])
+            except (ValueError, RecursionError):
+                return "…"
         case _:
             return clean(str(value))
 
@@ -89,7 +78,7 @@ def money(amount: Decimal | int | str, currency: str = "") -> str:
     Raises ArithmeticError or ValueError for what is no number.
     """
     number = Decimal(str(amount))
-    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS or len(number.as_tuple().digits) > MOST_DIGITS:
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS or len(str(number)) > 2 * MOST_DIGITS:
         text = f"{number:.6g}"
     else:
         least = Decimal(1).scaleb(-DECIMALS[code_of(currency)]) if code_of(currency) in DECIMALS else number

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from core.printable import clean
 from tui.viewmodels.fold import Change, TimelineState, changes, fold, saga_words
 from tui.viewmodels.statuses import STATUS_AFTER
-from tui.viewmodels.text import Cell, clean, money, plain, span
+from tui.viewmodels.text import Cell, money, plain, span
 from tui.wire import WireEvent, payload_of
 
 QUIET = 5.0  # seconds without an event that are drawn as one short dotted line

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
+from core.printable import clean
 from tui.desk import Desk
 from tui.keys import LIST, KeyHint, KeySheet
 from tui.messages import Act, Copy, NewOrder, OpenEvent, Say
@@ -20,7 +21,7 @@ from tui.viewmodels.payments import end_of_authorization, how_much, payment_cell
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL, legal, one_line, status_cell
 from tui.viewmodels.stream import decode
-from tui.viewmodels.text import Cell, clean, clock_time, fit, money, pretty, span
+from tui.viewmodels.text import Cell, clock_time, fit, money, pretty, span
 from tui.viewmodels.timeline import glyph_of, summary, tone_of
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line, TextPane

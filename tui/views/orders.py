@@ -13,6 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label
 
+from core.printable import clean
 from tui.desk import Desk
 from tui.keys import LIST, KeyHint, KeySheet
 from tui.messages import Act, Copy, NewOrder, OpenView, Say
@@ -21,7 +22,7 @@ from tui.viewmodels.payments import payment_cell
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL, SHOWN, legal, status_cell, why_not
 from tui.viewmodels.stream import decode
-from tui.viewmodels.text import Cell, age, clean, money
+from tui.viewmodels.text import Cell, age, money
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
 

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
+from core.printable import clean
 from tui.desk import Desk
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.types import TypesDialog
@@ -17,7 +18,7 @@ from tui.keys import LIST, KeyHint, KeySheet
 from tui.messages import OpenEvent, OpenView, Say
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.stream import StreamModel
-from tui.viewmodels.text import Cell, clean, clock_time
+from tui.viewmodels.text import Cell, clock_time
 from tui.viewmodels.timeline import glyph_of, summary, tone_of
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from core.printable import clean
 from tui.desk import Desk
 from tui.keys import KeyHint
 from tui.receipts import Receipt
-from tui.viewmodels.text import Cell, clean, money, span
+from tui.viewmodels.text import Cell, money, span
 
 BEHIND = 2.0  # seconds that a read model may be late before the line turns to a warning
 

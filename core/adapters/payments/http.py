@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -22,6 +22,7 @@ import msgspec
 
 from core.adapters.payments.breaker import Admitted, Breaker
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
+from core.domain.validation import tidy
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 
 # For each request, a pool of httpcore looks at all its connections and waiting requests. With many requests in flight,
@@ -33,6 +34,7 @@ IDLE = 5.0  # seconds that a connection stays open for the next call; servers ke
 LONGEST_QUESTION = 2.0  # seconds for the question whether the provider answers at all
 NOBODYS_KEY = "orderdeck-does-the-provider-answer"
 LONGEST_ANSWER = 64 * 1024  # bytes; the provider's answers are some hundred bytes long
+T = TypeVar("T")
 NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout)
 NO_ANSWER = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError)
 MAY_COME_LATER = {408, 425, 429}
@@ -111,16 +113,16 @@ class HttpPaymentGateway:
         if response.status != 200:
             raise _unavailable(response)
         try:
-            operation = msgspec.json.decode(response.content, type=_Operation)
-        except msgspec.DecodeError as error:
+            operation = _decoded(response, _Operation)
+        except ValueError as error:
             raise GatewayUnavailable(f"an answer of the payment provider that says nothing: {error}") from error
         match operation.outcome:
             case "approved":
-                return Approved(operation.reference, _moment(operation.expires_at))
+                return Approved(_named(operation.reference), _moment(operation.expires_at))
             case "declined":
-                return Declined(operation.reason)
+                return Declined(tidy(operation.reason))
             case _:
-                return Refused(operation.reason)
+                return Refused(tidy(operation.reason))
 
     def room(self) -> int:
         self._breaker.log_change()
@@ -233,10 +235,10 @@ class HttpPaymentGateway:
         status = response.status
         if status == 200:
             try:
-                success = msgspec.json.decode(response.content, type=_Success)
-            except msgspec.DecodeError as error:
+                success = _decoded(response, _Success)
+            except ValueError as error:
                 raise GatewayTimeout(f"an answer of the payment provider that says nothing: {error}") from error
-            return Approved(success.reference, _moment(success.expires_at))
+            return Approved(_named(success.reference), _moment(success.expires_at))
         if status == 402:
             return Declined(_detail(response))
         if 400 <= status < 500 and status not in MAY_COME_LATER:
@@ -270,12 +272,25 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
+def _decoded(response: _Response, shape: type[T]) -> T:
+    """The answer's body; raises ValueError, also for one that is nested without end."""
+    try:
+        return msgspec.json.decode(response.content, type=shape)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(str(error)[:200]) from None
+
+
+def _named(reference: str) -> str:
+    """A reference as it can be stored: the database takes no NUL, and nobody reads thousands of characters."""
+    return tidy(reference, 255) if reference else ""
+
+
 def _detail(response: _Response) -> str:
     try:
-        detail = msgspec.json.decode(response.content, type=_Problem).detail
-    except msgspec.DecodeError:
+        detail = _decoded(response, _Problem).detail
+    except ValueError:
         detail = ""
-    return detail or f"the payment provider answered {response.status}"
+    return tidy(detail) if detail else f"the payment provider answered {response.status}"
 
 
 def _text(error: Exception) -> str:

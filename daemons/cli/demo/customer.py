@@ -1,10 +1,8 @@
 """The customer of the demo, who places orders, gives commands on them, and prints their timelines as they grow."""
 
-# ruff: noqa: T201 - it prints to a terminal
 from __future__ import annotations
 
 import json
-import sys
 import time
 import uuid
 from collections.abc import Sequence
@@ -15,9 +13,10 @@ from typing import Any
 
 import httpx
 
+from daemons.cli.output import say
+
 LIMIT = 60.0  # seconds within which an event that a scene waits for has to come
 PAUSE = 0.05  # seconds between two looks
-DIM, RESET = ("\x1b[2m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
 ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
 DETAILS = ("tracking_number", "reason", "sku", "quantity", "requested", "available", "amount", "authorization_code")
 DETAILS_OF_SAGAS = ("step", "error", "reason")
@@ -42,7 +41,7 @@ class DemoCustomer:
         items = [{"product_id": sku, "sku": sku, "quantity": quantity, "unit_price": price}] * lines
         body = {"customer_id": "demo", "items": items, "shipping_address": ADDRESS, "payment_method": method}
         answer = self.command("POST", "/api/v1/orders", body)
-        print(f"   {answer['order_number']}: {lines * quantity} x {sku} at {price}, paid by {method}")
+        say(f"   {answer['order_number']}: {lines * quantity} x {sku} at {price}, paid by {method}")
         order = DemoOrder(self, answer["order_id"], answer["order_number"], lines * quantity * Decimal(price))
         self.orders.append(order)
         return order
@@ -121,7 +120,8 @@ class DemoOrder:
                 self.version = event["version"]
             at = datetime.fromisoformat(event["timestamp"])
             self.began = self.began or at
-            print(_line(event, whose, (at - self.began).total_seconds(), name), flush=True)
+            of_saga = event["aggregate_type"] == "saga"
+            say(_line(event, whose, (at - self.began).total_seconds(), name), dim=of_saga)
         self.printed = max(self.printed, len(events))
 
 
@@ -149,5 +149,5 @@ def _line(event: dict[str, Any], whose: str, seconds: float, name: str) -> str:
     details = "  ".join(str(payload[name]) for name in (DETAILS_OF_SAGAS if of_saga else DETAILS) if payload.get(name))
     begin = f"   {name}{seconds:8.3f} s  "
     if of_saga:
-        return f"{DIM}{begin}    {whose:<13} {event['event_type'].removeprefix('Saga'):<20} {details}{RESET}"
+        return f"{begin}    {whose:<13} {event['event_type'].removeprefix('Saga'):<20} {details}"
     return f"{begin}{event['event_type']:<27}{'':13}{details}"

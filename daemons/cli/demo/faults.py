@@ -1,6 +1,5 @@
 """`orderdeck demo --faults`: switches each fault of the payment sandbox on, and places orders to see how they end."""
 
-# ruff: noqa: T201 - it prints to a terminal
 from __future__ import annotations
 
 import time
@@ -12,6 +11,7 @@ from core.settings import Settings
 from daemons.cli.demo.customer import LIMIT, PAUSE, DemoCustomer, DemoFailed, follow
 from daemons.cli.demo.provider import Provider, borrowed
 from daemons.cli.demo.scenes import Scene, play
+from daemons.cli.output import say
 
 CROWD = 6  # orders; five orders that fail in a row open the circuit breaker
 
@@ -64,7 +64,7 @@ def _away(provider: Provider, customer: DemoCustomer) -> None:
             raise DemoFailed(f"not all of {CROWD} orders wait for the provider within {LIMIT:.0f} s")
         time.sleep(PAUSE)
     follow(orders, FULFIL_ORDER.name, "SagaStepStarted")  # prints the failed tries that came meanwhile
-    print(f"   all {CROWD} orders wait: {orders[-1].waits_for()}")
+    say(f"   all {CROWD} orders wait: {orders[-1].waits_for()}")
     provider.switch()
     follow(orders, FULFIL_ORDER.name, "SagaCompleted")
     for order in orders:

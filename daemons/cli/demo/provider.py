@@ -1,6 +1,5 @@
 """Switches the faults of the payment sandbox for the demo, reads its ledger, and restores its faults afterwards."""
 
-# ruff: noqa: T201 - it prints to a terminal
 from __future__ import annotations
 
 import json
@@ -15,6 +14,8 @@ import httpx
 
 from core.errors import ConfigurationError, Unavailable
 from daemons.cli.demo.customer import DemoFailed, DemoOrder
+from daemons.cli.demo.transport import BoundedTransport
+from daemons.cli.output import say
 
 AT_MOST = 180.0  # seconds after which the faults end by themselves, should the demo be killed before it restores them
 
@@ -28,7 +29,7 @@ class Provider:
         body = {**faults, "seconds": AT_MOST} if faults else {}
         self.http.post("/faults", json=body).raise_for_status()
         names = "  ".join(f"{name} {value}" for name, value in faults.items() if name != "seed")
-        print(f"   POST {self.http.base_url}/faults  {names or 'all off'}", flush=True)
+        say(f"   POST {self.http.base_url}/faults  {names or 'all off'}")
 
     def has_charged_once(self, orders: Sequence[DemoOrder], state: str) -> None:
         """Print that the ledger has one charge for each of these orders, in this state and over the order's amount.
@@ -48,7 +49,7 @@ class Provider:
                     f"{order.number}: expected one charge, {state} {order.total}, in the ledger of "
                     f"{self.http.base_url}, which has {', '.join(f'{s} {a}' for s, a, _ in ledger) or 'none'}"
                 )
-            print(f"   {order.number}: charged once, says the provider's ledger: {state} {order.total}")
+            say(f"   {order.number}: charged once, says the provider's ledger: {state} {order.total}")
 
     def _charges(self) -> list[dict[str, Any]]:
         charges: list[dict[str, Any]] = []
@@ -68,7 +69,7 @@ def borrowed(url: str) -> Generator[Provider]:
 
     Raises ConfigurationError when the provider at this address is not our sandbox.
     """
-    with httpx.Client(base_url=url, trust_env=False) as http:
+    with httpx.Client(base_url=url, transport=BoundedTransport()) as http:
         before, began = _faults(http), time.monotonic()
         try:
             yield Provider(http)

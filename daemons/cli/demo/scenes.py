@@ -1,6 +1,5 @@
 """`orderdeck demo`: places five real orders over HTTP that come to five different ends, and prints all their events."""
 
-# ruff: noqa: T201 - it prints to a terminal
 from __future__ import annotations
 
 import getpass
@@ -11,11 +10,15 @@ from dataclasses import dataclass
 
 import httpx
 
+from core.printable import clean_lines
 from core.sagas.fulfil_order import FULFIL_ORDER
 from core.sagas.settle_order import SETTLE_ORDER
 from core.sagas.unwind_order import UNWIND_ORDER
 from core.settings import Settings
 from daemons.cli.demo.customer import DemoCustomer, DemoFailed
+from daemons.cli.demo.transport import BoundedTransport
+from daemons.cli.output import say
+from daemons.host.bounded_http import BROKEN
 from daemons.host.status import must_answer
 
 
@@ -36,21 +39,21 @@ def play(settings: Settings, scenes: Sequence[Scene]) -> int:
     ends: list[str] = []
     actor = {"Orderdeck-Actor": getpass.getuser()}
     with (
-        httpx.Client(base_url=settings.commands_at, headers=actor, trust_env=False) as commands,
-        httpx.Client(base_url=settings.queries_at, trust_env=False) as queries,
+        httpx.Client(base_url=settings.commands_at, headers=actor, transport=BoundedTransport()) as commands,
+        httpx.Client(base_url=settings.queries_at, transport=BoundedTransport()) as queries,
     ):
         for number, scene in enumerate(scenes, 1):
-            print(f"\n{number}. {scene.title}")
+            say(f"\n{number}. {scene.title}")
             began = time.monotonic()
             customer = DemoCustomer(commands, queries)
             try:
                 scene.play(customer)
-            except (DemoFailed, httpx.HTTPError) as error:
-                sys.stderr.write(f"demo: {scene.title}: {error}\n")
+            except (DemoFailed, httpx.HTTPError, *BROKEN) as error:
+                sys.stderr.write(clean_lines(f"demo: {scene.title}: {type(error).__name__}: {error}"[:2_000]) + "\n")
                 return 1
             took = time.monotonic() - began
             ends += [f"{order.number}  {order.status():<10} {took:5.2f} s  {scene.title}" for order in customer.orders]
-    print("\n" + "\n".join(ends))
+    say("\n" + "\n".join(ends))
     return 0
 
 

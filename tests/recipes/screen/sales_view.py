@@ -9,11 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
+from core.printable import clean
 from tests.recipes.screen.sales_model import SalesModel
 from tui.desk import Desk
 from tui.keys import LIST, KeyHint, KeySheet
 from tui.viewmodels.ring import NumberedFrame
-from tui.viewmodels.text import Cell, clean, money
+from tui.viewmodels.text import Cell, money
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
