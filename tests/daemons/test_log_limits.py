@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -82,6 +83,7 @@ def test_what_is_remembered_is_bounded(limits: LogLimits) -> None:
 
 
 def test_a_daemon_that_is_flooded_keeps_its_log_short_and_every_line_whole() -> None:
+    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", FLOOD], cwd=ROOT, capture_output=True, timeout=60, check=True,
         env={"PYTHONIOENCODING": "ascii"},
@@ -90,7 +92,10 @@ def test_a_daemon_that_is_flooded_keeps_its_log_short_and_every_line_whole() -> 
     assert len(done.stdout) < 500_000, "60 000 lines of up to 100 000 characters were logged"
     assert max(map(len, done.stdout.splitlines())) < 12_000
     count = {event: sum(line["event"] == event for line in lines) for event in ("refused", "the same", "failed")}
-    assert count == {"refused": BURST, "the same": 1, "failed": BURST}
+    most = BURST + (time.monotonic() - began) // ONE_MORE_EVERY
+    assert BURST <= count["refused"] <= most
+    assert BURST <= count["failed"] <= most
+    assert count["the same"] == 1
     assert lines[-2]["event"] == "something else"
     assert lines[-1]["text"] == "…屋"
     assert "ValueError" in next(line["exception"] for line in lines if line["event"] == "failed")

@@ -51,11 +51,12 @@ RAISED: list[tuple[Exception, int, str, dict[str, str]]] = [
     (errors.DatabaseFault("undefined column", "42703", 'column "x" does not exist'), 500, "internal_error", {}),
     (errors.ValuesRefused("untranslatable character", "22P05"), 500, "internal_error", {}),
     (errors.ConfigurationError("a mistake of ours"), 500, "internal_error", {}),
+    (errors.LoginRefused("the database lets us not in"), 500, "internal_error", {}),
     (RuntimeError("secret"), 500, "internal_error", {}),
 ]
 
 
-INSIDE = {"CheckpointMoved", "EventNotApplied", "GatewayUnavailable", "GatewayNotTried", "GatewayTimeout"}
+INSIDE = {"CheckpointMoved", "EventNotApplied", "GatewayUnavailable", "GatewayNotTried", "GatewayTimeout", "LogShorter"}
 """Of the readers and the saga runner: no caller over HTTP can meet them."""
 
 

@@ -45,7 +45,8 @@ async def test_a_refused_refund_fails_with_its_amount_named_and_no_longer_counts
         assert isinstance(failed, SagaFailed)
         assert failed.reason == "the card is closed"
         assert failed.open_items == ("20.00 USD is not refunded", "1 x A may not be back in stock")
-        row = {"saga_id": saga_id, "order_id": order, "name": REFUND, "definition": 1, "status": "FAILED"}
+        row = {"saga_id": saga_id, "order_id": order, "name": REFUND, "definition": 1}
+        row |= {"status": "FAILED", "state": "failed"}
         left = await still_open(desk.store, row)
         assert (left.money and left.money.amount, [(each.sku, each.quantity) for each in left.stock]) == (
             Decimal("20.00"),
