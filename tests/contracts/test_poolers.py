@@ -57,6 +57,7 @@ def pooler(server: EmbeddedPostgres, mode: str) -> Iterator[int]:
         [PGBOUNCER, "--quiet", str(folder / "ini")],
         cwd="/",
         user=user and user.pw_uid,
+        group=user and user.pw_gid,
         stderr=subprocess.DEVNULL,
         preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
     )

@@ -103,6 +103,7 @@ async def test_two_projectors_at_once_apply_every_event_once(opener: Opener, dsn
 async def test_a_group_with_another_revision_empties_its_tables_and_starts_over(
     orders: PostgresReadModels, opener: Opener, dsn: str
 ) -> None:
+    await write(dsn, stored_events([replenished]))
     older = PostgresReadModels(
         opener, dataclasses.replace(ORDERS, sums=(dataclasses.replace(CUSTOMER_SUMMARY, revision=0),))
     )
