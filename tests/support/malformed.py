@@ -190,7 +190,7 @@ NO_SKUS = ["%00", "A%00", "%20", "-A", "A%20B", "%ff", "%F0%9F%92%BB", "x" * 65,
            "A%0a", "A%2FB", "%2f", "%25", "A%3Fb"]  # fmt: skip
 NO_PLACES = [
     ("PUT", "/api/v1/orders//confirm"),
-    ("POST", "/api/v1/inventory//receipts"), ("PUT", f"/api/v1/orders/{UUID_}/refund"), ("POST", "/api/v2/orders"),
+    ("POST", "/api/v1/inventory//receipts"), ("PUT", f"/api/v1/orders/{UUID_}/return"), ("POST", "/api/v2/orders"),
     ("POST", "/API/V1/ORDERS"),
 ]  # fmt: skip
 NO_KEYS = [
