@@ -154,6 +154,12 @@ def test_root_gives_the_daemons_a_ledger_that_an_older_release_kept_in_the_home(
         assert home.ledger.with_name(f"{LEDGER}-wal").read_text() == "kept-wal"
         assert (home.ledger.stat().st_uid, mode(home.ledger)) == (user.pw_uid, 0o600)
         assert (home.path.stat().st_uid, mode(home.path)) == (0, 0o710)
+    for end in ("", "-wal"):
+        (home.path / (LEDGER + end)).write_text("another one, that somebody put there later")
+    with pytest.raises(ConfigurationError, match="both the payment sandbox's ledger: remove the wrong one"):
+        home.hand_over(user)
+    assert home.ledger.read_text() == "kept"
+    assert home.ledger.with_name(f"{LEDGER}-wal").read_text() == "kept-wal"
 
 
 @ROOT_ONLY
