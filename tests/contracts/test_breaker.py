@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from core.adapters.payments.breaker import FIRST_OPEN, IN_A_ROW, LONGEST_OPEN, NOTHING_DONE, Admitted, Breaker
+from core.adapters.payments.breaker import FIRST_OPEN, IN_A_ROW, LONGEST_OPEN, TRIES, Admitted, Breaker
 from core.errors import GatewayNotTried
+
+_numbers = count()
 
 
 class Time:
@@ -36,9 +39,9 @@ def open_breaker(time: Time) -> Breaker:
 def fail_until_asked(breaker: Breaker) -> Admitted:
     """Answer 503 to charge after charge, until the breaker wants the provider to be asked something else."""
     for n in range(IN_A_ROW - 1):
-        assert not breaker.failed(breaker.admit(), f"charge {n}", reached=True)
+        assert not breaker.failed(breaker.admit(), f"charge {next(_numbers)} {n}", reached=True)
     call = breaker.admit()
-    assert breaker.failed(call, "the last", reached=True)
+    assert breaker.failed(call, f"charge {next(_numbers)}", reached=True)
     return call
 
 
@@ -88,21 +91,32 @@ def test_charges_that_fail_among_others_that_are_answered_never_open_the_breaker
     assert breaker.closed
 
 
-def test_a_provider_that_executes_no_charge_for_ten_seconds_opens_the_breaker_although_it_answers_look_ups() -> None:
+def test_thousands_of_charges_that_fail_twice_each_do_not_open_the_breaker_however_long_it_takes() -> None:
     time = Time()
     breaker = Breaker(time)
-    while time.now < NOTHING_DONE - 1:
-        breaker.asked(fail_until_asked(breaker), answers=True)
-        breaker.answered(breaker.admit(), executed=False)
-        assert breaker.closed
+    for charge in [str(n) for n in range(3_000)] * 2:
+        call = breaker.admit()
+        if breaker.failed(call, charge, reached=True):
+            breaker.asked(call, answers=True)
         time.now += 1
-    time.now += 2
-    breaker.failed(breaker.admit(), "one more", reached=True)
+    assert breaker.closed
+
+
+def test_a_provider_that_executes_none_of_many_tries_opens_the_breaker_although_it_answers_look_ups() -> None:
+    time = Time()
+    breaker = Breaker(time)
+    for tries in range(TRIES):
+        assert breaker.closed, tries
+        for n in range(IN_A_ROW):
+            call = breaker.admit()
+            if breaker.failed(call, str(n), reached=True):
+                breaker.asked(call, answers=True)
     assert not breaker.closed
-    wait_until_it_lets_a_probe_through(breaker, time)
-    assert not breaker.failed(breaker.admit(), "the probe", reached=True)
-    assert not breaker.closed, "an answered look-up would say nothing here, so none was wanted"
-    wait_until_it_lets_a_probe_through(breaker, time)
+    for _ in range(5):
+        time.now += FIRST_OPEN * 1.2
+        assert not breaker.failed(breaker.admit(), "the probe", reached=True), "a look-up would say nothing here"
+        assert not breaker.closed
+    time.now += FIRST_OPEN * 1.2
     breaker.answered(breaker.admit(), executed=True)
     assert breaker.closed
 

@@ -15,7 +15,8 @@ import structlog
 from core.errors import GatewayNotTried
 
 IN_A_ROW = 5  # failed calls, with no answer to any other call in between
-NOTHING_DONE = 10.0  # seconds in which IN_A_ROW charges fail and none is executed, although look-ups are answered
+TRIES = 5  # failed tries of each of IN_A_ROW charges, with no charge executed meanwhile
+MOST_COUNTED = 64  # charges whose failed tries are counted
 FIRST_OPEN, LONGEST_OPEN = 5.0, 60.0  # seconds
 LOG_EVERY = 1.0  # seconds between two log lines about changes
 
@@ -38,7 +39,8 @@ class Breaker:
     A failed call counts only if nothing has been answered since it began. So charges that fail, however many they are,
     do not open the breaker while others are answered. When five calls in a row fail although the provider was reached,
     the caller asks the provider something that concerns no charge. The breaker opens only if that fails as well, or if
-    the provider has executed no charge for ten seconds.
+    five charges have each failed five times and none has been executed meanwhile. How long that takes says nothing:
+    with thousands of charges that fail at first, it may be long until one of them is tried again.
 
     Only calls that were admitted after the last change count, so a late answer to an older call changes nothing.
     """
@@ -48,8 +50,7 @@ class Breaker:
         self._changes = 0
         self._row = 0
         self._answered_at = self._executed_at = -inf
-        self._failing: set[str] = set()  # charges that failed since one was executed, at most IN_A_ROW
-        self._failing_since = 0.0
+        self._failing: dict[str, int] = {}  # failed tries since a charge was executed, by charge
         self._asking: Admitted | None = None  # the call whose caller asks the provider whether it answers at all
         self._open_for = 0.0  # 0: closed
         self._executes_nothing = False  # it was opened although look-ups are answered
@@ -96,15 +97,11 @@ class Breaker:
         if call is self._probe:
             if reached and not self._executes_nothing:
                 return True
-            self._open_again()
+            self._open_again(at_most=FIRST_OPEN if reached else LONGEST_OPEN)  # the probe may have met a bad card
             return False
-        if reached and call.began >= self._executed_at:
-            self._failing_since = self._failing_since if self._failing else self._clock()
-            if len(self._failing) < IN_A_ROW:
-                self._failing.add(charge)
-            if len(self._failing) == IN_A_ROW and self._clock() - self._failing_since >= NOTHING_DONE:
-                self._open(FIRST_OPEN, executes_nothing=True)
-                return False
+        if reached and call.began >= self._executed_at and self._executes_none(charge):
+            self._open(FIRST_OPEN, executes_nothing=True)
+            return False
         if call.began < self._answered_at:
             return False
         self._row += 1
@@ -168,8 +165,14 @@ class Breaker:
         self._open_for = 0.0
         self._change()
 
-    def _open_again(self) -> None:
-        self._open(min(2 * self._open_for, LONGEST_OPEN), executes_nothing=self._executes_nothing)
+    def _executes_none(self, charge: str) -> bool:
+        """Count a failed try of a charge; return whether so many charges failed so often that no charge is executed."""
+        if charge in self._failing or len(self._failing) < MOST_COUNTED:
+            self._failing[charge] = self._failing.get(charge, 0) + 1
+        return sum(tries >= TRIES for tries in self._failing.values()) >= IN_A_ROW
+
+    def _open_again(self, at_most: float = LONGEST_OPEN) -> None:
+        self._open(min(2 * self._open_for, at_most), executes_nothing=self._executes_nothing)
 
     def _open(self, seconds: float, *, executes_nothing: bool = False) -> None:
         self._open_for = seconds
