@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
@@ -51,6 +52,8 @@ def code_of(currency: str) -> str:
 MOST_DECIMALS = max(DECIMALS.values())
 FINEST = Decimal(1).scaleb(-MOST_DECIMALS)
 HIGHEST = max(map(largest, DECIMALS))
+AMOUNT_TEXT = re.compile(rf"[0-9]{{1,{HIGHEST.adjusted() + 1}}}(\.[0-9]{{1,{MOST_DECIMALS}}})?")
+"""An amount as people write it, when its currency is not known: it has as many digits as any currency takes."""
 
 
 def wrong_amount(amount: Decimal, currency: str) -> str | None:

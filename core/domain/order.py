@@ -137,6 +137,7 @@ class RefundOrder(OrderCommand, frozen=True, kw_only=True):
 
     refund_id: str
     amount: Decimal
+    currency: str | None = None
     reason: str
     payment: Payment
     restock: tuple[Returned, ...] | None = ()
@@ -256,6 +257,8 @@ def _refund(c: RefundOrder, order: Order) -> Sequence[RefundRequested]:
     assert order.created is not None  # noqa: S101 - a shipped order was created
     fields, currency = Fields(), order.created.currency
     fields.text("reason", c.reason, 500)
+    if c.currency is not None and code_of(c.currency) != currency:
+        fields.check("currency", f"must be that of the order, {currency}")
     check(c.amount, currency, c.restock, fields)
     fields.done()
     if any(refund.refund_id == c.refund_id for refund in order.refunds):

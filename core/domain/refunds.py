@@ -89,7 +89,8 @@ def agree(
     if amount > left:
         asked = sum((refund.amount for refund in under_way(refunds, payment)), Decimal(0))
         waits = f", since refunds of {asked} are under way" if asked else ""
-        raise NotAllowed(f"cannot refund {amount} {currency}: {left} of the {payment.captured} captured is left{waits}")
+        of_all = f"{left} of the {payment.captured} captured is left{waits}"
+        raise NotAllowed(f"cannot refund {exact(amount, currency)} {currency}: {of_all}")
     units = left_to_return(shipped, refunds, payment)
     wanted = units if restock is None else units_of(restock)
     for sku, quantity in wanted.items():

@@ -24,7 +24,10 @@ from core.services.load import Loaded, load_state
 
 @dataclass(frozen=True, slots=True)
 class WantedRefund:
-    """`restock`: the units that came back; None for all that were shipped and are not back yet."""
+    """`restock`: the units that came back; None for all that were shipped and are not back yet.
+
+    `currency` is the order's, or None when the caller does not name it.
+    """
 
     order_id: OrderId
     refund_id: str
@@ -32,6 +35,7 @@ class WantedRefund:
     reason: str
     restock: tuple[Returned, ...] | None
     now: datetime
+    currency: str | None = None
 
 
 async def refund(store: EventStore, wanted: WantedRefund, terms: Terms, describe: Describe[Order]) -> Outcome:
@@ -90,6 +94,7 @@ class _OnOrder:
             order_id=wanted.order_id,
             refund_id=wanted.refund_id,
             amount=wanted.amount,
+            currency=wanted.currency,
             reason=wanted.reason,
             payment=self.payment.state,
             restock=wanted.restock,

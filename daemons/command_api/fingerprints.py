@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Any, get_origin
+from typing import Any, cast, get_origin
 
 import msgspec
 
@@ -61,8 +61,12 @@ def _form(name: str, kind: Any) -> Callable[[Any], Any] | None:
     if kind is Decimal:
         return _number
     if get_origin(kind) is tuple:
-        return lambda values: [_same(each) for each in values]
+        return _same_of_each
     return _same if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
+
+
+def _same_of_each(value: Any) -> Any:
+    return [_same(each) for each in cast("tuple[Any, ...]", value)] if isinstance(value, tuple) else value
 
 
 def _number(value: Decimal) -> str:

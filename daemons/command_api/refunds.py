@@ -33,6 +33,7 @@ async def refund_order(request: AnyRequest, state: State, order_id: FromPath[str
         order_id=order,
         refund_id=refund_id,
         amount=body.amount,
+        currency=body.currency,
         reason=body.reason,
         restock=body.returned(),
         now=app.clock.now(),

@@ -103,10 +103,14 @@ class ReturnBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundOrderBody(msgspec.Struct, frozen=True, kw_only=True):
-    """`restock`: the units that came back and are put into stock; true for all that were shipped."""
+    """`restock`: the units that came back and are put into stock; true for all that were shipped.
+
+    `currency` may be left out, since it can only be the order's.
+    """
 
     amount: Decimal
     reason: Reason
+    currency: Annotated[str, Meta(extra_json_schema=CURRENCY)] | None = None
     restock: bool | Annotated[tuple[ReturnBody, ...], Meta(extra_json_schema={"maxItems": MAX_RETURNS})] = False
 
     def returned(self) -> tuple[Returned, ...] | None:

@@ -19,12 +19,12 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Para
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
+from core.domain.money import AMOUNT_TEXT
 from daemons.http.docs_page import DocsPage
 from daemons.http.problems import DOCUMENTED, problems
 
 PLACE = "#/components/schemas/{name}"
-AMOUNT_TEXT = r"^\d{1,10}(\.\d{1,2})?$"
-AMOUNT = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": AMOUNT_TEXT}]}
+AMOUNT = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{AMOUNT_TEXT.pattern}$"}]}
 """The schema of an amount in a body, which may be a number or a text. In an answer it is always a number."""
 
 

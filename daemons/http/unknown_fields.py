@@ -50,6 +50,18 @@ SYNONYMS: Mapping[str, frozenset[str]] = {
     "line1": frozenset({"street"}),
     "ccy": frozenset({"currency"}),
     "cur": frozenset({"currency"}),
+    "curr": frozenset({"currency"}),
+    "paymethod": frozenset({"payment_method"}),
+    "paidby": frozenset({"payment_method"}),
+    "paywith": frozenset({"payment_method"}),
+    "items": frozenset({"restock"}),
+    "returns": frozenset({"restock"}),
+    "returned": frozenset({"restock"}),
+    "returnitems": frozenset({"restock"}),
+    "returneditems": frozenset({"restock"}),
+    "restockitems": frozenset({"restock"}),
+    "returntostock": frozenset({"restock"}),
+    "backtostock": frozenset({"restock"}),
     "method": frozenset({"payment_method"}),
     "lines": frozenset({"items"}),
     "lineitems": frozenset({"items"}),
@@ -79,7 +91,7 @@ def known_pairs(value: Any, kind: Any) -> int | None:
                 if (more := known_pairs(each, inside)) is None:
                     return None
                 pairs += more
-        elif member is not None:
+        elif member.__class__ is dict:
             if (more := known_pairs(member, inner)) is None:
                 return None
             pairs += more
@@ -98,7 +110,9 @@ def unknown_fields(value: Any, kind: Any, most: int) -> _Paths:
     Raises OverflowError when more than `most` different names are unknown: comparing each would take too long.
     """
     found: _Paths = []
-    _collect(value, kind, "", found, set(), most)
+    left_out = [field.encode_name for field in msgspec.structs.fields(kind) if not field.required]
+    missing = tuple(name for name in left_out if isinstance(value, dict) and name not in value)
+    _collect(value, kind, "", found, set(), most, missing)
     return found
 
 
@@ -106,7 +120,9 @@ def not_known(path: str, meant: str | None) -> FieldError:
     return FieldError(path, f"is not known here: did you mean {meant}?" if meant else "is not known here")
 
 
-def _collect(value: Any, kind: Any, path: str, found: _Paths, names: set[str], most: int) -> None:
+def _collect(
+    value: Any, kind: Any, path: str, found: _Paths, names: set[str], most: int, missing: tuple[str, ...]
+) -> None:
     if isinstance(value, dict):
         known = _known(kind)
         if known is None:
@@ -119,14 +135,15 @@ def _collect(value: Any, kind: Any, path: str, found: _Paths, names: set[str], m
                 if len(names) > most:
                     raise OverflowError
                 place = f"{path}.{_shown(name)}".removeprefix(".")
-                found.append((place, _meant(name, tuple(known), members)))
+                meant = _meant(name, tuple(known), members) or _meant_at_the_top(name, missing)
+                found.append((place, meant))
             elif inner is not None and member.__class__ in (dict, list):
-                _collect(member, inner, f"{path}.{name}".removeprefix("."), found, names, most)
+                _collect(member, inner, f"{path}.{name}".removeprefix("."), found, names, most, missing)
     elif get_origin(kind) is tuple:
         inner = get_args(kind)[0]
         for n, each in enumerate(cast("list[Any]", value)):
             if each.__class__ is dict:
-                _collect(each, inner, f"{path}[{n}]", found, names, most)
+                _collect(each, inner, f"{path}[{n}]", found, names, most, missing)
 
 
 _UNKNOWN: Any = object()
@@ -141,18 +158,25 @@ def _known(kind: Any) -> Mapping[str, Any] | None:
 
 
 def bare_type(kind: Any) -> Any:
-    """The type within an `Annotated` one, which puts limits into the OpenAPI document, or within `… | None`."""
+    """The type within an `Annotated` one, which puts limits into the OpenAPI document, or within a union.
+
+    Of a union it is the type that holds structs, if there is one: `restock` is a bool or a list of them.
+    """
     if get_origin(kind) is Annotated:
         return bare_type(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
-        return bare_type(next(each for each in get_args(kind) if each is not NoneType))
+        kinds = [bare_type(each) for each in get_args(kind) if each is not NoneType]
+        return next((each for each in kinds if _holds_structs(each)), kinds[0])
     return kind
 
 
 def _of_structs(kind: Any) -> Any:
     kind = bare_type(kind)
-    inner = get_args(kind)[0] if get_origin(kind) is tuple else kind
-    return kind if _known(inner) is not None else None
+    return kind if _holds_structs(kind) else None
+
+
+def _holds_structs(kind: Any) -> bool:
+    return _known(get_args(kind)[0] if get_origin(kind) is tuple else kind) is not None
 
 
 def _meant(name: str, known: tuple[str, ...], given: Iterable[str]) -> str | None:
@@ -160,6 +184,14 @@ def _meant(name: str, known: tuple[str, ...], given: Iterable[str]) -> str | Non
         return None
     alike, surely = _resembled(name, known)
     return alike if alike is not None and (surely or alike not in given) else None
+
+
+def _meant_at_the_top(name: str, missing: tuple[str, ...]) -> str | None:
+    """The optional field of the whole body that is left out there and was written further down, as `currency` was."""
+    if len(name) > LONGEST_NAME:
+        return None
+    alike, surely = _resembled(name, missing)
+    return f"{alike} at the top of the body" if alike is not None and surely else None
 
 
 @lru_cache(maxsize=4096)

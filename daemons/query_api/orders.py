@@ -11,11 +11,12 @@ from litestar.params import FromQuery, QueryParameter
 
 from core import codec
 from core.domain.message import OrderId
+from core.domain.money import AMOUNT_TEXT
 from core.domain.order import Status
 from core.domain.payment import PaymentStatus
 from core.domain.validation import composed
 from core.errors import FieldError
-from core.ports.queries import OrderFilter, OrderPlace, OrderSearch, OrderSort, Queries
+from core.ports.queries import OrderCount, OrderFilter, OrderPlace, OrderSearch, OrderSort, Queries
 from core.projections.order_view import OrderView
 from core.services.fresh_views import fresh_order, fresh_order_of_number
 from daemons.http.openapi import answers
@@ -43,7 +44,8 @@ PaymentStatusName = Annotated[
     str | None, QueryParameter(description=f"One of {', '.join(PAYMENT_STATUSES)}, in any case.")
 ]
 Amount = Annotated[
-    str | None, QueryParameter(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$", description="an amount such as 99.50")
+    str | None,
+    QueryParameter(pattern=f"^{AMOUNT_TEXT.pattern}$", description="an amount such as 99.50, in any currency"),
 ]
 Moment = Annotated[
     str | None,
@@ -135,7 +137,8 @@ async def some_orders(
     page = await queries.orders(
         OrderSearch(filter=conditions, sort=sort, start=start, backwards=backwards, limit=limit)
     )
-    count = await queries.count_orders(conditions)
+    whole = start is None and not page.more
+    count = await _count(queries, conditions, len(page.documents) if whole else None)
     cursors = ends(sort, page.first, page.last, more=page.more, start=start is not None, backwards=backwards)
     return json_response(
         codec.json(
@@ -174,7 +177,8 @@ async def _by_offset(
 ) -> Response[bytes]:
     queries: Queries = request.app.state["queries"]
     orders = await queries.newest_orders(conditions, offset=offset, limit=limit)
-    count = await queries.count_orders(conditions)
+    last_page = len(orders) < limit and (bool(orders) or offset == 0)
+    count = await _count(queries, conditions, offset + len(orders) if last_page else None)
     return json_response(
         codec.json(
             {
@@ -187,6 +191,11 @@ async def _by_offset(
             }
         )
     )
+
+
+async def _count(queries: Queries, conditions: OrderFilter, seen: int | None) -> OrderCount:
+    """How many orders fit. If the page has shown that, nothing is counted: an order may have come in since."""
+    return OrderCount(seen, estimated=False) if seen is not None else await queries.count_orders(conditions)
 
 
 def a_status(text: str) -> str:

@@ -39,12 +39,12 @@ async def requested(api: CommandApi, order_id: str) -> list[RefundRequested]:
 
 async def test_a_refund_is_an_event_of_its_order_and_a_key_repeats_its_answer(api: CommandApi) -> None:
     order_id, key = await api.paid_order(), str(uuid4())
-    body = {**BROKEN, "restock": [{"sku": "LAPTOP-001", "quantity": 1}]}
+    body = {**BROKEN, "currency": "usd", "restock": [{"sku": "LAPTOP-001", "quantity": 1}]}
     dry = await refund(api, order_id, body, "?dry_run=true")
     assert [event["event_type"] for event in dry.json()["events"]] == ["RefundRequested"]
     first = await refund(api, order_id, body, Idempotency_Key=key, Orderdeck_Actor="ada", If_Match='"3"')
     assert (first.status_code, first.json()["status"], first.json()["version"]) == (200, "SHIPPED", 4), first.text
-    same = {**body, "amount": "300.00"}
+    same = {**body, "amount": "300.00", "currency": "USD"}
     again = await refund(api, order_id, same, Idempotency_Key=key, Orderdeck_Actor="ada", If_Match='"3"')
     assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
     problem(
@@ -67,7 +67,7 @@ async def test_of_many_refunds_at_once_no_more_is_taken_than_was_captured(api: C
     assert sorted(answer.status_code for answer in answers) == [200] * 4 + [400] * 12
     refused = next(answer for answer in answers if answer.status_code == 400)
     assert problem(refused, 400, "not_allowed")["detail"] == (
-        "cannot refund 300 USD: 99.00 of the 1299.00 captured is left, since refunds of 1200.00 are under way"
+        "cannot refund 300.00 USD: 99.00 of the 1299.00 captured is left, since refunds of 1200.00 are under way"
     )
     assert (await refund(api, order_id, {"amount": "99.00", "reason": "the rest", "restock": True})).status_code == 200
     problem(await refund(api, order_id, {"amount": 0.01, "reason": "more"}), 400, "not_allowed")
@@ -91,6 +91,9 @@ WRONG: list[tuple[Any, tuple[str, ...]]] = [
     ({"amount": 1, "reason": " "}, ("reason",)),
     ({"amount": 1, "reason": "x" * 501}, ("reason",)),
     ({"amount": 0, "reason": ""}, ("amount", "reason")),
+    ({**BROKEN, "currency": "EUR"}, ("currency",)),
+    ({**BROKEN, "currency": "US"}, ("currency",)),
+    ({**BROKEN, "currency": ""}, ("currency",)),
     ({**BROKEN, "restock": "yes"}, ("restock",)),
     ({**BROKEN, "restock": 1}, ("restock",)),
     ({**BROKEN, "restock": {}}, ("restock",)),

@@ -207,6 +207,7 @@ async def test_new_orders_do_not_move_the_pages_after_a_cursor(api: QueryApi) ->
         ({"customer_id": "customer-3"}, lambda o: o["customer_id"] == "customer-3"),
         ({"sku": "SKU-004"}, lambda o: "SKU-004" in [i["sku"] for i in o["items"]]),
         ({"min_total": "500", "max_total": "900.50"}, lambda o: 500 <= o["total_amount"] <= 900.5),
+        ({"min_total": "500.001", "max_total": "999999999999.999"}, lambda o: o["total_amount"] >= 500.001),
         (
             {"created_from": "2026-03-14T15:10:00Z", "created_to": "2026-03-14T16:20:00+01:00"},
             lambda o: "2026-03-14T15:10" <= o["created_at"] < "2026-03-14T15:20",
@@ -238,6 +239,15 @@ async def test_a_total_beyond_counting_is_an_estimate_and_says_so(
     answer = await full.get("/api/v1/orders", limit=1)
     assert answer["total_estimated"] is True
     assert answer["total"] >= 10
+
+
+async def test_an_order_that_comes_in_between_does_not_make_the_total_differ_from_the_only_page(
+    full: QueryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.adapters.postgres.read_models.order_views.COUNT", "SELECT 99 WHERE {where}")
+    for path, asked in (("orders", {"customer_id": "customer-3"}), ("customers/customer-3/orders", {"offset": 1})):
+        answer = await full.get(f"/api/v1/{path}", limit=100, **asked)
+        assert answer["total"] == len(answer["orders"]) + answer.get("offset", 0) > 0
 
 
 async def test_the_orders_of_a_customer_and_of_a_status_are_listed_by_offset(full: QueryApi) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemons.command_api.shapes import CancelBody, CreateOrderBody, ReceiptBody
+from daemons.command_api.shapes import CancelBody, CreateOrderBody, ReceiptBody, RefundOrderBody
 from daemons.http.bodies import Body, read_body
 from daemons.http.problems import RequestRefused
 from daemons.payment_sandbox.faults import FaultsBody
@@ -31,6 +31,7 @@ INSTEAD = [  # only where the known field is left out
     ("shipping_address.postal_code", "zip"), ("shipping_address.postcode", "zip"), ("shipping_address.county", "state"),
     ("shipping_address.province", "state"), ("shipping_address.region", "state"), ("items[0].qty", "quantity"),
     ("items[0].price", "unit_price"), ("address", "shipping_address"), ("customer", "customer_id"),
+    ("curr", "currency"), ("pay_method", "payment_method"),
 ]  # fmt: skip
 HARMLESS = [
     "memo", "comment", "email", "metadata", "gift_message", "customer_name", "customer_email", "source", "_", "",
@@ -103,6 +104,35 @@ def test_a_misnamed_field_is_named_beside_the_wrong_ones() -> None:
         "items[0].quantity": "expected `int`, got `str`",
         "customerId": "is not known here: did you mean customer_id?",
     }
+
+
+@pytest.mark.parametrize("place", ["items[0].currency", "items[0].currencyCode", "shipping_address.paymentMethod"])
+def test_an_optional_field_of_the_whole_body_that_stands_further_down_is_refused(place: str) -> None:
+    meant = "currency" if "currency" in place else "payment_method"
+    assert refused(order(place)) == {place: f"is not known here: did you mean {meant} at the top of the body?"}
+    beside = {**order(place), "currency": "EUR", "payment_method": "card"}
+    assert read(beside).ignored == (place,)  # it says nothing new there
+
+
+def test_the_goods_that_come_back_with_a_refund_keep_the_rule_too() -> None:
+    refund = {"amount": "1.00", "reason": "x"}
+    goods = {"sku": "A", "quantity": 1}
+    assert read({**refund, "restock": [goods, {**goods, "memo": 1}]}, RefundOrderBody).ignored == ("restock[1].memo",)
+    assert read({**refund, "restock": True}, RefundOrderBody).ignored == ()
+    assert refused({**refund, "restock": [{**goods, "Quantity": 2}]}, RefundOrderBody) == {
+        "restock[0].Quantity": "is not known here: did you mean quantity?"
+    }
+    assert refused({**refund, "restock": [{**goods, "memo": 2}]}, RefundOrderBody, strict=True) == {
+        "restock[0].memo": "is not known here"
+    }
+    assert refused({**refund, "restock": [{"sku": "A", "quantity": "1"}, {"sku": "A"}]}, RefundOrderBody) == {
+        "restock[0].quantity": "expected `int`, got `str`",
+        "restock[1].quantity": "is required",
+    }
+    for other in ("items", "return_items", "restockItems", "returned", "return_to_stock"):
+        assert refused({**refund, other: [goods]}, RefundOrderBody) == {
+            other: "is not known here: did you mean restock?"
+        }
 
 
 def test_other_bodies_keep_the_rule_too() -> None:

@@ -21,6 +21,7 @@ from tui.viewmodels.filters import FilterError, OrderQuery, parse
         ("payment:part", OrderQuery(payment="PARTLY_REFUNDED")),
         ("customer:acme-1 sku:LAPTOP-001", OrderQuery(customer_id="acme-1", sku="LAPTOP-001")),
         ("min:10 max:99.50", OrderQuery(min_total=Decimal(10), max_total=Decimal("99.50"))),
+        ("min:0.001 max:999999999999", OrderQuery(min_total=Decimal("0.001"), max_total=Decimal(999999999999))),
         ("ORD-7 status:shipped", OrderQuery(q="ORD-7", status="SHIPPED")),
         ("customer:a:b", OrderQuery(customer_id="a:b")),
     ],

@@ -28,6 +28,7 @@ from tui.viewmodels.payments import (
     how_much,
     money_warning,
     payment_cell,
+    payment_in_list,
 )
 from tui.viewmodels.statuses import CANCEL, DELIVER, SHIP, after_event, legal
 from tui.wire import WireEvent, WireOrder
@@ -113,6 +114,7 @@ def test_the_deck_tells_when_an_authorisation_ends_and_asks_before_a_lapsed_orde
     ends_at = gateway.time + timedelta(hours=hours)
     order = replace(gateway.views[order_id], status=status, payment_expires_at=ends_at)
     assert end_of_authorization(order, gateway.time) == told
+    assert payment_in_list(order, gateway.time).text == (told.removesuffix(" ago") or "AUTHORIZED")
     asked = " ".join(question(order, SHIP, gateway.time).lines)
     assert ("the amount is authorised anew first" in asked) == told.startswith("ended")
     for naive in (None, ends_at.replace(tzinfo=None)):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from core.printable import LONGEST, clean
-from tui.viewmodels.text import MOST_LINES, age, fit, money, pretty, span
+from tui.viewmodels.text import MOST_LINES, age, fit, money, money_within, pretty, span
 
 NOW = datetime(2026, 3, 14, tzinfo=UTC)
 
@@ -64,3 +65,18 @@ def test_an_age_is_shown_in_whole_seconds_and_is_never_negative() -> None:
 
 def test_money_has_two_decimals() -> None:
     assert money("1999.9", "USD") == "1,999.90 USD"
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "shown"),
+    [
+        ("9999999.99", "USD", "9,999,999.99 USD"),
+        ("9999999999.99", "USD", "9999999999.99 USD"),
+        ("999999999999", "JPY", "999999999999 JPY"),
+        ("999999999.999", "KWD", "999999999.999 KWD"),
+        ("999999999999.99", "IRR", "≈999999999999 IRR"),
+    ],
+)
+def test_the_largest_amount_of_each_currency_fits_into_the_list(amount: str, currency: str, shown: str) -> None:
+    assert money_within(17, Decimal(amount), currency) == shown
+    assert len(money_within(17, Decimal("1E+999999999"), currency)) < 50

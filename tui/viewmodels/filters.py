@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
+from core.domain.money import AMOUNT_TEXT
 from tui.viewmodels.payments import PAYMENT_STATUSES
 from tui.viewmodels.statuses import STATUSES
 from tui.wire import WireOrder
@@ -107,6 +107,6 @@ def _one_of(field: str, names: Sequence[str], value: str | None) -> str | None:
 def _amount(values: dict[str, str], name: str) -> Decimal | None:
     if name not in values:
         return None
-    if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", values[name]):
+    if not AMOUNT_TEXT.fullmatch(values[name]):
         raise FilterError(f"{name}: needs an amount such as 99.50, not {values[name]}")
     return Decimal(values[name])

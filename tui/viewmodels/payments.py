@@ -67,6 +67,12 @@ def end_of_authorization(order: WireOrder, now: datetime) -> str:
     return f"ends in {age(now, ends_at)}" if ends_at > now else f"ended {age(ends_at, now)} ago"
 
 
+def payment_in_list(order: WireOrder, now: datetime) -> Cell:
+    """The payment in a word; `ends in 3h` or `ended 5m` when somebody has to ship the order soon."""
+    end = end_of_authorization(order, now)
+    return Cell(end.removesuffix(" ago"), "warn") if end else payment_cell(order.payment_status)
+
+
 def payment_after(payment: Payment, event: WireEvent) -> Payment:
     """The payment after one more of its events; one that cannot be read changes nothing."""
     try:

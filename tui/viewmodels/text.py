@@ -86,6 +86,15 @@ def money(amount: Decimal | int | str, currency: str = "") -> str:
     return f"{text} {clean(currency)}" if currency else text
 
 
+def money_within(width: int, amount: Decimal, currency: str) -> str:
+    """An amount with a currency that can be read where `money` is too wide: without commas, or without decimals."""
+    text = money(amount, currency)
+    if len(text) <= width or amount.adjusted() > width:
+        return text
+    text = text.replace(",", "")
+    return text if len(text) <= width else f"≈{int(amount)} {clean(currency)}"
+
+
 def span(seconds: float) -> str:
     """A duration in the units that fit its size: 40ms, 2.1s, 3m 05s, 2h 10m, 5d 03h."""
     seconds = max(0.0, seconds)

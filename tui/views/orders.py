@@ -18,11 +18,11 @@ from tui.desk import Desk
 from tui.keys import LIST, KeyHint, KeySheet
 from tui.messages import Act, Copy, NewOrder, OpenView, Say
 from tui.viewmodels.filters import FilterError, parse
-from tui.viewmodels.payments import payment_cell
+from tui.viewmodels.payments import payment_in_list
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL, SHOWN, legal, status_cell, why_not
 from tui.viewmodels.stream import decode
-from tui.viewmodels.text import Cell, age, money
+from tui.viewmodels.text import Cell, age, money_within
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
 
@@ -38,12 +38,13 @@ _KEYS = KeySheet(
         KeyHint("y", "copy", "copy the order's id", "y"),
     ),
 )
+_AMOUNT = 17  # characters
 _COLUMNS = (
     Column("ORDER", 14),
     Column("STATUS", 11),
     Column("PAYMENT", 11),
     Column("CUSTOMER"),
-    Column("AMOUNT", 17, right=True),
+    Column("AMOUNT", _AMOUNT, right=True),
     Column("LINES", 5, right=True, from_width=100),
     Column("CONTENTS", from_width=100),
     Column("TRACKING", 20, from_width=150),
@@ -166,9 +167,9 @@ class OrdersView(Vertical):
         return (
             Cell(clean(order.order_number)),
             status,
-            payment_cell(order.payment_status),
+            payment_in_list(order, self.desk.now()),
             Cell(clean(order.customer_id)),
-            Cell(money(order.total_amount, order.currency)),
+            Cell(money_within(_AMOUNT, order.total_amount, order.currency)),
             Cell(str(len(order.items)), "dim"),
             Cell(clean(contents), "dim"),
             Cell(clean(order.tracking_number or ""), "dim"),
