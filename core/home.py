@@ -74,9 +74,14 @@ class Home:
         return self._place / "postgres"
 
     @property
+    def written_by_daemons(self) -> Path:
+        """The folder in which daemons write files: the one that root has made for their user, else the home."""
+        return self._sandbox if self._sandbox.is_dir() else self.path
+
+    @property
     def ledger(self) -> Path:
-        """The file of the payment sandbox: in the folder that root has made for the daemons' user, else in the home."""
-        return (self._sandbox if self._sandbox.is_dir() else self.path) / LEDGER
+        """The file of the payment sandbox."""
+        return self.written_by_daemons / LEDGER
 
     @property
     def postgres_sockets(self) -> Path:
