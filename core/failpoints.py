@@ -26,7 +26,7 @@ SEED = "seed"
 CHANCE = re.compile(r"0(\.\d+)?|1(\.0+)?")
 UNDER_WAY = 0.003  # seconds; within them a request may have reached the database, or not
 LOG = "failpoints.log"
-"""A file in the home: one line for each death, and one for the first time that a process reaches a failpoint."""
+"""The daemons write it: a line for each death, and one for the first time that a process reaches a failpoint."""
 BEGINS = " begins"
 
 
@@ -56,7 +56,7 @@ class Failpoints:
     """
 
     daemon: str
-    home: Path
+    folder: Path
     seed: int
     chances: Mapping[str, float]
     _sequences: dict[str, random.Random] = field(default_factory=dict[str, random.Random])
@@ -67,7 +67,7 @@ class Failpoints:
         if name not in self.chances:
             return False
         if name not in self._sequences:
-            processes = _lines(self.home).count(name + BEGINS)
+            processes = _lines(self.folder).count(name + BEGINS)
             self._write(name + BEGINS)
             self._sequences[name] = random.Random(f"{self.seed} {name} {processes}")  # noqa: S311 - a drill, repeatable
         return self._sequences[name].random() < self.chances[name]
@@ -83,24 +83,24 @@ class Failpoints:
             self.die(point)
 
     def _write(self, line: str) -> None:
-        with (self.home / LOG).open("a", encoding="utf-8") as log:
+        with (self.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(line + "\n")
 
 
-def deaths(home: Path) -> list[str]:
-    """The names of the failpoints where daemons of this home died, in the order of their deaths."""
-    return [line for line in _lines(home) if not line.endswith(BEGINS)]
+def deaths(folder: Path) -> list[str]:
+    """The names of the failpoints where daemons that write to this folder died, in the order of their deaths."""
+    return [line for line in _lines(folder) if not line.endswith(BEGINS)]
 
 
-def _lines(home: Path) -> list[str]:
+def _lines(folder: Path) -> list[str]:
     try:
-        return (home / LOG).read_text(encoding="utf-8").splitlines()
+        return (folder / LOG).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
 
 
-def failpoints(text: str, daemon: str, home: Path) -> Failpoints | None:
-    """The failpoints that `text` sets for a daemon; None when it sets none."""
+def failpoints(text: str, daemon: str, folder: Path) -> Failpoints | None:
+    """The failpoints that `text` sets for a daemon, which logs them in `folder`; None when it sets none."""
     seed, chances = parse(text)
     ours = {name: chance for name, chance in chances.items() if name.startswith(f"{daemon}.")}
-    return Failpoints(daemon, home, seed, ours) if ours else None
+    return Failpoints(daemon, folder, seed, ours) if ours else None

@@ -13,6 +13,7 @@ from core.codec import StoredEvent
 from core.domain.provider import PaymentAnswer
 from core.domain.saga import SagaStepCompensated
 from core.failpoints import UNDER_WAY, Failpoints, failpoints
+from core.home import Home
 from core.ports.log import Accepted, Append, EventStore, Verdict
 from core.ports.payments import PaymentGateway
 from core.ports.reading import Changes, ReadModels, Subscription
@@ -48,7 +49,7 @@ class Drill:
 
 
 def drill(settings: Settings, daemon: str) -> Drill:
-    return Drill(failpoints(settings.failpoints, daemon, settings.home))
+    return Drill(failpoints(settings.failpoints, daemon, Home(settings.home).written_by_daemons))
 
 
 class _Wrapped:

@@ -100,7 +100,7 @@ async def _run(plan: Plan, stack: Stack, mutant: Mutant | None) -> Report:
         evidence = await gather(stack.home.dsn(), await customers.ledger())
         wrong += [*violations(answers, evidence), *_errors(stack.home.logs)]
         verified, found = await asyncio.to_thread(_verify, stack)
-    struck, died = nemesis.done, Counter(deaths(stack.home.path))
+    struck, died = nemesis.done, Counter(deaths(stack.home.written_by_daemons))
     return Report(plan, answers, struck, died, evidence, time.monotonic() - began, quiet_after, wrong + found, verified)
 
 

@@ -96,7 +96,7 @@ async def test_a_saga_whose_runner_died_at_a_failpoint_comes_to_the_same_end(
             await runner.wait_until_killed()
         runner.start(f"{point}=1")
         await runner.wait_until_killed()
-        assert deaths(runner.stack.home.path)[-1] == point
+        assert deaths(runner.stack.home.written_by_daemons)[-1] == point
         assert Counter(await desk.domain(order)) != (DECLINED if undoes else UNDISTURBED), "it died on the way"
         runner.start()
         assert await desk.ended(order) == ("SagaCompensated" if undoes else "SagaCompleted")
