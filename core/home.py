@@ -129,8 +129,11 @@ class Home:
         if self.moved:
             self.make_system_place(user)
         make_folder(self._sandbox, 0o700, owner=user.pw_uid, group=user.pw_gid)
+        older, ours = self.path / LEDGER, self._sandbox / LEDGER
+        if ours.exists() and older.exists():  # an older release's is moved once; another one that came later is not it
+            raise ConfigurationError(f"{older} and {ours} are both the payment sandbox's ledger: remove the wrong one")
         for end in ("-wal", "-shm", ""):  # the file itself last: while it is in the old place, nothing uses the new one
-            old, new = self.path / (LEDGER + end), self._sandbox / (LEDGER + end)
+            old, new = older.with_name(LEDGER + end), ours.with_name(LEDGER + end)
             with contextlib.suppress(FileNotFoundError):  # the usual case, or another daemon was faster
                 _move(old, new)
             with contextlib.suppress(FileNotFoundError):

@@ -97,6 +97,13 @@ def _postgres(settings: Settings) -> Iterator[str]:
     yield f"its socket is in {Home(settings.home).postgres_sockets}, its owner is {OWNER}"
 
 
+def _ledger(settings: Settings) -> Iterator[str]:
+    if settings.payment_url:
+        yield "ORDERDECK_PAYMENT_URL is set, its own one is not used"
+    else:
+        yield f"its ledger is {Home(settings.home).ledger}"
+
+
 def _programs(settings: Settings) -> Iterator[str]:
     status = stack_status(settings)
     if status.running:
@@ -165,6 +172,7 @@ EXAMINATIONS: tuple[tuple[str, Callable[[Settings], Iterator[str]]], ...] = (
     ("disk", _disk),
     ("limits", _limits),
     ("PostgreSQL", _postgres),
+    ("payment sandbox", _ledger),
     ("programs", _programs),
     ("ports", _ports),
     ("stale files", _stale_files),

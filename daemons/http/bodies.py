@@ -1,7 +1,7 @@
 """Decodes the JSON body of a request into a typed struct, or refuses it with a problem that names every wrong field.
 
-The work for a body that is refused is at most a constant times its size: `limits` counts its values before anything is
-decoded, and each value is looked at a fixed number of times.
+The work for a body that is refused is at most a constant times its size: `limits` counts its values and levels
+before anything is decoded, and each value is looked at a fixed number of times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from core.domain.validation import composed
 from core.errors import FieldError
-from daemons.http.limits import MOST_VALUES, has_too_many_values
+from daemons.http.limits import excess
 from daemons.http.problems import RequestRefused, wrong_fields, wrong_json
 from daemons.http.unknown_fields import bare_type, known_pairs, not_known, unknown_fields
 
@@ -55,8 +55,8 @@ def read_body(kind: type[T], raw: bytes, content_type: str, *, strict: bool = Fa
     """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise RequestRefused(415, "unsupported_media_type", "the Content-Type must be application/json")
-    if has_too_many_values(raw):
-        raise wrong_fields(FieldError("body", f"has more than {MOST_VALUES} values"))
+    if (too_much := excess(raw)) is not None:
+        raise wrong_fields(FieldError("body", too_much))
     plain: Any = msgspec.UNSET
     try:
         plain = _PLAIN.decode(raw)
@@ -71,8 +71,6 @@ def read_body(kind: type[T], raw: bytes, content_type: str, *, strict: bool = Fa
         _refuse_repeated_names(raw, plain)
         wrong = _wrong(plain, kind, "") or list(wrong_json(error).fields)
         raise wrong_fields(*wrong, *_refused(_unknown(plain, kind), strict=strict)) from None
-    except RecursionError:
-        raise _malformed("it is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise _malformed(str(error)) from None
     unknown = [] if all_known else _unknown(plain, kind)

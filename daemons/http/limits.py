@@ -9,6 +9,14 @@ from daemons.http.problems import RequestRefused
 MOST_VALUES = 5_000
 """How many values a body may have at all depths. The largest order has about 1,000."""
 
+MOST_LEVELS = 64
+"""How deep lists and objects may be nested. Ours are nested three deep; what walks through a body calls itself at
+each level."""
+
+TOO_MANY = f"has more than {MOST_VALUES} values"
+TOO_DEEP = f"is nested more than {MOST_LEVELS} levels deep"
+_NO_MARKS = bytes(set(range(256)) - set(b"[]{},"))
+
 
 async def receive_body(receive: Any, most_bytes: int) -> bytes:
     """The bytes of a request's body. Raises RequestRefused: 413 when it is too large, 400 when the caller went away."""
@@ -25,17 +33,25 @@ async def receive_body(receive: Any, most_bytes: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def has_too_many_values(raw: bytes) -> bool:
-    """Whether a JSON text has more than MOST_VALUES values. It decodes nothing, and may be given any bytes."""
-    if _beginnings(raw) <= MOST_VALUES:
-        return False  # nearly every body ends here; those below have brackets or commas within texts, or are too large
+def excess(raw: bytes) -> str | None:
+    """What a JSON text has too much of, in words. It decodes nothing, and may be given any bytes."""
+    opened = raw.count(b"[") + raw.count(b"{")
+    if opened <= MOST_LEVELS and opened + raw.count(b",") <= MOST_VALUES:
+        return None  # nearly every body ends here; those below have many items, brackets within texts, or too much
     bare = raw.replace(rb"\\", b"").replace(rb"\"", b"")
     if bare.count(b'"') > 4 * MOST_VALUES:  # a name and a text for each value
-        return True
+        return TOO_MANY
     outside_texts = b"".join(bare.split(b'"')[::2])
-    return _beginnings(outside_texts) > MOST_VALUES
+    marks = outside_texts.translate(None, _NO_MARKS)
+    if len(marks) - marks.count(b"]") - marks.count(b"}") > MOST_VALUES:  # each value but the first stands after a mark
+        return TOO_MANY
+    return TOO_DEEP if _is_deep(marks) else None
 
 
-def _beginnings(raw: bytes) -> int:
-    """How many values there can be at most: each but the first stands after one of these characters."""
-    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+def _is_deep(marks: bytes) -> bool:
+    level = 0
+    for mark in marks:
+        level += (mark in b"[{") - (mark in b"]}")
+        if not 0 <= level <= MOST_LEVELS:
+            break  # below 0 it is no JSON; the decoder stops there too
+    return level > MOST_LEVELS

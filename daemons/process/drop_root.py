@@ -25,6 +25,7 @@ def drop_root(home: Home) -> None:
     parent = os.getppid()
     keep_code_open(user)
     give_up_privileges(user)
+    os.environ["HOME"] = user.pw_dir  # the database's driver looks for certificates there; that of root is closed
     die_with_parent()  # once more, because a change of user undoes it
     if os.getppid() != parent:
         os._exit(1)

@@ -21,7 +21,7 @@ from daemons.command_api.shapes import (
     ShipBody,
 )
 from daemons.http.bodies import read_body
-from daemons.http.limits import MOST_VALUES, has_too_many_values, receive_body
+from daemons.http.limits import MOST_LEVELS, MOST_VALUES, TOO_DEEP, TOO_MANY, excess, receive_body
 from daemons.http.problems import MOST_ERRORS, RequestRefused, problem_response, wrong_fields
 from daemons.payment_sandbox.faults import FaultsBody
 from daemons.payment_sandbox.shapes import AuthoriseBody, CaptureBody, RefundBody, VoidBody
@@ -126,8 +126,35 @@ def test_an_order_of_the_most_items_with_commas_and_brackets_in_its_texts_has_no
 
 
 def test_one_value_too_many_is_too_many() -> None:
-    assert not has_too_many_values(b'{"x":[' + b"0," * (MOST_VALUES - 2) + b"0]}")
-    assert has_too_many_values(b'{"x":[' + b"0," * (MOST_VALUES - 1) + b"0]}")
+    assert excess(b'{"x":[' + b"0," * (MOST_VALUES - 2) + b"0]}") is None
+    assert excess(b'{"x":[' + b"0," * (MOST_VALUES - 1) + b"0]}") == TOO_MANY
+
+
+DEEP: dict[str, Callable[[int], bytes]] = {
+    "lists": lambda n: b"[" * n + b"]" * n,
+    "objects": lambda n: b'{"a":' * n + b"0" + b"}" * n,
+    "lists in a field": lambda n: b'{"reason":' + b"[" * (n - 1) + b"]" * (n - 1) + b"}",
+    "lists in an unknown field": lambda n: b'{"reason":"r","x":' + b"[" * (n - 1) + b"]" * (n - 1) + b"}",
+    "lists in the list of items": lambda n: b'{"items":' + b"[" * (n - 1) + b"]" * (n - 1) + b"}",
+    "lists and objects by turns": lambda n: b'[{"a":' * (n // 2) + b"[" * (n % 2) + b"]" * (n % 2) + b"}]" * (n // 2),
+    "lists after texts with brackets": lambda n: b'["]]]]\\"]]","}\\\\",' + b"[" * (n - 1) + b"]" * n,
+    "lists after a colon within a text": lambda n: b'{"a":":","x":' + b"[" * (n - 1) + b"]" * (n - 1) + b"}",
+    "a name twice, and lists": lambda n: b'{"a":0,"a":' + b"[" * (n - 1) + b"]" * (n - 1) + b"}",
+    "lists that do not end": lambda n: b"[" * n,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", DEEP.values(), ids=DEEP.keys())
+def test_a_body_is_refused_at_any_depth_beyond_the_limit_and_only_there_for_its_depth(
+    make: Callable[[int], bytes],
+) -> None:
+    for depth in (MOST_LEVELS + 1, 300, 500, 700, 900, 980, 1_000, 1_100, 2_400):
+        for kind in BODIES:
+            refused = refusal(kind, make(depth))
+            assert refused is not None, (kind, depth)
+            assert (refused.status, str(refused)) == (400, f"body: {TOO_DEEP}"), (kind, depth)
+    for kind in BODIES:
+        assert TOO_DEEP not in str(refusal(kind, make(MOST_LEVELS)))
 
 
 def test_at_most_20_errors_are_listed_and_the_sentence_says_how_many_more_there_are() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from core import home as home_module
 from core.errors import ConfigurationError
 from core.folders import give, make_folder
 from core.home import LEDGER, Home, unprivileged_user
+from tests.support.stack import ROOT
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of other users")
 NOBODY = 65_534
@@ -154,6 +157,12 @@ def test_root_gives_the_daemons_a_ledger_that_an_older_release_kept_in_the_home(
         assert home.ledger.with_name(f"{LEDGER}-wal").read_text() == "kept-wal"
         assert (home.ledger.stat().st_uid, mode(home.ledger)) == (user.pw_uid, 0o600)
         assert (home.path.stat().st_uid, mode(home.path)) == (0, 0o710)
+    for end in ("", "-wal"):
+        (home.path / (LEDGER + end)).write_text("another one, that somebody put there later")
+    with pytest.raises(ConfigurationError, match="both the payment sandbox's ledger: remove the wrong one"):
+        home.hand_over(user)
+    assert home.ledger.read_text() == "kept"
+    assert home.ledger.with_name(f"{LEDGER}-wal").read_text() == "kept-wal"
 
 
 @ROOT_ONLY
@@ -173,3 +182,24 @@ def test_root_gives_nobody_a_file_that_a_link_or_a_second_name_leads_to(opened: 
     with pytest.raises(OSError, match="symbolic links"):
         give(inside / "link", user)
     assert outside.stat().st_uid == 0
+
+
+@ROOT_ONLY
+def test_a_daemon_of_root_looks_for_certificates_in_the_home_of_the_user_that_it_becomes(opened: Path) -> None:
+    """The folder of root is closed to it, and with `HOME` there no connection over TCP could be made."""
+    look = "print(Path.home(), (Path.home() / '.postgresql/root.crt').exists())"
+    become = (
+        "from daemons.process.drop_root import drop_root, Home, Path; import sys; drop_root(Home(Path(sys.argv[1])))"
+    )
+    (opened / "closed").mkdir(mode=0o700)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{become}; {look}", opened / "home"],
+        cwd=ROOT,
+        env=os.environ | {"HOME": str(opened / "closed"), "SUPERVISOR_ENABLED": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    user = unprivileged_user()
+    assert user is not None
+    assert done.stdout.startswith(f"{user.pw_dir} "), done.stderr

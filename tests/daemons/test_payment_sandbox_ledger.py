@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,7 +23,7 @@ from tests.support.sandbox_process import ROOT, SandboxProcess
 
 TEN = Decimal("10.00")
 HOW_TO = (ROOT / "docs/how-to/back-up-and-restore.md").read_text(encoding="utf-8")
-COPY = re.findall(r'python -c "(import sqlite3.*)" ', HOW_TO)[0]
+COPY = re.findall(r'python -c "(import sqlite3[^"]*)" ', HOW_TO)[0]
 
 
 def authorise(payment_id: UUID, method: str = "card") -> Authorise:
@@ -89,6 +90,13 @@ async def test_a_copy_of_the_ledger_that_is_taken_meanwhile_has_every_charge_tha
         assert await copying.wait() == 0
         await asyncio.gather(*more)
     assert 5 <= len(charges_in(copy)) <= 25
+
+
+def test_a_backup_of_a_ledger_that_is_not_there_fails_and_makes_no_file(tmp_path: Path) -> None:
+    """Else the backup would be empty, and the file that it made would stand beside the real ledger."""
+    command = [sys.executable, "-c", COPY, tmp_path / "a ledger", tmp_path / "copy"]
+    assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode != 0
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_caller_that_gives_up_does_not_disturb_the_ledgers_other_callers(tmp_path: Path) -> None:

@@ -165,6 +165,28 @@ def test_thousands_of_requests_on_one_connection_are_answered_in_order_and_take_
     assert service.memory() < 1.3 * base
 
 
+@pytest.mark.parametrize("framing", ["length", "chunks", "length, to an unknown path"])
+@pytest.mark.parametrize("size", [1, 400, 1_500, 9_000])
+def test_requests_with_bodies_that_are_sent_in_one_go_are_all_answered(
+    service: GuardedProcess, size: int, framing: str
+) -> None:
+    body, count = b"{%b}" % (b" " * size), 30
+    if framing == "chunks":
+        asked = post(CHUNKED) + chunk(body[:2]) + chunk(body[2:]) + END
+    elif framing == "length":
+        asked = post(body=body)
+    else:
+        asked = request("POST", "/nothing", JSON, body=body)
+    with connect(service.port) as connection:
+        connection.sendall(asked * count + request("GET", "/health", "Connection: close"))
+        connection.settimeout(PATIENCE)
+        answers = b""
+        while more := connection.recv(65_536):
+            answers += more
+    assert answers.count(b"HTTP/1.1 404" if "unknown" in framing else b"HTTP/1.1 200") >= count
+    assert answers.count(b"HTTP/1.1 ") == count + 1
+
+
 def test_what_follows_complete_requests_and_is_no_http_ends_the_connection_after_their_answers(
     service: GuardedProcess,
 ) -> None:

@@ -98,6 +98,7 @@ def test_the_doctor_finds_nothing_wrong(stack: Stack) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"the schema is at {NEEDED}, as" in done.stdout
     assert "database orderdeck, user orderdeck_app" in done.stdout
+    assert f"its ledger is {stack.home.ledger}\n" in done.stdout  # the how-to for a backup tells operators to look here
 
 
 def test_the_demo_runs_twice_and_follows_five_orders_to_their_ends_each_time(stack: Stack) -> None:

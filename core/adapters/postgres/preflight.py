@@ -177,5 +177,8 @@ def _explained(error: BaseException, address: DatabaseAddress, setting: str) -> 
     if isinstance(error, asyncpg.ClientConfigurationError):
         return ConfigurationError(f"{setting} cannot be used: {text}")
     if isinstance(error, PermissionError):
-        return ConfigurationError(f"the folder of the database's socket is closed to this user: correct {setting}")
+        closed = (
+            "the database's socket or its folder" if error.filename is None else "a file of certificates or passwords"
+        )
+        return ConfigurationError(f"{closed} is closed to the user of this program: correct {setting}")
     return None

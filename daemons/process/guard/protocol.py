@@ -236,10 +236,10 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-            return
-        self._wait_for(*((HEAD, self.limits.head_time) if self._held else (NEXT, self.limits.idle_time)))
+        else:
+            self._wait_for(*((HEAD, self.limits.head_time) if self._held else (NEXT, self.limits.idle_time)))
         if self._unfed:
-            self._feed_rest()
+            self._feed_rest()  # the body of the request that has just begun may be there
         if not self.pipeline and not self._deaf:
             self.flow.resume_reading()
 
