@@ -22,9 +22,10 @@ from core.errors import LogShorter, Unavailable
 # Positions have no gaps, so the next `limit` positions have a known end. Of the events of other categories, only one at
 # that end is returned, because it tells the caller how far the log has been read.
 READ_CATEGORIES = """
-WITH stretch AS (SELECT max(position) AS last FROM events WHERE position <= $1::bigint + $2)
-SELECT events.* FROM events, stretch
- WHERE position > $1 AND position <= last AND (category = ANY ($3) OR position = last) ORDER BY position
+SELECT * FROM events
+ WHERE position > $1 AND position <= $1::bigint + $2
+   AND (category = ANY ($3) OR position = (SELECT max(position) FROM events WHERE position <= $1::bigint + $2))
+ ORDER BY position
 """
 
 BUSY = 0.005  # seconds between reads while events come; with a shorter pause, the batches would only be smaller
