@@ -8,10 +8,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from core.domain.inventory import (
+    EVENTS,
     INVENTORY,
     InventoryEvent,
     InventoryReleased,
-    InventoryReservationFailed,
     InventoryReserved,
     InventoryShipped,
     StockAdjusted,
@@ -35,18 +35,7 @@ class InventoryLevel(Struct, frozen=True, kw_only=True):
     version: int
 
 
-STOCK_EVENTS = Source(
-    INVENTORY.category,
-    (
-        StockReplenished,
-        StockAdjusted,
-        StockReturned,
-        InventoryReserved,
-        InventoryReservationFailed,
-        InventoryReleased,
-        InventoryShipped,
-    ),
-)
+STOCK_EVENTS = Source(INVENTORY.category, EVENTS)
 
 
 def stream(level: InventoryLevel) -> StreamId:
