@@ -12,6 +12,7 @@ from core.pictures.marks import Mark, Row
 from core.pictures.shapes import PicturedSaga, WireLane, WireSaga
 from core.pictures.tracks import ENDED
 from core.printable import clean
+from core.terminal_text import money
 
 _LOOKS = {
     "RUNNING": ("◐", "moving"),
@@ -44,7 +45,8 @@ def head_rows(saga: PicturedSaga, now: datetime) -> Sequence[Row]:
         rows.append(_joined([("why:", "dim"), (clean(saga.last_error), "bad")], " "))
     started = "" if saga.started_at is None else f"started {saga.started_at:{_TIME}}"
     rows.append(_joined([(f"saga {clean(saga.saga_id, 40)}", "dim"), (started, "dim")], " · "))
-    return [*rows, _joined([(f"order {clean(saga.order_id, 40)}", "dim")], "")]
+    seen = "" if saga.status in ENDED else f"seen {now:{_TIME}}"
+    return [*rows, _joined([(f"order {clean(saga.order_id, 40)}", "dim"), (seen, "dim")], " · ")]
 
 
 def foot_rows(saga: PicturedSaga, *, set_back: bool) -> Sequence[Row]:
@@ -77,8 +79,8 @@ def next_step(saga: WireSaga, now: datetime) -> Part:
 
 def still_open(saga: WireSaga) -> Part:
     """The money and the stock that are not settled, in few words."""
-    money = saga.open.money
-    amount = f"{money.amount:,f} {clean(money.currency, 10)}" if money is not None else ""
+    held = saga.open.money
+    amount = money(held.amount, held.currency) if held is not None else ""
     stock = ", ".join(f"{one.quantity:,} × {clean(one.sku, 40)}" for one in saga.open.stock[:3])
     more = f" and {len(saga.open.stock) - 3:,} more SKUs" if len(saga.open.stock) > 3 else ""
     parts = [f"money {amount}" if amount else "", f"stock {stock}{more}" if stock else ""]
