@@ -13,8 +13,8 @@ from core.errors import Unavailable
 from core.home import Home
 from core.settings import Settings, reachable
 from daemons.host.bounded_http import BROKEN, ask
-from daemons.host.programs import PROGRAMS, Program
 from daemons.host.supervisor import ProgramState, Supervisor
+from daemons.process.program_list import PROGRAMS, Program
 
 ASK_LIMIT = 4.0  # seconds for one request; the check behind /ready may take 3
 
