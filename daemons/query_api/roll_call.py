@@ -94,9 +94,9 @@ class RollCall:
     async def _ask_all(self) -> DaemonList:
         asked_at = datetime.now(UTC)
         programs = [program for program in PROGRAMS if program.port is not None]
-        (wrong, progress), *rows = await asyncio.gather(self._progress(), *map(self._ask, programs))
+        (wrong, progress), said = await asyncio.gather(self._progress(), asyncio.gather(*map(self._ask, programs)))
         database = _row("postgres", answers=progress is not None, ready=progress is not None, reason=wrong)
-        rows = [database, *rows]
+        rows = [database, *said]
         for row in rows:
             row.readers = [_reader(reader) for reader in progress or () if reader.reader.split(".")[0] == row.name]
             row.lag = max((reader.lag for reader in row.readers), key=lambda lag: lag.seconds, default=None)

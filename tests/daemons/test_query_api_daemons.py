@@ -140,7 +140,8 @@ async def test_many_callers_share_one_asking_and_a_database_that_is_away_is_one_
 
 
 def test_no_route_of_any_service_starts_or_stops_a_daemon() -> None:
-    documents = [query_app.make_app(*[Anything()] * 4), command_app.make_app(Anything())]
+    makers: list[Any] = [query_app.make_app, command_app.make_app]
+    documents = [make_app(*[Anything()] * make_app.__code__.co_argcount) for make_app in makers]
     routes = [
         (method, path)
         for service in documents
