@@ -10,7 +10,7 @@ from msgspec import Struct
 from core.codec import Envelope
 from core.ports.queries import SagaListing
 from core.projections.order_view import OrderView
-from core.sagas.lanes import Lane
+from core.sagas.step_lanes import Lane
 
 
 class Orders(Struct, kw_only=True):

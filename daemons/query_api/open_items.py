@@ -13,9 +13,9 @@ from core.ports.log import EventStore
 from core.ports.queries import Queries
 from core.sagas import SAGAS
 from core.sagas.holdings import at_stake, open_holdings, open_items
-from core.sagas.lanes import LaneFold
 from core.sagas.progress import Progress
 from core.sagas.saga import Saga, unknown_table
+from core.sagas.step_lanes import LaneFold
 from core.services.load import load_state
 from daemons.query_api.answers import Open, OpenMoney, OpenStock
 
@@ -24,7 +24,7 @@ PAGE = 1_000  # events in one reading
 NOTHING = Open(money=None, stock=[], items=[])
 
 
-class SagaStory(NamedTuple):
+class ReadSaga(NamedTuple):
     """A saga's stream as far as it can be read, the state of its order, and why either of them cannot be read."""
 
     fold: LaneFold
@@ -32,7 +32,7 @@ class SagaStory(NamedTuple):
     unreadable: str | None
 
 
-async def saga_story(queries: Queries, store: EventStore, row: Mapping[str, Any]) -> SagaStory:
+async def read_saga(queries: Queries, store: EventStore, row: Mapping[str, Any]) -> ReadSaga:
     """Read the stream of the saga of this row of `sagas`. Of a saga that has ended, the order is not read."""
     table = SAGAS.get((row["name"], row["definition"])) or unknown_table(row["name"], row["definition"])
     fold, unreadable, order, after = LaneFold(table), None, None, 0
@@ -53,10 +53,10 @@ async def saga_story(queries: Queries, store: EventStore, row: Mapping[str, Any]
             order = (await load_state(store, ORDER, StreamId(row["order_id"]))).state
     except UNREADABLE as error:
         unreadable = unreadable or str(error)
-    return SagaStory(fold, order, unreadable)
+    return ReadSaga(fold, order, unreadable)
 
 
-def still_open(story: SagaStory, row: Mapping[str, Any]) -> Open:
+def still_open(found: ReadSaga, row: Mapping[str, Any]) -> Open:
     """What the saga of this row of `sagas` may still hold; nothing when it has ended.
 
     If the authorisation of a completed saga ends soon, or has ended, its amount is open, and the words say when.
@@ -65,14 +65,14 @@ def still_open(story: SagaStory, row: Mapping[str, Any]) -> Open:
     """
     if row["state"] != "expiring" and row["status"] not in UNFINISHED:
         return NOTHING
-    if story.unreadable is not None:
-        return Open(money=None, stock=[], items=[f"what it holds cannot be read: {story.unreadable}"])
-    progress, order = story.fold.progress, story.order
+    if found.unreadable is not None:
+        return Open(money=None, stock=[], items=[f"what it holds cannot be read: {found.unreadable}"])
+    progress, order = found.fold.progress, found.order
     if order is None or order.created is None:
         return NOTHING
     if row["state"] == "expiring":
         return _authorised(order.created, row)
-    return NOTHING if progress is None else _held(story.fold.saga, progress, order, order.created)
+    return NOTHING if progress is None else _held(found.fold.saga, progress, order, order.created)
 
 
 def _authorised(created: OrderCreated, row: Mapping[str, Any]) -> Open:

@@ -17,7 +17,7 @@ from core.ports.queries import Queries, SagaPlace, SagaSearch, SagaState, SagaSt
 from daemons.http.openapi import answers
 from daemons.query_api.answers import SagaDetail, Sagas
 from daemons.query_api.cursors import ends, place
-from daemons.query_api.open_items import SagaStory, saga_story, still_open
+from daemons.query_api.open_items import ReadSaga, read_saga, still_open
 from daemons.query_api.parameters import (
     AnyRequest,
     CursorText,
@@ -75,8 +75,8 @@ async def some_sagas(
     places = [(saga.started_at, saga.saga_id) for saga in page.sagas]
     first, last = (places[0], places[-1]) if places else (None, None)
     cursors = ends(SORT, first, last, more=page.more, start=start is not None, backwards=backwards)
-    stories = await asyncio.gather(*(saga_story(queries, store, asdict(saga)) for saga in page.sagas))
-    shown = [_shown(story, asdict(saga)) for story, saga in zip(stories, page.sagas, strict=True)]
+    all_found = await asyncio.gather(*(read_saga(queries, store, asdict(saga)) for saga in page.sagas))
+    shown = [_shown(found, asdict(saga)) for found, saga in zip(all_found, page.sagas, strict=True)]
     return json_response(codec.json({"sagas": shown, **cursors}))
 
 
@@ -93,15 +93,15 @@ async def one_saga(request: AnyRequest, saga_id: IdInPath) -> Response[bytes]:
     if saga is None:
         raise NotFound("saga", saga_id)
     events = await queries.events_of_stream(id_, after=0, limit=MOST_EVENTS)
-    story = await saga_story(queries, store, asdict(saga))
+    found = await read_saga(queries, store, asdict(saga))
     envelopes = [event.envelope() for event in events]
-    lanes = story.fold.lanes(story.order)
-    return json_response(codec.json({**_shown(story, asdict(saga)), "lanes": lanes, "events": envelopes}))
+    lanes = found.fold.lanes(found.order)
+    return json_response(codec.json({**_shown(found, asdict(saga)), "lanes": lanes, "events": envelopes}))
 
 
 ROUTES = (some_sagas, one_saga)
 
 
-def _shown(story: SagaStory, saga: dict[str, Any]) -> dict[str, Any]:
-    about = (story.fold.progress.about or None) if story.fold.progress else None
-    return {**saga, "about": about, "steps": story.fold.steps(), "open": still_open(story, saga)}
+def _shown(found: ReadSaga, saga: dict[str, Any]) -> dict[str, Any]:
+    about = (found.fold.progress.about or None) if found.fold.progress else None
+    return {**saga, "about": about, "steps": found.fold.steps(), "open": still_open(found, saga)}

@@ -15,7 +15,7 @@ from core.domain.provider import PaymentAnswer, Refused
 from core.domain.saga import SagaFailed
 from core.errors import NotAllowed
 from core.sagas.wishes import Wish
-from daemons.query_api.open_items import saga_story, still_open
+from daemons.query_api.open_items import read_saga, still_open
 from tests.support.order_desk import Desk
 from tests.support.refunds import REFUND, SETTLE, ask_for_refund, paid, refund_ended, shipped_order, units
 from tests.support.saga_cases import Operator, available
@@ -49,7 +49,7 @@ async def test_a_refused_refund_fails_with_its_amount_named_and_no_longer_counts
         row = {"saga_id": saga_id, "order_id": order, "name": REFUND, "definition": 1}
         row |= {"status": "FAILED", "state": "failed"}
         queries = PostgresQueries(desk.open)
-        left = still_open(await saga_story(queries, desk.store, row), row)
+        left = still_open(await read_saga(queries, desk.store, row), row)
         assert (left.money and left.money.amount, [(each.sku, each.quantity) for each in left.stock]) == (
             Decimal("20.00"),
             [("A", 1)],

@@ -14,7 +14,7 @@ from core.domain.message import OrderId, saga_of
 from core.sagas.wishes import Wish
 from core.services.sagas import advance
 from daemons.query_api.answers import Open, OpenMoney, OpenStock
-from daemons.query_api.open_items import end_of_authorisation, saga_story, still_open
+from daemons.query_api.open_items import end_of_authorisation, read_saga, still_open
 from tests.support.order_desk import Desk
 from tests.support.projecting import project
 from tests.support.saga_cases import Away, Operator, cancellation, failed, happened, make_unreadable, shipment
@@ -27,9 +27,9 @@ async def read_open_items(desk: Desk, order: OrderId, name: str = "fulfil_order"
     queries = PostgresQueries(desk.open)
     saga = await queries.saga(saga_of(order, name))
     assert saga is not None
-    story = await saga_story(queries, desk.store, asdict(saga))
+    found = await read_saga(queries, desk.store, asdict(saga))
     queries.close()
-    return still_open(story, asdict(saga))
+    return still_open(found, asdict(saga))
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from core.domain import saga as e
 from core.domain.message import Event
 from core.domain.order import ORDER
-from core.sagas.lanes import MOST_TRIES, UNKNOWN_TABLE, Lane, LaneFold
 from core.sagas.saga import Saga, unknown_table
+from core.sagas.step_lanes import MOST_TRIES, UNKNOWN_TABLE, Lane, LaneFold
 from tests.support.saga_facts import SAGA_ID
 from tests.support.sample_saga import BUYS, RETURNS, SENDS
 from tests.support.samples import NOW, ORDER_ID, created
