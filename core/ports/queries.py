@@ -180,6 +180,22 @@ class SagaPage(Struct, frozen=True):
     more: bool
 
 
+# --- the log ------------------------------------------------------------------------------------------------
+class LogSearch(Struct, frozen=True, kw_only=True):
+    """Asks for at most `limit` events that fit every field that is given.
+
+    They are the first ones after the position `after`, or, with `before`, the last ones before that position.
+    """
+
+    after: int = 0
+    before: int | None = None
+    limit: int
+    categories: Sequence[str] = ()
+    types: Sequence[str] = ()
+    order_id: UUID | None = None
+    stream_id: UUID | None = None
+
+
 class Queries(Protocol):
     # --- orders ---------------------------------------------------------------------------------------------
     def order(self, order_id: OrderId) -> Awaitable[OrderDocument | None]:
@@ -235,10 +251,12 @@ class Queries(Protocol):
         ...
 
     # --- the log and its readers ----------------------------------------------------------------------------
-    async def events(
-        self, *, after: int, limit: int, categories: Sequence[str] = (), types: Sequence[str] = ()
-    ) -> Sequence[StoredEvent]:
-        """The events after a position, in order; only those of the given categories and types, if there are any."""
+    async def events(self, search: LogSearch) -> Sequence[StoredEvent]:
+        """The events of the log that fit, always in the order of the log."""
+        ...
+
+    async def position_at(self, moment: datetime) -> int:
+        """The position of the first event recorded at a moment or after it; one past the head when there is none."""
         ...
 
     async def events_of_stream(self, stream: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:

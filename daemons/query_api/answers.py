@@ -47,8 +47,11 @@ class Events(Struct, kw_only=True):
 
 
 class LogEvents(Struct, kw_only=True):
+    """`next_after` asks for the events that follow this page, `next_before` for those before it; `head` is the last."""
+
     events: list[Envelope]
     next_after: int
+    next_before: int
     head: int
 
 

@@ -11,7 +11,7 @@ from litestar.datastructures import State
 
 from core.bootstrap import bootstrap, open_queries
 from core.ports.log import EventStore
-from core.ports.queries import Queries
+from core.ports.queries import LogSearch, Queries
 from core.settings import Settings
 from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.paths import with_whole_segments
@@ -34,7 +34,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
             app.store,
             app.subscription,
             lambda after, choice, limit: queries.events(
-                after=after, limit=limit, categories=choice.categories, types=choice.types
+                LogSearch(after=after, limit=limit, categories=choice.categories, types=choice.types)
             ),
         )
         closing = asyncio.create_task(_close_at_stop(vitals, hub))

@@ -30,6 +30,18 @@ Offset = Annotated[int, QueryParameter(ge=0, le=2**31 - 1, description="How many
 AfterPosition = Annotated[
     int, QueryParameter(ge=0, le=LARGEST, description="A place in the log; only what comes after it.")
 ]
+BeforePosition = Annotated[
+    int | None,
+    QueryParameter(ge=0, le=LARGEST, description="A place in the log; only what comes before it, the nearest first."),
+]
+Moment = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=40,
+        description="A time of ISO 8601, in UTC unless it has an offset, or a date, which is that whole day in UTC.",
+        schema_extra={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
+    ),
+]
 AfterVersion = Annotated[
     int, QueryParameter(ge=0, le=2**31 - 1, description="A version of the stream; only what comes after it.")
 ]

@@ -114,6 +114,46 @@ async def test_the_query_api_gives_the_log_of_some_categories_and_types(api: Que
     assert [w["field"] for w in wrong["errors"]] == ["type"]
 
 
+async def test_the_query_api_gives_the_log_backwards_page_by_page(api: QueryApi) -> None:
+    log = Sample(30).events()
+    await write(api.dsn, log)
+    before, seen = len(log) + 1_000, []
+    while True:
+        answer = await api.get("/api/v1/events", before=before, limit=7)
+        assert answer["next_after"] == min(before - 1, len(log)) if before else answer["next_after"] == 0
+        if not answer["events"]:
+            break
+        seen = [event["position"] for event in answer["events"]] + seen
+        before = answer["next_before"]
+    assert seen == list(range(1, len(log) + 1))
+    some = await api.get("/api/v1/events", after=20, limit=3)
+    back = await api.get("/api/v1/events", before=some["next_before"], limit=20)
+    assert [event["position"] for event in back["events"]] == list(range(1, 21))
+
+
+async def test_the_query_api_gives_the_log_from_a_time_on(api: QueryApi) -> None:
+    await write_one_order(api.dsn)
+    times = [event["timestamp"] for event in (await api.get("/api/v1/events"))["events"]]
+    [first, *_] = (await api.get("/api/v1/events", at=times[3]))["events"]
+    assert first["position"] == 1 + times.index(times[3])
+    assert len((await api.get("/api/v1/events", at="2001-01-01"))["events"]) == len(STORY) + 1
+    after = await api.get("/api/v1/events", at="2999-01-01")
+    assert (after["events"], after["next_after"], after["next_before"]) == ([], len(STORY) + 1, len(STORY) + 2)
+    for asked in ({"at": "tomorrow"}, {"at": "2026-03-14", "after": 1}, {"before": 3, "after": 1}):
+        await api.get("/api/v1/events", 400, **asked)
+
+
+async def test_the_query_api_gives_the_log_of_one_order_or_one_stream(api: QueryApi) -> None:
+    await write_one_order(api.dsn)
+    assert len((await api.get("/api/v1/events", order_id=ORDER_ID))["events"]) == len(STORY)
+    assert types(await api.get("/api/v1/events", stream_id=SAGA, before=99, limit=2)) == [
+        "SagaStepStarted",
+        "SagaCompleted",
+    ]
+    assert (await api.get("/api/v1/events", stream_id=uuid4()))["events"] == []
+    await api.get("/api/v1/events", 400, order_id="not-an-id")
+
+
 async def insert_sagas(dsn: str) -> dict[str, SagaId]:
     """One in each state, the later named the older, and one that has ended."""
     rows: dict[str, tuple[Any, ...]] = {
