@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery
 
 from core import codec
 from core.codec import StoredEvent
@@ -26,16 +25,14 @@ from daemons.query_api.parameters import (
     IdInPath,
     ManyEvents,
     Moment,
+    Several,
     a_uuid,
+    several,
 )
 from daemons.query_api.response import json_response
 
 CATEGORIES = ("order", "inventory", "payment", "saga")
-TYPES = frozenset(map(codec.event_type, codec.EVENTS))
-Several = Annotated[
-    str | None,
-    QueryParameter(min_length=1, max_length=1_000, description="One, or several with commas between."),
-]
+TYPES = tuple(sorted(map(codec.event_type, codec.EVENTS)))
 
 
 @get("/api/v1/orders/{order_id:str}/events", responses=answers(Events, 404, 503))
@@ -110,14 +107,6 @@ def _pages_beside(search: LogSearch, page: Sequence[StoredEvent], head: int) -> 
 
 
 ROUTES = (events_of_order, timeline, events)
-
-
-def several(name: str, text: str | None, known: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
-    """The names in a text that lists them with commas; raises RequestRefused when one is not in `known`."""
-    names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
-    if unknown := [one for one in names if one not in known]:
-        raise wrong_fields(FieldError(name, f"{', '.join(unknown)}: must be of {', '.join(sorted(known))}"))
-    return names
 
 
 def _events(page: Sequence[StoredEvent], next_after: int) -> bytes:
