@@ -17,6 +17,8 @@ from tui.desk import Desk
 from tui.view import DeckView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
+from tui.views.saga import SagaView
+from tui.views.sagas import SagasView
 from tui.views.stream import StreamView
 
 
@@ -33,6 +35,8 @@ VIEWS = (
     ViewEntry("orders", "Orders", "1", OrdersView),
     ViewEntry("detail", "Order", "", DetailView),
     ViewEntry("stream", "Stream", "2", StreamView),
+    ViewEntry("sagas", "Sagas", "3", SagasView),
+    ViewEntry("saga", "Saga", "", SagaView),
 )
 
 
