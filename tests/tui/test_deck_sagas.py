@@ -45,6 +45,7 @@ async def test_a_list_of_sagas_looks_like_its_picture(size: tuple[int, int], sna
         await deck.shows("► authorize_payment")
         gateway.time = at(46)
         deck.app.deck.view.paint()
+        deck.app.deck.tick()
         await same_picture(deck, GOLDEN / f"saga-{size[0]}x{size[1]}.txt", snapshot, svg=size[0] == 120)
 
 

@@ -25,7 +25,7 @@ AT_MOST = 0.25  # seconds between two readings, however many events arrive
 TICKET = 120  # cells: the width of the picture in a file
 
 
-class SagaAnswer(PicturedSaga, frozen=True, kw_only=True):
+class SagaWithEvents(PicturedSaga, frozen=True, kw_only=True):
     events: tuple[WireEvent, ...] = ()
 
 
@@ -34,7 +34,7 @@ class SagaModel:
         self.gateway = gateway
         self.saga_id = saga_id
         self.clock = clock
-        self.saga: SagaAnswer | None = None
+        self.saga: SagaWithEvents | None = None
         self.phase: Literal["loading", "ready", "error"] = "loading"
         self.error = ""
         self._news = False
@@ -47,7 +47,7 @@ class SagaModel:
     async def load(self) -> None:
         self._news, self._next = False, self.clock() + AT_MOST
         try:
-            self.saga = await self.gateway.read(f"/api/v1/sagas/{self.saga_id}", SagaAnswer)
+            self.saga = await self.gateway.read(f"/api/v1/sagas/{self.saga_id}", SagaWithEvents)
         except GatewayError as error:
             self.phase, self.error = "error", str(error)
         else:

@@ -32,7 +32,7 @@ class SagaPageAnswer(Struct, frozen=True):
     prev_cursor: str | None = None
 
 
-class SagaSummary(Struct, frozen=True):
+class WireSagaSummary(Struct, frozen=True):
     """How many sagas there are in each state and of each status, and the money that is open, by currency."""
 
     states: dict[str, Count] = {}
@@ -90,9 +90,10 @@ class SagasSource:
     def above(self, row: WireSaga, other: WireSaga) -> bool:
         return self._rank(row) > self._rank(other)
 
-    def _rank(self, row: WireSaga) -> tuple[Decimal, float, str]:
-        money = row.open.money.amount if self.sort == AT_RISK and row.open.money is not None else Decimal(0)
-        return money, 0.0 if row.started_at is None else row.started_at.timestamp(), row.saga_id
+    def _rank(self, row: WireSaga) -> tuple[float, str]:
+        if self.sort == AT_RISK:
+            return row.at_risk or 0, row.saga_id
+        return 0.0 if row.started_at is None else row.started_at.timestamp(), row.saga_id
 
     async def _read(self, more: dict[str, str | Sequence[str]]) -> SagaPageAnswer:
         query = self.query
@@ -127,7 +128,7 @@ class SagasModel(Listing[WireSaga]):
         self.typed = SagaQuery()
         self.tab: int | None = None
         self.sort = NEWEST
-        self.summary: SagaSummary | None = None
+        self.summary: WireSagaSummary | None = None
         self._again_at = 0.0
         self._measure_at = 0.0
         super().__init__(SagasSource(gateway), clock)
@@ -147,7 +148,7 @@ class SagasModel(Listing[WireSaga]):
     async def measure(self) -> None:
         """Ask how many there are; of an older service nobody knows."""
         try:
-            self.summary = await self.gateway.read("/api/v1/sagas/summary", SagaSummary)
+            self.summary = await self.gateway.read("/api/v1/sagas/summary", WireSagaSummary)
         except ServiceRefused:
             self.summary = None
         except GatewayError:
@@ -157,7 +158,7 @@ class SagasModel(Listing[WireSaga]):
         if self.summary is None:
             return None
         if not tab.states:
-            return sum(self.summary.statuses.values())
+            return None  # those that have ended are not counted
         return sum(self.summary.states.get(state, 0) for state in tab.states)
 
     def absorb(self, frames: Iterable[RingFrame]) -> None:
