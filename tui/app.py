@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from textual import on
 from textual.app import App
 
+from tui.daemons import Daemons
 from tui.desk import Desk
 from tui.gateway import Gateway
 from tui.http_gateway import HttpGateway
@@ -46,9 +47,10 @@ class DeckApp(App[None]):
         ticking: bool = True,
         debounce: float = 0.12,
         views: Sequence[ViewEntry] = VIEWS,
+        daemons: Callable[[], Daemons | None] = lambda: None,
     ) -> None:
         super().__init__()
-        self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce)
+        self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce, daemons=daemons)
         self.ticking = ticking
         self.deck = DeckScreen(self.desk, views)
 
