@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -30,7 +31,7 @@ from tui.view import DeckView
 from tui.viewmodels.statuses import Transition, legal
 from tui.viewmodels.text import Cell
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
-from tui.widgets.painted import Line
+from tui.widgets.painted import TONE_CLASSES, Line
 from tui.wire import WireOrder
 
 SMALLEST = (80, 24)
@@ -40,6 +41,8 @@ _REPAINT = 1.0  # seconds after which ages and counters are painted again althou
 
 class DeckScreen(Screen[None]):
     """The first entry is the view that the deck opens with."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES
 
     def __init__(self, desk: Desk, entries: Sequence[ViewEntry]) -> None:
         super().__init__()
