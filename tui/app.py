@@ -29,6 +29,7 @@ from tui.viewmodels.text import Cell
 
 FPS = 12  # pictures a second: more are not seen; events are taken in at any rate, whatever this is
 _MEASURE = 2.0  # seconds between two looks at how far the read models are behind
+_START_IT = " nothing answers there: `orderdeck up` starts it here; --query-url, --command-url: elsewhere"
 _TERMINAL_GONE = 129  # the exit code of a program that its terminal's end has ended
 
 
@@ -85,9 +86,16 @@ class DeckApp(App[None]):
     async def _measure(self) -> None:
         while True:
             await self.desk.measure()
+            self._say_what_to_start()
             if not self.is_headless and terminal_is_gone():
                 self.leaving.hurry(_TERMINAL_GONE)
             await asyncio.sleep(_MEASURE)
+
+    def _say_what_to_start(self) -> None:
+        """As long as nothing has ever answered: what the operator can do about it."""
+        feed, line = self.desk.feed, self.deck.notice
+        if feed.state == "lost" and feed.position is None and (not line.text or line.text == _START_IT):
+            self.deck.say(Cell(_START_IT, "warn"), holds=lambda: feed.position is None)
 
     async def on_unmount(self) -> None:
         await self.desk.gateway.close()

@@ -1,7 +1,7 @@
 """Clipboard: hands a text to whoever can keep it for the operator, and says no more than is known of it.
 
-Inside tmux, tmux takes it. Elsewhere the terminal is asked with the sequence OSC 52, which it never answers. A text that
-is too long for that, or a terminal that has no clipboard, gets a file that only the operator may read.
+Inside tmux, tmux takes it. Elsewhere the terminal is asked with the sequence OSC 52, which it never answers. A text
+that is too long for that, or a terminal that has no clipboard, gets a file that only the operator may read.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ Handler = Callable[[int, Any], object]
 def watch_stops(woken: Callable[[], object], repaint: Callable[[], object]) -> None:
     """Take the two signals over from Textual's driver, which has set its own handlers by now.
 
-    The driver starts anew on each SIGCONT, even on one that follows no stop of its own (`kill -STOP`, then `kill -CONT`):
-    then two threads would read the keys, and each would get some of them. `woken` is called before anything is drawn.
+    The driver starts anew on each SIGCONT, even on one that follows no stop of its own (`kill -STOP`, `kill -CONT`):
+    then two threads would read the keys, and each would get some of them. `woken` is called before it draws.
     """
     stop, go_on = signal.getsignal(signal.SIGTSTP), signal.getsignal(signal.SIGCONT)
     if not (callable(stop) and callable(go_on)):  # a driver without a terminal sets none

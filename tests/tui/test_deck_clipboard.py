@@ -1,5 +1,6 @@
 """What is copied is kept by somebody, and the deck claims no more than it knows."""
 
+# ruff: noqa: ASYNC240 - small files of the test itself
 from __future__ import annotations
 
 import base64

@@ -137,26 +137,6 @@ async def test_a_refusal_is_shown_in_its_own_words() -> None:
         assert not deck.desk.under_way
 
 
-async def test_nothing_is_sent_while_the_feed_is_lost_and_the_key_says_so() -> None:
-    gateway = desk_with(1)
-    async with opened(gateway) as deck:
-        gateway.feed_down = True
-        gateway.cut_feed()
-        await deck.shows("✖ DISCONNECTED")
-        assert "ORD-0000000000" in deck.text()  # the last data stays
-        for key in ("n", "a", "c"):
-            await deck.press(key)
-            await deck.shows("disconnected: commands wait until the feed is back")
-        assert not gateway.sent
-        gateway.feed_down = False
-        gateway.place(7)
-        await deck.press("ctrl+r")
-        await deck.shows("● LIVE")
-        await deck.until(lambda: "disconnected: commands wait" not in deck.text())  # it is no longer true
-        await deck.caught_up()
-        assert (deck.desk.feed.lost, deck.desk.feed.duplicates) == (0, 0)
-
-
 async def test_lists_that_could_not_be_read_are_read_when_the_feed_is_back() -> None:
     gateway = desk_with(1)
     async with opened(gateway) as deck:

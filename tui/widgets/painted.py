@@ -17,7 +17,7 @@ from tui.viewmodels.text import Cell
 TONES = ("accent", "bad", "chosen", "cursor", "dim", "done", "flash", "fresh", "good", "head", "moving", "warn")
 
 
-# A screen has them once for all that is painted on it: Textual works out each of them anew for every widget that has it.
+# A screen has them for all that is painted on it, since Textual works them out anew for every widget that has them.
 TONE_CLASSES = {f"tone--{tone}" for tone in TONES}
 
 
