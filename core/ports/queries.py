@@ -139,6 +139,7 @@ class SagaListing(Struct, frozen=True, kw_only=True):
 
     `claimed`: a runner works on it. `deadline` is the one of all its steps together. `next_attempt_at` is when a runner
     takes the saga up again; None while one works on it. `deadline` and `state` are None for a saga that has ended.
+    `order_number` is None while the read model does not have the order.
     `held_by` is the runner whose lease has not run out, and `lease_until` is when it does; None while nobody holds it.
     While the order of a completed saga is not shipped, `authorization_ends_at` is when the provider lets go of its
     amount, and `authorization_ends_in` are the seconds until then by the database's clock, negative after that.
@@ -159,6 +160,7 @@ class SagaListing(Struct, frozen=True, kw_only=True):
     deadline: datetime | None
     state: SagaState | None
     next_attempt_at: datetime | None
+    order_number: str | None = None
     held_by: str | None = None
     lease_until: datetime | None = None
     authorization_ends_at: datetime | None = None

@@ -14,7 +14,9 @@ from core.ports.queries import SagaListing, SagaPage, SagaSearch
 # looked up for unfinished sagas only. Without OFFSET 0 the planner would join the whole log for one page. The end of an
 # authorisation is shown at the completed saga of an order that is not shipped.
 SAGAS = """
-SELECT saga_id, name, definition, order_id, status, step, attempts, last_error, owner IS NOT NULL AS claimed,
+SELECT saga_id, name, definition, order_id,
+       (SELECT v.order_number FROM order_views v WHERE v.order_id = s.order_id) AS order_number,
+       status, step, attempts, last_error, owner IS NOT NULL AS claimed,
        due_at, started_at, updated_at, deadline, state, authorization_ends_at,
        extract(epoch FROM authorization_ends_at - clock_timestamp())::float8 AS authorization_ends_in,
        CASE WHEN owner IS NULL AND state IS DISTINCT FROM 'failed' THEN due_at END AS next_attempt_at,
