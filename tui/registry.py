@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from tui.action_table import EVERYWHERE, Action, ActionTable
 from tui.desk import Desk
 from tui.view import DeckView
+from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
 from tui.views.saga import SagaView
@@ -37,6 +38,7 @@ VIEWS = (
     ViewEntry("stream", "Stream", "2", StreamView),
     ViewEntry("sagas", "Sagas", "3", SagasView),
     ViewEntry("saga", "Saga", "", SagaView),
+    ViewEntry("daemons", "Daemons", "4", DaemonsView),
 )
 
 

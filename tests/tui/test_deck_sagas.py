@@ -150,7 +150,7 @@ async def test_a_saga_is_steered_with_a_reason_and_its_lanes_follow() -> None:
         await deck.shows("what is open you have settled elsewhere")
         assert "! 1299.00 USD may be authorised" in deck.text()
         await deck.press("enter")
-        await deck.shows("Reason is needed")
+        await deck.shows("a reason is needed")
         await deck.type("voided by phone")
         deck.clock.seconds += 1
         await deck.press("enter")
