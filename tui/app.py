@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from textual import on
+from textual import events, on
 from textual.app import App
 
 from tui.desk import Desk
 from tui.gateway import Gateway
 from tui.http_gateway import HttpGateway
-from tui.messages import Copy
+from tui.key_gate import KeyGate
+from tui.messages import Awaited, Copy
 from tui.registry import VIEWS, ViewEntry
 from tui.screen import DeckScreen
 from tui.viewmodels.text import Cell
@@ -51,11 +52,17 @@ class DeckApp(App[None]):
         self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce)
         self.ticking = ticking
         self.deck = DeckScreen(self.desk, views)
+        self.gate = KeyGate(self, super().on_event, lambda sentence: self.deck.say(Cell(f" {sentence}", "warn")))
 
     def get_default_screen(self) -> DeckScreen:
         return self.deck
 
+    async def on_event(self, event: events.Event) -> None:
+        if not self.gate.takes(event):
+            await super().on_event(event)
+
     def on_mount(self) -> None:
+        self.run_worker(self.gate.run, group="keys", exit_on_error=True)
         self.run_worker(self.desk.feed.run, group="feed", exit_on_error=True)
         if self.ticking:
             self.set_interval(1 / FPS, self.deck.tick)
@@ -68,6 +75,13 @@ class DeckApp(App[None]):
 
     async def on_unmount(self) -> None:
         await self.desk.gateway.close()
+
+    @on(Awaited)
+    def _awaited(self, message: Awaited) -> None:
+        self.gate.next_key_waits_for(message.worker)
+
+    def action_reconnect(self) -> None:
+        self.deck.action_reconnect()
 
     @on(Copy)
     def _copy(self, message: Copy) -> None:

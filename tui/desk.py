@@ -6,7 +6,7 @@ It knows nothing of the screen. What only one view shows is kept by that view.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 
 from tui.feed import Feed
@@ -15,6 +15,8 @@ from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.meter import Peak, Rate
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import NumberedFrame, Ring
+
+_QUESTIONS = 20  # of which the texts are remembered that were typed and not sent
 
 
 class Desk:
@@ -34,6 +36,8 @@ class Desk:
         self.feed = Feed(gateway, self.ring, clock)
         self.orders = OrdersModel(gateway)
         self.draft = OrderDraft()
+        self.draft_aside = OrderDraft()
+        self._unsent: dict[str, MutableMapping[str, str]] = {}
         self.health: Health | None = None
         self.rate = Rate()
         self.behind = Peak()
@@ -63,6 +67,21 @@ class Desk:
         """Whether the feed went live since the last call, so that what could not be read can be read now."""
         before, self._was_live = self._was_live, self.feed.state == "live"
         return self._was_live and not before
+
+    def unsent(self, question: str) -> MutableMapping[str, str]:
+        """What was typed into this question before; only the last few questions are remembered."""
+        texts = self._unsent.pop(question, {})
+        self._unsent[question] = texts
+        while len(self._unsent) > _QUESTIONS:
+            del self._unsent[next(iter(self._unsent))]
+        return texts
+
+    def forget_draft(self, draft: OrderDraft) -> None:
+        """Replace a draft that was placed by an empty one; the other one stays."""
+        if self.draft is draft:
+            self.draft = OrderDraft()
+        elif self.draft_aside is draft:
+            self.draft_aside = OrderDraft()
 
     async def measure(self) -> None:
         """Ask how far the read models are behind; while the feed is lost and no answer comes, the figure is unknown."""

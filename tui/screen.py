@@ -206,7 +206,9 @@ class DeckScreen(Screen[None]):
 
     def _ask(self, order: WireOrder, transition: Transition | None) -> None:
         if transition is not None:
-            open_dialog(self, question(order, transition, self.desk.now()), partial(self._answered, order, transition))
+            kept = self.desk.unsent(f"{transition.verb} {order.order_id}")
+            asked = question(order, transition, self.desk.now(), kept)
+            open_dialog(self, asked, partial(self._answered, order, transition))
 
     def _answered(self, order: WireOrder, transition: Transition, answer: Mapping[str, str] | None) -> None:
         if answer is None:

@@ -214,6 +214,7 @@ class FakeGateway:
         if self.commands_down is not None:
             raise self.commands_down
         stream, event_type, payload = self._decide(command)
+        payload |= {"order_number": ""} if event_type == "OrderCreated" else {}
         raw = msgspec.Raw(event_json(payload))
         return [WireEvent(event_type, 0, stream, "order", self.time, 1, payload=raw)]
 
@@ -287,6 +288,7 @@ class FakeGateway:
             raise ServiceRefused(400, "validation_failed", "some fields are wrong", errors)
 
     def _created(self, order_id: str, number: str, body: dict[str, Any]) -> dict[str, Any]:
+        body = {"currency": "USD", "payment_method": "card", **body}
         total = sum((Decimal(i["unit_price"]) * i["quantity"] for i in body["items"]), Decimal())
         created = (self.time + timedelta(milliseconds=7)).isoformat()
         return {"order_id": order_id, "order_number": number, **body, "total_amount": str(total), "created_at": created}

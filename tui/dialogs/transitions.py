@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import datetime
 
 from core.printable import clean
@@ -25,7 +25,10 @@ _FIELDS = {
 }
 
 
-def question(order: WireOrder, transition: Transition, now: datetime) -> Ask:
+def question(
+    order: WireOrder, transition: Transition, now: datetime, kept: MutableMapping[str, str] | None = None
+) -> Ask:
+    """`kept` holds what was typed into this question before, and takes what is typed now."""
     named = f"{clean(order.order_number)}   {money(order.total_amount, order.currency)}   {clean(order.customer_id)}"
     title = f"{transition.verb.capitalize()} {clean(order.order_number)}?"
     warning = money_warning(order) if transition in (SHIP, DELIVER) else ""
@@ -33,7 +36,7 @@ def question(order: WireOrder, transition: Transition, now: datetime) -> Ask:
     if end.startswith("ended"):
         warning = f"The authorisation of its payment {end}: the amount is authorised anew first, which may be declined."
     told = [named, *([warning] if warning else []), _CONSEQUENCE[transition]]
-    return Ask(title, told, _FIELDS.get(transition, ()))
+    return Ask(title, told, _FIELDS.get(transition, ()), kept)
 
 
 def command(order: WireOrder, transition: Transition, answer: Mapping[str, str]) -> CommandToSend:
