@@ -34,7 +34,7 @@ class Desk:
         self.debounce = debounce
         self.ring = Ring()
         self.feed = Feed(gateway, self.ring, clock)
-        self.orders = OrdersModel(gateway)
+        self.orders = OrdersModel(gateway, clock)
         self.draft = OrderDraft()
         self.draft_aside = OrderDraft()
         self._unsent: dict[str, MutableMapping[str, str]] = {}

@@ -29,6 +29,7 @@ from daemons.query_api.parameters import (
     CursorText,
     IdInPath,
     Limit,
+    Moment,
     Offset,
     Text,
     TextInPath,
@@ -46,14 +47,6 @@ PaymentStatusName = Annotated[
 Amount = Annotated[
     str | None,
     QueryParameter(pattern=f"^{AMOUNT_TEXT.pattern}$", description="an amount such as 99.50, in any currency"),
-]
-Moment = Annotated[
-    str | None,
-    QueryParameter(
-        max_length=40,
-        description="A time of ISO 8601, in UTC unless it has an offset, or a date, which is that whole day in UTC.",
-        schema_extra={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
-    ),
 ]
 SearchText = Annotated[
     str | None,

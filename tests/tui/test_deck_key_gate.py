@@ -95,6 +95,20 @@ async def test_a_burst_goes_where_its_own_keys_lead() -> None:
         assert [command.body for command, _ in gateway.sent] == [{"carrier": "UPS", "tracking_number": "1Z999"}]
 
 
+async def test_keys_after_a_filter_meet_the_orders_that_match() -> None:
+    gateway = desk_with(30)
+    async with opened(gateway, (80, 24)) as deck:
+        deck.desk.debounce = 0.05
+        burst(deck, "/status:can", "enter", "jj", "enter")
+        await done(deck)
+        cancelled = [id_ for id_, order in reversed(gateway.views.items()) if order.status == "CANCELLED"]
+        assert deck.app.deck.trail.here == ("detail", cancelled[2])
+        burst(deck, "escape", "escape", "Gk", "enter")
+        await done(deck)
+        assert deck.app.deck.trail.here == ("detail", list(gateway.views)[1])
+        assert deck.view("orders").filter.value == ""
+
+
 async def test_pasted_texts_and_clicks_keep_their_place_among_the_keys() -> None:
     async with busy(desk_with(3), (120, 36)) as deck:
         burst(deck, "n", events.Paste("acme\nsecond line"), "tab", events.Paste("card"), "s", "escape")

@@ -15,26 +15,27 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Label
 
 from core.printable import clean
+from core.terminal_text import fit, money
+from tui.action_table import Action, ActionTable, bar
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut
-from tui.keys import KeyHint, KeySheet, bar
 from tui.messages import Awaited
 from tui.receipts import Receipt, perform
 from tui.viewmodels.draft import ADDRESS_FIELDS, DEFAULTS, EXAMPLE, LINE_FIELDS, OrderDraft
 from tui.viewmodels.fold import TimelineState, changes, evolve
-from tui.viewmodels.text import Cell, fit, money
+from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
 
-KEYS = KeySheet(
+KEYS = ActionTable(
     "form",
     "New order",
     (
-        KeyHint("ctrl+s", "place", "place", "ctrl+s", bar=True),
-        KeyHint("ctrl+l", "add_line", "line", "ctrl+l", bar=True),
-        KeyHint("ctrl+g", "example", "example", "ctrl+g", bar=True),
-        KeyHint("ctrl+n", "swap", "other draft", "ctrl+n", bar=True),
+        Action("ctrl+s", "place", "place", "ctrl+s", bar=True),
+        Action("ctrl+l", "add_line", "line", "ctrl+l", bar=True),
+        Action("ctrl+g", "example", "example", "ctrl+g", bar=True),
+        Action("ctrl+n", "swap", "other draft", "ctrl+n", bar=True),
     ),
 )
 _LONGEST = 500  # characters of a field; the service takes at most 200 and says so

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from core.domain.message import OrderId, Sku
 from core.ports.queries import (
     DeskTotals,
     DocumentPage,
+    LogSearch,
     OrderCount,
     OrderDocument,
     OrderFilter,
@@ -111,12 +113,11 @@ class PostgresQueries:
         return await self._lanes.run(lambda c: sagas.saga(c, saga_id))
 
     # --- the log and its readers ----------------------------------------------------------------------------
-    async def events(
-        self, *, after: int, limit: int, categories: Sequence[str] = (), types: Sequence[str] = ()
-    ) -> Sequence[StoredEvent]:
-        return await self._lanes.run(
-            lambda c: log.events_of_log(c, after=after, limit=limit, categories=categories, types=types)
-        )
+    async def events(self, search: LogSearch) -> Sequence[StoredEvent]:
+        return await self._lanes.run(lambda c: log.events_of_log(c, search))
+
+    async def position_at(self, moment: datetime) -> int:
+        return await self._lanes.run(lambda c: log.position_at(c, moment))
 
     async def events_of_stream(self, stream: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:
         return await self._streams.get((stream, after, limit)) or ()
