@@ -44,9 +44,9 @@ def in_words(message: str, *, of_text: bool = False) -> str:
     if not (wrong := _TYPE.fullmatch(message)):
         text = message.removeprefix("JSON is malformed: ")
         return text[:1].lower() + text[1:]
-    wanted, got = _named(wrong[1]), wrong[2]
-    plain = of_text or got is None or {_named(got), wanted} <= {"a number", "a whole number"}
-    return f"must be {wanted}" if plain else f"must be {wanted}, not {_named(got)}"
+    wanted, got = _named(wrong[1]), _named(wrong[2] or "")
+    plain = of_text or not got or {got, wanted} <= {"a number", "a whole number"}
+    return f"must be {wanted}" if plain else f"must be {wanted}, not {got}"
 
 
 def _named(kinds: str) -> str:

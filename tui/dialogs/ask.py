@@ -39,7 +39,7 @@ class Ask(Dialog[Mapping[str, str]]):
         kept: MutableMapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self.kept = {} if kept is None else kept
+        self.kept: MutableMapping[str, str] = {} if kept is None else kept
         self.heading = title
         self.lines = lines
         self.fields = fields
