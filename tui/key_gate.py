@@ -19,9 +19,10 @@ from textual.app import App
 from textual.dom import DOMNode
 from textual.worker import Worker
 
-LONGEST = 1.0  # seconds a key waits for the one before it, whatever that one still does
+EFFECT = 5.0  # seconds a key waits at most until the deck itself has done what the one before it asked for
+ANSWER = 1.0  # seconds it waits at most for a worker that fetches what it is meant for
 _LOOK = 0.005  # seconds between two looks at a worker that is waited for; to wait on its task might cancel it
-SLICE = 0.05  # seconds after which the way is walked anew, since a widget on it may have been removed
+_SLICE = 0.05  # seconds after which the way is walked anew, since a widget on it may have been removed
 MOST = 10_000  # keys and clicks that wait; a larger burst is cut, and the operator is told
 
 _QUIET = (
@@ -100,15 +101,15 @@ class KeyGate:
 
     async def _settled(self) -> None:
         """Wait until the last input's messages have been handled, and what they opened is there and has the focus."""
-        until = time.monotonic() + LONGEST
-        await self._quiet(until)
+        await self._quiet()
         if self._awaited:
             awaited, self._awaited = self._awaited, []
-            await self._answered(awaited, until)
-            await self._quiet(until)
+            await self._answered(awaited)
+            await self._quiet()
 
-    async def _answered(self, awaited: list[Worker[Any]], until: float) -> None:
+    async def _answered(self, awaited: list[Worker[Any]]) -> None:
         """Wait for the workers. When they are late, drop what was typed ahead: it was meant for what they fetch."""
+        until = time.monotonic() + ANSWER
         while not all(worker.is_finished for worker in awaited):
             if time.monotonic() >= until:
                 if dropped := len(self._waiting):
@@ -117,12 +118,12 @@ class KeyGate:
                 return
             await asyncio.sleep(_LOOK)
 
-    async def _quiet(self, until: float) -> None:
+    async def _quiet(self) -> None:
         """Walk from the focused widget up to the app until two walks in a row leave no message and change nothing."""
-        walks = 0
+        walks, until = 0, time.monotonic() + EFFECT
         while walks < 2 and (left := until - time.monotonic()) > 0:
             before = self._place()
-            arrived = await self._walked(self._way(), min(SLICE, left))
+            arrived = await self._walked(self._way(), min(_SLICE, left))
             idle = not any(node.message_queue_size for node in self._way())
             walks = walks + 1 if arrived and idle and self._place() == before and self._app.screen.is_mounted else 0
 
