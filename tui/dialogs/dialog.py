@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from tui.action_table import Action
 from tui.viewmodels.text import Cell
-from tui.widgets.painted import Line
+from tui.widgets.painted import TONE_CLASSES, Line
 
 Answer = TypeVar("Answer")
 
@@ -23,6 +23,7 @@ class Dialog(ModalScreen[Answer]):
 
     AUTO_FOCUS = "*"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+r", "app.reconnect", "reconnect", show=False)]
+    COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES
 
     def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:  # noqa: FBT001, FBT002 - Textual's signature
         if widget is None:
