@@ -206,6 +206,16 @@ class LogSearch(Struct, frozen=True, kw_only=True):
     stream_id: UUID | None = None
 
 
+SagaOutcome = Literal["completed", "compensated", "failed"]
+
+
+class EndedSaga(Struct, frozen=True):
+    """How a saga ended, and how many seconds after its start. A failed one may go on when a person steers it."""
+
+    outcome: SagaOutcome
+    seconds: float
+
+
 class Queries(Protocol):
     # --- orders ---------------------------------------------------------------------------------------------
     def order(self, order_id: OrderId) -> Awaitable[OrderDocument | None]:
@@ -258,6 +268,10 @@ class Queries(Protocol):
 
     async def saga(self, saga_id: UUID) -> SagaListing | None:
         """One saga; None when there is none with this id."""
+        ...
+
+    async def ended_sagas(self, *, after: int, upto: int, limit: int) -> Sequence[EndedSaga]:
+        """Sagas that ended, or failed, after a position and up to another one; at most so many, in no order."""
         ...
 
     # --- the log and its readers ----------------------------------------------------------------------------

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
 
 from core.adapters.postgres.connection import connect
+from core.adapters.postgres.queries.ended_sagas import ended_sagas
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.queries.sagas import page_of_sagas
 from core.ports.queries import SagaSearch
@@ -136,3 +137,31 @@ async def test_the_sagas_of_an_order_and_one_saga_by_its_id(filled: str, opener:
     assert await queries.saga(newest.saga_id) == newest
     assert await queries.saga(newest.order_id) is None
     queries.close()
+
+
+ENDS = """
+INSERT INTO events
+SELECT 100000 + n, md5('s' || n)::uuid, 'saga', 2, gen_random_uuid(), type, 1, '{}', '{}', md5('o' || n)::uuid,
+       s.started_at + n * interval '10 s'
+  FROM unnest($1::text[]) WITH ORDINALITY AS t(type, n) JOIN sagas s ON s.saga_id = md5('s' || n)::uuid
+"""
+
+
+async def test_the_sagas_that_ended_in_a_stretch_of_the_log_say_how_and_after_how_long(
+    filled: str, opener: Opener
+) -> None:
+    connection = await connect(filled, name="test", role=None)
+    types = ["SagaCompleted", "SagaCompensated", "SagaStepCompleted", "SagaFailed", "SagaCompleted"]
+    await connection.execute(ENDS, types)
+    await connection.execute("ANALYZE events")
+    queries = PostgresQueries(opener)
+    ended = await queries.ended_sagas(after=100_000, upto=100_004, limit=10)
+    assert sorted((saga.outcome, saga.seconds) for saga in ended) == [
+        ("compensated", 20), ("completed", 10), ("failed", 40),
+    ]  # fmt: skip
+    assert len(await queries.ended_sagas(after=0, upto=200_000, limit=2)) == 2
+    explaining = Explaining(connection)
+    await ended_sagas(cast("Any", explaining), after=100_000, upto=100_004, limit=10)
+    assert explaining.read["events"] <= 5, "of the whole log"
+    queries.close()
+    await connection.close()

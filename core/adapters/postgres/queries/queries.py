@@ -14,6 +14,7 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.queries import log, sagas
+from core.adapters.postgres.queries.ended_sagas import ended_sagas
 from core.adapters.postgres.queries.readers import position_of, progress
 from core.adapters.postgres.queries.totals import desk_totals
 from core.adapters.postgres.read_models import inventory_levels, order_views
@@ -23,6 +24,7 @@ from core.domain.message import OrderId, Sku
 from core.ports.queries import (
     DeskTotals,
     DocumentPage,
+    EndedSaga,
     LogSearch,
     OrderCount,
     OrderDocument,
@@ -111,6 +113,9 @@ class PostgresQueries:
 
     async def saga(self, saga_id: UUID) -> SagaListing | None:
         return await self._lanes.run(lambda c: sagas.saga(c, saga_id))
+
+    async def ended_sagas(self, *, after: int, upto: int, limit: int) -> Sequence[EndedSaga]:
+        return await self._lanes.run(lambda c: ended_sagas(c, after=after, upto=upto, limit=limit))
 
     # --- the log and its readers ----------------------------------------------------------------------------
     async def events(self, search: LogSearch) -> Sequence[StoredEvent]:
