@@ -22,14 +22,14 @@ _KEYS = "123456789abcdefghijklm"  # one for each line of a menu
 _FOR_MANY = (CONFIRM, DELIVER, CANCEL)  # a shipment needs a tracking number of its own
 
 
-class _Line(NamedTuple):
+class _MenuLine(NamedTuple):
     key: str
     label: str
     at: int
 
 
-def _lines(labels: Sequence[str]) -> list[_Line]:
-    return [_Line(key, label, n) for n, (key, label) in enumerate(zip(_KEYS, labels, strict=False))]
+def _lines(labels: Sequence[str]) -> list[_MenuLine]:
+    return [_MenuLine(key, label, n) for n, (key, label) in enumerate(zip(_KEYS, labels, strict=False))]
 
 
 def ask_sort(node: DOMNode, chosen: Callable[[str], None]) -> None:

@@ -11,6 +11,8 @@ from tui.viewmodels.text import Cell
 
 
 def count_cells(orders: OrdersModel, marked: int) -> list[Cell]:
+    if orders.phase == "error":
+        return [Cell(f" ✖ {clean(orders.error)}", "bad"), Cell("  ctrl+r reads again", "dim")]
     if orders.phase == "loading":
         return [Cell(" … reading the list", "dim")]
     total = "" if orders.total is None else f"{'~' if orders.estimated else ''}{orders.total:,} "

@@ -127,8 +127,9 @@ class OrdersView(Pane):
     def paint(self) -> None:
         orders = self.desk.orders
         self._answer()
-        wrong = self.filter_error or (orders.error if orders.phase == "error" else "")
-        left = [Cell(f" ✖ {clean(wrong)}", "bad")] if wrong else count_cells(orders, len(self.desk.marks))
+        left = count_cells(orders, len(self.desk.marks))
+        if self.filter_error:
+            left = [Cell(f" ✖ {clean(self.filter_error)}", "bad")]
         self.status.show(left, place_cells(orders))
         self.table.say(*notice(orders))
         self.table.columns = self._columns()
