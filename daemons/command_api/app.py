@@ -14,7 +14,7 @@ from core.domain.inventory import INVENTORY
 from core.services.load import StateCache
 from core.settings import Settings
 from daemons.command_api import inventory, orders, refunds, sagas
-from daemons.command_api.meter import CommandMeter
+from daemons.command_api.command_meter import CommandMeter
 from daemons.http import history as measured
 from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.paths import with_whole_segments

@@ -21,7 +21,7 @@ from daemons.process.history import History
 from daemons.process.vitals import ASGIApp, Vitals
 from daemons.query_api import customers, daemons, events, inventory, orders, products, readers, sagas, stats, stream
 from daemons.query_api.hub import Hub
-from daemons.query_api.meter import LogMeter
+from daemons.query_api.log_meter import LogMeter
 from daemons.query_api.parameters import refuse_strange_parameters
 from daemons.query_api.roll_call import RollCall
 

@@ -21,7 +21,8 @@ from core.domain.message import OrderId, Sku
 from core.domain.order import Status
 from core.domain.payment import PaymentStatus
 from core.errors import Unavailable
-from core.ports.queries import LogSearch, OrderFilter, OrderSearch, Queries, SagaSearch
+from core.ports.queries import LogSearch, OrderFilter, OrderSearch, Queries
+from core.ports.saga_lists import SagaSearch
 from core.projections import GROUPS
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.order_view import OrderView

@@ -17,10 +17,10 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.errors import Unavailable
 from core.ports.queries import EndedSaga
 from core.ports.reading import ReaderProgress
-from daemons.command_api.meter import CommandMeter
+from daemons.command_api.command_meter import CommandMeter
 from daemons.process.histogram import GROWTH, SHORTEST, Histogram
 from daemons.process.history import MOST_SERIES, SECONDS, Figures, History
-from daemons.query_api.meter import LogMeter
+from daemons.query_api.log_meter import LogMeter
 from tests.support.command_api import CommandApi, command_api
 from tests.support.query_api import query_api
 
