@@ -152,7 +152,7 @@ class VirtualTable(Painted, can_focus=True):
     def _click_heading(self, x: int) -> None:
         shown = [n for n, column in enumerate(self.columns) if column.from_width <= self.size.width]
         end = 1
-        for n, cell in zip(shown, self._cells([Cell(c.title) for c in self.columns])[1::2], strict=True):
+        for n, cell in zip(shown, self._cells([Cell(c.title) for c in self.columns], " ")[1::2], strict=True):
             end += cell_len(cell.text) + 1
             if x < end:
                 self.post_message(self.Headed(n))
