@@ -14,9 +14,12 @@ from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.viewmodels.draft import OrderDraft
+from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
+from tui.viewmodels.order_rows import COLUMNS, OrderColumn
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import NumberedFrame, Ring
+from tui.viewmodels.saved_views import BUILT_IN, SavedView
 
 _QUESTIONS = 20  # of which the texts are remembered that were typed and not sent
 
@@ -48,6 +51,9 @@ class Desk:
         self.draft = OrderDraft()
         self.draft_aside = OrderDraft()
         self._unsent: dict[str, MutableMapping[str, str]] = {}
+        self.marks = Marks()
+        self.saved_views: Sequence[SavedView] = BUILT_IN
+        self.columns: Sequence[OrderColumn] = COLUMNS
         self.health: Health | None = None
         self.rate = Rate()
         self.behind = Peak()
