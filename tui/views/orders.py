@@ -249,7 +249,7 @@ class OrdersView(Pane):
         ask_sort(self, self._sort)
 
     def _sort(self, sort: str) -> None:
-        self.reload(self.filter.value, sort=sort)
+        self.post_message(Awaited(self.reload(self.filter.value, sort=sort)))
 
     def action_views(self) -> None:
         ask_saved_view(self, self.desk.saved_views, self._show_saved)
@@ -257,7 +257,7 @@ class OrdersView(Pane):
     def _show_saved(self, view: SavedView) -> None:
         with self.prevent(Input.Changed):
             self.filter.value = view.text
-        self.reload(view.text, sort=view.sort)
+        self.post_message(Awaited(self.reload(view.text, sort=view.sort)))
 
     def action_mark(self) -> None:
         if (order := self.desk.orders.chosen) is not None:
