@@ -54,10 +54,7 @@ def event(position: int) -> bytes:
     """A frame of the live stream. Six events are about one new order each."""
     name, subject = _STEPS[position % len(_STEPS)], order_id(ORDERS + position // len(_STEPS))
     category = "order" if name.startswith("Order") else "saga"
-    payload = '{"order_id":"%s","order_number":"ORD-%010d","customer_id":"c","items":[],"currency":"USD"}' % (
-        subject,
-        position,
-    )
+    payload = f'{{"order_id":"{subject}","order_number":"ORD-{position:010}","customer_id":"c","currency":"USD"}}'
     return (
         f"id: {position}\nevent: {name}\ndata: "
         f'{{"event_id":"{subject}","event_type":"{name}","event_version":1,"aggregate_id":"{subject}",'
