@@ -83,7 +83,7 @@ class OrdersView(Pane):
         yield self.table
 
     def on_mount(self) -> None:
-        self.reload()
+        self.call_after_refresh(self.reload)  # the first picture does not wait for it
 
     def enter(self, subject: str | None) -> None:  # noqa: ARG002 - it is opened for no order in particular
         self.paint()
