@@ -35,7 +35,7 @@ from daemons.query_api.parameters import (
     a_text,
     a_uuid,
 )
-from daemons.query_api.response import as_it_is, json_response
+from daemons.query_api.response import FROM_EITHER, READ_FROM, as_it_is, json_response
 
 STATUSES = tuple(status.value for status in Status if status is not Status.ABSENT)
 PAYMENT_STATUSES = tuple(status.value for status in PaymentStatus)
@@ -68,7 +68,7 @@ MinPaymentVersion = Annotated[
 Wait = Annotated[float, QueryParameter(ge=0, le=10, description="Seconds to wait for the read model to get there.")]
 
 
-@get("/api/v1/orders/{order_id:str}", responses=answers(OrderView, 404, 409, 503))
+@get("/api/v1/orders/{order_id:str}", responses=answers(OrderView, 404, 409, 503), operation_class=FROM_EITHER)
 async def one_order(
     request: AnyRequest,
     order_id: IdInPath,
@@ -79,14 +79,16 @@ async def one_order(
     """One order, as it was just written: what the read model has not got yet is folded from its events."""
     queries: Queries = request.app.state["queries"]
     id_ = OrderId(a_uuid("order_id", order_id))
-    order = await fresh_order(queries, id_, min_version=min_version, min_payment_version=min_payment_version, wait=wait)
+    order, read_from = await fresh_order(
+        queries, id_, min_version=min_version, min_payment_version=min_payment_version, wait=wait
+    )
     for what, there, wanted in (
         (f"order {id_}", order.version, min_version),
         (f"the payment of order {id_}", order.payment_version, min_payment_version),
     ):
         if there < wanted:
             raise RequestRefused(409, "version_not_reached", f"{what} is at version {there}, not {wanted} yet")
-    return json_response(order.json, ETag=f'"{order.version}"')
+    return json_response(order.json, ETag=f'"{order.version}"', **{READ_FROM: read_from})
 
 
 @get(
