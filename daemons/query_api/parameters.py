@@ -16,12 +16,15 @@ from core.domain.validation import composed, unreadable
 from core.errors import FieldError
 from daemons.http.paths import whole
 from daemons.http.problems import wrong_fields
+from daemons.http.signatures import fields_of, takes_several
 
 AnyRequest = Request[Any, Any, State]
 
 LARGEST = 2**63 - 1
 LONGEST_TEXT = 200
 LONGEST_PARAMETER = 400
+MOST_FIELDS = 400  # an address has at most 8 KiB
+WANTED = f"must be UTF-8, percent-encoded, and have at most {MOST_FIELDS} fields"
 
 # --- in the query -------------------------------------------------------------------------------------------
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")]
@@ -54,26 +57,28 @@ async def refuse_strange_parameters(request: AnyRequest) -> None:
     if not query:
         return
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise wrong_fields(FieldError("query", "must be UTF-8, percent-encoded, and have at most 50 fields")) from None
+        raise wrong_fields(FieldError("query", WANTED)) from None
     known, values = _known(request.route_handler), dict(pairs)
+    several = {name for name, may_be in known.items() if may_be}
     names = [name for name, _ in pairs]
     wrong = [
         FieldError(name, f"is not known here; known: {', '.join(known) or 'none'}") for name in values.keys() - known
     ]
-    wrong += [FieldError(name, "is given twice") for name in values if names.count(name) > 1]
-    wrong += [FieldError(name, why) for name, text in values.items() if (why := unreadable(text, LONGEST_PARAMETER))]
+    wrong += [FieldError(name, "is given twice") for name in values if names.count(name) > 1 and name not in several]
+    wrong += {
+        name: FieldError(name, why) for name, text in pairs if (why := unreadable(text, LONGEST_PARAMETER))
+    }.values()
     if wrong:
         raise wrong_fields(*sorted(wrong, key=lambda error: error.field))
 
 
 @cache
-def _known(handler: HTTPRouteHandler) -> dict[str, None]:
-    """The names of a handler's query parameters, in their order."""
-    fields = handler.parsed_fn_signature.parameters.items()
-    declared = {name: field.kwarg_definition for name, field in fields}
-    return {one.name or name: None for name, one in declared.items() if isinstance(one, QueryParameter)}
+def _known(handler: HTTPRouteHandler) -> dict[str, bool]:
+    """The names of a handler's query parameters, in their order, and whether each may be given several times."""
+    declared = [(name, field.kwarg_definition, takes_several(field)) for name, field in fields_of(handler).items()]
+    return {one.name or name: several for name, one, several in declared if isinstance(one, QueryParameter)}
 
 
 def a_uuid(name: str, text: str) -> UUID:

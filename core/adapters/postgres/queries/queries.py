@@ -15,22 +15,12 @@ from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.queries import log, sagas
 from core.adapters.postgres.queries.readers import position_of, progress
 from core.adapters.postgres.queries.totals import desk_totals
-from core.adapters.postgres.read_models import inventory_levels, order_views
+from core.adapters.postgres.read_models import inventory_levels, order_counts, order_pages, order_views
 from core.adapters.postgres.read_models.table import SumTable, read_sum, select_under
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
-from core.ports.queries import (
-    DeskTotals,
-    DocumentPage,
-    OrderCount,
-    OrderDocument,
-    OrderFilter,
-    OrderSearch,
-    Row,
-    SagaListing,
-    SagaPage,
-    SagaSearch,
-)
+from core.ports.order_lists import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderFilter, OrderSearch
+from core.ports.queries import DeskTotals, Row, SagaListing, SagaPage, SagaSearch
 from core.ports.reading import ReaderProgress
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
@@ -81,13 +71,16 @@ class PostgresQueries:
         return await self._lanes.run(lambda c: order_views.order_by_number(c, number))
 
     async def orders(self, search: OrderSearch) -> DocumentPage:
-        return await self._lanes.run(lambda c: order_views.page_of_orders(c, search))
+        return await self._lanes.run(lambda c: order_pages.page_of_orders(c, search))
 
     async def newest_orders(self, fits: OrderFilter, *, offset: int, limit: int) -> Sequence[OrderDocument]:
-        return await self._lanes.run(lambda c: order_views.orders_after_offset(c, fits, offset=offset, limit=limit))
+        return await self._lanes.run(lambda c: order_pages.orders_after_offset(c, fits, offset=offset, limit=limit))
 
     async def count_orders(self, fits: OrderFilter) -> OrderCount:
-        return await self._lanes.run(lambda c: order_views.count_orders(c, fits))
+        return await self._lanes.run(lambda c: order_counts.count_orders(c, fits))
+
+    async def count_orders_by_status(self, fits: OrderFilter) -> OrderCounts:
+        return await self._lanes.run(lambda c: order_counts.count_orders_by_status(c, fits))
 
     # --- stock and totals -----------------------------------------------------------------------------------
     async def stock_level(self, sku: Sku) -> InventoryLevel | None:
