@@ -10,6 +10,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from core.filters.order_query import OrderQuery
+
 OrderSort = Literal["-created_at", "created_at", "-updated_at", "updated_at", "-total_amount", "total_amount"]
 """How a list of orders is sorted. With a minus, the newest or the largest comes first."""
 
@@ -29,40 +31,10 @@ class OrderDocument(Struct, frozen=True, gc=False):
         return self.version >= version and self.payment_version >= payment_version
 
 
-class OrderFilter(Struct, frozen=True, kw_only=True):
-    """Selects the orders that fit every field that is neither None nor empty.
-
-    An order fits a field with several values if it has one of them, and a `not_…` if it has none of them. Orders that
-    are exactly at `created_from`, `updated_from`, `min_total` or `max_total` fit; those exactly at `created_to` or
-    `updated_to` do not. `q` is the start of an order number, whose letters may be small, or of a tracking number; or a
-    whole SKU; or the id of an order, of its payment, or of one of its sagas.
-    """
-
-    order_id: tuple[UUID, ...] = ()
-    order_number: tuple[str, ...] = ()
-    status: tuple[str, ...] = ()
-    not_status: tuple[str, ...] = ()
-    payment: tuple[str, ...] = ()
-    not_payment: tuple[str, ...] = ()
-    customer_id: tuple[str, ...] = ()
-    not_customer_id: tuple[str, ...] = ()
-    sku: tuple[str, ...] = ()
-    not_sku: tuple[str, ...] = ()
-    currency: tuple[str, ...] = ()
-    not_currency: tuple[str, ...] = ()
-    min_total: Decimal | None = None
-    max_total: Decimal | None = None
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-    updated_from: datetime | None = None
-    updated_to: datetime | None = None
-    q: str | None = None
-
-
 class OrderSearch(Struct, frozen=True, kw_only=True):
     """Asks for at most `limit` orders of a sorted list: the first ones after `start`, or the last ones before it."""
 
-    filter: OrderFilter
+    filter: OrderQuery
     sort: OrderSort = "-created_at"
     start: OrderPlace | None = None
     backwards: bool = False

@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from core.codec import StoredEvent
 from core.domain.message import OrderId, SagaId, Sku
-from core.ports.order_lists import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderFilter, OrderSearch
+from core.filters.order_query import OrderQuery
+from core.ports.order_lists import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
 from core.ports.reading import ReaderProgress
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
@@ -74,6 +75,8 @@ class SagaListing(Struct, frozen=True, kw_only=True):
 
     `claimed`: a runner works on it. `deadline` is the one of all its steps together. `next_attempt_at` is when a runner
     takes the saga up again; None while one works on it. `deadline` and `state` are None for a saga that has ended.
+    `order_number` is None while the read model does not have the order.
+    `held_by` is the runner whose lease has not run out, and `lease_until` is when it does; None while nobody holds it.
     While the order of a completed saga is not shipped, `authorization_ends_at` is when the provider lets go of its
     amount, and `authorization_ends_in` are the seconds until then by the database's clock, negative after that.
     """
@@ -93,15 +96,23 @@ class SagaListing(Struct, frozen=True, kw_only=True):
     deadline: datetime | None
     state: SagaState | None
     next_attempt_at: datetime | None
+    order_number: str | None = None
+    held_by: str | None = None
+    lease_until: datetime | None = None
     authorization_ends_at: datetime | None = None
     authorization_ends_in: float | None = None
 
 
 class SagaSearch(Struct, frozen=True, kw_only=True):
-    """Asks for at most `limit` sagas that fit every field that is not None: those after `start`, or just before it."""
+    """Asks for at most `limit` sagas that fit: those after `start`, or just before it.
 
-    status: SagaStatusName | None = None
-    state: SagaState | None = None
+    A saga fits if its status is one of `statuses`, its state one of `states`, its id one of `saga_ids`, and its order
+    is `order_id`; a field without a value leaves the choice open.
+    """
+
+    statuses: Sequence[SagaStatusName] = ()
+    states: Sequence[SagaState] = ()
+    saga_ids: Sequence[UUID] = ()
     order_id: UUID | None = None
     start: SagaPlace | None = None
     backwards: bool = False
@@ -113,6 +124,22 @@ class SagaPage(Struct, frozen=True):
 
     sagas: Sequence[SagaListing]
     more: bool
+
+
+# --- the log ------------------------------------------------------------------------------------------------
+class LogSearch(Struct, frozen=True, kw_only=True):
+    """Asks for at most `limit` events that fit every field that is given.
+
+    They are the first ones after the position `after`, or, with `before`, the last ones before that position.
+    """
+
+    after: int = 0
+    before: int | None = None
+    limit: int
+    categories: Sequence[str] = ()
+    types: Sequence[str] = ()
+    order_id: UUID | None = None
+    stream_id: UUID | None = None
 
 
 class Queries(Protocol):
@@ -135,15 +162,15 @@ class Queries(Protocol):
         """One page of the orders that fit. A page at the end of the list takes no longer than the first page."""
         ...
 
-    async def newest_orders(self, fits: OrderFilter, *, offset: int, limit: int) -> Sequence[OrderDocument]:
+    async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> Sequence[OrderDocument]:
         """The newest orders that fit, without the first `offset` of them. The time grows with `offset`."""
         ...
 
-    async def count_orders(self, fits: OrderFilter) -> OrderCount:
+    async def count_orders(self, fits: OrderQuery) -> OrderCount:
         """How many orders fit."""
         ...
 
-    async def count_orders_by_status(self, fits: OrderFilter) -> OrderCounts:
+    async def count_orders_by_status(self, fits: OrderQuery) -> OrderCounts:
         """How many orders fit, altogether, in each status, and with each status of their payment."""
         ...
 
@@ -174,10 +201,12 @@ class Queries(Protocol):
         ...
 
     # --- the log and its readers ----------------------------------------------------------------------------
-    async def events(
-        self, *, after: int, limit: int, categories: Sequence[str] = (), types: Sequence[str] = ()
-    ) -> Sequence[StoredEvent]:
-        """The events after a position, in order; only those of the given categories and types, if there are any."""
+    async def events(self, search: LogSearch) -> Sequence[StoredEvent]:
+        """The events of the log that fit, always in the order of the log."""
+        ...
+
+    async def position_at(self, moment: datetime) -> int:
+        """The position of the first event recorded at a moment or after it; one past the head when there is none."""
         ...
 
     async def events_of_stream(self, stream: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:

@@ -18,6 +18,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     OpenAPIHeader,
     OpenAPIMediaType,
+    OpenAPIResponse,
     OpenAPIType,
     Operation,
     Parameter,
@@ -107,7 +108,7 @@ def with_headers(headers: Mapping[str, Schema]) -> type[Operation]:
     @dataclass
     class WithHeaders(Operation):
         def __post_init__(self) -> None:
-            done = (self.responses or {})["200"]
+            done = cast("OpenAPIResponse", (self.responses or {})["200"])
             done.headers = {name: OpenAPIHeader(schema=schema, required=True) for name, schema in headers.items()}
 
     return WithHeaders

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from uuid import UUID
 
 from litestar import Response, get
-from litestar.params import QueryParameter
+from litestar.params import FromQuery
 
 from core import codec
 from core.codec import StoredEvent
 from core.errors import FieldError, NotFound
 from core.ports.log import EventStore
-from core.ports.queries import Queries
+from core.ports.queries import LogSearch, Queries
 from daemons.http.openapi import answers
 from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import Events, LogEvents
+from daemons.query_api.moments import a_moment
 from daemons.query_api.parameters import (
     AfterPosition,
     AfterVersion,
     AnyRequest,
+    BeforePosition,
     IdInPath,
     ManyEvents,
+    Moment,
+    Several,
     a_uuid,
+    several,
 )
 from daemons.query_api.response import json_response
 
 CATEGORIES = ("order", "inventory", "payment", "saga")
-TYPES = frozenset(map(codec.event_type, codec.EVENTS))
-Several = Annotated[
-    str | None,
-    QueryParameter(min_length=1, max_length=1_000, description="One, or several with commas between."),
-]
+TYPES = tuple(sorted(map(codec.event_type, codec.EVENTS)))
 
 
 @get("/api/v1/orders/{order_id:str}/events", responses=answers(Events, 404, 503))
@@ -65,33 +66,47 @@ async def timeline(
 async def events(
     request: AnyRequest,
     after: AfterPosition = 0,
+    before: BeforePosition = None,
+    at: Moment = None,
     limit: ManyEvents = 100,
     category: Several = None,
     type: Several = None,  # noqa: A002 - the name of the parameter
+    order_id: FromQuery[UUID | None] = None,
+    stream_id: FromQuery[UUID | None] = None,
 ) -> Response[bytes]:
-    """The log, in order, from a position on."""
+    """The log, in order: from a position or a time on, or the last events before a position."""
     queries: Queries = request.app.state["queries"]
     store: EventStore = request.app.state["store"]
-    categories, types = several("category", category, CATEGORIES), several("type", type, TYPES)
+    moment = a_moment("at", at)
+    if (after > 0) + (before is not None) + (moment is not None) > 1:
+        raise wrong_fields(FieldError("after", "cannot be given together with before or at: each says where to read"))
+    search = LogSearch(
+        after=after if moment is None else await queries.position_at(moment) - 1,
+        before=before,
+        limit=limit,
+        categories=several("category", category, CATEGORIES),
+        types=several("type", type, TYPES),
+        order_id=order_id,
+        stream_id=stream_id,
+    )
     head = await store.head()
-    page = await queries.events(after=after, limit=limit, categories=categories, types=types)
+    page = await queries.events(search)
     # The head was read before the page, so a page that is not full holds every matching event up to the head.
     head = max([head, *(event.position for event in page[-1:])])
-    next_after = page[-1].position if len(page) == limit else max(after, head)
-    return json_response(
-        codec.json({"events": [event.envelope() for event in page], "next_after": next_after, "head": head})
-    )
+    body = {"events": [event.envelope() for event in page], **_pages_beside(search, page, head), "head": head}
+    return json_response(codec.json(body))
+
+
+def _pages_beside(search: LogSearch, page: Sequence[StoredEvent], head: int) -> dict[str, int]:
+    """Where the pages after and before this one begin. A page that is not full has come to the end of the log."""
+    full = len(page) == search.limit
+    if search.before is None:
+        last = page[-1].position if full else max(search.after, head)
+        return {"next_after": last, "next_before": search.after + 1}
+    return {"next_after": min(max(0, search.before - 1), head), "next_before": page[0].position if full else 0}
 
 
 ROUTES = (events_of_order, timeline, events)
-
-
-def several(name: str, text: str | None, known: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
-    """The names in a text that lists them with commas; raises RequestRefused when one is not in `known`."""
-    names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
-    if unknown := [one for one in names if one not in known]:
-        raise wrong_fields(FieldError(name, f"{', '.join(unknown)}: must be of {', '.join(sorted(known))}"))
-    return names
 
 
 def _events(page: Sequence[StoredEvent], next_after: int) -> bytes:

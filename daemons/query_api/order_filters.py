@@ -9,20 +9,15 @@ from typing import Annotated
 from litestar.params import QueryParameter
 
 from core.domain.money import AMOUNT_TEXT, code_of
-from core.domain.order import Status
 from core.domain.order_number import in_capitals
-from core.domain.payment import PaymentStatus
 from core.domain.validation import composed, unreadable
 from core.errors import FieldError
-from core.ports.order_lists import OrderFilter
+from core.filters.order_query import PAYMENT_STATUSES, STATUSES, OrderQuery
 from daemons.http.problems import wrong_fields
 from daemons.query_api.moments import a_moment
-from daemons.query_api.parameters import LONGEST_TEXT, a_uuid
+from daemons.query_api.parameters import LONGEST_TEXT, MOST_IDS, Moment, a_uuid
 
-STATUSES = tuple(status.value for status in Status if status is not Status.ABSENT)
-PAYMENT_STATUSES = tuple(status.value for status in PaymentStatus)
 MOST_VALUES = 20
-MOST_IDS = 100
 
 AGAIN = "For several, give it again"
 COMMAS = f"{AGAIN}, or put commas between them."
@@ -44,14 +39,6 @@ NotCustomers = Annotated[list[str] | None, QueryParameter(max_items=MOST_VALUES,
 Amount = Annotated[
     str | None,
     QueryParameter(pattern=f"^{AMOUNT_TEXT.pattern}$", description="an amount such as 99.50, in any currency"),
-]
-Moment = Annotated[
-    str | None,
-    QueryParameter(
-        max_length=40,
-        description="A time of ISO 8601, in UTC unless it has an offset, or a date, which is that whole day in UTC.",
-        schema_extra={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
-    ),
 ]
 SearchText = Annotated[
     str | None,
@@ -83,8 +70,8 @@ def order_filter(
     updated_from: Moment = None,
     updated_to: Moment = None,
     q: SearchText = None,
-) -> OrderFilter:
-    return OrderFilter(
+) -> OrderQuery:
+    return OrderQuery(
         order_id=tuple(a_uuid("order_id", id_) for id_ in _words("order_id", order_id, MOST_IDS)),
         order_number=tuple(in_capitals(number) for number in _words("order_number", order_number, MOST_IDS)),
         status=_names("status", STATUSES, status),

@@ -10,7 +10,8 @@ from litestar.params import FromQuery, QueryParameter
 
 from core import codec
 from core.domain.message import OrderId
-from core.ports.order_lists import OrderCount, OrderCounts, OrderFilter, OrderPlace, OrderSearch, OrderSort
+from core.filters.order_query import OrderQuery
+from core.ports.order_lists import OrderCount, OrderCounts, OrderPlace, OrderSearch, OrderSort
 from core.ports.queries import Queries
 from core.projections.order_view import OrderView
 from core.services.fresh_views import fresh_order, fresh_order_of_number
@@ -80,7 +81,7 @@ async def order_of_number(request: AnyRequest, order_number: TextInPath) -> Resp
 @get("/api/v1/orders", responses=answers(Orders, 503), dependencies={"conditions": FILTER})
 async def some_orders(
     request: AnyRequest,
-    conditions: NamedDependency[OrderFilter],
+    conditions: NamedDependency[OrderQuery],
     sort: FromQuery[OrderSort] = "-created_at",
     cursor: CursorText = None,
     limit: Limit = 20,
@@ -110,7 +111,7 @@ async def some_orders(
 
 
 @get("/api/v1/orders/counts", responses=answers(OrderCounts, 503), dependencies={"conditions": FILTER})
-async def order_counts(request: AnyRequest, conditions: NamedDependency[OrderFilter]) -> Response[bytes]:
+async def order_counts(request: AnyRequest, conditions: NamedDependency[OrderQuery]) -> Response[bytes]:
     """How many orders match, altogether, in each status, and with each status of their payment."""
     queries: Queries = request.app.state["queries"]
     counts = await queries.count_orders_by_status(conditions)
@@ -122,7 +123,7 @@ async def orders_of_customer(
     request: AnyRequest, customer_id: TextInPath, limit: Limit = 20, offset: Offset = 0
 ) -> Response[bytes]:
     """A customer's orders, newest first."""
-    return await _by_offset(request, OrderFilter(customer_id=(a_text("customer_id", customer_id),)), limit, offset, {})
+    return await _by_offset(request, OrderQuery(customer_id=(a_text("customer_id", customer_id),)), limit, offset, {})
 
 
 @get("/api/v1/orders/status/{status:str}", responses=answers(StatusOrders, 503))
@@ -131,14 +132,14 @@ async def orders_of_status(
 ) -> Response[bytes]:
     """Orders that have come this far, newest first; the status in any case."""
     known = a_status(status)
-    return await _by_offset(request, OrderFilter(status=(known,)), limit, offset, {"status": known})
+    return await _by_offset(request, OrderQuery(status=(known,)), limit, offset, {"status": known})
 
 
 ROUTES = (one_order, order_of_number, some_orders, order_counts, orders_of_customer, orders_of_status)
 
 
 async def _by_offset(
-    request: AnyRequest, conditions: OrderFilter, limit: int, offset: int, echo: dict[str, Any]
+    request: AnyRequest, conditions: OrderQuery, limit: int, offset: int, echo: dict[str, Any]
 ) -> Response[bytes]:
     queries: Queries = request.app.state["queries"]
     orders = await queries.newest_orders(conditions, offset=offset, limit=limit)
@@ -158,6 +159,6 @@ async def _by_offset(
     )
 
 
-async def _count(queries: Queries, conditions: OrderFilter, seen: int | None) -> OrderCount:
+async def _count(queries: Queries, conditions: OrderQuery, seen: int | None) -> OrderCount:
     """How many orders fit. If the page has shown that, nothing is counted: an order may have come in since."""
     return OrderCount(seen, estimated=False) if seen is not None else await queries.count_orders(conditions)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from daemons.http.paths import whole
 from daemons.http.problems import wrong_fields
 from daemons.http.signatures import fields_of, takes_several
 
+Name = TypeVar("Name", bound=str)
 AnyRequest = Request[Any, Any, State]
 
 LARGEST = 2**63 - 1
@@ -25,6 +27,7 @@ LONGEST_TEXT = 200
 LONGEST_PARAMETER = 400
 MOST_FIELDS = 400  # an address has at most 8 KiB
 WANTED = f"must be UTF-8, percent-encoded, and have at most {MOST_FIELDS} fields"
+MOST_IDS = 100
 
 # --- in the query -------------------------------------------------------------------------------------------
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")]
@@ -33,10 +36,30 @@ Offset = Annotated[int, QueryParameter(ge=0, le=2**31 - 1, description="How many
 AfterPosition = Annotated[
     int, QueryParameter(ge=0, le=LARGEST, description="A place in the log; only what comes after it.")
 ]
+BeforePosition = Annotated[
+    int | None,
+    QueryParameter(ge=0, le=LARGEST, description="A place in the log; only what comes before it, the nearest first."),
+]
+Moment = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=40,
+        description="A time of ISO 8601, in UTC unless it has an offset, or a date, which is that whole day in UTC.",
+        schema_extra={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
+    ),
+]
 AfterVersion = Annotated[
     int, QueryParameter(ge=0, le=2**31 - 1, description="A version of the stream; only what comes after it.")
 ]
 Text = Annotated[str | None, QueryParameter(min_length=1, max_length=LONGEST_TEXT)]
+Several = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=1_000, description="One, or several with commas between."),
+]
+SeveralIds = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=MOST_IDS * 37 - 1, description="A UUID, or up to 100 with commas between."),
+]
 CursorText = Annotated[
     str | None,
     QueryParameter(min_length=1, max_length=400, description="A next_cursor or prev_cursor, as it was given."),
@@ -61,24 +84,56 @@ async def refuse_strange_parameters(request: AnyRequest) -> None:
     except ValueError:
         raise wrong_fields(FieldError("query", WANTED)) from None
     known, values = _known(request.route_handler), dict(pairs)
-    several = {name for name, may_be in known.items() if may_be}
     names = [name for name, _ in pairs]
     wrong = [
         FieldError(name, f"is not known here; known: {', '.join(known) or 'none'}") for name in values.keys() - known
     ]
-    wrong += [FieldError(name, "is given twice") for name in values if names.count(name) > 1 and name not in several]
+    wrong += [
+        FieldError(name, "is given twice")
+        for name in values
+        if names.count(name) > 1 and not (name in known and known[name].several)
+    ]
     wrong += {
-        name: FieldError(name, why) for name, text in pairs if (why := unreadable(text, LONGEST_PARAMETER))
+        name: FieldError(name, why)
+        for name, text in pairs
+        if (why := unreadable(text, known[name].longest if name in known else LONGEST_PARAMETER))
     }.values()
     if wrong:
         raise wrong_fields(*sorted(wrong, key=lambda error: error.field))
 
 
+class _Known(NamedTuple):
+    """How many characters a parameter may have, and whether it may be given several times."""
+
+    longest: int
+    several: bool
+
+
 @cache
-def _known(handler: HTTPRouteHandler) -> dict[str, bool]:
-    """The names of a handler's query parameters, in their order, and whether each may be given several times."""
-    declared = [(name, field.kwarg_definition, takes_several(field)) for name, field in fields_of(handler).items()]
-    return {one.name or name: several for name, one, several in declared if isinstance(one, QueryParameter)}
+def _known(handler: HTTPRouteHandler) -> dict[str, _Known]:
+    """A handler's query parameters by their names, in their order."""
+    return {
+        one.name or name: _Known(max(LONGEST_PARAMETER, one.max_length or 0), takes_several(field))
+        for name, field in fields_of(handler).items()
+        if isinstance(one := field.kwarg_definition, QueryParameter)
+    }
+
+
+def several(name: str, text: str | None, known: Sequence[Name]) -> tuple[Name, ...]:
+    """The names in a text that lists them with commas; raises RequestRefused when one is not in `known`."""
+    names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
+    known_names = {str(one): one for one in known}
+    if unknown := [one for one in names if one not in known_names]:
+        raise wrong_fields(FieldError(name, f"{', '.join(unknown)}: must be of {', '.join(known)}"))
+    return tuple(known_names[one] for one in names)
+
+
+def several_uuids(name: str, text: str | None) -> tuple[UUID, ...]:
+    """The UUIDs in a text that lists them with commas; raises RequestRefused if one is none, or for more than 100."""
+    texts = text.split(",") if text is not None else []
+    if len(texts) > MOST_IDS:
+        raise wrong_fields(FieldError(name, f"has {len(texts)} ids, and at most {MOST_IDS} are allowed"))
+    return tuple(a_uuid(name, one.strip()) for one in texts)
 
 
 def a_uuid(name: str, text: str) -> UUID:

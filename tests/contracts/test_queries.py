@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.queries.queries import PostgresQueries
-from core.codec import StoredEvent
-from core.domain.message import OrderId, Sku, inventory_stream
+from core.domain.message import OrderId, Sku
 from core.domain.payment import PaymentStatus
 from core.errors import Unavailable
-from core.ports.order_lists import OrderFilter, OrderSearch
-from core.ports.queries import Queries, SagaSearch
+from core.filters.order_query import OrderQuery
+from core.ports.order_lists import OrderSearch
+from core.ports.queries import LogSearch, Queries, SagaSearch
 from core.projections import GROUPS
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.order_view import OrderView
@@ -62,7 +62,7 @@ def view(json: bytes) -> OrderView:
 
 
 async def all_views(queries: Queries) -> list[OrderView]:
-    page = await queries.orders(OrderSearch(filter=OrderFilter(), limit=ORDERS))
+    page = await queries.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
     return [view(document.json) for document in page.documents]
 
 
@@ -157,37 +157,7 @@ async def test_the_totals_of_the_desk_count_every_order_once(full: Queries) -> N
     assert totals.sagas == {"RUNNING": 0, "COMPENSATING": 0, "FAILED": 0}
 
 
-# --- the log and its readers --------------------------------------------------------------------------------
-def positions(events: Iterable[StoredEvent]) -> list[int]:
-    return [event.position for event in events]
-
-
-async def test_the_log_is_read_from_a_position_by_category_and_type(full: Queries) -> None:
-    assert positions(await full.events(after=3, limit=5)) == [4, 5, 6, 7, 8]
-    shipped = positions(event for event in LOG if event.event_type == "OrderShipped")
-    assert positions(await full.events(after=0, limit=len(LOG), types=["OrderShipped"])) == shipped
-    assert positions(await full.events(after=0, limit=2, categories=["order"])) == [1, 2]
-    assert await full.events(after=0, limit=2, categories=["saga"]) == []
-
-
-async def test_many_streams_read_at_once_each_give_their_own_events(full: Queries) -> None:
-    parts = [(order_id(n), after, limit) for n in range(1, ORDERS + 1) for after in (0, 1) for limit in (1, 2, 9)]
-    pages = await asyncio.gather(*(full.events_of_stream(id_, after=after, limit=n) for id_, after, n in parts))
-    for (id_, after, limit), page in zip(parts, pages, strict=True):
-        events = [event for event in LOG if event.stream == id_ and event.version > after]
-        assert positions(page) == positions(events[:limit])
-    assert list(await full.events_of_stream(uuid4(), after=0, limit=9)) == []
-
-
-async def test_all_events_about_an_order_are_read_by_its_correlation_id(queries: Queries, dsn: str) -> None:
-    story = [replace(event, correlation_id=created.order_id) for event in stored_events([created, reserved])]
-    other = replace(stored_events([replenished])[0], position=3, stream=inventory_stream(Sku("OTHER")))
-    await write(dsn, [*story, other])
-    for after, limit, expected in ((0, 9, [1, 2]), (1, 9, [2]), (0, 1, [1])):
-        events = await queries.events_of_correlation(created.order_id, after=after, limit=limit)
-        assert positions(events) == expected
-
-
+# --- the readers of the log ---------------------------------------------------------------------------------
 async def test_the_progress_of_each_reader_is_the_position_it_has_reached(
     queries: Queries, dsn: str, opener: Opener
 ) -> None:
@@ -215,17 +185,18 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "order": lambda q: q.order(order_id(1)),
     "wait_for_order": lambda q: q.wait_for_order(order_id(1), version=1, payment_version=0, within=SOON),
     "order_of_number": lambda q: q.order_of_number("ORD-0000000001"),
-    "orders": lambda q: q.orders(OrderSearch(filter=OrderFilter())),
-    "newest_orders": lambda q: q.newest_orders(OrderFilter(), offset=0, limit=1),
-    "count_orders_by_status": lambda q: q.count_orders_by_status(OrderFilter()),
-    "count_orders": lambda q: q.count_orders(OrderFilter()),
+    "orders": lambda q: q.orders(OrderSearch(filter=OrderQuery())),
+    "newest_orders": lambda q: q.newest_orders(OrderQuery(), offset=0, limit=1),
+    "count_orders_by_status": lambda q: q.count_orders_by_status(OrderQuery()),
+    "count_orders": lambda q: q.count_orders(OrderQuery()),
     "stock_level": lambda q: q.stock_level(Sku("SKU-1")),
     "stock_levels": lambda q: q.stock_levels(after="", limit=1),
     "totals": lambda q: q.totals(CUSTOMER_SUMMARY, "customer-1"),
     "desk_totals": lambda q: q.desk_totals(),
     "sagas": lambda q: q.sagas(SagaSearch()),
     "saga": lambda q: q.saga(UUID(int=1)),
-    "events": lambda q: q.events(after=0, limit=1),
+    "events": lambda q: q.events(LogSearch(limit=1)),
+    "position_at": lambda q: q.position_at(created.created_at),
     "events_of_stream": lambda q: q.events_of_stream(UUID(int=1), after=0, limit=1),
     "events_of_correlation": lambda q: q.events_of_correlation(UUID(int=1), after=0, limit=1),
     "progress": lambda q: q.progress(),

@@ -18,7 +18,8 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.read_models import order_counts, order_pages
 from core.domain.payment import PaymentStatus
-from core.ports.order_lists import OrderFilter, OrderSearch, OrderSort
+from core.filters.order_query import OrderQuery
+from core.ports.order_lists import OrderSearch, OrderSort
 from core.ports.queries import Queries
 from core.projections.order_view import OrderView
 from tests.support.orders import Sample, order_id, write
@@ -44,7 +45,7 @@ async def full(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Queri
 
 @pytest.fixture(scope="module")
 async def everything(full: Queries) -> list[OrderView]:
-    page = await full.orders(OrderSearch(filter=OrderFilter(), limit=ORDERS))
+    page = await full.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
     return [msgspec.json.decode(document.json, type=OrderView) for document in page.documents]
 
 
@@ -99,14 +100,14 @@ FITS = [*(fits for _, fits in EACH_FIELD.values()), *(fits for _, fits in SEVERA
 
 
 def test_each_field_of_a_filter_is_tried() -> None:
-    assert EACH_FIELD.keys() == {field.name for field in fields(OrderFilter)}
+    assert EACH_FIELD.keys() == {field.name for field in fields(OrderQuery)}
 
 
 @pytest.mark.parametrize("number", range(len(FILTERS)), ids=map(str, FILTERS))
 async def test_a_filter_keeps_the_orders_that_match_it_and_counts_them(
     full: Queries, everything: list[OrderView], number: int
 ) -> None:
-    fits = OrderFilter(**FILTERS[number])
+    fits = OrderQuery(**FILTERS[number])
     expected = [order for order in everything if FITS[number](order)]
     assert number >= len(EACH_FIELD) or 0 < len(expected) < ORDERS
     page = await full.orders(OrderSearch(filter=fits, limit=ORDERS))
@@ -138,7 +139,7 @@ async def test_every_page_is_right_whether_its_orders_are_walked_to_or_looked_up
     for criteria, fits in zip(FILTERS, FITS, strict=True):
         for sort in get_args(OrderSort):
             wanted = [order.order_id for order in in_order(everything, sort) if fits(order)]
-            search = OrderSearch(filter=OrderFilter(**criteria), sort=sort, limit=7)
+            search = OrderSearch(filter=OrderQuery(**criteria), sort=sort, limit=7)
             pages = [await full.orders(search)]
             while pages[-1].more:
                 pages.append(await full.orders(replace(search, start=pages[-1].last)))
@@ -159,7 +160,7 @@ async def test_statuses_that_are_too_many_to_count_are_estimated_and_the_few_are
 ) -> None:
     monkeypatch.setattr(order_counts, "EXACT_BELOW", 10)
     monkeypatch.setattr(order_counts, "EXACT_BELOW_IN_STATUS", 8)
-    counts = await full.count_orders_by_status(OrderFilter())
+    counts = await full.count_orders_by_status(OrderQuery())
     assert counts.total.estimated
     for counted, real in (
         (counts.statuses, Counter(str(order.status) for order in everything)),
@@ -169,14 +170,14 @@ async def test_statuses_that_are_too_many_to_count_are_estimated_and_the_few_are
         for name, count in counted.items():
             assert (count.total >= 8) if count.estimated else (count.total == real[name] <= 8), name
     monkeypatch.setattr(order_counts, "LITTLE_WORK", 0)
-    counts = await full.count_orders_by_status(OrderFilter(not_status=("CREATED",)))
+    counts = await full.count_orders_by_status(OrderQuery(not_status=("CREATED",)))
     assert all(count.estimated for name, count in counts.statuses.items() if name != "CREATED")
     assert counts.statuses["CREATED"].total == 0
 
 
 async def test_a_page_says_where_it_begins_and_ends_and_whether_there_is_more(full: Queries) -> None:
-    everything = await full.orders(OrderSearch(filter=OrderFilter(), limit=ORDERS))
-    search = OrderSearch(filter=OrderFilter(), limit=15)
+    everything = await full.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
+    search = OrderSearch(filter=OrderQuery(), limit=15)
     first = await full.orders(search)
     second = await full.orders(replace(search, start=first.last))
     third = await full.orders(replace(search, start=second.last))

@@ -114,6 +114,46 @@ async def test_the_query_api_gives_the_log_of_some_categories_and_types(api: Que
     assert [w["field"] for w in wrong["errors"]] == ["type"]
 
 
+async def test_the_query_api_gives_the_log_backwards_page_by_page(api: QueryApi) -> None:
+    log = Sample(30).events()
+    await write(api.dsn, log)
+    before, seen = len(log) + 1_000, []
+    while True:
+        answer = await api.get("/api/v1/events", before=before, limit=7)
+        assert answer["next_after"] == min(before - 1, len(log)) if before else answer["next_after"] == 0
+        if not answer["events"]:
+            break
+        seen = [event["position"] for event in answer["events"]] + seen
+        before = answer["next_before"]
+    assert seen == list(range(1, len(log) + 1))
+    some = await api.get("/api/v1/events", after=20, limit=3)
+    back = await api.get("/api/v1/events", before=some["next_before"], limit=20)
+    assert [event["position"] for event in back["events"]] == list(range(1, 21))
+
+
+async def test_the_query_api_gives_the_log_from_a_time_on(api: QueryApi) -> None:
+    await write_one_order(api.dsn)
+    times = [event["timestamp"] for event in (await api.get("/api/v1/events"))["events"]]
+    [first, *_] = (await api.get("/api/v1/events", at=times[3]))["events"]
+    assert first["position"] == 1 + times.index(times[3])
+    assert len((await api.get("/api/v1/events", at="2001-01-01"))["events"]) == len(STORY) + 1
+    after = await api.get("/api/v1/events", at="2999-01-01")
+    assert (after["events"], after["next_after"], after["next_before"]) == ([], len(STORY) + 1, len(STORY) + 2)
+    for asked in ({"at": "tomorrow"}, {"at": "2026-03-14", "after": 1}, {"before": 3, "after": 1}):
+        await api.get("/api/v1/events", 400, **asked)
+
+
+async def test_the_query_api_gives_the_log_of_one_order_or_one_stream(api: QueryApi) -> None:
+    await write_one_order(api.dsn)
+    assert len((await api.get("/api/v1/events", order_id=ORDER_ID))["events"]) == len(STORY)
+    assert types(await api.get("/api/v1/events", stream_id=SAGA, before=99, limit=2)) == [
+        "SagaStepStarted",
+        "SagaCompleted",
+    ]
+    assert (await api.get("/api/v1/events", stream_id=uuid4()))["events"] == []
+    await api.get("/api/v1/events", 400, order_id="not-an-id")
+
+
 async def insert_sagas(dsn: str) -> dict[str, SagaId]:
     """One in each state, the later named the older, and one that has ended."""
     rows: dict[str, tuple[Any, ...]] = {
@@ -145,7 +185,25 @@ async def test_the_query_api_lists_sagas_by_state_status_and_order(api: QueryApi
         assert await saga_ids(state=state) == [str(ids[state])]
     assert await saga_ids(status="COMPLETED") == [str(ids["ended"])]
     assert await saga_ids(order_id=order_id(2)) == [str(ids["retrying"])]
-    [failed] = (await api.get("/api/v1/sagas", state="failed"))["sagas"]
+    assert await saga_ids(state="failed,running, overdue") == [
+        str(ids[one]) for one in ("running", "overdue", "failed")
+    ]
+    assert await saga_ids(status="COMPLETED,FAILED,FAILED") == [str(ids["failed"]), str(ids["ended"])]
+    assert await saga_ids(status="RUNNING,FAILED", state="waiting,retrying") == [str(ids["waiting"])]
+    some = ",".join(str(ids[one]) for one in ("ended", "failed", "waiting"))
+    assert await saga_ids(saga_id=some, state="failed,waiting") == [str(ids["waiting"]), str(ids["failed"])]
+    hundred = ",".join([some, *(str(uuid4()) for _ in range(97))])
+    assert len(await saga_ids(saga_id=hundred)) == 3
+    for wrong in (
+        {"saga_id": f"{hundred},{uuid4()}"},
+        {"saga_id": "x"},
+        {"state": "failed,stuck"},
+        {"status": "failed"},
+    ):
+        await api.get("/api/v1/sagas", 400, **wrong)
+    [running, failed] = (await api.get("/api/v1/sagas", state="running,failed"))["sagas"]
+    assert (running["held_by"], running["lease_until"]) == ("runner-1", running["due_at"])
+    assert (failed["held_by"], failed["lease_until"]) == (None, None)
     assert (failed["attempts"], failed["last_error"], failed["step"]) == (9, "voided never", "a_step")
     assert (await api.get("/api/v1/stats"))["sagas"] == {"RUNNING": 3, "COMPENSATING": 1, "FAILED": 1}
 
@@ -165,9 +223,19 @@ async def test_a_saga_shows_its_steps_and_events(api: QueryApi) -> None:
     await connection.execute(SAGA_ROW, SAGA, "fulfil_order", ORDER_ID, "COMPLETED", 0, None, None, None, 1)
     await connection.close()
     saga = await api.get(f"/api/v1/sagas/{SAGA}")
-    assert saga["steps"]["open_order"] == "COMPLETED"
+    assert saga["steps"] == {
+        "open_order": "COMPLETED", "reserve_inventory": "PENDING", "authorize_payment": "RUNNING",
+        "confirm_order": "PENDING",
+    }  # fmt: skip
     assert types(saga) == ["SagaStarted", "SagaStepCompleted", "SagaStepStarted", "SagaCompleted"]
-    assert saga["state"] is None
+    assert (saga["state"], saga["about"]) == (None, None)
+    third = saga["lanes"][2]
+    assert (third["step"], third["does"], third["undo"]) == (
+        "authorize_payment", "authorise the payment", "void the payment",
+    )  # fmt: skip
+    assert (third["status"], third["undo_status"], third["open"]) == ("RUNNING", "NOT_NEEDED", [])
+    [listed] = (await api.get("/api/v1/sagas"))["sagas"]
+    assert listed["steps"] == saga["steps"]
     await api.get(f"/api/v1/sagas/{uuid4()}", 404)
 
 

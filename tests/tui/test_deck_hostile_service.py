@@ -16,7 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.filters.order_query import OrderQuery
 from core.printable import clean
+from core.terminal_text import money
 from tests.support.hostile_service import (
     CHUNK,
     DRIPPING,
@@ -34,11 +36,10 @@ from tui import http_gateway
 from tui.feed import Feed
 from tui.gateway import CommandToSend, GatewayError
 from tui.http_gateway import HttpGateway
-from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.fold import TimelineState, changes, evolve
 from tui.viewmodels.ring import Ring
 from tui.viewmodels.stream import StreamModel, decode
-from tui.viewmodels.text import money, plain, pretty
+from tui.viewmodels.text import plain, pretty
 from tui.viewmodels.timeline import Timeline, summary
 from tui.wire import WireEvent, WireOrder
 

@@ -14,11 +14,13 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from core.domain.payment import PASSAGES, PaymentStatus
+from core.filters.order_language import parse
 from tests.support.deck_harness import opened
+from tests.support.fake_desk import START
 from tests.support.fake_gateway import FakeGateway
+from tests.support.listed import Stepped, absorb, frame_of, listed
 from tui.dialogs.transitions import question
 from tui.viewmodels.detail import DetailModel
-from tui.viewmodels.filters import parse
 from tui.viewmodels.fold import fold
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.payments import (
@@ -152,15 +154,13 @@ def test_the_state_of_an_order_says_how_much_of_it_was_refunded_so_far() -> None
 async def test_the_list_and_the_order_follow_the_payment_however_often_its_events_come(order: list[int]) -> None:
     gateway = FakeGateway()
     order_id = sold(gateway)
-    model, detail = OrdersModel(gateway), DetailModel(gateway, order_id)
-    model.view.resize(5)
-    await model.load()
+    model, detail = await listed(gateway), DetailModel(gateway, order_id)
     await detail.load()
     for amount in ("1.00", "2.00", "3.00"):
         gateway.refund(order_id, amount)
     news = [gateway._wire_event(event) for event in gateway.log]
-    model.absorb(news, now=1.0)
-    model.absorb([news[-1 - n] for n in order], now=1.0)
+    absorb(model, gateway, 0)
+    model.absorb([frame_of(gateway.log[-1 - n]) for n in order])
     detail.take(news)
     held = model.window.find(order_id)
     assert held is not None
@@ -173,12 +173,12 @@ async def test_a_page_whose_payments_are_behind_the_feed_shows_what_the_feed_has
     order_id = sold(gateway)
     behind = dict(gateway.views)
     gateway.refund(order_id, "1999.98")
-    model = OrdersModel(gateway)
+    model = OrdersModel(gateway, Stepped())
     model.view.resize(5)
-    model.absorb([gateway._wire_event(event) for event in gateway.log], now=1.0)
+    absorb(model, gateway, 0)
     gateway.views = behind
     await model.load()
-    model.put(behind[order_id], now=2.0)
+    model.put(behind[order_id])
     held = model.window.find(order_id)
     assert held is not None
     assert held.payment_status == "REFUNDED"
@@ -187,9 +187,9 @@ async def test_a_page_whose_payments_are_behind_the_feed_shows_what_the_feed_has
 def test_a_filter_for_payments_judges_an_order_as_the_server_does() -> None:
     gateway = FakeGateway()
     order = gateway.views[sold(gateway)]
-    assert parse("payment:captured status:shipped").takes(order)
-    assert not parse("payment:refunded").takes(order)
-    assert parse("payment:part").params() == {"payment": "PARTLY_REFUNDED"}
+    assert parse("payment:captured status:shipped", START).takes(order)
+    assert not parse("payment:refunded", START).takes(order)
+    assert parse("payment:part", START).params() == {"payment": "PARTLY_REFUNDED"}
 
 
 AMOUNTS = st.sampled_from(

@@ -35,7 +35,7 @@ async def test_a_status_changes_in_place_while_new_orders_wait() -> None:
         assert next(line for line in deck.lines() if "ORD-0000000000" in line).count("◆ CONFIRMED") == 1
         chosen = deck.desk.orders.chosen
         await deck.press(".")
-        await deck.until(lambda: not deck.desk.orders.waiting)
+        await deck.until(lambda: not deck.desk.orders.new)
         assert deck.desk.orders.chosen == chosen
         assert "new (.)" not in deck.text()
 
@@ -54,7 +54,7 @@ async def test_the_filter_asks_the_server_and_typing_q_there_does_not_quit() -> 
         await deck.type("status:confirmed")
         await deck.press("enter")
         await deck.shows("3 orders match")
-        assert deck.gateway.queries[-1].status == "CONFIRMED"
+        assert deck.gateway.queries[-1].status == ("CONFIRMED",)
         await deck.press("/", "q")
         assert deck.view("orders").filter.value == "status:confirmedq"
         await deck.shows("✖ no status confirmedq")

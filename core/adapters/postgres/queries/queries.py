@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +20,9 @@ from core.adapters.postgres.read_models import inventory_levels, order_counts, o
 from core.adapters.postgres.read_models.table import SumTable, read_sum, select_under
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
-from core.ports.order_lists import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderFilter, OrderSearch
-from core.ports.queries import DeskTotals, Row, SagaListing, SagaPage, SagaSearch
+from core.filters.order_query import OrderQuery
+from core.ports.order_lists import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
+from core.ports.queries import DeskTotals, LogSearch, Row, SagaListing, SagaPage, SagaSearch
 from core.ports.reading import ReaderProgress
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
@@ -73,13 +75,13 @@ class PostgresQueries:
     async def orders(self, search: OrderSearch) -> DocumentPage:
         return await self._lanes.run(lambda c: order_pages.page_of_orders(c, search))
 
-    async def newest_orders(self, fits: OrderFilter, *, offset: int, limit: int) -> Sequence[OrderDocument]:
+    async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> Sequence[OrderDocument]:
         return await self._lanes.run(lambda c: order_pages.orders_after_offset(c, fits, offset=offset, limit=limit))
 
-    async def count_orders(self, fits: OrderFilter) -> OrderCount:
+    async def count_orders(self, fits: OrderQuery) -> OrderCount:
         return await self._lanes.run(lambda c: order_counts.count_orders(c, fits))
 
-    async def count_orders_by_status(self, fits: OrderFilter) -> OrderCounts:
+    async def count_orders_by_status(self, fits: OrderQuery) -> OrderCounts:
         return await self._lanes.run(lambda c: order_counts.count_orders_by_status(c, fits))
 
     # --- stock and totals -----------------------------------------------------------------------------------
@@ -104,12 +106,11 @@ class PostgresQueries:
         return await self._lanes.run(lambda c: sagas.saga(c, saga_id))
 
     # --- the log and its readers ----------------------------------------------------------------------------
-    async def events(
-        self, *, after: int, limit: int, categories: Sequence[str] = (), types: Sequence[str] = ()
-    ) -> Sequence[StoredEvent]:
-        return await self._lanes.run(
-            lambda c: log.events_of_log(c, after=after, limit=limit, categories=categories, types=types)
-        )
+    async def events(self, search: LogSearch) -> Sequence[StoredEvent]:
+        return await self._lanes.run(lambda c: log.events_of_log(c, search))
+
+    async def position_at(self, moment: datetime) -> int:
+        return await self._lanes.run(lambda c: log.position_at(c, moment))
 
     async def events_of_stream(self, stream: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:
         return await self._streams.get((stream, after, limit)) or ()

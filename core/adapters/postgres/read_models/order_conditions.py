@@ -1,17 +1,14 @@
-"""Makes the SQL conditions of an OrderFilter. Values are always parameters."""
+"""Makes the SQL conditions of an OrderQuery. Values are always parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
-from core.domain.order import Status
 from core.domain.order_number import in_capitals
-from core.domain.payment import PaymentStatus
-from core.ports.order_lists import OrderFilter
+from core.filters.order_query import PAYMENT_STATUSES, STATUSES, OrderQuery, as_id
 
 # The condition for each field with one value, and for each that may have several.
 ONE: Mapping[str, str] = {
@@ -48,13 +45,10 @@ ID = """order_id = ANY (ARRAY[{0}::uuid, (
         SELECT e.correlation_id FROM events e
          WHERE e.stream_id = {0} AND e.version = 1 AND e.category IN ('payment', 'saga'))])"""
 
-NAMES = {
-    "status": tuple(status.value for status in Status if status is not Status.ABSENT),
-    "payment": tuple(status.value for status in PaymentStatus),
-}
+NAMES = {"status": STATUSES, "payment": PAYMENT_STATUSES}
 
 
-def conditions_of(fits: OrderFilter) -> tuple[dict[str, str], list[Any]]:
+def conditions_of(fits: OrderQuery) -> tuple[dict[str, str], list[Any]]:
     """The conditions of a filter by the names of its fields, and the values of their parameters, from $1 on."""
     conditions: dict[str, str] = {}
     values: list[Any] = []
@@ -83,7 +77,7 @@ def conditions_of(fits: OrderFilter) -> tuple[dict[str, str], list[Any]]:
     return conditions, values
 
 
-def without_negated_statuses(fits: OrderFilter) -> OrderFilter:
+def without_negated_statuses(fits: OrderQuery) -> OrderQuery:
     """The same filter with the statuses that remain in place of those that are left out.
 
     An index finds the orders of a few statuses. It cannot find those that are not in a status, and if they are few, the
@@ -98,15 +92,6 @@ def without_negated_statuses(fits: OrderFilter) -> OrderFilter:
 
 
 NOTHING = ("",)  # no order has this status
-
-
-def as_id(text: str) -> UUID | None:
-    """The id that a text is, as ids are written in answers; None for any other text."""
-    try:
-        id_ = UUID(text)
-    except ValueError:
-        return None
-    return id_ if str(id_) == text.lower() else None
 
 
 def together(conditions: Sequence[str]) -> str:

@@ -16,7 +16,8 @@ from core.adapters.postgres.read_models.order_conditions import (
     together,
     without_negated_statuses,
 )
-from core.ports.order_lists import OrderCount, OrderCounts, OrderFilter
+from core.filters.order_query import OrderQuery
+from core.ports.order_lists import OrderCount, OrderCounts
 
 EXACT_BELOW = 10_000
 """Up to this number, the orders that fit are counted. If there are more, their number is the planner's estimate."""
@@ -32,12 +33,12 @@ BY_STATUS = "SELECT status, payment_status, count(*) FROM order_views WHERE {whe
 EXPECTED = "EXPLAIN (FORMAT json) SELECT FROM order_views WHERE {where}"
 
 
-async def count_orders(connection: Connection, fits: OrderFilter) -> OrderCount:
+async def count_orders(connection: Connection, fits: OrderQuery) -> OrderCount:
     conditions, values = conditions_of(fits)
     return await _counted(connection, together([*conditions.values()]), values, EXACT_BELOW)
 
 
-async def count_orders_by_status(connection: Connection, fits: OrderFilter) -> OrderCounts:
+async def count_orders_by_status(connection: Connection, fits: OrderQuery) -> OrderCounts:
     total = await count_orders(connection, fits)
     if total.estimated:
         statuses, payments = [await _each(connection, fits, field) for field in NAMES]
@@ -64,7 +65,7 @@ async def _counted(connection: Connection, where: str, values: Sequence[Any], mo
     return OrderCount(max(most, guess), estimated=True)
 
 
-async def _each(connection: Connection, fits: OrderFilter, field: str) -> Mapping[str, OrderCount]:
+async def _each(connection: Connection, fits: OrderQuery, field: str) -> Mapping[str, OrderCount]:
     """The count of each status by itself, so that a status of few orders is counted exactly among a million others."""
     fits = without_negated_statuses(fits)
     wanted = getattr(fits, field) or NAMES[field]

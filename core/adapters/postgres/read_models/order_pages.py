@@ -24,7 +24,8 @@ from core.adapters.postgres.read_models.order_conditions import (
 )
 from core.adapters.postgres.read_models.order_counts import expected
 from core.adapters.postgres.read_models.order_views import document_of
-from core.ports.order_lists import DocumentPage, OrderDocument, OrderFilter, OrderSearch
+from core.filters.order_query import OrderQuery
+from core.ports.order_lists import DocumentPage, OrderDocument, OrderSearch
 
 LONGEST_WALK = 5_000  # rows; if one in 200 fits, a page of 20 is found within
 MOST_LOOKED_UP = 200_000  # orders that fit; to sort more than that takes longer than to walk on until a page is full
@@ -74,7 +75,7 @@ async def page_of_orders(connection: Connection, search: OrderSearch) -> Documen
 
 
 async def orders_after_offset(
-    connection: Connection, fits: OrderFilter, *, offset: int, limit: int
+    connection: Connection, fits: OrderQuery, *, offset: int, limit: int
 ) -> Sequence[OrderDocument]:
     """Orders, newest first. Use it for small offsets only, because the orders before `offset` are read as well."""
     conditions, values = conditions_of(fits)
@@ -117,7 +118,7 @@ async def _walk(connection: Connection, part: _Part) -> Sequence[asyncpg.Record]
         place = conditions[part.field].removeprefix(f"{column} = ")
         conditions[part.field] = f"{column} BETWEEN {place} AND {place}"
         order = f"{column} {_direction(part.search)}, {order}"
-    along = {"place", part.field, *RANGES[_column(part.search)]} & conditions.keys()
+    along = conditions.keys() & {"place", part.field, *RANGES[_column(part.search)]}
     walked = together([conditions.pop(field) for field in along])
     most = part.search.limit + 1
     rows = await connection.fetch(
