@@ -14,7 +14,9 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.queries import log, sagas
+from core.adapters.postgres.queries.ended_sagas import ended_sagas
 from core.adapters.postgres.queries.readers import position_of, progress
+from core.adapters.postgres.queries.saga_summary import summary_of_sagas
 from core.adapters.postgres.queries.totals import desk_totals
 from core.adapters.postgres.read_models import inventory_levels, order_counts, order_pages, order_views
 from core.adapters.postgres.read_models.table import SumTable, read_sum, select_under
@@ -22,8 +24,9 @@ from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
 from core.filters.order_query import OrderQuery
 from core.ports.order_lists import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
-from core.ports.queries import DeskTotals, LogSearch, Row, SagaListing, SagaPage, SagaSearch
+from core.ports.queries import DeskTotals, EndedSaga, LogSearch, Row
 from core.ports.reading import ReaderProgress
+from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
 
@@ -104,6 +107,12 @@ class PostgresQueries:
 
     async def saga(self, saga_id: UUID) -> SagaListing | None:
         return await self._lanes.run(lambda c: sagas.saga(c, saga_id))
+
+    async def saga_summary(self) -> SagaSummary:
+        return await self._lanes.run(summary_of_sagas)
+
+    async def ended_sagas(self, *, after: int, upto: int, limit: int) -> Sequence[EndedSaga]:
+        return await self._lanes.run(lambda c: ended_sagas(c, after=after, upto=upto, limit=limit))
 
     # --- the log and its readers ----------------------------------------------------------------------------
     async def events(self, search: LogSearch) -> Sequence[StoredEvent]:
