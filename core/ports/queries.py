@@ -16,7 +16,7 @@ from msgspec import Struct
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
 from core.filters.order_query import OrderQuery
-from core.ports.order_lists import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
+from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
 from core.ports.reading import ReaderProgress
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
 from core.projections.inventory_level import InventoryLevel

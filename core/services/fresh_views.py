@@ -9,8 +9,8 @@ import msgspec
 from core import codec
 from core.domain.message import OrderId, Sku, StreamId, inventory_stream, payment_of
 from core.errors import NotFound
+from core.ports.listed_orders import OrderDocument
 from core.ports.log import EventStore
-from core.ports.order_lists import OrderDocument
 from core.ports.queries import Queries
 from core.projections import ORDERS
 from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS, InventoryLevel

@@ -11,7 +11,7 @@ from litestar.params import FromQuery, QueryParameter
 from core import codec
 from core.domain.message import OrderId
 from core.filters.order_query import OrderQuery
-from core.ports.order_lists import OrderCount, OrderCounts, OrderPlace, OrderSearch, OrderSort
+from core.ports.listed_orders import OrderCount, OrderCounts, OrderPlace, OrderSearch, OrderSort
 from core.ports.queries import Queries
 from core.projections.order_view import OrderView
 from core.services.fresh_views import fresh_order, fresh_order_of_number

@@ -8,7 +8,7 @@ from litestar import Response
 from litestar.openapi.spec import OpenAPIType, Schema
 from msgspec import Raw
 
-from core.ports.order_lists import OrderDocument
+from core.ports.listed_orders import OrderDocument
 from core.services.fresh_views import ReadFrom
 from daemons.http.openapi import with_headers
 

@@ -19,7 +19,7 @@ from core.domain.message import OrderId, Sku
 from core.domain.payment import PaymentStatus
 from core.errors import Unavailable
 from core.filters.order_query import OrderQuery
-from core.ports.order_lists import OrderSearch
+from core.ports.listed_orders import OrderSearch
 from core.ports.queries import LogSearch, Queries
 from core.ports.saga_lists import SagaSearch
 from core.projections import GROUPS

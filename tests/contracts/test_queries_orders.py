@@ -19,7 +19,7 @@ from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.read_models import order_counts, order_pages
 from core.domain.payment import PaymentStatus
 from core.filters.order_query import OrderQuery
-from core.ports.order_lists import OrderSearch, OrderSort
+from core.ports.listed_orders import OrderSearch, OrderSort
 from core.ports.queries import Queries
 from core.projections.order_view import OrderView
 from tests.support.orders import Sample, order_id, write

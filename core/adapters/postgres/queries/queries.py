@@ -23,7 +23,7 @@ from core.adapters.postgres.read_models.table import SumTable, read_sum, select_
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
 from core.filters.order_query import OrderQuery
-from core.ports.order_lists import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
+from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
 from core.ports.queries import DeskTotals, EndedSaga, LogSearch, Row
 from core.ports.reading import ReaderProgress
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary

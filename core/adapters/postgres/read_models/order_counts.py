@@ -17,7 +17,7 @@ from core.adapters.postgres.read_models.order_conditions import (
     without_negated_statuses,
 )
 from core.filters.order_query import OrderQuery
-from core.ports.order_lists import OrderCount, OrderCounts
+from core.ports.listed_orders import OrderCount, OrderCounts
 
 EXACT_BELOW = 10_000
 """Up to this number, the orders that fit are counted. If there are more, their number is the planner's estimate."""

@@ -25,7 +25,7 @@ from core.adapters.postgres.read_models.order_conditions import (
 from core.adapters.postgres.read_models.order_counts import expected
 from core.adapters.postgres.read_models.order_views import document_of
 from core.filters.order_query import OrderQuery
-from core.ports.order_lists import DocumentPage, OrderDocument, OrderSearch
+from core.ports.listed_orders import DocumentPage, OrderDocument, OrderSearch
 
 LONGEST_WALK = 5_000  # rows; if one in 200 fits, a page of 20 is found within
 MOST_LOOKED_UP = 200_000  # orders that fit; to sort more than that takes longer than to walk on until a page is full

@@ -9,7 +9,7 @@ import asyncpg
 
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.read_models.table import DocumentTable
-from core.ports.order_lists import OrderDocument
+from core.ports.listed_orders import OrderDocument
 from core.projections.order_view import ORDER_VIEW
 
 TABLE = DocumentTable(
