@@ -11,6 +11,7 @@ from datetime import datetime
 
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health
+from tui.own_actions import OwnActions
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.meter import Peak, Rate
 from tui.viewmodels.orders import OrdersModel
@@ -38,6 +39,8 @@ class Desk:
         self.rate = Rate()
         self.behind = Peak()
         self.under_way: set[str] = set()
+        self.own = OwnActions()
+        self.views = frozenset[str]()  # the names of the views that this deck has
         self._seen = 0
         self._jumps = 0
         self._was_live = False
