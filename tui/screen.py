@@ -28,7 +28,7 @@ from tui.receipts import Receipt, perform
 from tui.registry import ViewEntry, everywhere, view_at, view_names
 from tui.trail import Stop, Trail
 from tui.view import DeckView
-from tui.viewmodels.places import Place, of_event
+from tui.viewmodels.correlation import Place, of_event
 from tui.viewmodels.text import Cell
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
 from tui.widgets.painted import Line

@@ -25,7 +25,7 @@ async def test_an_order_shows_its_history_and_the_state_at_the_chosen_event() ->
     async with opened(desk_with(3)) as deck:
         await deck.press("j", "enter")
         await deck.shows("├●─·─▪─·┄38.0s┄$─●─◉┤")
-        assert "ORD-0000000001  ◆ CONFIRMED" in deck.text()
+        assert "\n ◆ CONFIRMED · AUTHORIZED" in deck.text()
         await deck.press(",")
         await deck.until(lambda: any("▸status" in row and "CONFIRMED  was CREATED" in row for row in deck.lines()))
         assert "VIEWING event 6 of 7, 09:28:31, not live   ◆ CONFIRMED · AUTHORIZED" in deck.text()

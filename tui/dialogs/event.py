@@ -13,9 +13,9 @@ from textual.widgets import Label
 from core.printable import clean
 from tui.action_table import Action, ActionTable, bar
 from tui.dialogs.dialog import Dialog, key_line
-from tui.dialogs.places import go_to
+from tui.dialogs.go_to import go_to
 from tui.messages import Copy
-from tui.viewmodels.places import Place
+from tui.viewmodels.correlation import Place
 from tui.viewmodels.text import Cell, clock_time, pretty
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent

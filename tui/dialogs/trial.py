@@ -15,6 +15,7 @@ from textual.dom import DOMNode
 from textual.widgets import Input, Label
 
 from core.printable import clean
+from core.terminal_text import money
 from tui.action_table import Action, ActionTable, bar
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line, open_dialog
@@ -22,7 +23,7 @@ from tui.dialogs.new_order import FormField
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused
 from tui.messages import Say, Send
 from tui.viewmodels.refunds import refund_body, refundable
-from tui.viewmodels.text import Cell, money
+from tui.viewmodels.text import Cell
 from tui.viewmodels.timeline import summary
 from tui.widgets.painted import TextPane
 from tui.wire import WireOrder

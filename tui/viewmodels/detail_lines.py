@@ -11,11 +11,12 @@ from datetime import datetime
 from rich.cells import cell_len
 
 from core.printable import clean
+from core.terminal_text import fit, money, span
 from tui.viewmodels.detail import DetailModel
 from tui.viewmodels.fold import Change
 from tui.viewmodels.payments import end_of_authorization, how_much, payment_cell
 from tui.viewmodels.statuses import one_line, status_cell
-from tui.viewmodels.text import Cell, clock_time, fit, money, pretty, span
+from tui.viewmodels.text import Cell, clock_time, pretty
 from tui.viewmodels.timeline import Timeline, glyph_of, summary, tone_of
 from tui.wire import WireEvent, WireOrder
 

@@ -10,9 +10,10 @@ import msgspec
 
 from core.domain.payment import PAYMENT, Payment
 from core.printable import clean
+from core.terminal_text import money
 from tui.viewmodels.payments import PAYMENT_EVENTS, payment_after, refund_words
 from tui.viewmodels.statuses import SHOWN, STATUS_AFTER, after_event, order_from
-from tui.viewmodels.text import money, plain
+from tui.viewmodels.text import plain
 from tui.wire import WireEvent, WireOrder, payload_of
 
 Lines = Mapping[str, str]  # label -> what to show, in the order in which the labels first appeared

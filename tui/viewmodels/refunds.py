@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.domain.order import PASSAGES, RefundRequested
-from tui.viewmodels.text import money
+from core.terminal_text import money
 from tui.wire import WireOrder
 
 _AFTER = tuple(status.value for status in PASSAGES[RefundRequested].after)

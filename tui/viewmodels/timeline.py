@@ -6,9 +6,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from core.printable import clean
+from core.terminal_text import money, span
 from tui.viewmodels.fold import Change, TimelineState, changes, evolve, saga_words
 from tui.viewmodels.statuses import STATUS_AFTER
-from tui.viewmodels.text import money, plain, span
+from tui.viewmodels.text import plain
 from tui.wire import WireEvent, WireOrder, payload_of
 
 MOST_EVENTS = 20_000  # of one order

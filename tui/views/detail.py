@@ -16,16 +16,16 @@ from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.event import EventDialog
-from tui.dialogs.places import go_to
+from tui.dialogs.go_to import go_to
 from tui.dialogs.trial import refund_trial, try_command
 from tui.dialogs.way_back import propose_way_back
-from tui.export import export_history
+from tui.history_file import export_history
 from tui.messages import Act, Copy, NewOrder, OpenView, Say
 from tui.own_actions import why_no_way_back
 from tui.pane import Pane
 from tui.viewmodels import detail_lines as lines
+from tui.viewmodels.correlation import Place, of_history
 from tui.viewmodels.detail import DetailModel
-from tui.viewmodels.places import Place, of_history
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL
 from tui.viewmodels.stream import decode

@@ -1,4 +1,4 @@
-"""Places: where one can go from an order and one of its events: its sagas, what caused it, the daemons' log."""
+"""Where an order and its events lead to: its sagas, what caused an event, what it led to, its order."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from textual.widgets import Label
 
 from tui.action_table import Action
 from tui.dialogs.dialog import Dialog, key_line, open_dialog
-from tui.viewmodels.places import Place
+from tui.viewmodels.correlation import Place
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 

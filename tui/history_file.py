@@ -1,4 +1,4 @@
-"""Export: an order's whole history as one JSON document, in a file that only the operator may read."""
+"""The history file: an order's whole history as one JSON document, which only the operator may read."""
 
 from __future__ import annotations
 
