@@ -110,7 +110,7 @@ async def test_a_category_is_shown_alone_and_the_newest_event_with_it() -> None:
         await with_detail(deck, order_id)
         await deck.press("f")
         await deck.shows("only order (f)")
-        rows = [line.split()[2] for line in deck.lines()[4:] if re.match(r" +\d+ [●$·▪↺]", line)]
+        rows = [line[1:].split()[2] for line in deck.lines()[4:] if re.match(r"[ ▌] +\d+ [●$·▪↺]", line)]
         assert rows == ["OrderCreated", "OrderConfirmed", "OrderShipped", "PaymentRefunded"]
         await deck.press(",")
         await deck.shows("VIEWING event 8 of 10")

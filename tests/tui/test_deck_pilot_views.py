@@ -72,7 +72,7 @@ async def test_the_stream_follows_and_pauses_and_counts_what_waits() -> None:
         await deck.press("2")
         gateway.place(10)
         await deck.caught_up()
-        assert [line for line in deck.lines() if " order-" in line][-1].split()[0] == str(len(gateway.log))
+        assert [line for line in deck.lines() if " order-" in line][-1].split()[1] == str(len(gateway.log))
         await deck.press("space")
         before = deck.lines()[2:20]
         for n in range(20, 25):
