@@ -17,6 +17,7 @@ from textual.filter import LineFilter
 from core.printable import clean
 from tui.ascii import AsciiFilter
 from tui.clipboard import Clipboard
+from tui.daemons import Daemons
 from tui.desk import Desk
 from tui.gateway import Gateway
 from tui.http_gateway import HttpGateway
@@ -55,10 +56,11 @@ class DeckApp(App[None]):
         ticking: bool = True,
         debounce: float = 0.12,
         views: Sequence[ViewEntry] = VIEWS,
+        daemons: Callable[[], Daemons | None] = lambda: None,
         ascii_only: bool = False,
     ) -> None:
         super().__init__()
-        self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce)
+        self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce, daemons=daemons)
         self.ticking = ticking
         self.deck = DeckScreen(self.desk, views)
         self.leaving = Leaving(self._leave)
@@ -137,9 +139,15 @@ class DeckApp(App[None]):
             self._driver.write(sequence)
 
 
-def run(command_url: str, query_url: str, *, ascii_only: bool = False) -> int:
+def run(
+    command_url: str,
+    query_url: str,
+    *,
+    ascii_only: bool = False,
+    daemons: Callable[[], Daemons | None] = lambda: None,
+) -> int:
     """Open the deck until the operator leaves it; return its exit code."""
-    app = DeckApp(HttpGateway(command_url, query_url), ascii_only=ascii_only)
+    app = DeckApp(HttpGateway(command_url, query_url), ascii_only=ascii_only, daemons=daemons)
     with app.leaving.watched():
         app.run()
     return app.return_code or 0

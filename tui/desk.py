@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.own_actions import OwnActions
@@ -22,13 +23,21 @@ from tui.viewmodels.ring import NumberedFrame, Ring
 class Desk:
     """`clock` is monotonic seconds, for durations; `now` is the time of day, for ages.
 
-    `debounce` is the seconds that typing must pause before the server is asked about the text.
+    `debounce` is the seconds that typing must pause before the server is asked about the text. `daemons` opens the
+    way to the supervisord of the services, if this deck has one; it is called when somebody first looks there.
     """
 
     def __init__(
-        self, gateway: Gateway, *, clock: Callable[[], float], now: Callable[[], datetime], debounce: float
+        self,
+        gateway: Gateway,
+        *,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+        debounce: float,
+        daemons: Callable[[], Daemons | None] = lambda: None,
     ) -> None:
         self.gateway = gateway
+        self.open_daemons = daemons
         self.clock = clock
         self.now = now
         self.debounce = debounce
