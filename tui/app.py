@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -80,6 +81,9 @@ class DeckApp(App[None]):
 
     def _start(self) -> None:
         """Begin to read, once there is something to see."""
+        if not self.is_headless:
+            gc.freeze()  # what is imported stays; looking through it again and again would delay keys
+            gc.enable()
         self.run_worker(self.desk.feed.run, group="feed", exit_on_error=True)
         if self.ticking:
             self.set_interval(1 / FPS, self.deck.tick)

@@ -15,9 +15,12 @@ from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.own_actions import OwnActions
 from tui.viewmodels.draft import OrderDraft
+from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
+from tui.viewmodels.order_rows import COLUMNS, OrderColumn
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import NumberedFrame, Ring
+from tui.viewmodels.saved_views import BUILT_IN, SavedView
 
 
 class Desk:
@@ -45,6 +48,9 @@ class Desk:
         self.feed = Feed(gateway, self.ring, clock)
         self.orders = OrdersModel(gateway, clock)
         self.draft = OrderDraft()
+        self.marks = Marks()
+        self.saved_views: Sequence[SavedView] = BUILT_IN
+        self.columns: Sequence[OrderColumn] = COLUMNS
         self.health: Health | None = None
         self.rate = Rate()
         self.behind = Peak()
