@@ -222,7 +222,9 @@ def test_an_event_of_any_type_with_any_payload_is_shown_as_safe_text(payload: di
     shown = [summary(event), *pretty(raw), *(plain(value) for value in payload.values())]
     state = evolve(TimelineState(), event)
     shown += [line.now for line in changes(TimelineState(), state)]
-    Timeline(events=[event], states=[state])
+    timeline = Timeline()
+    timeline.take([event])
+    shown += [line.now for line in timeline.state_at()]
     for line in shown:
         assert not {unicodedata.category(character) for character in line} & {"Cc", "Cf", "Cs", "Zl", "Zp"}, line
 
