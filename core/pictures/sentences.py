@@ -137,6 +137,8 @@ def _next(saga: PicturedSaga, now: datetime) -> list[Part]:
 def _open(saga: PicturedSaga) -> list[Part]:
     lanes = [item for lane in saga.lanes or () for item in lane.open]
     words, tone = still_open(saga)
+    if saga.status == "RESOLVED":
+        return [("✔", "done"), ("A person has settled elsewhere what was open.", "")]
     if not words and not lanes and not saga.open.items:
         return [("✔", "good"), ("Nothing is open.", "")]
     text = words or "; ".join(clean(item, 200) for item in [*saga.open.items, *lanes][:3])
