@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated
 from uuid import UUID
 
@@ -34,7 +35,11 @@ CATEGORIES = ("order", "inventory", "payment", "saga")
 TYPES = frozenset(map(codec.event_type, codec.EVENTS))
 Several = Annotated[
     str | None,
-    QueryParameter(min_length=1, max_length=1_000, description="One, or several with commas between."),
+    QueryParameter(
+        min_length=1,
+        max_length=1_000,
+        description="One, or several with commas between; `Payment*` stands for all that fit.",
+    ),
 ]
 
 
@@ -113,11 +118,23 @@ ROUTES = (events_of_order, timeline, events)
 
 
 def several(name: str, text: str | None, known: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
-    """The names in a text that lists them with commas; raises RequestRefused when one is not in `known`."""
-    names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
-    if unknown := [one for one in names if one not in known]:
+    """The names in a text that lists them with commas; one with `*` in it stands for all that it fits, in any case.
+
+    Raises RequestRefused when one is not in `known`, or fits none of them.
+    """
+    names = [name.strip() for name in text.split(",")] if text is not None else []
+    found = {one: _fitting(one, known) for one in names}
+    if unknown := [one for one, fitting in found.items() if not fitting]:
         raise wrong_fields(FieldError(name, f"{', '.join(unknown)}: must be of {', '.join(sorted(known))}"))
-    return names
+    return tuple(dict.fromkeys(name for fitting in found.values() for name in fitting))
+
+
+def _fitting(wanted: str, known: Sequence[str] | frozenset[str]) -> list[str]:
+    if wanted in known:
+        return [wanted]
+    if "*" not in wanted or not wanted.replace("*", "").isalnum():
+        return []
+    return sorted(name for name in known if fnmatchcase(name.lower(), wanted.lower()))
 
 
 def _events(page: Sequence[StoredEvent], next_after: int) -> bytes:
