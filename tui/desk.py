@@ -32,7 +32,7 @@ class Desk:
         self.debounce = debounce
         self.ring = Ring()
         self.feed = Feed(gateway, self.ring, clock)
-        self.orders = OrdersModel(gateway)
+        self.orders = OrdersModel(gateway, clock)
         self.draft = OrderDraft()
         self.health: Health | None = None
         self.rate = Rate()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from tui.viewmodels.filters import OrderQuery
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
 PAGE = 100
+NEWEST_FIRST = "-created_at"  # how a list is sorted, as the API names it; without the minus, the other way round
 Shape = TypeVar("Shape")
 
 
@@ -41,20 +42,28 @@ class ServiceRefused(GatewayError):
 
 @dataclass(frozen=True)
 class CommandToSend:
-    """What an operator wants done to one order; `order_id` is None for a new one."""
+    """What an operator wants done to one order or saga; a new order has no `subject_id` yet.
 
-    verb: str  # place, confirm, cancel, ship or deliver
-    order_id: str | None = None
+    `verb` is what the API calls it: place, confirm, cancel, ship, deliver or refund; retry, skip-step, compensate or
+    resolve.
+    """
+
+    verb: str
+    subject_id: str | None = None
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    kind: Literal["order", "saga"] = "order"
 
 
 @dataclass(frozen=True)
 class CommandAccepted:
-    order_id: str
+    """`subject_id` is the id of the order or saga, `step` the one at which the saga stands now."""
+
+    subject_id: str
     status: str
     version: int
     position: int | None
     order_number: str | None = None
+    step: str = ""
     replayed: bool = False
 
 
@@ -72,8 +81,19 @@ class Gateway(Protocol):
 
     where: str
 
-    async def orders(self, query: OrderQuery, *, cursor: str | None = None, oldest_first: bool = False) -> OrderPage:
-        """A page of orders; `next_cursor` leads on in the same direction, `prev_cursor` back."""
+    async def orders(
+        self,
+        query: OrderQuery,
+        *,
+        sort: str = NEWEST_FIRST,
+        cursor: str | None = None,
+        order_ids: Sequence[str] = (),
+        limit: int = PAGE,
+    ) -> OrderPage:
+        """A page of orders; `next_cursor` leads on in the same direction, `prev_cursor` back.
+
+        With `order_ids`, at most PAGE of them, those of these orders that match.
+        """
         ...
 
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
@@ -86,7 +106,9 @@ class Gateway(Protocol):
 
     async def health(self) -> Health: ...
 
-    async def read(self, path: str, shape: type[Shape], params: Mapping[str, str] | None = None) -> Shape:
+    async def read(
+        self, path: str, shape: type[Shape], params: Mapping[str, str | Sequence[str]] | None = None
+    ) -> Shape:
         """The answer of the query API to GET `path`. For what only one view shows: its shape stands with that view."""
         ...
 

@@ -14,7 +14,17 @@ import httpx
 import msgspec
 from msgspec import Meta, Struct
 
-from tui.gateway import PAGE, CommandAccepted, CommandToSend, Health, ServiceRefused, Shape, TimedOut, Unreachable
+from tui.gateway import (
+    NEWEST_FIRST,
+    PAGE,
+    CommandAccepted,
+    CommandToSend,
+    Health,
+    ServiceRefused,
+    Shape,
+    TimedOut,
+    Unreachable,
+)
 from tui.viewmodels.filters import OrderQuery
 from tui.wire import Count, OrderPage, Unreadable, WireEvent, WireOrder, WireProblem, read_json
 
@@ -26,6 +36,7 @@ MOST_ERRORS, LONGEST_SENTENCE, LONGEST_NAME = 100, 1_000, 500
 SILENCE = 25.0  # seconds without a byte on the feed: the server sends a comment every ten
 
 
+_TRANSITIONS = ("confirm", "cancel", "ship", "deliver")  # these are PUT, every other command is POST
 _problems = msgspec.json.Decoder(WireProblem)
 
 
@@ -37,11 +48,13 @@ class _Reply:
 
 
 class _Accepted(Struct):
-    order_id: str
     status: str
     version: Count
+    order_id: str = ""
+    saga_id: str = ""
     position: Count | None = None
     order_number: str | None = None
+    step: str = ""
 
 
 class _Events(Struct):
@@ -76,10 +89,20 @@ class HttpGateway:
             trust_env=False,  # a proxy from the environment must not stand between the deck and 127.0.0.1
         )
 
-    async def orders(self, query: OrderQuery, *, cursor: str | None = None, oldest_first: bool = False) -> OrderPage:
-        params = {**query.params(), "limit": str(PAGE), "sort": "created_at" if oldest_first else "-created_at"}
+    async def orders(
+        self,
+        query: OrderQuery,
+        *,
+        sort: str = NEWEST_FIRST,
+        cursor: str | None = None,
+        order_ids: Sequence[str] = (),
+        limit: int = PAGE,
+    ) -> OrderPage:
+        params: dict[str, str | Sequence[str]] = {**query.params(), "limit": str(limit), "sort": sort}
         if cursor is not None:
             params["cursor"] = cursor
+        if order_ids:
+            params["order_id"] = order_ids
         return await self.read("/api/v1/orders", OrderPage, params)
 
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
@@ -111,7 +134,7 @@ class HttpGateway:
         self,
         path: str,
         shape: type[Shape],
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str | Sequence[str]] | None = None,
         *,
         patience: float = ANSWER_WITHIN,
     ) -> Shape:
@@ -122,11 +145,12 @@ class HttpGateway:
         reply = await self._command(command, {"Idempotency-Key": key})
         answer = _read(reply, _Accepted)
         return CommandAccepted(
-            order_id=answer.order_id,
+            subject_id=answer.saga_id if command.kind == "saga" else answer.order_id,
             status=answer.status,
             version=answer.version,
             position=answer.position,
             order_number=answer.order_number,
+            step=answer.step,
             replayed=reply.replayed,
         )
 
@@ -154,10 +178,12 @@ class HttpGateway:
         await self._client.aclose()
 
     async def _command(self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False) -> _Reply:
-        new = command.order_id is None
-        path = "/api/v1/orders" if new else f"/api/v1/orders/{_name(command.order_id or '')}/{command.verb}"
+        path = f"/api/v1/{command.kind}s"
+        if command.subject_id is not None:
+            path += f"/{_name(command.subject_id)}/{command.verb}"
+        changes_status = command.kind == "order" and command.verb in _TRANSITIONS
         return await self._exchange(
-            "POST" if new else "PUT",
+            "PUT" if changes_status else "POST",
             self.commands_at,
             path,
             params={"dry_run": "true"} if dry_run else None,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from textual.message import Message
 
+from tui.gateway import CommandToSend
 from tui.viewmodels.statuses import Transition
 from tui.wire import WireEvent, WireOrder
 
 
 class OpenView(Message):
-    """Put the view of that name in the registry on the screen, for the thing with the id `subject`."""
+    """Put the view of that name in the registry on the screen, for the thing with the id `subject` if one is given."""
 
-    def __init__(self, name: str, subject: str) -> None:
+    def __init__(self, name: str, subject: str | None = None) -> None:
         self.name = name
         self.subject = subject
         super().__init__()
@@ -29,6 +30,15 @@ class Act(Message):
     def __init__(self, order: WireOrder, transition: Transition | None = None) -> None:
         self.order = order
         self.transition = transition
+        super().__init__()
+
+
+class Send(Message):
+    """Send this command, which the operator has confirmed; `named` is what the operator calls its order or saga."""
+
+    def __init__(self, command: CommandToSend, named: str) -> None:
+        self.command = command
+        self.named = named
         super().__init__()
 
 

@@ -16,7 +16,10 @@ VISIBLE_WITHIN = 5.0
 
 @dataclass(frozen=True)
 class Receipt:
-    """`visible_ms` is None when the read model did not show the command within VISIBLE_WITHIN seconds."""
+    """`visible_ms` is None when the read model did not show the command within VISIBLE_WITHIN seconds.
+
+    It is None for a command to a saga too, which is not waited for.
+    """
 
     command: CommandToSend
     accepted: CommandAccepted
@@ -30,8 +33,10 @@ async def perform(gateway: Gateway, command: CommandToSend, *, key: str, clock: 
     started = clock()
     accepted = await _settle(gateway, command, key)
     accepted_ms = (clock() - started) * 1000
+    if command.kind != "order":
+        return Receipt(command, accepted, accepted_ms, None, None)
     try:
-        order = await gateway.order(accepted.order_id, min_version=accepted.version, wait=VISIBLE_WITHIN)
+        order = await gateway.order(accepted.subject_id, min_version=accepted.version, wait=VISIBLE_WITHIN)
     except GatewayError:
         return Receipt(command, accepted, accepted_ms, None, None)
     return Receipt(command, accepted, accepted_ms, (clock() - started) * 1000, order)

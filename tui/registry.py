@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
+from tui.action_table import EVERYWHERE, Action, ActionTable
 from tui.desk import Desk
-from tui.keys import EVERYWHERE, KeyHint, KeySheet
 from tui.view import DeckView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
@@ -36,10 +36,10 @@ VIEWS = (
 )
 
 
-def everywhere(entries: Sequence[ViewEntry]) -> KeySheet:
+def everywhere(entries: Sequence[ViewEntry]) -> ActionTable:
     """The keys that work in every view: those that open a view come first."""
-    opening = [KeyHint(entry.key, f"view('{entry.name}')", entry.title, entry.key) for entry in entries if entry.key]
-    return EVERYWHERE._replace(hints=(*opening, *EVERYWHERE.hints))
+    opening = [Action(entry.key, f"view('{entry.name}')", entry.title, entry.key) for entry in entries if entry.key]
+    return EVERYWHERE._replace(actions=(*opening, *EVERYWHERE.actions))
 
 
 def view_names(entries: Sequence[ViewEntry]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from textual import on
@@ -14,24 +14,22 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
 from core.printable import clean
+from tui.action_table import ActionTable, bar
 from tui.desk import Desk
-from tui.dialogs.ask import Menu
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.event import EventDialog
-from tui.dialogs.help import HelpDialog, help_sheets
+from tui.dialogs.help import HelpDialog, help_tables
 from tui.dialogs.new_order import NewOrderDialog
-from tui.dialogs.transitions import command, question
+from tui.dialogs.transitions import ask_transition
 from tui.gateway import CommandToSend, GatewayError
-from tui.keys import KeySheet, bar
-from tui.messages import Act, NewOrder, OpenEvent, OpenView, Say
+from tui.messages import Act, NewOrder, OpenEvent, OpenView, Say, Send
 from tui.receipts import Receipt, perform
 from tui.registry import ViewEntry, everywhere, view_at, view_names
+from tui.trail import Stop, Trail
 from tui.view import DeckView
-from tui.viewmodels.statuses import Transition, legal
 from tui.viewmodels.text import Cell
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
 from tui.widgets.painted import Line
-from tui.wire import WireOrder
 
 SMALLEST = (80, 24)
 _NOTICE_FOR = 20.0  # seconds a sentence stays
@@ -52,7 +50,7 @@ class DeckScreen(Screen[None]):
         self.notice = Line(id="notice")
         self.keys = Line(id="keys")
         self.small = Static("", markup=False, id="too-small")
-        self.current = self.before = entries[0].name
+        self.trail = Trail(Stop(entries[0].name))
         self._painted_at = 0.0
         self._notice_at = 0.0
         self._notice_offline = False
@@ -69,6 +67,11 @@ class DeckScreen(Screen[None]):
         yield self.small
 
     @property
+    def current(self) -> str:
+        """The name of the view that is shown."""
+        return self.trail.here.view
+
+    @property
     def entry(self) -> ViewEntry:
         return next(entry for entry in self.entries if entry.name == self.current)
 
@@ -77,10 +80,10 @@ class DeckScreen(Screen[None]):
         return self.views[self.current]
 
     @property
-    def sheets(self) -> list[KeySheet]:
-        """Every key of the deck, those of the view on the screen first."""
-        others = [sheet for view in self.views.values() for sheet in view.sheets]
-        return help_sheets(self.view.sheets, self.everywhere, others)
+    def tables(self) -> list[ActionTable]:
+        """Every action of the deck, those of the view on the screen first."""
+        others = [table for view in self.views.values() for table in view.tables]
+        return help_tables(self.view.tables, self.everywhere, others)
 
     def on_mount(self) -> None:
         self.view.enter(None)
@@ -126,15 +129,18 @@ class DeckScreen(Screen[None]):
     def paint_frame(self) -> None:
         where = Cell(f"{clean(self.desk.gateway.where)} ", "dim")
         self.top.show(top_cells(self.desk, self.entry.title), [where])
-        hints = bar(*self.view.sheets, self.everywhere)
-        self.keys.show(key_cells(hints, self.view.why_not), [Cell("".join(view_names(self.entries)), "dim")])
+        actions = bar(*self.view.tables, self.everywhere)
+        self.keys.show(key_cells(actions, self.view.refusal), [Cell("".join(view_names(self.entries)), "dim")])
 
     def show(self, name: str, subject: str | None = None) -> None:
         """Put a view on the screen, for the thing with the id `subject` if one is given."""
-        if name != self.current:
-            self.before, self.current = self.current, name
-            self.query_one(ContentSwitcher).current = name
-        self.view.enter(subject)
+        self.trail.go(Stop(name, subject))
+        self._enter()
+
+    def _enter(self) -> None:
+        """Show the place where the trail stands now."""
+        self.query_one(ContentSwitcher).current = self.current
+        self.view.enter(self.trail.here.subject)
         self.set_focus(self.view.focus_target)
         self.paint_frame()
 
@@ -147,22 +153,30 @@ class DeckScreen(Screen[None]):
         self.show(name)
 
     def action_last_view(self) -> None:
-        self.show(self.before)
+        self.show(*self.trail.before)
+
+    def action_walk(self, steps: int) -> None:
+        if self.trail.walk(steps) is None:
+            self.say(Cell(f" you were nowhere {'before' if steps < 0 else 'after'} this", "dim"))
+        else:
+            self._enter()
 
     def action_back(self) -> None:
+        """Undo the innermost thing of the view; from one without a key, go back to where it was opened."""
         if self.view.back():
             return
-        if self.entry.key:
+        opened_by_key = self.entry.key and self.trail.here.subject is None
+        if opened_by_key or self.trail.walk(-1) is None:
             self.say(Cell(" ctrl+q quits the deck", "dim"))
         else:
-            self.show(self.before)
+            self._enter()
 
     def action_reconnect(self) -> None:
         self.desk.feed.retry_now()
         self.view.refresh_now()
 
     def action_help(self) -> None:
-        open_dialog(self, HelpDialog(self.sheets), lambda _: None)
+        open_dialog(self, HelpDialog(self.tables), lambda _: None)
 
     @on(Line.Picked, "#keys")
     def _picked(self, message: Line.Picked) -> None:
@@ -198,41 +212,33 @@ class DeckScreen(Screen[None]):
 
     @on(Act)
     def _act(self, message: Act) -> None:
-        if message.transition is not None:
-            self._ask(message.order, message.transition)
-            return
-        title = f"{clean(message.order.order_number)} is {message.order.status}"
-        open_dialog(self, Menu(title, legal(message.order.status)), partial(self._ask, message.order))
+        ask_transition(self, message.order, message.transition, self.desk.now())
 
-    def _ask(self, order: WireOrder, transition: Transition | None) -> None:
-        if transition is not None:
-            open_dialog(self, question(order, transition, self.desk.now()), partial(self._answered, order, transition))
-
-    def _answered(self, order: WireOrder, transition: Transition, answer: Mapping[str, str] | None) -> None:
-        if answer is None:
-            self.say(Cell(" nothing was sent", "dim"))
-        elif reason := self.desk.why_no_writes(order.order_id):
+    @on(Send)
+    def _send(self, message: Send) -> None:
+        command, named = message.command, clean(message.named)
+        if reason := self.desk.why_no_writes(command.subject_id):
             self.say(Cell(f" {reason}", "warn"))
         else:
-            self.say(Cell(f" … {transition.verb} {clean(order.order_number)}", "dim"))
-            self.desk.under_way.add(order.order_id)
-            wish = command(order, transition, answer)
-            self.run_worker(partial(self._perform, wish, order), group="commands", exit_on_error=False)
+            self.say(Cell(f" … {command.verb} {named}", "dim"))
+            self.run_worker(partial(self._perform, command, named), group="commands", exit_on_error=False)
 
-    async def _perform(self, wish: CommandToSend, order: WireOrder) -> None:
+    async def _perform(self, command: CommandToSend, named: str) -> None:
+        subject = command.subject_id or ""
+        self.desk.under_way.add(subject)
         try:
-            receipt = await perform(self.desk.gateway, wish, key=f"deck-{uuid.uuid4()}", clock=self.desk.clock)
+            receipt = await perform(self.desk.gateway, command, key=f"deck-{uuid.uuid4()}", clock=self.desk.clock)
         except GatewayError as error:
-            self.say(Cell(f" ✖ {wish.verb} {clean(order.order_number)}: {clean(str(error))}", "bad"))
+            self.say(Cell(f" ✖ {command.verb} {named}: {clean(str(error))}", "bad"))
         else:
             self._done(receipt)
         finally:
-            self.desk.under_way.discard(order.order_id)
+            self.desk.under_way.discard(subject)
             self.view.paint()
 
     def _done(self, receipt: Receipt) -> None:
         if receipt.order is not None:
-            self.desk.orders.put(receipt.order, self.desk.clock())
+            self.desk.orders.put(receipt.order)
         self.say(*receipt_cells(receipt))
         self.view.paint()
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from textual.widget import Widget
 
-from tui.keys import KeySheet
+from tui.action_table import Action, ActionTable
 from tui.viewmodels.ring import NumberedFrame
 
 
@@ -18,8 +18,8 @@ class DeckView(Protocol):
     """
 
     @property
-    def sheets(self) -> Sequence[KeySheet]:
-        """The keys that work in it, for the bottom line and the help sheet; those that work everywhere are added."""
+    def tables(self) -> Sequence[ActionTable]:
+        """The actions that work in it; those that work everywhere are added."""
         ...
 
     @property
@@ -57,6 +57,6 @@ class DeckView(Protocol):
         """Undo the innermost thing, such as a filter, on esc; False when there is nothing to undo, so esc leaves."""
         ...
 
-    def why_not(self, action: str) -> str | None:
-        """The reason that an action of its keys does nothing now, as a sentence; None when it does something."""
+    def refusal(self, action: Action) -> str | None:
+        """The reason that one of its actions does nothing now, as a sentence; None when it does something."""
         ...

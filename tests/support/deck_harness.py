@@ -14,9 +14,9 @@ from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from tests.support.fake_gateway import FakeGateway
+from tui.action_table import ActionTable
 from tui.app import DeckApp
 from tui.desk import Desk
-from tui.keys import KeySheet
 from tui.registry import VIEWS, ViewEntry
 
 WITHIN = 30.0  # seconds of real time a condition may take
@@ -105,9 +105,9 @@ async def opened(
         yield deck
 
 
-def every_sheet() -> list[KeySheet]:
+def every_table() -> list[ActionTable]:
     """The keys of every view and dialog, as the help sheet of a deck with all views has them."""
-    return DeckApp(FakeGateway(), ticking=False).deck.sheets
+    return DeckApp(FakeGateway(), ticking=False).deck.tables
 
 
 def desk_with(orders: int) -> FakeGateway:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 import msgspec
 
+from tests.support.fake_desk import SPACE, FakeDesk, event_json
 from tui.gateway import (
+    NEWEST_FIRST,
     PAGE,
     CommandAccepted,
     CommandToSend,
@@ -24,27 +24,19 @@ from tui.gateway import (
     Unreachable,
 )
 from tui.viewmodels.filters import OrderQuery
-from tui.viewmodels.statuses import SHOWN, after_event, legal, order_from
+from tui.viewmodels.statuses import legal
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
-START = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
-SPACE = UUID("00000000-0000-7000-8000-000000000000")
 EVENT_OF = {
     "confirm": "OrderConfirmed", "cancel": "OrderCancelled", "ship": "OrderShipped", "deliver": "OrderDelivered",
 }  # fmt: skip
 
 
-def event_json(event: dict[str, Any]) -> bytes:
-    return json.dumps(event, default=str).encode()
-
-
-class FakeGateway:
+class FakeGateway(FakeDesk):
     where = "desk.test:8081"
 
     def __init__(self) -> None:
-        self.time = START
-        self.log: list[dict[str, Any]] = []
-        self.views: dict[str, WireOrder] = {}
+        super().__init__()
         self.keys: dict[str, CommandAccepted] = {}
         self.sent: list[tuple[CommandToSend, str]] = []
         self.queries: list[OrderQuery] = []
@@ -58,91 +50,9 @@ class FakeGateway:
         self.page = PAGE
         self.answers: dict[str, Any] = {}  # what `read` answers, by path
         self.reads: list[tuple[str, dict[str, str]]] = []
-        self._news: set[asyncio.Event] = set()
         self._cut = 0
 
     # --- what a test does to it ---------------------------------------------------------------------------------------
-
-    def passes(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-
-    def record(
-        self, category: str, stream: str, event_type: str, payload: dict[str, Any], order_id: str = ""
-    ) -> WireEvent:
-        version = 1 + sum(1 for e in self.log if e["aggregate_id"] == stream)
-        self.time += timedelta(milliseconds=7)
-        event = {
-            "event_id": str(uuid5(SPACE, f"event-{len(self.log) + 1}")),
-            "event_type": event_type,
-            "event_version": 1,
-            "aggregate_id": stream,
-            "aggregate_type": category,
-            "payload": payload,
-            "metadata": {"correlation_id": order_id or stream, "user_id": "ada"},
-            "timestamp": self.time.isoformat(),
-            "version": version,
-            "position": len(self.log) + 1,
-        }
-        self.log.append(event)
-        wire_event = msgspec.json.decode(event_json(event), type=WireEvent)
-        self._project(wire_event)
-        for news in self._news:
-            news.set()
-        return wire_event
-
-    def place(
-        self, n: int = 0, *, quantity: int = 1, price: str = "999.99", customer: str = "", sku: str = "LAPTOP-001"
-    ) -> str:
-        order_id = str(uuid5(SPACE, f"order-{n}"))
-        body = {
-            "customer_id": customer or f"customer-{n % 7:03}",
-            "items": [{"sku": sku, "quantity": quantity, "unit_price": price}],
-            "currency": "USD",
-            "payment_method": "card",
-            "shipping_address": {
-                "street": "123 Main St",
-                "city": "San Francisco",
-                "state": "CA",
-                "zip": "94105",
-                "country": "US",
-            },
-        }
-        self.record("order", order_id, "OrderCreated", self._created(order_id, f"ORD-{n:010}", body))
-        return order_id
-
-    def fulfil(self, order_id: str, *, declined: bool = False) -> None:
-        """Everything that fulfil_order records, with a pause before the provider answers."""
-        saga, sku = str(uuid5(SPACE, "saga" + order_id)), self.views[order_id].items[0].sku
-        stock, payment = str(uuid5(SPACE, sku)), str(uuid5(SPACE, "payment" + order_id))
-        about = {"order_id": order_id, "sku": sku, "quantity": self.views[order_id].items[0].quantity}
-        money = {"payment_id": payment, "order_id": order_id, "amount": str(self.views[order_id].total_amount)}
-        money |= {"currency": "USD", "payment_method": "card", "authorization_code": "auth-1"}
-        self.record("saga", saga, "SagaStarted", {"name": "fulfil_order", "order_id": order_id}, order_id)
-        self.record("inventory", stock, "InventoryReserved", {**about, "reservation_id": saga}, order_id)
-        self.record("saga", saga, "SagaStepCompleted", {"step": "reserve_inventory"}, order_id)
-        self.passes(38)
-        if declined:
-            self.record("payment", payment, "PaymentFailed", {**money, "reason": "card_declined"}, order_id)
-            self.record("saga", saga, "SagaCompensationStarted", {"reason": "card_declined"}, order_id)
-            self.record("inventory", stock, "InventoryReleased", {**about, "reason": "card_declined"}, order_id)
-            self.record("order", order_id, "OrderCancelled", {"order_id": order_id, "reason": "card_declined"})
-            self.record("saga", saga, "SagaCompensated", {}, order_id)
-        else:
-            self.record("payment", payment, "PaymentAuthorized", money, order_id)
-            self.record("order", order_id, "OrderConfirmed", {"order_id": order_id})
-            self.record("saga", saga, "SagaCompleted", {}, order_id)
-
-    def pay(self, order_id: str, event_type: str, amount: str, **payload: str) -> None:
-        payment = str(uuid5(SPACE, "payment" + order_id))
-        known = {"payment_id": payment, "order_id": order_id, "amount": amount, "currency": "USD"}
-        self.record("payment", payment, event_type, known | payload, order_id)
-
-    def ship(self, order_id: str) -> None:
-        self.record("order", order_id, "OrderShipped", {"carrier": "UPS", "tracking_number": "1Z9"})
-        self.pay(order_id, "PaymentCaptured", str(self.views[order_id].total_amount), transaction_id="tx-1")
-
-    def refund(self, order_id: str, amount: str, reason: str = "sent back") -> None:
-        self.pay(order_id, "PaymentRefunded", amount, refund_id=f"re-{len(self.log)}", reason=reason)
 
     def cut_feed(self) -> None:
         """Every open feed breaks."""
@@ -152,15 +62,24 @@ class FakeGateway:
 
     # --- the gateway --------------------------------------------------------------------------------------------------
 
-    async def orders(self, query: OrderQuery, *, cursor: str | None = None, oldest_first: bool = False) -> OrderPage:
+    async def orders(
+        self,
+        query: OrderQuery,
+        *,
+        sort: str = NEWEST_FIRST,
+        cursor: str | None = None,
+        order_ids: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> OrderPage:
         self.queries.append(query)
         hold = self.hold
         if hold is not None:
             await hold.wait()
         self._answering()
-        orders = [o for o in self.views.values() if query.takes(o)]
-        orders.sort(key=lambda o: o.created_at, reverse=not oldest_first)
-        start, end = self._slice(cursor, [o.order_id for o in orders])
+        orders = [o for o in self.views.values() if query.takes(o) and (not order_ids or o.order_id in order_ids)]
+        by = sort.removeprefix("-")
+        orders.sort(key=lambda o: (getattr(o, by), o.order_id), reverse=sort.startswith("-"))
+        start, end = self._slice(cursor, [o.order_id for o in orders], limit or self.page)
         return OrderPage(
             orders=tuple(orders[start:end]),
             next_cursor=f"after:{orders[end - 1].order_id}" if end < len(orders) else None,
@@ -185,8 +104,10 @@ class FakeGateway:
         self._answering()
         return Health(len(self.log), self.lag.lag_events, self.lag.lag_seconds)
 
-    async def read(self, path: str, shape: type[Shape], params: Mapping[str, str] | None = None) -> Shape:
-        self.reads.append((path, dict(params or {})))
+    async def read(
+        self, path: str, shape: type[Shape], params: Mapping[str, str | Sequence[str]] | None = None
+    ) -> Shape:
+        self.reads.append((path, {name: str(value) for name, value in (params or {}).items()}))
         self._answering()
         if path not in self.answers:
             raise ServiceRefused(404, "not_found", f"there is no {path}")
@@ -199,7 +120,7 @@ class FakeGateway:
         if key in self.keys:
             done = self.keys[key]
             return CommandAccepted(
-                done.order_id, done.status, done.version, done.position, done.order_number, replayed=True
+                done.subject_id, done.status, done.version, done.position, done.order_number, replayed=True
             )
         event = self._decide(command)
         recorded = self.record("order", event[0], event[1], event[2])
@@ -248,33 +169,24 @@ class FakeGateway:
         if self.queries_down is not None:
             raise self.queries_down
 
-    def _slice(self, cursor: str | None, ids: list[str]) -> tuple[int, int]:
+    def _slice(self, cursor: str | None, ids: list[str], limit: int) -> tuple[int, int]:
         if cursor is None:
-            return 0, min(self.page, len(ids))
+            return 0, min(limit, len(ids))
         side, _, order_id = cursor.partition(":")
         at = ids.index(order_id)
         if side == "after":
-            return at + 1, min(at + 1 + self.page, len(ids))
-        return max(0, at - self.page), at
-
-    def _wire_event(self, event: dict[str, Any]) -> WireEvent:
-        return msgspec.json.decode(event_json(event), type=WireEvent)
-
-    def _project(self, event: WireEvent) -> None:
-        if event.event_type == "OrderCreated" and (order := order_from(event)) is not None:
-            self.views[order.order_id] = order
-        elif event.event_type in SHOWN and event.order_id in self.views:
-            self.views[event.order_id] = after_event(self.views[event.order_id], event)
+            return at + 1, min(at + 1 + limit, len(ids))
+        return max(0, at - limit), at
 
     def _decide(self, command: CommandToSend) -> tuple[str, str, dict[str, Any]]:
-        if command.order_id is None:
+        if command.subject_id is None:
             self._check(command.body)
             order_id = str(uuid5(SPACE, f"placed-{len(self.log)}"))
             return order_id, "OrderCreated", self._created(order_id, f"ORD-NEW{len(self.log):07}", dict(command.body))
-        status = self.views[command.order_id].status
+        status = self.views[command.subject_id].status
         if command.verb not in [t.verb for t in legal(status)]:
             raise ServiceRefused(400, "not_allowed", f"cannot {command.verb} an order that is {status}")
-        return command.order_id, EVENT_OF[command.verb], {"order_id": command.order_id, **command.body}
+        return command.subject_id, EVENT_OF[command.verb], {"order_id": command.subject_id, **command.body}
 
     def _check(self, body: Any) -> None:
         errors = [FieldProblem("customer_id", "must not be blank")] if not body["customer_id"] else []
@@ -285,11 +197,6 @@ class FakeGateway:
                 errors.append(FieldProblem(f"items[{n}].sku", "must not be blank"))
         if errors:
             raise ServiceRefused(400, "validation_failed", "some fields are wrong", errors)
-
-    def _created(self, order_id: str, number: str, body: dict[str, Any]) -> dict[str, Any]:
-        total = sum((Decimal(i["unit_price"]) * i["quantity"] for i in body["items"]), Decimal())
-        created = (self.time + timedelta(milliseconds=7)).isoformat()
-        return {"order_id": order_id, "order_number": number, **body, "total_amount": str(total), "created_at": created}
 
 
 def frame(event: dict[str, Any]) -> bytes:

@@ -2,30 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import msgspec
 
 from tests.support.deck_harness import desk_with
 from tests.support.fake_gateway import FakeGateway
+from tests.support.listed import absorb, listed, shown
 from tui.gateway import Unreachable
 from tui.viewmodels.filters import OrderQuery, parse
-from tui.viewmodels.orders import OrdersModel
 from tui.wire import OrderPage
-
-
-async def listed(gateway: FakeGateway, height: int = 10) -> OrdersModel:
-    model = OrdersModel(gateway)
-    model.view.resize(height)
-    await model.load()
-    return model
-
-
-def absorb(model: OrdersModel, gateway: FakeGateway, after: int) -> None:
-    model.absorb([gateway._wire_event(e) for e in gateway.log[after:]], now=1.0)
-
-
-def shown(model: OrdersModel) -> list[str]:
-    return [order.order_number for order in model.window]
 
 
 async def test_the_chosen_order_stays_chosen_and_in_place_through_a_thousand_updates() -> None:
@@ -51,24 +37,49 @@ async def test_the_chosen_order_stays_chosen_and_in_place_through_a_thousand_upd
         assert model.chosen is not None
         assert model.chosen.order_id == chosen.order_id
         assert model.view.top == top
-    assert len(model.waiting) == 334
+    assert model.new == 334
     assert all(model.window.find(key) == order for key, order in gateway.views.items() if model.window.find(key))
 
 
-async def test_new_orders_wait_until_they_are_taken_in() -> None:
+async def test_new_orders_wait_until_they_are_taken_in_and_the_chosen_order_stays_chosen() -> None:
     gateway = desk_with(5)
     model = await listed(gateway)
-    at = len(gateway.log)
+    model.view.move(1)
+    at, chosen = len(gateway.log), model.chosen
     gateway.fulfil(gateway.place(50))
     gateway.place(51)
     absorb(model, gateway, at)
-    assert len(model.window) == 5
-    assert [o.status for o in model.waiting.values()] == ["CONFIRMED", "CREATED"]
-    chosen = model.chosen
-    await model.load()
+    assert (len(model.window), model.new, model.total) == (5, 2, 7)
+    await model.take_in()
     assert shown(model)[:2] == ["ORD-0000000051", "ORD-0000000050"]
-    assert model.chosen == chosen
-    assert not model.waiting
+    assert (model.chosen, model.new, model.total, model.view.top) == (chosen, 0, 7, 0)
+
+
+async def test_new_orders_come_in_by_themselves_while_the_first_order_is_chosen() -> None:
+    gateway = desk_with(5)
+    model = await listed(gateway)
+    for n in range(50, 80):
+        at = len(gateway.log)
+        gateway.place(n)
+        absorb(model, gateway, at)
+        assert model.chosen is not None
+        assert (model.chosen.order_number, model.view.top, model.new) == (f"ORD-{n:010}", 0, 0)
+    assert model.total == len(model.window) == 35
+
+
+async def test_taking_in_more_new_orders_than_the_list_can_hold_starts_at_its_top() -> None:
+    gateway = desk_with(5)
+    gateway.page = 10
+    model = await listed(gateway)
+    model.window.max_pages = 3
+    model.view.move(2)
+    at = len(gateway.log)
+    for n in range(100, 150):
+        gateway.place(n)
+    absorb(model, gateway, at)
+    await model.take_in()
+    assert shown(model) == [f"ORD-{n:010}" for n in range(149, 139, -1)]
+    assert (model.view.cursor, model.new) == (0, 0)
 
 
 async def test_an_order_the_read_model_does_not_show_yet_is_taken_in_from_the_feed() -> None:
@@ -109,10 +120,10 @@ async def test_the_first_order_of_an_empty_desk_shows_at_once() -> None:
     assert shown(model) == ["ORD-0000000001"]
 
 
-async def test_only_new_orders_that_match_the_filter_wait() -> None:
+async def test_only_new_orders_that_match_the_filter_come_in() -> None:
     gateway = desk_with(3)
     model = await listed(gateway)
-    await model.load(parse("customer:acme"))
+    await model.search(parse("customer:acme"))
     at = len(gateway.log)
     gateway.place(60, customer="other")
     gateway.place(61, customer="acme")
@@ -124,10 +135,10 @@ async def test_a_late_answer_to_an_earlier_filter_is_dropped() -> None:
     gateway = desk_with(6)
     model = await listed(gateway)
     gateway.hold = first = asyncio.Event()
-    slow = asyncio.create_task(model.load(parse("status:cancelled")))
+    slow = asyncio.create_task(model.search(parse("status:cancelled")))
     await asyncio.sleep(0)
     gateway.hold = None
-    await model.load(parse("status:confirmed"))
+    await model.search(parse("status:confirmed"))
     first.set()
     await slow
     assert {order.status for order in model.window} == {"CONFIRMED"}
@@ -184,10 +195,8 @@ async def test_a_list_that_cannot_be_read_keeps_its_rows() -> None:
 
 async def test_reaching_the_top_of_a_list_with_an_estimated_total_moves_no_row() -> None:
     class Estimating(FakeGateway):
-        async def orders(
-            self, query: OrderQuery, *, cursor: str | None = None, oldest_first: bool = False
-        ) -> OrderPage:
-            page = await super().orders(query, cursor=cursor, oldest_first=oldest_first)
+        async def orders(self, query: OrderQuery, **how: Any) -> OrderPage:
+            page = await super().orders(query, **how)
             return msgspec.structs.replace(page, total=(page.total or 0) + 50, total_estimated=True)
 
     gateway = Estimating()

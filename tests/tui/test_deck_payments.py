@@ -16,6 +16,7 @@ from rich.cells import cell_len
 from core.domain.payment import PASSAGES, PaymentStatus
 from tests.support.deck_harness import opened
 from tests.support.fake_gateway import FakeGateway
+from tests.support.listed import Stepped, absorb, frame_of, listed
 from tui.dialogs.transitions import question
 from tui.viewmodels.detail import DetailModel
 from tui.viewmodels.filters import parse
@@ -152,15 +153,13 @@ def test_the_state_of_an_order_says_how_much_of_it_was_refunded_so_far() -> None
 async def test_the_list_and_the_order_follow_the_payment_however_often_its_events_come(order: list[int]) -> None:
     gateway = FakeGateway()
     order_id = sold(gateway)
-    model, detail = OrdersModel(gateway), DetailModel(gateway, order_id)
-    model.view.resize(5)
-    await model.load()
+    model, detail = await listed(gateway), DetailModel(gateway, order_id)
     await detail.load()
     for amount in ("1.00", "2.00", "3.00"):
         gateway.refund(order_id, amount)
     news = [gateway._wire_event(event) for event in gateway.log]
-    model.absorb(news, now=1.0)
-    model.absorb([news[-1 - n] for n in order], now=1.0)
+    absorb(model, gateway, 0)
+    model.absorb([frame_of(gateway.log[-1 - n]) for n in order])
     detail.take(news)
     held = model.window.find(order_id)
     assert held is not None
@@ -173,12 +172,12 @@ async def test_a_page_whose_payments_are_behind_the_feed_shows_what_the_feed_has
     order_id = sold(gateway)
     behind = dict(gateway.views)
     gateway.refund(order_id, "1999.98")
-    model = OrdersModel(gateway)
+    model = OrdersModel(gateway, Stepped())
     model.view.resize(5)
-    model.absorb([gateway._wire_event(event) for event in gateway.log], now=1.0)
+    absorb(model, gateway, 0)
     gateway.views = behind
     await model.load()
-    model.put(behind[order_id], now=2.0)
+    model.put(behind[order_id])
     held = model.window.find(order_id)
     assert held is not None
     assert held.payment_status == "REFUNDED"

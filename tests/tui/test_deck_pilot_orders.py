@@ -35,7 +35,7 @@ async def test_a_status_changes_in_place_while_new_orders_wait() -> None:
         assert next(line for line in deck.lines() if "ORD-0000000000" in line).count("◆ CONFIRMED") == 1
         chosen = deck.desk.orders.chosen
         await deck.press(".")
-        await deck.until(lambda: not deck.desk.orders.waiting)
+        await deck.until(lambda: not deck.desk.orders.new)
         assert deck.desk.orders.chosen == chosen
         assert "new (.)" not in deck.text()
 

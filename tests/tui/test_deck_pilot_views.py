@@ -6,7 +6,7 @@ import random
 import pytest
 from textual.widgets import Input
 
-from tests.support.deck_harness import Deck, desk_with, every_sheet, opened
+from tests.support.deck_harness import Deck, desk_with, every_table, opened
 from tests.support.fake_gateway import FakeGateway
 from tui.messages import OpenView
 from tui.viewmodels.ring import RingFrame
@@ -189,9 +189,9 @@ async def test_no_control_code_in_the_data_reaches_the_terminal() -> None:
 FUZZ = (
     [
         key
-        for sheet in every_sheet()
-        for hint in sheet.hints
-        for key in hint.keys.split(",")
+        for table in every_table()
+        for action in table.actions
+        for key in action.keys.split(",")
         if key not in ("ctrl+q", "enter")
     ]
     + list("abcxyz[]0!")

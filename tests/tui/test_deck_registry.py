@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from textual.binding import Binding
 
-from tests.support.deck_harness import Deck, desk_with, every_sheet, opened
+from tests.support.deck_harness import Deck, desk_with, every_table, opened
+from tui.action_table import BAR, LIST, bar
 from tui.dialogs.dialog import Dialog
 from tui.dialogs.types import KEYS as TYPES_KEYS
-from tui.keys import BAR, LIST, bar
 from tui.messages import OpenView
 from tui.registry import VIEWS, ViewEntry, everywhere
 
@@ -37,8 +37,8 @@ async def test_a_view_fits_the_terminal_and_names_itself_and_its_keys(size: tupl
         lines = deck.lines()
         assert lines[0].startswith(f" orderdeck ▸ {entry.title} ")
         assert all(len(line) <= size[0] for line in lines)
-        hints = bar(*deck.view(entry.name).sheets, deck.app.deck.everywhere)
-        assert all(f"{hint.shown} {hint.label}" in lines[-1] for hint in hints)
+        actions = bar(*deck.view(entry.name).tables, deck.app.deck.everywhere)
+        assert all(f"{action.shown} {action.label}" in lines[-1] for action in actions)
         assert deck.app.focused is deck.view(entry.name).focus_target
 
 
@@ -62,15 +62,15 @@ async def test_a_click_beside_the_names_of_the_views_opens_none() -> None:
 
 
 def test_names_of_views_and_places_of_keys_are_given_once() -> None:
-    for given in ([entry.name for entry in VIEWS], [sheet.place for sheet in every_sheet()]):
+    for given in ([entry.name for entry in VIEWS], [table.place for table in every_table()]):
         assert len(given) == len(set(given))
 
 
 async def test_no_key_means_two_things_in_one_place() -> None:
     async with opened(desk_with(1)) as deck:
-        places = {name: [*view.sheets, deck.app.deck.everywhere] for name, view in deck.app.deck.views.items()}
-    for name, sheets in {**places, "choosing types": [LIST, TYPES_KEYS]}.items():
-        keys = [key for sheet in sheets for hint in sheet.hints for key in hint.keys.split(",")]
+        places = {name: [*view.tables, deck.app.deck.everywhere] for name, view in deck.app.deck.views.items()}
+    for name, tables in {**places, "choosing types": [LIST, TYPES_KEYS]}.items():
+        keys = [key for table in tables for action in table.actions for key in action.keys.split(",")]
         assert len(keys) == len(set(keys)), name
         assert not {"ctrl+p", "ctrl+c"} & set(keys), f"{name}: Textual takes these itself"
 
@@ -79,18 +79,18 @@ async def test_every_key_of_a_view_is_bound_to_an_action_that_the_view_has() -> 
     async with opened(desk_with(1)) as deck:
         for name, view in deck.app.deck.views.items():
             widgets = [deck.view(name), view.focus_target]
-            for sheet in view.sheets:
-                for binding in sheet.bindings():
+            for table in view.tables:
+                for binding in table.bindings():
                     assert isinstance(binding, Binding)
                     [owner] = [w for w in widgets if binding.id in {b.id for _, b in w._bindings}] or [None]
-                    assert owner is not None, f"{name}: put the bindings of its sheet into BINDINGS, {binding.id}"
+                    assert owner is not None, f"{name}: put the bindings of its table into BINDINGS, {binding.id}"
                     assert hasattr(owner, f"action_{binding.action.partition('(')[0]}"), f"{name}: {binding.action}"
 
 
 async def test_the_bottom_line_has_room_for_all_keys_that_are_meant_for_it() -> None:
     async with opened(desk_with(1)) as deck:
         for name, view in deck.app.deck.views.items():
-            meant = [hint for sheet in (*view.sheets, deck.app.deck.everywhere) for hint in sheet.hints if hint.bar]
+            meant = [a for table in (*view.tables, deck.app.deck.everywhere) for a in table.actions if a.bar]
             assert len(meant) <= BAR, name
 
 
@@ -99,17 +99,19 @@ async def test_the_help_sheet_has_every_key_of_every_view_and_dialog() -> None:
         await deck.press("?")
         await deck.shows("Everywhere")
         text = deck.text()
-        sheets = deck.app.deck.sheets
-        assert all(f"{hint.shown}" in text and hint.label in text for sheet in sheets for hint in sheet.hints)
-        bound = {binding.id for sheet in sheets for binding in sheet.bindings() if isinstance(binding, Binding)}
+        tables = deck.app.deck.tables
+        assert all(f"{action.shown}" in text and action.label in text for table in tables for action in table.actions)
+        bound = {binding.id for table in tables for binding in table.bindings() if isinstance(binding, Binding)}
         for kind in (*Dialog.__subclasses__(), *(type(view) for view in deck.app.deck.views.values())):
             own = {each.id for each in kind.__dict__.get("BINDINGS", ()) if isinstance(each, Binding)}
             assert own <= bound, f"{kind.__name__}: its keys are missing on the help sheet"
 
 
 def test_the_keys_that_open_views_stand_first_among_those_that_work_everywhere() -> None:
-    hints = everywhere(VIEWS).hints
-    assert [(hint.keys, hint.label) for hint in hints[: len(KEYED)]] == [(entry.key, entry.title) for entry in KEYED]
+    actions = everywhere(VIEWS).actions
+    assert [(action.keys, action.label) for action in actions[: len(KEYED)]] == [
+        (entry.key, entry.title) for entry in KEYED
+    ]
 
 
 @pytest.mark.parametrize("entry", VIEWS, ids=lambda entry: entry.name)

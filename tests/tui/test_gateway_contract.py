@@ -75,9 +75,9 @@ async def test_an_order_that_was_placed_is_read_back_at_once_with_its_history(de
     assert receipt.order.order_number == receipt.accepted.order_number
     assert str(receipt.order.total_amount) == "999.99"
     assert receipt.visible_ms is not None
-    history = await desk.timeline(receipt.accepted.order_id)
+    history = await desk.timeline(receipt.accepted.subject_id)
     assert (history[0].event_type, history[0].position) == ("OrderCreated", receipt.accepted.position)
-    assert {event.order_id for event in history} == {receipt.accepted.order_id}
+    assert {event.order_id for event in history} == {receipt.accepted.subject_id}
     assert (await desk.health()).head >= history[-1].position
 
 
@@ -85,7 +85,7 @@ async def test_the_same_key_records_once(desk: Gateway) -> None:
     command, same = draft(), key()
     first, again = await desk.send(command, key=same), await desk.send(command, key=same)
     assert (first.replayed, again.replayed) == (False, True)
-    assert (first.order_id, first.position) == (again.order_id, again.position)
+    assert (first.subject_id, first.position) == (again.subject_id, again.position)
 
 
 async def test_a_wrong_field_has_the_name_that_the_form_gives_it(desk: Gateway) -> None:
@@ -108,14 +108,14 @@ async def test_a_dry_run_says_what_would_be_recorded_and_records_nothing(desk: G
 
 
 async def test_a_command_that_the_status_does_not_allow_is_refused_in_a_sentence(desk: Gateway) -> None:
-    order_id = (await placed(desk)).order_id
+    order_id = (await placed(desk)).subject_id
     with pytest.raises(ServiceRefused, match="deliver") as caught:
         await desk.send(CommandToSend("deliver", order_id), key=key())
     assert caught.value.status == 400
 
 
 async def test_an_order_is_placed_shipped_and_delivered(desk: Gateway) -> None:
-    order_id = (await placed(desk)).order_id
+    order_id = (await placed(desk)).subject_id
     if isinstance(desk, FakeGateway):
         desk.fulfil(order_id)
     await has_reached(desk, order_id, "CONFIRMED")
@@ -129,27 +129,24 @@ async def test_an_order_is_placed_shipped_and_delivered(desk: Gateway) -> None:
         await desk.send(CommandToSend("cancel", order_id, {"reason": "too late"}), key=key())
 
 
-async def test_lists_page_both_ways_from_either_end(desk: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.http_gateway.PAGE", 3)
-    if isinstance(desk, FakeGateway):
-        desk.page = 3
+async def test_lists_page_both_ways_from_either_end(desk: Gateway) -> None:
     customer = f"pages-{uuid.uuid4()}"
-    ids = [(await placed(desk, customer_id=customer)).order_id for _ in range(7)]
+    ids = [(await placed(desk, customer_id=customer)).subject_id for _ in range(7)]
     query = OrderQuery(customer_id=customer)
     async with asyncio.timeout(20):
         while (await desk.orders(query)).total != 7:
             await asyncio.sleep(0.01)
-    for oldest_first in (False, True):
-        expected = ids if oldest_first else ids[::-1]
-        seen, page = list[str](), await desk.orders(query, oldest_first=oldest_first)
+    for sort in ("-created_at", "created_at"):
+        expected = ids if sort == "created_at" else ids[::-1]
+        seen, page = list[str](), await desk.orders(query, sort=sort, limit=3)
         assert page.prev_cursor is None
         while True:
             seen += [order.order_id for order in page.orders]
             if page.next_cursor is None:
                 break
-            page = await desk.orders(query, cursor=page.next_cursor, oldest_first=oldest_first)
+            page = await desk.orders(query, cursor=page.next_cursor, sort=sort, limit=3)
         assert seen == expected
-        page = await desk.orders(query, cursor=page.prev_cursor, oldest_first=oldest_first)
+        page = await desk.orders(query, cursor=page.prev_cursor, sort=sort, limit=3)
         assert [order.order_id for order in page.orders] == expected[3:6]
 
 

@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Label
 
+from tui.action_table import Action
 from tui.dialogs.dialog import Dialog, key_line
-from tui.keys import KeyHint
 from tui.viewmodels.statuses import Transition
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
@@ -40,7 +40,7 @@ class Ask(Dialog[Mapping[str, str]]):
                 yield Label(field.label, markup=False, classes="field-label")
                 yield Input(field.value, id=field.name, compact=True, select_on_focus=False)
             yield Label("", markup=False, classes="field-error")
-            yes = KeyHint("enter", "send", "send", "enter") if self.fields else KeyHint("y", "yes", "yes", "y")
+            yes = Action("enter", "send", "send", "enter") if self.fields else Action("y", "yes", "yes", "y")
             yield key_line([yes], esc="no, leave it")
 
     def pressed(self, key: str) -> bool:
@@ -76,7 +76,7 @@ class Menu(Dialog[Transition]):
         with Vertical(classes="dialog small"):
             yield Label(self.heading, markup=False, classes="dialog-title")
             yield Sentences([f"{choice.key}   {choice.label}" for choice in self.choices], focusable=True)
-            yield key_line([KeyHint("", "", "choose", "/".join(c.key for c in self.choices))])
+            yield key_line([Action("", "", "choose", "/".join(c.key for c in self.choices))])
 
     def pressed(self, key: str) -> bool:
         for choice in self.choices:

@@ -10,7 +10,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
-from tui.keys import KeyHint
+from tui.action_table import Action
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import Line
 
@@ -43,7 +43,7 @@ def open_dialog(node: DOMNode, dialog: Dialog[Answer], answered: Callable[[Answe
     node.app.push_screen(dialog, answered)  # pyright: ignore[reportUnknownMemberType] - Textual's own App is generic
 
 
-def key_cells(keys: Sequence[KeyHint], *, esc: str = "back") -> list[Cell]:
+def key_cells(keys: Sequence[Action], *, esc: str = "back") -> list[Cell]:
     """The dialog's own bottom line."""
     cells: list[Cell] = []
     for shown, label in [*((k.shown, k.label) for k in keys), ("esc", esc)]:
@@ -51,7 +51,7 @@ def key_cells(keys: Sequence[KeyHint], *, esc: str = "back") -> list[Cell]:
     return cells
 
 
-def key_line(keys: Sequence[KeyHint], *, esc: str = "back") -> Line:
+def key_line(keys: Sequence[Action], *, esc: str = "back") -> Line:
     line = Line(classes="dialog-keys")
     line.show(key_cells(keys, esc=esc))
     return line

@@ -10,19 +10,19 @@ from textual.containers import Vertical
 from textual.widgets import Label
 
 from core.printable import clean
+from tui.action_table import Action, ActionTable, bar
 from tui.dialogs.dialog import Dialog, key_line
-from tui.keys import KeyHint, KeySheet, bar
 from tui.messages import Copy, OpenView
 from tui.viewmodels.text import Cell, clock_time, pretty
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
 
-KEYS = KeySheet(
+KEYS = ActionTable(
     "event",
     "An event",
     (
-        KeyHint("x", "order", "its order", "x", bar=True),
-        KeyHint("y", "copy", "copy the event", "y", bar=True),
+        Action("x", "order", "its order", "x", bar=True),
+        Action("y", "copy", "copy the event", "y", bar=True),
     ),
 )
 

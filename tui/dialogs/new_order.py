@@ -14,10 +14,10 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Label
 
 from core.printable import clean
+from tui.action_table import Action, ActionTable, bar
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut
-from tui.keys import KeyHint, KeySheet, bar
 from tui.receipts import Receipt, perform
 from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, OrderDraft
 from tui.viewmodels.fold import TimelineState, changes, evolve
@@ -25,13 +25,13 @@ from tui.viewmodels.text import Cell, fit, money
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
 
-KEYS = KeySheet(
+KEYS = ActionTable(
     "form",
     "New order",
     (
-        KeyHint("ctrl+s", "place", "place", "ctrl+s", bar=True),
-        KeyHint("ctrl+l", "add_line", "add a line", "ctrl+l", bar=True),
-        KeyHint("ctrl+r", "reset", "start again", "ctrl+r", bar=True),
+        Action("ctrl+s", "place", "place", "ctrl+s", bar=True),
+        Action("ctrl+l", "add_line", "add a line", "ctrl+l", bar=True),
+        Action("ctrl+r", "reset", "start again", "ctrl+r", bar=True),
     ),
 )
 _TOP = (("customer_id", "Customer"), ("payment_method", "Pays by"), ("currency", "Currency"))

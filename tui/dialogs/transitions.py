@@ -1,15 +1,20 @@
-"""The question before each transition of an order, and the command that its answer becomes."""
+"""The questions before a transition of an order, and the command that their answer becomes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
+
+from textual.dom import DOMNode
 
 from core.printable import clean
-from tui.dialogs.ask import Ask, Field
+from tui.dialogs.ask import Ask, Field, Menu
+from tui.dialogs.dialog import open_dialog
 from tui.gateway import CommandToSend
+from tui.messages import Say, Send
 from tui.viewmodels.payments import end_of_authorization, money_warning
-from tui.viewmodels.statuses import CANCEL, CONFIRM, DELIVER, SHIP, Transition
+from tui.viewmodels.statuses import CANCEL, CONFIRM, DELIVER, SHIP, Transition, legal
 from tui.viewmodels.text import money
 from tui.wire import WireOrder
 
@@ -23,6 +28,26 @@ _FIELDS = {
     SHIP: (Field("carrier", "Carrier"), Field("tracking_number", "Tracking number")),
     CANCEL: (Field("reason", "Reason"),),
 }
+
+
+def ask_transition(node: DOMNode, order: WireOrder, transition: Transition | None, now: datetime) -> None:
+    """Send the transition once the operator has confirmed it; without one, ask first which."""
+
+    def chosen(transition: Transition | None) -> None:
+        if transition is not None:
+            open_dialog(node, question(order, transition, now), partial(answered, transition))
+
+    def answered(transition: Transition, answer: Mapping[str, str] | None) -> None:
+        if answer is None:
+            node.post_message(Say("nothing was sent", "dim"))
+        else:
+            node.post_message(Send(command(order, transition, answer), order.order_number))
+
+    if transition is None:
+        title = f"{clean(order.order_number)} is {order.status}"
+        open_dialog(node, Menu(title, legal(order.status)), chosen)
+    else:
+        chosen(transition)
 
 
 def question(order: WireOrder, transition: Transition, now: datetime) -> Ask:

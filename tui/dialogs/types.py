@@ -12,20 +12,20 @@ from textual.containers import Vertical
 from textual.widgets import Label
 
 from core.printable import clean
+from tui.action_table import Action, ActionTable, bar
 from tui.dialogs.dialog import Dialog, key_line
-from tui.keys import KeyHint, KeySheet, bar
 from tui.viewmodels.stream import StreamModel
 from tui.viewmodels.text import Cell
 from tui.viewmodels.timeline import failed
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.virtual_table import Column, VirtualTable
 
-KEYS = KeySheet(
+KEYS = ActionTable(
     "types",
     "Choosing types",
     (
-        KeyHint("space", "flip", "show, hide", "space", bar=True),
-        KeyHint("*", "show_all", "show all", "*", bar=True),
+        Action("space", "flip", "show, hide", "space", bar=True),
+        Action("*", "show_all", "show all", "*", bar=True),
     ),
 )
 

@@ -36,8 +36,8 @@ class OrderQuery:
         named = ((f.name, getattr(self, f.name)) for f in fields(self))
         return {name: str(value) for name, value in named if value is not None}
 
-    def takes(self, order: WireOrder) -> bool:
-        """Whether an order belongs in the list, judged as the server does."""
+    def takes(self, order: WireOrder) -> bool | None:
+        """Whether an order belongs in the list, judged as the server does; None when only the server can say."""
         return (
             self.status in (None, order.status)
             and self.payment in (None, order.payment_status)

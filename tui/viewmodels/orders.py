@@ -1,169 +1,145 @@
-"""OrdersModel: the list of orders, read page by page; statuses and payments change live, and no row moves by itself."""
+"""The list of orders: how it is read, and how the events of the feed change it."""
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
-from tui.gateway import Gateway, GatewayError
+from tui.gateway import NEWEST_FIRST, Gateway
 from tui.viewmodels.filters import OrderQuery
-from tui.viewmodels.rows import RowPage, RowWindow
+from tui.viewmodels.list_source import ListPage
+from tui.viewmodels.listing import Listing
+from tui.viewmodels.ring import RingFrame
+from tui.viewmodels.rows import RowPage
 from tui.viewmodels.statuses import SHOWN, after_event, order_from
-from tui.viewmodels.viewport import Viewport
+from tui.viewmodels.stream import decode
 from tui.wire import OrderPage, WireEvent, WireOrder
 
-_REMEMBERED = 5_000  # orders whose latest events are kept, for the case that a page is behind the feed
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_REMEMBERED = 2_000  # orders whose latest events are kept, for the case that a page is behind the feed
+_EVENTS_OF_ONE = 50
+_DECODED = 300  # events of one tick that are decoded; what the others changed is asked of the server
+_ORDER_OF = re.compile(rb'"correlation_id":\s*"([0-9a-fA-F-]{36})"')
+_SORTED_BY: dict[str, Callable[[WireOrder], object]] = {
+    "created_at": lambda order: order.created_at,
+    "updated_at": lambda order: order.updated_at,
+    "total_amount": lambda order: order.total_amount,
+}
+_FIRST = "OrderCreated"
 
 
-class OrdersModel:
-    """The chosen order stays chosen whatever arrives; new orders wait until the operator takes them in."""
+@dataclass(frozen=True)
+class OrdersSource:
+    """The orders that match a query, sorted as `sort` says in the API's words: `-created_at` is newest first."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
-        self.query = OrderQuery()
-        self.window = RowWindow[WireOrder](key=lambda order: order.order_id)
-        self.view = Viewport()
-        self.phase: Literal["loading", "ready", "error"] = "loading"
-        self.error = ""
-        self.total: int | None = None
-        self.estimated = False
-        self.waiting: dict[str, WireOrder] = {}
-        self.changed_at: dict[str, float] = {}
-        self._recent: OrderedDict[str, list[WireEvent]] = OrderedDict()
-        self._oldest_first = False
-        self._generation = 0
-        self._extending = False
+    gateway: Gateway = field(compare=False)
+    newest: Callable[[WireOrder], WireOrder] = field(compare=False)  # adds what the feed knows to an order
+    query: OrderQuery = field(default_factory=OrderQuery)
+    sort: str = NEWEST_FIRST
 
     @property
-    def chosen(self) -> WireOrder | None:
-        return self.window.get(self.view.cursor)
+    def filtered(self) -> bool:
+        return self.query != OrderQuery()
 
-    async def load(self, query: OrderQuery | None = None, *, from_end: bool = False) -> None:
-        """Read the list again, from its newest end or its oldest; a late answer to an earlier reading is dropped."""
-        self._generation += 1
-        generation = self._generation
-        if query is not None and query != self.query:
-            self.query, self.waiting = query, {}
-        if not len(self.window):
-            self.phase = "loading"
-        try:
-            page = await self.gateway.orders(self.query, oldest_first=from_end)
-        except GatewayError as error:
-            if generation == self._generation:
-                self.phase, self.error = "error", str(error)
-            return
-        if generation != self._generation:
-            return
-        chosen, self._oldest_first = self.chosen, from_end
-        self.phase, self.total, self.estimated = "ready", page.total, page.total_estimated
-        rows = self._page(page)
-        start = max(0, (page.total or 0) - len(rows.rows)) if from_end and rows.newer else 0
-        self.window.reset(rows, start)
-        self.view.bound(self.window.start, self.window.end)
+    async def page(self, cursor: str | None, *, from_end: bool) -> ListPage[WireOrder]:
+        sort = opposite(self.sort) if from_end else self.sort
+        page = await self.gateway.orders(self.query, sort=sort, cursor=cursor)
+        orders = tuple(map(self.newest, page.orders))
         if from_end:
-            self.view.tail()
+            rows = RowPage(orders[::-1], older=page.prev_cursor, newer=page.next_cursor)
         else:
-            self._take_in_waiting()
-            self.view.top = self.window.start
-            rank = self.window.rank(chosen.order_id) if chosen else None
-            self.view.go(self.window.start if rank is None else rank)
+            rows = RowPage(orders, older=page.next_cursor, newer=page.prev_cursor)
+        return ListPage(rows, page.total, page.total_estimated)
 
-    async def extend(self) -> bool:
-        """Fetch the page that the view is about to need, if any; True when rows came."""
-        if self._extending or self.phase != "ready":
-            return False
-        margin = self.view.height
-        down = self.view.top + 2 * margin >= self.window.end and self.window.older is not None
-        up = self.view.top - margin < self.window.start and self.window.newer is not None and self.window.start > 0
-        if not (down or up):
-            return False
-        generation, self._extending = self._generation, True
-        try:
-            cursor = self.window.older if down else self.window.newer
-            page = self._page(await self.gateway.orders(self.query, cursor=cursor, oldest_first=self._oldest_first))
-        except GatewayError as error:
-            self.error = str(error)
-            return False
-        finally:
-            self._extending = False
-        if generation != self._generation:
-            return False
-        if down:
-            self.window.append(page)
-        else:
-            self.window.prepend(page)
-        self._rebase()
-        return True
+    async def among(self, keys: Sequence[str]) -> Sequence[WireOrder]:
+        return tuple(map(self.newest, (await self.gateway.orders(self.query, order_ids=keys)).orders))
 
-    def absorb(self, events: Iterable[WireEvent], now: float) -> None:
-        """Take in events of orders and payments from the feed: rows that are held change in place, new orders wait."""
-        for event in events:
-            if event.event_type not in SHOWN:
-                continue
-            order_id = event.order_id
-            self._remember(event)
-            held = self.window.find(order_id)
-            if held is not None:
-                after = after_event(held, event)
-                if after is not held:
-                    self.window.replace(after)
-                    self.changed_at[order_id] = now
-            elif order_id in self.waiting:
-                self.waiting[order_id] = after_event(self.waiting[order_id], event)
-            elif event.event_type == "OrderCreated" and self.phase == "ready":
-                self._let_wait(order_from(event))
-        if not len(self.window):
-            self._take_in_waiting()
-        self.changed_at = {key: at for key, at in self.changed_at.items() if now - at < 1}
+    async def count(self) -> ListPage[WireOrder]:
+        page: OrderPage = await self.gateway.orders(self.query, limit=1)
+        return ListPage(RowPage(page.orders), page.total, page.total_estimated)
 
-    def put(self, order: WireOrder, now: float) -> None:
-        """Take in the order that a command has changed, and choose it; a new one goes to the top of the list."""
+    def key(self, row: WireOrder) -> str:
+        return row.order_id
+
+    def above(self, row: WireOrder, other: WireOrder) -> bool:
+        value = _SORTED_BY[self.sort.removeprefix("-")]
+        mine, its = (value(row), row.order_id), (value(other), other.order_id)
+        return mine > its if self.sort.startswith("-") else mine < its  # type: ignore[operator]
+
+
+class OrdersModel(Listing[WireOrder]):
+    """Orders enter and leave the list as the feed tells of them; what an event alone cannot tell is asked."""
+
+    def __init__(self, gateway: Gateway, clock: Callable[[], float]) -> None:
+        self.gateway = gateway
+        self._recent: OrderedDict[str, list[WireEvent]] = OrderedDict()
+        self.shown = OrdersSource(gateway, self._as_the_feed_knows_it)
+        super().__init__(self.shown, clock)
+
+    @property
+    def query(self) -> OrderQuery:
+        return self.shown.query
+
+    async def search(self, query: OrderQuery, sort: str | None = None, *, from_end: bool = False) -> None:
+        """Show the orders that match, from the top of the list or its end."""
+        self.shown = replace(self.shown, query=query, sort=sort or self.shown.sort)
+        await self.load(self.shown, from_end=from_end)
+
+    def absorb(self, frames: Iterable[RingFrame]) -> None:
+        """Take in what the feed brought. Orders on the screen come first; only so many events are looked into."""
+        by_order: dict[str, list[RingFrame]] = {}
+        for frame in frames:
+            if frame.event_type in SHOWN:
+                by_order.setdefault(_order_of(frame), []).append(frame)
+        seen = {self.shown.key(row) for row in map(self.window.get, self.view.visible) if row is not None}
+        left = _DECODED
+        for order_id in sorted(by_order, key=lambda order_id: order_id not in seen):
+            own = by_order[order_id]
+            if left >= len(own):
+                left -= len(own)
+                self._take(order_id, [event for event in map(_decoded, own) if event is not None])
+            elif own[0].event_type == _FIRST and not self.shown.filtered:
+                self.count_new(1)
+            elif self.shown.filtered or self.window.rank(order_id) is not None:
+                self.questions.ask(order_id)
+        self.forget_old_changes()
+
+    def _take(self, order_id: str, events: Sequence[WireEvent]) -> None:
+        self._remember(order_id, events)
+        held = self.window.find(order_id)
+        new = order_from(events[0]) if held is None and events and events[0].event_type == _FIRST else None
+        order = held or new
+        if order is not None:
+            after = self._as_the_feed_knows_it(order)
+            if after is held:
+                return
+            belongs = self.query.takes(after)
+            if new is not None and belongs:
+                self.arrive(after, new=True)
+            elif new is None or belongs is None:
+                self.update(after, belongs=belongs)
+        elif self.shown.filtered and events:
+            self.questions.ask(order_id)
+
+    def put(self, order: WireOrder) -> None:
+        """Take in the order that a command of this deck has changed, and choose it if it is in the list."""
         order = self._as_the_feed_knows_it(order)
         held = self.window.find(order.order_id)
-        if held is None:
-            self.waiting[order.order_id] = order
-            self._take_in_waiting()
-            self.view.go(self.window.rank(order.order_id) or self.window.start)
-        elif order.version > held.version or order.payment_version > held.payment_version:
-            self.window.replace(order)
-        self.changed_at[order.order_id] = now
+        if held is not None and (order.version, order.payment_version) <= (held.version, held.payment_version):
+            order = held
+        self.update(order, belongs=self.query.takes(order))
+        rank = self.window.rank(order.order_id)
+        if rank is not None:
+            self.changed_at[order.order_id] = self.clock()
+            self.view.go(rank)
 
-    def _let_wait(self, order: WireOrder | None) -> None:
-        newest = self.window.get(self.window.start)
-        at_top = newest.created_at if newest is not None and not self._oldest_first else _BEGINNING
-        if order is not None and order.created_at >= at_top and self.query.takes(order):
-            self.waiting[order.order_id] = order
-
-    def _take_in_waiting(self) -> None:
-        """Put the waiting orders on top of the list that are newer than its first row; the others are in it already."""
-        newest = self.window.get(self.window.start)
-        fresh = [o for o in self.waiting.values() if newest is None or o.created_at >= newest.created_at]
-        fresh = [o for o in fresh if self.window.find(o.order_id) is None]
-        self.waiting = {}
-        if fresh:
-            fresh.sort(key=lambda o: o.created_at, reverse=True)
-            self.window.prepend(RowPage(fresh, self.window.older, self.window.newer))
-            self.total = None if self.total is None else self.total + len(fresh)
-        self._rebase()
-
-    def _rebase(self) -> None:
-        """When nothing newer can be fetched the first row becomes row 0; the same rows stay on the screen."""
-        if self.window.start < 0 or self.window.newer is None:
-            self.view.shift(-self.window.rebase())
-        self.view.bound(self.window.start, self.window.end)
-
-    def _page(self, page: OrderPage) -> RowPage[WireOrder]:
-        rows = [self._as_the_feed_knows_it(order) for order in page.orders]
-        if self._oldest_first:
-            return RowPage(rows[::-1], older=page.prev_cursor, newer=page.next_cursor)
-        return RowPage(rows, older=page.next_cursor, newer=page.prev_cursor)
-
-    def _remember(self, event: WireEvent) -> None:
-        self._recent.setdefault(event.order_id, []).append(event)
-        self._recent.move_to_end(event.order_id)
+    def _remember(self, order_id: str, events: Sequence[WireEvent]) -> None:
+        """Keep what the feed told of an order, without its contents, which the first event has."""
+        own = self._recent.setdefault(order_id, [])
+        own.extend(event for event in events if event.event_type != _FIRST)
+        del own[:-_EVENTS_OF_ONE]
+        self._recent.move_to_end(order_id)
         while len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
 
@@ -172,3 +148,17 @@ class OrdersModel:
         for event in self._recent.get(order.order_id, ()):
             order = after_event(order, event)
         return order
+
+
+def opposite(sort: str) -> str:
+    """The same order from the other end."""
+    return sort.removeprefix("-") if sort.startswith("-") else f"-{sort}"
+
+
+def _order_of(frame: RingFrame) -> str:
+    found = _ORDER_OF.search(frame.data)
+    return found[1].decode() if found else ""
+
+
+def _decoded(frame: RingFrame) -> WireEvent | None:
+    return decode(frame.data)

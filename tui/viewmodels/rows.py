@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -100,11 +101,44 @@ class RowWindow(Generic[Row]):
         self._rows[rank - self.start] = row
         return True
 
+    def place(self, row: Row, above: Callable[[Row, Row], bool]) -> int:
+        """The rank of the first held row that does not stand above this one; `above` says which of two does."""
+        return self.start + bisect_left(self._rows, 1, key=lambda other: int(not above(other, row)))
+
+    def insert(self, row: Row, at: int, *, keeping: int) -> None:
+        """Put a row that is not held before the one with rank `at`; the row with rank `keeping` keeps its rank."""
+        self._rows.insert(at - self.start, row)
+        if at <= keeping:
+            self.start -= 1
+        self._resize(at, 1)
+
+    def remove(self, key: str, *, keeping: int) -> bool:
+        """Take a row out; the row with rank `keeping` keeps its rank. False when it is not held."""
+        rank = self._ranks.get(key)
+        if rank is None:
+            return False
+        del self._rows[rank - self.start]
+        self._resize(rank, -1)
+        if rank < keeping:
+            self.start += 1
+        self._index()
+        return True
+
     def __iter__(self) -> Iterator[Row]:
         return iter(self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def _resize(self, rank: int, by: int) -> None:
+        """Count a row that was put in or taken out to the page in which it stands."""
+        before = 0
+        for n, page in enumerate(self._pages):
+            before += page.size
+            if rank - self.start < before or n == len(self._pages) - 1:
+                self._pages[n] = page._replace(size=max(0, page.size + by))
+                break
+        self._index()
 
     def _fresh(self, page: RowPage[Row]) -> list[Row]:
         return [row for row in page.rows if self.key(row) not in self._ranks]

@@ -13,9 +13,10 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from core.printable import clean
+from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
-from tui.keys import LIST, KeyHint, KeySheet
-from tui.messages import Act, Copy, NewOrder, OpenEvent, Say
+from tui.messages import Act, Copy, NewOrder, OpenEvent
+from tui.pane import Pane
 from tui.viewmodels.detail import DetailModel
 from tui.viewmodels.payments import end_of_authorization, how_much, payment_cell
 from tui.viewmodels.ring import NumberedFrame
@@ -28,21 +29,21 @@ from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
 from tui.wire import WireEvent, WireOrder
 
-_KEYS = KeySheet(
+_KEYS = ActionTable(
     "detail",
     "An order and its past",
     (
-        KeyHint(".", "step(1)", "one event on", "."),
-        KeyHint("comma", "step(-1)", "one event back", ","),
-        KeyHint("<", "step(-10)", "ten events back", "<"),
-        KeyHint(">", "step(10)", "ten events on", ">"),
-        KeyHint("{", "status(-1)", "previous change of status", "{"),
-        KeyHint("}", "status(1)", "next change of status", "}"),
-        KeyHint("L", "live", "live", "L", bar=True),
-        KeyHint("a", "advance", "advance…", "a", bar=True),
-        KeyHint("c", "cancel", "cancel…", "c", bar=True),
-        KeyHint("n", "new_order", "new", "n"),
-        KeyHint("y", "copy", "copy the order's id", "y"),
+        Action(".", "step(1)", "one event on", "."),
+        Action("comma", "step(-1)", "one event back", ","),
+        Action("<", "step(-10)", "ten events back", "<"),
+        Action(">", "step(10)", "ten events on", ">"),
+        Action("{", "status(-1)", "previous change of status", "{"),
+        Action("}", "status(1)", "next change of status", "}"),
+        Action("L", "live", "live", "L", bar=True),
+        Action("a", "advance", "advance…", "a", bar=True, danger=Danger.ASKS),
+        Action("c", "cancel", "cancel…", "c", bar=True, danger=Danger.TYPED),
+        Action("n", "new_order", "new", "n", danger=Danger.ASKS),
+        Action("y", "copy", "copy the order's id", "y"),
     ),
 )
 _WHAT_FROM = 56
@@ -56,14 +57,13 @@ _COLUMNS = (
 _LABEL = 12  # cells that a label may always take
 
 
-class DetailView(Vertical):
+class DetailView(Pane):
     BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
-    sheets = (LIST, _KEYS)
+    tables = (LIST, _KEYS)
     needs_paint = False
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self.desk = desk
+        super().__init__(desk)
         self.model: DetailModel | None = None
         self.viewport = Viewport()
         self.head = Line(id="detail-head")
@@ -210,18 +210,10 @@ class DetailView(Vertical):
             return "the order is not loaded yet" if action in ("advance", "cancel", "live") else None
         if action == "live":
             return "this is live already" if model.timeline.live else None
-        if action == "new_order":
-            return self.desk.why_no_writes()
         if action in ("advance", "cancel"):
             actions = (CANCEL,) if action == "cancel" else (legal(order.status) or (CANCEL,))[:1]
             return self.desk.why_no_writes(order.order_id) or model.why_not(actions[0])
         return None
-
-    def _may(self, action: str) -> bool:
-        reason = self.why_not(action)
-        if reason:
-            self.post_message(Say(reason))
-        return reason is None
 
     def action_step(self, delta: int) -> None:
         self.table.action_move(delta)
@@ -232,19 +224,17 @@ class DetailView(Vertical):
             self.paint()
 
     def action_live(self) -> None:
-        if self._may("live"):
-            self.table.action_last()
+        self.table.action_last()
 
     def action_new_order(self) -> None:
-        if self._may("new_order"):
-            self.post_message(NewOrder())
+        self.post_message(NewOrder())
 
     def action_advance(self) -> None:
-        if self._may("advance") and self.model and self.model.order:
+        if self.model and self.model.order:
             self.post_message(Act(self.model.order))
 
     def action_cancel(self) -> None:
-        if self._may("cancel") and self.model and self.model.order:
+        if self.model and self.model.order:
             self.post_message(Act(self.model.order, CANCEL))
 
     def action_copy(self) -> None:

@@ -10,32 +10,32 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from core.printable import clean
+from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
-from tui.keys import LIST, KeyHint, KeySheet
-from tui.messages import Act, Copy, NewOrder, OpenView, Say
+from tui.messages import Act, Copy, NewOrder, OpenView
+from tui.pane import Pane
 from tui.viewmodels.filters import FilterError, parse
 from tui.viewmodels.payments import payment_in_list
 from tui.viewmodels.ring import NumberedFrame
-from tui.viewmodels.statuses import CANCEL, SHOWN, legal, status_cell, why_not
-from tui.viewmodels.stream import decode
+from tui.viewmodels.statuses import CANCEL, legal, status_cell, why_not
 from tui.viewmodels.text import Cell, age, money_within
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
 
-_KEYS = KeySheet(
+_KEYS = ActionTable(
     "orders",
     "Orders",
     (
-        KeyHint("n", "new_order", "new", "n", bar=True),
-        KeyHint("a", "advance", "advance…", "a", bar=True),
-        KeyHint("c", "cancel", "cancel…", "c", bar=True),
-        KeyHint("/", "filter", "filter", "/", bar=True),
-        KeyHint(".", "take_in", "take in new", ".", bar=True),
-        KeyHint("y", "copy", "copy the order's id", "y"),
+        Action("n", "new_order", "new", "n", bar=True, danger=Danger.ASKS),
+        Action("a", "advance", "advance…", "a", bar=True, danger=Danger.ASKS),
+        Action("c", "cancel", "cancel…", "c", bar=True, danger=Danger.TYPED),
+        Action("/", "filter", "filter", "/", bar=True),
+        Action(".", "take_in", "take in new", ".", bar=True),
+        Action("y", "copy", "copy the order's id", "y"),
     ),
 )
 _AMOUNT = 17  # characters
@@ -56,17 +56,17 @@ _FLASH = 0.6  # seconds for which a changed status is highlighted
 _HINT = "status:confirmed payment:refunded customer:… sku:… min:100 max:500, or an order number, SKU, tracking"
 
 
-class OrdersView(Vertical):
+class OrdersView(Pane):
     BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
-    sheets = (LIST, _KEYS)
+    tables = (LIST, _KEYS)
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self.desk = desk
+        super().__init__(desk)
         self.table = VirtualTable(_COLUMNS, desk.orders.view, self._row, id="orders-table")
         self.status = Line(id="orders-status")
         self.filter = Input(placeholder=_HINT, compact=True, select_on_focus=False, id="filter")
         self.filter_error = ""
+        self._asking = False
 
     @property
     def focus_target(self) -> VirtualTable:
@@ -94,8 +94,22 @@ class OrdersView(Vertical):
         self.paint()
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
-        events = [decode(frame.data) for _, frame in fresh if frame.event_type in SHOWN]
-        self.desk.orders.absorb([event for event in events if event is not None], self.desk.clock())
+        orders = self.desk.orders
+        orders.absorb(frame for _, frame in fresh)
+        self._answer()
+
+    def _answer(self) -> None:
+        """Have the server say what the events could not."""
+        if self.desk.orders.wants_answers and not self._asking:
+            self._asking = True
+            self.run_worker(self._catch_up, group="questions", exit_on_error=False)
+
+    async def _catch_up(self) -> None:
+        try:
+            await self.desk.orders.catch_up()
+        finally:
+            self._asking = False
+        self.paint()
 
     def reload(self, text: str | None = None, *, from_end: bool = False, after: float = 0) -> None:
         """Read the list again, with another filter text if one is given; an earlier reading under way is given up."""
@@ -112,7 +126,7 @@ class OrdersView(Vertical):
                 self.paint()
                 return
             self.filter_error = ""
-        await self.desk.orders.load(query, from_end=from_end)
+        await self.desk.orders.search(query or self.desk.orders.query, from_end=from_end)
         self.paint()
 
     def paint(self) -> None:
@@ -122,7 +136,8 @@ class OrdersView(Vertical):
             left = [Cell(f" ✖ {clean(self.filter_error)}", "bad")]
         elif orders.phase == "error":
             left = [Cell(f" ✖ {clean(orders.error)}", "bad"), Cell("  ctrl+r reads again", "dim")]
-        waiting = [Cell(f"▲ {len(orders.waiting):,} new (.)   ", "accent")] if orders.waiting else []
+        self._answer()
+        waiting = [Cell(f"▲ {orders.new:,} new (.)   ", "accent")] if orders.new else []
         rows = len(orders.window)
         place = [Cell(f"row {orders.view.cursor + 1:,}{self._of_total()} ", "dim")] if rows else []
         self.status.show(left, [*waiting, *place])
@@ -228,40 +243,35 @@ class OrdersView(Vertical):
         order = self.desk.orders.chosen
         if action in ("advance", "cancel", "open") and order is None:
             return "no order is chosen"
-        if action == "take_in" and not self.desk.orders.waiting:
+        if action == "take_in" and not self.desk.orders.new:
             return "no new orders wait"
-        if action in ("new_order", "advance", "cancel"):
-            reason = self.desk.why_no_writes(order.order_id if order and action != "new_order" else None)
-            if reason or order is None or action == "new_order":
-                return reason
-            if action == "cancel":
-                return why_not(CANCEL, order.status)
-            return None if legal(order.status) else f"nothing more can be done to an order that is {order.status}"
-        return None
-
-    def _may(self, action: str) -> bool:
-        reason = self.why_not(action)
-        if reason:
-            self.post_message(Say(reason))
-        return reason is None
+        if order is None or action not in ("advance", "cancel"):
+            return None
+        if reason := self.desk.why_no_writes(order.order_id):
+            return reason
+        if action == "cancel":
+            return why_not(CANCEL, order.status)
+        return None if legal(order.status) else f"nothing more can be done to an order that is {order.status}"
 
     def action_take_in(self) -> None:
-        if self._may("take_in"):
-            self.reload()
+        self.run_worker(self._take_in, group="orders", exclusive=True, exit_on_error=False)
+
+    async def _take_in(self) -> None:
+        await self.desk.orders.take_in()
+        self.paint()
 
     def action_filter(self) -> None:
         self.screen.set_focus(self.filter)  # at once, so that the next key already goes to it
 
     def action_new_order(self) -> None:
-        if self._may("new_order"):
-            self.post_message(NewOrder())
+        self.post_message(NewOrder())
 
     def action_advance(self) -> None:
-        if self._may("advance") and (order := self.desk.orders.chosen) is not None:
+        if (order := self.desk.orders.chosen) is not None:
             self.post_message(Act(order))
 
     def action_cancel(self) -> None:
-        if self._may("cancel") and (order := self.desk.orders.chosen) is not None:
+        if (order := self.desk.orders.chosen) is not None:
             self.post_message(Act(order, CANCEL))
 
     def action_copy(self) -> None:

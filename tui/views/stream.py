@@ -8,14 +8,14 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 
 from core.printable import clean
+from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.types import TypesDialog
-from tui.keys import LIST, KeyHint, KeySheet
-from tui.messages import OpenEvent, OpenView, Say
+from tui.messages import OpenEvent, OpenView
+from tui.pane import Pane
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.stream import StreamModel
 from tui.viewmodels.text import Cell, clock_time
@@ -25,14 +25,14 @@ from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
 from tui.wire import WireEvent
 
-_KEYS = KeySheet(
+_KEYS = ActionTable(
     "stream",
     "Stream",
     (
-        KeyHint("space", "pause", "pause, follow", "space", bar=True),
-        KeyHint("F", "follow", "follow", "F"),
-        KeyHint("f", "types", "types", "f", bar=True),
-        KeyHint("x", "order", "its order", "x", bar=True),
+        Action("space", "pause", "pause, follow", "space", bar=True),
+        Action("F", "follow", "follow", "F"),
+        Action("f", "types", "types", "f", bar=True),
+        Action("x", "order", "its order", "x", bar=True),
     ),
 )
 _COLUMNS = (
@@ -47,15 +47,14 @@ _COLUMNS = (
 _PINNED = 3  # lines for the latest failures
 
 
-class StreamView(Vertical):
+class StreamView(Pane):
     BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
-    sheets = (LIST, _KEYS)
+    tables = (LIST, _KEYS)
     needs_paint = False
     needs_reading = False
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self.desk = desk
+        super().__init__(desk)
         self.model = StreamModel(desk.ring)
         self.viewport = Viewport()
         self.counters = Line(id="counters")
@@ -194,9 +193,7 @@ class StreamView(Vertical):
         self.paint()
 
     def action_order(self) -> None:
-        if reason := self.why_not("order"):
-            self.post_message(Say(reason))
-        elif self.chosen is not None:
+        if self.chosen is not None:
             self.post_message(OpenView("detail", self.chosen.order_id))
 
     def action_types(self) -> None:

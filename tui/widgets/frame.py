@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from core.printable import clean
+from tui.action_table import Action
 from tui.desk import Desk
-from tui.keys import KeyHint
 from tui.receipts import Receipt
 from tui.viewmodels.text import Cell, money, span
 
@@ -41,20 +41,26 @@ def _lag(desk: Desk) -> Cell:
     return Cell(f"▲ BEHIND {text}" if late else f"lag {text}", "warn" if late else "")
 
 
-def key_cells(hints: Sequence[KeyHint], why_not: Callable[[str], str | None]) -> list[Cell]:
+def key_cells(actions: Sequence[Action], refusal: Callable[[Action], str | None]) -> list[Cell]:
     """A key that would do nothing now is dim; pressing it says why."""
     cells: list[Cell] = []
-    for hint in hints:
-        works = why_not(hint.action) is None
-        cells += [Cell(f" {hint.shown}", "accent" if works else "dim"), Cell(f" {hint.label} ", "" if works else "dim")]
+    for action in actions:
+        works = refusal(action) is None
+        cells += [
+            Cell(f" {action.shown}", "accent" if works else "dim"),
+            Cell(f" {action.label} ", "" if works else "dim"),
+        ]
     return cells
 
 
 def receipt_cells(receipt: Receipt) -> list[Cell]:
     accepted = receipt.accepted
-    name = receipt.order.order_number if receipt.order else accepted.order_number or accepted.order_id
+    name = receipt.order.order_number if receipt.order else accepted.order_number or accepted.subject_id
     event = "" if accepted.position is None else f" → event {accepted.position:,}"
-    seen = "not visible yet" if receipt.visible_ms is None else f"visible {receipt.visible_ms:.0f} ms"
+    if receipt.command.kind == "saga":
+        seen = f"{clean(accepted.status)} {clean(accepted.step)}".rstrip()
+    else:
+        seen = "not visible yet" if receipt.visible_ms is None else f"visible {receipt.visible_ms:.0f} ms"
     text = f" ✔ {receipt.command.verb} {clean(name)}"
     total = f"  {money(receipt.order.total_amount, receipt.order.currency)}" if receipt.order else ""
     again = "  (was recorded already)" if accepted.replayed else ""

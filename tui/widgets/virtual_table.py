@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.keys import LIST
+from tui.action_table import LIST
 from tui.viewmodels.text import Cell, fit
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Painted

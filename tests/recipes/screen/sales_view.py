@@ -7,19 +7,19 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 
 from core.printable import clean
 from tests.recipes.screen.sales_model import SalesModel
+from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
-from tui.keys import LIST, KeyHint, KeySheet
+from tui.pane import Pane
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.text import Cell, money
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
 
-_KEYS = KeySheet("sales", "Sales", (KeyHint("o", "sort", "best day first", "o", bar=True),))
+_KEYS = ActionTable("sales", "Sales", (Action("o", "sort", "best day first", "o", bar=True),))
 _COLUMNS = (
     Column("DAY", 10),
     Column("ORDERS", 8, right=True),
@@ -28,14 +28,14 @@ _COLUMNS = (
 )
 
 
-class SalesView(Vertical):
+class SalesView(Pane):
     BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
     DEFAULT_CSS = "SalesView #sales-summary { background: $surface; }"
-    sheets = (LIST, _KEYS)
+    tables = (LIST, _KEYS)
     needs_paint = False
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__()
+        super().__init__(desk)
         self.model = SalesModel(desk.gateway)
         self.viewport = Viewport()
         self.summary = Line(id="sales-summary")
