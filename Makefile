@@ -24,7 +24,7 @@ test-int: $(BIN)/.installed-dev  ## the tests on a real PostgreSQL and on runnin
 	@$(PYTEST) $(PARALLEL) tests/contracts tests/services tests/daemons tests/system
 
 golden: $(BIN)/.installed-dev  ## take the pictures of the deck anew, when its look has changed on purpose
-	@$(PYTEST) -q tests/tui tests/recipes/screen -k looks_like_its_picture --snapshot-update
+	@$(PYTEST) -q tests/tui tests/pictures tests/recipes/screen -k looks_like_its_picture --snapshot-update
 
 clients: $(BIN)/.installed-dev  ## generate a client from each OpenAPI document, and have it parse every documented error
 	@$(PYTHON) -m venv .venv/clients && .venv/clients/bin/pip install --quiet --disable-pip-version-check openapi-python-client

@@ -67,3 +67,12 @@ def give(path: Path, user: pwd.struct_passwd) -> None:
             os.fchmod(file, 0o600)
     finally:
         os.close(file)
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that nobody else may read; a device is written to as it is. Raises OSError."""
+    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(opened, "w", encoding="utf-8", errors="replace") as writer:
+        if stat.S_ISREG(os.fstat(opened).st_mode):
+            os.fchmod(opened, 0o600)  # one that was there may have been readable for others
+        writer.write(text)

@@ -15,7 +15,7 @@ import yaml
 
 from core.database_address import read_address
 from core.settings import Settings, env_names
-from daemons.host.programs import PROGRAMS
+from daemons.process.program_list import PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))

@@ -139,6 +139,8 @@ class SagaListing(Struct, frozen=True, kw_only=True):
 
     `claimed`: a runner works on it. `deadline` is the one of all its steps together. `next_attempt_at` is when a runner
     takes the saga up again; None while one works on it. `deadline` and `state` are None for a saga that has ended.
+    `order_number` is None while the read model does not have the order.
+    `held_by` is the runner whose lease has not run out, and `lease_until` is when it does; None while nobody holds it.
     While the order of a completed saga is not shipped, `authorization_ends_at` is when the provider lets go of its
     amount, and `authorization_ends_in` are the seconds until then by the database's clock, negative after that.
     """
@@ -158,15 +160,23 @@ class SagaListing(Struct, frozen=True, kw_only=True):
     deadline: datetime | None
     state: SagaState | None
     next_attempt_at: datetime | None
+    order_number: str | None = None
+    held_by: str | None = None
+    lease_until: datetime | None = None
     authorization_ends_at: datetime | None = None
     authorization_ends_in: float | None = None
 
 
 class SagaSearch(Struct, frozen=True, kw_only=True):
-    """Asks for at most `limit` sagas that fit every field that is not None: those after `start`, or just before it."""
+    """Asks for at most `limit` sagas that fit: those after `start`, or just before it.
 
-    status: SagaStatusName | None = None
-    state: SagaState | None = None
+    A saga fits if its status is one of `statuses`, its state one of `states`, its id one of `saga_ids`, and its order
+    is `order_id`; a field without a value leaves the choice open.
+    """
+
+    statuses: Sequence[SagaStatusName] = ()
+    states: Sequence[SagaState] = ()
+    saga_ids: Sequence[UUID] = ()
     order_id: UUID | None = None
     start: SagaPlace | None = None
     backwards: bool = False

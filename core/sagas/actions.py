@@ -65,8 +65,8 @@ def _cancel(facts: Facts) -> Effect:
     return Effect(order=ORDER.decide(command, facts.order))
 
 
-confirm = Local(frozenset({"order"}), _unless_cancelled(_confirm))
-cancel_order = Local(frozenset({"order"}), _cancel)
+confirm = Local("confirm the order", frozenset({"order"}), _unless_cancelled(_confirm))
+cancel_order = Local("cancel the order", frozenset({"order"}), _cancel)
 
 
 # --- the stock: all SKUs of an order are reserved, or none --------------------------------------------------
@@ -125,9 +125,9 @@ def _ship(facts: Facts) -> Effect:
     )
 
 
-reserve = Local(frozenset({"order", "stock"}), _unless_cancelled(_reserve))
-release = Local(frozenset({"stock"}), _release)
-ship_stock = Local(frozenset({"stock"}), _ship)
+reserve = Local("reserve the stock", frozenset({"order", "stock"}), _unless_cancelled(_reserve))
+release = Local("release the stock", frozenset({"stock"}), _release)
+ship_stock = Local("take the stock off the books", frozenset({"stock"}), _ship)
 
 
 # --- the payment: each records an answer of the provider ----------------------------------------------------
@@ -241,8 +241,14 @@ def _unless_all_is_refunded(facts: Facts) -> Effect | None:
     return None if facts.payment.refundable else Effect()
 
 
-authorize = Call("authorise", _abandon_if_cancelled, _record_authorise, frozenset({"order", "payment"}))
-void = Call("void", _unless_in(PaymentStatus.VOIDED), _record_void, authorization=_last)
-renew = Call("authorise", _unless_paid, _record_renewal, authorization=_next)
-capture = Call("capture", _unless_paid, _record_capture, authorization=_last, renewal=renew)
-refund = Call("refund", _unless_all_is_refunded, _record_refund)
+authorize = Call(
+    "authorise the payment",
+    "authorise",
+    _abandon_if_cancelled,
+    _record_authorise,
+    frozenset({"order", "payment"}),
+)
+void = Call("void the payment", "void", _unless_in(PaymentStatus.VOIDED), _record_void, authorization=_last)
+renew = Call("authorise the payment anew", "authorise", _unless_paid, _record_renewal, authorization=_next)
+capture = Call("capture the payment", "capture", _unless_paid, _record_capture, authorization=_last, renewal=renew)
+refund = Call("refund the payment", "refund", _unless_all_is_refunded, _record_refund)

@@ -32,11 +32,14 @@ def open_holdings(saga: Saga, progress: Progress) -> Sequence[Holding]:
     """What the steps of the saga hold or owe now, step by step; everything there may be if its table is unknown."""
     if not saga.steps:
         return ANYTHING
+    return [holding for step in saga.steps if (holding := open_of_step(saga, step, progress))]
+
+
+def open_of_step(saga: Saga, step: Step, progress: Progress) -> Holding | None:
+    """What one step of the saga holds or owes now."""
     if (saga.forward_only or saga.undoes) and SagaStatus.COMPENSATING not in {progress.status, progress.failed_as}:
-        return [
-            _owed(step.owes, progress.of(step.name)) for step in saga.steps if step.owes and _is_open(step, progress)
-        ]
-    return [step.holds for step in saga.steps if step.holds and progress.of(step.name) in _MAY_BE_HELD]
+        return _owed(step.owes, progress.of(step.name)) if step.owes and _is_open(step, progress) else None
+    return step.holds if progress.of(step.name) in _MAY_BE_HELD else None
 
 
 def _is_open(step: Step, progress: Progress) -> bool:
@@ -50,6 +53,11 @@ def _owed(holding: Holding, status: StepStatus) -> Holding:
 
 def open_items(saga: Saga, progress: Progress, order: Order) -> tuple[str, ...]:
     """One sentence for each of these holdings, without those that the order's status has settled."""
+    return sentences(open_holdings(saga, progress), progress, order)
+
+
+def sentences(holdings: Sequence[Holding], progress: Progress, order: Order) -> tuple[str, ...]:
+    """One sentence for each holding, without those that the order's status has settled."""
     amount, units = at_stake(progress, order)
     words = {
         "money": f"{amount} {created(order).currency}",
@@ -58,7 +66,7 @@ def open_items(saga: Saga, progress: Progress, order: Order) -> tuple[str, ...]:
     }
     return tuple(
         holding.words.format_map(words)
-        for holding in open_holdings(saga, progress)
+        for holding in holdings
         if holding.settled_by is not order.status and (holding.what != "stock" or units)
     )
 

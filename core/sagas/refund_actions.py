@@ -80,10 +80,11 @@ def _take_back(facts: Facts) -> Effect:
 
 
 refund_part = Call(
+    "refund the amount that was asked for",
     "refund",
     _before_part_refund,
     _record_part_refund,
     frozenset({"order", "payment"}),
     amount=lambda facts: _asked(facts).amount,
 )
-take_back = Local(frozenset({"order", "payment", "stock"}), _take_back)
+take_back = Local("put the returned units back into stock", frozenset({"order", "payment", "stock"}), _take_back)

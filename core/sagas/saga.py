@@ -63,8 +63,9 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """An action that only appends to our log, and guards every stream in `reads`."""
+    """An action that only appends to our log, and guards every stream in `reads`. `words` tell people what it does."""
 
+    words: str
     reads: frozenset[Stream]
     decide: Callable[[Facts], Effect]
 
@@ -73,11 +74,13 @@ class Local:
 class Call:
     """An action of the payment provider. It is announced in the log, called, and its answer is recorded.
 
+    `words` tell a person what it does.
     `before` returns what to record instead of calling the provider, or None to call it. `authorization` is the number
     of the order's authorisation that the call is about. `renewal` is the call that authorises the amount anew; it is
     made first if the authorisation has ended. `amount` is how much to refund.
     """
 
+    words: str
     operation: Operation
     before: Callable[[Facts], Effect | None]
     record: Callable[[Facts, PaymentAnswer], Effect]
@@ -90,6 +93,8 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Nothing:
     """The step has nothing to do, or nothing to undo."""
+
+    words: str = "nothing to do"
 
 
 Action = Local | Call | Nothing

@@ -128,7 +128,7 @@ async def run_command(store: EventStore, command: CommandOnStream, terms: Terms)
             decision = Decision(Answer(Result.REJECTED, command.stream, None, None, fields), own)
         answer = _naming_ignored(decision.answer, terms)
         if terms.dry_run:
-            return Outcome(answer, preview=_preview(decision.own, command.now))
+            return Outcome(answer, preview=_preview(decision, command.now))
         if key is None and not decision.own.events:
             return Outcome(answer)
         append = Append(
@@ -187,19 +187,21 @@ def _conflict(append: Append, actual: Sequence[int]) -> VersionConflict:
     return VersionConflict(entry.stream, entry.expected, version)
 
 
-def _preview(own: Entry, now: datetime) -> list[Recorded]:
+def _preview(decision: Decision, now: datetime) -> list[Recorded]:
+    """The events of every stream that the append would add to, those of the command's own stream first."""
     return [
         Recorded(
             position=0,
-            stream=own.stream,
-            category=own.category,
-            version=own.expected + n,
+            stream=entry.stream,
+            category=entry.category,
+            version=entry.expected + n,
             event_id=new.event_id,
             event=new.event,
             metadata=new.metadata,
             recorded_at=now,
         )
-        for n, new in enumerate(own.events, 1)
+        for entry in (decision.own, *decision.others)
+        for n, new in enumerate(entry.events, 1)
     ]
 
 

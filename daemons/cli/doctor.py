@@ -20,9 +20,9 @@ from core.home import OWNER, SYSTEM_PLACE, Home, unprivileged_user
 from core.settings import Settings
 from daemons.cli.output import say
 from daemons.host.leftovers import processes_of
-from daemons.host.programs import PROGRAMS
 from daemons.host.status import stack_status
 from daemons.process.listening import listen
+from daemons.process.program_list import PROGRAMS
 
 ENOUGH_FILES = 1024  # supervisord does not start with less
 ENOUGH_MEMORY = 600 << 20  # bytes

@@ -131,7 +131,7 @@ def migrate() -> None:
 @app.command()
 def daemon(name: Annotated[str, typer.Argument(help="For example command-api.")]) -> None:
     """Run one daemon in the foreground."""
-    from daemons.host.programs import PROGRAMS
+    from daemons.process.program_list import PROGRAMS
 
     modules = {program.name: program.module for program in PROGRAMS}
     if name not in modules:

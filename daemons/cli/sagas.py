@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import getpass
 import json
+import shutil
 import uuid
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -19,6 +22,7 @@ saga = typer.Typer(no_args_is_help=True, help="See sagas, and steer those that c
 
 Id = Annotated[str, typer.Argument(help="The saga's id, as `saga list` shows it.")]
 WITHIN = 15.0  # seconds for an answer
+TICKET = 120  # cells: the width of a picture for a file or a pipe
 Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
 
 
@@ -47,9 +51,18 @@ def list_sagas(
 
 
 @saga.command()
-def show(saga_id: Id, *, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def show(
+    saga_id: Id,
+    *,
+    picture: Annotated[bool, typer.Option("--picture", help="Draw its steps beside their undos over time.")] = False,
+    svg: Annotated[Path | None, typer.Option(help="Write this picture into a file.", dir_okay=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
     """Show one saga: its steps, its events, and what is still open."""
     row = _read(f"/api/v1/sagas/{quote(saga_id, safe='')}", {})
+    if picture or svg is not None:
+        _draw(row, svg, on_stdout=picture)
+        return
     if as_json:
         say_json(json.dumps(row, indent=2))
         return
@@ -85,6 +98,27 @@ def compensate(saga_id: Id, reason: Reason) -> None:
 def resolve(saga_id: Id, reason: Reason) -> None:
     """End a failed saga: what was open was settled elsewhere."""
     _act(saga_id, "resolve", reason)
+
+
+def _draw(row: dict[str, Any], svg: Path | None, *, on_stdout: bool) -> None:
+    """Draw the saga on stdout, and into the file `svg` if there is one."""
+    import msgspec
+
+    from core.folders import write_private
+    from core.pictures.export import svg_of, text_of
+    from core.pictures.picture import picture_of
+    from core.pictures.shapes import PicturedSaga
+
+    with readable("the query API"):
+        drawn, now = msgspec.convert(row, PicturedSaga), datetime.now(UTC)
+    if on_stdout:
+        say(text_of(picture_of(drawn, now, shutil.get_terminal_size(fallback=(TICKET, 24)).columns)))
+    if svg is not None:
+        try:
+            write_private(svg, svg_of(picture_of(drawn, now, TICKET)))
+        except OSError as error:
+            fail(f"{svg} cannot be written: {error.strerror}")
+        say(f"the picture of saga {drawn.saga_id} is in {svg}")
 
 
 def _act(saga_id: str, operation: str, reason: str) -> None:

@@ -45,6 +45,22 @@ def ask(
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=within)
+    content = None if body is None else json.dumps(body).encode()
+    kinds = {"Content-Type": "application/json"} if content is not None else {}
+    target = f"{parts.path or '/'}?{urlencode(parameters)}" if parameters else parts.path or "/"
+    return exchange(connection, method, target, content, {**kinds, **(headers or {})}, within=within)
+
+
+def exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    target: str,
+    content: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    within: float,
+) -> ServiceAnswer:
+    """As `ask`, over a connection that is not open yet; it is closed in the end."""
     late = threading.Event()
 
     def cut_off() -> None:
@@ -56,10 +72,7 @@ def ask(
     timer.daemon = True
     timer.start()
     try:
-        content = None if body is None else json.dumps(body).encode()
-        kinds = {"Content-Type": "application/json"} if content is not None else {}
-        path = f"{parts.path or '/'}?{urlencode(parameters)}" if parameters else parts.path or "/"
-        connection.request(method, path, content, {**kinds, **(headers or {})})
+        connection.request(method, target, content, headers)
         answer = connection.getresponse()
         if answer.getheader("Content-Encoding", "identity") != "identity":
             raise ValueError("the answer is compressed, although that was not asked for")

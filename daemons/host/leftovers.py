@@ -11,7 +11,7 @@ import psutil
 
 from core.errors import ConfigurationError
 from core.home import Home, unprivileged_user
-from daemons.host.programs import PROGRAMS
+from daemons.process.program_list import PROGRAMS
 
 PATIENCE = 10  # seconds between SIGTERM and SIGKILL
 MODULES = {program.module for program in PROGRAMS}

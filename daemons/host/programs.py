@@ -1,33 +1,9 @@
-"""The list of supervised programs, from which the configuration of supervisord is made for the checkout or a home."""
+"""Makes the configuration of supervisord, for the checkout or a home, from the list of the supervised programs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from core.home import Home
-
-
-@dataclass(frozen=True)
-class Program:
-    """A supervised program; `port` names the setting of the port on which it answers /ready, or is None."""
-
-    name: str
-    port: str | None
-
-    @property
-    def module(self) -> str:
-        return "daemons." + self.name.replace("-", "_")
-
-
-# In the order of their start. No start waits for another: a daemon is not ready until the programs it needs are there.
-PROGRAMS = (
-    Program("postgres", None),
-    Program("payment-sandbox", "payment_port"),
-    Program("command-api", "command_port"),
-    Program("query-api", "query_port"),
-    Program("projector", "projector_port"),
-    Program("saga-runner", "saga_runner_port"),
-)
+from daemons.process.program_list import PROGRAMS
 
 HEAD = """\
 ; supervisord for all of orderdeck: `supervisord -c {conf}`, then `supervisorctl`.

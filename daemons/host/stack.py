@@ -17,11 +17,11 @@ from core.home import Home, unprivileged_user
 from core.settings import Settings, env_names
 from daemons.host import leftovers
 from daemons.host.home_lock import locked
-from daemons.host.programs import PROGRAMS
 from daemons.host.status import ProgramStatus, StackStatus, stack_status
 from daemons.host.supervisor import ProgramState, Supervisor, environment
 from daemons.process import exits
 from daemons.process.listening import listen
+from daemons.process.program_list import PROGRAMS
 
 UP_LIMIT = 60  # seconds until every daemon is ready; a first start or a recovery takes long on a slow disk
 CRASH_LIMIT = 15  # seconds after which a program that still crashes at its start is given up

@@ -13,8 +13,8 @@ from core.errors import Unavailable
 from core.home import Home
 from core.settings import Settings, reachable
 from daemons.host.bounded_http import BROKEN, ask
-from daemons.host.programs import PROGRAMS, Program
 from daemons.host.supervisor import ProgramState, Supervisor
+from daemons.process.program_list import PROGRAMS, Program
 
 ASK_LIMIT = 4.0  # seconds for one request; the check behind /ready may take 3
 
@@ -51,7 +51,7 @@ def stack_status(settings: Settings) -> StackStatus:
         states = {}
     with ThreadPoolExecutor(len(PROGRAMS) + 1) as pool:
         projections = pool.submit(_projections, settings) if states else None
-        replies = [pool.submit(_status, program, states.get(program.name), settings) for program in PROGRAMS]
+        replies = [pool.submit(program_status, program, states.get(program.name), settings) for program in PROGRAMS]
         programs = [reply.result() for reply in replies]
     return StackStatus(
         running=bool(states),
@@ -69,13 +69,16 @@ def urls(settings: Settings) -> dict[str, str]:
     return {name: f"http://{reachable(settings.host)}:{port}" for name, port in services.items()}
 
 
-def get_json(url: str) -> tuple[int, Any]:
+def get_json(url: str, *, within: float = ASK_LIMIT) -> tuple[int, Any]:
     """Status and body of a GET; raises OSError, http.client.HTTPException or ValueError."""
-    answer = ask(url, within=ASK_LIMIT)
+    answer = ask(url, within=within)
     return answer.status, answer.json()
 
 
-def _status(program: Program, state: ProgramState | None, settings: Settings) -> ProgramStatus:
+def program_status(
+    program: Program, state: ProgramState | None, settings: Settings, *, within: float = ASK_LIMIT
+) -> ProgramStatus:
+    """How one program is; it is asked itself if it has a port, and gets so many seconds to answer."""
     if state is None:
         return ProgramStatus(program.name, "DOWN", 0, 0, ready=False, reason="supervisord does not run")
     done = state.state == "EXITED" and state.exit_code == 0
@@ -87,13 +90,13 @@ def _status(program: Program, state: ProgramState | None, settings: Settings) ->
     elif program.name == "postgres" and ready and not done:  # it ends when it has migrated
         ready, reason = False, "has not migrated the database of DATABASE_URL yet; its log says why"
     if program.port is not None and state.pid:
-        ready, reason = _ask(f"http://{reachable(settings.host)}:{getattr(settings, program.port)}/ready")
+        ready, reason = _ask(f"http://{reachable(settings.host)}:{getattr(settings, program.port)}/ready", within)
     return ProgramStatus(program.name, state.state, state.pid, state.uptime, ready, "" if ready else reason)
 
 
-def _ask(url: str) -> tuple[bool, str]:
+def _ask(url: str, within: float) -> tuple[bool, str]:
     try:
-        status, answer = get_json(url)
+        status, answer = get_json(url, within=within)
         return status == 200, str(answer.get("reason", ""))
     except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
         return False, f"does not answer ({error})"

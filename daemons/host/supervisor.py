@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
-import xmlrpc.client
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +16,7 @@ from core.errors import ConfigurationError, Unavailable
 from core.home import Home
 from core.settings import Settings, env_names
 from daemons.host.programs import supervisord_conf
+from daemons.host.supervisor_socket import SupervisorSocket
 
 START_LIMIT = 10  # seconds
 NO_WAIT = False
@@ -41,11 +39,7 @@ class Supervisor:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        transport = _OverSocket(home.supervisor_socket)
-        self._proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport, allow_none=True)
-
-    def close(self) -> None:
-        self._proxy("close")()
+        self._call = SupervisorSocket(home.supervisor_socket).call
 
     def start(self, settings: Settings) -> None:
         """Start supervisord in the background, which starts every program with exactly these settings."""
@@ -99,12 +93,6 @@ class Supervisor:
     def shutdown(self) -> None:
         self._call("shutdown")
 
-    def _call(self, method: str, *arguments: object) -> Any:
-        try:
-            return getattr(self._proxy.supervisor, method)(*arguments)
-        except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
-            raise Unavailable(f"supervisord does not answer ({error})") from error
-
 
 def _end_of(log: Path) -> str:
     try:
@@ -137,26 +125,3 @@ def _program_state(info: dict[str, Any]) -> ProgramState:
         exit_code=info["exitstatus"],
         description=info["description"],
     )
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("127.0.0.1", timeout=5)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
-class _OverSocket(xmlrpc.client.Transport):
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-
-    def make_connection(self, host: object) -> http.client.HTTPConnection:
-        self.close()
-        connection = _Connection(self._path)
-        self._connection = (str(host), connection)  # the base class closes this one in `close`
-        return connection

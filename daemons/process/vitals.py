@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from importlib.metadata import version
@@ -43,7 +44,7 @@ class Vitals:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._service = name.removesuffix("-api") + "-service" if name.endswith("-api") else name
+        self._began = time.monotonic()
         self._version = version("orderdeck")
         self.stop = asyncio.Event()
         self.last_turn = time.monotonic()
@@ -92,20 +93,29 @@ class Vitals:
         except Exception as error:  # noqa: BLE001 - any error of a check is a reason not to be ready
             return in_words(error)
 
-    def health(self) -> tuple[int, dict[str, str]]:
+    def health(self) -> tuple[int, dict[str, Any]]:
         turning = time.monotonic() - self.last_turn < TURN_LIMIT
         status = "healthy" if turning else f"the event loop has not turned for {TURN_LIMIT:.0f} s"
         return 200 if turning else 503, self._signed({"status": status})
 
-    async def ready(self) -> tuple[int, dict[str, str]]:
+    async def ready(self) -> tuple[int, dict[str, Any]]:
         reason = await self.why_not_ready()
         return (200, self._signed({"status": "ready"})) if reason is None else (503, self._unready(reason))
 
-    def _signed(self, answer: dict[str, str]) -> dict[str, str]:
-        return answer | {"service": self._service, "version": self._version}
+    def _signed(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """The answer with which program this is; `uptime` are the seconds since its start."""
+        uptime = round(time.monotonic() - self._began, 1)
+        return answer | {
+            "service": service_of(self.name), "version": self._version, "pid": os.getpid(), "uptime": uptime
+        }  # fmt: skip
 
-    def _unready(self, reason: str) -> dict[str, str]:
+    def _unready(self, reason: str) -> dict[str, Any]:
         return self._signed({"status": "not ready"}) | {"reason": reason}
+
+
+def service_of(name: str) -> str:
+    """The name under which the program of this name answers /health and /ready."""
+    return name.removesuffix("-api") + "-service" if name.endswith("-api") else name
 
 
 class Front:

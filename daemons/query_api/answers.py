@@ -10,6 +10,7 @@ from msgspec import Struct
 from core.codec import Envelope
 from core.ports.queries import SagaListing
 from core.projections.order_view import OrderView
+from core.sagas.step_lanes import Lane
 
 
 class Orders(Struct, kw_only=True):
@@ -118,8 +119,14 @@ class Open(Struct, kw_only=True):
 
 
 class ListedSaga(SagaListing, frozen=True, kw_only=True):
-    """`next_attempt_at`: when it is taken up again, while nobody works on it. `deadline`: of all its steps together."""
+    """`next_attempt_at`: when it is taken up again, while nobody works on it. `deadline`: of all its steps together.
 
+    `about`: the id of the refund that it is about. `steps`: how far each step has come, by its name, in the order of
+    the table that the saga started with.
+    """
+
+    about: str | None
+    steps: dict[str, str]
     open: Open
 
 
@@ -130,9 +137,9 @@ class Sagas(Struct, kw_only=True):
 
 
 class SagaDetail(ListedSaga, frozen=True, kw_only=True):
-    """`steps`: how far each step has come, by its name, in the order in which they began."""
+    """`lanes`: each step beside what undoes it, in the order of the table that the saga started with."""
 
-    steps: dict[str, str]
+    lanes: list[Lane]
     events: list[Envelope]
 
 

@@ -17,11 +17,12 @@ from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
 from daemons.process.vitals import ASGIApp, Vitals
-from daemons.query_api import customers, events, inventory, orders, products, readers, sagas, stats, stream
+from daemons.query_api import customers, daemons, events, inventory, orders, products, readers, sagas, stats, stream
 from daemons.query_api.hub import Hub
 from daemons.query_api.parameters import refuse_strange_parameters
+from daemons.query_api.roll_call import RollCall
 
-MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers)
+MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers, daemons)
 
 
 @asynccontextmanager
@@ -37,14 +38,16 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
                 LogSearch(after=after, limit=limit, categories=choice.categories, types=choice.types)
             ),
         )
+        roll_call = RollCall(settings, vitals, queries)
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
-            service = make_app(queries, app.store, hub)
+            service = make_app(queries, app.store, hub, roll_call)
             vitals.started(app.why_not_ready)
             yield with_whole_segments(service)
         finally:
             closing.cancel()
             hub.close()
+            await roll_call.close()
 
 
 async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
@@ -52,11 +55,11 @@ async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
     hub.close()  # live streams never end by themselves
 
 
-def make_app(queries: Queries, store: EventStore, hub: Hub) -> Litestar:
-    """The application with every route; handlers take `queries`, `store` and `hub` from its state."""
+def make_app(queries: Queries, store: EventStore, hub: Hub, roll_call: RollCall) -> Litestar:
+    """The application with every route; handlers take `queries`, `store`, `hub` and `roll_call` from its state."""
     service = Litestar(
         [route for module in MODULES for route in module.ROUTES],
-        state=State({"queries": queries, "store": store, "hub": hub}),
+        state=State({"queries": queries, "store": store, "hub": hub, "roll_call": roll_call}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck queries"),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
-from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery
 
 from core import codec
 from core.codec import StoredEvent
@@ -27,20 +25,14 @@ from daemons.query_api.parameters import (
     IdInPath,
     ManyEvents,
     Moment,
+    Several,
     a_uuid,
+    several,
 )
 from daemons.query_api.response import json_response
 
 CATEGORIES = ("order", "inventory", "payment", "saga")
-TYPES = frozenset(map(codec.event_type, codec.EVENTS))
-Several = Annotated[
-    str | None,
-    QueryParameter(
-        min_length=1,
-        max_length=1_000,
-        description="One, or several with commas between; `Payment*` stands for all that fit.",
-    ),
-]
+TYPES = tuple(sorted(map(codec.event_type, codec.EVENTS)))
 
 
 @get("/api/v1/orders/{order_id:str}/events", responses=answers(Events, 404, 503))
@@ -115,26 +107,6 @@ def _pages_beside(search: LogSearch, page: Sequence[StoredEvent], head: int) -> 
 
 
 ROUTES = (events_of_order, timeline, events)
-
-
-def several(name: str, text: str | None, known: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
-    """The names in a text that lists them with commas; one with `*` in it stands for all that it fits, in any case.
-
-    Raises RequestRefused when one is not in `known`, or fits none of them.
-    """
-    names = [name.strip() for name in text.split(",")] if text is not None else []
-    found = {one: _fitting(one, known) for one in names}
-    if unknown := [one for one, fitting in found.items() if not fitting]:
-        raise wrong_fields(FieldError(name, f"{', '.join(unknown)}: must be of {', '.join(sorted(known))}"))
-    return tuple(dict.fromkeys(name for fitting in found.values() for name in fitting))
-
-
-def _fitting(wanted: str, known: Sequence[str] | frozenset[str]) -> list[str]:
-    if wanted in known:
-        return [wanted]
-    if "*" not in wanted or not wanted.replace("*", "").isalnum():
-        return []
-    return sorted(name for name in known if fnmatchcase(name.lower(), wanted.lower()))
 
 
 def _events(page: Sequence[StoredEvent], next_after: int) -> bytes:

@@ -1,45 +1,81 @@
-"""Works out what money and stock a saga may still hold, from the saga's stream and its order's."""
+"""Works out how far a saga has come and what it may still hold, from the saga's stream and its order's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.codec import UNREADABLE
 from core.domain.message import StreamId
-from core.domain.order import ORDER
+from core.domain.order import ORDER, Order, OrderCreated
 from core.ports.log import EventStore
+from core.ports.queries import Queries
 from core.sagas import SAGAS
 from core.sagas.holdings import at_stake, open_holdings, open_items
-from core.sagas.progress import Progress, evolve
-from core.sagas.saga import unknown_table
+from core.sagas.progress import Progress
+from core.sagas.saga import Saga, unknown_table
+from core.sagas.step_lanes import LaneFold
 from core.services.load import load_state
 from daemons.query_api.answers import Open, OpenMoney, OpenStock
 
 UNFINISHED = {"RUNNING", "COMPENSATING", "FAILED"}
+PAGE = 1_000  # events in one reading
 NOTHING = Open(money=None, stock=[], items=[])
 
 
-async def still_open(store: EventStore, row: Mapping[str, Any]) -> Open:
+class ReadSaga(NamedTuple):
+    """A saga's stream as far as it can be read, the state of its order, and why either of them cannot be read."""
+
+    fold: LaneFold
+    order: Order | None
+    unreadable: str | None
+
+
+async def read_saga(queries: Queries, store: EventStore, row: Mapping[str, Any]) -> ReadSaga:
+    """Read the stream of the saga of this row of `sagas`. Of a saga that has ended, the order is not read."""
+    table = SAGAS.get((row["name"], row["definition"])) or unknown_table(row["name"], row["definition"])
+    fold, unreadable, order, after = LaneFold(table), None, None, 0
+    while True:
+        page = await queries.events_of_stream(row["saga_id"], after=after, limit=PAGE)
+        for event in page:
+            try:
+                recorded = event.recorded()
+            except UNREADABLE as error:
+                unreadable = unreadable or str(error)
+            else:
+                fold.take(recorded.event, recorded.recorded_at)
+        if len(page) < PAGE:
+            break
+        after = page[-1].version
+    try:
+        if row["status"] in UNFINISHED or row["state"] == "expiring":
+            order = (await load_state(store, ORDER, StreamId(row["order_id"]))).state
+    except UNREADABLE as error:
+        unreadable = unreadable or str(error)
+    return ReadSaga(fold, order, unreadable)
+
+
+def still_open(found: ReadSaga, row: Mapping[str, Any]) -> Open:
     """What the saga of this row of `sagas` may still hold; nothing when it has ended.
 
     If the authorisation of a completed saga ends soon, or has ended, its amount is open, and the words say when.
 
     When its stream cannot be read, the answer says so, and the list of sagas it stands in is answered all the same.
     """
-    try:
-        if row["state"] == "expiring":
-            return await _authorised(store, row)
-        return await _read(store, row) if row["status"] in UNFINISHED else NOTHING
-    except UNREADABLE as error:
-        return Open(money=None, stock=[], items=[f"what it holds cannot be read: {error}"])
-
-
-async def _authorised(store: EventStore, row: Mapping[str, Any]) -> Open:
-    created = (await load_state(store, ORDER, StreamId(row["order_id"]))).state.created
-    if created is None:
+    if row["state"] != "expiring" and row["status"] not in UNFINISHED:
         return NOTHING
+    if found.unreadable is not None:
+        return Open(money=None, stock=[], items=[f"what it holds cannot be read: {found.unreadable}"])
+    progress, order = found.fold.progress, found.order
+    if order is None or order.created is None:
+        return NOTHING
+    if row["state"] == "expiring":
+        return _authorised(order.created, row)
+    return NOTHING if progress is None else _held(found.fold.saga, progress, order, order.created)
+
+
+def _authorised(created: OrderCreated, row: Mapping[str, Any]) -> Open:
     money = f"{created.total_amount} {created.currency}"
     words = end_of_authorisation(money, row["authorization_ends_at"], row["authorization_ends_in"])
     return Open(money=OpenMoney(amount=created.total_amount, currency=created.currency), stock=[], items=[words])
@@ -60,20 +96,12 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-async def _read(store: EventStore, row: Mapping[str, Any]) -> Open:
-    progress: Progress | None = None
-    for event in await store.load(StreamId(row["saga_id"])):
-        progress = evolve(progress, event.event, event.recorded_at)
-    order = (await load_state(store, ORDER, StreamId(row["order_id"]))).state
-    if progress is None or order.created is None:
-        return NOTHING
-    saga = SAGAS.get((row["name"], row["definition"])) or unknown_table(row["name"], row["definition"])
+def _held(saga: Saga, progress: Progress, order: Order, created: OrderCreated) -> Open:
     kinds = {holding.what for holding in open_holdings(saga, progress)}
     amount, units = at_stake(progress, order)
-    money = OpenMoney(amount=amount, currency=order.created.currency)
     stock = [OpenStock(sku=sku, quantity=n) for sku, n in units.items()]
     return Open(
-        money=money if "money" in kinds else None,
+        money=OpenMoney(amount=amount, currency=created.currency) if "money" in kinds else None,
         stock=stock if "stock" in kinds else [],
         items=list(open_items(saga, progress, order)),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -17,11 +19,13 @@ from core.errors import FieldError
 from daemons.http.paths import whole
 from daemons.http.problems import wrong_fields
 
+Name = TypeVar("Name", bound=str)
 AnyRequest = Request[Any, Any, State]
 
 LARGEST = 2**63 - 1
 LONGEST_TEXT = 200
 LONGEST_PARAMETER = 400
+MOST_IDS = 100
 
 # --- in the query -------------------------------------------------------------------------------------------
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")]
@@ -46,6 +50,16 @@ AfterVersion = Annotated[
     int, QueryParameter(ge=0, le=2**31 - 1, description="A version of the stream; only what comes after it.")
 ]
 Text = Annotated[str | None, QueryParameter(min_length=1, max_length=LONGEST_TEXT)]
+Several = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1, max_length=1_000, description="One, or several with commas between; `A*` is all that fit."
+    ),
+]
+SeveralIds = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=MOST_IDS * 37 - 1, description="A UUID, or up to 100 with commas between."),
+]
 CursorText = Annotated[
     str | None,
     QueryParameter(min_length=1, max_length=400, description="A next_cursor or prev_cursor, as it was given."),
@@ -69,23 +83,56 @@ async def refuse_strange_parameters(request: AnyRequest) -> None:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError:
         raise wrong_fields(FieldError("query", "must be UTF-8, percent-encoded, and have at most 50 fields")) from None
-    known, values = _known(request.route_handler), dict(pairs)
+    known, values = _known(request.route_handler), dict(pairs)  # the names that are known, with their longest values
     names = [name for name, _ in pairs]
     wrong = [
         FieldError(name, f"is not known here; known: {', '.join(known) or 'none'}") for name in values.keys() - known
     ]
     wrong += [FieldError(name, "is given twice") for name in values if names.count(name) > 1]
-    wrong += [FieldError(name, why) for name, text in values.items() if (why := unreadable(text, LONGEST_PARAMETER))]
+    wrong += [
+        FieldError(name, why)
+        for name, text in values.items()
+        if (why := unreadable(text, known.get(name, LONGEST_PARAMETER)))
+    ]
     if wrong:
         raise wrong_fields(*sorted(wrong, key=lambda error: error.field))
 
 
 @cache
-def _known(handler: HTTPRouteHandler) -> dict[str, None]:
-    """The names of a handler's query parameters, in their order."""
+def _known(handler: HTTPRouteHandler) -> dict[str, int]:
+    """The names of a handler's query parameters, in their order, and how many characters each may have."""
     fields = handler.parsed_fn_signature.parameters.items()
     declared = {name: field.kwarg_definition for name, field in fields}
-    return {one.name or name: None for name, one in declared.items() if isinstance(one, QueryParameter)}
+    return {
+        one.name or name: max(LONGEST_PARAMETER, one.max_length or 0)
+        for name, one in declared.items()
+        if isinstance(one, QueryParameter)
+    }
+
+
+def several(name: str, text: str | None, known: Sequence[Name]) -> tuple[Name, ...]:
+    """The names in a text that lists them with commas; one with `*` in it stands for all that it fits, in any case.
+
+    Raises RequestRefused when one is not in `known`, or fits none of them.
+    """
+    names = [one.strip() for one in text.split(",")] if text is not None else []
+    found = {one: [each for each in known if _fits(one, str(each))] for one in names}
+    if unknown := [one for one, fitting in found.items() if not fitting]:
+        raise wrong_fields(FieldError(name, f"{', '.join(unknown)}: must be of {', '.join(known)}"))
+    return tuple(dict.fromkeys(each for fitting in found.values() for each in fitting))
+
+
+def _fits(wanted: str, name: str) -> bool:
+    pattern = "*" in wanted and wanted.replace("*", "").isalnum()
+    return wanted == name or (pattern and fnmatchcase(name.lower(), wanted.lower()))
+
+
+def several_uuids(name: str, text: str | None) -> tuple[UUID, ...]:
+    """The UUIDs in a text that lists them with commas; raises RequestRefused if one is none, or for more than 100."""
+    texts = text.split(",") if text is not None else []
+    if len(texts) > MOST_IDS:
+        raise wrong_fields(FieldError(name, f"has {len(texts)} ids, and at most {MOST_IDS} are allowed"))
+    return tuple(a_uuid(name, one.strip()) for one in texts)
 
 
 def a_uuid(name: str, text: str) -> UUID:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 from litestar import Response, get
@@ -13,33 +11,42 @@ from litestar.params import FromQuery, QueryParameter
 from msgspec.structs import asdict
 
 from core import codec
-from core.codec import UNREADABLE, StoredEvent
 from core.errors import NotFound
 from core.ports.log import EventStore
 from core.ports.queries import Queries, SagaPlace, SagaSearch, SagaState, SagaStatusName
-from core.sagas.progress import Progress, evolve
 from daemons.http.openapi import answers
 from daemons.query_api.answers import SagaDetail, Sagas
 from daemons.query_api.cursors import ends, place
-from daemons.query_api.open_items import still_open
+from daemons.query_api.open_items import ReadSaga, read_saga, still_open
 from daemons.query_api.parameters import (
     AnyRequest,
     CursorText,
     IdInPath,
     Limit,
+    Several,
+    SeveralIds,
     a_uuid,
+    several,
+    several_uuids,
 )
 from daemons.query_api.response import json_response
 
 SORT = "-started_at"
+STATUSES: tuple[SagaStatusName, ...] = get_args(SagaStatusName)
+STATES: tuple[SagaState, ...] = get_args(SagaState)
 MOST_EVENTS = 1_000
+State = Annotated[
+    str | None,
+    QueryParameter(name="state", min_length=1, max_length=1_000, description="One, or several with commas between."),
+]
 
 
 @get("/api/v1/sagas", responses=answers(Sagas, 503))
 async def some_sagas(
     request: AnyRequest,
-    status: FromQuery[SagaStatusName | None] = None,
-    saga_state: Annotated[SagaState | None, QueryParameter(name="state")] = None,
+    status: Several = None,
+    saga_state: State = None,
+    saga_id: SeveralIds = None,
     order_id: FromQuery[UUID | None] = None,
     cursor: CursorText = None,
     limit: Limit = 20,
@@ -56,8 +63,9 @@ async def some_sagas(
         start, backwards = place(cursor, SORT)
     page = await queries.sagas(
         SagaSearch(
-            status=status,
-            state=saga_state,
+            statuses=several("status", status, STATUSES),
+            states=several("state", saga_state, STATES),
+            saga_ids=several_uuids("saga_id", saga_id),
             order_id=order_id,
             start=start,
             backwards=backwards,
@@ -67,13 +75,17 @@ async def some_sagas(
     places = [(saga.started_at, saga.saga_id) for saga in page.sagas]
     first, last = (places[0], places[-1]) if places else (None, None)
     cursors = ends(SORT, first, last, more=page.more, start=start is not None, backwards=backwards)
-    shown = await asyncio.gather(*(_with_open_items(store, asdict(saga)) for saga in page.sagas))
+    all_found = await asyncio.gather(*(read_saga(queries, store, asdict(saga)) for saga in page.sagas))
+    shown = [_shown(found, asdict(saga)) for found, saga in zip(all_found, page.sagas, strict=True)]
     return json_response(codec.json({"sagas": shown, **cursors}))
 
 
 @get("/api/v1/sagas/{saga_id:str}", responses=answers(SagaDetail, 404, 503))
 async def one_saga(request: AnyRequest, saga_id: IdInPath) -> Response[bytes]:
-    """A saga with its events, and how far each of its steps has come."""
+    """A saga with its events, and its lanes: each step beside what undoes it, with every try and what is open.
+
+    The words of a lane are those of the table that the saga started with.
+    """
     queries: Queries = request.app.state["queries"]
     store: EventStore = request.app.state["store"]
     id_ = a_uuid("saga_id", saga_id)
@@ -81,23 +93,15 @@ async def one_saga(request: AnyRequest, saga_id: IdInPath) -> Response[bytes]:
     if saga is None:
         raise NotFound("saga", saga_id)
     events = await queries.events_of_stream(id_, after=0, limit=MOST_EVENTS)
-    shown = await _with_open_items(store, asdict(saga))
+    found = await read_saga(queries, store, asdict(saga))
     envelopes = [event.envelope() for event in events]
-    return json_response(codec.json({**shown, "steps": _steps(events), "events": envelopes}))
+    lanes = found.fold.lanes(found.order)
+    return json_response(codec.json({**_shown(found, asdict(saga)), "lanes": lanes, "events": envelopes}))
 
 
 ROUTES = (some_sagas, one_saga)
 
 
-async def _with_open_items(store: EventStore, saga: dict[str, Any]) -> dict[str, Any]:
-    return {**saga, "open": await still_open(store, saga)}
-
-
-def _steps(events: Sequence[StoredEvent]) -> dict[str, str]:
-    """How far each step has come; events that this release cannot read are left out."""
-    progress: Progress | None = None
-    for event in events:
-        with suppress(*UNREADABLE):
-            recorded = event.recorded()
-            progress = evolve(progress, recorded.event, recorded.recorded_at)
-    return {name: str(status) for name, status in progress.steps.items()} if progress else {}
+def _shown(found: ReadSaga, saga: dict[str, Any]) -> dict[str, Any]:
+    about = (found.fold.progress.about or None) if found.fold.progress else None
+    return {**saga, "about": about, "steps": found.fold.steps(), "open": still_open(found, saga)}

@@ -21,12 +21,14 @@ from daemons.http.problems import log_failure, problems, wrong_fields
 from daemons.process.guard.event_source import RETRY, come_back, is_event_source
 from daemons.process.guard.places import Places, owner_of
 from daemons.process.guard.refusals import Refusal
-from daemons.query_api.events import CATEGORIES, TYPES, Several, several
+from daemons.query_api.events import CATEGORIES, TYPES
 from daemons.query_api.frames import Filter
 from daemons.query_api.hub import Hub
 from daemons.query_api.parameters import (
     LARGEST,
     AnyRequest,
+    Several,
+    several,
 )
 
 HEADERS = (

@@ -123,8 +123,7 @@ class Nemesis:
         raise AssertionError(f"{name} did not come back within {FIND_WITHIN:.0f} s")
 
     def _programs(self) -> list[ProgramState]:
-        with contextlib.closing(Supervisor(self.stack.home)) as supervisor:
-            return supervisor.programs()
+        return Supervisor(self.stack.home).programs()
 
     async def _server(self) -> int:
         server, deadline = EmbeddedPostgres(self.stack.home.path), time.monotonic() + FIND_WITHIN

@@ -47,8 +47,8 @@ SELECT md5('o' || n)::uuid, 2, 1, 'ada', 'ORD-' || n, CASE WHEN n % 4 = 0 THEN '
 """
 EVERYTHING = ENDED + OPEN
 FILTERS: list[dict[str, Any]] = [
-    *({"status": name} for name in ("RUNNING", "COMPENSATING", "FAILED", "COMPLETED", "COMPENSATED", "RESOLVED")),
-    *({"state": name} for name in ("running", "waiting", "retrying", "overdue", "failed", "expiring")),
+    *({"statuses": [name]} for name in ("RUNNING", "COMPENSATING", "FAILED", "COMPLETED", "COMPENSATED", "RESOLVED")),
+    *({"states": [name]} for name in ("running", "waiting", "retrying", "overdue", "failed", "expiring")),
 ]
 
 
@@ -105,7 +105,8 @@ async def test_every_saga_is_in_the_list_of_its_status_and_of_its_state_and_in_n
     ids = [saga.saga_id for saga in oldest.sagas]
     assert (ids, oldest.more) == ([saga.saga_id for saga in everything.sagas[-100:]], True)
     for fields in FILTERS:
-        ((name, value),) = fields.items()
+        ((names, [value]),) = fields.items()
+        name = {"statuses": "status", "states": "state"}[names]
         page = await queries.sagas(SagaSearch(**fields, limit=EVERYTHING))
         expected = [saga.saga_id for saga in everything.sagas if getattr(saga, name) == value]
         assert [saga.saga_id for saga in page.sagas] == expected, fields
@@ -118,7 +119,7 @@ async def test_the_sagas_of_orders_whose_authorisation_ends_soon_say_when_until_
 ) -> None:
     assert filled
     queries = PostgresQueries(opener)
-    page = await queries.sagas(SagaSearch(state="expiring", limit=EVERYTHING))
+    page = await queries.sagas(SagaSearch(states=["expiring"], limit=EVERYTHING))
     hours = sorted(round(saga.authorization_ends_in / 3600) for saga in page.sagas if saga.authorization_ends_in)
     assert hours == [-1, 1, 3, 5, 7, 9, 11, 13, 15, 17]
     assert {saga.status for saga in page.sagas} == {"COMPLETED"}

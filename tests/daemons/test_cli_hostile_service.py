@@ -55,6 +55,7 @@ def commands() -> dict[str, Callable[[], object]]:
         "list --json": lambda: sagas.list_sagas(limit=20, as_json=True, state="", status="", order_id=""),
         "show": lambda: sagas.show("an/id?#", as_json=False),
         "show --json": lambda: sagas.show("..", as_json=True),
+        "show --picture": lambda: sagas.show("an id", picture=True),
         "retry": lambda: sagas.retry("an id", "a reason"),
         "demo": lambda: scenes.run(load_settings()),
     }
@@ -97,7 +98,7 @@ def test_whatever_a_service_answers_the_command_ends_with_a_sentence(
         bodies[f"a list with {key}: null"] = json.dumps({"sagas": [saga], "next_cursor": None}).encode()
     for what, body in bodies.items():
         service.will(answer(body, Connection="close"))
-        for name in ("list", "show"):
+        for name in ("list", "show", "show --picture"):
             assert len(run(commands()[name])) < 1_000, (name, what)
     assert not UNSAFE & set("".join(capsys.readouterr()))
 

@@ -189,7 +189,25 @@ async def test_the_query_api_lists_sagas_by_state_status_and_order(api: QueryApi
         assert await saga_ids(state=state) == [str(ids[state])]
     assert await saga_ids(status="COMPLETED") == [str(ids["ended"])]
     assert await saga_ids(order_id=order_id(2)) == [str(ids["retrying"])]
-    [failed] = (await api.get("/api/v1/sagas", state="failed"))["sagas"]
+    assert await saga_ids(state="failed,running, overdue") == [
+        str(ids[one]) for one in ("running", "overdue", "failed")
+    ]
+    assert await saga_ids(status="COMPLETED,FAILED,FAILED") == [str(ids["failed"]), str(ids["ended"])]
+    assert await saga_ids(status="RUNNING,FAILED", state="waiting,retrying") == [str(ids["waiting"])]
+    some = ",".join(str(ids[one]) for one in ("ended", "failed", "waiting"))
+    assert await saga_ids(saga_id=some, state="failed,waiting") == [str(ids["waiting"]), str(ids["failed"])]
+    hundred = ",".join([some, *(str(uuid4()) for _ in range(97))])
+    assert len(await saga_ids(saga_id=hundred)) == 3
+    for wrong in (
+        {"saga_id": f"{hundred},{uuid4()}"},
+        {"saga_id": "x"},
+        {"state": "failed,stuck"},
+        {"status": "failed"},
+    ):
+        await api.get("/api/v1/sagas", 400, **wrong)
+    [running, failed] = (await api.get("/api/v1/sagas", state="running,failed"))["sagas"]
+    assert (running["held_by"], running["lease_until"]) == ("runner-1", running["due_at"])
+    assert (failed["held_by"], failed["lease_until"]) == (None, None)
     assert (failed["attempts"], failed["last_error"], failed["step"]) == (9, "voided never", "a_step")
     assert (await api.get("/api/v1/stats"))["sagas"] == {"RUNNING": 3, "COMPENSATING": 1, "FAILED": 1}
 
@@ -209,9 +227,19 @@ async def test_a_saga_shows_its_steps_and_events(api: QueryApi) -> None:
     await connection.execute(SAGA_ROW, SAGA, "fulfil_order", ORDER_ID, "COMPLETED", 0, None, None, None, 1)
     await connection.close()
     saga = await api.get(f"/api/v1/sagas/{SAGA}")
-    assert saga["steps"]["open_order"] == "COMPLETED"
+    assert saga["steps"] == {
+        "open_order": "COMPLETED", "reserve_inventory": "PENDING", "authorize_payment": "RUNNING",
+        "confirm_order": "PENDING",
+    }  # fmt: skip
     assert types(saga) == ["SagaStarted", "SagaStepCompleted", "SagaStepStarted", "SagaCompleted"]
-    assert saga["state"] is None
+    assert (saga["state"], saga["about"]) == (None, None)
+    third = saga["lanes"][2]
+    assert (third["step"], third["does"], third["undo"]) == (
+        "authorize_payment", "authorise the payment", "void the payment",
+    )  # fmt: skip
+    assert (third["status"], third["undo_status"], third["open"]) == ("RUNNING", "NOT_NEEDED", [])
+    [listed] = (await api.get("/api/v1/sagas"))["sagas"]
+    assert listed["steps"] == saga["steps"]
     await api.get(f"/api/v1/sagas/{uuid4()}", 404)
 
 

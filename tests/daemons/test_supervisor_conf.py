@@ -11,7 +11,8 @@ import pytest
 from supervisor.options import ServerOptions
 
 from core.home import LONGEST_SOCKET_PATH, Home
-from daemons.host.programs import PROGRAMS, checkout_conf, supervisord_conf
+from daemons.host.programs import checkout_conf, supervisord_conf
+from daemons.process.program_list import PROGRAMS
 from tests.support.stack import ROOT
 
 

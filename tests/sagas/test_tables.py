@@ -101,6 +101,14 @@ def test_every_step_of_a_saga_says_what_it_may_leave_open(saga: Saga) -> None:
 
 
 @pytest.mark.parametrize("saga", EACH)
+def test_every_step_of_a_saga_tells_a_person_what_it_does_and_what_undoes_it(saga: Saga) -> None:
+    for step in saga.steps:
+        for action in (step.do, step.undo):
+            assert re.fullmatch(r"[a-z][a-z ]{6,50}", action.words), f"{step.name}: {action.words!r}"
+            assert (action.words == "nothing to do") == isinstance(action, Nothing)
+
+
+@pytest.mark.parametrize("saga", EACH)
 def test_every_step_has_a_time_limit_unless_its_saga_is_tried_for_ever_or_undoes(saga: Saga) -> None:
     for step in saga.steps:
         if not isinstance(step.do, Nothing):

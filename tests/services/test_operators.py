@@ -109,8 +109,18 @@ async def test_an_operators_repeated_key_gets_the_first_answer_and_a_dry_run_rec
     async with desk.running():
         _, saga_id = await failed(desk)
         before = await desk.store.load(StreamId(saga_id))
-        dry = await operator.do(Wish.RESOLVE, saga_id, Terms(dry_run=True))
-        assert [type(e.event).__name__ for e in dry.preview or ()] == ["SagaResolved"]
+        shown = {
+            wish: (await operator.do(wish, saga_id, Terms(dry_run=True))).preview or ()
+            for wish in (Wish.RETRY, Wish.SKIP_STEP, Wish.RESOLVE)
+        }
+        assert [[type(e.event).__name__ for e in events] for events in shown.values()] == [
+            ["SagaRetried", "SagaStepStarted"],
+            ["SagaStepSkipped"],
+            ["SagaResolved"],
+        ]
+        for terms in (Terms(dry_run=True), Terms()):
+            with pytest.raises(NotAllowed, match="unwind_order has nothing to turn back to"):
+                await operator.do(Wish.COMPENSATE, saga_id, terms)
         assert len(await desk.store.load(StreamId(saga_id))) == len(before)
         keyed = Terms(user_id="ada", key=IdempotencyKey("here", "k", b"f"))
         first = await operator.do(Wish.RESOLVE, saga_id, keyed)

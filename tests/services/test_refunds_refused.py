@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from core.adapters.postgres.queries.queries import PostgresQueries
 from core.domain.message import StreamId, payment_of, saga_of
 from core.domain.payment import PaymentStatus
 from core.domain.provider import PaymentAnswer, Refused
 from core.domain.saga import SagaFailed
 from core.errors import NotAllowed
 from core.sagas.wishes import Wish
-from daemons.query_api.open_items import still_open
+from daemons.query_api.open_items import read_saga, still_open
 from tests.support.order_desk import Desk
 from tests.support.refunds import REFUND, SETTLE, ask_for_refund, paid, refund_ended, shipped_order, units
 from tests.support.saga_cases import Operator, available
@@ -47,7 +48,8 @@ async def test_a_refused_refund_fails_with_its_amount_named_and_no_longer_counts
         assert failed.open_items == ("20.00 USD is not refunded", "1 x A may not be back in stock")
         row = {"saga_id": saga_id, "order_id": order, "name": REFUND, "definition": 1}
         row |= {"status": "FAILED", "state": "failed"}
-        left = await still_open(desk.store, row)
+        queries = PostgresQueries(desk.open)
+        left = still_open(await read_saga(queries, desk.store, row), row)
         assert (left.money and left.money.amount, [(each.sku, each.quantity) for each in left.stock]) == (
             Decimal("20.00"),
             [("A", 1)],

@@ -14,7 +14,7 @@ from core.domain.message import OrderId, saga_of
 from core.sagas.wishes import Wish
 from core.services.sagas import advance
 from daemons.query_api.answers import Open, OpenMoney, OpenStock
-from daemons.query_api.open_items import end_of_authorisation, still_open
+from daemons.query_api.open_items import end_of_authorisation, read_saga, still_open
 from tests.support.order_desk import Desk
 from tests.support.projecting import project
 from tests.support.saga_cases import Away, Operator, cancellation, failed, happened, make_unreadable, shipment
@@ -26,9 +26,10 @@ STOCK = [OpenStock(sku="A", quantity=2)]
 async def read_open_items(desk: Desk, order: OrderId, name: str = "fulfil_order") -> Open:
     queries = PostgresQueries(desk.open)
     saga = await queries.saga(saga_of(order, name))
-    queries.close()
     assert saga is not None
-    return await still_open(desk.store, asdict(saga))
+    found = await read_saga(queries, desk.store, asdict(saga))
+    queries.close()
+    return still_open(found, asdict(saga))
 
 
 @pytest.fixture

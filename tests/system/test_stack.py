@@ -16,7 +16,7 @@ import pytest
 
 from core.adapters.postgres.migrate import NEEDED
 from core.home import unprivileged_user
-from daemons.host.programs import PROGRAMS
+from daemons.process.program_list import PROGRAMS
 from tests.support.stack import ROOT, Stack, until
 
 NAMES = [program.name for program in PROGRAMS]

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.printable import clean
+from core.terminal_text import money
 from tests.support.hostile_service import (
     CHUNK,
     DRIPPING,
@@ -38,7 +39,7 @@ from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.fold import TimelineState, changes, evolve
 from tui.viewmodels.ring import Ring
 from tui.viewmodels.stream import StreamModel, decode
-from tui.viewmodels.text import money, plain, pretty
+from tui.viewmodels.text import plain, pretty
 from tui.viewmodels.timeline import Timeline, summary
 from tui.wire import WireEvent, WireOrder
 

@@ -44,6 +44,7 @@ def test_after_any_events_a_list_that_is_read_to_its_end_shows_what_the_server_s
         model = await listed(gateway, text=text)
         await model.search(parse(text), sort)
         model.view.move(data.draw(st.integers(0, 3)))
+        model.moved()
         for step in range(data.draw(st.integers(1, 4))):
             at = len(gateway.log)
             for n in range(data.draw(st.integers(0, 5))):
@@ -104,6 +105,7 @@ async def test_an_order_of_ones_own_is_put_only_where_it_belongs() -> None:
     assert (shown(model), model.new) == (before, 1)
     model = await listed(gateway)
     model.view.move(1)
+    model.moved()
     model.put(gateway.views[gateway.place(72)])
     assert model.new == 1
     await model.take_in()

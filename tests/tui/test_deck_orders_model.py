@@ -18,6 +18,7 @@ async def test_the_chosen_order_stays_chosen_and_in_place_through_a_thousand_upd
     gateway = desk_with(30)
     model = await listed(gateway)
     model.view.move(12)
+    model.moved()
     chosen, top = model.chosen, model.view.top
     assert chosen is not None
     dice = random.Random(7)
@@ -45,6 +46,7 @@ async def test_new_orders_wait_until_they_are_taken_in_and_the_chosen_order_stay
     gateway = desk_with(5)
     model = await listed(gateway)
     model.view.move(1)
+    model.moved()
     at, chosen = len(gateway.log), model.chosen
     gateway.fulfil(gateway.place(50))
     gateway.place(51)
@@ -73,6 +75,7 @@ async def test_taking_in_more_new_orders_than_the_list_can_hold_starts_at_its_to
     model = await listed(gateway)
     model.window.max_pages = 3
     model.view.move(2)
+    model.moved()
     at = len(gateway.log)
     for n in range(100, 150):
         gateway.place(n)
@@ -155,6 +158,7 @@ async def test_paging_reaches_the_end_of_a_long_list_and_comes_back_to_its_top()
     for step in (1, -1):
         for _ in range(344):
             model.view.move(step)
+            model.moved()
             while await model.extend():
                 pass
             assert len(model.window) <= 40
@@ -177,6 +181,7 @@ async def test_the_last_page_is_read_from_the_other_end() -> None:
     assert (model.chosen.order_number, model.view.cursor) == ("ORD-0000000000", 344)
     for _ in range(344):
         model.view.move(-1)
+        model.moved()
         while await model.extend():
             pass
     assert (model.chosen.order_number, model.view.cursor) == ("ORD-0000000344", 0)
@@ -207,6 +212,7 @@ async def test_reaching_the_top_of_a_list_with_an_estimated_total_moves_no_row()
     await model.load(from_end=True)
     for n in range(59):
         model.view.move(-1)
+        model.moved()
         while await model.extend():
             pass
         assert model.chosen is not None

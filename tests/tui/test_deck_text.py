@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from core.printable import LONGEST, clean
-from tui.viewmodels.text import MOST_LINES, age, fit, money, money_within, pretty, span
+from core.terminal_text import fit, money, span
+from tui.viewmodels.text import MOST_LINES, age, money_within, pretty
 
 NOW = datetime(2026, 3, 14, tzinfo=UTC)
 

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Label
 
 from core.printable import clean
+from core.terminal_text import fit, money
 from tui.action_table import Action, ActionTable, bar
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line
@@ -21,7 +22,7 @@ from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut
 from tui.receipts import Receipt, perform
 from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, OrderDraft
 from tui.viewmodels.fold import TimelineState, changes, evolve
-from tui.viewmodels.text import Cell, fit, money
+from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
 

@@ -9,13 +9,13 @@ from functools import partial
 from textual.dom import DOMNode
 
 from core.printable import clean
+from core.terminal_text import money
 from tui.dialogs.ask import Ask, Field, Menu
 from tui.dialogs.dialog import open_dialog
 from tui.gateway import CommandToSend
 from tui.messages import Say, Send
 from tui.viewmodels.payments import end_of_authorization, money_warning
 from tui.viewmodels.statuses import CANCEL, CONFIRM, DELIVER, SHIP, Transition, legal
-from tui.viewmodels.text import money
 from tui.wire import WireOrder
 
 _CONSEQUENCE = {

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, cast
 
 from core.domain.payment import PAYMENT, Payment
 from core.printable import clean
+from core.terminal_text import money
 from tui.viewmodels.payments import PAYMENT_EVENTS, payment_after, refund_words
 from tui.viewmodels.statuses import STATUS_AFTER
-from tui.viewmodels.text import money, plain
+from tui.viewmodels.text import plain
 from tui.wire import WireEvent, payload_of
 
 Lines = Mapping[str, str]  # label -> what to show, in the order in which the labels first appeared

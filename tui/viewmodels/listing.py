@@ -24,7 +24,7 @@ MOST_ARRIVED = 200  # newest rows that are kept because the server may not show 
 class Listing(Generic[Row]):
     """No row moves under the cursor: the chosen row stays chosen and in its place whatever arrives.
 
-    But while the very first row is chosen and on the screen, new rows come in above it, and the newest is chosen.
+    But while the operator stays on the very first row, new rows come in above it, and the newest is chosen.
     """
 
     def __init__(self, source: ListSource[Row], clock: Callable[[], float]) -> None:
@@ -42,6 +42,7 @@ class Listing(Generic[Row]):
         self.questions = Questions()
         self._arrived: OrderedDict[str, Row] = OrderedDict()
         self._from_end = False
+        self._follows = True
         self._generation = 0
         self._reading = False
 
@@ -51,9 +52,16 @@ class Listing(Generic[Row]):
 
     @property
     def at_top(self) -> bool:
-        """Whether the first row of the whole list is chosen."""
-        held = len(self.window) and not self._from_end and self.window.newer is None
-        return bool(held) and self.view.cursor == self.view.top == self.window.start
+        """Whether the operator went to the first row of the whole list and stays there."""
+        return self._follows and self._first_is_chosen()
+
+    def moved(self) -> None:
+        """The operator has moved the cursor."""
+        self._follows = self._first_is_chosen()
+
+    def _first_is_chosen(self) -> bool:
+        top_is_held = len(self.window) > 0 and not self._from_end and self.window.newer is None
+        return top_is_held and self.view.cursor == self.view.top == self.window.start
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -91,6 +99,7 @@ class Listing(Generic[Row]):
         self.view.top = self.window.start
         rank = None if chosen is None or at_top else self.window.rank(self.source.key(chosen))
         self.view.go(self.window.start if rank is None else rank)
+        self._follows = rank is None
 
     async def extend(self) -> bool:
         """Fetch the page that the view is about to need, if any; True when rows came."""

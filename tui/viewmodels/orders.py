@@ -133,6 +133,7 @@ class OrdersModel(Listing[WireOrder]):
         if rank is not None:
             self.changed_at[order.order_id] = self.clock()
             self.view.go(rank)
+            self.moved()
 
     def _remember(self, order_id: str, events: Sequence[WireEvent]) -> None:
         """Keep what the feed told of an order, without its contents, which the first event has."""

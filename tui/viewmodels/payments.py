@@ -8,7 +8,8 @@ import msgspec
 
 from core.domain.payment import PASSAGES, PAYMENT, Payment, PaymentStatus
 from core.printable import clean
-from tui.viewmodels.text import Cell, age, money
+from core.terminal_text import money
+from tui.viewmodels.text import Cell, age
 from tui.wire import WireEvent, WireOrder, payload_of
 
 _LOOKS = {

@@ -7,14 +7,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from rich.cells import cell_len, set_cell_size
-
-from core.domain.money import DECIMALS, code_of
 from core.printable import LONGEST, clean
+from core.terminal_text import money, span
 
 MOST_LINES = 2_000
 MOST_TEXT = 8 * 1024 * 1024  # characters of a document that are written out, of which a part is shown
-MOST_DIGITS = 24  # of an amount; one with more is shown rounded
 
 
 class Cell(NamedTuple):
@@ -22,17 +19,6 @@ class Cell(NamedTuple):
 
     text: str
     tone: str = ""
-
-
-def fit(text: str, width: int, *, right: bool = False) -> str:
-    """`text` in exactly `width` terminal cells, cut with an ellipsis."""
-    if width <= 0:
-        return ""
-    used = cell_len(text)
-    if used > width:
-        return set_cell_size(text, width - 1) + "…"
-    pad = " " * (width - used)
-    return pad + text if right else text + pad
 
 
 def pretty(raw: bytes) -> list[str]:
@@ -72,20 +58,6 @@ def plain(value: Any) -> str:
             return clean(str(value))
 
 
-def money(amount: Decimal | int | str, currency: str = "") -> str:
-    """An amount with all decimals of its currency; without a known currency, with its own.
-
-    Raises ArithmeticError or ValueError for what is no number.
-    """
-    number = Decimal(str(amount))
-    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS or len(str(number)) > 2 * MOST_DIGITS:
-        text = f"{number:.6g}"
-    else:
-        least = Decimal(1).scaleb(-DECIMALS[code_of(currency)]) if code_of(currency) in DECIMALS else number
-        text = f"{number.quantize(least) if number == number.quantize(least) else number:,f}"
-    return f"{text} {clean(currency)}" if currency else text
-
-
 def money_within(width: int, amount: Decimal, currency: str) -> str:
     """An amount with a currency that can be read where `money` is too wide: without commas, or without decimals."""
     text = money(amount, currency)
@@ -93,22 +65,6 @@ def money_within(width: int, amount: Decimal, currency: str) -> str:
         return text
     text = text.replace(",", "")
     return text if len(text) <= width else f"≈{int(amount)} {clean(currency)}"
-
-
-def span(seconds: float) -> str:
-    """A duration in the units that fit its size: 40ms, 2.1s, 3m 05s, 2h 10m, 5d 03h."""
-    seconds = max(0.0, seconds)
-    if seconds < 1:
-        return f"{seconds * 1000:.0f}ms"
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}m {rest:02}s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours}h {minutes:02}m"
-    return f"{hours // 24}d {hours % 24:02}h"
 
 
 def age(then: datetime, now: datetime) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.printable import clean
+from core.terminal_text import money, span
 from tui.viewmodels.fold import Change, TimelineState, changes, fold, saga_words
 from tui.viewmodels.statuses import STATUS_AFTER
-from tui.viewmodels.text import Cell, money, plain, span
+from tui.viewmodels.text import Cell, plain
 from tui.wire import WireEvent, payload_of
 
 QUIET = 5.0  # seconds without an event that are drawn as one short dotted line

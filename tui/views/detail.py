@@ -13,6 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from core.printable import clean
+from core.terminal_text import fit, money, span
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.messages import Act, Copy, NewOrder, OpenEvent
@@ -22,7 +23,7 @@ from tui.viewmodels.payments import end_of_authorization, how_much, payment_cell
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL, legal, one_line, status_cell
 from tui.viewmodels.stream import decode
-from tui.viewmodels.text import Cell, clock_time, fit, money, pretty, span
+from tui.viewmodels.text import Cell, clock_time, pretty
 from tui.viewmodels.timeline import glyph_of, summary, tone_of
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line, TextPane

@@ -195,6 +195,7 @@ class OrdersView(Pane):
 
     @on(VirtualTable.Moved)
     def _extend(self) -> None:
+        self.desk.orders.moved()
         self.paint()
         if self.desk.orders.phase == "ready":
             self.run_worker(self._fetch, group="extend", exit_on_error=False)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from core.printable import clean
+from core.terminal_text import money, span
 from tui.action_table import Action
 from tui.desk import Desk
 from tui.receipts import Receipt
-from tui.viewmodels.text import Cell, money, span
+from tui.viewmodels.text import Cell
 
 BEHIND = 2.0  # seconds that a read model may be late before the line turns to a warning
 

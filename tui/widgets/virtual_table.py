@@ -10,8 +10,9 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
+from core.terminal_text import fit
 from tui.action_table import LIST
-from tui.viewmodels.text import Cell, fit
+from tui.viewmodels.text import Cell
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Painted
 

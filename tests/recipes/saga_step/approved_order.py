@@ -27,8 +27,8 @@ def _withdraw(_: Facts) -> Effect:
     return Effect()
 
 
-approve = Local(frozenset({"order"}), _approve)
-withdraw = Local(frozenset({"order"}), _withdraw)
+approve = Local("approve the order", frozenset({"order"}), _approve)
+withdraw = Local("withdraw the approval", frozenset({"order"}), _withdraw)
 
 # --- the table: a copy with the next definition, and one row more -------------------------------------------
 APPROVED = Holding("order", "order {number} is approved")

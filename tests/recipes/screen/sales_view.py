@@ -9,12 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from core.printable import clean
+from core.terminal_text import money
 from tests.recipes.screen.sales_model import SalesModel
 from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
 from tui.pane import Pane
 from tui.viewmodels.ring import NumberedFrame
-from tui.viewmodels.text import Cell, money
+from tui.viewmodels.text import Cell
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +14,14 @@ from core.ports.queries import SagaListing, SagaPage, SagaSearch
 # looked up for unfinished sagas only. Without OFFSET 0 the planner would join the whole log for one page. The end of an
 # authorisation is shown at the completed saga of an order that is not shipped.
 SAGAS = """
-SELECT saga_id, name, definition, order_id, status, step, attempts, last_error, owner IS NOT NULL AS claimed,
+SELECT saga_id, name, definition, order_id,
+       (SELECT v.order_number FROM order_views v WHERE v.order_id = s.order_id) AS order_number,
+       status, step, attempts, last_error, owner IS NOT NULL AS claimed,
        due_at, started_at, updated_at, deadline, state, authorization_ends_at,
        extract(epoch FROM authorization_ends_at - clock_timestamp())::float8 AS authorization_ends_in,
-       CASE WHEN owner IS NULL AND state IS DISTINCT FROM 'failed' THEN due_at END AS next_attempt_at
+       CASE WHEN owner IS NULL AND state IS DISTINCT FROM 'failed' THEN due_at END AS next_attempt_at,
+       CASE WHEN due_at > clock_timestamp() THEN owner END AS held_by,
+       CASE WHEN due_at > clock_timestamp() AND owner IS NOT NULL THEN due_at END AS lease_until
   FROM sagas s
  CROSS JOIN LATERAL (
         SELECT CASE WHEN s.status IN ('RUNNING', 'COMPENSATING')
@@ -62,28 +65,45 @@ CANDIDATES = {
     "COMPENSATED": "status IN ('COMPENSATED', 'RESOLVED')",
     "RESOLVED": "status IN ('COMPENSATED', 'RESOLVED')",
 }
-SAGA_CONDITIONS: Mapping[str, str] = {"status": "status = {}", "state": "state = {}", "order_id": "order_id = {}"}
 
 
 async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
-    """One page of the sagas that fit, newest first."""
-    criteria: dict[str, Any] = {"status": search.status, "state": search.state, "order_id": search.order_id}
-    criteria = {name: value for name, value in criteria.items() if value is not None}
-    conditions = [SAGA_CONDITIONS[name].format(f"${n}") for n, name in enumerate(criteria, start=1)]
-    values = list(criteria.values())
-    conditions += [CANDIDATES[value] for value in values if value in CANDIDATES]
+    """One page of the sagas that fit, newest first.
+
+    A saga has one state and one status, so each of those that are searched for is read by its own index, and no further
+    than one page.
+    """
+    values: list[Any] = []
+    common: list[str] = []
+
+    def given(condition: str, *more: Any) -> None:
+        values.extend(more)
+        numbers = range(len(values) - len(more) + 1, len(values) + 1)
+        common.append(condition.format(*(f"${n}" for n in numbers)))
+
+    if search.order_id is not None:
+        given("order_id = {}", search.order_id)
+    if search.saga_ids:
+        given("saga_id = ANY ({}::uuid[])", search.saga_ids)
+    if search.states and search.statuses:
+        given("status = ANY ({}::text[])", search.statuses)
     if search.start is not None:
-        values += search.start
-        beyond = ">" if search.backwards else "<"
-        conditions.append(f"(started_at, saga_id) {beyond} (${len(values) - 1}, ${len(values)})")
+        given(f"(started_at, saga_id) {'>' if search.backwards else '<'} ({{}}, {{}})", *search.start)
+    column, names = ("state", search.states) if search.states else ("status", search.statuses)
+    each: list[list[str]] = [[]]
+    if names:
+        each = [_exactly(column, name, values) for name in dict.fromkeys(names)]
     direction = "ASC" if search.backwards else "DESC"
-    rows = await connection.fetch(
-        f"{SAGAS} WHERE {' AND '.join(conditions) or 'true'} "
-        f"ORDER BY started_at {direction}, saga_id {direction} LIMIT {search.limit + 1}",
-        *values,
-    )
+    order = f"ORDER BY started_at {direction}, saga_id {direction} LIMIT {search.limit + 1}"
+    parts = [f"({SAGAS} WHERE {' AND '.join([*common, *some]) or 'true'} {order})" for some in each]
+    rows = await connection.fetch(f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS found {order}", *values)
     page = [SagaListing(**row) for row in rows[: search.limit]]
     return SagaPage(page[::-1] if search.backwards else page, more=len(rows) > search.limit)
+
+
+def _exactly(column: str, name: str, values: list[Any]) -> list[str]:
+    values.append(name)
+    return [f"{column} = ${len(values)}", *([CANDIDATES[name]] if name in CANDIDATES else [])]
 
 
 async def saga(connection: Connection, saga_id: UUID) -> SagaListing | None:

@@ -1,0 +1,28 @@
+"""The list of the supervised programs, and which setting holds the port of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Program:
+    """A supervised program; `port` names the setting of the port on which it answers /ready, or is None."""
+
+    name: str
+    port: str | None
+
+    @property
+    def module(self) -> str:
+        return "daemons." + self.name.replace("-", "_")
+
+
+# In the order of their start. No start waits for another: a daemon is not ready until the programs it needs are there.
+PROGRAMS = (
+    Program("postgres", None),
+    Program("payment-sandbox", "payment_port"),
+    Program("command-api", "command_port"),
+    Program("query-api", "query_port"),
+    Program("projector", "projector_port"),
+    Program("saga-runner", "saga_runner_port"),
+)

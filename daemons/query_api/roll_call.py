@@ -1,0 +1,179 @@
+"""The roll call: asks every daemon of this configuration, at its own port, whether it is ready.
+
+It asks at most once a second, however many callers there are, and never waits long for a daemon that does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from core.errors import OrderdeckError, in_words
+from core.ports.queries import Queries
+from core.ports.reading import ReaderProgress
+from core.printable import clean
+from core.settings import Settings, reachable
+from daemons.process.program_list import PROGRAMS, Program
+from daemons.process.vitals import Vitals, service_of
+from daemons.query_api.answers import Lag, ReaderRow
+
+if TYPE_CHECKING:
+    import httpcore
+
+WITHIN = 2.0  # seconds in which a daemon, or the database, has to answer
+KEPT = 1.0  # seconds for which an answer is given again
+LONGEST_ANSWER = 64 * 1024  # bytes; a daemon's own answer has some hundred
+LONGEST_REASON = 500  # characters
+
+
+class DaemonRow(Struct, kw_only=True):
+    """What a daemon said of itself when it was asked.
+
+    `answers`: it said something. `uptime` are the seconds since its start; `pid` is its process on the machine of the
+    query API. `readers` are the readers of the log in it, and `lag` is that of the slowest; without an answer of the
+    database they are not known, and `lag` is null.
+    """
+
+    name: str
+    answers: bool
+    ready: bool
+    reason: str
+    pid: int | None
+    uptime: float | None
+    version: str | None
+    lag: Lag | None
+    readers: list[ReaderRow]
+
+
+class DaemonList(Struct, kw_only=True):
+    """Every daemon of the configuration that the query API runs with, in the order of their start."""
+
+    daemons: list[DaemonRow]
+    asked_at: datetime
+
+
+class _Said(Struct):
+    """The answer of a daemon to /ready."""
+
+    service: str
+    status: str
+    reason: str = ""
+    version: str | None = None
+    pid: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    uptime: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+
+
+class RollCall:
+    def __init__(self, settings: Settings, vitals: Vitals, queries: Queries) -> None:
+        self._settings = settings
+        self._vitals = vitals
+        self._queries = queries
+        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._asking: asyncio.Task[DaemonList] | None = None
+        self._asked = 0.0  # by the monotonic clock
+
+    async def close(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    async def take(self) -> DaemonList:
+        """How every daemon is now, or was less than KEPT seconds ago; callers at the same time share one asking."""
+        now = time.monotonic()
+        if self._asking is None or self._asking.cancelled() or (self._asking.done() and now - self._asked > KEPT):
+            self._asking, self._asked = asyncio.create_task(self._ask_all()), now
+        return await asyncio.shield(self._asking)  # a caller who goes away must not end it for the others
+
+    async def _ask_all(self) -> DaemonList:
+        asked_at = datetime.now(UTC)
+        programs = [program for program in PROGRAMS if program.port is not None]
+        (wrong, progress), said = await asyncio.gather(self._progress(), asyncio.gather(*map(self._ask, programs)))
+        database = _row("postgres", answers=progress is not None, ready=progress is not None, reason=wrong)
+        rows = [database, *said]
+        for row in rows:
+            row.readers = [_reader(reader) for reader in progress or () if reader.reader.split(".")[0] == row.name]
+            row.lag = max((reader.lag for reader in row.readers), key=lambda lag: lag.seconds, default=None)
+        return DaemonList(daemons=rows, asked_at=asked_at)
+
+    async def _progress(self) -> tuple[str, Sequence[ReaderProgress] | None]:
+        """How far the readers of the log are; or why the database does not say it."""
+        try:
+            async with asyncio.timeout(WITHIN):
+                return "", await self._queries.progress()
+        except TimeoutError:
+            return f"the database has not answered within {WITHIN:g} s", None
+        except OrderdeckError as error:
+            return in_words(error), None
+
+    async def _ask(self, program: Program) -> DaemonRow:
+        if program.name == self._vitals.name:
+            _, said = await self._vitals.ready()
+            return _told(program, msgspec.convert(said, _Said))
+        place = f"{reachable(self._settings.host)}:{getattr(self._settings, program.port or '')}"
+        try:
+            async with asyncio.timeout(WITHIN):
+                body = await self._get(f"http://{place}/ready")
+            said = msgspec.json.decode(body, type=_Said)
+        except TimeoutError:
+            return _row(program.name, reason=f"has not answered within {WITHIN:g} s at {place}")
+        except _no_answer():
+            return _row(program.name, reason=f"does not answer at {place}")
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors too
+            return _row(program.name, reason=f"what answers at {place} is no daemon of orderdeck")
+        return _told(program, said)
+
+    async def _get(self, url: str) -> bytes:
+        import httpcore  # noqa: PLC0415 - only who looks at the daemons needs it
+
+        if self._pool is None:  # no connection is kept, so that a daemon that starts again is not taken for gone
+            self._pool = httpcore.AsyncConnectionPool(max_connections=2 * len(PROGRAMS), max_keepalive_connections=0)
+        body = b""
+        async with self._pool.stream("GET", url) as response:
+            async for part in response.aiter_stream():
+                body += part
+                if len(body) > LONGEST_ANSWER:
+                    raise ValueError("too long")
+        return body
+
+
+def _no_answer() -> tuple[type[Exception], ...]:
+    import httpcore  # noqa: PLC0415 - as above
+
+    return httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError
+
+
+def _told(program: Program, said: _Said) -> DaemonRow:
+    if said.service != service_of(program.name):
+        other = clean(said.service, 40)
+        return _row(program.name, reason=f"at its port answers another program, {other}")
+    ready = said.status == "ready"
+    reason = "" if ready else clean(said.reason, LONGEST_REASON) or "does not say why"
+    row = _row(program.name, answers=True, ready=ready, reason=reason)
+    row.pid, row.uptime, row.version = said.pid, said.uptime, clean(said.version, 40) if said.version else None
+    return row
+
+
+def _row(name: str, *, reason: str, answers: bool = False, ready: bool = False) -> DaemonRow:
+    return DaemonRow(
+        name=name,
+        answers=answers,
+        ready=ready,
+        reason=reason,
+        pid=None,
+        uptime=None,
+        version=None,
+        lag=None,
+        readers=[],
+    )
+
+
+def _reader(reader: ReaderProgress) -> ReaderRow:
+    lag = Lag(events=reader.head - reader.position, seconds=round(reader.behind, 3))
+    return ReaderRow(name=reader.reader, position=reader.position, lag=lag)
