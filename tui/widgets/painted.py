@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -27,13 +28,24 @@ class Painted(ScrollView):
 
     def strip(self, cells: Iterable[Cell], over: Style | None = None) -> Strip:
         """One line as wide as the widget; `over` is added to the style of every cell."""
-        ground = self.rich_style + over if over else self.rich_style
-        segments = [Segment(cell.text, self._style(cell, over)) for cell in cells]
-        return Strip(segments).adjust_cell_length(self.size.width, ground)
+        segments = [Segment(cell.text, self._style(cell.tone, over)) for cell in cells]
+        return Strip(segments).adjust_cell_length(self.size.width, self._style("", over))
 
-    def _style(self, cell: Cell, over: Style | None) -> Style:
-        style = self.rich_style + self.tone(cell.tone)
-        return style + over if over else style
+    def _style(self, tone: str, over: Style | None) -> Style:
+        """Kept until the CSS is applied anew: to work out the widget's own style takes longer than to paint a line."""
+        style = self._kept_styles.get((tone, over))
+        if style is None:
+            style = self.rich_style + self.tone(tone) + over if over else self.rich_style + self.tone(tone)
+            self._kept_styles[tone, over] = style
+        return style
+
+    @cached_property
+    def _kept_styles(self) -> dict[tuple[str, Style | None], Style]:
+        return {}
+
+    def notify_style_update(self) -> None:
+        self._kept_styles.clear()
+        super().notify_style_update()
 
 
 class Line(Painted, can_focus=False):

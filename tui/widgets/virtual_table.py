@@ -28,6 +28,10 @@ class Column(NamedTuple):
     from_width: int = 0
 
 
+class WholeLine(list[Cell]):
+    """The cells of a row that is one sentence, across all columns."""
+
+
 class _Painted(NamedTuple):
     """What a line shows: a row's cells by column, or free text; and the tone that is added to all of it."""
 
@@ -98,7 +102,10 @@ class VirtualTable(Painted, can_focus=True):
         cells = self.row(rank) if self.view.first <= rank < self.view.end else None
         if cells is None:
             return _Painted([], columns=False)
-        return _Painted(cells, over="cursor" if rank == self.view.cursor else "")
+        return _Painted(cells, over=self._over(rank), columns=not isinstance(cells, WholeLine))
+
+    def _over(self, rank: int) -> str:
+        return "cursor" if rank == self.view.cursor else ""
 
     def on_resize(self, event: events.Resize) -> None:
         self.view.resize(event.size.height - 1)
