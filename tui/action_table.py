@@ -72,6 +72,7 @@ EVERYWHERE = ActionTable(
         Action("ctrl+r", "reconnect", "reconnect and read anew", "ctrl+r"),
         Action("?", "help", "help", "?", bar=True),
         Action("ctrl+q", "quit", "quit", "ctrl+q"),
+        Action("ctrl+z", "suspend_process", "stop; fg goes on", "ctrl+z"),
     ),
 )
 

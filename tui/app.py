@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from rich.text import Text
 from textual import on
 from textual.app import App
+from textual.binding import Binding
+from textual.filter import LineFilter
 
+from core.printable import clean
+from tui.ascii import AsciiFilter
+from tui.clipboard import Clipboard
 from tui.desk import Desk
 from tui.gateway import Gateway
 from tui.http_gateway import HttpGateway
+from tui.leaving import Leaving, can_be_woken, terminal_is_gone, write_down
 from tui.messages import Copy
 from tui.registry import VIEWS, ViewEntry
 from tui.screen import DeckScreen
+from tui.stopping import watch_stops
 from tui.viewmodels.text import Cell
 
 FPS = 12  # pictures a second: more are not seen; events are taken in at any rate, whatever this is
 _MEASURE = 2.0  # seconds between two looks at how far the read models are behind
-_CLIPBOARD = 74_000  # bytes: terminals drop a longer text that is copied at once
+_START_IT = " nothing answers there: `orderdeck up` starts it here; --query-url, --command-url: elsewhere"
+_TERMINAL_GONE = 129  # the exit code of a program that its terminal's end has ended
 
 
 def _now() -> datetime:
@@ -36,6 +44,7 @@ class DeckApp(App[None]):
     TITLE = "orderdeck"
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]  # noqa: RUF012 - as Textual declares it
+    BINDINGS = [Binding("ctrl+z", "suspend_process", "stop", show=False, priority=True)]  # noqa: RUF012 - as above
 
     def __init__(
         self,
@@ -46,16 +55,29 @@ class DeckApp(App[None]):
         ticking: bool = True,
         debounce: float = 0.12,
         views: Sequence[ViewEntry] = VIEWS,
+        ascii_only: bool = False,
     ) -> None:
         super().__init__()
         self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce)
         self.ticking = ticking
         self.deck = DeckScreen(self.desk, views)
+        self.leaving = Leaving(self._leave)
+        self.copies = Clipboard(self._send_to_terminal)
+        self._ascii = [AsciiFilter()] if ascii_only else []
 
     def get_default_screen(self) -> DeckScreen:
         return self.deck
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._ascii]
+
     def on_mount(self) -> None:
+        if not self.is_headless:
+            watch_stops(self.leaving.woken, lambda: self.call_later(self.refresh, layout=True))
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        """Begin to read, once there is something to see."""
         self.run_worker(self.desk.feed.run, group="feed", exit_on_error=True)
         if self.ticking:
             self.set_interval(1 / FPS, self.deck.tick)
@@ -64,22 +86,60 @@ class DeckApp(App[None]):
     async def _measure(self) -> None:
         while True:
             await self.desk.measure()
+            self._say_what_to_start()
+            if not self.is_headless and terminal_is_gone():
+                self.leaving.hurry(_TERMINAL_GONE)
             await asyncio.sleep(_MEASURE)
+
+    def _say_what_to_start(self) -> None:
+        """As long as nothing has ever answered: what the operator can do about it."""
+        feed, line = self.desk.feed, self.deck.notice
+        if feed.state == "lost" and feed.position is None and (not line.text or line.text == _START_IT):
+            self.deck.say(Cell(_START_IT, "warn"), holds=lambda: feed.position is None)
 
     async def on_unmount(self) -> None:
         await self.desk.gateway.close()
 
+    def _leave(self, code: int) -> bool:
+        """End with this exit code, asked for by a signal; False when the deck does not run yet."""
+        if self._loop is None or self._loop.is_closed():
+            return False
+        self._loop.call_soon_threadsafe(self.exit, None, code)
+        return True
+
+    def action_suspend_process(self) -> None:
+        if self.is_headless or can_be_woken():
+            super().action_suspend_process()
+        else:
+            self.deck.say(Cell(" ctrl+z stops the deck only where a shell can let it go on (fg)", "warn"))
+
+    def _fatal_error(self) -> None:
+        """Instead of a page of Textual's: one sentence, and a file with the rest, which holds no data of orders."""
+        error = self._exception or sys.exc_info()[1]
+        if self.is_headless or error is None:
+            super()._fatal_error()
+            return
+        self.leaving.hurry(1)
+        error = getattr(error, "error", error)  # a worker's fault is wrapped
+        self._exit_renderables = [Text(f"orderdeck: {clean(write_down(error))}", overflow="fold")]
+        self._close_messages_no_wait()
+
     @on(Copy)
     def _copy(self, message: Copy) -> None:
-        text = message.text.encode()[:_CLIPBOARD].decode(errors="ignore")
-        self.copy_to_clipboard(text)
-        if os.environ.get("TMUX") and self._driver is not None:  # tmux passes a text on only in this form
-            coded = base64.b64encode(text.encode()).decode()
-            self._driver.write(f"\x1bPtmux;\x1b\x1b]52;c;{coded}\a\x1b\\")
-        cut = " (its beginning)" if len(text) < len(message.text) else ""
-        self.deck.say(Cell(f" copied {message.name}{cut}", "good"))
+        self.run_worker(self._hand_over(message), group="copy", exit_on_error=True)
+
+    async def _hand_over(self, message: Copy) -> None:
+        handed = await self.copies.take(message.text)
+        self.deck.say(Cell(f" {clean(message.name)} {handed.sentence}", "good" if handed.kept else "bad"))
+
+    def _send_to_terminal(self, sequence: str) -> None:
+        if self._driver is not None:
+            self._driver.write(sequence)
 
 
-def run(command_url: str, query_url: str) -> None:
-    """Open the deck until the operator leaves it."""
-    DeckApp(HttpGateway(command_url, query_url)).run()
+def run(command_url: str, query_url: str, *, ascii_only: bool = False) -> int:
+    """Open the deck until the operator leaves it; return its exit code."""
+    app = DeckApp(HttpGateway(command_url, query_url), ascii_only=ascii_only)
+    with app.leaving.watched():
+        app.run()
+    return app.return_code or 0

@@ -5,12 +5,13 @@ It knows nothing of the screen. What only one view shows is kept by that view.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from tui.feed import Feed
-from tui.gateway import Gateway, GatewayError, Health
+from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.meter import Peak, Rate
 from tui.viewmodels.orders import OrdersModel
@@ -38,6 +39,7 @@ class Desk:
         self.rate = Rate()
         self.behind = Peak()
         self.under_way: set[str] = set()
+        self.commands_away = ""  # why the command API cannot be reached
         self._seen = 0
         self._jumps = 0
         self._was_live = False
@@ -65,15 +67,31 @@ class Desk:
         return self._was_live and not before
 
     async def measure(self) -> None:
-        """Ask how far the read models are behind; while the feed is lost and no answer comes, the figure is unknown."""
+        """Ask how far the read models are behind, and whether the command API answers.
+
+        While the feed is lost and no answer comes, the first is unknown.
+        """
         self.health = None if self.feed.state != "live" else self.health
+        await asyncio.gather(self._ask_queries(), self._ask_commands())
+
+    async def _ask_queries(self) -> None:
         with contextlib.suppress(GatewayError):
             self.health = await self.gateway.health()
 
+    async def _ask_commands(self) -> None:
+        try:
+            await self.gateway.ask_for_commands()
+        except (Unreachable, TimedOut) as error:
+            self.commands_away = str(error)
+        except GatewayError:  # it answers, if only with an error
+            self.commands_away = ""
+        else:
+            self.commands_away = ""
+
     def why_no_writes(self, order_id: str | None = None) -> str | None:
         """The reason that no command can be sent now; None when one can."""
-        if self.feed.state != "live":
-            return "disconnected: commands wait until the feed is back (ctrl+r tries now)"
+        if self.commands_away:
+            return f"{self.commands_away}: no command can be sent until it does; it is asked every few seconds"
         if order_id is not None and order_id in self.under_way:
             return "the last command to this order is still under way"
         return None

@@ -106,6 +106,10 @@ class Gateway(Protocol):
 
     async def health(self) -> Health: ...
 
+    async def ask_for_commands(self) -> None:
+        """Raises Unreachable or TimedOut unless the command API answers anything at all."""
+        ...
+
     async def read(
         self, path: str, shape: type[Shape], params: Mapping[str, str | Sequence[str]] | None = None
     ) -> Shape:

@@ -7,10 +7,10 @@ import getpass
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
-from urllib.parse import quote
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from urllib.parse import quote, urlsplit
 
-import httpx
 import msgspec
 from msgspec import Meta, Struct
 
@@ -35,6 +35,8 @@ MOST_EVENTS = 20_000  # of one order; a longer history is cut
 MOST_ERRORS, LONGEST_SENTENCE, LONGEST_NAME = 100, 1_000, 500
 SILENCE = 25.0  # seconds without a byte on the feed: the server sends a comment every ten
 
+if TYPE_CHECKING:  # it takes a fifth of the deck's start, so it is imported when the first picture stands
+    import httpx
 
 _TRANSITIONS = ("confirm", "cancel", "ship", "deliver")  # these are PUT, every other command is POST
 _problems = msgspec.json.Decoder(WireProblem)
@@ -81,12 +83,20 @@ class HttpGateway:
     def __init__(self, command_url: str, query_url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.commands_at = command_url.rstrip("/")
         self.queries_at = query_url.rstrip("/")
-        self.where = httpx.URL(query_url).netloc.decode()
-        self._client = httpx.AsyncClient(
+        self.where = urlsplit(query_url).netloc
+        self._transport = transport
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        import httpx  # noqa: PLC0415 - see above
+
+        secret = any(url.startswith("https:") for url in (self.commands_at, self.queries_at))
+        return httpx.AsyncClient(
             timeout=httpx.Timeout(ANSWER_WITHIN, connect=2.0),
             headers={"Orderdeck-Actor": _actor(), "Accept-Encoding": "identity"},
-            transport=transport,
+            transport=self._transport,
             trust_env=False,  # a proxy from the environment must not stand between the deck and 127.0.0.1
+            verify=secret,  # plain HTTP has no certificates to verify, and reading those of all authorities takes time
         )
 
     async def orders(
@@ -130,6 +140,9 @@ class HttpGateway:
         slowest = max((reader.lag for reader in answer.readers), key=lambda lag: lag.seconds, default=_Lag())
         return Health(answer.head, slowest.events, slowest.seconds)
 
+    async def ask_for_commands(self) -> None:
+        await self._exchange("GET", self.commands_at, "/health")
+
     async def read(
         self,
         path: str,
@@ -158,6 +171,8 @@ class HttpGateway:
         return _read(await self._command(command, {}, dry_run=True), _Events).events
 
     async def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:
+        import httpx  # noqa: PLC0415 - as above
+
         url = f"{self.queries_at}/api/v1/events/stream"
         # Without the second type the service takes the deck for a browser, and hides problems from it.
         accept = "text/event-stream, application/problem+json"
@@ -175,7 +190,8 @@ class HttpGateway:
                 yield chunk
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
 
     async def _command(self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False) -> _Reply:
         path = f"/api/v1/{command.kind}s"
@@ -212,6 +228,8 @@ class HttpGateway:
 @asynccontextmanager
 async def _our_errors(url: str) -> AsyncGenerator[None]:
     """Raise the client's errors as ours, which tell what was certainly not sent from what may have been."""
+    import httpx  # noqa: PLC0415 - as above
+
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

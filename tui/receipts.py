@@ -18,7 +18,8 @@ VISIBLE_WITHIN = 5.0
 class Receipt:
     """`visible_ms` is None when the read model did not show the command within VISIBLE_WITHIN seconds.
 
-    It is None for a command to a saga too, which is not waited for.
+    It is None for a command to a saga too, which is not waited for. When the query API could not be asked at all,
+    `unseen` says why.
     """
 
     command: CommandToSend
@@ -26,6 +27,7 @@ class Receipt:
     accepted_ms: float
     visible_ms: float | None
     order: WireOrder | None
+    unseen: str = ""
 
 
 async def perform(gateway: Gateway, command: CommandToSend, *, key: str, clock: Callable[[], float]) -> Receipt:
@@ -37,6 +39,8 @@ async def perform(gateway: Gateway, command: CommandToSend, *, key: str, clock: 
         return Receipt(command, accepted, accepted_ms, None, None)
     try:
         order = await gateway.order(accepted.subject_id, min_version=accepted.version, wait=VISIBLE_WITHIN)
+    except (Unreachable, TimedOut) as error:
+        return Receipt(command, accepted, accepted_ms, None, None, unseen=str(error))
     except GatewayError:
         return Receipt(command, accepted, accepted_ms, None, None)
     return Receipt(command, accepted, accepted_ms, (clock() - started) * 1000, order)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -29,7 +30,7 @@ from tui.trail import Stop, Trail
 from tui.view import DeckView
 from tui.viewmodels.text import Cell
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
-from tui.widgets.painted import Line
+from tui.widgets.painted import TONE_CLASSES, Line
 
 SMALLEST = (80, 24)
 _NOTICE_FOR = 20.0  # seconds a sentence stays
@@ -38,6 +39,8 @@ _REPAINT = 1.0  # seconds after which ages and counters are painted again althou
 
 class DeckScreen(Screen[None]):
     """The first entry is the view that the deck opens with."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES
 
     def __init__(self, desk: Desk, entries: Sequence[ViewEntry]) -> None:
         super().__init__()
@@ -53,7 +56,7 @@ class DeckScreen(Screen[None]):
         self.trail = Trail(Stop(entries[0].name))
         self._painted_at = 0.0
         self._notice_at = 0.0
-        self._notice_offline = False
+        self._notice_holds: Callable[[], bool] | None = None
 
     def compose(self) -> ComposeResult:
         yield self.top
@@ -114,17 +117,16 @@ class DeckScreen(Screen[None]):
         if fresh or now - self._painted_at >= _REPAINT or self.view.needs_paint:
             self._painted_at = now
             self.view.paint()
-        if now - self._notice_at >= _NOTICE_FOR:
-            self.notice.show([])
+        untrue = self._notice_holds is not None and not self._notice_holds()
+        if untrue or now - self._notice_at >= _NOTICE_FOR:
+            self.say()
         self.paint_frame()
 
     def _read_what_failed(self) -> None:
-        """The feed is back: read again, and take away the sentence that refused a command because it was lost."""
+        """The feed is back: read again what could not be read."""
         for view in self.views.values():
             if view.needs_reading:
                 view.refresh_now()
-        if self._notice_offline:
-            self.notice.show([])
 
     def paint_frame(self) -> None:
         where = Cell(f"{clean(self.desk.gateway.where)} ", "dim")
@@ -144,9 +146,9 @@ class DeckScreen(Screen[None]):
         self.set_focus(self.view.focus_target)
         self.paint_frame()
 
-    def say(self, *cells: Cell) -> None:
-        """Show one line for the operator; it goes after a while, so that it never tells of something long past."""
-        self._notice_at, self._notice_offline = self.desk.clock(), False
+    def say(self, *cells: Cell, holds: Callable[[], bool] | None = None) -> None:
+        """Show one line for the operator; it goes after a while, or when it `holds` no longer."""
+        self._notice_at, self._notice_holds = self.desk.clock(), holds
         self.notice.show(cells)
 
     def action_view(self, name: str) -> None:
@@ -185,8 +187,8 @@ class DeckScreen(Screen[None]):
 
     @on(Say)
     def _say(self, message: Say) -> None:
-        self.say(Cell(f" {clean(message.sentence)}", message.tone))
-        self._notice_offline = self.desk.feed.state != "live"
+        holds = (lambda: bool(self.desk.commands_away)) if self.desk.commands_away else None
+        self.say(Cell(f" {clean(message.sentence)}", message.tone), holds=holds)
 
     @on(OpenView)
     def _open_view(self, message: OpenView) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
@@ -81,6 +82,7 @@ class KeptAnswer(msgspec.Struct, frozen=True):
 class SagaRow(msgspec.Struct, frozen=True):
     """A saga's row as it is after the append. `epoch` is the last lease that the writer knows of; 0: a new saga.
 
+    `open_amount` is the money that it has open, and None while that is not known; what was known before then stays.
     `due_in` is None when the saga has ended. When `owner` is None, any runner may claim the saga once it is due.
     """
 
@@ -95,6 +97,8 @@ class SagaRow(msgspec.Struct, frozen=True):
     attempts: int
     last_error: str | None
     due_in: timedelta | None
+    open_amount: Decimal | None = None
+    currency: str | None = None
 
 
 class Append(msgspec.Struct, frozen=True):

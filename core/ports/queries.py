@@ -14,8 +14,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from core.codec import StoredEvent
-from core.domain.message import OrderId, SagaId, Sku
+from core.domain.message import OrderId, Sku
 from core.ports.reading import ReaderProgress
+from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
 
@@ -24,16 +25,6 @@ OrderSort = Literal["-created_at", "created_at", "-total_amount", "total_amount"
 
 OrderPlace: TypeAlias = tuple[datetime | Decimal, UUID]
 """The place of one order in a sorted list: the order's value that the list is sorted by, and the order's id."""
-
-SagaPlace: TypeAlias = tuple[datetime, UUID]
-"""The place of one saga in the list of sagas: when the saga started, and its id."""
-
-SagaStatusName = Literal["RUNNING", "COMPLETED", "COMPENSATING", "COMPENSATED", "FAILED", "RESOLVED"]
-SagaState = Literal["running", "waiting", "retrying", "overdue", "failed", "expiring"]
-"""What is happening to a saga that has not ended.
-
-Or `expiring`: it is completed, its order is not shipped yet, and the authorisation ends within a day or has ended.
-"""
 
 Row: TypeAlias = Mapping[str, Any]
 """A row of a sum: the values by the names of their columns."""
@@ -133,63 +124,6 @@ class DeskTotals(Struct, frozen=True, kw_only=True):
     sagas: Mapping[str, int]
 
 
-# --- sagas --------------------------------------------------------------------------------------------------
-class SagaListing(Struct, frozen=True, kw_only=True):
-    """A saga as operators see it.
-
-    `claimed`: a runner works on it. `deadline` is the one of all its steps together. `next_attempt_at` is when a runner
-    takes the saga up again; None while one works on it. `deadline` and `state` are None for a saga that has ended.
-    `order_number` is None while the read model does not have the order.
-    `held_by` is the runner whose lease has not run out, and `lease_until` is when it does; None while nobody holds it.
-    While the order of a completed saga is not shipped, `authorization_ends_at` is when the provider lets go of its
-    amount, and `authorization_ends_in` are the seconds until then by the database's clock, negative after that.
-    """
-
-    saga_id: SagaId
-    name: str
-    definition: int
-    order_id: OrderId
-    status: SagaStatusName
-    step: str
-    attempts: int
-    last_error: str | None
-    claimed: bool
-    due_at: datetime | None
-    started_at: datetime
-    updated_at: datetime
-    deadline: datetime | None
-    state: SagaState | None
-    next_attempt_at: datetime | None
-    order_number: str | None = None
-    held_by: str | None = None
-    lease_until: datetime | None = None
-    authorization_ends_at: datetime | None = None
-    authorization_ends_in: float | None = None
-
-
-class SagaSearch(Struct, frozen=True, kw_only=True):
-    """Asks for at most `limit` sagas that fit: those after `start`, or just before it.
-
-    A saga fits if its status is one of `statuses`, its state one of `states`, its id one of `saga_ids`, and its order
-    is `order_id`; a field without a value leaves the choice open.
-    """
-
-    statuses: Sequence[SagaStatusName] = ()
-    states: Sequence[SagaState] = ()
-    saga_ids: Sequence[UUID] = ()
-    order_id: UUID | None = None
-    start: SagaPlace | None = None
-    backwards: bool = False
-    limit: int = 20
-
-
-class SagaPage(Struct, frozen=True):
-    """Sagas, newest first. `more`: the list goes on in the direction in which the page was read."""
-
-    sagas: Sequence[SagaListing]
-    more: bool
-
-
 # --- the log ------------------------------------------------------------------------------------------------
 class LogSearch(Struct, frozen=True, kw_only=True):
     """Asks for at most `limit` events that fit every field that is given.
@@ -204,6 +138,16 @@ class LogSearch(Struct, frozen=True, kw_only=True):
     types: Sequence[str] = ()
     order_id: UUID | None = None
     stream_id: UUID | None = None
+
+
+SagaOutcome = Literal["completed", "compensated", "failed"]
+
+
+class EndedSaga(Struct, frozen=True):
+    """How a saga ended, and how many seconds after its start. A failed one may go on when a person steers it."""
+
+    outcome: SagaOutcome
+    seconds: float
 
 
 class Queries(Protocol):
@@ -258,6 +202,14 @@ class Queries(Protocol):
 
     async def saga(self, saga_id: UUID) -> SagaListing | None:
         """One saga; None when there is none with this id."""
+        ...
+
+    async def saga_summary(self) -> SagaSummary:
+        """What all unfinished sagas, and those whose authorisation ends soon, are at. It takes a bounded time."""
+        ...
+
+    async def ended_sagas(self, *, after: int, upto: int, limit: int) -> Sequence[EndedSaga]:
+        """Sagas that ended, or failed, after a position and up to another one; at most so many, in no order."""
         ...
 
     # --- the log and its readers ----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from core.domain.message import Sku
 from core.domain.order import Order, Status
 from core.domain.refunds import units_of
 from core.sagas.actions import created, quantities
-from core.sagas.progress import DONE, MAY_HAVE_HAPPENED, Progress, SagaStatus, StepStatus
+from core.sagas.progress import DONE, ENDED, MAY_HAVE_HAPPENED, Progress, SagaStatus, StepStatus
 from core.sagas.refund_actions import refund_about
 from core.sagas.saga import Holding, Saga, Step
 
@@ -69,6 +69,19 @@ def sentences(holdings: Sequence[Holding], progress: Progress, order: Order) -> 
         for holding in holdings
         if holding.settled_by is not order.status and (holding.what != "stock" or units)
     )
+
+
+def open_money(saga: Saga, progress: Progress, order: Order) -> Decimal | None:
+    """How much money of its order the saga has open now; None when the order is not known."""
+    if progress.status in ENDED:
+        return Decimal(0)
+    if order.created is None:
+        return None
+    return at_stake(progress, order)[0] if _has_open(saga, progress, "money") else Decimal(0)
+
+
+def _has_open(saga: Saga, progress: Progress, what: str) -> bool:
+    return any(holding.what == what for holding in open_holdings(saga, progress))
 
 
 def at_stake(progress: Progress, order: Order) -> tuple[Decimal, Mapping[Sku, int]]:

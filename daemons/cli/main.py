@@ -12,9 +12,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - said here, before an import fail
 
 import typer
 
-from core.errors import OrderdeckError
 from core.settings import Settings, load_settings
-from daemons.cli.output import any_stdout, fail, say, say_json
+from daemons.cli.output import fail, one_sentence, say, say_json
 from daemons.cli.sagas import saga
 
 app = typer.Typer(
@@ -26,15 +25,8 @@ app.add_typer(saga, name="saga")
 
 def main() -> None:
     """Run the command; an expected error is printed as one sentence on stderr, with exit code 1."""
-    try:
-        with any_stdout():
-            app()
-    except OrderdeckError as error:
-        fail(error)
-    except (OSError, MemoryError) as error:  # of this machine: no memory, no more files, a folder that is no folder
-        fail(str(error) or "there is not enough memory")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with one_sentence():
+        app()
 
 
 @app.command()
@@ -78,18 +70,13 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="For programs.")
 def tui(
     command_url: Annotated[str, typer.Option(help="Command API; default: this home's.")] = "",
     query_url: Annotated[str, typer.Option(help="Query API; default: this home's.")] = "",
+    *,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Draw with letters of ASCII only.")] = False,  # noqa: A002 - the option's name
 ) -> None:
     """Open the deck, on this home's services or on remote ones."""
-    from daemons.host.status import must_answer
-    from tui.app import run
+    from daemons.cli.deck import DeckOptions, open_deck
 
-    settings = load_settings()
-    commands, queries = command_url or settings.commands_at, query_url or settings.queries_at
-    must_answer(commands, "--command-url")
-    must_answer(queries, "--query-url")
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # it reads the one and draws on the other
-        fail("the deck needs a terminal; without one there are `orderdeck demo` and the HTTP API")
-    run(commands, queries)
+    raise typer.Exit(open_deck(DeckOptions(command_url, query_url, ascii)))
 
 
 @app.command()

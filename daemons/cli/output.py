@@ -10,7 +10,7 @@ import sys
 from collections.abc import Generator
 from typing import NoReturn, cast
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, OrderdeckError
 from core.printable import clean_json, clean_lines
 
 NOBODY_READS = 141  # the exit code of a command that SIGPIPE ended, which is what a shell expects here
@@ -30,6 +30,20 @@ def say_json(document: str) -> None:
 def fail(sentence: object) -> NoReturn:
     """End the command with exit code 1 and this sentence on stderr."""
     sys.exit(clean_lines(f"orderdeck: {sentence}"))
+
+
+@contextlib.contextmanager
+def one_sentence() -> Generator[None]:
+    """Run a command within this block: an expected error ends it with one sentence on stderr, and exit code 1."""
+    try:
+        with any_stdout():
+            yield
+    except OrderdeckError as error:
+        fail(error)
+    except (OSError, MemoryError) as error:  # of this machine: no memory, no more files, a folder that is no folder
+        fail(str(error) or "there is not enough memory")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -13,25 +14,33 @@ from core.domain.inventory import INVENTORY
 from core.services.load import StateCache
 from core.settings import Settings
 from daemons.command_api import inventory, orders, refunds, sagas
+from daemons.command_api.command_meter import CommandMeter
+from daemons.http import history as measured
 from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
+from daemons.process.history import History
 from daemons.process.vitals import ASGIApp, Vitals
 
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
     async with bootstrap(settings, name="command-api", faults=vitals.faults) as app:
-        service = make_app(app)
-        vitals.started(app.why_not_ready)
-        yield with_whole_segments(service)
+        history, meter = History(vitals.name), CommandMeter()
+        keeping = asyncio.create_task(history.keep(meter.measure))
+        try:
+            service = make_app(app, history)
+            vitals.started(app.why_not_ready)
+            yield meter.counting(with_whole_segments(service))
+        finally:
+            keeping.cancel()
 
 
-def make_app(app: App) -> Litestar:
-    """The application with the routes of all commands; handlers take `app` and the cached `stock` from its state."""
+def make_app(app: App, history: History) -> Litestar:
+    """The application with every route; handlers take `app`, the cached `stock` and `history` from its state."""
     service = Litestar(
-        [*orders.ROUTES, *refunds.ROUTES, *inventory.ROUTES, *sagas.ROUTES],
-        state=State({"app": app, "stock": StateCache(app.store, INVENTORY)}),
+        [*orders.ROUTES, *refunds.ROUTES, *inventory.ROUTES, *sagas.ROUTES, *measured.ROUTES],
+        state=State({"app": app, "stock": StateCache(app.store, INVENTORY), "history": history}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck commands"),

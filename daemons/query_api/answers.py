@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from core.codec import Envelope
-from core.ports.queries import SagaListing
+from core.ports.saga_lists import SagaListing
 from core.projections.order_view import OrderView
 from core.sagas.step_lanes import Lane
 

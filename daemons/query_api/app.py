@@ -13,16 +13,19 @@ from core.bootstrap import bootstrap, open_queries
 from core.ports.log import EventStore
 from core.ports.queries import LogSearch, Queries
 from core.settings import Settings
+from daemons.http import history as measured
 from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
+from daemons.process.history import History
 from daemons.process.vitals import ASGIApp, Vitals
 from daemons.query_api import customers, daemons, events, inventory, orders, products, readers, sagas, stats, stream
 from daemons.query_api.hub import Hub
+from daemons.query_api.log_meter import LogMeter
 from daemons.query_api.parameters import refuse_strange_parameters
 from daemons.query_api.roll_call import RollCall
 
-MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers, daemons)
+MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers, daemons, measured)
 
 
 @asynccontextmanager
@@ -39,13 +42,16 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
             ),
         )
         roll_call = RollCall(settings, vitals, queries)
+        history = History(vitals.name)
+        keeping = asyncio.create_task(history.keep(LogMeter(queries).measure))
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
-            service = make_app(queries, app.store, hub, roll_call)
+            service = make_app(queries, app.store, hub, roll_call, history)
             vitals.started(app.why_not_ready)
             yield with_whole_segments(service)
         finally:
             closing.cancel()
+            keeping.cancel()
             hub.close()
             await roll_call.close()
 
@@ -55,11 +61,11 @@ async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
     hub.close()  # live streams never end by themselves
 
 
-def make_app(queries: Queries, store: EventStore, hub: Hub, roll_call: RollCall) -> Litestar:
-    """The application with every route; handlers take `queries`, `store`, `hub` and `roll_call` from its state."""
+def make_app(queries: Queries, store: EventStore, hub: Hub, roll_call: RollCall, history: History) -> Litestar:
+    """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
         [route for module in MODULES for route in module.ROUTES],
-        state=State({"queries": queries, "store": store, "hub": hub, "roll_call": roll_call}),
+        state=State({"queries": queries, "store": store, "hub": hub, "roll_call": roll_call, "history": history}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck queries"),

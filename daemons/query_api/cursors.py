@@ -54,7 +54,7 @@ def place(text: str, sort: str) -> tuple[tuple[Any, UUID], bool]:
 
 
 def _value(cursor: Cursor) -> datetime | Decimal:
-    if not cursor.sort.endswith("total_amount"):
+    if cursor.sort.endswith("_at"):
         return datetime.fromisoformat(cursor.value).astimezone(UTC)
     amount = Decimal(cursor.value[:LONGEST_AMOUNT])
     if not amount.is_finite() or abs(amount.adjusted()) > LONGEST_AMOUNT:

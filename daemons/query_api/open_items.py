@@ -66,7 +66,9 @@ def still_open(found: ReadSaga, row: Mapping[str, Any]) -> Open:
     if row["state"] != "expiring" and row["status"] not in UNFINISHED:
         return NOTHING
     if found.unreadable is not None:
-        return Open(money=None, stock=[], items=[f"what it holds cannot be read: {found.unreadable}"])
+        amount, currency = row["open_amount"], row["currency"]
+        money = OpenMoney(amount=amount, currency=currency) if amount and currency else None
+        return Open(money=money, stock=[], items=[f"what it holds cannot be read: {found.unreadable}"])
     progress, order = found.fold.progress, found.order
     if order is None or order.created is None:
         return NOTHING

@@ -13,7 +13,8 @@ from msgspec.structs import asdict
 from core import codec
 from core.errors import NotFound
 from core.ports.log import EventStore
-from core.ports.queries import Queries, SagaPlace, SagaSearch, SagaState, SagaStatusName
+from core.ports.queries import Queries
+from core.ports.saga_lists import SagaPlace, SagaSearch, SagaSort, SagaState, SagaStatusName, SagaSummary
 from daemons.http.openapi import answers
 from daemons.query_api.answers import SagaDetail, Sagas
 from daemons.query_api.cursors import ends, place
@@ -31,7 +32,6 @@ from daemons.query_api.parameters import (
 )
 from daemons.query_api.response import json_response
 
-SORT = "-started_at"
 STATUSES: tuple[SagaStatusName, ...] = get_args(SagaStatusName)
 STATES: tuple[SagaState, ...] = get_args(SagaState)
 MOST_EVENTS = 1_000
@@ -48,33 +48,36 @@ async def some_sagas(
     saga_state: State = None,
     saga_id: SeveralIds = None,
     order_id: FromQuery[UUID | None] = None,
+    sort: FromQuery[SagaSort] = "-started_at",
     cursor: CursorText = None,
     limit: Limit = 20,
 ) -> Response[bytes]:
     """Sagas that match, newest first. A state says what an unfinished one is at; one that has ended has none.
 
     But it is `expiring` if its order is not shipped, and the authorisation of its money ends within a day or has ended.
+    Sorted by `-at_risk`, those with the most money open come first, and those that have nothing to settle are left out.
     """
     queries: Queries = request.app.state["queries"]
     store: EventStore = request.app.state["store"]
     start: SagaPlace | None = None
     backwards = False
     if cursor is not None:
-        start, backwards = place(cursor, SORT)
+        start, backwards = place(cursor, sort)
     page = await queries.sagas(
         SagaSearch(
             statuses=several("status", status, STATUSES),
             states=several("state", saga_state, STATES),
             saga_ids=several_uuids("saga_id", saga_id),
             order_id=order_id,
+            sort=sort,
             start=start,
             backwards=backwards,
             limit=limit,
         )
     )
-    places = [(saga.started_at, saga.saga_id) for saga in page.sagas]
+    places = [(getattr(saga, sort.removeprefix("-")), saga.saga_id) for saga in page.sagas]
     first, last = (places[0], places[-1]) if places else (None, None)
-    cursors = ends(SORT, first, last, more=page.more, start=start is not None, backwards=backwards)
+    cursors = ends(sort, first, last, more=page.more, start=start is not None, backwards=backwards)
     all_found = await asyncio.gather(*(read_saga(queries, store, asdict(saga)) for saga in page.sagas))
     shown = [_shown(found, asdict(saga)) for found, saga in zip(all_found, page.sagas, strict=True)]
     return json_response(codec.json({"sagas": shown, **cursors}))
@@ -99,7 +102,17 @@ async def one_saga(request: AnyRequest, saga_id: IdInPath) -> Response[bytes]:
     return json_response(codec.json({**_shown(found, asdict(saga)), "lanes": lanes, "events": envelopes}))
 
 
-ROUTES = (some_sagas, one_saga)
+@get("/api/v1/sagas/summary", responses=answers(SagaSummary, 503))
+async def summary(request: AnyRequest) -> Response[bytes]:
+    """How many sagas have not ended, by state and status, their open money by currency, and their last errors.
+
+    No more than 10,000 of each kind are counted; `capped` says that there are more.
+    """
+    queries: Queries = request.app.state["queries"]
+    return json_response(codec.json(await queries.saga_summary()))
+
+
+ROUTES = (some_sagas, one_saga, summary)
 
 
 def _shown(found: ReadSaga, saga: dict[str, Any]) -> dict[str, Any]:

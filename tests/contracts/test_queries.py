@@ -21,7 +21,8 @@ from core.domain.message import OrderId, Sku
 from core.domain.order import Status
 from core.domain.payment import PaymentStatus
 from core.errors import Unavailable
-from core.ports.queries import LogSearch, OrderFilter, OrderSearch, Queries, SagaSearch
+from core.ports.queries import LogSearch, OrderFilter, OrderSearch, Queries
+from core.ports.saga_lists import SagaSearch
 from core.projections import GROUPS
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.order_view import OrderView
@@ -247,6 +248,7 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "position_at": lambda q: q.position_at(created.created_at),
     "events_of_stream": lambda q: q.events_of_stream(UUID(int=1), after=0, limit=1),
     "events_of_correlation": lambda q: q.events_of_correlation(UUID(int=1), after=0, limit=1),
+    "ended_sagas": lambda q: q.ended_sagas(after=0, upto=1, limit=1),
     "progress": lambda q: q.progress(),
     "wait_for_reader": lambda q: q.wait_for_reader(READER, position=1, within=SOON),
 }

@@ -101,9 +101,8 @@ def test_status_where_nothing_is_up_says_so(stack: Stack) -> None:
     assert stack.orderdeck("status").returncode == 1
 
 
-@pytest.mark.parametrize("command", ["tui", "demo"])
-def test_a_command_that_needs_the_services_says_how_to_start_them(stack: Stack, command: str) -> None:
-    message = sentence(stack.orderdeck(command))
+def test_the_demo_says_how_to_start_the_services_it_needs(stack: Stack) -> None:
+    message = sentence(stack.orderdeck("demo"))
     assert f"nothing answers at {stack.url}" in message
     assert "orderdeck up" in message
 

@@ -29,7 +29,10 @@ async def read_open_items(desk: Desk, order: OrderId, name: str = "fulfil_order"
     assert saga is not None
     found = await read_saga(queries, desk.store, asdict(saga))
     queries.close()
-    return still_open(found, asdict(saga))
+    left = still_open(found, asdict(saga))
+    if found.unreadable is None:
+        assert (saga.open_amount or 0) == (left.money.amount if left.money else 0), "its row says the same"
+    return left
 
 
 @pytest.fixture
@@ -127,7 +130,9 @@ async def test_the_open_items_of_a_saga_that_cannot_be_read_say_so(desk: Desk, d
         order = await desk.place(A=2)
         await happened(desk, order, "SagaStepFailed")
     await make_unreadable(dsn, saga_of(order, "fulfil_order"))
-    (item,) = (await read_open_items(desk, order)).items
+    left = await read_open_items(desk, order)
+    assert left.money == MONEY, "its row still says how much"
+    (item,) = left.items
     assert "cannot be read" in item
     assert "FromALaterRelease" in item
 

@@ -102,6 +102,10 @@ class FakeGateway(FakeDesk):
         self._answering()
         return [e for e in map(self._wire_event, self.log) if e.metadata.correlation_id == order_id]
 
+    async def ask_for_commands(self) -> None:
+        if self.commands_down is not None:
+            raise self.commands_down
+
     async def health(self) -> Health:
         self._answering()
         return Health(len(self.log), self.lag.lag_events, self.lag.lag_seconds)

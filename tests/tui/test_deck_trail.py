@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.deck_harness import desk_with, opened
+from tui.gateway import Unreachable
 from tui.messages import OpenView
 from tui.trail import MOST_PLACES, Stop, Trail
 
@@ -63,10 +64,9 @@ async def test_brackets_and_escape_walk_through_the_places_where_the_operator_wa
 async def test_an_action_that_cannot_be_done_says_why_and_does_not_run() -> None:
     gateway = desk_with(3)
     async with opened(gateway) as deck:
-        gateway.feed_down = True
-        gateway.cut_feed()
-        await deck.shows("DISCONNECTED")
+        gateway.commands_down = Unreachable("the command API does not answer")
+        await deck.desk.measure()
         for key in ("n", "a", "c"):
             await deck.press(key)
-            assert "disconnected: commands wait" in deck.text()
+            assert "the command API does not answer: no command can be sent" in deck.text()
             assert deck.app.screen is deck.app.deck

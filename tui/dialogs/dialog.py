@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from textual import events
 from textual.dom import DOMNode
@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from tui.action_table import Action
 from tui.viewmodels.text import Cell
-from tui.widgets.painted import Line
+from tui.widgets.painted import TONE_CLASSES, Line
 
 Answer = TypeVar("Answer")
 
@@ -21,6 +21,7 @@ class Dialog(ModalScreen[Answer]):
     """Its first focusable widget takes the focus when nothing else has it."""
 
     AUTO_FOCUS = "*"
+    COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES
 
     def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:  # noqa: FBT001, FBT002 - Textual's signature
         if widget is None:

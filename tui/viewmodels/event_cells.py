@@ -56,14 +56,14 @@ def between_cells(row: Gap | Edge | None, rows: EventList, newer: str, older: st
     """
     if isinstance(row, Gap):
         missing = f"{row.before - row.after - 1:,} events never came in, since the deck was too slow"
-        return [Cell(f" ┄ {missing}: enter reads them from the log ┄", "warn")]
+        return [Cell(f"┄ {missing}: enter reads them from the log ┄", "warn")]
     if row is None:
         return []
     beyond, key = (older, "up") if row is rows.older else (newer, "down")
     if row.reading:
-        return [Cell(f" … reading {beyond} from the log", "dim")]
+        return [Cell(f"… reading {beyond} from the log", "dim")]
     if row.error:
-        return [Cell(f" ✖ {clean(row.error)}", "bad"), Cell("   ctrl+r reads again", "dim")]
+        return [Cell(f"✖ {clean(row.error)}", "bad"), Cell("   ctrl+r reads again", "dim")]
     if row.searched:
         return [Cell(f" ┄ none fits among the {row.searched:,} events looked through: {key} looks further ┄", "warn")]
-    return [Cell(f" ┄ {beyond}: {key} reads them ┄", "dim")]
+    return [Cell(f"┄ {beyond}: {key} reads them ┄", "dim")]

@@ -17,6 +17,8 @@ BEHIND = 2.0  # seconds that a read model may be late before the line turns to a
 def top_cells(desk: Desk, title: str) -> list[Cell]:
     feed = desk.feed
     name = [Cell(" orderdeck", "chosen"), Cell(f" ▸ {title}  ")]
+    if desk.commands_away:
+        name.append(Cell("✖ NO COMMANDS  ", "bad"))
     if feed.state == "connecting":
         return [*name, Cell("◌ CONNECTING", "warn")]
     if feed.state == "lost":
@@ -61,7 +63,8 @@ def receipt_cells(receipt: Receipt) -> list[Cell]:
     if receipt.command.kind == "saga":
         seen = f"{clean(accepted.status)} {clean(accepted.step)}".rstrip()
     else:
-        seen = "not visible yet" if receipt.visible_ms is None else f"visible {receipt.visible_ms:.0f} ms"
+        late = clean(f"not seen, since {receipt.unseen}" if receipt.unseen else "not visible yet")
+        seen = late if receipt.visible_ms is None else f"visible {receipt.visible_ms:.0f} ms"
     text = f" ✔ {receipt.command.verb} {clean(name)}"
     total = f"  {money(receipt.order.total_amount, receipt.order.currency)}" if receipt.order else ""
     again = "  (was recorded already)" if accepted.replayed else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -19,12 +18,14 @@ from tui.viewmodels.text import Cell
 TONES = ("accent", "bad", "chosen", "cursor", "dim", "done", "flash", "fresh", "good", "head", "moving", "warn")
 
 
-class Painted(ScrollView):
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tone--{tone}" for tone in TONES}
+# A screen has them for all that is painted on it, since Textual works them out anew for every widget that has them.
+TONE_CLASSES = {f"tone--{tone}" for tone in TONES}
 
+
+class Painted(ScrollView):
     def tone(self, name: str) -> Style:
         """The style that app.tcss gives a tone; the tone without a name has none."""
-        return self.get_component_rich_style(f"tone--{name}", partial=True) if name else Style.null()
+        return self.screen.get_component_rich_style(f"tone--{name}", partial=True) if name else Style.null()
 
     def strip(self, cells: Iterable[Cell], over: Style | None = None) -> Strip:
         """One line as wide as the widget; `over` is added to the style of every cell."""

@@ -17,6 +17,11 @@ from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Painted
 
 _WHEEL = 3  # rows for one notch of the wheel
+_MARK = "▌"  # before the chosen row, which is seen by it where there are no colours
+
+
+def _mark(over: str) -> str:
+    return _MARK if over == "cursor" else " "
 
 
 class Column(NamedTuple):
@@ -91,7 +96,8 @@ class VirtualTable(Painted, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         line = self._painted[y] if y < len(self._painted) else self._line(y)
-        return self.strip(self._cells(line.cells) if line.columns else line.cells, self.tone(line.over))
+        cells = self._cells(line.cells, _mark(line.over)) if line.columns else line.cells
+        return self.strip(cells, self.tone(line.over))
 
     def _line(self, y: int) -> _Painted:
         if y == 0:
@@ -102,7 +108,10 @@ class VirtualTable(Painted, can_focus=True):
         cells = self.row(rank) if self.view.first <= rank < self.view.end else None
         if cells is None:
             return _Painted([], columns=False)
-        return _Painted(cells, over=self._over(rank), columns=not isinstance(cells, WholeLine))
+        over = self._over(rank)
+        if isinstance(cells, WholeLine):
+            return _Painted([Cell(_mark(over)), *cells], over=over, columns=False)
+        return _Painted(cells, over=over)
 
     def _over(self, rank: int) -> str:
         return "cursor" if rank == self.view.cursor else ""
@@ -156,13 +165,13 @@ class VirtualTable(Painted, can_focus=True):
         self.repaint()
         self.post_message(self.Moved())
 
-    def _cells(self, cells: Sequence[Cell]) -> list[Cell]:
+    def _cells(self, cells: Sequence[Cell], first: str) -> list[Cell]:
         width = self.size.width
         shown = [(c, cell) for c, cell in zip(self.columns, cells, strict=False) if c.from_width <= width]
         fixed = sum(c.width + 1 for c, _ in shown if c.width)
         flexible = [c for c, _ in shown if not c.width]
         share = max(4, (width - 1 - fixed) // max(1, len(flexible)) - 1)
-        painted = [Cell(" ")]
+        painted = [Cell(first)]
         for column, cell in shown:
             painted.append(Cell(fit(cell.text, column.width or share, right=column.right), cell.tone))
             painted.append(Cell(" "))

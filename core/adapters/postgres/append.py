@@ -25,7 +25,7 @@ from core.ports.log import (
     Verdict,
 )
 
-APPEND = f"SELECT * FROM append_events({', '.join(f'${n}' for n in range(1, 33))})"
+APPEND = f"SELECT * FROM append_events({', '.join(f'${n}' for n in range(1, 35))})"
 
 ANSWERS = """
 SELECT w.n, i.fingerprint, i.status, i.stream_id, i.version, i.position, i.fields
@@ -86,7 +86,7 @@ def _metadata(metadata: Metadata) -> str:
 
 
 def arguments(batch: Sequence[Prepared]) -> list[list[Any]]:
-    """The 32 arguments of `append_events`: arrays, in which the appends are numbered from 0."""
+    """The 34 arguments of `append_events`: arrays, in which the appends are numbered from 0."""
     entries: list[tuple[Any, ...]] = []
     events: list[StoredColumns] = []
     keys: list[tuple[Any, ...]] = []
@@ -98,7 +98,7 @@ def arguments(batch: Sequence[Prepared]) -> list[list[Any]]:
         if append.key:
             keys.append(_key(n, append.key))
         sagas += [_saga(n, row) for row in append.sagas]
-    return [*_to_columns(entries, 5), *_to_columns(events, 6), *_to_columns(keys, 9), *_to_columns(sagas, 12)]
+    return [*_to_columns(entries, 5), *_to_columns(events, 6), *_to_columns(keys, 9), *_to_columns(sagas, 14)]
 
 
 def _key(n: int, kept: KeptAnswer) -> tuple[Any, ...]:
@@ -121,6 +121,8 @@ def _saga(n: int, row: SagaRow) -> tuple[Any, ...]:
         row.attempts,
         row.last_error,
         row.due_in,
+        row.open_amount,
+        row.currency,
     )
 
 

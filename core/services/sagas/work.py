@@ -16,6 +16,7 @@ from core.domain.order import ORDER, Order
 from core.domain.payment import PAYMENT, Payment
 from core.domain.saga import SagaEvent
 from core.ports.log import Append, Entry, EventStore, NewEvent, SagaRow
+from core.sagas.holdings import open_money
 from core.sagas.progress import Progress, SagaStatus, evolve
 from core.sagas.record import gave_up
 from core.sagas.saga import Effect, Facts, Instance, Move, Saga, Stream, next_move
@@ -124,6 +125,7 @@ class SagaAppend:
 
     def row(self) -> SagaRow:
         work, progress = self.work, self.progress
+        order = ORDER.fold(self.effect.order, work.order.state)
         move = next_move(work.saga, progress)
         ours = progress.status in OURS
         return SagaRow(
@@ -138,6 +140,8 @@ class SagaAppend:
             attempts=progress.attempts,
             last_error=self.waits_for or progress.last_error,
             due_in=(LEASE if self.due_in is None else self.due_in) if ours else None,
+            open_amount=open_money(work.saga, progress, order),
+            currency=order.created.currency if order.created else None,
         )
 
     def append(self) -> Append:

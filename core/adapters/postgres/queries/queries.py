@@ -14,7 +14,9 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.queries import log, sagas
+from core.adapters.postgres.queries.ended_sagas import ended_sagas
 from core.adapters.postgres.queries.readers import position_of, progress
+from core.adapters.postgres.queries.saga_summary import summary_of_sagas
 from core.adapters.postgres.queries.totals import desk_totals
 from core.adapters.postgres.read_models import inventory_levels, order_views
 from core.adapters.postgres.read_models.table import SumTable, read_sum, select_under
@@ -23,17 +25,16 @@ from core.domain.message import OrderId, Sku
 from core.ports.queries import (
     DeskTotals,
     DocumentPage,
+    EndedSaga,
     LogSearch,
     OrderCount,
     OrderDocument,
     OrderFilter,
     OrderSearch,
     Row,
-    SagaListing,
-    SagaPage,
-    SagaSearch,
 )
 from core.ports.reading import ReaderProgress
+from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
 
@@ -111,6 +112,12 @@ class PostgresQueries:
 
     async def saga(self, saga_id: UUID) -> SagaListing | None:
         return await self._lanes.run(lambda c: sagas.saga(c, saga_id))
+
+    async def saga_summary(self) -> SagaSummary:
+        return await self._lanes.run(summary_of_sagas)
+
+    async def ended_sagas(self, *, after: int, upto: int, limit: int) -> Sequence[EndedSaga]:
+        return await self._lanes.run(lambda c: ended_sagas(c, after=after, upto=upto, limit=limit))
 
     # --- the log and its readers ----------------------------------------------------------------------------
     async def events(self, search: LogSearch) -> Sequence[StoredEvent]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from asyncpg import Record
+
 from core.adapters.postgres.connection import Connection
-from core.ports.queries import SagaListing, SagaPage, SagaSearch
+from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaState, SagaStatusName
 
 # What an operator sees of a saga. While a runner works on it, `due_at` is when the lease ends; else, when a runner may
 # take it up. It is overdue when its deadline has passed; when it has none and has been failing for 15 minutes; or when
@@ -21,6 +24,9 @@ SELECT saga_id, name, definition, order_id,
        extract(epoch FROM authorization_ends_at - clock_timestamp())::float8 AS authorization_ends_in,
        CASE WHEN owner IS NULL AND state IS DISTINCT FROM 'failed' THEN due_at END AS next_attempt_at,
        CASE WHEN due_at > clock_timestamp() THEN owner END AS held_by,
+       CASE WHEN state = 'expiring' THEN paid.at_risk ELSE s.at_risk END AS at_risk,
+       CASE WHEN state = 'expiring' THEN paid.amount ELSE s.open_amount END AS open_amount,
+       CASE WHEN state = 'expiring' THEN paid.currency ELSE s.currency END AS currency,
        CASE WHEN due_at > clock_timestamp() AND owner IS NOT NULL THEN due_at END AS lease_until
   FROM sagas s
  CROSS JOIN LATERAL (
@@ -29,10 +35,12 @@ SELECT saga_id, name, definition, order_id,
                            WHERE e.stream_id = s.saga_id AND e.version = 1) END AS deadline
         OFFSET 0) AS first
  CROSS JOIN LATERAL (
-        SELECT CASE WHEN s.status = 'COMPLETED'
-                    THEN (SELECT v.payment_expires_at FROM order_views v
-                           WHERE v.order_id = s.order_id AND v.status = 'CONFIRMED' AND v.payment_status = 'AUTHORIZED')
-               END AS authorization_ends_at
+        SELECT max(v.payment_expires_at) AS authorization_ends_at,
+               max(round(v.total_amount * power(10::numeric, scale(v.total_amount)))) AS at_risk,
+               max(v.total_amount) AS amount, max(v.document::json ->> 'currency') AS currency
+          FROM order_views v
+         WHERE v.order_id = CASE WHEN s.status = 'COMPLETED' THEN s.order_id END
+           AND v.status = 'CONFIRMED' AND v.payment_status = 'AUTHORIZED'
         OFFSET 0) AS paid
  CROSS JOIN LATERAL (
         SELECT CASE WHEN status = 'FAILED'                      THEN 'failed'
@@ -67,45 +75,95 @@ CANDIDATES = {
 }
 
 
+# The statuses of a saga in each state. An index has the sagas of one status by the money at risk.
+STATUSES: Mapping[SagaState, Sequence[SagaStatusName]] = {
+    "running": ("RUNNING", "COMPENSATING"),
+    "waiting": ("RUNNING", "COMPENSATING"),
+    "retrying": ("RUNNING", "COMPENSATING"),
+    "overdue": ("RUNNING", "COMPENSATING"),
+    "failed": ("FAILED",),
+    "expiring": ("COMPLETED",),
+}
+
+
 async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
-    """One page of the sagas that fit, newest first.
+    """One page of the sagas that fit, in the order of `sort`.
 
     A saga has one state and one status, so each of those that are searched for is read by its own index, and no further
     than one page.
     """
-    values: list[Any] = []
-    common: list[str] = []
-
-    def given(condition: str, *more: Any) -> None:
-        values.extend(more)
-        numbers = range(len(values) - len(more) + 1, len(values) + 1)
-        common.append(condition.format(*(f"${n}" for n in numbers)))
-
+    conditions = _Conditions()
     if search.order_id is not None:
-        given("order_id = {}", search.order_id)
+        conditions.add("order_id = {}", search.order_id)
     if search.saga_ids:
-        given("saga_id = ANY ({}::uuid[])", search.saga_ids)
-    if search.states and search.statuses:
-        given("status = ANY ({}::text[])", search.statuses)
-    if search.start is not None:
-        given(f"(started_at, saga_id) {'>' if search.backwards else '<'} ({{}}, {{}})", *search.start)
-    column, names = ("state", search.states) if search.states else ("status", search.statuses)
-    each: list[list[str]] = [[]]
-    if names:
-        each = [_exactly(column, name, values) for name in dict.fromkeys(names)]
-    direction = "ASC" if search.backwards else "DESC"
-    order = f"ORDER BY started_at {direction}, saga_id {direction} LIMIT {search.limit + 1}"
-    parts = [f"({SAGAS} WHERE {' AND '.join([*common, *some]) or 'true'} {order})" for some in each]
-    rows = await connection.fetch(f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS found {order}", *values)
-    page = [SagaListing(**row) for row in rows[: search.limit]]
+        conditions.add("saga_id = ANY ({}::uuid[])", search.saga_ids)
+    if search.statuses and (search.states or search.sort == "-at_risk"):
+        conditions.add("status = ANY ({}::text[])", search.statuses)
+    direction, beyond = ("ASC", ">") if search.backwards else ("DESC", "<")
+    place = [conditions.parameter(value) for value in search.start or ()]
+
+    def part(column: str, *more: str) -> str:
+        where = [*conditions.texts, *more]
+        if place:
+            where.append(f"({column}, saga_id) {beyond} ({', '.join(place)})")
+        order = f"ORDER BY {column} {direction}, saga_id {direction} LIMIT {search.limit + 1}"
+        return f"({SAGAS} WHERE {' AND '.join(where) or 'true'} {order})"
+
+    parts = _by_risk(part, search) if search.sort == "-at_risk" else _by_age(part, conditions, search)
+    column = search.sort.removeprefix("-")
+    rows = await connection.fetch(
+        f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS found "
+        f"ORDER BY {column} {direction}, saga_id {direction} LIMIT {search.limit + 1}",
+        *conditions.values,
+    )
+    page = [_listing(row) for row in rows[: search.limit]]
     return SagaPage(page[::-1] if search.backwards else page, more=len(rows) > search.limit)
 
 
-def _exactly(column: str, name: str, values: list[Any]) -> list[str]:
-    values.append(name)
-    return [f"{column} = ${len(values)}", *([CANDIDATES[name]] if name in CANDIDATES else [])]
+def _by_age(part: Callable[..., str], conditions: _Conditions, search: SagaSearch) -> list[str]:
+    column, names = ("state", search.states) if search.states else ("status", search.statuses)
+    return [
+        part("started_at", f"{column} = {conditions.parameter(name)}", CANDIDATES.get(name, "true"))
+        for name in dict.fromkeys(names)
+    ] or [part("started_at")]
+
+
+def _by_risk(part: Callable[..., str], search: SagaSearch) -> list[str]:
+    """Those that have nothing to settle any more are left out: nothing is at risk in them."""
+    return [
+        part(
+            "paid.at_risk" if state == "expiring" else "s.at_risk",
+            f"state = '{state}'",
+            CANDIDATES[state],
+            f"status = '{status}'",
+        )
+        for state in STATUSES
+        if state in search.states or not search.states
+        for status in STATUSES[state]
+    ]
+
+
+class _Conditions:
+    """The conditions that all parts of a query have, and the values of the query's parameters."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.values: list[Any] = []
+
+    def parameter(self, value: Any) -> str:
+        """The name of a new parameter with this value."""
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+    def add(self, condition: str, value: Any) -> None:
+        self.texts.append(condition.format(self.parameter(value)))
 
 
 async def saga(connection: Connection, saga_id: UUID) -> SagaListing | None:
     row = await connection.fetchrow(f"{SAGAS} WHERE saga_id = $1", saga_id)
-    return SagaListing(**row) if row is not None else None
+    return _listing(row) if row is not None else None
+
+
+def _listing(row: Record) -> SagaListing:
+    fields: dict[str, Any] = {**row, "at_risk": int(row["at_risk"])}
+    return SagaListing(**fields)

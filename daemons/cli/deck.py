@@ -1,0 +1,62 @@
+"""The deck's start: its options, read without typer and, where the environment is plain, without the settings."""
+
+# ruff: noqa: PLC0415 - what is imported here is what the start of the deck takes
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from core.addresses import Addresses, plain_addresses
+from daemons.cli.output import fail
+
+
+@dataclass
+class DeckOptions:
+    """What `orderdeck tui` takes: `--command-url TEXT` for a text, `--ascii` for a yes or no."""
+
+    command_url: str = ""
+    query_url: str = ""
+    ascii: bool = False
+
+
+def plain_options(words: Sequence[str]) -> DeckOptions | None:
+    """The options; None when the words ask for help or are wrong, which is left to typer."""
+    given = {f"--{field.name.replace('_', '-')}": field.name for field in fields(DeckOptions)}
+    options, rest = DeckOptions(), list(words)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if name not in given:
+            return None
+        if isinstance(getattr(options, given[name]), bool):
+            if equals:
+                return None
+            setattr(options, given[name], True)
+            continue
+        if not equals:
+            if not rest or rest[0].startswith("-"):
+                return None
+            value = rest.pop(0)
+        setattr(options, given[name], value)
+    return options
+
+
+def open_deck(options: DeckOptions) -> int:
+    """Open the deck until the operator leaves it; return the exit code."""
+    from tui.terminal import knows_ascii_only, why_no_deck
+
+    home = plain_addresses(os.environ) or _addresses()
+    if reason := why_no_deck():
+        fail(reason)
+    from tui.app import run
+
+    commands, queries = options.command_url or home.commands, options.query_url or home.queries
+    return run(commands, queries, ascii_only=options.ascii or knows_ascii_only())
+
+
+def _addresses() -> Addresses:
+    """Raises ConfigurationError, which says what is wrong with the settings."""
+    from core.settings import load_settings
+
+    settings = load_settings()
+    return Addresses(settings.commands_at, settings.queries_at)

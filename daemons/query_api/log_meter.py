@@ -1,0 +1,43 @@
+"""Measures, once a second: how fast the log grows, how far its readers are behind, and which sagas have ended."""
+
+from __future__ import annotations
+
+from core.ports.queries import Queries
+from daemons.process.histogram import Histogram
+from daemons.process.history import Figures
+
+LOOK_BACK = 60  # seconds over which the percentiles of sagas are taken
+MOST_ENDED = 2_000  # sagas that ended in one second and are looked at
+PER_SECOND = "per second"
+
+
+class LogMeter:
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+        self._head: int | None = None
+        self._took = Histogram(over=LOOK_BACK)
+
+    async def measure(self, elapsed: float) -> Figures:
+        readers = await self._queries.progress()
+        if not readers:
+            return {}
+        head = max(reader.head for reader in readers)
+        figures: dict[str, tuple[float, str]] = {}
+        for reader in readers:
+            figures[f"lag.{reader.reader}"] = reader.behind, "seconds"
+            figures[f"lag_events.{reader.reader}"] = reader.head - reader.position, "events"
+        before, self._head = self._head, head
+        if before is None or head < before:  # the first look, or another log
+            return figures
+        figures["log.events"] = (head - before) / elapsed, PER_SECOND
+        return figures | await self._sagas(before, head, elapsed)
+
+    async def _sagas(self, before: int, head: int, elapsed: float) -> dict[str, tuple[float, str]]:
+        ended = await self._queries.ended_sagas(after=before, upto=head, limit=MOST_ENDED) if head > before else ()
+        counts = dict.fromkeys(("completed", "compensated", "failed"), 0)
+        for saga in ended:
+            counts[saga.outcome] += 1
+            self._took.observe(saga.seconds)
+        rates = {f"sagas.{outcome}": (count / elapsed, PER_SECOND) for outcome, count in counts.items()}
+        took = self._took.turn(50, 95, 99)
+        return rates | {f"sagas.seconds.p{percent:g}": (value, "seconds") for percent, value in took.items()}
