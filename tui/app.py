@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from textual.filter import LineFilter
 from core.printable import clean
 from tui.ascii import AsciiFilter
 from tui.clipboard import Clipboard
+from tui.daemons import Daemons
 from tui.desk import Desk
 from tui.gateway import Gateway
 from tui.http_gateway import HttpGateway
@@ -55,10 +57,11 @@ class DeckApp(App[None]):
         ticking: bool = True,
         debounce: float = 0.12,
         views: Sequence[ViewEntry] = VIEWS,
+        daemons: Callable[[], Daemons | None] = lambda: None,
         ascii_only: bool = False,
     ) -> None:
         super().__init__()
-        self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce)
+        self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce, daemons=daemons)
         self.ticking = ticking
         self.deck = DeckScreen(self.desk, views)
         self.leaving = Leaving(self._leave)
@@ -78,6 +81,9 @@ class DeckApp(App[None]):
 
     def _start(self) -> None:
         """Begin to read, once there is something to see."""
+        if not self.is_headless:
+            gc.freeze()  # what is imported stays; looking through it again and again would delay keys
+            gc.enable()
         self.run_worker(self.desk.feed.run, group="feed", exit_on_error=True)
         if self.ticking:
             self.set_interval(1 / FPS, self.deck.tick)
@@ -137,9 +143,15 @@ class DeckApp(App[None]):
             self._driver.write(sequence)
 
 
-def run(command_url: str, query_url: str, *, ascii_only: bool = False) -> int:
+def run(
+    command_url: str,
+    query_url: str,
+    *,
+    ascii_only: bool = False,
+    daemons: Callable[[], Daemons | None] = lambda: None,
+) -> int:
     """Open the deck until the operator leaves it; return its exit code."""
-    app = DeckApp(HttpGateway(command_url, query_url), ascii_only=ascii_only)
+    app = DeckApp(HttpGateway(command_url, query_url), ascii_only=ascii_only, daemons=daemons)
     with app.leaving.watched():
         app.run()
     return app.return_code or 0

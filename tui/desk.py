@@ -10,24 +10,36 @@ import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.viewmodels.draft import OrderDraft
+from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
+from tui.viewmodels.order_rows import COLUMNS, OrderColumn
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import NumberedFrame, Ring
+from tui.viewmodels.saved_views import BUILT_IN, SavedView
 
 
 class Desk:
     """`clock` is monotonic seconds, for durations; `now` is the time of day, for ages.
 
-    `debounce` is the seconds that typing must pause before the server is asked about the text.
+    `debounce` is the seconds that typing must pause before the server is asked about the text. `daemons` opens the
+    way to the supervisord of the services, if this deck has one; it is called when somebody first looks there.
     """
 
     def __init__(
-        self, gateway: Gateway, *, clock: Callable[[], float], now: Callable[[], datetime], debounce: float
+        self,
+        gateway: Gateway,
+        *,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+        debounce: float,
+        daemons: Callable[[], Daemons | None] = lambda: None,
     ) -> None:
         self.gateway = gateway
+        self.open_daemons = daemons
         self.clock = clock
         self.now = now
         self.debounce = debounce
@@ -35,6 +47,9 @@ class Desk:
         self.feed = Feed(gateway, self.ring, clock)
         self.orders = OrdersModel(gateway, clock)
         self.draft = OrderDraft()
+        self.marks = Marks()
+        self.saved_views: Sequence[SavedView] = BUILT_IN
+        self.columns: Sequence[OrderColumn] = COLUMNS
         self.health: Health | None = None
         self.rate = Rate()
         self.behind = Peak()

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from tui.action_table import EVERYWHERE, Action, ActionTable
 from tui.desk import Desk
 from tui.view import DeckView
+from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
 from tui.views.stream import StreamView
@@ -33,6 +34,7 @@ VIEWS = (
     ViewEntry("orders", "Orders", "1", OrdersView),
     ViewEntry("detail", "Order", "", DetailView),
     ViewEntry("stream", "Stream", "2", StreamView),
+    ViewEntry("daemons", "Daemons", "4", DaemonsView),
 )
 
 

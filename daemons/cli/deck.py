@@ -3,12 +3,18 @@
 # ruff: noqa: PLC0415 - what is imported here is what the start of the deck takes
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.addresses import Addresses, plain_addresses
 from daemons.cli.output import fail
+
+if TYPE_CHECKING:
+    from daemons.host.deck_daemons import SupervisedDaemons
 
 
 @dataclass
@@ -18,6 +24,7 @@ class DeckOptions:
     command_url: str = ""
     query_url: str = ""
     ascii: bool = False
+    supervisor: str = ""
 
 
 def plain_options(words: Sequence[str]) -> DeckOptions | None:
@@ -45,13 +52,42 @@ def open_deck(options: DeckOptions) -> int:
     """Open the deck until the operator leaves it; return the exit code."""
     from tui.terminal import knows_ascii_only, why_no_deck
 
+    gc.disable()  # until the first picture stands: nothing of what is imported is garbage
     home = plain_addresses(os.environ) or _addresses()
+    if options.supervisor and not options.supervisor.startswith("unix:"):
+        fail(f"--supervisor {options.supervisor}: must be the socket of a supervisord, as in unix:/tmp/desk.sock")
     if reason := why_no_deck():
         fail(reason)
     from tui.app import run
 
     commands, queries = options.command_url or home.commands, options.query_url or home.queries
-    return run(commands, queries, ascii_only=options.ascii or knows_ascii_only())
+    return run(
+        commands,
+        queries,
+        ascii_only=options.ascii or knows_ascii_only(),
+        daemons=lambda: open_daemons(options.supervisor, commands, queries),
+    )
+
+
+def open_daemons(supervisor: str, commands: str, queries: str) -> SupervisedDaemons | None:
+    """The way to the supervisord of the services at these addresses; None when it is not known where that is.
+
+    It is this home's only when the services are: the daemons of one orderdeck are not stopped beside the orders of
+    another.
+    """
+    from core.errors import ConfigurationError
+    from core.settings import load_settings, reachable
+    from daemons.host.deck_daemons import SupervisedDaemons
+
+    if supervisor:
+        return SupervisedDaemons(Path(supervisor.removeprefix("unix:")))
+    try:
+        settings = load_settings()
+    except ConfigurationError:  # the deck has opened without them, on services that it was given
+        return None
+    host = reachable(settings.host)
+    here = (f"http://{host}:{settings.command_port}", f"http://{host}:{settings.query_port}")
+    return SupervisedDaemons.of_home(settings) if (commands.rstrip("/"), queries.rstrip("/")) == here else None
 
 
 def _addresses() -> Addresses:

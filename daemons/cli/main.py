@@ -70,13 +70,14 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="For programs.")
 def tui(
     command_url: Annotated[str, typer.Option(help="Command API; default: this home's.")] = "",
     query_url: Annotated[str, typer.Option(help="Query API; default: this home's.")] = "",
+    supervisor: Annotated[str, typer.Option(help="Socket of the supervisord there, forwarded: unix:PATH.")] = "",
     *,
     ascii: Annotated[bool, typer.Option("--ascii", help="Draw with letters of ASCII only.")] = False,  # noqa: A002 - the option's name
 ) -> None:
     """Open the deck, on this home's services or on remote ones."""
     from daemons.cli.deck import DeckOptions, open_deck
 
-    raise typer.Exit(open_deck(DeckOptions(command_url, query_url, ascii)))
+    raise typer.Exit(open_deck(DeckOptions(command_url, query_url, ascii, supervisor)))
 
 
 @app.command()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from core.errors import Unavailable
+from daemons.cli.deck import open_daemons
 from daemons.host import deck_daemons
 from daemons.host.deck_daemons import SupervisedDaemons
 from daemons.host.supervisor_socket import SupervisorSocket
@@ -182,3 +183,23 @@ async def test_a_socket_that_is_dead_missing_or_closed_to_us_is_told_apart(
     monkeypatch.setattr("daemons.host.supervisor_socket.exchange", forbidden)
     with pytest.raises(Unavailable, match="this user may not use the socket"):
         SupervisorSocket(listener.path).call("getState")
+
+
+def test_the_deck_steers_the_daemons_of_this_home_only_when_it_shows_its_orders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERDECK_HOME", str(tmp_path))
+    monkeypatch.setenv("ORDERDECK_COMMAND_PORT", "21080")
+    monkeypatch.setenv("ORDERDECK_QUERY_PORT", "21081")
+    here = ("http://127.0.0.1:21080", "http://127.0.0.1:21081/")
+    own = open_daemons("", *here)
+    assert own is not None
+    assert own.where.endswith("supervisor.sock")
+    for commands, queries in (("http://desk.example:8080", here[1]), (here[0], "http://desk.example:8081")):
+        assert open_daemons("", commands, queries) is None
+    for given, place in (("unix:/run/s", "/run/s"), ("unix:///run/s", "/run/s"), ("unix:s", "s")):
+        far = open_daemons(given, "http://desk.example:8080", "http://desk.example:8081")
+        assert far is not None
+        assert Path(far.where.removeprefix("unix:")) == Path(place)
+    monkeypatch.setenv("ORDERDECK_NOTHING", "1")
+    assert open_daemons("", *here) is None

@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from tests.support.fake_gateway import FakeGateway
 from tui.action_table import ActionTable
 from tui.app import DeckApp
+from tui.daemons import Daemons
 from tui.desk import Desk
 from tui.registry import VIEWS, ViewEntry
 
@@ -91,11 +92,16 @@ class Deck:
 
 @asynccontextmanager
 async def opened(
-    gateway: FakeGateway, size: tuple[int, int] = (120, 36), views: Sequence[ViewEntry] = VIEWS
+    gateway: FakeGateway,
+    size: tuple[int, int] = (120, 36),
+    views: Sequence[ViewEntry] = VIEWS,
+    daemons: Daemons | None = None,
 ) -> AsyncIterator[Deck]:
     """A running deck whose list is read and whose feed is live, unless the gateway does not let it be."""
     clock = Clock()
-    app = DeckApp(gateway, clock=clock, now=lambda: gateway.time, ticking=False, debounce=0, views=views)
+    app = DeckApp(
+        gateway, clock=clock, now=lambda: gateway.time, ticking=False, debounce=0, views=views, daemons=lambda: daemons
+    )
     async with app.run_test(size=size, notifications=True) as pilot:
         deck = Deck(app, pilot, gateway, clock)
         await deck.until(lambda: "orders" not in app.deck.views or app.desk.orders.phase != "loading")

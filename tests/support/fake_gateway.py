@@ -52,6 +52,8 @@ class FakeGateway(FakeDesk):
         self.page = PAGE
         self.answers: dict[str, Any] = {}  # what `read` answers, by path
         self.reads: list[tuple[str, dict[str, str]]] = []
+        self.steered: dict[str, GatewayError | Sequence[str]] = {}  # what a command to a saga records, by its verb
+        self.dry_runs: list[CommandToSend] = []
         self._cut = 0
 
     # --- what a test does to it ---------------------------------------------------------------------------------------
@@ -130,6 +132,9 @@ class FakeGateway(FakeDesk):
         self.sent.append((command, key))
         if self.commands_down is not None:
             raise self.commands_down
+        if command.kind == "saga":
+            self._steer(command)
+            return CommandAccepted(command.subject_id or "", "RESOLVED", 9, len(self.log))
         if key in self.keys:
             done = self.keys[key]
             return CommandAccepted(
@@ -145,8 +150,11 @@ class FakeGateway(FakeDesk):
         return self.keys[key]
 
     async def dry_run(self, command: CommandToSend) -> Sequence[WireEvent]:
+        self.dry_runs.append(command)
         if self.commands_down is not None:
             raise self.commands_down
+        if command.kind == "saga":
+            return [WireEvent(name, 0, command.subject_id or "", "saga", self.time, 1) for name in self._steer(command)]
         stream, event_type, payload = self._decide(command)
         raw = msgspec.Raw(event_json(payload))
         return [WireEvent(event_type, 0, stream, "order", self.time, 1, payload=raw)]
@@ -190,6 +198,12 @@ class FakeGateway(FakeDesk):
         if side == "after":
             return at + 1, min(at + 1 + limit, len(ids))
         return max(0, at - limit), at
+
+    def _steer(self, command: CommandToSend) -> Sequence[str]:
+        outcome = self.steered.get(command.verb, ("SagaSteered",))
+        if isinstance(outcome, GatewayError):
+            raise outcome
+        return outcome
 
     def _decide(self, command: CommandToSend) -> tuple[str, str, dict[str, Any]]:
         if command.subject_id is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,7 +12,6 @@ from textual.widgets import Input, Label
 
 from tui.action_table import Action
 from tui.dialogs.dialog import Dialog, key_line
-from tui.viewmodels.statuses import Transition
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 
@@ -64,10 +63,23 @@ class Ask(Dialog[Mapping[str, str]]):
         self.set_focus(self.query_one(f"#{missing[0].name}", Input))
 
 
-class Menu(Dialog[Transition]):
-    """The transitions that are legal now, each with the letter that chooses it."""
+class Choice(Protocol):
+    """One line of a menu."""
 
-    def __init__(self, title: str, choices: Sequence[Transition]) -> None:
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def label(self) -> str: ...
+
+
+Chosen = TypeVar("Chosen", bound=Choice)
+
+
+class Menu(Dialog[Chosen], Generic[Chosen]):
+    """A few choices, each with the key that makes it."""
+
+    def __init__(self, title: str, choices: Sequence[Chosen]) -> None:
         super().__init__()
         self.heading = title
         self.choices = choices

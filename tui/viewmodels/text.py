@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -19,6 +20,11 @@ class Cell(NamedTuple):
 
     text: str
     tone: str = ""
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A text as clean lines of at most so many characters."""
+    return textwrap.wrap(clean(text), max(10, width)) or [""]
 
 
 def pretty(raw: bytes) -> list[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -23,6 +22,15 @@ TONE_CLASSES = {f"tone--{tone}" for tone in TONES}
 
 
 class Painted(ScrollView):
+    """Textual works a widget's style out from all around it: it is asked once for each picture, not for each cell."""
+
+    _ground = Style.null()
+    _styles: dict[tuple[str, Style | None], Style]
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._ground, self._styles = self.rich_style, {}
+        return super().render_lines(crop)
+
     def tone(self, name: str) -> Style:
         """The style that app.tcss gives a tone; the tone without a name has none."""
         return self.screen.get_component_rich_style(f"tone--{name}", partial=True) if name else Style.null()
@@ -33,20 +41,11 @@ class Painted(ScrollView):
         return Strip(segments).adjust_cell_length(self.size.width, self._style("", over))
 
     def _style(self, tone: str, over: Style | None) -> Style:
-        """Kept until the CSS is applied anew: to work out the widget's own style takes longer than to paint a line."""
-        style = self._kept_styles.get((tone, over))
+        style = self._styles.get((tone, over))
         if style is None:
-            style = self.rich_style + self.tone(tone) + over if over else self.rich_style + self.tone(tone)
-            self._kept_styles[tone, over] = style
+            style = self._ground + self.tone(tone)
+            style = self._styles[tone, over] = style + over if over else style
         return style
-
-    @cached_property
-    def _kept_styles(self) -> dict[tuple[str, Style | None], Style]:
-        return {}
-
-    def notify_style_update(self) -> None:
-        self._kept_styles.clear()
-        super().notify_style_update()
 
 
 class Line(Painted, can_focus=False):

@@ -1,0 +1,133 @@
+"""One daemon of the Daemons view: all that is known of it, as a row and in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from core.printable import clean
+from core.terminal_text import span
+from tui.viewmodels.text import Cell
+from tui.viewmodels.trend import LAGGING, Direction
+from tui.wire import Count
+
+LATE = 2.0  # seconds of lag from which it is a warning
+Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+
+GLYPHS = {
+    "RUNNING": ("●", "good"),
+    "READY": ("●", "good"),
+    "STARTING": ("◐", "moving"),
+    "STOPPING": ("◐", "moving"),
+    "BACKOFF": ("▲", "warn"),
+    "NOT READY": ("▲", "warn"),
+    "FATAL": ("✖", "bad"),
+    "NO ANSWER": ("✖", "bad"),
+}
+READY = {True: ("yes", "good"), False: ("no", "bad"), None: ("?", "warn")}
+
+
+class SaidLag(Struct, frozen=True):
+    events: Count = 0
+    seconds: Seconds = 0.0
+
+
+class SaidReader(Struct, frozen=True):
+    name: str
+    position: Count
+    lag: SaidLag
+
+
+class SaidDaemon(Struct, frozen=True):
+    """What the query API says of a daemon."""
+
+    name: str
+    answers: bool
+    ready: bool
+    reason: str = ""
+    pid: Count | None = None
+    uptime: Seconds | None = None
+    version: str | None = None
+    lag: SaidLag | None = None
+    readers: tuple[SaidReader, ...] = ()
+
+
+@dataclass(frozen=True)
+class DaemonLine:
+    """One daemon. `exits`: how often its process was seen to end since the deck was opened. None: it is not known."""
+
+    name: str
+    state: str
+    pid: int | None = None
+    uptime: float | None = None
+    exit_code: int | None = None
+    detail: str = ""
+    separate_errors: bool = False
+    exits: int | None = None
+    ready: bool | None = None
+    reason: str = ""
+    lag: SaidLag | None = None
+    direction: Direction = "level"
+    readers: Sequence[SaidReader] = field(default_factory=tuple[SaidReader, ...])
+
+    @property
+    def done(self) -> bool:
+        """It has ended because it had nothing more to do, which is as good as ready."""
+        return self.state == "EXITED" and self.exit_code == 0
+
+    @property
+    def well(self) -> bool:
+        return self.done or (self.ready is not False and self.state in {"RUNNING", "READY"})
+
+
+def cells(line: DaemonLine, under_way: str = "") -> Sequence[Cell]:
+    """A row: name, state, pid, uptime, exits, ready, lag, why not."""
+    glyph, tone = ("✔", "dim") if line.done else GLYPHS.get(line.state, ("○", "dim"))
+    late = line.lag is not None and line.lag.seconds >= LATE
+    lag = "–" if line.lag is None else span(line.lag.seconds) if line.lag.events else "0"
+    arrow = {"up": "↗", "down": "↘", "level": ""}[line.direction] if line.lag and line.lag.events else ""
+    ready = (
+        ("done", "dim") if line.done else {True: ("yes", "good"), False: ("no", "bad"), None: ("?", "warn")}[line.ready]
+    )
+    why = f"{under_way} …" if under_way else line.reason
+    return (
+        Cell(line.name, "chosen" if line.well else "bad"),
+        Cell(f"{glyph} {line.state}", tone),
+        Cell(str(line.pid or "–"), "dim"),
+        Cell("–" if line.uptime is None else span(line.uptime) if line.uptime >= 60 else f"{int(line.uptime)}s"),
+        Cell("?" if line.exits is None else str(line.exits), "warn" if line.exits else "dim"),
+        Cell(*ready),
+        Cell(f"{lag}{arrow}", "warn" if late else ""),
+        Cell(clean(why), "moving" if under_way else "warn"),
+    )
+
+
+def about(line: DaemonLine) -> list[str]:
+    """Everything that is known of a daemon, in sentences."""
+    running = f"pid {line.pid}, up {span(line.uptime or 0)}" if line.pid else "no process is known"
+    ended = f"{line.exits} times" if line.exits != 1 else "once"
+    said = [
+        f"{line.name} is {line.state}: {running}" + (f" ({line.detail})" if line.detail else ""),
+        f"its process was seen to end {ended} since this deck was opened",
+    ]
+    if line.exit_code is not None:
+        said.append(f"its last process ended with exit code {line.exit_code}")
+    if not line.done:
+        said.append(
+            {
+                True: "it is ready",
+                False: f"it is not ready: {line.reason}",
+                None: "it is not known whether it is ready",
+            }[line.ready]
+        )
+    for reader in line.readers:
+        behind = (
+            f"{reader.lag.events:,} events, {span(reader.lag.seconds)} behind" if reader.lag.events else "at the head"
+        )
+        said.append(f"reader {clean(reader.name, 60)} at position {reader.position:,}: {behind}")
+    if line.lag is not None and line.lag.events and LAGGING[line.direction]:
+        said.append(LAGGING[line.direction])
+    return said

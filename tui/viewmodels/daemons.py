@@ -1,0 +1,174 @@
+"""What the Daemons view shows: what supervisord says of each daemon, what the daemon says itself, and how far it is."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+from msgspec import Struct
+
+from core.printable import clean
+from tui.daemons import Daemons, DaemonsError, DaemonState, Readiness
+from tui.gateway import Gateway, GatewayError
+from tui.viewmodels.daemon_line import DaemonLine, SaidDaemon
+from tui.viewmodels.trend import trend
+
+PATH = "/api/v1/daemons"
+FROM_AFAR = "from afar it is only read: `ssh -L` its socket, then --supervisor unix:PATH"
+TYPED = ("postgres", "command-api")
+"""Without these nobody can place an order, so the operator types their name to stop them."""
+MOST = 100  # daemons
+ALIVE = {"RUNNING", "READY", "NOT READY", "NO ANSWER"}
+MOVES = 0.3  # seconds of lag by which it has to change to count as a trend
+
+
+class SaidDaemons(Struct, frozen=True):
+    daemons: tuple[SaidDaemon, ...]
+
+
+class DaemonsModel:
+    """`open_daemons` is called when they are first looked at; without any, only what the query API says is known."""
+
+    def __init__(self, gateway: Gateway, open_daemons: Callable[[], Daemons | None]) -> None:
+        self.gateway = gateway
+        self._open_daemons = open_daemons
+        self.lines: Sequence[DaemonLine] = ()
+        self.away = ""
+        """Why supervisord does not answer; empty when it does."""
+        self.silent = ""
+        """Why the query API does not answer; empty when it does."""
+        self.asked = False
+        self.under_way: dict[str, str] = {}
+        self._states: Sequence[DaemonState] | None = None
+        self._readiness: Mapping[str, Readiness] = {}
+        self._said: Mapping[str, SaidDaemon] = {}
+        self._pids: dict[str, int | None] = {}
+        self._exits: dict[str, int] = {}
+        self._lags: dict[str, deque[float]] = {}
+
+    @cached_property
+    def daemons(self) -> Daemons | None:
+        return self._open_daemons()
+
+    async def look_at_states(self) -> None:
+        """Ask supervisord, which answers at once."""
+        if self.daemons is None:
+            return
+        try:
+            self._states = (await self.daemons.states())[:MOST]
+            self.away = ""
+        except DaemonsError as error:
+            self._states, self.away = None, clean(str(error))
+        for state in self._states or ():
+            self._count_exit(state.name, state.pid)
+        self._merge()
+
+    async def ask_daemons(self) -> None:
+        """Ask the daemons whether they are ready, and the query API how far they are; that may take seconds."""
+        try:
+            readiness = await self.daemons.readiness() if self.daemons is not None else None
+        except DaemonsError:
+            readiness = None
+        try:
+            said = (await self.gateway.read(PATH, SaidDaemons)).daemons[:MOST]
+            self.silent = ""
+        except GatewayError as error:
+            said, self.silent = (), clean(str(error))
+        self._readiness = readiness or {}
+        self._said = {clean(one.name, 60): one for one in said}
+        for name, one in self._said.items():
+            if self._states is None and one.pid is not None:  # without an answer nobody knows whether it has ended
+                self._count_exit(name, one.pid)
+            if one.lag is not None:
+                self._lags.setdefault(name, deque(maxlen=10)).append(one.lag.seconds)
+        self.asked = True
+        self._merge()
+
+    def _count_exit(self, name: str, pid: int | None) -> None:
+        before = self._pids.get(name)
+        if before is not None and pid != before:
+            self._exits[name] = self._exits.get(name, 0) + 1
+        self._pids[name] = pid
+
+    def _merge(self) -> None:
+        if self._states is not None:
+            self.lines = [self._line(state, self._said.get(state.name)) for state in self._states]
+        elif self._said or self.asked:
+            self.lines = [self._line(_seen_from_afar(name, said), said) for name, said in self._said.items()]
+
+    def _line(self, state: DaemonState, said: SaidDaemon | None) -> DaemonLine:
+        own = self._readiness.get(state.name)
+        if own is not None:
+            ready, reason = own.ready, own.reason
+        elif said is not None:
+            ready, reason = said.ready, clean(said.reason)
+        else:
+            ready, reason = None, ""
+        if state.state not in {
+            "RUNNING",
+            "READY",
+            "NOT READY",
+            "NO ANSWER",
+        }:  # what it said before is of a process that has gone
+            ready, reason = False, reason if not ready and reason else _ended(state)
+        return DaemonLine(
+            name=state.name,
+            state=state.state,
+            pid=state.pid,
+            uptime=state.uptime,
+            exit_code=state.exit_code,
+            detail=state.detail,
+            separate_errors=state.separate_errors,
+            exits=self._exits.get(state.name, 0),
+            ready=ready,
+            reason="" if ready else reason,
+            lag=said.lag if said is not None else None,
+            direction=trend(tuple(self._lags.get(state.name, ())), least=MOVES),
+            readers=said.readers if said is not None else (),
+        )
+
+    # --- what may be done ---------------------------------------------------------------------------------------------
+    def why_not(self, action: str, line: DaemonLine | None) -> str | None:
+        if self.daemons is None:
+            return FROM_AFAR
+        if self.away:
+            return self.away
+        if line is None:
+            return "no daemon is chosen"
+        if line.name in self.under_way:
+            return f"{line.name}: the {self.under_way[line.name]} is still under way"
+        stopped = line.state in {"STOPPED", "EXITED", "FATAL"}
+        if action == "start" and not stopped:
+            return f"{line.name} runs already: it is {line.state}"
+        if action == "stop" and stopped:
+            return f"{line.name} does not run: it is {line.state}"
+        return None
+
+    async def do(self, verb: str, name: str) -> str:
+        """Start, stop or restart a daemon; a sentence about what became of it. Raises DaemonsError."""
+        if self.daemons is None:
+            raise DaemonsError(FROM_AFAR)
+        self.under_way[name] = verb
+        try:
+            match verb:
+                case "start":
+                    state = await self.daemons.start(name)
+                case "stop":
+                    state = await self.daemons.stop(name)
+                case _:
+                    state = await self.daemons.restart(name)
+        finally:
+            del self.under_way[name]
+            self._readiness = {each: said for each, said in self._readiness.items() if each != name}
+        return f"{verb} {name}: it is {state.state}" + (f", pid {state.pid}" if state.pid else "")
+
+
+def _seen_from_afar(name: str, said: SaidDaemon) -> DaemonState:
+    state = "READY" if said.ready else "NOT READY" if said.answers else "NO ANSWER"
+    return DaemonState(name, name, state, said.pid, said.uptime)
+
+
+def _ended(state: DaemonState) -> str:
+    code = f" with exit code {state.exit_code}" if state.exit_code is not None and state.state != "STOPPED" else ""
+    return f"{state.state.lower()}{code}" + (f": {state.detail}" if state.state in {"BACKOFF", "FATAL"} else "")
