@@ -13,7 +13,7 @@ from tui.gateway import Unreachable
 from tui.viewmodels.event_filter import parse_events
 from tui.viewmodels.event_search import understood
 from tui.viewmodels.filters import FilterError
-from tui.viewmodels.moments import place_in_log
+from tui.viewmodels.log_places import place_in_log
 from tui.viewmodels.ring import RingFrame
 
 ORDER, SAGA = "01960000-0000-7000-8000-00000000000a", "0196ffff-0000-5000-8000-98ae2ce0c8f8"

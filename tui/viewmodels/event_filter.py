@@ -32,7 +32,7 @@ class _Who(Struct, frozen=True):
     user_id: str | None = None
 
 
-class Facts(Struct, frozen=True):
+class EventFacts(Struct, frozen=True):
     """What a filter looks at besides an event's type and its text."""
 
     aggregate_type: str = ""
@@ -40,7 +40,7 @@ class Facts(Struct, frozen=True):
     metadata: _Who = _Who()
 
 
-_facts = msgspec.json.Decoder(Facts)
+_facts = msgspec.json.Decoder(EventFacts)
 
 
 class Condition(NamedTuple):
@@ -56,7 +56,7 @@ def _begins(values: Sequence[str], text: str) -> bool:
     return any(fnmatchcase(text, value) if "*" in value else text.startswith(value) for value in values)
 
 
-JUDGES: Mapping[str, Callable[[Sequence[str], Facts], bool]] = {
+JUDGES: Mapping[str, Callable[[Sequence[str], EventFacts], bool]] = {
     "category": lambda values, facts: facts.aggregate_type.lower() in values,
     "stream": lambda values, facts: any(
         f"{facts.aggregate_type}-{facts.aggregate_id}".lower().endswith(value) or _named(value, facts)
@@ -67,7 +67,7 @@ JUDGES: Mapping[str, Callable[[Sequence[str], Facts], bool]] = {
 }
 
 
-def _named(value: str, facts: Facts) -> bool:
+def _named(value: str, facts: EventFacts) -> bool:
     """Whether a stream is the one that a row shows as `order-9f3c0d5e2a41`: its category and the end of its id."""
     category, dash, end = value.partition("-")
     return bool(dash and end) and facts.aggregate_type == category and facts.aggregate_id.endswith(end)

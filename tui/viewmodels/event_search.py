@@ -10,8 +10,8 @@ from uuid import UUID
 from tui.gateway import Gateway, ServiceRefused
 from tui.viewmodels.event_filter import Condition, EventFilter, an_id
 from tui.viewmodels.filters import FilterError
+from tui.viewmodels.log_places import from_milliseconds
 from tui.viewmodels.log_reader import PATH, LogPage, position_at, read_after
-from tui.viewmodels.moments import from_milliseconds
 from tui.wire import WireOrder
 
 EARLIER = 2.0  # seconds that an event may be recorded before the time in its own id, since clocks differ

@@ -9,8 +9,8 @@ from tui.gateway import Gateway
 from tui.viewmodels.event_filter import Condition, EventFilter
 from tui.viewmodels.event_list import EventList, with_gaps
 from tui.viewmodels.event_row import EventRow, decode
+from tui.viewmodels.known_numbers import KnownNumbers
 from tui.viewmodels.log_reader import read_event
-from tui.viewmodels.order_numbers import OrderNumbers
 from tui.viewmodels.ring import NumberedFrame, Ring, RingFrame
 from tui.viewmodels.tally import Stretches, Tally
 from tui.viewmodels.timeline import FAILURES, failed
@@ -32,7 +32,7 @@ class StreamModel:
         self.tally = Tally()
         self.types: Counter[str] = Counter()
         self.failed = 0
-        self.numbers = OrderNumbers()
+        self.numbers = KnownNumbers()
         self._unreadable = Stretches()
         self.undecodable = 0
 

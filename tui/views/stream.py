@@ -22,8 +22,8 @@ from tui.messages import Copy, OpenView, Say
 from tui.viewmodels.event_filter import parse_events
 from tui.viewmodels.event_search import understood
 from tui.viewmodels.filters import FilterError
+from tui.viewmodels.log_places import WANTED, place_in_log
 from tui.viewmodels.log_reader import position_at
-from tui.viewmodels.moments import WANTED, place_in_log
 
 _KEYS = ActionTable(
     "stream",

@@ -1,4 +1,4 @@
-"""OrderNumbers: the numbers of the orders that events are about, by the orders' ids; at most so many are kept."""
+"""KnownNumbers: the numbers of the orders that events are about, by the orders' ids; at most so many are kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_LEARNT = 50  # events of one tick that are decoded for their numbers; the o
 MOST_ASKED = 60  # orders that are asked for at once: those on one screen
 
 
-class OrderNumbers:
+class KnownNumbers:
     """An id that is of no order has an empty number."""
 
     def __init__(self) -> None:
