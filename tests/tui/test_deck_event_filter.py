@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 
+from core.filters.words import FilterError
 from tests.support.deck_harness import desk_with
 from tui.gateway import Unreachable
 from tui.viewmodels.event_filter import parse_events
 from tui.viewmodels.event_search import understood
-from tui.viewmodels.filters import FilterError
 from tui.viewmodels.log_places import place_in_log
 from tui.viewmodels.ring import RingFrame
 

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from tui.viewmodels.filters import FilterError
+from core.filters.words import FilterError
 from tui.viewmodels.ring import RingFrame
 from tui.wire import Unreadable, read_json
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
+from core.filters.words import FilterError
 from tui.gateway import Gateway, ServiceRefused
 from tui.viewmodels.event_filter import Condition, EventFilter, an_id
-from tui.viewmodels.filters import FilterError
 from tui.viewmodels.log_places import from_milliseconds
 from tui.viewmodels.log_reader import PATH, LogPage, position_at, read_after
 from tui.wire import WireOrder

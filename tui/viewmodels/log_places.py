@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from tui.viewmodels.filters import FilterError
+from core.filters.words import FilterError
 
 WANTED = "10:42, 2026-03-14 10:42, yesterday 18:00, -5m, or a position such as #48201330"
 _POSITION = re.compile(r"(?:#|pos(?:ition)? )?([0-9]{1,3}(?:[, _][0-9]{3})+|[0-9]{1,19})")
