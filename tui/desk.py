@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
+from tui.receipts import Receipt
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
@@ -54,6 +56,8 @@ class Desk:
         self.rate = Rate()
         self.behind = Peak()
         self.under_way: set[str] = set()
+        self.receipts: deque[Receipt] = deque(maxlen=20)
+        self.frames: deque[float] = deque(maxlen=180)  # seconds that each of the last paintings took
         self.commands_away = ""  # why the command API cannot be reached
         self._seen = 0
         self._jumps = 0

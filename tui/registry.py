@@ -18,6 +18,7 @@ from tui.view import DeckView
 from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
+from tui.views.pulse import PulseView
 from tui.views.stream import StreamView
 
 
@@ -35,6 +36,7 @@ VIEWS = (
     ViewEntry("detail", "Order", "", DetailView),
     ViewEntry("stream", "Stream", "2", StreamView),
     ViewEntry("daemons", "Daemons", "4", DaemonsView),
+    ViewEntry("pulse", "Pulse", "5", PulseView),
 )
 
 
