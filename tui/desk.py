@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 
 from tui.daemons import Daemons
@@ -22,6 +22,8 @@ from tui.viewmodels.order_rows import COLUMNS, OrderColumn
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import NumberedFrame, Ring
 from tui.viewmodels.saved_views import BUILT_IN, SavedView
+
+_QUESTIONS = 20  # of which the texts are remembered that were typed and not sent
 
 
 class Desk:
@@ -49,6 +51,8 @@ class Desk:
         self.feed = Feed(gateway, self.ring, clock)
         self.orders = OrdersModel(gateway, clock)
         self.draft = OrderDraft()
+        self.draft_aside = OrderDraft()
+        self._unsent: dict[str, MutableMapping[str, str]] = {}
         self.marks = Marks()
         self.saved_views: Sequence[SavedView] = BUILT_IN
         self.columns: Sequence[OrderColumn] = COLUMNS
@@ -84,6 +88,21 @@ class Desk:
         """Whether the feed went live since the last call, so that what could not be read can be read now."""
         before, self._was_live = self._was_live, self.feed.state == "live"
         return self._was_live and not before
+
+    def unsent(self, question: str) -> MutableMapping[str, str]:
+        """What was typed into this question before; only the last few questions are remembered."""
+        texts = self._unsent.pop(question, {})
+        self._unsent[question] = texts
+        while len(self._unsent) > _QUESTIONS:
+            del self._unsent[next(iter(self._unsent))]
+        return texts
+
+    def forget_draft(self, draft: OrderDraft) -> None:
+        """Replace a draft that was placed by an empty one; the other one stays."""
+        if self.draft is draft:
+            self.draft = OrderDraft()
+        elif self.draft_aside is draft:
+            self.draft_aside = OrderDraft()
 
     async def measure(self) -> None:
         """Ask how far the read models are behind, and whether the command API answers.

@@ -216,7 +216,7 @@ class DeckScreen(Screen[None]):
 
     @on(Act)
     def _act(self, message: Act) -> None:
-        ask_transition(self, message.order, message.transition, self.desk.now())
+        ask_transition(self, message.order, message.transition, self.desk.now(), self.desk.unsent)
 
     @on(Send)
     def _send(self, message: Send) -> None:

@@ -18,13 +18,13 @@ from tui.ascii import in_ascii
 from tui.gateway import CommandAccepted, CommandToSend, TimedOut, Unreachable
 from tui.receipts import Receipt
 from tui.viewmodels.pulse import PATH, PulseModel, Tile, deck_tiles, percent
-from tui.viewmodels.track import BLOCKS, GAP, SECONDS, Track, spark
+from tui.viewmodels.quarter_hour import BLOCKS, GAP, SECONDS, QuarterHour, spark
 
 GOLDEN = Path(__file__).parent / "golden"
 UNTIL = 1_800_000_000
 
 
-def history(until: int = UNTIL, **series: Sequence[float | None]) -> dict[str, Any]:
+def history(until: int = UNTIL, /, **series: Sequence[float | None]) -> dict[str, Any]:
     lines = [{"name": name.replace("__", "."), "unit": "x", "values": values} for name, values in series.items()]
     return {"service": "x", "started_at": "2026-03-14T09:00:00Z", "until": until, "series": lines}
 
@@ -67,8 +67,8 @@ async def looked(model: PulseModel) -> dict[str, Tile]:
 
 
 # --- bars -------------------------------------------------------------------------------------------------------------
-def test_a_track_keeps_what_it_knew_and_leaves_a_gap_where_nobody_measured() -> None:
-    track = Track()
+def test_a_quarter_of_an_hour_keeps_what_it_knew_and_leaves_a_gap_where_nobody_measured() -> None:
+    track = QuarterHour()
     track.take(100, [1, 2, 3])
     assert (track.values[-3:], len(track.values)) == ([1, 2, 3], SECONDS)
     track.take(101, [2, 3, 4])

@@ -11,7 +11,7 @@ from core.printable import clean
 from core.terminal_text import span
 from tui.gateway import Gateway, GatewayError
 from tui.receipts import Receipt
-from tui.viewmodels.track import SECONDS, Track
+from tui.viewmodels.quarter_hour import SECONDS, QuarterHour
 from tui.viewmodels.trend import ARROWS, LAGGING, trend
 from tui.wire import Moment
 
@@ -60,7 +60,7 @@ class PulseModel:
     def __init__(self, gateway: Gateway, clock: Callable[[], float]) -> None:
         self.gateway = gateway
         self.clock = clock
-        self.tracks: dict[str, Track] = {}
+        self.tracks: dict[str, QuarterHour] = {}
         self.away: dict[Service, str] = {}
         """Why a service does not answer now."""
         self.asked = False
@@ -83,7 +83,7 @@ class PulseModel:
             names = self._names[service]
             names.update([name for name in told if name not in self.tracks][: MOST_SERIES - len(names)])
             for name in names:  # what is not told any more has a gap from now on
-                self.tracks.setdefault(name, Track()).take(answer.until, told.get(name, ()))
+                self.tracks.setdefault(name, QuarterHour()).take(answer.until, told.get(name, ()))
         self.asked = True
 
     # --- the tiles ----------------------------------------------------------------------------------------------------

@@ -12,12 +12,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
+from textual.worker import Worker
 
 from core.printable import clean
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.order_lists import ask_bulk, ask_saved_view, ask_sort
-from tui.messages import Act, Copy, NewOrder, OpenView
+from tui.messages import Act, Awaited, Copy, NewOrder, OpenView
 from tui.pane import Pane
 from tui.viewmodels.filters import FilterError, parse
 from tui.viewmodels.order_lines import count_cells, notice, place_cells
@@ -105,10 +106,12 @@ class OrdersView(Pane):
             self._asking = False
         self.paint()
 
-    def reload(self, text: str | None = None, *, sort: str = "", from_end: bool = False, after: float = 0) -> None:
+    def reload(
+        self, text: str | None = None, *, sort: str = "", from_end: bool = False, after: float = 0
+    ) -> Worker[None]:
         """Read the list again, with another filter text or sort if given; an earlier reading under way is given up."""
         load = partial(self._load, text, sort, from_end=from_end, after=after)
-        self.run_worker(load, group="orders", exclusive=True, exit_on_error=False)
+        return self.run_worker(load, group="orders", exclusive=True, exit_on_error=False)
 
     async def _load(self, text: str | None, sort: str, *, from_end: bool, after: float) -> None:
         query = None
@@ -166,7 +169,7 @@ class OrdersView(Pane):
         """Go to the very end of the list, which may be far beyond the rows that are held."""
         window = self.desk.orders.window
         if (window.older if event.last else window.newer) is not None:
-            self.reload(from_end=event.last)
+            self.post_message(Awaited(self.reload(from_end=event.last)))
 
     @on(VirtualTable.Opened)
     def _open(self) -> None:
@@ -182,6 +185,7 @@ class OrdersView(Pane):
     def _filter_done(self, event: Input.Submitted) -> None:
         event.stop()
         self.screen.set_focus(self.table)
+        self.post_message(Awaited(self.reload(event.value)))  # the next key is meant for the orders that match
 
     def back(self) -> bool:
         """Esc leads from the filter to the list, and then clears the filter; False when there is none to clear."""
@@ -193,7 +197,9 @@ class OrdersView(Pane):
             self.paint()
             return True
         if self.filter.value:
-            self.filter.value = ""
+            with self.prevent(Input.Changed):
+                self.filter.value = ""
+            self.post_message(Awaited(self.reload("")))
             return True
         return False
 
@@ -218,7 +224,8 @@ class OrdersView(Pane):
         return None if legal(order.status) else f"nothing more can be done to an order that is {order.status}"
 
     def action_take_in(self) -> None:
-        self.run_worker(self._take_in, group="orders", exclusive=True, exit_on_error=False)
+        worker = self.run_worker(self._take_in, group="orders", exclusive=True, exit_on_error=False)
+        self.post_message(Awaited(worker))
 
     async def _take_in(self) -> None:
         await self.desk.orders.take_in()
@@ -242,7 +249,7 @@ class OrdersView(Pane):
         ask_sort(self, self._sort)
 
     def _sort(self, sort: str) -> None:
-        self.reload(self.filter.value, sort=sort)
+        self.post_message(Awaited(self.reload(self.filter.value, sort=sort)))
 
     def action_views(self) -> None:
         ask_saved_view(self, self.desk.saved_views, self._show_saved)
@@ -250,7 +257,7 @@ class OrdersView(Pane):
     def _show_saved(self, view: SavedView) -> None:
         with self.prevent(Input.Changed):
             self.filter.value = view.text
-        self.reload(view.text, sort=view.sort)
+        self.post_message(Awaited(self.reload(view.text, sort=view.sort)))
 
     def action_mark(self) -> None:
         if (order := self.desk.orders.chosen) is not None:

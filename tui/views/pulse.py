@@ -14,8 +14,8 @@ from tui.desk import Desk
 from tui.messages import OpenView, Say
 from tui.pane import Pane
 from tui.viewmodels.pulse import PulseModel, Service, Tile, deck_tiles
+from tui.viewmodels.quarter_hour import spark
 from tui.viewmodels.text import Cell, wrapped
-from tui.viewmodels.track import spark
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable

@@ -1,4 +1,4 @@
-"""Track: one value a second of the last 15 minutes; a second that nobody measured is a gap, and no zero."""
+"""QuarterHour: one value a second of the last 15 minutes; a second that nobody measured is a gap, and no zero."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = " "
 
 
-class Track:
+class QuarterHour:
     """`until` is the second, of Unix time, of the last value."""
 
     def __init__(self) -> None:
