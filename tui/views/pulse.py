@@ -122,7 +122,7 @@ class PulseView(Pane):
     @on(VirtualTable.Opened)
     def _open(self) -> None:
         chosen = self.chosen
-        if chosen is None or chosen.cause is None:
+        if chosen is None or chosen.cause is None or chosen.cause[0] not in self.desk.views:
             self.post_message(Say("no view shows what this comes from", "dim"))
         else:
             self.post_message(OpenView(*chosen.cause))
