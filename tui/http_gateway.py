@@ -39,6 +39,8 @@ if TYPE_CHECKING:  # it takes a fifth of the deck's start, so it is imported whe
     import httpx
 
 _TRANSITIONS = ("confirm", "cancel", "ship", "deliver")  # these are PUT, every other command is POST
+DRY_RUN = {"dry_run": "true"}
+
 _problems = msgspec.json.Decoder(WireProblem)
 
 
@@ -80,7 +82,15 @@ class _Projections(Struct):
 class HttpGateway:
     """One connection pool; the operating system's user signs every command."""
 
-    def __init__(self, command_url: str, query_url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        command_url: str,
+        query_url: str,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self.read_only = read_only
         self.commands_at = command_url.rstrip("/")
         self.queries_at = query_url.rstrip("/")
         self.where = urlsplit(query_url).netloc
@@ -202,7 +212,7 @@ class HttpGateway:
             "PUT" if changes_status else "POST",
             self.commands_at,
             path,
-            params={"dry_run": "true"} if dry_run else None,
+            params=DRY_RUN if dry_run else None,
             json=dict(command.body) if command.body else None,
             headers=headers,
         )
@@ -217,6 +227,8 @@ class HttpGateway:
         **request: Any,
     ) -> _Reply:
         """Send a request and read the whole answer; both together may take `patience` seconds."""
+        if self.read_only and method != "GET" and request.get("params") != DRY_RUN:
+            raise ServiceRefused(403, "read_only", "this deck only reads")
         async with (
             _our_errors(base),
             asyncio.timeout(patience),
