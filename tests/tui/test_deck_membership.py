@@ -110,3 +110,22 @@ async def test_an_order_of_ones_own_is_put_only_where_it_belongs() -> None:
     assert model.new == 1
     await model.take_in()
     assert shown(model)[0] == "ORD-0000000072"
+
+
+async def test_a_flood_of_new_orders_is_counted_or_read_again_and_every_tick_looks_into_few_of_them() -> None:
+    gateway = desk_with(2)
+    model = await listed(gateway)
+    at = len(gateway.log)
+    for n in range(100, 400):
+        gateway.place(n)
+    absorb(model, gateway, at)
+    assert len(model.window) < 50
+    await settled(model)
+    assert shown(model)[0] == "ORD-0000000399"
+    model.view.move(5)
+    model.moved()
+    at = len(gateway.log)
+    for n in range(400, 900):
+        gateway.place(n)
+    absorb(model, gateway, at)
+    assert (model.new, model.total) == (500, 802)
