@@ -9,13 +9,13 @@ import pytest
 from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 
+from core.filters.words import FilterError
 from tests.support.deck_harness import Deck, opened
 from tests.support.fake_gateway import FakeGateway
 from tests.support.pictured_sagas import DONE, STUCK, UNDER_WAY, at
 from tests.support.pictures import entries_of, same_picture
 from tests.support.saga_desk import SagaDesk, busy_desk
 from tui.gateway import ServiceRefused, Unreachable
-from tui.viewmodels.filters import FilterError
 from tui.viewmodels.saga_filters import SagaQuery, parse_saga_filter
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from core.filters.order_query import OrderQuery
 from tui.gateway import NEWEST_FIRST, Gateway
-from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.list_source import ListPage
 from tui.viewmodels.listing import Listing
 from tui.viewmodels.ring import RingFrame

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tui.viewmodels.filters import FilterError
+from core.filters.words import FilterError
 
 FIELDS = ("state", "status", "order", "name", "error")
 STATES = ("failed", "overdue", "retrying", "expiring", "running", "waiting")

@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
+from core.filters.words import FilterError
 from core.printable import clean
 from core.terminal_text import money
 from tui.action_table import LIST, Action, ActionTable
@@ -21,7 +22,6 @@ from tui.desk import Desk
 from tui.dialogs.steer import STEER, STEERINGS, ask_steer, why_not_steer
 from tui.messages import Copy, OpenView
 from tui.pane import Pane
-from tui.viewmodels.filters import FilterError
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.saga_filters import parse_saga_filter
 from tui.viewmodels.saga_rows import MONEY, row_cells, tab_cells, why_cells
