@@ -14,6 +14,7 @@ import msgspec
 
 from core.filters.order_query import OrderQuery
 from tests.support.fake_desk import SPACE, FakeDesk, event_json
+from tests.support.fake_log import BY_NUMBER, log_page
 from tui.gateway import (
     NEWEST_FIRST,
     PAGE,
@@ -26,6 +27,7 @@ from tui.gateway import (
     TimedOut,
     Unreachable,
 )
+from tui.viewmodels.log_reader import PATH
 from tui.viewmodels.statuses import legal
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
@@ -118,6 +120,13 @@ class FakeGateway(FakeDesk):
     ) -> Shape:
         self.reads.append((path, {name: str(value) for name, value in (params or {}).items()}))
         self._answering()
+        if path == PATH and path not in self.answers:
+            return msgspec.json.decode(json.dumps(log_page(self.log, self.reads[-1][1])), type=shape)
+        if path.startswith(BY_NUMBER):
+            number = path.removeprefix(BY_NUMBER)
+            found = [order for order in self.views.values() if order.order_number == number]
+            if found:
+                return msgspec.json.decode(msgspec.json.encode(found[0]), type=shape)
         if path not in self.answers:
             raise ServiceRefused(404, "not_found", f"there is no {path}")
         return msgspec.json.decode(json.dumps(self.answers[path]), type=shape)
