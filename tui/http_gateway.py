@@ -6,7 +6,7 @@ import asyncio
 import getpass
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from msgspec import Meta, Struct
@@ -144,9 +144,11 @@ class HttpGateway:
         shape: type[Shape],
         params: Mapping[str, str | Sequence[str]] | None = None,
         *,
+        service: Literal["queries", "commands"] = "queries",
         patience: float = ANSWER_WITHIN,
     ) -> Shape:
-        answer = await self._exchange("GET", self.queries_at, path, params=params, patience=patience)
+        at = self.queries_at if service == "queries" else self.commands_at
+        answer = await self._exchange("GET", at, path, params=params, patience=patience)
         return read_answer(answer, shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
