@@ -131,8 +131,11 @@ async def test_a_number_becomes_its_order_and_an_id_what_it_is_the_id_of() -> No
     assert (await understood(gateway, parse_events(str(uuid4())))).position is None
     with pytest.raises(FilterError, match="there is no order ORD-NOBODY"):
         await understood(gateway, parse_events("order:ord-nobody"))
+    with pytest.raises(FilterError, match=r"^no type of event is like paymentfaild: did you mean PaymentFailed\?$"):
+        await understood(gateway, parse_events("type:PaymentFaild"))
     assert not any(parse_events("order:ord-nobody").takes(frame(n)) for n in EVENTS)
     gateway.queries_down = Unreachable("desk.test does not answer")
+    assert (await understood(gateway, parse_events("type:Later"))).choice == parse_events("type:later")
     with pytest.raises(Unreachable):
         await understood(gateway, parse_events("order:ord-0000000000"))
 
