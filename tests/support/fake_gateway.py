@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid5
 
 import msgspec
@@ -38,6 +38,7 @@ EVENT_OF = {
 
 class FakeGateway(FakeDesk):
     where = "desk.test:8081"
+    read_only = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,10 +116,19 @@ class FakeGateway(FakeDesk):
         return Health(len(self.log), self.lag.lag_events, self.lag.lag_seconds)
 
     async def read(
-        self, path: str, shape: type[Shape], params: Mapping[str, str | Sequence[str]] | None = None
+        self,
+        path: str,
+        shape: type[Shape],
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        service: Literal["queries", "commands"] = "queries",
     ) -> Shape:
         self.reads.append((path, {name: str(value) for name, value in (params or {}).items()}))
-        self._answering()
+        if service == "commands":
+            await self.ask_for_commands()
+            path = f"commands {path}"  # what the command API answers stands under this name in `answers`
+        else:
+            self._answering()
         if path == PATH and path not in self.answers:
             return msgspec.json.decode(json.dumps(log_page(self.log, self.reads[-1][1])), type=shape)
         if path.startswith(BY_NUMBER):
