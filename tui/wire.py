@@ -80,6 +80,8 @@ class WireOrder(Struct, frozen=True):
     refunded_amount: Decimal = Decimal(0)
     payment_expires_at: Moment | None = None
     payment_version: Count = 0
+    saga_state: str | None = None
+    open_amount: Decimal | None = None
 
 
 class OrderPage(Struct, frozen=True):

@@ -12,13 +12,13 @@ from uuid import UUID
 
 from core.domain.money import AMOUNT_TEXT, DECIMALS, FINEST, code_of
 from core.domain.order_number import in_capitals
-from core.filters.order_query import PAYMENT_STATUSES, STATUSES, OrderQuery, as_id
+from core.filters.order_query import PAYMENT_STATUSES, SAGA_TROUBLES, STATUSES, OrderQuery, as_id
 from core.filters.times import TimeRange, age_range, time_range
 from core.filters.words import FilterError, FilterWord, nearest, no_comparison, no_negation, words_of
 
 FIELDS = (
     "status", "payment", "customer", "sku", "currency", "order", "min", "max", "total", "created", "updated", "age",
-    "idle",
+    "idle", "saga",
 )  # fmt: skip
 LONGEST_TEXT = 100
 LONGEST_QUERY = 6_000  # bytes as parameters of a request, whose address may have 8 KiB
@@ -72,6 +72,8 @@ class _Reading:
                 self._take_orders(word)
             case _:
                 no_comparison(word)
+                if word.field == "saga":
+                    no_negation(word)
                 name = {"customer": "customer_id"}.get(word.field, word.field)
                 self._put(f"not_{name}" if word.negated else name, word, _READERS[word.field])
 
@@ -176,6 +178,12 @@ def _status(known: Sequence[str], field: str) -> Callable[[str], str]:
     return read
 
 
+def _trouble(text: str) -> str:
+    if text.lower() not in SAGA_TROUBLES:
+        raise FilterError(f"no saga {text}: there are {', '.join(SAGA_TROUBLES)}")
+    return text.lower()
+
+
 def _currency(text: str) -> str:
     code = code_of(text)
     if len(code) != 3 or not code.isascii() or not code.isalpha():
@@ -202,4 +210,5 @@ _READERS: dict[str, Callable[[str], str]] = {
     "customer": str,
     "sku": str,
     "currency": _currency,
+    "saga": _trouble,
 }

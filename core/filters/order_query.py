@@ -17,6 +17,8 @@ from core.domain.payment import PaymentStatus
 
 STATUSES = tuple(status.value for status in Status if status is not Status.ABSENT)
 PAYMENT_STATUSES = tuple(status.value for status in PaymentStatus)
+SAGA_TROUBLES = ("stuck", "failed", "overdue", "retrying", "open")
+"""What an unfinished saga of an order can be at; `stuck` is failed or overdue, `open` has money open."""
 
 
 class _SkuOfLine(Protocol):
@@ -57,7 +59,8 @@ class OrderQuery(Struct, frozen=True, kw_only=True):
     An order fits a field with several values if it has one of them, and a `not_…` if it has none of them. Orders that
     are exactly at `created_from`, `updated_from`, `min_total` or `max_total` fit; those exactly at `created_to` or
     `updated_to` do not. `q` is the start of an order number, whose letters may be small, or of a tracking number; or a
-    whole SKU; or the id of an order, of its payment, or of one of its sagas.
+    whole SKU; or the id of an order, of its payment, or of one of its sagas. An order fits `saga` if one of its sagas
+    is in one of these troubles now.
     """
 
     order_id: tuple[UUID, ...] = ()
@@ -72,6 +75,7 @@ class OrderQuery(Struct, frozen=True, kw_only=True):
     not_sku: tuple[str, ...] = ()
     currency: tuple[str, ...] = ()
     not_currency: tuple[str, ...] = ()
+    saga: tuple[str, ...] = ()
     min_total: Decimal | None = None
     max_total: Decimal | None = None
     created_from: datetime | None = None
@@ -105,6 +109,8 @@ class OrderQuery(Struct, frozen=True, kw_only=True):
             and _between(self.created_from, order.created_at, self.created_to)
             and _between(self.updated_from, order.updated_at, self.updated_to)
         )
+        if fits and self.saga:
+            return None
         if not fits or self.q is None or self._begins(self.q, order, skus):
             return fits
         return None if as_id(self.q) is not None else False

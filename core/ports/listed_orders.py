@@ -19,12 +19,24 @@ OrderPlace: TypeAlias = tuple[datetime | Decimal, UUID]
 """The place of one order in a sorted list: the order's value that the list is sorted by, and the order's id."""
 
 
+class OrderTrouble(Struct, frozen=True, kw_only=True):
+    """An unfinished saga of an order that does not get on; `open_amount` is None while it is not known."""
+
+    saga_id: UUID
+    saga_state: Literal["failed", "overdue", "retrying"]
+    open_amount: Decimal | None
+
+
 class OrderDocument(Struct, frozen=True, gc=False):
-    """The view of an order as JSON that is ready to send, and the versions of the order and its payment in it."""
+    """The view of an order as JSON that is ready to send, and the versions of the order and its payment in it.
+
+    `trouble` is looked up for lists only.
+    """
 
     version: int
     payment_version: int
     json: bytes
+    trouble: OrderTrouble | None = None
 
     def shows(self, version: int, payment_version: int) -> bool:
         """Whether it has these versions of the order and its payment, or later ones."""

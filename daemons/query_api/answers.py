@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -13,10 +15,21 @@ from core.projections.order_view import OrderView
 from core.sagas.step_lanes import Lane
 
 
+class OrderInList(OrderView, frozen=True, kw_only=True, omit_defaults=True):
+    """An order of a list. The last three are there if a saga of it is failed, overdue or retrying.
+
+    `open_amount` is the money that this saga has open, in the order's currency; null while it is not known.
+    """
+
+    saga_id: UUID | None = None
+    saga_state: Literal["failed", "overdue", "retrying"] | None = None
+    open_amount: Decimal | None = None
+
+
 class Orders(Struct, kw_only=True):
     """A page of orders; `total_estimated`: `total` is an estimate, since there are too many to count quickly."""
 
-    orders: list[OrderView]
+    orders: list[OrderInList]
     next_cursor: str | None
     prev_cursor: str | None
     total: int

@@ -12,7 +12,7 @@ from core.domain.money import AMOUNT_TEXT, code_of
 from core.domain.order_number import in_capitals
 from core.domain.validation import composed, unreadable
 from core.errors import FieldError
-from core.filters.order_query import PAYMENT_STATUSES, STATUSES, OrderQuery
+from core.filters.order_query import PAYMENT_STATUSES, SAGA_TROUBLES, STATUSES, OrderQuery
 from daemons.http.problems import wrong_fields
 from daemons.query_api.moments import a_moment
 from daemons.query_api.parameters import LONGEST_TEXT, MOST_IDS, Moment, a_uuid
@@ -29,6 +29,14 @@ StatusNames = Annotated[
 PaymentStatusNames = Annotated[
     list[str] | None,
     QueryParameter(max_items=MOST_VALUES, description=f"One of {', '.join(PAYMENT_STATUSES)}, in any case. {COMMAS}"),
+]
+SagaTroubles = Annotated[
+    list[str] | None,
+    QueryParameter(
+        max_items=MOST_VALUES,
+        description=f"Orders with an unfinished saga that is {', '.join(SAGA_TROUBLES)}: stuck is failed or overdue, "
+        f"open has money open. {COMMAS}",
+    ),
 ]
 Ids = Annotated[list[str] | None, QueryParameter(max_items=MOST_IDS, description=f"A UUID. {COMMAS}")]
 Numbers = Annotated[list[str] | None, QueryParameter(max_items=MOST_IDS, description=f"A whole number. {COMMAS}")]
@@ -63,6 +71,7 @@ def order_filter(
     not_sku: NotWords = None,
     currency: Words = None,
     not_currency: NotWords = None,
+    saga: SagaTroubles = None,
     min_total: Amount = None,
     max_total: Amount = None,
     created_from: Moment = None,
@@ -84,6 +93,7 @@ def order_filter(
         not_sku=_words("not_sku", not_sku),
         currency=tuple(map(code_of, _words("currency", currency))),
         not_currency=tuple(map(code_of, _words("not_currency", not_currency))),
+        saga=tuple(_trouble(word) for word in _words("saga", saga)),
         min_total=Decimal(min_total) if min_total is not None else None,
         max_total=Decimal(max_total) if max_total is not None else None,
         created_from=a_moment("created_from", created_from),
@@ -96,6 +106,12 @@ def order_filter(
 
 def a_status(text: str) -> str:
     return _name("status", STATUSES, text)
+
+
+def _trouble(text: str) -> str:
+    if text.lower() not in SAGA_TROUBLES:
+        raise wrong_fields(FieldError("saga", f"must be one of {', '.join(SAGA_TROUBLES)}"))
+    return text.lower()
 
 
 def _words(field: str, texts: Sequence[str] | None, most: int = MOST_VALUES) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from litestar import Response
 from litestar.openapi.spec import OpenAPIType, Schema
 from msgspec import Raw
 
+from core import codec
 from core.ports.listed_orders import OrderDocument
 from core.services.fresh_views import ReadFrom
 from daemons.http.openapi import with_headers
@@ -31,5 +32,7 @@ def json_response(body: bytes, **headers: str) -> Response[bytes]:
 
 
 def as_it_is(document: OrderDocument) -> Raw:
-    """An order's stored JSON as part of a larger answer; it is not decoded for that."""
-    return Raw(document.json)
+    """An order's stored JSON as part of a larger answer; it is not decoded for that. Its trouble, if any, is added."""
+    if document.trouble is None:
+        return Raw(document.json)
+    return Raw(document.json.rstrip()[:-1] + b"," + codec.json(document.trouble)[1:])

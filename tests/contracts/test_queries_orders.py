@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, get_args
 from uuid import UUID
 
+import asyncpg
 import msgspec
 import pytest
 from msgspec.structs import fields, replace
@@ -32,12 +33,34 @@ NINE_PAST = datetime(2026, 3, 14, 15, 9, tzinfo=UTC)
 CHANGED = sorted(event.recorded_at for event in LOG)[len(LOG) // 2]
 
 
+# Order, status, failed tries, whether it is due for a minute, open money.
+SAGAS_OF_ORDERS = (
+    (1, "FAILED", 3, False, Decimal("129.00")),
+    (2, "RUNNING", 0, True, Decimal(0)),
+    (3, "COMPENSATING", 2, False, None),
+    (4, "RUNNING", 0, False, Decimal("12.50")),
+    (5, "COMPLETED", 0, False, Decimal(0)),
+    (6, "RUNNING", 1, False, Decimal(7)),
+    (6, "FAILED", 1, False, Decimal(5)),
+)
+SAGA_OF_ORDER = """
+INSERT INTO sagas (saga_id, name, definition, order_id, status, step, attempts, epoch, claims, due_at, started_at,
+                   updated_at, open_amount, currency)
+VALUES (gen_random_uuid(), 'sample', 1, $1, $2, 's', $3, 1, 0,
+        now() + CASE WHEN $4 THEN interval '-1 min' ELSE interval '1 h' END, now(), now(), $5, 'EUR')
+"""
+
+
 @pytest.fixture(scope="module")
 async def full(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Queries]:
     async with database(postgres, template, "queries_of_order_lists") as dsn:
         opener = lambda: connect(dsn, name="test")  # noqa: E731 - as the fixture of this name
         await write(dsn, LOG)
         await project(opener)
+        connection = await asyncpg.connect(dsn)
+        for number, *facts in SAGAS_OF_ORDERS:
+            await connection.execute(SAGA_OF_ORDER, order_id(number), *facts)
+        await connection.close()
         queries = PostgresQueries(opener)
         yield queries
         queries.close()
@@ -67,6 +90,7 @@ EACH_FIELD: Mapping[str, tuple[Any, Fits]] = {
     "not_sku": (("SKU-004", "SKU-005"), lambda order: not skus(order) & {"SKU-004", "SKU-005"}),
     "currency": (("EUR",), lambda order: order.currency == "EUR"),
     "not_currency": (("EUR", "CHF"), lambda order: order.currency != "EUR"),
+    "saga": (("stuck",), lambda order: order.order_id in (order_id(1), order_id(2), order_id(6))),
     "min_total": (Decimal(300), lambda order: order.total_amount >= 300),
     "max_total": (Decimal(300), lambda order: order.total_amount <= 300),
     "created_from": (NINE_PAST, lambda order: order.created_at >= NINE_PAST),
@@ -91,6 +115,10 @@ SEVERAL_FIELDS: list[tuple[dict[str, Any], Fits]] = [
             and order.customer_id in ("customer-1", "customer-2")
         ),
     ),
+    ({"saga": ("failed",)}, lambda order: order.order_id in (order_id(1), order_id(6))),
+    ({"saga": ("overdue", "retrying")}, lambda order: order.order_id in map(order_id, (2, 3, 6))),
+    ({"saga": ("open",)}, lambda order: order.order_id in map(order_id, (1, 4, 6))),
+    ({"saga": ("open",), "max_total": Decimal(-1)}, lambda _: False),
     ({"status": ("CREATED",), "not_status": ("CREATED",)}, lambda _: False),
     ({"q": str(order_id(7))}, lambda order: order.order_id == order_id(7)),
     ({"q": "ord-000000001"}, lambda order: order.order_number.startswith("ORD-000000001")),
@@ -124,6 +152,21 @@ async def test_a_filter_keeps_the_orders_that_match_it_and_counts_them(
     assert {name: n.total for name, n in counts.payments.items() if n.total} == payments
     assert len(counts.statuses) == 5
     assert len(counts.payments) == len(PaymentStatus)
+
+
+async def test_an_order_of_a_list_says_which_trouble_its_saga_makes_and_how_much_money_is_open(full: Queries) -> None:
+    page = await full.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
+    troubles = {
+        msgspec.json.decode(document.json, type=OrderView).order_id: (trouble.saga_state, trouble.open_amount)
+        for document in page.documents
+        if (trouble := document.trouble) is not None
+    }
+    assert troubles == {
+        order_id(1): ("failed", Decimal("129.00")),
+        order_id(2): ("overdue", Decimal("0.00")),
+        order_id(3): ("retrying", None),
+        order_id(6): ("failed", Decimal("5.00")),
+    }
 
 
 @pytest.mark.parametrize(("longest_walk", "most_looked_up"), [(0, 1_000), (3, 0), (1_000, 0)])

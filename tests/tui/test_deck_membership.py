@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.filters.order_language import parse
 from tests.support.deck_harness import desk_with
 from tests.support.fake_desk import START
 from tests.support.listed import absorb, listed, settled, shown
+from tui.viewmodels.order_rows import COLUMNS, cells, narrow, with_trouble
 
 
 async def test_orders_enter_and_leave_a_filtered_list_as_their_state_does() -> None:
@@ -130,3 +133,28 @@ async def test_a_flood_of_new_orders_is_counted_or_read_again_and_every_tick_loo
         gateway.place(n)
     absorb(model, gateway, at)
     assert (model.new, model.total) == (500, 802)
+
+
+async def test_a_sagas_trouble_is_asked_for_when_it_fails_and_shown_with_the_money_that_it_has_open() -> None:
+    gateway = desk_with(4)
+    model = await listed(gateway)
+    order_id = model.window.get(1).order_id  # type: ignore[union-attr] - four are held
+    gateway.views[order_id] = replace(gateway.views[order_id], saga_state="failed", open_amount=Decimal(129))
+    at = len(gateway.log)
+    gateway.record("saga", "a-saga", "SagaFailed", {"reason": "void refused"}, order_id)
+    absorb(model, gateway, at)
+    await settled(model)
+    order = model.window.find(order_id)
+    assert order is not None
+    assert cells(order, gateway.time)["saga"].text == "✖ failed  129.00 USD open"
+    assert [column.name for column in with_trouble(COLUMNS, model.window)][3] == "saga"
+    shown = narrow(cells(order, gateway.time), order)
+    assert (shown["changed"].text, shown["amount"].text) == ("✖failed", "open 129.00 USD")
+    model.put(replace(order, saga_state=None, open_amount=None))  # an order by itself is told without it
+    assert model.window.find(order_id) == order
+    gateway.views[order_id] = replace(gateway.views[order_id], saga_state=None, open_amount=None)
+    at = len(gateway.log)
+    gateway.record("saga", "a-saga", "SagaResolved", {"reason": "by hand"}, order_id)
+    absorb(model, gateway, at)
+    await settled(model)
+    assert with_trouble(COLUMNS, model.window) == COLUMNS

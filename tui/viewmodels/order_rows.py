@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from core.printable import clean
+from core.terminal_text import money
 from tui.viewmodels.payments import payment_in_list
 from tui.viewmodels.statuses import status_cell
 from tui.viewmodels.text import Cell, age, money_within
@@ -30,6 +31,9 @@ class OrderColumn(NamedTuple):
     sort: str = ""
 
 
+_TROUBLES = {"failed": "✖ failed", "overdue": "▲ overdue", "retrying": "↻ retrying"}
+TROUBLE = OrderColumn("saga", "SAGA, OPEN MONEY", 28, from_width=100)
+
 COLUMNS = (
     OrderColumn("order", "ORDER", 14),
     OrderColumn("status", "STATUS", 11),
@@ -48,7 +52,10 @@ COLUMNS = (
 def cells(order: WireOrder, now: datetime) -> dict[str, Cell]:
     """What an order shows in each column, by the column's name."""
     contents = "  ".join(f"{item.sku}×{item.quantity}" for item in order.items[:_ITEMS])
+    trouble = _TROUBLES.get(order.saga_state or "", "")
+    open_money = money(order.open_amount, order.currency) if order.open_amount else ""
     return {
+        "saga": Cell(f"{trouble}  {open_money}{' open' if open_money else ''}", "bad"),
         "order": Cell(clean(order.order_number)),
         "status": status_cell(order.status),
         "payment": payment_in_list(order, now),
@@ -61,6 +68,22 @@ def cells(order: WireOrder, now: datetime) -> dict[str, Cell]:
         "created": Cell(order.created_at.strftime("%m-%d %H:%M:%S"), "dim"),
         "changed": Cell(age(order.updated_at, now), "dim"),
     }
+
+
+def with_trouble(columns: Sequence[OrderColumn], orders: Iterable[WireOrder]) -> Sequence[OrderColumn]:
+    """The columns to show: with one for the trouble of sagas, in place of the number of lines, if an order has some."""
+    if all(order.saga_state is None for order in orders) or TROUBLE in columns:
+        return columns
+    return (*columns[:3], TROUBLE, *(column for column in columns[3:] if column.name != "lines"))
+
+
+def narrow(shown: dict[str, Cell], order: WireOrder) -> dict[str, Cell]:
+    """The same where there is no room for that column: trouble stands for the last change, open money for the total."""
+    if order.saga_state is None:
+        return shown
+    trouble = _TROUBLES.get(order.saga_state, clean(order.saga_state, 20)).replace(" ", "").replace("ing", "")
+    total = f"open {money_within(_AMOUNT - 5, order.open_amount, order.currency)}" if order.open_amount else ""
+    return {**shown, "changed": Cell(trouble, "bad"), **({"amount": Cell(total, "bad")} if total else {})}
 
 
 def columns_named(names: Sequence[str]) -> tuple[OrderColumn, ...]:

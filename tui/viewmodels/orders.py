@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from core.filters.order_query import OrderQuery
 from tui.gateway import NEWEST_FIRST, Gateway
 from tui.viewmodels.list_source import ListPage
@@ -15,6 +17,7 @@ from tui.viewmodels.ring import RingFrame
 from tui.viewmodels.rows import RowPage
 from tui.viewmodels.statuses import SHOWN, after_event, order_from
 from tui.viewmodels.stream import decode
+from tui.viewmodels.timeline import failed
 from tui.wire import OrderPage, WireEvent, WireOrder
 
 _REMEMBERED = 2_000  # orders whose latest events are kept, for the case that a page is behind the feed
@@ -27,7 +30,7 @@ _SORTED_BY: dict[str, Callable[[WireOrder], object]] = {
     "updated_at": lambda order: order.updated_at,
     "total_amount": lambda order: order.total_amount,
 }
-_FIRST = "OrderCreated"
+_FIRST, _SAGA = "OrderCreated", "Saga"  # the first event of an order, and how the types of those of sagas begin
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class OrdersModel(Listing[WireOrder]):
         for frame in frames:
             if frame.event_type in SHOWN:
                 by_order.setdefault(_order_of(frame), []).append(frame)
+            elif frame.event_type.startswith(_SAGA):
+                self._ask_about_saga(_order_of(frame), frame.event_type)
         seen = {self.shown.key(row) for row in map(self.window.get, self.view.visible) if row is not None}
         left = _DECODED
         created = sum(own[0].event_type == _FIRST for own in by_order.values())
@@ -107,6 +112,13 @@ class OrdersModel(Listing[WireOrder]):
             elif self.shown.filtered or self.window.rank(order_id) is not None:
                 self.questions.ask(order_id)
         self.forget_old_changes()
+
+    def _ask_about_saga(self, order_id: str, event_type: str) -> None:
+        """Only the service knows what trouble a saga makes: it is asked when one fails, and while one is in trouble."""
+        held = self.window.find(order_id)
+        in_trouble = held is not None and held.saga_state is not None
+        if in_trouble or (failed(event_type) and (held is not None or self.query.saga)):
+            self.questions.ask(order_id)
 
     def _take(self, order_id: str, events: Sequence[WireEvent]) -> None:
         self._remember(order_id, events)
@@ -131,6 +143,8 @@ class OrdersModel(Listing[WireOrder]):
         held = self.window.find(order.order_id)
         if held is not None and (order.version, order.payment_version) <= (held.version, held.payment_version):
             order = held
+        if held is not None:
+            order = msgspec.structs.replace(order, saga_state=held.saga_state, open_amount=held.open_amount)
         self.update(order, belongs=self.query.takes(order))
         rank = self.window.rank(order.order_id)
         if rank is not None:

@@ -30,7 +30,7 @@ class SavedView(NamedTuple):
 BUILT_IN = (
     SavedView("stuck", "saga:stuck"),
     SavedView("retrying", "saga:retrying"),
-    SavedView("money open", "open>0", "-total_amount"),
+    SavedView("money open", "saga:open", "-total_amount"),
     SavedView("mine", f"order:{MINE}"),
     SavedView("today", "created:today"),
 )

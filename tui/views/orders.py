@@ -23,7 +23,7 @@ from tui.dialogs.order_lists import ask_bulk, ask_saved_view, ask_sort
 from tui.messages import Act, Awaited, Copy, NewOrder, OpenView, Say
 from tui.pane import Pane
 from tui.viewmodels.order_lines import count_cells, notice, place_cells
-from tui.viewmodels.order_rows import cells, title_of
+from tui.viewmodels.order_rows import TROUBLE, OrderColumn, cells, narrow, title_of, with_trouble
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.saved_views import SavedView
 from tui.viewmodels.statuses import CANCEL, legal, why_not
@@ -58,6 +58,7 @@ class OrdersView(Pane):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
+        self.shown: Sequence[OrderColumn] = desk.columns
         self.table = VirtualTable(self._columns(), desk.orders.view, self._row, id="orders-table")
         self.status = Line(id="orders-status")
         self.filter = Input(placeholder=_HINT, compact=True, select_on_focus=False, id="filter")
@@ -140,8 +141,10 @@ class OrdersView(Pane):
         self.table.repaint()
 
     def _columns(self) -> list[Column]:
-        sort = self.desk.orders.shown.sort
-        shown = [Column(title_of(c, sort), c.width, c.right, c.from_width) for c in self.desk.columns]
+        orders = self.desk.orders
+        visible = [row for row in map(orders.window.get, orders.view.visible) if row is not None]
+        self.shown = with_trouble(self.desk.columns, visible)
+        shown = [Column(title_of(c, orders.shown.sort), c.width, c.right, c.from_width) for c in self.shown]
         return [_MARK, *shown] if self.desk.marks else shown
 
     def _row(self, rank: int) -> Sequence[Cell] | None:
@@ -149,10 +152,12 @@ class OrdersView(Pane):
         if order is None:
             return None
         by_name = cells(order, self.desk.now())
+        if self.size.width < TROUBLE.from_width:
+            by_name = narrow(by_name, order)
         if self.desk.clock() - self.desk.orders.changed_at.get(order.order_id, -_FLASH) < _FLASH:
             by_name["status"] = by_name["status"]._replace(tone="flash")
         mark = [Cell("●" if order.order_id in self.desk.marks else "", "accent")] if self.desk.marks else []
-        return [*mark, *(by_name[column.name] for column in self.desk.columns)]
+        return [*mark, *(by_name[column.name] for column in self.shown)]
 
     @on(VirtualTable.Moved)
     def _extend(self) -> None:
@@ -276,7 +281,7 @@ class OrdersView(Pane):
     def _headed(self, event: VirtualTable.Headed) -> None:
         """A click on a heading sorts by it, a second one the other way round."""
         n = event.column - (1 if self.desk.marks else 0)
-        by = self.desk.columns[n].sort if n >= 0 else ""
+        by = self.shown[n].sort if n >= 0 else ""
         if by:
             self._sort(by if self.desk.orders.shown.sort == f"-{by}" else f"-{by}")
 

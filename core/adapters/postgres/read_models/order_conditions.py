@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from core.adapters.postgres.queries.sagas import CANDIDATES, SAGAS
 from core.domain.order_number import in_capitals
 from core.filters.order_query import PAYMENT_STATUSES, STATUSES, OrderQuery, as_id
 
@@ -40,10 +41,18 @@ EQUAL: Mapping[str, str] = {
 }
 # The text as the start of an order number, as the start of a tracking number, and as a SKU.
 TEXT = "order_number LIKE {} || '%' OR tracking_number LIKE {} || '%' OR skus && ARRAY[{}::text]"
+WITH_MONEY = "status IN ('RUNNING', 'COMPENSATING', 'FAILED') AND s.at_risk > 0"
 # As an id: an order's, or that of another stream about it, whose first event names the order.
 ID = """order_id = ANY (ARRAY[{0}::uuid, (
         SELECT e.correlation_id FROM events e
          WHERE e.stream_id = {0} AND e.version = 1 AND e.category IN ('payment', 'saga'))])"""
+
+# The orders with an unfinished saga in trouble, of at most 10 000 such sagas.
+TROUBLE = """order_id = ANY (ARRAY (
+        SELECT order_id FROM ({sagas} WHERE {candidates}) AS seen
+         WHERE state = ANY ({states}::text[]) OR (open_amount > 0 AND 'open' = ANY ({states}::text[]))
+         LIMIT 10000))"""
+STUCK = ("failed", "overdue")
 
 NAMES = {"status": STATUSES, "payment": PAYMENT_STATUSES}
 
@@ -67,6 +76,8 @@ def conditions_of(fits: OrderQuery) -> tuple[dict[str, str], list[Any]]:
             add(field, SEVERAL[field], list(value))
         elif field in ONE:
             add(field, ONE[field], value)
+    if fits.saga:
+        add("saga", _trouble(fits.saga), sorted({state for each in fits.saga for state in _states(each)}))
     if fits.q is not None:
         add("q", TEXT, escaped(in_capitals(fits.q)), escaped(fits.q), fits.q)
         if (id_ := as_id(fits.q)) is not None:
@@ -75,6 +86,17 @@ def conditions_of(fits: OrderQuery) -> tuple[dict[str, str], list[Any]]:
             conditions["q"] = f"{text} OR {conditions['q']}"
         conditions["q"] = f"({conditions['q']})"
     return conditions, values
+
+
+def _states(trouble: str) -> tuple[str, ...]:
+    return STUCK if trouble == "stuck" else (trouble,)
+
+
+def _trouble(troubles: Sequence[str]) -> str:
+    """The condition, in which an index finds the sagas that may be in such a trouble."""
+    states = [state for each in troubles for state in _states(each)]
+    candidates = " OR ".join(f"({WITH_MONEY if state == 'open' else CANDIDATES[state]})" for state in states)
+    return TROUBLE.format(sagas=SAGAS, candidates=f"({candidates})", states="{0}")
 
 
 def without_negated_statuses(fits: OrderQuery) -> OrderQuery:

@@ -23,6 +23,7 @@ from core.adapters.postgres.read_models.order_conditions import (
     without_negated_statuses,
 )
 from core.adapters.postgres.read_models.order_counts import expected
+from core.adapters.postgres.read_models.order_troubles import troubles_of
 from core.adapters.postgres.read_models.order_views import document_of
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import DocumentPage, OrderDocument, OrderSearch
@@ -49,7 +50,7 @@ RANGES = {
 }
 """The fields that cut a part out of the list that is sorted by a column."""
 
-ALWAYS_LOOKED_UP = ("order_id", "order_number")
+ALWAYS_LOOKED_UP = ("order_id", "order_number", "saga")
 
 
 async def page_of_orders(connection: Connection, search: OrderSearch) -> DocumentPage:
@@ -66,8 +67,9 @@ async def page_of_orders(connection: Connection, search: OrderSearch) -> Documen
     if search.backwards:
         page.reverse()
     ends = [(row[column], row["order_id"]) for row in (page[:1] + page[-1:])]
+    troubles = await troubles_of(connection, [row["order_id"] for row in page])
     return DocumentPage(
-        documents=[document_of(row) for row in page],
+        documents=[replace(document_of(row), trouble=troubles.get(row["order_id"])) for row in page],
         first=ends[0] if ends else None,
         last=ends[-1] if ends else None,
         more=len(rows) > search.limit,
