@@ -13,6 +13,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - said here, before an import fail
 import typer
 
 from core.settings import Settings, load_settings
+from daemons.cli.lists import list_daemons, list_events, list_sagas
+from daemons.cli.orders import list_orders, order
 from daemons.cli.output import fail, one_sentence, say, say_json
 from daemons.cli.sagas import saga
 
@@ -21,6 +23,14 @@ app = typer.Typer(
 )
 
 app.add_typer(saga, name="saga")
+app.add_typer(order, name="order")
+for name, listing in (
+    ("orders", list_orders),
+    ("events", list_events),
+    ("sagas", list_sagas),
+    ("daemons", list_daemons),
+):
+    app.command(name)(listing)
 
 
 def main() -> None:
