@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from daemons.cli.orders import AsJson, details
+from daemons.cli.orders import AsJson, details, no_options
 from daemons.cli.output import end_with, say_json, tell
 from daemons.cli.services import NOTHING, USAGE, order_id_of, read, say_document
-from daemons.cli.tables import Field, say_rows
+from daemons.cli.tables import TableField, say_rows
 from daemons.host.bounded_http import readable
 
 API = "the query API"
@@ -23,24 +23,24 @@ PAUSE = 0.5  # seconds between two looks at the log
 MANY = 1_000
 
 EVENT_FIELDS = (
-    Field("POSITION", 10, right=True),
-    Field("TIME UTC", 12),
-    Field("TYPE", 26),
-    Field("DETAILS"),
+    TableField("POSITION", 10, right=True),
+    TableField("TIME UTC", 12),
+    TableField("TYPE", 26),
+    TableField("DETAILS"),
 )
 SAGA_FIELDS = (
-    Field("SAGA", 36),
-    Field("ORDER", 14),
-    Field("STATE", 12),
-    Field("OPEN"),
+    TableField("SAGA", 36),
+    TableField("ORDER", 14),
+    TableField("STATE", 12),
+    TableField("OPEN"),
 )
 DAEMON_FIELDS = (
-    Field("DAEMON", 16),
-    Field("READY", 5),
-    Field("PID", 8, right=True),
-    Field("UPTIME", 9, right=True),
-    Field("LAG", 16, right=True),
-    Field("WHY NOT"),
+    TableField("DAEMON", 16),
+    TableField("READY", 5),
+    TableField("PID", 8, right=True),
+    TableField("UPTIME", 9, right=True),
+    TableField("LAG", 16, right=True),
+    TableField("WHY NOT"),
 )
 PLAIN_EVENT = ("position", "timestamp", "event_type", "aggregate_type", "aggregate_id", "version")
 Words = Annotated[list[str] | None, typer.Argument(help="field:value,value", metavar="[FILTER]...")]
@@ -49,7 +49,7 @@ Words = Annotated[list[str] | None, typer.Argument(help="field:value,value", met
 def list_events(
     words: Words = None,
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with those that come in.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with those that come in.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=MANY, help="How many at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -131,6 +131,7 @@ def _words(words: Sequence[str] | None, known: Sequence[str]) -> dict[str, str]:
     """The values of a filter's fields; each is a word of its own, or several are in one argument."""
     from core.filters.words import FilterError, no_comparison, no_negation, words_of
 
+    no_options(words)
     values: dict[str, str] = {}
     try:
         for word in words_of(" ".join(words or ()), known):

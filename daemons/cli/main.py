@@ -30,7 +30,8 @@ for name, listing in (
     ("sagas", list_sagas),
     ("daemons", list_daemons),
 ):
-    app.command(name)(listing)
+    # A word such as -status:cancelled is no option; `no_options` refuses what was meant as one.
+    app.command(name, context_settings={"ignore_unknown_options": True})(listing)
 
 
 def main() -> None:

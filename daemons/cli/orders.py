@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from daemons.cli.output import end_with, say, tell
 from daemons.cli.services import NOTHING, USAGE, order_id_of, read, say_document, send
-from daemons.cli.tables import Field, say_rows
+from daemons.cli.tables import TableField, say_rows
 from daemons.host.bounded_http import readable
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -29,12 +29,12 @@ PAGE = 100
 API = "the query API"
 
 ORDER_FIELDS = (
-    Field("ORDER", 14),
-    Field("STATUS", 9),
-    Field("PAYMENT", 15),
-    Field("TOTAL", 18, right=True),
-    Field("AGE", 7, right=True),
-    Field("CUSTOMER"),
+    TableField("ORDER", 14),
+    TableField("STATUS", 9),
+    TableField("PAYMENT", 15),
+    TableField("TOTAL", 18, right=True),
+    TableField("AGE", 7, right=True),
+    TableField("CUSTOMER"),
 )
 PLAIN = (
     "order_number", "status", "payment_status", "total_amount", "currency", "created_at", "customer_id", "order_id"
@@ -67,6 +67,7 @@ def list_orders(
     from core.filters.order_language import parse
     from core.filters.words import FilterError
 
+    no_options(words)
     try:
         query = parse(" ".join(map(_word, words or ())), datetime.now(UTC))
     except FilterError as error:
@@ -210,6 +211,12 @@ def refund(
     """Refund a part of what was captured of a shipped order, or all of it."""
     body = {"amount": amount, "reason": reason, "restock": restock}
     _change(order, "refund", body, dry_run=dry_run, key=key, as_json=as_json, method="POST")
+
+
+def no_options(words: Sequence[str] | None) -> None:
+    """End the command when one of the words of a filter was meant as an option that there is not."""
+    if wrong := next((word for word in words or () if word.startswith("--")), None):
+        end_with(USAGE, f"no such option: {wrong}")
 
 
 def details(event: Mapping[str, Any]) -> str:

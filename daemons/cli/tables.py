@@ -12,7 +12,7 @@ from core.printable import clean
 from daemons.cli.output import say, say_fields
 
 
-class Field(NamedTuple):
+class TableField(NamedTuple):
     """One column of a table. With `widest` 0 it takes the room that is left on a terminal."""
 
     title: str
@@ -21,7 +21,7 @@ class Field(NamedTuple):
 
 
 def say_rows(
-    fields: Sequence[Field],
+    fields: Sequence[TableField],
     rows: Sequence[Sequence[str]],
     plain: Iterable[Sequence[object]],
     *,

@@ -118,6 +118,8 @@ def test_a_body_on_stdin_customers_with_blanks_and_more_than_one_page(stack: Sta
     [
         (("orders", "staus:created"), 2, "no field staus: did you mean status:?"),
         (("orders", "--sort", "price"), 2, "--sort price: there are created_at, updated_at, total_amount"),
+        (("orders", "--jsn"), 2, "no such option: --jsn"),
+        (("events", "--folow"), 2, "no such option: --folow"),
         (("orders", "customer:nobody"), 3, "no order matches"),
         (("order", "ORD-NOTTHERE00"), 3, "there is no order ORD-NOTTHERE00"),
         (("order", "01959a7f-3e40-7cc1-9d2e-000000000001"), 3, "there is no order"),
