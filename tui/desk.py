@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.own_actions import OwnActions
+from tui.receipts import Receipt
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
@@ -59,6 +61,8 @@ class Desk:
         self.rate = Rate()
         self.behind = Peak()
         self.under_way: set[str] = set()
+        self.receipts: deque[Receipt] = deque(maxlen=20)
+        self.frames: deque[float] = deque(maxlen=180)  # seconds that each of the last paintings took
         self.own = OwnActions()
         self.views = frozenset[str]()  # the names of the views that this deck has
         self.commands_away = ""  # why the command API cannot be reached
@@ -127,6 +131,8 @@ class Desk:
 
     def why_no_writes(self, order_id: str | None = None) -> str | None:
         """The reason that no command can be sent now; None when one can."""
+        if self.gateway.read_only:
+            return "this deck only reads (--read-only)"
         if self.commands_away:
             return f"{self.commands_away}: no command can be sent until it does; it is asked every few seconds"
         if order_id is not None and order_id in self.under_way:

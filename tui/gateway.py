@@ -80,6 +80,8 @@ class Gateway(Protocol):
     """Whatever the network or the services do wrong, its methods raise GatewayError."""
 
     where: str
+    read_only: bool
+    """It refuses whatever would record something; a dry run records nothing."""
 
     async def orders(
         self,
@@ -111,9 +113,14 @@ class Gateway(Protocol):
         ...
 
     async def read(
-        self, path: str, shape: type[Shape], params: Mapping[str, str | Sequence[str]] | None = None
+        self,
+        path: str,
+        shape: type[Shape],
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        service: Literal["queries", "commands"] = "queries",
     ) -> Shape:
-        """The answer of the query API to GET `path`. For what only one view shows: its shape stands with that view."""
+        """The answer of a service to GET `path`. For what only one view shows: its shape stands with that view."""
         ...
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:

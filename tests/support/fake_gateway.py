@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid5
 
 import msgspec
 
 from core.filters.order_query import OrderQuery
 from tests.support.fake_desk import SPACE, FakeDesk, event_json
+from tests.support.fake_log import BY_NUMBER, log_page
 from tui.gateway import (
     NEWEST_FIRST,
     PAGE,
@@ -26,6 +27,7 @@ from tui.gateway import (
     TimedOut,
     Unreachable,
 )
+from tui.viewmodels.log_reader import PATH
 from tui.viewmodels.statuses import legal
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
@@ -36,6 +38,7 @@ EVENT_OF = {
 
 class FakeGateway(FakeDesk):
     where = "desk.test:8081"
+    read_only = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,10 +116,26 @@ class FakeGateway(FakeDesk):
         return Health(len(self.log), self.lag.lag_events, self.lag.lag_seconds)
 
     async def read(
-        self, path: str, shape: type[Shape], params: Mapping[str, str | Sequence[str]] | None = None
+        self,
+        path: str,
+        shape: type[Shape],
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        service: Literal["queries", "commands"] = "queries",
     ) -> Shape:
         self.reads.append((path, {name: str(value) for name, value in (params or {}).items()}))
-        self._answering()
+        if service == "commands":
+            await self.ask_for_commands()
+            path = f"commands {path}"  # what the command API answers stands under this name in `answers`
+        else:
+            self._answering()
+        if path == PATH and path not in self.answers:
+            return msgspec.json.decode(json.dumps(log_page(self.log, self.reads[-1][1])), type=shape)
+        if path.startswith(BY_NUMBER):
+            number = path.removeprefix(BY_NUMBER)
+            found = [order for order in self.views.values() if order.order_number == number]
+            if found:
+                return msgspec.json.decode(msgspec.json.encode(found[0]), type=shape)
         if path not in self.answers:
             raise ServiceRefused(404, "not_found", f"there is no {path}")
         return msgspec.json.decode(json.dumps(self.answers[path]), type=shape)
