@@ -13,6 +13,7 @@ from datetime import datetime
 from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
+from tui.viewmodels.attention import AttentionModel
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.meter import Peak, Rate
 from tui.viewmodels.orders import OrdersModel
@@ -43,6 +44,7 @@ class Desk:
         self.ring = Ring()
         self.feed = Feed(gateway, self.ring, clock)
         self.orders = OrdersModel(gateway, clock)
+        self.attention = AttentionModel(gateway, clock)
         self.draft = OrderDraft()
         self.health: Health | None = None
         self.rate = Rate()
@@ -76,12 +78,12 @@ class Desk:
         return self._was_live and not before
 
     async def measure(self) -> None:
-        """Ask how far the read models are behind, and whether the command API answers.
+        """Ask how far the read models are behind, whether the command API answers, and what needs a person.
 
         While the feed is lost and no answer comes, the first is unknown.
         """
         self.health = None if self.feed.state != "live" else self.health
-        await asyncio.gather(self._ask_queries(), self._ask_commands())
+        await asyncio.gather(self._ask_queries(), self._ask_commands(), self.attention.read())
 
     async def _ask_queries(self) -> None:
         with contextlib.suppress(GatewayError):

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from tui.action_table import EVERYWHERE, Action, ActionTable
 from tui.desk import Desk
 from tui.view import DeckView
+from tui.views.attention import AttentionView
 from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
@@ -35,6 +36,7 @@ VIEWS = (
     ViewEntry("detail", "Order", "", DetailView),
     ViewEntry("stream", "Stream", "2", StreamView),
     ViewEntry("daemons", "Daemons", "4", DaemonsView),
+    ViewEntry("attention", "Alarms", "!", AttentionView),
 )
 
 

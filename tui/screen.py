@@ -195,8 +195,12 @@ class DeckScreen(Screen[None]):
         self._follow(message)
 
     def _follow(self, link: OpenView | None) -> None:
-        if link is not None:
+        if link is None:
+            return
+        if link.name in self.views:
             self.show(link.name, link.subject)
+        else:
+            self.say(Cell(f" this deck has no view of {clean(link.name)}", "warn"))
 
     @on(OpenEvent)
     def _open_event(self, message: OpenEvent) -> None:
