@@ -12,7 +12,7 @@ from bench.ground import ROOT, Ground
 from bench.report import Row, table, write_json
 from core.adapters.postgres.embedded import EmbeddedPostgres
 
-PARTS = ("commands", "flow", "rebuild", "snapshots", "visible", "sagas", "open_sagas", "hot_sku", "verify")
+PARTS = ("commands", "flow", "rebuild", "snapshots", "visible", "sagas", "open_sagas", "hot_sku", "verify", "deck")
 
 
 def main() -> None:
@@ -24,6 +24,9 @@ def main() -> None:
     parser.add_argument("--open", type=int, default=100_000, help="most sagas open at once")
     parser.add_argument("--orders", type=int, default=2_000, help="orders for the SKU that all want")
     parser.add_argument("--events", type=int, default=200_000, help="events of the rebuild")
+    parser.add_argument(
+        "--soak", type=float, default=0, help="minutes that the deck is soaked; nothing else of it then"
+    )
     parser.add_argument("--million", action="store_true", help="a rebuild of 1 000 000 events")
     parser.add_argument("--json", type=Path, default=ROOT / "bench" / "results" / "latest.json")
     options = parser.parse_args()
@@ -40,6 +43,7 @@ def main() -> None:
         "sagas": options.saga_seconds,
         "open_sagas": options.open,
         "hot_sku": options.orders,
+        "deck": options.soak,
     }
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="od-bench-") as folder, EmbeddedPostgres(Path(folder) / "pg") as server:

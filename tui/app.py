@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import App
 from textual.binding import Binding
 from textual.filter import LineFilter
@@ -21,8 +22,9 @@ from tui.daemons import Daemons
 from tui.desk import Desk
 from tui.gateway import Gateway
 from tui.http_gateway import HttpGateway
+from tui.key_gate import KeyGate
 from tui.leaving import Leaving, can_be_woken, terminal_is_gone, write_down
-from tui.messages import Copy
+from tui.messages import Awaited, Copy
 from tui.registry import VIEWS, ViewEntry
 from tui.screen import DeckScreen
 from tui.stopping import watch_stops
@@ -63,6 +65,7 @@ class DeckApp(App[None]):
         self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce, daemons=daemons)
         self.ticking = ticking
         self.deck = DeckScreen(self.desk, views)
+        self.gate = KeyGate(self, super().on_event, lambda sentence: self.deck.say(Cell(f" {sentence}", "warn")))
         self.leaving = Leaving(self._leave)
         self.copies = Clipboard(self._send_to_terminal)
         self._ascii = [AsciiFilter()] if ascii_only else []
@@ -70,16 +73,24 @@ class DeckApp(App[None]):
     def get_default_screen(self) -> DeckScreen:
         return self.deck
 
+    async def on_event(self, event: events.Event) -> None:
+        if not self.gate.takes(event):
+            await super().on_event(event)
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._ascii]
 
     def on_mount(self) -> None:
+        self.run_worker(self.gate.run, group="keys", exit_on_error=True)
         if not self.is_headless:
             watch_stops(self.leaving.woken, lambda: self.call_later(self.refresh, layout=True))
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
         """Begin to read, once there is something to see."""
+        if not self.is_headless:
+            gc.freeze()  # what is imported stays; looking through it again and again would delay keys
+            gc.enable()
         self.run_worker(self.desk.feed.run, group="feed", exit_on_error=True)
         if self.ticking:
             self.set_interval(1 / FPS, self.deck.tick)
@@ -101,6 +112,13 @@ class DeckApp(App[None]):
 
     async def on_unmount(self) -> None:
         await self.desk.gateway.close()
+
+    @on(Awaited)
+    def _awaited(self, message: Awaited) -> None:
+        self.gate.next_key_waits_for(message.worker)
+
+    def action_reconnect(self) -> None:
+        self.deck.action_reconnect()
 
     def _leave(self, code: int) -> bool:
         """End with this exit code, asked for by a signal; False when the deck does not run yet."""

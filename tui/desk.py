@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 
 from tui.daemons import Daemons
@@ -15,9 +15,14 @@ from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.viewmodels.attention import AttentionModel
 from tui.viewmodels.draft import OrderDraft
+from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
+from tui.viewmodels.order_rows import COLUMNS, OrderColumn
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import NumberedFrame, Ring
+from tui.viewmodels.saved_views import BUILT_IN, SavedView
+
+_QUESTIONS = 20  # of which the texts are remembered that were typed and not sent
 
 
 class Desk:
@@ -46,6 +51,11 @@ class Desk:
         self.orders = OrdersModel(gateway, clock)
         self.attention = AttentionModel(gateway, clock)
         self.draft = OrderDraft()
+        self.draft_aside = OrderDraft()
+        self._unsent: dict[str, MutableMapping[str, str]] = {}
+        self.marks = Marks()
+        self.saved_views: Sequence[SavedView] = BUILT_IN
+        self.columns: Sequence[OrderColumn] = COLUMNS
         self.health: Health | None = None
         self.rate = Rate()
         self.behind = Peak()
@@ -76,6 +86,21 @@ class Desk:
         """Whether the feed went live since the last call, so that what could not be read can be read now."""
         before, self._was_live = self._was_live, self.feed.state == "live"
         return self._was_live and not before
+
+    def unsent(self, question: str) -> MutableMapping[str, str]:
+        """What was typed into this question before; only the last few questions are remembered."""
+        texts = self._unsent.pop(question, {})
+        self._unsent[question] = texts
+        while len(self._unsent) > _QUESTIONS:
+            del self._unsent[next(iter(self._unsent))]
+        return texts
+
+    def forget_draft(self, draft: OrderDraft) -> None:
+        """Replace a draft that was placed by an empty one; the other one stays."""
+        if self.draft is draft:
+            self.draft = OrderDraft()
+        elif self.draft_aside is draft:
+            self.draft_aside = OrderDraft()
 
     async def measure(self) -> None:
         """Ask how far the read models are behind, whether the command API answers, and what needs a person.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual.message import Message
+from textual.worker import Worker
 
 from tui.gateway import CommandToSend
 from tui.viewmodels.statuses import Transition
@@ -61,4 +64,12 @@ class Copy(Message):
     def __init__(self, text: str, name: str) -> None:
         self.text = text
         self.name = name
+        super().__init__()
+
+
+class Awaited(Message):
+    """The next key waits until this worker has ended, because it is meant for what the worker fetches."""
+
+    def __init__(self, worker: Worker[Any]) -> None:
+        self.worker = worker
         super().__init__()

@@ -33,7 +33,7 @@ class Receipt:
 async def perform(gateway: Gateway, command: CommandToSend, *, key: str, clock: Callable[[], float]) -> Receipt:
     """Raises GatewayError when it was refused, or when after every try it is unknown whether it was recorded."""
     started = clock()
-    accepted = await _settle(gateway, command, key)
+    accepted = await settle(gateway, command, key)
     accepted_ms = (clock() - started) * 1000
     if command.kind != "order":
         return Receipt(command, accepted, accepted_ms, None, None)
@@ -46,8 +46,11 @@ async def perform(gateway: Gateway, command: CommandToSend, *, key: str, clock: 
     return Receipt(command, accepted, accepted_ms, (clock() - started) * 1000, order)
 
 
-async def _settle(gateway: Gateway, command: CommandToSend, key: str) -> CommandAccepted:
-    """Send the command until its outcome is known, each time under the same key, so it is recorded at most once."""
+async def settle(gateway: Gateway, command: CommandToSend, key: str) -> CommandAccepted:
+    """Send the command until its outcome is known, each time under the same key, so it is recorded at most once.
+
+    Raises GatewayError when it was refused, or when after every try the outcome is unknown.
+    """
     sent = False
     for last in (False,) * (TRIES - 1) + (True,):
         try:

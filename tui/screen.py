@@ -89,7 +89,7 @@ class DeckScreen(Screen[None]):
         return help_tables(self.view.tables, self.everywhere, others)
 
     def on_mount(self) -> None:
-        self.view.enter(None)
+        self.call_after_refresh(self.view.enter, None)  # it reads, which can wait until the first picture stands
         self.set_focus(self.view.focus_target)
         self.tick()
 
@@ -218,7 +218,7 @@ class DeckScreen(Screen[None]):
 
     @on(Act)
     def _act(self, message: Act) -> None:
-        ask_transition(self, message.order, message.transition, self.desk.now())
+        ask_transition(self, message.order, message.transition, self.desk.now(), self.desk.unsent)
 
     @on(Send)
     def _send(self, message: Send) -> None:

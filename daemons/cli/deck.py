@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - what is imported here is what the start of the deck takes
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -51,6 +52,7 @@ def open_deck(options: DeckOptions) -> int:
     """Open the deck until the operator leaves it; return the exit code."""
     from tui.terminal import knows_ascii_only, why_no_deck
 
+    gc.disable()  # until the first picture stands: nothing of what is imported is garbage
     home = plain_addresses(os.environ) or _addresses()
     if options.supervisor and not options.supervisor.startswith("unix:"):
         fail(f"--supervisor {options.supervisor}: must be the socket of a supervisord, as in unix:/tmp/desk.sock")

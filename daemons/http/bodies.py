@@ -17,6 +17,7 @@ from core.errors import FieldError
 from daemons.http.limits import excess
 from daemons.http.problems import RequestRefused, wrong_fields, wrong_json
 from daemons.http.unknown_fields import bare_type, known_pairs, not_known, unknown_fields
+from daemons.http.wording import in_words
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -82,7 +83,7 @@ def read_body(kind: type[T], raw: bytes, content_type: str, *, strict: bool = Fa
 
 
 def _malformed(detail: str) -> RequestRefused:
-    return wrong_fields(FieldError("body", f"is not valid JSON: {detail}"))
+    return wrong_fields(FieldError("body", f"is not valid JSON: {in_words(detail)}"))
 
 
 def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
@@ -179,4 +180,4 @@ def _wrong(value: Any, kind: Any, path: str) -> list[FieldError]:
     elif isinstance(value, list) and get_origin(kind) is tuple:
         for n, each in enumerate(cast("list[Any]", value)):
             inside += _wrong(each, get_args(kind)[0], f"{path}[{n}]")
-    return inside or [FieldError(path or "body", message[:1].lower() + message[1:])]
+    return inside or [FieldError(path or "body", in_words(message))]

@@ -19,6 +19,7 @@ from litestar.params import KwargDefinition
 from core import errors
 from core.errors import FieldError, OrderdeckError, sentence
 from core.fault_board import FaultBoard
+from daemons.http.wording import in_words
 from daemons.process.guard.gate import with_head
 from daemons.process.vitals import FAILED, FAULTS, route_of
 
@@ -95,7 +96,7 @@ def wrong_json(error: msgspec.MsgspecError) -> RequestRefused:
     """The refusal for an error of msgspec: the body is not JSON, or a field is missing or has the wrong type."""
     text, _, path = str(error).partition(" - at `$")
     if not isinstance(error, msgspec.ValidationError):
-        return RequestRefused(400, "malformed_json", f"the body is not valid JSON: {text}")
+        return RequestRefused(400, "malformed_json", f"the body is not valid JSON: {in_words(text)}")
     return wrong_fields(_wrong_field(path.removesuffix("`"), text))
 
 
@@ -256,7 +257,7 @@ def _msgspec_cause(error: BaseException) -> msgspec.MsgspecError | None:
 def _wrong_parameter(request: Request[Any, Any, State], extra: Any) -> FieldError:
     """A wrong parameter under the name that callers use; says the allowed values or the form where there are any."""
     name = str(extra.get("key", ""))
-    wrong = _wrong_field(name, str(extra.get("message", "is wrong")))
+    wrong = _wrong_field(name, str(extra.get("message", "is wrong")), of_text=True)
     field = request.route_handler.parsed_fn_signature.parameters.get(name)
     if field is None:
         return wrong
@@ -270,11 +271,9 @@ def _wrong_parameter(request: Request[Any, Any, State], extra: Any) -> FieldErro
     return FieldError(shown, wrong.message)
 
 
-def _wrong_field(path: str, text: str) -> FieldError:
+def _wrong_field(path: str, text: str, *, of_text: bool = False) -> FieldError:
     # Litestar calls the body `data`; a caller knows the fields of the body without that prefix.
     place = path.removeprefix(".").removeprefix("data.") if path != "data" else ""
     if missing := re.fullmatch(r"Object missing required field `(.*)`", text):
         return FieldError(f"{place}.{missing[1]}".removeprefix("."), "is required")
-    if text.startswith("Missing required"):
-        text = "is required"
-    return FieldError(place or "body", text[:1].lower() + text[1:])
+    return FieldError(place or "body", in_words(text, of_text=of_text))

@@ -68,6 +68,7 @@ async def test_a_dry_run_shows_the_events_and_records_nothing(api: CommandApi) -
     assert not any("etag" in answer.headers for answer in answers)
     shown = [[event["event_type"] for event in answer.json()["events"]] for answer in answers]
     assert shown == [["OrderCreated"], [], ["OrderCancelled"], ["OrderShipped"], ["StockReplenished"]]
+    assert answers[0].json()["events"][0]["payload"]["order_number"] == ""  # the order would get another one
     event = answers[3].json()["events"][0]
     assert (event["aggregate_id"], event["version"], event["position"]) == (order_id, 3, 0)
     assert event["payload"]["carrier"] == "UPS"

@@ -101,7 +101,7 @@ def test_a_misnamed_field_is_named_beside_the_wrong_ones() -> None:
     body = {"customerId": "c", "items": [{**ITEM, "quantity": "x"}], "shipping_address": ADDRESS}
     assert refused(body) == {
         "customer_id": "is required",
-        "items[0].quantity": "expected `int`, got `str`",
+        "items[0].quantity": "must be a whole number, not a text",
         "customerId": "is not known here: did you mean customer_id?",
     }
 
@@ -126,7 +126,7 @@ def test_the_goods_that_come_back_with_a_refund_keep_the_rule_too() -> None:
         "restock[0].memo": "is not known here"
     }
     assert refused({**refund, "restock": [{"sku": "A", "quantity": "1"}, {"sku": "A"}]}, RefundOrderBody) == {
-        "restock[0].quantity": "expected `int`, got `str`",
+        "restock[0].quantity": "must be a whole number, not a text",
         "restock[1].quantity": "is required",
     }
     for other in ("items", "return_items", "restockItems", "returned", "return_to_stock"):

@@ -50,13 +50,25 @@ class Deck:
         """Keys one after the other, what each sets off done before the next."""
         for key in keys:
             self.post(key)
-            await self.pilot.pause()
+            await self._taken()
+        await self.pilot.pause()
 
     async def type(self, text: str) -> None:
         """A text as fast as it can be pasted, where the focus is."""
         for character in text:
             self.post(character)
+        await self.handled()
+
+    async def handled(self) -> None:
+        """Every key that was posted has had its effect, and so has what it set off."""
+        await self._taken()
         await self.pilot.pause()
+
+    async def _taken(self) -> None:
+        reached_the_app = asyncio.Event()
+        self.app.call_later(reached_the_app.set)
+        await reached_the_app.wait()
+        await self.app.gate.idle()
 
     def post(self, key: str) -> None:
         """A key as the terminal sends it, without waiting."""

@@ -120,6 +120,7 @@ class FakeDesk:
             self.views[event.order_id] = after_event(self.views[event.order_id], event)
 
     def _created(self, order_id: str, number: str, body: dict[str, Any]) -> dict[str, Any]:
+        body = {"currency": "USD", "payment_method": "card", **body}
         total = sum((Decimal(i["unit_price"]) * i["quantity"] for i in body["items"]), Decimal())
         created = (self.time + timedelta(milliseconds=7)).isoformat()
         return {"order_id": order_id, "order_number": number, **body, "total_amount": str(total), "created_at": created}

@@ -153,6 +153,7 @@ class FakeGateway(FakeDesk):
         if command.kind == "saga":
             return [WireEvent(name, 0, command.subject_id or "", "saga", self.time, 1) for name in self._steer(command)]
         stream, event_type, payload = self._decide(command)
+        payload |= {"order_number": ""} if event_type == "OrderCreated" else {}
         raw = msgspec.Raw(event_json(payload))
         return [WireEvent(event_type, 0, stream, "order", self.time, 1, payload=raw)]
 

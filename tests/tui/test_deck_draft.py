@@ -6,17 +6,46 @@ from tui.viewmodels.draft import OrderDraft
 from tui.wire import FieldProblem
 
 
-def test_the_example_is_an_order_that_can_be_placed_as_it_stands() -> None:
+def example() -> OrderDraft:
+    draft = OrderDraft()
+    draft.fill_in_example()
+    return draft
+
+
+def test_a_new_draft_is_no_order_and_the_example_is_one() -> None:
+    assert OrderDraft().blank
+    assert OrderDraft().total() is None
     body = OrderDraft().body()
+    assert body["customer_id"] == body["items"][0]["sku"] == body["shipping_address"]["street"] == ""
+    body = example().body()
     assert body["items"] == [{"product_id": "LAPTOP-001", "sku": "LAPTOP-001", "quantity": 1, "unit_price": "999.99"}]
     assert body["shipping_address"]["country"] == "US"
-    assert OrderDraft().total() == Decimal("999.99")
+    assert example().total() == Decimal("999.99")
+
+
+def test_the_example_overwrites_nothing_and_what_has_a_default_may_be_left_out() -> None:
+    draft = OrderDraft()
+    assert not {"currency", "payment_method"} & draft.body().keys()
+    draft.set("currency", "EUR")
+    draft.fill_in_example()
+    assert draft.body()["currency"] == "EUR"
+    assert draft.body()["payment_method"] == "card"
+
+
+def test_a_quantity_is_sent_as_the_number_that_was_meant() -> None:
+    draft = example()
+    sent: list[object] = []
+    for text in ("12", "-3", "99999999999", "2.5", "many", "1_0", " 7 "):
+        draft.set("items[0].quantity", text)
+        sent.append(draft.body()["items"][0]["quantity"])
+    assert sent == [12, -3, 99_999_999_999, 2.5, "many", "1_0", 7]
 
 
 def test_blank_lines_are_not_sent_and_errors_are_shown_at_the_right_line() -> None:
-    draft = OrderDraft()
+    draft = example()
     draft.add_line()
     draft.add_line()
+    assert "items[1].sku" not in draft.touched
     draft.set("items[2].sku", "SKU-002")
     draft.set("items[2].quantity", "many")
     assert [item["sku"] for item in draft.body()["items"]] == ["LAPTOP-001", "SKU-002"]

@@ -3,14 +3,11 @@ from __future__ import annotations
 import asyncio
 import base64
 
-from textual.widgets import Input
-
 from tests.support.deck_harness import desk_with, opened
 from tests.support.fake_gateway import FakeGateway
 from tui.clipboard import Clipboard
 from tui.dialogs.ask import Ask
-from tui.dialogs.new_order import FormField, NewOrderDialog
-from tui.gateway import ServiceRefused, TimedOut, Unreachable
+from tui.gateway import ServiceRefused, Unreachable
 
 
 async def test_the_list_shows_the_newest_orders_first_with_their_status() -> None:
@@ -152,74 +149,6 @@ async def test_lists_that_could_not_be_read_are_read_when_the_feed_is_back() -> 
         await deck.shows("STATE after 1")
         await deck.press("escape")
         await deck.shows("1 order   newest first")
-
-
-async def test_a_new_order_is_previewed_and_placed_and_chosen() -> None:
-    gateway = desk_with(3)
-    async with opened(gateway) as deck:
-        recorded = len(gateway.log)
-        await deck.press("n")
-        await deck.shows("1 OrderCreated")
-        assert len(gateway.log) == recorded
-        await deck.press("ctrl+s")
-        await deck.shows("✔ place ORD-NEW")
-        assert deck.desk.orders.chosen is not None
-        assert deck.desk.orders.chosen.order_number.startswith("ORD-NEW")
-        await deck.caught_up()
-        assert deck.text().count("ORD-NEW") == 2  # its row and the receipt
-
-
-async def test_errors_stand_under_the_field_they_belong_to() -> None:
-    gateway = desk_with(1)
-    async with opened(gateway) as deck:
-        await deck.press("n", "ctrl+l")
-        await deck.type("SKU-002")
-        await deck.press("tab")
-        await deck.type("x")
-        form = deck.app.screen
-        assert isinstance(form, NewOrderDialog)
-        await deck.press("ctrl+s")
-        await deck.until(lambda: "must be a whole number" in deck.text())
-        wrong = [f.field_name for f in form.query(FormField) if f.error.display]
-        assert wrong == ["items[1].quantity"]
-        assert isinstance(deck.app.focused, Input)
-        assert deck.app.focused.query_ancestor(FormField).field_name == "items[1].quantity"
-        assert len(gateway.log) == 1
-
-
-async def test_a_draft_is_kept_on_esc() -> None:
-    async with opened(desk_with(1)) as deck:
-        await deck.press("n")
-        await deck.type("-q7")
-        await deck.press("escape")
-        await deck.shows("the draft is kept")
-        assert deck.app.is_running
-        await deck.press("n")
-        await deck.shows("customer-001-q7")
-        await deck.press("ctrl+l", "ctrl+r")
-        await deck.until(lambda: "customer-001-q7" not in deck.text())
-        assert "2. SKU" not in deck.text()
-
-
-async def test_an_order_that_may_have_been_placed_is_sent_again_under_the_same_key() -> None:
-    gateway = desk_with(1)
-    async with opened(gateway) as deck:
-        await deck.press("n")
-        gateway.commands_down = TimedOut("the service has not answered in time")
-        await deck.press("ctrl+s")
-        await deck.shows("whether it was placed is unknown")
-        gateway.commands_down = None
-        await deck.press("ctrl+s")
-        await deck.shows("✔ place ORD-NEW")
-        assert len({key for _, key in gateway.sent}) == 1
-
-
-async def test_the_form_says_when_the_command_service_is_away() -> None:
-    gateway = desk_with(1)
-    gateway.commands_down = Unreachable("http://desk.test:8080 does not answer")
-    async with opened(gateway) as deck:
-        await deck.press("n")
-        await deck.shows("http://desk.test:8080 does not answer")
 
 
 async def test_a_second_command_to_an_order_waits_for_the_first() -> None:

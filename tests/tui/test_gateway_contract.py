@@ -11,6 +11,7 @@ from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.recipes.screen.sales_model import SalesAnswer
@@ -47,6 +48,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Gateway]:
 
 def draft(**values: str) -> CommandToSend:
     form = OrderDraft()
+    form.fill_in_example()
     for name, value in values.items():
         form.set(name, value)
     return CommandToSend("place", None, form.body())
@@ -102,6 +104,7 @@ async def test_a_wrong_field_has_the_name_that_the_form_gives_it(desk: Gateway) 
 async def test_a_dry_run_says_what_would_be_recorded_and_records_nothing(desk: Gateway) -> None:
     events = await desk.dry_run(draft())
     assert [event.event_type for event in events] == ["OrderCreated"]
+    assert not msgspec.json.decode(events[0].payload)["order_number"]  # the order would get another one
     with pytest.raises(ServiceRefused) as caught:
         await desk.order(events[0].aggregate_id)
     assert caught.value.status == 404

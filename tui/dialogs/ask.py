@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,9 +12,10 @@ from textual.widgets import Input, Label
 
 from tui.action_table import Action
 from tui.dialogs.dialog import Dialog, key_line
-from tui.viewmodels.statuses import Transition
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
+
+_LONGEST = 500  # characters; the services take fewer, and say so
 
 
 class Field(NamedTuple):
@@ -24,10 +25,20 @@ class Field(NamedTuple):
 
 
 class Ask(Dialog[Mapping[str, str]]):
-    """Without fields `y` says yes; with fields each needs a text, and enter on the last sends."""
+    """Without fields `y` says yes; with fields each needs a text, and enter on the last sends.
 
-    def __init__(self, title: str, lines: Sequence[str], fields: Sequence[Field] = ()) -> None:
+    What is typed is written into `kept`, so that it stands there again when the same question is asked after an esc.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        lines: Sequence[str],
+        fields: Sequence[Field] = (),
+        kept: MutableMapping[str, str] | None = None,
+    ) -> None:
         super().__init__()
+        self.kept: MutableMapping[str, str] = {} if kept is None else kept
         self.heading = title
         self.lines = lines
         self.fields = fields
@@ -38,7 +49,13 @@ class Ask(Dialog[Mapping[str, str]]):
             yield Sentences(self.lines, focusable=not self.fields)
             for field in self.fields:
                 yield Label(field.label, markup=False, classes="field-label")
-                yield Input(field.value, id=field.name, compact=True, select_on_focus=False)
+                yield Input(
+                    self.kept.get(field.name, field.value),
+                    id=field.name,
+                    compact=True,
+                    select_on_focus=False,
+                    max_length=_LONGEST,
+                )
             yield Label("", markup=False, classes="field-error")
             yes = Action("enter", "send", "send", "enter") if self.fields else Action("y", "yes", "yes", "y")
             yield key_line([yes], esc="no, leave it")
@@ -48,6 +65,12 @@ class Ask(Dialog[Mapping[str, str]]):
             return super().pressed(key)
         self.dismiss({} if key == "y" else None)
         return True
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.input.id is not None:
+            self.kept[event.input.id] = event.value
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -64,10 +87,23 @@ class Ask(Dialog[Mapping[str, str]]):
         self.set_focus(self.query_one(f"#{missing[0].name}", Input))
 
 
-class Menu(Dialog[Transition]):
-    """The transitions that are legal now, each with the letter that chooses it."""
+class Choice(Protocol):
+    """One line of a menu."""
 
-    def __init__(self, title: str, choices: Sequence[Transition]) -> None:
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def label(self) -> str: ...
+
+
+Chosen = TypeVar("Chosen", bound=Choice)
+
+
+class Menu(Dialog[Chosen], Generic[Chosen]):
+    """A few choices, each with the key that makes it."""
+
+    def __init__(self, title: str, choices: Sequence[Chosen]) -> None:
         super().__init__()
         self.heading = title
         self.choices = choices

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widget import Widget
@@ -18,9 +19,10 @@ Answer = TypeVar("Answer")
 
 
 class Dialog(ModalScreen[Answer]):
-    """Its first focusable widget takes the focus when nothing else has it."""
+    """Its first focusable widget takes the focus when nothing else has it. ctrl+r means the same as in the views."""
 
     AUTO_FOCUS = "*"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+r", "app.reconnect", "reconnect", show=False)]
     COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES
 
     def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:  # noqa: FBT001, FBT002 - Textual's signature

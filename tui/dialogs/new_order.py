@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import ClassVar
@@ -19,8 +20,9 @@ from tui.action_table import Action, ActionTable, bar
 from tui.desk import Desk
 from tui.dialogs.dialog import Dialog, key_line
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut
+from tui.messages import Awaited
 from tui.receipts import Receipt, perform
-from tui.viewmodels.draft import ADDRESS_FIELDS, LINE_FIELDS, OrderDraft
+from tui.viewmodels.draft import ADDRESS_FIELDS, DEFAULTS, EXAMPLE, LINE_FIELDS, OrderDraft
 from tui.viewmodels.fold import TimelineState, changes, evolve
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
@@ -31,21 +33,25 @@ KEYS = ActionTable(
     "New order",
     (
         Action("ctrl+s", "place", "place", "ctrl+s", bar=True),
-        Action("ctrl+l", "add_line", "add a line", "ctrl+l", bar=True),
-        Action("ctrl+r", "reset", "start again", "ctrl+r", bar=True),
+        Action("ctrl+l", "add_line", "line", "ctrl+l", bar=True),
+        Action("ctrl+g", "example", "example", "ctrl+g", bar=True),
+        Action("ctrl+n", "swap", "other draft", "ctrl+n", bar=True),
     ),
 )
+_LONGEST = 500  # characters of a field; the service takes at most 200 and says so
+_NOT_YET_KNOWN = "number"  # the order gets its number when it is placed, so a dry run cannot know it
 _TOP = (("customer_id", "Customer"), ("payment_method", "Pays by"), ("currency", "Currency"))
 
 
 class FormField(Vertical):
     """A label, an input, and below it what is wrong with it, if anything."""
 
-    def __init__(self, name: str, label: str, value: str, *, classes: str = "") -> None:
-        super().__init__(classes=f"form-field {classes}")
+    def __init__(self, name: str, label: str, value: str) -> None:
+        super().__init__(classes="form-field")
         self.field_name = name
         self.label = label
-        self.input = Input(value, compact=True, select_on_focus=False)
+        hint = EXAMPLE.get(re.sub(r"\d+", "0", name), "")
+        self.input = Input(value, hint, compact=True, select_on_focus=False, max_length=_LONGEST)
         self.error = Label("", markup=False, classes="field-error")
 
     def compose(self) -> ComposeResult:
@@ -60,7 +66,7 @@ class FormField(Vertical):
 
 
 class NewOrderDialog(Dialog[Receipt]):
-    """Its answer is the receipt of the order that it placed. The Desk keeps the draft, so esc loses nothing."""
+    """Its answer is the receipt of the order that it placed. The Desk keeps two drafts, so no key loses one."""
 
     BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
 
@@ -84,7 +90,7 @@ class NewOrderDialog(Dialog[Receipt]):
                     yield from self._fields()
                 yield self.preview
             yield self.verdict
-            yield key_line(bar(KEYS), esc="keep the draft")
+            yield key_line(bar(KEYS), esc="keep")
 
     def _fields(self) -> Iterator[FormField]:
         for name, label in _TOP:
@@ -131,13 +137,22 @@ class NewOrderDialog(Dialog[Receipt]):
         try:
             events_to_be = await self.desk.gateway.dry_run(self._command())
         except ServiceRefused as refused:
-            self._show_errors(refused)
-            self._show_preview([], "would be refused")
+            self._show_preview([], self._what_is_wrong(refused))
         except GatewayError as error:
             self._show_preview([], str(error))
         else:
             self._say({})
             self._show_preview(events_to_be, "")
+
+    def _what_is_wrong(self, refused: ServiceRefused) -> str:
+        """Show the errors of the fields that somebody has written in; say how much is missing besides."""
+        errors = dict(self.draft.place(refused.errors)) if refused.errors else {"": str(refused)}
+        shown = {name: error for name, error in errors.items() if not name or name in self.draft.touched}
+        self._say(shown)
+        missing = len(errors) - len(shown)
+        if missing:
+            return f"{missing} {'field is' if missing == 1 else 'fields are'} still empty"
+        return "would be refused"
 
     def _command(self) -> CommandToSend:
         return CommandToSend("place", None, self.draft.body())
@@ -158,8 +173,9 @@ class NewOrderDialog(Dialog[Receipt]):
         for n, event in enumerate(events_to_be, 1):
             lines.append([Cell(f" {n} {clean(event.event_type)}", "good")])
             state = changes(TimelineState(), evolve(TimelineState(), event))
-            lines += [[Cell(f"   {fit(line.label, 9)} ", "dim"), Cell(line.now)] for line in state]
-        amount = "–" if total is None else money(total, self.draft.values.get("currency", ""))
+            lines += [[Cell(f"   {fit(c.label, 9)} ", "dim"), Cell(c.now)] for c in state if c.label != _NOT_YET_KNOWN]
+        currency = self.draft.values["currency"].strip() or DEFAULTS["currency"]
+        amount = "–" if total is None else money(total, currency)
         lines += [
             [],
             [Cell(" total      ", "dim"), Cell(amount)],
@@ -174,15 +190,25 @@ class NewOrderDialog(Dialog[Receipt]):
         await self.query_one("#form-fields").mount(*fields, after=after)
         self.set_focus(fields[0].input)
 
-    async def action_reset(self) -> None:
-        """Fill in the example again, and remove the lines that were added."""
-        self.desk.draft = OrderDraft()
-        for field in self.query(FormField):
-            if field.field_name in self.draft.values:
-                field.input.value = self.draft.values[field.field_name]
-            else:
-                await field.remove()
+    async def action_example(self) -> None:
+        self.draft.fill_in_example()
+        await self._fill_in()
+
+    async def action_swap(self) -> None:
+        """Put this draft aside and take up the other one, which is empty at first."""
+        self.desk.draft, self.desk.draft_aside = self.desk.draft_aside, self.desk.draft
+        await self._fill_in()
+        aside = "" if self.desk.draft_aside.blank else ": the one before is put aside, ctrl+n brings it back"
+        self.verdict.update(f"another draft{aside}")
+
+    async def _fill_in(self) -> None:
+        """Show the draft that the Desk has now, with as many lines as it has."""
+        fields = self.query_one("#form-fields")
+        with self.prevent(Input.Changed):
+            await fields.remove_children()
+            await fields.mount(*self._fields())
         self.set_focus(self.query(FormField).first().input)
+        self.preview_soon(after=0)
 
     def action_place(self) -> None:
         if reason := self.desk.why_no_writes():
@@ -190,14 +216,16 @@ class NewOrderDialog(Dialog[Receipt]):
         elif not self.placing:
             self.placing = True
             self.verdict.update("… placing")
-            self.run_worker(self._place, group="place", exit_on_error=False)
+            self.post_message(Awaited(self.run_worker(self._place, group="place", exit_on_error=False)))
 
     async def _place(self) -> None:
-        self.draft.sent = True
+        draft = self.draft
+        key, draft.sent = draft.key, True
         try:
-            receipt = await perform(self.desk.gateway, self._command(), key=self.draft.key, clock=self.desk.clock)
+            receipt = await perform(self.desk.gateway, self._command(), key=key, clock=self.desk.clock)
         except ServiceRefused as refused:
-            self._show_errors(refused)
+            draft.touched.update(draft.values)
+            self._what_is_wrong(refused)
             wrong = [f for f in self.query(FormField) if f.error.display]
             if wrong:
                 self.set_focus(wrong[0].input)
@@ -206,7 +234,8 @@ class NewOrderDialog(Dialog[Receipt]):
         except GatewayError as error:
             self.verdict.update(str(error))
         else:
-            self.desk.draft = OrderDraft()
+            if draft.key == key:  # otherwise somebody has written in it meanwhile
+                self.desk.forget_draft(draft)
             self.dismiss(receipt)
         finally:
             self.placing = False

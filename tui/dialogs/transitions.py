@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import datetime
 from functools import partial
 
@@ -30,12 +30,21 @@ _FIELDS = {
 }
 
 
-def ask_transition(node: DOMNode, order: WireOrder, transition: Transition | None, now: datetime) -> None:
-    """Send the transition once the operator has confirmed it; without one, ask first which."""
+Unsent = Callable[[str], MutableMapping[str, str]]
+
+
+def ask_transition(
+    node: DOMNode, order: WireOrder, transition: Transition | None, now: datetime, unsent: Unsent
+) -> None:
+    """Send the transition once the operator has confirmed it; without one, ask first which.
+
+    `unsent` gives what was typed into a question before and not sent.
+    """
 
     def chosen(transition: Transition | None) -> None:
         if transition is not None:
-            open_dialog(node, question(order, transition, now), partial(answered, transition))
+            kept = unsent(f"{transition.verb} {order.order_id}")
+            open_dialog(node, question(order, transition, now, kept), partial(answered, transition))
 
     def answered(transition: Transition, answer: Mapping[str, str] | None) -> None:
         if answer is None:
@@ -50,7 +59,10 @@ def ask_transition(node: DOMNode, order: WireOrder, transition: Transition | Non
         chosen(transition)
 
 
-def question(order: WireOrder, transition: Transition, now: datetime) -> Ask:
+def question(
+    order: WireOrder, transition: Transition, now: datetime, kept: MutableMapping[str, str] | None = None
+) -> Ask:
+    """`kept` holds what was typed into this question before, and takes what is typed now."""
     named = f"{clean(order.order_number)}   {money(order.total_amount, order.currency)}   {clean(order.customer_id)}"
     title = f"{transition.verb.capitalize()} {clean(order.order_number)}?"
     warning = money_warning(order) if transition in (SHIP, DELIVER) else ""
@@ -58,7 +70,7 @@ def question(order: WireOrder, transition: Transition, now: datetime) -> Ask:
     if end.startswith("ended"):
         warning = f"The authorisation of its payment {end}: the amount is authorised anew first, which may be declined."
     told = [named, *([warning] if warning else []), _CONSEQUENCE[transition]]
-    return Ask(title, told, _FIELDS.get(transition, ()))
+    return Ask(title, told, _FIELDS.get(transition, ()), kept)
 
 
 def command(order: WireOrder, transition: Transition, answer: Mapping[str, str]) -> CommandToSend:

@@ -13,59 +13,79 @@ from tui.wire import FieldProblem
 
 LINE_FIELDS = ("sku", "quantity", "unit_price")
 ADDRESS_FIELDS = ("street", "city", "state", "zip", "country")
+DEFAULTS = {"payment_method": "card", "currency": "USD"}  # what the server takes when the field is left out
+EXAMPLE = {
+    "customer_id": "customer-001",
+    **DEFAULTS,
+    "items[0].sku": "LAPTOP-001",
+    "items[0].quantity": "1",
+    "items[0].unit_price": "999.99",
+    "shipping_address.street": "123 Main St",
+    "shipping_address.city": "San Francisco",
+    "shipping_address.state": "CA",
+    "shipping_address.zip": "94105",
+    "shipping_address.country": "US",
+}
 _NEW_LINE = {"sku": "", "quantity": "1", "unit_price": ""}
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,15}\.[0-9]{1,15}")
 
 
-def _example() -> dict[str, str]:
-    """Values that the server accepts, so that two keys place a first order."""
-    return {
-        "customer_id": "customer-001",
-        "currency": "USD",
-        "payment_method": "card",
-        "items[0].sku": "LAPTOP-001",
-        "items[0].quantity": "1",
-        "items[0].unit_price": "999.99",
-        "shipping_address.street": "123 Main St",
-        "shipping_address.city": "San Francisco",
-        "shipping_address.state": "CA",
-        "shipping_address.zip": "94105",
-        "shipping_address.country": "US",
-    }
+def _empty() -> dict[str, str]:
+    return {**dict.fromkeys(EXAMPLE, ""), **{f"items[0].{name}": value for name, value in _NEW_LINE.items()}}
 
 
 @dataclass
 class OrderDraft:
     """The texts in the form, by the names that the server gives the fields in its errors.
 
+    It is empty at first, so that no order is placed that nobody has written. `touched` are the fields that somebody has
+    written in; what the others lack is told only when the order is placed.
+
     The key stays the same until the order is placed, so that a draft sent twice is placed once; the first edit after it
     was sent gives it another key.
     """
 
-    values: dict[str, str] = field(default_factory=_example)
+    values: dict[str, str] = field(default_factory=_empty)
     lines: int = 1
     key: str = field(default_factory=lambda: f"deck-{uuid.uuid4()}")
     sent: bool = False
+    touched: set[str] = field(default_factory=set[str])
+
+    @property
+    def blank(self) -> bool:
+        """Whether nobody has written anything in it."""
+        return self.values == _empty()
 
     def set(self, name: str, value: str) -> None:
         if self.values.get(name) == value:
             return
         self.values[name] = value
+        self.touched.add(name)
         if self.sent:
             self.key, self.sent = f"deck-{uuid.uuid4()}", False
+
+    def fill_in_example(self) -> None:
+        """Write an example, which the server accepts, into the fields that are empty."""
+        for name, value in EXAMPLE.items():
+            if not self.values[name].strip():
+                self.set(name, value)
 
     def add_line(self) -> int:
         """Add an empty line; returns its index."""
         self.lines += 1
-        for name, value in _NEW_LINE.items():
-            self.set(f"items[{self.lines - 1}].{name}", value)
+        self.values.update({f"items[{self.lines - 1}].{name}": value for name, value in _NEW_LINE.items()})
         return self.lines - 1
 
     def body(self) -> dict[str, Any]:
-        """The body to send, without blank lines. A text that is no number is sent too: the server names the error."""
+        """The body to send, without blank lines. A text that is no number is sent too: the server names the error.
+
+        What has a default and is blank is left out.
+        """
         items = [self._line(n) for n in self.used_lines()]
         address = {name: self.values.get(f"shipping_address.{name}", "").strip() for name in ADDRESS_FIELDS}
-        top = {name: self.values.get(name, "").strip() for name in ("customer_id", "currency", "payment_method")}
-        return {**top, "items": items, "shipping_address": address}
+        top = {name: text for name in DEFAULTS if (text := self.values[name].strip())}
+        return {"customer_id": self.values["customer_id"].strip(), **top, "items": items, "shipping_address": address}
 
     def used_lines(self) -> list[int]:
         """The indexes of the lines that are sent; the server counts only these in its errors."""
@@ -105,6 +125,7 @@ class OrderDraft:
 
     def _line(self, n: int) -> dict[str, Any]:
         quantity = self._text(n, "quantity")
-        number: int | str = int(quantity) if re.fullmatch(r"-?[0-9]{1,9}", quantity) else quantity
+        number: float | str = int(quantity) if _WHOLE.fullmatch(quantity) else quantity
+        number = float(quantity) if _DECIMAL.fullmatch(quantity) else number
         sku = self._text(n, "sku")  # the form has one field for a product, and people know its SKU
         return {"product_id": sku, "sku": sku, "quantity": number, "unit_price": self._text(n, "unit_price")}

@@ -81,7 +81,7 @@ class OrdersModel(Listing[WireOrder]):
     def query(self) -> OrderQuery:
         return self.shown.query
 
-    async def search(self, query: OrderQuery, sort: str | None = None, *, from_end: bool = False) -> None:
+    async def search(self, query: OrderQuery, sort: str = "", *, from_end: bool = False) -> None:
         """Show the orders that match, from the top of the list or its end."""
         self.shown = replace(self.shown, query=query, sort=sort or self.shown.sort)
         await self.load(self.shown, from_end=from_end)

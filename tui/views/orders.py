@@ -12,17 +12,21 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
+from textual.worker import Worker
 
 from core.printable import clean
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
-from tui.messages import Act, Copy, NewOrder, OpenView
+from tui.dialogs.order_lists import ask_bulk, ask_saved_view, ask_sort
+from tui.messages import Act, Awaited, Copy, NewOrder, OpenView
 from tui.pane import Pane
 from tui.viewmodels.filters import FilterError, parse
-from tui.viewmodels.payments import payment_in_list
+from tui.viewmodels.order_lines import count_cells, notice, place_cells
+from tui.viewmodels.order_rows import cells, title_of
 from tui.viewmodels.ring import NumberedFrame
-from tui.viewmodels.statuses import CANCEL, legal, status_cell, why_not
-from tui.viewmodels.text import Cell, age, money_within
+from tui.viewmodels.saved_views import SavedView
+from tui.viewmodels.statuses import CANCEL, legal, why_not
+from tui.viewmodels.text import Cell
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
 
@@ -35,23 +39,14 @@ _KEYS = ActionTable(
         Action("c", "cancel", "cancel…", "c", bar=True, danger=Danger.TYPED),
         Action("/", "filter", "filter", "/", bar=True),
         Action(".", "take_in", "take in new", ".", bar=True),
+        Action("o", "sort", "sort…", "o"),
+        Action("v", "views", "saved views…", "v"),
+        Action("space", "mark", "mark, unmark", "space"),
+        Action("b", "bulk", "many orders…", "b", danger=Danger.TYPED),
         Action("y", "copy", "copy the order's id", "y"),
     ),
 )
-_AMOUNT = 17  # characters
-_COLUMNS = (
-    Column("ORDER", 14),
-    Column("STATUS", 11),
-    Column("PAYMENT", 11),
-    Column("CUSTOMER"),
-    Column("AMOUNT", _AMOUNT, right=True),
-    Column("LINES", 5, right=True, from_width=100),
-    Column("CONTENTS", from_width=100),
-    Column("TRACKING", 20, from_width=150),
-    Column("CITY", 16, from_width=150),
-    Column("CREATED UTC", 14, from_width=120),
-    Column("CHANGED", 7, right=True),
-)
+_MARK = Column("", 1)
 _FLASH = 0.6  # seconds for which a changed status is highlighted
 _HINT = "status:confirmed payment:refunded customer:… sku:… min:100 max:500, or an order number, SKU, tracking"
 
@@ -62,7 +57,7 @@ class OrdersView(Pane):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.table = VirtualTable(_COLUMNS, desk.orders.view, self._row, id="orders-table")
+        self.table = VirtualTable(self._columns(), desk.orders.view, self._row, id="orders-table")
         self.status = Line(id="orders-status")
         self.filter = Input(placeholder=_HINT, compact=True, select_on_focus=False, id="filter")
         self.filter_error = ""
@@ -88,7 +83,7 @@ class OrdersView(Pane):
         yield self.table
 
     def on_mount(self) -> None:
-        self.reload()
+        self.call_after_refresh(self.reload)  # the first picture does not wait for it
 
     def enter(self, subject: str | None) -> None:  # noqa: ARG002 - it is opened for no order in particular
         self.paint()
@@ -111,11 +106,14 @@ class OrdersView(Pane):
             self._asking = False
         self.paint()
 
-    def reload(self, text: str | None = None, *, from_end: bool = False, after: float = 0) -> None:
-        """Read the list again, with another filter text if one is given; an earlier reading under way is given up."""
-        self.run_worker(partial(self._load, text, from_end, after), group="orders", exclusive=True, exit_on_error=False)
+    def reload(
+        self, text: str | None = None, *, sort: str = "", from_end: bool = False, after: float = 0
+    ) -> Worker[None]:
+        """Read the list again, with another filter text or sort if given; an earlier reading under way is given up."""
+        load = partial(self._load, text, sort, from_end=from_end, after=after)
+        return self.run_worker(load, group="orders", exclusive=True, exit_on_error=False)
 
-    async def _load(self, text: str | None, from_end: bool, after: float) -> None:  # noqa: FBT001 - private
+    async def _load(self, text: str | None, sort: str, *, from_end: bool, after: float) -> None:
         query = None
         if text is not None:
             await asyncio.sleep(after)
@@ -126,72 +124,34 @@ class OrdersView(Pane):
                 self.paint()
                 return
             self.filter_error = ""
-        await self.desk.orders.search(query or self.desk.orders.query, from_end=from_end)
+        await self.desk.orders.search(query or self.desk.orders.query, sort, from_end=from_end)
         self.paint()
 
     def paint(self) -> None:
         orders = self.desk.orders
-        left = self._count()
+        self._answer()
+        left = count_cells(orders, len(self.desk.marks))
         if self.filter_error:
             left = [Cell(f" ✖ {clean(self.filter_error)}", "bad")]
-        elif orders.phase == "error":
-            left = [Cell(f" ✖ {clean(orders.error)}", "bad"), Cell("  ctrl+r reads again", "dim")]
-        self._answer()
-        waiting = [Cell(f"▲ {orders.new:,} new (.)   ", "accent")] if orders.new else []
-        rows = len(orders.window)
-        place = [Cell(f"row {orders.view.cursor + 1:,}{self._of_total()} ", "dim")] if rows else []
-        self.status.show(left, [*waiting, *place])
-        self.table.say(*self._notice())
+        self.status.show(left, place_cells(orders))
+        self.table.say(*notice(orders))
+        self.table.columns = self._columns()
         self.table.repaint()
 
-    def _count(self) -> list[Cell]:
-        orders = self.desk.orders
-        if orders.phase == "loading":
-            return [Cell(" … reading the list", "dim")]
-        filtered = bool(orders.query.params())
-        total = "" if orders.total is None else f"{'~' if orders.estimated else ''}{orders.total:,} "
-        noun = "order" if orders.total == 1 else "orders"
-        return [Cell(f" {total}{noun}{' match' if filtered else ''}"), Cell("   newest first", "dim")]
-
-    def _of_total(self) -> str:
-        total = self.desk.orders.total
-        return "" if total is None else f"/{'~' if self.desk.orders.estimated else ''}{total:,}"
-
-    def _notice(self) -> Sequence[Cell]:
-        orders = self.desk.orders
-        if orders.phase == "error":
-            return (
-                Cell("The list could not be read", "bad"),
-                Cell(clean(orders.error)),
-                Cell("ctrl+r tries again", "dim"),
-            )
-        if orders.phase == "loading":
-            return (Cell("reading the list …", "dim"),)
-        if orders.query.params():
-            return Cell("No order matches this filter"), Cell("esc clears it", "dim")
-        return Cell("No orders yet"), Cell("n places the first one, or run `orderdeck demo` beside this deck", "dim")
+    def _columns(self) -> list[Column]:
+        sort = self.desk.orders.shown.sort
+        shown = [Column(title_of(c, sort), c.width, c.right, c.from_width) for c in self.desk.columns]
+        return [_MARK, *shown] if self.desk.marks else shown
 
     def _row(self, rank: int) -> Sequence[Cell] | None:
         order = self.desk.orders.window.get(rank)
         if order is None:
             return None
-        status = status_cell(order.status)
+        by_name = cells(order, self.desk.now())
         if self.desk.clock() - self.desk.orders.changed_at.get(order.order_id, -_FLASH) < _FLASH:
-            status = Cell(status.text, "flash")
-        contents = "  ".join(f"{item.sku}×{item.quantity}" for item in order.items[:8])
-        return (
-            Cell(clean(order.order_number)),
-            status,
-            payment_in_list(order, self.desk.now()),
-            Cell(clean(order.customer_id)),
-            Cell(money_within(_AMOUNT, order.total_amount, order.currency)),
-            Cell(str(len(order.items)), "dim"),
-            Cell(clean(contents), "dim"),
-            Cell(clean(order.tracking_number or ""), "dim"),
-            Cell(clean(order.shipping_address.city), "dim"),
-            Cell(order.created_at.strftime("%m-%d %H:%M:%S"), "dim"),
-            Cell(age(order.updated_at, self.desk.now()), "dim"),
-        )
+            by_name["status"] = by_name["status"]._replace(tone="flash")
+        mark = [Cell("●" if order.order_id in self.desk.marks else "", "accent")] if self.desk.marks else []
+        return [*mark, *(by_name[column.name] for column in self.desk.columns)]
 
     @on(VirtualTable.Moved)
     def _extend(self) -> None:
@@ -209,7 +169,7 @@ class OrdersView(Pane):
         """Go to the very end of the list, which may be far beyond the rows that are held."""
         window = self.desk.orders.window
         if (window.older if event.last else window.newer) is not None:
-            self.reload(from_end=event.last)
+            self.post_message(Awaited(self.reload(from_end=event.last)))
 
     @on(VirtualTable.Opened)
     def _open(self) -> None:
@@ -225,14 +185,21 @@ class OrdersView(Pane):
     def _filter_done(self, event: Input.Submitted) -> None:
         event.stop()
         self.screen.set_focus(self.table)
+        self.post_message(Awaited(self.reload(event.value)))  # the next key is meant for the orders that match
 
     def back(self) -> bool:
         """Esc leads from the filter to the list, and then clears the filter; False when there is none to clear."""
         if self.filter.has_focus:
             self.screen.set_focus(self.table)
             return True
+        if self.desk.marks:
+            self.desk.marks.clear()
+            self.paint()
+            return True
         if self.filter.value:
-            self.filter.value = ""
+            with self.prevent(Input.Changed):
+                self.filter.value = ""
+            self.post_message(Awaited(self.reload("")))
             return True
         return False
 
@@ -242,8 +209,10 @@ class OrdersView(Pane):
     def why_not(self, action: str) -> str | None:
         """The reason that a key does nothing now; None when it does something."""
         order = self.desk.orders.chosen
-        if action in ("advance", "cancel", "open") and order is None:
+        if action in ("advance", "cancel", "open", "mark") and order is None:
             return "no order is chosen"
+        if action == "bulk" and not self.desk.marks and not self.desk.orders.query.params():
+            return "mark orders with space first, or filter the list with /"
         if action == "take_in" and not self.desk.orders.new:
             return "no new orders wait"
         if order is None or action not in ("advance", "cancel"):
@@ -255,7 +224,8 @@ class OrdersView(Pane):
         return None if legal(order.status) else f"nothing more can be done to an order that is {order.status}"
 
     def action_take_in(self) -> None:
-        self.run_worker(self._take_in, group="orders", exclusive=True, exit_on_error=False)
+        worker = self.run_worker(self._take_in, group="orders", exclusive=True, exit_on_error=False)
+        self.post_message(Awaited(worker))
 
     async def _take_in(self) -> None:
         await self.desk.orders.take_in()
@@ -274,6 +244,36 @@ class OrdersView(Pane):
     def action_cancel(self) -> None:
         if (order := self.desk.orders.chosen) is not None:
             self.post_message(Act(order, CANCEL))
+
+    def action_sort(self) -> None:
+        ask_sort(self, self._sort)
+
+    def _sort(self, sort: str) -> None:
+        self.post_message(Awaited(self.reload(self.filter.value, sort=sort)))
+
+    def action_views(self) -> None:
+        ask_saved_view(self, self.desk.saved_views, self._show_saved)
+
+    def _show_saved(self, view: SavedView) -> None:
+        with self.prevent(Input.Changed):
+            self.filter.value = view.text
+        self.post_message(Awaited(self.reload(view.text, sort=view.sort)))
+
+    def action_mark(self) -> None:
+        if (order := self.desk.orders.chosen) is not None:
+            self.desk.marks.flip(order)
+            self.table.action_move(1)
+
+    def action_bulk(self) -> None:
+        ask_bulk(self, self.desk)
+
+    @on(VirtualTable.Headed)
+    def _headed(self, event: VirtualTable.Headed) -> None:
+        """A click on a heading sorts by it, a second one the other way round."""
+        n = event.column - (1 if self.desk.marks else 0)
+        by = self.desk.columns[n].sort if n >= 0 else ""
+        if by:
+            self._sort(by if self.desk.orders.shown.sort == f"-{by}" else f"-{by}")
 
     def action_copy(self) -> None:
         if (order := self.desk.orders.chosen) is not None:

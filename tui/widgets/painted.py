@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -22,19 +22,30 @@ TONE_CLASSES = {f"tone--{tone}" for tone in TONES}
 
 
 class Painted(ScrollView):
+    """Textual works a widget's style out from all around it: it is asked once for each picture, not for each cell."""
+
+    _ground = Style.null()
+    _styles: dict[tuple[str, Style | None], Style]
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._ground, self._styles = self.rich_style, {}
+        return super().render_lines(crop)
+
     def tone(self, name: str) -> Style:
         """The style that app.tcss gives a tone; the tone without a name has none."""
         return self.screen.get_component_rich_style(f"tone--{name}", partial=True) if name else Style.null()
 
     def strip(self, cells: Iterable[Cell], over: Style | None = None) -> Strip:
         """One line as wide as the widget; `over` is added to the style of every cell."""
-        ground = self.rich_style + over if over else self.rich_style
-        segments = [Segment(cell.text, self._style(cell, over)) for cell in cells]
-        return Strip(segments).adjust_cell_length(self.size.width, ground)
+        segments = [Segment(cell.text, self._style(cell.tone, over)) for cell in cells]
+        return Strip(segments).adjust_cell_length(self.size.width, self._style("", over))
 
-    def _style(self, cell: Cell, over: Style | None) -> Style:
-        style = self.rich_style + self.tone(cell.tone)
-        return style + over if over else style
+    def _style(self, tone: str, over: Style | None) -> Style:
+        style = self._styles.get((tone, over))
+        if style is None:
+            style = self._ground + self.tone(tone)
+            style = self._styles[tone, over] = style + over if over else style
+        return style
 
 
 class Line(Painted, can_focus=False):

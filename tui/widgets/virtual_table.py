@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
@@ -47,6 +48,13 @@ class VirtualTable(Painted, can_focus=True):
 
     class Opened(Message):
         pass
+
+    class Headed(Message):
+        """The heading of a column was clicked; `column` counts all columns, also those without room."""
+
+        def __init__(self, column: int) -> None:
+            self.column = column
+            super().__init__()
 
     class Edge(Message):
         """The operator went to the very first or last row; the list may have more rows beyond those in the viewport."""
@@ -130,6 +138,8 @@ class VirtualTable(Painted, can_focus=True):
             self.post_message(self.Opened())
 
     def on_click(self, event: events.Click) -> None:
+        if event.y == 0:
+            self._click_heading(event.x)
         rank = self.view.top + event.y - 1
         if event.y == 0 or not self.view.first <= rank < self.view.end:
             return
@@ -138,6 +148,15 @@ class VirtualTable(Painted, can_focus=True):
         self._moved()
         if again or event.chain > 1:
             self.action_open()
+
+    def _click_heading(self, x: int) -> None:
+        shown = [n for n, column in enumerate(self.columns) if column.from_width <= self.size.width]
+        end = 1
+        for n, cell in zip(shown, self._cells([Cell(c.title) for c in self.columns], " ")[1::2], strict=True):
+            end += cell_len(cell.text) + 1
+            if x < end:
+                self.post_message(self.Headed(n))
+                return
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.prevent_default().stop()

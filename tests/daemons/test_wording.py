@@ -1,0 +1,101 @@
+"""What msgspec found wrong is told in words that callers know."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import product
+from typing import Any
+
+import pytest
+
+from daemons.command_api.shapes import AdjustmentBody, CreateOrderBody, ReceiptBody, RefundOrderBody, ShipBody
+from daemons.http.bodies import read_body
+from daemons.http.problems import RequestRefused
+from daemons.http.wording import in_words
+
+DECODER_WORDS = re.compile(r"`|\bgot\b|\b[Ee]xpected|\b(str|int|bool|array|decimal)\b|\$\.")
+ITEM = {"product_id": "p", "sku": "S", "quantity": 1, "unit_price": "1.00"}
+ADDRESS = {"street": "s", "city": "c", "state": "CA", "zip": "1", "country": "US"}
+BODIES: dict[type[Any], dict[str, Any]] = {
+    CreateOrderBody: {
+        "customer_id": "c", "items": [ITEM], "shipping_address": ADDRESS, "payment_method": "card", "currency": "USD",
+    },
+    ShipBody: {"tracking_number": "t", "carrier": "c"},
+    RefundOrderBody: {"amount": "1", "reason": "r", "currency": "USD", "restock": [{"sku": "S", "quantity": 1}]},
+    ReceiptBody: {"quantity": 1, "product_id": "p", "name": "n"},
+    AdjustmentBody: {"quantity": 1, "reason": "r"},
+}  # fmt: skip
+VALUES = (
+    "null",
+    "true",
+    "1",
+    "1.5",
+    '"x"',
+    "[]",
+    "{}",
+    "-1",
+    "1e999",
+    '"1e5"',
+    "NaN",
+    '""',
+    "[1]",
+    '"\\ud800"',
+    "9" * 50,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for name, each in inside for place in places(each, (*path, name)))]
+
+
+def with_value(body: Any, path: tuple[Any, ...], raw: str) -> bytes:
+    copied = {"all": json.loads(json.dumps(body))}
+    parent, *rest = copied, *("all", *path)
+    for name in rest[:-1]:
+        parent = parent[name]
+    parent[rest[-1]] = "@@@"
+    return json.dumps(copied["all"]).replace('"@@@"', raw).encode()
+
+
+def told(kind: type[Any], raw: bytes) -> list[str]:
+    try:
+        read_body(kind, raw, "application/json")
+    except RequestRefused as refused:
+        return [str(refused), *(wrong.message for wrong in refused.fields)]
+    return []
+
+
+def test_no_value_in_any_field_of_any_body_is_answered_in_the_words_of_the_decoder() -> None:
+    sentences = [
+        sentence
+        for kind, body in BODIES.items()
+        for path, raw in product(places(body), VALUES)
+        for sentence in told(kind, with_value(body, path, raw))
+    ]
+    sentences += [s for raw in (b"", b"{", b"{'a':1}", b"\xff", b'{"a":1,}', b"[" * 9) for s in told(ShipBody, raw)]
+    assert len(sentences) > 300
+    assert [sentence for sentence in sentences if DECODER_WORDS.search(sentence)] == []
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        ("Expected `int`, got `str`", "must be a whole number, not a text"),
+        ("Expected `int`, got `decimal`", "must be a whole number"),
+        ("Expected `str | null`, got `array`", "must be a text or null, not a list"),
+        ("Expected `int` >= 1", "must be at least 1"),
+        ("Expected `str` of length <= 5", "must be at most 5 long"),
+        ("Invalid decimal string", "must be a number, as in 12.50"),
+        ("Object missing required field `a`", "is required"),
+        ("JSON is malformed: trailing comma in object (byte 3)", "trailing comma in object (byte 3)"),
+        ("Something new", "something new"),
+    ],
+)
+def test_a_message_of_the_decoder_becomes_a_sentence(message: str, sentence: str) -> None:
+    assert in_words(message) == sentence
+
+
+def test_a_value_in_a_url_is_not_told_that_it_is_a_text() -> None:
+    assert in_words("Expected `int`, got `str`", of_text=True) == "must be a whole number"
