@@ -24,7 +24,7 @@ async def test_a_void_that_never_succeeds_is_resolved_with_three_keys_and_a_reas
         await deck.shows("2 need a person")
         screen = deck.text()
         for text in (
-            "✖ FAILED ORD-TROUBLE001   unwind_order   129.00 EUR at risk   since ",
+            "✖ FAILED ORD-TROUBLE001  unwind_order  129.00 EUR at risk  since ",
             "void_payment: the payment provider answered 503",
             "! 129.00 EUR may be authorised; 2 x LAPTOP-001 may be held",
             "r retry…   S skip…   C compensate…   V resolve…   enter opens the saga",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from core.printable import clean
 from core.terminal_text import money, span
 from tui.viewmodels.attention import Kind, Trouble
 from tui.viewmodels.text import Cell, age, money_within, wrapped
@@ -78,10 +79,10 @@ def detail_lines(trouble: Trouble | None, width: int) -> Sequence[Sequence[Cell]
     if trouble is None:
         return []
     glyph, tone = _LOOKS[trouble.state]
-    saga = f"   {trouble.saga.name}" if trouble.saga is not None else ""
+    saga = f"  {clean(trouble.saga.name, 30)}" if trouble.saga is not None else ""
     held = trouble.money
-    risk = f"   {money(held.amount, held.currency)} at risk" if held is not None else ""
-    since = "" if trouble.since is None else f"   since {trouble.since:%Y-%m-%d %H:%M:%S} UTC"
+    risk = f"  {money(held.amount, held.currency)} at risk" if held is not None else ""
+    since = "" if trouble.since is None else f"  since {trouble.since:%m-%d %H:%MZ}"
     why = wrapped(trouble.why, width)[:2]
     items = wrapped("; ".join(trouble.open_items), width - 2)[:2] if trouble.open_items else []
     lines = [[Cell(f" {glyph} {trouble.state} {trouble.what}{saga}", tone), Cell(risk, "warn"), Cell(since, "dim")]]
