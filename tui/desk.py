@@ -13,6 +13,7 @@ from datetime import datetime
 from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
+from tui.own_actions import OwnActions
 from tui.viewmodels.attention import AttentionModel
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.marked_orders import Marks
@@ -60,6 +61,8 @@ class Desk:
         self.rate = Rate()
         self.behind = Peak()
         self.under_way: set[str] = set()
+        self.own = OwnActions()
+        self.views = frozenset[str]()  # the names of the views that this deck has
         self.commands_away = ""  # why the command API cannot be reached
         self._seen = 0
         self._jumps = 0

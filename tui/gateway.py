@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
-from tui.viewmodels.filters import OrderQuery
+from core.filters.order_query import OrderQuery
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
 PAGE = 100

@@ -19,6 +19,8 @@ from tui.views.attention import AttentionView
 from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
+from tui.views.saga import SagaView
+from tui.views.sagas import SagasView
 from tui.views.stream import StreamView
 
 
@@ -35,6 +37,8 @@ VIEWS = (
     ViewEntry("orders", "Orders", "1", OrdersView),
     ViewEntry("detail", "Order", "", DetailView),
     ViewEntry("stream", "Stream", "2", StreamView),
+    ViewEntry("sagas", "Sagas", "3", SagasView),
+    ViewEntry("saga", "Saga", "", SagaView),
     ViewEntry("daemons", "Daemons", "4", DaemonsView),
     ViewEntry("attention", "Alarms", "!", AttentionView),
 )

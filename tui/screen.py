@@ -24,10 +24,12 @@ from tui.dialogs.new_order import NewOrderDialog
 from tui.dialogs.transitions import ask_transition
 from tui.gateway import CommandToSend, GatewayError
 from tui.messages import Act, NewOrder, OpenEvent, OpenView, Say, Send
+from tui.own_actions import own_action
 from tui.receipts import Receipt, perform
 from tui.registry import ViewEntry, everywhere, view_at, view_names
 from tui.trail import Stop, Trail
 from tui.view import DeckView
+from tui.viewmodels.correlation import Place, of_event
 from tui.viewmodels.text import Cell
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
 from tui.widgets.painted import TONE_CLASSES, Line
@@ -47,6 +49,7 @@ class DeckScreen(Screen[None]):
         self.desk = desk
         self.entries = entries
         self.views = {entry.name: entry.make(desk) for entry in entries}
+        desk.views = frozenset(self.views)
         self.everywhere = everywhere(entries)
         self._bindings = BindingsMap.merge([self._bindings, BindingsMap(self.everywhere.bindings())])
         self.top = Line(id="top")
@@ -192,19 +195,19 @@ class DeckScreen(Screen[None]):
 
     @on(OpenView)
     def _open_view(self, message: OpenView) -> None:
-        self._follow(message)
-
-    def _follow(self, link: OpenView | None) -> None:
-        if link is None:
-            return
-        if link.name in self.views:
-            self.show(link.name, link.subject)
+        if message.name in self.views:
+            self.show(message.name, message.subject)
         else:
-            self.say(Cell(f" this deck has no view of {clean(link.name)}", "warn"))
+            self.say(Cell(f" this deck has no view of {clean(message.name)}", "warn"))
 
     @on(OpenEvent)
     def _open_event(self, message: OpenEvent) -> None:
-        open_dialog(self, EventDialog(message.event), self._follow)
+        places = of_event(message.event, self.desk.views)
+        open_dialog(self, EventDialog(message.event, places), self._go)
+
+    def _go(self, place: Place | None) -> None:
+        if place is not None:
+            self.show(place.view, place.subject)
 
     @on(NewOrder)
     def _new_order(self) -> None:
@@ -245,6 +248,7 @@ class DeckScreen(Screen[None]):
     def _done(self, receipt: Receipt) -> None:
         if receipt.order is not None:
             self.desk.orders.put(receipt.order)
+        self.desk.own.note(own_action(receipt, self.desk.now()))
         self.say(*receipt_cells(receipt))
         self.view.paint()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rich.cells import cell_len
@@ -22,6 +22,16 @@ _LOOKS = {
     "FAILED": ("✖", "bad"),
     "RESOLVED": ("✔", "done"),
 }
+_STEP_LOOKS = {
+    "PENDING": ("○", "dim"),
+    "RUNNING": ("◐", "moving"),
+    "COMPLETED": ("●", "good"),
+    "FAILED": ("✖", "bad"),
+    "COMPENSATING": ("◄", "warn"),
+    "COMPENSATED": ("◁", "done"),
+    "COMPENSATION_FAILED": ("◄✖", "bad"),
+    "SKIPPED": ("»", "warn"),
+}
 _TO_UNDO = {"PENDING", "RUNNING", "FAILED"}
 _TIME = "%Y-%m-%d %H:%M:%S UTC"
 
@@ -31,6 +41,17 @@ Part = tuple[str, str]  # a text and its tone
 def status_look(status: str) -> tuple[str, str]:
     """The glyph and the tone of a saga's status."""
     return _LOOKS.get(status, ("?", "warn"))
+
+
+def step_look(status: str) -> tuple[str, str]:
+    """The glyph and the tone of how far a step has come, in the words of the saga's log."""
+    return _STEP_LOOKS.get(status, ("?", "warn"))
+
+
+def step_line(steps: Mapping[str, str]) -> str:
+    """All steps of a saga in a few cells: `●─●─✖`, with an arrow back for each that is being undone or is undone."""
+    glyphs = [step_look(status)[0] for status in steps.values()]
+    return "─".join(glyphs[:8]) + ("…" if len(glyphs) > 8 else "")
 
 
 def head_rows(saga: PicturedSaga, now: datetime) -> Sequence[Row]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 from uuid import uuid5
 
 import msgspec
 
+from core.filters.order_query import OrderQuery
 from tests.support.fake_desk import SPACE, FakeDesk, event_json
 from tui.gateway import (
     NEWEST_FIRST,
@@ -24,7 +27,6 @@ from tui.gateway import (
     TimedOut,
     Unreachable,
 )
-from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.statuses import legal
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
@@ -209,9 +211,25 @@ class FakeGateway(FakeDesk):
             order_id = str(uuid5(SPACE, f"placed-{len(self.log)}"))
             return order_id, "OrderCreated", self._created(order_id, f"ORD-NEW{len(self.log):07}", dict(command.body))
         status = self.views[command.subject_id].status
+        if command.verb == "refund":
+            return self._refund(command.subject_id, dict(command.body))
         if command.verb not in [t.verb for t in legal(status)]:
             raise ServiceRefused(400, "not_allowed", f"cannot {command.verb} an order that is {status}")
         return command.subject_id, EVENT_OF[command.verb], {"order_id": command.subject_id, **command.body}
+
+    def _refund(self, order_id: str, body: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+        order = self.views[order_id]
+        errors = list[FieldProblem]()
+        if not re.fullmatch(r"[0-9]+(\.[0-9]{1,2})?", body["amount"]):
+            errors.append(FieldProblem("amount", "must be an amount"))
+        if not isinstance(body["restock"], bool):
+            errors.append(FieldProblem("restock", "must be true, false or a list"))
+        if errors:
+            raise ServiceRefused(400, "validation_failed", "some fields are wrong", errors)
+        if Decimal(body["amount"]) > order.captured_amount - order.refunded_amount:
+            raise ServiceRefused(400, "not_allowed", "no more than was captured can be refunded")
+        about = {"order_id": order_id, "refund_id": f"re-{len(self.log)}", "currency": order.currency}
+        return order_id, "RefundRequested", {**about, **body, "restock": []}
 
     def _check(self, body: Any) -> None:
         errors = [FieldProblem("customer_id", "must not be blank")] if not body["customer_id"] else []

@@ -181,7 +181,7 @@ async def test_hostile_answers_do_no_harm() -> None:
     gateway = TroubledDesk()
     bad = "\x1b]52;c;x\x07[bold]" + "é" * 5_000
     money = {"amount": "9" * 40, "currency": bad}
-    gateway.show(saga(1, "failed", "1.00", gateway.time, order_number=bad, last_error=bad, step=bad, at_risk=-5))
+    gateway.show(saga(1, "failed", "1.00", gateway.time, order_number=bad, last_error=bad, step=bad, at_risk=None))
     gateway.answers["/api/v1/sagas"]["sagas"][0]["open"] |= {"money": money, "items": [bad] * 100}
     gateway.answers["/api/v1/daemons"] = {"daemons": [{"name": bad, "ready": False, "reason": bad}] * 60}
     model = await read(gateway)

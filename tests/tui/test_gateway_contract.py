@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.filters.order_query import OrderQuery
 from tests.recipes.screen.sales_model import SalesAnswer
 from tests.support.fake_gateway import FakeGateway
 from tests.support.stack import Stack
@@ -22,7 +23,6 @@ from tui.gateway import CommandAccepted, CommandToSend, Gateway, ServiceRefused,
 from tui.http_gateway import HttpGateway
 from tui.receipts import perform
 from tui.viewmodels.draft import OrderDraft
-from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.ring import Ring
 from tui.wire import WireOrder
 
@@ -135,7 +135,7 @@ async def test_an_order_is_placed_shipped_and_delivered(desk: Gateway) -> None:
 async def test_lists_page_both_ways_from_either_end(desk: Gateway) -> None:
     customer = f"pages-{uuid.uuid4()}"
     ids = [(await placed(desk, customer_id=customer)).subject_id for _ in range(7)]
-    query = OrderQuery(customer_id=customer)
+    query = OrderQuery(customer_id=(customer,))
     async with asyncio.timeout(20):
         while (await desk.orders(query)).total != 7:
             await asyncio.sleep(0.01)

@@ -30,9 +30,8 @@ Kind = Literal["saga", "order", "daemon"]
 
 
 class RiskySaga(WireSaga, frozen=True, kw_only=True):
-    """A saga with the money by which the service sorts sagas."""
+    """A saga as the list has it, and when the authorisation of its payment ends."""
 
-    at_risk: int = 0
     authorization_ends_at: Moment | None = None
 
 
@@ -202,7 +201,7 @@ def of_saga(saga: RiskySaga) -> Trouble | None:
         next_words=_next_words(state, saga),
         money=held,
         open_items=items,
-        risk=max(saga.at_risk, 0) or _in_smallest_units(held),
+        risk=saga.at_risk or _in_smallest_units(held),
         action=_ACTIONS[state],
         saga=None if ends else saga,
         order_id=saga.order_id,

@@ -14,13 +14,14 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label
 from textual.worker import Worker
 
+from core.filters.order_language import parse
+from core.filters.words import FilterError
 from core.printable import clean
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.order_lists import ask_bulk, ask_saved_view, ask_sort
 from tui.messages import Act, Awaited, Copy, NewOrder, OpenView
 from tui.pane import Pane
-from tui.viewmodels.filters import FilterError, parse
 from tui.viewmodels.order_lines import count_cells, notice, place_cells
 from tui.viewmodels.order_rows import cells, title_of
 from tui.viewmodels.ring import NumberedFrame
@@ -118,7 +119,7 @@ class OrdersView(Pane):
         if text is not None:
             await asyncio.sleep(after)
             try:
-                query = parse(text)
+                query = parse(text, self.desk.now())
             except FilterError as error:
                 self.filter_error = str(error)
                 self.paint()
