@@ -112,9 +112,14 @@ class Gateway(Protocol):
         ...
 
     async def read(
-        self, path: str, shape: type[Shape], params: Mapping[str, str | Sequence[str]] | None = None
+        self,
+        path: str,
+        shape: type[Shape],
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        service: Literal["queries", "commands"] = "queries",
     ) -> Shape:
-        """The answer of the query API to GET `path`. For what only one view shows: its shape stands with that view."""
+        """The answer of a service to GET `path`. For what only one view shows: its shape stands with that view."""
         ...
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:

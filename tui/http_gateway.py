@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -149,9 +149,11 @@ class HttpGateway:
         shape: type[Shape],
         params: Mapping[str, str | Sequence[str]] | None = None,
         *,
+        service: Literal["queries", "commands"] = "queries",
         patience: float = ANSWER_WITHIN,
     ) -> Shape:
-        answer = await self._exchange("GET", self.queries_at, path, params=params, patience=patience)
+        at = self.queries_at if service == "queries" else self.commands_at
+        answer = await self._exchange("GET", at, path, params=params, patience=patience)
         return _read(answer, shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:

@@ -61,6 +61,11 @@ class OwnActions:
         self._actions.append(action)
 
     @property
+    def order_ids(self) -> list[str]:
+        """The orders of the commands, each once, the newest command first."""
+        return list(dict.fromkeys(a.subject_id for a in reversed(self._actions) if a.command.kind == "order"))
+
+    @property
     def last(self) -> OwnAction | None:
         return self._actions[-1] if self._actions else None
 

@@ -19,6 +19,7 @@ from tui.views.attention import AttentionView
 from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
+from tui.views.pulse import PulseView
 from tui.views.saga import SagaView
 from tui.views.sagas import SagasView
 from tui.views.stream import StreamView
@@ -40,6 +41,7 @@ VIEWS = (
     ViewEntry("sagas", "Sagas", "3", SagasView),
     ViewEntry("saga", "Saga", "", SagaView),
     ViewEntry("daemons", "Daemons", "4", DaemonsView),
+    ViewEntry("pulse", "Pulse", "5", PulseView),
     ViewEntry("attention", "Alarms", "!", AttentionView),
 )
 

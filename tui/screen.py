@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -108,7 +109,7 @@ class DeckScreen(Screen[None]):
 
     def tick(self) -> None:
         """Hand what arrived to every view and paint the one that is shown; called some ten times a second."""
-        now = self.desk.clock()
+        now, began = self.desk.clock(), time.perf_counter()
         fresh = self.desk.tick()
         if fresh:
             for view in self.views.values():
@@ -124,6 +125,7 @@ class DeckScreen(Screen[None]):
         if untrue or now - self._notice_at >= _NOTICE_FOR:
             self.say()
         self.paint_frame()
+        self.desk.frames.append(time.perf_counter() - began)
 
     def _read_what_failed(self) -> None:
         """The feed is back: read again what could not be read."""
@@ -246,6 +248,7 @@ class DeckScreen(Screen[None]):
             self.view.paint()
 
     def _done(self, receipt: Receipt) -> None:
+        self.desk.receipts.append(receipt)
         if receipt.order is not None:
             self.desk.orders.put(receipt.order)
         self.desk.own.note(own_action(receipt, self.desk.now()))

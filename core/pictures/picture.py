@@ -111,6 +111,8 @@ def _lane_rows(track: Track, axis: Axis, until: float, columns: _Columns) -> Ite
     lane = track.lane
     looks, status = (_FORWARD, lane.status) if track.forward else (_UNDO, lane.undo_status)
     glyph, word, tone = looks.get(status, ("?", clean(status, STATE - 4), "warn"))
+    if track.retry_at is not None and status == "RUNNING":
+        glyph, word, tone = "◌", "waits", "warn"  # for its next try
     room = columns.state - 4
     if track.forward:
         name = [Mark(1, "►", tone), Mark(3, _words(_name(lane, columns.width), room))]

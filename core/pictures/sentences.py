@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import ceil
 
 from rich.cells import cell_len
 
@@ -94,7 +95,7 @@ def next_step(saga: WireSaga, now: datetime) -> Part:
         return ("a person", "bad")
     if saga.next_attempt_at is not None:
         seconds = (saga.next_attempt_at - now).total_seconds()
-        return (f"try in {brief(seconds)}" if seconds > 0 else "try is due", "accent")
+        return (f"try in {brief(ceil(seconds))}" if seconds > 0 else "try is due", "accent")
     return ("under way", "moving") if saga.claimed else ("waits", "dim")
 
 
@@ -136,6 +137,8 @@ def _next(saga: PicturedSaga, now: datetime) -> list[Part]:
 def _open(saga: PicturedSaga) -> list[Part]:
     lanes = [item for lane in saga.lanes or () for item in lane.open]
     words, tone = still_open(saga)
+    if saga.status == "RESOLVED":
+        return [("✔", "done"), ("A person has settled elsewhere what was open.", "")]
     if not words and not lanes and not saga.open.items:
         return [("✔", "good"), ("Nothing is open.", "")]
     text = words or "; ".join(clean(item, 200) for item in [*saga.open.items, *lanes][:3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
@@ -54,7 +55,9 @@ AfterVersion = Annotated[
 Text = Annotated[str | None, QueryParameter(min_length=1, max_length=LONGEST_TEXT)]
 Several = Annotated[
     str | None,
-    QueryParameter(min_length=1, max_length=1_000, description="One, or several with commas between."),
+    QueryParameter(
+        min_length=1, max_length=1_000, description="One, or several with commas between; `A*` is all that fit."
+    ),
 ]
 SeveralIds = Annotated[
     str | None,
@@ -120,12 +123,20 @@ def _known(handler: HTTPRouteHandler) -> dict[str, _Known]:
 
 
 def several(name: str, text: str | None, known: Sequence[Name]) -> tuple[Name, ...]:
-    """The names in a text that lists them with commas; raises RequestRefused when one is not in `known`."""
-    names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
-    known_names = {str(one): one for one in known}
-    if unknown := [one for one in names if one not in known_names]:
+    """The names in a text that lists them with commas; one with `*` in it stands for all that it fits, in any case.
+
+    Raises RequestRefused when one is not in `known`, or fits none of them.
+    """
+    names = [one.strip() for one in text.split(",")] if text is not None else []
+    found = {one: [each for each in known if _fits(one, str(each))] for one in names}
+    if unknown := [one for one, fitting in found.items() if not fitting]:
         raise wrong_fields(FieldError(name, f"{', '.join(unknown)}: must be of {', '.join(known)}"))
-    return tuple(known_names[one] for one in names)
+    return tuple(dict.fromkeys(each for fitting in found.values() for each in fitting))
+
+
+def _fits(wanted: str, name: str) -> bool:
+    pattern = "*" in wanted and wanted.replace("*", "").isalnum()
+    return wanted == name or (pattern and fnmatchcase(name.lower(), wanted.lower()))
 
 
 def several_uuids(name: str, text: str | None) -> tuple[UUID, ...]:

@@ -8,13 +8,14 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid5
 
 import msgspec
 
 from core.filters.order_query import OrderQuery
 from tests.support.fake_desk import SPACE, FakeDesk, event_json
+from tests.support.fake_log import BY_NUMBER, log_page
 from tui.gateway import (
     NEWEST_FIRST,
     PAGE,
@@ -27,6 +28,7 @@ from tui.gateway import (
     TimedOut,
     Unreachable,
 )
+from tui.viewmodels.log_reader import PATH
 from tui.viewmodels.statuses import legal
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
@@ -119,10 +121,26 @@ class FakeGateway(FakeDesk):
         return replace(self.lag, head=len(self.log))
 
     async def read(
-        self, path: str, shape: type[Shape], params: Mapping[str, str | Sequence[str]] | None = None
+        self,
+        path: str,
+        shape: type[Shape],
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        service: Literal["queries", "commands"] = "queries",
     ) -> Shape:
         self.reads.append((path, {name: str(value) for name, value in (params or {}).items()}))
-        self._answering()
+        if service == "commands":
+            await self.ask_for_commands()
+            path = f"commands {path}"  # what the command API answers stands under this name in `answers`
+        else:
+            self._answering()
+        if path == PATH and path not in self.answers:
+            return msgspec.json.decode(json.dumps(log_page(self.log, self.reads[-1][1])), type=shape)
+        if path.startswith(BY_NUMBER):
+            number = path.removeprefix(BY_NUMBER)
+            found = [order for order in self.views.values() if order.order_number == number]
+            if found:
+                return msgspec.json.decode(msgspec.json.encode(found[0]), type=shape)
         if path not in self.answers:
             raise ServiceRefused(404, "not_found", f"there is no {path}")
         return msgspec.json.decode(json.dumps(self.answers[path]), type=shape)

@@ -92,7 +92,7 @@ class SagaDesk(FakeGateway):
             return (
                 ("state" not in params or saga.state in params["state"].split(","))
                 and ("status" not in params or saga.status in params["status"].split(","))
-                and ("saga_id" not in params or saga.saga_id in params["saga_id"])
+                and ("saga_id" not in params or saga.saga_id in params["saga_id"].split(","))
                 and params.get("order_id", saga.order_id) == saga.order_id
                 and saga.name.startswith(params.get("name", ""))
                 and params.get("error", "") in (saga.last_error or "")

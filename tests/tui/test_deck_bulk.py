@@ -175,3 +175,17 @@ async def test_a_sort_and_a_saved_view_are_chosen_from_menus_and_a_heading_sorts
         await deck.shows("newest first")
         await deck.pilot.click(offset=(deck.lines()[3].index("CREATED"), 3))
         await deck.shows("oldest first")
+
+
+async def test_the_view_of_ones_own_orders_has_those_to_which_this_deck_sent_a_command() -> None:
+    gateway = desk_with(6)
+    async with opened(gateway, size=(120, 24)) as deck:
+        await deck.press("v", "4")
+        await deck.shows("this deck has sent no command to an order yet")
+        await deck.press("j", "c")
+        await deck.type("no want")
+        await deck.press("enter")
+        await deck.until(lambda: deck.desk.own.order_ids)
+        await deck.press("v", "4")
+        await deck.until(lambda: deck.desk.orders.total == 1)
+        assert [order.order_id for order in deck.desk.orders.window] == deck.desk.own.order_ids

@@ -66,43 +66,6 @@ async def test_esc_leads_from_an_order_back_to_the_view_that_opened_it() -> None
         assert deck.app.is_running
 
 
-async def test_the_stream_follows_and_pauses_and_counts_what_waits() -> None:
-    gateway = desk_with(3)
-    async with opened(gateway) as deck:
-        await deck.press("2")
-        gateway.place(10)
-        await deck.caught_up()
-        assert [line for line in deck.lines() if " order-" in line][-1].split()[1] == str(len(gateway.log))
-        await deck.press("space")
-        before = deck.lines()[2:20]
-        for n in range(20, 25):
-            gateway.place(n)
-        await deck.shows("⏸ 5 waiting")
-        assert deck.lines()[2:20] == before
-        await deck.press("space")
-        await deck.shows("● FOLLOW")
-
-
-async def test_moving_up_in_the_stream_pauses_it_and_the_end_follows_again() -> None:
-    async with opened(desk_with(30)) as deck:
-        await deck.press("2", "k")
-        await deck.shows("⏸ PAUSED")
-        await deck.press("G")
-        await deck.shows("● FOLLOW")
-
-
-async def test_types_can_be_hidden_and_failures_stay_pinned() -> None:
-    gateway = desk_with(3)
-    async with opened(gateway) as deck:
-        await deck.press("2")
-        await deck.shows("1 failure")
-        await deck.press("f", "space", "j", "space", "escape")
-        await deck.shows("2 of 12 types hidden")
-        assert not any("InventoryRe" in line for line in deck.lines()[2:15])
-        await deck.press("f", "*", "escape")
-        await deck.until(lambda: "types hidden" not in deck.text())
-
-
 async def test_an_event_opens_in_full_and_leads_to_its_order() -> None:
     async with opened(desk_with(2)) as deck:
         await deck.press("2", "enter")

@@ -79,7 +79,7 @@ class SagasSource:
         return ListPage(RowPage(page.sagas, older=page.next_cursor, newer=page.prev_cursor))
 
     async def among(self, keys: Sequence[str]) -> Sequence[WireSaga]:
-        return (await self._read({"saga_id": keys, "limit": str(len(keys))})).sagas
+        return (await self._read({"saga_id": ",".join(keys), "limit": str(len(keys))})).sagas
 
     async def count(self) -> ListPage[WireSaga]:
         return ListPage(RowPage(()))
@@ -95,9 +95,9 @@ class SagasSource:
             return row.at_risk or 0, row.saga_id
         return 0.0 if row.started_at is None else row.started_at.timestamp(), row.saga_id
 
-    async def _read(self, more: dict[str, str | Sequence[str]]) -> SagaPageAnswer:
+    async def _read(self, more: dict[str, str]) -> SagaPageAnswer:
         query = self.query
-        params: dict[str, str | Sequence[str]] = dict(more)
+        params = dict(more)
         if query.states:
             params["state"] = ",".join(query.states)
         if query.statuses:
@@ -109,9 +109,7 @@ class SagasSource:
             params["order_id"] = query.order if is_id(query.order) else await self._order_of(query.order)
         if not query.about:
             return await self.gateway.read("/api/v1/sagas", SagaPageAnswer, params)
-        if "saga_id" in params:
-            params["saga_id"] = [key for key in more["saga_id"] if key == query.about] or [query.about]
-        by_saga = await self.gateway.read("/api/v1/sagas", SagaPageAnswer, {"saga_id": query.about, **params})
+        by_saga = await self.gateway.read("/api/v1/sagas", SagaPageAnswer, params | {"saga_id": query.about})
         if by_saga.sagas:
             return by_saga
         return await self.gateway.read("/api/v1/sagas", SagaPageAnswer, params | {"order_id": query.about})

@@ -20,7 +20,7 @@ from core.printable import clean
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.order_lists import ask_bulk, ask_saved_view, ask_sort
-from tui.messages import Act, Awaited, Copy, NewOrder, OpenView
+from tui.messages import Act, Awaited, Copy, NewOrder, OpenView, Say
 from tui.pane import Pane
 from tui.viewmodels.order_lines import count_cells, notice, place_cells
 from tui.viewmodels.order_rows import cells, title_of
@@ -256,9 +256,13 @@ class OrdersView(Pane):
         ask_saved_view(self, self.desk.saved_views, self._show_saved)
 
     def _show_saved(self, view: SavedView) -> None:
+        text = view.filled(self.desk.own.order_ids)
+        if text is None:
+            self.post_message(Say(f"{clean(view.name)}: this deck has sent no command to an order yet"))
+            return
         with self.prevent(Input.Changed):
-            self.filter.value = view.text
-        self.post_message(Awaited(self.reload(view.text, sort=view.sort)))
+            self.filter.value = text
+        self.post_message(Awaited(self.reload(text, sort=view.sort)))
 
     def action_mark(self) -> None:
         if (order := self.desk.orders.chosen) is not None:

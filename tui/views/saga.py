@@ -193,14 +193,14 @@ class SagaView(Pane):
         """Write the picture; in a thread, since a disk may be slow."""
         import platformdirs  # noqa: PLC0415 - only for a picture that is written
 
-        folder = Path(platformdirs.user_state_dir("orderdeck")) / "pictures"
+        folder = Path(platformdirs.user_state_dir("orderdeck"))
         try:
             written = model.export(folder, self.desk.now())
         except OSError as error:
             self.post_message(Say(f"the picture was not written: {folder}: {error.strerror}", "bad"))
         else:
-            named = " and ".join(file.name if n else str(file) for n, file in enumerate(written))
-            self.post_message(Say(f"written, for you alone to read: {named}", "good"))
+            text = str(written[0]).replace(str(Path.home()), "~", 1)
+            self.post_message(Say(f"written: {text} and {written[-1].suffix}", "good"))
 
 
 def _notice(model: SagaModel) -> Sequence[Cell]:
