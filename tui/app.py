@@ -100,7 +100,7 @@ class DeckApp(App[None]):
         while True:
             await self.desk.measure()
             self._say_what_to_start()
-            if not self.is_headless and terminal_is_gone():
+            if not (self.is_headless or self.is_web) and terminal_is_gone():
                 self.leaving.hurry(_TERMINAL_GONE)
             await asyncio.sleep(_MEASURE)
 
@@ -128,7 +128,7 @@ class DeckApp(App[None]):
         return True
 
     def action_suspend_process(self) -> None:
-        if self.is_headless or can_be_woken():
+        if self.is_headless or (can_be_woken() and not self.is_web):
             super().action_suspend_process()
         else:
             self.deck.say(Cell(" ctrl+z stops the deck only where a shell can let it go on (fg)", "warn"))
@@ -149,6 +149,9 @@ class DeckApp(App[None]):
         self.run_worker(self._hand_over(message), group="copy", exit_on_error=True)
 
     async def _hand_over(self, message: Copy) -> None:
+        if self.is_web:
+            self.deck.say(Cell(f" {clean(message.text)}", "accent"), Cell("  shift and the mouse select it", "dim"))
+            return
         handed = await self.copies.take(message.text)
         self.deck.say(Cell(f" {clean(message.name)} {handed.sentence}", "good" if handed.kept else "bad"))
 
@@ -162,10 +165,12 @@ def run(
     query_url: str,
     *,
     ascii_only: bool = False,
+    read_only: bool = False,
     daemons: Callable[[], Daemons | None] = lambda: None,
 ) -> int:
     """Open the deck until the operator leaves it; return its exit code."""
-    app = DeckApp(HttpGateway(command_url, query_url), ascii_only=ascii_only, daemons=daemons)
+    gateway = HttpGateway(command_url, query_url, read_only=read_only)
+    app = DeckApp(gateway, ascii_only=ascii_only, daemons=daemons)
     with app.leaving.watched():
         app.run()
     return app.return_code or 0

@@ -133,6 +133,8 @@ class Desk:
 
     def why_no_writes(self, order_id: str | None = None) -> str | None:
         """The reason that no command can be sent now; None when one can."""
+        if self.gateway.read_only:
+            return "this deck only reads (--read-only)"
         if self.commands_away:
             return f"{self.commands_away}: no command can be sent until it does; it is asked every few seconds"
         if order_id is not None and order_id in self.under_way:

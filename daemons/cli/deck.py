@@ -25,6 +25,7 @@ class DeckOptions:
     query_url: str = ""
     ascii: bool = False
     supervisor: str = ""
+    read_only: bool = False
 
 
 def plain_options(words: Sequence[str]) -> DeckOptions | None:
@@ -65,7 +66,8 @@ def open_deck(options: DeckOptions) -> int:
         commands,
         queries,
         ascii_only=options.ascii or knows_ascii_only(),
-        daemons=lambda: open_daemons(options.supervisor, commands, queries),
+        read_only=options.read_only,
+        daemons=lambda: None if options.read_only else open_daemons(options.supervisor, commands, queries),
     )
 
 

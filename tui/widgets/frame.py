@@ -17,7 +17,9 @@ BEHIND = 2.0  # seconds that a read model may be late before the line turns to a
 def top_cells(desk: Desk, title: str) -> list[Cell]:
     feed = desk.feed
     name = [Cell(" orderdeck", "chosen"), Cell(f" ▸ {title}  ")]
-    if desk.commands_away:
+    if desk.gateway.read_only:
+        name.append(Cell("READ ONLY  ", "accent"))
+    elif desk.commands_away:
         name.append(Cell("✖ NO COMMANDS  ", "bad"))
     alarm = alarm_cells(desk)
     if feed.state == "connecting":
