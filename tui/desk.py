@@ -10,13 +10,16 @@ import contextlib
 from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 
+from tui.config import WITHOUT_FILE, DeckConfig
 from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
+from tui.gateway_guards import READ_ONLY
+from tui.keymap import Keymap
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
-from tui.viewmodels.order_rows import COLUMNS, OrderColumn
+from tui.viewmodels.order_rows import COLUMNS, OrderColumn, columns_named
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import NumberedFrame, Ring
 from tui.viewmodels.saved_views import BUILT_IN, SavedView
@@ -39,8 +42,11 @@ class Desk:
         now: Callable[[], datetime],
         debounce: float,
         daemons: Callable[[], Daemons | None] = lambda: None,
+        config: DeckConfig = WITHOUT_FILE,
     ) -> None:
         self.gateway = gateway
+        self.config = config
+        self.keymap = Keymap(config.keymap)
         self.open_daemons = daemons
         self.clock = clock
         self.now = now
@@ -52,8 +58,8 @@ class Desk:
         self.draft_aside = OrderDraft()
         self._unsent: dict[str, MutableMapping[str, str]] = {}
         self.marks = Marks()
-        self.saved_views: Sequence[SavedView] = BUILT_IN
-        self.columns: Sequence[OrderColumn] = COLUMNS
+        self.saved_views: Sequence[SavedView] = (*BUILT_IN, *(SavedView(*view) for view in config.views.items()))
+        self.columns: Sequence[OrderColumn] = columns_named(config.columns) if config.columns else COLUMNS
         self.health: Health | None = None
         self.rate = Rate()
         self.behind = Peak()
@@ -124,6 +130,8 @@ class Desk:
 
     def why_no_writes(self, order_id: str | None = None) -> str | None:
         """The reason that no command can be sent now; None when one can."""
+        if self.config.read_only:
+            return READ_ONLY
         if self.commands_away:
             return f"{self.commands_away}: no command can be sent until it does; it is asked every few seconds"
         if order_id is not None and order_id in self.under_way:

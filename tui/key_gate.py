@@ -139,7 +139,8 @@ class KeyGate:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         _step(way, done)
         try:
-            await asyncio.wait_for(done, within)
+            async with asyncio.timeout(within):  # wait_for may swallow that the gate itself is cancelled
+                await done
         except TimeoutError:
             return False
         return True
