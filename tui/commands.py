@@ -19,7 +19,7 @@ from tui.dialogs.dialog import open_dialog
 from tui.dialogs.picker import Picker, fitting
 from tui.gateway import GatewayError
 from tui.messages import Awaited
-from tui.viewmodels.command_words import Choice, NoCommand, Wish, Words
+from tui.viewmodels.command_words import NoCommand, ParsedLine, Suggestion, Words
 from tui.viewmodels.text import Cell
 from tui.wire import WireOrder
 
@@ -72,13 +72,15 @@ class DeckCommands:
         dialog = Picker("Every action", partial(fitting, choices), free=False)
         open_dialog(self._screen, dialog, self._chosen)
 
-    def _every_choice(self) -> list[Choice]:
+    def _every_choice(self) -> list[Suggestion]:
         choices = [
-            Choice(table.id_of(action), f"{action.label}", f"{action.shown}   {table.heading}", self._why_not(action))
+            Suggestion(
+                table.id_of(action), f"{action.label}", f"{action.shown}   {table.heading}", self._why_not(action)
+            )
             for table in self._deck.in_force
             for action in table.actions
         ]
-        return [*choices, *(Choice(f":{name}", f":{name}", told) for name, told in self.words.first().items())]
+        return [*choices, *(Suggestion(f":{name}", f":{name}", told) for name, told in self.words.first().items())]
 
     def _why_not(self, action: Action) -> str:
         return self._deck.refusal(action) or ""
@@ -114,7 +116,7 @@ class DeckCommands:
         if wish is not None:
             self._do(wish)
 
-    def _do(self, wish: Wish) -> None:
+    def _do(self, wish: ParsedLine) -> None:
         match wish.kind:
             case "quit":
                 self._app.exit()

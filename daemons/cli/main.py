@@ -13,7 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - said here, before an import fail
 import typer
 
 from core.settings import Settings, load_settings
-from daemons.cli.config import config
+from daemons.cli.deck_config import config
 from daemons.cli.output import fail, one_sentence, say, say_json
 from daemons.cli.sagas import saga
 

@@ -13,7 +13,7 @@ from tui.config import DeckConfig
 from tui.dialogs.ask import Ask
 from tui.dialogs.help import HelpDialog
 from tui.dialogs.picker import Picker, fitting
-from tui.viewmodels.command_words import Choice, NoCommand, Wish, Words
+from tui.viewmodels.command_words import NoCommand, ParsedLine, Suggestion, Words
 
 WORDS = Words(
     {"orders": "Orders", "detail": "Order", "stream": "Stream", "saga": "Saga"},
@@ -27,20 +27,20 @@ WORDS = Words(
     [
         ("", None),
         (" : ", None),
-        ("q", Wish("quit")),
-        (":quit", Wish("quit")),
-        ("orders status:cancelled  min:5", Wish("open", "orders", "status:cancelled  min:5")),
-        ("ord ORD-1", Wish("order", rest="ORD-1")),
-        ("STREAM", Wish("open", "stream")),
-        ("saga 0192", Wish("open", "saga", "0192")),
-        ("theme nord", Wish("theme", "nord")),
-        ("theme ansi", Wish("theme", "ansi-dark")),
-        ("today", Wish("open", "orders", "created:today")),
-        ("today min:5", Wish("open", "orders", "created:today min:5")),
-        ("help", Wish("help")),
+        ("q", ParsedLine("quit")),
+        (":quit", ParsedLine("quit")),
+        ("orders status:cancelled  min:5", ParsedLine("open", "orders", "status:cancelled  min:5")),
+        ("ord ORD-1", ParsedLine("order", rest="ORD-1")),
+        ("STREAM", ParsedLine("open", "stream")),
+        ("saga 0192", ParsedLine("open", "saga", "0192")),
+        ("theme nord", ParsedLine("theme", "nord")),
+        ("theme ansi", ParsedLine("theme", "ansi-dark")),
+        ("today", ParsedLine("open", "orders", "created:today")),
+        ("today min:5", ParsedLine("open", "orders", "created:today min:5")),
+        ("help", ParsedLine("help")),
     ],
 )
-def test_a_command_line_is_understood(line: str, wish: Wish | None) -> None:
+def test_a_command_line_is_understood(line: str, wish: ParsedLine | None) -> None:
     assert WORDS.parse(line) == wish
 
 
@@ -72,7 +72,7 @@ def test_a_line_is_completed_to_commands_and_themes() -> None:
 
 
 def test_the_list_is_searched_by_letters_in_order() -> None:
-    choices = [Choice("a", "cancel…"), Choice("b", "command line"), Choice("c", "reconnect and read anew")]
+    choices = [Suggestion("a", "cancel…"), Suggestion("b", "command line"), Suggestion("c", "reconnect and read anew")]
     assert [choice.answer for choice in fitting(choices, "cmdl")] == ["b"]
     assert {choice.answer for choice in fitting(choices, "cn")} == {"a", "b", "c"}
     assert fitting(choices, "[bold]") == []

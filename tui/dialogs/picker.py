@@ -14,7 +14,7 @@ from textual.widgets import Input, Label
 from core.printable import clean
 from tui.action_table import Action
 from tui.dialogs.dialog import Dialog, key_line
-from tui.viewmodels.command_words import Choice
+from tui.viewmodels.command_words import Suggestion
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 
@@ -41,7 +41,7 @@ class PickerRows(TextPane):
         self.post_message(self.Picked(self.first + event.y))
 
 
-def fitting(choices: Sequence[Choice], text: str) -> list[Choice]:
+def fitting(choices: Sequence[Suggestion], text: str) -> list[Suggestion]:
     """The choices in which the letters of the text occur in this order, the best first."""
     if not text.strip():
         return list(choices)
@@ -53,12 +53,12 @@ def fitting(choices: Sequence[Choice], text: str) -> list[Choice]:
 class Picker(Dialog[str]):
     """Its answer is that of the chosen row, or the text when no row was chosen and `free` allows any text."""
 
-    def __init__(self, title: str, choices: Callable[[str], Sequence[Choice]], *, free: bool) -> None:
+    def __init__(self, title: str, choices: Callable[[str], Sequence[Suggestion]], *, free: bool) -> None:
         super().__init__()
         self.heading = title
         self.choices = choices
         self.free = free
-        self.found: Sequence[Choice] = ()
+        self.found: Sequence[Suggestion] = ()
         self.at = -1
         self.rows = PickerRows()
 

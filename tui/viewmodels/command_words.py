@@ -12,7 +12,7 @@ ORDER = "order"  # opens the view of one order by its number or id
 _ALIKE = 0.5
 
 
-class Choice(NamedTuple):
+class Suggestion(NamedTuple):
     """A row of the list under the command line: `answer` is what choosing it gives."""
 
     answer: str
@@ -21,7 +21,7 @@ class Choice(NamedTuple):
     why_not: str = ""
 
 
-class Wish(NamedTuple):
+class ParsedLine(NamedTuple):
     """What a command line asks for: `rest` is what follows the first word."""
 
     kind: Literal["open", "order", "theme", "help", "quit"]
@@ -49,8 +49,8 @@ class Words:
         others = {"theme": "change the colours", "help": "every key", "quit": "leave the deck"}
         return {**order, **named, **saved, **others}
 
-    def parse(self, line: str) -> Wish | None:
-        """The wish of a line; None for an empty one. Raises NoCommand."""
+    def parse(self, line: str) -> ParsedLine | None:
+        """What a line asks for; None for an empty one. Raises NoCommand."""
         word, _, rest = line.strip().lstrip(":").strip().partition(" ")
         rest = rest.strip()
         if not word:
@@ -60,24 +60,24 @@ class Words:
             return Words(self.views, self.themes, {}).parse(f"{self.saved[name]} {rest}")
         match name:
             case "quit" | "help":
-                return Wish(name)
+                return ParsedLine(name)
             case "theme":
-                return Wish("theme", self._theme(rest))
+                return ParsedLine("theme", self._theme(rest))
             case "order":
                 if not rest:
                     raise NoCommand("order needs a number or an id, as in :order ORD-1234567890")
-                return Wish("order", rest=rest)
+                return ParsedLine("order", rest=rest)
             case _:
-                return Wish("open", name, rest)
+                return ParsedLine("open", name, rest)
 
-    def complete(self, line: str) -> list[Choice]:
+    def complete(self, line: str) -> list[Suggestion]:
         """The lines that this one may become."""
         word, space, rest = line.lstrip(":").lstrip().partition(" ")
         first = self.first()
         if not space:
-            return [Choice(name, name, told) for name, told in first.items() if name.startswith(word.lower())]
+            return [Suggestion(name, name, told) for name, told in first.items() if name.startswith(word.lower())]
         if word.lower() == "theme":
-            return [Choice(f"theme {name}", name) for name in self.themes if name.startswith(rest.strip().lower())]
+            return [Suggestion(f"theme {name}", name) for name in self.themes if name.startswith(rest.strip().lower())]
         return []
 
     def _full(self, word: str) -> str:
