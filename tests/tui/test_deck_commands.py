@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from textual import events
@@ -79,7 +80,10 @@ def test_the_list_is_searched_by_letters_in_order() -> None:
 
 
 async def click(deck: Deck, text: str, *, line: int = -1) -> None:
-    at = {"x": deck.lines()[line].index(text), "y": len(deck.app.screen._compositor.render_strips()) + line}
+    at: dict[str, Any] = {
+        "x": deck.lines()[line].index(text),
+        "y": len(deck.app.screen._compositor.render_strips()) + line,
+    }
     at |= {"delta_x": 0, "delta_y": 0, "button": 1, "shift": False, "meta": False, "ctrl": False}
     for kind in (events.MouseMove, events.MouseDown, events.MouseUp):
         deck.app.post_message(kind(None, **at))
