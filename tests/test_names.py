@@ -22,6 +22,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "orders.py": "orders: routes, a view, and what it shows",
     "payments.py": "the provider: the port, and one in memory",
     "product_demand.py": "the fold, and its SQL",
+    "pulse.py": "a view, and what it shows",
     "provider.py": "the payment provider: its answers, and the demo's way to it",
     "queries.py": "the port, and the adapter",
     "refunds.py": "refunds of an order: the rules, and the route",

@@ -78,21 +78,18 @@ EVERYWHERE = ActionTable(
     ),
 )
 
-LIST = ActionTable(
-    "list",
-    "Moving in a list",
-    (
-        Action("down,j", "move(1)", "down", "j ↓"),
-        Action("up,k", "move(-1)", "up", "k ↑"),
-        Action("pagedown,ctrl+f", "page(1.0)", "page down", "ctrl+f pgdn"),
-        Action("pageup,ctrl+b", "page(-1.0)", "page up", "ctrl+b pgup"),
-        Action("ctrl+d", "page(0.5)", "half a page down", "ctrl+d"),
-        Action("ctrl+u", "page(-0.5)", "half a page up", "ctrl+u"),
-        Action("home,g", "first", "first row", "g home"),
-        Action("end,G", "last", "last row", "G end"),
-        Action("enter", "open", "open", "enter", bar=True),
-    ),
+_MOVING = (
+    Action("down,j", "move(1)", "down", "j ↓"),
+    Action("up,k", "move(-1)", "up", "k ↑"),
+    Action("pagedown,ctrl+f", "page(1.0)", "page down", "ctrl+f pgdn"),
+    Action("pageup,ctrl+b", "page(-1.0)", "page up", "ctrl+b pgup"),
+    Action("ctrl+d", "page(0.5)", "half a page down", "ctrl+d"),
+    Action("ctrl+u", "page(-0.5)", "half a page up", "ctrl+u"),
+    Action("home,g", "first", "first row", "g home"),
+    Action("end,G", "last", "last row", "G end"),
 )
+LIST = ActionTable("list", "Moving in a list or a text", (*_MOVING, Action("enter", "open", "open", "enter", bar=True)))
+TEXT = ActionTable("text", "Moving in a text", _MOVING)
 
 BAR = 8  # actions at most on the bottom line; the rest is under `?`
 

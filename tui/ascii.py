@@ -19,7 +19,7 @@ _GLYPHS = {
     **dict.fromkeys("◄◀←⇐‹«⏴", "<"),
     **dict.fromkeys("▲△↑⇧⬆", "^"),
     **dict.fromkeys("▼▽↓⇩⬇", "v"),
-    **dict.fromkeys("●◉⬤■◆★▪•∙·⋅", "*"),
+    **dict.fromkeys("●⬤■◆★▪•∙·⋅", "*"),
     **dict.fromkeys("○◌◯□◇☆▫◦◐◑◒◓", "o"),
     **dict.fromkeys("✖✗✘✕×", "x"),
     **dict.fromkeys("✔✓☑", "v"),
@@ -36,6 +36,7 @@ _GLYPHS = {
     **dict.fromkeys("≥", ">"),
     **dict.fromkeys("↘↗↙↖", "/"),
     "Δ": "d",
+    "◉": "O",  # the chosen event among others
     "\u00a0": " ",
 }
 _BRAILLE = range(0x2800, 0x2900)  # charts: the more dots a cell has, the darker is its letter

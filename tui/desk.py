@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 
@@ -16,6 +17,8 @@ from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.gateway_guards import READ_ONLY
 from tui.keymap import Keymap
+from tui.own_actions import OwnActions
+from tui.receipts import Receipt
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
@@ -64,6 +67,10 @@ class Desk:
         self.rate = Rate()
         self.behind = Peak()
         self.under_way: set[str] = set()
+        self.receipts: deque[Receipt] = deque(maxlen=20)
+        self.frames: deque[float] = deque(maxlen=180)  # seconds that each of the last paintings took
+        self.own = OwnActions()
+        self.views = frozenset[str]()  # the names of the views that this deck has
         self.commands_away = ""  # why the command API cannot be reached
         self._seen = 0
         self._jumps = 0

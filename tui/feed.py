@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, suppress
 from typing import Literal
@@ -19,6 +20,9 @@ BACKLOG = 200  # events before the head that the deck starts with, so that the s
 BEYOND = 400  # how a service refuses a position that its log has not reached
 LARGEST_FRAME = 4 * 1024 * 1024  # bytes: a frame that has no end by then does not come from our service
 LONGEST_TYPE = 100  # characters of an event's type
+MOST_TYPES = 500  # names of types that are kept
+# An event as our service sends it; reading it so takes a third of the time that reading line by line takes.
+_USUAL = re.compile(rb"id: ([0-9]{1,18})\nevent: (?!skipped\n)([^\n]*)\ndata: (?=[^\n]*\Z)")
 
 
 class Skipped(Struct):
@@ -48,6 +52,21 @@ class Splitter:
         return (frame for frame in frames if frame)
 
 
+class TypeNames:
+    """One text for each type of event, however many events have it: the ring would hold it anew for each of them."""
+
+    def __init__(self) -> None:
+        self._names: dict[bytes, str] = {}
+
+    def of(self, name: bytes) -> str:
+        known = self._names.get(name)
+        if known is None:
+            known = name[:LONGEST_TYPE].decode(errors="replace")
+            if len(self._names) < MOST_TYPES:
+                self._names[name[:LONGEST_TYPE]] = known
+        return known
+
+
 class Feed:
     """`position` is that of the last event taken in; events up to it are dropped, and missing ones count as lost."""
 
@@ -66,6 +85,7 @@ class Feed:
         self.restarts = 0
         self.opened_at = 0  # the head when the stream was first opened
         self.received_at: float | None = None
+        self._types = TypeNames()
         self._nudge = asyncio.Event()
 
     async def run(self) -> None:
@@ -108,6 +128,9 @@ class Feed:
 
     def take(self, frame: bytes) -> None:
         """Take in an event or the server's note that it skipped some; ignore a comment; count an unreadable frame."""
+        if (usual := _USUAL.match(frame)) is not None:
+            self._take(int(usual[1]), usual[2], frame[usual.end() :])
+            return
         fields: dict[bytes, bytes] = {}
         for line in frame.split(b"\n"):
             name, colon, value = line.partition(b":")
@@ -125,13 +148,16 @@ class Feed:
         except Unreadable:
             self.malformed += 1
             return
+        self._take(position, fields.get(b"event", b"?"), data)
+
+    def _take(self, position: int, event_type: bytes, data: bytes) -> None:
         last = self.position or 0
         if position <= last:
             self.duplicates += 1
             return
         self.lost += position - last - 1
         self.position, self.received_at = position, self.clock()
-        self.ring.push(RingFrame(position, fields.get(b"event", b"?")[:LONGEST_TYPE].decode(errors="replace"), data))
+        self.ring.push(RingFrame(position, self._types.of(event_type), data))
 
     def _skip(self, data: bytes) -> None:
         """The server left out the events up to `before`: this deck never gets them, although they are in the log."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
-from tui.viewmodels.filters import OrderQuery
+from core.filters.order_query import OrderQuery
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
 PAGE = 100
@@ -111,9 +111,14 @@ class Gateway(Protocol):
         ...
 
     async def read(
-        self, path: str, shape: type[Shape], params: Mapping[str, str | Sequence[str]] | None = None
+        self,
+        path: str,
+        shape: type[Shape],
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        service: Literal["queries", "commands"] = "queries",
     ) -> Shape:
-        """The answer of the query API to GET `path`. For what only one view shows: its shape stands with that view."""
+        """The answer of a service to GET `path`. For what only one view shows: its shape stands with that view."""
         ...
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:

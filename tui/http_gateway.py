@@ -8,12 +8,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
+from core.filters.order_query import OrderQuery
 from tui.gateway import (
     NEWEST_FIRST,
     PAGE,
@@ -25,7 +26,6 @@ from tui.gateway import (
     TimedOut,
     Unreachable,
 )
-from tui.viewmodels.filters import OrderQuery
 from tui.wire import Count, OrderPage, Unreadable, WireEvent, WireOrder, WireProblem, read_json
 
 ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
@@ -108,11 +108,10 @@ class HttpGateway:
         order_ids: Sequence[str] = (),
         limit: int = PAGE,
     ) -> OrderPage:
-        params: dict[str, str | Sequence[str]] = {**query.params(), "limit": str(limit), "sort": sort}
+        wanted = query.among(order_ids) if order_ids else query
+        params = {**wanted.params(), "limit": str(limit), "sort": sort}
         if cursor is not None:
             params["cursor"] = cursor
-        if order_ids:
-            params["order_id"] = order_ids
         return await self.read("/api/v1/orders", OrderPage, params)
 
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
@@ -149,9 +148,11 @@ class HttpGateway:
         shape: type[Shape],
         params: Mapping[str, str | Sequence[str]] | None = None,
         *,
+        service: Literal["queries", "commands"] = "queries",
         patience: float = ANSWER_WITHIN,
     ) -> Shape:
-        answer = await self._exchange("GET", self.queries_at, path, params=params, patience=patience)
+        at = self.queries_at if service == "queries" else self.commands_at
+        answer = await self._exchange("GET", at, path, params=params, patience=patience)
         return _read(answer, shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:

@@ -18,6 +18,9 @@ from tui.view import DeckView
 from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
+from tui.views.pulse import PulseView
+from tui.views.saga import SagaView
+from tui.views.sagas import SagasView
 from tui.views.stream import StreamView
 
 
@@ -34,7 +37,10 @@ VIEWS = (
     ViewEntry("orders", "Orders", "1", OrdersView),
     ViewEntry("detail", "Order", "", DetailView),
     ViewEntry("stream", "Stream", "2", StreamView),
+    ViewEntry("sagas", "Sagas", "3", SagasView),
+    ViewEntry("saga", "Saga", "", SagaView),
     ViewEntry("daemons", "Daemons", "4", DaemonsView),
+    ViewEntry("pulse", "Pulse", "5", PulseView),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,10 +26,12 @@ from tui.dialogs.new_order import NewOrderDialog
 from tui.dialogs.transitions import ask_transition
 from tui.gateway import CommandToSend, GatewayError
 from tui.messages import Act, NewOrder, OpenEvent, OpenView, Say, Send
+from tui.own_actions import own_action
 from tui.receipts import Receipt, perform
 from tui.registry import ViewEntry, everywhere, view_at, view_names
 from tui.trail import Stop, Trail
 from tui.view import DeckView
+from tui.viewmodels.correlation import Place, of_event
 from tui.viewmodels.text import Cell
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
 from tui.widgets.key_line import KeyLine
@@ -49,6 +52,7 @@ class DeckScreen(Screen[None]):
         self.desk = desk
         self.entries = entries
         self.views = {entry.name: entry.make(desk) for entry in entries}
+        desk.views = frozenset(self.views)
         self.everywhere = desk.keymap.applied(everywhere(entries))
         self._bindings = BindingsMap.merge([self._bindings, BindingsMap(self.everywhere.bindings())])
         self.top = Line(id="top")
@@ -121,7 +125,7 @@ class DeckScreen(Screen[None]):
 
     def tick(self) -> None:
         """Hand what arrived to every view and paint the one that is shown; called some ten times a second."""
-        now = self.desk.clock()
+        now, began = self.desk.clock(), time.perf_counter()
         fresh = self.desk.tick()
         if fresh:
             for view in self.views.values():
@@ -137,6 +141,7 @@ class DeckScreen(Screen[None]):
         if untrue or now - self._notice_at >= _NOTICE_FOR:
             self.say()
         self.paint_frame()
+        self.desk.frames.append(time.perf_counter() - began)
 
     def _read_what_failed(self) -> None:
         """The feed is back: read again what could not be read."""
@@ -214,15 +219,16 @@ class DeckScreen(Screen[None]):
 
     @on(OpenView)
     def _open_view(self, message: OpenView) -> None:
-        self._follow(message)
-
-    def _follow(self, link: OpenView | None) -> None:
-        if link is not None:
-            self.show(link.name, link.subject)
+        self.show(message.name, message.subject)
 
     @on(OpenEvent)
     def _open_event(self, message: OpenEvent) -> None:
-        open_dialog(self, EventDialog(message.event), self._follow)
+        places = of_event(message.event, self.desk.views)
+        open_dialog(self, EventDialog(message.event, places), self._go)
+
+    def _go(self, place: Place | None) -> None:
+        if place is not None:
+            self.show(place.view, place.subject)
 
     @on(NewOrder)
     def _new_order(self) -> None:
@@ -261,8 +267,10 @@ class DeckScreen(Screen[None]):
             self.view.paint()
 
     def _done(self, receipt: Receipt) -> None:
+        self.desk.receipts.append(receipt)
         if receipt.order is not None:
             self.desk.orders.put(receipt.order)
+        self.desk.own.note(own_action(receipt, self.desk.now()))
         self.say(*receipt_cells(receipt))
         self.view.paint()
 

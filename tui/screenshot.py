@@ -1,4 +1,4 @@
-"""A picture of the running deck, as SVG: `python -m tui.screenshot docs/deck.svg`, beside services that are up."""
+"""Pictures of the running deck, as SVG, one of each view: `python -m tui.screenshot docs/pictures`, beside a stack."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from tui.app import DeckApp
 from tui.http_gateway import HttpGateway
+from tui.registry import VIEWS
 
 SIZE = (120, 34)
 LASTING = ("feed", "measure")  # groups of workers that run as long as the deck does
@@ -21,25 +22,26 @@ WITHIN = 15.0  # seconds for the services to answer
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--keys", nargs="*", default=[], help="what to press first, such as 2 for the stream")
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--command-url", default="http://127.0.0.1:8080")
     parser.add_argument("--query-url", default="http://127.0.0.1:8081")
     arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     app = DeckApp(HttpGateway(arguments.command_url, arguments.query_url))
-    _ = app.run(headless=True, size=SIZE, auto_pilot=lambda pilot: _take(app, pilot, arguments.keys, arguments.file))
+    _ = app.run(headless=True, size=SIZE, auto_pilot=lambda pilot: _take_all(app, pilot, arguments.folder))
 
 
-async def _take(app: DeckApp, pilot: Pilot[Any], keys: list[str], file: Path) -> None:
+async def _take_all(app: DeckApp, pilot: Pilot[Any], folder: Path) -> None:
     await _until(lambda: app.desk.feed.state == "live" and app.desk.orders.phase == "ready")
-    for key in keys:
-        await pilot.press(key)
-    await _until(lambda: all(worker.is_finished for worker in app.workers if worker.group not in LASTING))
-    await pilot.pause(1)  # events a second and the lag are measured over a second
-    picture = app.export_screenshot(title="orderdeck")
-    # The fonts that the picture names would be fetched from elsewhere by everyone who looks at it.
-    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
-    await asyncio.to_thread(file.write_text, picture)
+    for entry in VIEWS:
+        await pilot.press(entry.key or "enter")  # one without a key is opened from the view before it
+        await _until(lambda name=entry.name: app.deck.current == name)
+        await _until(lambda: all(worker.is_finished for worker in app.workers if worker.group not in LASTING))
+        await pilot.pause(2.5)  # what is measured is measured every second or two
+        picture = app.export_screenshot(title="orderdeck")
+        # The fonts that the picture names would be fetched from elsewhere by everyone who looks at it.
+        picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+        await asyncio.to_thread((folder / f"{entry.name}.svg").write_text, picture)
     app.exit()
 
 

@@ -6,6 +6,7 @@ It encrypts a sequence number, so no two are the same, and nobody can guess the 
 from __future__ import annotations
 
 from hashlib import blake2b
+from string import ascii_lowercase, ascii_uppercase
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32. It has no I, L, O or U, so people who read a number aloud or type it make fewer mistakes."""
@@ -38,3 +39,11 @@ def _scramble(turn: int, half: int, key: bytes) -> int:
     """25 bits that only somebody with the key can compute. The Feistel network can be inverted even if this cannot."""
     digest = blake2b((turn << HALF | half).to_bytes(4, "big"), digest_size=4, key=key).digest()
     return int.from_bytes(digest, "big") & MASK
+
+
+def in_capitals(text: str) -> str:
+    """The text as it stands in an order number, whose letters people may write small. Other letters are left alone."""
+    return text.translate(_CAPITALS)
+
+
+_CAPITALS = str.maketrans(ascii_lowercase, ascii_uppercase)

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from core.pictures.axis import Axis, axis_of
 from core.pictures.marks import Mark, Row, axis_row, track_row
-from core.pictures.sentences import foot_rows, head_rows
+from core.pictures.sentences import foot_rows, head_rows, step_look
 from core.pictures.shapes import PicturedSaga, WireLane
 from core.pictures.tracks import Track, tracks_of
 from core.printable import clean
@@ -70,11 +70,13 @@ def picture_of(saga: PicturedSaga, now: datetime, width: int) -> Picture:
     """The picture at `now`, `width` cells wide but at least NARROWEST."""
     width = max(NARROWEST, width)
     lanes = (saga.lanes or ())[:MOST_LANES]
-    columns = _columns(lanes, width)
+    columns = _columns(lanes, () if lanes else [*saga.steps][:MOST_LANES], width)
     tracks = tracks_of(saga, lanes, now)
     axis = axis_of(tracks, columns.open - columns.axis - 1)
     rows = [row for track in axis.tracks for row in _lane_rows(track, axis, tracks.until, columns)]
-    if more := len(saga.lanes or ()) - len(lanes):
+    if saga.lanes is None:
+        rows = [_step_row(name, status, columns) for name, status in [*saga.steps.items()][:MOST_LANES]]
+    if more := max(0, len(saga.lanes or saga.steps) - MOST_LANES):
         rows.append([Mark(1, f"… and {more:,} more steps", "warn")])
     return Picture(
         width=width,
@@ -86,8 +88,9 @@ def picture_of(saga: PicturedSaga, now: datetime, width: int) -> Picture:
     )
 
 
-def _columns(lanes: Sequence[WireLane], width: int) -> _Columns:
+def _columns(lanes: Sequence[WireLane], steps: Sequence[str], width: int) -> _Columns:
     names = [cell_len(name) for lane in lanes for name in (_name(lane, width), _undo_name(lane))]
+    names += [cell_len(clean(name, LONGEST_NAME)) for name in steps]
     state = 3 + min(max([*names, 12]), width // 4) + 1
     items = [cell_len(clean(item)) + 3 for lane in lanes for item in lane.open]
     beside = min(max(items), width // 3) if items and width >= WITH_OPEN_COLUMN else 0
@@ -108,6 +111,8 @@ def _lane_rows(track: Track, axis: Axis, until: float, columns: _Columns) -> Ite
     lane = track.lane
     looks, status = (_FORWARD, lane.status) if track.forward else (_UNDO, lane.undo_status)
     glyph, word, tone = looks.get(status, ("?", clean(status, STATE - 4), "warn"))
+    if track.retry_at is not None and status == "RUNNING":
+        glyph, word, tone = "◌", "waits", "warn"  # for its next try
     room = columns.state - 4
     if track.forward:
         name = [Mark(1, "►", tone), Mark(3, _words(_name(lane, columns.width), room))]
@@ -132,6 +137,18 @@ def _lane_rows(track: Track, axis: Axis, until: float, columns: _Columns) -> Ite
     yield [*line, Mark(columns.axis, f"! {items[0]}", "warn")] if beside else line
     if not track.forward:
         yield from ([Mark(3, f"! {item}", "warn")] for item in (items[1:] if beside else items))
+
+
+def _step_row(name: str, status: str, columns: _Columns) -> Row:
+    """A step of which the service tells only how far it is."""
+    glyph, tone = step_look(status)
+    room = columns.state - 4
+    word = status.replace("_", " ").lower()
+    return [
+        Mark(1, "►", tone),
+        Mark(3, _words(clean(name, LONGEST_NAME), room)),
+        Mark(columns.state, f"{glyph} {clean(word, 30)}", tone),
+    ]
 
 
 def _words(text: str, room: int) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import ceil
 
 from rich.cells import cell_len
 
@@ -22,6 +23,16 @@ _LOOKS = {
     "FAILED": ("✖", "bad"),
     "RESOLVED": ("✔", "done"),
 }
+_STEP_LOOKS = {
+    "PENDING": ("○", "dim"),
+    "RUNNING": ("◐", "moving"),
+    "COMPLETED": ("●", "good"),
+    "FAILED": ("✖", "bad"),
+    "COMPENSATING": ("◄", "warn"),
+    "COMPENSATED": ("◁", "done"),
+    "COMPENSATION_FAILED": ("◄✖", "bad"),
+    "SKIPPED": ("»", "warn"),
+}
 _TO_UNDO = {"PENDING", "RUNNING", "FAILED"}
 _TIME = "%Y-%m-%d %H:%M:%S UTC"
 
@@ -31,6 +42,17 @@ Part = tuple[str, str]  # a text and its tone
 def status_look(status: str) -> tuple[str, str]:
     """The glyph and the tone of a saga's status."""
     return _LOOKS.get(status, ("?", "warn"))
+
+
+def step_look(status: str) -> tuple[str, str]:
+    """The glyph and the tone of how far a step has come, in the words of the saga's log."""
+    return _STEP_LOOKS.get(status, ("?", "warn"))
+
+
+def step_line(steps: Mapping[str, str]) -> str:
+    """All steps of a saga in a few cells: `●─●─✖`, with an arrow back for each that is being undone or is undone."""
+    glyphs = [step_look(status)[0] for status in steps.values()]
+    return "─".join(glyphs[:8]) + ("…" if len(glyphs) > 8 else "")
 
 
 def head_rows(saga: PicturedSaga, now: datetime) -> Sequence[Row]:
@@ -73,7 +95,7 @@ def next_step(saga: WireSaga, now: datetime) -> Part:
         return ("a person", "bad")
     if saga.next_attempt_at is not None:
         seconds = (saga.next_attempt_at - now).total_seconds()
-        return (f"try in {brief(seconds)}" if seconds > 0 else "try is due", "accent")
+        return (f"try in {brief(ceil(seconds))}" if seconds > 0 else "try is due", "accent")
     return ("under way", "moving") if saga.claimed else ("waits", "dim")
 
 
@@ -115,6 +137,8 @@ def _next(saga: PicturedSaga, now: datetime) -> list[Part]:
 def _open(saga: PicturedSaga) -> list[Part]:
     lanes = [item for lane in saga.lanes or () for item in lane.open]
     words, tone = still_open(saga)
+    if saga.status == "RESOLVED":
+        return [("✔", "done"), ("A person has settled elsewhere what was open.", "")]
     if not words and not lanes and not saga.open.items:
         return [("✔", "good"), ("Nothing is open.", "")]
     text = words or "; ".join(clean(item, 200) for item in [*saga.open.items, *lanes][:3])

@@ -56,7 +56,10 @@ class WireOpen(Struct, frozen=True):
 
 
 class WireSaga(Struct, frozen=True, kw_only=True):
-    """A saga as the list has it. `step` is the one it stands at; `next_attempt_at`: when that is tried next."""
+    """A saga as the list has it. `step` is the one it stands at; `next_attempt_at`: when that is tried next.
+
+    `at_risk`: the open money in the smallest unit of its currency.
+    """
 
     saga_id: str
     name: str
@@ -73,6 +76,7 @@ class WireSaga(Struct, frozen=True, kw_only=True):
     deadline: Moment | None = None
     next_attempt_at: Moment | None = None
     open: WireOpen = WireOpen()
+    at_risk: Count | None = None
     steps: dict[str, str] = {}
 
 

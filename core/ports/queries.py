@@ -15,79 +15,15 @@ from msgspec import Struct
 
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
+from core.filters.order_query import OrderQuery
+from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
 from core.ports.reading import ReaderProgress
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
 
-OrderSort = Literal["-created_at", "created_at", "-total_amount", "total_amount"]
-"""How a list of orders is sorted. With a minus, the newest or the largest comes first."""
-
-OrderPlace: TypeAlias = tuple[datetime | Decimal, UUID]
-"""The place of one order in a sorted list: the order's value that the list is sorted by, and the order's id."""
-
 Row: TypeAlias = Mapping[str, Any]
 """A row of a sum: the values by the names of their columns."""
-
-
-# --- orders -------------------------------------------------------------------------------------------------
-class OrderDocument(Struct, frozen=True, gc=False):
-    """The view of an order as JSON that is ready to send, and the versions of the order and its payment in it."""
-
-    version: int
-    payment_version: int
-    json: bytes
-
-    def shows(self, version: int, payment_version: int) -> bool:
-        """Whether it has these versions of the order and its payment, or later ones."""
-        return self.version >= version and self.payment_version >= payment_version
-
-
-class OrderFilter(Struct, frozen=True, kw_only=True):
-    """Selects the orders that fit every field that is not None.
-
-    Orders exactly at `created_from`, `min_total` or `max_total` fit; an order exactly at `created_to` does not. `q` is
-    the start of an order number or of a tracking number, or a whole SKU.
-    """
-
-    status: str | None = None
-    payment: str | None = None
-    customer_id: str | None = None
-    sku: str | None = None
-    min_total: Decimal | None = None
-    max_total: Decimal | None = None
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-    q: str | None = None
-
-
-class OrderSearch(Struct, frozen=True, kw_only=True):
-    """Asks for at most `limit` orders of a sorted list: the first ones after `start`, or the last ones before it."""
-
-    filter: OrderFilter
-    sort: OrderSort = "-created_at"
-    start: OrderPlace | None = None
-    backwards: bool = False
-    limit: int = 20
-
-
-class DocumentPage(Struct, frozen=True, kw_only=True):
-    """One page of a sorted list of orders, and the places of its first and its last order.
-
-    `more`: the list goes on after the last order, or before the first one if the page was read backwards.
-    """
-
-    documents: Sequence[OrderDocument]
-    first: OrderPlace | None
-    last: OrderPlace | None
-    more: bool
-
-
-class OrderCount(Struct, frozen=True):
-    """How many orders there are. `estimated`: there are too many to count them quickly."""
-
-    total: int
-    estimated: bool
 
 
 # --- stock and totals ---------------------------------------------------------------------------------------
@@ -170,12 +106,16 @@ class Queries(Protocol):
         """One page of the orders that fit. A page at the end of the list takes no longer than the first page."""
         ...
 
-    async def newest_orders(self, fits: OrderFilter, *, offset: int, limit: int) -> Sequence[OrderDocument]:
+    async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> Sequence[OrderDocument]:
         """The newest orders that fit, without the first `offset` of them. The time grows with `offset`."""
         ...
 
-    async def count_orders(self, fits: OrderFilter) -> OrderCount:
+    async def count_orders(self, fits: OrderQuery) -> OrderCount:
         """How many orders fit."""
+        ...
+
+    async def count_orders_by_status(self, fits: OrderQuery) -> OrderCounts:
+        """How many orders fit, altogether, in each status, and with each status of their payment."""
         ...
 
     # --- stock and totals -----------------------------------------------------------------------------------

@@ -68,13 +68,16 @@ class SagaSearch(Struct, frozen=True, kw_only=True):
     """Asks for at most `limit` sagas that fit: those after `start`, or just before it.
 
     A saga fits if its status is one of `statuses`, its state one of `states`, its id one of `saga_ids`, and its order
-    is `order_id`; a field without a value leaves the choice open.
+    is `order_id`; a field without a value leaves the choice open. `name` is how its name begins. `error` is a part of
+    its last error, in capitals or not; only sagas that have not ended are searched for it.
     """
 
     statuses: Sequence[SagaStatusName] = ()
     states: Sequence[SagaState] = ()
     saga_ids: Sequence[UUID] = ()
     order_id: UUID | None = None
+    name: str | None = None
+    error: str | None = None
     sort: SagaSort = "-started_at"
     start: SagaPlace | None = None
     backwards: bool = False

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
 from core import codec
 from core.domain.message import OrderId, Sku, StreamId, inventory_stream, payment_of
 from core.errors import NotFound
+from core.ports.listed_orders import OrderDocument
 from core.ports.log import EventStore
-from core.ports.queries import OrderDocument, Queries
+from core.ports.queries import Queries
 from core.projections import ORDERS
 from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS, InventoryLevel
 from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS, OrderView
@@ -22,12 +23,15 @@ LONGEST_CATCH_UP = 1.0  # seconds
 
 V = TypeVar("V", bound=View)
 
+ReadFrom = Literal["view", "log"]
+"""Where an answer was read from: the read model as it is, or the log, whose newest events the read model lacks."""
+
 _order_view = msgspec.json.Decoder(OrderView).decode
 
 
 async def fresh_order(
     queries: Queries, order_id: OrderId, *, min_version: int = 0, min_payment_version: int = 0, wait: float = 0
-) -> OrderDocument:
+) -> tuple[OrderDocument, ReadFrom]:
     """The view of an order at these versions of it and its payment, or later; or the newest, if these do not exist.
 
     Waits up to `wait` seconds for the read model, and then folds the events that the read model does not have yet.
@@ -39,13 +43,13 @@ async def fresh_order(
             order_id, version=max(1, min_version), payment_version=min_payment_version, within=wait
         )
     if document is not None and document.shows(min_version, min_payment_version):
-        return document
+        return document, "view"
     view = _order_view(document.json) if document is not None else None
     view = await fold_on(queries, ORDER_VIEW, ORDER_EVENTS, StreamId(order_id), view)
     if view is None:
         raise NotFound("order", str(order_id))
     view = await fold_on(queries, ORDER_VIEW, PAYMENT_EVENTS, StreamId(payment_of(order_id)), view) or view
-    return OrderDocument(view.version, view.payment_version, codec.json(view))
+    return OrderDocument(view.version, view.payment_version, codec.json(view)), "log"
 
 
 async def fresh_order_of_number(queries: Queries, store: EventStore, number: str) -> OrderDocument:
@@ -62,17 +66,18 @@ async def fresh_order_of_number(queries: Queries, store: EventStore, number: str
     return document
 
 
-async def fresh_level(queries: Queries, sku: Sku) -> InventoryLevel:
+async def fresh_level(queries: Queries, sku: Sku) -> tuple[InventoryLevel, ReadFrom]:
     """The stock of a SKU. If the read model does not have the SKU yet, its events are folded.
 
     Raises NotFound, Unavailable, UnknownEvent.
     """
     level = await queries.stock_level(sku)
-    if level is None:
-        level = await fold_on(queries, INVENTORY_LEVEL, STOCK_EVENTS, inventory_stream(sku), None)
+    if level is not None:
+        return level, "view"
+    level = await fold_on(queries, INVENTORY_LEVEL, STOCK_EVENTS, inventory_stream(sku), None)
     if level is None:
         raise NotFound("SKU", sku)
-    return level
+    return level, "log"
 
 
 async def fold_on(

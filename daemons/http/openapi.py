@@ -15,7 +15,17 @@ import msgspec
 from litestar import Litestar
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Parameter, Reference, RequestBody, Schema
+from litestar.openapi.spec import (
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    Reference,
+    RequestBody,
+    Schema,
+)
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
@@ -90,6 +100,18 @@ def reading(kind: type[msgspec.Struct] | None, parameters: Sequence[Parameter] =
                 )
 
     return Reading
+
+
+def with_headers(headers: Mapping[str, Schema]) -> type[Operation]:
+    """The `operation_class=` of a handler whose answer with status 200 has these headers."""
+
+    @dataclass
+    class WithHeaders(Operation):
+        def __post_init__(self) -> None:
+            done = cast("OpenAPIResponse", (self.responses or {})["200"])
+            done.headers = {name: OpenAPIHeader(schema=schema, required=True) for name, schema in headers.items()}
+
+    return WithHeaders
 
 
 def described(app: Litestar) -> Litestar:

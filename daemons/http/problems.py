@@ -19,6 +19,7 @@ from litestar.params import KwargDefinition
 from core import errors
 from core.errors import FieldError, OrderdeckError, sentence
 from core.fault_board import FaultBoard
+from daemons.http.signatures import fields_of
 from daemons.http.wording import in_words
 from daemons.process.guard.gate import with_head
 from daemons.process.vitals import FAILED, FAULTS, route_of
@@ -258,7 +259,7 @@ def _wrong_parameter(request: Request[Any, Any, State], extra: Any) -> FieldErro
     """A wrong parameter under the name that callers use; says the allowed values or the form where there are any."""
     name = str(extra.get("key", ""))
     wrong = _wrong_field(name, str(extra.get("message", "is wrong")), of_text=True)
-    field = request.route_handler.parsed_fn_signature.parameters.get(name)
+    field = fields_of(request.route_handler).get(name)
     if field is None:
         return wrong
     declared = field.kwarg_definition

@@ -21,7 +21,7 @@ from daemons.query_api.parameters import (
     TextInPath,
     a_text,
 )
-from daemons.query_api.response import json_response
+from daemons.query_api.response import FROM_EITHER, READ_FROM, json_response
 
 
 @get("/api/v1/inventory", responses=answers(Levels, 503))
@@ -35,11 +35,12 @@ async def inventory(request: AnyRequest, cursor: CursorText = None, limit: Limit
     return json_response(codec.json({"items": items, "next_cursor": next_cursor}))
 
 
-@get("/api/v1/inventory/{sku:str}", responses=answers(Level, 404, 503))
+@get("/api/v1/inventory/{sku:str}", responses=answers(Level, 404, 503), operation_class=FROM_EITHER)
 async def inventory_of_sku(request: AnyRequest, sku: TextInPath) -> Response[bytes]:
     """Stock of one SKU."""
     queries: Queries = request.app.state["queries"]
-    return json_response(codec.json(await fresh_level(queries, Sku(a_text("sku", sku)))))
+    level, read_from = await fresh_level(queries, Sku(a_text("sku", sku)))
+    return json_response(codec.json(level), **{READ_FROM: read_from})
 
 
 ROUTES = (inventory, inventory_of_sku)

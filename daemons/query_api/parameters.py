@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from functools import cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from core.domain.validation import composed, unreadable
 from core.errors import FieldError
 from daemons.http.paths import whole
 from daemons.http.problems import wrong_fields
+from daemons.http.signatures import fields_of, takes_several
 
 Name = TypeVar("Name", bound=str)
 AnyRequest = Request[Any, Any, State]
@@ -24,6 +26,8 @@ AnyRequest = Request[Any, Any, State]
 LARGEST = 2**63 - 1
 LONGEST_TEXT = 200
 LONGEST_PARAMETER = 400
+MOST_FIELDS = 400  # an address has at most 8 KiB
+WANTED = f"must be UTF-8, percent-encoded, and have at most {MOST_FIELDS} fields"
 MOST_IDS = 100
 
 # --- in the query -------------------------------------------------------------------------------------------
@@ -51,7 +55,9 @@ AfterVersion = Annotated[
 Text = Annotated[str | None, QueryParameter(min_length=1, max_length=LONGEST_TEXT)]
 Several = Annotated[
     str | None,
-    QueryParameter(min_length=1, max_length=1_000, description="One, or several with commas between."),
+    QueryParameter(
+        min_length=1, max_length=1_000, description="One, or several with commas between; `A*` is all that fit."
+    ),
 ]
 SeveralIds = Annotated[
     str | None,
@@ -77,43 +83,60 @@ async def refuse_strange_parameters(request: AnyRequest) -> None:
     if not query:
         return
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise wrong_fields(FieldError("query", "must be UTF-8, percent-encoded, and have at most 50 fields")) from None
-    known, values = _known(request.route_handler), dict(pairs)  # the names that are known, with their longest values
+        raise wrong_fields(FieldError("query", WANTED)) from None
+    known, values = _known(request.route_handler), dict(pairs)
     names = [name for name, _ in pairs]
     wrong = [
         FieldError(name, f"is not known here; known: {', '.join(known) or 'none'}") for name in values.keys() - known
     ]
-    wrong += [FieldError(name, "is given twice") for name in values if names.count(name) > 1]
     wrong += [
-        FieldError(name, why)
-        for name, text in values.items()
-        if (why := unreadable(text, known.get(name, LONGEST_PARAMETER)))
+        FieldError(name, "is given twice")
+        for name in values
+        if names.count(name) > 1 and not (name in known and known[name].several)
     ]
+    wrong += {
+        name: FieldError(name, why)
+        for name, text in pairs
+        if (why := unreadable(text, known[name].longest if name in known else LONGEST_PARAMETER))
+    }.values()
     if wrong:
         raise wrong_fields(*sorted(wrong, key=lambda error: error.field))
 
 
+class _Known(NamedTuple):
+    """How many characters a parameter may have, and whether it may be given several times."""
+
+    longest: int
+    several: bool
+
+
 @cache
-def _known(handler: HTTPRouteHandler) -> dict[str, int]:
-    """The names of a handler's query parameters, in their order, and how many characters each may have."""
-    fields = handler.parsed_fn_signature.parameters.items()
-    declared = {name: field.kwarg_definition for name, field in fields}
+def _known(handler: HTTPRouteHandler) -> dict[str, _Known]:
+    """A handler's query parameters by their names, in their order."""
     return {
-        one.name or name: max(LONGEST_PARAMETER, one.max_length or 0)
-        for name, one in declared.items()
-        if isinstance(one, QueryParameter)
+        one.name or name: _Known(max(LONGEST_PARAMETER, one.max_length or 0), takes_several(field))
+        for name, field in fields_of(handler).items()
+        if isinstance(one := field.kwarg_definition, QueryParameter)
     }
 
 
 def several(name: str, text: str | None, known: Sequence[Name]) -> tuple[Name, ...]:
-    """The names in a text that lists them with commas; raises RequestRefused when one is not in `known`."""
-    names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
-    known_names = {str(one): one for one in known}
-    if unknown := [one for one in names if one not in known_names]:
+    """The names in a text that lists them with commas; one with `*` in it stands for all that it fits, in any case.
+
+    Raises RequestRefused when one is not in `known`, or fits none of them.
+    """
+    names = [one.strip() for one in text.split(",")] if text is not None else []
+    found = {one: [each for each in known if _fits(one, str(each))] for one in names}
+    if unknown := [one for one, fitting in found.items() if not fitting]:
         raise wrong_fields(FieldError(name, f"{', '.join(unknown)}: must be of {', '.join(known)}"))
-    return tuple(known_names[one] for one in names)
+    return tuple(dict.fromkeys(each for fitting in found.values() for each in fitting))
+
+
+def _fits(wanted: str, name: str) -> bool:
+    pattern = "*" in wanted and wanted.replace("*", "").isalnum()
+    return wanted == name or (pattern and fnmatchcase(name.lower(), wanted.lower()))
 
 
 def several_uuids(name: str, text: str | None) -> tuple[UUID, ...]:

@@ -1,27 +1,26 @@
-"""Queries: one contract for reading orders, stock, totals, the log and its readers; sagas have a file of their own."""
+"""Queries: one contract for reading orders, stock, totals, the log and its readers. Lists have files of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from msgspec.structs import fields, replace
+from msgspec.structs import replace
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.domain.message import OrderId, Sku
-from core.domain.order import Status
 from core.domain.payment import PaymentStatus
 from core.errors import Unavailable
-from core.ports.queries import LogSearch, OrderFilter, OrderSearch, Queries
+from core.filters.order_query import OrderQuery
+from core.ports.listed_orders import OrderSearch
+from core.ports.queries import LogSearch, Queries
 from core.ports.saga_lists import SagaSearch
 from core.projections import GROUPS
 from core.projections.customer_summary import CUSTOMER_SUMMARY
@@ -64,7 +63,7 @@ def view(json: bytes) -> OrderView:
 
 
 async def all_views(queries: Queries) -> list[OrderView]:
-    page = await queries.orders(OrderSearch(filter=OrderFilter(), limit=ORDERS))
+    page = await queries.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
     return [view(document.json) for document in page.documents]
 
 
@@ -127,54 +126,6 @@ async def test_a_caller_that_waits_in_vain_for_a_version_gets_the_newest_one(
     assert await queries.wait_for_order(order_id(1), version=1, payment_version=9, within=SOON) == newest
 
 
-# --- lists of orders ----------------------------------------------------------------------------------------
-FITS: Mapping[str, tuple[Any, Callable[[OrderView], bool]]] = {
-    "status": ("CONFIRMED", lambda order: order.status is Status.CONFIRMED),
-    "payment": ("PARTLY_REFUNDED", lambda order: order.payment_status is PaymentStatus.PARTLY_REFUNDED),
-    "customer_id": ("customer-3", lambda order: order.customer_id == "customer-3"),
-    "sku": ("SKU-004", lambda order: "SKU-004" in [item.sku for item in order.items]),
-    "min_total": (Decimal(300), lambda order: order.total_amount >= 300),
-    "max_total": (Decimal(300), lambda order: order.total_amount <= 300),
-    "created_from": (
-        datetime(2026, 3, 14, 15, 9, tzinfo=UTC),
-        lambda order: order.created_at >= datetime(2026, 3, 14, 15, 9, tzinfo=UTC),
-    ),
-    "created_to": (
-        datetime(2026, 3, 14, 15, 9, tzinfo=UTC),
-        lambda order: order.created_at < datetime(2026, 3, 14, 15, 9, tzinfo=UTC),
-    ),
-    "q": ("1Z0000", lambda order: (order.tracking_number or "").startswith("1Z0000")),
-}
-
-
-@pytest.mark.parametrize("name", [field.name for field in fields(OrderFilter)])
-async def test_each_field_of_a_filter_keeps_the_orders_that_match_it(full: Queries, name: str) -> None:
-    value, fits = FITS[name]
-    everything = await all_views(full)
-    expected = [order for order in everything if fits(order)]
-    assert 0 < len(expected) < ORDERS
-    one_field = OrderFilter(**{name: value})
-    page = await full.orders(OrderSearch(filter=one_field, limit=ORDERS))
-    assert [view(document.json) for document in page.documents] == expected
-    newest = await full.newest_orders(one_field, offset=1, limit=2)
-    assert [view(document.json) for document in newest] == expected[1:3]
-    count = await full.count_orders(one_field)
-    assert (count.total, count.estimated) == (len(expected), False)
-
-
-async def test_a_page_says_where_it_begins_and_ends_and_whether_there_is_more(full: Queries) -> None:
-    everything = await full.orders(OrderSearch(filter=OrderFilter(), limit=ORDERS))
-    search = OrderSearch(filter=OrderFilter(), limit=15)
-    first = await full.orders(search)
-    second = await full.orders(replace(search, start=first.last))
-    third = await full.orders(replace(search, start=second.last))
-    assert [first.more, second.more, third.more] == [True, True, False]
-    assert [*first.documents, *second.documents, *third.documents] == everything.documents
-    assert await full.orders(replace(search, start=second.first, backwards=True)) == replace(first, more=False)
-    nothing = await full.orders(replace(search, start=third.last))
-    assert (nothing.documents, nothing.first, nothing.last, nothing.more) == ([], None, None, False)
-
-
 # --- stock and totals ---------------------------------------------------------------------------------------
 async def test_stock_is_read_by_sku(queries: Queries, dsn: str, opener: Opener) -> None:
     await write(dsn, stored_events([*(replace(replenished, sku=Sku(f"SKU-{n}")) for n in (3, 1, 2)), reserved]))
@@ -235,9 +186,10 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "order": lambda q: q.order(order_id(1)),
     "wait_for_order": lambda q: q.wait_for_order(order_id(1), version=1, payment_version=0, within=SOON),
     "order_of_number": lambda q: q.order_of_number("ORD-0000000001"),
-    "orders": lambda q: q.orders(OrderSearch(filter=OrderFilter())),
-    "newest_orders": lambda q: q.newest_orders(OrderFilter(), offset=0, limit=1),
-    "count_orders": lambda q: q.count_orders(OrderFilter()),
+    "orders": lambda q: q.orders(OrderSearch(filter=OrderQuery())),
+    "newest_orders": lambda q: q.newest_orders(OrderQuery(), offset=0, limit=1),
+    "count_orders_by_status": lambda q: q.count_orders_by_status(OrderQuery()),
+    "count_orders": lambda q: q.count_orders(OrderQuery()),
     "stock_level": lambda q: q.stock_level(Sku("SKU-1")),
     "stock_levels": lambda q: q.stock_levels(after="", limit=1),
     "totals": lambda q: q.totals(CUSTOMER_SUMMARY, "customer-1"),
@@ -248,6 +200,7 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "position_at": lambda q: q.position_at(created.created_at),
     "events_of_stream": lambda q: q.events_of_stream(UUID(int=1), after=0, limit=1),
     "events_of_correlation": lambda q: q.events_of_correlation(UUID(int=1), after=0, limit=1),
+    "saga_summary": lambda q: q.saga_summary(),
     "ended_sagas": lambda q: q.ended_sagas(after=0, upto=1, limit=1),
     "progress": lambda q: q.progress(),
     "wait_for_reader": lambda q: q.wait_for_reader(READER, position=1, within=SOON),

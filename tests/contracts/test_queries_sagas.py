@@ -44,9 +44,9 @@ SELECT md5('s' || n)::uuid, 'fulfil_order', 1, md5('o' || n)::uuid,
 # later. 10 are shipped.
 VIEWS = """
 INSERT INTO order_views (order_id, version, payment_version, customer_id, order_number, status, payment_status,
-                         total_amount, skus, payment_expires_at, created_at, updated_at, document)
+                         total_amount, currency, skus, payment_expires_at, created_at, updated_at, document)
 SELECT md5('o' || n)::uuid, 2, 1, 'ada', 'ORD-' || n, CASE WHEN n % 4 = 0 THEN 'SHIPPED' ELSE 'CONFIRMED' END,
-       CASE WHEN n % 4 = 0 THEN 'CAPTURED' ELSE 'AUTHORIZED' END, 1, '{}',
+       CASE WHEN n % 4 = 0 THEN 'CAPTURED' ELSE 'AUTHORIZED' END, 1, 'EUR', '{}',
        now() + CASE WHEN n % 4 = 1 THEN ((n - $2 + 3) / 4 * 2 - 3) * interval '1 h' ELSE interval '30 h' END,
        now(), now(), '{"currency": "EUR"}'
   FROM generate_series($2::int + 1, $2::int + 40) n WHERE $1::int > 0

@@ -65,6 +65,14 @@ async def test_the_query_api_lists_sagas_by_state_status_and_order(api: QueryApi
     ]
     assert await saga_ids(status="COMPLETED,FAILED,FAILED") == [str(ids["failed"]), str(ids["ended"])]
     assert await saga_ids(status="RUNNING,FAILED", state="waiting,retrying") == [str(ids["waiting"])]
+    assert await saga_ids(name="fulfil", error="DID not") == [str(ids["retrying"])]
+    assert await saga_ids(error="e", state="failed") == [str(ids["failed"])]
+    assert (
+        await saga_ids(error="%")
+        == await saga_ids(name="settle")
+        == await saga_ids(error="e", status="COMPLETED")
+        == []
+    )
     some = ",".join(str(ids[one]) for one in ("ended", "failed", "waiting"))
     assert await saga_ids(saga_id=some, state="failed,waiting") == [str(ids["waiting"]), str(ids["failed"])]
     hundred = ",".join([some, *(str(uuid4()) for _ in range(97))])

@@ -65,7 +65,8 @@ async def test_a_sku_that_is_not_in_the_read_model_is_folded_a_page_at_a_time(
     queries: PageCounter, dsn: str, opener: Opener, events: int, pages: list[tuple[int, int]]
 ) -> None:
     await write(dsn, stored_events(stock_events(events)))
-    folded = await fresh_level(queries, SKU)
+    folded, read_from = await fresh_level(queries, SKU)
+    assert read_from == "log"
     assert queries.pages == pages
     assert folded.version == events
     await project(opener)
@@ -77,7 +78,8 @@ async def test_a_sku_that_is_in_the_read_model_is_not_folded(queries: PageCounte
     await write(dsn, log[:3])
     await project(opener)
     await write(dsn, log[3:])
-    assert (await fresh_level(queries, SKU)).version == 3
+    level, read_from = await fresh_level(queries, SKU)
+    assert (level.version, read_from) == (3, "view")
     assert queries.pages == []
 
 
@@ -89,7 +91,8 @@ async def test_only_the_events_after_a_view_that_is_behind_are_read_and_folded_i
     await write(dsn, log[:2])
     await project(opener)
     await write(dsn, log[2:])
-    folded = await fresh_order(queries, order_id(1), min_version=3)
+    folded, read_from = await fresh_order(queries, order_id(1), min_version=3)
+    assert read_from == "log"
     assert queries.pages == [
         (2, len(log) - 2),
         (0, 0),
@@ -107,7 +110,7 @@ async def test_a_view_whose_payment_is_behind_gets_the_events_of_both_streams_th
     await write(dsn, log[:3])  # created, authorised, confirmed
     await project(opener)
     await write(dsn, log[3:])  # shipped, captured, delivered, refunded in part
-    folded = await fresh_order(queries, order_id(2), min_version=2, min_payment_version=2)
+    folded, _ = await fresh_order(queries, order_id(2), min_version=2, min_payment_version=2)
     assert queries.pages == [(2, 2), (1, 2)]
     assert (folded.version, folded.payment_version) == (4, 3)
     view = msgspec.json.decode(folded.json, type=OrderView)
@@ -120,7 +123,7 @@ async def test_an_order_that_is_not_in_the_read_model_is_folded_with_its_payment
     queries: PageCounter, dsn: str, opener: Opener
 ) -> None:
     await write(dsn, Sample(9, payments=True).events())
-    folded = [await fresh_order(queries, order_id(n)) for n in range(1, 10)]
+    folded = [(await fresh_order(queries, order_id(n)))[0] for n in range(1, 10)]
     await project(opener)
     assert [await queries.order(order_id(n)) for n in range(1, 10)] == folded
 
@@ -130,7 +133,8 @@ async def test_a_view_that_is_fresh_enough_is_given_as_it_is(queries: PageCounte
     await write(dsn, log[:2])
     await project(opener)
     await write(dsn, log[2:])
-    assert (await fresh_order(queries, order_id(1), min_version=2, wait=20)).version == 2
+    order, read_from = await fresh_order(queries, order_id(1), min_version=2, wait=20)
+    assert (order.version, read_from) == (2, "view")
     assert queries.pages == []
 
 
@@ -139,7 +143,8 @@ async def test_a_version_that_the_stream_does_not_have_yet_gives_what_the_stream
 ) -> None:
     log = Sample(1).events()
     await write(dsn, log)
-    assert (await fresh_order(queries, order_id(1), min_version=99)).version == len(log)
+    order, read_from = await fresh_order(queries, order_id(1), min_version=99)
+    assert (order.version, read_from) == (len(log), "log")
 
 
 async def test_neither_an_order_nor_a_sku_that_does_not_exist_is_found(queries: PageCounter) -> None:

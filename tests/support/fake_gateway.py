@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 from uuid import uuid5
 
 import msgspec
 
+from core.filters.order_query import OrderQuery
 from tests.support.fake_desk import SPACE, FakeDesk, event_json
+from tests.support.fake_log import BY_NUMBER, log_page
 from tui.gateway import (
     NEWEST_FIRST,
     PAGE,
@@ -23,7 +27,7 @@ from tui.gateway import (
     TimedOut,
     Unreachable,
 )
-from tui.viewmodels.filters import OrderQuery
+from tui.viewmodels.log_reader import PATH
 from tui.viewmodels.statuses import legal
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
@@ -111,10 +115,26 @@ class FakeGateway(FakeDesk):
         return Health(len(self.log), self.lag.lag_events, self.lag.lag_seconds)
 
     async def read(
-        self, path: str, shape: type[Shape], params: Mapping[str, str | Sequence[str]] | None = None
+        self,
+        path: str,
+        shape: type[Shape],
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        service: Literal["queries", "commands"] = "queries",
     ) -> Shape:
         self.reads.append((path, {name: str(value) for name, value in (params or {}).items()}))
-        self._answering()
+        if service == "commands":
+            await self.ask_for_commands()
+            path = f"commands {path}"  # what the command API answers stands under this name in `answers`
+        else:
+            self._answering()
+        if path == PATH and path not in self.answers:
+            return msgspec.json.decode(json.dumps(log_page(self.log, self.reads[-1][1])), type=shape)
+        if path.startswith(BY_NUMBER):
+            number = path.removeprefix(BY_NUMBER)
+            found = [order for order in self.views.values() if order.order_number == number]
+            if found:
+                return msgspec.json.decode(msgspec.json.encode(found[0]), type=shape)
         if path not in self.answers:
             raise ServiceRefused(404, "not_found", f"there is no {path}")
         return msgspec.json.decode(json.dumps(self.answers[path]), type=shape)
@@ -203,9 +223,25 @@ class FakeGateway(FakeDesk):
             order_id = str(uuid5(SPACE, f"placed-{len(self.log)}"))
             return order_id, "OrderCreated", self._created(order_id, f"ORD-NEW{len(self.log):07}", dict(command.body))
         status = self.views[command.subject_id].status
+        if command.verb == "refund":
+            return self._refund(command.subject_id, dict(command.body))
         if command.verb not in [t.verb for t in legal(status)]:
             raise ServiceRefused(400, "not_allowed", f"cannot {command.verb} an order that is {status}")
         return command.subject_id, EVENT_OF[command.verb], {"order_id": command.subject_id, **command.body}
+
+    def _refund(self, order_id: str, body: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+        order = self.views[order_id]
+        errors = list[FieldProblem]()
+        if not re.fullmatch(r"[0-9]+(\.[0-9]{1,2})?", body["amount"]):
+            errors.append(FieldProblem("amount", "must be an amount"))
+        if not isinstance(body["restock"], bool):
+            errors.append(FieldProblem("restock", "must be true, false or a list"))
+        if errors:
+            raise ServiceRefused(400, "validation_failed", "some fields are wrong", errors)
+        if Decimal(body["amount"]) > order.captured_amount - order.refunded_amount:
+            raise ServiceRefused(400, "not_allowed", "no more than was captured can be refunded")
+        about = {"order_id": order_id, "refund_id": f"re-{len(self.log)}", "currency": order.currency}
+        return order_id, "RefundRequested", {**about, **body, "restock": []}
 
     def _check(self, body: Any) -> None:
         errors = [FieldProblem("customer_id", "must not be blank")] if not body["customer_id"] else []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.fake_desk import event_json
+from core.filters.order_language import parse
+from tests.support.fake_desk import START, event_json
 from tests.support.fake_gateway import FakeGateway
-from tui.viewmodels.filters import parse
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import RingFrame
 
@@ -24,7 +24,7 @@ class Stepped:
 async def listed(gateway: FakeGateway, height: int = 10, text: str = "") -> OrdersModel:
     model = OrdersModel(gateway, Stepped())
     model.view.resize(height)
-    await model.search(parse(text))
+    await model.search(parse(text, START))
     return model
 
 

@@ -5,22 +5,24 @@ from decimal import Decimal
 
 import pytest
 
+from core.filters.order_language import parse
+from core.filters.order_query import OrderQuery
 from tests.support.deck_harness import desk_with, opened
+from tests.support.fake_desk import START
 from tests.support.fake_gateway import FakeGateway
 from tui.gateway import CommandAccepted, CommandToSend, ServiceRefused, TimedOut
 from tui.viewmodels import bulk as bulk_module
 from tui.viewmodels.bulk import Bulk, BulkOrder, TooMany, matching, sums
-from tui.viewmodels.filters import OrderQuery, parse
 
 
 async def everything(gateway: FakeGateway, text: str = "") -> list[BulkOrder]:
-    return [order async for page in matching(gateway, parse(text)) for order in page]
+    return [order async for page in matching(gateway, parse(text, START)) for order in page]
 
 
 async def test_a_frozen_filter_has_every_order_that_matched_and_none_that_came_later() -> None:
     gateway = desk_with(23)
     gateway.page = 5
-    query = parse("status:created")
+    query = parse("status:created", START)
     frozen = list[BulkOrder]()
     async for orders in matching(gateway, query):
         frozen += orders
@@ -148,7 +150,7 @@ async def test_all_orders_of_a_filter_are_confirmed_and_a_stopped_command_is_tak
         await deck.press("/")
         await deck.type("status:created")
         await deck.press("enter")
-        await deck.until(lambda: deck.desk.orders.query == OrderQuery(status="CREATED"))
+        await deck.until(lambda: deck.desk.orders.query == OrderQuery(status=("CREATED",)))
         await deck.press("b", "o")
         await deck.shows("12 would be done")
         await deck.type("12")
@@ -173,3 +175,17 @@ async def test_a_sort_and_a_saved_view_are_chosen_from_menus_and_a_heading_sorts
         await deck.shows("newest first")
         await deck.pilot.click(offset=(deck.lines()[3].index("CREATED"), 3))
         await deck.shows("oldest first")
+
+
+async def test_the_view_of_ones_own_orders_has_those_to_which_this_deck_sent_a_command() -> None:
+    gateway = desk_with(6)
+    async with opened(gateway, size=(120, 24)) as deck:
+        await deck.press("v", "4")
+        await deck.shows("this deck has sent no command to an order yet")
+        await deck.press("j", "c")
+        await deck.type("no want")
+        await deck.press("enter")
+        await deck.until(lambda: deck.desk.own.order_ids)
+        await deck.press("v", "4")
+        await deck.until(lambda: deck.desk.orders.total == 1)
+        assert [order.order_id for order in deck.desk.orders.window] == deck.desk.own.order_ids

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.filters.order_query import OrderQuery
 from core.printable import clean
 from core.terminal_text import money
 from tests.support.hostile_service import (
@@ -35,7 +36,6 @@ from tui import http_gateway
 from tui.feed import Feed
 from tui.gateway import CommandToSend, GatewayError
 from tui.http_gateway import HttpGateway
-from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.fold import TimelineState, changes, evolve
 from tui.viewmodels.ring import Ring
 from tui.viewmodels.stream import StreamModel, decode
@@ -222,7 +222,9 @@ def test_an_event_of_any_type_with_any_payload_is_shown_as_safe_text(payload: di
     shown = [summary(event), *pretty(raw), *(plain(value) for value in payload.values())]
     state = evolve(TimelineState(), event)
     shown += [line.now for line in changes(TimelineState(), state)]
-    Timeline(events=[event], states=[state])
+    timeline = Timeline()
+    timeline.take([event])
+    shown += [line.now for line in timeline.state_at()]
     for line in shown:
         assert not {unicodedata.category(character) for character in line} & {"Cc", "Cf", "Cs", "Zl", "Zp"}, line
 

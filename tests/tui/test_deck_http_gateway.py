@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from core.filters.order_language import parse
+from tests.support.fake_desk import START
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut, Unreachable
 from tui.http_gateway import HttpGateway
-from tui.viewmodels.filters import parse
 
 ORDER = {
     "order_id": "o-1",
@@ -78,7 +79,7 @@ async def test_a_dry_run_says_so_and_carries_no_key() -> None:
 async def test_a_list_is_asked_for_by_filter_cursor_and_order() -> None:
     seen: list[httpx.Request] = []
     desk = answering(200, {"orders": [ORDER], "next_cursor": "n", "total": 1}, seen)
-    page = await desk.orders(parse("status:created min:5 ORD-1"), cursor="abc")
+    page = await desk.orders(parse("status:created min:5 ORD-1", START), cursor="abc")
     assert str(page.orders[0].total_amount) == "10.2"
     assert page.next_cursor == "n"
     params = dict(seen[0].url.params)
@@ -115,7 +116,7 @@ async def test_an_error_of_the_service_is_shown_in_its_own_words(status: int, bo
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", {"orders": [{"order_id": 7}]}])
 async def test_an_answer_that_cannot_be_read_is_an_error_and_no_crash(body: Any) -> None:
     with pytest.raises(ServiceRefused, match="cannot read"):
-        await answering(200, body).orders(parse(""))
+        await answering(200, body).orders(parse("", START))
 
 
 @pytest.mark.parametrize(

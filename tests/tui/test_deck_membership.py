@@ -5,9 +5,10 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.filters.order_language import parse
 from tests.support.deck_harness import desk_with
+from tests.support.fake_desk import START
 from tests.support.listed import absorb, listed, settled, shown
-from tui.viewmodels.filters import parse
 
 
 async def test_orders_enter_and_leave_a_filtered_list_as_their_state_does() -> None:
@@ -23,7 +24,7 @@ async def test_orders_enter_and_leave_a_filtered_list_as_their_state_does() -> N
     assert shown(model) == sorted(shown(model), reverse=True)
     assert model.total == len(model.window) == 4
 
-    await model.search(parse("status:created"))
+    await model.search(parse("status:created", START))
     at = len(gateway.log)
     gateway.record("order", created[0], "OrderConfirmed", {"order_id": created[0]})
     absorb(model, gateway, at)
@@ -42,7 +43,7 @@ def test_after_any_events_a_list_that_is_read_to_its_end_shows_what_the_server_s
         )
         sort = data.draw(st.sampled_from(["-created_at", "created_at", "-total_amount", "total_amount"]))
         model = await listed(gateway, text=text)
-        await model.search(parse(text), sort)
+        await model.search(parse(text, START), sort)
         model.view.move(data.draw(st.integers(0, 3)))
         model.moved()
         for step in range(data.draw(st.integers(1, 4))):
@@ -68,7 +69,7 @@ def test_after_any_events_a_list_that_is_read_to_its_end_shows_what_the_server_s
                 assert model.view.cursor - model.view.top == row or model.view.top == model.window.start
         await model.take_in()
         await settled(model)
-        whole = (await gateway.orders(parse(text), sort=sort)).orders
+        whole = (await gateway.orders(parse(text, START), sort=sort)).orders
         assert list(model.window) == list(whole)
         assert model.total == len(whole)
 
@@ -110,3 +111,22 @@ async def test_an_order_of_ones_own_is_put_only_where_it_belongs() -> None:
     assert model.new == 1
     await model.take_in()
     assert shown(model)[0] == "ORD-0000000072"
+
+
+async def test_a_flood_of_new_orders_is_counted_or_read_again_and_every_tick_looks_into_few_of_them() -> None:
+    gateway = desk_with(2)
+    model = await listed(gateway)
+    at = len(gateway.log)
+    for n in range(100, 400):
+        gateway.place(n)
+    absorb(model, gateway, at)
+    assert len(model.window) < 50
+    await settled(model)
+    assert shown(model)[0] == "ORD-0000000399"
+    model.view.move(5)
+    model.moved()
+    at = len(gateway.log)
+    for n in range(400, 900):
+        gateway.place(n)
+    absorb(model, gateway, at)
+    assert (model.new, model.total) == (500, 802)

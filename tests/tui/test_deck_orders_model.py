@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
+from core.filters.order_language import parse
+from core.filters.order_query import OrderQuery
 from tests.support.deck_harness import desk_with
+from tests.support.fake_desk import START
 from tests.support.fake_gateway import FakeGateway
 from tests.support.listed import absorb, listed, shown
 from tui.gateway import Unreachable
-from tui.viewmodels.filters import OrderQuery, parse
 from tui.wire import OrderPage
 
 
@@ -126,7 +128,7 @@ async def test_the_first_order_of_an_empty_desk_shows_at_once() -> None:
 async def test_only_new_orders_that_match_the_filter_come_in() -> None:
     gateway = desk_with(3)
     model = await listed(gateway)
-    await model.search(parse("customer:acme"))
+    await model.search(parse("customer:acme", START))
     at = len(gateway.log)
     gateway.place(60, customer="other")
     gateway.place(61, customer="acme")
@@ -138,10 +140,10 @@ async def test_a_late_answer_to_an_earlier_filter_is_dropped() -> None:
     gateway = desk_with(6)
     model = await listed(gateway)
     gateway.hold = first = asyncio.Event()
-    slow = asyncio.create_task(model.search(parse("status:cancelled")))
+    slow = asyncio.create_task(model.search(parse("status:cancelled", START)))
     await asyncio.sleep(0)
     gateway.hold = None
-    await model.search(parse("status:confirmed"))
+    await model.search(parse("status:confirmed", START))
     first.set()
     await slow
     assert {order.status for order in model.window} == {"CONFIRMED"}

@@ -14,12 +14,13 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from core.domain.payment import PASSAGES, PaymentStatus
+from core.filters.order_language import parse
 from tests.support.deck_harness import opened
+from tests.support.fake_desk import START
 from tests.support.fake_gateway import FakeGateway
 from tests.support.listed import Stepped, absorb, frame_of, listed
 from tui.dialogs.transitions import question
 from tui.viewmodels.detail import DetailModel
-from tui.viewmodels.filters import parse
 from tui.viewmodels.fold import fold
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.payments import (
@@ -186,9 +187,9 @@ async def test_a_page_whose_payments_are_behind_the_feed_shows_what_the_feed_has
 def test_a_filter_for_payments_judges_an_order_as_the_server_does() -> None:
     gateway = FakeGateway()
     order = gateway.views[sold(gateway)]
-    assert parse("payment:captured status:shipped").takes(order)
-    assert not parse("payment:refunded").takes(order)
-    assert parse("payment:part").params() == {"payment": "PARTLY_REFUNDED"}
+    assert parse("payment:captured status:shipped", START).takes(order)
+    assert not parse("payment:refunded", START).takes(order)
+    assert parse("payment:part", START).params() == {"payment": "PARTLY_REFUNDED"}
 
 
 AMOUNTS = st.sampled_from(

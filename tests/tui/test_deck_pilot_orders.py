@@ -51,7 +51,7 @@ async def test_the_filter_asks_the_server_and_typing_q_there_does_not_quit() -> 
         await deck.type("status:confirmed")
         await deck.press("enter")
         await deck.shows("3 orders match")
-        assert deck.gateway.queries[-1].status == "CONFIRMED"
+        assert deck.gateway.queries[-1].status == ("CONFIRMED",)
         await deck.press("/", "q")
         assert deck.view("orders").filter.value == "status:confirmedq"
         await deck.shows("✖ no status confirmedq")

@@ -9,9 +9,10 @@ from rich.cells import cell_len
 
 from tests.support.deck_harness import desk_with
 from tests.support.fake_gateway import FakeGateway
-from tui.viewmodels.fold import fold
+from tui.viewmodels.fold import TimelineState, fold
 from tui.viewmodels.statuses import STATUS_AFTER, STATUSES, after_event, legal, status_cell
 from tui.viewmodels.timeline import Timeline, failed, summary
+from tui.viewmodels.track import track
 from tui.wire import WireEvent, payload_of
 
 
@@ -20,6 +21,10 @@ def history(*, declined: bool = False) -> list[WireEvent]:
     order_id = gateway.place(1, quantity=2)
     gateway.fulfil(order_id, declined=declined)
     return [e for e in map(gateway._wire_event, gateway.log) if e.order_id == order_id]
+
+
+def text_of(timeline: Timeline, width: int) -> str:
+    return "".join(cell.text for cell in track(timeline, width))
 
 
 def test_the_state_after_each_event_is_the_fold_of_the_events_before() -> None:
@@ -65,7 +70,7 @@ def test_events_arrive_in_any_order_and_any_number_of_times(order: list[int], cu
     timeline.take(events[n] for n in order)
     assert not timeline.take(events)
     assert timeline.events == events
-    assert timeline.states == fold(events)
+    assert [timeline.state(n) for n in range(len(events) + 1)] == [TimelineState(), *fold(events)]
     assert timeline.live
 
 
@@ -82,20 +87,19 @@ def test_an_event_chosen_in_the_past_stays_chosen_when_others_arrive() -> None:
 def test_the_scrubber_shows_each_event_once_and_shortens_long_gaps() -> None:
     timeline = Timeline()
     timeline.take(history())
-    track = "".join(cell.text for cell in timeline.track(80))
-    assert track == "├●─·─▪─·┄38.0s┄$─●─◉┤"
+    assert text_of(timeline, 80) == "├●─·─▪─·┄38.0s┄$─●─◉┤"
     timeline.go(4)
-    assert "".join(cell.text for cell in timeline.track(80)) == "├●─·─▪─·┄38.0s┄◉─●─·┤"
+    assert text_of(timeline, 80) == "├●─·─▪─·┄38.0s┄◉─●─·┤"
 
 
 @given(st.integers(0, 299), st.integers(10, 120))
 def test_the_scrubber_fits_and_shows_the_chosen_event(at: int, width: int) -> None:
     first = history()[0]
-    timeline = Timeline(events=[msgspec.structs.replace(first, position=n) for n in range(300)])
-    timeline.at = at
-    track = "".join(cell.text for cell in timeline.track(width))
-    assert cell_len(track) <= width
-    assert "◉" in track
+    timeline = Timeline()
+    timeline.take(msgspec.structs.replace(first, position=n) for n in range(300))
+    timeline.go(at)
+    assert cell_len(text_of(timeline, width)) <= width
+    assert "◉" in text_of(timeline, width)
 
 
 def test_a_key_jumps_to_the_next_change_of_status() -> None:

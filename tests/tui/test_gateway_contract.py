@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.filters.order_query import OrderQuery
 from tests.recipes.screen.sales_model import SalesAnswer
 from tests.support.fake_gateway import FakeGateway
 from tests.support.stack import Stack
@@ -22,7 +23,6 @@ from tui.gateway import CommandAccepted, CommandToSend, Gateway, ServiceRefused,
 from tui.http_gateway import HttpGateway
 from tui.receipts import perform
 from tui.viewmodels.draft import OrderDraft
-from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.ring import Ring
 from tui.wire import WireOrder
 
@@ -135,7 +135,7 @@ async def test_an_order_is_placed_shipped_and_delivered(desk: Gateway) -> None:
 async def test_lists_page_both_ways_from_either_end(desk: Gateway) -> None:
     customer = f"pages-{uuid.uuid4()}"
     ids = [(await placed(desk, customer_id=customer)).subject_id for _ in range(7)]
-    query = OrderQuery(customer_id=customer)
+    query = OrderQuery(customer_id=(customer,))
     async with asyncio.timeout(20):
         while (await desk.orders(query)).total != 7:
             await asyncio.sleep(0.01)
@@ -151,6 +151,21 @@ async def test_lists_page_both_ways_from_either_end(desk: Gateway) -> None:
         assert seen == expected
         page = await desk.orders(query, cursor=page.prev_cursor, sort=sort, limit=3)
         assert [order.order_id for order in page.orders] == expected[3:6]
+
+
+async def test_the_desk_says_which_of_some_orders_match(desk: Gateway) -> None:
+    mine = [(await placed(desk, customer_id="asked")).subject_id for _ in range(3)]
+    other = (await placed(desk, customer_id="other")).subject_id
+    for order_id in (*mine, other):
+        await has_reached(desk, order_id, (await desk.order(order_id)).status)
+    nobody = str(uuid.uuid4())
+    async with asyncio.timeout(20):
+        while len((await desk.orders(OrderQuery(), order_ids=[*mine, other])).orders) != 4:
+            await asyncio.sleep(0.01)
+    page = await desk.orders(OrderQuery(customer_id=("asked",)), order_ids=[other, *mine[:2], nobody])
+    assert sorted(order.order_id for order in page.orders) == sorted(mine[:2])
+    for sort in ("-total_amount", "updated_at"):
+        assert len((await desk.orders(OrderQuery(), sort=sort, limit=2)).orders) == 2
 
 
 async def test_a_view_reads_what_only_it_shows_into_a_shape_of_its_own(desk: Gateway) -> None:

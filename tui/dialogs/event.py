@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,7 +13,9 @@ from textual.widgets import Label
 from core.printable import clean
 from tui.action_table import Action, ActionTable, bar
 from tui.dialogs.dialog import Dialog, key_line
-from tui.messages import Copy, OpenView
+from tui.dialogs.go_to import go_to
+from tui.messages import Copy
+from tui.viewmodels.correlation import Place
 from tui.viewmodels.text import Cell, clock_time, pretty
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
@@ -21,20 +24,21 @@ KEYS = ActionTable(
     "event",
     "An event",
     (
-        Action("x", "order", "its order", "x", bar=True),
+        Action("x", "places", "go to…", "x", bar=True),
         Action("y", "copy", "copy the event", "y", bar=True),
     ),
 )
 
 
-class EventDialog(Dialog[OpenView]):
-    """Its answer opens the event's order."""
+class EventDialog(Dialog[Place]):
+    """Its answer is one of `places`."""
 
     BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
 
-    def __init__(self, event: WireEvent) -> None:
+    def __init__(self, event: WireEvent, places: Sequence[Place]) -> None:
         super().__init__()
         self.event = event
+        self.places = places
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog large"):
@@ -54,11 +58,12 @@ class EventDialog(Dialog[OpenView]):
             yield pane
             yield key_line(bar(KEYS))
 
-    def action_order(self) -> None:
-        if self.event.order_id:
-            self.dismiss(OpenView("detail", self.event.order_id))
-        else:
-            self.notify("this event belongs to no order", severity="warning", markup=False)
+    def action_places(self) -> None:
+        go_to(self, self.places, self._go)
+
+    def _go(self, place: Place | None) -> None:
+        if place is not None:
+            self.dismiss(place)
 
     def action_copy(self) -> None:
         self.post_message(Copy(bytes(self.event.payload).decode(errors="replace"), "the payload"))

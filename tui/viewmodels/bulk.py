@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+from core.filters.order_query import OrderQuery
 from tui.gateway import CommandToSend, Gateway, GatewayError
 from tui.receipts import settle
-from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.text import money
 from tui.wire import WireOrder
 

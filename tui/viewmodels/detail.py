@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Literal
 
 from tui.gateway import Gateway, GatewayError
-from tui.viewmodels.statuses import Transition, after_event, why_not
-from tui.viewmodels.timeline import Timeline
+from tui.viewmodels.fold import order_after
+from tui.viewmodels.refunds import why_no_refund
+from tui.viewmodels.statuses import CANCEL, legal, why_not
+from tui.viewmodels.timeline import MOST_EVENTS, Timeline
 from tui.wire import WireEvent, WireOrder
+
+PAST = "you are viewing the past: L first, which returns to live"
+_AT_ONCE = 1_000  # events that are folded before the deck may paint again
 
 
 class DetailModel:
@@ -18,6 +24,7 @@ class DetailModel:
         self.gateway = gateway
         self.order_id = order_id
         self.order: WireOrder | None = None
+        """The order as it is now, whatever event is chosen."""
         self.timeline = Timeline()
         self.phase: Literal["loading", "ready", "error"] = "loading"
         self.error = ""
@@ -29,22 +36,55 @@ class DetailModel:
         except GatewayError as error:
             self.phase, self.error = "error", str(error)
             return
-        self.order, self.phase = order, "ready"
-        self.take(events)
+        for start in range(0, len(events), _AT_ONCE):
+            self.take(events[start : start + _AT_ONCE])
+            await asyncio.sleep(0)
+        self.timeline.cut = self.timeline.cut or len(events) >= MOST_EVENTS
+        self.order = self._followed(order, self.timeline.events)
+        self.phase, self.error = "ready", ""
 
     def take(self, events: Iterable[WireEvent]) -> bool:
         """True when something changed."""
-        if not self.timeline.take(e for e in events if e.order_id == self.order_id):
-            return False
+        own = [event for event in events if event.order_id == self.order_id]
         if self.order is not None:
-            for event in self.timeline.events:
-                self.order = after_event(self.order, event)
-        return True
+            self.order = self._followed(self.order, own)
+        return self.timeline.take(own)
 
-    def why_not(self, transition: Transition) -> str | None:
-        """The reason that this transition cannot be made with what is on the screen now; None when it can."""
-        if self.order is None:
-            return "the order is not loaded yet"
-        if not self.timeline.live:
-            return "you are viewing the past: L returns to live"
-        return why_not(transition, self.order.status)
+    @staticmethod
+    def _followed(order: WireOrder, events: Iterable[WireEvent]) -> WireOrder:
+        for event in events:
+            order = order_after(order, event) or order
+        return order
+
+    @property
+    def past(self) -> bool:
+        """Whether what is shown is not how the order is now."""
+        return bool(self.timeline.events) and not self.timeline.live
+
+    @property
+    def shown(self) -> WireOrder | None:
+        """The order as it was after the chosen event; None when it was not created yet, or when nothing was read."""
+        return self.timeline.order_at() if self.past else self.order
+
+    def why_not_now(self) -> str | None:
+        """The reason that no command can be sent from what is on the screen; None when one can."""
+        if self.timeline.cut:
+            return f"only its first {MOST_EVENTS:,} events are shown here: act on it in the list of orders"
+        if self.past:
+            return PAST
+        return None if self.order else "the order is not loaded yet"
+
+    def why_no_command(self, action: str) -> str | None:
+        """The reason that one of the actions cancel, refund, advance and new_order cannot be taken; None if it can."""
+        if (reason := self.why_not_now()) or self.order is None:
+            return reason
+        status = self.order.status
+        match action:
+            case "refund":
+                return why_no_refund(self.order)
+            case "cancel":
+                return why_not(CANCEL, status)
+            case "advance":
+                return why_not((legal(status) or (CANCEL,))[0], status)
+            case _:
+                return None

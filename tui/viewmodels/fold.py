@@ -6,26 +6,31 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from core.domain.payment import PAYMENT, Payment
 from core.printable import clean
 from core.terminal_text import money
 from tui.viewmodels.payments import PAYMENT_EVENTS, payment_after, refund_words
-from tui.viewmodels.statuses import STATUS_AFTER
+from tui.viewmodels.statuses import SHOWN, STATUS_AFTER, after_event, order_from
 from tui.viewmodels.text import plain
-from tui.wire import WireEvent, payload_of
+from tui.wire import WireEvent, WireOrder, payload_of
 
 Lines = Mapping[str, str]  # label -> what to show, in the order in which the labels first appeared
+MOST_LABELS = 300  # lines of one state; an order has at most 200 SKUs, and few sagas that are not refunds
 
 
 class TimelineState(NamedTuple):
-    """`sagas` holds the name of each saga by its id, since only the event that started a saga carries its name.
+    """`sagas` holds the label of each saga by its id, since only the event that started a saga carries its name.
 
-    `payment` adds up what was refunded, since each event of a refund carries only its own amount.
+    `payment` adds up what was refunded, since each event of a refund carries only its own amount. `order` is the order
+    as the list shows it, as it was then; None until it was created.
     """
 
     lines: Lines = MappingProxyType({})
     sagas: Mapping[str, str] = MappingProxyType({})
     payment: Payment = PAYMENT.initial
+    order: WireOrder | None = None
 
 
 class Change(NamedTuple):
@@ -39,7 +44,7 @@ class Change(NamedTuple):
 def evolve(state: TimelineState, event: WireEvent) -> TimelineState:
     """The state after one more event; an event of a type unknown here changes nothing."""
     payload = payload_of(event)
-    new, sagas, payment = dict(state.lines), dict(state.sagas), state.payment
+    new, sagas, payment = dict[str, str](), state.sagas, state.payment
     if event.event_type in STATUS_AFTER:
         new["status"] = STATUS_AFTER[event.event_type]
     if (change := _CHANGES.get(event.event_type)) is not None:
@@ -48,11 +53,37 @@ def evolve(state: TimelineState, event: WireEvent) -> TimelineState:
         payment = payment_after(payment, event)
     if event.event_type == "PaymentRefunded" and payment is not state.payment:
         new["payment"] = refund_words(payment, plain(payload["reason"]))
+        if "refund" in state.lines:
+            new["refund"] = f"made {_amount(payload, 'amount')}"
     if event.aggregate_type == "saga":
-        if payload.get("name"):
-            sagas[event.aggregate_id] = plain(payload["name"])
+        if payload.get("name") and event.aggregate_id not in sagas and len(sagas) < MOST_LABELS:
+            sagas = {**sagas, event.aggregate_id: _saga_label(plain(payload["name"]), sagas)}
         new[sagas.get(event.aggregate_id, f"saga {event.aggregate_id[-4:]}")] = saga_words(event.event_type, payload)
-    return TimelineState(new, sagas, payment)
+    return TimelineState(_with(state.lines, new), sagas, payment, order_after(state.order, event))
+
+
+def _saga_label(name: str, sagas: Mapping[str, str]) -> str:
+    """The saga's name; the second saga of that name is `refund_order 2`."""
+    same = sum(1 for label in sagas.values() if label == name or label.startswith(f"{name} "))
+    return f"{name} {same + 1}" if same else name
+
+
+def _with(lines: Lines, new: Lines) -> Lines:
+    """The lines with the new ones among them; a label beyond MOST_LABELS is left out."""
+    if not new:
+        return lines
+    room = MOST_LABELS - len(lines)
+    return {**lines, **{label: text for label, text in new.items() if label in lines or room > 0}}
+
+
+def order_after(order: WireOrder | None, event: WireEvent) -> WireOrder | None:
+    """The order as it is after one more event; it is there from its creation on, if that can be read."""
+    if order is None:
+        return order_from(event) if event.event_type == "OrderCreated" else None
+    after = after_event(order, event) if event.event_type in SHOWN else order
+    if event.aggregate_type == "order" and event.version > after.version:  # such as a refund that was asked for
+        after = msgspec.structs.replace(after, version=event.version, updated_at=event.timestamp)
+    return after
 
 
 def fold(events: Iterable[WireEvent]) -> list[TimelineState]:
@@ -125,6 +156,7 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any]], Lines]] = {
     "PaymentCaptureFailed": _payment("not captured"),
     "PaymentVoided": _payment("voided"),
     "PaymentRefunded": _payment("refunded"),
+    "RefundRequested": lambda p: {"refund": f"asked for {_amount(p, 'amount')}: {plain(p.get('reason'))}"},
     "PaymentRefundFailed": lambda p: {"refund": f"refused {_amount(p, 'amount')}: {plain(p.get('reason'))}"},
 }
 

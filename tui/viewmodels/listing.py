@@ -37,7 +37,7 @@ class Listing(Generic[Row]):
         self.total: int | None = None
         self.estimated = False
         self.new = 0
-        """Rows that have come above those that are shown, and wait until the operator takes them in."""
+        """Rows that are not shown, above those that are or between too many, until the operator takes them in."""
         self.changed_at: dict[str, float] = {}
         self.questions = Questions()
         self._arrived: OrderedDict[str, Row] = OrderedDict()
@@ -129,7 +129,7 @@ class Listing(Generic[Row]):
 
     async def take_in(self) -> None:
         """Put the rows that came above those that are shown on top of them; the chosen row stays chosen."""
-        if not len(self.window) or self.window.newer is not None or self._from_end:
+        if not len(self.window) or self.window.newer is not None or self._from_end or self._full:
             await self.load()
             return
         generation = self._generation
@@ -194,9 +194,10 @@ class Listing(Generic[Row]):
         else:
             self.questions.count = True
         rank = self.window.place(row, self.source.above)
-        above = rank == self.window.start and len(self.window)
-        if above and (self.window.newer is not None or not self.at_top or self._from_end):
+        above = rank == self.window.start and len(self.window) > 0
+        if (above and (self.window.newer is not None or not self.at_top or self._from_end)) or self._full:
             self.new += 1
+            self.questions.again = self.questions.again or self.at_top
         elif rank < self.window.end or self.window.older is None:
             follows = self.at_top
             self.window.insert(row, rank, keeping=self.view.cursor)
@@ -205,7 +206,6 @@ class Listing(Generic[Row]):
             if follows:
                 self.view.top = self.window.start
                 self.view.go(self.window.start)
-            self.questions.again = self.questions.again or len(self.window) > PAGE * (self.window.max_pages + 5)
 
     def count_new(self, rows: int) -> None:
         """So many new rows belong above those that are shown, which nobody has looked at."""
@@ -262,6 +262,10 @@ class Listing(Generic[Row]):
     def forget_old_changes(self) -> None:
         now = self.clock()
         self.changed_at = {key: at for key, at in self.changed_at.items() if now - at < 1}
+
+    @property
+    def _full(self) -> bool:
+        return len(self.window) >= PAGE * (self.window.max_pages + 5)
 
     # --- places -----------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from core.filters.order_query import OrderQuery
 from tui.gateway import NEWEST_FIRST, Gateway
-from tui.viewmodels.filters import OrderQuery
 from tui.viewmodels.list_source import ListPage
 from tui.viewmodels.listing import Listing
 from tui.viewmodels.ring import RingFrame
@@ -19,6 +19,7 @@ from tui.wire import OrderPage, WireEvent, WireOrder
 
 _REMEMBERED = 2_000  # orders whose latest events are kept, for the case that a page is behind the feed
 _EVENTS_OF_ONE = 50
+_INSERTED = 20  # new orders of one tick that are put into the list one by one; else it is read again
 _DECODED = 300  # events of one tick that are decoded; what the others changed is asked of the server
 _ORDER_OF = re.compile(rb'"correlation_id":\s*"([0-9a-fA-F-]{36})"')
 _SORTED_BY: dict[str, Callable[[WireOrder], object]] = {
@@ -94,12 +95,14 @@ class OrdersModel(Listing[WireOrder]):
                 by_order.setdefault(_order_of(frame), []).append(frame)
         seen = {self.shown.key(row) for row in map(self.window.get, self.view.visible) if row is not None}
         left = _DECODED
+        created = sum(own[0].event_type == _FIRST for own in by_order.values())
         for order_id in sorted(by_order, key=lambda order_id: order_id not in seen):
             own = by_order[order_id]
-            if left >= len(own):
+            is_new = own[0].event_type == _FIRST and not self.shown.filtered
+            if left >= len(own) and not (is_new and created > _INSERTED):
                 left -= len(own)
                 self._take(order_id, [event for event in map(_decoded, own) if event is not None])
-            elif own[0].event_type == _FIRST and not self.shown.filtered:
+            elif is_new:
                 self.count_new(1)
             elif self.shown.filtered or self.window.rank(order_id) is not None:
                 self.questions.ask(order_id)

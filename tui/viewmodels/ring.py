@@ -20,7 +20,7 @@ NumberedFrame = tuple[int, RingFrame]  # a frame with its number in the ring
 class Ring:
     """Holds the frames `first` .. `end - 1`; a frame's number counts all frames before it, so it never changes."""
 
-    def __init__(self, capacity: int = 100_000, max_bytes: int = 32 * 1024 * 1024) -> None:
+    def __init__(self, capacity: int = 40_000, max_bytes: int = 16 * 1024 * 1024) -> None:
         self.capacity = capacity
         self.max_bytes = max_bytes
         self.first = 0
@@ -44,6 +44,18 @@ class Ring:
     def get(self, number: int) -> RingFrame | None:
         """The frame with that number; None when it was dropped or has not come yet."""
         return self._slots[number % self.capacity] if self.first <= number < self.end else None
+
+    def number_at(self, position: int) -> int:
+        """The number of the first held frame at a position in the log or after it; `end` when there is none."""
+        low, high = self.first, self.end
+        while low < high:
+            middle = (low + high) // 2
+            frame = self._slots[middle % self.capacity]
+            if frame is not None and frame.position < position:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     def since(self, number: int) -> Iterator[NumberedFrame]:
         """The frames from `number` on that are still held, with their numbers."""

@@ -1,140 +1,139 @@
-"""StreamModel: the ring as a list that follows the feed or is paused, filtered by type, with counters."""
+"""StreamModel: the log as a list that follows the feed or is paused, its failures, and what came in, counted."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-import msgspec
+from tui.gateway import Gateway
+from tui.viewmodels.event_filter import Condition, EventFilter
+from tui.viewmodels.event_list import EventList, with_gaps
+from tui.viewmodels.event_row import EventRow, decode
+from tui.viewmodels.known_numbers import KnownNumbers
+from tui.viewmodels.log_reader import read_event
+from tui.viewmodels.ring import NumberedFrame, Ring, RingFrame
+from tui.viewmodels.tally import Stretches, Tally
+from tui.viewmodels.timeline import FAILURES, failed
+from tui.wire import WireEvent
 
-from tui.viewmodels.ring import NumberedFrame, Ring
-from tui.viewmodels.timeline import failed
-from tui.wire import Unreadable, WireEvent, read_json
-
-_DECODED = 512  # events that are kept decoded: several screens full
-_PINNED = 200
+MOST_FAILURES = 1_000  # that are kept; older ones are read from the log
 MOST_TYPES, OTHER_TYPES = 500, "(others)"  # different types of events that are counted one by one
+
+_FAILED = EventFilter((Condition("type", tuple(f"*{end.lower()}" for end in FAILURES)),))
 
 
 class StreamModel:
-    """A row's rank is its place among the frames that pass the type filter, counted from the first that ever came."""
+    """While it follows, its list ends with the newest event; while paused, the list stays, whatever comes in."""
 
     def __init__(self, ring: Ring) -> None:
         self.ring = ring
-        self.following = True
-        self.hidden: set[str] = set()
+        self.list = EventList(ring, EventFilter())
+        self.failures = EventList(ring, _FAILED, MOST_FAILURES)
+        self.tally = Tally()
         self.types: Counter[str] = Counter()
-        self.failures: deque[int] = deque(maxlen=_PINNED)
         self.failed = 0
-        self.painted = 0
+        self.numbers = KnownNumbers()
+        self._unreadable = Stretches()
         self.undecodable = 0
-        self._painted_from = 0
-        self._painted_to = 0
-        self._paused_end = 0
-        self._shown: list[int] | None = None  # numbers of the frames that pass the filter; None: all of them do
-        self._decoded: dict[int, WireEvent | None] = {}
 
     @property
-    def end(self) -> int:
-        """One past the last rank to show; while paused it stays where the pause began."""
-        return self.newest if self.following else min(self._paused_end, self.newest)
+    def following(self) -> bool:
+        return self.list.live
 
     @property
-    def newest(self) -> int:
-        return self.ring.end if self._shown is None else len(self._shown)
+    def choice(self) -> EventFilter:
+        return self.list.choice
 
     @property
-    def first(self) -> int:
-        return self.ring.first if self._shown is None else bisect_left(self._shown, self.ring.first)
-
-    @property
-    def waiting(self) -> int:
-        """Events that arrived behind a paused view."""
-        return self.newest - self.end
-
-    @property
-    def skipped(self) -> int:
-        """Events that came in and were never painted."""
-        return self.ring.end - self.painted
-
-    @property
-    def older_gone(self) -> int:
-        """Events that came in and were dropped for newer ones."""
-        return self.ring.first
+    def hidden(self) -> frozenset[str]:
+        return self.choice.hidden
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
-        """Count the types and failures of frames that just came into the ring, and let them through the filter."""
-        for number, frame in fresh:
-            known = frame.event_type in self.types or len(self.types) < MOST_TYPES
-            self.types[frame.event_type if known else OTHER_TYPES] += 1
-            if failed(frame.event_type):
-                self.failures.append(number)
-                self.failed += 1
-            if self._shown is not None and frame.event_type not in self.hidden:
-                self._shown.append(number)
+        """Take in the frames that just came into the ring."""
+        frames = [frame for _, frame in fresh]
+        if not frames:
+            return
+        newest = frames[-1].position
+        known = self.tally.newest
+        if frames[0].position <= known:  # this is another log, put in the place of the one before
+            self.list.reset(frames[0].position)
+            self.failures.reset(frames[0].position)
+            self.list.live = True
+            known = 0
+        gapless = newest - (known or frames[0].position - 1) == len(frames)
+        items = frames if gapless else with_gaps(frames, known)
+        self._count(frames)
+        self.list.grow(items, frames[0].position, newest)
+        self.numbers.learn(frames)
+        if self.following:
+            self.tally.let_pass()
 
-    def number(self, rank: int) -> int | None:
-        """The number, in the ring, of the frame in a row."""
-        if self._shown is None:
-            return rank
-        return self._shown[rank] if 0 <= rank < len(self._shown) else None
-
-    def rank(self, number: int) -> int:
-        """The row of a frame; of a hidden one, the row that follows it."""
-        return number if self._shown is None else bisect_left(self._shown, number)
-
-    def event(self, number: int) -> WireEvent | None:
-        """The event with that number, decoded now; None when it was dropped or cannot be read."""
-        if number in self._decoded:
-            return self._decoded[number]
-        frame = self.ring.get(number)
-        if frame is None:
-            return None
-        event = decode(frame.data)
-        self.undecodable += event is None
-        while len(self._decoded) >= _DECODED:
-            del self._decoded[next(iter(self._decoded))]
-        self._decoded[number] = event
-        return event
+    def _count(self, frames: Sequence[RingFrame]) -> None:
+        last, count = frames[0].position, 0
+        for frame in frames:
+            if frame.position != last + (count > 0):
+                self.tally.receive(last, count)
+                count = 0
+            last, count = frame.position, count + 1
+        self.tally.receive(last, count)
+        for name, many in Counter(frame.event_type for frame in frames).items():
+            known = name in self.types or len(self.types) < MOST_TYPES
+            self.types[name if known else OTHER_TYPES] += many
+        failing = [frame for frame in frames if failed(frame.event_type)]
+        self.failed += len(failing)
+        self.failures.grow(failing, frames[0].position, last)
 
     def pause(self) -> None:
-        if self.following:
-            self._paused_end = self.newest
-            self.following = False
+        self.list.live = False
 
     def follow(self) -> None:
-        self.following = True
+        """Show the newest events again, and whatever comes in."""
+        self.list.live = True
+        self.list.reset(self.list.newest + 1)
+        self.list.take_older()
+        self.tally.let_pass()
 
-    def show_only(self, hidden: set[str]) -> None:
-        """Hide these types of event; a paused stream stays at the same event."""
-        paused_at = None if self.following or self.end == 0 else self.number(self.end - 1)
-        self.hidden = hidden
-        self._shown = None
-        if hidden:
-            self._shown = [n for n, frame in self.ring.since(0) if frame.event_type not in hidden]
-        if paused_at is not None:
-            self._paused_end = min(self.rank(paused_at) + 1, self.newest)
+    def go(self, position: int) -> None:
+        """Pause, with the events around a position; those that the ring has not got are read by `EventList.wants`."""
+        self.list.live = False
+        self.list.reset(position)
+        self.list.take_newer()
+        self.list.take_older()
+
+    def choose(self, choice: EventFilter, at: int | None = None) -> None:
+        """Show the events that fit only. A paused stream stays near the event at the position `at`."""
+        self.list.choice = choice
+        if self.following or at is None:
+            self.follow()
+        else:
+            self.go(at)
+
+    def show_only(self, hidden: Iterable[str]) -> None:
+        """Switch these types of event off."""
+        at = None if self.following else self.list.window.position(self.list.window.start)
+        self.choose(self.choice.hiding(frozenset(hidden)), at)
 
     def note_painted(self, ranks: range) -> None:
-        """Count rows that were painted. A row counts once as long as the operator scrolls without leaving a gap."""
-        if not ranks:
+        """Count the rows that were painted just now."""
+        window = self.list.window
+        positions = [position for position in map(window.position, ranks) if position is not None]
+        if not positions:
             return
-        numbers = [n for n in map(self.number, ranks) if n is not None]
-        if not numbers or numbers[-1] < self._painted_from:
-            return
-        self.painted += sum(1 for n in numbers if not self._painted_from <= n < self._painted_to)
-        apart = numbers[0] > self._painted_to
-        self._painted_from = numbers[0] if apart else min(self._painted_from, numbers[0])
-        self._painted_to = max(self._painted_to, numbers[-1] + 1)
+        if not self.following:
+            self.tally.let_pass(positions[-1])
+        self.tally.show(positions)
 
+    def note_unreadable(self, row: EventRow) -> None:
+        if not self._unreadable.holds(row.position):
+            self._unreadable.add(row.position, row.position)
+            self.undecodable += 1
 
-_events = msgspec.json.Decoder(WireEvent)
+    async def whole(self, gateway: Gateway, position: int) -> WireEvent | None:
+        """The event at a position in full, from the log if the ring has dropped it; None when it cannot be read.
 
-
-def decode(data: bytes) -> WireEvent | None:
-    """The event in a frame's bytes; None when they are none."""
-    try:
-        return read_json(data, _events)
-    except Unreadable:
-        return None
+        Raises GatewayError.
+        """
+        frame = self.ring.get(self.ring.number_at(position))
+        if frame is None or frame.position != position:
+            frame = await read_event(gateway, position)
+        return decode(frame.data)

@@ -1,9 +1,9 @@
-"""One order: its events at the left, its state after the chosen event at the right, and the scrubber below."""
+"""One order: its events at the left, its state after the chosen event at the right, and the track below."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
@@ -12,25 +12,31 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
-from core.printable import clean
-from core.terminal_text import fit, money, span
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
-from tui.messages import Act, Copy, NewOrder, OpenEvent
+from tui.dialogs.dialog import open_dialog
+from tui.dialogs.event import EventDialog
+from tui.dialogs.go_to import go_to
+from tui.dialogs.trial import refund_trial, try_command
+from tui.dialogs.way_back import propose_way_back
+from tui.history_file import export_history
+from tui.messages import Act, Copy, NewOrder, OpenView, Say
+from tui.own_actions import why_no_way_back
 from tui.pane import Pane
+from tui.viewmodels import detail_lines as lines
+from tui.viewmodels.correlation import Place, of_history
 from tui.viewmodels.detail import DetailModel
-from tui.viewmodels.payments import end_of_authorization, how_much, payment_cell
 from tui.viewmodels.ring import NumberedFrame
-from tui.viewmodels.statuses import CANCEL, legal, one_line, status_cell
+from tui.viewmodels.statuses import CANCEL
 from tui.viewmodels.stream import decode
-from tui.viewmodels.text import Cell, clock_time, pretty
-from tui.viewmodels.timeline import glyph_of, summary, tone_of
+from tui.viewmodels.text import Cell
+from tui.viewmodels.track import track
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
-from tui.wire import WireEvent, WireOrder
+from tui.wire import WireEvent
 
-_KEYS = ActionTable(
+KEYS = ActionTable(
     "detail",
     "An order and its past",
     (
@@ -41,37 +47,45 @@ _KEYS = ActionTable(
         Action("{", "status(-1)", "previous change of status", "{"),
         Action("}", "status(1)", "next change of status", "}"),
         Action("L", "live", "live", "L", bar=True),
+        Action("m", "mark", "mark this event, at most two", "m"),
+        Action("d", "compare", "what changed from the mark to here, or between two marks", "d"),
+        Action("f", "category", "only the events of the order, then its payment, stock, sagas", "f"),
+        Action("x", "places", "go to…", "x", bar=True),
         Action("a", "advance", "advance…", "a", bar=True, danger=Danger.ASKS),
         Action("c", "cancel", "cancel…", "c", bar=True, danger=Danger.TYPED),
+        Action("R", "refund", "refund…", "R", bar=True, danger=Danger.TYPED),
+        Action("z", "compensate", "take back your last action…", "z", danger=Danger.TYPED),
+        Action("e", "export", "write the whole history to a file", "e"),
         Action("n", "new_order", "new", "n", danger=Danger.ASKS),
         Action("y", "copy", "copy the order's id", "y"),
     ),
 )
+_WRITING = ("advance", "cancel", "refund", "compensate", "new_order")
 _WHAT_FROM = 56
 _COLUMNS = (
-    Column("#", 3, right=True, from_width=48),
+    Column("#", 6, right=True, from_width=48),
     Column("HISTORY", 28),
     Column("Δt", 10, right=True),
     Column("WHAT", from_width=_WHAT_FROM),
     Column("AT", 12, from_width=90),
 )
-_LABEL = 12  # cells that a label may always take
 
 
 class DetailView(Pane):
-    BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
-    tables = (LIST, _KEYS)
-    needs_paint = False
+    BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
+    tables = (LIST, KEYS)
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.model: DetailModel | None = None
         self.viewport = Viewport()
-        self.head = Line(id="detail-head")
+        self.who = Line(id="detail-who")
+        self.standing = Line(id="detail-standing")
         self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="history")
         self.state = TextPane(id="state")
         self.event = TextPane(id="event")
         self.track = Line(id="track")
+        self.comparing = False
 
     @property
     def focus_target(self) -> VirtualTable:
@@ -82,7 +96,8 @@ class DetailView(Pane):
         return self.model is not None and self.model.phase == "error"
 
     def compose(self) -> ComposeResult:
-        yield self.head
+        yield self.who
+        yield self.standing
         with Horizontal():
             yield self.table
             with Vertical(id="detail-right"):
@@ -95,6 +110,7 @@ class DetailView(Pane):
             if self.model is None or self.model.order_id != subject:
                 self.model = DetailModel(self.desk.gateway, subject)
                 self.model.order = self.desk.orders.window.find(subject)
+                self.comparing = False
             self.refresh_now()
         self.paint()
 
@@ -112,112 +128,91 @@ class DetailView(Pane):
         await model.load()
         self.paint()
 
+    # --- what it shows ------------------------------------------------------------------------------------------------
+
     def paint(self) -> None:
         model = self.model
         if model is None:
             return
-        timeline = model.timeline
-        self.viewport.bound(0, len(timeline.events))
-        self.viewport.go(timeline.at)
-        self._paint_head(model)
-        self._paint_notice(model)
+        timeline, width = model.timeline, self.state.size.width
+        self.viewport.bound(0, len(timeline.rows))
+        self.viewport.go(timeline.row)
+        self.who.show(*lines.who_cells(model))
+        self.standing.show(*lines.standing_cells(model, self.desk.now(), self.standing.size.width))
+        self.table.say(*lines.notice(model))
         self.table.repaint()
-        self.state.show(self._state_lines(model))
-        self.event.show(_event_lines(timeline.current) if timeline.current else [])
-        place = [Cell(f" {timeline.at + 1}/{len(timeline.events)} ", "dim")] if timeline.events else []
-        room = max(10, self.track.size.width - 20)
-        self.track.show([Cell(" "), *timeline.track(room)], [*place, Cell(", . step ", "dim")])
-
-    def _paint_head(self, model: DetailModel) -> None:
-        order = model.order
-        if order is None:
-            self.head.show([Cell(f" {model.order_id}")])
-            return
-        past = [] if model.timeline.live else [Cell("  "), Cell(" « THE PAST (L: live) ", "flash")]
-        left = [
-            Cell(f" {clean(order.order_number)}  "),
-            status_cell(order.status),
-            *_payment_cells(order, self.desk.now()),
-            *past,
-            Cell(f"  {money(order.total_amount, order.currency)}  {clean(order.customer_id)}"),
-        ]
-        self.head.show(left, [Cell(f"v{order.version}  {one_line(order.shipping_address)} ", "dim")])
-
-    def _paint_notice(self, model: DetailModel) -> None:
-        if model.phase == "error":
-            words = (
-                Cell("This order could not be read", "bad"),
-                Cell(clean(model.error)),
-                Cell("ctrl+r tries again", "dim"),
-            )
-            self.table.say(*words)
-        else:
-            self.table.say(Cell("reading its history …", "dim"))
-
-    def _row(self, rank: int) -> Sequence[Cell] | None:
-        model = self.model
-        if model is None or rank >= len(model.timeline.events):
-            return None
-        event = model.timeline.events[rank]
-        tone = tone_of(event.event_type, event.aggregate_type)
-        gap = model.timeline.since_last(rank)
-        quiet = bool(model.timeline.quiet_before(rank))
-        ago = "" if gap is None else (f"┄ {span(gap)} ┄" if quiet else f"+{span(gap)}")
-        words = summary(event)
-        # Where there is no room for the column WHAT, the step is shown instead of the type of a saga's event.
-        named = words if event.aggregate_type == "saga" and self.table.size.width < _WHAT_FROM else event.event_type
-        return (
-            Cell(str(rank + 1), "dim"),
-            Cell(f"{glyph_of(event.event_type, event.aggregate_type)} {clean(named)}", tone),
-            Cell(ago, "accent" if quiet else "dim"),
-            Cell(words, "dim"),
-            Cell(clock_time(event.timestamp), "dim"),
+        comparing = self.comparing and timeline.compared() is not None
+        self.state.show(
+            lines.difference_lines(timeline, width) if comparing else lines.state_lines(model, width), keep_scroll=True
         )
+        self.event.show(lines.event_lines(timeline.current) if timeline.current else [])
+        place = [Cell(f" only {timeline.only} (f)", "flash")] if timeline.only else []
+        place += [Cell(f" {timeline.at + 1}/{len(timeline.events)} ", "dim")] if timeline.events else []
+        room = max(10, self.track.size.width - 36)
+        self.track.show([Cell(" "), *track(timeline, room)], [*place, Cell(", . step ", "dim")])
 
-    def _state_lines(self, model: DetailModel) -> list[list[Cell]]:
-        event = model.timeline.current
-        if event is None:
-            return []
-        changed = model.timeline.state_at()
-        count = sum(1 for line in changed if line.before is not None)
-        title = f" STATE after {model.timeline.at + 1}   {count} changed"
-        lines = [[Cell(title, "head")]]
-        width = min(max((len(line.label) for line in changed), default=0), max(_LABEL, self.state.size.width // 3))
-        for label, now, before in changed:
-            mark = Cell(" " if before is None else "▸", "accent")
-            was = [] if before in (None, "–") else [Cell(f"  was {before}", "dim")]
-            value = Cell(now, "" if before is None else "accent")
-            lines.append([mark, Cell(f"{fit(label, width)} ", "dim"), value, *was])
-        return lines
-
-    @on(VirtualTable.Moved)
-    def _scrubbed(self) -> None:
-        if self.model is not None and self.model.timeline.events:
-            self.model.timeline.go(self.viewport.cursor)
-            self.paint()
-
-    @on(VirtualTable.Opened)
-    def _open(self) -> None:
-        if self.model is not None and self.model.timeline.current is not None:
-            self.post_message(OpenEvent(self.model.timeline.current))
+    def _row(self, row: int) -> Sequence[Cell] | None:
+        if self.model is None or row >= len(self.model.timeline.rows):
+            return None
+        return lines.history_cells(self.model.timeline, row, narrow=self.table.size.width < _WHAT_FROM)
 
     def back(self) -> bool:
-        return False
+        """Leave the comparison, then show the events of every category again."""
+        if self.comparing:
+            self.comparing = False
+        elif self.model is not None and self.model.timeline.only:
+            self.model.timeline.show_only("")
+        else:
+            return False
+        self.paint()
+        return True
+
+    # --- what can be done ---------------------------------------------------------------------------------------------
 
     def why_not(self, action: str) -> str | None:
         model = self.model
-        order = model.order if model else None
-        if model is None or order is None:
-            return "the order is not loaded yet" if action in ("advance", "cancel", "live") else None
+        if model is None or not (model.order or model.timeline.events):
+            return "the order is not loaded yet"
+        if action in _WRITING:
+            return self.desk.why_no_writes(model.order_id) or self._why_no_command(model, action)
         if action == "live":
-            return "this is live already" if model.timeline.live else None
-        if action in ("advance", "cancel"):
-            actions = (CANCEL,) if action == "cancel" else (legal(order.status) or (CANCEL,))[:1]
-            return self.desk.why_no_writes(order.order_id) or model.why_not(actions[0])
+            return "this is live already" if not model.past else None
+        if action == "compare" and not self.comparing and not model.timeline.marks:
+            return "m marks an event first; d then shows what changed from there to where you are"
         return None
 
+    def _why_no_command(self, model: DetailModel, action: str) -> str | None:
+        if action == "compensate":
+            return model.why_not_now() or why_no_way_back(self.desk.own.last)
+        return model.why_no_command(action)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key that moved the cursor just before has its effect first."""
+        if self._follow_cursor():
+            self.paint()
+        return super().check_action(action, parameters)
+
+    @on(VirtualTable.Moved)
+    def _moved(self) -> None:
+        self._follow_cursor()
+        self.paint()
+
+    def _follow_cursor(self) -> bool:
+        """Choose the event under the cursor; True when another one was chosen before.
+
+        A viewport that does not know all rows yet has not been moved by the operator.
+        """
+        timeline = self.model.timeline if self.model else None
+        if timeline is None or self.viewport.end != len(timeline.rows) or self.viewport.cursor == timeline.row:
+            return False
+        timeline.choose(self.viewport.cursor)
+        return True
+
     def action_step(self, delta: int) -> None:
-        self.table.action_move(delta)
+        if self.model is not None:
+            self._follow_cursor()
+            self.model.timeline.choose(self.model.timeline.row + delta)
+            self.paint()
 
     def action_status(self, direction: int) -> None:
         if self.model is not None:
@@ -225,7 +220,42 @@ class DetailView(Pane):
             self.paint()
 
     def action_live(self) -> None:
-        self.table.action_last()
+        if self.model is not None:
+            self.model.timeline.go(len(self.model.timeline.events) - 1)
+            self.paint()
+
+    def action_mark(self) -> None:
+        if self.model is not None:
+            self.model.timeline.mark()
+            self.paint()
+
+    def action_compare(self) -> None:
+        self.comparing = not self.comparing
+        self.paint()
+
+    def action_category(self) -> None:
+        if self.model is not None:
+            self.model.timeline.show_next_category()
+            self.paint()
+
+    @on(VirtualTable.Opened)
+    def _open(self) -> None:
+        if self.model is not None and self.model.timeline.current is not None:
+            dialog = EventDialog(self.model.timeline.current, of_history(self.model.timeline, self.desk.views))
+            open_dialog(self, dialog, self._go)
+
+    def action_places(self) -> None:
+        if self.model is not None:
+            go_to(self, of_history(self.model.timeline, self.desk.views), self._go)
+
+    def _go(self, place: Place | None) -> None:
+        if place is None or self.model is None:
+            return
+        if place.event is not None:
+            self.model.timeline.go(place.event)
+            self.paint()
+        else:
+            self.post_message(OpenView(place.view, place.subject))
 
     def action_new_order(self) -> None:
         self.post_message(NewOrder())
@@ -238,19 +268,26 @@ class DetailView(Pane):
         if self.model and self.model.order:
             self.post_message(Act(self.model.order, CANCEL))
 
+    def action_refund(self) -> None:
+        if self.model and (order := self.model.order) is not None:
+            try_command(self, self.desk, refund_trial(order), order.order_number)
+
+    def action_compensate(self) -> None:
+        if self.model is not None and (action := self.desk.own.last) is not None:
+            propose = partial(propose_way_back, self, self.desk, action, self.model.order_id)
+            self.run_worker(propose, group="compensate", exclusive=True, exit_on_error=False)
+
+    def action_export(self) -> None:
+        if self.model is not None:
+            order_id, events = self.model.order_id, tuple(self.model.timeline.events)
+            export = partial(self._export, order_id, events)
+            self.run_worker(export, group="export", exclusive=True, exit_on_error=False)
+
+    async def _export(self, order_id: str, events: Sequence[WireEvent]) -> None:
+        """Written in a thread of its own: 20,000 events take longer than a screen may stand still."""
+        sentence, tone = await asyncio.to_thread(export_history, order_id, events)
+        self.post_message(Say(sentence, tone))
+
     def action_copy(self) -> None:
         if self.model is not None:
             self.post_message(Copy(self.model.order_id, self.model.order_id))
-
-
-def _payment_cells(order: WireOrder, now: datetime) -> list[Cell]:
-    """The state of the payment, as it stands after the status: ` · REFUNDED 20.00 of 20.00 USD`."""
-    cell, end = payment_cell(order.payment_status), end_of_authorization(order, now)
-    cells = [Cell(" · ", "dim"), Cell(f"{cell.text} {how_much(order)}".rstrip(), cell.tone)]
-    return [*cells, Cell(f" {end}", "warn")] if end else cells
-
-
-def _event_lines(event: WireEvent) -> list[list[Cell]]:
-    by = f"   by {event.metadata.user_id}" if event.metadata.user_id else ""
-    head = f" {event.event_type}   at {event.position:,}   v{event.version}{by}"
-    return [[Cell(clean(head), "head")], *([Cell(f" {line}")] for line in pretty(bytes(event.payload)))]

@@ -14,13 +14,14 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label
 from textual.worker import Worker
 
+from core.filters.order_language import parse
+from core.filters.words import FilterError
 from core.printable import clean
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.order_lists import ask_bulk, ask_saved_view, ask_sort
-from tui.messages import Act, Awaited, Copy, NewOrder, OpenView
+from tui.messages import Act, Awaited, Copy, NewOrder, OpenView, Say
 from tui.pane import Pane
-from tui.viewmodels.filters import FilterError, parse
 from tui.viewmodels.order_lines import count_cells, notice, place_cells
 from tui.viewmodels.order_rows import cells, title_of
 from tui.viewmodels.ring import NumberedFrame
@@ -126,7 +127,7 @@ class OrdersView(Pane):
         if text is not None:
             await asyncio.sleep(after)
             try:
-                query = parse(text)
+                query = parse(text, self.desk.now())
             except FilterError as error:
                 self.filter_error = str(error)
                 self.paint()
@@ -261,7 +262,11 @@ class OrdersView(Pane):
         ask_saved_view(self, self.desk.saved_views, self._show_saved)
 
     def _show_saved(self, view: SavedView) -> None:
-        self._show_text(view.text, view.sort)
+        text = view.filled(self.desk.own.order_ids)
+        if text is None:
+            self.post_message(Say(f"{clean(view.name)}: this deck has sent no command to an order yet"))
+        else:
+            self._show_text(text, view.sort)
 
     def action_mark(self) -> None:
         if (order := self.desk.orders.chosen) is not None:

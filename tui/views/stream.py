@@ -1,181 +1,136 @@
-"""Stream: every event as it is recorded, followed or paused; unpainted events are counted and failures pinned."""
+"""Stream: the log as it is recorded, followed or paused, back to its beginning, whole or what fits a filter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from functools import partial
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input, Label
 
-from core.printable import clean
+from core.filters.words import FilterError
 from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.types import TypesDialog
-from tui.messages import OpenEvent, OpenView
-from tui.pane import Pane
-from tui.viewmodels.ring import NumberedFrame
-from tui.viewmodels.stream import StreamModel
-from tui.viewmodels.text import Cell, clock_time
-from tui.viewmodels.timeline import glyph_of, summary, tone_of
-from tui.viewmodels.viewport import Viewport
-from tui.widgets.painted import Line
-from tui.widgets.virtual_table import Column, VirtualTable
-from tui.wire import WireEvent
+from tui.event_pane import EventPane
+from tui.gateway import GatewayError
+from tui.messages import Copy, OpenView, Say
+from tui.viewmodels.event_filter import parse_events
+from tui.viewmodels.event_search import understood
+from tui.viewmodels.log_places import WANTED, place_in_log
+from tui.viewmodels.log_reader import position_at
 
 _KEYS = ActionTable(
     "stream",
     "Stream",
     (
-        Action("space", "pause", "pause, follow", "space", bar=True),
+        Action("space", "pause", "pause", "space", bar=True),
         Action("F", "follow", "follow", "F"),
-        Action("f", "types", "types", "f", bar=True),
+        Action("/", "filter", "filter", "/", bar=True),
+        Action("f", "types", "types", "f"),
+        Action("=", "only_type", "only this type", "="),
+        Action("t", "goto", "go to", "t", bar=True),
+        Action("tab", "failures", "failures", "tab", bar=True),
         Action("x", "order", "its order", "x", bar=True),
+        Action("y", "copy", "copy the event's id", "y"),
     ),
 )
-_COLUMNS = (
-    Column("POSITION", 10, right=True),
-    Column("TIME UTC", 12),
-    Column("TYPE", 28),
-    Column("STREAM", 22, from_width=120),
-    Column("V", 5, right=True, from_width=100),
-    Column("BY", 12, from_width=120),
-    Column("SUMMARY"),
-)
-_PINNED = 3  # lines for the latest failures
+_HINT = "type:payment category:order order:… stream:… by:ada, -not, or any text in the event"
 
 
-class StreamView(Pane):
+class StreamView(EventPane):
     BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
     tables = (LIST, _KEYS)
-    needs_paint = False
-    needs_reading = False
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.model = StreamModel(desk.ring)
-        self.viewport = Viewport()
-        self.counters = Line(id="counters")
-        self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="stream-table")
-        self.waiting = Line(id="waiting")
-        self.pinned = [Line(classes="pinned") for _ in range(_PINNED)]
-
-    @property
-    def focus_target(self) -> VirtualTable:
-        return self.table
+        self.filter = Input(placeholder=_HINT, compact=True, select_on_focus=False, id="stream-filter")
+        self.place = Input(placeholder=WANTED, compact=True, select_on_focus=False, id="stream-place")
 
     def compose(self) -> ComposeResult:
-        yield self.counters
-        yield self.table
-        yield self.waiting
-        yield from self.pinned
+        with Horizontal(classes="filter-bar"):
+            yield Label("/", markup=False)
+            yield self.filter
+            yield Label("t", markup=False)
+            yield self.place
+        yield from super().compose()
 
-    def enter(self, subject: str | None) -> None:  # noqa: ARG002 - it is opened for no event in particular
+    @on(Input.Changed, "#stream-filter")
+    def _filter_typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._search(event.value, after=self.desk.debounce)
+
+    def _search(self, text: str, *, after: float = 0) -> None:
+        work = partial(self._choose, text, after)
+        self.run_worker(work, group="stream-filter", exclusive=True, exit_on_error=False)
+
+    async def _choose(self, text: str, after: float) -> None:
+        await asyncio.sleep(after)
+        try:
+            choice = parse_events(text).hiding(self.model.hidden)
+            if choice == self.model.choice:
+                self.wrong = ""
+                self.paint()
+                return
+            found = await understood(self.desk.gateway, choice)
+        except (FilterError, GatewayError) as error:
+            self.wrong = str(error)
+        else:
+            self.wrong = ""
+            row = self.chosen
+            self.model.choose(found.choice, None if row is None else row.position)
+            if found.position is not None:
+                self.go_to(found.position)
         self.paint()
 
-    def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
-        self.model.absorb(fresh)
+    @on(Input.Submitted, "#stream-filter")
+    def _filter_done(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.screen.set_focus(self.table)
 
-    def paint(self) -> None:
-        stream = self.model
-        self.viewport.bound(stream.first, stream.end)
-        if stream.following:
-            self.viewport.tail()
-        stream.note_painted(self.viewport.visible)
-        self._paint_counters()
-        self._paint_pinned()
-        self.table.say(*self._notice())
-        self.table.repaint()
+    @on(Input.Submitted, "#stream-place")
+    def _place_typed(self, event: Input.Submitted) -> None:
+        event.stop()
+        work = partial(self._find_place, event.value)
+        self.run_worker(work, group="stream-filter", exclusive=True, exit_on_error=False)
 
-    def _paint_counters(self) -> None:
-        stream, feed = self.model, self.desk.feed
-        mode = Cell(" ● FOLLOW ", "good") if stream.following else Cell(" ⏸ PAUSED ", "flash")
-        lost = Cell(f"lost {feed.lost:,}", "bad" if feed.lost else "dim")
-        counts = f"  received {stream.ring.end:,}  painted {stream.painted:,}  skipped {stream.skipped:,}  "
-        bad = feed.malformed + stream.undecodable
-        unreadable = [Cell(f"  unreadable {bad:,}", "bad")] if bad else []
-        kept = f"ring {len(stream.ring):,} ({stream.ring.bytes / 1024 / 1024:.1f} MB) "
-        self.counters.show([mode, Cell(counts), lost, *unreadable], [Cell(kept, "dim")])
-        waits = f" ⏸ {stream.waiting:,} waiting (space follows again)" if not stream.following else ""
-        hidden = f"{len(stream.hidden)} of {len(stream.types)} types hidden (f) " if stream.hidden else ""
-        gone = f"┄ {stream.older_gone:,} older made room ┄ " if stream.older_gone else ""
-        failures = f"{stream.failed:,} failure{'' if stream.failed == 1 else 's'} " if stream.failed else ""
-        right = [Cell(gone, "dim"), Cell(hidden, "warn"), Cell(failures, "bad")]
-        self.waiting.show([Cell(waits, "accent")], right)
-
-    def _paint_pinned(self) -> None:
-        latest = list(self.model.failures)[-_PINNED:]
-        calm = [] if latest else [Cell(" no failures since this deck was opened", "dim")]
-        for n, line in enumerate(self.pinned):
-            event = self.model.event(latest[n]) if n < len(latest) else None
-            if event is None:
-                line.show([] if n else calm)
-            else:
-                when = Cell(f" {clock_time(event.timestamp)}  ", "dim")
-                line.show([when, Cell(f"✖ {clean(event.event_type)}  {summary(event)}", "bad")])
-
-    def _notice(self) -> Sequence[Cell]:
-        if self.desk.feed.state != "live" and not self.desk.ring.end:
-            return Cell("Not connected to the feed"), Cell(clean(self.desk.feed.reason or "connecting …"), "dim")
-        if self.model.hidden:
-            return Cell("Every event so far is of a hidden type"), Cell("f shows types again", "dim")
-        return Cell("No events yet"), Cell("they appear here the moment they are recorded", "dim")
-
-    def _row(self, rank: int) -> Sequence[Cell] | None:
-        event = self._event(rank)
-        if event is None:
-            number = self.model.number(rank)
-            frame = None if number is None else self.desk.ring.get(number)
-            return None if frame is None else (Cell(str(frame.position)), Cell(""), Cell("✖ unreadable event", "bad"))
-        tone = tone_of(event.event_type, event.aggregate_type)
-        return (
-            Cell(f"{event.position:,}", "dim"),
-            Cell(clock_time(event.timestamp), "dim"),
-            Cell(f"{glyph_of(event.event_type, event.aggregate_type)} {clean(event.event_type)}", tone),
-            Cell(f"{clean(event.aggregate_type)}-{clean(event.aggregate_id)[-12:]}", "dim"),
-            Cell(str(event.version), "dim"),
-            Cell(clean(event.metadata.user_id or ""), "dim"),
-            Cell(summary(event), tone if tone == "dim" else ""),
-        )
-
-    def _event(self, rank: int) -> WireEvent | None:
-        number = self.model.number(rank)
-        return None if number is None else self.model.event(number)
-
-    @property
-    def chosen(self) -> WireEvent | None:
-        return self._event(self.viewport.cursor) if self.viewport.end > self.viewport.first else None
-
-    @on(VirtualTable.Moved)
-    def _scrolled(self) -> None:
-        if self.model.following and self.viewport.cursor < self.viewport.end - 1:
-            self.model.pause()
-        self.paint()
-
-    @on(VirtualTable.Edge)
-    def _edge(self, event: VirtualTable.Edge) -> None:
-        if event.last:
-            self.action_follow()
-
-    @on(VirtualTable.Opened)
-    def _open(self) -> None:
-        if self.chosen is not None:
-            self.model.pause()
-            self.post_message(OpenEvent(self.chosen))
+    async def _find_place(self, text: str) -> None:
+        try:
+            place = place_in_log(text, self.desk.now())
+            position = place if isinstance(place, int) else await position_at(self.desk.gateway, place.isoformat())
+        except (FilterError, GatewayError) as error:
+            self.wrong = str(error)
+            self.paint()
+            return
+        self.wrong, self.place.value = "", ""
+        self.screen.set_focus(self.table)
+        if position > self.model.list.newest:
+            self.post_message(Say(f"nothing was recorded there: the log ends at {self.model.list.newest:,}"))
+            self.follow()
+        else:
+            self.go_to(max(1, position))
 
     def back(self) -> bool:
-        if self.model.following:
+        """Esc leads from what has the focus to the list, then clears the filter, then follows again."""
+        if not self.table.has_focus:
+            self.place.value = ""
+            self.screen.set_focus(self.table)
+        elif self.filter.value:
+            self.filter.value = ""
+        elif not self.model.following:
+            self.follow()
+        else:
             return False
-        self.action_follow()
+        self.wrong = ""
         return True
 
-    def refresh_now(self) -> None:
-        self.paint()
-
     def why_not(self, action: str) -> str | None:
-        if action in ("order", "open") and self.chosen is None:
+        if action in ("order", "open", "only_type", "copy") and self.chosen is None:
             return "no event is chosen"
         if action == "order" and self.chosen is not None and not self.chosen.order_id:
             return "this event belongs to no order"
@@ -189,12 +144,29 @@ class StreamView(Pane):
         self.paint()
 
     def action_follow(self) -> None:
-        self.model.follow()
-        self.paint()
+        self.follow()
+
+    def action_filter(self) -> None:
+        self.screen.set_focus(self.filter)  # at once, so that the next key already goes to it
+
+    def action_goto(self) -> None:
+        self.screen.set_focus(self.place)
+
+    def action_failures(self) -> None:
+        self.screen.set_focus(self.table if self.strip.has_focus else self.strip)
+
+    def action_only_type(self) -> None:
+        if (row := self.chosen) is not None:
+            others = [word for word in self.filter.value.split() if not word.lower().startswith("type:")]
+            self.filter.value = " ".join([f"type:{row.event_type}", *others])
 
     def action_order(self) -> None:
-        if self.chosen is not None:
-            self.post_message(OpenView("detail", self.chosen.order_id))
+        if (row := self.chosen) is not None:
+            self.post_message(OpenView("detail", row.order_id))
+
+    def action_copy(self) -> None:
+        if (row := self.chosen) is not None:
+            self.post_message(Copy(row.event_id, row.event_id))
 
     def action_types(self) -> None:
         open_dialog(self, TypesDialog(self.model), lambda _: self.paint())

@@ -73,6 +73,7 @@ def receipt_cells(receipt: Receipt) -> list[Cell]:
         late = clean(f"not seen, since {receipt.unseen}" if receipt.unseen else "not visible yet")
         seen = late if receipt.visible_ms is None else f"visible {receipt.visible_ms:.0f} ms"
     text = f" ✔ {receipt.command.verb} {clean(name)}"
-    total = f"  {money(receipt.order.total_amount, receipt.order.currency)}" if receipt.order else ""
+    amount = receipt.command.body.get("amount") if receipt.command.verb == "refund" else None
+    total = f"  {money(amount or receipt.order.total_amount, receipt.order.currency)}" if receipt.order else ""
     again = "  (was recorded already)" if accepted.replayed else ""
     return [Cell(text, "good"), Cell(total), Cell(f"  accepted {receipt.accepted_ms:.0f} ms{event} → {seen}{again}")]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.action_table import TEXT
 from tui.viewmodels.text import Cell
 
 TONES = ("accent", "bad", "chosen", "cursor", "dim", "done", "flash", "fresh", "good", "head", "moving", "warn")
@@ -98,7 +101,9 @@ class Line(Painted, can_focus=False):
 
 
 class TextPane(Painted, can_focus=True):
-    """Lines of text that scroll; what is too wide is cut."""
+    """Lines of text that scroll by the keys that move in a list; what is too wide is cut."""
+
+    BINDINGS: ClassVar[list[BindingType]] = TEXT.bindings()
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
@@ -116,3 +121,15 @@ class TextPane(Painted, can_focus=True):
     def render_line(self, y: int) -> Strip:
         row = self.scroll_offset.y + y
         return self.strip(self.lines[row] if row < len(self.lines) else [])
+
+    def action_move(self, delta: int) -> None:
+        self.scroll_to(y=self.scroll_target_y + delta, animate=False)
+
+    def action_page(self, pages: float) -> None:
+        self.action_move(int(pages * max(1, self.size.height - 1)))
+
+    def action_first(self) -> None:
+        self.scroll_to(y=0, animate=False)
+
+    def action_last(self) -> None:
+        self.scroll_to(y=self.max_scroll_y, animate=False)

@@ -21,6 +21,10 @@ _WHEEL = 3  # rows for one notch of the wheel
 _MARK = "▌"  # before the chosen row, which is seen by it where there are no colours
 
 
+def _mark(over: str) -> str:
+    return _MARK if over == "cursor" else " "
+
+
 class Column(NamedTuple):
     """Without a width it takes the room that is left; it is shown in tables of `from_width` cells or more."""
 
@@ -28,6 +32,10 @@ class Column(NamedTuple):
     width: int = 0
     right: bool = False
     from_width: int = 0
+
+
+class WholeLine(list[Cell]):
+    """The cells of a row that is one sentence, across all columns."""
 
 
 class _Painted(NamedTuple):
@@ -96,7 +104,7 @@ class VirtualTable(Painted, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         line = self._painted[y] if y < len(self._painted) else self._line(y)
-        cells = self._cells(line.cells, _MARK if line.over == "cursor" else " ") if line.columns else line.cells
+        cells = self._cells(line.cells, _mark(line.over)) if line.columns else line.cells
         return self.strip(cells, self.tone(line.over))
 
     def _line(self, y: int) -> _Painted:
@@ -108,7 +116,13 @@ class VirtualTable(Painted, can_focus=True):
         cells = self.row(rank) if self.view.first <= rank < self.view.end else None
         if cells is None:
             return _Painted([], columns=False)
-        return _Painted(cells, over="cursor" if rank == self.view.cursor else "")
+        over = self._over(rank)
+        if isinstance(cells, WholeLine):
+            return _Painted([Cell(_mark(over)), *cells], over=over, columns=False)
+        return _Painted(cells, over=over)
+
+    def _over(self, rank: int) -> str:
+        return "cursor" if rank == self.view.cursor else ""
 
     def on_resize(self, event: events.Resize) -> None:
         self.view.resize(event.size.height - 1)

@@ -14,7 +14,10 @@ ORIGIN = re.compile(rb"(https?)://([^/?#@]+)", re.IGNORECASE)
 PORTS = {b"http": "80", b"https": "443"}
 METHODS = b"GET, HEAD, POST, PUT, OPTIONS"
 SENT = b"Content-Type, Idempotency-Key, If-Match, Last-Event-ID, Orderdeck-Actor, X-Request-Id, Cache-Control"
-READ = b"ETag, Location, Retry-After, X-Request-Id, Idempotent-Replayed, Orderdeck-Ignored-Fields, Allow"
+READ = (
+    b"ETag, Location, Retry-After, X-Request-Id, Idempotent-Replayed, Orderdeck-Ignored-Fields, Orderdeck-Read-From, "
+    b"Allow"
+)
 PREFLIGHT_LASTS = b"600"  # seconds for which a browser remembers a preflight
 
 

@@ -18,21 +18,13 @@ from core.adapters.postgres.queries.ended_sagas import ended_sagas
 from core.adapters.postgres.queries.readers import position_of, progress
 from core.adapters.postgres.queries.saga_summary import summary_of_sagas
 from core.adapters.postgres.queries.totals import desk_totals
-from core.adapters.postgres.read_models import inventory_levels, order_views
+from core.adapters.postgres.read_models import inventory_levels, order_counts, order_pages, order_views
 from core.adapters.postgres.read_models.table import SumTable, read_sum, select_under
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
-from core.ports.queries import (
-    DeskTotals,
-    DocumentPage,
-    EndedSaga,
-    LogSearch,
-    OrderCount,
-    OrderDocument,
-    OrderFilter,
-    OrderSearch,
-    Row,
-)
+from core.filters.order_query import OrderQuery
+from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
+from core.ports.queries import DeskTotals, EndedSaga, LogSearch, Row
 from core.ports.reading import ReaderProgress
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
 from core.projections.inventory_level import InventoryLevel
@@ -84,13 +76,16 @@ class PostgresQueries:
         return await self._lanes.run(lambda c: order_views.order_by_number(c, number))
 
     async def orders(self, search: OrderSearch) -> DocumentPage:
-        return await self._lanes.run(lambda c: order_views.page_of_orders(c, search))
+        return await self._lanes.run(lambda c: order_pages.page_of_orders(c, search))
 
-    async def newest_orders(self, fits: OrderFilter, *, offset: int, limit: int) -> Sequence[OrderDocument]:
-        return await self._lanes.run(lambda c: order_views.orders_after_offset(c, fits, offset=offset, limit=limit))
+    async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> Sequence[OrderDocument]:
+        return await self._lanes.run(lambda c: order_pages.orders_after_offset(c, fits, offset=offset, limit=limit))
 
-    async def count_orders(self, fits: OrderFilter) -> OrderCount:
-        return await self._lanes.run(lambda c: order_views.count_orders(c, fits))
+    async def count_orders(self, fits: OrderQuery) -> OrderCount:
+        return await self._lanes.run(lambda c: order_counts.count_orders(c, fits))
+
+    async def count_orders_by_status(self, fits: OrderQuery) -> OrderCounts:
+        return await self._lanes.run(lambda c: order_counts.count_orders_by_status(c, fits))
 
     # --- stock and totals -----------------------------------------------------------------------------------
     async def stock_level(self, sku: Sku) -> InventoryLevel | None:

@@ -85,6 +85,8 @@ STATUSES: Mapping[SagaState, Sequence[SagaStatusName]] = {
     "expiring": ("COMPLETED",),
 }
 
+UNFINISHED: tuple[SagaStatusName, ...] = ("RUNNING", "COMPENSATING", "FAILED")
+
 
 async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
     """One page of the sagas that fit, in the order of `sort`.
@@ -97,6 +99,10 @@ async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
         conditions.add("order_id = {}", search.order_id)
     if search.saga_ids:
         conditions.add("saga_id = ANY ({}::uuid[])", search.saga_ids)
+    if search.name is not None:
+        conditions.add("starts_with(name, {})", search.name)
+    if search.error is not None:
+        conditions.add("strpos(lower(last_error), lower({})) > 0", search.error)
     if search.statuses and (search.states or search.sort == "-at_risk"):
         conditions.add("status = ANY ({}::text[])", search.statuses)
     direction, beyond = ("ASC", ">") if search.backwards else ("DESC", "<")
@@ -122,6 +128,8 @@ async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
 
 def _by_age(part: Callable[..., str], conditions: _Conditions, search: SagaSearch) -> list[str]:
     column, names = ("state", search.states) if search.states else ("status", search.statuses)
+    if search.error is not None and not names:
+        names = UNFINISHED  # those that have ended are too many to be searched
     return [
         part("started_at", f"{column} = {conditions.parameter(name)}", CANDIDATES.get(name, "true"))
         for name in dict.fromkeys(names)

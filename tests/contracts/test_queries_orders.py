@@ -1,0 +1,188 @@
+"""Queries, the part that lists and counts orders: every filter, in every sort, page by page in both directions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, get_args
+from uuid import UUID
+
+import msgspec
+import pytest
+from msgspec.structs import fields, replace
+
+from core.adapters.postgres.connection import connect
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.queries.queries import PostgresQueries
+from core.adapters.postgres.read_models import order_counts, order_pages
+from core.domain.payment import PaymentStatus
+from core.filters.order_query import OrderQuery
+from core.ports.listed_orders import OrderSearch, OrderSort
+from core.ports.queries import Queries
+from core.projections.order_view import OrderView
+from tests.support.orders import Sample, order_id, write
+from tests.support.projecting import project
+from tests.support.query_api import database
+
+ORDERS = 40
+LOG = Sample(ORDERS, payments=True).events()
+NINE_PAST = datetime(2026, 3, 14, 15, 9, tzinfo=UTC)
+CHANGED = sorted(event.recorded_at for event in LOG)[len(LOG) // 2]
+
+
+@pytest.fixture(scope="module")
+async def full(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Queries]:
+    async with database(postgres, template, "queries_of_order_lists") as dsn:
+        opener = lambda: connect(dsn, name="test")  # noqa: E731 - as the fixture of this name
+        await write(dsn, LOG)
+        await project(opener)
+        queries = PostgresQueries(opener)
+        yield queries
+        queries.close()
+
+
+@pytest.fixture(scope="module")
+async def everything(full: Queries) -> list[OrderView]:
+    page = await full.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
+    return [msgspec.json.decode(document.json, type=OrderView) for document in page.documents]
+
+
+def skus(order: OrderView) -> set[str]:
+    return {str(item.sku) for item in order.items}
+
+
+Fits = Callable[[OrderView], bool]
+EACH_FIELD: Mapping[str, tuple[Any, Fits]] = {
+    "order_id": ((order_id(3), order_id(9)), lambda order: order.order_id in (order_id(3), order_id(9))),
+    "order_number": (("ORD-0000000003", "ORD-1"), lambda order: order.order_number == "ORD-0000000003"),
+    "status": (("CONFIRMED", "CREATED"), lambda order: order.status in ("CONFIRMED", "CREATED")),
+    "not_status": (("CONFIRMED", "CREATED"), lambda order: order.status not in ("CONFIRMED", "CREATED")),
+    "payment": (("PARTLY_REFUNDED",), lambda order: order.payment_status is PaymentStatus.PARTLY_REFUNDED),
+    "not_payment": (("PARTLY_REFUNDED",), lambda order: order.payment_status is not PaymentStatus.PARTLY_REFUNDED),
+    "customer_id": (("customer-3", "customer-4"), lambda order: order.customer_id in ("customer-3", "customer-4")),
+    "not_customer_id": (("customer-3",), lambda order: order.customer_id != "customer-3"),
+    "sku": (("SKU-004", "SKU-005"), lambda order: bool(skus(order) & {"SKU-004", "SKU-005"})),
+    "not_sku": (("SKU-004", "SKU-005"), lambda order: not skus(order) & {"SKU-004", "SKU-005"}),
+    "currency": (("EUR",), lambda order: order.currency == "EUR"),
+    "not_currency": (("EUR", "CHF"), lambda order: order.currency != "EUR"),
+    "min_total": (Decimal(300), lambda order: order.total_amount >= 300),
+    "max_total": (Decimal(300), lambda order: order.total_amount <= 300),
+    "created_from": (NINE_PAST, lambda order: order.created_at >= NINE_PAST),
+    "created_to": (NINE_PAST, lambda order: order.created_at < NINE_PAST),
+    "updated_from": (CHANGED, lambda order: order.updated_at >= CHANGED),
+    "updated_to": (CHANGED, lambda order: order.updated_at < CHANGED),
+    "q": ("1Z0000", lambda order: (order.tracking_number or "").startswith("1Z0000")),
+}
+SEVERAL_FIELDS: list[tuple[dict[str, Any], Fits]] = [
+    ({}, lambda _: True),
+    (
+        {"status": ("SHIPPED", "DELIVERED"), "payment": ("CAPTURED", "REFUNDED", "UNPAID")},
+        lambda order: (
+            order.status in ("SHIPPED", "DELIVERED") and order.payment_status in ("CAPTURED", "REFUNDED", "UNPAID")
+        ),
+    ),
+    (
+        {"not_status": ("CANCELLED",), "sku": ("SKU-004",), "customer_id": ("customer-1", "customer-2")},
+        lambda order: (
+            order.status != "CANCELLED"
+            and "SKU-004" in skus(order)
+            and order.customer_id in ("customer-1", "customer-2")
+        ),
+    ),
+    ({"status": ("CREATED",), "not_status": ("CREATED",)}, lambda _: False),
+    ({"q": str(order_id(7))}, lambda order: order.order_id == order_id(7)),
+    ({"q": "ord-000000001"}, lambda order: order.order_number.startswith("ORD-000000001")),
+]
+FILTERS = [*({name: value} for name, (value, _) in EACH_FIELD.items()), *(criteria for criteria, _ in SEVERAL_FIELDS)]
+FITS = [*(fits for _, fits in EACH_FIELD.values()), *(fits for _, fits in SEVERAL_FIELDS)]
+
+
+def test_each_field_of_a_filter_is_tried() -> None:
+    assert EACH_FIELD.keys() == {field.name for field in fields(OrderQuery)}
+
+
+@pytest.mark.parametrize("number", range(len(FILTERS)), ids=map(str, FILTERS))
+async def test_a_filter_keeps_the_orders_that_match_it_and_counts_them(
+    full: Queries, everything: list[OrderView], number: int
+) -> None:
+    fits = OrderQuery(**FILTERS[number])
+    expected = [order for order in everything if FITS[number](order)]
+    assert number >= len(EACH_FIELD) or 0 < len(expected) < ORDERS
+    page = await full.orders(OrderSearch(filter=fits, limit=ORDERS))
+    assert [msgspec.json.decode(document.json, type=OrderView) for document in page.documents] == expected
+    newest = await full.newest_orders(fits, offset=1, limit=2)
+    assert [msgspec.json.decode(document.json, type=OrderView) for document in newest] == expected[1:3]
+    count = await full.count_orders(fits)
+    assert (count.total, count.estimated) == (len(expected), False)
+    counts = await full.count_orders_by_status(fits)
+    assert counts.total == count
+    statuses = Counter(str(order.status) for order in expected)
+    payments = Counter(str(order.payment_status) for order in expected)
+    assert {name: n.total for name, n in counts.statuses.items() if n.total} == statuses
+    assert {name: n.total for name, n in counts.payments.items() if n.total} == payments
+    assert len(counts.statuses) == 5
+    assert len(counts.payments) == len(PaymentStatus)
+
+
+@pytest.mark.parametrize(("longest_walk", "most_looked_up"), [(0, 1_000), (3, 0), (1_000, 0)])
+async def test_every_page_is_right_whether_its_orders_are_walked_to_or_looked_up(
+    full: Queries,
+    everything: list[OrderView],
+    longest_walk: int,
+    most_looked_up: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(order_pages, "LONGEST_WALK", longest_walk)
+    monkeypatch.setattr(order_pages, "MOST_LOOKED_UP", most_looked_up)
+    for criteria, fits in zip(FILTERS, FITS, strict=True):
+        for sort in get_args(OrderSort):
+            wanted = [order.order_id for order in in_order(everything, sort) if fits(order)]
+            search = OrderSearch(filter=OrderQuery(**criteria), sort=sort, limit=7)
+            pages = [await full.orders(search)]
+            while pages[-1].more:
+                pages.append(await full.orders(replace(search, start=pages[-1].last)))
+            listed = [UUID(msgspec.json.decode(d.json)["order_id"]) for page in pages for d in page.documents]
+            assert listed == wanted, (criteria, sort)
+            if len(pages) > 1:
+                back = await full.orders(replace(search, start=pages[1].first, backwards=True))
+                assert back == replace(pages[0], more=False), (criteria, sort)
+
+
+def in_order(orders: list[OrderView], sort: str) -> list[OrderView]:
+    column = sort.removeprefix("-")
+    return sorted(orders, key=lambda order: (getattr(order, column), order.order_id), reverse=sort.startswith("-"))
+
+
+async def test_statuses_that_are_too_many_to_count_are_estimated_and_the_few_are_exact(
+    full: Queries, everything: list[OrderView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_counts, "EXACT_BELOW", 10)
+    monkeypatch.setattr(order_counts, "EXACT_BELOW_IN_STATUS", 8)
+    counts = await full.count_orders_by_status(OrderQuery())
+    assert counts.total.estimated
+    for counted, real in (
+        (counts.statuses, Counter(str(order.status) for order in everything)),
+        (counts.payments, Counter(str(order.payment_status) for order in everything)),
+    ):
+        assert {n.estimated for n in counted.values()} == {True, False}
+        for name, count in counted.items():
+            assert (count.total >= 8) if count.estimated else (count.total == real[name] <= 8), name
+    monkeypatch.setattr(order_counts, "LITTLE_WORK", 0)
+    counts = await full.count_orders_by_status(OrderQuery(not_status=("CREATED",)))
+    assert all(count.estimated for name, count in counts.statuses.items() if name != "CREATED")
+    assert counts.statuses["CREATED"].total == 0
+
+
+async def test_a_page_says_where_it_begins_and_ends_and_whether_there_is_more(full: Queries) -> None:
+    everything = await full.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
+    search = OrderSearch(filter=OrderQuery(), limit=15)
+    first = await full.orders(search)
+    second = await full.orders(replace(search, start=first.last))
+    third = await full.orders(replace(search, start=second.last))
+    assert [first.more, second.more, third.more] == [True, True, False]
+    assert [*first.documents, *second.documents, *third.documents] == everything.documents
+    assert await full.orders(replace(search, start=second.first, backwards=True)) == replace(first, more=False)
+    nothing = await full.orders(replace(search, start=third.last))
+    assert (nothing.documents, nothing.first, nothing.last, nothing.more) == ([], None, None, False)
