@@ -60,7 +60,9 @@ class DeckCommands:
     @property
     def words(self) -> Words:
         themes = sorted(self._app.available_themes)
-        saved = {view.name.replace(" ", "-"): f"orders {view.text}" for view in self._deck.desk.saved_views}
+        desk = self._deck.desk
+        filled = {view.name.replace(" ", "-"): view.filled(desk.own.order_ids) for view in desk.saved_views}
+        saved = {name: f"orders {text}" for name, text in filled.items() if text is not None}
         return Words(self._deck.names, themes, saved)
 
     def open_line(self) -> None:
