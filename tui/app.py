@@ -23,7 +23,7 @@ from tui.daemons import Daemons
 from tui.desk import Desk
 from tui.dialogs.once_more import ask_once_more
 from tui.gateway import CommandToSend, Gateway
-from tui.gateway_guards import guards, read_only_daemons
+from tui.gateway_guards import asking, read_only_daemons
 from tui.http_gateway import HttpGateway
 from tui.key_gate import KeyGate
 from tui.leaving import Leaving, can_be_woken, terminal_is_gone, write_down
@@ -66,8 +66,8 @@ class DeckApp(App[None]):
         config: DeckConfig = WITHOUT_FILE,
     ) -> None:
         super().__init__()
-        guarded = guards(gateway, config, self._ask_once_more)
-        watched = read_only_daemons(daemons) if config.read_only else daemons
+        guarded = asking(gateway, self._ask_once_more) if config.confirm else gateway
+        watched = read_only_daemons(daemons) if gateway.read_only else daemons
         self.desk = Desk(guarded, clock=clock, now=now, debounce=debounce, daemons=watched, config=config)
         self.theme = config.theme
         self.set_keymap(dict(config.keymap))
@@ -111,7 +111,7 @@ class DeckApp(App[None]):
         while True:
             await self.desk.measure()
             self._say_what_to_start()
-            if not self.is_headless and terminal_is_gone():
+            if not (self.is_headless or self.is_web) and terminal_is_gone():
                 self.leaving.hurry(_TERMINAL_GONE)
             await asyncio.sleep(_MEASURE)
 
@@ -139,7 +139,7 @@ class DeckApp(App[None]):
         return True
 
     def action_suspend_process(self) -> None:
-        if self.is_headless or can_be_woken():
+        if self.is_headless or (can_be_woken() and not self.is_web):
             super().action_suspend_process()
         else:
             self.deck.say(Cell(" ctrl+z stops the deck only where a shell can let it go on (fg)", "warn"))
@@ -160,6 +160,9 @@ class DeckApp(App[None]):
         self.run_worker(self._hand_over(message), group="copy", exit_on_error=True)
 
     async def _hand_over(self, message: Copy) -> None:
+        if self.is_web:
+            self.deck.say(Cell(f" {clean(message.text)}", "accent"), Cell("  shift and the mouse select it", "dim"))
+            return
         handed = await self.copies.take(message.text)
         self.deck.say(Cell(f" {clean(message.name)} {handed.sentence}", "good" if handed.kept else "bad"))
 
@@ -177,7 +180,8 @@ def run(
     config: DeckConfig = WITHOUT_FILE,
 ) -> int:
     """Open the deck until the operator leaves it; return its exit code."""
-    app = DeckApp(HttpGateway(command_url, query_url), ascii_only=ascii_only, daemons=daemons, config=config)
+    gateway = HttpGateway(command_url, query_url, read_only=config.read_only)
+    app = DeckApp(gateway, ascii_only=ascii_only, daemons=daemons, config=config)
     with app.leaving.watched():
         app.run()
     return app.return_code or 0

@@ -15,7 +15,6 @@ from tui.config import WITHOUT_FILE, DeckConfig
 from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
-from tui.gateway_guards import READ_ONLY
 from tui.keymap import Keymap
 from tui.own_actions import OwnActions
 from tui.receipts import Receipt
@@ -137,8 +136,8 @@ class Desk:
 
     def why_no_writes(self, order_id: str | None = None) -> str | None:
         """The reason that no command can be sent now; None when one can."""
-        if self.config.read_only:
-            return READ_ONLY
+        if self.gateway.read_only:
+            return "this deck only reads (--read-only)"
         if self.commands_away:
             return f"{self.commands_away}: no command can be sent until it does; it is asked every few seconds"
         if order_id is not None and order_id in self.under_way:

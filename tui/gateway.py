@@ -80,6 +80,8 @@ class Gateway(Protocol):
     """Whatever the network or the services do wrong, its methods raise GatewayError."""
 
     where: str
+    read_only: bool
+    """It refuses whatever would record something; a dry run records nothing."""
 
     async def orders(
         self,

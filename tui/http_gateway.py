@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
-import msgspec
 from msgspec import Meta, Struct
 
 from core.filters.order_query import OrderQuery
@@ -23,30 +20,21 @@ from tui.gateway import (
     Health,
     ServiceRefused,
     Shape,
-    TimedOut,
-    Unreachable,
 )
-from tui.wire import Count, OrderPage, Unreadable, WireEvent, WireOrder, WireProblem, read_json
+from tui.http_reply import HttpReply, our_errors, read_answer, refuse, whole
+from tui.wire import Count, OrderPage, WireEvent, WireOrder
 
 ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
 _HISTORY = 1_000  # an order's events in one answer
-LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a hundred orders of 200 lines each have less
 MOST_EVENTS = 20_000  # of one order; a longer history is cut
-MOST_ERRORS, LONGEST_SENTENCE, LONGEST_NAME = 100, 1_000, 500
+LONGEST_NAME = 500
 SILENCE = 25.0  # seconds without a byte on the feed: the server sends a comment every ten
 
 if TYPE_CHECKING:  # it takes a fifth of the deck's start, so it is imported when the first picture stands
     import httpx
 
 _TRANSITIONS = ("confirm", "cancel", "ship", "deliver")  # these are PUT, every other command is POST
-_problems = msgspec.json.Decoder(WireProblem)
-
-
-@dataclass(frozen=True)
-class _Reply:
-    status: int
-    body: bytes
-    replayed: bool
+DRY_RUN = {"dry_run": "true"}
 
 
 class _Accepted(Struct):
@@ -80,7 +68,15 @@ class _Projections(Struct):
 class HttpGateway:
     """One connection pool; the operating system's user signs every command."""
 
-    def __init__(self, command_url: str, query_url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        command_url: str,
+        query_url: str,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self.read_only = read_only
         self.commands_at = command_url.rstrip("/")
         self.queries_at = query_url.rstrip("/")
         self.where = urlsplit(query_url).netloc
@@ -153,11 +149,11 @@ class HttpGateway:
     ) -> Shape:
         at = self.queries_at if service == "queries" else self.commands_at
         answer = await self._exchange("GET", at, path, params=params, patience=patience)
-        return _read(answer, shape)
+        return read_answer(answer, shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         reply = await self._command(command, {"Idempotency-Key": key})
-        answer = _read(reply, _Accepted)
+        answer = read_answer(reply, _Accepted)
         return CommandAccepted(
             subject_id=answer.saga_id if command.kind == "saga" else answer.order_id,
             status=answer.status,
@@ -169,7 +165,7 @@ class HttpGateway:
         )
 
     async def dry_run(self, command: CommandToSend) -> Sequence[WireEvent]:
-        return _read(await self._command(command, {}, dry_run=True), _Events).events
+        return read_answer(await self._command(command, {}, dry_run=True), _Events).events
 
     async def feed(self, *, after: int) -> AsyncGenerator[bytes, None]:
         import httpx  # noqa: PLC0415 - as above
@@ -180,12 +176,12 @@ class HttpGateway:
         headers = {"Last-Event-ID": str(after), "Accept": accept}
         timeout = httpx.Timeout(SILENCE, connect=2.0)
         async with (
-            _our_errors(self.queries_at),
+            our_errors(self.queries_at),
             self._client.stream("GET", url, params={"skip": "true"}, headers=headers, timeout=timeout) as response,
         ):
             if not response.is_success:
                 async with asyncio.timeout(ANSWER_WITHIN):
-                    _refuse(await _whole(response))
+                    refuse(await whole(response))
             yield b""
             async for chunk in response.aiter_raw():
                 yield chunk
@@ -194,7 +190,7 @@ class HttpGateway:
         if "_client" in vars(self):
             await self._client.aclose()
 
-    async def _command(self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False) -> _Reply:
+    async def _command(self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False) -> HttpReply:
         path = f"/api/v1/{command.kind}s"
         if command.subject_id is not None:
             path += f"/{_name(command.subject_id)}/{command.verb}"
@@ -203,7 +199,7 @@ class HttpGateway:
             "PUT" if changes_status else "POST",
             self.commands_at,
             path,
-            params={"dry_run": "true"} if dry_run else None,
+            params=DRY_RUN if dry_run else None,
             json=dict(command.body) if command.body else None,
             headers=headers,
         )
@@ -216,64 +212,16 @@ class HttpGateway:
         *,
         patience: float = ANSWER_WITHIN,
         **request: Any,
-    ) -> _Reply:
+    ) -> HttpReply:
         """Send a request and read the whole answer; both together may take `patience` seconds."""
+        if self.read_only and method != "GET" and request.get("params") != DRY_RUN:
+            raise ServiceRefused(403, "read_only", "this deck only reads")
         async with (
-            _our_errors(base),
+            our_errors(base),
             asyncio.timeout(patience),
             self._client.stream(method, base + path, timeout=patience, **request) as response,
         ):
-            return await _whole(response)
-
-
-@asynccontextmanager
-async def _our_errors(url: str) -> AsyncGenerator[None]:
-    """Raise the client's errors as ours, which tell what was certainly not sent from what may have been."""
-    import httpx  # noqa: PLC0415 - as above
-
-    try:
-        yield
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise Unreachable(f"{url} does not answer") from error
-    except (httpx.TimeoutException, TimeoutError) as error:
-        raise TimedOut(f"{url} has not answered in time") from error
-    except (httpx.TransportError, httpx.StreamError) as error:
-        raise TimedOut(f"{url} broke the connection") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unreachable(f"{url}: {error}"[:500]) from error
-
-
-async def _whole(response: httpx.Response) -> _Reply:
-    """The answer's bytes as they came. A compressed answer is refused, because nobody knows how large it will be."""
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise ServiceRefused(
-            response.status_code, "unreadable", "an answer that is compressed, which was not asked for"
-        )
-    parts, size = list[bytes](), 0
-    async for part in response.aiter_raw():
-        parts.append(part)
-        size += len(part)
-        if size > LARGEST_ANSWER:
-            raise ServiceRefused(response.status_code, "unreadable", f"an answer of more than {LARGEST_ANSWER:,} bytes")
-    return _Reply(response.status_code, b"".join(parts), response.headers.get("Idempotent-Replayed") == "true")
-
-
-def _read(reply: _Reply, shape: type[Shape]) -> Shape:
-    if not 200 <= reply.status < 300:
-        _refuse(reply)
-    try:
-        return read_json(reply.body, msgspec.json.Decoder(shape))
-    except Unreadable as error:
-        raise ServiceRefused(reply.status, "unreadable", f"an answer this deck cannot read: {error}") from error
-
-
-def _refuse(reply: _Reply) -> NoReturn:
-    try:
-        problem = read_json(reply.body, _problems)
-    except Unreadable:
-        problem = WireProblem()
-    sentence = problem.error or problem.detail or problem.title or f"the service answered {reply.status}"
-    raise ServiceRefused(reply.status, problem.code, sentence[:LONGEST_SENTENCE], problem.errors[:MOST_ERRORS])
+            return await whole(response)
 
 
 def _positions(after: int, page: Sequence[WireEvent]) -> list[int]:

@@ -96,8 +96,12 @@ class KeyGate:
         self._arrived.set()
 
     def _quits(self, key: str) -> bool:
-        bindings = self._app.screen.active_bindings if key.startswith("ctrl+") else {}
-        return key in bindings and bindings[key].binding.action in ("quit", "app.quit")
+        """`active_bindings` would ask every action of the view whether it can run, and have each refusal told."""
+        if not key.startswith("ctrl+"):
+            return False
+        chain = self._app.screen._modal_binding_chain  # pyright: ignore[reportPrivateUsage] # noqa: SLF001 - see above
+        bound = next((found for _, each in chain if (found := each.key_to_bindings.get(key))), [])
+        return any(binding.action in ("quit", "app.quit") for binding in bound)
 
     async def _settled(self) -> None:
         """Wait until the last input's messages have been handled, and what they opened is there and has the focus."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from textual.message import Message
@@ -50,11 +51,12 @@ class NewOrder(Message):
 
 
 class Say(Message):
-    """One sentence for the operator."""
+    """One sentence for the operator; it goes after a while, or when it `holds` no longer."""
 
-    def __init__(self, sentence: str, tone: str = "warn") -> None:
+    def __init__(self, sentence: str, tone: str = "warn", holds: Callable[[], bool] | None = None) -> None:
         self.sentence = sentence
         self.tone = tone
+        self.holds = holds
         super().__init__()
 
 

@@ -54,7 +54,7 @@ class Pane(Vertical):
         """Textual asks this before it runs an action."""
         own = next((each for table in self.tables for each in table.actions if each.name == action), None)
         reason = None if own is None else self.refusal(own)
-        if reason is None:
+        if own is None or reason is None:
             return super().check_action(action, parameters)
-        self.post_message(Say(reason))
+        self.post_message(Say(reason, holds=lambda: self.refusal(own) == reason))
         return False

@@ -215,7 +215,7 @@ class DeckScreen(Screen[None]):
     @on(Say)
     def _say(self, message: Say) -> None:
         holds = (lambda: bool(self.desk.commands_away)) if self.desk.commands_away else None
-        self.say(Cell(f" {clean(message.sentence)}", message.tone), holds=holds)
+        self.say(Cell(f" {clean(message.sentence)}", message.tone), holds=holds or message.holds)
 
     @on(OpenView)
     def _open_view(self, message: OpenView) -> None:

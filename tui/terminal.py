@@ -12,6 +12,8 @@ _UTF8 = ("utf-8", "utf8")
 
 def why_no_deck(environ: Mapping[str, str] = os.environ) -> str | None:
     """The sentence that says why the deck cannot be drawn here; None when it can."""
+    if is_in_browser(environ):
+        return None
     streams = {"input": sys.stdin, "output": sys.stdout, "error output": sys.stderr}
     for name, stream in streams.items():
         if not stream.isatty():
@@ -25,12 +27,19 @@ def why_no_deck(environ: Mapping[str, str] = os.environ) -> str | None:
     return None
 
 
+def is_in_browser(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether `orderdeck web` has started us: then Textual writes to a browser, through the pipe that is our output."""
+    return "WebDriver" in environ.get("TEXTUAL_DRIVER", "")
+
+
 def knows_ascii_only(environ: Mapping[str, str] | None = None) -> bool:
     """Whether the locale says that the terminal shows no letters beyond ASCII.
 
     Where no locale is set at all, as in many containers, nobody has said anything, and terminals of today know UTF-8.
     """
     environ = environ_at_start() if environ is None else environ
+    if is_in_browser(environ):
+        return False
     locale = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
     language, _, charset = locale.partition("@")[0].partition(".")
     if charset:

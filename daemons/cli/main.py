@@ -85,6 +85,27 @@ def tui(
 
 
 @app.command()
+def web(
+    command_url: Annotated[str, typer.Option(help="Command API; default: this home's.")] = "",
+    query_url: Annotated[str, typer.Option(help="Query API; default: this home's.")] = "",
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    visitors: Annotated[int, typer.Option(min=1, help="Browsers at once; each is a process of its own.")] = 8,
+    allow_writes: Annotated[bool, typer.Option("--allow-writes", help="Let browsers send commands.")] = False,
+) -> None:
+    """Show the deck in browsers of this machine; `ssh -L` reaches it from others. Needs orderdeck[web]."""
+    try:
+        from daemons.cli.web import run
+    except ModuleNotFoundError as error:
+        fail(f"{error.name} is not installed: pip install 'orderdeck[web]'")
+
+    urls = {"--command-url": command_url, "--query-url": query_url}
+    options = [f"{name}={url}" for name, url in urls.items() if url]
+    run(load_settings(), options, host=host, port=port, visitors=visitors, allow_writes=allow_writes)
+
+
+@app.command()
 def demo(
     *,
     faults: Annotated[

@@ -38,6 +38,7 @@ EVENT_OF = {
 
 class FakeGateway(FakeDesk):
     where = "desk.test:8081"
+    read_only = False
 
     def __init__(self) -> None:
         super().__init__()

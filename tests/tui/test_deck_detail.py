@@ -71,6 +71,7 @@ async def test_in_the_past_every_fact_is_of_the_chosen_event_and_no_key_writes()
         await deck.press("L")
         await deck.shows("✔ DELIVERED · PART REFUND")
         assert "VIEWING" not in deck.text()
+        await deck.until(lambda: "viewing the past" not in deck.text())
         assert not gateway.sent
 
 

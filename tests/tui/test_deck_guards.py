@@ -14,13 +14,11 @@ from tui.daemons import Daemons, DaemonsError
 from tui.dialogs.ask import Ask
 from tui.gateway import CommandToSend, Gateway
 from tui.gateway_guards import (
-    READ_ONLY,
     READING,
     READING_DAEMONS,
     AskingGateway,
     NotSent,
     ReadOnlyDaemons,
-    ReadOnlyGateway,
 )
 
 
@@ -34,30 +32,14 @@ def test_all_that_a_gateway_and_daemons_can_do_is_known_to_read_or_to_write() ->
     assert {"start", "stop", "restart"} <= members(Daemons)
 
 
-async def test_a_read_only_deck_refuses_below_its_views() -> None:
-    gateway = ReadOnlyGateway(desk_with(1))  # pyright: ignore[reportArgumentType]
-    with pytest.raises(NotSent, match=READ_ONLY):
-        await gateway.send(CommandToSend("confirm", "x"), key="k")
-    with pytest.raises(NotSent):
-        _ = gateway.something_new
+def test_a_read_only_deck_steers_no_daemon() -> None:
     daemons = ReadOnlyDaemons(FakeGateway())  # type: ignore[arg-type]
     for name in ("start", "stop", "restart", "something_new"):
-        with pytest.raises(DaemonsError, match=READ_ONLY):
+        with pytest.raises(DaemonsError, match="only reads"):
             getattr(daemons, name)
     assert daemons.where
-
-
-async def test_a_read_only_deck_says_so_and_sends_nothing() -> None:
-    gateway = desk_with(2)
-    async with opened(gateway, (80, 24), config=DeckConfig(read_only=True)) as deck:
-        assert "READ-ONLY" in deck.lines()[0]
-        for key in ("n", "a", "c"):
-            await deck.press(key)
-            assert READ_ONLY in deck.text()
-            assert deck.app.screen is deck.app.deck
-        await deck.press("enter")
-        assert deck.app.deck.current == "detail"
-        assert not gateway.sent
+    with pytest.raises(NotSent):
+        _ = AskingGateway(FakeGateway(), print).something_new  # type: ignore[arg-type]
 
 
 async def test_a_deck_on_production_shows_it_and_asks_once_more() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import httpx
+import pytest
+
 from tests.support.deck_harness import desk_with, opened
 from tests.support.fake_gateway import FakeGateway
-from tui.gateway import ServiceRefused, TimedOut, Unreachable
+from tui.gateway import CommandToSend, ServiceRefused, TimedOut, Unreachable
+from tui.http_gateway import HttpGateway
 
 AWAY = Unreachable("http://desk.test:8081 does not answer")
 
@@ -69,3 +73,28 @@ async def test_a_deck_that_is_opened_while_nothing_answers_says_so_and_goes_on_w
         await deck.press("ctrl+r")
         await deck.shows("ORD-0000000001")
         await deck.until(lambda: "orderdeck up" not in deck.text())
+
+
+async def test_a_deck_that_only_reads_refuses_in_the_view_and_below_it() -> None:
+    gateway = desk_with(1)
+    gateway.read_only = True
+    async with opened(gateway) as deck:
+        assert "READ ONLY" in deck.lines()[0]
+        for key in ("n", "a", "c"):
+            await deck.press(key)
+            await deck.shows("this deck only reads (--read-only)")
+            assert deck.app.screen is deck.app.deck
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        return httpx.Response(200, stream=httpx.ByteStream(b'{"events": []}'))
+
+    http = HttpGateway("http://c.test", "http://q.test", transport=httpx.MockTransport(answer), read_only=True)
+    commands = [CommandToSend("cancel", "o-1", {"reason": "x"}), CommandToSend("place", None, {"customer_id": "c"})]
+    for command in [*commands, CommandToSend("retry", "s-1", {"reason": "x"}, kind="saga")]:
+        with pytest.raises(ServiceRefused, match="only reads"):
+            await http.send(command, key="k")
+        assert await http.dry_run(command) == []
+    assert asked == ["PUT", "POST", "POST"], "the dry runs alone"
+    await http.close()

@@ -146,9 +146,15 @@ async def test_lists_that_could_not_be_read_are_read_when_the_feed_is_back() -> 
         await deck.shows("This order could not be read")
         gateway.feed_down, gateway.queries_down = False, None
         await deck.shows("● LIVE")
-        await deck.shows("STATE after 1")
+        await deck.shows("STATE now, after 1")
         await deck.press("escape")
         await deck.shows("1 order   newest first")
+
+
+async def test_a_key_that_moves_tells_no_reason_against_other_keys() -> None:
+    async with opened(desk_with(3)) as deck:
+        await deck.press("ctrl+d", "ctrl+f")
+        assert not deck.lines()[-2].strip()
 
 
 async def test_a_second_command_to_an_order_waits_for_the_first() -> None:

@@ -64,7 +64,7 @@ async def test_an_event_opens_in_full_and_leads_to_its_order() -> None:
     async with opened(desk_with(2)) as deck:
         await deck.press("2", "enter")
         await deck.shows("SagaCompleted  at position 8")
-        await deck.press("x")
+        await deck.press("x", "o")
         await deck.shows("HISTORY")
         assert deck.app.deck.current == "detail"
 

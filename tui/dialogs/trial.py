@@ -176,7 +176,7 @@ def refund_trial(order: WireOrder, *told: str, title: str = "") -> Trial:
         [
             ("amount", "Amount", most.split(" ")[0].replace(",", "")),
             ("reason", "Reason", ""),
-            ("restock", "Restock", "no"),
+            ("restock", "Restock y/n", "no"),
         ],
         partial(_refund, order.order_id),
     )

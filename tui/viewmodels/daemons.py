@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -66,15 +67,7 @@ class DaemonsModel:
 
     async def ask_daemons(self) -> None:
         """Ask the daemons whether they are ready, and the query API how far they are; that may take seconds."""
-        try:
-            readiness = await self.daemons.readiness() if self.daemons is not None else None
-        except DaemonsError:
-            readiness = None
-        try:
-            said = (await self.gateway.read(PATH, SaidDaemons)).daemons[:MOST]
-            self.silent = ""
-        except GatewayError as error:
-            said, self.silent = (), clean(str(error))
+        readiness, said = await asyncio.gather(self._own_words(), self._query_api())
         self._readiness = readiness or {}
         self._said = {clean(one.name, 60): one for one in said}
         for name, one in self._said.items():
@@ -84,6 +77,21 @@ class DaemonsModel:
                 self._lags.setdefault(name, deque(maxlen=10)).append(one.lag.seconds)
         self.asked = True
         self._merge()
+
+    async def _own_words(self) -> Mapping[str, Readiness] | None:
+        try:
+            return await self.daemons.readiness() if self.daemons is not None else None
+        except DaemonsError:
+            return None
+
+    async def _query_api(self) -> Sequence[SaidDaemon]:
+        try:
+            said = await self.gateway.read(PATH, SaidDaemons)
+        except GatewayError as error:
+            self.silent = clean(str(error))
+            return ()
+        self.silent = ""
+        return said.daemons[:MOST]
 
     def _count_exit(self, name: str, pid: int | None) -> None:
         before = self._pids.get(name)

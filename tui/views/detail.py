@@ -20,7 +20,7 @@ from tui.dialogs.go_to import go_to
 from tui.dialogs.trial import refund_trial, try_command
 from tui.dialogs.way_back import propose_way_back
 from tui.history_file import export_history
-from tui.messages import Act, Copy, NewOrder, OpenView, Say
+from tui.messages import Act, Awaited, Copy, NewOrder, OpenView, Say
 from tui.own_actions import why_no_way_back
 from tui.pane import Pane
 from tui.viewmodels import detail_lines as lines
@@ -275,7 +275,8 @@ class DetailView(Pane):
     def action_compensate(self) -> None:
         if self.model is not None and (action := self.desk.own.last) is not None:
             propose = partial(propose_way_back, self, self.desk, action, self.model.order_id)
-            self.run_worker(propose, group="compensate", exclusive=True, exit_on_error=False)
+            worker = self.run_worker(propose, group="compensate", exclusive=True, exit_on_error=False)
+            self.post_message(Awaited(worker))
 
     def action_export(self) -> None:
         if self.model is not None:

@@ -17,7 +17,9 @@ BEHIND = 2.0  # seconds that a read model may be late before the line turns to a
 def top_cells(desk: Desk, title: str) -> list[Cell]:
     feed = desk.feed
     name = [Cell(" orderdeck", "chosen"), *_marks(desk), Cell(f" ▸ {title}  ")]
-    if desk.commands_away:
+    if desk.gateway.read_only:
+        name.append(Cell("READ ONLY  ", "accent"))
+    elif desk.commands_away:
         name.append(Cell("✖ NO COMMANDS  ", "bad"))
     if feed.state == "connecting":
         return [*name, Cell("◌ CONNECTING", "warn")]
@@ -38,8 +40,7 @@ def top_cells(desk: Desk, title: str) -> list[Cell]:
 def _marks(desk: Desk) -> list[Cell]:
     """What distinguishes this deck from others that may be open beside it."""
     config = desk.config
-    named = [Cell(f" [{clean(config.profile, 20)}]", "bad" if config.confirm else "warn")] if config.profile else []
-    return [*named, Cell(" READ-ONLY", "warn")] if config.read_only else named
+    return [Cell(f" [{clean(config.profile, 20)}]", "bad" if config.confirm else "warn")] if config.profile else []
 
 
 def _lag(desk: Desk) -> Cell:

@@ -1,0 +1,78 @@
+"""HttpReply: reads what a service has answered, within bounds, and raises what went wrong as the deck's own errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+
+from tui.gateway import ServiceRefused, Shape, TimedOut, Unreachable
+from tui.wire import Unreadable, WireProblem, read_json
+
+if TYPE_CHECKING:  # it takes a fifth of the deck's start, so it is imported when the first picture stands
+    import httpx
+
+LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a hundred orders of 200 lines each have less
+MOST_ERRORS, LONGEST_SENTENCE = 100, 1_000
+
+_problems = msgspec.json.Decoder(WireProblem)
+
+
+@dataclass(frozen=True)
+class HttpReply:
+    status: int
+    body: bytes
+    replayed: bool
+
+
+@asynccontextmanager
+async def our_errors(url: str) -> AsyncGenerator[None]:
+    """Raise the client's errors as ours, which tell what was certainly not sent from what may have been."""
+    import httpx  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise Unreachable(f"{url} does not answer") from error
+    except (httpx.TimeoutException, TimeoutError) as error:
+        raise TimedOut(f"{url} has not answered in time") from error
+    except (httpx.TransportError, httpx.StreamError) as error:
+        raise TimedOut(f"{url} broke the connection") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unreachable(f"{url}: {error}"[:500]) from error
+
+
+async def whole(response: httpx.Response) -> HttpReply:
+    """The answer's bytes as they came. A compressed answer is refused, because nobody knows how large it will be."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise ServiceRefused(
+            response.status_code, "unreadable", "an answer that is compressed, which was not asked for"
+        )
+    parts, size = list[bytes](), 0
+    async for part in response.aiter_raw():
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            raise ServiceRefused(response.status_code, "unreadable", f"an answer of more than {LARGEST_ANSWER:,} bytes")
+    return HttpReply(response.status_code, b"".join(parts), response.headers.get("Idempotent-Replayed") == "true")
+
+
+def read_answer(reply: HttpReply, shape: type[Shape]) -> Shape:
+    if not 200 <= reply.status < 300:
+        refuse(reply)
+    try:
+        return read_json(reply.body, msgspec.json.Decoder(shape))
+    except Unreadable as error:
+        raise ServiceRefused(reply.status, "unreadable", f"an answer this deck cannot read: {error}") from error
+
+
+def refuse(reply: HttpReply) -> NoReturn:
+    try:
+        problem = read_json(reply.body, _problems)
+    except Unreadable:
+        problem = WireProblem()
+    sentence = problem.error or problem.detail or problem.title or f"the service answered {reply.status}"
+    raise ServiceRefused(reply.status, problem.code, sentence[:LONGEST_SENTENCE], problem.errors[:MOST_ERRORS])
