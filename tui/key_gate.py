@@ -100,8 +100,8 @@ class KeyGate:
         if not key.startswith("ctrl+"):
             return False
         chain = self._app.screen._modal_binding_chain  # pyright: ignore[reportPrivateUsage] # noqa: SLF001 - see above
-        bound = next((found for _, each in chain if (found := each.key_to_bindings.get(key))), [])
-        return any(binding.action in ("quit", "app.quit") for binding in bound)
+        bound = next((found for _, each in chain if (found := each.key_to_bindings.get(key))), None)
+        return any(binding.action in ("quit", "app.quit") for binding in bound or ())
 
     async def _settled(self) -> None:
         """Wait until the last input's messages have been handled, and what they opened is there and has the focus."""
