@@ -11,16 +11,18 @@ from collections import deque
 from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 
+from tui.config import WITHOUT_FILE, DeckConfig
 from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
+from tui.keymap import Keymap
 from tui.own_actions import OwnActions
 from tui.receipts import Receipt
 from tui.viewmodels.attention import AttentionModel
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
-from tui.viewmodels.order_rows import COLUMNS, OrderColumn
+from tui.viewmodels.order_rows import COLUMNS, OrderColumn, columns_named
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import NumberedFrame, Ring
 from tui.viewmodels.saved_views import BUILT_IN, SavedView
@@ -43,8 +45,11 @@ class Desk:
         now: Callable[[], datetime],
         debounce: float,
         daemons: Callable[[], Daemons | None] = lambda: None,
+        config: DeckConfig = WITHOUT_FILE,
     ) -> None:
         self.gateway = gateway
+        self.config = config
+        self.keymap = Keymap(config.keymap)
         self.open_daemons = daemons
         self.clock = clock
         self.now = now
@@ -57,8 +62,8 @@ class Desk:
         self.draft_aside = OrderDraft()
         self._unsent: dict[str, MutableMapping[str, str]] = {}
         self.marks = Marks()
-        self.saved_views: Sequence[SavedView] = BUILT_IN
-        self.columns: Sequence[OrderColumn] = COLUMNS
+        self.saved_views: Sequence[SavedView] = (*BUILT_IN, *(SavedView(*view) for view in config.views.items()))
+        self.columns: Sequence[OrderColumn] = columns_named(config.columns) if config.columns else COLUMNS
         self.health: Health | None = None
         self.rate = Rate()
         self.behind = Peak()

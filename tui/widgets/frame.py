@@ -16,7 +16,7 @@ BEHIND = 2.0  # seconds that a read model may be late before the line turns to a
 
 def top_cells(desk: Desk, title: str) -> list[Cell]:
     feed = desk.feed
-    name = [Cell(" orderdeck", "chosen"), Cell(f" ▸ {title}  ")]
+    name = [Cell(" orderdeck", "chosen"), *_marks(desk), Cell(f" ▸ {title}  ")]
     if desk.gateway.read_only:
         name.append(Cell("READ ONLY  ", "accent"))
     elif desk.commands_away:
@@ -37,6 +37,12 @@ def top_cells(desk: Desk, title: str) -> list[Cell]:
         _lag(desk),
         Cell(f"  UI {'–' if worst is None else span(worst)}"),
     ]
+
+
+def _marks(desk: Desk) -> list[Cell]:
+    """What distinguishes this deck from others that may be open beside it."""
+    config = desk.config
+    return [Cell(f" [{clean(config.profile, 20)}]", "bad" if config.confirm else "warn")] if config.profile else []
 
 
 def _lag(desk: Desk) -> Cell:
