@@ -16,6 +16,7 @@ from typing import Any
 
 from textual import events
 from textual.app import App
+from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.worker import Worker
 
@@ -100,7 +101,7 @@ class KeyGate:
         if not key.startswith("ctrl+"):
             return False
         chain = self._app.screen._modal_binding_chain  # pyright: ignore[reportPrivateUsage] # noqa: SLF001 - see above
-        bound = next((found for _, each in chain if (found := each.key_to_bindings.get(key))), [])
+        bound = next((found for _, each in chain if (found := each.key_to_bindings.get(key))), list[Binding]())
         return any(binding.action in ("quit", "app.quit") for binding in bound)
 
     async def _settled(self) -> None:
