@@ -49,7 +49,7 @@ class EventPane(Pane):
         self.below = Line(id="waiting")
         self.failing = Viewport()
         self.strip = FailureStrip(self.failing, self._failure, self._strip_moved, self._open_failure)
-        self.wrong = ""  # what is wrong with what the operator typed
+        self.wrong: dict[str, str] = {}  # what is wrong with what the operator typed, by where it was typed
         self._asking = False
         self._landing: int | None = None  # the position that the operator asked for, while its rows are being read
 
@@ -105,7 +105,7 @@ class EventPane(Pane):
         if at_end:
             self.failing.tail()
         self.counters.show(*counter_cells(stream))
-        below = waiting_cells(stream, self.wrong)
+        below = waiting_cells(stream, next(reversed(self.wrong.values()), ""))
         self.below.show(below, trouble_cells(stream, self.desk.feed.lost, self.desk.feed.malformed))
         self.table.say(*self._notice())
         self.table.repaint()

@@ -7,10 +7,16 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from tui.gateway import ServiceRefused
+
+KNOWN = ("OrderCreated", "OrderConfirmed", "OrderCancelled", "OrderShipped", "PaymentFailed", "SagaStepFailed")
+KNOWN += ("PaymentAuthorized", "SagaStarted", "InventoryReserved", "SagaCompleted")
 BY_NUMBER = "/api/v1/orders/number/"
 
 
 def log_page(log: Sequence[dict[str, Any]], asked: Mapping[str, str]) -> dict[str, Any]:
+    if "type" in asked and not any(_one_of(asked["type"], name) for name in KNOWN):
+        raise ServiceRefused(400, "validation_failed", f"type: {asked['type']}: must be of {', '.join(KNOWN)}")
     limit, after = int(asked.get("limit", 100)), int(asked.get("after", 0))
     if "at" in asked:
         at = datetime.fromisoformat(asked["at"])

@@ -6,7 +6,6 @@ asked to select, when the log is read.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -16,13 +15,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from core.filters.words import FilterError
+from core.filters.words import FilterError, nearest, no_comparison, words_of
 from tui.viewmodels.ring import RingFrame
 from tui.wire import Unreadable, read_json
 
 FIELDS = ("type", "category", "stream", "order", "by")
 CATEGORIES = ("order", "inventory", "payment", "saga")
-LONGEST = 400  # characters of a filter line
 SHORTEST_ID = 6  # characters of an id that are looked for
 _MOST_JUDGED = 1_000  # types of event whose judgement is remembered
 
@@ -171,26 +169,16 @@ def an_id(text: str) -> str | None:
 
 def parse_events(text: str) -> EventFilter:
     """Raises FilterError. Values may be several, with commas between; `-` before a word keeps out what fits it."""
-    if len(text) > LONGEST:
-        raise FilterError(f"a filter has at most {LONGEST} characters")
     conditions: list[Condition] = []
     words: list[Condition] = []
-    for typed in text.split():
-        unwanted = typed.startswith("-") and len(typed) > 1
-        word = typed[1:] if unwanted else typed
-        name, colon, value = word.partition(":")
-        if not colon:
-            words.append(Condition("", (_as_json(word),), unwanted))
+    for word in words_of(text, FIELDS):
+        if not word.field:
+            unwanted = word.typed.startswith("-") and len(word.typed) > 1 and not word.quoted
+            words.append(Condition("", (_as_json(word.typed[1:] if unwanted else word.typed),), unwanted))
             continue
-        name = name.lower()
-        if name not in FIELDS:
-            near = difflib.get_close_matches(name, FIELDS, n=1)
-            hint = f"did you mean {near[0]}:?" if near else f"there are {', '.join(FIELDS)}, or text without a colon"
-            raise FilterError(f"no field {name or 'without a name'}: {hint}")
-        values = tuple(part.lower() for part in value.split(",") if part)
-        if not values:
-            raise FilterError(f"{name}: needs a value")
-        conditions.append(Condition(name, CHECKS.get(name, tuple)(values), unwanted))
+        no_comparison(word)
+        values = tuple(value.lower() for value in word.values)
+        conditions.append(Condition(word.field, CHECKS.get(word.field, tuple)(values), word.negated))
     numbers = [value for one in conditions if one.name == "order" for value in one.values if an_id(value) is None]
     return EventFilter(tuple(conditions), tuple(words), numbers=tuple(dict.fromkeys(numbers)))
 
@@ -204,7 +192,7 @@ def _categories(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         hits = [name for name in CATEGORIES if name.startswith(value)]
         if len(hits) != 1:
-            raise FilterError(f"no category {value}: there are {', '.join(CATEGORIES)}")
+            raise FilterError(f"no category {value}: {nearest(value, CATEGORIES)}")
         found += hits
     return tuple(found)
 

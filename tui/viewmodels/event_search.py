@@ -7,13 +7,14 @@ from typing import NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
-from core.filters.words import FilterError
-from tui.gateway import Gateway, ServiceRefused
+from core.filters.words import FilterError, nearest
+from tui.gateway import Gateway, GatewayError, ServiceRefused
 from tui.viewmodels.event_filter import Condition, EventFilter, an_id
 from tui.viewmodels.log_places import from_milliseconds
 from tui.viewmodels.log_reader import PATH, LogPage, position_at, read_after
 from tui.wire import WireOrder
 
+BAD_REQUEST, NOT_FOUND = 400, 404
 EARLIER = 2.0  # seconds that an event may be recorded before the time in its own id, since clocks differ
 
 
@@ -25,7 +26,9 @@ class Search(NamedTuple):
 
 
 async def understood(gateway: Gateway, choice: EventFilter) -> Search:
-    """Raises FilterError for a number that no order has, and GatewayError."""
+    """Raises FilterError for a number that no order has, or a type that no event has, and GatewayError."""
+    if "type" in choice.params():
+        await _check_types(gateway, choice)
     if choice.numbers:
         choice = choice.with_orders({number: await _order_of(gateway, number) for number in choice.numbers})
     if len(choice.words) == 1 and not choice.words[0].unwanted and (id_ := an_id(choice.words[0].values[0])):
@@ -33,11 +36,25 @@ async def understood(gateway: Gateway, choice: EventFilter) -> Search:
     return Search(choice)
 
 
+async def _check_types(gateway: Gateway, choice: EventFilter) -> None:
+    """The service knows all types. While it does not answer, the events that come in are filtered all the same."""
+    asked = choice.params()["type"]
+    try:
+        await gateway.read(PATH, LogPage, {"type": asked, "limit": "1"})
+    except ServiceRefused as error:
+        if error.status == BAD_REQUEST:
+            known = [name for name in str(error).rpartition("must be of ")[2].split(", ") if name.isalnum()]
+            hint = f": {nearest(asked.strip('*'), known)}" if len(known) > 1 else ""
+            raise FilterError(f"no type of event is like {asked.replace('*', '')}{hint}") from None
+    except GatewayError:
+        pass
+
+
 async def _order_of(gateway: Gateway, number: str) -> str:
     try:
         return (await gateway.read(f"/api/v1/orders/number/{quote(number, safe='')}", WireOrder)).order_id.lower()
     except ServiceRefused as error:
-        if error.status in (400, 404):
+        if error.status in (BAD_REQUEST, NOT_FOUND):
             raise FilterError(f"there is no order {number}") from None
         raise
 

@@ -35,7 +35,7 @@ _KEYS = ActionTable(
         Action("f", "types", "types", "f"),
         Action("=", "only_type", "only this type", "="),
         Action("t", "goto", "go to", "t", bar=True),
-        Action("tab", "failures", "failures", "tab", bar=True),
+        Action("tab,shift+tab", "failures", "failures", "tab", bar=True),
         Action("x", "order", "its order", "x", bar=True),
         Action("y", "copy", "copy the event's id", "y"),
     ),
@@ -74,14 +74,14 @@ class StreamView(EventPane):
         try:
             choice = parse_events(text).hiding(self.model.hidden)
             if choice == self.model.choice:
-                self.wrong = ""
+                self.wrong.pop("filter", None)
                 self.paint()
                 return
             found = await understood(self.desk.gateway, choice)
         except (FilterError, GatewayError) as error:
-            self.wrong = str(error)
+            self.wrong["filter"] = str(error)
         else:
-            self.wrong = ""
+            self.wrong.pop("filter", None)
             row = self.chosen
             self.model.choose(found.choice, None if row is None else row.position)
             if found.position is not None:
@@ -97,17 +97,18 @@ class StreamView(EventPane):
     def _place_typed(self, event: Input.Submitted) -> None:
         event.stop()
         work = partial(self._find_place, event.value)
-        self.run_worker(work, group="stream-filter", exclusive=True, exit_on_error=False)
+        self.run_worker(work, group="stream-place", exclusive=True, exit_on_error=False)
 
     async def _find_place(self, text: str) -> None:
         try:
             place = place_in_log(text, self.desk.now())
             position = place if isinstance(place, int) else await position_at(self.desk.gateway, place.isoformat())
         except (FilterError, GatewayError) as error:
-            self.wrong = str(error)
+            self.wrong["place"] = str(error)
             self.paint()
             return
-        self.wrong, self.place.value = "", ""
+        self.wrong.clear()
+        self.place.value = ""
         self.screen.set_focus(self.table)
         if position > self.model.list.newest:
             self.post_message(Say(f"nothing was recorded there: the log ends at {self.model.list.newest:,}"))
@@ -126,7 +127,7 @@ class StreamView(EventPane):
             self.follow()
         else:
             return False
-        self.wrong = ""
+        self.wrong.clear()
         return True
 
     def why_not(self, action: str) -> str | None:
