@@ -58,6 +58,7 @@ class _Lag(Struct):
 
 class _Reader(Struct):
     lag: _Lag
+    name: str = ""
 
 
 class _Projections(Struct):
@@ -132,8 +133,8 @@ class HttpGateway:
 
     async def health(self) -> Health:
         answer = await self.read("/api/v1/projections", _Projections)
-        slowest = max((reader.lag for reader in answer.readers), key=lambda lag: lag.seconds, default=_Lag())
-        return Health(answer.head, slowest.events, slowest.seconds)
+        slowest = max(answer.readers, key=lambda reader: reader.lag.seconds, default=_Reader(_Lag()))
+        return Health(answer.head, slowest.lag.events, slowest.lag.seconds, slowest.name)
 
     async def ask_for_commands(self) -> None:
         await self._exchange("GET", self.commands_at, "/health")
