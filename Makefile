@@ -45,6 +45,9 @@ chaos: $(BIN)/.installed-dev  ## 5 000 orders while everything is killed; ARGS="
 attack: $(BIN)/.installed-dev  ## 1 000 000 hostile requests to a stack of its own; ARGS="--seed 7 --requests 20000"
 	@$(BIN)/python -m tests.hostile $(ARGS)
 
+soak: $(BIN)/.installed-dev  ## 5 000 random keys, clicks, pastes, sizes and lost feeds at the deck
+	@DECK_INPUTS=5000 $(PYTEST) -n 0 tests/tui/test_deck_fuzz.py
+
 migrate: $(BIN)/.installed  ## bring the database's schema up to date
 	@$(BIN)/orderdeck migrate
 
@@ -75,4 +78,4 @@ $(BIN)/pip:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install python3-venv (apt install python3-venv)"; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.PHONY: help run test test-unit test-int golden clients check fix bench chaos attack migrate db-reset clean docker-up docker-down
+.PHONY: help run test test-unit test-int golden clients check fix bench chaos attack soak migrate db-reset clean docker-up docker-down

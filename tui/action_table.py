@@ -70,6 +70,8 @@ EVERYWHERE = ActionTable(
         Action("]", "walk(1)", "on to where you were", "]"),
         Action("escape,q", "back", "clear, back", "esc q"),
         Action("ctrl+r", "reconnect", "reconnect and read anew", "ctrl+r"),
+        Action(":", "command", "command line", ":"),
+        Action("ctrl+p", "every_action", "every action", "ctrl+p"),
         Action("?", "help", "help", "?", bar=True),
         Action("ctrl+q", "quit", "quit", "ctrl+q"),
         Action("ctrl+z", "suspend_process", "stop; fg goes on", "ctrl+z"),

@@ -18,9 +18,12 @@ from textual.filter import LineFilter
 from core.printable import clean
 from tui.ascii import AsciiFilter
 from tui.clipboard import Clipboard
+from tui.config import WITHOUT_FILE, DeckConfig
 from tui.daemons import Daemons
 from tui.desk import Desk
-from tui.gateway import Gateway
+from tui.dialogs.once_more import ask_once_more
+from tui.gateway import CommandToSend, Gateway
+from tui.gateway_guards import asking, read_only_daemons
 from tui.http_gateway import HttpGateway
 from tui.key_gate import KeyGate
 from tui.leaving import Leaving, can_be_woken, terminal_is_gone, write_down
@@ -60,15 +63,23 @@ class DeckApp(App[None]):
         views: Sequence[ViewEntry] = VIEWS,
         daemons: Callable[[], Daemons | None] = lambda: None,
         ascii_only: bool = False,
+        config: DeckConfig = WITHOUT_FILE,
     ) -> None:
         super().__init__()
-        self.desk = Desk(gateway, clock=clock, now=now, debounce=debounce, daemons=daemons)
+        guarded = asking(gateway, self._ask_once_more) if config.confirm else gateway
+        watched = read_only_daemons(daemons) if gateway.read_only else daemons
+        self.desk = Desk(guarded, clock=clock, now=now, debounce=debounce, daemons=watched, config=config)
+        self.theme = config.theme
+        self.set_keymap(dict(config.keymap))
         self.ticking = ticking
         self.deck = DeckScreen(self.desk, views)
         self.gate = KeyGate(self, super().on_event, lambda sentence: self.deck.say(Cell(f" {sentence}", "warn")))
         self.leaving = Leaving(self._leave)
         self.copies = Clipboard(self._send_to_terminal)
         self._ascii = [AsciiFilter()] if ascii_only else []
+
+    async def _ask_once_more(self, command: CommandToSend) -> bool:
+        return await ask_once_more(self.deck, self.desk.config.profile, command)
 
     def get_default_screen(self) -> DeckScreen:
         return self.deck
@@ -165,12 +176,12 @@ def run(
     query_url: str,
     *,
     ascii_only: bool = False,
-    read_only: bool = False,
     daemons: Callable[[], Daemons | None] = lambda: None,
+    config: DeckConfig = WITHOUT_FILE,
 ) -> int:
     """Open the deck until the operator leaves it; return its exit code."""
-    gateway = HttpGateway(command_url, query_url, read_only=read_only)
-    app = DeckApp(gateway, ascii_only=ascii_only, daemons=daemons)
+    gateway = HttpGateway(command_url, query_url, read_only=config.read_only)
+    app = DeckApp(gateway, ascii_only=ascii_only, daemons=daemons, config=config)
     with app.leaving.watched():
         app.run()
     return app.return_code or 0

@@ -11,15 +11,18 @@ from collections import deque
 from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 
+from tui.config import WITHOUT_FILE, DeckConfig
 from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
+from tui.keymap import Keymap
 from tui.own_actions import OwnActions
 from tui.receipts import Receipt
+from tui.viewmodels.attention import AttentionModel
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
-from tui.viewmodels.order_rows import COLUMNS, OrderColumn
+from tui.viewmodels.order_rows import COLUMNS, OrderColumn, columns_named
 from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import NumberedFrame, Ring
 from tui.viewmodels.saved_views import BUILT_IN, SavedView
@@ -42,8 +45,11 @@ class Desk:
         now: Callable[[], datetime],
         debounce: float,
         daemons: Callable[[], Daemons | None] = lambda: None,
+        config: DeckConfig = WITHOUT_FILE,
     ) -> None:
         self.gateway = gateway
+        self.config = config
+        self.keymap = Keymap(config.keymap)
         self.open_daemons = daemons
         self.clock = clock
         self.now = now
@@ -51,12 +57,13 @@ class Desk:
         self.ring = Ring()
         self.feed = Feed(gateway, self.ring, clock)
         self.orders = OrdersModel(gateway, clock)
+        self.attention = AttentionModel(gateway, clock)
         self.draft = OrderDraft()
         self.draft_aside = OrderDraft()
         self._unsent: dict[str, MutableMapping[str, str]] = {}
         self.marks = Marks()
-        self.saved_views: Sequence[SavedView] = BUILT_IN
-        self.columns: Sequence[OrderColumn] = COLUMNS
+        self.saved_views: Sequence[SavedView] = (*BUILT_IN, *(SavedView(*view) for view in config.views.items()))
+        self.columns: Sequence[OrderColumn] = columns_named(config.columns) if config.columns else COLUMNS
         self.health: Health | None = None
         self.rate = Rate()
         self.behind = Peak()
@@ -108,12 +115,12 @@ class Desk:
             self.draft_aside = OrderDraft()
 
     async def measure(self) -> None:
-        """Ask how far the read models are behind, and whether the command API answers.
+        """Ask how far the read models are behind, whether the command API answers, and what needs a person.
 
         While the feed is lost and no answer comes, the first is unknown.
         """
         self.health = None if self.feed.state != "live" else self.health
-        await asyncio.gather(self._ask_queries(), self._ask_commands())
+        await asyncio.gather(self._ask_queries(), self._ask_commands(), self.attention.read())
 
     async def _ask_queries(self) -> None:
         with contextlib.suppress(GatewayError):

@@ -100,8 +100,10 @@ class KeyGate:
         if not key.startswith("ctrl+"):
             return False
         chain = self._app.screen._modal_binding_chain  # pyright: ignore[reportPrivateUsage] # noqa: SLF001 - see above
-        bound = next((found for _, each in chain if (found := each.key_to_bindings.get(key))), [])
-        return any(binding.action in ("quit", "app.quit") for binding in bound)
+        for _, bindings in chain:
+            if key in bindings.key_to_bindings:
+                return any(each.action in ("quit", "app.quit") for each in bindings.key_to_bindings[key])
+        return False
 
     async def _settled(self) -> None:
         """Wait until the last input's messages have been handled, and what they opened is there and has the focus."""

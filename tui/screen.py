@@ -16,7 +16,8 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
 from core.printable import clean
-from tui.action_table import ActionTable, bar
+from tui.action_table import Action, ActionTable, bar
+from tui.commands import DeckCommands
 from tui.desk import Desk
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.event import EventDialog
@@ -33,6 +34,7 @@ from tui.view import DeckView
 from tui.viewmodels.correlation import Place, of_event
 from tui.viewmodels.text import Cell
 from tui.widgets.frame import key_cells, receipt_cells, top_cells
+from tui.widgets.key_line import KeyLine
 from tui.widgets.painted import TONE_CLASSES, Line
 
 SMALLEST = (80, 24)
@@ -51,12 +53,13 @@ class DeckScreen(Screen[None]):
         self.entries = entries
         self.views = {entry.name: entry.make(desk) for entry in entries}
         desk.views = frozenset(self.views)
-        self.everywhere = everywhere(entries)
+        self.everywhere = desk.keymap.applied(everywhere(entries))
         self._bindings = BindingsMap.merge([self._bindings, BindingsMap(self.everywhere.bindings())])
         self.top = Line(id="top")
         self.notice = Line(id="notice")
-        self.keys = Line(id="keys")
+        self.keys = KeyLine(id="keys")
         self.small = Static("", markup=False, id="too-small")
+        self.commands = DeckCommands(self, self)
         self.trail = Trail(Stop(entries[0].name))
         self._painted_at = 0.0
         self._notice_at = 0.0
@@ -90,7 +93,20 @@ class DeckScreen(Screen[None]):
     def tables(self) -> list[ActionTable]:
         """Every action of the deck, those of the view on the screen first."""
         others = [table for view in self.views.values() for table in view.tables]
-        return help_tables(self.view.tables, self.everywhere, others)
+        return help_tables(self.view.tables, self.everywhere, others, self.desk.keymap)
+
+    @property
+    def in_force(self) -> list[ActionTable]:
+        """The tables of the view that is shown, and the one of everywhere."""
+        return [*map(self.desk.keymap.applied, self.view.tables), self.everywhere]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The title of each view by its name."""
+        return {entry.name: entry.title for entry in self.entries}
+
+    def refusal(self, action: Action) -> str | None:
+        return self.view.refusal(action)
 
     def on_mount(self) -> None:
         self.call_after_refresh(self.view.enter, None)  # it reads, which can wait until the first picture stands
@@ -136,8 +152,8 @@ class DeckScreen(Screen[None]):
     def paint_frame(self) -> None:
         where = Cell(f"{clean(self.desk.gateway.where)} ", "dim")
         self.top.show(top_cells(self.desk, self.entry.title), [where])
-        actions = bar(*self.view.tables, self.everywhere)
-        self.keys.show(key_cells(actions, self.view.refusal), [Cell("".join(view_names(self.entries)), "dim")])
+        actions = bar(*self.in_force)
+        self.keys.offer(actions, key_cells(actions, self.refusal), [Cell("".join(view_names(self.entries)), "dim")])
 
     def show(self, name: str, subject: str | None = None) -> None:
         """Put a view on the screen, for the thing with the id `subject` if one is given."""
@@ -185,6 +201,12 @@ class DeckScreen(Screen[None]):
     def action_help(self) -> None:
         open_dialog(self, HelpDialog(self.tables), lambda _: None)
 
+    def action_command(self) -> None:
+        self.commands.open_line()
+
+    def action_every_action(self) -> None:
+        self.commands.open_list()
+
     @on(Line.Picked, "#keys")
     def _picked(self, message: Line.Picked) -> None:
         """A click on a view's name at the right of the bottom line opens it, as its key does."""
@@ -197,7 +219,10 @@ class DeckScreen(Screen[None]):
 
     @on(OpenView)
     def _open_view(self, message: OpenView) -> None:
-        self.show(message.name, message.subject)
+        if message.name in self.views:
+            self.show(message.name, message.subject)
+        else:
+            self.say(Cell(f" this deck has no view of {clean(message.name)}", "warn"))
 
     @on(OpenEvent)
     def _open_event(self, message: OpenEvent) -> None:

@@ -82,6 +82,7 @@ class WireOrder(Struct, frozen=True):
     payment_version: Count = 0
     saga_state: str | None = None
     open_amount: Decimal | None = None
+    read_from: str = "view"  # "log": the service folded it from the log, since its read model does not show it yet
 
 
 class OrderPage(Struct, frozen=True):

@@ -10,11 +10,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from core.addresses import Addresses, plain_addresses
 from daemons.cli.output import fail
 
 if TYPE_CHECKING:
     from daemons.host.deck_daemons import SupervisedDaemons
+    from tui.config import DeckConfig, Profile
 
 
 @dataclass
@@ -25,6 +28,7 @@ class DeckOptions:
     query_url: str = ""
     ascii: bool = False
     supervisor: str = ""
+    profile: str = ""
     read_only: bool = False
 
 
@@ -54,6 +58,7 @@ def open_deck(options: DeckOptions) -> int:
     from tui.terminal import knows_ascii_only, why_no_deck
 
     gc.disable()  # until the first picture stands: nothing of what is imported is garbage
+    os.environ.setdefault("TEXTUAL_FPS", "120")  # a key waits for the next of these moments before it is seen
     home = plain_addresses(os.environ) or _addresses()
     if options.supervisor and not options.supervisor.startswith("unix:"):
         fail(f"--supervisor {options.supervisor}: must be the socket of a supervisord, as in unix:/tmp/desk.sock")
@@ -61,14 +66,32 @@ def open_deck(options: DeckOptions) -> int:
         fail(reason)
     from tui.app import run
 
-    commands, queries = options.command_url or home.commands, options.query_url or home.queries
+    config, profile = _config(options)
+    commands = options.command_url or profile.command_url or home.commands
+    queries = options.query_url or profile.query_url or home.queries
     return run(
         commands,
         queries,
-        ascii_only=options.ascii or knows_ascii_only(),
-        read_only=options.read_only,
-        daemons=lambda: None if options.read_only else open_daemons(options.supervisor, commands, queries),
+        ascii_only=options.ascii or config.ascii or knows_ascii_only(),
+        daemons=lambda: open_daemons(options.supervisor, commands, queries),
+        config=config,
     )
+
+
+def _config(options: DeckOptions) -> tuple[DeckConfig, Profile]:
+    """What the file and the options say. Raises ConfigurationError, which names every mistake of the file."""
+    from tui.config import WITHOUT_FILE, Profile, config_path
+
+    path = config_path(os.environ)
+    config, profile = WITHOUT_FILE, Profile()
+    if options.profile or path.exists():
+        from tui.config_check import check_config
+        from tui.config_file import WrongConfig, read_config, with_profile
+
+        if mistakes := check_config(path):
+            raise WrongConfig(path, mistakes)
+        config, profile = with_profile(read_config(path)[0], options.profile, path)
+    return (msgspec.structs.replace(config, read_only=True) if options.read_only else config), profile
 
 
 def open_daemons(supervisor: str, commands: str, queries: str) -> SupervisedDaemons | None:

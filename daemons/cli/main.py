@@ -13,6 +13,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - said here, before an import fail
 import typer
 
 from core.settings import Settings, load_settings
+from daemons.cli.deck_config import config
+from daemons.cli.lists import list_daemons, list_events, list_sagas
+from daemons.cli.orders import list_orders, order
 from daemons.cli.output import fail, one_sentence, say, say_json
 from daemons.cli.sagas import saga
 
@@ -21,6 +24,16 @@ app = typer.Typer(
 )
 
 app.add_typer(saga, name="saga")
+app.add_typer(config, name="config")
+app.add_typer(order, name="order")
+for name, listing in (
+    ("orders", list_orders),
+    ("events", list_events),
+    ("sagas", list_sagas),
+    ("daemons", list_daemons),
+):
+    # A word such as -status:cancelled is no option; `no_options` refuses what was meant as one.
+    app.command(name, context_settings={"ignore_unknown_options": True})(listing)
 
 
 def main() -> None:
@@ -71,14 +84,15 @@ def tui(
     command_url: Annotated[str, typer.Option(help="Command API; default: this home's.")] = "",
     query_url: Annotated[str, typer.Option(help="Query API; default: this home's.")] = "",
     supervisor: Annotated[str, typer.Option(help="Socket of the supervisord there, forwarded: unix:PATH.")] = "",
+    profile: Annotated[str, typer.Option(help="A profile of the configuration file.")] = "",
     *,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Send no command, whatever is pressed.")] = False,
     ascii: Annotated[bool, typer.Option("--ascii", help="Draw with letters of ASCII only.")] = False,  # noqa: A002 - the option's name
-    read_only: Annotated[bool, typer.Option("--read-only", help="Send no command.")] = False,
 ) -> None:
     """Open the deck, on this home's services or on remote ones."""
     from daemons.cli.deck import DeckOptions, open_deck
 
-    raise typer.Exit(open_deck(DeckOptions(command_url, query_url, ascii, supervisor, read_only)))
+    raise typer.Exit(open_deck(DeckOptions(command_url, query_url, ascii, supervisor, profile, read_only)))
 
 
 @app.command()

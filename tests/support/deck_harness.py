@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from tests.support.fake_gateway import FakeGateway
 from tui.action_table import ActionTable
 from tui.app import DeckApp
+from tui.config import WITHOUT_FILE, DeckConfig
 from tui.daemons import Daemons
 from tui.desk import Desk
 from tui.registry import VIEWS, ViewEntry
@@ -108,11 +109,19 @@ async def opened(
     size: tuple[int, int] = (120, 36),
     views: Sequence[ViewEntry] = VIEWS,
     daemons: Daemons | None = None,
+    config: DeckConfig = WITHOUT_FILE,
 ) -> AsyncIterator[Deck]:
     """A running deck whose list is read and whose feed is live, unless the gateway does not let it be."""
     clock = Clock()
     app = DeckApp(
-        gateway, clock=clock, now=lambda: gateway.time, ticking=False, debounce=0, views=views, daemons=lambda: daemons
+        gateway,
+        clock=clock,
+        now=lambda: gateway.time,
+        ticking=False,
+        debounce=0,
+        views=views,
+        daemons=lambda: daemons,
+        config=config,
     )
     async with app.run_test(size=size, notifications=True) as pilot:
         deck = Deck(app, pilot, gateway, clock)

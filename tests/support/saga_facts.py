@@ -15,7 +15,7 @@ from core.domain.order import ORDER, Order, OrderEvent
 from core.domain.payment import PAYMENT, Payment, PaymentEvent
 from core.domain.saga import SagaEvent
 from core.sagas.progress import Progress, SagaStatus, StepStatus, evolve
-from core.sagas.saga import EventFacts, Saga
+from core.sagas.saga import Facts, Saga
 from tests.support.sample_saga import BUYS
 from tests.support.samples import ITEMS, NOW, ORDER_ID, created
 
@@ -46,8 +46,8 @@ def facts(
     paid: Payment | None = None,
     stock: Mapping[Sku, Stock] = PLENTY,
     reason: str = "because",
-) -> EventFacts:
-    return EventFacts(
+) -> Facts:
+    return Facts(
         order_id=OrderId(ORDER_ID), order=the_order or order(), payment=paid or Payment(), stock=stock, reason=reason,
         now=NOW,
     )  # fmt: skip

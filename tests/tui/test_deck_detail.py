@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.support.deck_harness import Deck, desk_with, opened
+from tests.support.fake_daemons import FakeDaemons
 from tests.support.fake_gateway import FakeGateway
 from tests.support.pictures import entries_of
+from tui.dialogs.daemon_log import log_around
 from tui.messages import OpenView
 
 WRITING = ("a", "c", "R", "z", "n")
@@ -128,10 +131,12 @@ async def test_an_event_leads_to_what_caused_it_and_what_it_led_to() -> None:
     gateway.log[8]["metadata"]["causation_id"] = "00000000-0000-7000-8000-00000000c0de"
     async with opened(gateway, views=entries_of("orders", "detail", "stream")) as deck:
         await with_detail(deck, order_id)
-        await deck.press(",", ",", "x")
+        await deck.press(",", ",", "x", "c")
         await deck.shows("VIEWING event 1 of 10")
-        await deck.press("x")
+        await deck.press("x", "e")
         await deck.shows("VIEWING event 8 of 10")
+        await deck.press("x", "l")
+        await deck.shows("no log of a daemon can be read here")
         await deck.press(".", "x")
         await deck.shows("a command caused this event")
         assert "this deck has no view of sagas" in deck.text()
@@ -140,6 +145,23 @@ async def test_an_event_leads_to_what_caused_it_and_what_it_led_to() -> None:
         assert len(deck.app.screen_stack) == 2
         await deck.press("escape", "enter")
         await deck.shows("PaymentCaptured  at position 9")
+
+
+async def test_the_lines_of_the_time_of_an_event_are_found_in_the_logs_of_all_daemons() -> None:
+    daemons = FakeDaemons()
+    moment = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
+    for name, text in [
+        ("saga-runner", '{"event": "late", "timestamp": "2026-03-14T09:26:59Z"}'),
+        ("saga-runner", '{"event": "second", "timestamp": "2026-03-14T09:26:54.5Z"}'),
+        ("command-api", '{"event": "first", "timestamp": "2026-03-14T09:26:50.1Z"}'),
+        (
+            "command-api",
+            '{"event": "no time"}\n{"timestamp": 5}\n{"timestamp": "2026-03-14T09:26:53"}\n[1]\nplain \x1b[',
+        ),
+    ]:
+        daemons.logs[name] += text + "\n"
+    lines = await log_around(daemons, moment)
+    assert [line.partition(": ")[0] for line in lines] == ["09:26:50.100000 command-api", "09:26:54.500000 saga-runner"]
 
 
 async def test_a_refund_is_tried_before_it_is_sent_and_the_server_names_what_is_wrong() -> None:

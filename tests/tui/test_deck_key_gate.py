@@ -110,13 +110,13 @@ async def test_keys_after_a_filter_meet_the_orders_that_match() -> None:
 
 
 async def test_pasted_texts_and_clicks_keep_their_place_among_the_keys() -> None:
-    async with busy(desk_with(3), (120, 36)) as deck:
+    async with busy(desk_with(3), (200, 60)) as deck:
         burst(deck, "n", events.Paste("acme\nsecond line"), "tab", events.Paste("card"), "s", "escape")
         await done(deck)
         assert deck.desk.draft.values["customer_id"] == "acme"
         assert deck.desk.draft.values["payment_method"] == "cards"
         column = deck.lines()[-1].index("2 Stream")
-        burst(deck, "?", "escape", *click(column, 35), "space")
+        burst(deck, "?", "escape", *click(column, 59), "space")
         await done(deck)
         assert deck.app.deck.current == "stream"
         await deck.shows("PAUSED")

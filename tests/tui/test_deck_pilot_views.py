@@ -1,12 +1,6 @@
 from __future__ import annotations
 
-import json
-import random
-
-import pytest
-from textual.widgets import Input
-
-from tests.support.deck_harness import Deck, desk_with, every_table, opened
+from tests.support.deck_harness import Deck, desk_with, opened
 from tests.support.fake_gateway import FakeGateway
 from tui.messages import OpenView
 from tui.viewmodels.ring import RingFrame
@@ -147,51 +141,3 @@ async def test_no_control_code_in_the_data_reaches_the_terminal() -> None:
         await deck.press("enter")
         await deck.pilot.pause()
         assert deck.app.is_running
-
-
-FUZZ = (
-    [
-        key
-        for table in every_table()
-        for action in table.actions
-        for key in action.keys.split(",")
-        if key not in ("ctrl+q", "enter")
-    ]
-    + list("abcxyz[]0!")
-    + ["enter", "tab", "backspace", "left"]
-)
-
-
-@pytest.mark.parametrize("seed", [1])
-async def test_after_five_hundred_random_keys_the_deck_still_answers(seed: int) -> None:
-    gateway = desk_with(12)
-    dice = random.Random(seed)
-    async with opened(gateway) as deck:
-        for n in range(500):
-            match dice.randrange(40):
-                case 0:
-                    gateway.place(100 + n)
-                case 1:
-                    gateway.cut_feed()
-                case 2:
-                    await deck.pilot.resize_terminal(dice.choice([60, 80, 120, 200]), dice.choice([10, 24, 36, 60]))
-                case 3:
-                    deck.app.deck.tick()
-                case _:
-                    pass
-            deck.post(dice.choice(FUZZ))
-            if n % 10 == 0:
-                await deck.pilot.pause()
-                await deck.until(lambda: deck.app.screen.focused is not None)  # a dialog still opening has none yet
-                assert len(deck.app.workers) <= 12
-                assert len(deck.app.screen.walk_children()) <= 200
-        await deck.pilot.resize_terminal(120, 36)
-        for _ in range(6):
-            await deck.press("escape")
-        assert len(deck.app.screen_stack) == 1
-        await deck.press("1", "escape", "escape", "escape")
-        deck.desk.feed.retry_now()
-        await deck.caught_up()
-        await deck.shows("orders")
-        assert not isinstance(deck.app.focused, Input)
-        assert json.dumps(deck.lines())

@@ -13,7 +13,8 @@ from textual.widget import Widget
 
 from tui.action_table import Action
 from tui.viewmodels.text import Cell
-from tui.widgets.painted import TONE_CLASSES, Line
+from tui.widgets.key_line import KeyLine
+from tui.widgets.painted import TONE_CLASSES
 
 Answer = TypeVar("Answer")
 
@@ -46,15 +47,11 @@ def open_dialog(node: DOMNode, dialog: Dialog[Answer], answered: Callable[[Answe
     node.app.push_screen(dialog, answered)  # pyright: ignore[reportUnknownMemberType] - Textual's own App is generic
 
 
-def key_cells(keys: Sequence[Action], *, esc: str = "back") -> list[Cell]:
+def key_line(keys: Sequence[Action], *, esc: str = "back") -> KeyLine:
     """The dialog's own bottom line."""
-    cells: list[Cell] = []
-    for shown, label in [*((k.shown, k.label) for k in keys), ("esc", esc)]:
-        cells += [Cell(f" {shown}", "accent"), Cell(f" {label} ", "dim")]
-    return cells
-
-
-def key_line(keys: Sequence[Action], *, esc: str = "back") -> Line:
-    line = Line(classes="dialog-keys")
-    line.show(key_cells(keys, esc=esc))
+    actions = [*keys, Action("escape", "", esc, "esc")]
+    line = KeyLine(classes="dialog-keys")
+    line.offer(
+        actions, [cell for a in actions for cell in (Cell(f" {a.shown}", "accent"), Cell(f" {a.label} ", "dim"))]
+    )
     return line

@@ -47,10 +47,9 @@ class PlacesDialog(Dialog[Place]):
 
 
 def go_to(node: DOMNode, places: Sequence[Place], chosen: Callable[[Place | None], None]) -> None:
-    """Go to the only place that can be gone to at once; if there are several, ask to which one."""
-    possible = [place for place in places if place.why_not is None]
-    if len(possible) == 1:
-        chosen(possible[0])
+    """Go to the only place at once; if there are several, ask to which one."""
+    if len(places) == 1 and places[0].why_not is None:
+        chosen(places[0])
     else:
         open_dialog(node, PlacesDialog("Go to", places), chosen)
 

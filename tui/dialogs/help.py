@@ -11,6 +11,7 @@ from textual.widgets import Label
 from tui.action_table import LIST, ActionTable
 from tui.dialogs import bulk, event, new_order, trial, types
 from tui.dialogs.dialog import Dialog, key_line
+from tui.keymap import Keymap
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 
@@ -32,11 +33,12 @@ class HelpDialog(Dialog[None]):
 
 
 def help_tables(
-    own: Sequence[ActionTable], everywhere: ActionTable, others: Sequence[ActionTable]
+    own: Sequence[ActionTable], everywhere: ActionTable, others: Sequence[ActionTable], keymap: Keymap
 ) -> list[ActionTable]:
     """Every table once: those of the view that is shown, lists, everywhere, the other views, the dialogs."""
     first = [table for table in own if table is not LIST]
-    return list(dict.fromkeys([*first, LIST, everywhere, *others, *DIALOGS]))
+    every = dict.fromkeys([*first, LIST, everywhere, *others, *DIALOGS])
+    return list(dict.fromkeys(map(keymap.applied, every)))
 
 
 def help_lines(tables: Sequence[ActionTable]) -> list[list[Cell]]:

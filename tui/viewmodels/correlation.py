@@ -10,6 +10,7 @@ from tui.viewmodels.timeline import Timeline
 from tui.wire import WireEvent
 
 MOST_SAGAS = 9
+LOG = "log"  # the place that is no view: lines of the daemons' logs
 NO_SAGAS = "this deck has no view of sagas"
 
 
@@ -34,7 +35,9 @@ def of_history(timeline: Timeline, views: AbstractSet[str]) -> list[Place]:
         return []
     places = [*_sagas(timeline, event, views), _cause(timeline, event)]
     effect = next((n for n, e in enumerate(timeline.events) if e.metadata.causation_id == event.event_id), None)
-    return [*places, *([] if effect is None or not event.event_id else [_at("e", "what it led to", timeline, effect)])]
+    if effect is not None and event.event_id:
+        places.append(_at("e", "what it led to", timeline, effect))
+    return [*places, Place("l", "what the daemons logged at its time", view=LOG)]
 
 
 def of_event(event: WireEvent, views: AbstractSet[str]) -> list[Place]:

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
+from tui.dialogs.daemon_log import show_log_around
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.event import EventDialog
 from tui.dialogs.go_to import go_to
@@ -24,7 +25,7 @@ from tui.messages import Act, Awaited, Copy, NewOrder, OpenView, Say
 from tui.own_actions import why_no_way_back
 from tui.pane import Pane
 from tui.viewmodels import detail_lines as lines
-from tui.viewmodels.correlation import Place, of_history
+from tui.viewmodels.correlation import LOG, Place, of_history
 from tui.viewmodels.detail import DetailModel
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.statuses import CANCEL
@@ -254,6 +255,9 @@ class DetailView(Pane):
         if place.event is not None:
             self.model.timeline.go(place.event)
             self.paint()
+        elif place.view == LOG and (event := self.model.timeline.current) is not None:
+            show = partial(show_log_around, self, self.desk, event.timestamp)
+            self.run_worker(show, group="log", exclusive=True, exit_on_error=False)
         else:
             self.post_message(OpenView(place.view, place.subject))
 

@@ -87,8 +87,16 @@ class OrdersView(Pane):
     def on_mount(self) -> None:
         self.call_after_refresh(self.reload)  # the first picture does not wait for it
 
-    def enter(self, subject: str | None) -> None:  # noqa: ARG002 - it is opened for no order in particular
+    def enter(self, subject: str | None) -> None:
+        """`subject` is a text for the filter, as the command line gives it."""
+        if subject is not None and subject != self.filter.value:
+            self._show_text(subject)
         self.paint()
+
+    def _show_text(self, text: str, sort: str = "") -> None:
+        with self.prevent(Input.Changed):
+            self.filter.value = text
+        self.post_message(Awaited(self.reload(text, sort=sort)))  # the next key is meant for the orders that match
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
         orders = self.desk.orders
@@ -203,9 +211,7 @@ class OrdersView(Pane):
             self.paint()
             return True
         if self.filter.value:
-            with self.prevent(Input.Changed):
-                self.filter.value = ""
-            self.post_message(Awaited(self.reload("")))
+            self._show_text("")
             return True
         return False
 
@@ -264,10 +270,8 @@ class OrdersView(Pane):
         text = view.filled(self.desk.own.order_ids)
         if text is None:
             self.post_message(Say(f"{clean(view.name)}: this deck has sent no command to an order yet"))
-            return
-        with self.prevent(Input.Changed):
-            self.filter.value = text
-        self.post_message(Awaited(self.reload(text, sort=view.sort)))
+        else:
+            self._show_text(text, view.sort)
 
     def action_mark(self) -> None:
         if (order := self.desk.orders.chosen) is not None:
