@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SAME_SUBJECT = {  # file names that several folders may have, since each is about the same thing there
     "app.py": "puts a service, or the deck, together",
     "bulk.py": "a command for many orders: its dialog, and what it does",
+    "attention.py": "a view, and what it shows",
     "clock.py": "the port, and the adapter",
     "daemons.py": "the programs of one home: what the deck may do to them, and the route",
     "daily_sales.py": "the fold, and its SQL",

@@ -18,6 +18,7 @@ from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.keymap import Keymap
 from tui.own_actions import OwnActions
 from tui.receipts import Receipt
+from tui.viewmodels.attention import AttentionModel
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
@@ -56,6 +57,7 @@ class Desk:
         self.ring = Ring()
         self.feed = Feed(gateway, self.ring, clock)
         self.orders = OrdersModel(gateway, clock)
+        self.attention = AttentionModel(gateway, clock)
         self.draft = OrderDraft()
         self.draft_aside = OrderDraft()
         self._unsent: dict[str, MutableMapping[str, str]] = {}
@@ -113,12 +115,12 @@ class Desk:
             self.draft_aside = OrderDraft()
 
     async def measure(self) -> None:
-        """Ask how far the read models are behind, and whether the command API answers.
+        """Ask how far the read models are behind, whether the command API answers, and what needs a person.
 
         While the feed is lost and no answer comes, the first is unknown.
         """
         self.health = None if self.feed.state != "live" else self.health
-        await asyncio.gather(self._ask_queries(), self._ask_commands())
+        await asyncio.gather(self._ask_queries(), self._ask_commands(), self.attention.read())
 
     async def _ask_queries(self) -> None:
         with contextlib.suppress(GatewayError):

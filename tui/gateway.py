@@ -69,11 +69,12 @@ class CommandAccepted:
 
 @dataclass(frozen=True)
 class Health:
-    """Where the log ends, and how far its slowest read model is behind."""
+    """Where the log ends, and how far its slowest reader is behind, whose name is `reader`."""
 
     head: int
     lag_events: int
     lag_seconds: float
+    reader: str = ""
 
 
 class Gateway(Protocol):

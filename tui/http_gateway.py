@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from core.filters.order_query import OrderQuery
 from tui.gateway import (
@@ -58,6 +59,7 @@ class _Lag(Struct):
 
 class _Reader(Struct):
     lag: _Lag
+    name: str = ""
 
 
 class _Projections(Struct):
@@ -113,9 +115,9 @@ class HttpGateway:
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         params = {"min_version": min_version, "wait": wait}
         query = {name: str(value) for name, value in params.items() if value is not None}
-        return await self.read(
-            f"/api/v1/orders/{_name(order_id)}", WireOrder, query, patience=ANSWER_WITHIN + (wait or 0)
-        )
+        path, patience = f"/api/v1/orders/{_name(order_id)}", ANSWER_WITHIN + (wait or 0)
+        reply = await self._exchange("GET", self.queries_at, path, params=query, patience=patience)
+        return replace(read_answer(reply, WireOrder), read_from="log" if reply.from_log else "view")
 
     async def timeline(self, order_id: str) -> list[WireEvent]:
         path, events = f"/api/v1/orders/{_name(order_id)}/timeline", list[WireEvent]()
@@ -132,8 +134,8 @@ class HttpGateway:
 
     async def health(self) -> Health:
         answer = await self.read("/api/v1/projections", _Projections)
-        slowest = max((reader.lag for reader in answer.readers), key=lambda lag: lag.seconds, default=_Lag())
-        return Health(answer.head, slowest.events, slowest.seconds)
+        slowest = max(answer.readers, key=lambda reader: reader.lag.seconds, default=_Reader(_Lag()))
+        return Health(answer.head, slowest.lag.events, slowest.lag.seconds, slowest.name)
 
     async def ask_for_commands(self) -> None:
         await self._exchange("GET", self.commands_at, "/health")

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from tui.action_table import EVERYWHERE, Action, ActionTable
 from tui.desk import Desk
 from tui.view import DeckView
+from tui.views.attention import AttentionView
 from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
@@ -41,6 +42,7 @@ VIEWS = (
     ViewEntry("saga", "Saga", "", SagaView),
     ViewEntry("daemons", "Daemons", "4", DaemonsView),
     ViewEntry("pulse", "Pulse", "5", PulseView),
+    ViewEntry("attention", "Alarms", "!", AttentionView),
 )
 
 

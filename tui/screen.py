@@ -219,7 +219,10 @@ class DeckScreen(Screen[None]):
 
     @on(OpenView)
     def _open_view(self, message: OpenView) -> None:
-        self.show(message.name, message.subject)
+        if message.name in self.views:
+            self.show(message.name, message.subject)
+        else:
+            self.say(Cell(f" this deck has no view of {clean(message.name)}", "warn"))
 
     @on(OpenEvent)
     def _open_event(self, message: OpenEvent) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import uuid5
@@ -53,7 +54,12 @@ class FakeGateway(FakeDesk):
         self.hold: asyncio.Event | None = None  # `orders` answers when it is set
         self.lag = Health(0, 0, 0.0)
         self.page = PAGE
-        self.answers: dict[str, Any] = {}  # what `read` answers, by path
+        self.answers: dict[str, Any] = {  # what `read` answers, by path
+            "/api/v1/sagas": {"sagas": []},
+            "/api/v1/sagas/summary": {"states": {}, "at_risk": {}},
+            "/api/v1/orders": {"orders": []},
+            "/api/v1/daemons": {"daemons": []},
+        }
         self.reads: list[tuple[str, dict[str, str]]] = []
         self.steered: dict[str, GatewayError | Sequence[str]] = {}  # what a command to a saga records, by its verb
         self.dry_runs: list[CommandToSend] = []
@@ -113,7 +119,7 @@ class FakeGateway(FakeDesk):
 
     async def health(self) -> Health:
         self._answering()
-        return Health(len(self.log), self.lag.lag_events, self.lag.lag_seconds)
+        return replace(self.lag, head=len(self.log))
 
     async def read(
         self,

@@ -21,16 +21,18 @@ def top_cells(desk: Desk, title: str) -> list[Cell]:
         name.append(Cell("READ ONLY  ", "accent"))
     elif desk.commands_away:
         name.append(Cell("✖ NO COMMANDS  ", "bad"))
+    alarm = alarm_cells(desk)
     if feed.state == "connecting":
         return [*name, Cell("◌ CONNECTING", "warn")]
     if feed.state == "lost":
         wait = max(0.0, feed.retry_at - desk.clock())
         again = f"  again in {wait:.1f}s (ctrl+r now)  "
-        return [*name, Cell("✖ DISCONNECTED", "bad"), Cell(again), Cell(clean(feed.reason, 60), "dim")]
+        return [*name, Cell("✖ DISCONNECTED", "bad"), *alarm, Cell(again), Cell(clean(feed.reason, 60), "dim")]
     worst = desk.behind.worst(desk.clock())
     return [
         *name,
         Cell("● LIVE", "good"),
+        *alarm,
         Cell(f"  pos {feed.position or 0:,}  {desk.rate.per_second:,.0f} ev/s  "),
         _lag(desk),
         Cell(f"  UI {'–' if worst is None else span(worst)}"),
@@ -49,7 +51,24 @@ def _lag(desk: Desk) -> Cell:
         return Cell("lag ?", "warn")
     late = health.lag_seconds >= BEHIND
     text = span(health.lag_seconds) if health.lag_events else "0"
-    return Cell(f"▲ BEHIND {text}" if late else f"lag {text}", "warn" if late else "")
+    who = f" {clean(health.reader, 20)}" if health.reader else ""
+    return Cell(f"▲ BEHIND{who} {text}" if late else f"lag {text}", "warn" if late else "")
+
+
+def alarm_cells(desk: Desk) -> list[Cell]:
+    """How many things need a person, and their money; dim, with its age, when it could not be read lately."""
+    attention = desk.attention
+    alarms, age = attention.alarms, attention.age
+    if alarms is None:
+        return [Cell("  ⚠ ?", "dim")] if attention.error else []
+    if not alarms.count and age is None:
+        return []
+    sums = sorted(alarms.money.items(), key=lambda item: -item[1])
+    shown = f"  {money(sums[0][1], sums[0][0])}" if sums else ""
+    others = f" +{len(sums) - 1}" if len(sums) > 1 else ""
+    old = f" ({span(age)} ago)" if age is not None else ""
+    text = f"  ⚠ {alarms.count:,}{'+' if alarms.more else ''}{shown}{others}{old}"
+    return [Cell(text, "bad" if age is None else "dim")]
 
 
 def key_cells(actions: Sequence[Action], refusal: Callable[[Action], str | None]) -> list[Cell]:
@@ -71,7 +90,8 @@ def receipt_cells(receipt: Receipt) -> list[Cell]:
     if receipt.command.kind == "saga":
         seen = f"{clean(accepted.status)} {clean(accepted.step)}".rstrip()
     else:
-        late = clean(f"not seen, since {receipt.unseen}" if receipt.unseen else "not visible yet")
+        unseen = f"not seen, since {receipt.unseen}" if receipt.unseen else "not visible yet"
+        late = "in the log, and not in the view yet" if receipt.order else clean(unseen)
         seen = late if receipt.visible_ms is None else f"visible {receipt.visible_ms:.0f} ms"
     text = f" ✔ {receipt.command.verb} {clean(name)}"
     amount = receipt.command.body.get("amount") if receipt.command.verb == "refund" else None
