@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from core.filters.order_query import OrderQuery
 from tui.gateway import (
@@ -114,9 +115,9 @@ class HttpGateway:
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         params = {"min_version": min_version, "wait": wait}
         query = {name: str(value) for name, value in params.items() if value is not None}
-        return await self.read(
-            f"/api/v1/orders/{_name(order_id)}", WireOrder, query, patience=ANSWER_WITHIN + (wait or 0)
-        )
+        path, patience = f"/api/v1/orders/{_name(order_id)}", ANSWER_WITHIN + (wait or 0)
+        reply = await self._exchange("GET", self.queries_at, path, params=query, patience=patience)
+        return replace(read_answer(reply, WireOrder), read_from="log" if reply.from_log else "view")
 
     async def timeline(self, order_id: str) -> list[WireEvent]:
         path, events = f"/api/v1/orders/{_name(order_id)}/timeline", list[WireEvent]()

@@ -26,6 +26,7 @@ class HttpReply:
     status: int
     body: bytes
     replayed: bool
+    from_log: bool = False
 
 
 @asynccontextmanager
@@ -57,7 +58,12 @@ async def whole(response: httpx.Response) -> HttpReply:
         size += len(part)
         if size > LARGEST_ANSWER:
             raise ServiceRefused(response.status_code, "unreadable", f"an answer of more than {LARGEST_ANSWER:,} bytes")
-    return HttpReply(response.status_code, b"".join(parts), response.headers.get("Idempotent-Replayed") == "true")
+    return HttpReply(
+        response.status_code,
+        b"".join(parts),
+        replayed=response.headers.get("Idempotent-Replayed") == "true",
+        from_log=response.headers.get("Orderdeck-Read-From") == "log",
+    )
 
 
 def read_answer(reply: HttpReply, shape: type[Shape]) -> Shape:

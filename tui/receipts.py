@@ -19,7 +19,7 @@ class Receipt:
     """`visible_ms` is None when the read model did not show the command within VISIBLE_WITHIN seconds.
 
     It is None for a command to a saga too, which is not waited for. When the query API could not be asked at all,
-    `unseen` says why.
+    `unseen` says why. When there is an `order` all the same, the service has read it from the log.
     """
 
     command: CommandToSend
@@ -43,7 +43,8 @@ async def perform(gateway: Gateway, command: CommandToSend, *, key: str, clock: 
         return Receipt(command, accepted, accepted_ms, None, None, unseen=str(error))
     except GatewayError:
         return Receipt(command, accepted, accepted_ms, None, None)
-    return Receipt(command, accepted, accepted_ms, (clock() - started) * 1000, order)
+    seen = (clock() - started) * 1000 if order.read_from == "view" else None
+    return Receipt(command, accepted, accepted_ms, seen, order)
 
 
 async def settle(gateway: Gateway, command: CommandToSend, key: str) -> CommandAccepted:

@@ -80,6 +80,7 @@ class WireOrder(Struct, frozen=True):
     refunded_amount: Decimal = Decimal(0)
     payment_expires_at: Moment | None = None
     payment_version: Count = 0
+    read_from: str = "view"  # "log": the service folded it from the log, since its read model does not show it yet
 
 
 class OrderPage(Struct, frozen=True):

@@ -58,6 +58,7 @@ def open_deck(options: DeckOptions) -> int:
     from tui.terminal import knows_ascii_only, why_no_deck
 
     gc.disable()  # until the first picture stands: nothing of what is imported is garbage
+    os.environ.setdefault("TEXTUAL_FPS", "120")  # a key waits for the next of these moments before it is seen
     home = plain_addresses(os.environ) or _addresses()
     if options.supervisor and not options.supervisor.startswith("unix:"):
         fail(f"--supervisor {options.supervisor}: must be the socket of a supervisord, as in unix:/tmp/desk.sock")

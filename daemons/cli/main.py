@@ -14,6 +14,8 @@ import typer
 
 from core.settings import Settings, load_settings
 from daemons.cli.deck_config import config
+from daemons.cli.lists import list_daemons, list_events, list_sagas
+from daemons.cli.orders import list_orders, order
 from daemons.cli.output import fail, one_sentence, say, say_json
 from daemons.cli.sagas import saga
 
@@ -23,6 +25,15 @@ app = typer.Typer(
 
 app.add_typer(saga, name="saga")
 app.add_typer(config, name="config")
+app.add_typer(order, name="order")
+for name, listing in (
+    ("orders", list_orders),
+    ("events", list_events),
+    ("sagas", list_sagas),
+    ("daemons", list_daemons),
+):
+    # A word such as -status:cancelled is no option; `no_options` refuses what was meant as one.
+    app.command(name, context_settings={"ignore_unknown_options": True})(listing)
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import NoReturn, cast
 
 from core.errors import ConfigurationError, OrderdeckError
-from core.printable import clean_json, clean_lines
+from core.printable import clean, clean_json, clean_lines
 
 NOBODY_READS = 141  # the exit code of a command that SIGPIPE ended, which is what a shell expects here
 
@@ -22,14 +22,30 @@ def say(text: str = "", *, dim: bool = False) -> None:
     print(f"{begin}{clean_lines(text)}{end}", flush=True)  # noqa: T201 - the one place that prints
 
 
+def say_fields(fields: Iterable[str]) -> None:
+    """Print one row for programs: its fields whole, with tabs between."""
+    print("\t".join(map(clean, fields)), flush=True)  # noqa: T201 - as above
+
+
 def say_json(document: str) -> None:
     """Print a JSON document for programs, which a terminal can show as well."""
     print(clean_json(document), flush=True)  # noqa: T201 - the one place that prints
 
 
+def tell(sentence: str) -> None:
+    """Say something about the data to the person at the terminal, on stderr, so that stdout has nothing but data."""
+    print(clean_lines(sentence), file=sys.stderr, flush=True)  # noqa: T201 - as above
+
+
 def fail(sentence: object) -> NoReturn:
     """End the command with exit code 1 and this sentence on stderr."""
     sys.exit(clean_lines(f"orderdeck: {sentence}"))
+
+
+def end_with(code: int, sentence: object) -> NoReturn:
+    """End the command with this exit code and this sentence on stderr."""
+    tell(f"orderdeck: {sentence}")
+    sys.exit(code)
 
 
 @contextlib.contextmanager

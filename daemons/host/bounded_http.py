@@ -7,7 +7,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -37,7 +37,7 @@ def ask(
     *,
     within: float,
     method: str = "GET",
-    parameters: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str | Sequence[str]] | None = None,
     headers: Mapping[str, str] | None = None,
     body: object = None,
 ) -> ServiceAnswer:
@@ -47,7 +47,7 @@ def ask(
     connection = kind(parts.hostname or "", parts.port, timeout=within)
     content = None if body is None else json.dumps(body).encode()
     kinds = {"Content-Type": "application/json"} if content is not None else {}
-    target = f"{parts.path or '/'}?{urlencode(parameters)}" if parameters else parts.path or "/"
+    target = f"{parts.path or '/'}?{urlencode(parameters, doseq=True)}" if parameters else parts.path or "/"
     return exchange(connection, method, target, content, {**kinds, **(headers or {})}, within=within)
 
 

@@ -6,9 +6,11 @@ from contextlib import aclosing
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from core.filters.order_language import parse
+from tests.support.deck_harness import desk_with
 from tests.support.fake_desk import START
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut, Unreachable
 from tui.http_gateway import HttpGateway
@@ -74,6 +76,12 @@ async def test_a_dry_run_says_so_and_carries_no_key() -> None:
     assert [e.event_type for e in events] == ["OrderCreated"]
     assert seen[0].url.params["dry_run"] == "true"
     assert "Idempotency-Key" not in seen[0].headers
+
+
+async def test_an_order_says_whether_it_was_read_from_the_view_or_from_the_log() -> None:
+    order = json.loads(msgspec.json.encode(next(iter(desk_with(1).views.values()))))
+    assert (await answering(200, order).order("o-1")).read_from == "view"
+    assert (await answering(200, order, **{"Orderdeck-Read-From": "log"}).order("o-1")).read_from == "log"
 
 
 async def test_a_list_is_asked_for_by_filter_cursor_and_order() -> None:

@@ -90,7 +90,8 @@ def receipt_cells(receipt: Receipt) -> list[Cell]:
     if receipt.command.kind == "saga":
         seen = f"{clean(accepted.status)} {clean(accepted.step)}".rstrip()
     else:
-        late = clean(f"not seen, since {receipt.unseen}" if receipt.unseen else "not visible yet")
+        unseen = f"not seen, since {receipt.unseen}" if receipt.unseen else "not visible yet"
+        late = "in the log, and not in the view yet" if receipt.order else clean(unseen)
         seen = late if receipt.visible_ms is None else f"visible {receipt.visible_ms:.0f} ms"
     text = f" ✔ {receipt.command.verb} {clean(name)}"
     amount = receipt.command.body.get("amount") if receipt.command.verb == "refund" else None

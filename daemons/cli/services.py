@@ -1,0 +1,113 @@
+"""Asks the two APIs for the commands that show and steer orders, and ends the command where an answer says why not."""
+
+from __future__ import annotations
+
+import getpass
+import http.client
+import json
+import time
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from core.errors import Unavailable
+from core.settings import load_settings
+from daemons.cli.output import end_with, say_json
+from daemons.host.bounded_http import ServiceAnswer, ask, ask_or_say_why, readable
+
+WITHIN = 15.0  # seconds for an answer
+TRIES = 4  # of one command, all under its key
+PAUSE = 0.25  # seconds between them
+
+# --- exit codes; 0 is done or found, 1 is an error that is not the caller's -----------------------------------------
+USAGE = 2
+NOTHING = 3
+REFUSED = 4
+
+_numbers = msgspec.json.Encoder(decimal_format="number")
+
+
+def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None) -> Any:
+    """The query API's answer. Ends the command when there is no such thing, or the parameters are wrong."""
+    from daemons.host.status import must_answer  # noqa: PLC0415 - `orderdeck --help` stays quick
+
+    settings = load_settings()
+    must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
+    url = settings.queries_at + path
+    answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
+    with readable(url):
+        if answer.status >= 400:
+            end_with({404: NOTHING, 400: USAGE}.get(answer.status, 1), _why(answer))
+        return _decoded(answer)
+
+
+def send(method: str, path: str, body: Mapping[str, Any] | None, *, key: str, dry_run: bool) -> Any:
+    """The command API's answer. The command is sent again under its key while it is not known whether it was recorded.
+
+    Ends the command when it is refused, or when it stays unknown.
+    """
+    from daemons.host.status import must_answer  # noqa: PLC0415 - as above
+
+    settings = load_settings()
+    must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
+    url = settings.commands_at + path
+    headers = {"Orderdeck-Actor": getpass.getuser().encode("ascii", "replace").decode()}
+    headers |= {} if dry_run else {"Idempotency-Key": key}
+    answer: ServiceAnswer | None = None
+    for last in (False,) * (TRIES - 1) + (True,):
+        try:
+            answer = ask(
+                url,
+                within=WITHIN,
+                method=method,
+                headers=headers,
+                body=body,
+                parameters={"dry_run": "true"} if dry_run else None,
+            )
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if last:
+                raise Unavailable(_unknown(url, error, key, dry_run=dry_run)) from None
+        else:
+            if last or answer.status not in (429, 503):
+                break
+        time.sleep(PAUSE)
+    with readable(url):
+        assert answer is not None  # noqa: S101 - the last try answers or raises
+        if answer.status >= 500:
+            raise Unavailable(_why(answer))
+        if answer.status >= 400:
+            end_with(NOTHING if answer.status == 404 else REFUSED, _why(answer))
+        return _decoded(answer)
+
+
+def order_id_of(order: str) -> str:
+    """The id of an order that is named by its id or its number."""
+    if not order.upper().startswith("ORD-"):
+        return order
+    return str(read(f"/api/v1/orders/number/{quote(order, safe='')}")["order_id"])
+
+
+def say_document(document: Any) -> None:
+    """Print an answer as JSON for programs, with every amount as it came."""
+    say_json(msgspec.json.format(_numbers.encode(document), indent=2).decode())
+
+
+def _decoded(answer: ServiceAnswer) -> Any:
+    """The answer's data. A fraction stays exact, since it may be an amount."""
+    try:
+        return json.loads(answer.body, parse_float=Decimal)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _why(answer: ServiceAnswer) -> str:
+    problem = answer.json()
+    return str(problem.get("error") or problem.get("detail") or f"the service answered {answer.status}")
+
+
+def _unknown(url: str, error: Exception, key: str, *, dry_run: bool) -> str:
+    sentence = f"{url} has not answered as it should: {error or type(error).__name__}"
+    return sentence if dry_run else f"{sentence}; it may have been recorded: to repeat it safely add --key {key}"
