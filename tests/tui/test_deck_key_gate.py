@@ -128,7 +128,9 @@ def click(x: int, y: int) -> list[events.Event]:
     return [kind(None, **at) for kind in kinds]
 
 
-async def test_thousands_of_keys_cost_little_and_the_key_that_leaves_the_deck_overtakes_them() -> None:
+async def test_thousands_of_keys_cost_little_and_the_key_that_leaves_the_deck_overtakes_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with opened(desk_with(30), (80, 24)) as deck:
         burst(deck, "/", "x" * 100)
         await done(deck)
@@ -137,13 +139,12 @@ async def test_thousands_of_keys_cost_little_and_the_key_that_leaves_the_deck_ov
         burst(deck, "escape", "escape", "jk" * 100)
         await done(deck)
         assert (time.process_time() - started) / 200 < 0.02, "seconds of CPU for each key, painting included"
+        left = asyncio.Event()
+        monkeypatch.setattr(deck.app, "exit", left.set)
         burst(deck, "jk" * 1_500, "ctrl+q")
-        await asyncio.wait_for(gone(deck), 5)
-
-
-async def gone(deck: Deck) -> None:
-    while deck.app.is_running:
-        await asyncio.sleep(0.005)
+        await asyncio.wait_for(left.wait(), 5)
+        assert deck.app.gate._waiting
+        deck.app.gate._waiting.clear()
 
 
 async def test_a_burst_too_large_to_keep_is_cut_and_told(monkeypatch: pytest.MonkeyPatch) -> None:

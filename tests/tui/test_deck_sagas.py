@@ -219,7 +219,7 @@ async def test_of_an_older_service_the_steps_are_shown_and_that_is_said() -> Non
 
 async def test_a_service_that_knows_no_sagas_is_told_and_the_deck_goes_on() -> None:
     gateway = FakeGateway()
-    gateway.answers["/api/v1/sagas/summary"] = {}
+    del gateway.answers["/api/v1/sagas"]
     async with opened(gateway) as deck:
         await deck.press("3")
         await deck.shows("The sagas could not be read")
