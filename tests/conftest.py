@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -23,6 +24,10 @@ from tests.support.opener import Opener
 settings.register_profile("orderdeck", deadline=None)  # a busy machine is slow, not wrong
 settings.register_profile("thorough", deadline=None, max_examples=1_000)  # by --hypothesis-profile
 settings.load_profile("orderdeck")
+
+# Else every worker compiles all the same files again, which takes it 6 s, and so does every daemon, 0.1 s each time.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ROOT = Path(__file__).parent
 TEMPLATE = "template_orderdeck"
