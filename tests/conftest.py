@@ -9,10 +9,12 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
@@ -38,6 +40,18 @@ LONGEST = ("system", "recipes/event", "sagas", "daemons", "services", "recipes",
 def pytest_xdist_auto_num_workers() -> int:
     """With `-n auto`: two workers a core, since tests wait for other processes much of the time; more gain nothing."""
     return 2 * (os.cpu_count() or 1)
+
+
+class WholeStacksTogether(LoadFileScheduling):
+    """Gives a worker whole files, and all of tests/system to the same one, so that they start one stack in all."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/system" if file.startswith("tests/system/") and not file.endswith("test_chaos.py") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return WholeStacksTogether(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
