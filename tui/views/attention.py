@@ -10,14 +10,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from core.pictures.shapes import WireSaga
 from core.printable import clean
 from core.terminal_text import span
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
-from tui.dialogs.steer import STEER, STEERINGS, ask_steer, why_not_steer
+from tui.dialogs.steer import STEER, STEERINGS, why_not_steer
 from tui.gateway import GatewayError
 from tui.messages import Act, Copy, OpenView, Say
-from tui.pane import Pane
+from tui.steering_pane import SteeringPane
 from tui.viewmodels.attention import Trouble
 from tui.viewmodels.attention_rows import WHOLE, detail_lines, row_cells
 from tui.viewmodels.ring import NumberedFrame
@@ -48,7 +49,7 @@ _COLUMNS = (
 _PAUSE = 0.5  # seconds between two readings that events cause
 
 
-class AttentionView(Pane):
+class AttentionView(SteeringPane):
     BINDINGS: ClassVar[list[BindingType]] = [*_KEYS.bindings(), *STEER.bindings()]
     tables = (LIST, STEER, _KEYS)
 
@@ -164,21 +165,9 @@ class AttentionView(Pane):
             return f"{trouble.what} is no order"
         return None
 
-    def _steer(self, action: str) -> None:
-        if (trouble := self.chosen) is not None and trouble.saga is not None:
-            ask_steer(self, self.desk.gateway, trouble.saga, STEERINGS[action])
-
-    def action_retry(self) -> None:
-        self._steer("retry")
-
-    def action_skip(self) -> None:
-        self._steer("skip")
-
-    def action_compensate(self) -> None:
-        self._steer("compensate")
-
-    def action_resolve(self) -> None:
-        self._steer("resolve")
+    @property
+    def steered(self) -> WireSaga | None:
+        return None if self.chosen is None else self.chosen.saga
 
     def action_order(self) -> None:
         if (trouble := self.chosen) is not None:

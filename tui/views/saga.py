@@ -11,12 +11,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from core.pictures.shapes import WireSaga
 from core.printable import clean
 from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
-from tui.dialogs.steer import STEER, STEERINGS, ask_steer, why_not_steer
+from tui.dialogs.steer import STEER, STEERINGS, why_not_steer
 from tui.messages import Copy, OpenEvent, OpenView, Say
-from tui.pane import Pane
+from tui.steering_pane import SteeringPane
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.saga_detail import SagaModel, cells_of
 from tui.viewmodels.text import Cell, clock_time
@@ -45,7 +46,7 @@ _HIGH = 30  # rows of the view from which its ids are shown too
 _EVENTS = 4  # rows that the events keep
 
 
-class SagaView(Pane):
+class SagaView(SteeringPane):
     BINDINGS: ClassVar[list[BindingType]] = [*_KEYS.bindings(), *STEER.bindings()]
     tables = (LIST, STEER, _KEYS)
 
@@ -161,21 +162,9 @@ class SagaView(Pane):
             return "the saga is not read yet"
         return why_not_steer(self.desk, action, saga)
 
-    def action_retry(self) -> None:
-        self._steer("retry")
-
-    def action_skip(self) -> None:
-        self._steer("skip")
-
-    def action_compensate(self) -> None:
-        self._steer("compensate")
-
-    def action_resolve(self) -> None:
-        self._steer("resolve")
-
-    def _steer(self, action: str) -> None:
-        if self.model is not None and self.model.saga is not None:
-            ask_steer(self, self.desk.gateway, self.model.saga, STEERINGS[action])
+    @property
+    def steered(self) -> WireSaga | None:
+        return None if self.model is None else self.model.saga
 
     def action_order(self) -> None:
         if self.model is not None and self.model.saga is not None:

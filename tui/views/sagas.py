@@ -15,13 +15,14 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from core.filters.words import FilterError
+from core.pictures.shapes import WireSaga
 from core.printable import clean
 from core.terminal_text import money
 from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
-from tui.dialogs.steer import STEER, STEERINGS, ask_steer, why_not_steer
+from tui.dialogs.steer import STEER, why_not_steer
 from tui.messages import Copy, OpenView
-from tui.pane import Pane
+from tui.steering_pane import SteeringPane
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.saga_filters import parse_saga_filter
 from tui.viewmodels.saga_rows import MONEY, row_cells, tab_cells, why_cells
@@ -58,7 +59,7 @@ _FLASH = 0.6  # seconds for which a row that has changed is highlighted
 _HINT = "state:failed,retrying status:… name:unwind order:ORD-… or a saga's or order's id, or words of the error"
 
 
-class SagasView(Pane):
+class SagasView(SteeringPane):
     BINDINGS: ClassVar[list[BindingType]] = [*_KEYS.bindings(), *STEER.bindings()]
     tables = (LIST, STEER, _KEYS)
 
@@ -266,21 +267,9 @@ class SagasView(Pane):
         self.model.sort = NEWEST if self.model.sort == AT_RISK else AT_RISK
         self._work(self.model.search)
 
-    def action_retry(self) -> None:
-        self._steer("retry")
-
-    def action_skip(self) -> None:
-        self._steer("skip")
-
-    def action_compensate(self) -> None:
-        self._steer("compensate")
-
-    def action_resolve(self) -> None:
-        self._steer("resolve")
-
-    def _steer(self, action: str) -> None:
-        if (saga := self.model.chosen) is not None:
-            ask_steer(self, self.desk.gateway, saga, STEERINGS[action])
+    @property
+    def steered(self) -> WireSaga | None:
+        return self.model.chosen
 
     def action_take_in(self) -> None:
         self._work(self.model.take_in)
