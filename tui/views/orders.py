@@ -49,7 +49,7 @@ _KEYS = ActionTable(
 )
 _MARK = Column("", 1)
 _FLASH = 0.6  # seconds for which a changed status is highlighted
-_HINT = "status:confirmed payment:refunded customer:… sku:… min:100 max:500, or an order number, SKU, tracking"
+_HINT = "status:created saga:stuck customer:… min:100, or a number, SKU, tracking, id"
 
 
 class OrdersView(Pane):
