@@ -1,4 +1,4 @@
-"""SteeringPane: a view in which an operator retries, skips, compensates or resolves the saga that is chosen."""
+"""SteeringPane: what the views have in common in which an operator decides about a saga."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from tui.pane import Pane
 
 
 class SteeringPane(Pane):
-    """A view that has the table STEER among its tables, and says which saga its actions are about."""
+    """Each key of the table STEER asks about the saga that is chosen."""
 
     @property
     def steered(self) -> WireSaga | None:
-        """The saga that is chosen; None while there is none."""
+        """The chosen saga."""
         raise NotImplementedError
 
     def _steer(self, action: str) -> None:
-        if self.steered is not None:
-            ask_steer(self, self.desk.gateway, self.steered, STEERINGS[action])
+        if (saga := self.steered) is not None:
+            ask_steer(self, self.desk.gateway, saga, STEERINGS[action])
 
     def action_retry(self) -> None:
         self._steer("retry")
