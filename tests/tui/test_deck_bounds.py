@@ -151,6 +151,6 @@ async def test_nothing_grows_while_a_hundred_thousand_events_pass(monkeypatch: p
         before = held(deck)
         await deck.pour(SECOND)
         after = held(deck)
-        assert sum(after.values()) > FIRST, "the ring at least is full, so the containers were found"
+        assert sum(after.values()) > deck.desk.ring.capacity, "the containers were found"
         grown = {way: f"{before[way]:,} -> {many:,}" for way, many in after.items() if many > before[way] * 1.02 + 5}
         assert grown == {}
