@@ -33,6 +33,7 @@ class Stack:
         self.settings |= settings
 
     def __enter__(self) -> Self:
+        self._first_env = {"PYTHONPATH": str(ROOT)} | self.env  # a test may set what no command accepts
         self._reaper = subprocess.Popen(
             [sys.executable, "-c", REAPER, "-m", "daemons.cli.main", "down", "--forget"],
             env=self.env,
@@ -44,10 +45,11 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        done = self.orderdeck("down", "--forget")
-        assert done.returncode == 0, f"the stack may still be up: {done.stdout}{done.stderr}"
-        self._reaper.kill()
+        done = run_forked(("down", "--forget"), self._first_env, ROOT, limit=60)
+        if done.returncode == 0:
+            self._reaper.kill()
         self._reaper.communicate()
+        assert done.returncode == 0, f"the stack may still be up: {done.stdout}{done.stderr}"
 
     @property
     def env(self) -> dict[str, str]:
