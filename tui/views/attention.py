@@ -166,7 +166,7 @@ class AttentionView(Pane):
 
     def _steer(self, action: str) -> None:
         if (trouble := self.chosen) is not None and trouble.saga is not None:
-            ask_steer(self, self.desk.gateway, trouble.saga, STEERINGS[action])
+            ask_steer(self, self.desk, trouble.saga, STEERINGS[action])
 
     def action_retry(self) -> None:
         self._steer("retry")

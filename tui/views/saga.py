@@ -175,7 +175,7 @@ class SagaView(Pane):
 
     def _steer(self, action: str) -> None:
         if self.model is not None and self.model.saga is not None:
-            ask_steer(self, self.desk.gateway, self.model.saga, STEERINGS[action])
+            ask_steer(self, self.desk, self.model.saga, STEERINGS[action])
 
     def action_order(self) -> None:
         if self.model is not None and self.model.saga is not None:

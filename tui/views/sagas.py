@@ -280,7 +280,7 @@ class SagasView(Pane):
 
     def _steer(self, action: str) -> None:
         if (saga := self.model.chosen) is not None:
-            ask_steer(self, self.desk.gateway, saga, STEERINGS[action])
+            ask_steer(self, self.desk, saga, STEERINGS[action])
 
     def action_take_in(self) -> None:
         self._work(self.model.take_in)
