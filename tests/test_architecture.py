@@ -11,7 +11,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
 TOPS = ("core", "daemons", "tui", "migrations", "tests", "bench", "docs", "deploy")
 MADE_BY_RUNS = {"results"}  # of the bench
-HEADINGS = {("core",): "Inside core", ("daemons",): "Inside daemons", (): "Between the packages"}
+HEADINGS = {
+    ("core",): "Inside core",
+    ("daemons",): "Inside daemons",
+    ("tui",): "Inside the deck",
+    (): "Between the packages",
+}
 
 
 def section(heading: str) -> str:

@@ -13,14 +13,14 @@ from textual.filter import LineFilter
 # Each stands for one cell, and is replaced by one.
 _GLYPHS = {
     **dict.fromkeys("─━═┄┅┈┉╌╍╴╶╸╺—–▔▁\u2010\u2011\u2012\u2015\u2212", "-"),
-    **dict.fromkeys("│┃║┆┇┊┋╎╏╵╷╹╻▏▎▍▕▐", "|"),
+    **dict.fromkeys("│┃║‖┆┇┊┋╎╏╵╷╹╻▏▎▍▕▐", "|"),
     **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╯╰┏┓┗┛┣┫┳┻╋╔╗╚╝╠╣╦╩╬┠┨┯┷┿╟╢╤╧╪▗▖▝▘▛▜▙▟▞▚", "+"),
     **dict.fromkeys("▌▸►▶→⇒›»⏵", ">"),
-    **dict.fromkeys("◄◀←⇐‹«⏴", "<"),
+    **dict.fromkeys("◄◀←⇐‹«⏴⏎", "<"),
     **dict.fromkeys("▲△↑⇧⬆", "^"),
     **dict.fromkeys("▼▽↓⇩⬇", "v"),
     **dict.fromkeys("●⬤■◆★▪•∙·⋅", "*"),
-    **dict.fromkeys("○◌◯□◇☆▫◦◐◑◒◓", "o"),
+    **dict.fromkeys("○◌◯□◇☆▫◦◐◑◒◓◷", "o"),
     **dict.fromkeys("✖✗✘✕×", "x"),
     **dict.fromkeys("✔✓☑", "v"),
     **dict.fromkeys("█▓▇▆▅▉▊▋", "#"),

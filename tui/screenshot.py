@@ -16,7 +16,6 @@ from tui.http_gateway import HttpGateway
 from tui.registry import VIEWS
 
 SIZE = (120, 34)
-LASTING = ("feed", "measure")  # groups of workers that run as long as the deck does
 WITHIN = 15.0  # seconds for the services to answer
 
 
@@ -36,8 +35,7 @@ async def _take_all(app: DeckApp, pilot: Pilot[Any], folder: Path) -> None:
     for entry in VIEWS:
         await pilot.press(entry.key or "enter")  # one without a key is opened from the view before it
         await _until(lambda name=entry.name: app.deck.current == name)
-        await _until(lambda: all(worker.is_finished for worker in app.workers if worker.group not in LASTING))
-        await pilot.pause(2.5)  # what is measured is measured every second or two
+        await pilot.pause(3)  # what a view reads comes at once, and what is measured, every second or two
         picture = app.export_screenshot(title="orderdeck")
         # The fonts that the picture names would be fetched from elsewhere by everyone who looks at it.
         picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)

@@ -31,7 +31,7 @@ def test_a_signal_ends_the_deck_with_its_exit_code_and_a_clean_terminal(
         if keys:
             seen = len(terminal.drawn)
             terminal.send(keys)
-            terminal.until({"n": "New order", "/": "status:", "?": "Everywhere"}[keys[0]], since=seen)
+            terminal.until({"n": "New order", "/": "status:", "?": "Keys"}[keys[0]], since=seen)
         terminal.signal(number)
         assert terminal.ended() == 128 + number
         assert terminal.left_behind() == set()
@@ -129,7 +129,7 @@ def test_in_a_c_locale_every_byte_is_ascii_and_the_cursor_row_has_its_mark() -> 
     with deck_in_terminal(program=program, environ={"LANG": "C", **addresses}) as terminal:
         terminal.until("x DISCONNECTED")
         terminal.send("?")
-        terminal.until("Everywhere")
+        terminal.until("Keys")
         terminal.signal(signal.SIGTERM)
         assert terminal.ended() == 143
         assert terminal.drawn.isascii()

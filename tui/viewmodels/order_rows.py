@@ -14,6 +14,7 @@ from tui.viewmodels.text import Cell, age, money_within
 from tui.wire import WireOrder
 
 _AMOUNT = 17  # characters
+_WIDE = 150  # cells of a list with room for everything
 _ITEMS = 8  # of an order, that are written out
 
 
@@ -71,10 +72,12 @@ def cells(order: WireOrder, now: datetime) -> dict[str, Cell]:
 
 
 def with_trouble(columns: Sequence[OrderColumn], orders: Iterable[WireOrder]) -> Sequence[OrderColumn]:
-    """The columns to show: with one for the trouble of sagas, in place of the number of lines, if an order has some."""
+    """The columns to show: with one for the trouble of sagas if an order has some, which takes the room of others."""
     if all(order.saga_state is None for order in orders) or TROUBLE in columns:
         return columns
-    return (*columns[:3], TROUBLE, *(column for column in columns[3:] if column.name != "lines"))
+    contents = {column.name: column._replace(from_width=_WIDE) for column in columns if column.name == "contents"}
+    rest = [contents.get(column.name, column) for column in columns[3:] if column.name != "lines"]
+    return (*columns[:3], TROUBLE, *rest)
 
 
 def narrow(shown: dict[str, Cell], order: WireOrder) -> dict[str, Cell]:

@@ -54,9 +54,9 @@ async def test_its_own_key_sorts_and_esc_undoes_that_and_a_key_leads_back_to_the
         await deck.press("9")
         await deck.shows("2 days   newest day first")
         await deck.press("o")
-        assert [line.split()[0] for line in deck.lines() if "2026-" in line] == ["2026-03-13", "2026-03-14"]
+        assert [line.strip("▌ ").split()[0] for line in deck.lines() if "2026-" in line] == ["2026-03-13", "2026-03-14"]
         await deck.press("escape")
-        assert [line.split()[0] for line in deck.lines() if "2026-" in line] == ["2026-03-14", "2026-03-13"]
+        assert [line.strip("▌ ").split()[0] for line in deck.lines() if "2026-" in line] == ["2026-03-14", "2026-03-13"]
         await deck.press("escape")
         await deck.shows("ctrl+q quits the deck")
         await deck.press("-")
