@@ -23,7 +23,7 @@ from tui.dialogs.ask import Sentences
 from tui.dialogs.dialog import ASK_AGAIN, NO_ANSWER, Dialog, key_line, open_dialog
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused
 from tui.messages import Say, Send
-from tui.viewmodels.text import Cell
+from tui.viewmodels.text import Cell, wrapped
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
 
@@ -122,14 +122,14 @@ class SteerDialog(Dialog[Mapping[str, str]]):
                 events = await self.desk.gateway.dry_run(_command(self.saga, self.steering, "dry run"))
             except ServiceRefused as refused:
                 self.refusal = clean(str(refused), 300)
-                self._show([[Cell(f"✖ {self.refusal}", "bad")]])
+                self._show([[Cell(line, "bad")] for line in wrapped(f"✖ {self.refusal}", _WIDE)])
             except NO_ANSWER as error:  # what it would record is not known, and it can be sent all the same
-                self._show([[Cell(f"no dry run: {clean(str(error), 200)}", "warn")]])
+                self._show(_no_dry_run(error))
                 self._answered.set()
                 await asyncio.sleep(ASK_AGAIN)
                 continue
             except GatewayError as error:
-                self._show([[Cell(f"no dry run: {clean(str(error), 200)}", "warn")]])
+                self._show(_no_dry_run(error))
             else:
                 self._show(would_record(events))
             self._answered.set()
@@ -165,6 +165,10 @@ class SteerDialog(Dialog[Mapping[str, str]]):
             self.run_worker(self._dry_run, group="dry-run", exclusive=True, exit_on_error=False)
         elif self.is_current:
             self.dismiss({"reason": reason})
+
+
+def _no_dry_run(error: GatewayError) -> list[list[Cell]]:
+    return [[Cell(line, "warn")] for line in wrapped(f"no dry run: {clean(str(error), 200)}", _WIDE)]
 
 
 def _command(saga: WireSaga, steering: Steering, reason: str) -> CommandToSend:
