@@ -43,6 +43,11 @@ class Action(NamedTuple):
         """`run` without its arguments."""
         return self.run.partition("(")[0]
 
+    @property
+    def leads_on(self) -> bool:
+        """Whether keys typed after it are meant for what it opens, so that they must not act when it opens nothing."""
+        return bool(self.danger) or self.label.endswith("…") or self.name in ("open", "order")
+
 
 class ActionTable(NamedTuple):
     """The actions of one place: a view, a dialog, every list, or the whole deck. `place` is unique."""

@@ -27,7 +27,7 @@ from tui.gateway_guards import asking, read_only_daemons
 from tui.http_gateway import HttpGateway
 from tui.key_gate import KeyGate
 from tui.leaving import Leaving, can_be_woken, terminal_is_gone, write_down
-from tui.messages import Awaited, Copy
+from tui.messages import Awaited, Copy, Missed
 from tui.registry import VIEWS, ViewEntry
 from tui.screen import DeckScreen
 from tui.stopping import watch_stops
@@ -127,6 +127,10 @@ class DeckApp(App[None]):
     @on(Awaited)
     def _awaited(self, message: Awaited) -> None:
         self.gate.next_key_waits_for(message.worker)
+
+    @on(Missed)
+    def _missed(self, message: Missed) -> None:
+        self.gate.drop_typed_ahead(clean(message.sentence))
 
     def action_reconnect(self) -> None:
         self.deck.action_reconnect()

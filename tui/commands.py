@@ -18,7 +18,7 @@ from tui.desk import Desk
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.picker import Picker, fitting
 from tui.gateway import GatewayError
-from tui.messages import Awaited
+from tui.messages import Awaited, Missed
 from tui.viewmodels.command_words import NoCommand, ParsedLine, Suggestion, Words
 from tui.viewmodels.text import Cell
 from tui.wire import WireOrder
@@ -114,6 +114,7 @@ class DeckCommands:
             wish = self.words.parse(line)
         except NoCommand as error:
             self._deck.say(Cell(f" {clean(str(error))}", "warn"))
+            self._screen.post_message(Missed(str(error)))
             return
         if wish is not None:
             self._do(wish)
@@ -141,5 +142,6 @@ class DeckCommands:
                 order_id = (await self._deck.desk.gateway.read(path, WireOrder)).order_id
             except GatewayError as error:
                 self._deck.say(Cell(f" ✖ {clean(named)}: {clean(str(error))}", "bad"))
+                self._screen.post_message(Missed(f"{named}: {error}"))
                 return
         self._deck.show("detail", order_id)

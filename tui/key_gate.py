@@ -22,6 +22,7 @@ from textual.worker import Worker
 EFFECT = 5.0  # seconds a key waits at most until the deck itself has done what the one before it asked for
 ANSWER = 1.0  # seconds it waits at most for a worker that fetches what it is meant for
 _LOOK = 0.005  # seconds between two looks at a worker that is waited for; to wait on its task might cancel it
+_BREATH = 0.05  # seconds without a key after which a burst is over
 _SLICE = 0.05  # seconds after which the way is walked anew, since a widget on it may have been removed
 MOST = 10_000  # keys and clicks that wait; a larger burst is cut, and the operator is told
 
@@ -50,6 +51,7 @@ class KeyGate:
         self._idle.set()
         self._full = False
         self._awaited: list[Worker[Any]] = []
+        self._missed = ""
 
     def takes(self, event: events.Event) -> bool:
         """Keep an input until its turn; False for everything else, and for the key that leaves the deck."""
@@ -64,6 +66,10 @@ class KeyGate:
         """Keep the next key until this worker has ended, because it fetches what that key is meant for."""
         self._awaited.append(worker)
 
+    def drop_typed_ahead(self, reason: str) -> None:
+        """Drop the rest of the burst: what its last key asked for is not there, and it would act on other things."""
+        self._missed = reason
+
     async def idle(self) -> None:
         """Return when everything that came so far has had its effect."""
         await self._idle.wait()
@@ -73,9 +79,12 @@ class KeyGate:
         while True:
             while self._waiting:
                 event = self._waiting.popleft()
+                self._missed = ""
                 await self._hand_on(event)
                 if not isinstance(event, _QUIET):
                     await self._settled()
+                if self._missed:
+                    await self._drop_burst()
             self._full = False
             self._idle.set()
             self._arrived.clear()
@@ -112,6 +121,16 @@ class KeyGate:
             awaited, self._awaited = self._awaited, []
             await self._answered(awaited)
             await self._quiet()
+
+    async def _drop_burst(self) -> None:
+        reason, self._missed = self._missed, ""
+        dropped = 0
+        while self._waiting:
+            dropped += sum(isinstance(each, events.Key | events.Paste) for each in self._waiting)
+            self._waiting.clear()
+            await asyncio.sleep(_BREATH)
+        if dropped:
+            self._say(f"{dropped:,} keys dropped: {reason}")
 
     async def _answered(self, awaited: list[Worker[Any]]) -> None:
         """Wait for the workers. When they are late, drop what was typed ahead: it was meant for what they fetch."""

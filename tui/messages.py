@@ -69,6 +69,14 @@ class Copy(Message):
         super().__init__()
 
 
+class Missed(Message):
+    """What the last key asked for is not there, as the sentence says: what was typed ahead for it must not act."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+        super().__init__()
+
+
 class Awaited(Message):
     """The next key waits until this worker has ended, because it is meant for what the worker fetches."""
 

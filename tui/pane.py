@@ -9,7 +9,7 @@ from textual.containers import Vertical
 
 from tui.action_table import Action, ActionTable
 from tui.desk import Desk
-from tui.messages import Say
+from tui.messages import Missed, Say
 from tui.viewmodels.ring import NumberedFrame
 
 
@@ -57,4 +57,6 @@ class Pane(Vertical):
         if own is None or reason is None:
             return super().check_action(action, parameters)
         self.post_message(Say(reason, holds=lambda: self.refusal(own) == reason))
+        if own.leads_on:
+            self.post_message(Missed(reason))
         return False

@@ -25,7 +25,7 @@ from tui.dialogs.help import HelpDialog, help_tables
 from tui.dialogs.new_order import NewOrderDialog
 from tui.dialogs.transitions import ask_transition
 from tui.gateway import CommandToSend, GatewayError
-from tui.messages import Act, NewOrder, OpenEvent, OpenView, Say, Send
+from tui.messages import Act, Missed, NewOrder, OpenEvent, OpenView, Say, Send
 from tui.own_actions import own_action
 from tui.receipts import Receipt, perform
 from tui.registry import ViewEntry, everywhere, view_at, view_names
@@ -223,6 +223,7 @@ class DeckScreen(Screen[None]):
             self.show(message.name, message.subject)
         else:
             self.say(Cell(f" this deck has no view of {clean(message.name)}", "warn"))
+            self.post_message(Missed(f"this deck has no view of {message.name}"))
 
     @on(OpenEvent)
     def _open_event(self, message: OpenEvent) -> None:

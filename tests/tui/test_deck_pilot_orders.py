@@ -88,7 +88,7 @@ async def test_confirming_asks_first_and_then_says_when_it_was_accepted_and_seen
         assert not gateway.sent
         await deck.press("a", "o", "y")
         await deck.shows("✔ confirm ORD-0000000000")
-        assert "accepted 0 ms → event 2 → visible 0 ms" in deck.text()
+        assert "accepted 0 ms → event 2 → visible in the view 0 ms" in deck.text()
         await deck.shows("◆ CONFIRMED")
 
 

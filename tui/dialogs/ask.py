@@ -42,6 +42,7 @@ class Ask(Dialog[Mapping[str, str]]):
         self.heading = title
         self.lines = lines
         self.fields = fields
+        self.typed_only = not fields
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog small"):
@@ -102,6 +103,8 @@ Chosen = TypeVar("Chosen", bound=Choice)
 
 class Menu(Dialog[Chosen], Generic[Chosen]):
     """A few choices, each with the key that makes it."""
+
+    typed_only = True
 
     def __init__(self, title: str, choices: Sequence[Chosen]) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from tui.action_table import Action
+from tui.messages import Missed
 from tui.viewmodels.text import Cell
 from tui.widgets.key_line import KeyLine
 from tui.widgets.painted import TONE_CLASSES
@@ -23,6 +24,8 @@ class Dialog(ModalScreen[Answer]):
     """Its first focusable widget takes the focus when nothing else has it. ctrl+r means the same as in the views."""
 
     AUTO_FOCUS = "*"
+    typed_only = False
+    """Whether each letter either answers it or means nothing: then the rest of the same burst means nothing either."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+r", "app.reconnect", "reconnect", show=False)]
     COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES
 
@@ -34,6 +37,8 @@ class Dialog(ModalScreen[Answer]):
     def on_key(self, event: events.Key) -> None:
         if self.is_current and self.pressed(event.key):
             event.stop()
+        elif self.is_current and self.typed_only and event.is_printable:
+            self.post_message(Missed(f"{event.key} means nothing here"))
 
     def pressed(self, key: str) -> bool:
         """Handle a key; True when it meant something. Not `on_key`, since Textual calls that of every class."""

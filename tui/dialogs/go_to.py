@@ -11,6 +11,7 @@ from textual.widgets import Label
 
 from tui.action_table import Action
 from tui.dialogs.dialog import Dialog, key_line, open_dialog
+from tui.messages import Missed
 from tui.viewmodels.correlation import Place
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
@@ -18,6 +19,8 @@ from tui.widgets.painted import TextPane
 
 class PlacesDialog(Dialog[Place]):
     """Its answer is the chosen place."""
+
+    typed_only = True
 
     def __init__(self, title: str, places: Sequence[Place]) -> None:
         super().__init__()
@@ -43,6 +46,7 @@ class PlacesDialog(Dialog[Place]):
             self.dismiss(place)
         else:
             self.verdict.update(place.why_not)
+            self.post_message(Missed(place.why_not))
         return True
 
 

@@ -132,7 +132,7 @@ class SagasModel(Listing[WireSaga]):
         super().__init__(SagasSource(gateway), clock)
 
     async def open(self) -> None:
-        """Read the list for the first time: what needs attention, or else all of it."""
+        """Read the list; for the first time what needs attention, or else all of it."""
         await self.measure()
         if self.tab is None:
             self.tab = 0 if self.count_of(TABS[0]) else ALL

@@ -9,15 +9,17 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.worker import Worker
 
+from core.pictures.shapes import WireSaga
 from core.printable import clean
 from core.terminal_text import span
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
-from tui.dialogs.steer import STEER, STEERINGS, ask_steer, why_not_steer
+from tui.dialogs.steer import STEER, STEERINGS, why_not_steer
 from tui.gateway import GatewayError
-from tui.messages import Act, Copy, OpenView, Say
-from tui.pane import Pane
+from tui.messages import Act, Awaited, Copy, Missed, OpenView, Say
+from tui.steering_pane import SteeringPane
 from tui.viewmodels.attention import Trouble
 from tui.viewmodels.attention_rows import WHOLE, detail_lines, row_cells
 from tui.viewmodels.ring import NumberedFrame
@@ -48,7 +50,7 @@ _COLUMNS = (
 _PAUSE = 0.5  # seconds between two readings that events cause
 
 
-class AttentionView(Pane):
+class AttentionView(SteeringPane):
     BINDINGS: ClassVar[list[BindingType]] = [*_KEYS.bindings(), *STEER.bindings()]
     tables = (LIST, STEER, _KEYS)
 
@@ -61,6 +63,10 @@ class AttentionView(Pane):
         self.whole.can_focus = False
         self._chosen_key = ""
         self._moved = False
+
+    @property
+    def steered(self) -> WireSaga | None:
+        return None if self.chosen is None else self.chosen.saga
 
     @property
     def focus_target(self) -> VirtualTable:
@@ -82,15 +88,18 @@ class AttentionView(Pane):
 
     def enter(self, subject: str | None) -> None:
         super().enter(subject)
-        self.refresh_now()
+        self.post_message(Awaited(self._read_anew()))  # the next key is meant for what needs a person now
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
         """What happened to a saga may have ended its trouble, or begun one."""
         self._moved |= any(frame.event_type.startswith("Saga") for _, frame in fresh)
 
     def refresh_now(self) -> None:
+        self._read_anew()
+
+    def _read_anew(self) -> Worker[None]:
         self._moved = False
-        self.run_worker(self._read, group="attention", exclusive=True, exit_on_error=False)
+        return self.run_worker(self._read, group="attention", exclusive=True, exit_on_error=False)
 
     async def _read(self) -> None:
         await self.desk.attention.read()
@@ -164,35 +173,21 @@ class AttentionView(Pane):
             return f"{trouble.what} is no order"
         return None
 
-    def _steer(self, action: str) -> None:
-        if (trouble := self.chosen) is not None and trouble.saga is not None:
-            ask_steer(self, self.desk.gateway, trouble.saga, STEERINGS[action])
-
-    def action_retry(self) -> None:
-        self._steer("retry")
-
-    def action_skip(self) -> None:
-        self._steer("skip")
-
-    def action_compensate(self) -> None:
-        self._steer("compensate")
-
-    def action_resolve(self) -> None:
-        self._steer("resolve")
-
     def action_order(self) -> None:
         if (trouble := self.chosen) is not None:
             self.post_message(OpenView("detail", trouble.order_id))
 
     def action_advance(self) -> None:
         if (trouble := self.chosen) is not None:
-            self.run_worker(partial(self._advance, trouble.order_id), group="advance", exit_on_error=False)
+            advance = partial(self._advance, trouble.order_id)
+            self.post_message(Awaited(self.run_worker(advance, group="advance", exit_on_error=False)))
 
     async def _advance(self, order_id: str) -> None:
         try:
             self.post_message(Act(await self.desk.gateway.order(order_id)))
         except GatewayError as error:
             self.post_message(Say(f"the order cannot be read: {clean(str(error), 200)}", "bad"))
+            self.post_message(Missed("the order cannot be read"))
 
     def action_copy(self) -> None:
         if (trouble := self.chosen) is not None:

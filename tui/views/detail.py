@@ -11,6 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.worker import Worker
 
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
@@ -110,20 +111,21 @@ class DetailView(Pane):
         if subject is not None:
             if self.model is None or self.model.order_id != subject:
                 self.model = DetailModel(self.desk.gateway, subject)
-                self.model.order = self.desk.orders.window.find(subject)
-                self.comparing = False
-            self.refresh_now()
+                self.model.order, self.comparing = self.desk.orders.window.find(subject), False
+            self.post_message(Awaited(self._read(self.model)))  # the next key is meant for this order
         self.paint()
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
         if self.model is not None:
             mark = self.model.order_id.encode()
-            own = [decode(frame.data) for _, frame in fresh if mark in frame.data]
-            self.model.take(event for event in own if event is not None)
+            self.model.take(filter(None, (decode(frame.data) for _, frame in fresh if mark in frame.data)))
 
     def refresh_now(self) -> None:
         if self.model is not None:
-            self.run_worker(partial(self._load, self.model), group="detail", exclusive=True, exit_on_error=False)
+            self._read(self.model)
+
+    def _read(self, model: DetailModel) -> Worker[None]:
+        return self.run_worker(partial(self._load, model), group="detail", exclusive=True, exit_on_error=False)
 
     async def _load(self, model: DetailModel) -> None:
         await model.load()

@@ -20,7 +20,7 @@ from core.printable import clean
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.order_lists import ask_bulk, ask_saved_view, ask_sort
-from tui.messages import Act, Awaited, Copy, NewOrder, OpenView, Say
+from tui.messages import Act, Awaited, Copy, Missed, NewOrder, OpenView, Say
 from tui.pane import Pane
 from tui.viewmodels.order_lines import count_cells, notice, place_cells
 from tui.viewmodels.order_rows import TROUBLE, OrderColumn, cells, narrow, title_of, with_trouble
@@ -131,6 +131,8 @@ class OrdersView(Pane):
                 query = parse(text, self.desk.now())
             except FilterError as error:
                 self.filter_error = str(error)
+                if not self.filter.has_focus:
+                    self.post_message(Missed(self.filter_error))
                 self.paint()
                 return
             self.filter_error = ""
@@ -270,6 +272,7 @@ class OrdersView(Pane):
         text = view.filled(self.desk.own.order_ids)
         if text is None:
             self.post_message(Say(f"{clean(view.name)}: this deck has sent no command to an order yet"))
+            self.post_message(Missed("this deck has sent no command to an order yet"))
         else:
             self._show_text(text, view.sort)
 

@@ -10,13 +10,15 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.worker import Worker
 
+from core.pictures.shapes import WireSaga
 from core.printable import clean
 from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
-from tui.dialogs.steer import STEER, STEERINGS, ask_steer, why_not_steer
-from tui.messages import Copy, OpenEvent, OpenView, Say
-from tui.pane import Pane
+from tui.dialogs.steer import STEER, STEERINGS, why_not_steer
+from tui.messages import Awaited, Copy, OpenEvent, OpenView, Say
+from tui.steering_pane import SteeringPane
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.saga_detail import SagaModel, cells_of
 from tui.viewmodels.text import Cell, clock_time
@@ -45,7 +47,7 @@ _HIGH = 30  # rows of the view from which its ids are shown too
 _EVENTS = 4  # rows that the events keep
 
 
-class SagaView(Pane):
+class SagaView(SteeringPane):
     BINDINGS: ClassVar[list[BindingType]] = [*_KEYS.bindings(), *STEER.bindings()]
     tables = (LIST, STEER, _KEYS)
 
@@ -58,6 +60,10 @@ class SagaView(Pane):
         self.foot.can_focus = False
         self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="saga-events")
         self._reading = False
+
+    @property
+    def steered(self) -> WireSaga | None:
+        return None if self.model is None else self.model.saga
 
     @property
     def focus_target(self) -> VirtualTable:
@@ -79,7 +85,8 @@ class SagaView(Pane):
         if subject is not None and (self.model is None or self.model.saga_id != subject):
             self.model = SagaModel(self.desk.gateway, subject, self.desk.clock)
             self.viewport.bound(0, 0)
-        self.refresh_now()
+        if self.model is not None:
+            self.post_message(Awaited(self._read(self.model)))  # the next key is meant for this saga
         self.paint()
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
@@ -88,7 +95,10 @@ class SagaView(Pane):
 
     def refresh_now(self) -> None:
         if self.model is not None:
-            self.run_worker(partial(self._load, self.model), group="saga", exclusive=True, exit_on_error=False)
+            self._read(self.model)
+
+    def _read(self, model: SagaModel) -> Worker[None]:
+        return self.run_worker(partial(self._load, model), group="saga", exclusive=True, exit_on_error=False)
 
     async def _load(self, model: SagaModel) -> None:
         self._reading = True
@@ -160,22 +170,6 @@ class SagaView(Pane):
         if saga is None and action in ("order", "export", *STEERINGS):
             return "the saga is not read yet"
         return why_not_steer(self.desk, action, saga)
-
-    def action_retry(self) -> None:
-        self._steer("retry")
-
-    def action_skip(self) -> None:
-        self._steer("skip")
-
-    def action_compensate(self) -> None:
-        self._steer("compensate")
-
-    def action_resolve(self) -> None:
-        self._steer("resolve")
-
-    def _steer(self, action: str) -> None:
-        if self.model is not None and self.model.saga is not None:
-            ask_steer(self, self.desk.gateway, self.model.saga, STEERINGS[action])
 
     def action_order(self) -> None:
         if self.model is not None and self.model.saga is not None:

@@ -13,15 +13,17 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
+from textual.worker import Worker
 
 from core.filters.words import FilterError
+from core.pictures.shapes import WireSaga
 from core.printable import clean
 from core.terminal_text import money
 from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
-from tui.dialogs.steer import STEER, STEERINGS, ask_steer, why_not_steer
-from tui.messages import Copy, OpenView
-from tui.pane import Pane
+from tui.dialogs.steer import STEER, why_not_steer
+from tui.messages import Awaited, Copy, Missed, OpenView
+from tui.steering_pane import SteeringPane
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.saga_filters import parse_saga_filter
 from tui.viewmodels.saga_rows import MONEY, row_cells, tab_cells, why_cells
@@ -58,7 +60,7 @@ _FLASH = 0.6  # seconds for which a row that has changed is highlighted
 _HINT = "state:failed,retrying status:… name:unwind order:ORD-… or a saga's or order's id, or words of the error"
 
 
-class SagasView(Pane):
+class SagasView(SteeringPane):
     BINDINGS: ClassVar[list[BindingType]] = [*_KEYS.bindings(), *STEER.bindings()]
     tables = (LIST, STEER, _KEYS)
 
@@ -73,6 +75,10 @@ class SagasView(Pane):
         self.filter_error = ""
         self._opened = False
         self._asking = False
+
+    @property
+    def steered(self) -> WireSaga | None:
+        return self.model.chosen
 
     @property
     def focus_target(self) -> VirtualTable:
@@ -100,12 +106,16 @@ class SagasView(Pane):
 
     def enter(self, subject: str | None) -> None:
         """Nothing is read before the view is opened; `subject` is a filter, such as `state:failed`."""
-        if subject is not None and subject != self.filter.value:
-            self.filter.value = subject
-        if not self._opened:
+        text = self.filter.value if subject is None else subject
+        if not self._opened or text != self.filter.value:
             self._opened = True
-            self._work(self.model.open)
+            self._show_text(text)
         self.paint()
+
+    def _show_text(self, text: str) -> None:
+        with self.prevent(Input.Changed):
+            self.filter.value = text
+        self._meet(partial(self._typed, text, 0))
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:
         if self._opened:
@@ -163,12 +173,16 @@ class SagasView(Pane):
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def _work(self, work: Callable[[], Awaitable[object]], *, group: str = "sagas") -> None:
+    def _meet(self, work: Callable[[], Awaitable[object]]) -> None:
+        """The next key is meant for the sagas that this reads."""
+        self.post_message(Awaited(self._work(work)))
+
+    def _work(self, work: Callable[[], Awaitable[object]], *, group: str = "sagas") -> Worker[None]:
         async def then_paint() -> None:
             await work()
             self.paint()
 
-        self.run_worker(then_paint, group=group, exclusive=True, exit_on_error=False)
+        return self.run_worker(then_paint, group=group, exclusive=True, exit_on_error=False)
 
     def _answer(self) -> None:
         """Have the server say what the events could not; only while this view is on the screen."""
@@ -197,11 +211,12 @@ class SagasView(Pane):
             query = parse_saga_filter(text)
         except FilterError as error:
             self.filter_error = str(error)
+            if not self.filter.has_focus:
+                self.post_message(Missed(self.filter_error))
             return
         self.filter_error = ""
         self.model.typed = query
-        await self.model.measure()
-        await self.model.search()
+        await self.model.open()
 
     @on(VirtualTable.Moved)
     def _extend(self) -> None:
@@ -213,7 +228,7 @@ class SagasView(Pane):
     @on(VirtualTable.Edge)
     def _edge(self, event: VirtualTable.Edge) -> None:
         if not event.last and self.model.window.newer is not None:
-            self._work(self.model.load)
+            self._meet(self.model.load)
 
     @on(Input.Changed, "#saga-filter")
     def _filter_typed(self, event: Input.Changed) -> None:
@@ -224,6 +239,7 @@ class SagasView(Pane):
     def _filter_done(self, event: Input.Submitted) -> None:
         event.stop()
         self.screen.set_focus(self.table)
+        self._meet(partial(self._typed, event.value, 0))
 
     # --- actions ------------------------------------------------------------------------------------------------------
 
@@ -233,7 +249,7 @@ class SagasView(Pane):
             self.screen.set_focus(self.table)
             return True
         if self.filter.value:
-            self.filter.value = ""
+            self._show_text("")
             return True
         return False
 
@@ -248,8 +264,8 @@ class SagasView(Pane):
         self._choose_tab(((ALL if self.model.tab is None else self.model.tab) + step) % len(TABS))
 
     def _choose_tab(self, tab: int) -> None:
-        self.model.tab = tab  # at once, so that the next key goes on from it
-        self._work(self.model.search)
+        self.model.tab = tab
+        self._meet(self.model.search)
 
     @on(Line.Picked, "#saga-tabs")
     def _tab_clicked(self, event: Line.Picked) -> None:
@@ -264,26 +280,10 @@ class SagasView(Pane):
 
     def action_sort(self) -> None:
         self.model.sort = NEWEST if self.model.sort == AT_RISK else AT_RISK
-        self._work(self.model.search)
-
-    def action_retry(self) -> None:
-        self._steer("retry")
-
-    def action_skip(self) -> None:
-        self._steer("skip")
-
-    def action_compensate(self) -> None:
-        self._steer("compensate")
-
-    def action_resolve(self) -> None:
-        self._steer("resolve")
-
-    def _steer(self, action: str) -> None:
-        if (saga := self.model.chosen) is not None:
-            ask_steer(self, self.desk.gateway, saga, STEERINGS[action])
+        self._meet(self.model.search)
 
     def action_take_in(self) -> None:
-        self._work(self.model.take_in)
+        self._meet(self.model.take_in)
 
     def action_order(self) -> None:
         if (saga := self.model.chosen) is not None:

@@ -92,7 +92,7 @@ def receipt_cells(receipt: Receipt) -> list[Cell]:
     else:
         unseen = f"not seen, since {receipt.unseen}" if receipt.unseen else "not visible yet"
         late = "in the log, and not in the view yet" if receipt.order else clean(unseen)
-        seen = late if receipt.visible_ms is None else f"visible {receipt.visible_ms:.0f} ms"
+        seen = late if receipt.visible_ms is None else f"visible in the view {receipt.visible_ms:.0f} ms"
     text = f" ✔ {receipt.command.verb} {clean(name)}"
     amount = receipt.command.body.get("amount") if receipt.command.verb == "refund" else None
     total = f"  {money(amount or receipt.order.total_amount, receipt.order.currency)}" if receipt.order else ""
