@@ -50,6 +50,21 @@ def order(number: int) -> dict[str, Any]:
     }
 
 
+def saga(number: int) -> dict[str, Any]:
+    return {
+        "saga_id": order_id(number),
+        "name": "fulfil_order",
+        "order_id": order_id(number),
+        "order_number": f"ORD-{number:010}",
+        "status": "RUNNING",
+        "state": "running",
+        "step": "authorize_payment",
+        "started_at": (_BEGAN + timedelta(seconds=number)).isoformat(),
+        "steps": {"reserve_inventory": "DONE", "authorize_payment": "RUNNING"},
+        "lanes": [{"step": "reserve_inventory", "does": "reserve", "undo": "release", "status": "DONE"}],
+    }
+
+
 def event(position: int) -> bytes:
     """A frame of the live stream. Six events are about one new order each."""
     name, subject = _STEPS[position % len(_STEPS)], order_id(ORDERS + position // len(_STEPS))
@@ -89,12 +104,18 @@ def answer(desk: Desk, path: str, query: dict[str, list[str]]) -> dict[str, Any]
             return orders(query)
         case ["api", "v1", "orders", one]:
             return order(int(one[-12:], 16))
-        case ["api", "v1", "orders", _, "timeline"]:
-            return {"events": []}
+        case ["api", "v1", "orders", one, "timeline"]:
+            first = (int(one[-12:], 16) - ORDERS) * len(_STEPS)
+            return {"events": [json.loads(event(first + n).split(b"data: ")[1]) for n in range(6 if first > 0 else 0)]}
         case ["api", "v1", "events"]:
             return {"events": []}
         case ["api", "v1", "sagas"]:
-            return {"sagas": [], "total": 0}
+            start = int(query.get("cursor", ["0"])[0])
+            return {"sagas": [saga(desk.head - start - n) for n in range(50)], "next_cursor": str(start + 50)}
+        case ["api", "v1", "sagas", "summary"]:
+            return {"states": {"running": desk.rate}, "statuses": {}, "money_open": {}}
+        case ["api", "v1", "sagas", one]:
+            return saga(int(one[-12:], 16))
         case _:
             return None
 

@@ -265,17 +265,17 @@ class DeckScreen(Screen[None]):
         except GatewayError as error:
             self.say(Cell(f" ✖ {command.verb} {named}: {clean(str(error))}", "bad"))
         else:
-            self._done(receipt)
+            self._done(receipt, named)
         finally:
             self.desk.under_way.discard(subject)
             self.view.paint()
 
-    def _done(self, receipt: Receipt) -> None:
+    def _done(self, receipt: Receipt, named: str = "") -> None:
         self.desk.receipts.append(receipt)
         if receipt.order is not None:
             self.desk.orders.put(receipt.order)
         self.desk.own.note(own_action(receipt, self.desk.now()))
-        self.say(*receipt_cells(receipt))
+        self.say(*receipt_cells(receipt, named))
         self.view.paint()
 
 

@@ -103,6 +103,7 @@ async def test_the_lines_below_tell_all_of_the_chosen_one_within_eighty_columns(
     long = "x " * 400
     gateway.answers["/api/v1/sagas"]["sagas"][0]["open"]["items"] = [long] * 50
     gateway.answers["/api/v1/sagas"]["sagas"][1]["last_error"] = long
+    gateway.answers["/api/v1/sagas"]["sagas"][1]["open"]["money"]["amount"] = "12991299.00"
     for trouble in (await read(gateway)).troubles:
         lines = ["".join(cell.text for cell in line) for line in detail_lines(trouble, 78)]
         assert len(lines) <= LINES

@@ -34,7 +34,9 @@ async def test_a_void_that_never_succeeds_is_resolved_with_three_keys_and_a_reas
         await deck.shows("would record SagaResolved")
         await deck.type("voided by phone, case 4711")
         await deck.press("enter")  # 3
-        await deck.shows("✔ resolve")
+        await deck.shows("✔ resolve unwind_order of ORD-TROUBLE001")
+        assert " → event " in deck.lines()[-2]
+        assert " → RESOLVED" in deck.lines()[-2], "what has become of the saga has room in 80 columns"
         [(command, _)] = gateway.sent
         assert (command.verb, command.subject_id) == ("resolve", saga(1, "failed", None, gateway.time)["saga_id"])
         assert command.body == {"reason": "voided by phone, case 4711"}

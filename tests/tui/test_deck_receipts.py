@@ -24,7 +24,7 @@ async def said(gateway: FakeGateway) -> str:
     order = gateway.place(1)
     receipt = await perform(gateway, CommandToSend("confirm", order), key="k", clock=time.monotonic)
     assert receipt.order is not None
-    return "".join(cell.text for cell in receipt_cells(receipt))
+    return "".join(cell.text for cell in receipt_cells(receipt, ""))
 
 
 async def test_a_receipt_says_whether_the_view_or_only_the_log_showed_the_command() -> None:

@@ -70,10 +70,13 @@ async def test_a_saga_is_steered_with_a_reason_after_a_dry_run() -> None:
 
 async def test_what_the_service_would_refuse_is_not_sent() -> None:
     gateway = FakeGateway()
-    gateway.steered["retry"] = ServiceRefused(400, "not_allowed", "cannot retry unwind_order: it is [bold]resolved")
+    gateway.steered["retry"] = ServiceRefused(
+        400, "not_allowed", "cannot retry unwind_order: it is [bold]resolved" + ", or so" * 12 + ": the end"
+    )
     async with opened(gateway, (80, 24)) as deck:
         ask(deck, "retry")
         await deck.shows("✖ cannot retry unwind_order: it is [bold]resolved")
+        assert "so: the end" in deck.text(), "the whole reason can be read"
         await deck.type("once more")
         await deck.press("enter")
         await deck.shows("it would be refused")

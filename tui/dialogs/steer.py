@@ -23,7 +23,7 @@ from tui.dialogs.ask import Sentences
 from tui.dialogs.dialog import Dialog, key_line, open_dialog
 from tui.gateway import CommandToSend, Gateway, GatewayError, ServiceRefused
 from tui.messages import Say, Send
-from tui.viewmodels.text import Cell
+from tui.viewmodels.text import Cell, wrapped
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
 
@@ -117,9 +117,9 @@ class SteerDialog(Dialog[Mapping[str, str]]):
             events = await self.gateway.dry_run(_command(self.saga, self.steering, "dry run"))
         except ServiceRefused as refused:
             self.refusal = clean(str(refused), 300)
-            self._show([[Cell(f"✖ {self.refusal}", "bad")]])
+            self._show([[Cell(line, "bad")] for line in wrapped(f"✖ {self.refusal}", _WIDE)])
         except GatewayError as error:  # what it would record is not known, and it can be sent all the same
-            self._show([[Cell(f"no dry run: {clean(str(error), 200)}", "warn")]])
+            self._show([[Cell(line, "warn")] for line in wrapped(f"no dry run: {clean(str(error), 200)}", _WIDE)])
         else:
             self._show(would_record(events))
         finally:

@@ -85,7 +85,10 @@ def detail_lines(trouble: Trouble | None, width: int) -> Sequence[Sequence[Cell]
     since = "" if trouble.since is None else f"  since {trouble.since:%m-%d %H:%MZ}"
     why = wrapped(trouble.why, width)[:2]
     items = wrapped("; ".join(trouble.open_items), width - 2)[:2] if trouble.open_items else []
-    lines = [[Cell(f" {glyph} {trouble.state} {trouble.what}{saga}", tone), Cell(risk, "warn"), Cell(since, "dim")]]
+    what = f" {glyph} {trouble.state} {trouble.what}"
+    if len(what + saga + risk + since) > width + 1:
+        saga = ""  # the amount and the time matter more
+    lines = [[Cell(f"{what}{saga}", tone), Cell(risk, "warn"), Cell(since, "dim")]]
     lines += [[Cell(f" {line}")] for line in why]
     lines += [[Cell(f" ! {line}" if n == 0 else f"   {line}", "warn")] for n, line in enumerate(items)]
     return [*lines[: LINES - 1], [Cell(f" {_MORE[trouble.state]}", "accent")]]

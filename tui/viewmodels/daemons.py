@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from msgspec import Struct
@@ -28,6 +29,15 @@ class SaidDaemons(Struct, frozen=True):
     daemons: tuple[SaidDaemon, ...]
 
 
+@dataclass
+class DaemonPast:
+    """What was seen of one daemon since the deck was opened: its last process, how often one ended, its last lags."""
+
+    pid: int | None = None
+    exits: int = 0
+    lags: deque[float] = field(default_factory=lambda: deque(maxlen=10))
+
+
 class DaemonsModel:
     """`open_daemons` is called when they are first looked at; without any, only what the query API says is known."""
 
@@ -44,9 +54,7 @@ class DaemonsModel:
         self._states: Sequence[DaemonState] | None = None
         self._readiness: Mapping[str, Readiness] = {}
         self._said: Mapping[str, SaidDaemon] = {}
-        self._pids: dict[str, int | None] = {}
-        self._exits: dict[str, int] = {}
-        self._lags: dict[str, deque[float]] = {}
+        self._pasts: OrderedDict[str, DaemonPast] = OrderedDict()  # by name, the one that was seen last at the end
 
     @cached_property
     def daemons(self) -> Daemons | None:
@@ -74,7 +82,7 @@ class DaemonsModel:
             if self._states is None and one.pid is not None:  # without an answer nobody knows whether it has ended
                 self._count_exit(name, one.pid)
             if one.lag is not None:
-                self._lags.setdefault(name, deque(maxlen=10)).append(one.lag.seconds)
+                self._past(name).lags.append(one.lag.seconds)
         self.asked = True
         self._merge()
 
@@ -94,10 +102,17 @@ class DaemonsModel:
         return said.daemons[:MOST]
 
     def _count_exit(self, name: str, pid: int | None) -> None:
-        before = self._pids.get(name)
-        if before is not None and pid != before:
-            self._exits[name] = self._exits.get(name, 0) + 1
-        self._pids[name] = pid
+        past = self._past(name)
+        past.exits += past.pid is not None and pid != past.pid
+        past.pid = pid
+
+    def _past(self, name: str) -> DaemonPast:
+        """A service may name other daemons each time it is asked: the past of those unseen for longest is forgotten."""
+        past = self._pasts.setdefault(name, DaemonPast())
+        self._pasts.move_to_end(name)
+        while len(self._pasts) > MOST:
+            self._pasts.popitem(last=False)
+        return past
 
     def _merge(self) -> None:
         if self._states is not None:
@@ -120,6 +135,7 @@ class DaemonsModel:
             "NO ANSWER",
         }:  # what it said before is of a process that has gone
             ready, reason = False, reason if not ready and reason else _ended(state)
+        past = self._pasts.get(state.name) or DaemonPast()
         return DaemonLine(
             name=state.name,
             state=state.state,
@@ -128,11 +144,11 @@ class DaemonsModel:
             exit_code=state.exit_code,
             detail=state.detail,
             separate_errors=state.separate_errors,
-            exits=self._exits.get(state.name, 0),
+            exits=past.exits,
             ready=ready,
             reason="" if ready else reason,
             lag=said.lag if said is not None else None,
-            direction=trend(tuple(self._lags.get(state.name, ())), least=MOVES),
+            direction=trend(tuple(past.lags), least=MOVES),
             readers=said.readers if said is not None else (),
         )
 

@@ -34,8 +34,12 @@ class Peak:
 
     def note(self, now: float, value: float) -> None:
         self._values.append((now, value))
+        self._forget(now)
 
     def worst(self, now: float) -> float | None:
+        self._forget(now)
+        return max((value for _, value in self._values), default=None)
+
+    def _forget(self, now: float) -> None:
         while self._values and self._values[0][0] < now - self.hold:
             self._values.popleft()
-        return max((value for _, value in self._values), default=None)

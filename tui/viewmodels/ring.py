@@ -20,7 +20,7 @@ NumberedFrame = tuple[int, RingFrame]  # a frame with its number in the ring
 class Ring:
     """Holds the frames `first` .. `end - 1`; a frame's number counts all frames before it, so it never changes."""
 
-    def __init__(self, capacity: int = 40_000, max_bytes: int = 16 * 1024 * 1024) -> None:
+    def __init__(self, capacity: int = 20_000, max_bytes: int = 8 * 1024 * 1024) -> None:
         self.capacity = capacity
         self.max_bytes = max_bytes
         self.first = 0

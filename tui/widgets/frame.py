@@ -83,18 +83,19 @@ def key_cells(actions: Sequence[Action], refusal: Callable[[Action], str | None]
     return cells
 
 
-def receipt_cells(receipt: Receipt) -> list[Cell]:
+def receipt_cells(receipt: Receipt, named: str) -> list[Cell]:
+    """`named` is what the operator calls the saga of a command to a saga."""
     accepted = receipt.accepted
     name = receipt.order.order_number if receipt.order else accepted.order_number or accepted.subject_id
     event = "" if accepted.position is None else f" → event {accepted.position:,}"
+    again = "  (was recorded already)" if accepted.replayed else ""
     if receipt.command.kind == "saga":
-        seen = f"{clean(accepted.status)} {clean(accepted.step)}".rstrip()
-    else:
-        unseen = f"not seen, since {receipt.unseen}" if receipt.unseen else "not visible yet"
-        late = "in the log, and not in the view yet" if receipt.order else clean(unseen)
-        seen = late if receipt.visible_ms is None else f"visible in the view {receipt.visible_ms:.0f} ms"
+        what = f" ✔ {receipt.command.verb} {named}"
+        return [Cell(what, "good"), Cell(f"{event} → {clean(accepted.status)}{again}")]
+    unseen = f"not seen, since {receipt.unseen}" if receipt.unseen else "not visible yet"
+    late = "in the log, and not in the view yet" if receipt.order else clean(unseen)
+    seen = late if receipt.visible_ms is None else f"visible in the view {receipt.visible_ms:.0f} ms"
     text = f" ✔ {receipt.command.verb} {clean(name)}"
     amount = receipt.command.body.get("amount") if receipt.command.verb == "refund" else None
     total = f"  {money(amount or receipt.order.total_amount, receipt.order.currency)}" if receipt.order else ""
-    again = "  (was recorded already)" if accepted.replayed else ""
     return [Cell(text, "good"), Cell(total), Cell(f"  accepted {receipt.accepted_ms:.0f} ms{event} → {seen}{again}")]
