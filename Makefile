@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
-# All tests of one file run in one worker, since they share a daemon or a stack.
+# All tests of one file run in one worker, since they share a daemon or a stack; so do those of tests/system.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 COMPOSE := docker compose
 .DEFAULT_GOAL := help

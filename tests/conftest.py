@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
@@ -24,6 +27,10 @@ settings.register_profile("orderdeck", deadline=None)  # a busy machine is slow,
 settings.register_profile("thorough", deadline=None, max_examples=1_000)  # by --hypothesis-profile
 settings.load_profile("orderdeck")
 
+# Else every worker compiles all the same files again, which takes it 6 s, and so does every daemon, 0.1 s each time.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ROOT = Path(__file__).parent
 TEMPLATE = "template_orderdeck"
 LONGEST = ("system", "recipes/event", "sagas", "daemons", "services", "recipes", "contracts", "tui")
@@ -33,6 +40,18 @@ LONGEST = ("system", "recipes/event", "sagas", "daemons", "services", "recipes",
 def pytest_xdist_auto_num_workers() -> int:
     """With `-n auto`: two workers a core, since tests wait for other processes much of the time; more gain nothing."""
     return 2 * (os.cpu_count() or 1)
+
+
+class WholeStacksTogether(LoadFileScheduling):
+    """Gives a worker whole files, and all of tests/system to the same one, so that they start one stack in all."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/system" if file.startswith("tests/system/") and not file.endswith("test_chaos.py") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return WholeStacksTogether(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

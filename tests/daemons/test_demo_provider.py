@@ -20,10 +20,17 @@ from tests.support.ports import free_port
 from tests.support.sandbox_process import SandboxProcess
 
 
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
-    with SandboxProcess(tmp_path) as sandbox:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    with SandboxProcess(tmp_path_factory.mktemp("sandbox")) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def sandbox(shared: SandboxProcess) -> SandboxProcess:
+    """One whose faults are switched off; each test has orders of its own."""
+    httpx.post(shared.url + "/faults", json={}, trust_env=False).raise_for_status()
+    return shared
 
 
 def faults(sandbox: SandboxProcess) -> dict[str, Any]:
@@ -76,8 +83,12 @@ def test_the_demo_leaves_faults_off_whose_time_ended_meanwhile(sandbox: SandboxP
     assert faults(sandbox)["latency_ms"] == 0
 
 
-def test_the_demo_names_a_sandbox_that_went_away_meanwhile(sandbox: SandboxProcess) -> None:
-    with pytest.raises(Unavailable, match="could not be switched off"), borrowed(sandbox.url):
+def test_the_demo_names_a_sandbox_that_went_away_meanwhile(tmp_path: Path) -> None:
+    with (
+        SandboxProcess(tmp_path) as sandbox,
+        pytest.raises(Unavailable, match="could not be switched off"),
+        borrowed(sandbox.url),
+    ):
         sandbox.kill()
 
 

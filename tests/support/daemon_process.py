@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
 from core.processes import die_with_parent
 from core.settings import Settings, env_names
 from tests.support.logins import of_daemons
 from tests.support.ports import free_port
+from tests.support.raw_http import request, send
 from tests.support.sandbox_process import ROOT
 
 
@@ -57,10 +57,9 @@ class DaemonProcess:
         return self._log.read_text()
 
     async def ready(self) -> tuple[int, str]:
-        """The status of /ready, and its reason."""
-        async with httpx.AsyncClient(trust_env=False) as client:
-            try:
-                response = await client.get(f"http://127.0.0.1:{self.port}/ready")
-            except httpx.TransportError:
-                return 0, "it does not listen"
-        return response.status_code, response.json().get("reason", "")
+        """The status of /ready, and its reason. Without httpx, which takes 18 ms of CPU to make a client."""
+        try:
+            answer = await asyncio.to_thread(send, self.port, request(target="/ready"))
+        except OSError:
+            return 0, "it does not listen"
+        return answer.status, answer.document.get("reason", "") if answer.status else "it hung up"

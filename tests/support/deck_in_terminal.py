@@ -152,7 +152,7 @@ def main(troubles: list[str]) -> int:
             data = json.dumps({"event_type": "OrderCreated", "text": "x" * 200}).encode()
             for n in range(1_000, 10_000_000):
                 self.desk.feed.ring.push(RingFrame(n, "OrderCreated", data))
-                if n % 1_000 == 0:
+                if n % 250 == 0:  # some thousand events a second
                     await asyncio.sleep(0.05)
 
     app = Troubled(desk_with(30))

@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 from typing import Self
 
-import httpx
-
 from core.processes import die_with_parent
 from tests.support.ports import free_port
+from tests.support.raw_http import request, send
 
 ROOT = Path(__file__).parents[2]
 STARTS_WITHIN = 60.0
@@ -53,9 +52,9 @@ class SandboxProcess:
         deadline = time.monotonic() + STARTS_WITHIN
         while True:
             try:
-                if httpx.get(f"{self.url}/ready", trust_env=False).status_code == 200:
+                if send(self.port, request(target="/ready")).status == 200:
                     return
-            except httpx.TransportError:
+            except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     said = (self.home / "payment-sandbox.log").read_text()
                     raise AssertionError(f"the sandbox did not start:\n{said}") from None

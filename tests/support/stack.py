@@ -16,6 +16,7 @@ import psutil
 from core.home import Home
 from core.settings import Settings, env_names
 from daemons.host.leftovers import processes_of
+from tests.support.forked_command import run_forked
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -43,8 +44,10 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._reaper.communicate(timeout=60)
-        assert self._reaper.returncode == 0, "the stack may still be up"
+        done = self.orderdeck("down", "--forget")
+        assert done.returncode == 0, f"the stack may still be up: {done.stdout}{done.stderr}"
+        self._reaper.kill()
+        self._reaper.communicate()
 
     @property
     def env(self) -> dict[str, str]:
@@ -52,6 +55,8 @@ class Stack:
         return {name: value for name, value in os.environ.items() if name not in known} | self.settings
 
     def orderdeck(self, *arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+        if not any(name.startswith("PYTHON") for name in env):  # those only a Python that starts obeys
+            return run_forked(arguments, {"PYTHONPATH": str(ROOT)} | self.env | env, cwd, limit=120)
         return subprocess.run(
             [sys.executable, "-m", "daemons.cli.main", *arguments],
             env={"PYTHONPATH": str(ROOT)} | self.env | env,

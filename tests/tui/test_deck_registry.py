@@ -28,27 +28,27 @@ async def enter(deck: Deck, entry: ViewEntry) -> None:
     await deck.until(lambda: deck.app.deck.current == entry.name)
 
 
-@pytest.mark.parametrize("entry", VIEWS, ids=lambda entry: entry.name)
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_a_view_fits_the_terminal_and_names_itself_and_its_keys(size: tuple[int, int], entry: ViewEntry) -> None:
+async def test_each_view_fits_the_terminal_and_names_itself_and_its_keys(size: tuple[int, int]) -> None:
     async with opened(desk_with(20), size=size) as deck:
-        await enter(deck, entry)
-        await deck.pilot.pause()
-        lines = deck.lines()
-        assert lines[0].startswith(f" orderdeck ▸ {entry.title} ")
-        assert all(len(line) <= size[0] for line in lines)
-        actions = bar(*deck.view(entry.name).tables, deck.app.deck.everywhere)
-        assert all(f"{action.shown} {action.label}" in lines[-1] for action in actions)
-        assert deck.app.focused is deck.view(entry.name).focus_target
+        for entry in VIEWS:
+            await enter(deck, entry)
+            await deck.pilot.pause()
+            lines = deck.lines()
+            assert lines[0].startswith(f" orderdeck ▸ {entry.title} ")
+            assert all(len(line) <= size[0] for line in lines), entry.name
+            actions = bar(*deck.view(entry.name).tables, deck.app.deck.everywhere)
+            assert all(f"{action.shown} {action.label}" in lines[-1] for action in actions), entry.name
+            assert deck.app.focused is deck.view(entry.name).focus_target, entry.name
 
 
-@pytest.mark.parametrize("entry", KEYED, ids=lambda entry: entry.name)
-async def test_a_click_on_a_views_name_at_the_bottom_opens_it(entry: ViewEntry) -> None:
+async def test_a_click_on_a_views_name_at_the_bottom_opens_it() -> None:
     async with opened(desk_with(3), size=(200, 24)) as deck:
-        await deck.press(next(other.key for other in KEYED if other is not entry))
-        x = deck.lines()[-1].index(f"{entry.key} {entry.title}")
-        await deck.pilot.click(offset=(x, 23))
-        await deck.until(lambda: deck.app.deck.current == entry.name)
+        for entry in KEYED:
+            await deck.press(next(other.key for other in KEYED if other is not entry))
+            x = deck.lines()[-1].index(f"{entry.key} {entry.title}")
+            await deck.pilot.click(offset=(x, 23))
+            await deck.until(lambda entry=entry: deck.app.deck.current == entry.name)
 
 
 async def test_a_click_beside_the_names_of_the_views_opens_none() -> None:

@@ -125,7 +125,7 @@ async def test_the_deck_looks_like_its_picture(scene: str, size: tuple[int, int]
         await same_picture(deck, golden, snapshot, svg=scene in EVERY_SIZE)
 
 
-@pytest.mark.parametrize(("scene", "size"), CASES, ids=IDS)
+@pytest.mark.parametrize(("scene", "size"), CASES[: len(SCENES) + 2], ids=IDS[: len(SCENES) + 2])
 async def test_a_further_view_changes_no_picture_but_for_its_name_in_the_lists(
     scene: str, size: tuple[int, int]
 ) -> None:

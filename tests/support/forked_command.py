@@ -1,0 +1,103 @@
+"""Runs the orderdeck command in forks of one process that has loaded it, since to load it takes 0.4 s of CPU each time.
+
+Each fork has its own arguments, environment, folder and outputs, as a command has that a shell starts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+LOADED = ("daemons.cli.main", "daemons.cli.doctor", "daemons.host.stack", "daemons.host.status")
+SERVER = "from tests.support.forked_command import serve; serve()"
+
+_idle: list[subprocess.Popen[str]] = []
+
+
+def run_forked(
+    arguments: Sequence[str], env: Mapping[str, str], cwd: Path, *, limit: int
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end; one that takes longer than `limit` seconds is killed."""
+    server = _idle.pop() if _idle else _start()  # commands of several threads run at the same time
+    with tempfile.TemporaryDirectory(prefix="od-cmd-") as folder:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        asked = {"arguments": arguments, "env": dict(env), "cwd": str(cwd), "folder": folder, "limit": limit}
+        server.stdin.write(json.dumps(asked) + "\n")
+        server.stdin.flush()
+        code = int(server.stdout.readline())
+        _idle.append(server)
+        stdout, stderr = ((Path(folder) / name).read_text(encoding="utf-8") for name in ("stdout", "stderr"))
+        return subprocess.CompletedProcess(arguments, code, stdout, stderr)
+
+
+def _start() -> subprocess.Popen[str]:
+    """It ends when its stdin is closed, which happens at the latest when this process has ended."""
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    atexit.register(server.communicate)
+    return server
+
+
+def serve() -> None:
+    """Run in a fork what each line of stdin asks for, and answer with its exit code."""
+    for name in LOADED:
+        import_module(name)
+    for line in sys.stdin:
+        fork = os.fork()
+        if fork == 0:
+            _become(json.loads(line))
+        _, status = os.waitpid(fork, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - the answer
+
+
+def _become(asked: dict[str, Any]) -> None:
+    """Be the command that is asked for, and end as it ends."""
+    signal.alarm(asked["limit"])
+    folder = Path(asked["folder"])
+    for number, path in enumerate((Path(os.devnull), folder / "stdout", folder / "stderr")):
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    os.chdir(asked["cwd"])
+    sys.argv = ["orderdeck", *asked["arguments"]]
+    os._exit(_exit_code())
+
+
+def _exit_code() -> int:
+    from daemons.cli.main import main  # noqa: PLC0415 - a test process that only asks need not load it
+
+    code: object = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:  # noqa: BLE001 - what Python does with it at the end of a program
+        traceback.print_exc()
+        code = 1
+    if not isinstance(code, int):
+        sys.stderr.write(f"{code}\n")
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
