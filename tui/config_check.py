@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from textual.theme import BUILTIN_THEMES
 
+from core.filters.order_language import parse
+from core.filters.words import FilterError
 from tui.action_table import ActionTable
-from tui.config_file import Mistake, WrongConfig, mistaken_names, read_config
+from tui.config import DeckConfig
+from tui.config_file import Mistake, WrongConfig, mistake_at, mistaken_names, read_config
 from tui.dialogs.help import DIALOGS
 from tui.keymap import Keymap, clashes
 from tui.registry import VIEWS, everywhere
@@ -30,7 +34,17 @@ def check_config(path: Path) -> list[Mistake]:
     before = {sentence for place in tables for sentence in clashes(place)}
     now = [sentence for place in tables for sentence in clashes([keymap.applied(table) for table in place])]
     told = [Mistake(0, "keymap", sentence) for sentence in dict.fromkeys(now) if sentence not in before]
-    return [*mistaken_names(config, text, known), *told]
+    return [*mistaken_names(config, text, known), *_mistaken_views(config, text), *told]
+
+
+def _mistaken_views(config: DeckConfig, text: str) -> list[Mistake]:
+    wrong: list[Mistake] = []
+    for name, view in config.views.items():
+        try:
+            parse(view, datetime.now(UTC))
+        except FilterError as error:
+            wrong.append(mistake_at(("views", name), text, str(error)))
+    return wrong
 
 
 def _places() -> list[list[ActionTable]]:

@@ -47,6 +47,8 @@ class WrongConfig(ConfigurationError):
 def read_config(path: Path) -> tuple[DeckConfig, str]:
     """The configuration and the file's text; without a file, the defaults. Raises WrongConfig."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe or a terminal may wait for ever
+            raise WrongConfig(path, [Mistake(0, "", "it is no file")])
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
     except FileNotFoundError:
@@ -92,12 +94,12 @@ def mistaken_names(config: DeckConfig, text: str, known: Mapping[str, Iterable[s
     named += [(("columns",), name) for name in config.columns]
     named += [(("theme",), config.theme)]
     wrong = [
-        _mistake(place, text, f"{name} is the name of no {_NOUNS[place[0]]}{_meant(name, known[place[0]])}")
+        mistake_at(place, text, f"{name} is the name of no {_NOUNS[place[0]]}{_meant(name, known[place[0]])}")
         for place, name in named
         if name not in set(known[place[0]])
     ]
     return wrong + [
-        _mistake(("keymap", name), text, "must be keys, as in ctrl+k or K,f5")
+        mistake_at(("keymap", name), text, "must be keys, as in ctrl+k or K,f5")
         for name, keys in config.keymap.items()
         if not all(_KEY.fullmatch(key.strip()) for key in keys.split(","))
     ]
@@ -128,11 +130,11 @@ def _kind_of(default: object, name: str) -> str:
 
 
 def _text(value: object, place: tuple[str, ...], text: str) -> list[Mistake]:
-    return [] if isinstance(value, str) else [_mistake(place, text, f"must be a text, not {_named(value)}")]
+    return [] if isinstance(value, str) else [mistake_at(place, text, f"must be a text, not {_named(value)}")]
 
 
 def _bool(value: object, place: tuple[str, ...], text: str) -> list[Mistake]:
-    return [] if isinstance(value, bool) else [_mistake(place, text, f"must be true or false, not {_named(value)}")]
+    return [] if isinstance(value, bool) else [mistake_at(place, text, f"must be true or false, not {_named(value)}")]
 
 
 def _url(value: object, place: tuple[str, ...], text: str) -> list[Mistake]:
@@ -143,31 +145,31 @@ def _url(value: object, place: tuple[str, ...], text: str) -> list[Mistake]:
         right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         right = False
-    return [] if right else [_mistake(place, text, "must be an address, as in http://desk.example:8080")]
+    return [] if right else [mistake_at(place, text, "must be an address, as in http://desk.example:8080")]
 
 
 def _texts(value: object, place: tuple[str, ...], text: str) -> list[Mistake]:
     if not isinstance(value, dict):
-        return [_mistake(place, text, f"must be a table, not {_named(value)}")]
+        return [mistake_at(place, text, f"must be a table, not {_named(value)}")]
     members = cast("dict[str, object]", value)
     return [wrong for name, each in members.items() for wrong in _text(each, (*place, name), text)]
 
 
 def _names_of(value: object, place: tuple[str, ...], text: str) -> list[Mistake]:
     right = isinstance(value, list) and all(isinstance(each, str) for each in cast("list[object]", value))
-    return [] if right else [_mistake(place, text, "must be a list of texts")]
+    return [] if right else [mistake_at(place, text, "must be a list of texts")]
 
 
 def _profiles(value: object, place: tuple[str, ...], text: str) -> list[Mistake]:
     if not isinstance(value, dict):
-        return [_mistake(place, text, f"must be a table, not {_named(value)}")]
+        return [mistake_at(place, text, f"must be a table, not {_named(value)}")]
     wrong: list[Mistake] = []
     for name, each in cast("dict[str, object]", value).items():
         here = (*place, name)
         if isinstance(each, dict):
             wrong += _wrong(cast("dict[str, Any]", each), Profile, here, text)
         else:
-            wrong.append(_mistake(here, text, f"must be a table, not {_named(each)}"))
+            wrong.append(mistake_at(here, text, f"must be a table, not {_named(each)}"))
     return wrong
 
 
@@ -176,7 +178,7 @@ _CHECKS: dict[str, Callable[[object, tuple[str, ...], str], list[Mistake]]] = {
 }  # fmt: skip
 
 
-def _mistake(place: tuple[str, ...], text: str, sentence: str) -> Mistake:
+def mistake_at(place: tuple[str, ...], text: str, sentence: str) -> Mistake:
     return Mistake(_line(text, place), ".".join(place), sentence)
 
 

@@ -15,6 +15,7 @@ from tui.config import WITHOUT_FILE, DeckConfig
 from tui.daemons import Daemons
 from tui.feed import Feed
 from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
+from tui.gateway_guards import READ_ONLY
 from tui.keymap import Keymap
 from tui.own_actions import OwnActions
 from tui.receipts import Receipt
@@ -99,13 +100,18 @@ class Desk:
         before, self._was_live = self._was_live, self.feed.state == "live"
         return self._was_live and not before
 
-    def unsent(self, question: str) -> MutableMapping[str, str]:
-        """What was typed into this question before; only the last few questions are remembered."""
+    def unsent(self, verb: str, subject_id: str) -> MutableMapping[str, str]:
+        """What was typed before into the question of this command; only the last few questions are remembered."""
+        question = f"{verb} {subject_id}"
         texts = self._unsent.pop(question, {})
         self._unsent[question] = texts
         while len(self._unsent) > _QUESTIONS:
             del self._unsent[next(iter(self._unsent))]
         return texts
+
+    def forget_unsent(self, verb: str, subject_id: str) -> None:
+        """The command was accepted: the next question of this kind begins without its texts."""
+        self._unsent.pop(f"{verb} {subject_id}", None)
 
     def forget_draft(self, draft: OrderDraft) -> None:
         """Replace a draft that was placed by an empty one; the other one stays."""
@@ -139,7 +145,7 @@ class Desk:
     def why_no_writes(self, order_id: str | None = None) -> str | None:
         """The reason that no command can be sent now; None when one can."""
         if self.gateway.read_only:
-            return "this deck only reads (--read-only)"
+            return READ_ONLY
         if self.commands_away:
             return f"{self.commands_away}: no command can be sent until it does; it is asked every few seconds"
         if order_id is not None and order_id in self.under_way:

@@ -246,13 +246,13 @@ class DeckScreen(Screen[None]):
 
     @on(Act)
     def _act(self, message: Act) -> None:
-        ask_transition(self, message.order, message.transition, self.desk.now(), self.desk.unsent)
+        ask_transition(self, self.desk, message.order, message.transition)
 
     @on(Send)
     def _send(self, message: Send) -> None:
         command, named = message.command, clean(message.named)
         if reason := self.desk.why_no_writes(command.subject_id):
-            self.say(Cell(f" {reason}", "warn"))
+            self._say(Say(reason, "warn"))
         else:
             self.say(Cell(f" … {command.verb} {named}", "dim"))
             self.run_worker(partial(self._perform, command, named), group="commands", exit_on_error=False)
@@ -265,6 +265,7 @@ class DeckScreen(Screen[None]):
         except GatewayError as error:
             self.say(Cell(f" ✖ {command.verb} {named}: {clean(str(error))}", "bad"))
         else:
+            self.desk.forget_unsent(command.verb, subject)
             self._done(receipt, named)
         finally:
             self.desk.under_way.discard(subject)

@@ -17,7 +17,7 @@ class SteeringPane(Pane):
 
     def _steer(self, action: str) -> None:
         if (saga := self.steered) is not None:
-            ask_steer(self, self.desk.gateway, saga, STEERINGS[action])
+            ask_steer(self, self.desk, saga, STEERINGS[action])
 
     def action_retry(self) -> None:
         self._steer("retry")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.errors import Unavailable
 from daemons.cli.orders import AsJson, details, no_options
 from daemons.cli.output import end_with, say_json, tell
 from daemons.cli.services import NOTHING, USAGE, order_id_of, read, say_document
@@ -76,8 +77,19 @@ def list_events(
         after = page["events"][-1]["position"] if full else max([page["head"], *_positions(page["events"])])
     tell("… following; ctrl+c ends it")
     parameters.pop("at", None)
+    away = False
     while True:
-        page = read("/api/v1/events", parameters | {"after": str(after), "limit": str(MANY)})
+        try:
+            page = read("/api/v1/events", parameters | {"after": str(after), "limit": str(MANY)})
+        except Unavailable as error:
+            if not away:
+                tell(f"orderdeck: {error}; it goes on when there is an answer")
+            away = True
+            time.sleep(PAUSE)
+            continue
+        if away:
+            tell("… following again")
+        away = False
         with readable(API):
             _say_events(page["events"], as_json=as_json, heading=False)
             after = max([after, page["next_after"], *_positions(page["events"])])

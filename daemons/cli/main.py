@@ -105,7 +105,7 @@ def web(
     visitors: Annotated[int, typer.Option(min=1, help="Browsers at once; each is a process of its own.")] = 8,
     allow_writes: Annotated[bool, typer.Option("--allow-writes", help="Let browsers send commands.")] = False,
 ) -> None:
-    """Show the deck in browsers of this machine; `ssh -L` reaches it from others. Needs orderdeck[web]."""
+    r"""Show the deck in browsers of this machine; `ssh -L` reaches it from others. Needs orderdeck\[web]."""
     try:
         from daemons.cli.web import run
     except ModuleNotFoundError as error:

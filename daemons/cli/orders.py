@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -16,13 +15,13 @@ import typer
 from typer.core import TyperGroup
 
 from daemons.cli.output import end_with, say, tell
-from daemons.cli.services import NOTHING, USAGE, order_id_of, read, say_document, send
+from daemons.cli.services import NOTHING, USAGE, key_of, order_id_of, read, say_document, send
 from daemons.cli.tables import TableField, say_rows
 from daemons.host.bounded_http import readable
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Order = Annotated[str, typer.Argument(help="The order's id or its number.", metavar="ORDER")]
-Key = Annotated[str, typer.Option(help="Idempotency key: sent twice under one key it is recorded once.")]
+Key = Annotated[str | None, typer.Option(help="Idempotency key: sent twice under one key it is recorded once.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be recorded, and record nothing.")]
 SORTS = ("created_at", "updated_at", "total_amount")
 PAGE = 100
@@ -72,26 +71,30 @@ def list_orders(
         query = parse(" ".join(map(_word, words or ())), datetime.now(UTC))
     except FilterError as error:
         end_with(USAGE, error)
-    found = list[dict[str, Any]]()
+    found, kept = 0, list[dict[str, Any]]()
     parameters: dict[str, str | Sequence[str]] = {**query.params(), "sort": sort}
     while True:
-        page = read("/api/v1/orders", parameters | {"limit": str(min(PAGE, limit - len(found)))})
+        page = read("/api/v1/orders", parameters | {"limit": str(min(PAGE, limit - found))})
         with readable(API):
-            found += page["orders"][: limit - len(found)]
-            if len(found) >= limit or not page["orders"] or not page["next_cursor"]:
+            orders = page["orders"][: limit - found]
+            if as_json:
+                kept += orders
+            elif orders:
+                now = datetime.now(UTC)
+                plain = ([order[name] for name in PLAIN] for order in orders)
+                say_rows(ORDER_FIELDS, [_row(each, now) for each in orders], plain, heading=not found)
+            found += len(orders)
+            if found >= limit or not orders or not page["next_cursor"]:
                 break
             parameters["cursor"] = page["next_cursor"]
     with readable(API):
         total = f"{'about ' if page['total_estimated'] else ''}{page['total']:,}"
         if as_json:
-            say_document({"orders": found, "total": page["total"], "total_estimated": page["total_estimated"]})
-        elif found:
-            now = datetime.now(UTC)
-            say_rows(ORDER_FIELDS, [_row(each, now) for each in found], ([o[n] for n in PLAIN] for o in found))
+            say_document({"orders": kept, "total": page["total"], "total_estimated": page["total_estimated"]})
         if not found:
             end_with(NOTHING, "no order matches")
-        if len(found) < page["total"]:
-            tell(f"{len(found):,} of {total} orders; --limit shows more")
+        if found < page["total"]:
+            tell(f"{found:,} of {total} orders; --limit shows more")
 
 
 @order.command("show")
@@ -135,7 +138,7 @@ def place_order(
     payment_method: Annotated[str, typer.Option(help="card, unless said otherwise.")] = "",
     currency: Annotated[str, typer.Option(help="USD, unless said otherwise.")] = "",
     dry_run: DryRun = False,
-    key: Key = "",
+    key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Place an order, from options, or from the JSON body of the HTTP API on stdin."""
@@ -154,11 +157,13 @@ def place_order(
             body = json.loads(sys.stdin.read(1024 * 1024 + 1))
         except (ValueError, RecursionError) as error:
             end_with(USAGE, f"stdin is no JSON: {error}")
+        if not isinstance(body, dict):
+            end_with(USAGE, "stdin has to hold a JSON object: the body of an order")
     _command("POST", "/api/v1/orders", body, dry_run=dry_run, key=key, as_json=as_json)
 
 
 @order.command()
-def confirm(order: Order, *, dry_run: DryRun = False, key: Key = "", as_json: AsJson = False) -> None:
+def confirm(order: Order, *, dry_run: DryRun = False, key: Key = None, as_json: AsJson = False) -> None:
     """Confirm by hand an order that its saga has not confirmed yet."""
     _change(order, "confirm", None, dry_run=dry_run, key=key, as_json=as_json)
 
@@ -169,7 +174,7 @@ def cancel(
     reason: Annotated[str, typer.Option(help="Why; kept with the order.")],
     *,
     dry_run: DryRun = False,
-    key: Key = "",
+    key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Cancel an order that is not shipped yet."""
@@ -183,7 +188,7 @@ def ship(
     carrier: Annotated[str, typer.Option(help="Who carries it.")],
     *,
     dry_run: DryRun = False,
-    key: Key = "",
+    key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Record that a confirmed order was sent."""
@@ -192,7 +197,7 @@ def ship(
 
 
 @order.command()
-def deliver(order: Order, *, dry_run: DryRun = False, key: Key = "", as_json: AsJson = False) -> None:
+def deliver(order: Order, *, dry_run: DryRun = False, key: Key = None, as_json: AsJson = False) -> None:
     """Record that a shipped order has arrived."""
     _change(order, "deliver", None, dry_run=dry_run, key=key, as_json=as_json)
 
@@ -205,7 +210,7 @@ def refund(
     *,
     restock: Annotated[bool, typer.Option("--restock", help="All its goods are back, and go into stock.")] = False,
     dry_run: DryRun = False,
-    key: Key = "",
+    key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Refund a part of what was captured of a shipped order, or all of it."""
@@ -229,13 +234,15 @@ def details(event: Mapping[str, Any]) -> str:
     return "  ".join(str(payload[name]) for name in names if payload.get(name))
 
 
-def _change(order: str, verb: str, body: Any, *, dry_run: bool, key: str, as_json: bool, method: str = "PUT") -> None:
+def _change(
+    order: str, verb: str, body: Any, *, dry_run: bool, key: str | None, as_json: bool, method: str = "PUT"
+) -> None:
     path = f"/api/v1/orders/{quote(order_id_of(order), safe='')}/{verb}"
     _command(method, path, body, dry_run=dry_run, key=key, as_json=as_json)
 
 
-def _command(method: str, path: str, body: Any, *, dry_run: bool, key: str, as_json: bool) -> None:
-    answer = send(method, path, body, key=key or str(uuid.uuid4()), dry_run=dry_run)
+def _command(method: str, path: str, body: Any, *, dry_run: bool, key: str | None, as_json: bool) -> None:
+    answer = send(method, path, body, key=key_of(key), dry_run=dry_run)
     with readable("the command API"):
         if as_json:
             say_document(answer)

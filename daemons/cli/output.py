@@ -19,17 +19,17 @@ NOBODY_READS = 141  # the exit code of a command that SIGPIPE ended, which is wh
 def say(text: str = "", *, dim: bool = False) -> None:
     """Print lines of any origin: what a terminal would obey in them is replaced. Every command prints with this."""
     begin, end = ("\x1b[2m", "\x1b[0m") if dim and sys.stdout.isatty() else ("", "")
-    print(f"{begin}{clean_lines(text)}{end}", flush=True)  # noqa: T201 - the one place that prints
+    _print(f"{begin}{clean_lines(text)}{end}")
 
 
 def say_fields(fields: Iterable[str]) -> None:
     """Print one row for programs: its fields whole, with tabs between."""
-    print("\t".join(map(clean, fields)), flush=True)  # noqa: T201 - as above
+    _print("\t".join(map(clean, fields)))
 
 
 def say_json(document: str) -> None:
     """Print a JSON document for programs, which a terminal can show as well."""
-    print(clean_json(document), flush=True)  # noqa: T201 - the one place that prints
+    _print(clean_json(document))
 
 
 def tell(sentence: str) -> None:
@@ -56,6 +56,8 @@ def one_sentence() -> Generator[None]:
             yield
     except OrderdeckError as error:
         fail(error)
+    except UnicodeEncodeError as error:  # an argument or a variable with bytes that are no UTF-8
+        end_with(2, f"{clean(str(error.object))[:100]} is no text in UTF-8")
     except (OSError, MemoryError) as error:  # of this machine: no memory, no more files, a folder that is no folder
         fail(str(error) or "there is not enough memory")
     except KeyboardInterrupt:
@@ -85,6 +87,15 @@ def any_stdout() -> Generator[None]:
             raise
         _write_no_more()
         raise ConfigurationError(f"the output cannot be written: {error.strerror}") from None
+
+
+def _print(text: str) -> None:
+    """Print on stdout. When its reader has gone the process ends here, because typer would end it with exit code 1."""
+    try:
+        print(text, flush=True)  # noqa: T201 - the one place that prints on stdout
+    except BrokenPipeError:
+        _write_no_more()
+        sys.exit(NOBODY_READS)
 
 
 def _open_what_is_closed() -> None:

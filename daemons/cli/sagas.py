@@ -3,7 +3,6 @@
 # ruff: noqa: PLC0415 - `orderdeck --help` stays quick
 from __future__ import annotations
 
-import getpass
 import json
 import shutil
 import uuid
@@ -16,6 +15,7 @@ import typer
 
 from core.settings import load_settings
 from daemons.cli.output import fail, say, say_json
+from daemons.cli.services import actor
 from daemons.host.bounded_http import ServiceAnswer, ask_or_say_why, readable
 
 saga = typer.Typer(no_args_is_help=True, help="See sagas, and steer those that cannot go on by themselves.")
@@ -126,7 +126,7 @@ def _act(saga_id: str, operation: str, reason: str) -> None:
 
     settings = load_settings()
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
-    headers = {"Orderdeck-Actor": getpass.getuser(), "Idempotency-Key": str(uuid.uuid4())}
+    headers = {"Orderdeck-Actor": actor(), "Idempotency-Key": str(uuid.uuid4())}
     url = f"{settings.commands_at}/api/v1/sagas/{quote(saga_id, safe='')}/{operation}"
     answer = ask_or_say_why(url, within=WITHIN, method="POST", headers=headers, body={"reason": reason})
     with readable(url):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import getpass
 import http.client
 import json
+import os
+import re
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -39,6 +42,8 @@ def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None)
     url = settings.queries_at + path
     answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
     with readable(url):
+        if answer.status == 503:
+            raise Unavailable(_why(answer))
         if answer.status >= 400:
             end_with({404: NOTHING, 400: USAGE}.get(answer.status, 1), _why(answer))
         return _decoded(answer)
@@ -54,7 +59,7 @@ def send(method: str, path: str, body: Mapping[str, Any] | None, *, key: str, dr
     settings = load_settings()
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     url = settings.commands_at + path
-    headers = {"Orderdeck-Actor": getpass.getuser().encode("ascii", "replace").decode()}
+    headers = {"Orderdeck-Actor": actor()}
     headers |= {} if dry_run else {"Idempotency-Key": key}
     answer: ServiceAnswer | None = None
     for last in (False,) * (TRIES - 1) + (True,):
@@ -83,10 +88,34 @@ def send(method: str, path: str, body: Mapping[str, Any] | None, *, key: str, dr
         return _decoded(answer)
 
 
+def actor() -> str:
+    """Who runs the command, as a header can have it. In a container that may be a number that has no name."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        name = str(os.getuid())
+    return re.sub(r"[^\x20-\x7e]", "?", name).strip() or "?"
+
+
+def key_of(given: str | None) -> str:
+    """The idempotency key that was given, or else a fresh one. Ends the command when a header cannot have it.
+
+    An empty one is no wish for a fresh one: a script whose variable is empty would order twice.
+    """
+    if given is None:
+        return str(uuid.uuid4())
+    if not re.fullmatch(r"[\x21-\x7e]{1,255}", given):
+        end_with(USAGE, "--key must be 1 to 255 visible ASCII characters")
+    return given
+
+
 def order_id_of(order: str) -> str:
-    """The id of an order that is named by its id or its number."""
+    """The id of an order that is named by its id or its number. Ends the command when it is neither."""
     if not order.upper().startswith("ORD-"):
-        return order
+        try:
+            return str(uuid.UUID(order))
+        except ValueError:
+            end_with(USAGE, f"{order or 'an empty text'} is neither an order's number, such as ORD-…, nor its id")
     return str(read(f"/api/v1/orders/number/{quote(order, safe='')}")["order_id"])
 
 

@@ -47,7 +47,9 @@ class SupervisorSocket:
         except FileNotFoundError:
             raise Unavailable(f"supervisord does not run: there is no socket {self.path}") from None
         except ConnectionRefusedError:
-            raise Unavailable(f"supervisord has ended, and left its socket behind: {self.path}") from None
+            raise Unavailable(
+                f"nobody answers at {self.path}: supervisord, or what forwards its socket, has ended"
+            ) from None
         except PermissionError:
             raise Unavailable(f"this user may not use the socket {self.path}") from None
         except TimeoutError:

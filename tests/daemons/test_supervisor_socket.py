@@ -171,10 +171,10 @@ async def test_a_socket_that_is_dead_missing_or_closed_to_us_is_told_apart(
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(listener.path.with_name("dead")))
     dead = SupervisedDaemons(listener.path.with_name("dead"))
-    assert "has ended, and left its socket behind" in await sentence_of(dead)
+    assert "supervisord, or what forwards its socket, has ended" in await sentence_of(dead)
     assert "there is no socket" in await sentence_of(SupervisedDaemons(tmp_path / "none"))
     (tmp_path / "file").write_text("no socket")
-    assert "left its socket behind" in await sentence_of(SupervisedDaemons(tmp_path / "file"))
+    assert "what forwards its socket, has ended" in await sentence_of(SupervisedDaemons(tmp_path / "file"))
     assert "supervisord does not answer" in await sentence_of(SupervisedDaemons(tmp_path / ("long" * 50)))
 
     def forbidden(*_: object, **__: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.support.deck_harness import every_table
 from tests.support.fake_gateway import FakeGateway
 from tui.config import DeckConfig, config_path
+from tui.config_check import check_config
 from tui.config_file import LARGEST, Mistake, WrongConfig, mistaken_names, read_config, with_profile
 
 GOOD = """
@@ -123,3 +125,10 @@ def test_every_action_has_an_id_of_its_own_that_the_keymap_can_name() -> None:
     ids = [table.id_of(action) for table in every_table() for action in table.actions]
     assert len(ids) == len(set(ids))
     assert FakeGateway.where  # the tables above are those of a deck on a gateway
+
+
+def test_a_saved_view_with_a_wrong_filter_and_a_file_that_is_a_pipe_are_mistakes(tmp_path: Path) -> None:
+    told = check_config(written(tmp_path, '[views]\nbig = "staus:created"\nfine = "min:10 age>2h"\n'))
+    assert [str(mistake) for mistake in told] == ["line 2: views.big no field staus: did you mean status:?"]
+    os.mkfifo(tmp_path / "pipe")
+    assert "no file" in str(check_config(tmp_path / "pipe")[0])  # it does not wait for somebody to write

@@ -40,7 +40,7 @@ class SlowDryRun(FakeGateway):
 
 
 def ask(deck: Deck, verb: str = "resolve") -> None:
-    ask_steer(deck.app.deck, deck.gateway, SAGA, STEERINGS[verb])
+    ask_steer(deck.app.deck, deck.app.deck.desk, SAGA, STEERINGS[verb])
 
 
 async def test_a_saga_is_steered_with_a_reason_after_a_dry_run() -> None:

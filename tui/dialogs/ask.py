@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from textual import on
@@ -10,11 +10,13 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Label
 
+from core.printable import clean
 from tui.action_table import Action
 from tui.dialogs.dialog import Dialog, key_line
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 
+_LOOK_AGAIN = 1.0  # seconds after which a reason not to send is looked at again
 _LONGEST = 500  # characters; the services take fewer, and say so
 
 
@@ -28,6 +30,7 @@ class Ask(Dialog[Mapping[str, str]]):
     """Without fields `y` says yes; with fields each needs a text, and enter on the last sends.
 
     What is typed is written into `kept`, so that it stands there again when the same question is asked after an esc.
+    While `why_not` gives a reason, yes and enter only say it: the question stays open, with all that was typed.
     """
 
     def __init__(
@@ -36,8 +39,11 @@ class Ask(Dialog[Mapping[str, str]]):
         lines: Sequence[str],
         fields: Sequence[Field] = (),
         kept: MutableMapping[str, str] | None = None,
+        why_not: Callable[[], str | None] = lambda: None,
     ) -> None:
         super().__init__()
+        self.why_not = why_not
+        self._held_back = False
         self.kept: MutableMapping[str, str] = {} if kept is None else kept
         self.heading = title
         self.lines = lines
@@ -64,8 +70,24 @@ class Ask(Dialog[Mapping[str, str]]):
     def pressed(self, key: str) -> bool:
         if self.fields or key not in ("y", "n"):
             return super().pressed(key)
-        self.dismiss({} if key == "y" else None)
+        if key == "n":
+            self.dismiss(None)
+        elif not self._is_held_back():
+            self.dismiss({})
         return True
+
+    def on_mount(self) -> None:
+        self.set_interval(_LOOK_AGAIN, self._look_again)
+
+    def _is_held_back(self) -> bool:
+        reason = self.why_not()
+        self._held_back = reason is not None
+        self.query_one(".field-error", Label).update(clean(reason or ""))
+        return self._held_back
+
+    def _look_again(self) -> None:
+        if self._held_back:
+            self._is_held_back()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -81,7 +103,8 @@ class Ask(Dialog[Mapping[str, str]]):
         texts = {field.name: self.query_one(f"#{field.name}", Input).value.strip() for field in self.fields}
         missing = [field for field in self.fields if not texts[field.name]]
         if not missing:
-            self.dismiss(texts)
+            if not self._is_held_back():
+                self.dismiss(texts)
             return
         if event.input.id == missing[0].name:
             self.query_one(".field-error", Label).update(f"{missing[0].label} is needed")

@@ -12,11 +12,14 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from tui.action_table import Action
+from tui.gateway import TimedOut, Unreachable
 from tui.messages import Missed
 from tui.viewmodels.text import Cell
 from tui.widgets.key_line import KeyLine
 from tui.widgets.painted import TONE_CLASSES
 
+NO_ANSWER = (Unreachable, TimedOut)
+ASK_AGAIN = 1.0  # seconds after which a dialog asks again for a dry run that nobody answered
 Answer = TypeVar("Answer")
 
 

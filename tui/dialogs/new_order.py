@@ -18,7 +18,7 @@ from core.printable import clean
 from core.terminal_text import fit, money
 from tui.action_table import Action, ActionTable, bar
 from tui.desk import Desk
-from tui.dialogs.dialog import Dialog, key_line
+from tui.dialogs.dialog import ASK_AGAIN, NO_ANSWER, Dialog, key_line
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut
 from tui.messages import Awaited
 from tui.receipts import Receipt, perform
@@ -77,6 +77,7 @@ class NewOrderDialog(Dialog[Receipt]):
         self.preview.can_focus = False
         self.verdict = Label("", markup=False, classes="field-error", id="verdict")
         self.placing = False
+        self._unknown = ""  # says that the order may have been placed, until something is written or it is sent again
 
     @property
     def draft(self) -> OrderDraft:
@@ -115,6 +116,7 @@ class NewOrderDialog(Dialog[Receipt]):
         event.stop()
         field = event.input.query_ancestor(FormField)
         self.draft.set(field.field_name, event.value)
+        self._unknown = ""
         self.preview_soon(after=self.desk.debounce)
 
     @on(Input.Submitted)
@@ -140,6 +142,8 @@ class NewOrderDialog(Dialog[Receipt]):
             self._show_preview([], self._what_is_wrong(refused))
         except GatewayError as error:
             self._show_preview([], str(error))
+            if isinstance(error, NO_ANSWER):
+                self.call_later(self.preview_soon, after=ASK_AGAIN)
         else:
             self._say({})
             self._show_preview(events_to_be, "")
@@ -163,7 +167,7 @@ class NewOrderDialog(Dialog[Receipt]):
     def _say(self, errors: dict[str, str]) -> None:
         for field in self.query(FormField):
             field.say(errors.get(field.field_name, ""))
-        self.verdict.update(clean(errors.get("", "")))
+        self.verdict.update(clean(errors.get("", "") or self._unknown))
 
     def _show_preview(self, events_to_be: Iterable[WireEvent], trouble: str) -> None:
         total = self.draft.total()
@@ -196,6 +200,7 @@ class NewOrderDialog(Dialog[Receipt]):
 
     async def action_swap(self) -> None:
         """Put this draft aside and take up the other one, which is empty at first."""
+        self._unknown = ""
         self.desk.draft, self.desk.draft_aside = self.desk.draft_aside, self.desk.draft
         await self._fill_in()
         aside = "" if self.desk.draft_aside.blank else ": the one before is put aside, ctrl+n brings it back"
@@ -213,8 +218,10 @@ class NewOrderDialog(Dialog[Receipt]):
     def action_place(self) -> None:
         if reason := self.desk.why_no_writes():
             self.verdict.update(reason)
+            self.preview_soon(after=0)
         elif not self.placing:
             self.placing = True
+            self._unknown = ""
             self.verdict.update("… placing")
             self.post_message(Awaited(self.run_worker(self._place, group="place", exit_on_error=False)))
 
@@ -230,7 +237,8 @@ class NewOrderDialog(Dialog[Receipt]):
             if wrong:
                 self.set_focus(wrong[0].input)
         except TimedOut as error:
-            self.verdict.update(f"{error}: whether it was placed is unknown; ctrl+s sends it again under the same key")
+            self._unknown = f"{error}: whether it was placed is unknown; ctrl+s sends it again under the same key"
+            self.verdict.update(self._unknown)
         except GatewayError as error:
             self.verdict.update(str(error))
         else:

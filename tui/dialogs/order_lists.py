@@ -67,13 +67,21 @@ def ask_bulk(node: DOMNode, desk: Desk) -> None:
             open_dialog(node, dialog, ended)
 
     def ended(sentence: str | None) -> None:
-        desk.marks.clear()
+        if sentence:
+            desk.marks.clear()
+            desk.forget_unsent("cancel", "many")
         node.post_message(Say(sentence or "nothing was sent", "good" if sentence else "dim"))
 
     def chosen(transition: Transition | None) -> None:
         if transition is CANCEL:
             told = ["The same reason stands with each of them. Nothing is sent before their number is typed."]
-            ask = Ask(f"Cancel {title}?", told, (Field("reason", "Reason"),))
+            ask = Ask(
+                f"Cancel {title}?",
+                told,
+                (Field("reason", "Reason"),),
+                desk.unsent("cancel", "many"),
+                desk.why_no_writes,
+            )
             open_dialog(node, ask, lambda body: start(CANCEL, body))
         elif transition is not None:
             start(transition, {})

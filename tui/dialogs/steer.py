@@ -20,8 +20,8 @@ from core.terminal_text import money
 from tui.action_table import Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.ask import Sentences
-from tui.dialogs.dialog import Dialog, key_line, open_dialog
-from tui.gateway import CommandToSend, Gateway, GatewayError, ServiceRefused
+from tui.dialogs.dialog import ASK_AGAIN, NO_ANSWER, Dialog, key_line, open_dialog
+from tui.gateway import CommandToSend, GatewayError, ServiceRefused
 from tui.messages import Say, Send
 from tui.viewmodels.text import Cell, wrapped
 from tui.widgets.painted import TextPane
@@ -69,7 +69,7 @@ def why_not_steer(desk: Desk, action: str, saga: WireSaga | None) -> str | None:
     return desk.why_no_writes(saga.saga_id)
 
 
-def ask_steer(node: DOMNode, gateway: Gateway, saga: WireSaga, steering: Steering) -> None:
+def ask_steer(node: DOMNode, desk: Desk, saga: WireSaga, steering: Steering) -> None:
     """Send it once the operator has given a reason, and the service has said that it would record it."""
 
     def answered(answer: Mapping[str, str] | None) -> None:
@@ -78,18 +78,20 @@ def ask_steer(node: DOMNode, gateway: Gateway, saga: WireSaga, steering: Steerin
         else:
             node.post_message(Send(_command(saga, steering, answer["reason"]), named(saga)))
 
-    open_dialog(node, SteerDialog(gateway, saga, steering), answered)
+    open_dialog(node, SteerDialog(desk, saga, steering), answered)
 
 
 class SteerDialog(Dialog[Mapping[str, str]]):
     """Says where the saga stands and what a dry run would record; a reason and enter send it.
 
-    The dry run begins when the dialog opens. Enter waits for its answer: what the service refuses is not sent.
+    The dry run begins when the dialog opens, and is asked for again while nobody answers. Enter waits for its first
+    answer: what the service refuses is not sent. The reason is kept until a command with it was accepted.
     """
 
-    def __init__(self, gateway: Gateway, saga: WireSaga, steering: Steering) -> None:
+    def __init__(self, desk: Desk, saga: WireSaga, steering: Steering) -> None:
         super().__init__()
-        self.gateway = gateway
+        self.desk = desk
+        self.kept = desk.unsent(steering.verb, saga.saga_id)
         self.saga = saga
         self.steering = steering
         self.would = TextPane(id="would-record")
@@ -104,7 +106,9 @@ class SteerDialog(Dialog[Mapping[str, str]]):
             yield Sentences(told(self.saga, self.steering), focusable=False)
             yield self.would
             yield Label("Reason", markup=False, classes="field-label")
-            yield Input(id="reason", compact=True, select_on_focus=False, max_length=LONGEST_REASON)
+            yield Input(
+                self.kept.get("reason", ""), id="reason", compact=True, select_on_focus=False, max_length=LONGEST_REASON
+            )
             yield Label("", markup=False, classes="field-error")
             yield key_line([Action("enter", "send", self.steering.verb, "enter")], esc="no, leave it")
 
@@ -113,21 +117,33 @@ class SteerDialog(Dialog[Mapping[str, str]]):
         self.run_worker(self._dry_run, group="dry-run", exit_on_error=False)
 
     async def _dry_run(self) -> None:
-        try:
-            events = await self.gateway.dry_run(_command(self.saga, self.steering, "dry run"))
-        except ServiceRefused as refused:
-            self.refusal = clean(str(refused), 300)
-            self._show([[Cell(line, "bad")] for line in wrapped(f"✖ {self.refusal}", _WIDE)])
-        except GatewayError as error:  # what it would record is not known, and it can be sent all the same
-            self._show([[Cell(line, "warn")] for line in wrapped(f"no dry run: {clean(str(error), 200)}", _WIDE)])
-        else:
-            self._show(would_record(events))
-        finally:
+        while True:
+            try:
+                events = await self.desk.gateway.dry_run(_command(self.saga, self.steering, "dry run"))
+            except ServiceRefused as refused:
+                self.refusal = clean(str(refused), 300)
+                self._show([[Cell(line, "bad")] for line in wrapped(f"✖ {self.refusal}", _WIDE)])
+            except NO_ANSWER as error:  # what it would record is not known, and it can be sent all the same
+                self._show(_no_dry_run(error))
+                self._answered.set()
+                await asyncio.sleep(ASK_AGAIN)
+                continue
+            except GatewayError as error:
+                self._show(_no_dry_run(error))
+            else:
+                self._show(would_record(events))
             self._answered.set()
+            self.query_one(".field-error", Label).update("")
+            return
 
     def _show(self, lines: Sequence[Sequence[Cell]]) -> None:
         self.would.styles.height = len(lines)
         self.would.show(lines)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.kept["reason"] = event.value
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -144,8 +160,15 @@ class SteerDialog(Dialog[Mapping[str, str]]):
         self._sending = False
         if self.refusal:
             self.query_one(".field-error", Label).update("it would be refused: esc leaves it as it is")
+        elif why_not := self.desk.why_no_writes(self.saga.saga_id):
+            self.query_one(".field-error", Label).update(why_not)
+            self.run_worker(self._dry_run, group="dry-run", exclusive=True, exit_on_error=False)
         elif self.is_current:
             self.dismiss({"reason": reason})
+
+
+def _no_dry_run(error: GatewayError) -> list[list[Cell]]:
+    return [[Cell(line, "warn")] for line in wrapped(f"no dry run: {clean(str(error), 200)}", _WIDE)]
 
 
 def _command(saga: WireSaga, steering: Steering, reason: str) -> CommandToSend:

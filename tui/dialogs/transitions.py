@@ -10,6 +10,7 @@ from textual.dom import DOMNode
 
 from core.printable import clean
 from core.terminal_text import money
+from tui.desk import Desk
 from tui.dialogs.ask import Ask, Field, Menu
 from tui.dialogs.dialog import open_dialog
 from tui.gateway import CommandToSend
@@ -30,21 +31,15 @@ _FIELDS = {
 }
 
 
-Unsent = Callable[[str], MutableMapping[str, str]]
-
-
-def ask_transition(
-    node: DOMNode, order: WireOrder, transition: Transition | None, now: datetime, unsent: Unsent
-) -> None:
-    """Send the transition once the operator has confirmed it; without one, ask first which.
-
-    `unsent` gives what was typed into a question before and not sent.
-    """
+def ask_transition(node: DOMNode, desk: Desk, order: WireOrder, transition: Transition | None) -> None:
+    """Send the transition once the operator has confirmed it; without one, ask first which."""
 
     def chosen(transition: Transition | None) -> None:
         if transition is not None:
-            kept = unsent(f"{transition.verb} {order.order_id}")
-            open_dialog(node, question(order, transition, now, kept), partial(answered, transition))
+            kept = desk.unsent(transition.verb, order.order_id)
+            why_not = partial(desk.why_no_writes, order.order_id)
+            asked = question(order, transition, desk.now(), kept, why_not)
+            open_dialog(node, asked, partial(answered, transition))
 
     def answered(transition: Transition, answer: Mapping[str, str] | None) -> None:
         if answer is None:
@@ -60,7 +55,11 @@ def ask_transition(
 
 
 def question(
-    order: WireOrder, transition: Transition, now: datetime, kept: MutableMapping[str, str] | None = None
+    order: WireOrder,
+    transition: Transition,
+    now: datetime,
+    kept: MutableMapping[str, str] | None = None,
+    why_not: Callable[[], str | None] = lambda: None,
 ) -> Ask:
     """`kept` holds what was typed into this question before, and takes what is typed now."""
     named = f"{clean(order.order_number)}   {money(order.total_amount, order.currency)}   {clean(order.customer_id)}"
@@ -70,7 +69,7 @@ def question(
     if end.startswith("ended"):
         warning = f"The authorisation of its payment {end}: the amount is authorised anew first, which may be declined."
     told = [named, *([warning] if warning else []), _CONSEQUENCE[transition]]
-    return Ask(title, told, _FIELDS.get(transition, ()), kept)
+    return Ask(title, told, _FIELDS.get(transition, ()), kept, why_not)
 
 
 def command(order: WireOrder, transition: Transition, answer: Mapping[str, str]) -> CommandToSend:

@@ -18,7 +18,7 @@ from core.printable import clean
 from core.terminal_text import money
 from tui.action_table import Action, ActionTable, bar
 from tui.desk import Desk
-from tui.dialogs.dialog import Dialog, key_line, open_dialog
+from tui.dialogs.dialog import ASK_AGAIN, NO_ANSWER, Dialog, key_line, open_dialog
 from tui.dialogs.new_order import FormField
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused
 from tui.messages import Say, Send
@@ -46,7 +46,10 @@ class Trial(NamedTuple):
 
 
 class TrialDialog(Dialog[CommandToSend]):
-    """Its answer is the command, once the server has said of just these texts what they would record."""
+    """Its answer is the command, once the server has said of just these texts what they would record.
+
+    What is typed is kept until the command was accepted, and stands there again when it is tried anew.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = KEYS.bindings()
 
@@ -54,6 +57,8 @@ class TrialDialog(Dialog[CommandToSend]):
         super().__init__()
         self.desk = desk
         self.trial = trial
+        untouched = trial.make({name: text for name, _, text in trial.fields})
+        self.kept = desk.unsent(untouched.verb, untouched.subject_id or "")
         self.outcome = TextPane()
         self.outcome.can_focus = False
         self.verdict = Label("", markup=False, classes="field-error")
@@ -65,7 +70,8 @@ class TrialDialog(Dialog[CommandToSend]):
             for line in self.trial.lines:
                 yield Label(clean(line), markup=False, classes="trial-line")
             for field in self.trial.fields:
-                yield FormField(*field)
+                name, label, text = field
+                yield FormField(name, label, self.kept.get(name, text))
             self.outcome.styles.height = 4
             yield self.outcome
             yield self.verdict
@@ -81,6 +87,7 @@ class TrialDialog(Dialog[CommandToSend]):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
+        self.kept[event.input.query_ancestor(FormField).field_name] = event.value
         self._tried = None
         self._try_soon(after=self.desk.debounce)
 
@@ -105,6 +112,7 @@ class TrialDialog(Dialog[CommandToSend]):
             self.set_focus(empty[0].input)
         elif reason := self.desk.why_no_writes():
             self.verdict.update(reason)
+            self._try_soon(after=0)
         elif self._tried == self.command:
             self.dismiss(self._tried)
         else:
@@ -129,6 +137,8 @@ class TrialDialog(Dialog[CommandToSend]):
             self._show([Cell(" ✖ would be refused", "bad")])
         except GatewayError as error:
             self._show([Cell(f" ✖ {clean(str(error))}", "bad")])
+            if isinstance(error, NO_ANSWER):
+                self.call_later(self._try_soon, after=ASK_AGAIN)
         else:
             self._say(None)
             self._tried = command

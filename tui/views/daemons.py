@@ -17,6 +17,7 @@ from tui.desk import Desk
 from tui.dialogs.ask import Ask, Field
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.lines import LinesDialog
+from tui.gateway_guards import READ_ONLY
 from tui.messages import Say
 from tui.pane import Pane
 from tui.viewmodels.daemon_line import DaemonLine, about, cells
@@ -231,6 +232,8 @@ class DaemonsView(Pane):
 
     def why_not(self, action: str) -> str | None:
         if action in {"start", "stop", "restart"}:
+            if self.desk.gateway.read_only:
+                return READ_ONLY
             return self.model.why_not(action, self.chosen)
         if action in {"follow", "search", "next_hit", "errors"} and self.model.daemons is None:
             return FROM_AFAR

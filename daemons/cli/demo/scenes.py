@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from core.settings import Settings
 from daemons.cli.demo.customer import DemoCustomer, DemoFailed
 from daemons.cli.demo.transport import BoundedTransport
 from daemons.cli.output import say
+from daemons.cli.services import actor
 from daemons.host.bounded_http import BROKEN
 from daemons.host.status import must_answer
 
@@ -37,9 +37,9 @@ def play(settings: Settings, scenes: Sequence[Scene]) -> int:
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     ends: list[str] = []
-    actor = {"Orderdeck-Actor": getpass.getuser()}
+    signed = {"Orderdeck-Actor": actor()}
     with (
-        httpx.Client(base_url=settings.commands_at, headers=actor, transport=BoundedTransport()) as commands,
+        httpx.Client(base_url=settings.commands_at, headers=signed, transport=BoundedTransport()) as commands,
         httpx.Client(base_url=settings.queries_at, transport=BoundedTransport()) as queries,
     ):
         for number, scene in enumerate(scenes, 1):
