@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, cast
 
 import pytest
 from textual.widget import Widget
@@ -99,15 +100,15 @@ class Flooded:
         await asyncio.gather(self.desk.measure(), daemons.model.ask_daemons(), pulse.model.look("queries"))
         await pulse.model.look("commands")
         for each in range(10):
-            self.desk.unsent(f"question {self.position} {each}")["reason"] = "because"
+            self.desk.unsent("cancel", f"{self.position} {each}")["reason"] = "because"
 
 
 def _nothing(*_: object, **__: object) -> None:
     pass
 
 
-def _as_a_task(work: Any, **_: object) -> object:
-    return asyncio.get_running_loop().create_task(work() if callable(work) else work)
+def _as_a_task(work: Any, **_: object) -> asyncio.Task[Any]:
+    return asyncio.get_running_loop().create_task(cast("Coroutine[Any, Any, Any]", work() if callable(work) else work))
 
 
 def held(deck: Flooded) -> Counter[str]:

@@ -81,7 +81,7 @@ async def test_a_dry_run_says_so_and_carries_no_key() -> None:
 async def test_an_order_says_whether_it_was_read_from_the_view_or_from_the_log() -> None:
     order = json.loads(msgspec.json.encode(next(iter(desk_with(1).views.values()))))
     assert (await answering(200, order).order("o-1")).read_from == "view"
-    assert (await answering(200, order, **{"Orderdeck-Read-From": "log"}).order("o-1")).read_from == "log"
+    assert (await answering(200, order, None, **{"Orderdeck-Read-From": "log"}).order("o-1")).read_from == "log"
 
 
 async def test_a_list_is_asked_for_by_filter_cursor_and_order() -> None:
