@@ -251,7 +251,7 @@ NOT_OURS = [
     "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE sql AS 'SELECT NULL'",
     "INSERT INTO idempotency_keys SELECT * FROM idempotency_keys",
     "UPDATE idempotency_keys SET status = 1",
-    "INSERT INTO sagas SELECT * FROM sagas",
+    "INSERT INTO sagas (saga_id) SELECT saga_id FROM sagas",
     "DELETE FROM sagas",
     "DELETE FROM checkpoints",
     "DELETE FROM schema_migrations",

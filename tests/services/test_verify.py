@@ -127,6 +127,13 @@ async def filled_database(postgres: EmbeddedPostgres, template: str) -> FilledDa
     return FilledDatabase(dsn, orders, charges(desk.gateway))
 
 
+# The others are made of these by PostgreSQL.
+OWN_COLUMNS = """
+SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+ WHERE attrelid = $1::text::regclass AND attnum > 0 AND attgenerated = '' AND NOT attisdropped
+"""
+
+
 @pytest.fixture
 async def database(filled_database: FilledDatabase) -> AsyncIterator[FilledDatabase]:
     """The filled database for one test to tamper with; afterwards every table is as it was."""
@@ -136,7 +143,8 @@ async def database(filled_database: FilledDatabase) -> AsyncIterator[FilledDatab
         await connection.execute(f"CREATE TABLE IF NOT EXISTS kept.{table} AS TABLE {table}")
     yield filled_database
     for table in TABLES:
-        await connection.execute(f"DELETE FROM {table}; INSERT INTO {table} TABLE kept.{table}")
+        own = await connection.fetchval(OWN_COLUMNS, table)
+        await connection.execute(f"DELETE FROM {table}; INSERT INTO {table} ({own}) SELECT {own} FROM kept.{table}")
     await connection.close()
 
 
