@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,15 @@ async def test_every_answer_of_the_query_api_is_in_its_document(api: QueryApi) -
     await asyncio.to_thread(ask_everything, document, api.url)
 
 
+TEXTS = {"currency", "not_currency", "customer_id", "not_customer_id", "sku", "not_sku", "order_number"}
+
+
+def a_number_for_a_text(query: Any) -> bool:
+    """Whether a number stands where texts are wanted: in an address it is a text, so that it is not wrong there."""
+    values = [value for name, value in (query or {}).items() if name in TEXTS]
+    return any(re.fullmatch(r"[-+.0-9e]+", str(value)) for value in values)
+
+
 def ask_everything(document: dict[str, Any], url: str) -> None:
     schema = schemathesis.openapi.from_dict(document)
     schema.config.update(base_url=url)
@@ -240,6 +250,7 @@ def ask_everything(document: dict[str, Any], url: str) -> None:
         @hypothesis.given(case=operation.as_strategy() | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
         def ask(case: schemathesis.Case) -> None:
             nonlocal asked
+            hypothesis.assume(not a_number_for_a_text(case.query))
             asked += 1
             case.call_and_validate(base_url=url, checks=CHECKS)
 

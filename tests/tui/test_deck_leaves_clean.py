@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import stat
 import sys
@@ -53,10 +54,12 @@ def test_a_fault_in_the_deck_is_one_sentence_and_a_private_file(tmp_path: Path) 
         terminal.send("\x1b[20~")  # f9
         assert terminal.ended() == 1
         assert terminal.left_behind() == set()
-        said = terminal.drawn.rpartition(b"\x1b[?1049l")[2].decode()
+        said = terminal.drawn.rpartition(b"\x1b[?1049l")[2].decode().replace("\r\n", "")
     file = tmp_path / "orderdeck" / "deck-fault.txt"
-    assert "orderdeck: a fault in the deck ended it (RuntimeError: a fault that a test has put in)" in said
-    assert "deck-fault.txt" in said.replace("\r\n", "")
+    assert "orderdeck: a fault in the deck ended it (RuntimeError: a fault that a test has put in)" in said.replace(
+        "\r\n", ""
+    )
+    assert "deck-fault.txt" in said
     assert "Traceback" not in said
     assert "in key_f9" in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -77,7 +80,7 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_draws_the_deck_again() -> None:
         program=["/bin/bash", "--norc", "--noprofile", "-i"], environ={"PS1": "prompt> "}
     ) as terminal:
         terminal.until("prompt> ")
-        terminal.send(f"{sys.executable} -m tests.support.deck_in_terminal\n")
+        terminal.send(f"{shlex.quote(sys.executable)} -m tests.support.deck_in_terminal\n")
         for _ in range(2):
             terminal.until("ORD-0000000029")
             terminal.send("\x1a")
