@@ -89,8 +89,9 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_draws_the_deck_again() -> None:
             terminal.drawn = b""
             terminal.send("fg\n")
         terminal.until("ORD-0000000029")
+        seen = len(terminal.drawn)
         terminal.send("\x11")  # ctrl+q
-        terminal.until("prompt> ")
+        terminal.until("prompt> ", since=seen)
         terminal.send("echo code $?\n")
         terminal.until("code 0")
 
