@@ -109,6 +109,8 @@ def answer(desk: Desk, path: str, query: dict[str, list[str]]) -> dict[str, Any]
             return {"events": [json.loads(event(first + n).split(b"data: ")[1]) for n in range(6 if first > 0 else 0)]}
         case ["api", "v1", "events"]:
             return {"events": []}
+        case ["api", "v1", "daemons"]:
+            return {"daemons": []}
         case ["api", "v1", "sagas"]:
             start = int(query.get("cursor", ["0"])[0])
             return {"sagas": [saga(desk.head - start - n) for n in range(50)], "next_cursor": str(start + 50)}

@@ -66,7 +66,8 @@ def alarm_cells(desk: Desk) -> list[Cell]:
     sums = sorted(alarms.money.items(), key=lambda item: -item[1])
     shown = f"  {money(sums[0][1], sums[0][0])}" if sums else ""
     others = f" +{len(sums) - 1}" if len(sums) > 1 else ""
-    old = f" ({span(age)} ago)" if age is not None else ""
+    # In whole seconds: with tenths the line would be painted anew at each of twelve moments a second.
+    old = "" if age is None else f" ({f'{int(age)}s' if age < 60 else span(age)} ago)"
     text = f"  ⚠ {alarms.count:,}{'+' if alarms.more else ''}{shown}{others}{old}"
     return [Cell(text, "bad" if age is None else "dim")]
 
