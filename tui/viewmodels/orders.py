@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -93,11 +94,12 @@ class OrdersModel(Listing[WireOrder]):
     def absorb(self, frames: Iterable[RingFrame]) -> None:
         """Take in what the feed brought. Orders on the screen come first; only so many events are looked into."""
         by_order: dict[str, list[RingFrame]] = {}
+        in_trouble = {row.order_id for row in self.window if row.saga_state is not None}
         for frame in frames:
             if frame.event_type in SHOWN:
                 by_order.setdefault(_order_of(frame), []).append(frame)
-            elif frame.event_type.startswith(_SAGA):
-                self._ask_about_saga(_order_of(frame), frame.event_type)
+            elif frame.event_type.startswith(_SAGA) and (in_trouble or failed(frame.event_type)):
+                self._ask_about_saga(_order_of(frame), in_trouble, fails=failed(frame.event_type))
         seen = {self.shown.key(row) for row in map(self.window.get, self.view.visible) if row is not None}
         left = _DECODED
         created = sum(own[0].event_type == _FIRST for own in by_order.values())
@@ -113,11 +115,9 @@ class OrdersModel(Listing[WireOrder]):
                 self.questions.ask(order_id)
         self.forget_old_changes()
 
-    def _ask_about_saga(self, order_id: str, event_type: str) -> None:
+    def _ask_about_saga(self, order_id: str, in_trouble: AbstractSet[str], *, fails: bool) -> None:
         """Only the service knows what trouble a saga makes: it is asked when one fails, and while one is in trouble."""
-        held = self.window.find(order_id)
-        in_trouble = held is not None and held.saga_state is not None
-        if in_trouble or (failed(event_type) and (held is not None or self.query.saga)):
+        if order_id in in_trouble or (fails and (self.query.saga or self.window.rank(order_id) is not None)):
             self.questions.ask(order_id)
 
     def _take(self, order_id: str, events: Sequence[WireEvent]) -> None:
