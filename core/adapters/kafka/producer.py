@@ -16,8 +16,8 @@ import structlog
 from aiokafka import AIOKafkaProducer, errors
 from aiokafka.structs import TopicPartition
 
+from core.adapters.kafka.cloud_events import message_of
 from core.adapters.kafka.connection import REQUEST_LIMIT, client_arguments, translating
-from core.adapters.kafka.messages import message_of
 from core.adapters.kafka.partitions import partition_of, topic_names
 from core.adapters.kafka.topics import make_topics
 from core.codec import StoredEvent
