@@ -27,6 +27,7 @@ ENV_FILE = Path(".env")
 MISSPELT = 0.9  # how much a name resembles one of ours, from 0 to 1, when it is taken for a misspelt one
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=1, le=64)]
 
 
 def _absolute(value: Any) -> Any:
@@ -123,6 +124,10 @@ class Settings(BaseSettings):
     payment_port: Port = Field(default=8090, description="Port of the payment sandbox.")
     projector_port: Port = Field(default=9101, description="Health and metrics of the projector.")
     saga_runner_port: Port = Field(default=9102, description="Health and metrics of the saga runner.")
+    command_api_count: Count = Field(default=1, description="How many processes of the command API run.")
+    query_api_count: Count = Field(default=1, description="How many processes of the query API run.")
+    projector_count: Count = Field(default=1, description="How many projectors run.")
+    saga_runner_count: Count = Field(default=1, description="How many saga runners run.")
     command_url: Url = Field(default="", description="Command API the deck talks to; empty: the local one.")
     query_url: Url = Field(default="", description="Query API the deck talks to; empty: the local one.")
     payment_url: Url = Field(default="", description="Payment provider; empty: the local sandbox.")
