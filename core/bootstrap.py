@@ -18,6 +18,7 @@ from core.adapters.postgres.order_numbers import PostgresOrderNumbers
 from core.adapters.postgres.preflight import Look, look_at, must_suit_daemons
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.saga_log import PostgresSagaLog
+from core.adapters.postgres.shares import PostgresShares
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import ConfigurationError, LoginRefused, SchemaBehind, Unavailable
 from core.fault_board import FaultBoard
@@ -29,6 +30,7 @@ from core.ports.payments import PaymentGateway
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels, Subscription
 from core.ports.sagas import SagaLog
+from core.ports.shares import Shares
 from core.projections.projection import Group
 from core.services.catalogue import load_catalogue
 from core.settings import Settings
@@ -43,6 +45,7 @@ class App:
     store: EventStore
     order_numbers: OrderNumbers
     sagas: SagaLog
+    shares: Shares
     clock: Clock
     subscription: Callable[[], Subscription]
     why_not_ready: Callable[[], Awaitable[str | None]]
@@ -59,7 +62,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     await _must_be_ready(settings)
     open_connection = _opener(settings, name)
     failpoints = drill(settings, name)
-    link, saga_link = Link(open_connection), Link(open_connection)
+    link, saga_link, share_link = Link(open_connection), Link(open_connection), Link(open_connection)
     clock = DatabaseClock(link, faults=faults)
     await clock.look()
     clock_task = asyncio.create_task(clock.keep())
@@ -76,6 +79,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
             store=failpoints.store(store),
             order_numbers=PostgresOrderNumbers(link),
             sagas=failpoints.saga_log(PostgresSagaLog(saga_link)),
+            shares=PostgresShares(share_link),
             clock=clock,
             subscription=lambda: failpoints.subscription(PostgresSubscription(open_connection)),
             why_not_ready=why_not_ready,
@@ -86,6 +90,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
         await store.close()
         link.close()
         saga_link.close()
+        share_link.close()
 
 
 def _opener(settings: Settings, name: str) -> Callable[[], Awaitable[Connection]]:

@@ -13,10 +13,12 @@ OrderdeckError
 ├── UnknownEvent             a stream holds an event that this release does not know
 ├── Unavailable              the database is away or busy, or a queue is full; the same will work later
 │   ├── OutcomeUnknown       an append was sent, and nobody could find out in time whether it was recorded
-│   └── QueueFull            too many appends wait; this one was not sent
+│   ├── QueueFull            too many appends wait; this one was not sent
+│   └── SharesDivided        others have divided a reader's work into another number of shares; wait until they stop
 ├── DatabaseFault            the database will not do it until a person mends something
 ├── ValuesRefused            the database refused these values; it would take others
-├── CheckpointMoved          another projector has saved since ours did; ours saves nothing
+├── CheckpointMoved          another projector has opened or saved the read models since; ours saves nothing
+├── ShareLost                another process has taken a share of a reader's work; ours saves nothing more of it
 ├── LogShorter               the log ends before the position that its reader has reached; it reads from the start again
 ├── EventNotApplied          a projection failed on an event; its reader stops there and reports it
 ├── GatewayUnavailable       the payment provider did not do it, as far as we know; try later with the same key
@@ -159,6 +161,14 @@ class QueueFull(Unavailable):
     pass
 
 
+class SharesDivided(Unavailable):
+    def __init__(self, reader: str, count: int, owner: str) -> None:
+        super().__init__(
+            f"{owner} has divided the work of {reader} into another number of shares than {count}: "
+            "stop it, or give both the same settings"
+        )
+
+
 @dataclass
 class DatabaseFault(OrderdeckError):
     """For example a missing column, a missing right or a wrong password. The driver's error is its `__cause__`.
@@ -194,7 +204,17 @@ class CheckpointMoved(OrderdeckError):
     position: int
 
     def __str__(self) -> str:
-        return f"{self.reader} is no longer at position {self.position}: another one has saved since"
+        return f"{self.reader} is no longer ours at position {self.position}: another process fills it now"
+
+
+@dataclass
+class ShareLost(OrderdeckError):
+    reader: str
+    numbers: tuple[int, ...]
+
+    def __str__(self) -> str:
+        shares = "share" if len(self.numbers) == 1 else "shares"
+        return f"another process has taken {shares} {', '.join(map(str, self.numbers))} of {self.reader}"
 
 
 @dataclass

@@ -6,79 +6,33 @@ import difflib
 import ipaddress
 import os
 import pwd
-import re
 import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import platformdirs
 from dotenv import dotenv_values
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from core.database_address import read_address
 from core.errors import ConfigurationError
-from core.failpoints import parse
+from core.setting_types import (
+    Count,
+    FailpointList,
+    FolderPath,
+    Host,
+    HostNames,
+    Port,
+    PostgresAddress,
+    Url,
+    WebOrigins,
+)
 
 PREFIX = "ORDERDECK_"
 ENV_FILE = Path(".env")
 MISSPELT = 0.9  # how much a name resembles one of ours, from 0 to 1, when it is taken for a misspelt one
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Count = Annotated[int, Field(ge=1, le=64)]
-
-
-def _absolute(value: Any) -> Any:
-    return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
-
-
-def _web_address(value: str) -> str:
-    if value and not value.startswith(("http://", "https://")):
-        raise ValueError("must begin with http:// or https://")
-    return value
-
-
-def _postgres_address(value: SecretStr | None) -> SecretStr | None:
-    if value:
-        read_address(value.get_secret_value())
-    return value
-
-
-def _without_brackets(value: str) -> str:
-    return value[1:-1] if value.startswith("[") and value.endswith("]") else value
-
-
-def _failpoints(value: str) -> str:
-    parse(value)
-    return value
-
-
-def split(value: str) -> list[str]:
-    """The entries of a setting that lists several, with commas between them."""
-    return [entry.strip() for entry in value.split(",") if entry.strip()]
-
-
-def _host_names(value: str) -> str:
-    for entry in split(value):
-        if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9_-][A-Za-z0-9_.-]*|\[?[0-9A-Fa-f:.]+\]?", entry):
-            raise ValueError(
-                f"{entry!r} must be a name or an address without a port, *.example.com, or * for every one"
-            )
-        if ":" in entry:
-            ipaddress.IPv6Address(entry.strip("[]"))  # raises a ValueError that says what is wrong
-    return value
-
-
-def _web_origins(value: str) -> str:
-    for entry in split(value):
-        if not re.fullmatch(r"\*|https?://[^/?#@\s]+", entry):
-            raise ValueError(f"{entry!r} must be an origin such as https://desk.example.com, or * for every one")
-    return value
-
-
-Url = Annotated[str, AfterValidator(_web_address)]
 
 
 def default_home() -> Path:
@@ -101,21 +55,19 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    home: Annotated[Path, BeforeValidator(_absolute)] = Field(
+    home: FolderPath = Field(
         default_factory=default_home,
         description="Folder of the data, logs and sockets of this orderdeck.",
     )
-    host: Annotated[str, AfterValidator(_without_brackets)] = Field(
-        default="127.0.0.1", description="Address the HTTP services listen on."
-    )
+    host: Host = Field(default="127.0.0.1", description="Address the HTTP services listen on.")
     allow_anonymous: bool = Field(
         default=False, description="Serve beyond loopback although there is no authentication yet."
     )
-    hosts: Annotated[str, AfterValidator(_host_names)] = Field(
+    hosts: HostNames = Field(
         default="",
         description="More names under which clients reach the services, with commas between: desk.lan, *.example.com.",
     )
-    cors_origins: Annotated[str, AfterValidator(_web_origins)] = Field(
+    cors_origins: WebOrigins = Field(
         default="",
         description="Origins whose web pages may use the services, with commas between: https://desk.example.com.",
     )
@@ -131,12 +83,12 @@ class Settings(BaseSettings):
     command_url: Url = Field(default="", description="Command API the deck talks to; empty: the local one.")
     query_url: Url = Field(default="", description="Query API the deck talks to; empty: the local one.")
     payment_url: Url = Field(default="", description="Payment provider; empty: the local sandbox.")
-    database_url: Annotated[SecretStr | None, AfterValidator(_postgres_address)] = Field(
+    database_url: PostgresAddress = Field(
         default=None,
         validation_alias=AliasChoices("ORDERDECK_DATABASE_URL", "DATABASE_URL"),
         description="PostgreSQL 15 or newer to use; empty: the embedded one.",
     )
-    owner_url: Annotated[SecretStr | None, AfterValidator(_postgres_address)] = Field(
+    owner_url: PostgresAddress = Field(
         default=None,
         description="The same database as the owner of its tables; empty: DATABASE_URL.",
     )
@@ -147,7 +99,7 @@ class Settings(BaseSettings):
         default=True, description="Put 51 sample SKUs in stock when the log is empty at the first start."
     )
     within_scale: float = Field(default=1.0, gt=0, le=1000, description="Scales every deadline of the saga steps.")
-    failpoints: Annotated[str, AfterValidator(_failpoints)] = Field(
+    failpoints: FailpointList = Field(
         default="",
         description="For drills only: where daemons kill themselves, by chance, as in saga-runner.after_call=0.01.",
     )

@@ -1,6 +1,7 @@
 """projector: reads the log and keeps the read models up to date, each group of them by itself.
 
-It may be killed at any time, since rows and checkpoint commit together. A fault stops only the group that meets it.
+Several projectors divide the groups among them; one without a group stands by until another is gone. It may be killed
+at any time, since rows and checkpoint commit together. A fault stops only the group that meets it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from prometheus_client import Gauge
@@ -19,13 +20,16 @@ from core.ports.reading import ReadModels
 from core.projections import GROUPS
 from core.projections.projection import Group
 from core.services.project import Projector
+from core.services.shares import ShareKeeper
 from core.settings import Settings
+from daemons.process.owner import gone, our_name
 from daemons.process.runtime import keep_up, run_reader
 from daemons.process.vitals import STEADY, Vitals
 
+READER = "projector"
 STANDS_STILL = 5.0  # seconds without progress while an event waits
 
-POSITION = Gauge("orderdeck_projector_position", "Position of the last event that all read models have.")
+POSITION = Gauge("orderdeck_projector_position", "Position of the last event that the read models filled here have.")
 
 
 class Follower:
@@ -41,13 +45,32 @@ class Follower:
         self._steady: asyncio.TimerHandle | None = None
         self._outage: str | None = None
         self._waits_since = -math.inf  # by the monotonic clock
+        self._one_at_a_time = asyncio.Lock()
+        self.holds = False
 
     @property
     def position(self) -> int:
         return self._projector.position
 
-    async def follow(self, stop: asyncio.Event) -> None:
-        await keep_up(lambda: self._run(stop), stop, waits=self._waits, failed=self._failed)
+    async def follow(self, keeper: ShareKeeper, number: int, stop: asyncio.Event) -> None:
+        """Fill the group whenever this process holds the share with this number, until `stop` is set."""
+        lost = asyncio.Event()
+        async with asyncio.TaskGroup() as filling, aclosing(keeper.changes(stop)) as changes:
+            async for held in changes:
+                if (number in held) == self.holds:
+                    continue
+                self.holds = number in held
+                lost.set()
+                if self.holds:
+                    lost = asyncio.Event()
+                    filling.create_task(self._keep_up(lost))
+            lost.set()
+
+    async def _keep_up(self, lost: asyncio.Event) -> None:
+        async with self._one_at_a_time:  # when the group is soon taken again, until the last save has ended
+            self._outage = None
+            await keep_up(lambda: self._run(lost), lost, waits=self._waits, failed=self._failed)
+            self._faults.clear(self._part)
 
     async def _run(self, stop: asyncio.Event) -> None:
         self._steady = asyncio.get_running_loop().call_later(STEADY, self._works)
@@ -68,7 +91,12 @@ class Follower:
         self._faults.report(self._part, error)
 
     async def why_not_ready(self) -> str | None:
-        """An outage or a standstill of this group, in words; its faults are on the board, which /ready reads too."""
+        """An outage or a standstill of this group, in words; its faults are on the board, which /ready reads too.
+
+        A projector that does not hold the group stands by, which is what it is there for.
+        """
+        if not self.holds:
+            return None
         waits = self._outage is not None and self._projector.saved_at < self._waits_since
         reason = self._outage if waits else await self._stands_still()
         return f"{self._group.name}: {reason}" if reason else None
@@ -88,16 +116,19 @@ async def work(settings: Settings, vitals: Vitals) -> None:
             Follower(app, group, await opened.enter_async_context(open_read_models(app, group)), vitals.faults)
             for group in GROUPS
         ]
-        POSITION.set_function(lambda: min(follower.position for follower in followers))
+        keeper = ShareKeeper(app.shares, READER, our_name(), count=len(followers), gone=gone)
+        POSITION.set_function(lambda: min((one.position for one in followers if one.holds), default=0))
 
         async def why_not_ready() -> str | None:
-            reasons = [await follower.why_not_ready() for follower in followers]
+            reasons = [keeper.trouble, *[await follower.why_not_ready() for follower in followers]]
             return "; ".join(reason for reason in reasons if reason) or None
 
+        await keeper.renew()  # before it says that it is ready, so that it does not yet wait for its share then
         vitals.started(why_not_ready)
         async with asyncio.TaskGroup() as following:
-            for follower in followers:
-                following.create_task(follower.follow(vitals.stop))
+            following.create_task(keeper.keep(vitals.stop))
+            for number, follower in enumerate(followers):
+                following.create_task(follower.follow(keeper, number, vitals.stop))
 
 
 def main() -> None:

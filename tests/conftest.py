@@ -20,8 +20,12 @@ from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.migrate import migrate
+from tests.support.kafka_for_all import KafkaForAll, kafka_for_all
+from tests.support.kafka_for_all import kafka_link as link_to_kafka
 from tests.support.logins import of_daemons
 from tests.support.opener import Opener
+from tests.support.redis_server import RedisServer
+from tests.support.tcp_link import TcpLink
 
 settings.register_profile("orderdeck", deadline=None)  # a busy machine is slow, not wrong
 settings.register_profile("thorough", deadline=None, max_examples=1_000)  # by --hypothesis-profile
@@ -109,6 +113,26 @@ async def dsn(postgres: EmbeddedPostgres, ready: asyncio.Queue[str]) -> AsyncIte
 def opener(dsn: str) -> Opener:
     """Opens connections as a daemon does."""
     return lambda: connect(dsn, name="test")
+
+
+@pytest.fixture(scope="session")
+def kafka(testrun_uid: str, worker_id: str) -> KafkaForAll:
+    """A real Kafka, which all workers share: name the topics and groups of a test so that no other test has them."""
+    return kafka_for_all(testrun_uid, os.getpid() if worker_id == "master" else os.getppid())
+
+
+@pytest.fixture
+def kafka_link(kafka: KafkaForAll) -> Iterator[TcpLink]:
+    """The same Kafka behind a link that the test may cut, freeze and slow down."""
+    with link_to_kafka(kafka) as link:
+        yield link
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis of this worker. A test that stops it starts it again."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture

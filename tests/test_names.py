@@ -31,6 +31,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "saga_log.py": "the adapters of one port",
     "readers.py": "how far the readers of the log have come: the query, and its route",
     "sagas.py": "sagas: the port, the questions about them, routes, commands",
+    "shares.py": "shares of a reader's work: the port, the adapter, and what keeps them",
     "shapes.py": "what a service takes and answers",
     "snapshots.py": "the port, the adapter, and who keeps them",
     "steer.py": "what a person decides about a saga: the record of it, and the question before it",

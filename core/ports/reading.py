@@ -52,7 +52,7 @@ class ReadModels(Protocol):
     """The tables of one group, and the checkpoint of its reader."""
 
     async def open(self) -> int:
-        """The position that was saved last.
+        """The position that was saved last. Whoever opened them before can save nothing any more.
 
         If this revision saved none, or one that the log does not have, the tables are emptied, and it is 0.
         """
@@ -65,8 +65,8 @@ class ReadModels(Protocol):
     async def save(self, changes: Changes) -> None:
         """Save all the changes together with the new position, or nothing.
 
-        Raises CheckpointMoved when the saved position is not `after`, and Unavailable when nobody knows whether the
-        changes were saved.
+        Raises CheckpointMoved when the saved position is not `after`, or somebody else has opened them since, and
+        Unavailable when nobody knows whether the changes were saved.
         """
         ...
 

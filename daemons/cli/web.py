@@ -20,7 +20,8 @@ from textual_serve.app_service import AppService
 from textual_serve.server import Server
 
 from core.errors import ConfigurationError
-from core.settings import Settings, split
+from core.setting_types import split
+from core.settings import Settings
 from daemons.cli.output import say
 from daemons.process.guard.hosts import Hosts, authority
 from daemons.process.guard.refusals import Refusal

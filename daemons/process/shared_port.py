@@ -112,7 +112,7 @@ def open_shared_port(settings: Settings, process: ProgramProcess) -> SharedPort:
 
     def others() -> list[tuple[str, int]]:
         processes = processes_of_program(program, current_counts(settings)[program.name])
-        ports = [process.port(settings) for process in processes if process != process]
+        ports = [each.port(settings) for each in processes if each != process]
         return [(reachable(settings.host), port) for port in ports if port is not None]
 
     return SharedPort(listener, giver, door, others)

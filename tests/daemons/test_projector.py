@@ -188,3 +188,50 @@ async def test_a_projector_whose_log_was_replaced_by_an_older_one_says_so_and_fi
     await owner.close()
     await project(lambda: connect(dsn, name="test"))
     assert found == await contents(dsn)
+
+
+async def test_a_second_projector_takes_its_part_and_the_rest_when_the_first_is_killed(
+    projector: DaemonProcess, dsn: str, tmp_path: Path
+) -> None:
+    (tmp_path / "second").mkdir()
+    second = DaemonProcess("projector", dsn, tmp_path / "second")
+    owner = await asyncpg.connect(dsn)
+
+    async def holders() -> int:
+        return await owner.fetchval("SELECT count(DISTINCT owner) FROM reader_shares WHERE reader = 'projector'")
+
+    async def both_hold_one() -> bool:
+        return await holders() == 2
+
+    async def one_holds_all() -> bool:
+        return await owner.fetchval(
+            "SELECT count(*) = 2 AND count(DISTINCT owner) = 1 FROM reader_shares WHERE reader = 'projector'"
+            " AND lease_until > now() AND epoch > 1"
+        )
+
+    log = Sample(60).events()
+    try:
+        projector.start()
+        await until(holders)
+        second.start()
+        await until(both_hold_one)
+        await write(dsn, log[:100])
+
+        async def has_followed() -> bool:
+            return set((await readers(dsn)).values()) == {100}
+
+        await until(has_followed)
+        projector.kill()
+        began = time.monotonic()
+        await until(one_holds_all)
+        assert time.monotonic() - began < 8  # of the 12 s of a lease, and on a busy machine
+        await write(dsn, log[100:])
+
+        async def has_caught_up() -> bool:
+            return set((await readers(dsn)).values()) == {len(log)}
+
+        await until(has_caught_up)
+        assert (await second.ready())[0] == 200
+    finally:
+        second.kill()
+        await owner.close()

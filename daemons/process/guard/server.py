@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import uvicorn
 
-from core.settings import Settings, split
+from core.setting_types import split
+from core.settings import Settings
 from daemons.process.guard.acceptor import Acceptor
 from daemons.process.guard.bounds import Limits, fitted
 from daemons.process.guard.connections import Connections

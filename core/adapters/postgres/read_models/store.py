@@ -22,20 +22,20 @@ from core.projections.projection import Group
 log = structlog.get_logger(__name__)
 
 CLAIM = """
-INSERT INTO checkpoints (reader, position, revision) VALUES ($1, 0, $2)
-    ON CONFLICT (reader) DO UPDATE SET reader = excluded.reader
-RETURNING position, revision, (SELECT coalesce(max(events.position), 0) FROM events) AS head
+INSERT INTO checkpoints (reader, position, revision, epoch) VALUES ($1, 0, $2, 1)
+    ON CONFLICT (reader) DO UPDATE SET epoch = checkpoints.epoch + 1
+RETURNING position, revision, epoch, (SELECT coalesce(max(events.position), 0) FROM events) AS head
 """
 RESTART = "UPDATE checkpoints SET position = 0, revision = $2, updated_at = clock_timestamp() WHERE reader = $1"
 
 # A batch is one statement, so it takes one round trip, and the server works on it while the projector folds the next.
-# `moved` has no row if the reader is not at the position $2, because a second projector has saved, or this one was
-# frozen for a while. Then nothing is saved. All rows to save are joined to `moved`, so the checkpoint is locked before
-# any other row, and only one of two projectors can save.
+# `moved` has no row if the reader is not at the position $2, or another process has opened the read models since: this
+# one was frozen or cut off for a while. Then nothing is saved. All rows to save are joined to `moved`, so the
+# checkpoint is locked before any other row, and only one of two projectors can save.
 SAVE = """
 WITH moved AS (
     UPDATE checkpoints SET position = $3, updated_at = clock_timestamp()
-     WHERE reader = $1 AND position = $2
+     WHERE reader = $1 AND position = $2 AND epoch = $4
     RETURNING position
 ){saved}
 SELECT pg_notify('views', position::text) FROM moved
@@ -56,6 +56,7 @@ class PostgresReadModels:
         self._sums = [SumTable(one) for one in group.sums]
         self._save = _save_statement([self._views, *self._sums])
         self._move = _save_statement([])  # for a batch that changes nothing in the group
+        self._epoch = 0
         self._loader = Link(open_)
         # A commit need not wait for the disk: if it is lost, its rows and its checkpoint are lost together, and the log
         # still has the events.
@@ -68,6 +69,7 @@ class PostgresReadModels:
             async with connection.transaction():
                 row = await connection.fetchrow(CLAIM, reader, revision)
                 assert row is not None  # noqa: S101 - RETURNING
+                self._epoch = row["epoch"]
                 if row["position"] > row["head"]:
                     log.warning("an older log was put in place, the read models are filled again", reader=reader)
                 elif row["revision"] == revision and row["position"]:
@@ -92,7 +94,7 @@ class PostgresReadModels:
                 values += table.parameters(changes.sums.get(table.name, {}))
         row = await self._saver.once(
             lambda connection: connection.fetchrow(
-                statement, self._group.reader, changes.after, changes.position, *values
+                statement, self._group.reader, changes.after, changes.position, self._epoch, *values
             )
         )
         if row is None:
@@ -108,7 +110,7 @@ class PostgresReadModels:
 
 
 def _save_statement(tables: Sequence[Table]) -> str:
-    saved, first = "", 4  # after the reader and its two positions
+    saved, first = "", 5  # after the reader, its two positions and its epoch
     for table in tables:
         saved += f", {table.name}_saved AS ({upsert(table, first)})"
         first += table.source.count("{}")

@@ -1,0 +1,95 @@
+"""Shares of readers in PostgreSQL: who holds which, by the clock of the database, and how far each has been done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+
+import msgspec
+
+from core.adapters.postgres.connection import Link
+from core.errors import ShareLost, SharesDivided
+from core.ports.shares import Share
+
+KEEP = "SELECT share, epoch, divided_by FROM keep_shares($1, $2, $3, $4)"
+OWNERS = """
+SELECT owner FROM reader_members WHERE reader = $1
+ UNION
+SELECT owner FROM reader_shares WHERE reader = $1 AND owner IS NOT NULL
+"""
+LEAVE = """
+WITH gone AS (DELETE FROM reader_members WHERE reader = $1 AND owner = ANY ($2))
+UPDATE reader_shares SET owner = NULL, lease_until = '-infinity' WHERE reader = $1 AND owner = ANY ($2)
+"""
+READ = """
+SELECT reader, share, position, offsets, epoch, saves,
+       CASE WHEN lease_until > clock_timestamp() THEN owner END AS owner,
+       CASE WHEN lease_until > clock_timestamp() THEN lease_until END AS lease_until
+  FROM reader_shares WHERE $1 IN ('', reader) ORDER BY reader, share
+"""
+REACH = """
+WITH moved AS (
+    UPDATE reader_shares s SET position = w.position, saves = s.saves + 1, updated_at = clock_timestamp()
+      FROM unnest($2::int[], $3::bigint[], $4::bigint[]) AS w(share, epoch, position)
+     WHERE s.reader = $1 AND s.share = w.share AND s.epoch = w.epoch
+    RETURNING s.share, s.position
+), saved AS (
+    INSERT INTO checkpoints (reader, position)
+    SELECT $1, min(coalesce(m.position, s.position))
+      FROM reader_shares s LEFT JOIN moved m ON m.share = s.share WHERE s.reader = $1
+        ON CONFLICT (reader) DO UPDATE
+       SET position = greatest(checkpoints.position, excluded.position), updated_at = clock_timestamp()
+)
+SELECT share FROM moved
+"""
+REWIND = """
+WITH head AS (SELECT coalesce(max(position), 0) AS position FROM events),
+     moved AS (UPDATE reader_shares s SET position = 0 FROM head h WHERE s.reader = $1 AND s.position > h.position)
+UPDATE checkpoints c SET position = 0 FROM head h WHERE c.reader = $1 AND c.position > h.position
+"""
+
+
+class PostgresShares:
+    """See `core.ports.shares.Shares`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def keep(self, reader: str, owner: str, *, count: int, lease: timedelta) -> Mapping[int, int]:
+        rows = await self._link.run(lambda c: c.fetch(KEEP, reader, owner, count, lease))
+        if rows and rows[0]["divided_by"] is not None:
+            raise SharesDivided(reader, count, rows[0]["divided_by"])
+        return {row["share"]: row["epoch"] for row in rows}
+
+    async def owners(self, reader: str) -> Collection[str]:
+        return [row["owner"] for row in await self._link.run(lambda c: c.fetch(OWNERS, reader))]
+
+    async def leave(self, reader: str, owners: Collection[str]) -> None:
+        await self._link.run(lambda c: c.execute(LEAVE, reader, list(owners)))
+
+    async def read(self, reader: str = "") -> Sequence[Share]:
+        rows = await self._link.run(lambda c: c.fetch(READ, reader))
+        return [
+            Share(
+                reader=row["reader"],
+                number=row["share"],
+                position=row["position"],
+                offsets=msgspec.json.decode(row["offsets"]),
+                owner=row["owner"],
+                epoch=row["epoch"],
+                lease_until=row["lease_until"],
+                saves=row["saves"],
+            )
+            for row in rows
+        ]
+
+    async def reach(self, reader: str, positions: Mapping[int, int], epochs: Mapping[int, int]) -> None:
+        shares = list(positions)
+        rows = await self._link.run(
+            lambda c: c.fetch(REACH, reader, shares, [epochs[n] for n in shares], list(positions.values()))
+        )
+        if lost := set(shares) - {row["share"] for row in rows}:
+            raise ShareLost(reader, tuple(sorted(lost)))
+
+    async def rewind(self, reader: str) -> None:
+        await self._link.run(lambda c: c.execute(REWIND, reader))

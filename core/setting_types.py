@@ -1,0 +1,73 @@
+"""The types of settings: each checks a value, and says in a sentence what is allowed."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from core.database_address import read_address
+from core.failpoints import parse
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=1, le=64)]
+
+
+def _absolute(value: Any) -> Any:
+    return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
+
+
+def _web_address(value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return value
+
+
+def _postgres_address(value: SecretStr | None) -> SecretStr | None:
+    if value:
+        read_address(value.get_secret_value())
+    return value
+
+
+def _without_brackets(value: str) -> str:
+    return value[1:-1] if value.startswith("[") and value.endswith("]") else value
+
+
+def _failpoints(value: str) -> str:
+    parse(value)
+    return value
+
+
+def split(value: str) -> list[str]:
+    """The entries of a setting that lists several, with commas between them."""
+    return [entry.strip() for entry in value.split(",") if entry.strip()]
+
+
+def _host_names(value: str) -> str:
+    for entry in split(value):
+        if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9_-][A-Za-z0-9_.-]*|\[?[0-9A-Fa-f:.]+\]?", entry):
+            raise ValueError(
+                f"{entry!r} must be a name or an address without a port, *.example.com, or * for every one"
+            )
+        if ":" in entry:
+            ipaddress.IPv6Address(entry.strip("[]"))  # raises a ValueError that says what is wrong
+    return value
+
+
+def _web_origins(value: str) -> str:
+    for entry in split(value):
+        if not re.fullmatch(r"\*|https?://[^/?#@\s]+", entry):
+            raise ValueError(f"{entry!r} must be an origin such as https://desk.example.com, or * for every one")
+    return value
+
+
+FolderPath = Annotated[Path, BeforeValidator(_absolute)]
+Host = Annotated[str, AfterValidator(_without_brackets)]
+HostNames = Annotated[str, AfterValidator(_host_names)]
+WebOrigins = Annotated[str, AfterValidator(_web_origins)]
+Url = Annotated[str, AfterValidator(_web_address)]
+PostgresAddress = Annotated[SecretStr | None, AfterValidator(_postgres_address)]
+FailpointList = Annotated[str, AfterValidator(_failpoints)]
