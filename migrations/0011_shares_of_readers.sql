@@ -24,9 +24,10 @@ CREATE TABLE reader_members (
 -- Who fills read models from the log opens them with an epoch of its own, and whoever opened them before saves nothing more.
 ALTER TABLE checkpoints ADD epoch bigint NOT NULL DEFAULT 0;
 
--- Renew what this owner holds, give up what is more than its part, take what is free up to its part, and say what it holds
--- now. Its part is the number of shares by the number of members; those that hold more come first, so that shares rarely
--- move. While others hold shares of another number of them, nothing is taken, and one of those others is named.
+-- Renew what this owner holds, once less than 0.7 of a lease is left of it, so that few calls write. Give up what is more
+-- than its part, take what is free up to its part, and say what it holds now. Its part is the number of shares by the number
+-- of members; those that hold more come first, so that shares rarely move. While others hold shares of another number of
+-- them, nothing is taken, and one of those others is named.
 CREATE FUNCTION keep_shares(for_reader text, for_owner text, wanted int, lease interval)
 RETURNS TABLE (share int, epoch bigint, divided_by text)
 LANGUAGE plpgsql
@@ -59,8 +60,8 @@ BEGIN
             ON CONFLICT (reader, share) DO NOTHING;
     END IF;
 
-    INSERT INTO reader_members (reader, owner, until) VALUES (for_reader, for_owner, moment + lease)
-        ON CONFLICT (reader, owner) DO UPDATE SET until = excluded.until;
+    INSERT INTO reader_members AS m (reader, owner, until) VALUES (for_reader, for_owner, moment + lease)
+        ON CONFLICT (reader, owner) DO UPDATE SET until = excluded.until WHERE m.until < moment + lease * 0.7;
     SELECT m.held, wanted / m.members + CASE WHEN m.place <= wanted % m.members THEN 1 ELSE 0 END
       INTO held, part
       FROM (SELECT i.owner, i.held, count(*) OVER () AS members, row_number() OVER (ORDER BY i.held DESC, i.owner) AS place
@@ -73,7 +74,8 @@ BEGIN
      WHERE s.reader = for_reader AND s.share IN (
            SELECT o.share FROM reader_shares o WHERE o.reader = for_reader AND o.owner = for_owner
             ORDER BY o.share DESC LIMIT greatest(held - part, 0));
-    UPDATE reader_shares s SET lease_until = moment + lease WHERE s.reader = for_reader AND s.owner = for_owner;
+    UPDATE reader_shares s SET lease_until = moment + lease
+     WHERE s.reader = for_reader AND s.owner = for_owner AND s.lease_until < moment + lease * 0.7;
     UPDATE reader_shares s
        SET owner = for_owner, epoch = s.epoch + 1, lease_until = moment + lease,
            position = CASE WHEN s.position > head THEN 0 ELSE s.position END  -- an older log was put in place

@@ -29,8 +29,8 @@ class Shares(Protocol):
     async def keep(self, reader: str, owner: str, *, count: int, lease: timedelta) -> Mapping[int, int]:
         """Renew the leases of this owner, and take or give up shares until it has its part of `count` among all owners.
 
-        Returns the epoch of each share that the owner holds now. Raises SharesDivided while others hold shares of
-        another count, and Unavailable.
+        Returns the epoch of each share that the owner holds now, for at least 0.7 of a lease. Raises SharesDivided
+        while others hold shares of another count, and Unavailable.
         """
         ...
 

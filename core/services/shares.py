@@ -15,6 +15,7 @@ from core.errors import OrderdeckError, Unavailable, in_words
 from core.ports.shares import Shares
 
 LEASE = timedelta(seconds=12)
+SURE = 0.7 * LEASE.total_seconds()  # seconds for which a share is held at least after a call of `Shares.keep`
 LOOK_EVERY = 1.0  # seconds between two calls of `Shares.keep`
 NOTHING: Mapping[int, int] = MappingProxyType({})
 
@@ -76,7 +77,7 @@ class ShareKeeper:
             if self.trouble is not None:
                 log.info("its shares can be renewed again", reader=self.reader)
             self.trouble = None
-            self._hold(held, began + LEASE.total_seconds())
+            self._hold(held, began + SURE)
 
     async def changes(self, stop: asyncio.Event) -> AsyncGenerator[Mapping[int, int]]:
         """Yield what is held, now and each time it has changed, until `stop` is set."""

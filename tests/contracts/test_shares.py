@@ -173,7 +173,7 @@ async def test_a_keeper_holds_on_through_an_outage_until_its_leases_have_run_out
     assert keeper.held == {0: 3}
     assert shares.known == ["here"]  # whoever has ended on this machine was made to leave
     shares.away = True
-    now += 11
+    now += 8
     await keeper.renew()
     assert keeper.held == {0: 3}
     assert keeper.trouble == "away"
