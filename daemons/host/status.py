@@ -154,18 +154,20 @@ def _holdings(settings: Settings) -> tuple[dict[str, list[str]], list[dict[str, 
     """What each process holds, by its name, and what processes elsewhere hold; nothing when the query API is away."""
     try:
         _, answer = get_json(urls(settings)["queries"] + "/api/v1/daemons")
-        holds = {str(row["name"]): [clean(str(each["what"]), 60) for each in row["holds"]] for row in answer["daemons"]}
+        holds = {str(row["name"]): _what(row) for row in answer["daemons"]}
         elsewhere = [
-            {
-                "host": clean(str(row["host"]), 60),
-                "pid": int(row["pid"]),
-                "holds": [clean(str(each["what"]), 60) for each in row["holds"]],
-            }
+            {"host": clean(str(row["host"]), 60), "pid": int(row["pid"] or 0), "holds": _what(row)}
             for row in answer["elsewhere"]
         ]
     except (OSError, http.client.HTTPException, *BROKEN):
         return {}, []
     return holds, elsewhere
+
+
+def _what(row: Any) -> list[str]:
+    """What a process holds, in words."""
+    sagas = int(row["sagas"])
+    return [clean(str(each["what"]), 60) for each in row["holds"]] + ([f"{sagas} sagas"] if sagas else [])
 
 
 def must_answer(url: str, option: str) -> None:
