@@ -16,8 +16,8 @@ from daemons.process.process_counts import current_counts, this_process, write_c
 from daemons.process.program_list import PROGRAMS, all_processes, counts_in, ports_of, process_named
 
 
-def settings(home: Path = Path("/nowhere"), **values: int) -> Settings:
-    return Settings(home=home, **values)  # type: ignore[arg-type]
+def settings(*, at: Path = Path("/nowhere"), **values: int) -> Settings:
+    return Settings.model_validate({"home": at, **values})
 
 
 def test_one_process_has_the_name_and_the_port_of_its_program() -> None:
@@ -42,7 +42,7 @@ def test_of_several_processes_each_has_a_number_and_a_port_of_its_own() -> None:
 
 def test_the_default_ports_leave_room_for_the_most_processes() -> None:
     most = {program.count: 64 for program in PROGRAMS if program.count}
-    ours = settings(**most)
+    ours = Settings.model_validate(most)
     assert len(ports_of(ours, counts_in(ours))) == 1 + sum(
         64 + program.one_port for program in PROGRAMS if program.count
     )
@@ -59,7 +59,7 @@ def test_the_default_ports_leave_room_for_the_most_processes() -> None:
 def test_ports_that_do_not_fit_together_are_refused_in_a_sentence(
     values: dict[str, int], names: tuple[str, ...]
 ) -> None:
-    ours = settings(**values)
+    ours = Settings.model_validate(values)
     with pytest.raises(ConfigurationError) as refused:
         ports_of(ours, counts_in(ours))
     assert all(name in str(refused.value) for name in names), refused.value
@@ -100,13 +100,13 @@ def test_a_process_that_does_not_fit_the_setting_says_so(monkeypatch: pytest.Mon
 def test_a_running_process_learns_the_new_counts_from_the_file_of_its_own_supervisord(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, ours = Home(tmp_path), settings(tmp_path, projector_count=2)
+    home, ours = Home(tmp_path), settings(at=tmp_path, projector_count=2)
     monkeypatch.setattr(Home, "counts", tmp_path / "processes.json")  # root has it where daemons can enter
     monkeypatch.setattr(process_counts, "unprivileged_user", lambda: None)
     monkeypatch.setattr(process_counts.os, "getppid", lambda: 77)
     assert current_counts(ours)["projector"] == 2
     write_counts(home, 77, {"projector": 4, "postgres": 9})
-    assert current_counts(ours) == counts_in(ours) | {"projector": 4}
+    assert current_counts(ours) == {**counts_in(ours), "projector": 4}
     for other in (
         b'{"supervisord": 78, "counts": {"projector": 4}}',
         b"{",
