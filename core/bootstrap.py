@@ -24,12 +24,14 @@ from core.errors import ConfigurationError, LoginRefused, SchemaBehind, Unavaila
 from core.fault_board import FaultBoard
 from core.home import database_url, owner_url
 from core.ports.clock import Clock
+from core.ports.deliveries import Topics
 from core.ports.evidence import Evidence
 from core.ports.log import EventStore, OrderNumbers
 from core.ports.payments import PaymentGateway
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels, Subscription
 from core.ports.sagas import SagaLog
+from core.ports.shared_models import SharedReadModels
 from core.ports.shares import Shares
 from core.projections.projection import Group
 from core.services.catalogue import load_catalogue
@@ -190,6 +192,22 @@ async def open_read_models(app: App, group: Group[Any]) -> AsyncGenerator[ReadMo
     try:
         yield drill(app.settings, "projector").read_models(read_models)
     finally:
+        read_models.close()
+
+
+@asynccontextmanager
+async def open_shared_read_models(app: App, group: Group[Any]) -> AsyncGenerator[tuple[SharedReadModels, Topics]]:
+    """The tables of one group of read models, which projectors fill by shares, and the topics that have its events."""
+    from core.adapters.kafka.consumer import KafkaTopics  # noqa: PLC0415 - most installations have no Kafka
+    from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels  # noqa: PLC0415 - as above
+
+    read_models = PostgresSharedReadModels(_opener(app.settings, app.name), group)
+    topics = KafkaTopics(app.settings, [source.category for source in group.projection.sources])
+    failpoints = drill(app.settings, "projector")
+    try:
+        yield failpoints.read_models(read_models), failpoints.topics(topics)
+    finally:
+        await topics.close()
         read_models.close()
 
 
