@@ -122,10 +122,10 @@ def _ports(settings: Settings) -> Iterator[str]:
     if stack_status(settings).running:
         yield "in use by our own programs"
         return
-    for program in PROGRAMS:
-        if program.port is not None:
-            listen(settings, program.port).close()
-    yield "free: " + ", ".join(str(getattr(settings, p.port)) for p in PROGRAMS if p.port is not None)
+    ports = [program.port for program in PROGRAMS if program.port is not None and program.needed(settings)]
+    for port in ports:
+        listen(settings, port).close()
+    yield "free: " + ", ".join(str(getattr(settings, port)) for port in ports)
 
 
 def _stale_files(settings: Settings) -> Iterator[str]:

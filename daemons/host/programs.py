@@ -43,7 +43,7 @@ startretries=1000000
 """
 
 ALWAYS = "autorestart=true\nstartsecs=1"
-# The program exits with 0 when DATABASE_URL is set and it is not needed, with 78 when a person has to change something.
+# The program exits with 0 when the settings say that it is not needed, with 78 when a person has to change something.
 UNLESS_DONE = "autorestart=unexpected\nstartsecs=0\nexitcodes=0,78"
 
 
@@ -72,7 +72,7 @@ def _render(*, conf: str, python: str, directory: str, run: str, logs: str, envi
             name=program.name,
             module=program.module,
             priority=10 * number,
-            restart=UNLESS_DONE if program.name == "postgres" else ALWAYS,
+            restart=UNLESS_DONE if program.name == "postgres" or program.needs else ALWAYS,
         )
         for number, program in enumerate(PROGRAMS, 1)
     )

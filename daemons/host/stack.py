@@ -49,7 +49,7 @@ def up(settings: Settings) -> StackStatus:
             if (user := unprivileged_user()) is not None:
                 home.hand_over(user)
             for program in PROGRAMS:
-                if program.port is not None:
+                if program.port is not None and program.needed(settings):
                     listen(settings, program.port).close()
             if settings.database_url is not None:
                 with contextlib.suppress(Unavailable, DatabaseFault):  # the programs wait for it, and say so

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.settings import Settings
+
 
 @dataclass(frozen=True)
 class Program:
-    """A supervised program; `port` names the setting of the port on which it answers /ready, or is None."""
+    """A supervised program; `port` names the setting of the port on which it answers /ready, or is None.
+
+    `needs` names the setting without which there is nothing to do for it: then it ends at once with 0.
+    """
 
     name: str
     port: str | None
+    needs: str | None = None
+
+    def needed(self, settings: Settings) -> bool:
+        return self.needs is None or bool(getattr(settings, self.needs))
 
     @property
     def module(self) -> str:
@@ -25,4 +34,5 @@ PROGRAMS = (
     Program("query-api", "query_port"),
     Program("projector", "projector_port"),
     Program("saga-runner", "saga_runner_port"),
+    Program("relay", "relay_port", needs="kafka_brokers"),
 )

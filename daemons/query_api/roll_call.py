@@ -93,7 +93,7 @@ class RollCall:
 
     async def _ask_all(self) -> DaemonList:
         asked_at = datetime.now(UTC)
-        programs = [program for program in PROGRAMS if program.port is not None]
+        programs = [program for program in PROGRAMS if program.port is not None and program.needed(self._settings)]
         (wrong, progress), said = await asyncio.gather(self._progress(), asyncio.gather(*map(self._ask, programs)))
         database = _row("postgres", answers=progress is not None, ready=progress is not None, reason=wrong)
         rows = [database, *said]
