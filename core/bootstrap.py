@@ -187,7 +187,7 @@ def broker_of(app: App) -> Broker:
     """The Kafka that the settings name. Its client is imported here, since most daemons need none."""
     from core.adapters.kafka.producer import KafkaBroker  # noqa: PLC0415 - as the docstring says
 
-    return drill(app.settings, app.name).broker(KafkaBroker(app.settings))
+    return drill(app.settings, "relay").broker(KafkaBroker(app.settings))
 
 
 @asynccontextmanager

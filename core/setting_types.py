@@ -13,6 +13,7 @@ from core.database_address import read_address
 from core.failpoints import parse
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=1, le=64)]
 
 
 def _absolute(value: Any) -> Any:

@@ -19,7 +19,17 @@ from pydantic_settings import SettingsConfigDict
 
 from core.errors import ConfigurationError
 from core.kafka_settings import KafkaSettings
-from core.setting_types import FailpointList, FolderPath, Host, HostNames, Port, PostgresAddress, Url, WebOrigins
+from core.setting_types import (
+    Count,
+    FailpointList,
+    FolderPath,
+    Host,
+    HostNames,
+    Port,
+    PostgresAddress,
+    Url,
+    WebOrigins,
+)
 
 PREFIX = "ORDERDECK_"
 ENV_FILE = Path(".env")
@@ -68,6 +78,11 @@ class Settings(KafkaSettings):
     projector_port: Port = Field(default=9101, description="Health and metrics of the projector.")
     saga_runner_port: Port = Field(default=9102, description="Health and metrics of the saga runner.")
     relay_port: Port = Field(default=9103, description="Health and metrics of the relay.")
+    command_api_count: Count = Field(default=1, description="How many processes of the command API run.")
+    query_api_count: Count = Field(default=1, description="How many processes of the query API run.")
+    projector_count: Count = Field(default=1, description="How many projectors run.")
+    saga_runner_count: Count = Field(default=1, description="How many saga runners run.")
+    relay_count: Count = Field(default=1, description="How many relays run; one works, the others stand by.")
     command_url: Url = Field(default="", description="Command API the deck talks to; empty: the local one.")
     query_url: Url = Field(default="", description="Query API the deck talks to; empty: the local one.")
     payment_url: Url = Field(default="", description="Payment provider; empty: the local sandbox.")
