@@ -30,7 +30,7 @@ FINISH = 3.0  # seconds in which what is under way may still be kept when the re
 log = structlog.get_logger(__name__)
 
 
-class Prepared(NamedTuple):
+class ReadyToSend(NamedTuple):
     """Events that are ready to be sent: how many, the position of the last one, and the broker's form of them."""
 
     number: int
@@ -121,7 +121,7 @@ class Relay:
         finally:
             stopping.cancel()
 
-    async def _send_one(self, sending: Sending, prepared: Prepared, stopping: asyncio.Future[Any]) -> bool:
+    async def _send_one(self, sending: Sending, prepared: ReadyToSend, stopping: asyncio.Future[Any]) -> bool:
         """Return whether the broker has kept the events; only when the relay stops it may be False."""
         self._sends_since = time.monotonic()
         task = asyncio.ensure_future(sending.send(prepared.form))
@@ -170,6 +170,6 @@ class Relay:
                 task.result()
 
 
-async def _prepare(sending: Sending, batches: AsyncIterator[Sequence[StoredEvent]]) -> AsyncGenerator[Prepared]:
+async def _prepare(sending: Sending, batches: AsyncIterator[Sequence[StoredEvent]]) -> AsyncGenerator[ReadyToSend]:
     async for batch in batches:
-        yield Prepared(len(batch), batch[-1].position, await sending.prepare(batch))
+        yield ReadyToSend(len(batch), batch[-1].position, await sending.prepare(batch))

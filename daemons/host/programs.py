@@ -87,7 +87,11 @@ def _render(
     values = {"conf": conf, "python": python, "directory": directory, "run": run, "logs": logs}
     escaped = {key: text if "%(here)s" in text else text.replace("%", "%%") for key, text in values.items()}
     in_programs = escaped | {"logs": escaped["logs"].replace("%%", "%%%%")}  # supervisord replaces %% by % twice here
-    programs = (_program(program, 10 * number, counts, in_programs) for number, program in enumerate(PROGRAMS, 1))
+    programs = (
+        _program(program, 10 * number, counts, in_programs)
+        for number, program in enumerate(PROGRAMS, 1)
+        if counts.get(program.name, 1)
+    )
     return HEAD.format(**escaped, environment=environment, plugin=plugin) + "".join(programs)
 
 

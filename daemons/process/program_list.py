@@ -77,7 +77,11 @@ Counts = Mapping[str, int]
 
 
 def counts_in(settings: Settings) -> Counts:
-    return {program.name: getattr(settings, program.count) for program in PROGRAMS if program.count}
+    return {
+        program.name: getattr(settings, program.count) if program.needed(settings) else 0
+        for program in PROGRAMS
+        if program.count
+    }
 
 
 def all_processes(counts: Counts) -> list[ProgramProcess]:
@@ -111,7 +115,7 @@ def ports_of(settings: Settings, counts: Counts) -> dict[int, Program]:
     ports: dict[int, Program] = {}
     for process in all_processes(counts):
         program, own = process.program, process.port(settings)
-        if own is None or not program.needed(settings):
+        if own is None:
             continue
         shared = {getattr(settings, program.port or "")} if program.one_port else set[int]()
         for port in {own} | shared:

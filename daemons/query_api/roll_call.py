@@ -111,11 +111,7 @@ class RollCall:
 
     async def _ask_all(self) -> DaemonList:
         asked_at = datetime.now(UTC)
-        processes = [
-            each
-            for each in all_processes(current_counts(self._settings))
-            if each.program.port is not None and each.program.needed(self._settings)
-        ]
+        processes = [each for each in all_processes(current_counts(self._settings)) if each.program.port is not None]
         (wrong, known), said = await asyncio.gather(self._in_database(), asyncio.gather(*map(self._ask, processes)))
         database = _row(POSTGRES, None, answers=known is not None, ready=known is not None, reason=wrong)
         rows = [database, *said]
