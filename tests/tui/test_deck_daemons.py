@@ -19,7 +19,6 @@ from tui.viewmodels.daemon_line import about, cells
 from tui.viewmodels.daemons import FROM_AFAR, PATH, DaemonsModel
 from tui.viewmodels.tail import MOST_CHARACTERS, MOST_LINES, Tail, shown_line
 from tui.viewmodels.trend import trend
-from tui.views.daemons import DaemonsView
 
 GOLDEN = Path(__file__).parent / "golden"
 REASON = "orders: stands still at position 5 of 9: the next event has been waiting for 41 s"
@@ -107,44 +106,6 @@ async def test_from_afar_it_only_reads_and_a_daemon_that_does_not_answer_has_not
         assert model.lines[0].exits == exits
     with pytest.raises(DaemonsError):
         await model.do("start", "projector")
-
-
-async def test_of_several_processes_each_has_a_line_with_what_it_holds_and_those_elsewhere_are_only_shown() -> None:
-    daemons = FakeDaemons({"command-api": 2, "projector": 2})
-    gateway = gateway_that_says(
-        said("projector-1", port=9201, holds=[{"what": "stock"}]),
-        said("projector-2", port=9301, holds=[{"what": "orders 0-5"}], sagas=0, **BEHIND),
-    )
-    gateway.answers[PATH]["elsewhere"] = [
-        {"host": "desk-two\x1b[2J", "pid": 12, "holds": [{"what": "starts 0,3"}, {"what": "\x1b]0;x"}], "sagas": 3}
-    ]
-    async with opened(gateway, (120, 36), entries_of("orders", "daemons"), daemons) as deck:
-        deck.app.deck.show("daemons", "projector.orders")
-        await deck.shows("8 of 8 well  1 elsewhere")
-        assert "▌projector-2" in deck.text(), "the process in which this reader is"
-        view = deck.app.deck.views["daemons"]
-        assert isinstance(view, DaemonsView)
-        model = view.model
-        lines = {line.name: line for line in model.lines}
-        assert [cells(lines[name])[-1].text for name in ("projector-1", "projector-2")] == ["stock", "orders 0-5"]
-        assert {"it answers at port 9301", "it holds orders 0-5"} <= set(about(lines["projector-2"]))
-        other = model.lines[-1]
-        assert (other.name, other.holds) == ("desk-two·[2J:12", "starts 0,3, ·]0;x, 3 sagas")
-        assert not other.well
-        for verb in ("start", "stop", "restart"):
-            assert "it is steered where it runs" in str(model.why_not(verb, other))
-        await deck.press("G", "K")
-        assert "it is steered where it runs" in deck.text()
-        await deck.press("enter")
-        await deck.shows("it holds starts 0,3, ·]0;x, 3 sagas")
-        await deck.press("escape")
-
-        # one of two command APIs may be stopped like any daemon; without the last one nobody can place an order
-        assert not model.needed(lines["command-api-1"])
-        assert await model.do("restart", "projector-2") == "restart projector-2: it is RUNNING, pid 5001"
-        await model.do("stop", "command-api-2")
-        await looked(model)
-        assert model.needed(next(line for line in model.lines if line.name == "command-api-1"))
 
 
 def test_a_trend_is_told_only_when_it_is_more_than_noise() -> None:
