@@ -12,7 +12,19 @@ from bench.ground import ROOT, Ground
 from bench.report import Row, table, write_json
 from core.adapters.postgres.embedded import EmbeddedPostgres
 
-PARTS = ("commands", "flow", "rebuild", "snapshots", "visible", "sagas", "open_sagas", "hot_sku", "verify", "deck")
+PARTS = (
+    "commands",
+    "flow",
+    "rebuild",
+    "snapshots",
+    "visible",
+    "sagas",
+    "open_sagas",
+    "hot_sku",
+    "verify",
+    "fail_over",
+    "deck",
+)
 
 
 def main() -> None:
@@ -43,6 +55,7 @@ def main() -> None:
         "sagas": options.saga_seconds,
         "open_sagas": options.open,
         "hot_sku": options.orders,
+        "fail_over": 1.0,
         "deck": options.soak,
     }
     rows: list[Row] = []

@@ -16,7 +16,14 @@ ENV_FILE = Path(".env")
 _PORT = re.compile(r"[1-9][0-9]{0,3}|[1-5][0-9]{4}")
 _URL = re.compile(r"https?://[!-~]+")
 _PORTS = ("COMMAND_PORT", "QUERY_PORT", "PAYMENT_PORT", "PROJECTOR_PORT", "SAGA_RUNNER_PORT")
-_PLAIN = {"HOME": re.compile(r"/.*")} | dict.fromkeys(_PORTS, _PORT) | dict.fromkeys(("COMMAND_URL", "QUERY_URL"), _URL)
+_COUNT = re.compile(r"[1-9]|[1-5][0-9]|6[0-4]")
+_COUNTS = ("COMMAND_API_COUNT", "QUERY_API_COUNT", "PROJECTOR_COUNT", "SAGA_RUNNER_COUNT", "RELAY_COUNT")
+_PLAIN = (
+    {"HOME": re.compile(r"/.*")}
+    | dict.fromkeys(_PORTS, _PORT)
+    | dict.fromkeys(_COUNTS, _COUNT)
+    | dict.fromkeys(("COMMAND_URL", "QUERY_URL"), _URL)
+)
 _LIKE_OURS = re.compile("ORDER|DECK", re.IGNORECASE)
 
 

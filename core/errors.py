@@ -24,6 +24,8 @@ OrderdeckError
 ├── GatewayUnavailable       the payment provider did not do it, as far as we know; try later with the same key
 │   └── GatewayNotTried      we did not call the provider: it is away, or too many calls are under way
 ├── GatewayTimeout           nobody knows whether the provider did it: look the charge up by its key first
+├── BrokerRefused            Kafka answers, and refuses what we ask until a person mends something
+│   └── TopicUnfit           a topic of Kafka has settings with which events could be lost or out of order
 ├── SchemaBehind             the database's schema is older than this release needs
 └── ConfigurationError       a setting, a folder, a port or the database keeps us from starting
     └── LoginRefused         the database does not let us in, or there is none of this name
@@ -257,6 +259,18 @@ class GatewayTimeout(OrderdeckError):
 
 class GatewayNotTried(GatewayUnavailable):
     """No call was made, so it does not count as a try of the step."""
+
+
+@dataclass
+class BrokerRefused(OrderdeckError):
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class TopicUnfit(BrokerRefused):
+    """Its text names the topic, what is wrong with it, and what to do."""
 
 
 @dataclass

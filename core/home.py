@@ -69,6 +69,11 @@ class Home:
         return self.path / "lock"
 
     @property
+    def counts(self) -> Path:
+        """The file in which `up` writes how many processes of each program run; daemons read it."""
+        return self._place / "processes.json"
+
+    @property
     def postgres(self) -> Path:
         """The folder of the embedded PostgreSQL, which belongs to the user that PostgreSQL runs as."""
         return self._place / "postgres"

@@ -14,6 +14,7 @@ from core.failpoints import parse
 from core.redis_address import read_redis_address
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=1, le=64)]
 
 
 def _absolute(value: Any) -> Any:

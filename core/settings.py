@@ -15,10 +15,12 @@ from typing import Any, Literal
 import platformdirs
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from core.errors import ConfigurationError
+from core.kafka_settings import KafkaSettings
 from core.setting_types import (
+    Count,
     FailpointList,
     FolderPath,
     Host,
@@ -43,7 +45,7 @@ def default_home() -> Path:
     return Path(platformdirs.user_data_dir("orderdeck"))
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings):
     """Every setting is read from `ORDERDECK_<NAME>`. Some are also read from a well-known name such as DATABASE_URL."""
 
     model_config = SettingsConfigDict(
@@ -76,6 +78,12 @@ class Settings(BaseSettings):
     payment_port: Port = Field(default=8090, description="Port of the payment sandbox.")
     projector_port: Port = Field(default=9101, description="Health and metrics of the projector.")
     saga_runner_port: Port = Field(default=9102, description="Health and metrics of the saga runner.")
+    relay_port: Port = Field(default=9103, description="Health and metrics of the relay.")
+    command_api_count: Count = Field(default=1, description="How many processes of the command API run.")
+    query_api_count: Count = Field(default=1, description="How many processes of the query API run.")
+    projector_count: Count = Field(default=1, description="How many projectors run.")
+    saga_runner_count: Count = Field(default=1, description="How many saga runners run.")
+    relay_count: Count = Field(default=1, description="How many relays run; one works, the others stand by.")
     command_url: Url = Field(default="", description="Command API the deck talks to; empty: the local one.")
     query_url: Url = Field(default="", description="Query API the deck talks to; empty: the local one.")
     payment_url: Url = Field(default="", description="Payment provider; empty: the local sandbox.")
@@ -164,10 +172,13 @@ def load_settings(**overrides: Any) -> Settings:
     _refuse_unknown(os.environ, "")
     _refuse_unknown(in_file, f" in {ENV_FILE.absolute()}")
     try:
-        return Settings(_env_file=file, **overrides)  # pyright: ignore[reportCallIssue] - pydantic-settings takes it
+        settings = Settings(_env_file=file, **overrides)  # pyright: ignore[reportCallIssue] - pydantic-settings takes it
     except ValidationError as error:
         lines = [_sentence(str(e["loc"][0]), e["input"], e["msg"]) for e in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
+    if (wrong := settings.kafka_contradiction) is not None:
+        raise ConfigurationError(wrong)
+    return settings
 
 
 def _refuse_unknown(names: Mapping[str, Any], where: str) -> None:
@@ -221,5 +232,6 @@ def _sentence(loc: str, value: Any, wrong: str) -> str:
     """
     field, names = next((f, n) for f in Settings.model_fields if loc in (f, *(n := env_names(f))))
     name = next((name for name in reversed(names) if os.environ.get(name)), names[0])
-    shown = "" if field in {"database_url", "owner_url", "redis_url"} else f"={value!r}"
+    secret = {"database_url", "owner_url", "redis_url", "kafka_sasl_password", "kafka_ssl_key_password"}
+    shown = "" if field in secret else f"={value!r}"
     return f"{name}{shown}: {wrong.removeprefix('Value error, ')}"

@@ -148,6 +148,10 @@ class Queries(Protocol):
         """What all unfinished sagas, and those whose authorisation ends soon, are at. It takes a bounded time."""
         ...
 
+    async def saga_owners(self) -> Mapping[str, int]:
+        """How many unfinished sagas each process has a lease on, by the name under which it leases them."""
+        ...
+
     async def ended_sagas(self, *, after: int, upto: int, limit: int) -> Sequence[EndedSaga]:
         """Sagas that ended, or failed, after a position and up to another one; at most so many, in no order."""
         ...

@@ -8,6 +8,7 @@ from typing import Any
 from supervisor import supervisorctl
 
 from core.printable import clean_lines
+from daemons.process.program_list import process_named
 
 
 class CleanStream:
@@ -24,6 +25,13 @@ class CleanStream:
         return getattr(self._stream, name)
 
 
+def full_name(word: str) -> str:
+    """The name that supervisorctl has for one of several processes: for command-api-2, command-api:command-api-2."""
+    process = process_named(word)
+    return word if process is None or process.number is None else f"{process.program.name}:{word}"
+
+
 def main() -> None:
+    sys.argv[1:] = [full_name(word) for word in sys.argv[1:]]
     sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)
     supervisorctl.main()  # pyright: ignore[reportUnknownMemberType] - supervisor has no types

@@ -21,8 +21,8 @@ from core.settings import Settings
 from daemons.cli.output import say
 from daemons.host.leftovers import processes_of
 from daemons.host.status import stack_status
-from daemons.process.listening import listen
-from daemons.process.program_list import PROGRAMS
+from daemons.process.listening import bind
+from daemons.process.program_list import counts_in, ports_of
 
 ENOUGH_FILES = 1024  # supervisord does not start with less
 ENOUGH_MEMORY = 600 << 20  # bytes
@@ -122,10 +122,10 @@ def _ports(settings: Settings) -> Iterator[str]:
     if stack_status(settings).running:
         yield "in use by our own programs"
         return
-    for program in PROGRAMS:
-        if program.port is not None:
-            listen(settings, program.port).close()
-    yield "free: " + ", ".join(str(getattr(settings, p.port)) for p in PROGRAMS if p.port is not None)
+    ports = ports_of(settings, counts_in(settings))
+    for port, program in ports.items():
+        bind(settings, program.port or "", port).close()
+    yield "free: " + ", ".join(map(str, ports))
 
 
 def _stale_files(settings: Settings) -> Iterator[str]:

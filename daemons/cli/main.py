@@ -155,12 +155,15 @@ def migrate() -> None:
 @app.command()
 def daemon(name: Annotated[str, typer.Argument(help="For example command-api.")]) -> None:
     """Run one daemon in the foreground."""
-    from daemons.process.program_list import PROGRAMS
+    from daemons.process.program_list import all_processes, counts_in
 
-    modules = {program.name: program.module for program in PROGRAMS}
-    if name not in modules:
-        fail(f"there is no daemon {name}: it is one of {', '.join(modules)}")
-    _become(load_settings(), "-m", modules[name])
+    settings = load_settings()
+    processes = {each.name: each for each in all_processes(counts_in(settings))}
+    if name not in processes:
+        fail(f"there is no daemon {name}: it is one of {', '.join(processes)}")
+    process = processes[name]
+    number = [] if process.number is None else [str(process.number)]
+    _become(settings, "-m", process.program.module, *number)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -19,10 +19,10 @@ from core.errors import Unavailable
 from core.home import Home
 from core.printable import clean
 from core.settings import Settings
-from daemons.host.status import program_status
+from daemons.host.status import processes_in, program_status
 from daemons.host.supervisor import ProgramState
 from daemons.host.supervisor_socket import SupervisorFailed, SupervisorFault, SupervisorSocket
-from daemons.process.program_list import PROGRAMS
+from daemons.process.program_list import PROGRAMS, ProgramProcess, process_named
 from tui.daemons import DaemonsError, DaemonState, LogPart, Readiness
 
 CALL_LIMIT = 3.0  # seconds for one call of supervisord
@@ -34,6 +34,7 @@ NO_WAIT = False  # supervisord answers at once, and what becomes of the program 
 END_OF_LOG = 64 * 1024  # bytes of a log that are read when it is opened
 MOST_OF_LOG = 256 * 1024  # bytes that are read at once; of more, only the end
 MOST_PROGRAMS = 1_000
+MOST_ASKED = 16  # daemons that are asked at the same time
 NAMES = tuple(program.name for program in PROGRAMS)
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class SupervisedDaemons:
         self._socket = SupervisorSocket(socket, within=CALL_LIMIT)
         self._settings = settings
         self._calls = ThreadPoolExecutor(2, "supervisord")
-        self._askings = ThreadPoolExecutor(len(PROGRAMS), "ready")
+        self._askings = ThreadPoolExecutor(MOST_ASKED, "ready")
 
     @classmethod
     def of_home(cls, settings: Settings) -> SupervisedDaemons:
@@ -94,15 +95,15 @@ class SupervisedDaemons:
         if settings is None:
             return None
         states = {info.name: _program_state(info) for info in await self._in_thread(self._infos)}
+        processes = processes_in(states, settings)
         loop = asyncio.get_running_loop()
 
-        def ask(number: int) -> Readiness:
-            program = PROGRAMS[number]
-            status = program_status(program, states.get(program.name), settings, within=READY_LIMIT)
+        def ask(process: ProgramProcess) -> Readiness:
+            status = program_status(process, states.get(process.name), settings, within=READY_LIMIT)
             return Readiness(status.ready, clean(status.reason))
 
-        answers = await asyncio.gather(*(loop.run_in_executor(self._askings, ask, n) for n in range(len(PROGRAMS))))
-        return dict(zip(NAMES, answers, strict=True))
+        answers = await asyncio.gather(*(loop.run_in_executor(self._askings, ask, each) for each in processes))
+        return {process.name: answer for process, answer in zip(processes, answers, strict=True)}
 
     def _infos(self) -> list[_Info]:
         answer = self._socket.call("getAllProcessInfo")
@@ -113,7 +114,7 @@ class SupervisedDaemons:
                 f"supervisord gave an answer that this release cannot read ({clean(str(error))})"
             ) from None
         ours = [info for info in infos[:MOST_PROGRAMS] if info.group in NAMES]
-        return sorted(ours, key=lambda info: (NAMES.index(info.group), info.name))
+        return sorted(ours, key=lambda info: (NAMES.index(info.group), _number(info), info.name))
 
     async def _info(self, name: str) -> _Info:
         for info in await self._in_thread(self._infos):
@@ -217,7 +218,15 @@ class SupervisedDaemons:
 
 
 def _name(info: _Info) -> str:
-    return info.name if info.name == info.group else f"{info.group}:{info.name}"
+    """The name of a process, which is that of its program, with its number if it is one of several."""
+    process = process_named(info.name)
+    ours = process is not None and process.program.name == info.group
+    return info.name if ours else f"{info.group}:{info.name}"
+
+
+def _number(info: _Info) -> int:
+    process = process_named(info.name)
+    return process.number or 0 if process is not None else 0
 
 
 def _state(info: _Info) -> DaemonState:

@@ -47,8 +47,8 @@ def end(processes: list[psutil.Process]) -> None:
 
 def remove_stale_files(home: Home) -> None:
     """Remove sockets and other files that only a running stack needs. Call it when nothing of this home runs."""
-    stale = [home.supervisor_socket, home.supervisord_pid, *home.postgres_sockets.glob(".s.PGSQL.*")]
-    stale += home.supervisor_socket.parent.glob("supervisor.sock.*")
+    stale = [home.supervisor_socket, home.supervisord_pid, home.counts, *home.postgres_sockets.glob(".s.PGSQL.*")]
+    stale += [path for kind in ("supervisor.sock.*", "*.port", "*.lock") for path in home.run.glob(kind)]
     for path in stale:
         try:
             path.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ def _is_our_program(process: psutil.Process, home: Home, supervisors: set[int]) 
         match process.cmdline():
             case [program, "-D", data, *_] if Path(program).name == "postgres":
                 return data == str(home.postgres / "data")
-            case [_, "-m", module] if module in MODULES:
+            case [_, "-m", module] | [_, "-m", module, _] if module in MODULES:
                 if process.ppid() in supervisors:  # asked first: root in a container may not read every environment
                     return True
                 environment = process.environ()

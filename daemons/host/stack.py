@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 import psutil
 
@@ -20,8 +20,9 @@ from daemons.host.home_lock import locked
 from daemons.host.status import ProgramStatus, StackStatus, stack_status
 from daemons.host.supervisor import ProgramState, Supervisor, environment
 from daemons.process import exits
-from daemons.process.listening import listen
-from daemons.process.program_list import PROGRAMS
+from daemons.process.listening import bind
+from daemons.process.process_counts import write_counts
+from daemons.process.program_list import PROGRAMS, all_processes, counts_in, ports_of
 
 UP_LIMIT = 60  # seconds until every daemon is ready; a first start or a recovery takes long on a slow disk
 CRASH_LIMIT = 15  # seconds after which a program that still crashes at its start is given up
@@ -38,9 +39,11 @@ def up(settings: Settings) -> StackStatus:
     home = Home(settings.home)
     home.create()
     with locked(home):
-        supervisor = Supervisor(home)
+        supervisor, counts = Supervisor(home), counts_in(settings)
+        ports_of(settings, counts)
         if supervisor.answers():
             _same_settings(supervisor, settings)
+            _change_counts(supervisor, settings)
             supervisor.start_stopped()
         else:
             leftovers.end(leftovers.processes_of(home))
@@ -48,13 +51,13 @@ def up(settings: Settings) -> StackStatus:
             home.create()
             if (user := unprivileged_user()) is not None:
                 home.hand_over(user)
-            for program in PROGRAMS:
-                if program.port is not None:
-                    listen(settings, program.port).close()
+            for port, program in ports_of(settings, counts).items():
+                bind(settings, program.port or "", port).close()
             if settings.database_url is not None:
                 with contextlib.suppress(Unavailable, DatabaseFault):  # the programs wait for it, and say so
                     asyncio.run(check_owner(settings))
             supervisor.start(settings)
+            write_counts(home, supervisor.pid(), counts)
     status = _wait_until_ready(settings)
     asyncio.run(load_samples(settings))
     return status
@@ -117,16 +120,37 @@ def _stop(supervisor: Supervisor) -> None:
     psutil.wait_procs([supervisord], timeout=DOWN_LIMIT)
 
 
+def _change_counts(supervisor: Supervisor, settings: Settings) -> None:
+    """Start and stop processes until there are as many as the settings say; raises ConfigurationError.
+
+    A supervisord that somebody started by hand goes on with the numbers in his file.
+    """
+    counts = counts_in(settings)
+    running, wanted = {each.name for each in supervisor.programs()}, {each.name for each in all_processes(counts)}
+    if running == wanted or "ORDERDECK_HOME" not in _environment(supervisor):
+        return
+    for process in all_processes(counts):
+        program, port = process.program, process.port(settings)
+        if port is not None and process.name not in running and port != getattr(settings, program.port or ""):
+            bind(settings, program.port or "", port).close()
+    write_counts(Home(settings.home), supervisor.pid(), counts)  # a process looks there for its number when it starts
+    supervisor.change_counts(counts)
+
+
+def _environment(supervisor: Supervisor) -> Mapping[str, str]:
+    try:
+        return psutil.Process(supervisor.pid()).environ()
+    except psutil.Error:
+        return {}
+
+
 def _same_settings(supervisor: Supervisor, settings: Settings) -> None:
     """Raise ConfigurationError when the running stack has other settings than these: `up` would ignore ours."""
-    try:
-        running = psutil.Process(supervisor.pid()).environ()
-    except psutil.Error:
-        return
-    ours = environment(settings)
+    running, ours = _environment(supervisor), environment(settings)
+    counts = {program.count for program in PROGRAMS}
     for field in Settings.model_fields:
         name = env_names(field)[0]
-        if "ORDERDECK_HOME" in running and running.get(name) != ours.get(name):
+        if field not in counts and "ORDERDECK_HOME" in running and running.get(name) != ours.get(name):
             raise ConfigurationError(
                 f"orderdeck already runs here with another {name}: `orderdeck down` first to change it"
             )

@@ -5,16 +5,18 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from core.errors import Unavailable
 from core.home import Home
+from core.printable import clean
 from core.settings import Settings, reachable
 from daemons.host.bounded_http import BROKEN, ask
 from daemons.host.supervisor import ProgramState, Supervisor
-from daemons.process.program_list import PROGRAMS, Program
+from daemons.process.program_list import PROGRAMS, ProgramProcess, counts_in, process_named, processes_of_program
 
 ASK_LIMIT = 4.0  # seconds for one request; the check behind /ready may take 3
 
@@ -27,6 +29,10 @@ class ProgramStatus:
     uptime: int
     ready: bool
     reason: str
+    program: str = ""
+    port: int | None = None
+    holds: list[str] = field(default_factory=list[str])
+    """What it does alone among the processes of all machines, as the query API knows it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class StackStatus:
     urls: dict[str, str]
     programs: list[ProgramStatus]
     projections: list[dict[str, Any]]
+    elsewhere: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Processes of other machines or homes that hold something of the same database."""
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
@@ -49,10 +57,13 @@ def stack_status(settings: Settings) -> StackStatus:
         states = {state.name: state for state in Supervisor(home).programs()}
     except Unavailable:
         states = {}
-    with ThreadPoolExecutor(len(PROGRAMS) + 1) as pool:
+    running = processes_in(states, settings)
+    with ThreadPoolExecutor(len(running) + 2) as pool:
         projections = pool.submit(_projections, settings) if states else None
-        replies = [pool.submit(program_status, program, states.get(program.name), settings) for program in PROGRAMS]
-        programs = [reply.result() for reply in replies]
+        holdings = pool.submit(_holdings, settings) if states else None
+        replies = [pool.submit(program_status, each, states.get(each.name), settings) for each in running]
+        holds, elsewhere = holdings.result() if holdings else ({}, [])
+        programs = [replace(reply.result(), holds=holds.get(reply.result().name, [])) for reply in replies]
     return StackStatus(
         running=bool(states),
         ready=all(program.ready for program in programs),
@@ -60,7 +71,26 @@ def stack_status(settings: Settings) -> StackStatus:
         urls=urls(settings),
         programs=programs,
         projections=projections.result() if projections else [],
+        elsewhere=elsewhere,
     )
+
+
+def processes_in(names: Collection[str], settings: Settings) -> list[ProgramProcess]:
+    """Which processes there are: those that supervisord names, or without it those that the settings would have.
+
+    A program of which supervisord names no process is not left out: it is down.
+    """
+    named = [process for name in names if (process := process_named(name)) is not None]
+    counts = counts_in(settings)
+    found: list[ProgramProcess] = []
+    for program in PROGRAMS:
+        of_it = [process for process in named if process.program == program]
+        found += sorted(of_it, key=_number) or processes_of_program(program, counts.get(program.name, 1))
+    return found
+
+
+def _number(process: ProgramProcess) -> int:
+    return process.number or 0
 
 
 def urls(settings: Settings) -> dict[str, str]:
@@ -76,11 +106,13 @@ def get_json(url: str, *, within: float = ASK_LIMIT) -> tuple[int, Any]:
 
 
 def program_status(
-    program: Program, state: ProgramState | None, settings: Settings, *, within: float = ASK_LIMIT
+    process: ProgramProcess, state: ProgramState | None, settings: Settings, *, within: float = ASK_LIMIT
 ) -> ProgramStatus:
-    """How one program is; it is asked itself if it has a port, and gets so many seconds to answer."""
+    """How one process is; it is asked itself if it has a port, and gets so many seconds to answer."""
+    program, port = process.program, process.port(settings)
     if state is None:
-        return ProgramStatus(program.name, "DOWN", 0, 0, ready=False, reason="supervisord does not run")
+        down = "supervisord does not run"
+        return ProgramStatus(process.name, "DOWN", 0, 0, ready=False, reason=down, program=program.name, port=port)
     done = state.state == "EXITED" and state.exit_code == 0
     ready, reason = state.state == "RUNNING" or done, state.description
     if state.state in {"STOPPED", "EXITED"}:  # supervisord's own description only says since when
@@ -89,9 +121,12 @@ def program_status(
         ready, reason = _accepts(Home(settings.home)), "does not accept connections yet"
     elif program.name == "postgres" and ready and not done:  # it ends when it has migrated
         ready, reason = False, "has not migrated the database of DATABASE_URL yet; its log says why"
-    if program.port is not None and state.pid:
-        ready, reason = _ask(f"http://{reachable(settings.host)}:{getattr(settings, program.port)}/ready", within)
-    return ProgramStatus(program.name, state.state, state.pid, state.uptime, ready, "" if ready else reason)
+    if port is not None and state.pid:
+        ready, reason = _ask(f"http://{reachable(settings.host)}:{port}/ready", within)
+    said = "" if ready else reason
+    return ProgramStatus(
+        process.name, state.state, state.pid, state.uptime, ready, said, program=program.name, port=port
+    )
 
 
 def _ask(url: str, within: float) -> tuple[bool, str]:
@@ -115,6 +150,26 @@ def _projections(settings: Settings) -> list[dict[str, Any]]:
         return []
 
 
+def _holdings(settings: Settings) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
+    """What each process holds, by its name, and what processes elsewhere hold; nothing when the query API is away."""
+    try:
+        _, answer = get_json(urls(settings)["queries"] + "/api/v1/daemons")
+        holds = {str(row["name"]): _what(row) for row in answer["daemons"]}
+        elsewhere = [
+            {"host": clean(str(row["host"]), 60), "pid": int(row["pid"] or 0), "holds": _what(row)}
+            for row in answer["elsewhere"]
+        ]
+    except (OSError, http.client.HTTPException, *BROKEN):
+        return {}, []
+    return holds, elsewhere
+
+
+def _what(row: Any) -> list[str]:
+    """What a process holds, in words."""
+    sagas = int(row["sagas"])
+    return [clean(str(each["what"]), 60) for each in row["holds"]] + ([f"{sagas} sagas"] if sagas else [])
+
+
 def must_answer(url: str, option: str) -> None:
     """Raise Unavailable, with a sentence that names `option`, unless a service answers at this address."""
     try:
@@ -124,13 +179,16 @@ def must_answer(url: str, option: str) -> None:
 
 
 def as_table(status: StackStatus) -> str:
-    lines = [f"{'PROGRAM':<16} {'STATE':<9} {'PID':>7} {'UPTIME':>9}  READY"]
+    lines = [f"{'PROGRAM':<16} {'STATE':<9} {'PID':>7} {'UPTIME':>9} {'PORT':>6}  READY"]
     for program in status.programs:
         ready = "yes" if program.ready else f"no: {program.reason}"
+        holds = f"  holds {', '.join(program.holds)}" if program.holds else ""
         lines.append(
-            f"{program.name:<16} {program.state:<9} {program.pid or '-':>7} {_duration(program.uptime):>9}  {ready}"
+            f"{program.name:<16} {program.state:<9} {program.pid or '-':>7} {_duration(program.uptime):>9} "
+            f"{program.port or '-':>6}  {ready}{holds}"
         )
     lines += [f"{p['name']} is {p['lag']['events']} events behind" for p in status.projections]
+    lines += [f"{each['host']}, pid {each['pid']}, holds {', '.join(each['holds'])}" for each in status.elsewhere]
     return "\n".join(lines)
 
 

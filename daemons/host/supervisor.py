@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,10 +18,14 @@ from core.errors import ConfigurationError, Unavailable
 from core.home import Home
 from core.settings import Settings, env_names
 from daemons.host.programs import supervisord_conf
-from daemons.host.supervisor_socket import SupervisorSocket
+from daemons.host.supervisor_socket import SupervisorFault, SupervisorSocket
+from daemons.process.program_list import Counts, all_processes, counts_in
 
 START_LIMIT = 10  # seconds
+STOP_LIMIT = 45  # seconds; supervisord kills a process after 30
 NO_WAIT = False
+UNKNOWN_CALL = 1
+"""The number with which supervisord refuses a call that it does not know."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,16 @@ class ProgramState:
     uptime: int
     exit_code: int
     description: str
+    group: str = ""
+
+    @property
+    def address(self) -> str:
+        """Its name in calls of supervisord."""
+        return f"{self.group}:{self.name}"
+
+    @property
+    def stopped(self) -> bool:
+        return self.state in {"STOPPED", "EXITED", "FATAL"}
 
 
 class Supervisor:
@@ -44,7 +60,7 @@ class Supervisor:
     def start(self, settings: Settings) -> None:
         """Start supervisord in the background, which starts every program with exactly these settings."""
         conf = self._home.supervisord_conf
-        conf.write_text(supervisord_conf(self._home, sys.executable), encoding="utf-8")
+        self.write_conf(counts_in(settings))
         done = subprocess.run(  # noqa: S603 - our own interpreter and configuration
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(conf)],
             env=environment(settings),
@@ -66,6 +82,10 @@ class Supervisor:
                 )
             time.sleep(0.02)
 
+    def write_conf(self, counts: Counts) -> None:
+        conf = self._home.supervisord_conf
+        conf.write_text(supervisord_conf(self._home, sys.executable, counts), encoding="utf-8")
+
     def answers(self) -> bool:
         try:
             return self._call("getState")["statename"] in {"RUNNING", "RESTARTING", "SHUTDOWN"}
@@ -81,14 +101,38 @@ class Supervisor:
     def start_stopped(self) -> None:
         for program in self.programs():
             done = program.state == "EXITED" and program.exit_code == 0
-            if program.state in {"STOPPED", "EXITED", "FATAL"} and not done:
-                self._call("startProcess", program.name, NO_WAIT)
+            if program.stopped and not done:
+                with contextlib.suppress(SupervisorFault):  # it has started it by itself meanwhile
+                    self._call("startProcess", program.address, NO_WAIT)
 
-    def stop(self, names: list[str]) -> None:
+    def stop(self, names: Collection[str]) -> None:
         """Tell these programs to stop, all at the same time; `shutdown` would stop one after the other."""
         for program in self.programs():
             if program.name in names and program.state in {"RUNNING", "STARTING", "BACKOFF"}:
-                self._call("stopProcess", program.name, NO_WAIT)
+                self._call("stopProcess", program.address, NO_WAIT)
+
+    def change_counts(self, counts: Counts) -> None:
+        """Start and stop what these counts add and leave out; every other process goes on.
+
+        Raises ConfigurationError when the supervisord that runs cannot do that, because another release started it.
+        """
+        wanted = {process.name for process in all_processes(counts)}
+        superfluous = {program.name for program in self.programs()} - wanted
+        self.stop(superfluous)
+        deadline = time.monotonic() + STOP_LIMIT
+        while any(program.name in superfluous and not program.stopped for program in self.programs()):
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{', '.join(sorted(superfluous))}: not stopped within {STOP_LIMIT} s")
+            time.sleep(0.05)
+        self.write_conf(counts)
+        try:
+            self._call("orderdeck.readAgain")
+        except SupervisorFault as fault:
+            if fault.code != UNKNOWN_CALL:
+                raise
+            raise ConfigurationError(
+                "the supervisord that runs here cannot change how many processes there are: `orderdeck down` first"
+            ) from None
 
     def shutdown(self) -> None:
         self._call("shutdown")
@@ -124,4 +168,5 @@ def _program_state(info: dict[str, Any]) -> ProgramState:
         uptime=max(0, info["now"] - info["start"]) if running else 0,
         exit_code=info["exitstatus"],
         description=info["description"],
+        group=info["group"],
     )

@@ -36,11 +36,13 @@ class SupervisorSocket:
         self._within = within
 
     def call(self, method: str, *arguments: object) -> Any:
-        """The answer to a call of its XML-RPC interface `supervisor`.
+        """The answer to a call of its XML-RPC interface `supervisor`, or of another one that the method names.
 
         Raises SupervisorFault and SupervisorFailed, or Unavailable with a sentence when no supervisord answers.
         """
-        request = xmlrpc.client.dumps(cast("Any", arguments), f"supervisor.{method}", allow_none=True).encode()
+        request = xmlrpc.client.dumps(
+            cast("Any", arguments), method if "." in method else f"supervisor.{method}", allow_none=True
+        ).encode()
         connection = _Connection(self.path, self._within)
         try:
             answer = exchange(connection, "POST", "/RPC2", request, {"Content-Type": "text/xml"}, within=self._within)

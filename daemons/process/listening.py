@@ -19,7 +19,12 @@ SENT = 256 * 1024  # bytes
 
 def listen(settings: Settings, field: str) -> socket.socket:
     """Bind the port of this setting; raises ConfigurationError."""
-    host, port = settings.host, int(getattr(settings, field))
+    return bind(settings, field, int(getattr(settings, field)))
+
+
+def bind(settings: Settings, field: str, port: int) -> socket.socket:
+    """Bind a port that follows from this setting; raises ConfigurationError, which names the setting."""
+    host = settings.host
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:
@@ -41,12 +46,14 @@ def listen(settings: Settings, field: str) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise _cannot_listen(error, host, port, field) from None
+        raise _cannot_listen(error, host, port, int(getattr(settings, field)), field) from None
     return listener
 
 
-def _cannot_listen(error: OSError, host: str, port: int, field: str) -> ConfigurationError:
+def _cannot_listen(error: OSError, host: str, port: int, base: int, field: str) -> ConfigurationError:
     setting = env_names(field)[0]
+    if port != base:
+        setting += f"={base}, from which it follows,"
     if error.errno == errno.EADDRINUSE:
         return ConfigurationError(f"port {port} is taken{_owner_of(port)}: set {setting} to another")
     if error.errno == errno.EACCES:

@@ -31,8 +31,11 @@ from daemons.process import exits
 from daemons.process.drop_root import drop_root
 from daemons.process.guard.bounds import Limits
 from daemons.process.guard.server import DRAIN, make_server
-from daemons.process.listening import listen
+from daemons.process.listening import bind
 from daemons.process.logs import configure_logs
+from daemons.process.process_counts import this_process
+from daemons.process.program_list import APART, ProgramProcess
+from daemons.process.shared_port import SharedPort, open_shared_port
 from daemons.process.vitals import ASGIApp, Front, Vitals
 
 CLOSE = 5  # seconds after that in which the work may release what it holds
@@ -47,6 +50,7 @@ LIMITS = Limits()
 OpenApp = Callable[[Settings, Vitals], AbstractAsyncContextManager[ASGIApp]]
 Work = Callable[[Settings, Vitals], Awaitable[None]]
 Body = Callable[[], Awaitable[None]]
+Serve = Callable[[Settings, Front, asyncio.Event], Awaitable[None]]
 
 _log = structlog.get_logger()
 
@@ -81,30 +85,29 @@ def run_reader(name: str, port: str, work: Work) -> None:
     _run(name, port, read)
 
 
-def _run(name: str, port: str, body: Callable[[Settings, Front, asyncio.Event], Awaitable[None]]) -> None:
+def _run(name: str, port: str, body: Serve) -> None:
     faulthandler.enable()
     os.umask(0o077)
     if "SUPERVISOR_ENABLED" in os.environ:
         die_with_parent()
     try:
         settings = load_settings()
-        configure_logs(name, settings.log_level)
-        listener = listen(settings, port)
+        process = this_process(name, settings)
+        configure_logs(process.name, settings.log_level)
+        listener = bind(settings, port, getattr(settings, port) + APART * (process.number or 0))
+        shared = open_shared_port(settings, process) if process.number and process.program.one_port else None
         drop_root(Home(settings.home))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_live(name, settings, listener, body))
+            runner.run(_live(process, settings, listener, shared, body))
     except ConfigurationError as error:
         sys.stderr.write(clean_lines(f"{name}: {error}") + "\n")
         sys.exit(exits.CONFIGURATION)
 
 
 async def _live(
-    name: str,
-    settings: Settings,
-    listener: socket.socket,
-    body: Callable[[Settings, Front, asyncio.Event], Awaitable[None]],
+    process: ProgramProcess, settings: Settings, listener: socket.socket, shared: SharedPort | None, body: Serve
 ) -> None:
-    vitals = Vitals(name)
+    vitals = Vitals(process.program.name, process.number)
     front, drained = Front(vitals), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, vitals.stop.set)
@@ -122,6 +125,7 @@ async def _live(
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(vitals.stop.wait())
+    sharing = asyncio.create_task(shared.accept(server, vitals)) if shared else None
     _log.info("started", port=listener.getsockname()[1], pid=os.getpid())
     await asyncio.wait({working, serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
 
@@ -130,6 +134,8 @@ async def _live(
     if not vitals.working:
         working.cancel()  # it only waits to start, so it has nothing to finish
     server.should_exit = True
+    if sharing is not None:
+        await sharing
     await asyncio.wait({serving})
     drained.set()
     await asyncio.wait({working}, timeout=deadline - time.monotonic())

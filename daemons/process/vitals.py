@@ -42,8 +42,10 @@ class Vitals:
     `check()` that answers a text says with it why the daemon is not ready.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, number: int | None = None) -> None:
         self.name = name
+        self.number = number
+        """Which of several processes of the program of this name it is; None when it is the only one."""
         self._began = time.monotonic()
         self._version = version("orderdeck")
         self.stop = asyncio.Event()
@@ -75,6 +77,11 @@ class Vitals:
         """Put a fault that the work met on the board: /ready names it until a later try goes on for STEADY seconds."""
         self.waits(in_words(error))
         self.faults.report(WORK, error)
+
+    @property
+    def process(self) -> str:
+        """The name of this process: that of its program, with its number if it is one of several."""
+        return self.name if self.number is None else f"{self.name}-{self.number}"
 
     @property
     def working(self) -> bool:
@@ -109,9 +116,10 @@ class Vitals:
     def _signed(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer with which program this is; `uptime` are the seconds since its start."""
         uptime = round(time.monotonic() - self._began, 1)
+        which = {} if self.number is None else {"process": self.process}
         return answer | {
             "service": service_of(self.name), "version": self._version, "pid": os.getpid(), "uptime": uptime
-        }  # fmt: skip
+        } | which  # fmt: skip
 
     def _unready(self, reason: str) -> dict[str, Any]:
         return self._signed({"status": "not ready"}) | {"reason": reason}

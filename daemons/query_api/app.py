@@ -42,7 +42,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
                 LogSearch(after=after, limit=limit, categories=choice.categories, types=choice.types)
             ),
         )
-        roll_call = RollCall(settings, vitals, queries)
+        roll_call = RollCall(settings, vitals, queries, app.shares)
         history = History(vitals.name)
         keeping = asyncio.create_task(history.keep(LogMeter(queries).measure))
         closing = asyncio.create_task(_close_at_stop(vitals, hub))

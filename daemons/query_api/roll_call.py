@@ -6,6 +6,7 @@ It asks at most once a second, however many callers there are, and never waits l
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,11 +18,14 @@ from msgspec import Meta, Struct
 from core.errors import OrderdeckError, in_words
 from core.ports.queries import Queries
 from core.ports.reading import ReaderProgress
+from core.ports.shares import Shares
 from core.printable import clean
 from core.settings import Settings, reachable
-from daemons.process.program_list import PROGRAMS, Program
+from daemons.process.process_counts import current_counts
+from daemons.process.program_list import PROGRAMS, ProgramProcess, all_processes
 from daemons.process.vitals import Vitals, service_of
 from daemons.query_api.answers import Lag, ReaderRow
+from daemons.query_api.owners import Hold, OwnerRow, by_owner
 
 if TYPE_CHECKING:
     import httpcore
@@ -30,6 +34,8 @@ WITHIN = 2.0  # seconds in which a daemon, or the database, has to answer
 KEPT = 1.0  # seconds for which an answer is given again
 LONGEST_ANSWER = 64 * 1024  # bytes; a daemon's own answer has some hundred
 LONGEST_REASON = 500  # characters
+AT_ONCE = 32  # daemons that are asked at the same time
+POSTGRES = ProgramProcess(PROGRAMS[0])
 
 
 class DaemonRow(Struct, kw_only=True):
@@ -37,10 +43,13 @@ class DaemonRow(Struct, kw_only=True):
 
     `answers`: it said something. `uptime` are the seconds since its start; `pid` is its process on the machine of the
     query API. `readers` are the readers of the log in it, and `lag` is that of the slowest; without an answer of the
-    database they are not known, and `lag` is null.
+    database they are not known, and `lag` is null. Of several processes of a `program` each has the readers that it
+    holds a share of. `holds` and `sagas`: what it alone does among the processes of all machines.
     """
 
     name: str
+    program: str
+    port: int | None
     answers: bool
     ready: bool
     reason: str
@@ -49,12 +58,19 @@ class DaemonRow(Struct, kw_only=True):
     version: str | None
     lag: Lag | None
     readers: list[ReaderRow]
+    holds: list[Hold]
+    sagas: int
 
 
 class DaemonList(Struct, kw_only=True):
-    """Every daemon of the configuration that the query API runs with, in the order of their start."""
+    """Every process of the home that the query API runs in, in the order of their start.
+
+    `elsewhere`: those of other machines or homes that hold something in the same database, and those that have ended
+    and whose leases have not.
+    """
 
     daemons: list[DaemonRow]
+    elsewhere: list[OwnerRow]
     asked_at: datetime
 
 
@@ -63,6 +79,7 @@ class _Said(Struct):
 
     service: str
     status: str
+    process: str = ""
     reason: str = ""
     version: str | None = None
     pid: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
@@ -70,10 +87,11 @@ class _Said(Struct):
 
 
 class RollCall:
-    def __init__(self, settings: Settings, vitals: Vitals, queries: Queries) -> None:
+    def __init__(self, settings: Settings, vitals: Vitals, queries: Queries, shares: Shares) -> None:
         self._settings = settings
         self._vitals = vitals
         self._queries = queries
+        self._shares = shares
         self._pool: httpcore.AsyncConnectionPool | None = None
         self._asking: asyncio.Task[DaemonList] | None = None
         self._asked = 0.0  # by the monotonic clock
@@ -93,47 +111,56 @@ class RollCall:
 
     async def _ask_all(self) -> DaemonList:
         asked_at = datetime.now(UTC)
-        programs = [program for program in PROGRAMS if program.port is not None]
-        (wrong, progress), said = await asyncio.gather(self._progress(), asyncio.gather(*map(self._ask, programs)))
-        database = _row("postgres", answers=progress is not None, ready=progress is not None, reason=wrong)
+        processes = [each for each in all_processes(current_counts(self._settings)) if each.program.port is not None]
+        (wrong, known), said = await asyncio.gather(self._in_database(), asyncio.gather(*map(self._ask, processes)))
+        database = _row(POSTGRES, None, answers=known is not None, ready=known is not None, reason=wrong)
         rows = [database, *said]
+        if known is None:
+            return DaemonList(daemons=rows, elsewhere=[], asked_at=asked_at)
+        progress, owners = known
+        here = socket.gethostname()
         for row in rows:
-            row.readers = [_reader(reader) for reader in progress or () if reader.reader.split(".")[0] == row.name]
+            for owner in [name for name, each in owners.items() if (each.host, each.pid) == (here, row.pid)]:
+                held = owners.pop(owner)
+                row.holds, row.sagas = [*row.holds, *held.holds], row.sagas + held.sagas
+            row.readers = [_reader(reader) for reader in progress if _reads(row, reader.reader)]
             row.lag = max((reader.lag for reader in row.readers), key=lambda lag: lag.seconds, default=None)
-        return DaemonList(daemons=rows, asked_at=asked_at)
+        return DaemonList(daemons=rows, elsewhere=list(owners.values()), asked_at=asked_at)
 
-    async def _progress(self) -> tuple[str, Sequence[ReaderProgress] | None]:
-        """How far the readers of the log are; or why the database does not say it."""
+    async def _in_database(self) -> tuple[str, tuple[Sequence[ReaderProgress], dict[str, OwnerRow]] | None]:
+        """How far the readers of the log are, and who holds what; or why the database does not say it."""
         try:
             async with asyncio.timeout(WITHIN):
-                return "", await self._queries.progress()
+                progress = await self._queries.progress()
+                return "", (progress, by_owner(await self._shares.read(), await self._queries.saga_owners()))
         except TimeoutError:
             return f"the database has not answered within {WITHIN:g} s", None
         except OrderdeckError as error:
             return in_words(error), None
 
-    async def _ask(self, program: Program) -> DaemonRow:
-        if program.name == self._vitals.name:
+    async def _ask(self, process: ProgramProcess) -> DaemonRow:
+        if process.name == self._vitals.process:
             _, said = await self._vitals.ready()
-            return _told(program, msgspec.convert(said, _Said))
-        place = f"{reachable(self._settings.host)}:{getattr(self._settings, program.port or '')}"
+            return _told(process, process.port(self._settings), msgspec.convert(said, _Said))
+        port = process.port(self._settings)
+        place = f"{reachable(self._settings.host)}:{port}"
         try:
             async with asyncio.timeout(WITHIN):
                 body = await self._get(f"http://{place}/ready")
             said = msgspec.json.decode(body, type=_Said)
         except TimeoutError:
-            return _row(program.name, reason=f"has not answered within {WITHIN:g} s at {place}")
+            return _row(process, port, reason=f"has not answered within {WITHIN:g} s at {place}")
         except _no_answer():
-            return _row(program.name, reason=f"does not answer at {place}")
+            return _row(process, port, reason=f"does not answer at {place}")
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors too
-            return _row(program.name, reason=f"what answers at {place} is no daemon of orderdeck")
-        return _told(program, said)
+            return _row(process, port, reason=f"what answers at {place} is no daemon of orderdeck")
+        return _told(process, port, said)
 
     async def _get(self, url: str) -> bytes:
         import httpcore  # noqa: PLC0415 - only who looks at the daemons needs it
 
         if self._pool is None:  # no connection is kept, so that a daemon that starts again is not taken for gone
-            self._pool = httpcore.AsyncConnectionPool(max_connections=2 * len(PROGRAMS), max_keepalive_connections=0)
+            self._pool = httpcore.AsyncConnectionPool(max_connections=AT_ONCE, max_keepalive_connections=0)
         body = b""
         async with self._pool.stream("GET", url) as response:
             async for part in response.aiter_stream():
@@ -149,20 +176,26 @@ def _no_answer() -> tuple[type[Exception], ...]:
     return httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError
 
 
-def _told(program: Program, said: _Said) -> DaemonRow:
-    if said.service != service_of(program.name):
+def _told(process: ProgramProcess, port: int | None, said: _Said) -> DaemonRow:
+    if said.service != service_of(process.program.name):
         other = clean(said.service, 40)
-        return _row(program.name, reason=f"at its port answers another program, {other}")
+        return _row(process, port, reason=f"at its port answers another program, {other}")
+    if said.process and said.process != process.name:
+        return _row(process, port, reason=f"at its port answers {clean(said.process, 40)}")
     ready = said.status == "ready"
     reason = "" if ready else clean(said.reason, LONGEST_REASON) or "does not say why"
-    row = _row(program.name, answers=True, ready=ready, reason=reason)
+    row = _row(process, port, answers=True, ready=ready, reason=reason)
     row.pid, row.uptime, row.version = said.pid, said.uptime, clean(said.version, 40) if said.version else None
     return row
 
 
-def _row(name: str, *, reason: str, answers: bool = False, ready: bool = False) -> DaemonRow:
+def _row(
+    process: ProgramProcess, port: int | None, *, reason: str, answers: bool = False, ready: bool = False
+) -> DaemonRow:
     return DaemonRow(
-        name=name,
+        name=process.name,
+        program=process.program.name,
+        port=port,
         answers=answers,
         ready=ready,
         reason=reason,
@@ -171,6 +204,19 @@ def _row(name: str, *, reason: str, answers: bool = False, ready: bool = False) 
         version=None,
         lag=None,
         readers=[],
+        holds=[],
+        sagas=0,
+    )
+
+
+def _reads(row: DaemonRow, reader: str) -> bool:
+    """Whether a reader of the log is in this process: in the only one of its program, or in each that holds a share."""
+    program, _, part = reader.partition(".")
+    if program != row.program or row.name == row.program:
+        return program == row.program
+    return any(
+        hold.reader == reader or (hold.reader == program and (not part or part in hold.what.split(", ")))
+        for hold in row.holds
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -67,7 +68,8 @@ async def test_it_tells_of_every_daemon_whether_it_answers_and_is_ready(
     assert daemons["postgres"]["ready"]
     assert daemons["command-api"] | {"reason": ""} == {
         "name": "command-api", "answers": False, "ready": False, "reason": "",
-        "pid": None, "uptime": None, "version": None, "lag": None, "readers": [],
+        "pid": None, "uptime": None, "version": None, "lag": None, "readers": [], "program": "command-api",
+        "port": int(os.environ["ORDERDECK_COMMAND_PORT"]), "holds": [], "sagas": 0,
     }  # fmt: skip
     assert daemons["command-api"]["reason"].startswith("does not answer at 127.0.0.1:")
     projector.will(ready(status="not ready", reason="orders: stands still at position 5 of 9"))

@@ -43,7 +43,7 @@ def test_a_home_with_any_path_can_be_written_into_the_configuration(
     home = Home(tmp_path / folder)
     monkeypatch.setattr(Home, "run", home.path)  # wherever its sockets are; here they would be too long
     home.create()
-    home.supervisord_conf.write_text(supervisord_conf(home, sys.executable), encoding="utf-8")
+    home.supervisord_conf.write_text(supervisord_conf(home, sys.executable, {}), encoding="utf-8")
     options = read(home.supervisord_conf, monkeypatch)
     processes = [group.process_configs[0] for group in options.process_group_configs]
     assert [process.name for process in processes] == [program.name for program in PROGRAMS]
@@ -52,6 +52,26 @@ def test_a_home_with_any_path_can_be_written_into_the_configuration(
         assert process.stdout_logfile == str(home.logs / f"{program.name}.log")
         assert (process.stopwaitsecs, process.killasgroup, process.startretries) == (30, True, 1000000)
     assert options.serverurl is None or options.serverurl.endswith("supervisor.sock")
+
+
+def test_several_processes_of_a_program_have_numbers_in_their_names_commands_and_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "100%")
+    monkeypatch.setattr(Home, "run", home.path)
+    home.create()
+    home.supervisord_conf.write_text(supervisord_conf(home, sys.executable, {"projector": 3}), encoding="utf-8")
+    groups = {
+        group.name: group.process_configs for group in read(home.supervisord_conf, monkeypatch).process_group_configs
+    }
+    assert list(groups) == [program.name for program in PROGRAMS]
+    several = sorted(groups.pop("projector"), key=lambda process: process.name)
+    assert {len(processes) for processes in groups.values()} == {1}
+    for number, process in enumerate(several, 1):
+        assert process.name == f"projector-{number}"
+        assert shlex.split(process.command) == [sys.executable, "-m", "daemons.projector", str(number)]
+        assert process.stdout_logfile == str(home.logs / f"projector-{number}.log")
+    assert len(several) == 3
 
 
 def test_supervisorctl_finds_the_socket_that_supervisord_makes() -> None:

@@ -29,7 +29,7 @@ class Stack:
     def __init__(self, path: Path, **settings: str) -> None:
         self.home = Home(path)
         self.settings = {"ORDERDECK_HOME": str(path)}
-        self.settings |= {f"ORDERDECK_{name.upper()}": str(free_port()) for name in PORTS}
+        self.settings |= {f"ORDERDECK_{name.upper()}": str(free_port(several=3)) for name in PORTS}
         self.settings |= settings
 
     def __enter__(self) -> Self:

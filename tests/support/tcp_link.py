@@ -6,19 +6,20 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Self
 
 PIECE = 1 << 16
 
 
 class TcpLink:
-    """Passes everything that comes to `port` of 127.0.0.1 on to the server, until a test says otherwise.
+    """Passes what comes to `port` of 127.0.0.1 on to the server (its port or socket), until a test says otherwise.
 
     It works in a thread of its own, so that a test that blocks does not stop it.
     """
 
-    def __init__(self, server_port: int, port: int) -> None:
-        self.port, self._server_port = port, server_port
+    def __init__(self, server: int | Path, port: int) -> None:
+        self.port, self._server = port, server
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._open: set[asyncio.StreamWriter] = set()
@@ -89,7 +90,7 @@ class TcpLink:
         try:
             await self._flows.wait()
             with contextlib.suppress(OSError):
-                server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
+                server, to_server = await self._reach_server()
                 self._open.add(to_server)
                 try:
                     async with asyncio.TaskGroup() as group:
@@ -106,6 +107,11 @@ class TcpLink:
             self._open.discard(writer)
             self._passing.discard(task)
             writer.close()
+
+    async def _reach_server(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._server, Path):
+            return await asyncio.open_unix_connection(self._server)
+        return await asyncio.open_connection("127.0.0.1", self._server)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(PIECE):

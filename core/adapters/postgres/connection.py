@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 import asyncpg
@@ -19,6 +20,7 @@ from core.errors import ConfigurationError, DatabaseFault, OrderdeckError, Unava
 R = TypeVar("R")
 
 CONNECT_TIMEOUT = 5.0  # seconds
+HEAD_START = 0.5  # seconds that a server has before the next one of the address is tried beside it
 
 
 class Connection(Protocol):
@@ -62,11 +64,12 @@ async def open_connection(address: DatabaseAddress, *, wait: float | None, prepa
     parameters, because poolers such as PgBouncer refuse or drop most of them.
     """
     connect_: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
-    try:
+
+    async def open_one(hosts: Sequence[tuple[str, int]]) -> Connection:
         opened = await connect_(
             address.driver_url,
-            host=[host for host, _ in address.hosts] or None,
-            port=[port for _, port in address.hosts] or None,
+            host=[host for host, _ in hosts] or None,
+            port=[port for _, port in hosts] or None,
             user=address.user,
             password=address.password,
             database=address.database,
@@ -74,14 +77,58 @@ async def open_connection(address: DatabaseAddress, *, wait: float | None, prepa
             command_timeout=wait,
             **({} if prepare else {"statement_cache_size": 0}),
         )
+        return cast("Connection", opened)
+
+    role = address.driver.get("target_session_attrs", "any")
+    try:
+        if role == "prefer-standby" or len(address.hosts) < 2:
+            return await open_one(address.hosts)
+        return await first_to_open([partial(open_one, [host]) for host in address.hosts])
     except Exception as error:
         ours = translated(error)
         if ours is None:
             raise
-        if isinstance(ours, Unavailable) and str(error):
+        if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+            ours = Unavailable(f"{AWAY}: no server that answers at its address is {role}")
+        elif isinstance(ours, Unavailable) and str(error):
             ours = Unavailable(f"{AWAY}: {error}")  # the driver's text names the host or socket
         raise ours from error
-    return cast("Connection", opened)
+
+
+async def first_to_open(servers: Sequence[Callable[[], Awaitable[Connection]]]) -> Connection:
+    """The connection to the first server that takes us; each is tried when the one before it has failed or is slow.
+
+    The driver would try one after the other within one time limit. A machine that is off says nothing, so it would use
+    up the whole limit, and the server that took its place would never be tried. Raises the error that says most.
+    """
+    waiting, trying, errors = list(servers), set[asyncio.Task[Connection]](), list[BaseException]()
+    try:
+        while waiting or trying:
+            if waiting:
+                trying.add(asyncio.ensure_future(waiting.pop(0)()))
+            done, _ = await asyncio.wait(
+                trying, timeout=HEAD_START if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                if (error := task.exception()) is None:
+                    trying.remove(task)
+                    return task.result()
+                trying.remove(task)
+                errors.append(error)
+    finally:
+        for task in trying:
+            task.cancel()
+        for late in await asyncio.gather(*trying, return_exceptions=True):
+            if not isinstance(late, BaseException):
+                late.terminate()
+    raise min(errors, key=_says_little)
+
+
+def _says_little(error: BaseException) -> int:
+    """Least for what a person has to change, such as a wrong password; most for a server that is away."""
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return 1
+    return 2 if connection_lost(error) else 0
 
 
 def address_of(dsn: str) -> DatabaseAddress:

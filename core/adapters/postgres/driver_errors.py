@@ -21,7 +21,9 @@ AWAY = "the database is away"
 # The connection is gone, and nobody knows whether the statement that ran on it was done.
 _LOST = (
     OSError,  # it includes TimeoutError and refused connections
-    asyncpg.InternalClientError,  # asyncpg raises it when the connection is cut while it prepares a statement
+    # asyncpg raises it when the connection is cut while it prepares a statement, and when no server of the address is
+    # in the wanted role, which lasts until a standby has been promoted.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -46,7 +48,6 @@ _FAULTS_OF_CONNECTIONS = (
     asyncpg.ProtocolViolationError,
     asyncpg.ProtocolError,
     asyncpg.OutdatedSchemaCacheError,
-    asyncpg.TargetServerAttributeNotMatched,
 )
 _NAMES_ONLY = {"28000", "28P01", "3D000", "3F000", "42501", "42703", "42704", "42883", "42P01"}
 """SQLSTATEs whose messages have only names of tables, columns, roles and databases, never values or statements."""

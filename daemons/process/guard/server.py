@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, cast
 
@@ -21,6 +21,8 @@ from daemons.process.guard.origins import Origins
 from daemons.process.guard.protocol import GuardedProtocol
 
 DRAIN = 20  # seconds in which requests under way may finish
+REST = 0.0003  # seconds for each open connection, for which the next ones of a shared socket are left to others
+LONGEST_REST = 0.01
 
 
 class Server(uvicorn.Server):
@@ -28,15 +30,22 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
+        self._acceptors = [self._acceptor(listener) for listener in sockets or []]
+        for acceptor in self._acceptors:
+            acceptor.start()
+
+    def share(self, listener: socket.socket) -> Acceptor:
+        """Accepts on a socket that other processes accept on too; whoever has more connections leaves them more."""
+        return self._acceptor(listener, lambda: min(LONGEST_REST, REST * len(self.server_state.connections)))
+
+    def _acceptor(self, listener: socket.socket, rest: Callable[[], float] | None = None) -> Acceptor:
         make_protocol = partial(
             self.config.http_protocol_class,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        self._acceptors = [Acceptor(listener, make_protocol) for listener in sockets or []]
-        for acceptor in self._acceptors:
-            acceptor.start()
+        return Acceptor(listener, make_protocol, rest)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for acceptor in self._acceptors:

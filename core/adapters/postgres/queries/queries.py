@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any
@@ -110,6 +110,9 @@ class PostgresQueries:
 
     async def saga_summary(self) -> SagaSummary:
         return await self._lanes.run(summary_of_sagas)
+
+    async def saga_owners(self) -> Mapping[str, int]:
+        return await self._lanes.run(sagas.owners_of_sagas)
 
     async def ended_sagas(self, *, after: int, upto: int, limit: int) -> Sequence[EndedSaga]:
         return await self._lanes.run(lambda c: ended_sagas(c, after=after, upto=upto, limit=limit))

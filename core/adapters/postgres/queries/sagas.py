@@ -11,6 +11,12 @@ from asyncpg import Record
 from core.adapters.postgres.connection import Connection
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaState, SagaStatusName
 
+OWNERS = """
+SELECT owner, count(*) AS held FROM sagas
+ WHERE owner IS NOT NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > clock_timestamp()
+ GROUP BY owner
+"""
+
 # What an operator sees of a saga. While a runner works on it, `due_at` is when the lease ends; else, when a runner may
 # take it up. It is overdue when its deadline has passed; when it has none and has been failing for 15 minutes; or when
 # it has been due for 10 seconds and no runner has taken it up. The deadline stands in the saga's first event and is
@@ -165,6 +171,10 @@ class _Conditions:
 
     def add(self, condition: str, value: Any) -> None:
         self.texts.append(condition.format(self.parameter(value)))
+
+
+async def owners_of_sagas(connection: Connection) -> Mapping[str, int]:
+    return {row["owner"]: row["held"] for row in await connection.fetch(OWNERS)}
 
 
 async def saga(connection: Connection, saga_id: UUID) -> SagaListing | None:
