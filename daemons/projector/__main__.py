@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.bootstrap import bootstrap
 from core.settings import Settings
+from daemons.process.cache_metrics import show_cache
 from daemons.process.runtime import run_reader
 from daemons.process.vitals import Vitals
 from daemons.projector.from_kafka import follow_kafka
@@ -13,6 +14,7 @@ from daemons.projector.from_log import follow_log
 async def work(settings: Settings, vitals: Vitals) -> None:
     follow = follow_kafka if settings.kafka_brokers else follow_log
     async with bootstrap(settings, name=vitals.name, faults=vitals.faults) as app:
+        show_cache(settings, app.cache, vitals)
         await follow(app, vitals)
 
 

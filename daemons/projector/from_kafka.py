@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.bootstrap import App, open_shared_read_models
@@ -22,21 +23,38 @@ from daemons.process.vitals import STEADY, Vitals
 from daemons.projector.group_state import POSITION, GroupState
 
 
+@dataclass
+class Keeping:
+    """The keeper of a group's shares while its read models are open, and the shares that are being filled."""
+
+    keeper: ShareKeeper | None = None
+    held: Mapping[int, int] = field(default_factory=dict[int, int])
+
+    def goes_on(self) -> bool:
+        return self.keeper is not None and bool(self.held) and self.keeper.held == self.held
+
+
 class SharesFollower:
     """Keeps those shares of one group up to date that this process holds, and says why when it does not."""
 
     def __init__(
-        self, app: App, group: Group[Any], read_models: SharedReadModels, topics: Topics, faults: FaultBoard
+        self,
+        app: App,
+        group: Group[Any],
+        read_models: SharedReadModels,
+        topics: Topics,
+        keeping: Keeping,
+        faults: FaultBoard,
     ) -> None:
         self._app = app
         self._group = group
         self._read_models = read_models
+        self._keeping = keeping
         self._count = app.settings.kafka_partitions
         self._state = GroupState(group.name, faults, read_models.progress, lambda: self._projector.saved_at)
         self._projector = ShareProjector(
             group, read_models, topics, app.subscription, count=self._count, stuck=self._state.failed
         )
-        self._keeper: ShareKeeper | None = None
         self._steady: asyncio.TimerHandle | None = None
         self._again: OrderdeckError | None = None
 
@@ -52,7 +70,7 @@ class SharesFollower:
         """Open the read models and fill what this process holds of them, until they have to be opened again."""
         await self._read_models.open()
         self._again = None
-        self._keeper = keeper = ShareKeeper(
+        self._keeping.keeper = keeper = ShareKeeper(
             self._app.shares, self._group.reader, our_name(), count=self._count, gone=gone
         )
         over, lost = asyncio.Event(), asyncio.Event()
@@ -65,7 +83,7 @@ class SharesFollower:
                     lost.set()
                     if filling is not None:
                         await filling
-                    lost, filling = asyncio.Event(), None
+                    lost, filling, self._keeping.held = asyncio.Event(), None, dict(held)
                     if held:
                         self._state.begins()
                         filling = asyncio.create_task(self._keep_up(dict(held), lost, over))
@@ -74,7 +92,7 @@ class SharesFollower:
             lost.set()
             stopping.cancel()
             await asyncio.gather(keeping, *([filling] if filling is not None else []))
-            self._keeper = None
+            self._keeping.keeper = None
         if self._again is not None:
             raise self._again
 
@@ -105,11 +123,12 @@ class SharesFollower:
 
     async def why_not_ready(self) -> str | None:
         """A projector that could hold shares and has none stands by, which is what it is there for."""
-        if self._keeper is not None and self._keeper.stands_by:
+        keeper = self._keeping.keeper
+        if keeper is not None and keeper.stands_by:
             return None
         outage = self._projector.outage
         meanwhile = f"{outage}; its events are read from the log meanwhile" if outage else None
-        return await self._state.why_not_ready([self._keeper.trouble if self._keeper else None, meanwhile])
+        return await self._state.why_not_ready([keeper.trouble if keeper else None, meanwhile])
 
 
 async def _pass_on(stop: asyncio.Event, over: asyncio.Event) -> None:
@@ -121,8 +140,10 @@ async def follow_kafka(app: App, vitals: Vitals) -> None:
     async with AsyncExitStack() as opened:
         followers: list[SharesFollower] = []
         for group in GROUPS:
-            read_models, topics = await opened.enter_async_context(open_shared_read_models(app, group))
-            followers.append(SharesFollower(app, group, read_models, topics, vitals.faults))
+            keeping = Keeping()
+            opening = open_shared_read_models(app, group, keeping.goes_on)
+            read_models, topics = await opened.enter_async_context(opening)
+            followers.append(SharesFollower(app, group, read_models, topics, keeping, vitals.faults))
         POSITION.set_function(lambda: min((at for one in followers if (at := one.position) is not None), default=0))
 
         async def why_not_ready() -> str | None:

@@ -69,11 +69,13 @@ class Follower:
 
 async def follow_log(app: App, vitals: Vitals) -> None:
     async with AsyncExitStack() as opened:
-        followers = [
-            Follower(app, group, await opened.enter_async_context(open_read_models(app, group)), vitals.faults)
-            for group in GROUPS
-        ]
-        keeper = ShareKeeper(app.shares, READER, our_name(), count=len(followers), gone=gone)
+        keeper = ShareKeeper(app.shares, READER, our_name(), count=len(GROUPS), gone=gone)
+        followers: list[Follower] = []
+        for number, group in enumerate(GROUPS):
+            read_models = await opened.enter_async_context(
+                open_read_models(app, group, lambda number=number: number in keeper.held)
+            )
+            followers.append(Follower(app, group, read_models, vitals.faults))
         POSITION.set_function(lambda: min((one.position for one in followers if one.holds), default=0))
 
         async def why_not_ready() -> str | None:
