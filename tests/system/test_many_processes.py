@@ -109,8 +109,18 @@ def test_a_key_is_answered_once_at_whichever_process_and_numbers_of_orders_never
             a.headers["idempotent-replayed"] for a in (one, other) if "idempotent-replayed" in a.headers
         }
     assert len({answer.json()["order_number"] for answer in answers}) == len(keys)
+    until(
+        lambda: recorded(many.url) >= len(answers), seconds=10
+    )  # the figures of both processes, at whichever is asked
     later = place(at(many, "command", 2), keys[0])
     assert (later.headers["idempotent-replayed"], later.json()) == ("true", answers[0].json())
+
+
+def recorded(url: str) -> float:
+    """How many commands were answered in the last minute."""
+    history = get(url + "/api/v1/metrics/history", seconds=60).json()
+    [series] = [each for each in history["series"] if each["name"] == "commands.recorded"]
+    return sum(value or 0 for value in series["values"])
 
 
 def test_a_command_at_one_process_is_seen_at_each_query_api(many: Stack) -> None:
