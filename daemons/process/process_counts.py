@@ -26,7 +26,7 @@ class _Written(Struct):
     """`supervisord` is the pid of the one whose processes these are: the file may be older than it."""
 
     supervisord: int
-    counts: dict[str, Annotated[int, Meta(ge=1, le=MOST)]]
+    counts: dict[str, Annotated[int, Meta(ge=0, le=MOST)]]
 
 
 def write_counts(home: Home, supervisord: int, counts: Counts) -> None:

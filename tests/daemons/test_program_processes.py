@@ -105,13 +105,13 @@ def test_a_running_process_learns_the_new_counts_from_the_file_of_its_own_superv
     monkeypatch.setattr(process_counts, "unprivileged_user", lambda: None)
     monkeypatch.setattr(process_counts.os, "getppid", lambda: 77)
     assert current_counts(ours)["projector"] == 2
-    write_counts(home, 77, {"projector": 4, "postgres": 9})
+    write_counts(home, 77, {"projector": 4, "postgres": 9, "relay": 0})
     assert current_counts(ours) == {**counts_in(ours), "projector": 4}
     for other in (
         b'{"supervisord": 78, "counts": {"projector": 4}}',
         b"{",
         b"[]",
-        b'{"supervisord": 77, "counts": {"a": 0}}',
+        b'{"supervisord": 77, "counts": {"a": -1}}',
     ):
         home.counts.write_bytes(other)
         assert current_counts(ours)["projector"] == 2, other
