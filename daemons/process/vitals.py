@@ -51,6 +51,8 @@ class Vitals:
         self.stop = asyncio.Event()
         self.last_turn = time.monotonic()
         self.faults = FaultBoard()
+        self.degraded: list[Callable[[], str | None]] = []
+        """Each says what does not work at present although the daemon is ready, or None."""
         self._steady: asyncio.TimerHandle | None = None
         self.has_worked = False
         self._reason: str | None = "starting"
@@ -106,8 +108,10 @@ class Vitals:
         return 200 if turning else 503, self._signed({"status": status})
 
     async def ready(self) -> tuple[int, dict[str, Any]]:
-        reason = await self.why_not_ready()
-        return (200, self._signed({"status": "ready"})) if reason is None else (503, self._unready(reason))
+        if (reason := await self.why_not_ready()) is not None:
+            return 503, self._unready(reason)
+        degraded = "; ".join(told for say in self.degraded if (told := say()))
+        return 200, self._signed({"status": "ready"}) | ({"degraded": degraded} if degraded else {})
 
     def _signed(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer with which program this is; `uptime` are the seconds since its start."""

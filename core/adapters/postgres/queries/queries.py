@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from core.adapters.postgres.coalesce import Coalescer
+from core.adapters.coalesce import Coalescer
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
