@@ -39,7 +39,7 @@ fix: $(BIN)/.installed-dev  ## format, and repair what lint can
 bench: $(BIN)/.installed-dev  ## measure, beside peers on the same PostgreSQL
 	@$(BIN)/python -m bench
 
-chaos: $(BIN)/.installed-dev  ## 5 000 orders while everything is killed; ARGS="--seed 7 --orders 500", "--mutants"
+chaos: $(BIN)/.installed-dev  ## 5 000 orders while everything is killed; ARGS="--seed 7 --orders 500", "--distributed", "--mutants"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 attack: $(BIN)/.installed-dev  ## 1 000 000 hostile requests to a stack of its own; ARGS="--seed 7 --requests 20000"
