@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class Daemons:
 
 
 @contextlib.contextmanager
-def daemons(ground: Ground, dsn: str, *names: str) -> Generator[Daemons]:
+def daemons(ground: Ground, dsn: str, *names: str, settings: Mapping[str, str] | None = None) -> Generator[Daemons]:
     """Run these daemons and wait until each is ready; they are stopped after the block, and die when we are killed."""
     home = ground.folder / f"home-{time.monotonic_ns()}"
     home.mkdir()
@@ -99,6 +99,7 @@ def daemons(ground: Ground, dsn: str, *names: str) -> Generator[Daemons]:
         "DATABASE_URL": dsn.replace(OWNER, DAEMONS, 1),
         "LOG_LEVEL": "WARNING",
         "PYTHONPATH": str(ROOT),
+        **(settings or {}),
     }
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
