@@ -22,6 +22,7 @@ PARTS = (
     "open_sagas",
     "hot_sku",
     "verify",
+    "cache",
     "fail_over",
     "deck",
 )
@@ -51,6 +52,7 @@ def main() -> None:
         "rebuild": 1_000_000 if options.million else options.events,
         "snapshots": 1_000_000,
         "visible": options.seconds,
+        "cache": options.seconds,
         "verify": 1_000_000 if options.million else options.events,
         "sagas": options.saga_seconds,
         "open_sagas": options.open,

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,8 +85,11 @@ class Daemons:
 
 
 @contextlib.contextmanager
-def daemons(ground: Ground, dsn: str, *names: str) -> Generator[Daemons]:
-    """Run these daemons and wait until each is ready; they are stopped after the block, and die when we are killed."""
+def daemons(ground: Ground, dsn: str, *names: str, more: Mapping[str, str] | None = None) -> Generator[Daemons]:
+    """Run these daemons, with `more` settings, and wait until each is ready.
+
+    They are stopped after the block, and die when we are killed.
+    """
     home = ground.folder / f"home-{time.monotonic_ns()}"
     home.mkdir()
     ports = {name: free_port() for name in PORTS}
@@ -98,6 +101,7 @@ def daemons(ground: Ground, dsn: str, *names: str) -> Generator[Daemons]:
         "DATABASE_URL": dsn.replace(OWNER, DAEMONS, 1),
         "LOG_LEVEL": "WARNING",
         "PYTHONPATH": str(ROOT),
+        **(more or {}),
     }
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
