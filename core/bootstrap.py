@@ -24,6 +24,7 @@ from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import ConfigurationError, LoginRefused, SchemaBehind, Unavailable
 from core.fault_board import FaultBoard
 from core.home import database_url, owner_url
+from core.ports.broker import Broker
 from core.ports.clock import Clock
 from core.ports.evidence import Evidence
 from core.ports.log import EventStore, OrderNumbers
@@ -35,6 +36,7 @@ from core.ports.sagas import SagaLog
 from core.ports.shares import Shares
 from core.projections import ORDERS
 from core.projections.projection import Group
+from core.services import relay
 from core.services.catalogue import load_catalogue
 from core.settings import Settings
 
@@ -189,6 +191,13 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[PaymentGateway]:
         yield drill(settings, "saga-runner").gateway(gateway)
 
 
+def broker_of(app: App) -> Broker:
+    """The Kafka that the settings name. Its client is imported here, since most daemons need none."""
+    from core.adapters.kafka.producer import KafkaBroker  # noqa: PLC0415 - as the docstring says
+
+    return drill(app.settings, "relay").broker(KafkaBroker(app.settings))
+
+
 @asynccontextmanager
 async def open_read_models(
     app: App, group: Group[Any], holds: Callable[[], bool] = lambda: True
@@ -213,7 +222,8 @@ async def open_read_models(
 @asynccontextmanager
 async def open_queries(app: App) -> AsyncGenerator[Queries]:
     """The queries of the query API, each on the connections that suit it."""
-    queries = PostgresQueries(_opener(app.settings, app.name))
+    unused = () if app.settings.kafka_brokers else (relay.READER,)
+    queries = PostgresQueries(_opener(app.settings, app.name), unused=unused)
     try:
         if app.settings.redis_url is None:
             yield queries
