@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from core.adapters.redis.link import RedisLink
 from core.ports.order_cache import CacheReport
 from core.redis_address import read_redis_address
-from tests.support.cached_orders import CachedOrders, new_order, order_view, until
+from tests.support.cached_orders import CachedOrders, be_patient, new_order, order_view, until
 from tests.support.certificates import make_certificates
 from tests.support.redis_server import RedisServer
 
@@ -61,7 +61,10 @@ async def test_a_server_that_is_no_redis_or_does_not_let_us_in_is_told_in_words(
     assert "secret" not in str(logs)
 
 
-async def test_orders_are_cached_over_a_socket_of_this_machine_in_a_numbered_database_under_a_password() -> None:
+async def test_orders_are_cached_over_a_socket_of_this_machine_in_a_numbered_database_under_a_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    be_patient(monkeypatch)
     with tempfile.TemporaryDirectory(prefix="od-redis-") as folder:
         socket = Path(folder) / "redis.sock"
         with RedisServer(Path(folder), "--unixsocket", str(socket)) as server, server.client() as client:
@@ -77,8 +80,9 @@ async def test_orders_are_cached_over_a_socket_of_this_machine_in_a_numbered_dat
 
 
 async def test_orders_are_cached_over_tls_by_a_server_whose_certificate_is_trusted(
-    redis_server: RedisServer, tmp_path: Path
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    be_patient(monkeypatch)
     certificates = make_certificates(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.server)
