@@ -95,7 +95,8 @@ class RedisLink:
     async def _wait_until_lost(self) -> None:
         while not self._lost.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), LOG_EVERY)
+                async with asyncio.timeout(LOG_EVERY):  # wait_for loses a cancellation that comes with the event
+                    await self._lost.wait()
             self._tell()  # what could not be logged when it changed, since that was too soon
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Any:
