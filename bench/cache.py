@@ -24,7 +24,7 @@ import uvloop
 
 from bench.ground import Daemons, Ground, cpu_seconds, daemons, free_port
 from bench.http_load import Load, drive, request
-from bench.rebuild import COLUMNS, fill, order_events, watch
+from bench.rebuild import COLUMNS, POSITION, fill, order_events, watch
 from bench.report import Row
 from core.processes import die_with_parent
 
@@ -65,7 +65,7 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
     rows: list[Row] = []
     with redis_server(ground.folder) as redis, contextlib.ExitStack() as stack:
         with_redis = {"REDIS_URL": f"redis://127.0.0.1:{redis.port}/0"}
-        cached = stack.enter_context(daemons(ground, dsn, "projector", "query-api", more=with_redis))
+        cached = stack.enter_context(daemons(ground, dsn, "projector", "query-api", settings=with_redis))
         plain = stack.enter_context(daemons(ground, dsn, "query-api"))
         ids = uvloop.run(caught_up(dsn))
         sides = [side(WITHOUT, plain, ground, None), side(WITH, cached, ground, redis.pid)]
@@ -147,9 +147,9 @@ def projecting(ground: Ground, with_redis: dict[str, str]) -> list[Row]:
         for what in SIDES:
             dsn = ground.database(samples=False)
             count = uvloop.run(fill(dsn, CATCH_UP))
-            with daemons(ground, dsn, "projector", more=with_redis if what == WITH else None) as running:
+            with daemons(ground, dsn, "projector", settings=with_redis if what == WITH else None) as running:
                 pid = running.processes["projector"].pid
-                rate, _ = uvloop.run(watch(dsn, count))
+                rate, _ = uvloop.run(watch(dsn, count, POSITION))
                 ups[what].append((rate, 1e6 * cpu_seconds(pid) / count))
                 before = cpu_seconds(pid)
                 events, latency = uvloop.run(flow(dsn, count))

@@ -88,15 +88,11 @@ class Daemons:
 
 @contextlib.contextmanager
 def daemons(
-    ground: Ground,
-    dsn: str,
-    *names: str,
-    counts: Counts | None = None,
-    more: Mapping[str, str] | None = None,
+    ground: Ground, dsn: str, *names: str, counts: Counts | None = None, settings: Mapping[str, str] | None = None
 ) -> Generator[Daemons]:
-    """Run these daemons, one process of each or as many as `counts` says, with `more` settings, until each is ready.
+    """Run these daemons, one process of each or as many as `counts` says, and wait until each is ready.
 
-    They are stopped after the block, and die when we are killed.
+    They are stopped after the block, and die when we are killed. `settings`: more of their environment.
     """
     home = ground.folder / f"home-{time.monotonic_ns()}"
     home.mkdir()
@@ -109,7 +105,7 @@ def daemons(
         "DATABASE_URL": dsn.replace(OWNER, DAEMONS, 1),
         "LOG_LEVEL": "WARNING",
         "PYTHONPATH": str(ROOT),
-        **(more or {}),
+        **(settings or {}),
     }
     env |= {f"ORDERDECK_{name.upper().replace('-', '_')}_COUNT": str(n) for name, n in (counts or {}).items()}
     running: dict[str, subprocess.Popen[bytes]] = {}

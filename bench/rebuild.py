@@ -39,7 +39,7 @@ def measure(ground: Ground, events: float) -> list[Row]:
     dsn = ground.database(samples=False)
     count = uvloop.run(fill(dsn, int(events)))
     with daemons(ground, dsn, "projector"):
-        rate, seconds = uvloop.run(watch(dsn, count))
+        rate, seconds = uvloop.run(watch(dsn, count, POSITION))
     figures = f"{rate:,.0f} events/s ({count:,} events in {seconds:.1f} s, five read models)"
     data = {"events": count, "rate": rate, "seconds": seconds}
     return [
@@ -49,7 +49,6 @@ def measure(ground: Ground, events: float) -> list[Row]:
 
 
 async def fill(dsn: str, events: int) -> int:
-    """Write a log of so many events of four-event orders."""
     connection = await asyncpg.connect(dsn)
     rng, position = random.Random(7), 0
     versions: dict[UUID, int] = {}
@@ -94,12 +93,12 @@ def stored_row(
     return (stream, category, version, uuid7(), name, codec.SCHEMA_VERSION, payload, metadata, order, at)
 
 
-async def watch(dsn: str, count: int) -> tuple[float, float]:
-    """Events a second, from when both groups were first seen to have saved something until the last is at the head."""
+async def watch(dsn: str, count: int, query: str) -> tuple[float, float]:
+    """Events a second, and seconds, from when the query first gave a position until it gives that of the last event."""
     connection = await asyncpg.connect(dsn)
     first: tuple[float, int] | None = None
     while True:
-        position = await connection.fetchval(POSITION) or 0
+        position = await connection.fetchval(query) or 0
         now = time.perf_counter()
         if position and first is None:
             first = (now, position)
