@@ -14,14 +14,17 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 
 PARTS = (
     "commands",
+    "many",
     "flow",
     "rebuild",
+    "relay",
     "snapshots",
     "visible",
     "sagas",
     "open_sagas",
     "hot_sku",
     "verify",
+    "cache",
     "fail_over",
     "deck",
 )
@@ -47,10 +50,13 @@ def main() -> None:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     lengths = {
         "commands": options.seconds,
+        "many": options.seconds,
         "flow": options.flow_seconds,
         "rebuild": 1_000_000 if options.million else options.events,
+        "relay": options.events,
         "snapshots": 1_000_000,
         "visible": options.seconds,
+        "cache": options.seconds,
         "verify": 1_000_000 if options.million else options.events,
         "sagas": options.saga_seconds,
         "open_sagas": options.open,

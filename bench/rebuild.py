@@ -37,9 +37,9 @@ HOUSE = UUID("6f72642d-6265-6e63-8000-000000000001")
 
 def measure(ground: Ground, events: float) -> list[Row]:
     dsn = ground.database(samples=False)
-    count = uvloop.run(_fill(dsn, int(events)))
+    count = uvloop.run(fill(dsn, int(events)))
     with daemons(ground, dsn, "projector"):
-        rate, seconds = uvloop.run(_watch(dsn, count))
+        rate, seconds = uvloop.run(watch(dsn, count, POSITION))
     figures = f"{rate:,.0f} events/s ({count:,} events in {seconds:.1f} s, five read models)"
     data = {"events": count, "rate": rate, "seconds": seconds}
     return [
@@ -48,12 +48,12 @@ def measure(ground: Ground, events: float) -> list[Row]:
     ]
 
 
-async def _fill(dsn: str, events: int) -> int:
+async def fill(dsn: str, events: int) -> int:
     connection = await asyncpg.connect(dsn)
     rng, position = random.Random(7), 0
     versions: dict[UUID, int] = {}
     for _ in range(0, events // 4, 5_000):
-        rows = [row for _ in range(min(5_000, (events - position) // 4)) for row in _order(rng, versions)]
+        rows = [row for _ in range(min(5_000, (events - position) // 4)) for row in order_events(rng, versions)]
         numbered = [(position + n, *row) for n, row in enumerate(rows, 1)]
         position += len(rows)
         await connection.copy_records_to_table("events", records=numbered, columns=COLUMNS)
@@ -62,7 +62,7 @@ async def _fill(dsn: str, events: int) -> int:
     return position
 
 
-def _order(rng: random.Random, versions: dict[UUID, int]) -> Iterator[tuple[Any, ...]]:
+def order_events(rng: random.Random, versions: dict[UUID, int]) -> Iterator[tuple[Any, ...]]:
     order_id, at = OrderId(uuid7()), datetime.now(UTC) - timedelta(days=rng.randrange(90))
     sku, quantity = Sku(f"SKU-{rng.randrange(SKUS):03}"), rng.randint(1, 3)
     price = Decimal(rng.randint(100, 99_999)) / 100
@@ -93,12 +93,12 @@ def stored_row(
     return (stream, category, version, uuid7(), name, codec.SCHEMA_VERSION, payload, metadata, order, at)
 
 
-async def _watch(dsn: str, count: int) -> tuple[float, float]:
-    """Events a second, from when both groups were first seen to have saved something until the last is at the head."""
+async def watch(dsn: str, count: int, query: str) -> tuple[float, float]:
+    """Events a second, and seconds, from when the query first gave a position until it gives that of the last event."""
     connection = await asyncpg.connect(dsn)
     first: tuple[float, int] | None = None
     while True:
-        position = await connection.fetchval(POSITION) or 0
+        position = await connection.fetchval(query) or 0
         now = time.perf_counter()
         if position and first is None:
             first = (now, position)
