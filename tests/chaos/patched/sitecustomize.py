@@ -29,5 +29,18 @@ match os.environ.get("CHAOS_MUTANT"):
             pass
 
         SagaRunner.renew = let_go_of_nothing
+    case "relay-checkpoint":
+        from typing import Any
+
+        from core.services.relay import Relay
+
+        send_one: Any = Relay._send_one
+
+        async def save_first(self: Any, sending: Any, prepared: Any, stopping: Any) -> bool:
+            self.position = prepared.position
+            self._moved.set()
+            return await send_one(self, sending, prepared, stopping)
+
+        Relay._send_one = save_first
     case _:
         pass
