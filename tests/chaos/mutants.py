@@ -137,5 +137,12 @@ MUTANTS = {
             DISTRIBUTED,
             patched=True,
         ),
+        Mutant(
+            "cache-token",
+            "what a reader has read is cached although the order has changed since",
+            r"the cache answers|was answered at version",
+            replace(DISTRIBUTED, kills=0, engines=Engines(brokers=1, counts={"projector": 2})),
+            patched=True,
+        ),
     )
 }

@@ -23,6 +23,7 @@ from tests.chaos.engine_audit import cache_violations, kafka_violations
 from tests.chaos.engines import RunningEngines, running_engines
 from tests.chaos.mutants import Mutant
 from tests.chaos.nemesis import Nemesis
+from tests.chaos.onlookers import look_on
 from tests.chaos.plan import RARE, Plan
 from tests.chaos.quiet import wait_until_quiet
 from tests.support.customers import open_customers
@@ -101,9 +102,11 @@ async def _run(plan: Plan, stack: Stack, mutant: Mutant | None, engines: Running
         await _stock(stack, plan)
         answers, nemesis = Answers(), Nemesis(stack, customers, engines)
         crowd = Crowd(customers, answers, began + plan.workload.seconds + plan.workload.patience)
+        looking = asyncio.create_task(look_on(customers, answers, plan.seed))
         async with asyncio.TaskGroup() as group:
             group.create_task(crowd.play(plan))
             group.create_task(nemesis.strike(plan))
+        looking.cancel()
         await nemesis.calm()
         calm = time.monotonic()
         wrong: list[str] = []

@@ -42,5 +42,12 @@ match os.environ.get("CHAOS_MUTANT"):
             return await send_one(self, sending, prepared, stopping)
 
         Relay._send_one = save_first
+    case "cache-token":
+        from core.adapters.redis import scripts
+
+        tokens = "value_of(KEYS[i]) == 't ' .. ARGV[1] .. ' ' .. ARGV[at]"
+        assert scripts.FILL.count(tokens) == 1, "say here what the guard is by now"
+        before, scripts.FILL = scripts.FILL, scripts.FILL.replace(tokens, "true")
+        scripts.ALL = tuple(scripts.FILL if script == before else script for script in scripts.ALL)
     case _:
         pass
