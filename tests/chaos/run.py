@@ -84,14 +84,15 @@ def run(plan: Plan, *, mutant: Mutant | None = None, logs: Path | None = None) -
 
 def _start(stack: Stack, engines: RunningEngines | None) -> None:
     """`up` waits in a thread, since the brokers that come later end with the thread that starts them."""
+    if engines is None:
+        stack.up()
+        return
     with ThreadPoolExecutor(1) as pool:
-        if engines is None:
-            stack.up()
-            return
         with engines.away_at_start():
-            up = pool.submit(stack.up)
+            up = pool.submit(stack.orderdeck, "up")
             wait([up], engines.plan.away_at_start)
         up.result()
+    stack.up()  # the first one may have waited for Kafka for too long
 
 
 async def _run(plan: Plan, stack: Stack, mutant: Mutant | None, engines: RunningEngines | None) -> Report:
