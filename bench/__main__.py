@@ -14,8 +14,10 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 
 PARTS = (
     "commands",
+    "many",
     "flow",
     "rebuild",
+    "relay",
     "snapshots",
     "visible",
     "sagas",
@@ -47,8 +49,10 @@ def main() -> None:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     lengths = {
         "commands": options.seconds,
+        "many": options.seconds,
         "flow": options.flow_seconds,
         "rebuild": 1_000_000 if options.million else options.events,
+        "relay": options.events,
         "snapshots": 1_000_000,
         "visible": options.seconds,
         "verify": 1_000_000 if options.million else options.events,

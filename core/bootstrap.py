@@ -18,6 +18,7 @@ from core.adapters.postgres.migrate import NEEDED, migrate
 from core.adapters.postgres.order_numbers import PostgresOrderNumbers
 from core.adapters.postgres.preflight import Look, look_at, must_suit_daemons
 from core.adapters.postgres.queries.queries import PostgresQueries
+from core.adapters.postgres.replicas.watch import watched_replicas
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.shares import PostgresShares
 from core.adapters.postgres.subscription import PostgresSubscription
@@ -26,6 +27,7 @@ from core.fault_board import FaultBoard
 from core.home import database_url, owner_url
 from core.ports.broker import Broker
 from core.ports.clock import Clock
+from core.ports.deliveries import Topics
 from core.ports.evidence import Evidence
 from core.ports.log import EventStore, OrderNumbers
 from core.ports.order_cache import CacheReport
@@ -33,11 +35,13 @@ from core.ports.payments import PaymentGateway
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels, Subscription
 from core.ports.sagas import SagaLog
+from core.ports.shared_models import SharedReadModels
 from core.ports.shares import Shares
 from core.projections import ORDERS
 from core.projections.projection import Group
 from core.services import relay
 from core.services.catalogue import load_catalogue
+from core.services.request_reads import ReadServers
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -220,6 +224,32 @@ async def open_read_models(
 
 
 @asynccontextmanager
+async def open_shared_read_models(
+    app: App, group: Group[Any], holds: Callable[[], bool]
+) -> AsyncGenerator[tuple[SharedReadModels, Topics]]:
+    """The tables of one group of read models, which projectors fill by shares, and the topics that have its events."""
+    from core.adapters.kafka.consumer import KafkaTopics  # noqa: PLC0415 - most installations have no Kafka
+    from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels  # noqa: PLC0415 - as above
+
+    read_models = PostgresSharedReadModels(_opener(app.settings, app.name), group)
+    failpoints = drill(app.settings, "projector")
+    drilled = failpoints.read_models(read_models)
+    topics = failpoints.topics(KafkaTopics(app.settings, [source.category for source in group.projection.sources]))
+    try:
+        if app.settings.redis_url is None or group is not ORDERS:
+            yield drilled, topics
+            return
+        from core.adapters.redis.opening import cached_shared_read_models  # noqa: PLC0415 - as for `_order_cache`
+
+        count = app.settings.kafka_partitions
+        async with cached_shared_read_models(drilled, await _order_cache(app), holds, count) as cached:
+            yield cached, topics
+    finally:
+        await topics.close()
+        read_models.close()
+
+
+@asynccontextmanager
 async def open_queries(app: App) -> AsyncGenerator[Queries]:
     """The queries of the query API, each on the connections that suit it."""
     unused = () if app.settings.kafka_brokers else (relay.READER,)
@@ -234,6 +264,14 @@ async def open_queries(app: App) -> AsyncGenerator[Queries]:
             yield cached
     finally:
         queries.close()
+
+
+@asynccontextmanager
+async def open_read_servers(app: App) -> AsyncGenerator[ReadServers]:
+    """What the query API reads from: the primary, and the replicas of the settings, which are watched."""
+    watched = watched_replicas(_opener(app.settings, app.name), app.settings.replicas, name=app.name)
+    async with open_queries(app) as queries, watched as replicas:
+        yield ReadServers(queries, replicas, cached=app.settings.redis_url is not None)
 
 
 async def _order_cache(app: App) -> OrderCache:

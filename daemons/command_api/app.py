@@ -17,6 +17,7 @@ from daemons.command_api import inventory, orders, refunds, sagas
 from daemons.command_api.command_meter import CommandMeter
 from daemons.http import history as measured
 from daemons.http.openapi import WireTypes, described, openapi
+from daemons.http.other_processes import OtherProcesses
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
 from daemons.process.history import History
@@ -29,18 +30,18 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         history, meter = History(vitals.name), CommandMeter()
         keeping = asyncio.create_task(history.keep(meter.measure))
         try:
-            service = make_app(app, history)
+            service = make_app(app, history, OtherProcesses(settings, vitals))
             vitals.started(app.why_not_ready)
             yield meter.counting(with_whole_segments(service))
         finally:
             keeping.cancel()
 
 
-def make_app(app: App, history: History) -> Litestar:
-    """The application with every route; handlers take `app`, the cached `stock` and `history` from its state."""
+def make_app(app: App, history: History, others: OtherProcesses) -> Litestar:
+    """The application with every route; handlers take these arguments and the cached `stock` from its state."""
     service = Litestar(
         [*orders.ROUTES, *refunds.ROUTES, *inventory.ROUTES, *sagas.ROUTES, *measured.ROUTES],
-        state=State({"app": app, "stock": StateCache(app.store, INVENTORY), "history": history}),
+        state=State({"app": app, "stock": StateCache(app.store, INVENTORY), "history": history, "others": others}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck commands"),

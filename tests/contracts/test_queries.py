@@ -203,6 +203,8 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "saga_summary": lambda q: q.saga_summary(),
     "ended_sagas": lambda q: q.ended_sagas(after=0, upto=1, limit=1),
     "progress": lambda q: q.progress(),
+    "saga_owners": lambda q: q.saga_owners(),
+    "position_of": lambda q: q.position_of(READER),
     "wait_for_reader": lambda q: q.wait_for_reader(READER, position=1, within=SOON),
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.errors import Unavailable
@@ -19,7 +20,7 @@ from core.ports.queries import EndedSaga
 from core.ports.reading import ReaderProgress
 from daemons.command_api.command_meter import CommandMeter
 from daemons.process.histogram import GROWTH, SHORTEST, Histogram
-from daemons.process.history import MOST_SERIES, SECONDS, Figures, History
+from daemons.process.history import MOST_SERIES, SECONDS, Figures, History, together
 from daemons.query_api.log_meter import LogMeter
 from tests.support.command_api import CommandApi, command_api
 from tests.support.query_api import query_api
@@ -60,6 +61,30 @@ def test_a_second_that_was_not_measured_is_unknown_and_old_ones_make_room() -> N
     clock.seconds += 10 * SECONDS
     history.note({"a": (3, "per second")})
     assert values(history, "a") == [None] * (SECONDS - 1) + [3]
+
+
+def test_what_several_processes_measured_is_added_second_by_second_and_of_durations_the_longest_is_told() -> None:
+    clock = Clock()
+    one, other = (History("a-service", clock=clock, now=lambda: clock() + 1e9) for _ in range(2))
+    assert together([one.last(9), other.last(9)]).series == []
+    one.note({"a": (1, "per second"), "took": (0.5, "seconds")})
+    clock.seconds += 1
+    one.note({"a": (2, "per second"), "took": (0.1, "seconds")})
+    other.note({"a": (4.5, "per second"), "took": (0.2, "seconds"), "b": (3, "events")})
+    late = one.last(9)
+    clock.seconds += 2
+    other.note({"a": (8, "per second")})
+    both = together([late, other.last(9)])
+    assert {series.name: series.values for series in both.series} == {
+        "a": [1, 6.5, None, 8],
+        "took": [0.5, 0.2, None, None],
+        "b": [None, 3, None, None],
+    }
+    assert (both.until, both.started_at) == (other.last(9).until, one.last(9).started_at)
+    assert together([late]) == late
+    clock.seconds += SECONDS - 3
+    other.note({"a": (1, "per second")})
+    assert {len(series.values) for series in together([late, other.last(SECONDS)]).series} == {SECONDS}
 
 
 def test_a_history_takes_no_more_memory_as_time_passes() -> None:
@@ -127,6 +152,9 @@ async def test_the_query_api_measures_the_log_its_readers_and_the_sagas_that_end
     meter = LogMeter(log)
     first = await meter.measure(1.0)
     assert first == {"lag.projector.orders": (2.5, "seconds"), "lag_events.projector.orders": (10, "events")}
+    exported = generate_latest().decode()
+    assert 'orderdeck_reader_lag_events{reader="projector.orders"} 10.0' in exported
+    assert 'orderdeck_reader_lag_seconds{reader="projector.orders"} 2.5' in exported
     log.head, log.ended = 160, [EndedSaga("completed", 0.1)] * 3 + [EndedSaga("compensated", 40.0)]
     figures = await meter.measure(2.0)
     assert figures["log.events"] == (30, "per second")
