@@ -103,7 +103,7 @@ async def _run(plan: Plan, stack: Stack, mutant: Mutant | None, engines: Running
         await _stock(stack, plan)
         answers, nemesis = Answers(), Nemesis(stack, customers, engines)
         crowd = Crowd(customers, answers, began + plan.workload.seconds + plan.workload.patience)
-        looking = asyncio.create_task(look_on(customers, answers, plan.seed))
+        looking = asyncio.create_task(look_on(customers, answers, lambda: nemesis.crashes, plan.seed))
         async with asyncio.TaskGroup() as group:
             group.create_task(crowd.play(plan))
             group.create_task(nemesis.strike(plan))
