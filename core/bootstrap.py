@@ -18,6 +18,7 @@ from core.adapters.postgres.order_numbers import PostgresOrderNumbers
 from core.adapters.postgres.preflight import Look, look_at, must_suit_daemons
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.saga_log import PostgresSagaLog
+from core.adapters.postgres.saga_starts import PostgresSagaStarts
 from core.adapters.postgres.shares import PostgresShares
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import ConfigurationError, LoginRefused, SchemaBehind, Unavailable
@@ -29,7 +30,7 @@ from core.ports.log import EventStore, OrderNumbers
 from core.ports.payments import PaymentGateway
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels, Subscription
-from core.ports.sagas import SagaLog
+from core.ports.sagas import SagaLog, SagaStarts
 from core.ports.shares import Shares
 from core.projections.projection import Group
 from core.services.catalogue import load_catalogue
@@ -191,6 +192,16 @@ async def open_read_models(app: App, group: Group[Any]) -> AsyncGenerator[ReadMo
         yield drill(app.settings, "projector").read_models(read_models)
     finally:
         read_models.close()
+
+
+@asynccontextmanager
+async def open_saga_starts(app: App) -> AsyncGenerator[SagaStarts]:
+    """The events that start a saga, for those who start them."""
+    starts = PostgresSagaStarts(_opener(app.settings, app.name))
+    try:
+        yield starts
+    finally:
+        starts.close()
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Check = Callable[[], Awaitable[str | None]]
+Note = Callable[[], str | None]
 
 WORK = "the work of this program"  # its name on the FaultBoard
 STEADY = 3.0  # seconds for which work that had failed must go on until its fault counts as mended
@@ -55,10 +56,12 @@ class Vitals:
         self.has_worked = False
         self._reason: str | None = "starting"
         self._check: Check = _nothing_wrong
+        self._note: Note = _nothing_to_say
 
-    def started(self, check: Check | None = None) -> None:
+    def started(self, check: Check | None = None, note: Note | None = None) -> None:
+        """`note` says what an operator should know although the daemon is ready; None when there is nothing."""
         self.has_worked = True
-        self._reason, self._check = None, check or _nothing_wrong
+        self._reason, self._check, self._note = None, check or _nothing_wrong, note or _nothing_to_say
         settle_down()
         if WORK in self.faults:  # the fault is not cleared yet: the work may meet it again at the same event
             self._steady = asyncio.get_running_loop().call_later(STEADY, self.faults.clear, WORK)
@@ -107,7 +110,10 @@ class Vitals:
 
     async def ready(self) -> tuple[int, dict[str, Any]]:
         reason = await self.why_not_ready()
-        return (200, self._signed({"status": "ready"})) if reason is None else (503, self._unready(reason))
+        if reason is not None:
+            return 503, self._unready(reason)
+        note = self._note()
+        return 200, self._signed({"status": "ready"}) | ({"note": note} if note else {})
 
     def _signed(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer with which program this is; `uptime` are the seconds since its start."""
@@ -179,6 +185,10 @@ def settle_down() -> None:
 
 
 async def _nothing_wrong() -> str | None:
+    return None
+
+
+def _nothing_to_say() -> str | None:
     return None
 
 

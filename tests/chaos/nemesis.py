@@ -98,7 +98,7 @@ class Nemesis:
         """Kill the saga runner, and set its checkpoint back."""
         async with self._turns["saga-runner"]:
             self._end(await self._running("saga-runner"))
-            moved = "UPDATE checkpoints SET position = greatest(0, position - $1) WHERE reader = 'saga-runner'"
+            moved = "UPDATE reader_shares SET position = greatest(0, position - $1) WHERE reader = 'saga-runner'"
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 connection = await asyncpg.connect(self.stack.home.dsn())
                 await connection.execute(moved, BACK)
