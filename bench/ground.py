@@ -33,6 +33,7 @@ PORTS = {
     "payment-sandbox": "payment_port",
     "projector": "projector_port",
     "saga-runner": "saga_runner_port",
+    "relay": "relay_port",
 }
 READY_WITHIN = 30.0  # seconds
 

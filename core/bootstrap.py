@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.adapters.drill import drill
 from core.adapters.postgres.clock import DatabaseClock, log_ahead
 from core.adapters.postgres.connection import Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
+from core.adapters.postgres.identity import identity
 from core.adapters.postgres.migrate import NEEDED, migrate
 from core.adapters.postgres.order_numbers import PostgresOrderNumbers
 from core.adapters.postgres.preflight import Look, look_at, must_suit_daemons
@@ -24,17 +25,24 @@ from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import ConfigurationError, LoginRefused, SchemaBehind, Unavailable
 from core.fault_board import FaultBoard
 from core.home import database_url, owner_url
+from core.ports.broker import Broker
 from core.ports.clock import Clock
 from core.ports.evidence import Evidence
 from core.ports.log import EventStore, OrderNumbers
+from core.ports.order_cache import CacheReport
 from core.ports.payments import PaymentGateway
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels, Subscription
 from core.ports.sagas import SagaLog, SagaStarts
 from core.ports.shares import Shares
+from core.projections import ORDERS
 from core.projections.projection import Group
+from core.services import relay
 from core.services.catalogue import load_catalogue
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.adapters.redis.opening import OrderCache
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class App:
     clock: Clock
     subscription: Callable[[], Subscription]
     why_not_ready: Callable[[], Awaitable[str | None]]
+    cache: CacheReport
     log_ahead_of_clock: Callable[[], Awaitable[float]]
     """By how many seconds the last event is later than the database's clock, which then must have jumped back."""
 
@@ -84,6 +93,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
             clock=clock,
             subscription=lambda: failpoints.subscription(PostgresSubscription(open_connection)),
             why_not_ready=why_not_ready,
+            cache=CacheReport(),
             log_ahead_of_clock=lambda: link.run(log_ahead),
         )
     finally:
@@ -182,14 +192,30 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[PaymentGateway]:
         yield drill(settings, "saga-runner").gateway(gateway)
 
 
+def broker_of(app: App) -> Broker:
+    """The Kafka that the settings name. Its client is imported here, since most daemons need none."""
+    from core.adapters.kafka.producer import KafkaBroker  # noqa: PLC0415 - as the docstring says
+
+    return drill(app.settings, "relay").broker(KafkaBroker(app.settings))
+
+
 @asynccontextmanager
-async def open_read_models(app: App, group: Group[Any]) -> AsyncGenerator[ReadModels]:
-    """The tables of one group of read models, which the projector fills."""
+async def open_read_models(
+    app: App, group: Group[Any], holds: Callable[[], bool] = lambda: True
+) -> AsyncGenerator[ReadModels]:
+    """The tables of one group of read models, which the projector fills as long as it holds the group."""
     from core.adapters.postgres.read_models.store import PostgresReadModels  # noqa: PLC0415 - only the projector needs it
 
     read_models = PostgresReadModels(_opener(app.settings, app.name), group)
+    drilled = drill(app.settings, "projector").read_models(read_models)
     try:
-        yield drill(app.settings, "projector").read_models(read_models)
+        if app.settings.redis_url is None or group is not ORDERS:
+            yield drilled
+            return
+        from core.adapters.redis.opening import cached_read_models  # noqa: PLC0415 - as for `_order_cache`
+
+        async with cached_read_models(drilled, await _order_cache(app), holds) as cached:
+            yield cached
     finally:
         read_models.close()
 
@@ -207,11 +233,32 @@ async def open_saga_starts(app: App) -> AsyncGenerator[SagaStarts]:
 @asynccontextmanager
 async def open_queries(app: App) -> AsyncGenerator[Queries]:
     """The queries of the query API, each on the connections that suit it."""
-    queries = PostgresQueries(_opener(app.settings, app.name))
+    unused = () if app.settings.kafka_brokers else (relay.READER,)
+    queries = PostgresQueries(_opener(app.settings, app.name), unused=unused)
     try:
-        yield queries
+        if app.settings.redis_url is None:
+            yield queries
+            return
+        from core.adapters.redis.opening import cached_queries  # noqa: PLC0415 - as for `_order_cache`
+
+        async with cached_queries(queries, await _order_cache(app)) as cached:
+            yield cached
     finally:
         queries.close()
+
+
+async def _order_cache(app: App) -> OrderCache:
+    """The cache that the settings name. Its client is imported here, since without REDIS_URL nobody needs it."""
+    from core.adapters.redis.opening import OrderCache  # noqa: PLC0415 - as the docstring says
+
+    url = app.settings.redis_url
+    assert url is not None  # noqa: S101 - the callers have looked
+    link = Link(_opener(app.settings, app.name))
+    try:
+        database = await link.run(identity)
+    finally:
+        link.close()
+    return OrderCache(url.get_secret_value(), database, app.settings.cache_ttl_seconds, app.name, app.cache)
 
 
 async def load_samples(settings: Settings) -> bool:

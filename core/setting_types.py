@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from core.database_address import read_address
 from core.failpoints import parse
+from core.redis_address import read_redis_address
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1, le=64)]
@@ -29,6 +30,12 @@ def _web_address(value: str) -> str:
 def _postgres_address(value: SecretStr | None) -> SecretStr | None:
     if value:
         read_address(value.get_secret_value())
+    return value
+
+
+def _redis_address(value: SecretStr | None) -> SecretStr | None:
+    if value:
+        read_redis_address(value.get_secret_value())
     return value
 
 
@@ -70,4 +77,5 @@ HostNames = Annotated[str, AfterValidator(_host_names)]
 WebOrigins = Annotated[str, AfterValidator(_web_origins)]
 Url = Annotated[str, AfterValidator(_web_address)]
 PostgresAddress = Annotated[SecretStr | None, AfterValidator(_postgres_address)]
+RedisAddressUrl = Annotated[SecretStr | None, AfterValidator(_redis_address)]
 FailpointList = Annotated[str, AfterValidator(_failpoints)]

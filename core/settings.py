@@ -27,6 +27,7 @@ from core.setting_types import (
     HostNames,
     Port,
     PostgresAddress,
+    RedisAddressUrl,
     Url,
     WebOrigins,
 )
@@ -94,6 +95,18 @@ class Settings(KafkaSettings):
     owner_url: PostgresAddress = Field(
         default=None,
         description="The same database as the owner of its tables; empty: DATABASE_URL.",
+    )
+    redis_url: RedisAddressUrl = Field(
+        default=None,
+        validation_alias=AliasChoices("ORDERDECK_REDIS_URL", "REDIS_URL"),
+        description="Redis 7 or newer (or Valkey) that caches orders; empty: no cache.",
+    )
+    cache_ttl_seconds: float = Field(
+        default=300,
+        ge=1,
+        le=86_400,
+        validation_alias=AliasChoices("ORDERDECK_CACHE_TTL_SECONDS", "CACHE_TTL_SECONDS"),
+        description="How long an order that nobody changes stays in the cache.",
     )
     sandbox_authorization_seconds: float = Field(
         default=604_800, gt=0, le=315_360_000, description="How long an authorisation of the payment sandbox lasts."
@@ -222,6 +235,6 @@ def _sentence(loc: str, value: Any, wrong: str) -> str:
     """
     field, names = next((f, n) for f in Settings.model_fields if loc in (f, *(n := env_names(f))))
     name = next((name for name in reversed(names) if os.environ.get(name)), names[0])
-    secret = {"database_url", "owner_url", "kafka_sasl_password", "kafka_ssl_key_password"}
+    secret = {"database_url", "owner_url", "redis_url", "kafka_sasl_password", "kafka_ssl_key_password"}
     shown = "" if field in secret else f"={value!r}"
     return f"{name}{shown}: {wrong.removeprefix('Value error, ')}"

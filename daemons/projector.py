@@ -22,6 +22,7 @@ from core.projections.projection import Group
 from core.services.project import Projector
 from core.services.shares import ShareKeeper
 from core.settings import Settings
+from daemons.process.cache_metrics import show_cache
 from daemons.process.owner import gone, our_name
 from daemons.process.runtime import keep_up, run_reader
 from daemons.process.vitals import STEADY, Vitals
@@ -112,11 +113,14 @@ class Follower:
 
 async def work(settings: Settings, vitals: Vitals) -> None:
     async with bootstrap(settings, name=vitals.name, faults=vitals.faults) as app, AsyncExitStack() as opened:
-        followers = [
-            Follower(app, group, await opened.enter_async_context(open_read_models(app, group)), vitals.faults)
-            for group in GROUPS
-        ]
-        keeper = ShareKeeper(app.shares, READER, our_name(), count=len(followers), gone=gone)
+        keeper = ShareKeeper(app.shares, READER, our_name(), count=len(GROUPS), gone=gone)
+        followers: list[Follower] = []
+        for number, group in enumerate(GROUPS):
+            read_models = await opened.enter_async_context(
+                open_read_models(app, group, lambda number=number: number in keeper.held)
+            )
+            followers.append(Follower(app, group, read_models, vitals.faults))
+        show_cache(settings, app.cache, vitals)
         POSITION.set_function(lambda: min((one.position for one in followers if one.holds), default=0))
 
         async def why_not_ready() -> str | None:

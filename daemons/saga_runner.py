@@ -92,7 +92,8 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         POSITION.set_function(lambda: starting.position or 0)
         HELD.set_function(lambda: runner.held)
         SHARE_COUNT.set_function(lambda: len(keeper.held))
-        vitals.started(progress.stands_still, note=meter.note)
+        vitals.degraded.append(meter.degraded)
+        vitals.started(progress.stands_still)
         try:
             async with asyncio.TaskGroup() as group:
                 following = group.create_task(_follow(starting, vitals))
@@ -108,6 +109,8 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         except BaseException:
             await runner.drain(0)  # without this its sagas would go on for ever, on a store that is closed
             raise
+        finally:
+            vitals.degraded.remove(meter.degraded)
         await runner.drain(DRAIN)
         with contextlib.suppress(Unavailable, DatabaseFault):  # leases that cannot be released run out by themselves
             await app.sagas.release([owner])

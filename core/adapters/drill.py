@@ -14,6 +14,7 @@ from core.domain.provider import PaymentAnswer
 from core.domain.saga import SagaStepCompensated
 from core.failpoints import UNDER_WAY, Failpoints, failpoints
 from core.home import Home
+from core.ports.broker import Broker
 from core.ports.log import Accepted, Append, EventStore, Verdict
 from core.ports.payments import PaymentGateway
 from core.ports.reading import Changes, ReadModels, Subscription
@@ -43,6 +44,9 @@ class Drill:
 
     def read_models(self, read_models: ReadModels) -> ReadModels:
         return self._wrap(_ReadModels, read_models)
+
+    def broker(self, broker: Broker) -> Broker:
+        return self._wrap(_Broker, broker)
 
     def _wrap(self, kind: Any, real: P) -> P:
         return kind(real, self.points) if self.points else real
@@ -124,3 +128,16 @@ class _ReadModels(_Wrapped):
             await self._die_during("mid_transaction", self._real.save(changes))
         await self._real.save(changes)
         self._points.reach("after_commit")
+
+
+class _Broker(_Wrapped):
+    async def open(self) -> Any:
+        return _Sending(await self._real.open(), self._points)
+
+
+class _Sending(_Wrapped):
+    async def send(self, prepared: Any) -> None:
+        if self._points.hit("mid_send"):
+            await self._die_during("mid_send", self._real.send(prepared))
+        await self._real.send(prepared)
+        self._points.reach("before_checkpoint")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from core.codec import StoredEvent
@@ -10,6 +10,9 @@ from core.codec import StoredEvent
 
 class Sending(Protocol):
     """A connection to the broker, which is no longer of use after any error."""
+
+    empty: Collection[str]
+    """The categories of which the broker never had an event, or has forgotten that it had any."""
 
     async def prepare(self, events: Sequence[StoredEvent]) -> Any:
         """Make of some events, the next ones of the log, what `send` takes."""

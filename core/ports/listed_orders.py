@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from core.filters.order_query import OrderQuery
+from core.ports.order_cache import CacheUse
 
 OrderSort = Literal["-created_at", "created_at", "-updated_at", "updated_at", "-total_amount", "total_amount"]
 """How a list of orders is sorted. With a minus, the newest or the largest comes first."""
@@ -30,13 +31,16 @@ class OrderTrouble(Struct, frozen=True, kw_only=True):
 class OrderDocument(Struct, frozen=True, gc=False):
     """The view of an order as JSON that is ready to send, and the versions of the order and its payment in it.
 
-    `trouble` is looked up for lists only.
+    `trouble` is looked up for lists only. `cache` says how it was read, and `age` how many seconds it had been in the
+    cache.
     """
 
     version: int
     payment_version: int
     json: bytes
     trouble: OrderTrouble | None = None
+    cache: CacheUse = "bypass"
+    age: int = 0
 
     def shows(self, version: int, payment_version: int) -> bool:
         """Whether it has these versions of the order and its payment, or later ones."""

@@ -56,3 +56,10 @@ class Shares(Protocol):
     async def rewind(self, reader: str) -> None:
         """Set positions that the log does not have to 0, because an older log was put in place."""
         ...
+
+    async def start_over(self, reader: str, epochs: Mapping[int, int]) -> None:
+        """Set the position of all shares, and of the reader, to 0, because what had been done is gone elsewhere.
+
+        Raises ShareLost when somebody else has taken one of these shares since.
+        """
+        ...

@@ -41,7 +41,7 @@ DAEMON_FIELDS = (
     TableField("PID", 8, right=True),
     TableField("UPTIME", 9, right=True),
     TableField("LAG", 16, right=True),
-    TableField("WHY NOT"),
+    TableField("HOLDS, WHY NOT"),
 )
 PLAIN_EVENT = ("position", "timestamp", "event_type", "aggregate_type", "aggregate_id", "version")
 Words = Annotated[list[str] | None, typer.Argument(help="field:value,value", metavar="[FILTER]...")]
@@ -134,7 +134,8 @@ def list_daemons(*, as_json: AsJson = False) -> None:
         if as_json:
             say_document(page)
         else:
-            say_rows(DAEMON_FIELDS, [_daemon(row) for row in page["daemons"]], map(_plain_daemon, page["daemons"]))
+            rows = [_daemon(row) for row in page["daemons"]] + [_owner(row) for row in page.get("elsewhere", [])]
+            say_rows(DAEMON_FIELDS, rows, map(_plain_daemon, page["daemons"]))
         if not all(row["ready"] for row in page["daemons"]):
             raise typer.Exit(1)
 
@@ -210,7 +211,14 @@ def _plain_saga(row: Mapping[str, Any]) -> Sequence[object]:
 def _plain_daemon(row: Mapping[str, Any]) -> Sequence[object]:
     lag = row["lag"]
     ready = "yes" if row["ready"] else "no"
-    return row["name"], ready, row["pid"], row["uptime"], lag["events"] if lag else None, row["reason"]
+    events = lag["events"] if lag else None
+    return row["name"], ready, row["pid"], row["uptime"], events, row["reason"], _holds(row)
+
+
+def _holds(row: Mapping[str, Any]) -> str:
+    """What a process holds; nothing in the answer of an older service."""
+    sagas = row.get("sagas")
+    return ", ".join([each["what"] for each in row.get("holds", [])] + ([f"{sagas} sagas"] if sagas else []))
 
 
 def _daemon(row: Mapping[str, Any]) -> Sequence[str]:
@@ -224,5 +232,10 @@ def _daemon(row: Mapping[str, Any]) -> Sequence[str]:
         str(row["pid"] or ""),
         up.replace(" ", ""),
         f"{lag['events']:,} events" if lag else "",
-        row["reason"],
+        row["reason"] or _holds(row),
     )
+
+
+def _owner(row: Mapping[str, Any]) -> Sequence[str]:
+    """A process of another machine or home that holds something in the same database."""
+    return row["host"], "", str(row["pid"] or ""), "", "", f"elsewhere: {_holds(row)}"

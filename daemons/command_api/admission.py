@@ -66,7 +66,7 @@ class Admission:
             return  # it was taken before, and gets the same answer again
         raise BacklogFull(self._words(), COME_BACK)
 
-    def note(self) -> str | None:
+    def degraded(self) -> str | None:
         """Why new orders are refused, in words."""
         return self._words() if self._full else None
 

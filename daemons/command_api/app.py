@@ -32,9 +32,11 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         keeping = asyncio.gather(history.keep(meter.measure), admission.keep())
         try:
             service = make_app(app, history, admission)
-            vitals.started(app.why_not_ready, note=admission.note)
+            vitals.degraded.append(admission.degraded)
+            vitals.started(app.why_not_ready)
             yield meter.counting(with_whole_segments(service))
         finally:
+            vitals.degraded.clear()
             keeping.cancel()
 
 

@@ -54,7 +54,7 @@ startretries=1000000
 NUMPROCS = "numprocs={count}\nnumprocs_start=1\nprocess_name=%(program_name)s-%(process_num)d\n"
 
 ALWAYS = "autorestart=true\nstartsecs=1"
-# The program exits with 0 when DATABASE_URL is set and it is not needed, with 78 when a person has to change something.
+# The program exits with 0 when the settings say that it is not needed, with 78 when a person has to change something.
 UNLESS_DONE = "autorestart=unexpected\nstartsecs=0\nexitcodes=0,78"
 
 
@@ -87,7 +87,11 @@ def _render(
     values = {"conf": conf, "python": python, "directory": directory, "run": run, "logs": logs}
     escaped = {key: text if "%(here)s" in text else text.replace("%", "%%") for key, text in values.items()}
     in_programs = escaped | {"logs": escaped["logs"].replace("%%", "%%%%")}  # supervisord replaces %% by % twice here
-    programs = (_program(program, 10 * number, counts, in_programs) for number, program in enumerate(PROGRAMS, 1))
+    programs = (
+        _program(program, 10 * number, counts, in_programs)
+        for number, program in enumerate(PROGRAMS, 1)
+        if counts.get(program.name, 1)
+    )
     return HEAD.format(**escaped, environment=environment, plugin=plugin) + "".join(programs)
 
 
@@ -101,5 +105,5 @@ def _program(program: Program, priority: int, counts: Counts, values: Mapping[st
         numprocs=NUMPROCS.format(count=count) if count > 1 else "",
         log=program.name + ("-%(process_num)d" if count > 1 else ""),
         priority=priority,
-        restart=UNLESS_DONE if program.name == "postgres" else ALWAYS,
+        restart=UNLESS_DONE if program.name == "postgres" or program.needs else ALWAYS,
     )

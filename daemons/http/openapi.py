@@ -102,14 +102,16 @@ def reading(kind: type[msgspec.Struct] | None, parameters: Sequence[Parameter] =
     return Reading
 
 
-def with_headers(headers: Mapping[str, Schema]) -> type[Operation]:
-    """The `operation_class=` of a handler whose answer with status 200 has these headers."""
+def with_headers(headers: Mapping[str, Schema], sometimes: Mapping[str, Schema] | None = None) -> type[Operation]:
+    """The `operation_class=` of a handler whose answer with status 200 has these headers, and some only sometimes."""
 
     @dataclass
     class WithHeaders(Operation):
         def __post_init__(self) -> None:
             done = cast("OpenAPIResponse", (self.responses or {})["200"])
             done.headers = {name: OpenAPIHeader(schema=schema, required=True) for name, schema in headers.items()}
+            for name, schema in (sometimes or {}).items():
+                done.headers[name] = OpenAPIHeader(schema=schema, required=False)
 
     return WithHeaders
 

@@ -30,7 +30,7 @@ class BacklogMeter:
             WAITING.labels(kind).set(number)
             OLDEST.labels(kind).set(seconds)
 
-    def note(self) -> str | None:
+    def degraded(self) -> str | None:
         """In words, what has waited for long. That alone does not make a runner unready: no restart would help."""
         waits = self.backlog
         if waits.waits_for < OLD:

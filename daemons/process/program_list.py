@@ -20,12 +20,17 @@ class Program:
 
     `port` names the setting of the port on which it answers /ready, or is None. `count` names the setting of how many
     processes of it run; without one there is always one. `one_port`: several of them also answer together on that port.
+    `needs` names the setting without which there is nothing to do for it: then it ends at once with 0.
     """
 
     name: str
     port: str | None
     count: str | None = None
     one_port: bool = False
+    needs: str | None = None
+
+    def needed(self, settings: Settings) -> bool:
+        return self.needs is None or bool(getattr(settings, self.needs))
 
     @property
     def module(self) -> str:
@@ -64,6 +69,7 @@ PROGRAMS = (
     Program("query-api", "query_port", "query_api_count", one_port=True),
     Program("projector", "projector_port", "projector_count"),
     Program("saga-runner", "saga_runner_port", "saga_runner_count"),
+    Program("relay", "relay_port", "relay_count", needs="kafka_brokers"),
 )
 
 Counts = Mapping[str, int]
@@ -71,7 +77,11 @@ Counts = Mapping[str, int]
 
 
 def counts_in(settings: Settings) -> Counts:
-    return {program.name: getattr(settings, program.count) for program in PROGRAMS if program.count}
+    return {
+        program.name: getattr(settings, program.count) if program.needed(settings) else 0
+        for program in PROGRAMS
+        if program.count
+    }
 
 
 def all_processes(counts: Counts) -> list[ProgramProcess]:

@@ -23,7 +23,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Check = Callable[[], Awaitable[str | None]]
-Note = Callable[[], str | None]
 
 WORK = "the work of this program"  # its name on the FaultBoard
 STEADY = 3.0  # seconds for which work that had failed must go on until its fault counts as mended
@@ -52,16 +51,16 @@ class Vitals:
         self.stop = asyncio.Event()
         self.last_turn = time.monotonic()
         self.faults = FaultBoard()
+        self.degraded: list[Callable[[], str | None]] = []
+        """Each says what does not work at present although the daemon is ready, or None."""
         self._steady: asyncio.TimerHandle | None = None
         self.has_worked = False
         self._reason: str | None = "starting"
         self._check: Check = _nothing_wrong
-        self._note: Note = _nothing_to_say
 
-    def started(self, check: Check | None = None, note: Note | None = None) -> None:
-        """`note` says what an operator should know although the daemon is ready; None when there is nothing."""
+    def started(self, check: Check | None = None) -> None:
         self.has_worked = True
-        self._reason, self._check, self._note = None, check or _nothing_wrong, note or _nothing_to_say
+        self._reason, self._check = None, check or _nothing_wrong
         settle_down()
         if WORK in self.faults:  # the fault is not cleared yet: the work may meet it again at the same event
             self._steady = asyncio.get_running_loop().call_later(STEADY, self.faults.clear, WORK)
@@ -109,11 +108,10 @@ class Vitals:
         return 200 if turning else 503, self._signed({"status": status})
 
     async def ready(self) -> tuple[int, dict[str, Any]]:
-        reason = await self.why_not_ready()
-        if reason is not None:
+        if (reason := await self.why_not_ready()) is not None:
             return 503, self._unready(reason)
-        note = self._note()
-        return 200, self._signed({"status": "ready"}) | ({"note": note} if note else {})
+        degraded = "; ".join(told for say in self.degraded if (told := say()))
+        return 200, self._signed({"status": "ready"}) | ({"degraded": degraded} if degraded else {})
 
     def _signed(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer with which program this is; `uptime` are the seconds since its start."""
@@ -185,10 +183,6 @@ def settle_down() -> None:
 
 
 async def _nothing_wrong() -> str | None:
-    return None
-
-
-def _nothing_to_say() -> str | None:
     return None
 
 

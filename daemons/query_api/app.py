@@ -17,6 +17,7 @@ from daemons.http import history as measured
 from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
+from daemons.process.cache_metrics import show_cache
 from daemons.process.history import History
 from daemons.process.vitals import ASGIApp, Vitals
 from daemons.query_api import customers, daemons, events, inventory, orders, products, readers, sagas, stats, stream
@@ -46,6 +47,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         keeping = asyncio.create_task(history.keep(LogMeter(queries).measure))
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
+            show_cache(settings, app.cache, vitals)
             service = make_app(queries, app.store, hub, roll_call, history)
             vitals.started(app.why_not_ready)
             yield with_whole_segments(service)

@@ -30,7 +30,7 @@ from daemons.query_api.parameters import (
     a_text,
     a_uuid,
 )
-from daemons.query_api.response import FROM_EITHER, READ_FROM, as_it_is, json_response
+from daemons.query_api.response import FROM_CACHE_TOO, READ_FROM, as_it_is, json_response, of_cache
 
 FILTER = Provide(order_filter, sync_to_thread=False)
 
@@ -43,7 +43,7 @@ MinPaymentVersion = Annotated[
 Wait = Annotated[float, QueryParameter(ge=0, le=10, description="Seconds to wait for the read model to get there.")]
 
 
-@get("/api/v1/orders/{order_id:str}", responses=answers(OrderView, 404, 409, 503), operation_class=FROM_EITHER)
+@get("/api/v1/orders/{order_id:str}", responses=answers(OrderView, 404, 409, 503), operation_class=FROM_CACHE_TOO)
 async def one_order(
     request: AnyRequest,
     order_id: IdInPath,
@@ -63,7 +63,7 @@ async def one_order(
     ):
         if there < wanted:
             raise RequestRefused(409, "version_not_reached", f"{what} is at version {there}, not {wanted} yet")
-    return json_response(order.json, ETag=f'"{order.version}"', **{READ_FROM: read_from})
+    return json_response(order.json, ETag=f'"{order.version}"', **{READ_FROM: read_from}, **of_cache(order))
 
 
 @get(

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core.failpoints import POINTS
-
 KILLED = ("command-api", "query-api", "payment-sandbox", "projector", "saga-runner", "postgres")
 RARE = "RARE-001"  # a SKU of which there is not enough for everybody
 FREEZE = (35.0, 45.0)  # seconds; longer than a lease
@@ -170,5 +168,5 @@ PASSES = {
 def _failpoints(seed: int, workload: Workload) -> str:
     if not workload.points:
         return ""
-    chances = {point: min(0.5, workload.points / (PASSES[point] * workload.orders)) for point in POINTS}
+    chances = {point: min(0.5, workload.points / (passes * workload.orders)) for point, passes in PASSES.items()}
     return ",".join([f"seed={seed}", *(f"{point}={chance:.6f}" for point, chance in chances.items())])

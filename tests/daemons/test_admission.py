@@ -33,12 +33,12 @@ async def api(dsn: str, tmp_path: Path) -> AsyncIterator[CommandApi]:
         await api.close()
 
 
-async def until_ready_says(api: CommandApi, note: str | None) -> dict[str, Any]:
+async def until_ready_says(api: CommandApi, words: str | None) -> dict[str, Any]:
     deadline = time.monotonic() + 30
     while True:
         answer = await api.http.get("/ready")
         assert answer.status_code == 200, "it is ready, whatever waits"
-        if answer.json().get("note") == note:
+        if answer.json().get("degraded") == words:
             return answer.json()
         assert time.monotonic() < deadline, answer.json()
         await asyncio.sleep(0.05)
@@ -122,4 +122,4 @@ async def test_nothing_is_counted_when_admission_is_off() -> None:
     admission = Admission(sagas, sagas, 0, FaultBoard())
     await admission.keep()
     assert await admits(admission)
-    assert (sagas.asked, admission.note()) == ([], None)
+    assert (sagas.asked, admission.degraded()) == ([], None)

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from core.errors import DatabaseFault, Unavailable, UnknownEvent
-from core.ports.sagas import Starts
+from core.ports.sagas import Backlog, Starts
 from core.services.sagas.starting import Starting
 from daemons import saga_runner
+from daemons.process.backlog_meter import BacklogMeter
 from daemons.process.vitals import Vitals
 
 
@@ -115,3 +117,23 @@ async def test_a_repeated_job_of_the_runner_comes_sooner_when_there_is_room_and_
     async with asyncio.timeout(10):
         await saga_runner._every(3_600, "claiming sagas", do, vitals, sooner=room)
     assert comes == []
+
+
+async def test_a_backlog_is_in_the_metrics_and_an_old_one_is_told_in_words() -> None:
+    counted = Backlog(due=40, due_for=3.0, unstarted=2, unstarted_for=29.9)
+    sagas = cast("Any", SimpleNamespace())
+
+    async def backlog(*, most: int) -> Backlog:
+        assert most == 10_000
+        return counted
+
+    sagas.backlog = backlog
+    meter = BacklogMeter(sagas)
+    assert meter.degraded() is None
+    await meter.count()
+    assert meter.degraded() is None
+    counted = Backlog(due=10_000, due_for=95.0, unstarted=2, unstarted_for=0.0)
+    await meter.count()
+    assert (meter.degraded() or "").startswith("more than 10,002 sagas wait for a runner, the oldest for 1m 35s")
+    assert REGISTRY.get_sample_value("orderdeck_saga_backlog", {"kind": "due"}) == 10_000
+    assert REGISTRY.get_sample_value("orderdeck_saga_backlog_seconds", {"kind": "due"}) == 95

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from daemons.process.program_list import PROGRAMS
+from daemons.process.program_list import Counts, all_processes
 from tui.daemons import DaemonsError, DaemonState, LogPart, Readiness
 
 
 class FakeDaemons:
     where = "unix:/run/desk.test/supervisor.sock"
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counts | None = None) -> None:
         self.programs = {
-            program.name: DaemonState(program.name, program.name, "RUNNING", 4_100 + n, 93_784.0)
-            for n, program in enumerate(PROGRAMS)
+            process.name: DaemonState(process.name, process.program.name, "RUNNING", 4_100 + n, 93_784.0)
+            for n, process in enumerate(all_processes(counts or {}))
         }
         self.logs = dict.fromkeys(self.programs, "")
         self.errors = dict.fromkeys(self.programs, "")

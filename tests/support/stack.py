@@ -20,7 +20,7 @@ from tests.support.forked_command import run_forked
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-PORTS = ("command_port", "query_port", "payment_port", "projector_port", "saga_runner_port")
+PORTS = ("command_port", "query_port", "payment_port", "projector_port", "saga_runner_port", "relay_port")
 # Reads until the pipe closes, which it does when its other end dies, and leaves nothing of the stack.
 REAPER = "import os, sys; sys.stdin.read(); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 

@@ -14,6 +14,7 @@ from tui.viewmodels.text import Cell
 from tui.viewmodels.trend import LAGGING, Direction
 from tui.wire import Count
 
+MOST_HOLDS = 20
 LATE = 2.0  # seconds of lag from which it is a warning
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 
@@ -41,6 +42,21 @@ class SaidReader(Struct, frozen=True):
     lag: SaidLag
 
 
+class SaidHold(Struct, frozen=True):
+    """What a process alone does among those of all machines, in words of the service."""
+
+    what: str
+
+
+class SaidOwner(Struct, frozen=True):
+    """A process of another machine or home that holds something in the same database."""
+
+    host: str
+    pid: Count | None = None
+    holds: tuple[SaidHold, ...] = ()
+    sagas: Count = 0
+
+
 class SaidDaemon(Struct, frozen=True):
     """What the query API says of a daemon."""
 
@@ -53,11 +69,18 @@ class SaidDaemon(Struct, frozen=True):
     version: str | None = None
     lag: SaidLag | None = None
     readers: tuple[SaidReader, ...] = ()
+    port: Count | None = None
+    holds: tuple[SaidHold, ...] = ()
+    sagas: Count = 0
 
 
 @dataclass(frozen=True)
 class DaemonLine:
-    """One daemon. `exits`: how often its process was seen to end since the deck was opened. None: it is not known."""
+    """One process of a daemon, or with `elsewhere`, of another machine or home.
+
+    `program` is the daemon of which it may be one of several processes; `holds` says what it alone does. `exits`: how
+    often its process was seen to end since the deck was opened. None: it is not known.
+    """
 
     name: str
     state: str
@@ -72,6 +95,10 @@ class DaemonLine:
     lag: SaidLag | None = None
     direction: Direction = "level"
     readers: Sequence[SaidReader] = field(default_factory=tuple[SaidReader, ...])
+    program: str = ""
+    port: int | None = None
+    holds: str = ""
+    elsewhere: bool = False
 
     @property
     def done(self) -> bool:
@@ -84,30 +111,42 @@ class DaemonLine:
 
 
 def cells(line: DaemonLine, under_way: str = "") -> Sequence[Cell]:
-    """A row: name, state, pid, uptime, exits, ready, lag, why not."""
+    """A row: name, state, pid, uptime, exits, ready, lag, and why it is not ready, or else what it holds."""
     glyph, tone = ("✔", "dim") if line.done else GLYPHS.get(line.state, ("○", "dim"))
     late = line.lag is not None and line.lag.seconds >= LATE
     lag = "–" if line.lag is None else span(line.lag.seconds) if line.lag.events else "0"
     arrow = {"up": "↗", "down": "↘", "level": ""}[line.direction] if line.lag and line.lag.events else ""
-    ready = (
-        ("done", "dim") if line.done else {True: ("yes", "good"), False: ("no", "bad"), None: ("?", "warn")}[line.ready]
-    )
-    why = f"{under_way} …" if under_way else line.reason
+    ready = ("done", "dim") if line.done else ("–", "dim") if line.elsewhere else READY[line.ready]
+    last = Cell(clean(line.reason), "warn") if line.reason else Cell(line.holds, "dim")
     return (
-        Cell(line.name, "chosen" if line.well else "bad"),
+        Cell(line.name, "chosen" if line.well else "dim" if line.elsewhere else "bad"),
         Cell(f"{glyph} {line.state}", tone),
         Cell(str(line.pid or "–"), "dim"),
         Cell("–" if line.uptime is None else span(line.uptime) if line.uptime >= 60 else f"{int(line.uptime)}s"),
-        Cell("?" if line.exits is None else str(line.exits), "warn" if line.exits else "dim"),
+        Cell(_exits(line), "warn" if line.exits else "dim"),
         Cell(*ready),
         Cell(f"{lag}{arrow}", "warn" if late else ""),
-        Cell(clean(why), "moving" if under_way else "warn"),
+        Cell(f"{under_way} …", "moving") if under_way else last,
     )
+
+
+def _exits(line: DaemonLine) -> str:
+    if line.elsewhere:
+        return "–"
+    return "?" if line.exits is None else str(line.exits)
+
+
+def in_words(holds: Sequence[SaidHold], sagas: int) -> str:
+    """What a process holds, as in `orders 0-5, 3 sagas`."""
+    return ", ".join([clean(hold.what, 60) for hold in holds[:MOST_HOLDS]] + ([f"{sagas} sagas"] if sagas else []))
 
 
 def about(line: DaemonLine) -> list[str]:
     """Everything that is known of a daemon, in sentences."""
     running = f"pid {line.pid}, up {span(line.uptime or 0)}" if line.pid else "no process is known"
+    if line.elsewhere:
+        holds = f"it holds {line.holds}" if line.holds else "it holds nothing"
+        return [f"{line.name} is a process of another machine or home, on the same database: {running}", holds]
     ended = f"{line.exits} times" if line.exits != 1 else "once"
     said = [
         f"{line.name} is {line.state}: {running}" + (f" ({line.detail})" if line.detail else ""),
@@ -123,6 +162,10 @@ def about(line: DaemonLine) -> list[str]:
                 None: "it is not known whether it is ready",
             }[line.ready]
         )
+    if line.port is not None:
+        said.append(f"it answers at port {line.port}")
+    if line.holds:
+        said.append(f"it holds {line.holds}")
     for reader in line.readers:
         behind = (
             f"{reader.lag.events:,} events, {span(reader.lag.seconds)} behind" if reader.lag.events else "at the head"

@@ -13,7 +13,7 @@ from msgspec import Struct
 from core.printable import clean
 from tui.daemons import Daemons, DaemonsError, DaemonState, Readiness
 from tui.gateway import Gateway, GatewayError
-from tui.viewmodels.daemon_line import DaemonLine, SaidDaemon
+from tui.viewmodels.daemon_line import DaemonLine, SaidDaemon, SaidOwner, in_words
 from tui.viewmodels.trend import trend
 
 PATH = "/api/v1/daemons"
@@ -27,6 +27,7 @@ MOVES = 0.3  # seconds of lag by which it has to change to count as a trend
 
 class SaidDaemons(Struct, frozen=True):
     daemons: tuple[SaidDaemon, ...]
+    elsewhere: tuple[SaidOwner, ...] = ()
 
 
 @dataclass
@@ -54,6 +55,7 @@ class DaemonsModel:
         self._states: Sequence[DaemonState] | None = None
         self._readiness: Mapping[str, Readiness] = {}
         self._said: Mapping[str, SaidDaemon] = {}
+        self._elsewhere: Sequence[SaidOwner] = ()
         self._pasts: OrderedDict[str, DaemonPast] = OrderedDict()  # by name, the one that was seen last at the end
 
     @cached_property
@@ -97,8 +99,9 @@ class DaemonsModel:
             said = await self.gateway.read(PATH, SaidDaemons)
         except GatewayError as error:
             self.silent = clean(str(error))
+            self._elsewhere = ()
             return ()
-        self.silent = ""
+        self.silent, self._elsewhere = "", said.elsewhere[:MOST]
         return said.daemons[:MOST]
 
     def _count_exit(self, name: str, pid: int | None) -> None:
@@ -116,9 +119,12 @@ class DaemonsModel:
 
     def _merge(self) -> None:
         if self._states is not None:
-            self.lines = [self._line(state, self._said.get(state.name)) for state in self._states]
+            ours = [self._line(state, self._said.get(state.name)) for state in self._states]
         elif self._said or self.asked:
-            self.lines = [self._line(_seen_from_afar(name, said), said) for name, said in self._said.items()]
+            ours = [self._line(_seen_from_afar(name, said), said) for name, said in self._said.items()]
+        else:
+            return
+        self.lines = [*ours, *map(_seen_elsewhere, self._elsewhere)]
 
     def _line(self, state: DaemonState, said: SaidDaemon | None) -> DaemonLine:
         own = self._readiness.get(state.name)
@@ -150,9 +156,25 @@ class DaemonsModel:
             lag=said.lag if said is not None else None,
             direction=trend(tuple(past.lags), least=MOVES),
             readers=said.readers if said is not None else (),
+            program=state.group,
+            port=said.port if said is not None else None,
+            holds=in_words(said.holds, said.sagas) if said is not None else "",
         )
 
+    def rank_of(self, subject: str) -> int | None:
+        """The place of a daemon, or of the process in which this reader of the log is, once that is known."""
+        name = subject.partition(".")[0]
+        named = [rank for rank, line in enumerate(self.lines) if line.name == name]
+        reads = [rank for rank, line in enumerate(self.lines) if any(r.name == subject for r in line.readers)]
+        of_it = [rank for rank, line in enumerate(self.lines) if line.program == name]
+        return next(iter(named + reads + (of_it if self.asked else [])), None)
+
     # --- what may be done ---------------------------------------------------------------------------------------------
+    def needed(self, line: DaemonLine) -> bool:
+        """Whether nobody can place an order without this process, since no other of its program runs."""
+        others = [each for each in self.lines if each.program == line.program and each.name != line.name]
+        return line.program in TYPED and not any(each.state == "RUNNING" for each in others)
+
     def why_not(self, action: str, line: DaemonLine | None) -> str | None:
         if self.daemons is None:
             return FROM_AFAR
@@ -160,6 +182,8 @@ class DaemonsModel:
             return self.away
         if line is None:
             return "no daemon is chosen"
+        if line.elsewhere:
+            return f"{line.name} is not a process of this orderdeck: it is steered where it runs"
         if line.name in self.under_way:
             return f"{line.name}: the {self.under_way[line.name]} is still under way"
         stopped = line.state in {"STOPPED", "EXITED", "FATAL"}
@@ -191,6 +215,11 @@ class DaemonsModel:
 def _seen_from_afar(name: str, said: SaidDaemon) -> DaemonState:
     state = "READY" if said.ready else "NOT READY" if said.answers else "NO ANSWER"
     return DaemonState(name, name, state, said.pid, said.uptime)
+
+
+def _seen_elsewhere(owner: SaidOwner) -> DaemonLine:
+    name = clean(f"{owner.host}:{owner.pid or '?'}", 60)
+    return DaemonLine(name, "ELSEWHERE", owner.pid, holds=in_words(owner.holds, owner.sagas), elsewhere=True)
 
 
 def _ended(state: DaemonState) -> str:

@@ -21,7 +21,7 @@ from tui.gateway_guards import READ_ONLY
 from tui.messages import Say
 from tui.pane import Pane
 from tui.viewmodels.daemon_line import DaemonLine, about, cells
-from tui.viewmodels.daemons import FROM_AFAR, TYPED, DaemonsModel
+from tui.viewmodels.daemons import FROM_AFAR, DaemonsModel
 from tui.viewmodels.text import Cell, wrapped
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.log_pane import LogPane
@@ -50,7 +50,7 @@ _COLUMNS = (
     Column("EXITS", 5, right=True),
     Column("READY", 5),
     Column("LAG", 7, right=True),
-    Column("WHY NOT"),
+    Column("HOLDS, WHY NOT"),
 )
 _LOOK_EVERY = 0.9  # seconds between two looks, while the view is on the screen
 _WHY_LINES = 2
@@ -70,6 +70,7 @@ class DaemonsView(Pane):
         self.log_pane = LogPane(self.model)
         self._looked_at = -math.inf
         self._looking = self._asking = False
+        self._wanted = ""  # the daemon or reader to choose, once it is known which line is its
 
     @property
     def focus_target(self) -> VirtualTable:
@@ -113,10 +114,7 @@ class DaemonsView(Pane):
     def enter(self, subject: str | None) -> None:
         """Show the daemons, and choose the one that is named, or the one in which the named reader of the log is."""
         self.refresh_now()
-        names = [line.name for line in self.model.lines]
-        name = (subject or "").partition(".")[0]
-        if name in names:
-            self.viewport.go(names.index(name))
+        self._wanted = subject or ""
         self.paint()
 
     def refresh_now(self) -> None:
@@ -135,8 +133,12 @@ class DaemonsView(Pane):
 
     def _paint(self) -> None:
         self.viewport.bound(0, len(self.model.lines))
+        if self._wanted and (rank := self.model.rank_of(self._wanted)) is not None:
+            self.viewport.go(rank)
+            self._wanted = ""
         chosen = self.chosen
-        if chosen is not None and (self.log_pane.tail is None or self.log_pane.tail.name != chosen.name):
+        shown = self.log_pane.tail.name if self.log_pane.tail is not None else None
+        if chosen is not None and not chosen.elsewhere and shown != chosen.name:
             self.log_pane.open(chosen.name)
         self._paint_place()
         self._paint_why(chosen)
@@ -146,9 +148,10 @@ class DaemonsView(Pane):
 
     def _paint_place(self) -> None:
         model = self.model
-        well = sum(line.well for line in model.lines)
-        count = Cell(f"  {well} of {len(model.lines)} well", "good" if well == len(model.lines) else "bad")
-        counts = [count] if model.lines else []
+        ours = [line for line in model.lines if not line.elsewhere]
+        well, elsewhere = sum(line.well for line in ours), len(model.lines) - len(ours)
+        counts = [Cell(f"  {well} of {len(ours)} well", "good" if well == len(ours) else "bad")] if ours else []
+        counts += [Cell(f"  {elsewhere} elsewhere", "dim")] if elsewhere else []
         if self.model.daemons is None:
             self.place.show([Cell(" from the query API, which only looks", "dim"), *counts])
         elif model.away:
@@ -183,6 +186,8 @@ class DaemonsView(Pane):
 
     @on(VirtualTable.Moved)
     def _moved(self) -> None:
+        if self.viewport.cursor:  # a change of size says that it moved too
+            self._wanted = ""
         self._paint()
 
     @on(VirtualTable.Opened)
@@ -256,7 +261,7 @@ class DaemonsView(Pane):
         line = self.chosen
         if line is None:
             return
-        typed = verb != "start" and line.name in TYPED
+        typed = verb != "start" and self.model.needed(line)
         said = [f"It is {line.state}." + (f" Its process is {line.pid}." if line.pid else "")]
         if typed:
             said.append("Meanwhile no order can be placed or steered.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -19,7 +19,7 @@ from aiokafka.structs import TopicPartition
 from core.adapters.kafka.cloud_events import message_of
 from core.adapters.kafka.connection import REQUEST_LIMIT, client_arguments, translating
 from core.adapters.kafka.partitions import partition_of, topic_names
-from core.adapters.kafka.topics import make_topics
+from core.adapters.kafka.topics import empty_topics, make_topics
 from core.codec import StoredEvent
 from core.errors import Unavailable
 from core.settings import Settings
@@ -48,13 +48,16 @@ class KafkaBroker:
             log.info("made topics", topics=found.made, partitions=self._settings.kafka_partitions)
         for sentence in found.warnings:
             log.warning("a topic is at risk", reason=sentence)
-        return await KafkaSending.start(self._settings)
+        empty = await empty_topics(self._settings)
+        categories = [category for category, name in topic_names(self._settings).items() if name in empty]
+        return await KafkaSending.start(self._settings, categories)
 
 
 class KafkaSending:
     """See `core.ports.broker.Sending`."""
 
-    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+    def __init__(self, settings: Settings, producer: AIOKafkaProducer, empty: Collection[str]) -> None:
+        self.empty = empty
         self._producer: Any = producer  # aiokafka leaves out most of its types
         self._partitions = settings.kafka_partitions
         names = topic_names(settings)
@@ -64,7 +67,7 @@ class KafkaSending:
         }
 
     @classmethod
-    async def start(cls, settings: Settings) -> KafkaSending:
+    async def start(cls, settings: Settings, empty: Collection[str]) -> KafkaSending:
         producer = AIOKafkaProducer(
             enable_idempotence=True,
             acks="all",
@@ -75,7 +78,7 @@ class KafkaSending:
             retry_backoff_ms=100,
             **client_arguments(settings),
         )
-        sending = cls(settings, producer)
+        sending = cls(settings, producer, empty)
         try:
             with translating():
                 async with asyncio.timeout(START_LIMIT):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aiokafka import errors
+from aiokafka import AIOKafkaConsumer, errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.structs import TopicPartition
 
 from core.adapters.kafka.connection import REQUEST_LIMIT, client_arguments, must_be_reachable, translating
 from core.adapters.kafka.partitions import topic_names
@@ -72,6 +73,20 @@ async def make_topics(settings: Settings) -> TopicsFound:
             raise TopicUnfit(wrong)
     wanted = replicas(settings, brokers)
     return TopicsFound(made, [text for topic in topics if (text := what_is_risky(topic, wanted)) is not None])
+
+
+async def empty_topics(settings: Settings) -> Collection[str]:
+    """Those of the topics to which no event was ever sent: new ones, and those that somebody has made anew."""
+    names = list(topic_names(settings).values())
+    places = [TopicPartition(name, number) for name in names for number in range(settings.kafka_partitions)]
+    consumer = AIOKafkaConsumer(request_timeout_ms=REQUEST_LIMIT, **client_arguments(settings))
+    try:
+        with translating():
+            await consumer.start()
+            ends = cast("Mapping[TopicPartition, int]", await cast("Any", consumer).end_offsets(places))
+    finally:
+        await consumer.stop()
+    return set(names) - {place.topic for place, end in ends.items() if end}
 
 
 def replicas(settings: Settings, brokers: int) -> int:

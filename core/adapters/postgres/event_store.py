@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import structlog
 
+from core.adapters.coalesce import Coalescer
 from core.adapters.postgres.append import ANSWERS, APPEND, OURS, Prepared, arguments, prepare, replay, verdict
 from core.adapters.postgres.batcher import Batcher, Waiting
-from core.adapters.postgres.coalesce import Coalescer
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.driver_errors import connection_lost
 from core.adapters.postgres.snapshots import PostgresSnapshots

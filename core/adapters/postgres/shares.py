@@ -33,6 +33,18 @@ WITH head AS (SELECT coalesce(max(position), 0) AS position FROM events),
      moved AS (UPDATE reader_shares s SET position = 0 FROM head h WHERE s.reader = $1 AND s.position > h.position)
 UPDATE checkpoints c SET position = 0 FROM head h WHERE c.reader = $1 AND c.position > h.position
 """
+START_OVER = """
+WITH moved AS (
+    UPDATE reader_shares s SET position = 0
+      FROM unnest($2::int[], $3::bigint[]) AS w(share, epoch)
+     WHERE s.reader = $1 AND s.share = w.share AND s.epoch = w.epoch
+    RETURNING s.share
+), saved AS (
+    UPDATE checkpoints c SET position = 0, updated_at = clock_timestamp()
+     WHERE c.reader = $1 AND EXISTS (SELECT FROM moved)
+)
+SELECT share FROM moved
+"""
 
 
 class PostgresShares:
@@ -79,3 +91,8 @@ class PostgresShares:
 
     async def rewind(self, reader: str) -> None:
         await self._link.run(lambda c: c.execute(REWIND, reader))
+
+    async def start_over(self, reader: str, epochs: Mapping[int, int]) -> None:
+        rows = await self._link.run(lambda c: c.fetch(START_OVER, reader, list(epochs), list(epochs.values())))
+        if lost := set(epochs) - {row["share"] for row in rows}:
+            raise ShareLost(reader, tuple(sorted(lost)))

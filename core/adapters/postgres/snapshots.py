@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 
 from core import codec
-from core.adapters.postgres.coalesce import Coalescer
+from core.adapters.coalesce import Coalescer
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.lanes import opened_with
 from core.domain.message import StreamId

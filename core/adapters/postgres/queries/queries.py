@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from core.adapters.coalesce import Coalescer
 from core.adapters.postgres.backlog import backlog
-from core.adapters.postgres.coalesce import Coalescer
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
@@ -42,7 +42,9 @@ class PostgresQueries:
     opened, which listens for notifications.
     """
 
-    def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, open_: Callable[[], Awaitable[Connection]], *, unused: Collection[str] = ()) -> None:
+        """`unused` are readers that once ran and that the settings no longer ask for: nobody waits for them."""
+        self._unused = unused
         self._moved = Hints(open_, "views")
         self._by_id = Link(open_)
         # The best plan depends on the values, so PostgreSQL must not use one generic plan for all of them.
@@ -136,7 +138,7 @@ class PostgresQueries:
         return await self._lanes.run(lambda c: log.events_of_correlation(c, correlation_id, after=after, limit=limit))
 
     async def progress(self) -> Sequence[ReaderProgress]:
-        return await self._lanes.run(progress)
+        return [reader for reader in await self._lanes.run(progress) if reader.reader not in self._unused]
 
     async def wait_for_reader(self, reader: str, *, position: int, within: float) -> None:
         async with aclosing(self._looks(within)) as looks:

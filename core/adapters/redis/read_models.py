@@ -1,0 +1,38 @@
+"""The ReadModels port of the orders with a cache: orders are marked before they are saved, and stored afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.adapters.redis.writer import OrderWriter
+from core.domain.message import StreamId
+from core.ports.reading import Changes, ReaderProgress, ReadModels
+
+
+class CachedReadModels:
+    """See `core.ports.reading.ReadModels`."""
+
+    def __init__(self, read_models: ReadModels, writer: OrderWriter) -> None:
+        self._read_models = read_models
+        self._writer = writer
+
+    async def open(self) -> int:
+        self._writer.lost()
+        position = await self._read_models.open()
+        self._writer.opened()
+        return position
+
+    async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
+        return await self._read_models.load(streams)
+
+    async def save(self, changes: Changes) -> None:
+        try:
+            async with self._writer.changing(changes.views):
+                await self._read_models.save(changes)
+        except BaseException:
+            self._writer.lost()
+            raise
+
+    async def progress(self) -> ReaderProgress | None:
+        return await self._read_models.progress()

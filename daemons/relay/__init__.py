@@ -1,0 +1,1 @@
+"""The relay: sends every event of the log to Kafka."""

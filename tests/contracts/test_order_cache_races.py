@@ -1,0 +1,71 @@
+"""The cache of orders while projectors and readers use it at once and Redis loses keys: nobody reads what is stale."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+from core.ports.queries import Queries
+from core.ports.reading import Changes, ReadModels
+from core.projections.order_view import OrderView
+from tests.support.cached_orders import CachedOrders, key, new_order, order_view, until
+from tests.support.redis_server import RedisServer
+
+
+async def test_whatever_happens_to_redis_no_reader_sees_an_order_older_than_the_database_had_it_before(
+    redis_server: RedisServer,
+) -> None:
+    """Two readers and a projector at once, while keys are evicted, everything is flushed, and Redis is frozen."""
+    orders = CachedOrders(redis_server.url)
+    rng, known = random.Random(4), [new_order() for _ in range(5)]
+    ends = time.monotonic() + 2.5
+    outcomes: dict[str, int] = {}
+    stale: list[tuple[int, int]] = []
+
+    async def pause() -> None:
+        if rng.random() < 0.5:
+            await asyncio.sleep(rng.random() * 0.004)
+
+    orders.rows.before_save = orders.rows.after_save = orders.rows.after_read = pause
+
+    async def change(projector: ReadModels) -> None:
+        version = 0
+        while time.monotonic() < ends:
+            version += 1
+            views = [order_view(order, version) for order in rng.sample(known, 2)]
+            await orders.save(projector, *views) if rng.random() < 0.5 else await save_only(projector, views)
+            await pause()
+
+    async def save_only(projector: ReadModels, views: Sequence[OrderView]) -> None:
+        await projector.save(Changes(after=0, position=1, views=views, sums={}))
+
+    async def read(reader: Queries) -> None:
+        while time.monotonic() < ends:
+            order = rng.choice(known)
+            saved = orders.rows.views.get(order)
+            found = await reader.order(order)
+            if saved is not None and (found is None or found.version < saved.version):
+                stale.append((saved.version, 0 if found is None else found.version))
+            if found is not None:
+                outcomes[found.cache] = outcomes.get(found.cache, 0) + 1
+            await asyncio.sleep(0)
+
+    async def harm(board: str) -> None:
+        with redis_server.client() as client:
+            while time.monotonic() < ends:
+                await asyncio.sleep(0.02)
+                client.delete(*(key(order) for order in rng.sample(known, 3)))
+                if rng.random() < 0.05:
+                    client.flushall()
+                if rng.random() < 0.05:
+                    client.delete(board)
+
+    async with orders.projector() as projector, orders.reader() as one, orders.reader() as two:
+        await until(lambda: cast("Any", projector)._writer._promised)
+        board = cast("Any", one)._board
+        await asyncio.gather(change(projector), harm(board), *(read(reader) for reader in [one, one, two, two]))
+    assert stale == []
+    assert min(outcomes[outcome] for outcome in ("hit", "miss", "bypass")) > 20, outcomes

@@ -1,0 +1,53 @@
+"""The Daemons view when several processes of a daemon run, here and on other machines: who holds what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.deck_harness import desk_with, opened
+from tests.support.fake_daemons import FakeDaemons
+from tests.support.pictures import entries_of
+from tui.viewmodels.daemon_line import about, cells
+from tui.viewmodels.daemons import PATH
+from tui.views.daemons import DaemonsView
+
+READY: dict[str, Any] = {"answers": True, "ready": True, "pid": 4_000, "uptime": 60.0}
+STOCK = READY | {"name": "projector-1", "port": 9201, "holds": [{"what": "stock"}]}
+ORDERS = READY | {
+    "name": "projector-2", "port": 9301, "holds": [{"what": "orders 0-5"}], "sagas": 0,
+    "readers": [{"name": "projector.orders", "position": 88, "lag": {"events": 0, "seconds": 0}}],
+}  # fmt: skip
+OTHER = {"host": "desk-two\x1b[2J", "pid": 12, "holds": [{"what": "starts 0,3"}, {"what": "\x1b]0;x"}], "sagas": 3}
+
+
+async def test_of_several_processes_each_has_a_line_with_what_it_holds_and_those_elsewhere_are_only_shown() -> None:
+    daemons = FakeDaemons({"command-api": 2, "projector": 2})
+    gateway = desk_with(3)
+    gateway.answers[PATH] = {"daemons": [STOCK, ORDERS], "elsewhere": [OTHER]}
+    async with opened(gateway, (120, 36), entries_of("orders", "daemons"), daemons) as deck:
+        deck.app.deck.show("daemons", "projector.orders")
+        await deck.shows("8 of 8 well  1 elsewhere")
+        assert "▌projector-2" in deck.text(), "the process in which this reader is"
+        view = deck.app.deck.views["daemons"]
+        assert isinstance(view, DaemonsView)
+        model = view.model
+        lines = {line.name: line for line in model.lines}
+        assert [cells(lines[name])[-1].text for name in ("projector-1", "projector-2")] == ["stock", "orders 0-5"]
+        assert {"it answers at port 9301", "it holds orders 0-5"} <= set(about(lines["projector-2"]))
+        other = model.lines[-1]
+        assert (other.name, other.holds) == ("desk-two·[2J:12", "starts 0,3, ·]0;x, 3 sagas")
+        assert not other.well
+        for verb in ("start", "stop", "restart"):
+            assert "it is steered where it runs" in str(model.why_not(verb, other))
+        await deck.press("G", "K")
+        assert "it is steered where it runs" in deck.text()
+        await deck.press("enter")
+        await deck.shows("it holds starts 0,3, ·]0;x, 3 sagas")
+        await deck.press("escape")
+
+        # one of two command APIs may be stopped like any daemon; without the last one nobody can place an order
+        assert not model.needed(lines["command-api-1"])
+        assert await model.do("restart", "projector-2") == "restart projector-2: it is RUNNING, pid 5001"
+        await model.do("stop", "command-api-2")
+        await model.look_at_states()
+        assert model.needed(next(line for line in model.lines if line.name == "command-api-1"))
