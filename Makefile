@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 # All tests of one file run in one worker, since they share a daemon or a stack; so do those of tests/system.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
-COMPOSE := docker compose
+COMPOSE := docker compose --env-file .env.docker
 .DEFAULT_GOAL := help
 run migrate db-reset clean: export ORDERDECK_HOME ?= $(CURDIR)/.orderdeck
 
@@ -39,7 +39,7 @@ fix: $(BIN)/.installed-dev  ## format, and repair what lint can
 bench: $(BIN)/.installed-dev  ## measure, beside peers on the same PostgreSQL
 	@$(BIN)/python -m bench
 
-chaos: $(BIN)/.installed-dev  ## 5 000 orders while everything is killed; ARGS="--seed 7 --orders 500", "--mutants"
+chaos: $(BIN)/.installed-dev  ## 5 000 orders while everything is killed; ARGS="--seed 7 --orders 500", "--distributed", "--mutants"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 attack: $(BIN)/.installed-dev  ## 1 000 000 hostile requests to a stack of its own; ARGS="--seed 7 --requests 20000"
@@ -57,11 +57,17 @@ db-reset: $(BIN)/.installed  ## stop, and forget every order of this home
 clean:  ## stop, and remove the environment and all caches; orders stay
 	@if [ -x $(BIN)/orderdeck ]; then $(BIN)/orderdeck down; fi; rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 
-docker-up:  ## PostgreSQL, Kafka, Redis and orderdeck in containers
-	@$(COMPOSE) up --detach --build --wait
+docker-up: .env.docker  ## PostgreSQL, Kafka, Redis and each daemon in a container; ARGS="--profile tools" for kafka-ui and pgAdmin
+	@$(COMPOSE) $(ARGS) up --detach --build --wait
 
-docker-down:  ## stop the containers, keep their data
-	@$(COMPOSE) down
+docker-down: .env.docker  ## stop the containers, keep their data
+	@$(COMPOSE) --profile tools down
+
+.env.docker:
+	@umask 077 && $(PYTHON) -c 'import secrets; print(f"POSTGRES_PASSWORD={secrets.token_hex(16)}\nPGADMIN_PASSWORD={secrets.token_hex(16)}")' > $@
+
+image:  ## build the image without a container engine, and try it; needs root, buildah and debootstrap
+	@deploy/build-image.sh
 
 # Each of these files is touched after an install, so that a second run installs nothing and needs no network.
 $(BIN)/.installed: requirements.txt pyproject.toml | $(BIN)/pip
@@ -78,4 +84,4 @@ $(BIN)/pip:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install python3-venv (apt install python3-venv)"; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.PHONY: help run test test-unit test-int golden clients check fix bench chaos attack soak migrate db-reset clean docker-up docker-down
+.PHONY: help run test test-unit test-int golden clients check fix bench chaos attack soak migrate db-reset clean docker-up docker-down image

@@ -18,6 +18,7 @@ from core.adapters.postgres.migrate import NEEDED, migrate
 from core.adapters.postgres.order_numbers import PostgresOrderNumbers
 from core.adapters.postgres.preflight import Look, look_at, must_suit_daemons
 from core.adapters.postgres.queries.queries import PostgresQueries
+from core.adapters.postgres.replicas.watch import watched_replicas
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.saga_starts import PostgresSagaStarts
 from core.adapters.postgres.shares import PostgresShares
@@ -39,6 +40,7 @@ from core.projections import ORDERS
 from core.projections.projection import Group
 from core.services import relay
 from core.services.catalogue import load_catalogue
+from core.services.request_reads import ReadServers
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -245,6 +247,14 @@ async def open_queries(app: App) -> AsyncGenerator[Queries]:
             yield cached
     finally:
         queries.close()
+
+
+@asynccontextmanager
+async def open_read_servers(app: App) -> AsyncGenerator[ReadServers]:
+    """What the query API reads from: the primary, and the replicas of the settings, which are watched."""
+    watched = watched_replicas(_opener(app.settings, app.name), app.settings.replicas, name=app.name)
+    async with open_queries(app) as queries, watched as replicas:
+        yield ReadServers(queries, replicas, cached=app.settings.redis_url is not None)
 
 
 async def _order_cache(app: App) -> OrderCache:

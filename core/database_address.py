@@ -121,6 +121,37 @@ def read_address(url: str) -> DatabaseAddress:
     )
 
 
+MOST_ADDRESSES = 16
+_BETWEEN = re.compile(r"\s*,\s*(?=(?:postgresql|postgres)(?:\+[a-z0-9]+)?://)|\s+")
+
+
+def read_addresses(text: str) -> tuple[str, ...]:
+    """The URLs in a text, between which are blanks, or commas; raises ValueError with what is wrong.
+
+    No URL has a blank in it. A comma may stand between the hosts of one URL, so it only separates two URLs if the
+    second one's postgresql:// follows it. No part of a URL may have that in it, since each / and : in it is encoded.
+    """
+    urls = tuple(_BETWEEN.split(text.strip())) if text.strip() else ()
+    if len(urls) > MOST_ADDRESSES:
+        raise ValueError(f"has {len(urls)} addresses, and at most {MOST_ADDRESSES} are allowed")
+    for number, url in enumerate(urls, start=1):
+        which = f"address {number} of {len(urls)} "
+        if url.startswith(",") or url.endswith(",") or url.count("://") > 1:
+            raise ValueError(
+                which + "is not told apart from the next one: write whole addresses with blanks between them, and the "
+                "hosts of one address with commas and no blanks"
+            )
+        try:
+            address = read_address(url)
+        except ValueError as error:
+            raise ValueError(f"{which}{error}") from None
+        if address.driver.get("target_session_attrs") in {"primary", "read-write"}:
+            raise ValueError(which + "wants a server that takes writes (target_session_attrs), and no replica does")
+        if url in urls[: number - 1]:
+            raise ValueError(which + f"is the same as address {urls.index(url) + 1}")
+    return urls
+
+
 def _pairs(query: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for pair in filter(None, query.split("&")):

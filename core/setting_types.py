@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from core.database_address import read_address
+from core.database_address import read_address, read_addresses
 from core.failpoints import parse
 from core.redis_address import read_redis_address
 
@@ -30,6 +30,12 @@ def _web_address(value: str) -> str:
 def _postgres_address(value: SecretStr | None) -> SecretStr | None:
     if value:
         read_address(value.get_secret_value())
+    return value
+
+
+def _replica_addresses(value: SecretStr | None) -> SecretStr | None:
+    if value:
+        read_addresses(value.get_secret_value())
     return value
 
 
@@ -77,5 +83,6 @@ HostNames = Annotated[str, AfterValidator(_host_names)]
 WebOrigins = Annotated[str, AfterValidator(_web_origins)]
 Url = Annotated[str, AfterValidator(_web_address)]
 PostgresAddress = Annotated[SecretStr | None, AfterValidator(_postgres_address)]
+ReplicaAddresses = Annotated[SecretStr | None, AfterValidator(_replica_addresses)]
 RedisAddressUrl = Annotated[SecretStr | None, AfterValidator(_redis_address)]
 FailpointList = Annotated[str, AfterValidator(_failpoints)]

@@ -17,6 +17,7 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
+from core.database_address import read_addresses
 from core.errors import ConfigurationError
 from core.kafka_settings import KafkaSettings
 from core.setting_types import (
@@ -28,6 +29,7 @@ from core.setting_types import (
     Port,
     PostgresAddress,
     RedisAddressUrl,
+    ReplicaAddresses,
     Url,
     WebOrigins,
 )
@@ -96,6 +98,10 @@ class Settings(KafkaSettings):
         default=None,
         description="The same database as the owner of its tables; empty: DATABASE_URL.",
     )
+    replica_urls: ReplicaAddresses = Field(
+        default=None,
+        description="Replicas of the database that the query API reads from, with blanks between their addresses.",
+    )
     redis_url: RedisAddressUrl = Field(
         default=None,
         validation_alias=AliasChoices("ORDERDECK_REDIS_URL", "REDIS_URL"),
@@ -127,6 +133,11 @@ class Settings(KafkaSettings):
         validation_alias=AliasChoices("ORDERDECK_LOG_LEVEL", "LOG_LEVEL"),
         description="DEBUG, INFO, WARNING or ERROR.",
     )
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        """The addresses of the database's replicas."""
+        return read_addresses(self.replica_urls.get_secret_value()) if self.replica_urls else ()
 
     @property
     def commands_at(self) -> str:
@@ -235,6 +246,6 @@ def _sentence(loc: str, value: Any, wrong: str) -> str:
     """
     field, names = next((f, n) for f in Settings.model_fields if loc in (f, *(n := env_names(f))))
     name = next((name for name in reversed(names) if os.environ.get(name)), names[0])
-    secret = {"database_url", "owner_url", "redis_url", "kafka_sasl_password", "kafka_ssl_key_password"}
+    secret = {"database_url", "owner_url", "redis_url", "replica_urls", "kafka_sasl_password", "kafka_ssl_key_password"}
     shown = "" if field in secret else f"={value!r}"
     return f"{name}{shown}: {wrong.removeprefix('Value error, ')}"

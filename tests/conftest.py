@@ -51,7 +51,7 @@ class WholeStacksTogether(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/system" if file.startswith("tests/system/") and not file.endswith("test_chaos.py") else file
+        return "tests/system" if file.startswith("tests/system/") and "/test_chaos" not in file else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -35,6 +36,11 @@ if TYPE_CHECKING:  # it takes a fifth of the deck's start, so it is imported whe
     import httpx
 
 _TRANSITIONS = ("confirm", "cancel", "ship", "deliver")  # these are PUT, every other command is POST
+_POSITIONED = tuple(
+    f"/api/v1/{name}" for name in ("orders", "customers", "inventory", "products", "sagas", "stats", "events")
+)
+"""What these paths begin with takes `min_position`."""
+BEHIND_LASTS = 10.0  # seconds for which no position is asked for after the read models were behind it
 DRY_RUN = {"dry_run": "true"}
 
 
@@ -83,6 +89,9 @@ class HttpGateway:
         self.queries_at = query_url.rstrip("/")
         self.where = urlsplit(query_url).netloc
         self._transport = transport
+        self._seen = 0  # the last position that the feed or the answer of a command has shown
+        self._asks_for_position = False
+        self._not_before = 0.0  # by the monotonic clock
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
@@ -116,7 +125,7 @@ class HttpGateway:
         params = {"min_version": min_version, "wait": wait}
         query = {name: str(value) for name, value in params.items() if value is not None}
         path, patience = f"/api/v1/orders/{_name(order_id)}", ANSWER_WITHIN + (wait or 0)
-        reply = await self._exchange("GET", self.queries_at, path, params=query, patience=patience)
+        reply = await self._query(path, query, patience)
         return replace(read_answer(reply, WireOrder), read_from="log" if reply.from_log else "view")
 
     async def timeline(self, order_id: str) -> list[WireEvent]:
@@ -149,13 +158,15 @@ class HttpGateway:
         service: Literal["queries", "commands"] = "queries",
         patience: float = ANSWER_WITHIN,
     ) -> Shape:
-        at = self.queries_at if service == "queries" else self.commands_at
-        answer = await self._exchange("GET", at, path, params=params, patience=patience)
+        if service == "queries":
+            return read_answer(await self._query(path, params or {}, patience), shape)
+        answer = await self._exchange("GET", self.commands_at, path, params=params, patience=patience)
         return read_answer(answer, shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         reply = await self._command(command, {"Idempotency-Key": key})
         answer = read_answer(reply, _Accepted)
+        self._seen = max(self._seen, answer.position or 0)
         return CommandAccepted(
             subject_id=answer.saga_id if command.kind == "saga" else answer.order_id,
             status=answer.status,
@@ -186,6 +197,7 @@ class HttpGateway:
                     refuse(await whole(response))
             yield b""
             async for chunk in response.aiter_raw():
+                self._seen = max(self._seen, _last_id(chunk))
                 yield chunk
 
     async def close(self) -> None:
@@ -206,6 +218,21 @@ class HttpGateway:
             headers=headers,
         )
 
+    async def _query(self, path: str, params: Mapping[str, str | Sequence[str]], patience: float) -> HttpReply:
+        """Ask the query API. If it has replicas, no answer may lack what this deck has already seen of the log.
+
+        If the read models themselves are that far behind, it is asked for what they have, for a while.
+        """
+        if self._asks_for_position and path.startswith(_POSITIONED) and time.monotonic() >= self._not_before:
+            wanted = {**params, "min_position": str(self._seen)}
+            reply = await self._exchange("GET", self.queries_at, path, params=wanted, patience=patience)
+            if reply.status != 409 or b'"position_not_reached"' not in reply.body:
+                return reply
+            self._not_before = time.monotonic() + BEHIND_LASTS
+        reply = await self._exchange("GET", self.queries_at, path, params=params, patience=patience)
+        self._asks_for_position = self._asks_for_position or reply.several_servers
+        return reply
+
     async def _exchange(
         self,
         method: str,
@@ -224,6 +251,13 @@ class HttpGateway:
             self._client.stream(method, base + path, timeout=patience, **request) as response,
         ):
             return await whole(response)
+
+
+def _last_id(chunk: bytes) -> int:
+    """The id of the last event of a chunk whose line with the id is whole; 0 when there is none."""
+    begins = chunk.rfind(b"\nid: ") + 1
+    id_ = chunk[begins : begins + 24].partition(b"\n")[0].removeprefix(b"id: ")
+    return int(id_) if id_.isdigit() and len(id_) < 19 else 0
 
 
 def _positions(after: int, page: Sequence[WireEvent]) -> list[int]:

@@ -27,6 +27,7 @@ class HttpReply:
     body: bytes
     replayed: bool
     from_log: bool = False
+    several_servers: bool = False  # whether the service reads from replicas too, and so may show less than before
 
 
 @asynccontextmanager
@@ -63,6 +64,7 @@ async def whole(response: httpx.Response) -> HttpReply:
         b"".join(parts),
         replayed=response.headers.get("Idempotent-Replayed") == "true",
         from_log=response.headers.get("Orderdeck-Read-From") == "log",
+        several_servers="Orderdeck-Server" in response.headers,
     )
 
 

@@ -23,6 +23,9 @@ from core.ports.sagas import Backlog
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
 
+LOG = ""
+"""Stands for the log itself where a reader of the log is named: its position is that of the last event."""
+
 Row: TypeAlias = Mapping[str, Any]
 """A row of a sum: the values by the names of their columns."""
 
@@ -176,6 +179,10 @@ class Queries(Protocol):
 
     async def events_of_correlation(self, correlation_id: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:
         """Everything that was recorded about one order, in any stream, after a position, in order."""
+        ...
+
+    def position_of(self, reader: str) -> Awaitable[int]:
+        """The position that a reader saved last; 0 if it never saved one. The reader LOG stands for the log's end."""
         ...
 
     async def progress(self) -> Sequence[ReaderProgress]:

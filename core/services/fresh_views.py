@@ -12,6 +12,7 @@ from core.errors import NotFound
 from core.ports.listed_orders import OrderDocument
 from core.ports.log import EventStore
 from core.ports.queries import Queries
+from core.ports.replicas import PositionNotReached
 from core.projections import ORDERS
 from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS, InventoryLevel
 from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS, OrderView
@@ -35,9 +36,14 @@ async def fresh_order(
     """The view of an order at these versions of it and its payment, or later; or the newest, if these do not exist.
 
     Waits up to `wait` seconds for the read model, and then folds the events that the read model does not have yet.
-    Raises NotFound, Unavailable, UnknownEvent.
+    Raises NotFound, Unavailable, UnknownEvent, PositionNotReached.
     """
-    document = await queries.order(order_id)
+    try:
+        document = await queries.order(order_id)
+    except PositionNotReached as error:
+        if error.position > error.head:
+            raise
+        document, wait = None, 0  # the log has that position, so all events of the order are folded
     if wait > 0 and (document is None or not document.shows(min_version, min_payment_version)):
         document = await queries.wait_for_order(
             order_id, version=max(1, min_version), payment_version=min_payment_version, within=wait

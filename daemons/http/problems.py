@@ -19,6 +19,7 @@ from litestar.params import KwargDefinition
 from core import errors
 from core.errors import FieldError, OrderdeckError, sentence
 from core.fault_board import FaultBoard
+from core.ports.replicas import PositionNotReached
 from daemons.http.signatures import fields_of
 from daemons.http.wording import in_words
 from daemons.process.guard.gate import with_head
@@ -211,6 +212,8 @@ def _known(error: OrderdeckError) -> RequestRefused | None:
             return RequestRefused(422, "key_reused", text)
         case errors.FulfilmentNotFinished():
             return RequestRefused(409, "fulfilment_not_finished", text, headers={"Retry-After": "1"})
+        case PositionNotReached():
+            return RequestRefused(409, "position_not_reached", text, headers={"Retry-After": "1"})
         case errors.UnknownEvent():
             return RequestRefused(503, "unknown_event", text, headers={"Retry-After": "60"})
         case errors.SchemaBehind():

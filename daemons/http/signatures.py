@@ -15,9 +15,9 @@ from litestar.typing import FieldDefinition
 def fields_of(handler: HTTPRouteHandler) -> Mapping[str, FieldDefinition]:
     """Every parameter by its name in Python, in order."""
     dependencies: Any = handler.resolve_dependencies()
-    signatures = chain(
-        (handler.parsed_fn_signature,), (dependency.parsed_fn_signature for dependency in dependencies.values())
-    )
+    own = handler.parsed_fn_signature
+    used = (dependencies[name].parsed_fn_signature for name in own.parameters if name in dependencies)
+    signatures = chain((own,), used)
     return {
         name: field
         for signature in signatures

@@ -40,6 +40,8 @@ def configure_logs(name: str, level: str) -> None:
     # These libraries log each start and each connection, which we log ourselves: only their warnings are kept.
     for library in ("uvicorn.error", "asyncio", "httpx", "httpcore", "asyncpg"):
         logging.getLogger(library).setLevel(max(logging.WARNING, numeric))
+    # aiokafka calls every try to reach a broker that is away an error. Its users say in words what does not work.
+    logging.getLogger("aiokafka").setLevel(numeric if numeric <= logging.DEBUG else logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -39,7 +39,8 @@ class Vitals:
     """What a daemon knows about itself: whether it should stop, and why it is not ready.
 
     It is ready when `started(check)` was called, no fault is on its board `faults`, and `check()` answers None. A
-    `check()` that answers a text says with it why the daemon is not ready.
+    `check()` that answers a text says with it why the daemon is not ready. Each of `degraded` says in sentences what
+    it has to do without meanwhile; it is ready all the same.
     """
 
     def __init__(self, name: str, number: int | None = None) -> None:

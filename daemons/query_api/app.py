@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from litestar import Litestar
 from litestar.datastructures import State
 
-from core.bootstrap import bootstrap, open_queries
+from core.bootstrap import App, bootstrap, open_read_servers
+from core.errors import Unavailable
 from core.ports.log import EventStore
-from core.ports.queries import LogSearch, Queries
+from core.ports.queries import LogSearch
+from core.services.request_reads import ReadServers
 from core.settings import Settings
 from daemons.http import history as measured
 from daemons.http.openapi import WireTypes, described, openapi
@@ -24,6 +27,8 @@ from daemons.query_api import customers, daemons, events, inventory, orders, pro
 from daemons.query_api.hub import Hub
 from daemons.query_api.log_meter import LogMeter
 from daemons.query_api.parameters import refuse_strange_parameters
+from daemons.query_api.read_metrics import read_metrics
+from daemons.query_api.reads import HEADERS, QUERIES, add_headers
 from daemons.query_api.roll_call import RollCall
 
 MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers, daemons, measured)
@@ -31,25 +36,27 @@ MODULES = (orders, events, stream, sagas, inventory, customers, products, stats,
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
-    async with (
-        bootstrap(settings, name="query-api", faults=vitals.faults) as app,
-        open_queries(app) as queries,
-    ):
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(bootstrap(settings, name="query-api", faults=vitals.faults))
+        servers = await stack.enter_async_context(open_read_servers(app))
+        stack.enter_context(read_metrics(servers))
+        vitals.degraded.append(servers.replicas.why_degraded)
+        stack.callback(vitals.degraded.remove, servers.replicas.why_degraded)
         hub = Hub(
             app.store,
             app.subscription,
-            lambda after, choice, limit: queries.events(
+            lambda after, choice, limit: servers.request().events(
                 LogSearch(after=after, limit=limit, categories=choice.categories, types=choice.types)
             ),
         )
-        roll_call = RollCall(settings, vitals, queries, app.shares)
+        roll_call = RollCall(settings, vitals, servers.primary, app.shares)
         history = History(vitals.name)
-        keeping = asyncio.create_task(history.keep(LogMeter(queries).measure))
+        keeping = asyncio.create_task(history.keep(LogMeter(servers.primary).measure))
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
             show_cache(settings, app.cache, vitals)
-            service = make_app(queries, app.store, hub, roll_call, history)
-            vitals.started(app.why_not_ready)
+            service = make_app(servers, app.store, hub, roll_call, history)
+            vitals.started(partial(_why_not_ready, app, servers))
             yield with_whole_segments(service)
         finally:
             closing.cancel()
@@ -58,20 +65,33 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
             await roll_call.close()
 
 
+async def _why_not_ready(app: App, servers: ReadServers) -> str | None:
+    """While the primary is away, reads go on as long as a replica answers them: what is lost is said as degraded."""
+    try:
+        return await app.why_not_ready()
+    except Unavailable:
+        if any(state.asked for state in servers.replicas.states()):
+            return None
+        raise
+
+
 async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
     await vitals.stop.wait()
     hub.close()  # live streams never end by themselves
 
 
-def make_app(queries: Queries, store: EventStore, hub: Hub, roll_call: RollCall, history: History) -> Litestar:
+def make_app(servers: ReadServers, store: EventStore, hub: Hub, roll_call: RollCall, history: History) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
         [route for module in MODULES for route in module.ROUTES],
-        state=State({"queries": queries, "store": store, "hub": hub, "roll_call": roll_call, "history": history}),
+        state=State({"servers": servers, "store": store, "hub": hub, "roll_call": roll_call, "history": history}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck queries"),
         before_request=refuse_strange_parameters,
+        before_send=[add_headers],
+        dependencies=QUERIES,
+        response_headers=HEADERS,
         plugins=[WireTypes()],
     )
     return described(service)

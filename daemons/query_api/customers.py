@@ -6,25 +6,23 @@ from litestar import Response, get
 
 from core import codec
 from core.errors import NotFound
-from core.ports.queries import Queries
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from daemons.http.openapi import answers
 from daemons.query_api.answers import Customer
 from daemons.query_api.parameters import (
-    AnyRequest,
     TextInPath,
     a_text,
 )
+from daemons.query_api.reads import Reads
 from daemons.query_api.response import json_response
 
 
 @get(
     "/api/v1/customers/{customer_id:str}/summary",
-    responses=answers(Customer, 404, 503),
+    responses=answers(Customer, 404, 409, 503),
 )
-async def customer_summary(request: AnyRequest, customer_id: TextInPath) -> Response[bytes]:
+async def customer_summary(queries: Reads, customer_id: TextInPath) -> Response[bytes]:
     """How many orders a customer has placed, and what was spent, per currency."""
-    queries: Queries = request.app.state["queries"]
     name = a_text("customer_id", customer_id)
     totals = await queries.totals(CUSTOMER_SUMMARY, name)
     if not totals:

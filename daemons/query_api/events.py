@@ -12,7 +12,7 @@ from core import codec
 from core.codec import StoredEvent
 from core.errors import FieldError, NotFound
 from core.ports.log import EventStore
-from core.ports.queries import LogSearch, Queries
+from core.ports.queries import LogSearch
 from daemons.http.openapi import answers
 from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import Events, LogEvents
@@ -29,18 +29,18 @@ from daemons.query_api.parameters import (
     a_uuid,
     several,
 )
+from daemons.query_api.reads import Reads
 from daemons.query_api.response import json_response
 
 CATEGORIES = ("order", "inventory", "payment", "saga")
 TYPES = tuple(sorted(map(codec.event_type, codec.EVENTS)))
 
 
-@get("/api/v1/orders/{order_id:str}/events", responses=answers(Events, 404, 503))
+@get("/api/v1/orders/{order_id:str}/events", responses=answers(Events, 404, 409, 503))
 async def events_of_order(
-    request: AnyRequest, order_id: IdInPath, after: AfterVersion = 0, limit: ManyEvents = 1_000
+    queries: Reads, order_id: IdInPath, after: AfterVersion = 0, limit: ManyEvents = 1_000
 ) -> Response[bytes]:
     """The events of the order's own stream; `after` is a version."""
-    queries: Queries = request.app.state["queries"]
     id_ = a_uuid("order_id", order_id)
     page = await queries.events_of_stream(id_, after=after, limit=limit)
     # The id may belong to a stream that is no order's, such as a saga's: this route then answers that it is not found.
@@ -49,12 +49,11 @@ async def events_of_order(
     return json_response(_events(page, page[-1].version if page else after))
 
 
-@get("/api/v1/orders/{order_id:str}/timeline", responses=answers(Events, 404, 503))
+@get("/api/v1/orders/{order_id:str}/timeline", responses=answers(Events, 404, 409, 503))
 async def timeline(
-    request: AnyRequest, order_id: IdInPath, after: AfterPosition = 0, limit: ManyEvents = 1_000
+    queries: Reads, order_id: IdInPath, after: AfterPosition = 0, limit: ManyEvents = 1_000
 ) -> Response[bytes]:
     """Everything that was recorded about the order: its own events, its stock, its payment, its sagas."""
-    queries: Queries = request.app.state["queries"]
     id_ = a_uuid("order_id", order_id)
     page = await queries.events_of_correlation(id_, after=after, limit=limit)
     if not (page or after):
@@ -62,9 +61,10 @@ async def timeline(
     return json_response(_events(page, page[-1].position if page else after))
 
 
-@get("/api/v1/events", responses=answers(LogEvents, 503))
+@get("/api/v1/events", responses=answers(LogEvents, 409, 503))
 async def events(
     request: AnyRequest,
+    queries: Reads,
     after: AfterPosition = 0,
     before: BeforePosition = None,
     at: Moment = None,
@@ -75,7 +75,6 @@ async def events(
     stream_id: FromQuery[UUID | None] = None,
 ) -> Response[bytes]:
     """The log, in order: from a position or a time on, or the last events before a position."""
-    queries: Queries = request.app.state["queries"]
     store: EventStore = request.app.state["store"]
     moment = a_moment("at", at)
     if (after > 0) + (before is not None) + (moment is not None) > 1:

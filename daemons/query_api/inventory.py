@@ -9,25 +9,23 @@ from litestar import Response, get
 from core import codec
 from core.domain.message import Sku
 from core.errors import FieldError
-from core.ports.queries import Queries
 from core.services.fresh_views import fresh_level
 from daemons.http.openapi import answers
 from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import Level, Levels
 from daemons.query_api.parameters import (
-    AnyRequest,
     CursorText,
     Limit,
     TextInPath,
     a_text,
 )
+from daemons.query_api.reads import Reads
 from daemons.query_api.response import FROM_EITHER, READ_FROM, json_response
 
 
-@get("/api/v1/inventory", responses=answers(Levels, 503))
-async def inventory(request: AnyRequest, cursor: CursorText = None, limit: Limit = 20) -> Response[bytes]:
+@get("/api/v1/inventory", responses=answers(Levels, 409, 503))
+async def inventory(queries: Reads, cursor: CursorText = None, limit: Limit = 20) -> Response[bytes]:
     """Stock by SKU."""
-    queries: Queries = request.app.state["queries"]
     after = _sku_of(cursor) if cursor is not None else ""
     levels = await queries.stock_levels(after=after, limit=limit + 1)
     items, more = levels[:limit], len(levels) > limit
@@ -35,10 +33,9 @@ async def inventory(request: AnyRequest, cursor: CursorText = None, limit: Limit
     return json_response(codec.json({"items": items, "next_cursor": next_cursor}))
 
 
-@get("/api/v1/inventory/{sku:str}", responses=answers(Level, 404, 503), operation_class=FROM_EITHER)
-async def inventory_of_sku(request: AnyRequest, sku: TextInPath) -> Response[bytes]:
+@get("/api/v1/inventory/{sku:str}", responses=answers(Level, 404, 409, 503), operation_class=FROM_EITHER)
+async def inventory_of_sku(queries: Reads, sku: TextInPath) -> Response[bytes]:
     """Stock of one SKU."""
-    queries: Queries = request.app.state["queries"]
     level, read_from = await fresh_level(queries, Sku(a_text("sku", sku)))
     return json_response(codec.json(level), **{READ_FROM: read_from})
 

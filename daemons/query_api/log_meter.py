@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from prometheus_client import Gauge
+
 from core.ports.queries import Queries
 from daemons.process.histogram import Histogram
 from daemons.process.history import Figures
@@ -10,6 +12,8 @@ LOOK_BACK = 60  # seconds over which the percentiles of sagas are taken
 MOST_ENDED = 2_000  # sagas that ended in one second and are looked at
 MOST_WAITING = 10_000  # sagas that are due, and events whose saga is not started, that are counted
 PER_SECOND = "per second"
+LAG_EVENTS = Gauge("orderdeck_reader_lag_events", "Events of the log that this reader has not done yet.", ["reader"])
+LAG_SECONDS = Gauge("orderdeck_reader_lag_seconds", "How long the oldest of them has been in the log.", ["reader"])
 
 
 class LogMeter:
@@ -27,6 +31,8 @@ class LogMeter:
         for reader in readers:
             figures[f"lag.{reader.reader}"] = reader.behind, "seconds"
             figures[f"lag_events.{reader.reader}"] = reader.head - reader.position, "events"
+            LAG_EVENTS.labels(reader.reader).set(reader.head - reader.position)
+            LAG_SECONDS.labels(reader.reader).set(reader.behind)
         before, self._head = self._head, head
         if before is None or head < before:  # the first look, or another log
             return figures

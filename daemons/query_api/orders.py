@@ -12,6 +12,7 @@ from core import codec
 from core.domain.message import OrderId
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import OrderCount, OrderCounts, OrderPlace, OrderSearch, OrderSort
+from core.ports.log import EventStore
 from core.ports.queries import Queries
 from core.projections.order_view import OrderView
 from core.services.fresh_views import fresh_order, fresh_order_of_number
@@ -30,6 +31,7 @@ from daemons.query_api.parameters import (
     a_text,
     a_uuid,
 )
+from daemons.query_api.reads import Reads
 from daemons.query_api.response import FROM_CACHE_TOO, READ_FROM, as_it_is, json_response, of_cache
 
 FILTER = Provide(order_filter, sync_to_thread=False)
@@ -45,14 +47,14 @@ Wait = Annotated[float, QueryParameter(ge=0, le=10, description="Seconds to wait
 
 @get("/api/v1/orders/{order_id:str}", responses=answers(OrderView, 404, 409, 503), operation_class=FROM_CACHE_TOO)
 async def one_order(
-    request: AnyRequest,
+    queries: Reads,
     order_id: IdInPath,
     min_version: MinVersion = 0,
     min_payment_version: MinPaymentVersion = 0,
     wait: Wait = 0,
 ) -> Response[bytes]:
     """One order, as it was just written: what the read model has not got yet is folded from its events."""
-    queries: Queries = request.app.state["queries"]
+    queries.wants_versions(min_version, min_payment_version)
     id_ = OrderId(a_uuid("order_id", order_id))
     order, read_from = await fresh_order(
         queries, id_, min_version=min_version, min_payment_version=min_payment_version, wait=wait
@@ -68,26 +70,25 @@ async def one_order(
 
 @get(
     "/api/v1/orders/number/{order_number:str}",
-    responses=answers(OrderView, 404, 503),
+    responses=answers(OrderView, 404, 409, 503),
 )
-async def order_of_number(request: AnyRequest, order_number: TextInPath) -> Response[bytes]:
+async def order_of_number(request: AnyRequest, queries: Reads, order_number: TextInPath) -> Response[bytes]:
     """One order by the number its customer knows."""
-    state = request.app.state
+    store: EventStore = request.app.state["store"]
     number = a_text("order_number", order_number).upper()
-    order = await fresh_order_of_number(state["queries"], state["store"], number)
+    order = await fresh_order_of_number(queries, store, number)
     return json_response(order.json)
 
 
-@get("/api/v1/orders", responses=answers(Orders, 503), dependencies={"conditions": FILTER})
+@get("/api/v1/orders", responses=answers(Orders, 409, 503), dependencies={"conditions": FILTER})
 async def some_orders(
-    request: AnyRequest,
     conditions: NamedDependency[OrderQuery],
+    queries: Reads,
     sort: FromQuery[OrderSort] = "-created_at",
     cursor: CursorText = None,
     limit: Limit = 20,
 ) -> Response[bytes]:
     """Orders that match, newest first, with cursors to both sides."""
-    queries: Queries = request.app.state["queries"]
     start: OrderPlace | None = None
     backwards = False
     if cursor is not None:
@@ -110,38 +111,36 @@ async def some_orders(
     )
 
 
-@get("/api/v1/orders/counts", responses=answers(OrderCounts, 503), dependencies={"conditions": FILTER})
-async def order_counts(request: AnyRequest, conditions: NamedDependency[OrderQuery]) -> Response[bytes]:
+@get("/api/v1/orders/counts", responses=answers(OrderCounts, 409, 503), dependencies={"conditions": FILTER})
+async def order_counts(conditions: NamedDependency[OrderQuery], queries: Reads) -> Response[bytes]:
     """How many orders match, altogether, in each status, and with each status of their payment."""
-    queries: Queries = request.app.state["queries"]
     counts = await queries.count_orders_by_status(conditions)
     return json_response(codec.json(counts))
 
 
-@get("/api/v1/customers/{customer_id:str}/orders", responses=answers(CustomerOrders, 503))
+@get("/api/v1/customers/{customer_id:str}/orders", responses=answers(CustomerOrders, 409, 503))
 async def orders_of_customer(
-    request: AnyRequest, customer_id: TextInPath, limit: Limit = 20, offset: Offset = 0
+    queries: Reads, customer_id: TextInPath, limit: Limit = 20, offset: Offset = 0
 ) -> Response[bytes]:
     """A customer's orders, newest first."""
-    return await _by_offset(request, OrderQuery(customer_id=(a_text("customer_id", customer_id),)), limit, offset, {})
+    return await _by_offset(queries, OrderQuery(customer_id=(a_text("customer_id", customer_id),)), limit, offset, {})
 
 
-@get("/api/v1/orders/status/{status:str}", responses=answers(StatusOrders, 503))
+@get("/api/v1/orders/status/{status:str}", responses=answers(StatusOrders, 409, 503))
 async def orders_of_status(
-    request: AnyRequest, status: TextInPath, limit: Limit = 20, offset: Offset = 0
+    queries: Reads, status: TextInPath, limit: Limit = 20, offset: Offset = 0
 ) -> Response[bytes]:
     """Orders that have come this far, newest first; the status in any case."""
     known = a_status(status)
-    return await _by_offset(request, OrderQuery(status=(known,)), limit, offset, {"status": known})
+    return await _by_offset(queries, OrderQuery(status=(known,)), limit, offset, {"status": known})
 
 
 ROUTES = (one_order, order_of_number, some_orders, order_counts, orders_of_customer, orders_of_status)
 
 
 async def _by_offset(
-    request: AnyRequest, conditions: OrderQuery, limit: int, offset: int, echo: dict[str, Any]
+    queries: Queries, conditions: OrderQuery, limit: int, offset: int, echo: dict[str, Any]
 ) -> Response[bytes]:
-    queries: Queries = request.app.state["queries"]
     orders = await queries.newest_orders(conditions, offset=offset, limit=limit)
     last_page = len(orders) < limit and (bool(orders) or offset == 0)
     count = await _count(queries, conditions, offset + len(orders) if last_page else None)

@@ -6,22 +6,20 @@ from litestar import Response, get
 
 from core import codec
 from core.errors import NotFound
-from core.ports.queries import Queries
 from core.projections.product_demand import PRODUCT_DEMAND
 from daemons.http.openapi import answers
 from daemons.query_api.answers import Demand
 from daemons.query_api.parameters import (
-    AnyRequest,
     TextInPath,
     a_text,
 )
+from daemons.query_api.reads import Reads
 from daemons.query_api.response import json_response
 
 
-@get("/api/v1/products/{sku:str}/demand", responses=answers(Demand, 404, 503))
-async def product_demand(request: AnyRequest, sku: TextInPath) -> Response[bytes]:
+@get("/api/v1/products/{sku:str}/demand", responses=answers(Demand, 404, 409, 503))
+async def product_demand(queries: Reads, sku: TextInPath) -> Response[bytes]:
     """How much of a SKU was ordered, and what it brought in, per currency."""
-    queries: Queries = request.app.state["queries"]
     name = a_text("sku", sku)
     totals = await queries.totals(PRODUCT_DEMAND, name)
     if not totals:

@@ -9,10 +9,10 @@ from litestar import Response, get
 
 from core import codec
 from core.ports.log import EventStore
-from core.ports.queries import Queries
 from core.ports.reading import ReaderProgress
 from core.projections import GROUPS
 from core.projections.projection import Group
+from core.services.request_reads import ReadServers
 from daemons.http.openapi import answers
 from daemons.query_api.answers import Projections
 from daemons.query_api.parameters import (
@@ -24,9 +24,9 @@ from daemons.query_api.response import json_response
 @get("/api/v1/projections", responses=answers(Projections, 503))
 async def projections(request: AnyRequest) -> Response[bytes]:
     """Every read model, and every reader of the log: its position, and how far that is behind."""
-    queries: Queries = request.app.state["queries"]
+    servers: ReadServers = request.app.state["servers"]
     store: EventStore = request.app.state["store"]
-    readers = {reader.reader: reader for reader in await queries.progress()}
+    readers = {reader.reader: reader for reader in await servers.primary.progress()}
     head = max([reader.head for reader in readers.values()], default=0) or await store.head()
     return json_response(
         codec.json(

@@ -13,7 +13,6 @@ from msgspec.structs import asdict
 from core import codec
 from core.errors import NotFound
 from core.ports.log import EventStore
-from core.ports.queries import Queries
 from core.ports.saga_lists import SagaPlace, SagaSearch, SagaSort, SagaState, SagaStatusName, SagaSummary
 from daemons.http.openapi import answers
 from daemons.query_api.answers import SagaDetail, Sagas
@@ -31,6 +30,7 @@ from daemons.query_api.parameters import (
     several,
     several_uuids,
 )
+from daemons.query_api.reads import Reads
 from daemons.query_api.response import json_response
 
 STATUSES: tuple[SagaStatusName, ...] = get_args(SagaStatusName)
@@ -42,9 +42,10 @@ State = Annotated[
 ]
 
 
-@get("/api/v1/sagas", responses=answers(Sagas, 503))
+@get("/api/v1/sagas", responses=answers(Sagas, 409, 503))
 async def some_sagas(
     request: AnyRequest,
+    queries: Reads,
     status: Several = None,
     saga_state: State = None,
     saga_id: SeveralIds = None,
@@ -60,7 +61,6 @@ async def some_sagas(
     But it is `expiring` if its order is not shipped, and the authorisation of its money ends within a day or has ended.
     Sorted by `-at_risk`, those with the most money open come first, and those that have nothing to settle are left out.
     """
-    queries: Queries = request.app.state["queries"]
     store: EventStore = request.app.state["store"]
     start: SagaPlace | None = None
     backwards = False
@@ -88,13 +88,12 @@ async def some_sagas(
     return json_response(codec.json({"sagas": shown, **cursors}))
 
 
-@get("/api/v1/sagas/{saga_id:str}", responses=answers(SagaDetail, 404, 503))
-async def one_saga(request: AnyRequest, saga_id: IdInPath) -> Response[bytes]:
+@get("/api/v1/sagas/{saga_id:str}", responses=answers(SagaDetail, 404, 409, 503))
+async def one_saga(request: AnyRequest, queries: Reads, saga_id: IdInPath) -> Response[bytes]:
     """A saga with its events, and its lanes: each step beside what undoes it, with every try and what is open.
 
     The words of a lane are those of the table that the saga started with.
     """
-    queries: Queries = request.app.state["queries"]
     store: EventStore = request.app.state["store"]
     id_ = a_uuid("saga_id", saga_id)
     saga = await queries.saga(id_)
@@ -107,13 +106,12 @@ async def one_saga(request: AnyRequest, saga_id: IdInPath) -> Response[bytes]:
     return json_response(codec.json({**_shown(found, asdict(saga)), "lanes": lanes, "events": envelopes}))
 
 
-@get("/api/v1/sagas/summary", responses=answers(SagaSummary, 503))
-async def summary(request: AnyRequest) -> Response[bytes]:
+@get("/api/v1/sagas/summary", responses=answers(SagaSummary, 409, 503))
+async def summary(queries: Reads) -> Response[bytes]:
     """How many sagas have not ended, by state and status, their open money by currency, and their last errors.
 
     No more than 10,000 of each kind are counted; `capped` says that there are more.
     """
-    queries: Queries = request.app.state["queries"]
     return json_response(codec.json(await queries.saga_summary()))
 
 

@@ -7,9 +7,12 @@ import secrets
 import sys
 from pathlib import Path
 
+from tests.chaos.engine_plan import Engines
 from tests.chaos.mutants import MUTANTS, Mutant
-from tests.chaos.plan import Workload, draw
+from tests.chaos.plan import KILLED, Workload, draw
 from tests.chaos.run import announce, run
+
+SHARING = ("relay", "projector", "saga-runner")  # programs of which one takes over when another is gone
 
 
 def main() -> int:
@@ -18,6 +21,7 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=5_000)
     parser.add_argument("--kills", type=int, default=20, help="of each daemon, at random; failpoints come on top")
     parser.add_argument("--minutes", type=float, default=12.0, help="in which the orders and kills come")
+    parser.add_argument("--distributed", action="store_true", help="with three Kafka brokers, Redis, and two of each")
     parser.add_argument("--mutant", choices=MUTANTS, help="switch one guard off: a short run, which must fail")
     parser.add_argument("--mutants", action="store_true", help="each of them, one after the other")
     parser.add_argument("--logs", type=Path, help="a folder to keep the daemons' logs in")
@@ -31,17 +35,38 @@ def main() -> int:
     workload = Workload(
         orders=options.orders,
         kills=options.kills,
+        killed=(*KILLED, "relay") if options.distributed else KILLED,
         seconds=seconds,
-        frozen=("saga-runner", "projector") * min(2, int(seconds // 150)),
+        frozen=("saga-runner", "projector", "relay")[: 3 if options.distributed else 2] * min(2, int(seconds // 150)),
         outages=int(seconds // 120),
         redeliveries=int(seconds // 120),
         points=options.kills / 2,
+        engines=_engines(options.kills, seconds) if options.distributed else None,
     )
     plan = draw(options.seed, workload)
     announce(plan)
     report = run(plan, logs=options.logs)
     print(report)
     return 1 if report.violations else 0
+
+
+def _engines(kills: int, seconds: float) -> Engines:
+    """As many strikes on brokers as there is time for, with half a minute for each."""
+    on_brokers = max(1, int(seconds // 30 / 6))
+    return Engines(
+        away_at_start=10,
+        killed=2 * on_brokers,
+        restarted=on_brokers,
+        frozen=on_brokers,
+        stopped=on_brokers,
+        redis_flushed=kills,
+        redis_stopped=1 + kills // 4,
+        redis_frozen=1 + kills // 8,
+        redis_slow=1 + kills // 8,
+        repeated=2 * kills,
+        doubled=SHARING * max(1, kills // 5),
+        cut_off=SHARING * max(1, kills // 10),
+    )
 
 
 def _is_noticed(mutant: Mutant, seed: int, logs: Path | None) -> bool:

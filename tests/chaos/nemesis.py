@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
+import re
 import signal
 import sys
 import time
@@ -18,16 +20,25 @@ import httpx
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.errors import Unavailable
+from core.home import DAEMONS, DATABASE
 from core.processes import die_with_parent
 from daemons.host.supervisor import ProgramState, Supervisor
-from tests.chaos.plan import THAW, Plan, Strike
+from tests.chaos.engines import RunningEngines
+from tests.chaos.plan import THAW, Plan
+from tests.chaos.strike import Strike
 from tests.support.customers import Customers
 from tests.support.ports import free_port
 from tests.support.stack import ROOT, Stack
+from tests.support.tcp_link import TcpLink
 
 FIND_WITHIN = 60.0  # seconds until a daemon that was killed must run again
 BACK = 300  # events that are delivered again
+SET_BACK = """
+WITH shares AS (UPDATE reader_shares SET position = greatest(0, position - $1) WHERE reader = 'saga-runner')
+UPDATE checkpoints SET position = greatest(0, position - $1) WHERE reader = 'saga-runner'
+"""
 LOOK = 0.2  # seconds
+ENGINE_KINDS = ("broker", "redis", "repeat")
 CALM = {"drop_rate": 0.0, "error_rate": 0.0, "latency_ms": 0}
 
 
@@ -35,8 +46,10 @@ CALM = {"drop_rate": 0.0, "error_rate": 0.0, "latency_ms": 0}
 class Nemesis:
     stack: Stack
     customers: Customers
+    engines: RunningEngines | None = None
     done: Counter[str] = field(default_factory=Counter)
     faults: dict[str, Any] = field(default_factory=dict)
+    _rng: random.Random = field(default_factory=random.Random)
     _dead: set[int] = field(default_factory=set)
     _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
@@ -49,7 +62,10 @@ class Nemesis:
 
         async def one(strike: Strike) -> None:
             await asyncio.sleep(began + strike.at - time.monotonic())
-            await getattr(self, f"_{strike.kind}")(strike)
+            if self.engines is not None and strike.kind in ENGINE_KINDS:
+                await self.engines.strike(strike)
+            else:
+                await getattr(self, f"_{strike.kind}")(strike)
 
         async with asyncio.TaskGroup() as group:
             for strike in plan.strikes:
@@ -79,13 +95,30 @@ class Nemesis:
             pid = await self._running(strike.target)
             try:
                 _signal(pid, signal.SIGSTOP)
-                async with self._second(strike.target):
+                async with self.second(strike.target):
                     await asyncio.sleep(strike.seconds)
                     _signal(pid, signal.SIGCONT)
                     await asyncio.sleep(THAW)
             finally:
                 _signal(pid, signal.SIGCONT)
             self.done[f"{strike.target} frozen"] += 1
+
+    async def _double(self, strike: Strike) -> None:
+        """Let one process more of a daemon work beside the supervised ones, and kill it."""
+        async with self.second(strike.target):
+            await asyncio.sleep(strike.seconds)
+        self.done[f"{strike.target} doubled"] += 1
+
+    async def _cut(self, strike: Strike) -> None:
+        """Let one process more join in, and lose its network to the database for longer than a lease."""
+        with TcpLink(self.stack.home.postgres_sockets / ".s.PGSQL.5432", free_port()) as link:
+            async with self.second(strike.target, DATABASE_URL=f"postgresql://{DAEMONS}@{link.address}/{DATABASE}"):
+                await asyncio.sleep(THAW)
+                link.freeze()
+                await asyncio.sleep(strike.seconds)
+                link.mend()
+                await asyncio.sleep(THAW)
+        self.done[f"{strike.target} cut off"] += 1
 
     async def _outage(self, strike: Strike) -> None:
         async with self._turns["provider"]:
@@ -95,13 +128,12 @@ class Nemesis:
             self.done["provider away"] += 1
 
     async def _redelivery(self, _: Strike) -> None:
-        """Kill the saga runner, and set its checkpoint back."""
+        """Kill a saga runner, and set back how far the log was read."""
         async with self._turns["saga-runner"]:
             self._end(await self._running("saga-runner"))
-            moved = "UPDATE reader_shares SET position = greatest(0, position - $1) WHERE reader = 'saga-runner'"
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 connection = await asyncpg.connect(self.stack.home.dsn())
-                await connection.execute(moved, BACK)
+                await connection.execute(SET_BACK, BACK)
                 await connection.close()
                 self.done["redelivered"] += 1
 
@@ -111,14 +143,14 @@ class Nemesis:
         _signal(pid, number)
 
     async def _running(self, name: str) -> int:
-        """The daemon's process, and not one we killed before."""
+        """A process of the daemon, and not one we killed before."""
         deadline = time.monotonic() + FIND_WITHIN
         while time.monotonic() < deadline:
             with contextlib.suppress(Unavailable):
                 programs = await asyncio.to_thread(self._programs)
-                for program in programs:
-                    if program.name == name and program.pid and program.pid not in self._dead and program.uptime:
-                        return program.pid
+                of_name = [one for one in programs if re.fullmatch(rf"{name}(-\d+)?", one.name) and one.uptime]
+                if pids := [one.pid for one in of_name if one.pid and one.pid not in self._dead]:
+                    return self._rng.choice(pids)
             await asyncio.sleep(LOOK)
         raise AssertionError(f"{name} did not come back within {FIND_WITHIN:.0f} s")
 
@@ -140,22 +172,27 @@ class Nemesis:
             await connection.close()
 
     @contextlib.asynccontextmanager
-    async def _second(self, name: str) -> AsyncIterator[None]:
-        """Start a second process of a daemon beside the supervised one."""
-        own = {f"ORDERDECK_{name.replace('-', '_').upper()}_PORT": str(free_port()), "ORDERDECK_FAILPOINTS": ""}
+    async def second(self, name: str, **settings: str) -> AsyncIterator[str]:
+        """One more process of a daemon beside the supervised ones; its address is yielded before it answers."""
+        program, port = name.replace("-", "_").upper(), str(free_port())
+        own = {
+            f"ORDERDECK_{program.removesuffix('_API')}_PORT": port,
+            f"ORDERDECK_{program}_COUNT": "1",  # it has no number among the others
+            "ORDERDECK_FAILPOINTS": "",
+        }
         with (self.stack.home.logs / f"{name}-second.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 f"daemons.{name.replace('-', '_')}",
-                env=self.stack.env | own,
+                env=self.stack.env | own | settings,
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
                 preexec_fn=die_with_parent,
             )
         try:
-            yield
+            yield f"http://127.0.0.1:{port}"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

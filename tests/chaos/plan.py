@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tests.chaos.engine_plan import Engines, draw_strikes
+from tests.chaos.strike import Strike
+
 KILLED = ("command-api", "query-api", "payment-sandbox", "projector", "saga-runner", "postgres")
 RARE = "RARE-001"  # a SKU of which there is not enough for everybody
 FREEZE = (35.0, 45.0)  # seconds; longer than a lease
@@ -54,29 +57,19 @@ class Wish:
         return f"chaos-{self.number}"
 
 
-@dataclass(frozen=True, order=True)
-class Strike:
-    """`at` and `seconds` in seconds; `how` is one of several ways to do it."""
-
-    at: float
-    kind: str
-    target: str = ""
-    how: str = ""
-    seconds: float = 0.0
-
-
 @dataclass(frozen=True)
 class Workload:
-    """How much of everything, and for how long. `kills` of each daemon; `frozen`: which, one after the other.
+    """How much of everything, and for how long. `kills` of each of `killed`; `frozen`: which, one after the other.
 
     `points`: how often each failpoint is to strike, about. The rates are of the provider's answers. `patience`: seconds
     after the last strike until everybody is answered and every saga has ended; leases have to run out meanwhile.
-    `methods`, `fates`: how often each comes.
+    `methods`, `fates`: how often each comes. `engines`: with Kafka, Redis and several processes of each program.
     """
 
     orders: int
     kills: int
     seconds: float
+    killed: tuple[str, ...] = KILLED
     frozen: tuple[str, ...] = ()
     outages: int = 0
     redeliveries: int = 0
@@ -87,6 +80,7 @@ class Workload:
     patience: float = 240.0
     methods: Mapping[str, int] = field(default_factory=lambda: METHODS)
     fates: Mapping[Fate, int] = field(default_factory=lambda: FATES)
+    engines: Engines | None = None
 
 
 @dataclass(frozen=True)
@@ -113,12 +107,14 @@ def draw(seed: int, workload: Workload) -> Plan:
     rng = random.Random(seed)
     frozen = [_freeze(rng, n, target, workload) for n, target in enumerate(workload.frozen)]
     strikes = [*frozen]
-    for target in KILLED:
+    for target in workload.killed:
         strikes += [_kill(rng, target, workload, frozen) for _ in range(workload.kills)]
     for kind, count in (("outage", workload.outages), ("redelivery", workload.redeliveries)):
         strikes += [
             Strike(rng.uniform(0.1, 0.9) * workload.seconds, kind, seconds=rng.uniform(2, 8)) for _ in range(count)
         ]
+    if workload.engines is not None:
+        strikes += draw_strikes(rng, workload.engines, workload.seconds)
     wishes = [_wish(rng, n, workload) for n in range(1, workload.orders + 1)]
     return Plan(seed, workload, tuple(wishes), tuple(sorted(strikes)), _failpoints(seed, workload))
 
@@ -163,10 +159,12 @@ PASSES = {
     "projector.mid_transaction": 1.0, "projector.after_commit": 1.0, "saga-runner.after_claim": 0.1,
     "saga-runner.after_call": 1.2, "saga-runner.after_record": 5.5, "saga-runner.mid_compensation": 0.8,
 }  # fmt: skip
+PASSES_OF_RELAY = {"relay.after_poll": 1.0, "relay.mid_send": 1.0, "relay.before_checkpoint": 1.0}
 
 
 def _failpoints(seed: int, workload: Workload) -> str:
     if not workload.points:
         return ""
-    chances = {point: min(0.5, workload.points / (passes * workload.orders)) for point, passes in PASSES.items()}
+    known = PASSES if workload.engines is None else PASSES | PASSES_OF_RELAY
+    chances = {point: min(0.5, workload.points / (passes * workload.orders)) for point, passes in known.items()}
     return ",".join([f"seed={seed}", *(f"{point}={chance:.6f}" for point, chance in chances.items())])

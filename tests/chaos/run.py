@@ -10,29 +10,26 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-
-import asyncpg
 
 from core.failpoints import deaths
 from tests.chaos.answers import Answers
 from tests.chaos.audit import Evidence, gather, violations
 from tests.chaos.customers import Crowd
+from tests.chaos.engine_audit import cache_violations, kafka_violations
+from tests.chaos.engines import RunningEngines, running_engines
 from tests.chaos.mutants import Mutant
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.plan import RARE, Plan
+from tests.chaos.quiet import wait_until_quiet
 from tests.support.customers import open_customers
 from tests.support.stack import Stack
 
 LINE = {"event", "level", "daemon", "timestamp"}  # what every line of a log has
-STAYS = 3  # looks in a row, a second apart
-
-UNFINISHED = """
-SELECT (SELECT count(*) FROM sagas WHERE status IN ('RUNNING', 'COMPENSATING')) AS sagas,
-       (SELECT coalesce(max(position), 0) FROM events) - min(position) AS behind
-  FROM checkpoints WHERE reader IN ('projector.orders', 'projector.stock', 'saga-runner')
-"""
+COMPARED = 1_000  # orders, of which the answers from the cache are compared with those from the database
 
 
 @dataclass
@@ -68,24 +65,41 @@ class Report:
 
 
 def run(plan: Plan, *, mutant: Mutant | None = None, logs: Path | None = None) -> Report:
-    with tempfile.TemporaryDirectory(prefix="od-chaos-") as folder:
+    with tempfile.TemporaryDirectory(prefix="od-chaos-") as folder, ExitStack() as opened:
         settings = {"ORDERDECK_FAILPOINTS": plan.failpoints, "LOG_LEVEL": "WARNING"}
-        with Stack(Path(folder) / "home", **settings, **(mutant.environment if mutant else {})) as stack:
+        settings |= mutant.environment if mutant else {}
+        engines = None
+        if plan.workload.engines is not None:
+            engines = opened.enter_context(running_engines(plan.workload.engines, Path(folder), plan.seed))
+            settings |= engines.settings
+        stack = opened.enter_context(Stack(Path(folder) / "home", **settings))
+        _start(stack, engines)
+        try:
+            return asyncio.run(_run(plan, stack, mutant, engines))
+        finally:
+            if logs is not None:
+                shutil.copytree(stack.home.logs, logs, dirs_exist_ok=True)
+
+
+def _start(stack: Stack, engines: RunningEngines | None) -> None:
+    """`up` waits in a thread, since the brokers that come later end with the thread that starts them."""
+    with ThreadPoolExecutor(1) as pool:
+        if engines is None:
             stack.up()
-            try:
-                return asyncio.run(_run(plan, stack, mutant))
-            finally:
-                if logs is not None:
-                    shutil.copytree(stack.home.logs, logs, dirs_exist_ok=True)
+            return
+        with engines.away_at_start():
+            up = pool.submit(stack.up)
+            wait([up], engines.plan.away_at_start)
+        up.result()
 
 
-async def _run(plan: Plan, stack: Stack, mutant: Mutant | None) -> Report:
+async def _run(plan: Plan, stack: Stack, mutant: Mutant | None, engines: RunningEngines | None) -> Report:
     if mutant is not None:
         await mutant.switch_off(stack.home.dsn())
     began = time.monotonic()
     async with open_customers(stack) as customers:
         await _stock(stack, plan)
-        answers, nemesis = Answers(), Nemesis(stack, customers)
+        answers, nemesis = Answers(), Nemesis(stack, customers, engines)
         crowd = Crowd(customers, answers, began + plan.workload.seconds + plan.workload.patience)
         async with asyncio.TaskGroup() as group:
             group.create_task(crowd.play(plan))
@@ -93,14 +107,19 @@ async def _run(plan: Plan, stack: Stack, mutant: Mutant | None) -> Report:
         await nemesis.calm()
         calm = time.monotonic()
         wrong: list[str] = []
-        quiet = await _quiet(stack.home.dsn(), calm + plan.workload.patience)
+        quiet = await wait_until_quiet(stack.home.dsn(), calm + plan.workload.patience, wrong, engines is not None)
         if quiet is not None:
             wrong.append(quiet)
         quiet_after = None if quiet else time.monotonic() - calm
         evidence = await gather(stack.home.dsn(), await customers.ledger())
         wrong += [*violations(answers, evidence), *_errors(stack.home.logs)]
+        if engines is not None:
+            wrong += await _engine_violations(stack, nemesis, engines, evidence)
         verified, found = await asyncio.to_thread(_verify, stack)
-    struck, died = nemesis.done, Counter(deaths(stack.home.written_by_daemons))
+    struck, died = (
+        nemesis.done + (engines.done if engines else Counter()),
+        Counter(deaths(stack.home.written_by_daemons)),
+    )
     return Report(plan, answers, struck, died, evidence, time.monotonic() - began, quiet_after, wrong + found, verified)
 
 
@@ -114,23 +133,11 @@ async def _stock(stack: Stack, plan: Plan) -> None:
                 return
 
 
-async def _quiet(dsn: str, until: float) -> str | None:
-    """Wait until every saga has ended and both readers stay at the head; return what is unfinished after `until`."""
-    stays, seen = 0, "the database is away"
-    while stays < STAYS:
-        if time.monotonic() > until:
-            return f"not quiet in time: {seen}"
-        try:
-            connection = await asyncpg.connect(dsn)
-            row = await connection.fetchrow(UNFINISHED)
-            await connection.close()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            stays, seen = 0, repr(error)
-        else:
-            stays = stays + 1 if row["sagas"] == row["behind"] == 0 else 0
-            seen = f"{row['sagas']} sagas unfinished, a reader is {row['behind']} events behind"
-        await asyncio.sleep(1)
-    return None
+async def _engine_violations(stack: Stack, nemesis: Nemesis, engines: RunningEngines, evidence: Evidence) -> list[str]:
+    wrong = await asyncio.to_thread(kafka_violations, evidence, engines.kafka.brokers)
+    async with nemesis.second("query-api", REDIS_URL="") as plain:
+        orders = sorted(evidence.statuses)[-COMPARED:]
+        return wrong + await cache_violations(orders, f"http://127.0.0.1:{stack.port('query')}", plain)
 
 
 def _errors(logs: Path) -> list[str]:

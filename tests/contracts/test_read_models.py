@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.queries.readers import position_of, progress
+from core.adapters.postgres.queries.readers import positions_of, progress
 from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.errors import CheckpointMoved, EventNotApplied, Unavailable
 from core.ports.reading import Changes
@@ -260,6 +260,5 @@ async def test_progress_says_how_long_the_next_event_has_been_waiting(
     up = await orders.progress()
     assert up is not None
     assert (up.position, up.head, up.behind) == (len(log), len(log), 0)
-    assert await position_of(connection, ORDERS.reader) == len(log)
-    assert await position_of(connection, STOCK.reader) == 0
+    assert await positions_of(connection, [ORDERS.reader, STOCK.reader]) == {ORDERS.reader: len(log)}
     await connection.close()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.errors import Unavailable
@@ -131,6 +132,9 @@ async def test_the_query_api_measures_the_log_its_readers_and_the_sagas_that_end
     meter = LogMeter(log)
     first = await meter.measure(1.0)
     assert first == {"lag.projector.orders": (2.5, "seconds"), "lag_events.projector.orders": (10, "events")}
+    exported = generate_latest().decode()
+    assert 'orderdeck_reader_lag_events{reader="projector.orders"} 10.0' in exported
+    assert 'orderdeck_reader_lag_seconds{reader="projector.orders"} 2.5' in exported
     log.head, log.ended = 160, [EndedSaga("completed", 0.1)] * 3 + [EndedSaga("compensated", 40.0)]
     figures = await meter.measure(2.0)
     assert figures["log.events"] == (30, "per second")

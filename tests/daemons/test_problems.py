@@ -56,8 +56,11 @@ RAISED: list[tuple[Exception, int, str, dict[str, str]]] = [
 ]
 
 
-INSIDE = {"CheckpointMoved", "EventNotApplied", "GatewayUnavailable", "GatewayNotTried", "GatewayTimeout", "LogShorter"}
-"""Of the readers and the saga runner: no caller over HTTP can meet them."""
+INSIDE = {
+    "BrokerRefused", "CheckpointMoved", "EventNotApplied", "GatewayUnavailable", "GatewayNotTried", "GatewayTimeout",
+    "LogShorter", "ShareLost", "SharesDivided", "TopicUnfit",
+}  # fmt: skip
+"""Of the readers, the relay and the saga runner: no caller over HTTP can meet them."""
 
 
 @get("/raise/{number:int}")

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -22,6 +23,7 @@ from core.home import OWNER
 from tests.support.customers import eventually
 from tests.support.daemon_process import DaemonProcess
 from tests.support.forked_command import run_forked
+from tests.support.kafka_for_all import KafkaForAll
 from tests.support.logins import of_daemons
 from tests.support.opener import Opener
 from tests.support.order_desk import Desk
@@ -30,8 +32,8 @@ from tests.support.sandbox_process import ROOT, SandboxProcess
 from tests.support.tcp_link import TcpLink
 
 LONG = os.environ.get("LONG_TESTS") == "1"
-PROGRAMS = {"projector": "projector", "saga_runner": ""}
-"""The reader whose shares each program holds; a saga runner has none, and claims sagas."""
+PROGRAMS = {"projector": ("projector", 2), "saga_runner": ("", 0), "relay": ("relay", 1)}
+"""The reader whose shares each program holds, and how many of them can hold some at once."""
 HOSTS = ("north", "south")
 FAULTS = ("freeze", "cut off", "lose the host of")
 TAKES_OVER = 20.0  # seconds
@@ -47,7 +49,6 @@ class Host:
     """One daemon on a host of its own, and its link to the database."""
 
     name: str
-    reader: str
     daemon: DaemonProcess
     link: TcpLink
 
@@ -82,10 +83,14 @@ class TwoHosts:
     admin: asyncpg.Connection
     provider: str
 
+    async def holders(self, program: str) -> set[str]:
+        return {row[0] for row in await self.admin.fetch(HOLDERS, PROGRAMS[program][0])}
+
     async def held_by(self, names: Mapping[str, Collection[str]]) -> bool | None:
-        """Whether just these hosts hold the shares of each program."""
-        for program, reader in PROGRAMS.items():
-            if reader and {row[0] for row in await self.admin.fetch(HOLDERS, reader)} != set(names[program]):
+        """Whether these hosts, and no others, hold the shares of each program."""
+        for program, (_, most) in PROGRAMS.items():
+            holders = await self.holders(program)
+            if holders - set(names[program]) or len(holders) < min(most, len(names[program])):
                 return None
         return True
 
@@ -93,24 +98,27 @@ class TwoHosts:
         return [await self.desk.place(A=1) for _ in range(ORDERS)]
 
     async def all_is_done(self, orders: list[OrderId]) -> bool | None:
-        """Whether every order is confirmed, and the read models have everything."""
+        """Whether every order is confirmed, and the read models and Kafka have everything."""
         confirmed = await self.admin.fetchval(
             "SELECT count(*) FROM order_views WHERE order_id = ANY ($1) AND status = 'CONFIRMED'", orders
         )
         behind = await self.admin.fetchval(
-            "SELECT (SELECT max(position) FROM events) - min(position) FROM checkpoints WHERE reader ~ '^projector'"
+            "SELECT (SELECT max(position) FROM events) - min(position) FROM checkpoints WHERE reader ~ '^(proj|relay)'"
         )
         return True if (confirmed, behind) == (len(orders), 0) else None
 
 
 @pytest.fixture
-async def two_hosts(dsn: str, postgres: EmbeddedPostgres, tmp_path: Path, opener: Opener) -> AsyncIterator[TwoHosts]:
+async def two_hosts(
+    dsn: str, postgres: EmbeddedPostgres, tmp_path: Path, opener: Opener, kafka: KafkaForAll
+) -> AsyncIterator[TwoHosts]:
     store = PostgresEventStore(opener)
     admin = await asyncpg.connect(dsn)
     with ExitStack() as opened:
         sandbox = opened.enter_context(SandboxProcess(tmp_path))
+        topic = f"{uuid4()}-order-events"
         hosts: dict[str, dict[str, Host]] = {program: {} for program in PROGRAMS}
-        for program, reader in PROGRAMS.items():
+        for program in PROGRAMS:
             for name in HOSTS:
                 home = tmp_path / f"{program}-{name}"
                 home.mkdir()
@@ -120,10 +128,12 @@ async def two_hosts(dsn: str, postgres: EmbeddedPostgres, tmp_path: Path, opener
                     "TEST_HOST_NAME": name,
                     "ORDERDECK_PAYMENT_URL": sandbox.url,
                 }
+                if program == "relay":
+                    settings |= {"KAFKA_BROKERS": kafka.brokers, "KAFKA_TOPIC": topic}
                 address = f"postgresql://{OWNER}@{link.address}/{dsn.partition('@/')[2].partition('?')[0]}"
                 daemon = DaemonProcess(program, address, home, settings)
                 opened.callback(daemon.kill)
-                hosts[program][name] = Host(name, reader, daemon, link)
+                hosts[program][name] = Host(name, daemon, link)
                 daemon.start()
         yield TwoHosts(dsn, Desk(opener, store), hosts, admin, sandbox.url)
     await store.close()
@@ -140,10 +150,10 @@ async def test_what_one_host_cannot_do_another_does_within_20_s_and_nothing_is_d
     orders = await two_hosts.place()
     await eventually(lambda: two_hosts.all_is_done(orders), TAKES_OVER)
 
-    struck = {
-        program: (hosts[HOSTS[(place + turn) % 2]], FAULTS[(place + turn) % len(FAULTS)])
-        for place, (program, hosts) in enumerate(two_hosts.hosts.items())
-    }
+    struck: dict[str, tuple[Host, str]] = {}
+    for place, (program, hosts) in enumerate(two_hosts.hosts.items()):
+        at_work = sorted(await two_hosts.holders(program)) or HOSTS
+        struck[program] = (hosts[at_work[turn % len(at_work)]], FAULTS[(place + turn) % len(FAULTS)])
     for host, fault in struck.values():
         host.strike(fault)
     began = time.monotonic()

@@ -54,14 +54,14 @@ async def database(server: EmbeddedPostgres, template: str, name: str) -> AsyncI
 
 
 @contextlib.asynccontextmanager
-async def query_api(dsn: str, home: Path) -> AsyncIterator[QueryApi]:
+async def query_api(dsn: str, home: Path, **more: str) -> AsyncIterator[QueryApi]:
     vitals = Vitals("query-api")
     front = Front(vitals)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        settings = load_settings(database_url=of_daemons(dsn), home=home)
+        settings = load_settings(database_url=of_daemons(dsn), home=home, **more)
         server = make_server(front, settings)
         async with (
             open_app(settings, vitals) as front.app,

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from core.filters.order_language import parse
+from core.filters.order_query import OrderQuery
 from tests.support.deck_harness import desk_with
 from tests.support.fake_desk import START
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut, Unreachable
@@ -177,3 +178,32 @@ async def test_the_feed_sends_its_last_event_id_and_raises_our_error_when_it_bre
 async def test_a_feed_that_is_refused_says_why() -> None:
     with pytest.raises(ServiceRefused, match="too many readers"):
         await anext(answering(429, {"error": "too many readers"}).feed(after=0))
+
+
+async def test_with_replicas_no_answer_may_lack_what_the_feed_has_shown() -> None:
+    asked: list[str | None] = []
+    behind, headers = False, {"Orderdeck-Server": "replica-1"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/stream"):
+            frames = b"id: 6\nevent: X\ndata: {}\n\nid: 7\nevent: X\ndata: {}\n\n"
+            return httpx.Response(200, stream=httpx.ByteStream(frames))
+        asked.append(request.url.params.get("min_position"))
+        if behind and asked[-1] is not None:
+            return httpx.Response(409, stream=httpx.ByteStream(b'{"code":"position_not_reached"}'))
+        body: Any = ORDER if request.url.path.endswith("o-1") else {"head": 7, "readers": [], "orders": [], "total": 0}
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(body).encode()), headers=headers)
+
+    desk = gateway(answer)
+    async with aclosing(desk.feed(after=0)) as chunks:
+        _ = [chunk async for chunk in chunks]
+    await desk.order("o-1")
+    await desk.order("o-1")
+    await desk.orders(OrderQuery())
+    await desk.health()
+    assert asked == [None, "7", "7", None]  # it learns from the first answer that there are replicas
+    asked.clear()
+    behind = True
+    await desk.order("o-1", min_version=1)
+    await desk.order("o-1")
+    assert asked == ["7", None, None]  # the read models are behind, and what they have is better than nothing

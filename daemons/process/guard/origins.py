@@ -16,7 +16,7 @@ METHODS = b"GET, HEAD, POST, PUT, OPTIONS"
 SENT = b"Content-Type, Idempotency-Key, If-Match, Last-Event-ID, Orderdeck-Actor, X-Request-Id, Cache-Control"
 READ = (
     b"ETag, Location, Retry-After, X-Request-Id, Idempotent-Replayed, Orderdeck-Ignored-Fields, Orderdeck-Read-From, "
-    b"Allow"
+    b"Orderdeck-Position, Orderdeck-Server, Orderdeck-Primary-Away, Allow"
 )
 PREFLIGHT_LASTS = b"600"  # seconds for which a browser remembers a preflight
 

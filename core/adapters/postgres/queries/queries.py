@@ -16,7 +16,7 @@ from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.queries import log, sagas
 from core.adapters.postgres.queries.ended_sagas import ended_sagas
-from core.adapters.postgres.queries.readers import position_of, progress
+from core.adapters.postgres.queries.readers import positions_of, progress
 from core.adapters.postgres.queries.saga_summary import summary_of_sagas
 from core.adapters.postgres.queries.totals import desk_totals
 from core.adapters.postgres.read_models import inventory_levels, order_counts, order_pages, order_views
@@ -52,6 +52,7 @@ class PostgresQueries:
         self._orders = Coalescer[UUID, OrderDocument](
             lambda ids: self._by_id.run(lambda c: order_views.orders_by_id(c, ids))
         )
+        self._positions = Coalescer[str, int](lambda readers: self._lanes.run(lambda c: positions_of(c, readers)))
         self._streams = Coalescer[log.StreamPart, Sequence[StoredEvent]](
             lambda parts: self._lanes.run(lambda c: log.events_of_streams(c, parts)), most=STREAMS_TOGETHER
         )
@@ -137,13 +138,16 @@ class PostgresQueries:
     async def events_of_correlation(self, correlation_id: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:
         return await self._lanes.run(lambda c: log.events_of_correlation(c, correlation_id, after=after, limit=limit))
 
+    async def position_of(self, reader: str) -> int:
+        return await self._positions.get(reader) or 0
+
     async def progress(self) -> Sequence[ReaderProgress]:
         return [reader for reader in await self._lanes.run(progress) if reader.reader not in self._unused]
 
     async def wait_for_reader(self, reader: str, *, position: int, within: float) -> None:
         async with aclosing(self._looks(within)) as looks:
             async for _ in looks:
-                if await self._lanes.run(lambda c: position_of(c, reader)) >= position:
+                if await self.position_of(reader) >= position:
                     break
 
     async def _looks(self, within: float) -> AsyncGenerator[None]:

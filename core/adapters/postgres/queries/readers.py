@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.adapters.postgres.connection import Connection
 from core.ports.reading import ReaderProgress
 
-POSITION = "SELECT position FROM checkpoints WHERE reader = $1"
+POSITIONS = """
+SELECT reader, position FROM checkpoints WHERE reader = ANY ($1::text[])
+ UNION ALL
+SELECT '', coalesce((SELECT max(position) FROM events), 0) WHERE '' = ANY ($1::text[])
+"""
 PROGRESS = """
 SELECT c.reader, c.revision, c.position, h.head,
        greatest(extract(epoch FROM clock_timestamp() - e.recorded_at), 0)::float8 AS behind
@@ -29,6 +33,6 @@ async def progress(connection: Connection) -> Sequence[ReaderProgress]:
     ]
 
 
-async def position_of(connection: Connection, reader: str) -> int:
-    """The position that a reader saved last; 0 if it never saved one."""
-    return int(await connection.fetchval(POSITION, reader) or 0)
+async def positions_of(connection: Connection, readers: Sequence[str]) -> Mapping[str, int]:
+    """The position that each reader saved last; one that never saved one is left out. LOG is the end of the log."""
+    return {row["reader"]: row["position"] for row in await connection.fetch(POSITIONS, readers)}

@@ -1,0 +1,153 @@
+"""The AsyncAPI document of the topics of Kafka, made of the types of the events, so that it cannot differ from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from core.adapters.kafka.cloud_events import SOURCE, TRACEPARENT
+from core.adapters.kafka.partitions import CATEGORIES, topic_names
+from core.codec import Envelope, event_type
+from core.domain import inventory, order, payment, saga
+from core.domain.message import Event, Metadata
+from core.kafka_settings import KafkaSettings
+
+Json = dict[str, Any]
+
+EVENTS: Mapping[str, Iterable[type[Event]]] = {
+    "order": order.PASSAGES,
+    "inventory": inventory.EVENTS,
+    "payment": payment.PASSAGES,
+    "saga": saga.EVENTS,
+}
+KEYS = {
+    "order": "the order's id",
+    "inventory": "an id that is derived from the SKU",
+    "payment": "an id that is derived from the order's id",
+    "saga": "the saga's id",
+}
+PARTITIONS = {
+    "order": "The partition is murmur2 of the key, as with Kafka's own clients.",
+    "inventory": "The partition is murmur2 of the key, as with Kafka's own clients.",
+    "payment": "The partition is that of the order in the topic of orders: murmur2 of its id, the correlation_id.",
+    "saga": "The partition is that of the order in the topic of orders: murmur2 of its id, the correlation_id.",
+}
+DESCRIPTION = """\
+Every event that orderdeck records, a few milliseconds later. Under each key the first occurrences of events come in the
+order of their `version`, 1, 2, 3 … without gaps; an event may come again, so drop what is not newer than the last one.
+The value is the same envelope as over HTTP; the headers are those of CloudEvents 1.0 in binary mode."""
+BINDING = "0.5.0"  # the version of AsyncAPI's description of Kafka
+
+
+def document(version: str) -> Json:
+    """The document for topics with their usual names and settings."""
+    settings = KafkaSettings.model_construct()  # the defaults, whatever the environment says
+    names, partitions = topic_names(settings), settings.kafka_partitions
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "orderdeck", "version": version, "description": DESCRIPTION, "license": {"name": "MIT"}},
+        "defaultContentType": "application/json",
+        "servers": {"kafka": {"host": "localhost:9092", "protocol": "kafka", "description": "as in KAFKA_BROKERS"}},
+        "channels": {
+            f"{category}Events": {
+                "address": names[category],
+                "description": f"The key is {KEYS[category]}. {PARTITIONS[category]}",
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _names(category)},
+                "bindings": {"kafka": {"topic": names[category], "partitions": partitions, "bindingVersion": BINDING}},
+            }
+            for category in CATEGORIES
+        },
+        "operations": {
+            f"send{category.capitalize()}Events": {
+                "action": "send",
+                "channel": {"$ref": f"#/channels/{category}Events"},
+                "messages": [{"$ref": f"#/channels/{category}Events/messages/{name}"} for name in _names(category)],
+            }
+            for category in CATEGORIES
+        },
+        "components": {
+            "messages": {name: _message(category, name) for category in CATEGORIES for name in _names(category)},
+            "schemas": {"Headers": _headers()} | _schemas(),
+        },
+    }
+
+
+def _names(category: str) -> list[str]:
+    return [event_type(kind) for kind in EVENTS[category]]
+
+
+def _message(category: str, name: str) -> Json:
+    return {
+        "name": name,
+        "contentType": "application/json",
+        "headers": {"$ref": "#/components/schemas/Headers"},
+        "payload": {
+            "allOf": [
+                {"$ref": "#/components/schemas/Envelope"},
+                {
+                    "type": "object",
+                    "properties": {
+                        "aggregate_type": {"const": category},
+                        "event_type": {"const": name},
+                        "payload": {"$ref": f"#/components/schemas/{name}"},
+                    },
+                },
+            ]
+        },
+        "bindings": {
+            "kafka": {
+                "key": {"type": "string", "format": "uuid", "description": KEYS[category]},
+                "bindingVersion": BINDING,
+            }
+        },
+    }
+
+
+def _headers() -> Json:
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "description": "CloudEvents 1.0 in binary mode, and a trace by W3C Trace Context.",
+        "properties": {
+            "ce_specversion": {"const": "1.0"},
+            "ce_id": {**text, "format": "uuid", "description": "event_id of the envelope"},
+            "ce_source": {"enum": [SOURCE + category for category in CATEGORIES]},
+            "ce_type": {**text, "description": "event_type of the envelope"},
+            "ce_subject": {**text, "format": "uuid", "description": "the key: aggregate_id of the envelope"},
+            "ce_time": {**text, "format": "date-time", "description": "timestamp of the envelope"},
+            "content-type": {"const": "application/json"},
+            "traceparent": {**text, "pattern": f"^{TRACEPARENT.pattern}$"},
+        },
+        "required": [
+            "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_subject", "ce_time", "content-type", "traceparent",
+        ],
+    }  # fmt: skip
+
+
+def _schemas() -> Json:
+    """What a payload of each type is, and the envelope around them."""
+    kinds = [kind for category in CATEGORIES for kind in EVENTS[category]]
+    _, found = msgspec.json.schema_components([Envelope, Metadata, *kinds], ref_template="#/components/schemas/{name}")
+    schemas: Json = {name: _as_sent(schema) for name, schema in found.items()}
+    for kind in kinds:  # the tag of a payload is the envelope's event_type, and not repeated in it
+        del schemas[kind.__name__]["properties"]["type"]
+        schemas[kind.__name__]["required"].remove("type")
+    schemas["Envelope"]["properties"]["metadata"] = {"$ref": "#/components/schemas/Metadata"}
+    return schemas
+
+
+def _as_sent(schema: Any, name: str = "") -> Any:
+    """The schema of a type as it is on the wire: amounts are numbers, and a name that ends with _at is a time."""
+    if isinstance(schema, list):
+        return [_as_sent(each, name) for each in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    known = cast("Json", schema)
+    if known.get("format") == "decimal":
+        return {key: value for key, value in known.items() if key != "format"} | {"type": "number"}
+    made: Json = {key: _as_sent(value, name if key == "anyOf" else key) for key, value in known.items()}
+    if known.get("type") == "string" and (name.endswith("_at") or name == "timestamp"):
+        made["format"] = "date-time"
+    return made
