@@ -14,6 +14,7 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 
 PARTS = (
     "commands",
+    "many",
     "flow",
     "rebuild",
     "snapshots",
@@ -47,6 +48,7 @@ def main() -> None:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     lengths = {
         "commands": options.seconds,
+        "many": options.seconds,
         "flow": options.flow_seconds,
         "rebuild": 1_000_000 if options.million else options.events,
         "snapshots": 1_000_000,

@@ -25,6 +25,7 @@ from core.bootstrap import load_samples
 from core.home import DAEMONS, OWNER
 from core.processes import die_with_parent
 from core.settings import Settings, env_names, load_settings
+from daemons.process.program_list import APART, Counts, all_processes
 
 ROOT = Path(__file__).parents[1]
 PORTS = {
@@ -79,15 +80,18 @@ class Ground:
 
 @dataclass
 class Daemons:
-    """Daemons that run on one database; `ports` and `processes` have them by their names."""
+    """Daemons that run on one database; `ports` has them by their names, `processes` by those of their processes."""
 
     ports: dict[str, int]
     processes: dict[str, subprocess.Popen[bytes]]
 
 
 @contextlib.contextmanager
-def daemons(ground: Ground, dsn: str, *names: str) -> Generator[Daemons]:
-    """Run these daemons and wait until each is ready; they are stopped after the block, and die when we are killed."""
+def daemons(ground: Ground, dsn: str, *names: str, counts: Counts | None = None) -> Generator[Daemons]:
+    """Run these daemons, one process of each or as many as `counts` says, and wait until each is ready.
+
+    They are stopped after the block, and die when we are killed.
+    """
     home = ground.folder / f"home-{time.monotonic_ns()}"
     home.mkdir()
     ports = {name: free_port() for name in PORTS}
@@ -100,26 +104,29 @@ def daemons(ground: Ground, dsn: str, *names: str) -> Generator[Daemons]:
         "LOG_LEVEL": "WARNING",
         "PYTHONPATH": str(ROOT),
     }
+    env |= {f"ORDERDECK_{name.upper().replace('-', '_')}_COUNT": str(n) for name, n in (counts or {}).items()}
     running: dict[str, subprocess.Popen[bytes]] = {}
+    chosen = [process for process in all_processes(counts or {}) if process.program.name in names]
     try:
-        for name in names:
-            with (home / f"{name}.log").open("wb") as log:
-                running[name] = subprocess.Popen(
-                    [sys.executable, "-m", f"daemons.{name.replace('-', '_')}"],
+        for process in chosen:
+            number = [] if process.number is None else [str(process.number)]
+            with (home / f"{process.name}.log").open("wb") as log:
+                running[process.name] = subprocess.Popen(
+                    [sys.executable, "-m", process.program.module, *number],
                     env=env,
                     cwd=home,
                     stdout=log,
                     stderr=log,
                     preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock taken
                 )
-        for name in names:
-            _wait_until_ready(name, ports[name], home)
+        for process in chosen:
+            _wait_until_ready(process.name, ports[process.program.name] + APART * (process.number or 0), home)
         yield Daemons(ports, running)
     finally:
-        for process in running.values():
-            process.terminate()
-        for process in running.values():
-            process.wait(timeout=40)
+        for started in running.values():
+            started.terminate()
+        for started in running.values():
+            started.wait(timeout=40)
 
 
 def _wait_until_ready(name: str, port: int, home: Path) -> None:

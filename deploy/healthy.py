@@ -1,7 +1,7 @@
 """The container's health check: exit code 0 when every program in the container is ready, else 1 and one sentence.
 
-Without an argument it checks a container in which supervisord runs all programs: each at the port that the settings
-give it. With the name of a daemon it checks a container that runs this daemon alone.
+Where supervisord runs, that is each program at the port that the settings give it. A container may also run one daemon
+alone; then it is this daemon, which can be named as the argument.
 """
 
 # ruff: noqa: INP001 - a script, not a package
@@ -11,7 +11,10 @@ import http.client
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from types import FrameType
+
+import psutil
 
 from core.errors import ConfigurationError
 from core.printable import clean
@@ -27,17 +30,26 @@ LONGEST = 500  # characters of the sentence; engines keep the last answers of ea
 
 
 def why_unhealthy(settings: Settings, names: Sequence[str]) -> str | None:
-    """Why the named daemons, or all programs of this home, are not all ready; None when they are."""
-    if names:
+    """Why the named daemons, or else all that this container runs, are not all ready; None when they are."""
+    status = None if names else stack_status(settings)
+    if status is None or not status.running:
+        names = names or _alone()
+        if not names:
+            return f"no daemon runs here, and no supervisord in {settings.home}"
         wrong = [f"{name}: {reason}" for name in names if (reason := _why_not_ready(settings, name)) is not None]
     else:
-        status = stack_status(settings)
-        if not status.running:
-            return f"supervisord does not run in {status.home}"
         wrong = [f"{each.name}: {each.reason}" for each in status.programs if not each.ready]
         asked = {process.name for process in all_processes(counts_in(settings))}
         wrong += [f"{name}: does not run" for name in sorted(asked - {each.name for each in status.programs})]
     return "; ".join(wrong) or None
+
+
+def _alone() -> list[str]:
+    """The daemons that are the first process of the container, or that its init has started."""
+    first = psutil.Process(1)
+    commands = [process.cmdline() for process in (first, *first.children())]
+    modules = [after for command in commands for option, after in pairwise(command) if option == "-m"]
+    return [name.removeprefix("daemons.").replace("_", "-") for name in modules if name.startswith("daemons.")]
 
 
 def _why_not_ready(settings: Settings, name: str) -> str | None:

@@ -18,6 +18,7 @@ from daemons.command_api.admission import Admission
 from daemons.command_api.command_meter import CommandMeter
 from daemons.http import history as measured
 from daemons.http.openapi import WireTypes, described, openapi
+from daemons.http.other_processes import OtherProcesses
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
 from daemons.process.history import History
@@ -31,7 +32,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         admission = Admission(app.sagas, app.store, settings.most_waiting_sagas, vitals.faults)
         keeping = asyncio.gather(history.keep(meter.measure), admission.keep())
         try:
-            service = make_app(app, history, admission)
+            service = make_app(app, history, OtherProcesses(settings, vitals), admission)
             vitals.degraded.append(admission.degraded)
             vitals.started(app.why_not_ready)
             yield meter.counting(with_whole_segments(service))
@@ -40,13 +41,12 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
             keeping.cancel()
 
 
-def make_app(app: App, history: History, admission: Admission) -> Litestar:
-    """The application with every route; handlers take what they need of these, and the cached stock, from its state."""
+def make_app(app: App, history: History, others: OtherProcesses, admission: Admission) -> Litestar:
+    """The application with every route; handlers take these arguments and the cached `stock` from its state."""
+    state = {"app": app, "history": history, "others": others, "admission": admission}
     service = Litestar(
         [*orders.ROUTES, *refunds.ROUTES, *inventory.ROUTES, *sagas.ROUTES, *measured.ROUTES],
-        state=State(
-            {"app": app, "stock": StateCache(app.store, INVENTORY), "history": history, "admission": admission}
-        ),
+        state=State({**state, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck commands"),

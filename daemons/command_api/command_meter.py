@@ -6,12 +6,11 @@ import time
 from typing import Any
 
 from daemons.process.histogram import Histogram
-from daemons.process.history import Figures
+from daemons.process.history import PER_SECOND, Figures
 from daemons.process.vitals import ASGIApp
 
 LOOK_BACK = 10  # seconds over which the percentiles are taken
 CONFLICTS = (409, 412)
-PER_SECOND = "per second"
 
 
 class CommandMeter:

@@ -116,6 +116,7 @@ class Supervisor:
 
         Raises ConfigurationError when the supervisord that runs cannot do that, because another release started it.
         """
+        self._read_again()  # the configuration is as it was: this only finds out whether it can be read again at all
         wanted = {process.name for process in all_processes(counts)}
         superfluous = {program.name for program in self.programs()} - wanted
         self.stop(superfluous)
@@ -125,6 +126,9 @@ class Supervisor:
                 raise Unavailable(f"{', '.join(sorted(superfluous))}: not stopped within {STOP_LIMIT} s")
             time.sleep(0.05)
         self.write_conf(counts)
+        self._read_again()
+
+    def _read_again(self) -> None:
         try:
             self._call("orderdeck.readAgain")
         except SupervisorFault as fault:

@@ -10,7 +10,7 @@ import contextlib
 import math
 import time
 from array import array
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -22,6 +22,7 @@ SECONDS = 900
 MOST_SERIES = 64
 MEASURE_WITHIN = 0.9  # seconds
 UNKNOWN = math.nan
+PER_SECOND = "per second"
 
 Figures = Mapping[str, tuple[float, str]]
 """Values with their units, by the names of their series."""
@@ -102,6 +103,37 @@ class History:
                     figures = await measure(now - before)
                     before = now
             self.note(figures)
+
+
+def together(histories: Sequence[MetricsHistory]) -> MetricsHistory:
+    """The figures of several processes of one service: their rates added, and of everything else the highest.
+
+    A second that some of them do not know is that of the others.
+    """
+    first = histories[0]
+    until = max(history.until for history in histories)
+    length = max((until - h.until + len(s.values) for h in histories for s in h.series), default=0)
+    series: dict[str, tuple[str, list[float | None]]] = {}
+    for history in histories:
+        for one in history.series:
+            unit, values = series.setdefault(one.name, (one.unit, [None] * length))
+            begin = length - (until - history.until) - len(one.values)
+            for place, value in enumerate(one.values, begin):
+                if value is not None:
+                    before = values[place]
+                    values[place] = value if before is None else _combined(unit, before, value)
+    return MetricsHistory(
+        service=first.service,
+        started_at=min(history.started_at for history in histories),
+        until=until,
+        series=[
+            HistorySeries(name=name, unit=unit, values=values[-SECONDS:]) for name, (unit, values) in series.items()
+        ],
+    )
+
+
+def _combined(unit: str, one: float, other: float) -> float:
+    return round(one + other, 4) if unit == PER_SECOND else max(one, other)
 
 
 def _known(value: float) -> float | None:

@@ -16,8 +16,8 @@ from msgspec import Meta, Struct
 from core.errors import ConfigurationError
 from core.folders import give
 from core.home import Home, unprivileged_user
-from core.settings import Settings, env_names
-from daemons.process.program_list import PROGRAMS, Counts, ProgramProcess, counts_in
+from core.settings import Settings, env_names, reachable
+from daemons.process.program_list import PROGRAMS, Counts, ProgramProcess, counts_in, processes_of_program
 
 MOST = 64
 
@@ -26,7 +26,7 @@ class _Written(Struct):
     """`supervisord` is the pid of the one whose processes these are: the file may be older than it."""
 
     supervisord: int
-    counts: dict[str, Annotated[int, Meta(ge=1, le=MOST)]]
+    counts: dict[str, Annotated[int, Meta(ge=0, le=MOST)]]
 
 
 def write_counts(home: Home, supervisord: int, counts: Counts) -> None:
@@ -47,6 +47,14 @@ def current_counts(settings: Settings) -> Counts:
     if written.supervisord == os.getppid():
         counts |= {name: count for name, count in written.counts.items() if name in counts}
     return counts
+
+
+def places_of_others(settings: Settings, program: str, number: int) -> list[tuple[str, int]]:
+    """Host and own port of every other process of this program."""
+    ours = next(each for each in PROGRAMS if each.name == program)
+    processes = processes_of_program(ours, current_counts(settings)[program])
+    ports = [process.port(settings) for process in processes if process.number != number]
+    return [(reachable(settings.host), port) for port in ports if port is not None]
 
 
 def this_process(name: str, settings: Settings) -> ProgramProcess:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from core.errors import ConfigurationError
 from core.home import Home
-from core.settings import Settings, reachable
+from core.settings import Settings
 from daemons.process.guard.server import Server
 from daemons.process.listening import bind
-from daemons.process.process_counts import current_counts
-from daemons.process.program_list import ProgramProcess, processes_of_program
+from daemons.process.process_counts import places_of_others
+from daemons.process.program_list import ProgramProcess
 from daemons.process.vitals import Vitals
 
 HAND_OVER_LIMIT = 1.0  # seconds in which a process has to hand the socket over; one that is frozen does not
@@ -110,12 +110,7 @@ def open_shared_port(settings: Settings, process: ProgramProcess) -> SharedPort:
         giver.bind(str(door))
         giver.listen(16)
 
-    def others() -> list[tuple[str, int]]:
-        processes = processes_of_program(program, current_counts(settings)[program.name])
-        ports = [each.port(settings) for each in processes if each != process]
-        return [(reachable(settings.host), port) for port in ports if port is not None]
-
-    return SharedPort(listener, giver, door, others)
+    return SharedPort(listener, giver, door, lambda: places_of_others(settings, program.name, process.number or 0))
 
 
 @contextlib.contextmanager

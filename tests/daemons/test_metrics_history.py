@@ -21,7 +21,7 @@ from core.ports.reading import ReaderProgress
 from core.ports.sagas import Backlog
 from daemons.command_api.command_meter import CommandMeter
 from daemons.process.histogram import GROWTH, SHORTEST, Histogram
-from daemons.process.history import MOST_SERIES, SECONDS, Figures, History
+from daemons.process.history import MOST_SERIES, SECONDS, Figures, History, together
 from daemons.query_api.log_meter import LogMeter
 from tests.support.command_api import CommandApi, command_api
 from tests.support.query_api import query_api
@@ -62,6 +62,30 @@ def test_a_second_that_was_not_measured_is_unknown_and_old_ones_make_room() -> N
     clock.seconds += 10 * SECONDS
     history.note({"a": (3, "per second")})
     assert values(history, "a") == [None] * (SECONDS - 1) + [3]
+
+
+def test_what_several_processes_measured_is_added_second_by_second_and_of_durations_the_longest_is_told() -> None:
+    clock = Clock()
+    one, other = (History("a-service", clock=clock, now=lambda: clock() + 1e9) for _ in range(2))
+    assert together([one.last(9), other.last(9)]).series == []
+    one.note({"a": (1, "per second"), "took": (0.5, "seconds")})
+    clock.seconds += 1
+    one.note({"a": (2, "per second"), "took": (0.1, "seconds")})
+    other.note({"a": (4.5, "per second"), "took": (0.2, "seconds"), "b": (3, "events")})
+    late = one.last(9)
+    clock.seconds += 2
+    other.note({"a": (8, "per second")})
+    both = together([late, other.last(9)])
+    assert {series.name: series.values for series in both.series} == {
+        "a": [1, 6.5, None, 8],
+        "took": [0.5, 0.2, None, None],
+        "b": [None, 3, None, None],
+    }
+    assert (both.until, both.started_at) == (other.last(9).until, one.last(9).started_at)
+    assert together([late]) == late
+    clock.seconds += SECONDS - 3
+    other.note({"a": (1, "per second")})
+    assert {len(series.values) for series in together([late, other.last(SECONDS)]).series} == {SECONDS}
 
 
 def test_a_history_takes_no_more_memory_as_time_passes() -> None:

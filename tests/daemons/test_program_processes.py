@@ -22,7 +22,9 @@ def settings(*, at: Path = Path("/nowhere"), **values: int) -> Settings:
 
 def test_one_process_has_the_name_and_the_port_of_its_program() -> None:
     ours = settings()
-    assert [process.name for process in all_processes(counts_in(ours))] == [program.name for program in PROGRAMS]
+    assert [process.name for process in all_processes(counts_in(ours))] == [
+        program.name for program in PROGRAMS if program.needed(ours)
+    ]
     ports = [process.port(ours) for process in all_processes(counts_in(ours))]
     assert ports[:6] == [None, 8090, 8080, 8081, 9101, 9102]
 
@@ -42,7 +44,7 @@ def test_of_several_processes_each_has_a_number_and_a_port_of_its_own() -> None:
 
 def test_the_default_ports_leave_room_for_the_most_processes() -> None:
     most = {program.count: 64 for program in PROGRAMS if program.count}
-    ours = Settings.model_validate(most)
+    ours = Settings.model_validate({**most, "kafka_brokers": "kafka:9092"})
     assert len(ports_of(ours, counts_in(ours))) == 1 + sum(
         64 + program.one_port for program in PROGRAMS if program.count
     )
@@ -105,13 +107,13 @@ def test_a_running_process_learns_the_new_counts_from_the_file_of_its_own_superv
     monkeypatch.setattr(process_counts, "unprivileged_user", lambda: None)
     monkeypatch.setattr(process_counts.os, "getppid", lambda: 77)
     assert current_counts(ours)["projector"] == 2
-    write_counts(home, 77, {"projector": 4, "postgres": 9})
+    write_counts(home, 77, {"projector": 4, "postgres": 9, "relay": 0})
     assert current_counts(ours) == {**counts_in(ours), "projector": 4}
     for other in (
         b'{"supervisord": 78, "counts": {"projector": 4}}',
         b"{",
         b"[]",
-        b'{"supervisord": 77, "counts": {"a": 0}}',
+        b'{"supervisord": 77, "counts": {"a": -1}}',
     ):
         home.counts.write_bytes(other)
         assert current_counts(ours)["projector"] == 2, other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from configparser import RawConfigParser
@@ -72,6 +73,29 @@ def test_several_processes_of_a_program_have_numbers_in_their_names_commands_and
         assert shlex.split(process.command) == [sys.executable, "-m", "daemons.projector", str(number)]
         assert process.stdout_logfile == str(home.logs / f"projector-{number}.log")
     assert len(several) == 3
+
+
+def test_what_the_guide_says_to_write_by_hand_starts_as_many_processes_as_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = (ROOT / "docs/how-to/run-many-of-each.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```\n(\[program:command-api\]\n.*?)```", guide, re.DOTALL)
+    written = dict(line.split("=", 1) for line in block.strip().splitlines()[1:])
+    conf = RawConfigParser()
+    conf.read_string(checkout_conf())
+    for name, value in written.items():
+        conf["program:command-api"][name] = value
+    for folder in ("run", "logs"):
+        (tmp_path / ".orderdeck" / folder).mkdir(parents=True)
+    with (tmp_path / "supervisord.conf").open("w") as file:
+        conf.write(file)
+    groups = {group.name: group for group in read(tmp_path / "supervisord.conf", monkeypatch).process_group_configs}
+    by_hand = sorted(groups["command-api"].process_configs, key=lambda process: process.name)
+    assert [(process.name, process.command.split()[-2:]) for process in by_hand] == [
+        ("command-api-1", ["daemons.command_api", "1"]),
+        ("command-api-2", ["daemons.command_api", "2"]),
+    ]
+    assert [Path(process.stdout_logfile).name for process in by_hand] == ["command-api-1.log", "command-api-2.log"]
 
 
 def test_supervisorctl_finds_the_socket_that_supervisord_makes() -> None:

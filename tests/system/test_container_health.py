@@ -92,7 +92,40 @@ def test_the_check_of_one_daemon_is_not_content_with_another_program_at_its_port
 
 def test_a_container_in_which_nothing_runs_is_not_healthy(check: Check, tmp_path: Path) -> None:
     home = str(tmp_path / "nothing here")
-    assert check(ORDERDECK_HOME=home) == (1, f"not healthy: supervisord does not run in {home}\n")
+    assert check(ORDERDECK_HOME=home) == (1, f"not healthy: no daemon runs here, and no supervisord in {home}\n")
+
+
+# The first process of a container of its own: a daemon that its init has started, then the check beside it.
+ALONE = """
+{python} -m daemons.payment_sandbox > /dev/null 2>&1 &
+until {python} {script}; do sleep 0.1; done
+kill -STOP $!
+{python} {script} && echo healthy while it is frozen
+kill -9 $!
+wait
+{python} {script} && echo healthy without it
+true
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a space of processes as a container has it")
+def test_the_check_of_a_container_with_one_daemon_finds_it_by_itself(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    port = free_port()
+    done = subprocess.run(
+        ["/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
+         ALONE.format(python=sys.executable, script=SCRIPT)],
+        cwd=ROOT,
+        env=os.environ | {"ORDERDECK_HOME": str(home), "ORDERDECK_PAYMENT_PORT": str(port)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    *starting, frozen, gone = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout + done.stderr
+    place = f"127.0.0.1:{port}"
+    assert all(line.startswith(f"not healthy: payment-sandbox: does not answer at {place}") for line in starting)
+    assert frozen == f"not healthy: payment-sandbox: does not answer at {place} (no whole answer within 4 s)"
+    assert gone == f"not healthy: no daemon runs here, and no supervisord in {home}"
 
 
 def test_the_check_says_what_is_wrong_with_its_own_call(check: Check) -> None:

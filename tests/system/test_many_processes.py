@@ -109,8 +109,22 @@ def test_a_key_is_answered_once_at_whichever_process_and_numbers_of_orders_never
             a.headers["idempotent-replayed"] for a in (one, other) if "idempotent-replayed" in a.headers
         }
     assert len({answer.json()["order_number"] for answer in answers}) == len(keys)
+    until(lambda: figures_are_those_of_both(many), seconds=20)
     later = place(at(many, "command", 2), keys[0])
     assert (later.headers["idempotent-replayed"], later.json()) == ("true", answers[0].json())
+
+
+def figures_are_those_of_both(stack: Stack) -> bool:
+    """Whether both processes have recorded commands, and whoever is asked at the common port answers with their sum."""
+    alone = [recorded(at(stack, "command", number), own="true") for number in (1, 2)]
+    return min(alone) > 0 and recorded(stack.url) >= 0.9 * sum(alone)
+
+
+def recorded(url: str, **parameters: str) -> float:
+    """How many commands were answered in the last minute, but for seconds in which nobody could count."""
+    history = get(url + "/api/v1/metrics/history", seconds=60, **parameters).json()
+    [series] = [each for each in history["series"] if each["name"] == "commands.recorded"]
+    return sum(value or 0 for value in series["values"])
 
 
 def test_a_command_at_one_process_is_seen_at_each_query_api(many: Stack) -> None:
