@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,10 +87,12 @@ class Daemons:
 
 
 @contextlib.contextmanager
-def daemons(ground: Ground, dsn: str, *names: str, counts: Counts | None = None) -> Generator[Daemons]:
+def daemons(
+    ground: Ground, dsn: str, *names: str, counts: Counts | None = None, settings: Mapping[str, str] | None = None
+) -> Generator[Daemons]:
     """Run these daemons, one process of each or as many as `counts` says, and wait until each is ready.
 
-    They are stopped after the block, and die when we are killed.
+    They are stopped after the block, and die when we are killed. `settings`: more of their environment.
     """
     home = ground.folder / f"home-{time.monotonic_ns()}"
     home.mkdir()
@@ -103,6 +105,7 @@ def daemons(ground: Ground, dsn: str, *names: str, counts: Counts | None = None)
         "DATABASE_URL": dsn.replace(OWNER, DAEMONS, 1),
         "LOG_LEVEL": "WARNING",
         "PYTHONPATH": str(ROOT),
+        **(settings or {}),
     }
     env |= {f"ORDERDECK_{name.upper().replace('-', '_')}_COUNT": str(n) for name, n in (counts or {}).items()}
     running: dict[str, subprocess.Popen[bytes]] = {}

@@ -37,9 +37,9 @@ HOUSE = UUID("6f72642d-6265-6e63-8000-000000000001")
 
 def measure(ground: Ground, events: float) -> list[Row]:
     dsn = ground.database(samples=False)
-    count = uvloop.run(_fill(dsn, int(events)))
+    count = uvloop.run(fill(dsn, int(events)))
     with daemons(ground, dsn, "projector"):
-        rate, seconds = uvloop.run(_watch(dsn, count))
+        rate, seconds = uvloop.run(watch(dsn, count, POSITION))
     figures = f"{rate:,.0f} events/s ({count:,} events in {seconds:.1f} s, five read models)"
     data = {"events": count, "rate": rate, "seconds": seconds}
     return [
@@ -48,7 +48,7 @@ def measure(ground: Ground, events: float) -> list[Row]:
     ]
 
 
-async def _fill(dsn: str, events: int) -> int:
+async def fill(dsn: str, events: int) -> int:
     connection = await asyncpg.connect(dsn)
     rng, position = random.Random(7), 0
     versions: dict[UUID, int] = {}
@@ -93,12 +93,12 @@ def stored_row(
     return (stream, category, version, uuid7(), name, codec.SCHEMA_VERSION, payload, metadata, order, at)
 
 
-async def _watch(dsn: str, count: int) -> tuple[float, float]:
-    """Events a second, from when both groups were first seen to have saved something until the last is at the head."""
+async def watch(dsn: str, count: int, query: str) -> tuple[float, float]:
+    """Events a second, and seconds, from when the query first gave a position until it gives that of the last event."""
     connection = await asyncpg.connect(dsn)
     first: tuple[float, int] | None = None
     while True:
-        position = await connection.fetchval(POSITION) or 0
+        position = await connection.fetchval(query) or 0
         now = time.perf_counter()
         if position and first is None:
             first = (now, position)

@@ -21,7 +21,7 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from core.adapters.kafka.cloud_events import traceparent
+from core.adapters.kafka.cloud_events import message_of, traceparent
 from core.adapters.kafka.partitions import topic_names
 from core.adapters.kafka.producer import KafkaBroker
 from core.processes import die_with_parent
@@ -94,6 +94,13 @@ def test_every_message_is_a_cloud_event_in_binary_mode_and_fits_the_document(mes
         validators[name].validate({"headers": dict(headers), "payload": dict(value)})
 
 
+def test_a_value_is_byte_for_byte_the_envelope_that_is_sent_over_http() -> None:
+    for event in EVENTS:
+        whole = replace(event, recorded_at=event.recorded_at.replace(microsecond=0))
+        for one in (event, whole):
+            assert message_of(one)[2] == one.envelope().encode()
+
+
 def test_a_message_that_is_not_as_the_document_says_does_not_fit_it() -> None:
     payload = DOCUMENT["components"]["messages"]["OrderCreated"]["payload"] | {"components": DOCUMENT["components"]}
     value = json.loads(stored_events([PINNED[0]])[0].envelope().encode())
@@ -119,7 +126,7 @@ def test_a_trace_is_what_the_metadata_say_or_one_for_each_order() -> None:
     [event] = stored_events([PINNED[1]])
 
     def with_metadata(text: str) -> str:
-        return traceparent(replace(event, metadata=text))
+        return traceparent(replace(event, metadata=text), str(event.event_id))
 
     derived = f"00-{event.correlation_id.hex}-{event.event_id.hex[16:]}-00"
     given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

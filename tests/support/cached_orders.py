@@ -19,7 +19,7 @@ from core.domain.payment import PaymentStatus
 from core.ports.listed_orders import OrderDocument
 from core.ports.order_cache import CacheReport
 from core.ports.queries import Queries
-from core.ports.reading import Changes, ReaderProgress, ReadModels
+from core.ports.reading import Changes, Opened, ReaderProgress, ReadModels
 from core.projections.order_view import OrderView
 
 ADDRESS = Address(street="1 Market St", city="San Francisco", state="CA", zip="94105", country="US")
@@ -47,8 +47,8 @@ class Rows:
         self.after_read: Callable[[], Any] | None = None
 
     # --- as ReadModels --------------------------------------------------------------------------------------
-    async def open(self) -> int:
-        return 0
+    async def open(self) -> Opened:
+        return Opened(0, 0)
 
     async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
         return {stream: view for stream in streams if (view := self.views.get(OrderId(stream))) is not None}

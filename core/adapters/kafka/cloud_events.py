@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TypeAlias
 
 from core.codec import StoredEvent, parse
@@ -18,26 +19,45 @@ CONTENT_TYPE = ("content-type", b"application/json")  # by the binding, the name
 
 
 def message_of(event: StoredEvent) -> Message:
+    """The message of an event.
+
+    A full log is sent as fast as messages are made, so each text is made once here and the envelope is made of
+    them, which takes half of the time that its encoder takes. A test compares the two.
+    """
+    event_id, stream = str(event.event_id), str(event.stream)
     moment = event.recorded_at
-    key = str(event.stream).encode()
+    time = f"{moment.isoformat()[:-6]}Z"  # all times of the log are UTC
+    key = stream.encode()
+    value = (
+        f'{{"event_id":"{event_id}","aggregate_id":"{stream}","aggregate_type":"{event.category}",'
+        f'"event_type":"{event.event_type}","event_version":{event.schema_version},"payload":{event.payload},'
+        f'"metadata":{event.metadata},"timestamp":"{time}","version":{event.version},"position":{event.position}}}'
+    )
+    source, kind = _headers_of(event.category, event.event_type)
+    trace = traceparent(event, event_id).encode()
     return (
         int(moment.timestamp() * 1000),
         key,
-        event.envelope().encode(),
+        value.encode(),
         [
             SPECVERSION,
-            ("ce_id", str(event.event_id).encode()),
-            ("ce_source", f"{SOURCE}{event.category}".encode()),
-            ("ce_type", event.event_type.encode()),
+            ("ce_id", event_id.encode()),
+            source,
+            kind,
             ("ce_subject", key),
-            ("ce_time", moment.isoformat().encode()),
+            ("ce_time", time.encode()),
             CONTENT_TYPE,
-            ("traceparent", traceparent(event).encode()),
+            ("traceparent", trace),
         ],
     )
 
 
-def traceparent(event: StoredEvent) -> str:
+@cache
+def _headers_of(category: str, event_type: str) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
+    return ("ce_source", f"{SOURCE}{category}".encode()), ("ce_type", event_type.encode())
+
+
+def traceparent(event: StoredEvent, event_id: str) -> str:
     """The trace that the event belongs to, by W3C Trace Context: as its metadata has it, else made of two ids.
 
     Then all events about an order are in one trace, whose id is the order's, and nobody has sampled it (flags 00). The
@@ -47,4 +67,4 @@ def traceparent(event: StoredEvent) -> str:
         given = parse(event.metadata).get("traceparent")
         if isinstance(given, str) and TRACEPARENT.fullmatch(given):
             return given
-    return f"00-{event.correlation_id.hex}-{event.event_id.hex[16:]}-00"
+    return f"00-{str(event.correlation_id).replace('-', '')}-{event_id[19:23]}{event_id[24:]}-00"

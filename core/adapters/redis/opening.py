@@ -10,10 +10,12 @@ from typing import NamedTuple, cast
 from core.adapters.redis.link import RedisLink
 from core.adapters.redis.queries import CachedQueries
 from core.adapters.redis.read_models import CachedReadModels
+from core.adapters.redis.shared_read_models import CachedSharedReadModels
 from core.adapters.redis.writer import OrderWriter
 from core.ports.order_cache import CacheReport
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels
+from core.ports.shared_models import SharedReadModels
 from core.projections.order_view import ORDER_VIEW
 from core.redis_address import read_redis_address
 
@@ -59,11 +61,26 @@ async def cached_read_models(
     read_models: ReadModels, cache: OrderCache, holds: Callable[[], bool]
 ) -> AsyncGenerator[ReadModels]:
     """Read models of the orders whose changes are marked and stored in Redis."""
+    async with _writing(cache, holds) as writer:
+        yield CachedReadModels(read_models, writer)
+
+
+@contextlib.asynccontextmanager
+async def cached_shared_read_models(
+    read_models: SharedReadModels, cache: OrderCache, holds: Callable[[], bool], count: int
+) -> AsyncGenerator[SharedReadModels]:
+    """The same for read models that several projectors fill by so many shares."""
+    async with _writing(cache, holds) as writer:
+        yield cast("SharedReadModels", CachedSharedReadModels(read_models, writer, count))
+
+
+@contextlib.asynccontextmanager
+async def _writing(cache: OrderCache, holds: Callable[[], bool]) -> AsyncGenerator[OrderWriter]:
     link = cache.link(limit=MARK_LIMIT)
     writer = OrderWriter(link, board=cache.board, seconds=cache.seconds, report=cache.report, holds=holds)
     keeping, promising = asyncio.create_task(link.keep()), asyncio.create_task(writer.keep())
     try:
-        yield CachedReadModels(read_models, writer)
+        yield writer
     finally:
         await _end(promising)  # withdraws the promise, so before the link
         await _end(keeping)
