@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import pytest
+
 from core import codec
 from core.adapters.redis.opening import OrderCache, cached_queries, cached_read_models
 from core.domain.message import OrderId, StreamId
@@ -127,3 +129,11 @@ def new_order() -> OrderId:
 
 def key(order_id: UUID) -> str:
     return f"order:{order_id}"
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long time limits and promises, for tests that are not about time, on a busy machine."""
+    monkeypatch.setattr("core.adapters.redis.opening.READ_LIMIT", 5.0)
+    monkeypatch.setattr("core.adapters.redis.opening.MARK_LIMIT", 5.0)
+    monkeypatch.setattr("core.adapters.redis.writer.LASTS", 10.0)
+    monkeypatch.setattr("core.adapters.redis.queries.SAME_PROMISE", 25.0)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Callable
-from typing import NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import cast
 
 from core.adapters.redis.link import RedisLink
 from core.adapters.redis.queries import CachedQueries
 from core.adapters.redis.read_models import CachedReadModels
 from core.adapters.redis.shared_read_models import CachedSharedReadModels
 from core.adapters.redis.writer import OrderWriter
+from core.errors import ConfigurationError
 from core.ports.order_cache import CacheReport
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels
@@ -23,13 +26,14 @@ READ_LIMIT = 0.05  # seconds that a reader waits for Redis
 MARK_LIMIT = 0.1  # seconds that a projector waits for Redis
 
 
-class OrderCache(NamedTuple):
+@dataclass(frozen=True)
+class OrderCache:
     """The cache of a daemon: where its Redis is, which database's orders it has, and for how long.
 
     Only the projectors of that database, `database`, and of this revision of the read model, vouch for them.
     """
 
-    url: str
+    url: str = field(repr=False)
     database: str
     seconds: float
     daemon: str
@@ -41,7 +45,11 @@ class OrderCache(NamedTuple):
         return f"orderdeck:{self.database}:{ORDER_VIEW.name}:{ORDER_VIEW.revision}"
 
     def link(self, *, limit: float) -> RedisLink:
-        return RedisLink(read_redis_address(self.url), limit=limit, name=f"orderdeck-{self.daemon}", report=self.report)
+        address = read_redis_address(self.url)
+        for name, path in address.files.items():
+            if not os.access(path, os.R_OK):
+                raise ConfigurationError(f"the file {path} cannot be read: correct {name} in REDIS_URL")
+        return RedisLink(address, limit=limit, name=f"orderdeck-{self.daemon}", report=self.report)
 
 
 @contextlib.asynccontextmanager
