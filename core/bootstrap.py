@@ -58,6 +58,7 @@ class App:
     store: EventStore
     order_numbers: OrderNumbers
     sagas: SagaLog
+    saga_starts: SagaStarts
     shares: Shares
     clock: Clock
     subscription: Callable[[], Subscription]
@@ -76,6 +77,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     await _must_be_ready(settings)
     open_connection = _opener(settings, name)
     failpoints = drill(settings, name)
+    saga_starts = PostgresSagaStarts(open_connection)
     link, saga_link, share_link = Link(open_connection), Link(open_connection), Link(open_connection)
     clock = DatabaseClock(link, faults=faults)
     await clock.look()
@@ -93,6 +95,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
             store=failpoints.store(store),
             order_numbers=PostgresOrderNumbers(link),
             sagas=failpoints.saga_log(PostgresSagaLog(saga_link)),
+            saga_starts=saga_starts,
             shares=PostgresShares(share_link),
             clock=clock,
             subscription=lambda: failpoints.subscription(PostgresSubscription(open_connection)),
@@ -103,9 +106,8 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     finally:
         clock_task.cancel()
         await store.close()
-        link.close()
-        saga_link.close()
-        share_link.close()
+        for opened in (link, saga_link, share_link, saga_starts):
+            opened.close()
 
 
 def _opener(settings: Settings, name: str) -> Callable[[], Awaitable[Connection]]:
@@ -222,16 +224,6 @@ async def open_read_models(
             yield cached
     finally:
         read_models.close()
-
-
-@asynccontextmanager
-async def open_saga_starts(app: App) -> AsyncGenerator[SagaStarts]:
-    """The events that start a saga, for those who start them."""
-    starts = PostgresSagaStarts(_opener(app.settings, app.name))
-    try:
-        yield starts
-    finally:
-        starts.close()
 
 
 @asynccontextmanager

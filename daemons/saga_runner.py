@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from prometheus_client import Gauge
 
-from core.bootstrap import App, bootstrap, open_gateway, open_saga_starts
+from core.bootstrap import App, bootstrap, open_gateway
 from core.errors import DatabaseFault, Unavailable
 from core.ports.sagas import READER, SHARES, STARTS_ON
 from core.sagas import SAGAS
@@ -78,13 +78,12 @@ async def work(settings: Settings, vitals: Vitals) -> None:
     async with (
         bootstrap(settings, name=vitals.name, faults=vitals.faults) as app,
         open_gateway(settings) as gateway,
-        open_saga_starts(app) as feed,
     ):
         world = World(app.store, StockDesk(app.store), gateway, app.clock, settings.within_scale)
         owner = our_name()
         runner = SagaRunner(world, app.sagas, SAGAS, owner, vitals.faults)
         keeper = ShareKeeper(app.shares, READER, owner, count=SHARES, gone=gone)
-        starting = Starting(feed, app.shares, keeper, STARTS_ON, runner.start)
+        starting = Starting(app.saga_starts, app.shares, keeper, STARTS_ON, runner.start)
         meter = BacklogMeter(app.sagas)
         log.info("takes over", sagas=await app.sagas.release([owner, *await _ended_runners(app)]))
         await keeper.renew()
