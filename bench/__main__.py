@@ -24,6 +24,7 @@ PARTS = (
     "open_sagas",
     "hot_sku",
     "verify",
+    "cache",
     "fail_over",
     "deck",
 )
@@ -55,6 +56,7 @@ def main() -> None:
         "relay": options.events,
         "snapshots": 1_000_000,
         "visible": options.seconds,
+        "cache": options.seconds,
         "verify": 1_000_000 if options.million else options.events,
         "sagas": options.saga_seconds,
         "open_sagas": options.open,

@@ -53,7 +53,7 @@ async def fill(dsn: str, events: int) -> int:
     rng, position = random.Random(7), 0
     versions: dict[UUID, int] = {}
     for _ in range(0, events // 4, 5_000):
-        rows = [row for _ in range(min(5_000, (events - position) // 4)) for row in _order(rng, versions)]
+        rows = [row for _ in range(min(5_000, (events - position) // 4)) for row in order_events(rng, versions)]
         numbered = [(position + n, *row) for n, row in enumerate(rows, 1)]
         position += len(rows)
         await connection.copy_records_to_table("events", records=numbered, columns=COLUMNS)
@@ -62,7 +62,7 @@ async def fill(dsn: str, events: int) -> int:
     return position
 
 
-def _order(rng: random.Random, versions: dict[UUID, int]) -> Iterator[tuple[Any, ...]]:
+def order_events(rng: random.Random, versions: dict[UUID, int]) -> Iterator[tuple[Any, ...]]:
     order_id, at = OrderId(uuid7()), datetime.now(UTC) - timedelta(days=rng.randrange(90))
     sku, quantity = Sku(f"SKU-{rng.randrange(SKUS):03}"), rng.randint(1, 3)
     price = Decimal(rng.randint(100, 99_999)) / 100

@@ -27,6 +27,7 @@ from core.fault_board import FaultBoard
 from core.home import database_url, owner_url
 from core.ports.broker import Broker
 from core.ports.clock import Clock
+from core.ports.deliveries import Topics
 from core.ports.evidence import Evidence
 from core.ports.log import EventStore, OrderNumbers
 from core.ports.order_cache import CacheReport
@@ -34,6 +35,7 @@ from core.ports.payments import PaymentGateway
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels, Subscription
 from core.ports.sagas import SagaLog
+from core.ports.shared_models import SharedReadModels
 from core.ports.shares import Shares
 from core.projections import ORDERS
 from core.projections.projection import Group
@@ -218,6 +220,32 @@ async def open_read_models(
         async with cached_read_models(drilled, await _order_cache(app), holds) as cached:
             yield cached
     finally:
+        read_models.close()
+
+
+@asynccontextmanager
+async def open_shared_read_models(
+    app: App, group: Group[Any], holds: Callable[[], bool]
+) -> AsyncGenerator[tuple[SharedReadModels, Topics]]:
+    """The tables of one group of read models, which projectors fill by shares, and the topics that have its events."""
+    from core.adapters.kafka.consumer import KafkaTopics  # noqa: PLC0415 - most installations have no Kafka
+    from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels  # noqa: PLC0415 - as above
+
+    read_models = PostgresSharedReadModels(_opener(app.settings, app.name), group)
+    failpoints = drill(app.settings, "projector")
+    drilled = failpoints.read_models(read_models)
+    topics = failpoints.topics(KafkaTopics(app.settings, [source.category for source in group.projection.sources]))
+    try:
+        if app.settings.redis_url is None or group is not ORDERS:
+            yield drilled, topics
+            return
+        from core.adapters.redis.opening import cached_shared_read_models  # noqa: PLC0415 - as for `_order_cache`
+
+        count = app.settings.kafka_partitions
+        async with cached_shared_read_models(drilled, await _order_cache(app), holds, count) as cached:
+            yield cached, topics
+    finally:
+        await topics.close()
         read_models.close()
 
 

@@ -14,6 +14,7 @@ from core.setting_types import split
 FOR_EVER = -1
 ORDER_TOPIC = "order-events"
 BROKER = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
+LONGEST_GROUP = 200  # characters
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -34,6 +35,12 @@ def _brokers(value: str) -> str:
 def _topic(value: str) -> str:
     if not TOPIC.fullmatch(value) or value in {".", ".."}:
         raise ValueError("must be 1 to 200 letters, digits, dots, underscores and hyphens")
+    return value
+
+
+def _group(value: str) -> str:
+    if not value.strip() or len(value) > LONGEST_GROUP:
+        raise ValueError(f"must have 1 to {LONGEST_GROUP} characters")
     return value
 
 
@@ -106,6 +113,12 @@ class KafkaSettings(BaseSettings):
         default=SecretStr(""),
         validation_alias=_named("KAFKA_SSL_KEY_PASSWORD"),
         description="Password of that key.",
+    )
+
+    consumer_group: Annotated[str, AfterValidator(_group)] = Field(
+        default="orderdeck",
+        validation_alias=_named("CONSUMER_GROUP"),
+        description="Consumer group under which tools of Kafka see how far the read models are.",
     )
 
     @property

@@ -67,10 +67,10 @@ def read_redis_address(url: str) -> RedisAddress:
     return RedisAddress(
         host=parts.get("v6") or parts.get("host") or "localhost",
         port=port,
-        path=unquote(parts.get("path", "")),
+        path=_decoded(parts.get("path", "")),
         db=int(number or 0),
-        user=unquote(parts["user"]) or None,
-        password=unquote(parts["password"]) or None,
+        user=_decoded(parts["user"]) or None,
+        password=_decoded(parts["password"]) or None,
         tls=tls,
         files=given,
     )
@@ -83,5 +83,12 @@ def _parameters(query: str, allowed: tuple[str, ...]) -> dict[str, str]:
         if name not in allowed or name in given:
             can = f"only {', '.join(allowed)}, each once" if allowed else "none"
             raise ValueError(f"has a parameter after the question mark that is not known: here there can be {can}")
-        given[name] = unquote(value)
+        given[name] = _decoded(value)
     return given
+
+
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError(UNREADABLE) from None

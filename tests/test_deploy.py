@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -198,12 +199,27 @@ def test_the_gateway_spreads_over_the_replicas_of_both_services_at_their_ports()
     assert "gateway" in OURS["command-api"]["environment"]["ORDERDECK_HOSTS"]
 
 
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="apt install haproxy")
+def test_haproxy_takes_the_configuration_of_the_gateway() -> None:
+    command = ["haproxy", "-c", "-f", str(ROOT / "deploy/compose/haproxy.cfg")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 # --- Dockerfile ---------------------------------------------------------------------------------------------
 def test_the_image_has_the_lowest_python_that_the_project_allows() -> None:
     required = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert required
     assert instructions("ARG") == [f"BASE=python:{required[1]}-slim"]
     assert instructions("FROM") == ["${BASE} AS installed", "${BASE}"]
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    found = subprocess.run(
+        [str(Path(sys.executable).parent / "hadolint"), str(ROOT / "Dockerfile")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (found.returncode, found.stdout) == (0, "")
 
 
 def last_stage() -> list[tuple[str, str]]:

@@ -15,9 +15,10 @@ from core.domain.saga import SagaStepCompensated
 from core.failpoints import UNDER_WAY, Failpoints, failpoints
 from core.home import Home
 from core.ports.broker import Broker
+from core.ports.deliveries import Delivery, Topics
 from core.ports.log import Accepted, Append, EventStore, Verdict
 from core.ports.payments import PaymentGateway
-from core.ports.reading import Changes, ReadModels, Subscription
+from core.ports.reading import Subscription
 from core.ports.sagas import Claim, SagaLog
 from core.settings import Settings
 
@@ -42,7 +43,10 @@ class Drill:
     def subscription(self, subscription: Subscription) -> Subscription:
         return self._wrap(_Subscription, subscription)
 
-    def read_models(self, read_models: ReadModels) -> ReadModels:
+    def topics(self, topics: Topics) -> Topics:
+        return self._wrap(_Topics, topics)
+
+    def read_models(self, read_models: P) -> P:
         return self._wrap(_ReadModels, read_models)
 
     def broker(self, broker: Broker) -> Broker:
@@ -122,8 +126,16 @@ class _Subscription(_Wrapped):
                 yield batch
 
 
+class _Topics(_Wrapped):
+    async def poll(self) -> Delivery:
+        delivery = await self._real.poll()
+        if delivery.marks:
+            self._points.reach("after_poll")
+        return delivery
+
+
 class _ReadModels(_Wrapped):
-    async def save(self, changes: Changes) -> None:
+    async def save(self, changes: Any) -> None:
         if self._points.hit("mid_transaction"):
             await self._die_during("mid_transaction", self._real.save(changes))
         await self._real.save(changes)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,18 +20,27 @@ from core.domain.passage import Passage
 from core.domain.payment import PAYMENT, Payment
 from core.ports.evidence import Finding
 from core.projections.order_view import ORDER_VIEW, OrderView
-from core.projections.projection import At
+from core.projections.projection import At, Source
 from core.sagas.progress import evolve
 from core.services.project import row_stream
+
+
+class Later(NamedTuple):
+    """An event after the position that a reader has reached; without its content if it cannot be read."""
+
+    source: Source
+    stored: StoredEvent
+    event: Event | None
 
 
 @dataclass
 class Case:
     """Everything that the log says about one order.
 
-    `view` is the order's view as a reader at position `seen_to` must have it. `first` has the position of the first
-    event of each type in the order's own stream, `last` the position of the last event in any of its streams. `due` has
-    the id of each saga that an event of the order asks for, with its name and the position of that event.
+    `view` is the order's view as a reader at position `seen_to` must have it at least, and `later` are the events after
+    that which would change it. `first` has the position of the first event of each type in the order's own stream,
+    `last` the position of the last event in any of its streams. `due` has the id of each saga that an event of the
+    order asks for, with its name and the position of that event.
     `unknown` names what `verify` has no rule for: unknown events, and sagas whose table this release does not have.
     """
 
@@ -40,6 +50,7 @@ class Case:
     order: Order = ORDER.initial
     payment: Payment = PAYMENT.initial
     view: OrderView | None = None
+    later: list[Later] = field(default_factory=list[Later])
     held: dict[ReservationId, tuple[Sku, int]] = field(default_factory=dict[ReservationId, tuple[Sku, int]])
     shipped: Counter[Sku] = field(default_factory=Counter[Sku])
     returned: Counter[Sku] = field(default_factory=Counter[Sku])
@@ -96,9 +107,18 @@ class Case:
     def _fold_view(self, stored: StoredEvent, event: Event | None) -> None:
         """Fold the event as a projector does, also if it lies in a wrong stream."""
         source = next((each for each in ORDER_VIEW.sources if each.category == stored.category), None)
-        if source is None or row_stream(ORDER_VIEW, source, stored) != self.order_id or stored.position > self.seen_to:
+        if source is None or row_stream(ORDER_VIEW, source, stored) != self.order_id:
+            return
+        if stored.position > self.seen_to:
+            self.later.append(Later(source, stored, event))
             return
         self.view = ORDER_VIEW.apply(source, self.view, event, At(stored.version, stored.recorded_at))
+
+    def go_on_to(self, row: OrderView | None) -> None:
+        """Bring the view to the versions of the row, since partitions of Kafka may be read further than `seen_to`."""
+        for source, stored, event in self.later:
+            if row is not None and stored.version <= getattr(row, source.version):
+                self.view = ORDER_VIEW.apply(source, self.view, event, At(stored.version, stored.recorded_at))
 
     def _fold_payment(self, stored: StoredEvent, event: payment.PaymentEvent) -> None:
         if stored.stream != payment_of(self.order_id) or event.order_id != self.order_id:

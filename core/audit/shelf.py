@@ -30,14 +30,16 @@ from core.services.snapshots import schema_hash
 class Shelf:
     """Everything that the log says about one SKU.
 
-    `level` is the SKU's view as a reader at position `seen_to` must have it. `unknown` names the events for which
-    `verify` has no rule.
+    `level` is the SKU's view as a reader at position `seen_to` must have it at least. `unknown` names the events for
+    which `verify` has no rule.
     """
 
     def __init__(self, first: StoredEvent, seen_to: int, snapshot: Snapshot | None) -> None:
         self.stream = first.stream
         self._snapshot = snapshot if snapshot and snapshot.schema_hash == schema_hash(INVENTORY) else None
         self.level: InventoryLevel | None = None
+        self.sku: str | None = None
+        self._later: list[tuple[StoredEvent, InventoryEvent | None]] = []
         self.findings: list[Finding] = []
         self.unknown: set[str] = set()
         self._seen_to = seen_to
@@ -91,8 +93,18 @@ class Shelf:
         self._fold_level(stored, event)
 
     def _fold_level(self, stored: StoredEvent, event: InventoryEvent | None) -> None:
+        self.sku = event.sku if event is not None else self.sku
         if stored.position <= self._seen_to:
             self.level = INVENTORY_LEVEL.apply(STOCK_EVENTS, self.level, event, At(stored.version, stored.recorded_at))
+        else:
+            self._later.append((stored, event))
+
+    def go_on_to(self, row: InventoryLevel | None) -> None:
+        """Bring the level to the row's version, since partitions of Kafka may be read further than `seen_to`."""
+        for stored, event in self._later:
+            if row is not None and stored.version <= row.version:
+                at = At(stored.version, stored.recorded_at)
+                self.level = INVENTORY_LEVEL.apply(STOCK_EVENTS, self.level, event, at)
 
     def _agrees_with(self, snapshot: Snapshot) -> bool:
         try:

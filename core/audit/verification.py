@@ -185,6 +185,7 @@ class Verification:
                     self._differences[case.order_id] = difference
 
     def _compare(self, case: Case, actual: Any) -> None:
+        case.go_on_to(actual)
         if case.view != actual:
             what = f"order_views has {_short(actual)}, the log gives {_short(case.view)}"
             self.report.add([Finding("I7", what, case.order_id, case.last)])
@@ -215,8 +216,9 @@ class Verification:
         self.report.skus += 1
         self._unknown |= shelf.unknown
         self.report.add(shelf.close())
-        if STOCK.name in self._comparable and shelf.level is not None:
-            actual = levels.pop(shelf.level.sku, None)
+        if STOCK.name in self._comparable and shelf.sku is not None:
+            actual = levels.pop(shelf.sku, None)
+            shelf.go_on_to(actual)
             if actual != shelf.level:
                 what = f"inventory_levels has {_short(actual)}, the log gives {_short(shelf.level)}"
                 self.report.add([Finding("I7", what, shelf.stream, None)])

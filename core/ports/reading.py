@@ -10,7 +10,15 @@ import msgspec
 
 from core.codec import StoredEvent
 from core.domain.message import StreamId
+from core.errors import Unavailable
 from core.projections.projection import Amounts, RowKey
+
+
+class FilledOtherwise(Unavailable):
+    """Another process fills the same read models in another way; wait until it stops."""
+
+    def __init__(self, group: str, owner: str, how: str) -> None:
+        super().__init__(f"{owner} fills the read models of {group} {how}: stop it, or give both the same settings")
 
 
 class ReaderProgress(NamedTuple):
@@ -48,13 +56,24 @@ class Changes(msgspec.Struct, frozen=True):
     sums: Mapping[str, Mapping[RowKey, Amounts]]
 
 
+class Opened(NamedTuple):
+    """What is saved when read models are opened: every event up to `position`, and none after `head`.
+
+    Some events between may be in the tables already, because they were filled from Kafka before.
+    """
+
+    position: int
+    head: int
+
+
 class ReadModels(Protocol):
     """The tables of one group, and the checkpoint of its reader."""
 
-    async def open(self) -> int:
-        """The position that was saved last. Whoever opened them before can save nothing any more.
+    async def open(self) -> Opened:
+        """What was saved last. Whoever opened them before can save nothing any more.
 
-        If this revision saved none, or one that the log does not have, the tables are emptied, and it is 0.
+        If this revision saved nothing, or a position that the log does not have, the tables are emptied, and the
+        position is 0. Raises FilledOtherwise while another process fills them from Kafka.
         """
         ...
 

@@ -36,6 +36,7 @@ class Projector:
         self._group = group
         self._read_models = read_models
         self._recent: dict[StreamId, Any] = {}
+        self._begun_to = 0  # no stream that begins after this position had a view when the read models were opened
         self.position = 0
         self.saved_at = -math.inf  # by the monotonic clock
 
@@ -45,7 +46,7 @@ class Projector:
         Raises EventNotApplied after it has saved everything before that event. Also raises what `ReadModels` raises.
         """
         self._recent = {}
-        self.position = await self._read_models.open()
+        self.position, self._begun_to = await self._read_models.open()
         categories = [source.category for source in self._group.projection.sources]
         # While one batch is saved the next is folded and the one after that is read.
         async with (
@@ -97,7 +98,9 @@ class Projector:
             else:
                 unknown.add(stream)
         # Streams that begin in this batch have no view yet. The first event of another source says nothing of that.
-        unknown -= {stored.stream for _, _, stored, _ in events if stored.version == 1}
+        unknown -= {
+            stored.stream for _, _, stored, _ in events if stored.version == 1 and stored.position > self._begun_to
+        }
         if unknown:
             views.update(await self._read_models.load(list(unknown)))
         return views

@@ -33,6 +33,8 @@ class ProgramStatus:
     port: int | None = None
     holds: list[str] = field(default_factory=list[str])
     """What it does alone among the processes of all machines, as the query API knows it."""
+    degraded: str = ""
+    """What does not work at present although it is ready."""
 
 
 @dataclass(frozen=True)
@@ -121,20 +123,22 @@ def program_status(
         ready, reason = _accepts(Home(settings.home)), "does not accept connections yet"
     elif program.name == "postgres" and ready and not done:  # it ends when it has migrated
         ready, reason = False, "has not migrated the database of DATABASE_URL yet; its log says why"
+    degraded = ""
     if port is not None and state.pid:
-        ready, reason = _ask(f"http://{reachable(settings.host)}:{port}/ready", within)
+        ready, reason, degraded = _ask(f"http://{reachable(settings.host)}:{port}/ready", within)
     said = "" if ready else reason
     return ProgramStatus(
-        process.name, state.state, state.pid, state.uptime, ready, said, program=program.name, port=port
-    )
+        process.name, state.state, state.pid, state.uptime, ready, said,
+        program=program.name, port=port, degraded=degraded,
+    )  # fmt: skip
 
 
-def _ask(url: str, within: float) -> tuple[bool, str]:
+def _ask(url: str, within: float) -> tuple[bool, str, str]:
     try:
         status, answer = get_json(url, within=within)
-        return status == 200, str(answer.get("reason", ""))
+        return status == 200, str(answer.get("reason", "")), clean(str(answer.get("degraded", "")))
     except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-        return False, f"does not answer ({error})"
+        return False, f"does not answer ({error})", ""
 
 
 def _accepts(home: Home) -> bool:
@@ -181,7 +185,8 @@ def must_answer(url: str, option: str) -> None:
 def as_table(status: StackStatus) -> str:
     lines = [f"{'PROGRAM':<16} {'STATE':<9} {'PID':>7} {'UPTIME':>9} {'PORT':>6}  READY"]
     for program in status.programs:
-        ready = "yes" if program.ready else f"no: {program.reason}"
+        but = f", but {program.degraded}" if program.degraded else ""
+        ready = f"yes{but}" if program.ready else f"no: {program.reason}"
         holds = f"  holds {', '.join(program.holds)}" if program.holds else ""
         lines.append(
             f"{program.name:<16} {program.state:<9} {program.pid or '-':>7} {_duration(program.uptime):>9} "

@@ -19,6 +19,10 @@ class CacheMetrics(Collector):
     def __init__(self) -> None:
         self.report: CacheReport | None = None
 
+    def why_degraded(self) -> str | None:
+        wrong = self.report.wrong if self.report is not None else None
+        return f"orders are not cached: {wrong}" if wrong is not None else None
+
     def collect(self) -> Iterator[Metric]:
         if (report := self.report) is None:
             return
@@ -48,9 +52,7 @@ REGISTRY.register(METRICS)
 
 
 def show_cache(settings: Settings, report: CacheReport, vitals: Vitals) -> None:
-    """Show the cache of a daemon, if the settings name one."""
-    if settings.redis_url is None:
-        METRICS.report = None
-        return
-    METRICS.report = report
-    vitals.degraded.append(lambda: report.wrong and f"orders are not cached: {report.wrong}")
+    """Show the cache of a daemon, if the settings name one. When its work begins anew, so does the report."""
+    METRICS.report = report if settings.redis_url is not None else None
+    if METRICS.why_degraded not in vitals.degraded:
+        vitals.degraded.append(METRICS.why_degraded)

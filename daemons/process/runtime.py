@@ -22,7 +22,7 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 import uvloop
 
-from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, Unavailable, in_words
+from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, ShareLost, Unavailable, in_words
 from core.home import Home
 from core.printable import clean_lines
 from core.processes import die_with_parent
@@ -43,7 +43,7 @@ HANG_LIMIT = 30  # seconds
 LONGEST_PAUSE = 0.5  # seconds between two tries to start, while something is away
 PAUSE_AFTER_FAULT = 5.0  # seconds between two tries, while a person has to mend something
 
-PASSES_BY_ITSELF = (Unavailable, SchemaBehind, CheckpointMoved, OSError)
+PASSES_BY_ITSELF = (Unavailable, SchemaBehind, CheckpointMoved, ShareLost, OSError)
 
 LIMITS = Limits()
 

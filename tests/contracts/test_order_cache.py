@@ -10,8 +10,13 @@ import pytest
 
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels
-from tests.support.cached_orders import CachedOrders, key, new_order, order_view, settled, until
+from tests.support.cached_orders import CachedOrders, be_patient, key, new_order, order_view, settled, until
 from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import pytest
+
 from core import codec
 from core.adapters.redis.opening import OrderCache, cached_queries, cached_read_models
 from core.domain.message import OrderId, StreamId
@@ -19,7 +21,7 @@ from core.domain.payment import PaymentStatus
 from core.ports.listed_orders import OrderDocument
 from core.ports.order_cache import CacheReport
 from core.ports.queries import Queries
-from core.ports.reading import Changes, ReaderProgress, ReadModels
+from core.ports.reading import Changes, Opened, ReaderProgress, ReadModels
 from core.projections.order_view import OrderView
 
 ADDRESS = Address(street="1 Market St", city="San Francisco", state="CA", zip="94105", country="US")
@@ -47,8 +49,8 @@ class Rows:
         self.after_read: Callable[[], Any] | None = None
 
     # --- as ReadModels --------------------------------------------------------------------------------------
-    async def open(self) -> int:
-        return 0
+    async def open(self) -> Opened:
+        return Opened(0, 0)
 
     async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
         return {stream: view for stream in streams if (view := self.views.get(OrderId(stream))) is not None}
@@ -127,3 +129,11 @@ def new_order() -> OrderId:
 
 def key(order_id: UUID) -> str:
     return f"order:{order_id}"
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long time limits and promises, for tests that are not about time, on a busy machine."""
+    monkeypatch.setattr("core.adapters.redis.opening.READ_LIMIT", 5.0)
+    monkeypatch.setattr("core.adapters.redis.opening.MARK_LIMIT", 5.0)
+    monkeypatch.setattr("core.adapters.redis.writer.LASTS", 10.0)
+    monkeypatch.setattr("core.adapters.redis.queries.SAME_PROMISE", 25.0)

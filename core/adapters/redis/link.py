@@ -7,6 +7,7 @@ and has answered in time, calls fail at once. The pauses between two tries grow.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import random
 import time
@@ -83,13 +84,20 @@ class RedisLink:
                     self._failed(error)
                 else:
                     self._is(None)
-                    await self._lost.wait()
+                    await self._wait_until_lost()
                 if time.monotonic() - began > STEADY:
                     pause = FIRST_PAUSE
                 await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
                 pause = min(2 * pause, LONGEST_PAUSE)
         finally:
             await self._drop()
+
+    async def _wait_until_lost(self) -> None:
+        while not self._lost.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOG_EVERY):  # wait_for loses a cancellation that comes with the event
+                    await self._lost.wait()
+            self._tell()  # what could not be logged when it changed, since that was too soon
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Any:
         """Run one of the scripts. Raises CacheAway and CacheFull."""
@@ -156,8 +164,11 @@ class RedisLink:
         self._is(f"Redis at {self._address.place} {_in_words(self._address, error)}")
 
     def _is(self, away: str | None) -> None:
-        """Note that Redis is away or back, and log that once for each change, and at most once in LOG_EVERY seconds."""
         self.away = self._report.wrong = away
+        self._tell()
+
+    def _tell(self) -> None:
+        """Log that Redis is away or back, once for each change, and at most once in LOG_EVERY seconds."""
         works, now = self.away is None, time.monotonic()
         if works == self._logged or (self._logged_at and now - self._logged_at < LOG_EVERY):
             return

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.adapters.redis.writer import OrderWriter
 from core.domain.message import StreamId
-from core.ports.reading import Changes, ReaderProgress, ReadModels
+from core.ports.reading import Changes, Opened, ReaderProgress, ReadModels
 
 
 class CachedReadModels:
@@ -17,11 +17,11 @@ class CachedReadModels:
         self._read_models = read_models
         self._writer = writer
 
-    async def open(self) -> int:
+    async def open(self) -> Opened:
         self._writer.lost()
-        position = await self._read_models.open()
+        opened = await self._read_models.open()
         self._writer.opened()
-        return position
+        return opened
 
     async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
         return await self._read_models.load(streams)

@@ -14,7 +14,7 @@ from core.adapters.postgres.read_models import inventory_levels, order_views
 from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, select, upsert
 from core.domain.message import StreamId
 from core.errors import CheckpointMoved
-from core.ports.reading import Changes, ReaderProgress
+from core.ports.reading import Changes, FilledOtherwise, Opened, ReaderProgress
 from core.projections.inventory_level import INVENTORY_LEVEL
 from core.projections.order_view import ORDER_VIEW
 from core.projections.projection import Group
@@ -27,6 +27,14 @@ INSERT INTO checkpoints (reader, position, revision, epoch) VALUES ($1, 0, $2, 1
 RETURNING position, revision, epoch, (SELECT coalesce(max(events.position), 0) FROM events) AS head
 """
 RESTART = "UPDATE checkpoints SET position = 0, revision = $2, updated_at = clock_timestamp() WHERE reader = $1"
+
+# Whoever fills the group from Kafka at present.
+BY_SHARES = "SELECT owner FROM reader_shares WHERE reader = $1 AND lease_until > clock_timestamp() LIMIT 1"
+# The lock of keep_shares, which locks rows in an order of its own.
+LOCK_SHARES = "SELECT pg_advisory_xact_lock(hashtext('reader_shares'), hashtext($1))"
+# Whoever filled the group from Kafka before can save nothing any more.
+TAKE_SHARES = "UPDATE reader_shares SET epoch = epoch + 1, owner = NULL, lease_until = '-infinity' WHERE reader = $1"
+EMPTY_SHARES = "UPDATE reader_shares SET position = 0, offsets = '{}' WHERE reader = $1"
 
 # A batch is one statement, so it takes one round trip, and the server works on it while the projector folds the next.
 # `moved` has no row if the reader is not at the position $2, or another process has opened the read models since: this
@@ -62,21 +70,29 @@ class PostgresReadModels:
         # still has the events.
         self._saver = Link(lambda: opened_with(open_, "synchronous_commit = off"))
 
-    async def open(self) -> int:
+    async def open(self) -> Opened:
         reader, revision = self._group.reader, self._group.revision
 
-        async def claim(connection: Connection) -> int:
+        async def claim(connection: Connection) -> Opened:
             async with connection.transaction():
                 row = await connection.fetchrow(CLAIM, reader, revision)
                 assert row is not None  # noqa: S101 - RETURNING
+                if (owner := await connection.fetchval(BY_SHARES, reader)) is not None:
+                    raise FilledOtherwise(self._group.name, owner, "from Kafka")
                 self._epoch = row["epoch"]
+                kept = False
                 if row["position"] > row["head"]:
                     log.warning("an older log was put in place, the read models are filled again", reader=reader)
-                elif row["revision"] == revision and row["position"]:
-                    return int(row["position"])
-                await connection.execute("TRUNCATE " + ", ".join(sorted(model.name for model in self._group.models)))
-                await connection.execute(RESTART, reader, revision)
-                return 0
+                else:
+                    kept = row["revision"] == revision and row["position"] > 0
+                if not kept:  # first the tables: a save that waits for the lock of the shares has its lock on them
+                    await connection.execute(f"TRUNCATE {names_of_tables(self._group)}")
+                    await connection.execute(RESTART, reader, revision)
+                await connection.execute(LOCK_SHARES, reader)
+                await connection.execute(TAKE_SHARES, reader)
+                if not kept:
+                    await connection.execute(EMPTY_SHARES, reader)
+                return Opened(row["position"], row["head"]) if kept else Opened(0, 0)
 
         return await self._saver.run(claim)
 
@@ -107,6 +123,10 @@ class PostgresReadModels:
     def close(self) -> None:
         self._loader.close()
         self._saver.close()
+
+
+def names_of_tables(group: Group[Any]) -> str:
+    return ", ".join(sorted(model.name for model in group.models))
 
 
 def _save_statement(tables: Sequence[Table]) -> str:

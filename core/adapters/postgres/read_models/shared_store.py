@@ -1,0 +1,270 @@
+"""A group of read models in PostgreSQL that several processes fill by shares: rows and shares are saved together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from core.adapters.postgres.connection import Connection, Link
+from core.adapters.postgres.event_store import stored
+from core.adapters.postgres.lanes import opened_with
+from core.adapters.postgres.queries.readers import progress
+from core.adapters.postgres.read_models.store import (
+    CLAIM,
+    EMPTY_SHARES,
+    LOCK_SHARES,
+    RESTART,
+    TAKE_SHARES,
+    VIEW_TABLES,
+    names_of_tables,
+)
+from core.adapters.postgres.read_models.table import SumTable, select, upsert
+from core.codec import StoredEvent
+from core.domain.message import StreamId
+from core.errors import CheckpointMoved, ShareLost
+from core.ports.deliveries import TopicMark, TopicPlace
+from core.ports.reading import FilledOtherwise, ReaderProgress
+from core.ports.shared_models import SharedChanges, ShareState, Standing, StreamGap
+from core.projections.projection import Group
+
+RELAY = "relay"  # the reader that says up to where the log is in Kafka
+
+log = structlog.get_logger(__name__)
+
+# Those that fill the group otherwise at present: from the log, by shares of the whole projector, or by other rules.
+OTHERS = """
+SELECT owner, reader <> $1 AS from_log FROM reader_shares
+ WHERE lease_until > clock_timestamp() AND (reader = split_part($1, '.', 1) OR (reader = $1 AND $2))
+ LIMIT 1
+"""
+SHARES = """
+SELECT share, position, offsets, epoch, saves, lease_until > clock_timestamp() AS live
+  FROM reader_shares WHERE reader = $1 ORDER BY share
+"""
+# What was read from the log since is in the tables too.
+CATCH_UP = """
+UPDATE reader_shares s SET position = c.position
+  FROM checkpoints c WHERE s.reader = $1 AND c.reader = $1 AND s.position < c.position
+"""
+REVISION = "SELECT revision FROM checkpoints WHERE reader = $1"
+HEAD_AND_RELAY = """
+SELECT (SELECT coalesce(max(position), 0) FROM events) AS head,
+       coalesce((SELECT position FROM checkpoints WHERE reader = $1), 0) AS relayed
+"""
+FOREIGN = """
+SELECT k.n - 1
+  FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::int[])
+       WITH ORDINALITY AS k(position, event_id, stream, version, n)
+ WHERE (SELECT e.event_id = k.event_id AND e.stream_id = k.stream AND e.version = k.version
+          FROM events e WHERE e.position = k.position) IS NOT TRUE
+"""
+KNOWN_MARKS = """
+SELECT count(*) FROM unnest($1::bigint[], $2::uuid[]) AS k(position, event_id) JOIN events e USING (position, event_id)
+"""
+MISSING = """
+SELECT e.* FROM unnest($1::uuid[], $2::int[], $3::int[]) AS gap(stream, after, before)
+ CROSS JOIN LATERAL (SELECT * FROM events e
+                      WHERE e.stream_id = gap.stream AND e.version > gap.after AND e.version < gap.before
+                      ORDER BY e.version LIMIT $4) AS e
+ LIMIT $4
+"""
+
+# A batch is one statement. `locked` has each share that is still ours by its epoch, and at the save that we know of. If
+# one is missing, another process has it, or a save whose answer was lost has been done: then `moved` has no row, and
+# nothing is saved. The lock of the first line is the one of keep_shares, which locks rows in an order of its own.
+SAVE = """
+WITH turn AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock_shared(hashtext('reader_shares'), hashtext($1))
+), locked AS MATERIALIZED (
+    SELECT s.share, w.offsets
+      FROM turn CROSS JOIN unnest($2::int[], $3::bigint[], $4::bigint[], $5::text[]) AS w(share, epoch, saves, offsets)
+      JOIN reader_shares s ON s.reader = $1 AND s.share = w.share AND s.epoch = w.epoch AND s.saves = w.saves
+     ORDER BY s.share FOR UPDATE OF s
+), moved AS MATERIALIZED (
+    SELECT count(*) FROM locked HAVING count(*) = cardinality($2)
+), marked AS (
+    UPDATE reader_shares s SET offsets = l.offsets::jsonb, saves = s.saves + 1, updated_at = clock_timestamp()
+      FROM locked l CROSS JOIN moved WHERE s.reader = $1 AND s.share = l.share
+){saved}
+SELECT pg_notify('views', '') FROM moved
+"""
+REACH = """
+WITH turn AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock_shared(hashtext('reader_shares'), hashtext($1))
+), locked AS MATERIALIZED (
+    SELECT s.share, w.position
+      FROM turn CROSS JOIN unnest($2::int[], $3::bigint[], $4::bigint[]) AS w(share, epoch, position)
+      JOIN reader_shares s ON s.reader = $1 AND s.share = w.share AND s.epoch = w.epoch AND s.position < w.position
+     ORDER BY s.share FOR UPDATE OF s
+)
+UPDATE reader_shares s SET position = l.position, updated_at = clock_timestamp()
+  FROM locked l WHERE s.reader = $1 AND s.share = l.share
+"""
+# A statement of its own: of processes that reach a position at the same time, the last one sees what all have reached.
+LOWEST = """
+WITH moved AS (
+    UPDATE checkpoints c SET position = lowest.position, updated_at = clock_timestamp()
+      FROM (SELECT min(position) AS position FROM reader_shares WHERE reader = $1) AS lowest
+     WHERE c.reader = $1 AND c.position < lowest.position
+    RETURNING c.position
+)
+SELECT pg_notify('views', position::text) FROM moved
+"""
+
+
+class SavedMark(msgspec.Struct, frozen=True, array_like=True):
+    """A mark as a share's offsets hold it."""
+
+    topic: str
+    partition: int
+    mark: TopicMark
+
+
+_marks = msgspec.json.Decoder(list[SavedMark])
+
+
+class PostgresSharedReadModels:
+    """See `core.ports.shared_models.SharedReadModels`."""
+
+    def __init__(self, open_: Callable[[], Awaitable[Connection]], group: Group[Any]) -> None:
+        self._group = group
+        self._views = VIEW_TABLES[group.projection.name]
+        self._sums = [SumTable(one) for one in group.sums]
+        # A plan that was made while a table was small would read all of it again and again when it has grown.
+        self._loader = Link(lambda: opened_with(open_, "plan_cache_mode = force_custom_plan"))
+        self._checker = Link(lambda: opened_with(open_, "plan_cache_mode = force_custom_plan"))
+        self._watcher = Link(open_)
+        # A commit need not wait for the disk: if it is lost, its rows and its shares are lost together, and the log
+        # still has the events.
+        self._saver = Link(lambda: opened_with(open_, "synchronous_commit = off"))
+        # PostgreSQL runs these from the last to the first. So the rows of sums, which others save too, are locked last.
+        saved, first = "", 6
+        for table in (*self._sums, self._views):
+            saved += f", {table.name}_saved AS ({upsert(table, first)})"
+            first += table.source.count("{}")
+        self._save = SAVE.replace("{saved}", saved)
+
+    async def open(self) -> None:
+        reader, revision = self._group.reader, self._group.revision
+
+        async def claim(connection: Connection) -> None:
+            async with connection.transaction():
+                row = await connection.fetchrow(CLAIM, reader, revision)
+                assert row is not None  # noqa: S101 - RETURNING
+                ours = row["revision"] == revision
+                if (other := await connection.fetchrow(OTHERS, reader, not ours)) is not None:
+                    how = "from the log" if other["from_log"] else "by the rules of another release"
+                    raise FilledOtherwise(self._group.name, other["owner"], how)
+                shares = await connection.fetch(SHARES, reader)
+                positions = [row["position"], *(share["position"] for share in shares)]
+                older = max(positions) > row["head"] or await _foreign_marks(connection, shares)
+                if older:
+                    log.warning("an older log was put in place, the read models are filled again", reader=reader)
+                begun = any(positions) or any(share["saves"] or share["live"] for share in shares)
+                kept = ours and begun and not older
+                if not kept:  # first the tables: a save that waits for the lock of the shares has its lock on them
+                    await connection.execute(f"TRUNCATE {names_of_tables(self._group)}")
+                    await connection.execute(RESTART, reader, revision)
+                await connection.execute(LOCK_SHARES, reader)
+                if kept:
+                    await connection.execute(CATCH_UP, reader)
+                else:
+                    await connection.execute(TAKE_SHARES, reader)
+                    await connection.execute(EMPTY_SHARES, reader)
+
+        await self._watcher.run(claim)
+
+    async def take(self, held: Mapping[int, int]) -> tuple[Mapping[int, ShareState], int]:
+        async def read(connection: Connection) -> tuple[Mapping[int, ShareState], int]:
+            shares = {share["share"]: share for share in await connection.fetch(SHARES, self._group.reader)}
+            lost = {n for n, epoch in held.items() if n not in shares or shares[n]["epoch"] != epoch}
+            if lost:
+                raise ShareLost(self._group.reader, tuple(sorted(lost)))
+            if await connection.fetchval(REVISION, self._group.reader) != self._group.revision:
+                raise CheckpointMoved(self._group.reader, min(shares[n]["position"] for n in held))
+            row = await connection.fetchrow(HEAD_AND_RELAY, RELAY)
+            assert row is not None  # noqa: S101 - it has no condition
+            states = {
+                n: ShareState(shares[n]["position"], shares[n]["saves"], marks_of(shares[n]["offsets"])) for n in held
+            }
+            return states, row["head"]
+
+        return await self._watcher.run(read)
+
+    async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
+        query = f"{select(self._views)} WHERE {self._views.of_streams}"
+        rows = await self._loader.run(lambda connection: connection.fetch(query, streams))
+        views = [self._views.view(row) for row in rows]
+        return {self._group.projection.stream(view): view for view in views}
+
+    async def missing(self, gaps: Sequence[StreamGap], *, limit: int) -> Sequence[StoredEvent]:
+        values = [list(column) for column in zip(*gaps, strict=True)]
+        rows = await self._loader.run(lambda connection: connection.fetch(MISSING, *values, limit))
+        return [stored(row) for row in rows]
+
+    async def foreign(self, events: Sequence[StoredEvent]) -> Sequence[int]:
+        values = [
+            [event.position for event in events],
+            [event.event_id for event in events],
+            [event.stream for event in events],
+            [event.version for event in events],
+        ]
+        rows = await self._checker.run(lambda connection: connection.fetch(FOREIGN, *values))
+        return [row[0] for row in rows]
+
+    async def save(self, changes: SharedChanges) -> None:
+        shares = changes.shares
+        values = [
+            list(shares),
+            [share.epoch for share in shares.values()],
+            [share.saves for share in shares.values()],
+            [json_of(share.marks) for share in shares.values()],
+        ]
+        for table in self._sums:
+            values += table.parameters(changes.sums.get(table.name, {}))
+        values += self._views.parameters(changes.views)
+        row = await self._saver.once(lambda connection: connection.fetchrow(self._save, self._group.reader, *values))
+        if row is None:
+            raise ShareLost(self._group.reader, tuple(shares))
+
+    async def reach(self, positions: Mapping[int, int], epochs: Mapping[int, int]) -> None:
+        shares = list(positions)
+
+        async def both(connection: Connection) -> None:
+            epochs_of = [epochs[number] for number in shares]
+            await connection.execute(REACH, self._group.reader, shares, epochs_of, list(positions.values()))
+            await connection.fetch(LOWEST, self._group.reader)
+
+        await self._watcher.run(both)
+
+    async def standing(self) -> Standing:
+        row = await self._watcher.run(lambda connection: connection.fetchrow(HEAD_AND_RELAY, RELAY))
+        assert row is not None  # noqa: S101 - it has no condition
+        return Standing(row["head"], min(row["head"], row["relayed"]))
+
+    async def progress(self) -> ReaderProgress | None:
+        readers = await self._watcher.run(progress)
+        return next((one for one in readers if one.reader == self._group.reader), None)
+
+    def close(self) -> None:
+        for link in (self._loader, self._checker, self._watcher, self._saver):
+            link.close()
+
+
+async def _foreign_marks(connection: Connection, shares: Sequence[Any]) -> bool:
+    """Whether the log lacks an event that was read before one of the marks."""
+    marks = [mark for share in shares for mark in marks_of(share["offsets"]).values() if mark.event_id is not None]
+    positions, ids = [mark.position for mark in marks], [mark.event_id for mark in marks]
+    return await connection.fetchval(KNOWN_MARKS, positions, ids) < len(marks)
+
+
+def marks_of(offsets: str) -> Mapping[TopicPlace, TopicMark]:
+    """The marks in a share's column `offsets`, which is {} at first."""
+    return {TopicPlace(one.topic, one.partition): one.mark for one in _marks.decode(offsets)} if offsets != "{}" else {}
+
+
+def json_of(marks: Mapping[TopicPlace, TopicMark]) -> str:
+    return msgspec.json.encode([SavedMark(*place, mark) for place, mark in marks.items()]).decode()

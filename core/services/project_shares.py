@@ -1,0 +1,263 @@
+"""Projects shares: fills the read models of a group from Kafka's topics, and from the log whatever they cannot give.
+
+The versions of the events decide what is folded, so it does not matter how often and in what order they are delivered.
+What a place delivers is trusted only from a mark on; before that, and while Kafka is away, its events are read from the
+log. An event that the log does not have is never folded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import structlog
+
+from core.codec import StoredEvent
+from core.errors import EventNotApplied
+from core.ports.deliveries import PlacesLost, TopicMark, TopicPlace, Topics, TopicsAway
+from core.ports.reading import Subscription
+from core.ports.shared_models import SharedReadModels
+from core.projections.projection import Group
+from core.services.fold_shares import Batch, Folded, ShareFolder
+from core.services.project import BATCH, ahead
+from core.services.topic_watch import Pulse, reach_positions, wait_until_back
+
+AGAIN = 5.0  # seconds after which a share is tried again that met an event which cannot be applied
+PAUSE = 0.1  # seconds, so that a topic full of what is no event does not make us read the log without end
+TELL_EVERY = 10.0  # seconds between two lines in the log about events that the log does not have
+
+log = structlog.get_logger(__name__)
+
+
+class ShareProjector:
+    """Fills the shares that a process holds of one group. There are `count` shares; place p belongs to share p % count.
+
+    `outage` says why the events are read from the log at present; None when they come from Kafka. `stuck` has the error
+    of each share that has met an event which cannot be applied: it stays there, and the other shares go on.
+    """
+
+    def __init__(
+        self,
+        group: Group[Any],
+        read_models: SharedReadModels,
+        topics: Topics,
+        subscription: Callable[[], Subscription],
+        *,
+        count: int,
+        stuck: Callable[[EventNotApplied], None] = lambda _: None,
+    ) -> None:
+        self._group = group
+        self._models = read_models
+        self._topics = topics
+        self._subscription = subscription
+        self._categories = [source.category for source in group.projection.sources]
+        self._folder = ShareFolder(group, read_models, topics, count, stuck)
+        self._count = count
+        self._told_foreign_at = -math.inf  # by the monotonic clock
+        self.outage: str | None = None
+        self.saved_at = -math.inf  # by the monotonic clock
+        self.progress = Pulse()
+        self.held: Mapping[int, int] = {}
+        self.positions: dict[int, int] = {}
+        self.marks: dict[TopicPlace, TopicMark] = {}
+
+    @property
+    def stuck(self) -> Mapping[int, EventNotApplied]:
+        return self._folder.stuck
+
+    def places_of(self, shares: Collection[int]) -> Sequence[TopicPlace]:
+        return self._folder.places_of(shares)
+
+    async def run(self, held: Mapping[int, int], stop: asyncio.Event) -> None:
+        """Fill these shares, held by these epochs, until `stop` is set.
+
+        Raises what `SharedReadModels` and `Subscription` raise. Then call it again: it begins with what is saved.
+        """
+        states, head = await self._models.take(held)
+        self._folder.begin(held, states, head)
+        self.held, self.marks = held, dict(self._folder.marks)
+        self.positions = {number: state.position for number, state in states.items()}
+        try:
+            while not stop.is_set():
+                try:
+                    await self._start(stop)
+                    if self.outage is not None:
+                        log.info("its events come from Kafka again", group=self._group.name)
+                    self.outage = None
+                    await self._follow_topics(stop)
+                except PlacesLost as error:
+                    log.warning("reads events from the log", group=self._group.name, reason=str(error))
+                    self._lose(error.places)
+                    await asyncio.sleep(PAUSE)
+                except TopicsAway as error:
+                    await self._follow_log(str(error), stop)
+                if self._to_try_again():
+                    return
+        finally:
+            await self._topics.close()
+
+    def _lose(self, places: Collection[tuple[str, int]]) -> None:
+        shares = {partition % self._count for _, partition in places}
+        for place in self.places_of(shares):
+            self._folder.marks.pop(place, None)
+            self.marks.pop(place, None)
+
+    # --- where events come from -----------------------------------------------------------------------------
+    async def _start(self, stop: asyncio.Event) -> None:
+        """Begin with the topics at the marks. Shares without marks that can be trusted are filled from the log before.
+
+        Whatever a place has before its end is in the log by then. So when the log is read from the share's position to
+        its head as it is after the end was noted, nothing before that end is missing.
+        """
+        await self._topics.open()
+        while not stop.is_set():
+            marks, wanted = self._folder.marks, self.places_of(self.held)
+            without = [place for place in wanted if place not in marks]
+            without += await self._topics.start({place: marks[place] for place in wanted if place in marks})
+            shares = {place.partition % self._count for place in without} - self.stuck.keys()
+            if not shares:
+                return
+            places = self.places_of(shares)
+            ends = await self._topics.ends(places)
+            head = (await self._models.standing()).head
+            log.info("fills shares from the log", group=self._group.name, shares=sorted(shares), upto=head)
+            await self._pipe(self._from_log(shares, stop, upto=head))
+            trusted = {place: TopicMark(ends[place]) for place in self.places_of(shares - self.stuck.keys())}
+            self._folder.marks.update(trusted)
+            self.marks.update(trusted)
+
+    async def _follow_log(self, reason: str, stop: asyncio.Event) -> None:
+        """Read the log while Kafka is away, until it has the newest events again."""
+        if self.outage is None:
+            log.warning("reads events from the log while Kafka is away", group=self._group.name, reason=reason)
+        self.outage = reason
+        back = asyncio.Event()
+        watching = asyncio.create_task(wait_until_back(self._topics, self._models, stop, back, self._still))
+        try:
+            await self._pipe(self._from_log(set(self.held), back))
+            await watching
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    def _still(self, reason: str) -> None:
+        self.outage = reason
+
+    async def _from_log(
+        self, shares: Collection[int], stop: asyncio.Event, *, upto: float = math.inf
+    ) -> AsyncGenerator[Batch]:
+        begun = dict(self.positions)
+        after = min(begun[number] for number in shares)
+        if after >= upto:
+            return
+        batches = self._subscription().batches(stop, after=after, limit=BATCH, categories=self._categories)
+        async with aclosing(batches):
+            async for batch in batches:
+                position = batch[-1].position
+                events = [
+                    event
+                    for event in batch
+                    if event.category in self._categories
+                    and (number := self._folder.share(event)) in shares
+                    and event.position > begun[number]
+                ]
+                yield Batch(events, {}, {number: max(position, begun[number]) for number in shares})
+                if position >= upto or self._to_try_again():
+                    return
+
+    async def _follow_topics(self, stop: asyncio.Event) -> None:
+        watching = asyncio.create_task(reach_positions(self, self._topics, self._models, stop))
+        try:
+            await self._pipe(self._from_topics(stop, watching))
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _from_topics(self, stop: asyncio.Event, watching: asyncio.Task[None]) -> AsyncGenerator[Batch]:
+        deliveries = self._deliveries(stop, watching)
+        async with aclosing(deliveries), aclosing(ahead(deliveries)) as batches:
+            async for batch in batches:
+                foreign = set(await self._models.foreign(batch.events)) if batch.events else ()
+                if foreign:
+                    self._tell_foreign(batch, len(foreign))
+                events = [event for n, event in enumerate(batch.events) if n not in foreign]
+                ours = {event.event_id for event in events}
+                yield Batch(
+                    events,
+                    {
+                        place: mark if mark.event_id in ours else TopicMark(mark.next)
+                        for place, mark in batch.marks.items()
+                    },
+                    {},
+                )
+
+    def _tell_foreign(self, batch: Batch, count: int) -> None:
+        if time.monotonic() - self._told_foreign_at > TELL_EVERY:
+            self._told_foreign_at = time.monotonic()
+            what = f"{count} events in Kafka that the log does not have are left out"
+            log.warning(what, group=self._group.name, topics=sorted({place.topic for place in batch.marks}))
+
+    async def _deliveries(self, stop: asyncio.Event, watching: asyncio.Task[None]) -> AsyncGenerator[Batch]:
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                polling = asyncio.ensure_future(self._topics.poll())
+                await asyncio.wait([polling, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
+                if not polling.done():
+                    polling.cancel()
+                    await asyncio.gather(polling, return_exceptions=True)
+                if watching.done():
+                    watching.result()
+                if stop.is_set() or self._to_try_again():
+                    return
+                delivery = polling.result()
+                if delivery.marks:
+                    yield Batch([e for place, _, e in delivery.events if self._belongs(place, e)], delivery.marks, {})
+        finally:
+            stopping.cancel()
+
+    def _belongs(self, place: TopicPlace, event: StoredEvent) -> bool:
+        """Whether the relay would put the event there. Another share may fold an event that is in a wrong place."""
+        return event.category in self._categories and self._topics.partition(event) == place.partition
+
+    # --- folding and saving ---------------------------------------------------------------------------------
+    async def _pipe(self, batches: AsyncGenerator[Batch]) -> None:
+        """Fold and save. While one batch is saved, the next is folded and the one after that is read."""
+        async with (
+            aclosing(batches),
+            aclosing(ahead(batches)) as batches_ahead,
+            aclosing(self._fold_batches(batches_ahead)) as all_folded,
+            aclosing(ahead(all_folded)) as folded_ahead,
+        ):
+            async for folded in folded_ahead:
+                await self._save(folded)
+
+    async def _save(self, folded: Folded) -> None:
+        if folded.changes is not None:
+            await self._models.save(folded.changes)
+            self.saved_at = time.monotonic()
+        self.marks.update(folded.marks)
+        if folded.marks:
+            self._topics.mirror({place: mark.next for place, mark in folded.marks.items()})
+        if folded.positions:
+            await self.reach(folded.positions)
+        self.progress.beat()
+
+    async def reach(self, positions: Mapping[int, int]) -> None:
+        """Note that shares have every event up to a position."""
+        if positions:
+            await self._models.reach(positions, self.held)
+            self.positions |= {number: max(at, self.positions[number]) for number, at in positions.items()}
+            self.saved_at = time.monotonic()
+
+    async def _fold_batches(self, batches: AsyncIterator[Batch]) -> AsyncGenerator[Folded]:
+        async for batch in batches:
+            await asyncio.sleep(0)  # a fold blocks the event loop, so let the save and the next read start first
+            yield await self._folder.fold(batch)
+
+    def _to_try_again(self) -> bool:
+        return bool(self.stuck) and time.monotonic() - self._folder.stuck_at > AGAIN

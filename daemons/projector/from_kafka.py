@@ -1,0 +1,156 @@
+"""Fills the read models from Kafka. A share of a group is a partition, so projectors divide the partitions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.bootstrap import App, open_shared_read_models
+from core.errors import CheckpointMoved, LogShorter, OrderdeckError
+from core.fault_board import FaultBoard
+from core.ports.deliveries import Topics
+from core.ports.shared_models import SharedReadModels
+from core.projections import GROUPS
+from core.projections.projection import Group
+from core.services.project_shares import ShareProjector
+from core.services.shares import ShareKeeper
+from daemons.process.owner import gone, our_name
+from daemons.process.runtime import keep_up
+from daemons.process.vitals import STEADY, Vitals
+from daemons.projector.group_state import POSITION, GroupState
+
+
+@dataclass
+class Keeping:
+    """The keeper of a group's shares while its read models are open, and the shares that are being filled."""
+
+    keeper: ShareKeeper | None = None
+    held: Mapping[int, int] = field(default_factory=dict[int, int])
+
+    def goes_on(self) -> bool:
+        return self.keeper is not None and bool(self.held) and self.keeper.held == self.held
+
+
+class SharesFollower:
+    """Keeps those shares of one group up to date that this process holds, and says why when it does not."""
+
+    def __init__(
+        self,
+        app: App,
+        group: Group[Any],
+        read_models: SharedReadModels,
+        topics: Topics,
+        keeping: Keeping,
+        faults: FaultBoard,
+    ) -> None:
+        self._app = app
+        self._group = group
+        self._read_models = read_models
+        self._keeping = keeping
+        self._count = app.settings.kafka_partitions
+        self._state = GroupState(group.name, faults, read_models.progress, lambda: self._projector.saved_at)
+        self._projector = ShareProjector(
+            group, read_models, topics, app.subscription, count=self._count, stuck=self._state.failed
+        )
+        self._steady: asyncio.TimerHandle | None = None
+        self._again: OrderdeckError | None = None
+
+    @property
+    def position(self) -> int | None:
+        """The position of the lowest share that this process holds."""
+        return min(self._projector.positions.values(), default=None)
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        await keep_up(lambda: self._fill(stop), stop, waits=self._state.waits, failed=self._state.failed)
+
+    async def _fill(self, stop: asyncio.Event) -> None:
+        """Open the read models and fill what this process holds of them, until they have to be opened again."""
+        await self._read_models.open()
+        self._again = None
+        self._keeping.keeper = keeper = ShareKeeper(
+            self._app.shares, self._group.reader, our_name(), count=self._count, gone=gone
+        )
+        over, lost = asyncio.Event(), asyncio.Event()
+        filling: asyncio.Task[None] | None = None
+        keeping = asyncio.create_task(keeper.keep(over))
+        stopping = asyncio.create_task(_pass_on(stop, over))
+        try:
+            async with aclosing(keeper.changes(over)) as changes:
+                async for held in changes:
+                    lost.set()
+                    if filling is not None:
+                        await filling
+                    lost, filling, self._keeping.held = asyncio.Event(), None, dict(held)
+                    if held:
+                        self._state.begins()
+                        filling = asyncio.create_task(self._keep_up(dict(held), lost, over))
+        finally:
+            over.set()
+            lost.set()
+            stopping.cancel()
+            await asyncio.gather(keeping, *([filling] if filling is not None else []))
+            self._keeping.keeper = None
+        if self._again is not None:
+            raise self._again
+
+    async def _keep_up(self, held: Mapping[int, int], lost: asyncio.Event, over: asyncio.Event) -> None:
+        await keep_up(lambda: self._run(held, lost, over), lost, waits=self._state.waits, failed=self._state.failed)
+
+    async def _run(self, held: Mapping[int, int], lost: asyncio.Event, over: asyncio.Event) -> None:
+        self._be_steady_in(STEADY)
+        try:
+            while not lost.is_set():
+                await self._projector.run(held, lost)
+        except (CheckpointMoved, LogShorter) as error:
+            self._again = error
+            over.set()
+            lost.set()
+        finally:
+            if self._steady is not None:
+                self._steady.cancel()
+
+    def _be_steady_in(self, seconds: float) -> None:
+        self._steady = asyncio.get_running_loop().call_later(seconds, self._is_steady)
+
+    def _is_steady(self) -> None:
+        if self._projector.stuck:
+            self._be_steady_in(STEADY)
+        else:
+            self._state.works()
+
+    async def why_not_ready(self) -> str | None:
+        """A projector that could hold shares and has none stands by, which is what it is there for."""
+        keeper = self._keeping.keeper
+        if keeper is not None and keeper.stands_by:
+            return None
+        outage = self._projector.outage
+        meanwhile = f"{outage}; its events are read from the log meanwhile" if outage else None
+        return await self._state.why_not_ready([keeper.trouble if keeper else None, meanwhile])
+
+
+async def _pass_on(stop: asyncio.Event, over: asyncio.Event) -> None:
+    await stop.wait()
+    over.set()
+
+
+async def follow_kafka(app: App, vitals: Vitals) -> None:
+    async with AsyncExitStack() as opened:
+        followers: list[SharesFollower] = []
+        for group in GROUPS:
+            keeping = Keeping()
+            opening = open_shared_read_models(app, group, keeping.goes_on)
+            read_models, topics = await opened.enter_async_context(opening)
+            followers.append(SharesFollower(app, group, read_models, topics, keeping, vitals.faults))
+        POSITION.set_function(lambda: min((at for one in followers if (at := one.position) is not None), default=0))
+
+        async def why_not_ready() -> str | None:
+            reasons = [await follower.why_not_ready() for follower in followers]
+            return "; ".join(reason for reason in reasons if reason) or None
+
+        vitals.started(why_not_ready)
+        async with asyncio.TaskGroup() as following:
+            for follower in followers:
+                following.create_task(follower.follow(vitals.stop))

@@ -1,0 +1,126 @@
+"""Read models come out the same when they are filled from the log and from topics, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from msgspec.structs import replace
+
+from core.errors import EventNotApplied
+from core.projections import ORDERS
+from tests.support.feeds import Feed, LogFeed, TopicFeed, as_if_undisturbed, tamper
+from tests.support.opener import Opener
+from tests.support.orders import Sample
+from tests.support.sharing import reached
+
+
+@pytest.fixture(params=["log", "topics"])
+def feed(request: pytest.FixtureRequest, opener: Opener, dsn: str) -> Feed:
+    return LogFeed(opener, dsn) if request.param == "log" else TopicFeed(opener, dsn)
+
+
+async def test_every_event_is_folded_once_also_by_the_next_process_and_by_two_at_once(
+    feed: Feed, opener: Opener, dsn: str
+) -> None:
+    log = Sample(120, payments=True).events()
+    await feed.deliver(log[:150])
+    async with feed.filling():
+        await reached(dsn, 150)
+        await feed.deliver(log[150:300])
+        await reached(dsn, 300)
+    await feed.deliver(log[300:350])
+    async with feed.filling(2):
+        await reached(dsn, 350)
+        for n in range(350, len(log), 17):
+            await feed.deliver(log[n : n + 17])
+        await reached(dsn, len(log))
+    found = await as_if_undisturbed(opener, dsn)
+    assert len(found["order_views"]) == 120
+
+
+async def test_other_rules_and_an_older_log_have_the_tables_filled_anew(feed: Feed, opener: Opener, dsn: str) -> None:
+    log = Sample(40, payments=True).events()
+    await feed.deliver(log)
+    async with feed.filling():
+        await reached(dsn, len(log))
+    await tamper(
+        dsn,
+        f"UPDATE checkpoints SET revision = 'other rules' WHERE reader = '{ORDERS.reader}'",
+        "UPDATE daily_sales SET orders = orders + 100",
+    )
+    async with feed.filling():
+        await reached(dsn, 0)
+        await reached(dsn, len(log))
+    await as_if_undisturbed(opener, dsn)
+    async with feed.filling():
+        await reached(dsn, len(log))
+    await tamper(dsn, "ALTER TABLE events DISABLE TRIGGER ALL", "DELETE FROM events WHERE position > 60")
+    await tamper(dsn, "UPDATE checkpoints SET position = 60 WHERE reader = 'relay'")
+    async with feed.filling():
+        await reached(dsn, 60)
+        # Other things happen now than those that topics still have.
+        begun = {event.stream for event in log[:60]}
+        other = [event for event in log[60:] if event.stream in begun or event.category == "order"]
+        other = [replace(event, event_id=uuid4(), position=n) for n, event in enumerate(other, start=61)]
+        await feed.deliver(other)
+        await reached(dsn, other[-1].position)
+    await as_if_undisturbed(opener, dsn)
+
+
+async def test_an_event_that_cannot_be_applied_stops_nothing_that_is_before_it(
+    feed: Feed, opener: Opener, dsn: str
+) -> None:
+    log = list(Sample(40, payments=True).events())
+    broken = next(event for event in log[100:] if event.event_type == "OrderConfirmed")
+    good, log[broken.position - 1] = broken, replace(broken, payload="{}")
+    await feed.deliver(log)
+
+    async def rows_before() -> bool:
+        owner = await asyncpg.connect(dsn)
+        count = await owner.fetchval("SELECT count(*) FROM order_views WHERE (document::json ->> 'version')::int > 0")
+        await owner.close()
+        return count >= len({event.stream for event in log[: broken.position - 1] if event.category == "order"})
+
+    async with feed.filling(), asyncio.timeout(20):
+        while not (feed.errors and await rows_before()):
+            await asyncio.sleep(0.02)
+        error = feed.errors[0]
+        assert isinstance(error, EventNotApplied)
+        assert error.position == broken.position
+        owner = await asyncpg.connect(dsn)
+        position = await owner.fetchval("SELECT position FROM checkpoints WHERE reader = $1", ORDERS.reader)
+        assert position < broken.position, "it says that it has an event which it could not apply"
+        version = await owner.fetchval("SELECT version FROM order_views WHERE order_id = $1", broken.stream)
+        assert version == broken.version - 1
+        await owner.close()
+    await tamper(
+        dsn,
+        "ALTER TABLE events DISABLE TRIGGER ALL",
+        f"UPDATE events SET payload = '{good.payload}' WHERE position = {broken.position}",
+    )
+    if isinstance(feed, TopicFeed):
+        feed.topics.records[feed.topics.place(good)] = [
+            good if event.position == good.position else event for event in feed.topics.records[feed.topics.place(good)]
+        ]
+    async with feed.filling():
+        await reached(dsn, len(log))
+    await as_if_undisturbed(opener, dsn)
+
+
+async def test_read_models_go_from_one_way_to_the_other_and_back_and_lose_nothing(opener: Opener, dsn: str) -> None:
+    log = Sample(150, payments=True).events()
+    topics, from_log = TopicFeed(opener, dsn), LogFeed(opener, dsn)
+    ways: list[Feed] = [from_log, topics, from_log, topics, from_log]
+    part = len(log) // len(ways) + 1
+    for n, way in enumerate(ways):
+        events = log[n * part : (n + 1) * part]
+        await topics.deliver(events)  # the relay goes on, whoever reads
+        async with way.filling():
+            await reached(dsn, events[-1].position)
+            if way is topics:  # as if one share had not come as far as the others when it was stopped
+                await tamper(dsn, f"UPDATE checkpoints SET position = {n * part + 3} WHERE reader = '{ORDERS.reader}'")
+    await as_if_undisturbed(opener, dsn)
+    assert from_log.errors == []
