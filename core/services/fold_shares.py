@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from core.codec import StoredEvent
@@ -33,6 +35,49 @@ class Folded(NamedTuple):
     changes: SharedChanges | None
     marks: Mapping[TopicPlace, TopicMark]
     positions: Mapping[int, int]
+
+
+async def together(batches: AsyncIterator[Batch], most: int) -> AsyncGenerator[Batch]:
+    """Yield the batches. Those that come while the caller works on the last one become one batch.
+
+    The events of a batch are in the order of the log, so that an order is folded before its payment, and need not wait.
+    When `most` events wait for the caller, no more are read until it takes them. What is read at once matters: while
+    events of a place wait in the Kafka client, it asks for those of the other places only, and a broker that has none
+    answers after half a second.
+    """
+    waiting: list[Batch] = []
+    come, taken = asyncio.Event(), asyncio.Event()
+
+    async def gather() -> None:
+        try:
+            async for batch in batches:
+                waiting.append(batch)
+                come.set()
+                while sum(len(one.events) for one in waiting) >= most:
+                    taken.clear()
+                    await taken.wait()
+        finally:
+            come.set()
+
+    gathering = asyncio.create_task(gather())
+    try:
+        while True:
+            await come.wait()
+            come.clear()
+            if not waiting:
+                await gathering
+                return
+            marks = {place: mark for one in waiting for place, mark in one.marks.items()}
+            events = sorted((event for one in waiting for event in one.events), key=attrgetter("position"))
+            batch = Batch(events, marks, {})
+            waiting.clear()
+            taken.set()
+            if gathering.done():
+                come.set()
+            yield batch
+    finally:
+        gathering.cancel()
+        await asyncio.gather(gathering, return_exceptions=True)
 
 
 class ShareFolder:
@@ -118,10 +163,11 @@ class ShareFolder:
         positions = {n: at for n, at in batch.positions.items() if n not in self.stuck}
         positions |= {n: upto[n] - 1 for n in upto if n in batch.positions and upto[n] > 1}
         self.marks.update(marks)
-        shares = {place.partition % self._count for place in marks} | {self.share(event) for event in events}
+        shares = {place.partition % self._count for place in marks}
         for event in (*events, *self._looked_up):
-            if event.category == self._first and event.position > self._newest[n := self.share(event)]:
-                self._newest[n] = event.position
+            shares.add(number := self.share(event))
+            if event.category == self._first and event.position > self._newest[number]:
+                self._newest[number] = event.position
         self._remember(after)
         return Folded(self._changes(shares, before, after) if shares else None, marks, positions)
 

@@ -22,7 +22,7 @@ from core.ports.deliveries import PlacesLost, TopicMark, TopicPlace, Topics, Top
 from core.ports.reading import Subscription
 from core.ports.shared_models import SharedReadModels
 from core.projections.projection import Group
-from core.services.fold_shares import Batch, Folded, ShareFolder
+from core.services.fold_shares import Batch, Folded, ShareFolder, together
 from core.services.project import BATCH, ahead
 from core.services.topic_watch import Pulse, reach_positions, wait_until_back
 
@@ -179,7 +179,7 @@ class ShareProjector:
 
     async def _from_topics(self, stop: asyncio.Event, watching: asyncio.Task[None]) -> AsyncGenerator[Batch]:
         deliveries = self._deliveries(stop, watching)
-        async with aclosing(deliveries), aclosing(ahead(deliveries)) as batches:
+        async with aclosing(deliveries), aclosing(together(deliveries, BATCH)) as batches:
             async for batch in batches:
                 foreign = set(await self._models.foreign(batch.events)) if batch.events else ()
                 if foreign:

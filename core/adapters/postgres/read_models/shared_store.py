@@ -91,9 +91,11 @@ WITH turn AS MATERIALIZED (
 ){saved}
 SELECT pg_notify('views', '') FROM moved
 """
+# Its commit does not wait for the disk, since saves wait for its locks.
 REACH = """
 WITH turn AS MATERIALIZED (
-    SELECT pg_advisory_xact_lock_shared(hashtext('reader_shares'), hashtext($1))
+    SELECT pg_advisory_xact_lock_shared(hashtext('reader_shares'), hashtext($1)),
+           set_config('synchronous_commit', 'off', true)
 ), locked AS MATERIALIZED (
     SELECT s.share, w.position
       FROM turn CROSS JOIN unnest($2::int[], $3::bigint[], $4::bigint[]) AS w(share, epoch, position)
@@ -104,11 +106,12 @@ UPDATE reader_shares s SET position = l.position, updated_at = clock_timestamp()
   FROM locked l WHERE s.reader = $1 AND s.share = l.share
 """
 # A statement of its own: of processes that reach a position at the same time, the last one sees what all have reached.
+# It always updates the row, so that its commit waits until the disk has it and every save and position before it.
 LOWEST = """
 WITH moved AS (
     UPDATE checkpoints c SET position = lowest.position, updated_at = clock_timestamp()
       FROM (SELECT min(position) AS position FROM reader_shares WHERE reader = $1) AS lowest
-     WHERE c.reader = $1 AND c.position < lowest.position
+     WHERE c.reader = $1 AND c.position <= lowest.position
     RETURNING c.position
 )
 SELECT pg_notify('views', position::text) FROM moved
