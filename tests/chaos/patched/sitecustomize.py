@@ -55,7 +55,7 @@ match os.environ.get("CHAOS_MUTANT"):
 
         source, guard = inspect.getsource(fold_deliveries.fold_next), "if stored.version <= last:"
         assert source.count(guard) == 1, "say here what the guard is by now"
-        exec(source.replace(guard, "if False:"), vars(fold_deliveries))  # noqa: S102 - our own text
+        exec(source.replace(guard, "if False:"), fold_deliveries.__dict__)  # noqa: S102 - our own text
         fold_shares.fold_next = fold_deliveries.fold_next
     case "cache-token":
         from core.adapters.redis import scripts
