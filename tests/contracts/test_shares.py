@@ -99,6 +99,21 @@ async def test_the_checkpoint_is_the_lowest_of_all_shares_and_never_goes_back(
     assert {share.position for share in await shares.read(READER)} == {0}
 
 
+async def test_who_holds_a_share_may_start_over_and_who_has_lost_it_may_not(
+    shares: PostgresShares, admin: Connection
+) -> None:
+    epochs = await shares.keep(READER, "ann", count=1, lease=LEASE)
+    await shares.reach(READER, {0: 70}, epochs)
+    await run_out(admin, "ann")
+    newer = await shares.keep(READER, "bob", count=1, lease=LEASE)
+    with pytest.raises(ShareLost):
+        await shares.start_over(READER, epochs)
+    query = "SELECT position FROM checkpoints WHERE reader = $1"
+    assert await admin.fetchval(query, READER) == 70
+    await shares.start_over(READER, newer)
+    assert [share.position for share in await shares.read(READER)] == [await admin.fetchval(query, READER)] == [0]
+
+
 async def test_another_count_waits_until_the_others_stop_and_goes_on_from_the_checkpoint(
     shares: PostgresShares, dsn: str
 ) -> None:

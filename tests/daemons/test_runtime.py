@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from core.processes import die_with_parent
+from tests.support.forked_daemon import ForkedDaemon
 from tests.support.stack import ROOT, Stack, until
 
 SERVICE = """
@@ -77,15 +78,7 @@ class Daemon:
         stack = Stack(folder / "home", **settings)
         self.url, self.port = stack.url, stack.port("command")
         self.log = folder / "log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", script, str(folder)],
-                cwd=ROOT,
-                env=stack.env,
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
-            )
+        self.process = ForkedDaemon(("-c", script, str(folder)), stack.env, self.log)
 
     def touch(self, name: str) -> None:
         (self.folder / name).touch()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -18,9 +16,9 @@ import psutil
 import pytest
 
 from core.home import Home
-from core.processes import die_with_parent
+from tests.support.forked_daemon import ForkedDaemon
 from tests.support.raw_http import read, request, send
-from tests.support.stack import ROOT, Stack, until
+from tests.support.stack import Stack, until
 
 API = """
 import asyncio
@@ -54,18 +52,12 @@ class Processes:
         self.folder = folder
         self.stack = Stack(folder / "home", ORDERDECK_COMMAND_API_COUNT="3")
         self.port = self.stack.port("command")
-        self.running: dict[int, subprocess.Popen[bytes]] = {}
+        self.running: dict[int, ForkedDaemon] = {}
 
-    def start(self, number: int, *, stack: Stack | None = None) -> subprocess.Popen[bytes]:
-        with (self.folder / f"log-{number}").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-c", API, str(self.folder), str(number)],
-                cwd=ROOT,
-                env=(stack or self.stack).env,
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
-            )
+    def start(self, number: int, *, stack: Stack | None = None) -> ForkedDaemon:
+        process = ForkedDaemon(
+            ("-c", API, str(self.folder), str(number)), (stack or self.stack).env, self.folder / f"log-{number}"
+        )
         if stack is None:
             self.running[number] = process
         return process

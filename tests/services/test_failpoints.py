@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +16,14 @@ import pytest
 
 from core.domain.message import OrderId
 from core.failpoints import POINTS, Failpoints, deaths
-from core.processes import die_with_parent
 from tests.support.command_api import ORDER
 from tests.support.customers import eventually
+from tests.support.forked_daemon import ForkedDaemon
 from tests.support.logins import of_daemons
 from tests.support.order_desk import Desk
 from tests.support.orders import contents
 from tests.support.sandbox_process import SandboxProcess
-from tests.support.stack import ROOT, Stack
+from tests.support.stack import Stack
 
 UNDISTURBED = {"OrderCreated": 1, "InventoryReserved": 1, "PaymentAuthorized": 1, "OrderConfirmed": 1}
 DECLINED = {"OrderCreated": 1, "InventoryReserved": 1, "PaymentFailed": 1, "InventoryReleased": 1, "OrderCancelled": 1}
@@ -42,18 +40,14 @@ class Daemon:
         self.name, self.dsn = name, dsn
         self.stack = Stack(home, DATABASE_URL=of_daemons(dsn), **settings)
         self.stack.home.create()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedDaemon | None = None
 
     def start(self, failpoints: str = "") -> None:
-        with (self.stack.home.logs / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", f"daemons.{self.name.replace('-', '_')}"],
-                cwd=ROOT,
-                env=self.stack.env | {"ORDERDECK_FAILPOINTS": failpoints},
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
-            )
+        self._process = ForkedDaemon(
+            ("-m", f"daemons.{self.name.replace('-', '_')}"),
+            self.stack.env | {"ORDERDECK_FAILPOINTS": failpoints},
+            self.stack.home.logs / "log",
+        )
 
     async def wait_until_killed(self) -> None:
         """Wait until a failpoint has killed the daemon, and let the leases that it held run out."""

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.processes import die_with_parent
 from core.settings import Settings, env_names
+from tests.support.forked_daemon import ForkedDaemon
 from tests.support.logins import of_daemons
 from tests.support.ports import free_port
 from tests.support.raw_http import request, send
-from tests.support.sandbox_process import ROOT
 
 
 @dataclass
@@ -26,7 +23,7 @@ class DaemonProcess:
     home: Path
     settings: dict[str, str] = field(default_factory=dict[str, str])
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkedDaemon | None = None
 
     @property
     def _log(self) -> Path:
@@ -37,15 +34,8 @@ class DaemonProcess:
         ours = {name: value for name, value in os.environ.items() if name not in known}
         port = f"ORDERDECK_{self.name.removesuffix('_api').upper()}_PORT"
         mine = {"ORDERDECK_HOME": str(self.home), port: str(self.port)}
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", f"daemons.{self.name}"],
-                cwd=ROOT,
-                env={**ours, **mine, **self.settings, "DATABASE_URL": of_daemons(self.dsn)},
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
-            )
+        env = {**ours, **mine, **self.settings, "DATABASE_URL": of_daemons(self.dsn)}
+        self.process = ForkedDaemon(("-m", f"daemons.{self.name}"), env, self._log)
 
     def kill(self) -> None:
         """Kill the daemon as `kill -9` does."""

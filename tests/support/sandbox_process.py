@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Self
 
-from core.processes import die_with_parent
+from tests.support.forked_daemon import ForkedDaemon
 from tests.support.ports import free_port
 from tests.support.raw_http import request, send
 
@@ -23,7 +21,7 @@ class SandboxProcess:
         self._settings = settings  # more of them, by the names of their environment variables
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedDaemon | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -34,21 +32,10 @@ class SandboxProcess:
 
     def start(self) -> None:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("ORDERDECK_")}
-        log = (self.home / "payment-sandbox.log").open("ab")
-        with log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "daemons.payment_sandbox"],
-                cwd=ROOT,
-                env={
-                    **ours,
-                    **self._settings,
-                    "ORDERDECK_HOME": str(self.home),
-                    "ORDERDECK_PAYMENT_PORT": str(self.port),
-                },
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one call that takes no lock
-            )
+        mine = {"ORDERDECK_HOME": str(self.home), "ORDERDECK_PAYMENT_PORT": str(self.port)}
+        self._process = ForkedDaemon(
+            ("-m", "daemons.payment_sandbox"), {**ours, **self._settings, **mine}, self.home / "payment-sandbox.log"
+        )
         deadline = time.monotonic() + STARTS_WITHIN
         while True:
             try:

@@ -26,7 +26,7 @@ async def test_of_several_processes_each_has_a_line_with_what_it_holds_and_those
     gateway.answers[PATH] = {"daemons": [STOCK, ORDERS], "elsewhere": [OTHER]}
     async with opened(gateway, (120, 36), entries_of("orders", "daemons"), daemons) as deck:
         deck.app.deck.show("daemons", "projector.orders")
-        await deck.shows("8 of 8 well  1 elsewhere")
+        await deck.shows(f"{len(daemons.programs)} of {len(daemons.programs)} well  1 elsewhere")
         assert "▌projector-2" in deck.text(), "the process in which this reader is"
         view = deck.app.deck.views["daemons"]
         assert isinstance(view, DaemonsView)
