@@ -26,18 +26,24 @@ from core.adapters.postgres.clock import DatabaseClock
 from core.adapters.postgres.connection import Connection, Link, connect
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.saga_log import PostgresSagaLog
+from core.adapters.postgres.saga_starts import PostgresSagaStarts
+from core.adapters.postgres.shares import PostgresShares
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.domain.message import Metadata, OrderId, Sku, StreamId
 from core.domain.order import ORDER, CreateOrder, Item
 from core.ports.log import Append, Entry, NewEvent
 from core.ports.payments import PaymentGateway
+from core.ports.sagas import READER, SHARES, STARTS_ON
 from core.sagas import SAGAS
 from core.services.sagas.advance import World
-from core.services.sagas.runner import READER, SagaRunner
+from core.services.sagas.runner import SagaRunner
+from core.services.sagas.starting import Starting
 from core.services.sagas.stock import StockDesk
+from core.services.shares import ShareKeeper
 from daemons.process.vitals import settle_down
-from daemons.saga_runner import BATCH, LOOK_EVERY
+from daemons.saga_runner import LOOK_EVERY
 
+BATCH = 2_000
 SKUS = [Sku(f"SKU-{n:03}") for n in range(1, 51)]
 
 
@@ -70,9 +76,11 @@ async def desk(dsn: str, gateway: PaymentGateway) -> AsyncIterator[Desk]:
         return await connect(dsn, name="bench")
 
     store, link = PostgresEventStore(open_connection), Link(open_connection)
-    sagas, clock = PostgresSagaLog(link), DatabaseClock(link)
+    clock, shares, feed = DatabaseClock(link), PostgresShares(link), PostgresSagaStarts(open_connection)
     await clock.look()
-    runner = SagaRunner(World(store, StockDesk(store), gateway, clock), sagas, SAGAS, "bench")
+    runner = SagaRunner(World(store, StockDesk(store), gateway, clock), PostgresSagaLog(link), SAGAS, "bench")
+    keeper = ShareKeeper(shares, READER, "bench", count=SHARES)
+    starting = Starting(feed, shares, keeper, STARTS_ON, runner.start)
     placing, stop = Desk(store), asyncio.Event()
 
     async def follow(after: int) -> None:
@@ -82,24 +90,30 @@ async def desk(dsn: str, gateway: PaymentGateway) -> AsyncIterator[Desk]:
                     done := placing.confirmed.pop(OrderId(event.stream), None)
                 ):
                     done.set_result(None)
-            await runner.start(batch)
 
     async def claim() -> None:
         while not stop.is_set():
             await runner.claim()
-            await asyncio.wait([stopping], timeout=LOOK_EVERY)
+            room = asyncio.ensure_future(runner.has_room.wait())
+            await asyncio.wait([stopping, room], timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+            room.cancel()
 
     stopping = asyncio.ensure_future(stop.wait())
-    await sagas.reach(READER, await store.head())
+    head = await store.head()
+    await keeper.renew()
+    await shares.reach(READER, dict.fromkeys(keeper.held, head), keeper.held)
     settle_down()
     async with asyncio.TaskGroup() as group:
-        group.create_task(follow(await store.head()))
+        group.create_task(keeper.keep(stop))
+        group.create_task(starting.run(stop))
+        group.create_task(follow(head))
         group.create_task(claim())
         yield placing
         stop.set()
         await runner.drain(5.0)
     await store.close()
     link.close()
+    feed.close()
 
 
 async def closed_loop(desk: Desk, at_once: int, seconds: float, server: int) -> Run:

@@ -20,6 +20,7 @@ from core.adapters.postgres.preflight import Look, look_at, must_suit_daemons
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.replicas.watch import watched_replicas
 from core.adapters.postgres.saga_log import PostgresSagaLog
+from core.adapters.postgres.saga_starts import PostgresSagaStarts
 from core.adapters.postgres.shares import PostgresShares
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import ConfigurationError, LoginRefused, SchemaBehind, Unavailable
@@ -34,7 +35,7 @@ from core.ports.order_cache import CacheReport
 from core.ports.payments import PaymentGateway
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels, Subscription
-from core.ports.sagas import SagaLog
+from core.ports.sagas import SagaLog, SagaStarts
 from core.ports.shared_models import SharedReadModels
 from core.ports.shares import Shares
 from core.projections import ORDERS
@@ -57,6 +58,7 @@ class App:
     store: EventStore
     order_numbers: OrderNumbers
     sagas: SagaLog
+    saga_starts: SagaStarts
     shares: Shares
     clock: Clock
     subscription: Callable[[], Subscription]
@@ -75,6 +77,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     await _must_be_ready(settings)
     open_connection = _opener(settings, name)
     failpoints = drill(settings, name)
+    saga_starts = PostgresSagaStarts(open_connection)
     link, saga_link, share_link = Link(open_connection), Link(open_connection), Link(open_connection)
     clock = DatabaseClock(link, faults=faults)
     await clock.look()
@@ -92,6 +95,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
             store=failpoints.store(store),
             order_numbers=PostgresOrderNumbers(link),
             sagas=failpoints.saga_log(PostgresSagaLog(saga_link)),
+            saga_starts=saga_starts,
             shares=PostgresShares(share_link),
             clock=clock,
             subscription=lambda: failpoints.subscription(PostgresSubscription(open_connection)),
@@ -102,9 +106,8 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     finally:
         clock_task.cancel()
         await store.close()
-        link.close()
-        saga_link.close()
-        share_link.close()
+        for opened in (link, saga_link, share_link, saga_starts):
+            opened.close()
 
 
 def _opener(settings: Settings, name: str) -> Callable[[], Awaitable[Connection]]:

@@ -14,6 +14,7 @@ OrderdeckError
 ├── Unavailable              the database is away or busy, or a queue is full; the same will work later
 │   ├── OutcomeUnknown       an append was sent, and nobody could find out in time whether it was recorded
 │   ├── QueueFull            too many appends wait; this one was not sent
+│   ├── BacklogFull          too many sagas wait for a runner, so no new order is taken
 │   └── SharesDivided        others have divided a reader's work into another number of shares; wait until they stop
 ├── DatabaseFault            the database will not do it until a person mends something
 ├── ValuesRefused            the database refused these values; it would take others
@@ -155,12 +156,13 @@ class Unavailable(OrderdeckError):
         return self.reason
 
 
-class OutcomeUnknown(Unavailable):
-    pass
+class OutcomeUnknown(Unavailable): ...
 
 
-class QueueFull(Unavailable):
-    pass
+class QueueFull(Unavailable): ...
+
+
+class BacklogFull(Unavailable): ...
 
 
 class SharesDivided(Unavailable):

@@ -121,6 +121,9 @@ class Settings(KafkaSettings):
         default=True, description="Put 51 sample SKUs in stock when the log is empty at the first start."
     )
     within_scale: float = Field(default=1.0, gt=0, le=1000, description="Scales every deadline of the saga steps.")
+    most_waiting_sagas: int = Field(
+        default=0, ge=0, le=1_000_000, description="Refuse new orders while more sagas wait for a runner; 0: never."
+    )
     failpoints: FailpointList = Field(
         default="",
         description="For drills only: where daemons kill themselves, by chance, as in saga-runner.after_call=0.01.",

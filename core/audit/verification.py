@@ -23,12 +23,12 @@ from core.domain.message import OrderId, payment_of
 from core.domain.order import OrderCreated
 from core.domain.provider import Charge
 from core.ports.evidence import Evidence, Finding, Reader
+from core.ports.sagas import READER as SAGA_RUNNER
 from core.projections import ORDERS, STOCK
 from core.projections.order_view import OrderView
 from core.projections.projection import Amounts, Group, RowKey, plus
 from core.sagas.saga import Tables
 from core.services.project import ahead
-from core.services.sagas import runner as run_sagas
 
 MOST_LISTED = 1_000
 TOLD = (
@@ -107,7 +107,7 @@ class Verification:
         self._differences: dict[UUID, Finding] = {}  # by order: what differs from the ledger, which is read later
         self._sums: dict[str, dict[RowKey, Amounts]] = {one.name: {} for one in self._orders.sums}
         readers = {reader.name: reader for reader in evidence.readers}
-        runner = readers.get(run_sagas.READER)
+        runner = readers.get(SAGA_RUNNER)
         self._started_to = runner.position if runner else 0
         self._seen_to = {group.name: _position(readers.get(group.reader)) for group in (self._orders, STOCK)}
         self._comparable = {

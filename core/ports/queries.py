@@ -19,6 +19,7 @@ from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
 from core.ports.reading import ReaderProgress
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
+from core.ports.sagas import Backlog
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
 
@@ -149,6 +150,10 @@ class Queries(Protocol):
 
     async def saga_summary(self) -> SagaSummary:
         """What all unfinished sagas, and those whose authorisation ends soon, are at. It takes a bounded time."""
+        ...
+
+    async def backlog(self, *, most: int) -> Backlog:
+        """What waits for a saga runner, of each kind at most so many."""
         ...
 
     async def saga_owners(self) -> Mapping[str, int]:

@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from core.domain.message import OrderId, SagaId
+from core.ports.sagas import Backlog
 
 SagaSort = Literal["-started_at", "-at_risk"]
 """How a list of sagas is sorted: the newest first, or those with the most money open first."""
@@ -107,7 +108,8 @@ class SagaErrors(Struct, frozen=True, kw_only=True):
 class SagaSummary(Struct, frozen=True, kw_only=True):
     """How many unfinished sagas there are by state and status, and their open money by currency.
 
-    `at_risk` is that money by state and currency. `capped`: there are more sagas than are counted.
+    `at_risk` is that money by state and currency. `capped`: there are more sagas than are counted. `backlog` is what
+    waits for a runner.
     """
 
     states: Mapping[SagaState, int]
@@ -116,3 +118,4 @@ class SagaSummary(Struct, frozen=True, kw_only=True):
     at_risk: Mapping[SagaState, Mapping[str, Decimal]]
     errors: Sequence[SagaErrors]
     capped: bool
+    backlog: Backlog

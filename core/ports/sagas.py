@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
 import msgspec
 
+from core.codec import StoredEvent, event_type
 from core.domain.message import OrderId, SagaId
+from core.sagas import SAGAS
+from core.sagas.saga import newest
+
+READER = "saga-runner"
+SHARES = 12
+"""The starting of sagas is divided into so many shares; the last byte of an event's stream says to which it belongs."""
+
+STARTS_ON = tuple(sorted({event_type(saga.starts_on) for saga in newest(SAGAS).values()}))
+"""The types of the events that start a saga."""
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -23,6 +34,27 @@ class Claim(msgspec.Struct, frozen=True):
     order_id: OrderId
     epoch: int
     claims: int
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What waits for a runner, counted up to a limit, and for how many seconds the oldest of each has waited.
+
+    `due`: sagas that any runner may claim. `unstarted`: events of the log whose saga is not started yet.
+    """
+
+    due: int
+    due_for: float
+    unstarted: int
+    unstarted_for: float
+
+    @property
+    def waiting(self) -> int:
+        return self.due + self.unstarted
+
+    @property
+    def waits_for(self) -> float:
+        """Seconds that the oldest of all has waited."""
+        return max(self.due_for, self.unstarted_for)
 
 
 class SagaLog(Protocol):
@@ -50,21 +82,38 @@ class SagaLog(Protocol):
         """Make parked sagas, given as epochs by saga, due after this time. Those claimed since are left alone."""
         ...
 
+    async def backlog(self, *, most: int) -> Backlog:
+        """What waits for a runner. No more than `most` are counted of each kind, so it takes a bounded time."""
+        ...
+
     async def epoch(self, saga_id: SagaId) -> int | None:
         """The epoch of a saga's last lease; None when there is no such saga. Raises Unavailable."""
         ...
 
-    async def reached(self, reader: str) -> int:
-        """The position up to which a reader has started all sagas that had to be started; 0 at first."""
-        ...
-
-    async def reach(self, reader: str, position: int) -> None:
-        """Move the reader's checkpoint forward, never back.
-
-        The checkpoint may be behind the sagas that are started already, since starting one twice does nothing.
-        """
-        ...
-
     async def forget_keys(self, *, older_than: timedelta, limit: int) -> int:
         """Delete at most `limit` idempotency keys that are older than this. Returns how many it deleted."""
+        ...
+
+
+class Starts(msgspec.Struct, frozen=True):
+    """What one read found. `position`: up to where the log was looked at; `more`: it may go on there."""
+
+    events: Sequence[StoredEvent]
+    position: int
+    more: bool
+
+
+class SagaStarts(Protocol):
+    """The events of the log that start a saga, as those read them who hold some of the shares."""
+
+    async def read(self, event_types: Sequence[str], places: Mapping[int, int], *, limit: int) -> Starts:
+        """At most `limit` events of these types, in order: of each share, those after its position in `places`."""
+        ...
+
+    def coming(self) -> asyncio.Event:
+        """The event that is set when the log grows next; to be taken before a read."""
+        ...
+
+    async def wait(self, coming: asyncio.Event, *, at_most: float) -> None:
+        """Return when the log has grown or may have, but at the latest after so many seconds."""
         ...

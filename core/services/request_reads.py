@@ -18,6 +18,7 @@ from core.ports.queries import LOG, DeskTotals, EndedSaga, LogSearch, Queries, R
 from core.ports.reading import ReaderProgress
 from core.ports.replicas import PositionNotReached, Replica, Replicas
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
+from core.ports.sagas import Backlog
 from core.projections import GROUPS, ORDERS, STOCK
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
@@ -204,6 +205,9 @@ class RequestReads:
     async def ended_sagas(self, *, after: int, upto: int, limit: int) -> Sequence[EndedSaga]:
         self._stay_at_primary(LOG)
         return await self.primary.ended_sagas(after=after, upto=upto, limit=limit)
+
+    async def backlog(self, *, most: int) -> Backlog:
+        return await self.primary.backlog(most=most)
 
     async def saga_owners(self) -> Mapping[str, int]:
         return await self.primary.saga_owners()

@@ -14,6 +14,7 @@ from core.domain.inventory import INVENTORY
 from core.services.load import StateCache
 from core.settings import Settings
 from daemons.command_api import inventory, orders, refunds, sagas
+from daemons.command_api.admission import Admission
 from daemons.command_api.command_meter import CommandMeter
 from daemons.http import history as measured
 from daemons.http.openapi import WireTypes, described, openapi
@@ -28,20 +29,24 @@ from daemons.process.vitals import ASGIApp, Vitals
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
     async with bootstrap(settings, name="command-api", faults=vitals.faults) as app:
         history, meter = History(vitals.name), CommandMeter()
-        keeping = asyncio.create_task(history.keep(meter.measure))
+        admission = Admission(app.sagas, app.store, settings.most_waiting_sagas, vitals.faults)
+        keeping = asyncio.gather(history.keep(meter.measure), admission.keep())
         try:
-            service = make_app(app, history, OtherProcesses(settings, vitals))
+            service = make_app(app, history, OtherProcesses(settings, vitals), admission)
+            vitals.degraded.append(admission.degraded)
             vitals.started(app.why_not_ready)
             yield meter.counting(with_whole_segments(service))
         finally:
+            vitals.degraded.clear()
             keeping.cancel()
 
 
-def make_app(app: App, history: History, others: OtherProcesses) -> Litestar:
+def make_app(app: App, history: History, others: OtherProcesses, admission: Admission) -> Litestar:
     """The application with every route; handlers take these arguments and the cached `stock` from its state."""
+    state = {"app": app, "history": history, "others": others, "admission": admission}
     service = Litestar(
         [*orders.ROUTES, *refunds.ROUTES, *inventory.ROUTES, *sagas.ROUTES, *measured.ROUTES],
-        state=State({"app": app, "stock": StateCache(app.store, INVENTORY), "history": history, "others": others}),
+        state=State({**state, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck commands"),

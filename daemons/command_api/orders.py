@@ -26,6 +26,7 @@ from core.domain.order import (
 from core.ports.log import Result
 from core.services.execute import Terms, execute
 from core.services.ship import ship as ship_when_fulfilled
+from daemons.command_api.admission import Admission
 from daemons.command_api.operations import command
 from daemons.command_api.shapes import CancelBody, CreateOrderBody, OrderAnswer, ShipBody, render
 from daemons.command_api.terms import AnyRequest, CommandRequest, NoBody, path_uuid
@@ -33,11 +34,16 @@ from daemons.command_api.terms import AnyRequest, CommandRequest, NoBody, path_u
 
 @post("/api/v1/orders", **command(CreateOrderBody, OrderAnswer, Result.CREATED))
 async def create_order(request: AnyRequest, state: State) -> ASGIApp:
-    """Place an order. Its saga then reserves the stock, authorises the payment and confirms it."""
+    """Place an order. Its saga then reserves the stock, authorises the payment and confirms it.
+
+    While too many sagas wait (ORDERDECK_MOST_WAITING_SAGAS), it answers 503 with the code `backlog_full`.
+    """
     app: App = state["app"]
+    admission: Admission = state["admission"]
     sent = CommandRequest(request)
     body = await sent.body(CreateOrderBody)
     terms = sent.terms("POST /api/v1/orders", body)
+    await admission.admit(terms)
     order_id = OrderId(uuid7())
     create = CreateOrder(
         now=app.clock.now(),

@@ -43,7 +43,7 @@ DOCUMENTED: dict[int, str] = {
     429: "Too many readers follow the log; come back after Retry-After seconds.",
     431: "More than 100 headers, or more than 64 KiB of them.",
     500: "A mistake of ours, or a fault of the database: it is in the log, under the `X-Request-Id` of this answer.",
-    503: "The database is away or too many wait; try again after Retry-After seconds.",
+    503: "The database is away, or too many requests or sagas wait; try again after Retry-After seconds.",
 }
 EVERYWHERE = (400, 403, 405, 408, 413, 414, 415, 417, 421, 431, 500, 503)
 """What every route may answer, since daemons/process/guard refuses requests before a route sees them."""
@@ -228,6 +228,7 @@ def _known(error: OrderdeckError) -> RequestRefused | None:
 _UNAVAILABLE: dict[type[errors.Unavailable], str] = {
     errors.OutcomeUnknown: "outcome_unknown",
     errors.QueueFull: "queue_full",
+    errors.BacklogFull: "backlog_full",
 }
 
 

@@ -1,4 +1,4 @@
-"""Measures, once a second: how fast the log grows, how far its readers are behind, and which sagas have ended."""
+"""Measures each second: how fast the log grows, how far its readers are behind, which sagas ended, and which wait."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from daemons.process.history import Figures
 
 LOOK_BACK = 60  # seconds over which the percentiles of sagas are taken
 MOST_ENDED = 2_000  # sagas that ended in one second and are looked at
+MOST_WAITING = 10_000  # sagas that are due, and events whose saga is not started, that are counted
 PER_SECOND = "per second"
 LAG_EVENTS = Gauge("orderdeck_reader_lag_events", "Events of the log that this reader has not done yet.", ["reader"])
 LAG_SECONDS = Gauge("orderdeck_reader_lag_seconds", "How long the oldest of them has been in the log.", ["reader"])
@@ -36,7 +37,15 @@ class LogMeter:
         if before is None or head < before:  # the first look, or another log
             return figures
         figures["log.events"] = (head - before) / elapsed, PER_SECOND
-        return figures | await self._sagas(before, head, elapsed)
+        return figures | await self._sagas(before, head, elapsed) | await self._backlog()
+
+    async def _backlog(self) -> dict[str, tuple[float, str]]:
+        backlog = await self._queries.backlog(most=MOST_WAITING)
+        return {
+            "backlog.due": (backlog.due, "sagas"),
+            "backlog.unstarted": (backlog.unstarted, "events"),
+            "backlog.seconds": (backlog.waits_for, "seconds"),
+        }
 
     async def _sagas(self, before: int, head: int, elapsed: float) -> dict[str, tuple[float, str]]:
         ended = await self._queries.ended_sagas(after=before, upto=head, limit=MOST_ENDED) if head > before else ()

@@ -47,18 +47,6 @@ async def test_a_saga_that_was_due_soon_before_the_clock_jumped_back_three_days_
     assert due_in[leased] < LEASE
 
 
-async def test_a_checkpoint_beyond_the_head_is_taken_back_to_the_beginning(
-    saga_log: PostgresSagaLog, admin: Connection, dsn: str
-) -> None:
-    events = Sample(2).events()
-    await write(dsn, events)
-    for position, believed in ((len(events), len(events)), (len(events) + 1_000, 0)):
-        await admin.execute("DELETE FROM checkpoints")
-        await saga_log.reach("saga-runner", position)
-        assert await saga_log.reached("saga-runner") == believed
-        assert await saga_log.reached("saga-runner") == believed
-
-
 async def test_a_clock_that_is_behind_the_log_is_measured(admin: Connection, dsn: str) -> None:
     assert await log_ahead(admin) == 0
     await write(dsn, Sample(1).events())

@@ -201,6 +201,7 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "events_of_stream": lambda q: q.events_of_stream(UUID(int=1), after=0, limit=1),
     "events_of_correlation": lambda q: q.events_of_correlation(UUID(int=1), after=0, limit=1),
     "saga_summary": lambda q: q.saga_summary(),
+    "backlog": lambda q: q.backlog(most=1),
     "ended_sagas": lambda q: q.ended_sagas(after=0, upto=1, limit=1),
     "progress": lambda q: q.progress(),
     "saga_owners": lambda q: q.saga_owners(),

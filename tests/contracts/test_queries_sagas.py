@@ -10,7 +10,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
-from core.adapters.postgres.connection import connect
+from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.queries import saga_summary
 from core.adapters.postgres.queries.ended_sagas import ended_sagas
 from core.adapters.postgres.queries.queries import PostgresQueries
@@ -59,7 +59,7 @@ FILTERS: list[dict[str, Any]] = [
 
 
 class Explaining:
-    """A connection that counts the rows a query reads from each table, and gives back none of them."""
+    """A connection that counts the rows a query reads from each table, and gives back none of a list."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -72,6 +72,10 @@ class Explaining:
                 rows = node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
                 self.read[table] = self.read.get(table, 0) + rows
         return []
+
+    async def fetchrow(self, query: str, *values: Any) -> asyncpg.Record | None:
+        await self.fetch(query, *values)
+        return await self._connection.fetchrow(query, *values)
 
 
 def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -152,8 +156,8 @@ async def test_sagas_sorted_by_risk_have_the_most_open_money_first_whatever_its_
     queries.close()
 
 
-async def test_the_summary_counts_the_unfinished_sagas_their_money_and_their_errors(
-    filled: str, opener: Opener, monkeypatch: pytest.MonkeyPatch
+async def test_the_summary_counts_the_unfinished_sagas_their_money_their_errors_and_the_backlog(
+    filled: str, opener: Opener, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert filled
     queries = PostgresQueries(opener)
@@ -168,6 +172,8 @@ async def test_the_summary_counts_the_unfinished_sagas_their_money_and_their_err
         assert summary.money_open[currency] == sum(amounts)
         assert summary.money_open[currency] == sum(of.get(currency, 0) for of in summary.at_risk.values())
     assert summary.at_risk["expiring"] == {"EUR": Decimal("10.00")}
+    due = "SELECT count(*) FROM sagas WHERE status IN ('RUNNING', 'COMPENSATING') AND due_at <= now()"
+    assert summary.backlog.due == await admin.fetchval(due) > 0
     [error] = summary.errors
     assert (error.error, error.count, summary.capped) == ("order # got # times #", 5, False)
     queries.close()

@@ -185,16 +185,7 @@ async def test_a_saga_that_was_claimed_four_times_without_an_append_is_released_
     assert (await row_of(log, saga_id)).owner == "a"
 
 
-# --- readers and keys ---------------------------------------------------------------------------------------
-async def test_the_position_of_a_reader_moves_on_and_never_back(log: LogUnderTest) -> None:
-    await log.store.append(append(entry(stream(), events=9)))
-    assert await log.sagas.reached("r") == 0
-    for position, reached in ((5, 5), (9, 9), (7, 9)):
-        await log.sagas.reach("r", position)
-        assert await log.sagas.reached("r") == reached
-    assert await log.sagas.reached("other") == 0
-
-
+# --- keys --------------------------------------------------------------------------------------------------
 async def test_idempotency_keys_of_an_age_are_deleted_in_portions_and_younger_ones_are_kept(log: LogUnderTest) -> None:
     for n in range(5):
         await log.store.append(append(entry(stream()), key=f"k{n}"))

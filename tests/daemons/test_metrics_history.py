@@ -18,6 +18,7 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.errors import Unavailable
 from core.ports.queries import EndedSaga
 from core.ports.reading import ReaderProgress
+from core.ports.sagas import Backlog
 from daemons.command_api.command_meter import CommandMeter
 from daemons.process.histogram import GROWTH, SHORTEST, Histogram
 from daemons.process.history import MOST_SERIES, SECONDS, Figures, History, together
@@ -146,6 +147,9 @@ class Log:
         assert (after, upto, limit) == (100, 160, 2_000)
         return self.ended
 
+    async def backlog(self, *, most: int) -> Backlog:
+        return Backlog(due=min(70, most), due_for=4.0, unstarted=2, unstarted_for=9.0)
+
 
 async def test_the_query_api_measures_the_log_its_readers_and_the_sagas_that_ended() -> None:
     log: Any = Log()
@@ -162,6 +166,7 @@ async def test_the_query_api_measures_the_log_its_readers_and_the_sagas_that_end
     assert figures["sagas.compensated"] == (0.5, "per second")
     assert figures["sagas.seconds.p50"][0] == pytest.approx(0.1, rel=0.25)
     assert figures["sagas.seconds.p99"][0] == pytest.approx(40, rel=0.25)
+    assert [figures[f"backlog.{name}"][0] for name in ("due", "unstarted", "seconds")] == [70, 2, 9.0]
     log.head = 7  # another log
     assert "log.events" not in await meter.measure(1.0)
 

@@ -3,54 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.event_store import PostgresEventStore
-from core.adapters.postgres.subscription import PostgresSubscription
-from core.codec import StoredEvent
 from core.errors import DatabaseFault, Unavailable, UnknownEvent
+from core.ports.sagas import Backlog, Starts
+from core.services.sagas.starting import Starting
 from daemons import saga_runner
+from daemons.process.backlog_meter import BacklogMeter
 from daemons.process.vitals import Vitals
-from tests.support.log import append, entry, stream
 
 
-class Reader:
-    """A runner that starts nothing: it fails on the second event, as often as it sees it."""
+class OneShare:
+    """Gives this process share 0, and finds that it is at the beginning."""
 
-    def __init__(self) -> None:
-        self.failed = asyncio.Event()
-        self.tries = 0
+    held: ClassVar[dict[int, int]] = {0: 1}
 
-    async def start(self, batch: list[StoredEvent]) -> None:
+    async def read(self, _: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(number=0, position=self.position)]
+
+    async def reach(self, _: str, positions: dict[int, int], __: dict[int, int]) -> None:
+        self.position = positions[0]
+
+    position = 0
+
+
+class Feed:
+    """Three events, one at a time."""
+
+    async def read(self, _: object, places: dict[int, int], *, limit: int) -> Starts:
+        place = min(places.values()) + limit // limit
+        return Starts([SimpleNamespace(position=place)], place, more=True)  # type: ignore[list-item]
+
+    def coming(self) -> asyncio.Event:
+        return asyncio.Event()
+
+
+async def test_the_saga_runner_tries_again_to_read_an_event_and_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saga_runner, "TRY_AGAIN_EVERY", 0.01)
+    tries, failed = [0], asyncio.Event()
+
+    async def start(batch: Any) -> None:
         if batch[-1].position > 1:
-            self.tries += 1
-            if self.tries > 1:
-                self.failed.set()
+            tries[0] += 1
+            if tries[0] > 2:
+                failed.set()
             raise UnknownEvent("OrderCreated", 2)
 
-
-async def test_the_saga_runner_tries_again_to_read_an_event_and_does_not_end(
-    store: PostgresEventStore, opener: Callable[[], Awaitable[Connection]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(saga_runner, "TRY_AGAIN_EVERY", 0.01)
-    monkeypatch.setattr(saga_runner, "BATCH", 1)
-    for _ in range(3):
-        await store.append(append(entry(stream())))
-    app: Any = SimpleNamespace(subscription=lambda: PostgresSubscription(opener), store=store)
-    reader: Any = Reader()
-    progress, vitals = saga_runner.LogProgress(app, reader, 0), Vitals("saga-runner")
+    shares, feed = cast("Any", OneShare()), cast("Any", Feed())
+    starting, vitals = Starting(feed, shares, shares, (), start), Vitals("saga-runner")
     with capture_logs() as logs:
-        following = asyncio.create_task(saga_runner._follow(app, reader, progress, vitals))
+        following = asyncio.create_task(saga_runner._follow(starting, vitals))
         async with asyncio.timeout(10):
-            await reader.failed.wait()
+            await failed.wait()
             assert not following.done()
-            assert progress.position == 1
+            assert starting.position == 1
             assert "OrderCreated in schema 2 (starting sagas)" in (vitals.faults.reason or "")
             vitals.stop.set()
             await following
@@ -90,3 +101,39 @@ async def test_the_runner_stops_although_a_start_waits_for_ever(monkeypatch: pyt
         group.create_task(saga_runner._end(following, stop))
         stop.set()
     assert following.cancelled()
+
+
+async def test_a_repeated_job_of_the_runner_comes_sooner_when_there_is_room_and_not_after_an_outage() -> None:
+    vitals, room = Vitals("saga-runner"), asyncio.Event()
+    comes: list[Exception | None] = [None, None, Unavailable("the database is away")]
+
+    async def do() -> None:
+        coming = comes.pop(0)
+        if coming:
+            asyncio.get_running_loop().call_later(0.05, vitals.stop.set)
+            raise coming  # the event stays set
+
+    room.set()
+    async with asyncio.timeout(10):
+        await saga_runner._every(3_600, "claiming sagas", do, vitals, sooner=room)
+    assert comes == []
+
+
+async def test_a_backlog_is_in_the_metrics_and_an_old_one_is_told_in_words() -> None:
+    counted = Backlog(due=40, due_for=3.0, unstarted=2, unstarted_for=29.9)
+    sagas = cast("Any", SimpleNamespace())
+
+    async def backlog(*, most: int) -> Backlog:
+        assert most == 10_000
+        return counted
+
+    sagas.backlog = backlog
+    meter = BacklogMeter(sagas)
+    assert meter.degraded() is None
+    await meter.count()
+    assert meter.degraded() is None
+    counted = Backlog(due=10_000, due_for=95.0, unstarted=2, unstarted_for=0.0)
+    await meter.count()
+    assert (meter.degraded() or "").startswith("more than 10,002 sagas wait for a runner, the oldest for 1m 35s")
+    assert REGISTRY.get_sample_value("orderdeck_saga_backlog", {"kind": "due"}) == 10_000
+    assert REGISTRY.get_sample_value("orderdeck_saga_backlog_seconds", {"kind": "due"}) == 95

@@ -12,12 +12,15 @@ from structlog.testing import capture_logs
 
 from core.adapters.postgres.connection import Link
 from core.adapters.postgres.saga_log import PostgresSagaLog
+from core.adapters.postgres.shares import PostgresShares
 from core.domain.message import OrderId, StreamId, saga_of
 from core.domain.order import CancelOrder
 from core.domain.provider import PaymentAnswer
 from core.domain.saga import SagaStepFailed
 from core.errors import DatabaseFault, GatewayUnavailable, Unavailable
 from core.fault_board import FaultBoard
+from core.ports.log import Append, Verdict
+from core.ports.sagas import READER
 from core.sagas import SAGAS
 from core.services.sagas import advance, work
 from core.services.sagas import runner as run_sagas
@@ -54,7 +57,7 @@ def cancellation(order_id: OrderId) -> CancelOrder:
 async def read_by_the_runner(desk: Desk) -> None:
     head, link = await desk.store.head(), Link(desk.open)
     async with asyncio.timeout(60):
-        while await PostgresSagaLog(link).reached("saga-runner") < head:
+        while min([share.position for share in await PostgresShares(link).read(READER)], default=0) < head:
             await asyncio.sleep(0.005)
     link.close()
 
@@ -229,12 +232,15 @@ async def test_a_runner_knows_how_long_its_sagas_have_waited_for_the_database(
     await desk.stock(A=10)
     away = True
 
-    async def reach(*_: Any) -> None:
-        if away:
+    append = desk.store.append
+
+    async def append_when_it_is_back(batch: Append) -> Verdict:
+        if away and batch.sagas:
             raise Unavailable("the database is away")
+        return await append(batch)
 
     async with desk.running() as runner:
-        monkeypatch.setattr(PostgresSagaLog, "reach", reach)
+        monkeypatch.setattr(desk.store, "append", append_when_it_is_back)
         assert runner.waits_for_database() == 0
         order = await desk.place()
         async with asyncio.timeout(60):

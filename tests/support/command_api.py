@@ -38,9 +38,9 @@ _numbers = itertools.count(1)
 class CommandApi:
     """`http` speaks to it; `rows` is the log as it is."""
 
-    def __init__(self, dsn: str, folder: Path) -> None:
+    def __init__(self, dsn: str, folder: Path, settings: dict[str, str] | None = None) -> None:
         self.dsn = dsn
-        self._daemon = DaemonProcess("command_api", dsn, folder)
+        self._daemon = DaemonProcess("command_api", dsn, folder, settings or {})
         self.port = self._daemon.port
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=20)

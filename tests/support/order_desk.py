@@ -16,7 +16,8 @@ from core.adapters.memory.payments import MemoryPaymentGateway
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.saga_log import PostgresSagaLog
-from core.adapters.postgres.subscription import PostgresSubscription
+from core.adapters.postgres.saga_starts import PostgresSagaStarts
+from core.adapters.postgres.shares import PostgresShares
 from core.codec import StoredEvent
 from core.domain.inventory import INVENTORY, ReceiveStock
 from core.domain.message import OrderId, Sku, StreamId, inventory_stream, saga_of
@@ -24,12 +25,15 @@ from core.domain.order import ORDER, Address, CreateOrder, Item, OrderCommand, S
 from core.domain.saga import SagaFailed, finished
 from core.ports.clock import Clock
 from core.ports.log import Result
+from core.ports.sagas import READER, SHARES, STARTS_ON
 from core.sagas import SAGAS
 from core.sagas.saga import Tables
 from core.services.execute import Outcome, Terms, execute
 from core.services.sagas.advance import World
 from core.services.sagas.runner import SagaRunner
+from core.services.sagas.starting import Starting
 from core.services.sagas.stock import StockDesk
+from core.services.shares import ShareKeeper
 from core.services.ship import ship
 
 ADDRESS = Address(street="1 Main St", city="San Francisco", state="CA", zip="94105", country="US")
@@ -125,15 +129,11 @@ class Desk:
     async def running(self, owner: str = "runner-1") -> AsyncIterator[SagaRunner]:
         """A saga runner at work."""
         world = World(self.store, StockDesk(self.store), self.gateway, self.clock, self.scale)
-        link = Link(self.open)
-        sagas = PostgresSagaLog(link)
-        runner = SagaRunner(world, sagas, self.tables, owner)
+        link, feed = Link(self.open), PostgresSagaStarts(self.open)
+        runner = SagaRunner(world, PostgresSagaLog(link), self.tables, owner)
+        keeper = ShareKeeper(PostgresShares(link), READER, owner, count=SHARES)
+        starting = Starting(feed, PostgresShares(link), keeper, STARTS_ON, runner.start)
         stop = asyncio.Event()
-
-        async def follow() -> None:
-            start = await sagas.reached("saga-runner")
-            async for batch in PostgresSubscription(self.open).batches(stop, after=start, limit=500):
-                await runner.start(batch)
 
         async def claim() -> None:
             while not stop.is_set():
@@ -142,7 +142,8 @@ class Desk:
 
         stopping = asyncio.ensure_future(stop.wait())
         async with asyncio.TaskGroup() as group:
-            group.create_task(follow())
+            group.create_task(keeper.keep(stop))
+            group.create_task(starting.run(stop))
             group.create_task(claim())
             try:
                 yield runner
@@ -150,3 +151,4 @@ class Desk:
                 stop.set()
                 await runner.drain(5.0)
         link.close()
+        feed.close()

@@ -34,6 +34,7 @@ class SagaDesk(FakeGateway):
         self.time = at(300)
         self.sagas: dict[str, PicturedSaga] = {}
         self.tells_lanes = True
+        self.backlog: dict[str, float] = {}
         for kind in kinds:
             self.start(kind)
 
@@ -70,7 +71,9 @@ class SagaDesk(FakeGateway):
         elif path == "/api/v1/sagas/summary":
             states = Counter(saga.state for saga in self.sagas.values() if saga.state)
             statuses = Counter(saga.status for saga in self.sagas.values())
-            self.answers[path] = {"states": states, "statuses": statuses, "money_open": {"USD": "3897.00"}}
+            self.answers[path] = {
+                "states": states, "statuses": statuses, "money_open": {"USD": "3897.00"}, "backlog": self.backlog
+            }  # fmt: skip
         elif path.startswith("/api/v1/sagas/") and one is not None:
             events = [json.loads(event_json(event)) for event in self.log if event["aggregate_id"] == one.saga_id]
             lanes = {} if self.tells_lanes else {"lanes": None}

@@ -137,7 +137,11 @@ class Runner(Program):
 
     def hears(self, batch: Sequence[StoredEvent]) -> None:
         if batch:
-            self.begins(self.real.start(batch))
+            self.begins(self._start(batch))
+
+    async def _start(self, batch: Sequence[StoredEvent]) -> None:
+        await self.real.start(batch)
+        self.log.started = max(self.log.started, batch[-1].position)
 
     def claims(self) -> None:
         self.begins(self.real.claim())

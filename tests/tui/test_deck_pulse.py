@@ -213,3 +213,20 @@ async def test_the_pulse_view_looks_like_its_picture(size: tuple[int, int], snap
         await deck.shows("300/s")
         await still(deck)
         await same_picture(deck, GOLDEN / f"pulse-{size[0]}x{size[1]}.txt", snapshot, svg=False)
+
+
+async def test_the_sagas_that_wait_for_a_runner_are_told_with_the_age_of_the_oldest() -> None:
+    gateway = busy()
+    model = PulseModel(gateway, Clock())
+    assert "sagas that wait" not in await looked(model), "of an older service nobody knows"
+
+    async def waits(due: float, unstarted: float, seconds: float) -> Tile:
+        series = {"backlog.due": [due], "backlog.unstarted": [unstarted], "backlog.seconds": [seconds]}
+        gateway.answers[PATH] = history(**series)
+        return (await looked(PulseModel(gateway, Clock())))["sagas that wait"]
+
+    none, few, many = await waits(0, 0, 0), await waits(3, 2, 0.4), await waits(9_000, 1_234, 95)
+    assert (none.now, none.note, none.tone) == ("0", "a runner has taken up all that are due", "")
+    assert (few.now, few.note, few.tone) == ("5", "for a runner, the oldest for 400ms", "")
+    assert (many.now, many.note, many.tone) == ("10,234", "for a runner, the oldest for 1m 35s", "warn")
+    assert many.cause == ("sagas", None)

@@ -56,6 +56,13 @@ async def test_the_list_opens_with_what_needs_attention_and_changes_as_sagas_do(
         assert rows(deck) == ["◄ fulfil_order ORD-0000000003", "✖ unwind_order ORD-0000000001"]
         assert "needs attention 2" in deck.text()
         assert "money open 3,897.00 USD" in deck.text()
+        assert "wait for a runner" not in deck.text()
+        gateway.backlog = {"due": 1_200, "due_for": 45.0, "unstarted": 34, "unstarted_for": 3.0}
+        deck.clock.seconds += 6  # then the list is read again
+        await deck.shows("money open 3,897.00 USD   wait for a runner 1,234, the oldest for 45.0s")
+        gateway.backlog = {"due": 40, "due_for": 0.1}
+        deck.clock.seconds += 6
+        await deck.until(lambda: "wait for a runner" not in deck.text())
         stuck = gateway.sagas[next(key for key, saga in gateway.sagas.items() if saga.status == "FAILED")]
         gateway.become(stuck, status="RESOLVED", state=None)
         deck.clock.seconds += 1

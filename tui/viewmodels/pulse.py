@@ -22,6 +22,7 @@ OVERLAP = 10  # seconds that are asked for again, in case an answer was late
 NOW = 5  # seconds: a value that is older is not of now
 LATE = 2.0  # seconds of lag from which it is a warning
 FULL_LAG = 1.0  # seconds of lag that fill a bar at least
+OLD = 10.0  # seconds that a saga has waited for a runner, from which that is a warning
 MOVES = 0.3  # seconds of lag by which it has to change to count as a trend
 
 Service = Literal["commands", "queries"]
@@ -94,6 +95,7 @@ class PulseModel:
             self._took("commands took", "commands", "commands", "no command in the last 10 s"),
             self._refused(),
             *self._lags(),
+            *self._backlog(),
             self._took("sagas took", "queries", "sagas", "none ended in the last minute", ("sagas", None)),
             self._compensated(),
         ]
@@ -163,6 +165,19 @@ class PulseModel:
         return Tile(
             title, f"{span(seconds)}{arrow}" if waits else "0", values, note, "warn" if seconds >= LATE else "", cause
         )
+
+    def _backlog(self) -> list[Tile]:
+        """Sagas that wait for a runner; a query API of an older release does not tell."""
+        names = ("backlog.due", "backlog.unstarted")
+        if not any(name in self.tracks for name in names):
+            return []
+        title, values, cause = "sagas that wait", _sums([self._values(name) for name in names]), ("sagas", None)
+        if why := self._missing("queries", *names):
+            return [Tile(title, "?", values, why, "warn", cause)]
+        waits = next((value for value in reversed(values) if value is not None), 0.0)
+        seconds = next((value for value in reversed(self._values("backlog.seconds")) if value is not None), 0.0)
+        note = f"for a runner, the oldest for {span(seconds)}" if waits else "a runner has taken up all that are due"
+        return [Tile(title, f"{waits:,.0f}", values, note, "warn" if waits and seconds >= OLD else "", cause)]
 
     def _compensated(self) -> Tile:
         names = ("sagas.completed", "sagas.compensated", "sagas.failed")

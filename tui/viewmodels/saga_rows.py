@@ -9,10 +9,13 @@ from core.pictures.sentences import next_step, status_look, step_line
 from core.pictures.shapes import WireSaga
 from core.pictures.tracks import ENDED
 from core.printable import clean
-from tui.viewmodels.sagas import ALL, TABS, SagasModel, Tab
+from core.terminal_text import money, span
+from tui.viewmodels.sagas import ALL, TABS, SagasModel, Tab, WireSagaSummary
 from tui.viewmodels.text import Cell, age, money_within
 
 MONEY = 13  # cells
+BACKLOG_SHOWN = 1.0  # seconds that the oldest saga has waited for a runner, from which the list says so
+BACKLOG_OLD = 10.0  # seconds from which that is a warning
 
 
 def row_cells(saga: WireSaga, now: datetime, *, changed: bool) -> Sequence[Cell]:
@@ -50,6 +53,21 @@ def why_cells(saga: WireSaga | None) -> Sequence[Cell]:
     items = "; ".join(clean(item) for item in saga.open.items)
     why = Cell(f" {clean(saga.name, 40)} {happening(saga)}", tone)
     return (why, Cell(f"  ! {items}", "warn")) if items and saga.status not in ENDED else (why,)
+
+
+def summary_cells(summary: WireSagaSummary | None) -> Sequence[Cell]:
+    """The money of all sagas that are not settled, and what waits for a runner, if that has waited for a second."""
+    if summary is None:
+        return ()
+    cells: list[Cell] = []
+    if amounts := " + ".join(money(amount, currency) for currency, amount in summary.money_open.items() if amount):
+        cells += [Cell("   money open ", "dim"), Cell(amounts, "warn")]
+    backlog = summary.backlog
+    if backlog.waiting and backlog.waits_for >= BACKLOG_SHOWN:
+        tone = "warn" if backlog.waits_for >= BACKLOG_OLD else ""
+        words = f"{backlog.waiting:,}, the oldest for {span(backlog.waits_for)}"
+        cells += [Cell("   wait for a runner ", "dim"), Cell(words, tone)]
+    return cells
 
 
 def tab_cells(model: SagasModel, width: int) -> list[tuple[int, Cell]]:

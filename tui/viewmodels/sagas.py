@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from core.pictures.shapes import WireSaga
 from tui.gateway import Gateway, GatewayError, ServiceRefused
@@ -23,6 +23,7 @@ NEWEST, AT_RISK = "-started_at", "-at_risk"  # how the list is sorted, as the AP
 MOST_ROWS = 50  # of a page: the service works out for each of them what is open
 AGAIN = 5.0  # seconds after which the list is read again: a saga becomes overdue without an event
 COUNTED = 1.0  # seconds between two countings of the tabs
+Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 _SAGA_OF = re.compile(rb'"aggregate_id":\s*"([0-9a-fA-F-]{36})"')
 
 
@@ -32,12 +33,30 @@ class SagaPageAnswer(Struct, frozen=True):
     prev_cursor: str | None = None
 
 
+class WireBacklog(Struct, frozen=True):
+    """What waits for a saga runner, and for how many seconds the oldest of each has; a service of before has none."""
+
+    due: Count = 0
+    due_for: Seconds = 0.0
+    unstarted: Count = 0
+    unstarted_for: Seconds = 0.0
+
+    @property
+    def waiting(self) -> int:
+        return self.due + self.unstarted
+
+    @property
+    def waits_for(self) -> float:
+        return max(self.due_for, self.unstarted_for)
+
+
 class WireSagaSummary(Struct, frozen=True):
-    """How many sagas there are in each state and of each status, and the money that is open, by currency."""
+    """How many sagas there are in each state and of each status, the money that is open by currency, and what waits."""
 
     states: dict[str, Count] = {}
     statuses: dict[str, Count] = {}
     money_open: dict[str, Decimal] = {}
+    backlog: WireBacklog = WireBacklog()
 
 
 class Tab(NamedTuple):

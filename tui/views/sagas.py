@@ -18,7 +18,6 @@ from textual.worker import Worker
 from core.filters.words import FilterError
 from core.pictures.shapes import WireSaga
 from core.printable import clean
-from core.terminal_text import money
 from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
 from tui.dialogs.steer import STEER, why_not_steer
@@ -26,7 +25,7 @@ from tui.messages import Awaited, Copy, Missed, OpenView
 from tui.steering_pane import SteeringPane
 from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.saga_filters import parse_saga_filter
-from tui.viewmodels.saga_rows import MONEY, row_cells, tab_cells, why_cells
+from tui.viewmodels.saga_rows import MONEY, row_cells, summary_cells, tab_cells, why_cells
 from tui.viewmodels.sagas import ALL, AT_RISK, NEWEST, TABS, SagasModel
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import Line
@@ -135,7 +134,7 @@ class SagasView(SteeringPane):
             left = [Cell(f" ✖ {clean(model.error)}", "bad"), Cell("  ctrl+r reads again", "dim")]
         waiting = [Cell(f"▲ {model.new:,} new (.)   ", "accent")] if model.new else []
         place = [Cell(f"row {model.view.cursor + 1:,} ", "dim")] if len(model.window) else []
-        self.status.show([*left, *self._money()], [*waiting, *place])
+        self.status.show([*left, *summary_cells(model.summary)], [*waiting, *place])
         self.table.say(*self._notice())
         self.table.repaint()
         self.why.show(why_cells(model.chosen))
@@ -144,12 +143,6 @@ class SagasView(SteeringPane):
         if self.model.phase == "loading":
             return "… reading the list"
         return "most money open first" if self.model.sort == AT_RISK else "newest first"
-
-    def _money(self) -> Sequence[Cell]:
-        """The money of all sagas that are not settled."""
-        amounts = self.model.summary.money_open if self.model.summary is not None else {}
-        words = " + ".join(money(amount, currency) for currency, amount in amounts.items() if amount)
-        return [Cell("   money open ", "dim"), Cell(words, "warn")] if words else []
 
     def _notice(self) -> Sequence[Cell]:
         model = self.model

@@ -48,6 +48,7 @@ class MemoryLog:
     streams: dict[StreamId, list[StoredEvent]] = field(default_factory=dict[StreamId, list[StoredEvent]])
     keys: dict[tuple[str, str], KeptKey] = field(default_factory=dict[tuple[str, str], KeptKey])
     rows: dict[SagaId, KeptSaga] = field(default_factory=dict[SagaId, KeptSaga])
+    started: int = 0  # the position up to which all sagas were started
 
     def __post_init__(self) -> None:
         self.snapshots = MemorySnapshots(self.streams)

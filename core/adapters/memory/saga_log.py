@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from core.adapters.memory.log import KeptSaga, MemoryLog
 from core.domain.message import SagaId
-from core.ports.sagas import Claim
+from core.ports.sagas import STARTS_ON, Backlog, Claim
 
 MOST_CLAIMS_RELEASED = 4
 """A saga that was claimed so often without a new event is not released: maybe its runner dies because of it."""
@@ -18,7 +18,6 @@ class MemorySagaLog:
 
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
-        self._reached: dict[str, int] = {}
 
     async def claim(self, owner: str, *, limit: int, lease: timedelta) -> Sequence[Claim]:
         now = self._now
@@ -66,15 +65,21 @@ class MemorySagaLog:
             if row is not None and row.epoch == epoch and row.owner is None and self._waits(row):
                 row.due_at = self._now + due_in
 
+    async def backlog(self, *, most: int) -> Backlog:
+        now, started = self._now, self._log.started
+        due = sorted(row.due_at for row in self._rows() if row.live and row.due_at and row.due_at <= now)
+        unstarted = [e.recorded_at for e in self._log.events if e.position > started and e.event_type in STARTS_ON]
+        due, unstarted = due[:most], unstarted[:most]
+        return Backlog(
+            due=len(due),
+            due_for=(now - due[0]).total_seconds() if due else 0.0,
+            unstarted=len(unstarted),
+            unstarted_for=(now - unstarted[0]).total_seconds() if unstarted else 0.0,
+        )
+
     async def epoch(self, saga_id: SagaId) -> int | None:
         row = self._log.rows.get(saga_id)
         return row.epoch if row else None
-
-    async def reached(self, reader: str) -> int:
-        return self._reached.get(reader, 0)
-
-    async def reach(self, reader: str, position: int) -> None:
-        self._reached[reader] = max(position, self._reached.get(reader, 0))
 
     async def forget_keys(self, *, older_than: timedelta, limit: int) -> int:
         keys = self._log.keys

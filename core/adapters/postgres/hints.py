@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from core.adapters.postgres.connection import Connection, Link
 from core.errors import Unavailable
+
+R = TypeVar("R")
 
 POLL = 0.25  # seconds between two looks without a notification
 
@@ -28,6 +30,10 @@ class Hints:
             await self._link.run(
                 _nothing
             )  # a link serves one caller after the other, so it opens one connection for all
+
+    async def run(self, work: Callable[[Connection], Awaitable[R]]) -> R:
+        """Run a read on the connection that listens. After it, `wait` returns at a notification."""
+        return await self._link.run(work)
 
     def coming(self) -> asyncio.Event:
         """The event that the next notification sets.

@@ -7,22 +7,15 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from core.adapters.postgres.backlog import backlog
 from core.adapters.postgres.connection import Link
 from core.domain.message import SagaId
-from core.ports.sagas import Claim
+from core.ports.sagas import Backlog, Claim
 
 LOOK_FOR_JUMP = 10.0  # seconds between two looks whether the clock has jumped back
 
 # due_at is when a runner may claim the saga. A claim sets it to the end of the lease.
-CLAIM = """
-   UPDATE sagas s
-      SET epoch = s.epoch + 1, owner = $1, due_at = now() + $3, claims = s.claims + 1
-     FROM (SELECT saga_id FROM sagas
-            WHERE status IN ('RUNNING', 'COMPENSATING') AND due_at <= now()
-            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS due
-    WHERE s.saga_id = due.saga_id
-RETURNING s.saga_id, s.name, s.definition, s.order_id, s.epoch, s.claims
-"""
+CLAIM = "SELECT * FROM claim_sagas($1, $2, $3)"
 
 # SKIP LOCKED: while a row is locked, its runner is appending, and that append renews the lease.
 EXTEND = """
@@ -79,17 +72,6 @@ AFTER_A_JUMP = """
 UPDATE sagas SET due_at = now() + CASE WHEN owner IS NULL THEN interval '0' ELSE interval '30 s' END
  WHERE status IN ('RUNNING', 'COMPENSATING') AND due_at > now() + interval '1 hour'
 """
-# A checkpoint that the log does not have is of a longer log, in whose place an older one was put.
-CHECKPOINT = """
-UPDATE checkpoints SET position = CASE WHEN position > (SELECT coalesce(max(e.position), 0) FROM events e) THEN 0
-                                       ELSE position END
- WHERE reader = $1 RETURNING position
-"""
-REACHED = """
-INSERT INTO checkpoints (reader, position) VALUES ($1, $2)
-    ON CONFLICT (reader) DO UPDATE
-   SET position = greatest(checkpoints.position, excluded.position), updated_at = clock_timestamp()
-"""
 
 
 class PostgresSagaLog:
@@ -126,14 +108,11 @@ class PostgresSagaLog:
         ids, epochs = list(parked), list(parked.values())
         await self._link.run(lambda c: c.execute(SET_DUE, ids, epochs, due_in))
 
+    async def backlog(self, *, most: int) -> Backlog:
+        return await self._link.run(lambda c: backlog(c, most))
+
     async def epoch(self, saga_id: SagaId) -> int | None:
         return await self._link.run(lambda c: c.fetchval("SELECT epoch FROM sagas WHERE saga_id = $1", saga_id))
-
-    async def reached(self, reader: str) -> int:
-        return int(await self._link.run(lambda c: c.fetchval(CHECKPOINT, reader)) or 0)
-
-    async def reach(self, reader: str, position: int) -> None:
-        await self._link.run(lambda c: c.execute(REACHED, reader, position))
 
     async def forget_keys(self, *, older_than: timedelta, limit: int) -> int:
         status = await self._link.run(lambda c: c.execute(FORGET_KEYS, older_than, limit))

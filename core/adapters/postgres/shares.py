@@ -27,21 +27,7 @@ SELECT reader, share, position, offsets, epoch, saves,
        CASE WHEN lease_until > clock_timestamp() THEN lease_until END AS lease_until
   FROM reader_shares WHERE $1 IN ('', reader) ORDER BY reader, share
 """
-REACH = """
-WITH moved AS (
-    UPDATE reader_shares s SET position = w.position, saves = s.saves + 1, updated_at = clock_timestamp()
-      FROM unnest($2::int[], $3::bigint[], $4::bigint[]) AS w(share, epoch, position)
-     WHERE s.reader = $1 AND s.share = w.share AND s.epoch = w.epoch
-    RETURNING s.share, s.position
-), saved AS (
-    INSERT INTO checkpoints (reader, position)
-    SELECT $1, min(coalesce(m.position, s.position))
-      FROM reader_shares s LEFT JOIN moved m ON m.share = s.share WHERE s.reader = $1
-        ON CONFLICT (reader) DO UPDATE
-       SET position = greatest(checkpoints.position, excluded.position), updated_at = clock_timestamp()
-)
-SELECT share FROM moved
-"""
+REACH = "SELECT share FROM reach_shares($1, $2, $3, $4) AS share"
 REWIND = """
 WITH head AS (SELECT coalesce(max(position), 0) AS position FROM events),
      moved AS (UPDATE reader_shares s SET position = 0 FROM head h WHERE s.reader = $1 AND s.position > h.position)

@@ -13,32 +13,30 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
-from uuid import UUID
 
 import structlog
 
 from core.codec import UNREADABLE, StoredEvent, event_type
 from core.domain import saga as saga_events
-from core.domain.message import OrderId, SagaId, StreamId, saga_of
+from core.domain.message import OrderId, SagaId
 from core.domain.order import ORDER, OrderCreated
-from core.domain.payment import PAYMENT
 from core.errors import DatabaseFault, Unavailable
 from core.fault_board import FaultBoard
 from core.ports.log import Accepted, Conflict
 from core.ports.sagas import Claim, SagaLog
 from core.sagas.holdings import open_items
-from core.sagas.progress import Progress, SagaStatus
 from core.sagas.record import started
 from core.sagas.saga import Effect, Saga, Tables, newest, unknown_table
 from core.services.load import Loaded
 from core.services.sagas.advance import LeaseGone, World, advance, refresh
+from core.services.sagas.starting import undoes_itself
 from core.services.sagas.waiting import WaitingSagas
-from core.services.sagas.work import FIRST_EPOCH, LEASE, SagaAppend, Work, draft, load_work
+from core.services.sagas.work import FIRST_EPOCH, LEASE, SagaAppend, Work, draft, load_work, new_work
 
 R = TypeVar("R")
 
-READER = "saga-runner"
 MOST_AT_ONCE = 256
+MOST_TOGETHER = 64  # claims in one statement
 MOST_CLAIMS = 20  # without an event in between; more mean that the runner dies each time it works on the saga
 KEEP_KEYS = timedelta(hours=48)
 
@@ -58,6 +56,9 @@ class SagaRunner:
         self._tasks: dict[SagaId, tuple[int, asyncio.Task[None]]] = {}  # by saga: its lease's epoch and its task
         self._waiting_sagas = WaitingSagas(sagas)
         self._starting = 0
+        self._others_wait = False  # sagas may be due that this runner has no room for
+        self.has_room = asyncio.Event()
+        """Set when there is room for sagas that are known to wait, so that `claim` need not be called before."""
         self._faults = faults or FaultBoard()
         self._ended_by_fault: Counter[SagaId] = Counter()  # by saga: the claims that ended by a fault of the database
         self._waiting: dict[object, float] = {}  # since when each task waits for the database, by the monotonic clock
@@ -67,12 +68,13 @@ class SagaRunner:
     async def claim(self) -> int:
         """Claim sagas that are due, as many as there is room for, and start working on them. Returns how many.
 
-        Sagas that wait for the provider are due only when it can be called.
+        Sagas that wait for the provider are due only when it can be called. When more are due than there is room for,
+        new sagas queue behind them until a claim has found the last one.
         """
-        free = max(0, MOST_AT_ONCE - len(self._tasks))  # a batch of new sagas may begin more than that
-        await self._waiting_sagas.look(min(free, self._world.gateway.room()))
+        self.has_room.clear()
+        await self._waiting_sagas.look(min(self._room, self._world.gateway.room()))
         count = 0
-        while (limit := min(MOST_AT_ONCE - len(self._tasks), 64)) > 0:
+        while (limit := min(self._room, MOST_TOGETHER)) > 0:
             claims = await self._sagas.claim(self._owner, limit=limit, lease=LEASE)
             for claim in claims:
                 self._waiting_sagas.remove(claim.saga_id)
@@ -82,8 +84,19 @@ class SagaRunner:
                 self._hold(claim.saga_id, claim.epoch, self._resume(claim))
             count += len(claims)
             if len(claims) < limit:
-                break
+                self._others_wait = False
+                return count
+        self._others_wait = True
         return count
+
+    @property
+    def held(self) -> int:
+        """How many sagas this runner works on."""
+        return len(self._tasks)
+
+    @property
+    def _room(self) -> int:
+        return max(0, MOST_AT_ONCE - len(self._tasks))  # a batch of new sagas may have begun more than that
 
     async def _resume(self, claim: Claim) -> None:
         unknown = unknown_table(claim.name, claim.definition)
@@ -121,7 +134,8 @@ class SagaRunner:
 
     async def _give_up_unread(self, claim: Claim, reason: str) -> None:
         """Record that the saga has FAILED although its events cannot be read. The lease keeps other runners from it."""
-        work = self._new(unknown_table(claim.name, claim.definition), claim.order_id, None)
+        unknown = unknown_table(claim.name, claim.definition)
+        work = new_work(unknown, claim.order_id, None, owner=self._owner, now=self._world.clock.now())
         work.saga_id, work.epoch = claim.saga_id, claim.epoch
         items = ("what it holds cannot be read",)
         end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)
@@ -143,6 +157,8 @@ class SagaRunner:
             """Forget the saga when its task ends. After an error, its lease runs out, and a runner claims it again."""
             if self._tasks.get(saga_id, (None, None))[1] is task:
                 del self._tasks[saga_id]
+                if self._others_wait and self._room >= MOST_AT_ONCE // 4:
+                    self.has_room.set()
             if task.cancelled():
                 return
             error = task.exception()
@@ -220,12 +236,11 @@ class SagaRunner:
 
     # --- starting -------------------------------------------------------------------------------------------
     async def start(self, batch: Sequence[StoredEvent]) -> None:
-        """Start a saga for each event of the batch that starts one. After that, move the checkpoint on."""
+        """Start a saga for each event of the batch that starts one. Starting it again does nothing."""
         starts = [event for event in batch if event.event_type in self._triggers]
 
         async def start_all() -> None:
             await asyncio.gather(*(self._start_for(event) for event in starts))
-            await self._sagas.reach(READER, batch[-1].position)
 
         await self._retry_while_unavailable(start_all)
 
@@ -233,12 +248,16 @@ class SagaRunner:
         """Start the saga that an event starts, even if the event cannot be read, so that a person learns of it."""
         saga = self._triggers[stored.event_type]
         order_id = OrderId(stored.stream)
-        if saga.after is not None and await self._undoes_itself(saga.after, order_id, stored.position):
+        if saga.after is not None and await undoes_itself(
+            self._world.store, self._sagas, saga.after, order_id, stored.position
+        ):
             return
         event = None
         with contextlib.suppress(*UNREADABLE):
             event = stored.recorded().event
-        work = self._new(saga, order_id, stored.event_id, saga.about_which(event, str(stored.event_id)))
+        about = saga.about_which(event, str(stored.event_id))
+        now = self._world.clock.now()
+        work = new_work(saga, order_id, stored.event_id, owner=self._owner, now=now, about=about)
         if isinstance(event, OrderCreated):
             work.order = Loaded(ORDER.evolve(ORDER.initial, event), stored.version, stored.position)
         self._starting += 1
@@ -254,43 +273,16 @@ class SagaRunner:
             work.epoch = FIRST_EPOCH
             self._hold(work.saga_id, work.epoch, self._drive(work, stale=work.order.version == 0))
 
-    async def _undoes_itself(self, name: str, order_id: OrderId, position: int) -> bool:
-        """Whether the order's saga of that name was not completed before a position of the log. If so, wake it.
-
-        Such a saga sees that its order is cancelled, and undoes its steps itself. A saga that a person resolved does
-        not, so it counts as completed.
-        """
-        before = StreamId(saga_of(order_id, name))
-        try:
-            history = await self._world.store.load(before)
-        except UNREADABLE:
-            return False  # a second undo of the same step does no harm, and neither does one of a step that never ran
-        ended = [e for e in history if isinstance(e.event, saga_events.SagaCompleted | saga_events.SagaResolved)]
-        if ended and ended[0].position < position:
-            return False
-        await self._sagas.wake([SagaId(before)])
-        return True
-
-    def _new(self, saga: Saga, order_id: OrderId, cause: UUID | None, about: str = "") -> Work:
-        return Work(
-            saga=saga,
-            saga_id=saga_of(order_id, saga.name, about),
-            order_id=order_id,
-            owner=self._owner,
-            epoch=0,
-            version=0,
-            progress=Progress(status=SagaStatus.RUNNING, since=self._world.clock.now(), about=about),
-            order=Loaded(ORDER.initial, 0, 0),
-            payment=Loaded(PAYMENT.initial, 0, 0),
-            cause=cause,
-        )
-
     def _first_append(self, work: Work) -> SagaAppend:
-        """The append of SagaStarted. This runner gets the lease if it has room; else the saga is due for any runner."""
+        """The append of SagaStarted. This runner gets the lease if it has room, and no older saga waits for that room.
+
+        Else the saga is due for any runner, after those that have been due for longer.
+        """
         now = self._world.clock.now()
         events = started(work, now, self._world.scale)
         room = len(self._tasks) + self._starting <= MOST_AT_ONCE  # all sagas of a batch start at once
-        return draft(work, Effect(), events, now, due_in=None if room else timedelta())
+        self._others_wait = self._others_wait or not room
+        return draft(work, Effect(), events, now, due_in=timedelta() if self._others_wait else None)
 
 
 async def _short_pause() -> None:

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from core.domain import saga as saga_events
 from core.domain.inventory import Stock
-from core.domain.message import Event, Metadata, OrderId, SagaId, Sku, StreamId, payment_of
+from core.domain.message import Event, Metadata, OrderId, SagaId, Sku, StreamId, payment_of, saga_of
 from core.domain.order import ORDER, Order
 from core.domain.payment import PAYMENT, Payment
 from core.domain.saga import SagaEvent
@@ -88,6 +88,22 @@ async def load_work(
         order=await load_state(store, ORDER, StreamId(order_id)),
         payment=await load_state(store, PAYMENT, StreamId(payment_of(order_id))),
         cause=recorded[-1].event_id,
+    )
+
+
+def new_work(saga: Saga, order_id: OrderId, cause: UUID | None, *, owner: str, now: datetime, about: str = "") -> Work:
+    """A saga that has no event yet, of an order of which nothing was read."""
+    return Work(
+        saga=saga,
+        saga_id=saga_of(order_id, saga.name, about),
+        order_id=order_id,
+        owner=owner,
+        epoch=0,
+        version=0,
+        progress=Progress(status=SagaStatus.RUNNING, since=now, about=about),
+        order=Loaded(ORDER.initial, 0, 0),
+        payment=Loaded(PAYMENT.initial, 0, 0),
+        cause=cause,
     )
 
 

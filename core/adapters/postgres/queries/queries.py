@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from core.adapters.coalesce import Coalescer
+from core.adapters.postgres.backlog import backlog
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
@@ -27,6 +28,7 @@ from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, Orde
 from core.ports.queries import DeskTotals, EndedSaga, LogSearch, Row
 from core.ports.reading import ReaderProgress
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
+from core.ports.sagas import Backlog
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
 
@@ -113,6 +115,9 @@ class PostgresQueries:
 
     async def saga_summary(self) -> SagaSummary:
         return await self._lanes.run(summary_of_sagas)
+
+    async def backlog(self, *, most: int) -> Backlog:
+        return await self._lanes.run(lambda c: backlog(c, most))
 
     async def saga_owners(self) -> Mapping[str, int]:
         return await self._lanes.run(sagas.owners_of_sagas)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, get_args
 
+from core.adapters.postgres.backlog import backlog
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.queries.sagas import CANDIDATES, OPEN, SAGAS
 from core.domain.money import exact
@@ -55,5 +56,11 @@ async def summary_of_sagas(connection: Connection) -> SagaSummary:
     errors = [SagaErrors(**row) for row in await connection.fetch(ERRORS)]
     capped = MOST_COUNTED in (statuses["FAILED"], statuses["RUNNING"] + statuses["COMPENSATING"], states["expiring"])
     return SagaSummary(
-        states=states, statuses=statuses, money_open=money_open, at_risk=at_risk, errors=errors, capped=capped
+        states=states,
+        statuses=statuses,
+        money_open=money_open,
+        at_risk=at_risk,
+        errors=errors,
+        capped=capped,
+        backlog=await backlog(connection, MOST_COUNTED),
     )

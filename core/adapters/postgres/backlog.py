@@ -1,0 +1,35 @@
+"""Counts what waits for a saga runner: sagas that are due, and events whose saga is not started yet."""
+
+from __future__ import annotations
+
+from core.adapters.postgres.connection import Connection
+from core.ports.sagas import READER, SHARES, STARTS_ON, Backlog
+
+DUE = "SELECT sagas, seconds FROM due_sagas($1)"
+# Each type has its place in the index, so that only the first events after the positions of the shares are read.
+UNSTARTED = f"""
+WITH place AS MATERIALIZED (
+    SELECT min(s.position) AS lowest, array_agg(s.position ORDER BY s.share) AS of_share
+      FROM reader_shares s WHERE s.reader = '{READER}')
+SELECT least(count(*), $2) AS events, coalesce(extract(epoch FROM now() - min(recorded_at)), 0)::float8 AS seconds
+  FROM place
+ CROSS JOIN unnest($1::text[]) AS w(event_type)
+ CROSS JOIN LATERAL (
+        SELECT e.recorded_at FROM events e
+         WHERE e.event_type = w.event_type AND e.position > coalesce(place.lowest, 0)
+           AND e.position > coalesce(place.of_share[1 + get_byte(uuid_send(e.stream_id), 15) % {SHARES}], 0)
+         ORDER BY e.position LIMIT $2) AS starting
+"""
+
+
+async def backlog(connection: Connection, most: int) -> Backlog:
+    due = await connection.fetchrow(DUE, most)
+    unstarted = await connection.fetchrow(UNSTARTED, STARTS_ON, most)
+    assert due is not None  # noqa: S101 - both have one row
+    assert unstarted is not None  # noqa: S101 - as above
+    return Backlog(
+        due=due["sagas"],
+        due_for=round(max(0.0, due["seconds"]), 3),
+        unstarted=unstarted["events"],
+        unstarted_for=round(max(0.0, unstarted["seconds"]), 3),
+    )
