@@ -23,7 +23,7 @@ LOOK_EVERY = 0.001  # seconds between two looks
 def measure(ground: Ground, seconds: float) -> list[Row]:
     dsn = ground.database()
     with daemons(ground, dsn, "payment-sandbox", "command-api", "query-api", "projector", "saga-runner") as running:
-        took, read, load = uvloop.run(_run(running.ports["command-api"], running.ports["query-api"], seconds))
+        took, read, load = uvloop.run(follow_orders(running.ports["command-api"], running.ports["query-api"], seconds))
     p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
     own = f"p50 {percentile(read, 0.5):.1f} ms  p99 {percentile(read, 0.99):.1f} ms"
     data = {"list_p50_ms": p50, "list_p99_ms": p99, "watched": len(took), "statuses": dict(load.statuses)}
@@ -39,7 +39,7 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
     ]
 
 
-async def _run(commands: int, queries: int, seconds: float) -> tuple[list[float], list[float], Load]:
+async def follow_orders(commands: int, queries: int, seconds: float) -> tuple[list[float], list[float], Load]:
     took: list[float] = []
     read: list[float] = []
     others = asyncio.create_task(offer(commands, orders(), rate=OFFERED - WATCHED, seconds=seconds))

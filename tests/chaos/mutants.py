@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
+from tests.chaos.engine_plan import Engines
 from tests.chaos.plan import Fate, Workload
 from tests.support.stack import ROOT
 
@@ -29,6 +30,15 @@ VOIDS = replace(
     patience=20,
     methods={"test_card_void_never": 1, "card": 7},
     fates={Fate.CANCEL_LATER: 1},
+)
+
+DISTRIBUTED = Workload(
+    orders=300,
+    kills=2,
+    seconds=45,
+    killed=("relay", "projector"),
+    patience=60,
+    engines=Engines(brokers=1, counts={"relay": 1, "projector": 2}, killed=2, stopped=2, repeated=6),
 )
 
 
@@ -118,6 +128,20 @@ MUTANTS = {
             "every try of a charge is a new one to the provider",
             # A charge that was taken is refused to a second key, and voided; one that needs a second try never gets it.
             r"is CANCELLED, and the provider has \['AUTHORISED|not quiet in time",
+            patched=True,
+        ),
+        Mutant(
+            "relay-checkpoint",
+            "the relay saves its position before Kafka has kept the events",
+            r"in Kafka .* goes on from|Kafka has \d+ of",
+            DISTRIBUTED,
+            patched=True,
+        ),
+        Mutant(
+            "cache-token",
+            "what a reader has read is cached although the order has changed since",
+            r"the cache answers|was answered at version",
+            replace(DISTRIBUTED, kills=0, engines=Engines(brokers=1, counts={"projector": 2})),
             patched=True,
         ),
     )

@@ -48,6 +48,7 @@ class Nemesis:
     customers: Customers
     engines: RunningEngines | None = None
     done: Counter[str] = field(default_factory=Counter)
+    crashes: int = 0  # of PostgreSQL
     faults: dict[str, Any] = field(default_factory=dict)
     _rng: random.Random = field(default_factory=random.Random)
     _dead: set[int] = field(default_factory=set)
@@ -84,9 +85,13 @@ class Nemesis:
             if strike.how == "sessions":
                 await self._end_sessions()
             elif strike.how in {"server", "immediate"}:
-                self._end(await self._server(), signal.SIGKILL if strike.how == "server" else signal.SIGQUIT)
+                pid = await self._server()
+                self.crashes += 1
+                self._end(pid, signal.SIGKILL if strike.how == "server" else signal.SIGQUIT)
             else:
-                self._end(await self._running(strike.target))
+                pid = await self._running(strike.target)
+                self.crashes += strike.target == "postgres"
+                self._end(pid)
             self.done[f"{strike.target} {'' if strike.how == 'daemon' else strike.how}".strip()] += 1
 
     async def _freeze(self, strike: Strike) -> None:

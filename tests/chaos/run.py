@@ -23,6 +23,7 @@ from tests.chaos.engine_audit import cache_violations, kafka_violations
 from tests.chaos.engines import RunningEngines, running_engines
 from tests.chaos.mutants import Mutant
 from tests.chaos.nemesis import Nemesis
+from tests.chaos.onlookers import look_on
 from tests.chaos.plan import RARE, Plan
 from tests.chaos.quiet import wait_until_quiet
 from tests.support.customers import open_customers
@@ -83,14 +84,15 @@ def run(plan: Plan, *, mutant: Mutant | None = None, logs: Path | None = None) -
 
 def _start(stack: Stack, engines: RunningEngines | None) -> None:
     """`up` waits in a thread, since the brokers that come later end with the thread that starts them."""
+    if engines is None:
+        stack.up()
+        return
     with ThreadPoolExecutor(1) as pool:
-        if engines is None:
-            stack.up()
-            return
         with engines.away_at_start():
-            up = pool.submit(stack.up)
+            up = pool.submit(stack.orderdeck, "up")
             wait([up], engines.plan.away_at_start)
         up.result()
+    stack.up()  # the first one may have waited for Kafka for too long
 
 
 async def _run(plan: Plan, stack: Stack, mutant: Mutant | None, engines: RunningEngines | None) -> Report:
@@ -101,9 +103,11 @@ async def _run(plan: Plan, stack: Stack, mutant: Mutant | None, engines: Running
         await _stock(stack, plan)
         answers, nemesis = Answers(), Nemesis(stack, customers, engines)
         crowd = Crowd(customers, answers, began + plan.workload.seconds + plan.workload.patience)
+        looking = asyncio.create_task(look_on(customers, answers, lambda: nemesis.crashes, plan.seed))
         async with asyncio.TaskGroup() as group:
             group.create_task(crowd.play(plan))
             group.create_task(nemesis.strike(plan))
+        looking.cancel()
         await nemesis.calm()
         calm = time.monotonic()
         wrong: list[str] = []

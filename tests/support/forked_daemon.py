@@ -170,6 +170,9 @@ def _become(asked: dict[str, Any]) -> None:
     for number in (1, 2):
         os.dup2(log, number)
     os.close(log)
+    if any(value != os.environ.get(name) for name, value in asked["env"].items() if name.startswith("PYTHON")):
+        python = [sys.executable, *asked["arguments"]]  # what these say, only a Python that starts obeys
+        os.execve(sys.executable, python, asked["env"])  # noqa: S606 - no shell is wanted
     os.environ.clear()
     os.environ.update(asked["env"])
     kind, what, *more = asked["arguments"]

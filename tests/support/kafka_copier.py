@@ -41,4 +41,4 @@ class Copier:
 
     async def send(self, category: str, partition: int, value: bytes | None) -> None:
         """Put anything into a topic."""
-        await self._producer.send_and_wait(self._names[category], value, partition=partition)
+        await self._producer.send_and_wait(self._names[category], value, key=b"x", partition=partition)

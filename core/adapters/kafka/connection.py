@@ -121,3 +121,19 @@ async def must_be_reachable(settings: Settings) -> None:
             connection.close()
             return
     raise Unavailable(f"{AWAY}: {'; '.join(reasons)}")
+
+
+async def stop_consumer(consumer: Any, within: float) -> None:
+    """Close a consumer of aiokafka, whatever it waits for.
+
+    It does so in a task of its own: `stop` raises the cancellation of its own fetches, which the caller's task would
+    take for its own, and then leaves its connections open.
+    """
+    stopping = asyncio.ensure_future(consumer.stop())
+    await asyncio.wait([stopping], timeout=within)
+    stopping.cancel()
+    if (await asyncio.gather(stopping, return_exceptions=True))[0] is not None:
+        closing = asyncio.ensure_future(consumer._client.close())  # noqa: SLF001 - nothing public closes them then
+        await asyncio.wait([closing], timeout=within)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)

@@ -8,14 +8,19 @@ and a request for new events waits for them.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 
-from core.adapters.kafka.connection import REQUEST_LIMIT, client_arguments, must_be_reachable, translating
+from core.adapters.kafka.connection import (
+    REQUEST_LIMIT,
+    client_arguments,
+    must_be_reachable,
+    stop_consumer,
+    translating,
+)
 from core.adapters.kafka.mirror import GroupMirror
 from core.adapters.kafka.partitions import partition_of, topic_names
 from core.adapters.kafka.records import event_of
@@ -132,9 +137,7 @@ class KafkaTopics:
         clients, self._reader, self._asker = (self._reader, self._asker), None, None
         for client in clients:
             if client is not None:
-                with contextlib.suppress(Exception):  # what it waits for may never come
-                    async with asyncio.timeout(ANSWERS_WITHIN):
-                        await client.stop()
+                await stop_consumer(client, ANSWERS_WITHIN)
 
     @asynccontextmanager
     async def _answering(self) -> AsyncGenerator[None]:

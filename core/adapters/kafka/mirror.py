@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from core.adapters.kafka.connection import REQUEST_LIMIT, client_arguments, in_short
+from core.adapters.kafka.connection import REQUEST_LIMIT, client_arguments, in_short, stop_consumer
 from core.ports.deliveries import TopicPlace
 from core.settings import Settings
 
@@ -76,9 +76,7 @@ class GroupMirror:
                     return
                 await self._pause(EVERY)
         finally:
-            with contextlib.suppress(Exception):  # what it waits for may never come
-                async with asyncio.timeout(COMMITS_WITHIN):
-                    await client.stop()
+            await stop_consumer(client, COMMITS_WITHIN)
 
     async def _commit_new(self, client: Any) -> None:
         new = {place: offset for place, offset in self._offsets.items() if self._committed.get(place) != offset}
@@ -90,11 +88,13 @@ class GroupMirror:
             for place in places:
                 client.seek(place, 0)
             client.pause(*places)
-        # aiokafka goes on with a commit that its caller has given up, and would log how it ends.
-        commit = asyncio.ensure_future(client.commit({TopicPartition(*place): offset for place, offset in new.items()}))
+        # aiokafka goes on with a commit that its caller has given up, and how that ends matters to nobody.
+        commit: asyncio.Future[Any] = asyncio.ensure_future(
+            client.commit({TopicPartition(*place): offset for place, offset in new.items()})
+        )
+        commit.add_done_callback(_note_end)
         done, _ = await asyncio.wait([commit], timeout=COMMITS_WITHIN)
         if not done:
-            commit.cancel()
             raise TimeoutError
         commit.result()
         self._committed |= new
@@ -103,3 +103,9 @@ class GroupMirror:
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
+
+
+def _note_end(commit: asyncio.Future[Any]) -> None:
+    """Ask how it ended, since asyncio logs an error that nobody asked for."""
+    if not commit.cancelled():
+        commit.exception()
