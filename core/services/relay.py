@@ -23,7 +23,7 @@ from core.ports.shares import Shares
 from core.services.project import ahead
 
 READER, SHARE = "relay", 0
-BATCH = 2_000  # events
+BATCH = 5_000  # events, spread over 48 partitions; with 2 000 an event takes a sixth more CPU
 SAVE_EVERY = 0.02  # seconds between two saves while events come
 FINISH = 3.0  # seconds in which what is under way may still be kept when the relay stops
 

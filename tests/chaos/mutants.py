@@ -138,6 +138,20 @@ MUTANTS = {
             patched=True,
         ),
         Mutant(
+            "versions",
+            "an event that Kafka delivers again is folded again",
+            r"^I[37]|order views differ|daily sales|cannot be applied|not quiet in time",
+            DISTRIBUTED,
+            patched=True,
+        ),
+        Mutant(
+            "share-epoch",
+            "a projector that was frozen saves what others have saved since",
+            r"^I[37]|order views differ|daily sales|its level|was answered at version",
+            replace(DISTRIBUTED, kills=0, seconds=60, frozen=("projector",), patience=90),
+            patched=True,
+        ),
+        Mutant(
             "cache-token",
             "what a reader has read is cached although the order has changed since",
             r"the cache answers|was answered at version",

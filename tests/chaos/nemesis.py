@@ -38,6 +38,7 @@ WITH shares AS (UPDATE reader_shares SET position = greatest(0, position - $1) W
 UPDATE checkpoints SET position = greatest(0, position - $1) WHERE reader = 'saga-runner'
 """
 LOOK = 0.2  # seconds
+STILL_ANSWERS = 3.0  # seconds for which a PostgreSQL that was killed may still answer, on a busy machine
 ENGINE_KINDS = ("broker", "redis", "repeat")
 CALM = {"drop_rate": 0.0, "error_rate": 0.0, "latency_ms": 0}
 
@@ -86,12 +87,13 @@ class Nemesis:
                 await self._end_sessions()
             elif strike.how in {"server", "immediate"}:
                 pid = await self._server()
-                self.crashes += 1
                 self._end(pid, signal.SIGKILL if strike.how == "server" else signal.SIGQUIT)
             else:
-                pid = await self._running(strike.target)
-                self.crashes += strike.target == "postgres"
-                self._end(pid)
+                self._end(await self._running(strike.target))
+            if strike.target == "postgres" and strike.how != "sessions":
+                self.crashes += 1
+                await asyncio.sleep(STILL_ANSWERS)
+                self.crashes += 1
             self.done[f"{strike.target} {'' if strike.how == 'daemon' else strike.how}".strip()] += 1
 
     async def _freeze(self, strike: Strike) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from tests.support.customers import open_customers
 from tests.support.stack import Stack
 
 LINE = {"event", "level", "daemon", "timestamp"}  # what every line of a log has
+OF_A_KIND = 5  # violations that the report shows
 COMPARED = 1_000  # orders, of which the answers from the cache are compared with those from the database
 
 
@@ -62,7 +64,12 @@ class Report:
             f"verify      {self.verified}",
             f"violations  {len(self.violations) or 'none'}",
         ]
-        return "\n".join(lines + [f"  - {what}" for what in self.violations[:20]])
+        kinds = Counter[str]()
+        for what in self.violations:
+            kinds[kind := re.sub(r"[0-9a-f-]{8,}|\d+", "…", what)[:40]] += 1
+            if kinds[kind] <= OF_A_KIND:
+                lines.append(f"  - {what}")
+        return "\n".join(lines)
 
 
 def run(plan: Plan, *, mutant: Mutant | None = None, logs: Path | None = None) -> Report:

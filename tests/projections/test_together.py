@@ -1,4 +1,4 @@
-"""Batches that come while a projector works on the last one become one batch, up to a limit, in the order of the log."""
+"""Batches that come while a projector works on the last one become one, up to a limit, in the order of the log."""
 
 from __future__ import annotations
 

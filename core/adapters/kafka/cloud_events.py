@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TypeAlias
 
-from core.codec import StoredEvent, parse
+from core.codec import StoredEvent, json, parse
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 Message: TypeAlias = tuple[int, bytes, bytes, Headers]
@@ -21,40 +21,39 @@ CONTENT_TYPE = ("content-type", b"application/json")  # by the binding, the name
 def message_of(event: StoredEvent) -> Message:
     """The message of an event.
 
-    A full log is sent as fast as messages are made, so each text is made once here and the envelope is made of
-    them, which takes half of the time that its encoder takes. A test compares the two.
+    A full log is sent as fast as messages are made, so each text is made once here, the envelope is made of them, and
+    what events of a type have in common is kept. The envelope's encoder would take half as long again. A test
+    compares the two.
     """
     event_id, stream = str(event.event_id), str(event.stream)
     moment = event.recorded_at
-    time = f"{moment.isoformat()[:-6]}Z"  # all times of the log are UTC
+    time = json(moment)  # in quotation marks
     key = stream.encode()
+    kind, headers_of_kind = _of_kind(event.category, event.event_type, event.schema_version)
     value = (
-        f'{{"event_id":"{event_id}","aggregate_id":"{stream}","aggregate_type":"{event.category}",'
-        f'"event_type":"{event.event_type}","event_version":{event.schema_version},"payload":{event.payload},'
-        f'"metadata":{event.metadata},"timestamp":"{time}","version":{event.version},"position":{event.position}}}'
+        f'{{"event_id":"{event_id}","aggregate_id":"{stream}",{kind},"payload":{event.payload},'
+        f'"metadata":{event.metadata},"timestamp":{time.decode()},"version":{event.version},"position":{event.position}}}'
     )
-    source, kind = _headers_of(event.category, event.event_type)
-    trace = traceparent(event, event_id).encode()
     return (
         int(moment.timestamp() * 1000),
         key,
         value.encode(),
         [
-            SPECVERSION,
+            *headers_of_kind,
             ("ce_id", event_id.encode()),
-            source,
-            kind,
             ("ce_subject", key),
-            ("ce_time", time.encode()),
-            CONTENT_TYPE,
-            ("traceparent", trace),
+            ("ce_time", time[1:-1]),
+            ("traceparent", traceparent(event, event_id).encode()),
         ],
     )
 
 
 @cache
-def _headers_of(category: str, event_type: str) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
-    return ("ce_source", f"{SOURCE}{category}".encode()), ("ce_type", event_type.encode())
+def _of_kind(category: str, event_type: str, schema_version: int) -> tuple[str, Headers]:
+    """What all events of a type have in common: a part of the envelope, and some of the headers."""
+    kind = f'"aggregate_type":"{category}","event_type":"{event_type}","event_version":{schema_version}'
+    source = ("ce_source", f"{SOURCE}{category}".encode())
+    return kind, [SPECVERSION, CONTENT_TYPE, source, ("ce_type", event_type.encode())]
 
 
 def traceparent(event: StoredEvent, event_id: str) -> str:
