@@ -59,11 +59,13 @@ class Changes(msgspec.Struct, frozen=True):
 class Opened(NamedTuple):
     """What is saved when read models are opened: every event up to `position`, and none after `head`.
 
-    Some events between may be in the tables already, because they were filled from Kafka before.
+    Some events between may be in the tables already, because they were filled from Kafka before. `epoch` is higher than
+    that of whoever opened them before.
     """
 
     position: int
     head: int
+    epoch: int
 
 
 class ReadModels(Protocol):

@@ -46,7 +46,7 @@ class Projector:
         Raises EventNotApplied after it has saved everything before that event. Also raises what `ReadModels` raises.
         """
         self._recent = {}
-        self.position, self._begun_to = await self._read_models.open()
+        self.position, self._begun_to, _ = await self._read_models.open()
         categories = [source.category for source in self._group.projection.sources]
         # While one batch is saved the next is folded and the one after that is read.
         async with (

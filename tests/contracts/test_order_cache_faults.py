@@ -13,12 +13,20 @@ import pytest
 from core.adapters.redis import writer
 from core.domain.message import OrderId
 from core.ports.queries import Queries
-from tests.support.cached_orders import CachedOrders, be_patient, new_order, order_view, settled, until
+from tests.support.cached_orders import (
+    SOON,
+    CachedOrders,
+    assert_reads,
+    be_patient,
+    new_order,
+    order_view,
+    settled,
+    until,
+)
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 from tests.support.tcp_link import TcpLink
 
-SOON = 1.5  # seconds; a read or a save that does not wait for Redis, on a busy machine
 A_PROMISE_ENDS = 4.0  # seconds, on a busy machine
 
 
@@ -42,15 +50,6 @@ def orders(redis_server: RedisServer) -> CachedOrders:
 async def reader(orders: CachedOrders) -> AsyncIterator[Queries]:
     async with orders.reader() as reader:
         yield reader
-
-
-async def assert_reads(reader: Queries, order: OrderId, version: int, *, cache: str | None = None) -> None:
-    began = time.monotonic()
-    read = await reader.order(order)
-    assert time.monotonic() - began < SOON
-    assert read is not None
-    assert read.version == version
-    assert cache in (None, read.cache)
 
 
 async def until_hit(reader: Queries, order: OrderId) -> None:
@@ -100,14 +99,15 @@ async def test_a_frozen_projector_that_wakes_after_another_has_taken_over_stores
     orders: CachedOrders, reader: Queries
 ) -> None:
     order = new_order()
-    async with orders.projector() as frozen, orders.projector() as standby:
+    async with orders.projector() as frozen:
         await orders.save(frozen, order_view(order, 1))
         old = cast("Any", frozen)._writer
         mark = await old._mark_now([order])
         old._opened = False  # it does not hold its share any more
-        await orders.save(standby, order_view(order, 3))
-        await old._write(mark, [order_view(order, 4)])
-        await assert_reads(reader, order, 3)
+        async with orders.projector() as standby:
+            await orders.save(standby, order_view(order, 3))
+            await old._write(mark, [order_view(order, 4)])
+            await assert_reads(reader, order, 3)
 
 
 async def test_entries_are_trusted_only_while_the_projectors_of_all_shares_promise(
@@ -117,7 +117,7 @@ async def test_entries_are_trusted_only_while_the_projectors_of_all_shares_promi
     async with orders.projector() as one:
         async with orders.projector() as two:
             for number, projector in enumerate((one, two)):
-                cast("Any", projector)._writer.opened([number], 2)
+                cast("Any", projector)._writer.opened({number: 1}, 2)
             await orders.save(one, order_view(order, 1))
             await orders.save(two, order_view(other, 1))
             await orders.save(one, order_view(order, 2))

@@ -11,7 +11,7 @@ from typing import Any, cast
 from core.ports.queries import Queries
 from core.ports.reading import Changes, ReadModels
 from core.projections.order_view import OrderView
-from tests.support.cached_orders import CachedOrders, key, new_order, order_view, until
+from tests.support.cached_orders import CachedOrders, assert_reads, key, new_order, order_view, until
 from tests.support.redis_server import RedisServer
 
 
@@ -69,3 +69,26 @@ async def test_whatever_happens_to_redis_no_reader_sees_an_order_older_than_the_
         await asyncio.gather(change(projector), harm(board), *(read(reader) for reader in [one, one, two, two]))
     assert stale == []
     assert min(outcomes[outcome] for outcome in ("hit", "miss", "bypass")) > 20, outcomes
+
+
+async def test_whoever_lost_its_share_without_knowing_it_cannot_take_away_the_marks_of_the_new_holder(
+    redis_server: RedisServer,
+) -> None:
+    orders, order = CachedOrders(redis_server.url), new_order()
+    async with orders.reader() as reader, orders.projector() as old, orders.projector() as new:
+        await orders.save(old, order_view(order, 1))
+        cast("Any", new)._writer.opened(
+            {0: 50}, 1
+        )  # as the database gave it the share; the old one still believes in its own
+
+        async def old_one_begins_anew() -> None:
+            writer = cast("Any", old)._writer
+            await writer._renew()
+            await writer._promise()
+            assert not writer._promised
+            await assert_reads(reader, order, 1, cache="bypass")  # marked, so nobody may store what was read
+
+        orders.rows.before_save = old_one_begins_anew
+        await orders.save(new, order_view(order, 2))
+        orders.rows.before_save = None
+        await assert_reads(reader, order, 2)

@@ -26,6 +26,7 @@ from core.projections.order_view import OrderView
 
 ADDRESS = Address(street="1 Market St", city="San Francisco", state="CA", zip="94105", country="US")
 BEGAN = datetime(2026, 3, 14, 15, 0, tzinfo=UTC)
+SOON = 1.5  # seconds; a read or a save that does not wait for Redis, on a busy machine
 
 
 def order_view(order_id: OrderId, version: int, customer: str = "ann") -> OrderView:
@@ -43,14 +44,15 @@ class Rows:
 
     def __init__(self) -> None:
         self.views: dict[OrderId, OrderView] = {}
-        self.reads = 0
+        self.reads = self.epoch = 0
         self.before_save: Callable[[], Any] | None = None
         self.after_save: Callable[[], Any] | None = None
         self.after_read: Callable[[], Any] | None = None
 
     # --- as ReadModels --------------------------------------------------------------------------------------
     async def open(self) -> Opened:
-        return Opened(0, 0)
+        self.epoch += 1
+        return Opened(0, 0, self.epoch)
 
     async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
         return {stream: view for stream in streams if (view := self.views.get(OrderId(stream))) is not None}
@@ -137,3 +139,12 @@ def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.adapters.redis.opening.MARK_LIMIT", 5.0)
     monkeypatch.setattr("core.adapters.redis.writer.LASTS", 10.0)
     monkeypatch.setattr("core.adapters.redis.queries.SAME_PROMISE", 25.0)
+
+
+async def assert_reads(reader: Queries, order: OrderId, version: int, *, cache: str | None = None) -> None:
+    began = time.monotonic()
+    read = await reader.order(order)
+    assert time.monotonic() - began < SOON
+    assert read is not None
+    assert read.version == version
+    assert cache in (None, read.cache)

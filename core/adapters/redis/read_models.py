@@ -20,7 +20,7 @@ class CachedReadModels:
     async def open(self) -> Opened:
         self._writer.lost()
         opened = await self._read_models.open()
-        self._writer.opened()
+        self._writer.opened({0: opened.epoch}, 1)
         return opened
 
     async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:

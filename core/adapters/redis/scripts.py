@@ -6,6 +6,7 @@ keys, is emptied, or is replaced by another one:
     generation        a random name; entries of another generation are not trusted
     shares            into how many shares the work of the projectors is divided
     share:<number>    the writer that changes the orders of this share
+    epoch:<shares>:<number>   the highest epoch under which a writer has had this share; who had it before is refused
     until:<writer>    until when this writer promises, by Redis's clock in milliseconds, to mark orders before it
                       changes them
     seq:<writer>      how many times it has marked orders: if Redis has forgotten some, the numbers differ
@@ -122,14 +123,23 @@ return stored
 # Answers the time.
 CLOCK = ALLOWED_WHEN_FULL + _TOOLS + "return text(now)"
 
-# ARGV: writer, generation, milliseconds of the promise, number of shares, the writer's shares, and the latest time at
-# which this may be done, since Redis may have been frozen. Begins a new generation, and forgets writers without share.
+# ARGV: writer, generation, milliseconds of the promise, number of shares, the writer's shares, the latest time at which
+# this may be done, since Redis may have been frozen, and the epochs of the shares. Begins a new generation, and forgets
+# writers without share. A writer whose share another has taken since, and who does not know it yet, is refused: else it
+# would end the other's generation and take its marks away while that one is saving orders.
 ANNOUNCE = (
     ALLOWED_WHEN_FULL
     + _WRITER
     + """
 local writer = ARGV[1]
 if now > tonumber(ARGV[6]) then return 0 end
+local epoch, epochs = string.gmatch(ARGV[7], '%d+'), {}
+for number in string.gmatch(ARGV[5], '%d+') do
+  local field = 'epoch:' .. ARGV[4] .. ':' .. number
+  epochs[field] = epoch()
+  if tonumber(epochs[field]) < tonumber(redis.call('HGET', board, field) or 0) then return 0 end
+end
+for field, known in pairs(epochs) do redis.call('HSET', board, field, known) end
 redis.call('HSET', board, 'generation', ARGV[2], 'shares', ARGV[4], 'seq:' .. writer, '0')
 redis.call('HSET', board, 'until:' .. writer, text(now + ARGV[3]))
 for number in string.gmatch(ARGV[5], '%d+') do redis.call('HSET', board, 'share:' .. number, writer) end
@@ -142,7 +152,8 @@ for i = 1, #all, 2 do
   if kind == 'mark' then name = string.match(all[i + 1], '^(%S+)') end
   local own_mark = kind == 'mark' and name == writer
   local past = kind == 'share' and tonumber(name) >= tonumber(ARGV[4])
-  if kind and kind ~= 'share' and not living[name] or own_mark or past then redis.call('HDEL', board, all[i]) end
+  local forgotten = kind and kind ~= 'share' and kind ~= 'epoch' and not living[name]
+  if forgotten or own_mark or past then redis.call('HDEL', board, all[i]) end
 end
 settle()
 return 1

@@ -24,7 +24,7 @@ class CachedSharedReadModels:
     async def take(self, held: Mapping[int, int]) -> tuple[Mapping[int, ShareState], int]:
         self._writer.lost()
         taken = await self._read_models.take(held)
-        self._writer.opened(sorted(held), self._count)
+        self._writer.opened(held, self._count)
         return taken
 
     async def save(self, changes: SharedChanges) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from core import codec
@@ -38,9 +38,9 @@ class Marked(NamedTuple):
 
 
 class OrderWriter:
-    """`shares` are the numbers of the shares of `count` in all whose orders this writer changes.
+    """Marks and stores the orders of the shares that this process has opened.
 
-    `holds` says whether this process still holds them.
+    `holds` says whether this process still holds them, as far as it knows.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class OrderWriter:
         self._lasts = round(1000 * seconds)
         self._report = report
         self._holds = holds
-        self._shares, self._count = "", 1
+        self._shares, self._epochs, self._count = "", "", 1
         self._name = ""
         self._seq = 0
         self._opened = self._promised = self._rests = False
@@ -77,9 +77,10 @@ class OrderWriter:
             with contextlib.suppress(CacheAway, CacheFull):
                 await self._withdraw()
 
-    def opened(self, shares: Sequence[int] = (0,), count: int = 1) -> None:
-        """Note that this process alone changes the orders of these shares now."""
-        self._shares, self._count = ",".join(map(str, shares)), count
+    def opened(self, epochs: Mapping[int, int], count: int) -> None:
+        """Note that this process alone changes the orders of these shares now, given with their epochs."""
+        self._shares, self._epochs = ",".join(map(str, epochs)), ",".join(map(str, epochs.values()))
+        self._count = count
         self._promised, self._opened, self._rests = False, True, False
         self._over_at = time.monotonic() + SURELY_OVER  # others may have promised a moment ago
 
@@ -113,7 +114,7 @@ class OrderWriter:
         async with self._calls:
             latest = int(await self._link.run(scripts.CLOCK, [self._board])) + round(1000 * LASTS)
             name, generation = secrets.token_hex(8), secrets.token_hex(8)
-            arguments = (name, generation, round(1000 * LASTS), self._count, self._shares, latest)
+            arguments = (name, generation, round(1000 * LASTS), self._count, self._shares, latest, self._epochs)
             if await self._call(scripts.ANNOUNCE, [self._board], arguments) == 1:
                 self._name, self._seq, self._promised = name, 0, True
 

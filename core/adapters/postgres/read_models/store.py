@@ -92,7 +92,8 @@ class PostgresReadModels:
                 await connection.execute(TAKE_SHARES, reader)
                 if not kept:
                     await connection.execute(EMPTY_SHARES, reader)
-                return Opened(row["position"], row["head"]) if kept else Opened(0, 0)
+                position, head = (row["position"], row["head"]) if kept else (0, 0)
+                return Opened(position, head, self._epoch)
 
         return await self._saver.run(claim)
 
