@@ -41,6 +41,7 @@ RAISED: list[tuple[Exception, int, str, dict[str, str]]] = [
     (errors.Unavailable("away", 2), 503, "unavailable", {"retry-after": "2"}),
     (errors.OutcomeUnknown("lost"), 503, "outcome_unknown", {"retry-after": "1"}),
     (errors.QueueFull("full"), 503, "queue_full", {"retry-after": "1"}),
+    (errors.BacklogFull("too many wait", 5), 503, "backlog_full", {"retry-after": "5"}),
     (errors.SchemaBehind(7, 9), 503, "schema_behind", {"retry-after": "5"}),
     (
         RequestRefused(415, "unsupported_media_type", "the body must be application/json"),

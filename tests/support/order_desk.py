@@ -140,6 +140,7 @@ class Desk:
                 await runner.claim()
                 await asyncio.wait([stopping], timeout=0.05)
 
+        await keeper.renew()  # as the daemon does, so that it starts each order as it comes
         stopping = asyncio.ensure_future(stop.wait())
         async with asyncio.TaskGroup() as group:
             group.create_task(keeper.keep(stop))
