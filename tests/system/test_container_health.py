@@ -97,13 +97,13 @@ def test_a_container_in_which_nothing_runs_is_not_healthy(check: Check, tmp_path
 
 # The first process of a container of its own: a daemon that its init has started, then the check beside it.
 ALONE = """
-{python} -m daemons.payment_sandbox > /dev/null 2>&1 &
-until {python} {script}; do sleep 0.1; done
+'{python}' -m daemons.payment_sandbox > /dev/null 2>&1 &
+until '{python}' '{script}'; do sleep 0.1; done
 kill -STOP $!
-{python} {script} && echo healthy while it is frozen
+'{python}' '{script}' && echo healthy while it is frozen
 kill -9 $!
 wait
-{python} {script} && echo healthy without it
+'{python}' '{script}' && echo healthy without it
 true
 """
 
