@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -81,15 +81,20 @@ def _become(asked: dict[str, Any]) -> None:
     os.environ.update(asked["env"])
     os.chdir(asked["cwd"])
     sys.argv = ["orderdeck", *asked["arguments"]]
-    os._exit(_exit_code())
+    os._exit(exit_code_of(_main))
 
 
-def _exit_code() -> int:
+def _main() -> None:
     from daemons.cli.main import main  # noqa: PLC0415 - a test process that only asks need not load it
 
+    main()
+
+
+def exit_code_of(run: Callable[[], object]) -> int:
+    """Run a program's main function, and return the exit code with which Python would end after it."""
     code: object = 0
     try:
-        main()
+        run()
     except SystemExit as end:
         code = end.code or 0
     except BaseException:  # noqa: BLE001 - what Python does with it at the end of a program

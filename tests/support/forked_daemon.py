@@ -14,13 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from core.processes import die_with_parent
+from tests.support.forked_command import exit_code_of
 
 ROOT = Path(__file__).parents[2]
 LOADED = (
@@ -176,8 +176,8 @@ def _become(asked: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     kind, what, *more = asked["arguments"]
-    code: object = 0
-    try:
+
+    def run() -> None:
         if kind == "-m":
             sys.argv = [what, *more]
             module = import_module(what)  # and not run as __main__: its metrics are there once only
@@ -185,14 +185,5 @@ def _become(asked: dict[str, Any]) -> None:
         else:
             sys.argv = ["-c", *more]
             exec(compile(what, "<script>", "exec"), {"__name__": "__main__"})  # noqa: S102 - a test's own script
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException:  # noqa: BLE001 - what Python does with it at the end of a program
-        traceback.print_exc()
-        code = 1
-    if not isinstance(code, int):
-        sys.stderr.write(f"{code}\n")
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+
+    os._exit(exit_code_of(run))

@@ -25,8 +25,7 @@ from core.errors import Unavailable
 from core.settings import Settings
 
 BATCH_BYTES = 65_536  # of one batch, before compression
-# It packs our messages smallest, and takes half of the CPU of aiokafka's lz4, which is always at level 9. A broker
-# loads it when it starts (since 3.9), so it cannot be missing there, as snappy can.
+# It packs our messages smallest, and takes half of the CPU of aiokafka's lz4, which is always at level 9.
 COMPRESSION = "zstd"
 START_LIMIT = 15.0  # seconds in which the producer has to get its id from a broker
 ACKNOWLEDGED_WITHIN = 20.0  # seconds; with idempotence aiokafka would try for ever
