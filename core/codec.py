@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from core.domain import inventory, order, payment, saga
+from core.domain import inventory, order, payment, reader, saga
 from core.domain.message import Event, Metadata, Recorded, StreamId
 from core.errors import UnknownEvent
 
@@ -17,7 +17,13 @@ SCHEMA_VERSION = 1  # the same for every event type so far
 UNREADABLE = (UnknownEvent, msgspec.DecodeError)
 """The errors that reading an event raises when this release does not understand it."""
 
-EVENTS: tuple[type[Event], ...] = (*order.PASSAGES, *inventory.EVENTS, *payment.PASSAGES, *saga.EVENTS)
+EVENTS: tuple[type[Event], ...] = (
+    *order.PASSAGES,
+    *inventory.EVENTS,
+    *payment.PASSAGES,
+    *saga.EVENTS,
+    *reader.EVENTS,
+)
 
 
 def event_type(kind: type[Event]) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from core.audit.acts import skipped, wrong_act
 from core.audit.case import Case
 from core.audit.judge import judge, under_way, unstarted, vouched_for
 from core.audit.reconcile import LIVE, reconcile
@@ -128,6 +129,7 @@ class Verification:
                 ]
                 await self._judge(cases)
                 self._report_progress(len(chunk))
+        await self._acts()
         await self._stock()
         if ORDERS.name in self._comparable:
             await self._compare_sums()
@@ -199,6 +201,15 @@ class Verification:
                 rows = self._sums[one.name]
                 for key, amounts in one.change(None, case.view):
                     rows[key] = plus(rows[key], amounts) if key in rows else amounts
+
+    async def _acts(self) -> None:
+        """Look at what operators did to readers, and list what they vouch for."""
+        async with aclosing(self._evidence.acts()) as acts:
+            async for chunk in acts:
+                for stored in chunk:
+                    self.report.add(wrong_act(stored))
+                    self.report.vouched += skipped(stored)
+                self._report_progress(len(chunk))
 
     async def _stock(self) -> None:
         levels, snapshots = dict(await self._evidence.levels()), await self._evidence.snapshots()

@@ -20,6 +20,10 @@ SKU_STREAMS = UUID("6f72642d-736b-5375-8000-000000000001")
 """The namespace of the ids of inventory streams. It is part of the storage format and must never change."""
 
 
+READER_STREAMS = UUID("6f72642d-7264-5375-8000-000000000001")
+"""The namespace of the ids of the streams of readers. It is part of the storage format and must never change."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened. Its tag and fields are the storage format, so new fields need defaults."""
 
@@ -58,6 +62,11 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 def inventory_stream(sku: Sku) -> StreamId:
     return StreamId(uuid5(SKU_STREAMS, sku))
+
+
+def reader_stream(reader: str) -> StreamId:
+    """The id of the stream of a reader of the log, which has the name of its checkpoint."""
+    return StreamId(uuid5(READER_STREAMS, reader))
 
 
 def payment_of(order_id: OrderId) -> PaymentId:

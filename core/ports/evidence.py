@@ -73,6 +73,10 @@ class Evidence(Protocol):
         """Every event of SKUs, one SKU after the other, each SKU's in the order of their versions."""
         ...
 
+    def acts(self) -> AsyncGenerator[Sequence[StoredEvent]]:
+        """Every event of the readers: what operators did to them, in the order of the log."""
+        ...
+
     async def disorder(self) -> Sequence[Finding]:
         """What is wrong in the log and the stored answers (I1, I2), and the rows that no event explains (I7)."""
         ...

@@ -15,7 +15,7 @@ from tests.support.customers import eventually
 
 ASKED_AT_ONCE = 16
 STARTS_WITHIN = 60.0  # seconds
-TOPIC = {"order": "order-events", "inventory": "inventory-events", "payment": "payment-events", "saga": "saga-events"}
+TOPIC = {name: f"{name}-events" for name in ("order", "inventory", "payment", "saga", "reader")}
 
 
 def kafka_violations(evidence: Evidence, brokers: str) -> list[str]:

@@ -20,6 +20,7 @@ from core.domain.message import (
     Sku,
     inventory_stream,
     payment_of,
+    reader_stream,
     reservation_of,
     saga_of,
 )
@@ -52,6 +53,7 @@ def test_the_ids_derived_from_an_order_never_change_with_a_release() -> None:
     assert inventory_stream(LAPTOP) == UUID("9747737d-b2fd-5ef3-9f8d-5694ec29c097")
     assert payment_of(ORDER_ID) == UUID("4f943e19-aad3-5415-81a0-370e65634916")
     assert reservation_of(ORDER_ID, LAPTOP) == UUID("a8f76ebb-e0a6-5829-88b5-2a7a18bd79de")
+    assert reader_stream("projector.orders") == UUID("ef1cd938-2192-529e-989f-d6f383f855ed")
     assert saga_of(ORDER_ID, "fulfil_order") == UUID("13a2091d-9a48-53b0-8807-c4d1bc274d2b")
 
 

@@ -53,7 +53,7 @@ async def test_the_topics_are_made_once_with_what_the_settings_say(
     found = await make_topics(settings)
     assert (found.made, found.warnings) == (names, [])
     described = await admin.describe_topics(names)
-    assert [len(topic["partitions"]) for topic in described] == [3, 3, 3, 3]
+    assert [len(topic["partitions"]) for topic in described] == [3] * len(names)
     assert all(len(partition["replicas"]) == 1 for topic in described for partition in topic["partitions"])
     made = await config(admin, names[-1])
     assert {name: made[name] for name in topics.topic_config(settings, 1)} == {
@@ -108,9 +108,9 @@ def test_a_topic_that_can_lose_events_with_a_broker_is_told_and_used(topic: Topi
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        ("order-events", ["order-events", "inventory-events", "payment-events", "saga-events"]),
-        ("a.order-events.b", ["a.order-events.b", "a.inventory-events.b", "a.payment-events.b", "a.saga-events.b"]),
-        ("shop", ["shop", "shop-inventory", "shop-payment", "shop-saga"]),
+        ("order-events", ["order-events", "inventory-events", "payment-events", "saga-events", "reader-events"]),
+        ("a.order-events.b", [f"a.{name}-events.b" for name in ("order", "inventory", "payment", "saga", "reader")]),
+        ("shop", ["shop", "shop-inventory", "shop-payment", "shop-saga", "shop-reader"]),
     ],
 )  # fmt: skip
 def test_the_other_topics_are_named_after_that_of_orders(given: str, names: Sequence[str]) -> None:

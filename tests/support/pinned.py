@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from core.domain import inventory, order, payment, refunds, saga
-from core.domain.message import Event, OrderId, PaymentId, ReservationId, SagaId, Sku
+from core.domain import inventory, order, payment, reader, refunds, saga
+from core.domain.message import Event, OrderId, PaymentId, ReservationId, SagaId, Sku, StreamId
 
 WHOLE = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 MICRO = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
@@ -100,4 +100,24 @@ PINNED: tuple[Event, ...] = (
     saga.SagaStepSkipped(saga_id=SAGA, reason="voided by phone", by="ada", step="authorize_payment"),
     saga.SagaCompensationRequested(saga_id=SAGA, reason="fraud", by="ada"),
     saga.SagaResolved(saga_id=SAGA, reason="refunded by hand", by="ada"),
+    reader.DeadLetterRetried(
+        reader="projector.orders",
+        by="ada",
+        reason="the release that knows it runs",
+        event_id=UUID("0195979f-3e40-7cc1-9d2e-000000000007"),
+        event_type="OrderLent",
+        stream=StreamId(ORDER),
+        version=3,
+        position=4711,
+    ),
+    reader.DeadLetterSkipped(
+        reader="projector.stock",
+        by="ada",
+        reason="a test of the night shift 🙃",
+        event_id=UUID("0195979f-3e40-7cc1-9d2e-000000000008"),
+        event_type="StockAdjusted",
+        stream=StreamId(UUID("9747737d-b2fd-5ef3-9f8d-5694ec29c097")),
+        version=9,
+        position=4712,
+    ),
 )

@@ -38,7 +38,7 @@ def glyph_of(event_type: str, aggregate_type: str) -> str:
         return "✖"
     if tone_of(event_type, aggregate_type) == "warn":
         return "↺"
-    return {"order": "●", "inventory": "▪", "payment": "$", "saga": "·"}.get(aggregate_type, "?")
+    return {"order": "●", "inventory": "▪", "payment": "$", "saga": "·", "reader": "◆"}.get(aggregate_type, "?")
 
 
 def summary(event: WireEvent) -> str:
@@ -48,6 +48,7 @@ def summary(event: WireEvent) -> str:
         step = saga_words(event.event_type, p)
         return f"{plain(p['name'])} {step}" if event.event_type == "SagaStarted" and "name" in p else step
     words = [
+        f"{plain(p['event_type'])} in {plain(p['reader'])}" if "reader" in p and "event_type" in p else "",
         f"{_lines(p['items'])} {_money(p, 'total_amount')}" if isinstance(p.get("items"), list) else "",
         plain(p["sku"]) if "sku" in p else "",
         f"×{plain(p['quantity'])}" if "quantity" in p else "",

@@ -10,7 +10,7 @@ import msgspec
 from core.adapters.kafka.cloud_events import SOURCE, TRACEPARENT
 from core.adapters.kafka.partitions import CATEGORIES, topic_names
 from core.codec import Envelope, event_type
-from core.domain import inventory, order, payment, saga
+from core.domain import inventory, order, payment, reader, saga
 from core.domain.message import Event, Metadata
 from core.kafka_settings import KafkaSettings
 
@@ -21,18 +21,21 @@ EVENTS: Mapping[str, Iterable[type[Event]]] = {
     "inventory": inventory.EVENTS,
     "payment": payment.PASSAGES,
     "saga": saga.EVENTS,
+    "reader": reader.EVENTS,
 }
 KEYS = {
     "order": "the order's id",
     "inventory": "an id that is derived from the SKU",
     "payment": "an id that is derived from the order's id",
     "saga": "the saga's id",
+    "reader": "an id that is derived from the reader's name",
 }
 PARTITIONS = {
     "order": "The partition is murmur2 of the key, as with Kafka's own clients.",
     "inventory": "The partition is murmur2 of the key, as with Kafka's own clients.",
     "payment": "The partition is that of the order in the topic of orders: murmur2 of its id, the correlation_id.",
     "saga": "The partition is that of the order in the topic of orders: murmur2 of its id, the correlation_id.",
+    "reader": "The partition is murmur2 of the key, as with Kafka's own clients.",
 }
 DESCRIPTION = """\
 Every event that orderdeck records, a few milliseconds later. Under each key the first occurrences of events come in the

@@ -18,7 +18,7 @@ from core.codec import StoredEvent
 from core.kafka_settings import ORDER_TOPIC, KafkaSettings
 
 MURMUR2: Callable[[bytes], int] = cast("Any", partitioner).murmur2
-CATEGORIES = ("order", "inventory", "payment", "saga")
+CATEGORIES = ("order", "inventory", "payment", "saga", "reader")
 OF_ORDERS = frozenset({"payment", "saga"})
 """Categories whose events are about one order, which their correlation id names."""
 REMEMBERED = 65_536  # ids, since the hash takes 9 microseconds, and an order has ten events and more

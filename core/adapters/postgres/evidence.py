@@ -37,10 +37,12 @@ SELECT c.reader, c.position, c.revision,
 
 # Order ids begin with their time, so this reads the index, and mostly the table too, from one end to the other.
 STORIES = f"""
-SELECT * FROM events WHERE event_type NOT IN ({", ".join(f"'{event_type(kind)}'" for kind in OF_NO_ORDER)})
+SELECT * FROM events
+ WHERE category <> 'reader' AND event_type NOT IN ({", ".join(f"'{event_type(kind)}'" for kind in OF_NO_ORDER)})
  ORDER BY correlation_id, position
 """
 SHELVES = "SELECT * FROM events WHERE category = 'inventory' ORDER BY stream_id, version"
+ACTS = "SELECT * FROM events WHERE category = 'reader' ORDER BY position"
 
 DISORDER: Sequence[tuple[str, str]] = (
     ("I2", """
@@ -129,6 +131,9 @@ class PostgresEvidence:
 
     def shelves(self) -> AsyncGenerator[Sequence[StoredEvent]]:
         return self._stream(SHELVES)
+
+    def acts(self) -> AsyncGenerator[Sequence[StoredEvent]]:
+        return self._stream(ACTS)
 
     async def _stream(self, query: str) -> AsyncGenerator[Sequence[StoredEvent]]:
         opened: Any = self._streaming
