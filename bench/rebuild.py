@@ -90,7 +90,7 @@ def stored_row(
     version = versions[stream] = versions.get(stream, 0) + 1
     metadata = json.dumps({"correlation_id": str(order)})
     name, payload = codec.event_type(type(event)), codec.encode(event).decode()
-    return (stream, category, version, uuid7(), name, codec.SCHEMA_VERSION, payload, metadata, order, at)
+    return (stream, category, version, uuid7(), name, type(event).schema_version, payload, metadata, order, at)
 
 
 async def watch(dsn: str, count: int, query: str) -> tuple[float, float]:

@@ -1,29 +1,40 @@
-"""Codec: turns an event into its stored name, schema version and JSON, and back; it never guesses at an unknown one."""
+"""Codec: turns an event into its stored name, schema version and JSON, and back; it never guesses at an unknown one.
+
+An event of an older schema version is lifted to the newest one by the steps of `core.upcasters` whenever it is read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from core.domain import inventory, order, payment, reader, saga
 from core.domain.message import Event, Metadata, Recorded, StreamId
 from core.errors import UnknownEvent
+from core.upcasters import STEPS, Lifted, leads_to, lift
 
-SCHEMA_VERSION = 1  # the same for every event type so far
+Shape: TypeAlias = Literal["latest", "stored"]
+"""The shape in which a reader wants payloads: lifted to the newest schema version, or as they are stored."""
+
 UNREADABLE = (UnknownEvent, msgspec.DecodeError)
 """The errors that reading an event raises when this release does not understand it."""
 
-EVENTS: tuple[type[Event], ...] = (
-    *order.PASSAGES,
-    *inventory.EVENTS,
-    *payment.PASSAGES,
-    *saga.EVENTS,
-    *reader.EVENTS,
-)
+EVENTS_OF: Mapping[str, tuple[type[Event], ...]] = {
+    "order": tuple(order.PASSAGES),
+    "inventory": inventory.EVENTS,
+    "payment": tuple(payment.PASSAGES),
+    "saga": saga.EVENTS,
+    "reader": reader.EVENTS,
+}
+"""The events of each category of streams."""
+
+EVENTS: tuple[type[Event], ...] = tuple(kind for kinds in EVENTS_OF.values() for kind in kinds)
 
 
 def event_type(kind: type[Event]) -> str:
@@ -32,10 +43,12 @@ def event_type(kind: type[Event]) -> str:
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_DECODERS = {event_type(kind): msgspec.json.Decoder(kind) for kind in EVENTS}
+_KINDS = {event_type(kind): kind for kind in EVENTS}
+_NEWEST = {(event_type(kind), kind.schema_version): msgspec.json.Decoder(kind) for kind in EVENTS}
 _TAGS: dict[type[Event], bytes] = {kind: f'{{"type":"{event_type(kind)}"'.encode() for kind in EVENTS}
 _METADATA = msgspec.json.Decoder(Metadata)
 _PLAIN = msgspec.json.Decoder(float_hook=Decimal)
+_OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 def encode(event: Event) -> bytes:
@@ -45,11 +58,41 @@ def encode(event: Event) -> bytes:
     return b"{" + rest.removeprefix(b",")
 
 
-def decode(name: str, schema_version: int, payload: str | bytes) -> Event:
-    decoder = _DECODERS.get(name)
-    if decoder is None or schema_version != SCHEMA_VERSION:
+def decode(name: str, schema_version: int, payload: str | bytes) -> Sequence[Event]:
+    """What a stored event says: one event, or several if an upcaster splits it. They share its version in the stream.
+
+    Raises UnknownEvent for a type or a version that this release does not know, msgspec.DecodeError for a payload that
+    does not fit.
+    """
+    if (decoder := _NEWEST.get((name, schema_version))) is not None:
+        return (decoder.decode(payload),)
+    events: list[Event] = []
+    for event_type_, version, fields in _lifted(name, schema_version, payload):
+        if (event_type_, version) not in _NEWEST:
+            raise UnknownEvent(event_type_, version)
+        events.append(msgspec.convert(fields, _KINDS[event_type_]))
+    return events
+
+
+def _lifted(name: str, schema_version: int, payload: str | bytes) -> Sequence[Lifted]:
+    """The event in its newest shape. Raises UnknownEvent if no step leads on from the stored one."""
+    if (name, schema_version) not in STEPS:
         raise UnknownEvent(name, schema_version)
-    return decoder.decode(payload)
+    fields = _OBJECT.decode(payload)
+    try:
+        lifted = list(lift(name, schema_version, fields, STEPS))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise msgspec.ValidationError(f"schema {schema_version} of {name} does not fit: {error!r}") from error
+    if not lifted:
+        raise msgspec.ValidationError(f"schema {schema_version} of {name} does not fit: it would be no event at all")
+    return lifted
+
+
+def stored_types(kinds: Iterable[type[Event]]) -> frozenset[str]:
+    """The stored names of these events, and of all that upcasters turn into one of them."""
+    wanted = {event_type(kind) for kind in kinds}
+    older = {form[0] for form in STEPS if any(name in wanted for name, _ in leads_to(form, STEPS))}
+    return frozenset(wanted | older)
 
 
 def encode_metadata(metadata: Metadata) -> bytes:
@@ -60,15 +103,29 @@ def decode_metadata(metadata: str | bytes) -> Metadata:
     return _METADATA.decode(metadata)
 
 
+class NewerEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of a type that is recorded today, as which an older event counts."""
+
+    event_type: str
+    schema_version: int
+    payload: msgspec.Raw
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as clients get it, in answers over HTTP as well as in the live stream."""
+    """An event as clients get it, in answers over HTTP as well as in the live stream.
+
+    `event_version` is the schema version in which the event is stored, `schema_version` the one whose shape `payload`
+    has. `became` is there if the event's type is no longer recorded: the events as which it counts now.
+    """
 
     event_id: UUID
     aggregate_id: UUID
     aggregate_type: str
     event_type: str
     event_version: int
+    schema_version: int
     payload: msgspec.Raw
+    became: list[NewerEvent] | UnsetType = UNSET
     metadata: msgspec.Raw
     timestamp: datetime
     version: int
@@ -93,27 +150,52 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     correlation_id: UUID
     recorded_at: datetime
 
-    def recorded(self) -> Recorded:
-        """The decoded event. Raises UnknownEvent if this release cannot read it."""
-        return Recorded(
-            position=self.position,
-            stream=self.stream,
-            category=self.category,
-            version=self.version,
-            event_id=self.event_id,
-            event=decode(self.event_type, self.schema_version, self.payload),
-            metadata=decode_metadata(self.metadata),
-            recorded_at=self.recorded_at,
-        )
+    def recorded(self) -> Sequence[Recorded]:
+        """What the event says, decoded: see `decode`. Raises UnknownEvent if this release cannot read it."""
+        metadata = decode_metadata(self.metadata)
+        return [
+            Recorded(
+                position=self.position,
+                stream=self.stream,
+                category=self.category,
+                version=self.version,
+                event_id=self.event_id,
+                event=event,
+                metadata=metadata,
+                recorded_at=self.recorded_at,
+            )
+            for event in decode(self.event_type, self.schema_version, self.payload)
+        ]
 
-    def envelope(self) -> Envelope:
+    @property
+    def outdated(self) -> bool:
+        """Whether the event is of a form that this release lifts to a newer one."""
+        return (self.event_type, self.schema_version) in STEPS
+
+    def envelope(self, shape: Shape = "latest") -> Envelope:
+        """The event for clients. One that this release cannot lift is shown as it is stored."""
+        version, payload, became = self.schema_version, self.payload.encode(), UNSET
+        if shape == "latest" and self.outdated:
+            try:
+                lifted = _lifted(self.event_type, version, payload)
+            except UNREADABLE:
+                lifted = ()
+            if len(lifted) == 1 and lifted[0].event_type == self.event_type:
+                version, payload = lifted[0].schema_version, json(lifted[0].payload)
+            elif lifted:
+                became = [
+                    NewerEvent(event_type=name, schema_version=newer, payload=msgspec.Raw(json(fields)))
+                    for name, newer, fields in lifted
+                ]
         return Envelope(
             event_id=self.event_id,
             aggregate_id=self.stream,
             aggregate_type=self.category,
             event_type=self.event_type,
             event_version=self.schema_version,
-            payload=msgspec.Raw(self.payload.encode()),
+            schema_version=version,
+            payload=msgspec.Raw(payload),
+            became=became,
             metadata=msgspec.Raw(self.metadata.encode()),
             timestamp=self.recorded_at,
             version=self.version,
@@ -123,12 +205,14 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
 
 def envelope_of(recorded: Recorded) -> Envelope:
     """The envelope of an event that was not read from the log, as a dry run shows it."""
+    version = type(recorded.event).schema_version
     return Envelope(
         event_id=recorded.event_id,
         aggregate_id=recorded.stream,
         aggregate_type=recorded.category,
         event_type=event_type(type(recorded.event)),
-        event_version=SCHEMA_VERSION,
+        event_version=version,
+        schema_version=version,
         payload=msgspec.Raw(encode(recorded.event)),
         metadata=msgspec.Raw(encode_metadata(recorded.metadata)),
         timestamp=recorded.recorded_at,

@@ -34,6 +34,7 @@ class WireEvent(Struct, frozen=True):
     version: Count
     event_id: str = ""
     event_version: Count = 1
+    schema_version: Count = 0  # of the payload as it is shown; 0 from a service that does not say it
     payload: msgspec.Raw = NO_PAYLOAD
     metadata: WireMetadata = WireMetadata()
 

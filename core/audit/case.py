@@ -26,11 +26,11 @@ from core.services.project import row_stream
 
 
 class Later(NamedTuple):
-    """An event after the position that a reader has reached; without its content if it cannot be read."""
+    """An event after the position that a reader has reached; with what it says, if it can be read."""
 
     source: Source
     stored: StoredEvent
-    event: Event | None
+    events: Sequence[Event]
 
 
 @dataclass
@@ -65,27 +65,29 @@ class Case:
     def fold(self, story: Sequence[StoredEvent]) -> Case:
         for stored in story:
             self.last = stored.position
-            event: Event | None = None
+            events: Sequence[Event] = ()
             try:
-                event = decode(stored.event_type, stored.schema_version, stored.payload)
+                events = decode(stored.event_type, stored.schema_version, stored.payload)
             except Exception as error:  # noqa: BLE001 - for any error, it is noted, and the order is not judged
                 self.unreadable = True
                 self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
-            self._fold_view(stored, event)
-            match event:
-                case None:
-                    pass
-                case order.OrderEvent():
-                    self._fold_order(stored, event)
-                case payment.PaymentEvent():
-                    self._fold_payment(stored, event)
-                case inventory.InventoryEvent():
-                    self._fold_stock(stored, event)
-                case sagas.SagaEvent():
-                    self._fold_saga(stored, event)
-                case _:
-                    self.unknown.add(f"event {stored.event_type}")
+            self._fold_view(stored, events)
+            for event in events:
+                self._fold_event(stored, event)
         return self
+
+    def _fold_event(self, stored: StoredEvent, event: Event) -> None:
+        match event:
+            case order.OrderEvent():
+                self._fold_order(stored, event)
+            case payment.PaymentEvent():
+                self._fold_payment(stored, event)
+            case inventory.InventoryEvent():
+                self._fold_stock(stored, event)
+            case sagas.SagaEvent():
+                self._fold_saga(stored, event)
+            case _:
+                self.unknown.add(f"event {stored.event_type}")
 
     @property
     def judgeable(self) -> bool:
@@ -104,21 +106,21 @@ class Case:
                 about = table.about_which(event, "")
                 self.due.setdefault(saga_of(self.order_id, name, about), (name, stored.position))
 
-    def _fold_view(self, stored: StoredEvent, event: Event | None) -> None:
+    def _fold_view(self, stored: StoredEvent, events: Sequence[Event]) -> None:
         """Fold the event as a projector does, also if it lies in a wrong stream."""
         source = next((each for each in ORDER_VIEW.sources if each.category == stored.category), None)
         if source is None or row_stream(ORDER_VIEW, source, stored) != self.order_id:
             return
         if stored.position > self.seen_to:
-            self.later.append(Later(source, stored, event))
+            self.later.append(Later(source, stored, events))
             return
-        self.view = ORDER_VIEW.apply(source, self.view, event, At(stored.version, stored.recorded_at))
+        self.view = ORDER_VIEW.apply(source, self.view, events, At(stored.version, stored.recorded_at))
 
     def go_on_to(self, row: OrderView | None) -> None:
         """Bring the view to the versions of the row, since partitions of Kafka may be read further than `seen_to`."""
-        for source, stored, event in self.later:
+        for source, stored, events in self.later:
             if row is not None and stored.version <= getattr(row, source.version):
-                self.view = ORDER_VIEW.apply(source, self.view, event, At(stored.version, stored.recorded_at))
+                self.view = ORDER_VIEW.apply(source, self.view, events, At(stored.version, stored.recorded_at))
 
     def _fold_payment(self, stored: StoredEvent, event: payment.PaymentEvent) -> None:
         if stored.stream != payment_of(self.order_id) or event.order_id != self.order_id:

@@ -39,7 +39,7 @@ class Shelf:
         self._snapshot = snapshot if snapshot and snapshot.schema_hash == schema_hash(INVENTORY) else None
         self.level: InventoryLevel | None = None
         self.sku: str | None = None
-        self._later: list[tuple[StoredEvent, InventoryEvent | None]] = []
+        self._later: list[tuple[StoredEvent, Sequence[InventoryEvent]]] = []
         self.findings: list[Finding] = []
         self.unknown: set[str] = set()
         self._seen_to = seen_to
@@ -49,14 +49,28 @@ class Shelf:
 
     def fold(self, stored: StoredEvent) -> None:
         try:
-            event = decode(stored.event_type, stored.schema_version, stored.payload)
+            events = decode(stored.event_type, stored.schema_version, stored.payload)
         except Exception as error:  # noqa: BLE001 - it is noted, and the other events are judged without it
             self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
-            self._fold_level(stored, None)
+            self._fold_level(stored, ())
             return
-        if not isinstance(event, InventoryEvent) or inventory_stream(event.sku) != stored.stream:
+        ours = [each for each in events if isinstance(each, InventoryEvent)]
+        if len(ours) < len(events) or any(inventory_stream(each.sku) != stored.stream for each in ours):
             self._note("I2", stored, f"{stored.event_type} lies in a SKU's stream that is not its own")
             return
+        for event in ours:
+            self._fold_stock(stored, event)
+        if (
+            self._snapshot is not None
+            and self._snapshot.version == stored.version
+            and not self._agrees_with(self._snapshot)
+        ):
+            self._note("I7", stored, f"the snapshot of {ours[-1].sku} is not what the log gives")
+        if self._state.available < 0:
+            self._note("I5", stored, f"{ours[-1].sku} is at {self._state.available}")
+        self._fold_level(stored, ours)
+
+    def _fold_stock(self, stored: StoredEvent, event: InventoryEvent) -> None:
         match event:
             case StockReplenished(quantity=quantity):
                 self._received += quantity
@@ -82,29 +96,20 @@ class Shelf:
             case _:
                 self.unknown.add(f"event {stored.event_type}")
         self._state = INVENTORY.evolve(self._state, event)
-        if (
-            self._snapshot is not None
-            and self._snapshot.version == stored.version
-            and not self._agrees_with(self._snapshot)
-        ):
-            self._note("I7", stored, f"the snapshot of {event.sku} is not what the log gives")
-        if self._state.available < 0:
-            self._note("I5", stored, f"{event.sku} is at {self._state.available}")
-        self._fold_level(stored, event)
 
-    def _fold_level(self, stored: StoredEvent, event: InventoryEvent | None) -> None:
-        self.sku = event.sku if event is not None else self.sku
+    def _fold_level(self, stored: StoredEvent, events: Sequence[InventoryEvent]) -> None:
+        self.sku = events[-1].sku if events else self.sku
         if stored.position <= self._seen_to:
-            self.level = INVENTORY_LEVEL.apply(STOCK_EVENTS, self.level, event, At(stored.version, stored.recorded_at))
+            self.level = INVENTORY_LEVEL.apply(STOCK_EVENTS, self.level, events, At(stored.version, stored.recorded_at))
         else:
-            self._later.append((stored, event))
+            self._later.append((stored, events))
 
     def go_on_to(self, row: InventoryLevel | None) -> None:
         """Bring the level to the row's version, since partitions of Kafka may be read further than `seen_to`."""
-        for stored, event in self._later:
+        for stored, events in self._later:
             if row is not None and stored.version <= row.version:
                 at = At(stored.version, stored.recorded_at)
-                self.level = INVENTORY_LEVEL.apply(STOCK_EVENTS, self.level, event, at)
+                self.level = INVENTORY_LEVEL.apply(STOCK_EVENTS, self.level, events, at)
 
     def _agrees_with(self, snapshot: Snapshot) -> bool:
         try:

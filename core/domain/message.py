@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NewType
+from typing import ClassVar, NewType
 from uuid import UUID
 
 import msgspec
@@ -25,7 +25,13 @@ READER_STREAMS = UUID("6f72642d-7264-5375-8000-000000000001")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened. Its tag and fields are the storage format, so new fields need defaults."""
+    """Something that happened. Its tag and fields are the storage format, so new fields need defaults.
+
+    Any other change of its fields needs a higher `schema_version`, and a step in `core/upcasters.py` that lifts what
+    was stored before.
+    """
+
+    schema_version: ClassVar[int] = 1
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,17 +9,23 @@ from typing import Protocol
 
 import msgspec
 
-from core.codec import StoredEvent, event_type
+from core.codec import StoredEvent, stored_types
 from core.domain.message import OrderId, SagaId
 from core.sagas import SAGAS
-from core.sagas.saga import newest
+from core.sagas.saga import Saga, Tables, newest
 
 READER = "saga-runner"
 SHARES = 12
 """The starting of sagas is divided into so many shares; the last byte of an event's stream says to which it belongs."""
 
-STARTS_ON = tuple(sorted({event_type(saga.starts_on) for saga in newest(SAGAS).values()}))
-"""The types of the events that start a saga."""
+
+def started_by(tables: Tables) -> Mapping[str, Saga]:
+    """The saga that each stored type of event starts."""
+    return {name: saga for saga in newest(tables).values() for name in stored_types([saga.starts_on])}
+
+
+STARTS_ON = tuple(sorted(started_by(SAGAS)))
+"""The stored types of the events that start a saga."""
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -80,6 +86,13 @@ class SagaLog(Protocol):
 
     async def set_due(self, parked: Mapping[SagaId, int], *, due_in: timedelta) -> None:
         """Make parked sagas, given as epochs by saga, due after this time. Those claimed since are left alone."""
+        ...
+
+    async def put_back(self, owner: str, saga_id: SagaId, epoch: int, *, due_in: timedelta, reason: str) -> None:
+        """End a lease under which the saga could not be read, for this reason: it is due again after this time.
+
+        The claim is not counted, since it says nothing of the saga. Without effect if the lease is not ours any more.
+        """
         ...
 
     async def backlog(self, *, most: int) -> Backlog:

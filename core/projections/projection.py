@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -68,14 +68,17 @@ class Projection(Generic[V]):
     stream: Callable[[V], StreamId]
     evolve: Callable[[V | None, Any, At], V | None]
 
-    def apply(self, source: Source, view: V | None, event: Event | None, at: At) -> V | None:
-        """The view after the next event of one of its sources. `event` is None when this release cannot read it.
+    def apply(self, source: Source, view: V | None, events: Sequence[Event], at: At) -> V | None:
+        """The view after the next stored event of one of its sources: what it says, or nothing when it cannot be read.
 
         The view gets the event's version whatever the event is. Otherwise, a client that waits for the version of an
         event that `evolve` does not read would wait for ever. The sources may be folded one after the other: the view
         comes out the same as in the order of the log.
         """
-        after: Any = self.evolve(view, event, at) if type(event) in source.reads else view
+        after: Any = view
+        for event in events:
+            if type(event) in source.reads:
+                after = self.evolve(after, event, at)
         if after is None:
             return None
         return replace(after, **{source.version: at.version}, updated_at=max(after.updated_at, at.time))

@@ -25,7 +25,7 @@ def fold_next(projection: Projection[Any], before: Views, events: Sequence[Read]
     waiting: list[Read] = []
     first = projection.sources[0]
     for one in events:
-        stream, source, stored, event = one
+        stream, source, stored, said = one
         view = after.get(stream) or before.get(stream)
         last = 0 if view is None else getattr(view, source.version)
         if stored.version <= last:
@@ -34,7 +34,7 @@ def fold_next(projection: Projection[Any], before: Views, events: Sequence[Read]
             waiting.append(one)
             continue
         try:
-            view = projection.apply(source, view, event, At(stored.version, stored.recorded_at))
+            view = projection.apply(source, view, said, At(stored.version, stored.recorded_at))
         except Exception as error:
             raise EventNotApplied(stored.position, stored.event_type, repr(error)) from error
         if view is not None:

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
-from core.codec import StoredEvent, decode, event_type
+from core.codec import StoredEvent, decode, stored_types
 from core.domain.message import Event, StreamId
 from core.errors import EventNotApplied
 from core.ports.reading import Changes, ReadModels, Subscription
@@ -23,8 +23,8 @@ BATCH = 2_000  # events
 RECENT = 20_000
 
 Views: TypeAlias = Mapping[StreamId, Any]
-Read: TypeAlias = tuple[StreamId, Source, StoredEvent, Event | None]
-"""An event of a projection's source after the stream whose view it changes; without its content if it is not read."""
+Read: TypeAlias = tuple[StreamId, Source, StoredEvent, Sequence[Event]]
+"""A stored event of a projection's source, after the stream whose view it changes; with what it says, if it is read."""
 B = TypeVar("B")
 V = TypeVar("V", bound=View)
 
@@ -121,8 +121,8 @@ def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> Sequence[
         if (known := sources.get(stored.category)) is None:
             continue
         source, names = known
-        event = _decode(stored) if stored.event_type in names else None
-        events.append((row_stream(projection, source, stored), source, stored, event))
+        said = _decode(stored) if stored.event_type in names else ()
+        events.append((row_stream(projection, source, stored), source, stored, said))
     return events
 
 
@@ -134,12 +134,12 @@ def row_stream(projection: Projection[Any], source: Source, stored: StoredEvent)
 def fold(projection: Projection[Any], before: Views, events: Sequence[Read]) -> Views:
     """The views that the events change. An event that a view contains already is left out."""
     after: dict[StreamId, Any] = {}
-    for stream, source, stored, event in events:
+    for stream, source, stored, said in events:
         view = after.get(stream) or before.get(stream)
         if view is not None and stored.version <= getattr(view, source.version):
             continue
         try:
-            view = projection.apply(source, view, event, At(stored.version, stored.recorded_at))
+            view = projection.apply(source, view, said, At(stored.version, stored.recorded_at))
         except Exception as error:
             raise EventNotApplied(stored.position, stored.event_type, repr(error)) from error
         if view is not None:
@@ -153,16 +153,16 @@ def applied(projection: Projection[V], source: Source, view: V | None, stored: S
     Raises UnknownEvent if the projection reads such events and this one cannot be decoded.
     """
     known = stored.event_type in _names(source)
-    event = decode(stored.event_type, stored.schema_version, stored.payload) if known else None
-    return projection.apply(source, view, event, At(stored.version, stored.recorded_at))
+    said = decode(stored.event_type, stored.schema_version, stored.payload) if known else ()
+    return projection.apply(source, view, said, At(stored.version, stored.recorded_at))
 
 
 @cache
 def _names(source: Source) -> frozenset[str]:
-    return frozenset(map(event_type, source.reads))
+    return stored_types(source.reads)
 
 
-def _decode(stored: StoredEvent) -> Event:
+def _decode(stored: StoredEvent) -> Sequence[Event]:
     try:
         return decode(stored.event_type, stored.schema_version, stored.payload)
     except Exception as error:

@@ -32,13 +32,19 @@ def decode(form: SnapshotForm[S, Any], text: str) -> S:
 
 
 def schema_hash(decider: Decider[Any, Any, Any]) -> bytes:
-    """A hash that tells whether this release can read a snapshot: of the decider's revision and of the stored fields.
+    """A hash that tells whether this release can read a snapshot.
 
-    It does not depend on the code, so it is the same in every release until somebody changes one of the two.
+    It is made of the decider's revision, of the stored fields, and of the schema versions of the events. It does not
+    depend on the code, so it is the same in every release until somebody changes one of these.
     """
     form = decider.snapshot
     assert form is not None  # noqa: S101 - it is called only for deciders with snapshots
-    return _hash(decider.category, form.revision, form.stored, codec.SCHEMA_VERSION)
+    return _hash(decider.category, form.revision, form.stored, _events_version(decider.category))
+
+
+def _events_version(category: str) -> int:
+    """A number that rises with each new schema version of an event of the category."""
+    return 1 + sum(kind.schema_version - 1 for kind in codec.EVENTS_OF.get(category, ()))
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from core.errors import Unavailable
-from daemons.cli.orders import AsJson, details, no_options
+from daemons.cli.orders import AsJson, Schema, details, no_options
 from daemons.cli.output import end_with, say_json, tell
 from daemons.cli.services import NOTHING, USAGE, order_id_of, read, say_document
 from daemons.cli.tables import TableField, say_rows
@@ -52,6 +52,7 @@ def list_events(
     *,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with those that come in.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=MANY, help="How many at most.")] = 20,
+    schema: Schema = "latest",
     as_json: AsJson = False,
 ) -> None:
     """List the newest events: `events type:OrderCancelled order:ORD-… --follow`. With --json --follow, one a line.
@@ -62,6 +63,7 @@ def list_events(
     parameters = {name: asked[name] for name in ("type", "category", "after", "at") if name in asked}
     parameters |= {"order_id": order_id_of(asked["order"])} if "order" in asked else {}
     parameters |= {"stream_id": asked["stream"]} if "stream" in asked else {}
+    parameters |= {"schema": schema}
     first = parameters if {"after", "at"} & parameters.keys() else parameters | {"before": NEWEST}
     page = read("/api/v1/events", first | {"limit": str(limit)})
     with readable(API):

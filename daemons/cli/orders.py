@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import typer
@@ -23,6 +23,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Order = Annotated[str, typer.Argument(help="The order's id or its number.", metavar="ORDER")]
 Key = Annotated[str | None, typer.Option(help="Idempotency key: sent twice under one key it is recorded once.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be recorded, and record nothing.")]
+Schema = Annotated[
+    Literal["latest", "stored"], typer.Option("--schema", help="Payloads in their newest shape, or as they are stored.")
+]
 SORTS = ("created_at", "updated_at", "total_amount")
 PAGE = 100
 API = "the query API"
@@ -98,13 +101,13 @@ def list_orders(
 
 
 @order.command("show")
-def show_order(order: Order, *, as_json: AsJson = False) -> None:
+def show_order(order: Order, *, schema: Schema = "latest", as_json: AsJson = False) -> None:
     """Show one order, and everything that was recorded about it."""
     from core.terminal_text import money
 
     path = f"/api/v1/orders/{quote(order_id_of(order), safe='')}"
     view = read(path)
-    events = read(f"{path}/timeline", {"limit": "1000"})
+    events = read(f"{path}/timeline", {"limit": "1000", "schema": schema})
     with readable(API):
         if as_json:
             say_document({"order": view, "timeline": events["events"]})

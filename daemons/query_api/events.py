@@ -9,7 +9,7 @@ from litestar import Response, get
 from litestar.params import FromQuery
 
 from core import codec
-from core.codec import StoredEvent
+from core.codec import Shape, StoredEvent
 from core.errors import FieldError, NotFound
 from core.ports.log import EventStore
 from core.ports.queries import LogSearch
@@ -25,6 +25,7 @@ from daemons.query_api.parameters import (
     IdInPath,
     ManyEvents,
     Moment,
+    PayloadShape,
     Several,
     a_uuid,
     several,
@@ -38,7 +39,11 @@ TYPES = tuple(sorted(map(codec.event_type, codec.EVENTS)))
 
 @get("/api/v1/orders/{order_id:str}/events", responses=answers(Events, 404, 409, 503))
 async def events_of_order(
-    queries: Reads, order_id: IdInPath, after: AfterVersion = 0, limit: ManyEvents = 1_000
+    queries: Reads,
+    order_id: IdInPath,
+    after: AfterVersion = 0,
+    limit: ManyEvents = 1_000,
+    shape: PayloadShape = "latest",
 ) -> Response[bytes]:
     """The events of the order's own stream; `after` is a version."""
     id_ = a_uuid("order_id", order_id)
@@ -46,19 +51,23 @@ async def events_of_order(
     # The id may belong to a stream that is no order's, such as a saga's: this route then answers that it is not found.
     if any(event.category != "order" for event in page) or not (page or after):
         raise NotFound("order", order_id)
-    return json_response(_events(page, page[-1].version if page else after))
+    return json_response(_events(page, page[-1].version if page else after, shape))
 
 
 @get("/api/v1/orders/{order_id:str}/timeline", responses=answers(Events, 404, 409, 503))
 async def timeline(
-    queries: Reads, order_id: IdInPath, after: AfterPosition = 0, limit: ManyEvents = 1_000
+    queries: Reads,
+    order_id: IdInPath,
+    after: AfterPosition = 0,
+    limit: ManyEvents = 1_000,
+    shape: PayloadShape = "latest",
 ) -> Response[bytes]:
     """Everything that was recorded about the order: its own events, its stock, its payment, its sagas."""
     id_ = a_uuid("order_id", order_id)
     page = await queries.events_of_correlation(id_, after=after, limit=limit)
     if not (page or after):
         raise NotFound("order", order_id)
-    return json_response(_events(page, page[-1].position if page else after))
+    return json_response(_events(page, page[-1].position if page else after, shape))
 
 
 @get("/api/v1/events", responses=answers(LogEvents, 409, 503))
@@ -73,6 +82,7 @@ async def events(
     type: Several = None,  # noqa: A002 - the name of the parameter
     order_id: FromQuery[UUID | None] = None,
     stream_id: FromQuery[UUID | None] = None,
+    shape: PayloadShape = "latest",
 ) -> Response[bytes]:
     """The log, in order: from a position or a time on, or the last events before a position."""
     store: EventStore = request.app.state["store"]
@@ -92,7 +102,7 @@ async def events(
     page = await queries.events(search)
     # The head was read before the page, so a page that is not full holds every matching event up to the head.
     head = max([head, *(event.position for event in page[-1:])])
-    body = {"events": [event.envelope() for event in page], **_pages_beside(search, page, head), "head": head}
+    body = {"events": [event.envelope(shape) for event in page], **_pages_beside(search, page, head), "head": head}
     return json_response(codec.json(body))
 
 
@@ -108,5 +118,5 @@ def _pages_beside(search: LogSearch, page: Sequence[StoredEvent], head: int) -> 
 ROUTES = (events_of_order, timeline, events)
 
 
-def _events(page: Sequence[StoredEvent], next_after: int) -> bytes:
-    return codec.json({"events": [event.envelope() for event in page], "next_after": next_after})
+def _events(page: Sequence[StoredEvent], next_after: int, shape: Shape) -> bytes:
+    return codec.json({"events": [event.envelope(shape) for event in page], "next_after": next_after})

@@ -5,27 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core import codec
-from core.codec import StoredEvent
+from core.codec import Shape, StoredEvent
 
 RING_BYTES = 32 << 20  # of frames that the ring holds at most; large events must not make it grow
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An event as the bytes of a server-sent event, with what a filter looks at."""
+    """An event as the bytes of a server-sent event, with what a filter looks at.
+
+    `data` has the payload in its newest shape, `as_stored` as it is stored; None where the two are the same.
+    """
 
     position: int
     category: str
     type: str
     data: bytes
+    as_stored: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.data) + len(self.as_stored or b"")
+
+    def bytes_in(self, shape: Shape) -> bytes:
+        return self.as_stored if shape == "stored" and self.as_stored is not None else self.data
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The categories and types of events that a reader gets; an empty tuple lets all pass."""
+    """The categories and types of events that a reader gets, and in which shape; an empty tuple lets all pass."""
 
     categories: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    shape: Shape = "latest"
 
     def passes(self, frame: Frame) -> bool:
         return (not self.categories or frame.category in self.categories) and (
@@ -34,12 +46,16 @@ class Filter:
 
 
 def frame(event: StoredEvent) -> Frame:
-    data = b"id: %d\nevent: %b\ndata: %b\n\n" % (
+    as_stored = _bytes(event, "stored") if event.outdated else None
+    return Frame(event.position, event.category, event.event_type, _bytes(event, "latest"), as_stored)
+
+
+def _bytes(event: StoredEvent, shape: Shape) -> bytes:
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (
         event.position,
         event.event_type.encode(),
-        event.envelope().encode(),
+        event.envelope(shape).encode(),
     )
-    return Frame(event.position, event.category, event.event_type, data)
 
 
 def skipped(after: int, before: int) -> bytes:
@@ -59,9 +75,9 @@ class FrameRing:
 
     def add(self, frame: Frame) -> None:
         self._frames.append(frame)
-        self._bytes += len(frame.data)
+        self._bytes += frame.size
         while len(self._frames) - self._first > self._size or self._bytes > self._most_bytes:
-            self._bytes -= len(self._frames[self._first].data)
+            self._bytes -= self._frames[self._first].size
             self._first += 1
         if self._first > self._size // 4:
             del self._frames[: self._first]

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-from core.codec import StoredEvent
+from core.codec import Shape, StoredEvent
 from core.ports.log import EventStore
 from core.ports.reading import Subscription
 from daemons.process.guard.places import Places
@@ -79,14 +79,14 @@ class Hub:
                     yield b": at %d\n\n" % self.head
             else:
                 frames, after = await self._next(after, choice, most)
-                kept = _fitting(frames)
+                kept = _fitting(frames, choice.shape)
                 if len(kept) < len(frames):  # the rest is read again later: a slow reader must not hold it
                     after, most = kept[-1].position, len(kept)
                 else:
                     most = min(MOST_A_WRITE, 2 * most)
                 frames.clear()
                 if kept:
-                    chunk = b"".join([one.data for one in kept])
+                    chunk = b"".join([one.bytes_in(choice.shape) for one in kept])
                     kept.clear()
                     yield chunk
 
@@ -138,9 +138,9 @@ class Hub:
         self._wake()
 
 
-def _fitting(frames: Sequence[Frame]) -> list[Frame]:
+def _fitting(frames: Sequence[Frame], shape: Shape) -> list[Frame]:
     """The first of these frames that are sent at once: the first one, and those that fit into BYTES_A_WRITE with it."""
-    sizes = itertools.accumulate(len(one.data) for one in frames)
+    sizes = itertools.accumulate(len(one.bytes_in(shape)) for one in frames)
     return [
         one for number, (one, size) in enumerate(zip(frames, sizes, strict=True)) if not number or size <= BYTES_A_WRITE
     ]

@@ -40,11 +40,10 @@ async def read_saga(queries: Queries, store: EventStore, row: Mapping[str, Any])
         page = await queries.events_of_stream(row["saga_id"], after=after, limit=PAGE)
         for event in page:
             try:
-                recorded = event.recorded()
+                for recorded in event.recorded():
+                    fold.take(recorded.event, recorded.recorded_at)
             except UNREADABLE as error:
                 unreadable = unreadable or str(error)
-            else:
-                fold.take(recorded.event, recorded.recorded_at)
         if len(page) < PAGE:
             break
         after = page[-1].version

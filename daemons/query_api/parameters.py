@@ -14,6 +14,7 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import PathParameter, QueryParameter
 
+from core.codec import Shape
 from core.domain.validation import composed, unreadable
 from core.errors import FieldError
 from daemons.http.paths import whole
@@ -51,6 +52,12 @@ Moment = Annotated[
 ]
 AfterVersion = Annotated[
     int, QueryParameter(ge=0, le=2**31 - 1, description="A version of the stream; only what comes after it.")
+]
+PayloadShape = Annotated[
+    Shape,
+    QueryParameter(
+        name="schema", description="The shape of payloads: lifted to the newest schema version, or as they are stored."
+    ),
 ]
 Text = Annotated[str | None, QueryParameter(min_length=1, max_length=LONGEST_TEXT)]
 Several = Annotated[

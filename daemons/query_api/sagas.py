@@ -23,6 +23,7 @@ from daemons.query_api.parameters import (
     CursorText,
     IdInPath,
     Limit,
+    PayloadShape,
     Several,
     SeveralIds,
     Text,
@@ -89,7 +90,9 @@ async def some_sagas(
 
 
 @get("/api/v1/sagas/{saga_id:str}", responses=answers(SagaDetail, 404, 409, 503))
-async def one_saga(request: AnyRequest, queries: Reads, saga_id: IdInPath) -> Response[bytes]:
+async def one_saga(
+    request: AnyRequest, queries: Reads, saga_id: IdInPath, shape: PayloadShape = "latest"
+) -> Response[bytes]:
     """A saga with its events, and its lanes: each step beside what undoes it, with every try and what is open.
 
     The words of a lane are those of the table that the saga started with.
@@ -101,7 +104,7 @@ async def one_saga(request: AnyRequest, queries: Reads, saga_id: IdInPath) -> Re
         raise NotFound("saga", saga_id)
     events = await queries.events_of_stream(id_, after=0, limit=MOST_EVENTS)
     found = await read_saga(queries, store, asdict(saga))
-    envelopes = [event.envelope() for event in events]
+    envelopes = [event.envelope(shape) for event in events]
     lanes = found.fold.lanes(found.order)
     return json_response(codec.json({**_shown(found, asdict(saga)), "lanes": lanes, "events": envelopes}))
 

@@ -27,6 +27,7 @@ from daemons.query_api.hub import Hub
 from daemons.query_api.parameters import (
     LARGEST,
     AnyRequest,
+    PayloadShape,
     Several,
     several,
 )
@@ -112,11 +113,12 @@ async def stream(
     category: Several = None,
     type: Several = None,  # noqa: A002 - the name of the parameter
     skip: Skip = False,  # noqa: FBT002 - a parameter of the query
+    shape: PayloadShape = "latest",
 ) -> Live | Response[bytes]:
     """The log as it grows: on from Last-Event-ID, else from `after`, else from its head."""
     store: EventStore = request.app.state["store"]
     hub: Hub = request.app.state["hub"]
-    choice = Filter(several("category", category, CATEGORIES), several("type", type, TYPES))
+    choice = Filter(several("category", category, CATEGORIES), several("type", type, TYPES), shape)
     head = await store.head()
     resumed = _last_event_id(request)
     start = after if resumed is None else resumed

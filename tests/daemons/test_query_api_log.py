@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from core import codec
+from core.domain.order import OrderCreated
 from tests.support.one_order import SAGA, STORY, types, write_one_order
 from tests.support.orders import Sample, write
 from tests.support.query_api import QueryApi, query_api
@@ -41,11 +42,13 @@ async def test_an_event_is_shown_in_its_envelope(api: QueryApi) -> None:
     await write_one_order(api.dsn)
     [first, _] = (await api.get(f"/api/v1/orders/{ORDER_ID}/events"))["events"]
     assert list(first) == [
-        "event_id", "aggregate_id", "aggregate_type", "event_type", "event_version", "payload", "metadata",
-        "timestamp", "version", "position",
+        "event_id", "aggregate_id", "aggregate_type", "event_type", "event_version", "schema_version",
+        "payload", "metadata", "timestamp", "version", "position",
     ]  # fmt: skip
     assert first["aggregate_id"] == first["payload"]["order_id"] == str(ORDER_ID)
-    assert (first["aggregate_type"], first["event_version"], first["version"]) == ("order", 1, 1)
+    newest = OrderCreated.schema_version
+    assert (first["aggregate_type"], first["event_version"], first["schema_version"]) == ("order", newest, newest)
+    assert first["version"] == 1
 
 
 async def test_the_events_of_an_order_are_not_found_under_the_id_of_anything_else(api: QueryApi) -> None:

@@ -99,7 +99,7 @@ def test_each_currency_has_a_limit_that_its_worth_makes_sensible(code: str, most
 
 def captured_amount(event: Event) -> str:
     payload = codec.encode(event).decode()
-    again = codec.decode("PaymentCaptured", 1, payload)
+    [again] = codec.decode("PaymentCaptured", 1, payload)
     assert again == event
     return payload.split('"amount":')[1].split(",")[0]
 

@@ -75,8 +75,8 @@ def test_a_command_records_an_event_only_where_the_table_lets_it_follow(
 @pytest.mark.parametrize("event", ORDER_EVENTS)
 def test_the_view_of_an_order_has_the_status_that_the_table_says(event: OrderEvent) -> None:
     at = At(2, samples.NOW)
-    before = None if isinstance(event, OrderCreated) else ORDER_VIEW.apply(VIEWED, None, samples.created, at)
-    view = ORDER_VIEW.apply(VIEWED, before, event, at)
+    before = None if isinstance(event, OrderCreated) else ORDER_VIEW.apply(VIEWED, None, [samples.created], at)
+    view = ORDER_VIEW.apply(VIEWED, before, [event], at)
     assert view is not None
     assert view.status is (order.PASSAGES[type(event)].to or Status.CREATED)
 

@@ -98,7 +98,7 @@ def test_a_value_is_byte_for_byte_the_envelope_that_is_sent_over_http() -> None:
     for event in EVENTS:
         whole = replace(event, recorded_at=event.recorded_at.replace(microsecond=0))
         for one in (event, whole):
-            assert message_of(one)[2] == one.envelope().encode()
+            assert message_of(one)[2] == one.envelope("stored").encode()
 
 
 def test_a_message_that_is_not_as_the_document_says_does_not_fit_it() -> None:

@@ -17,34 +17,45 @@ from tests.support.saga_cases import available, cancellation, make_unreadable
 
 ORDER_OF_A_LATER_RELEASE = """
 INSERT INTO events
-SELECT max(position) + 1, $1, 'order', 1, gen_random_uuid(), 'OrderCreated', 2, '{}',
+SELECT max(position) + 1, $1, 'order', 1, gen_random_uuid(), 'OrderCreated', 99, '{}',
        jsonb_build_object('correlation_id', $1::uuid), $1, now()
   FROM events
 """
+
+PUT_BACK = "SELECT status, claims, last_error FROM sagas WHERE order_id = $1 AND owner IS NULL AND due_at > now()"
 
 
 async def saga(dsn: str, order: OrderId) -> asyncpg.Record:
     connection = await asyncpg.connect(dsn)
     try:
         return await connection.fetchrow(
-            "SELECT status, claims FROM sagas WHERE saga_id = $1", saga_of(order, "fulfil_order")
+            "SELECT status, last_error FROM sagas WHERE saga_id = $1", saga_of(order, "fulfil_order")
         )
     finally:
         await connection.close()
 
 
-async def a_started_saga_that_cannot_be_read(desk: Desk, dsn: str, *, claims: int = 0) -> OrderId:
-    """Its order has an event of a later release, and it is due."""
+async def a_started_saga_that_cannot_be_read(
+    desk: Desk, dsn: str, *, claims: int = 0, damaged: bool = False
+) -> OrderId:
+    """Its order has an event of a later release, or one that nobody can read, and it is due."""
     order = await desk.place("test_card_flaky")
     async with desk.running("earlier"):
         async with asyncio.timeout(60):
             while "SagaStepFailed" not in [e.event_type for e in await desk.timeline(order)]:
                 await asyncio.sleep(0.005)
-    await make_unreadable(dsn, order)
+    await make_unreadable(dsn, order, damaged=damaged)
     connection = await asyncpg.connect(dsn)
     await connection.execute("UPDATE sagas SET due_at = now(), claims = $1", claims)
     await connection.close()
     return order
+
+
+async def is_put_back(connection: asyncpg.Connection, order: OrderId) -> asyncpg.Record:
+    async with asyncio.timeout(60):
+        while not (waits := await connection.fetchrow(PUT_BACK, order)):
+            await asyncio.sleep(0.01)
+    return waits
 
 
 async def failed(desk: Desk, dsn: str, order: OrderId) -> None:
@@ -59,29 +70,29 @@ async def test_a_saga_that_cannot_be_read_stops_no_runner(desk: Desk, dsn: str) 
     bad = await a_started_saga_that_cannot_be_read(desk, dsn)
     async with desk.running():
         async with asyncio.timeout(60):
-            while not (await saga(dsn, bad))["claims"]:
+            while "later release" not in ((await saga(dsn, bad))["last_error"] or ""):
                 await asyncio.sleep(0.01)
         assert await desk.ended(await desk.place()) == "SagaCompleted"
 
 
 async def test_a_saga_that_can_never_be_read_is_finally_handed_to_a_person(desk: Desk, dsn: str) -> None:
     await desk.stock(A=10)
-    bad = await a_started_saga_that_cannot_be_read(desk, dsn, claims=run_sagas.MOST_CLAIMS)
+    bad = await a_started_saga_that_cannot_be_read(desk, dsn, claims=run_sagas.MOST_CLAIMS, damaged=True)
     async with desk.running():
         await failed(desk, dsn, bad)
 
 
 async def test_a_saga_whose_own_history_cannot_be_read_is_handed_to_a_person_too(desk: Desk, dsn: str) -> None:
     await desk.stock(A=10)
-    bad = await a_started_saga_that_cannot_be_read(desk, dsn, claims=run_sagas.MOST_CLAIMS)
-    await make_unreadable(dsn, saga_of(bad, "fulfil_order"))
+    bad = await a_started_saga_that_cannot_be_read(desk, dsn, claims=run_sagas.MOST_CLAIMS, damaged=True)
+    await make_unreadable(dsn, saga_of(bad, "fulfil_order"), damaged=True)
     async with desk.running():
         await failed(desk, dsn, bad)
         assert await desk.ended(await desk.place()) == "SagaCompleted"
-    assert "FromALaterRelease" in (await desk.timeline(bad))[-1].payload
+    assert "it cannot be read" in (await desk.timeline(bad))[-1].payload
 
 
-async def test_an_order_of_a_later_release_is_handed_to_a_person_and_delays_no_other(desk: Desk, dsn: str) -> None:
+async def test_an_order_of_a_later_release_waits_for_that_release_and_delays_no_other(desk: Desk, dsn: str) -> None:
     await desk.stock(A=10)
     bad = OrderId(uuid7())
     connection = await asyncpg.connect(dsn)
@@ -89,8 +100,13 @@ async def test_an_order_of_a_later_release_is_handed_to_a_person_and_delays_no_o
     good = await desk.place()
     async with desk.running():
         assert await desk.ended(good) == "SagaCompleted"
-        await connection.execute("UPDATE sagas SET due_at = now(), claims = 20 WHERE order_id = $1", bad)
-        await failed(desk, dsn, bad)
+        await is_put_back(connection, bad)
+        await connection.execute("UPDATE sagas SET due_at = now(), claims = 19 WHERE order_id = $1", bad)
+        waits = await is_put_back(connection, bad)
+    assert (waits["status"], waits["claims"]) == ("RUNNING", 19), "no claim is used up, so no release gives it up"
+    assert waits["last_error"] == (
+        "waits for a later release: this release does not know event OrderCreated in schema 99"
+    )
     await connection.close()
 
 

@@ -41,7 +41,7 @@ async def test_every_event_of_a_saga_names_the_event_that_caused_it(desk: Desk) 
     async with desk.running():
         order = await desk.place(A=2)
         await desk.ended(order)
-    first, *rest = [event.recorded() for event in await desk.timeline(order)]
+    first, *rest = [recorded for event in await desk.timeline(order) for recorded in event.recorded()]
     known = {first.event_id}
     for event in rest:
         assert event.metadata.causation_id in known

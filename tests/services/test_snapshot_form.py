@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import codec, domain
+from core import domain
 from core.domain import held
 from core.domain.decider import Decider, SnapshotForm
-from core.domain.inventory import INVENTORY, Stock, StockSnapshot
+from core.domain.inventory import INVENTORY, Stock, StockReplenished, StockSnapshot
 from core.domain.order import ORDER
 from core.domain.payment import PAYMENT
 from core.services.snapshots import EVERY, decode, encode, schema_hash, spacing
@@ -98,7 +98,7 @@ def test_the_hash_of_a_snapshot_follows_from_its_revision_shape_category_and_eve
         replace(INVENTORY, category="shelf"),
     ]
     hashes = {ours, *map(schema_hash, others)}
-    monkeypatch.setattr(codec, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(StockReplenished, "schema_version", 2)
     assert len(hashes | {schema_hash(INVENTORY)}) == 5
 
 

@@ -163,7 +163,7 @@ class OrderNoted(OrderEvent, tag="OrderNoted", frozen=True, kw_only=True):
 async def test_verify_finds_nothing_wrong_with_an_event_that_no_view_declares(
     database: FilledDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(codec._DECODERS, "OrderNoted", msgspec.json.Decoder(OrderNoted))
+    monkeypatch.setitem(codec._NEWEST, ("OrderNoted", 1), msgspec.json.Decoder(OrderNoted))
     await database.tamper(
         "INSERT INTO events SELECT (SELECT max(position) + 1 FROM events), stream_id, category, version + 1, "
         "gen_random_uuid(), 'OrderNoted', schema_version, payload, metadata, correlation_id, clock_timestamp() "

@@ -22,7 +22,7 @@ class PlayedLog(MemoryLog):
 
     def put(self, stored: StoredEvent) -> None:
         super().put(stored)
-        self._recorded.setdefault(stored.stream, []).append(stored.recorded())
+        self._recorded.setdefault(stored.stream, []).extend(stored.recorded())
 
     def events_of(self, stream: StreamId, *, before: int | None = None) -> list[Recorded]:
         """The events of a stream; with `before`, those that have a lower position."""

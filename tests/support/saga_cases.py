@@ -53,9 +53,13 @@ SELECT (SELECT max(position) FROM events) + 1, stream_id, category, version + 1,
 """
 
 
-async def make_unreadable(dsn: str, stream: UUID) -> None:
+DAMAGED = FROM_A_LATER_RELEASE.replace("'FromALaterRelease'", "'SagaStepFailed'")
+
+
+async def make_unreadable(dsn: str, stream: UUID, *, damaged: bool = False) -> None:
+    """Give the stream an event of a later release, or one that no release can read."""
     connection = await asyncpg.connect(dsn)
-    await connection.execute(FROM_A_LATER_RELEASE, stream)
+    await connection.execute(DAMAGED if damaged else FROM_A_LATER_RELEASE, stream)
     await connection.close()
 
 

@@ -34,7 +34,7 @@ def stored_events(events: Iterable[Event]) -> Sequence[StoredEvent]:
                 version=versions[stream],
                 event_id=uuid5(stream, str(versions[stream])),
                 event_type=codec.event_type(type(event)),
-                schema_version=codec.SCHEMA_VERSION,
+                schema_version=type(event).schema_version,
                 payload=codec.encode(event).decode(),
                 metadata=f'{{"correlation_id":"{correlation_id}"}}',
                 correlation_id=correlation_id,

@@ -1,4 +1,4 @@
-"""One event in full: who recorded it, what caused it, and its payload as it is stored."""
+"""One event in full: who recorded it, what caused it, and its payload in its newest shape."""
 
 from __future__ import annotations
 
@@ -77,9 +77,16 @@ def _facts(event: WireEvent) -> list[tuple[str, str]]:
         ("by", event.metadata.user_id or "–"),
         ("caused by", event.metadata.causation_id or "–"),
         ("event id", event.event_id or "–"),
-        ("schema", f"version {event.event_version}"),
+        ("schema", _schema(event)),
     ]
     return [fact for fact in facts if fact[1] != "–"]
+
+
+def _schema(event: WireEvent) -> str:
+    """The schema version in which the event is stored, and the newest one when it is shown in that."""
+    shown = event.schema_version or event.event_version
+    stored = f"version {event.event_version}"
+    return stored if shown == event.event_version else f"{stored}, shown as version {shown}"
 
 
 def _payload(event: WireEvent) -> list[list[Cell]]:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import msgspec
 
 from core.adapters.kafka.cloud_events import SOURCE, TRACEPARENT
 from core.adapters.kafka.partitions import CATEGORIES, topic_names
-from core.codec import Envelope, event_type
-from core.domain import inventory, order, payment, reader, saga
-from core.domain.message import Event, Metadata
+from core.codec import EVENTS_OF, Envelope, event_type
+from core.domain.message import Metadata
 from core.kafka_settings import KafkaSettings
 
 Json = dict[str, Any]
 
-EVENTS: Mapping[str, Iterable[type[Event]]] = {
-    "order": order.PASSAGES,
-    "inventory": inventory.EVENTS,
-    "payment": payment.PASSAGES,
-    "saga": saga.EVENTS,
-    "reader": reader.EVENTS,
-}
 KEYS = {
     "order": "the order's id",
     "inventory": "an id that is derived from the SKU",
@@ -78,7 +69,7 @@ def document(version: str) -> Json:
 
 
 def _names(category: str) -> list[str]:
-    return [event_type(kind) for kind in EVENTS[category]]
+    return [event_type(kind) for kind in EVENTS_OF[category]]
 
 
 def _message(category: str, name: str) -> Json:
@@ -131,7 +122,7 @@ def _headers() -> Json:
 
 def _schemas() -> Json:
     """What a payload of each type is, and the envelope around them."""
-    kinds = [kind for category in CATEGORIES for kind in EVENTS[category]]
+    kinds = [kind for category in CATEGORIES for kind in EVENTS_OF[category]]
     _, found = msgspec.json.schema_components([Envelope, Metadata, *kinds], ref_template="#/components/schemas/{name}")
     schemas: Json = {name: _as_sent(schema) for name, schema in found.items()}
     for kind in kinds:  # the tag of a payload is the envelope's event_type, and not repeated in it

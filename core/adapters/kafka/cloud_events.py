@@ -51,7 +51,10 @@ def message_of(event: StoredEvent) -> Message:
 @cache
 def _of_kind(category: str, event_type: str, schema_version: int) -> tuple[str, Headers]:
     """What all events of a type have in common: a part of the envelope, and some of the headers."""
-    kind = f'"aggregate_type":"{category}","event_type":"{event_type}","event_version":{schema_version}'
+    kind = (
+        f'"aggregate_type":"{category}","event_type":"{event_type}",'
+        f'"event_version":{schema_version},"schema_version":{schema_version}'  # events are sent as they are stored
+    )
     source = ("ce_source", f"{SOURCE}{category}".encode())
     return kind, [SPECVERSION, CONTENT_TYPE, source, ("ce_type", event_type.encode())]
 

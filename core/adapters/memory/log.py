@@ -93,7 +93,7 @@ class MemoryLog:
             version=len(self.streams.get(entry.stream, ())) + 1,
             event_id=new.event_id,
             event_type=codec.event_type(type(new.event)),
-            schema_version=codec.SCHEMA_VERSION,
+            schema_version=type(new.event).schema_version,
             payload=codec.encode(new.event).decode(),
             metadata=codec.encode_metadata(new.metadata).decode(),
             correlation_id=new.metadata.correlation_id,
@@ -123,7 +123,7 @@ class MemoryLog:
             known.owner, known.due_at, known.claims = row.owner, due_at, 0
 
     async def load(self, stream: StreamId, *, after: int = 0) -> Sequence[Recorded]:
-        return [stored.recorded() for stored in self.streams.get(stream, [])[after:]]
+        return [event for stored in self.streams.get(stream, [])[after:] for event in stored.recorded()]
 
     async def read_log(self, *, after: int, limit: int) -> Sequence[StoredEvent]:
         return self.events[after : after + limit]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from core.adapters.memory.log import KeptSaga, MemoryLog
 from core.domain.message import SagaId
 from core.ports.sagas import STARTS_ON, Backlog, Claim
@@ -64,6 +66,12 @@ class MemorySagaLog:
             row = self._log.rows.get(saga_id)
             if row is not None and row.epoch == epoch and row.owner is None and self._waits(row):
                 row.due_at = self._now + due_in
+
+    async def put_back(self, owner: str, saga_id: SagaId, epoch: int, *, due_in: timedelta, reason: str) -> None:
+        row = self._log.rows.get(saga_id)
+        if row is not None and row.live and (row.owner, row.epoch) == (owner, epoch):
+            row.owner, row.due_at, row.claims = None, self._now + due_in, max(0, row.claims - 1)
+            row.last = replace(row.last, last_error=reason)
 
     async def backlog(self, *, most: int) -> Backlog:
         now, started = self._now, self._log.started

@@ -38,10 +38,10 @@ class MemorySnapshots:
             start = None
         first = start.version if start else after
         page = self.streams.get(stream, ())[first : first + PAGE]
-        events = [codec.decode(each.event_type, each.schema_version, each.payload) for each in page]
+        events = [e for each in page for e in codec.decode(each.event_type, each.schema_version, each.payload)]
         last = page[-1] if page else self._at(stream, first) if start else None
         version, position = (last.version, last.position) if last else (after, 0)
-        return StreamPage(start.state if start else None, events, version, position, more=len(events) == PAGE)
+        return StreamPage(start.state if start else None, events, version, position, more=len(page) == PAGE)
 
     def keep(self, snapshot: Snapshot) -> None:
         event, known = self._at(snapshot.stream, snapshot.version), self._valid_snapshot(snapshot.stream)

@@ -78,7 +78,7 @@ def _columns(new: NewEvent, metadata: dict[int, str]) -> StoredColumns:
         known = metadata[id(new.metadata)] = _metadata(new.metadata)
     kind = codec.event_type(type(new.event))
     payload = codec.encode(new.event).decode()
-    return (new.event_id, kind, codec.SCHEMA_VERSION, payload, known, new.metadata.correlation_id)
+    return (new.event_id, kind, type(new.event).schema_version, payload, known, new.metadata.correlation_id)
 
 
 def _metadata(metadata: Metadata) -> str:

@@ -93,10 +93,10 @@ class PostgresEventStore:
         for row in rows:
             event = stored(row)
             try:
-                result: Recorded | Exception = event.recorded()
+                results: Sequence[Recorded | Exception] = event.recorded()
             except Exception as error:  # noqa: BLE001 - raised to the readers of this stream only
-                result = error
-            streams.setdefault(event.stream, []).append(result)
+                results = [error]
+            streams.setdefault(event.stream, []).extend(results)
         return {
             (stream, after): [e for e in streams.get(stream, ()) if isinstance(e, Exception) or e.version > after]
             for stream, after in keys

@@ -62,6 +62,11 @@ WITH parked AS MATERIALIZED (
 UPDATE sagas s SET due_at = now() + $3 FROM parked WHERE s.saga_id = parked.saga_id
 """
 
+PUT_BACK = """
+UPDATE sagas SET owner = NULL, due_at = now() + $4, claims = greatest(claims - 1, 0), last_error = $5
+ WHERE saga_id = $2 AND owner = $1 AND epoch = $3 AND status IN ('RUNNING', 'COMPENSATING')
+"""
+
 FORGET_KEYS = """
 DELETE FROM idempotency_keys WHERE (scope, key) IN (
     SELECT scope, key FROM idempotency_keys WHERE created_at < now() - $1::interval LIMIT $2)
@@ -107,6 +112,9 @@ class PostgresSagaLog:
     async def set_due(self, parked: Mapping[SagaId, int], *, due_in: timedelta) -> None:
         ids, epochs = list(parked), list(parked.values())
         await self._link.run(lambda c: c.execute(SET_DUE, ids, epochs, due_in))
+
+    async def put_back(self, owner: str, saga_id: SagaId, epoch: int, *, due_in: timedelta, reason: str) -> None:
+        await self._link.run(lambda c: c.execute(PUT_BACK, owner, saga_id, epoch, due_in, reason))
 
     async def backlog(self, *, most: int) -> Backlog:
         return await self._link.run(lambda c: backlog(c, most))

@@ -53,8 +53,8 @@ class PostgresSnapshots:
             return StreamPage(None, (), after, 0, more=False)
         state = rows[0]["state"]
         recorded = rows if state is None else rows[1:]
-        events = [codec.decode(row["event_type"], row["schema_version"], row["payload"]) for row in recorded]
-        return StreamPage(state, events, rows[-1]["version"], rows[-1]["position"], more=len(events) == PAGE)
+        events = [e for row in recorded for e in codec.decode(row["event_type"], row["schema_version"], row["payload"])]
+        return StreamPage(state, events, rows[-1]["version"], rows[-1]["position"], more=len(recorded) == PAGE)
 
     def keep(self, snapshot: Snapshot) -> None:
         if PART in self._faults and len(self._waiting) >= MOST_WAITING:

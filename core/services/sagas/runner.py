@@ -10,23 +10,24 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
-from core.codec import UNREADABLE, StoredEvent, event_type
+from core.codec import UNREADABLE, StoredEvent
 from core.domain import saga as saga_events
 from core.domain.message import OrderId, SagaId
 from core.domain.order import ORDER, OrderCreated
-from core.errors import DatabaseFault, Unavailable
+from core.errors import DatabaseFault, Unavailable, UnknownEvent
 from core.fault_board import FaultBoard
 from core.ports.log import Accepted, Conflict
-from core.ports.sagas import Claim, SagaLog
+from core.ports.sagas import Claim, SagaLog, started_by
 from core.sagas.holdings import open_items
 from core.sagas.record import started
-from core.sagas.saga import Effect, Saga, Tables, newest, unknown_table
+from core.sagas.saga import Effect, Tables, unknown_table
 from core.services.load import Loaded
 from core.services.sagas.advance import LeaseGone, World, advance, refresh
 from core.services.sagas.starting import undoes_itself
@@ -62,7 +63,7 @@ class SagaRunner:
         self._faults = faults or FaultBoard()
         self._ended_by_fault: Counter[SagaId] = Counter()  # by saga: the claims that ended by a fault of the database
         self._waiting: dict[object, float] = {}  # since when each task waits for the database, by the monotonic clock
-        self._triggers = {event_type(saga.starts_on): saga for saga in newest(tables).values()}
+        self._triggers = started_by(tables)
 
     # --- claiming -------------------------------------------------------------------------------------------
     async def claim(self) -> int:
@@ -81,7 +82,7 @@ class SagaRunner:
                 old = self._tasks.pop(claim.saga_id, None)
                 if old:
                     old[1].cancel()  # we lost its lease, and have just claimed it again with a new epoch
-                self._hold(claim.saga_id, claim.epoch, self._resume(claim))
+                self._hold(claim.saga_id, claim.epoch, lambda claim=claim: self._resume(claim))
             count += len(claims)
             if len(claims) < limit:
                 self._others_wait = False
@@ -103,9 +104,11 @@ class SagaRunner:
         saga = self._tables.get((claim.name, claim.definition), unknown)
         claims = claim.claims - self._ended_by_fault[claim.saga_id]
         try:
-            work = await self._retry_while_unavailable(lambda: self._load(saga, claim))
-        except DatabaseFault:
-            raise  # the fault is one of the database, not of this saga
+            store, ids, owner, epoch = self._world.store, (claim.saga_id, claim.order_id), self._owner, claim.epoch
+            load = partial(load_work, store, saga, *ids, owner=owner, epoch=epoch)
+            work = await self._retry_while_unavailable(load)
+        except (DatabaseFault, UnknownEvent):
+            raise  # the fault is one of the database, or a later release can read it: neither is one of this saga
         except Exception as error:
             if saga is unknown or claims > MOST_CLAIMS:
                 await self._give_up_unread(claim, f"it cannot be read: {error}")
@@ -118,11 +121,6 @@ class SagaRunner:
             await self._give_up(work, "the runner dies on this step")
         else:
             await self._drive(work)
-
-    async def _load(self, saga: Saga, claim: Claim) -> Work | None:
-        return await load_work(
-            self._world.store, saga, claim.saga_id, claim.order_id, owner=self._owner, epoch=claim.epoch
-        )
 
     async def _give_up(self, work: Work, reason: str) -> None:
         """Record that the saga has FAILED, so that a person decides, since trying again or guessing cannot help."""
@@ -149,8 +147,8 @@ class SagaRunner:
                     return
 
     # --- holding --------------------------------------------------------------------------------------------
-    def _hold(self, saga_id: SagaId, epoch: int, driving: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(driving)
+    def _hold(self, saga_id: SagaId, epoch: int, drive: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._drive_or_put_back(saga_id, epoch, drive))
         self._tasks[saga_id] = (epoch, task)
 
         def end(_: asyncio.Task[None]) -> None:
@@ -174,6 +172,17 @@ class SagaRunner:
                 log.error("a saga could not be advanced", saga=str(saga_id), exc_info=error)
 
         task.add_done_callback(end)
+
+    async def _drive_or_put_back(self, saga_id: SagaId, epoch: int, drive: Callable[[], Awaitable[None]]) -> None:
+        """Work on the saga. If it has an event of a later release, leave it to a runner of that release."""
+        try:
+            await drive()
+        except UnknownEvent as error:
+            reason = f"waits for a later release: {error}"
+            log.warning("a saga is put back", saga=str(saga_id), reason=reason)
+            await self._retry_while_unavailable(
+                lambda: self._sagas.put_back(self._owner, saga_id, epoch, due_in=LEASE, reason=reason)
+            )
 
     async def _drive(self, work: Work, *, stale: bool = False) -> None:
         """Advance the saga, and wait while the database is away.
@@ -254,7 +263,9 @@ class SagaRunner:
             return
         event = None
         with contextlib.suppress(*UNREADABLE):
-            event = stored.recorded().event
+            event = next((each.event for each in stored.recorded() if isinstance(each.event, saga.starts_on)), None)
+            if event is None:
+                return  # an older event, which says something else
         about = saga.about_which(event, str(stored.event_id))
         now = self._world.clock.now()
         work = new_work(saga, order_id, stored.event_id, owner=self._owner, now=now, about=about)
@@ -271,7 +282,7 @@ class SagaRunner:
         saga_append.applied()
         if saga_append.due_in is None:
             work.epoch = FIRST_EPOCH
-            self._hold(work.saga_id, work.epoch, self._drive(work, stale=work.order.version == 0))
+            self._hold(work.saga_id, work.epoch, lambda: self._drive(work, stale=work.order.version == 0))
 
     def _first_append(self, work: Work) -> SagaAppend:
         """The append of SagaStarted. This runner gets the lease if it has room, and no older saga waits for that room.

@@ -83,7 +83,7 @@ async def load_work(
         order_id=order_id,
         owner=owner,
         epoch=epoch,
-        version=len(recorded),
+        version=recorded[-1].version,
         progress=progress,
         order=await load_state(store, ORDER, StreamId(order_id)),
         payment=await load_state(store, PAYMENT, StreamId(payment_of(order_id))),
