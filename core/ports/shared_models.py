@@ -91,8 +91,12 @@ class SharedReadModels(Protocol):
         """
         ...
 
-    async def reach(self, positions: Mapping[int, int], epochs: Mapping[int, int]) -> None:
-        """Note that shares have every event up to a position, and that the group has every event up to the lowest."""
+    async def reach(self, positions: Mapping[int, int], epochs: Mapping[int, int], saves: Mapping[int, int]) -> None:
+        """Note that shares have every event up to a position, and that the group has every event up to the lowest.
+
+        Raises ShareLost when another process has taken one of the shares, and when the database has fewer saves of it
+        than were done: it has crashed, and lost the last ones.
+        """
         ...
 
     async def standing(self) -> Standing: ...

@@ -6,14 +6,14 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import cache
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 from core.codec import StoredEvent, decode, stored_types
 from core.domain.message import Event, StreamId
-from core.errors import EventNotApplied
+from core.errors import CheckpointMoved, EventNotApplied, Unavailable
 from core.ports.reading import Changes, ReadModels, Subscription
 from core.projections.projection import At, Group, Projection, Source, View, total
 
@@ -21,6 +21,7 @@ BATCH = 2_000  # events
 # Views that stay in memory, because an order's events come soon after each other. Views that are folded but not yet
 # saved, up to two batches of them, must be among these.
 RECENT = 20_000
+LOOK_EVERY = 2.0  # seconds between two looks whether the database still has what was saved
 
 Views: TypeAlias = Mapping[StreamId, Any]
 Read: TypeAlias = tuple[StreamId, Source, StoredEvent, Sequence[Event]]
@@ -43,21 +44,45 @@ class Projector:
     async def run(self, subscription: Subscription, stop: asyncio.Event, *, limit: int = BATCH) -> None:
         """Save what the events after the last saved position change, until `stop` is set.
 
-        Raises EventNotApplied after it has saved everything before that event. Also raises what `ReadModels` raises.
+        Raises EventNotApplied after it has saved everything before that event, and CheckpointMoved also when the
+        database has crashed and lost the last saves. Also raises what `ReadModels` raises.
         """
         self._recent = {}
         self.position, self._begun_to, _ = await self._read_models.open()
         categories = [source.category for source in self._group.projection.sources]
-        # While one batch is saved the next is folded and the one after that is read.
-        async with (
-            aclosing(subscription.batches(stop, after=self.position, limit=limit, categories=categories)) as batches,
-            aclosing(ahead(batches)) as batches_ahead,
-            aclosing(self._fold_batches(batches_ahead, self.position)) as all_changes,
-            aclosing(ahead(all_changes)) as changes_ahead,
-        ):
-            async for changes in changes_ahead:
-                await self._read_models.save(changes)
-                self.position, self.saved_at = changes.position, time.monotonic()
+        over = asyncio.Event()
+        stopping, watching = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._watch())
+        for each in (stopping, watching):
+            each.add_done_callback(lambda _: over.set())
+        try:
+            # While one batch is saved the next is folded and the one after that is read.
+            async with (
+                aclosing(
+                    subscription.batches(over, after=self.position, limit=limit, categories=categories)
+                ) as batches,
+                aclosing(ahead(batches)) as batches_ahead,
+                aclosing(self._fold_batches(batches_ahead, self.position)) as all_changes,
+                aclosing(ahead(all_changes)) as changes_ahead,
+            ):
+                async for changes in changes_ahead:
+                    await self._read_models.save(changes)
+                    self.position, self.saved_at = changes.position, time.monotonic()
+            if watching.done():
+                watching.result()
+        finally:
+            stopping.cancel()
+            watching.cancel()
+            await asyncio.gather(stopping, watching, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        """Raise CheckpointMoved when the database has lost saves. While no events come, no save would notice that."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            saved = self.position
+            with suppress(Unavailable):
+                reader = await self._read_models.progress()
+                if reader is not None and reader.position < saved:
+                    raise CheckpointMoved(reader.reader, saved)
 
     async def _fold_batches(
         self, batches: AsyncIterator[Sequence[StoredEvent]], position: int

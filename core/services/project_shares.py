@@ -64,6 +64,7 @@ class ShareProjector:
         self.held: Mapping[int, int] = {}
         self.positions: dict[int, int] = {}
         self.marks: dict[TopicPlace, TopicMark] = {}
+        self._saves: dict[int, int] = {}  # by share: how often it has been saved, as far as we know
 
     @property
     def stuck(self) -> Mapping[int, EventNotApplied]:
@@ -81,6 +82,7 @@ class ShareProjector:
         self._folder.begin(held, states, head)
         self.held, self.marks = held, dict(self._folder.marks)
         self.positions = {number: state.position for number, state in states.items()}
+        self._saves = {number: state.saves for number, state in states.items()}
         try:
             while not stop.is_set():
                 try:
@@ -239,6 +241,7 @@ class ShareProjector:
     async def _save(self, folded: Folded) -> None:
         if folded.changes is not None:
             await self._models.save(folded.changes)
+            self._saves |= {number: share.saves + 1 for number, share in folded.changes.shares.items()}
             self.saved_at = time.monotonic()
         self.marks.update(folded.marks)
         if folded.marks:
@@ -250,7 +253,7 @@ class ShareProjector:
     async def reach(self, positions: Mapping[int, int]) -> None:
         """Note that shares have every event up to a position."""
         if positions:
-            await self._models.reach(positions, self.held)
+            await self._models.reach(positions, self.held, self._saves)
             self.positions |= {number: max(at, self.positions[number]) for number, at in positions.items()}
             self.saved_at = time.monotonic()
 

@@ -91,19 +91,23 @@ WITH turn AS MATERIALIZED (
 ){saved}
 SELECT pg_notify('views', '') FROM moved
 """
-# Its commit does not wait for the disk, since saves wait for its locks.
+# Its commit does not wait for the disk, since saves wait for its locks. A share of which the database has fewer saves
+# than were done is left out: it has crashed and lost the last ones, and nobody would make them again.
 REACH = """
 WITH turn AS MATERIALIZED (
     SELECT pg_advisory_xact_lock_shared(hashtext('reader_shares'), hashtext($1)),
            set_config('synchronous_commit', 'off', true)
 ), locked AS MATERIALIZED (
     SELECT s.share, w.position
-      FROM turn CROSS JOIN unnest($2::int[], $3::bigint[], $4::bigint[]) AS w(share, epoch, position)
-      JOIN reader_shares s ON s.reader = $1 AND s.share = w.share AND s.epoch = w.epoch AND s.position < w.position
+      FROM turn
+     CROSS JOIN unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) AS w(share, epoch, saves, position)
+      JOIN reader_shares s ON s.reader = $1 AND s.share = w.share AND s.epoch = w.epoch AND s.saves >= w.saves
      ORDER BY s.share FOR UPDATE OF s
+), moved AS (
+    UPDATE reader_shares s SET position = l.position, updated_at = clock_timestamp()
+      FROM locked l WHERE s.reader = $1 AND s.share = l.share AND s.position < l.position
 )
-UPDATE reader_shares s SET position = l.position, updated_at = clock_timestamp()
-  FROM locked l WHERE s.reader = $1 AND s.share = l.share
+SELECT share FROM locked
 """
 # A statement of its own: of processes that reach a position at the same time, the last one sees what all have reached.
 # It always updates the row, so that its commit waits until the disk has it and every save and position before it.
@@ -233,12 +237,14 @@ class PostgresSharedReadModels:
         if row is None:
             raise ShareLost(self._group.reader, tuple(shares))
 
-    async def reach(self, positions: Mapping[int, int], epochs: Mapping[int, int]) -> None:
+    async def reach(self, positions: Mapping[int, int], epochs: Mapping[int, int], saves: Mapping[int, int]) -> None:
         shares = list(positions)
 
         async def both(connection: Connection) -> None:
-            epochs_of = [epochs[number] for number in shares]
-            await connection.execute(REACH, self._group.reader, shares, epochs_of, list(positions.values()))
+            known = [epochs[number] for number in shares], [saves[number] for number in shares]
+            rows = await connection.fetch(REACH, self._group.reader, shares, *known, list(positions.values()))
+            if lost := set(shares) - {row["share"] for row in rows}:
+                raise ShareLost(self._group.reader, tuple(sorted(lost)))
             await connection.fetch(LOWEST, self._group.reader)
 
         await self._watcher.run(both)
