@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
 
 import msgspec
@@ -19,8 +20,10 @@ from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS
 from core.projections.projection import Projection, Source, View
 from core.services.project import applied
 
+ALL = 2**31  # above every version
 PAGE = 1_000  # events that are in memory at once while a long stream is folded
 LONGEST_CATCH_UP = 1.0  # seconds
+YOUNG = timedelta(seconds=60)
 
 V = TypeVar("V", bound=View)
 
@@ -35,15 +38,18 @@ async def fresh_order(
 ) -> tuple[OrderDocument, ReadFrom]:
     """The view of an order at these versions of it and its payment, or later; or the newest, if these do not exist.
 
-    Waits up to `wait` seconds for the read model, and then folds the events that the read model does not have yet.
+    Waits up to `wait` seconds for the read model, and then folds the events that the read model does not have yet. Of a
+    YOUNG order that the read model does not have at all, only those that were asked for: the read model is getting it,
+    and has its later events after the first ones, so that the next answer from there could be older than this one.
     Raises NotFound, Unavailable, UnknownEvent, PositionNotReached.
     """
+    everything = False
     try:
         document = await queries.order(order_id)
     except PositionNotReached as error:
         if error.position > error.head:
             raise
-        document, wait = None, 0  # the log has that position, so all events of the order are folded
+        document, wait, everything = None, 0, True  # the log has that position, so all events of the order are folded
     if wait > 0 and (document is None or not document.shows(min_version, min_payment_version)):
         document = await queries.wait_for_order(
             order_id, version=max(1, min_version), payment_version=min_payment_version, within=wait
@@ -51,10 +57,15 @@ async def fresh_order(
     if document is not None and document.shows(min_version, min_payment_version):
         return document, "view"
     view = _order_view(document.json) if document is not None else None
-    view = await fold_on(queries, ORDER_VIEW, ORDER_EVENTS, StreamId(order_id), view)
+    upto = (max(1, min_version), min_payment_version) if view is None and not everything else (ALL, ALL)
+    view = await fold_on(queries, ORDER_VIEW, ORDER_EVENTS, StreamId(order_id), view, upto=upto[0])
     if view is None:
         raise NotFound("order", str(order_id))
-    view = await fold_on(queries, ORDER_VIEW, PAYMENT_EVENTS, StreamId(payment_of(order_id)), view) or view
+    if upto[0] < ALL and abs(datetime.now(UTC) - view.created_at) > YOUNG:
+        upto = ALL, ALL
+        view = await fold_on(queries, ORDER_VIEW, ORDER_EVENTS, StreamId(order_id), view) or view
+    payment = StreamId(payment_of(order_id))
+    view = await fold_on(queries, ORDER_VIEW, PAYMENT_EVENTS, payment, view, upto=upto[1]) or view
     return OrderDocument(view.version, view.payment_version, codec.json(view)), "log"
 
 
@@ -87,17 +98,25 @@ async def fresh_level(queries: Queries, sku: Sku) -> tuple[InventoryLevel, ReadF
 
 
 async def fold_on(
-    queries: Queries, projection: Projection[V], source: Source, stream: StreamId, view: V | None
+    queries: Queries,
+    projection: Projection[V],
+    source: Source,
+    stream: StreamId,
+    view: V | None,
+    *,
+    upto: int = ALL,
 ) -> V | None:
-    """The view after all events of one stream of a source. Those that it does not have yet are folded page by page.
+    """The view after the events of one stream of a source, up to a version. What it lacks is folded page by page.
 
     Without a view, the fold begins at the first event. Returns None if the events make no view.
     """
     version = getattr(view, source.version) if view is not None else 0
-    while True:
-        page = await queries.events_of_stream(stream, after=version, limit=PAGE)
+    while version < upto:
+        limit = min(PAGE, upto - version)
+        page = await queries.events_of_stream(stream, after=version, limit=limit)
         for stored in page:
             view = applied(projection, source, view, stored)
-        if len(page) < PAGE:
-            return view
+        if len(page) < limit:
+            break
         version = page[-1].version
+    return view

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import msgspec
@@ -126,6 +127,20 @@ async def test_an_order_that_is_not_in_the_read_model_is_folded_with_its_payment
     folded = [(await fresh_order(queries, order_id(n)))[0] for n in range(1, 10)]
     await project(opener)
     assert [await queries.order(order_id(n)) for n in range(1, 10)] == folded
+
+
+async def test_a_young_order_that_the_read_model_does_not_have_yet_is_answered_no_newer_than_was_asked_for(
+    queries: PageCounter, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The read model may have its first event next: an answer with all of them would be followed by an older one."""
+    events = [*with_payment(2, [replace(created, created_at=datetime.now(UTC)), confirmed, shipped])]
+    await write(dsn, stored_events([replace(event, order_id=order_id(2)) for event in events]))
+    for asked, versions in (((0, 0), (1, 0)), ((1, 0), (1, 0)), ((2, 1), (2, 1)), ((9, 9), (3, 2))):
+        order, read_from = await fresh_order(queries, order_id(2), min_version=asked[0], min_payment_version=asked[1])
+        assert (order.version, order.payment_version, read_from) == (*versions, "log")
+    monkeypatch.setattr(fresh_views, "YOUNG", timedelta(0))  # the read model is filled anew, which takes a while
+    order, _ = await fresh_order(queries, order_id(2))
+    assert (order.version, order.payment_version) == (3, 2)
 
 
 async def test_a_view_that_is_fresh_enough_is_given_as_it_is(queries: PageCounter, dsn: str, opener: Opener) -> None:
