@@ -207,7 +207,7 @@ def broker_of(app: App) -> Broker:
 
 @asynccontextmanager
 async def open_read_models(
-    app: App, group: Group[Any], holds: Callable[[], bool] = lambda: True
+    app: App, group: Group[Any], holds: Callable[[float], bool] = lambda _: True
 ) -> AsyncGenerator[ReadModels]:
     """The tables of one group of read models, which the projector fills as long as it holds the group."""
     from core.adapters.postgres.read_models.store import PostgresReadModels  # noqa: PLC0415 - only the projector needs it
@@ -228,7 +228,7 @@ async def open_read_models(
 
 @asynccontextmanager
 async def open_shared_read_models(
-    app: App, group: Group[Any], holds: Callable[[], bool]
+    app: App, group: Group[Any], holds: Callable[[float], bool]
 ) -> AsyncGenerator[tuple[SharedReadModels, Topics]]:
     """The tables of one group of read models, which projectors fill by shares, and the topics that have its events."""
     from core.adapters.kafka.consumer import KafkaTopics  # noqa: PLC0415 - most installations have no Kafka

@@ -45,7 +45,11 @@ class ShareKeeper:
     @property
     def held(self) -> Mapping[int, int]:
         """The epoch of each share that this process holds."""
-        return self._held if time.monotonic() < self._held_until else NOTHING
+        return self.held_for(0)
+
+    def held_for(self, seconds: float) -> Mapping[int, int]:
+        """The epoch of each share that this process holds now, and still holds after so many seconds."""
+        return self._held if time.monotonic() + seconds < self._held_until else NOTHING
 
     @property
     def stands_by(self) -> bool:

@@ -30,8 +30,9 @@ class Keeping:
     keeper: ShareKeeper | None = None
     held: Mapping[int, int] = field(default_factory=dict[int, int])
 
-    def goes_on(self) -> bool:
-        return self.keeper is not None and bool(self.held) and self.keeper.held == self.held
+    def goes_on(self, seconds: float) -> bool:
+        """Whether they are held for so many seconds more."""
+        return self.keeper is not None and bool(self.held) and self.keeper.held_for(seconds) == self.held
 
 
 class SharesFollower:

@@ -73,7 +73,7 @@ async def follow_log(app: App, vitals: Vitals) -> None:
         followers: list[Follower] = []
         for number, group in enumerate(GROUPS):
             read_models = await opened.enter_async_context(
-                open_read_models(app, group, lambda number=number: number in keeper.held)
+                open_read_models(app, group, lambda seconds, number=number: number in keeper.held_for(seconds))
             )
             followers.append(Follower(app, group, read_models, vitals.faults))
         POSITION.set_function(lambda: min((one.position for one in followers if one.holds), default=0))

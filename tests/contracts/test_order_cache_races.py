@@ -92,3 +92,33 @@ async def test_whoever_lost_its_share_without_knowing_it_cannot_take_away_the_ma
         await orders.save(new, order_view(order, 2))
         orders.rows.before_save = None
         await assert_reads(reader, order, 2)
+
+
+async def test_a_projector_whose_lease_is_nearly_over_promises_nothing_and_takes_away_nobodys_marks(
+    redis_server: RedisServer,
+) -> None:
+    """Only the lease can prevent that: the new one divides the work otherwise, and so has epochs of another kind."""
+    orders, order = CachedOrders(redis_server.url), new_order()
+    held_until = time.monotonic() + 60
+
+    def holds(seconds: float) -> bool:
+        return time.monotonic() + seconds < held_until
+
+    async with orders.reader() as reader, orders.projector() as new, orders.projector(holds=holds) as old:
+        await until(lambda: cast("Any", old)._writer._promised)
+        await orders.save(old, order_view(order, 1))
+        cast("Any", new)._writer.opened({0: 1, 1: 1}, 2)
+        await until(lambda: cast("Any", new)._writer._promised)
+
+        async def old_one_wakes() -> None:
+            nonlocal held_until
+            held_until = time.monotonic() + 1  # when it looked last, and then it was frozen
+            writer = cast("Any", old)._writer
+            writer._promised = False
+            assert await writer._mark_now([order]) is None
+            await assert_reads(reader, order, 1, cache="bypass")  # the mark of the new one is still there
+
+        orders.rows.before_save = old_one_wakes
+        await orders.save(new, order_view(order, 2))
+        orders.rows.before_save = None
+        await assert_reads(reader, order, 2)

@@ -95,8 +95,10 @@ class CachedOrders:
             yield queries
 
     @contextlib.asynccontextmanager
-    async def projector(self, url: str | None = None) -> AsyncIterator[ReadModels]:
-        async with cached_read_models(self.rows, cache := self.cache(url), lambda: True) as read_models:
+    async def projector(
+        self, url: str | None = None, holds: Callable[[float], bool] = lambda _: True
+    ) -> AsyncIterator[ReadModels]:
+        async with cached_read_models(self.rows, cache := self.cache(url), holds) as read_models:
             await read_models.open()
             cast("Any", read_models).report = cache.report
             yield read_models

@@ -66,7 +66,7 @@ async def cached_queries(queries: Queries, cache: OrderCache) -> AsyncGenerator[
 
 @contextlib.asynccontextmanager
 async def cached_read_models(
-    read_models: ReadModels, cache: OrderCache, holds: Callable[[], bool]
+    read_models: ReadModels, cache: OrderCache, holds: Callable[[float], bool]
 ) -> AsyncGenerator[ReadModels]:
     """Read models of the orders whose changes are marked and stored in Redis."""
     async with _writing(cache, holds) as writer:
@@ -75,7 +75,7 @@ async def cached_read_models(
 
 @contextlib.asynccontextmanager
 async def cached_shared_read_models(
-    read_models: SharedReadModels, cache: OrderCache, holds: Callable[[], bool], count: int
+    read_models: SharedReadModels, cache: OrderCache, holds: Callable[[float], bool], count: int
 ) -> AsyncGenerator[SharedReadModels]:
     """The same for read models that several projectors fill by so many shares."""
     async with _writing(cache, holds) as writer:
@@ -83,7 +83,7 @@ async def cached_shared_read_models(
 
 
 @contextlib.asynccontextmanager
-async def _writing(cache: OrderCache, holds: Callable[[], bool]) -> AsyncGenerator[OrderWriter]:
+async def _writing(cache: OrderCache, holds: Callable[[float], bool]) -> AsyncGenerator[OrderWriter]:
     link = cache.link(limit=MARK_LIMIT)
     writer = OrderWriter(link, board=cache.board, seconds=cache.seconds, report=cache.report, holds=holds)
     keeping, promising = asyncio.create_task(link.keep()), asyncio.create_task(writer.keep())

@@ -40,11 +40,11 @@ class Marked(NamedTuple):
 class OrderWriter:
     """Marks and stores the orders of the shares that this process has opened.
 
-    `holds` says whether this process still holds them, as far as it knows.
+    `holds` says whether this process still holds them, and surely will for so many seconds.
     """
 
     def __init__(
-        self, link: RedisLink, *, board: str, seconds: float, report: CacheReport, holds: Callable[[], bool]
+        self, link: RedisLink, *, board: str, seconds: float, report: CacheReport, holds: Callable[[float], bool]
     ) -> None:
         self._link = link
         self._board = board
@@ -66,7 +66,7 @@ class OrderWriter:
         try:
             while True:
                 await asyncio.sleep(RENEW_EVERY if self._promised else LOOK_EVERY)
-                if not (self._opened and self._holds()):
+                if not (self._opened and self._holds(SURELY_OVER)):
                     self._promised = False
                 elif self._promised:
                     await self._renew()
@@ -108,11 +108,18 @@ class OrderWriter:
                 await self._promise()
 
     async def _promise(self) -> None:
-        """Begin a new generation, if Redis can be reached."""
+        """Begin a new generation, if Redis can be reached and this process holds its shares until that has ended.
+
+        Redis does it within LASTS after it has told the time, or not at all, and then it lasts for LASTS. So a process
+        that was frozen and has lost its shares cannot take away the marks of those who have them, in whatever way they
+        divide them: the epochs, which Redis compares, are of one way of dividing only.
+        """
         if self._link.away is not None:
             return
         async with self._calls:
             latest = int(await self._link.run(scripts.CLOCK, [self._board])) + round(1000 * LASTS)
+            if not self._holds(SURELY_OVER):  # after Redis has told the time, since we may be frozen before
+                return
             name, generation = secrets.token_hex(8), secrets.token_hex(8)
             arguments = (name, generation, round(1000 * LASTS), self._count, self._shares, latest, self._epochs)
             if await self._call(scripts.ANNOUNCE, [self._board], arguments) == 1:
