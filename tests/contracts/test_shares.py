@@ -217,3 +217,40 @@ async def test_a_keeper_tells_each_change_and_leaves_at_the_end(shares: Postgres
     await keeping
     assert seen in ([[], [0, 1], [0]], [[0, 1], [0]])
     assert await shares.owners(READER) == ["there"]
+
+
+async def test_the_shares_of_a_process_that_is_killed_are_taken_over_at_the_next_look(
+    shares: PostgresShares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.services.shares.LOOK_EVERY", 0.05)
+    assert await shares.keep(READER, "killed", count=1, lease=LEASE) == {0: 1}
+    ended, stop = set[str](), asyncio.Event()
+    keeper = ShareKeeper(shares, READER, "here", count=1, gone=lambda name: name in ended)
+    keeping = asyncio.create_task(keeper.keep(stop))
+    async with asyncio.timeout(10):
+        while not keeper.stands_by or await shares.owners(READER) == ["killed"]:
+            await asyncio.sleep(0.01)
+        ended.add("killed")  # long after the keeper has begun, and long before the lease has run out
+        while not keeper.held:
+            await asyncio.sleep(0.01)
+    assert keeper.held == {0: 2}
+    stop.set()
+    await keeping
+
+
+async def test_the_checkpoint_follows_two_processes_that_reach_their_positions_at_the_same_time(
+    shares: PostgresShares, admin: Connection, opener: Opener
+) -> None:
+    """Without the lock, each would see the share of the other where it was, and the checkpoint would stay behind."""
+    epochs = await shares.keep(READER, "ann", count=2, lease=LEASE)
+    other = await opener()
+    for position in (10, 20, 30):
+        async with admin.transaction():
+            await admin.execute("SELECT reach_shares($1, '{0}', $2, $3)", READER, [epochs[0]], [position])
+            second = asyncio.create_task(
+                other.execute("SELECT reach_shares($1, '{1}', $2, $3)", READER, [epochs[1]], [position])
+            )
+            await asyncio.wait([second], timeout=0.05)
+        await second
+        assert await admin.fetchval("SELECT position FROM checkpoints WHERE reader = $1", READER) == position
+    await other.close()
