@@ -70,12 +70,19 @@ def _engines(kills: int, seconds: float) -> Engines:
 
 
 def _is_noticed(mutant: Mutant, seed: int, logs: Path | None) -> bool:
-    plan = draw(seed, mutant.workload)
-    announce(plan, f"; mutant {mutant.name}: {mutant.what}")
-    report = run(plan, mutant=mutant, logs=logs and logs / mutant.name)
-    telling = mutant.telling_violation(report.violations)
-    print(f"{report}\nnoticed by: {telling}", flush=True)
-    return telling is not None
+    """Whether everything that is to notice it does: its test, a run, or both."""
+    telling: list[str | None] = []
+    print(f"mutant {mutant.name}: {mutant.what}", flush=True)
+    if mutant.test:
+        telling.append(mutant.telling_line())
+        print(f"{mutant.test}\nnoticed by: {telling[-1]}", flush=True)
+    if mutant.sign:
+        plan = draw(seed, mutant.workload)
+        announce(plan, f"; mutant {mutant.name}")
+        report = run(plan, mutant=mutant, logs=logs and logs / mutant.name)
+        telling.append(mutant.telling_violation(report.violations))
+        print(f"{report}\nnoticed by: {telling[-1]}", flush=True)
+    return bool(telling) and None not in telling
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.support.customers import Customers
 PRICE = "12.50"
 SOON = 0.2  # seconds between tries; a real customer would wait the second that Retry-After names
 AT_ONCE = 256  # customers
+ANSWERED_WITHIN = 60.0  # seconds
 IMPATIENT = 0.05  # seconds after which some customers give up
 BODIES: dict[str, dict[str, str] | None] = {
     "confirm": None, "cancel": {"reason": "changed my mind"}, "ship": {"tracking_number": "1Z999", "carrier": "UPS"},
@@ -28,11 +29,17 @@ BODIES: dict[str, dict[str, str] | None] = {
 
 @dataclass
 class Crowd:
-    """`give_up_at` by the monotonic clock: a command that is not answered by then is a violation."""
+    """`calm_at` says when the last fault ended, by the monotonic clock, and None before.
+
+    While faults last, a command may wait for as long as they do. It is a violation when it is not answered within
+    ANSWERED_WITHIN after that, or after it was sent first. `patience`: seconds after the last fault
+    until orders settle.
+    """
 
     customers: Customers
     answers: Answers
-    give_up_at: float
+    calm_at: Callable[[], float | None]
+    patience: float
 
     async def play(self, plan: Plan) -> None:
         """Let each customer begin at its time, and go on until it is answered."""
@@ -74,7 +81,8 @@ class Crowd:
     async def _send_until_answered(
         self, wish: Wish, verb: str, path: str, body: Mapping[str, Any] | None
     ) -> FinalAnswer | None:
-        while time.monotonic() < self.give_up_at:
+        began = time.monotonic()
+        while not self._is_over(began, ANSWERED_WITHIN):
             try:
                 answer = await self._send(wish, verb, path, body)
             except httpx.TransportError as error:
@@ -83,7 +91,7 @@ class Crowd:
                 if (final := self._final_answer(wish, verb, answer)) is not None:
                     return final
             await asyncio.sleep(SOON)
-        self.answers.unanswered.append(f"{verb} of {wish.customer}")
+        self.answers.unanswered.append(f"{verb} of {wish.customer}, for {ANSWERED_WITHIN:.0f} s without a fault")
         return None
 
     async def _send(self, wish: Wish, verb: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
@@ -108,12 +116,18 @@ class Crowd:
 
     async def _wait_until_settled(self, order: str) -> None:
         """Wait until the order is no longer CREATED; a query that fails is repeated."""
-        while time.monotonic() < self.give_up_at:
+        began = time.monotonic()
+        while not self._is_over(began, self.patience):
             with contextlib.suppress(httpx.HTTPError, ValueError):
                 answer = await self.customers.queries.get(order)
                 if answer.status_code == 200 and answer.json()["status"] != "CREATED":
                     return
             await asyncio.sleep(SOON)
+
+    def _is_over(self, began: float, limit: float) -> bool:
+        """Whether so many seconds have passed without a fault since `began`."""
+        calm_at = self.calm_at()
+        return calm_at is not None and time.monotonic() > max(began, calm_at) + limit
 
 
 def key_of(wish: Wish, verb: str) -> str:

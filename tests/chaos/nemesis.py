@@ -25,6 +25,7 @@ from core.processes import die_with_parent
 from daemons.host.supervisor import ProgramState, Supervisor
 from tests.chaos.engines import RunningEngines
 from tests.chaos.plan import THAW, Plan
+from tests.chaos.refills import Refills
 from tests.chaos.strike import Strike
 from tests.support.customers import Customers
 from tests.support.ports import free_port
@@ -47,20 +48,22 @@ CALM = {"drop_rate": 0.0, "error_rate": 0.0, "latency_ms": 0}
 class Nemesis:
     stack: Stack
     customers: Customers
+    refills: Refills
     engines: RunningEngines | None = None
     done: Counter[str] = field(default_factory=Counter)
-    crashes: int = 0  # of PostgreSQL
+    calm_at: float | None = None  # by the monotonic clock: when the last strike had ended and all faults were off
     faults: dict[str, Any] = field(default_factory=dict)
     _rng: random.Random = field(default_factory=random.Random)
     _dead: set[int] = field(default_factory=set)
+    _refilling: set[asyncio.Task[None]] = field(default_factory=set)
     _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def strike(self, plan: Plan) -> None:
-        """Return when all is done, and everything that was frozen or away is back; the faults stay until `calm`."""
+        """Return when all is done, everything that was frozen or away is back, and the provider has no faults."""
         began = time.monotonic()
         rates = {name: getattr(plan.workload, name) for name in CALM}
         self.faults = rates | {"seed": plan.seed}
-        self._keeping = asyncio.create_task(self._keep_faults_on())
+        keeping = asyncio.create_task(self._keep_faults_on())
 
         async def one(strike: Strike) -> None:
             await asyncio.sleep(began + strike.at - time.monotonic())
@@ -72,29 +75,30 @@ class Nemesis:
         async with asyncio.TaskGroup() as group:
             for strike in plan.strikes:
                 group.create_task(one(strike))
-
-    async def calm(self) -> None:
-        """Switch all faults of the provider off."""
-        self._keeping.cancel()
+        keeping.cancel()
         self.faults = {}
         while not await self._set_faults():
             await asyncio.sleep(LOOK)
+        self.calm_at = time.monotonic()
 
     # --- the strikes ----------------------------------------------------------------------------------------
     async def _kill(self, strike: Strike) -> None:
         async with self._turns[strike.target]:
             if strike.how == "sessions":
                 await self._end_sessions()
-            elif strike.how in {"server", "immediate"}:
-                pid = await self._server()
-                self._end(pid, signal.SIGKILL if strike.how == "server" else signal.SIGQUIT)
+            elif strike.target == "postgres":
+                await self._crash(strike.how)
             else:
                 self._end(await self._running(strike.target))
-            if strike.target == "postgres" and strike.how != "sessions":
-                self.crashes += 1
-                await asyncio.sleep(STILL_ANSWERS)
-                self.crashes += 1
             self.done[f"{strike.target} {'' if strike.how == 'daemon' else strike.how}".strip()] += 1
+
+    async def _crash(self, how: str) -> None:
+        """Let PostgreSQL crash, and follow in the background until the read models have again what it lost."""
+        pid = await (self._running("postgres") if how == "daemon" else self._server())
+        self.refills.begin()
+        self._end(pid, signal.SIGQUIT if how == "immediate" else signal.SIGKILL)
+        await asyncio.sleep(STILL_ANSWERS)
+        self._refilling.add(asyncio.create_task(self.refills.end()))
 
     async def _freeze(self, strike: Strike) -> None:
         """Freeze a daemon at work, let another one take over, and then let the frozen one go on."""

@@ -27,6 +27,7 @@ from tests.chaos.nemesis import Nemesis
 from tests.chaos.onlookers import look_on
 from tests.chaos.plan import RARE, Plan
 from tests.chaos.quiet import wait_until_quiet
+from tests.chaos.refills import Refills
 from tests.support.customers import open_customers
 from tests.support.stack import Stack
 
@@ -64,11 +65,13 @@ class Report:
             f"verify      {self.verified}",
             f"violations  {len(self.violations) or 'none'}",
         ]
-        kinds = Counter[str]()
+        kinds: dict[str, list[str]] = {}
         for what in self.violations:
-            kinds[kind := re.sub(r"[0-9a-f-]{8,}|\d+", "…", what)[:40]] += 1
-            if kinds[kind] <= OF_A_KIND:
-                lines.append(f"  - {what}")
+            kinds.setdefault(re.sub(r"[0-9a-f-]{8,}|\d+", "…", what)[:40], []).append(what)
+        for of_kind in kinds.values():
+            lines += [f"  - {what}" for what in of_kind[:OF_A_KIND]]
+            if (more := len(of_kind) - OF_A_KIND) > 0:
+                lines.append(f"    and {more} more like that")
         return "\n".join(lines)
 
 
@@ -108,19 +111,21 @@ async def _run(plan: Plan, stack: Stack, mutant: Mutant | None, engines: Running
     began = time.monotonic()
     async with open_customers(stack) as customers:
         await _stock(stack, plan)
-        answers, nemesis = Answers(), Nemesis(stack, customers, engines)
-        crowd = Crowd(customers, answers, began + plan.workload.seconds + plan.workload.patience)
-        looking = asyncio.create_task(look_on(customers, answers, lambda: nemesis.crashes, plan.seed))
+        answers, refills = Answers(), Refills(stack.home.dsn())
+        nemesis = Nemesis(stack, customers, refills, engines)
+        crowd = Crowd(customers, answers, lambda: nemesis.calm_at, plan.workload.patience)
+        looking = asyncio.create_task(look_on(customers, answers, refills, plan.seed))
         async with asyncio.TaskGroup() as group:
             group.create_task(crowd.play(plan))
             group.create_task(nemesis.strike(plan))
-        looking.cancel()
-        await nemesis.calm()
         calm = time.monotonic()
         wrong: list[str] = []
         quiet = await wait_until_quiet(stack.home.dsn(), calm + plan.workload.patience, wrong, engines is not None)
         if quiet is not None:
             wrong.append(quiet)
+        if looking.done():
+            looking.result()  # it has failed
+        looking.cancel()
         quiet_after = None if quiet else time.monotonic() - calm
         evidence = await gather(stack.home.dsn(), await customers.ledger())
         wrong += [*violations(answers, evidence), *_errors(stack.home.logs)]

@@ -78,4 +78,5 @@ def test_nothing_is_lost_or_doubled_with_kafka_and_redis_while_brokers_relays_pr
     assert list(report.violations) == [], str(report)
     assert {"broker kill", "redis flush", "redis stop", "redis slow", "relay", "projector"} <= report.struck.keys()
     assert any(what.startswith("records sent") for what in report.struck)
+    assert any(what.startswith("looked") for what in report.answers.counts)
     assert len(report.evidence.statuses) > SHORT.orders // 2

@@ -57,12 +57,32 @@ match os.environ.get("CHAOS_MUTANT"):
         assert source.count(guard) == 1, "say here what the guard is by now"
         exec(source.replace(guard, "if False:"), fold_deliveries.__dict__)  # noqa: S102 - our own text
         fold_shares.fold_next = fold_deliveries.fold_next
-    case "cache-token":
+    case "lost-saves":
+        from core.adapters.postgres.read_models import shared_store
+
+        comparison = "AND s.saves >= w.saves"
+        assert shared_store.REACH.count(comparison) == 1, "say here what the guard is by now"
+        shared_store.REACH = shared_store.REACH.replace(comparison, "AND w.saves >= 0")
+    case "lease-margin":
+        from core.adapters.redis import writer
+
+        writer.SURELY_OVER = -1e9
+    case "cache-token" | "cache-mark" | "cache-version" | "cache-epoch" as mutant:
         from core.adapters.redis import scripts
 
-        tokens = "value_of(KEYS[i]) == 't ' .. ARGV[1] .. ' ' .. ARGV[at]"
-        assert scripts.FILL.count(tokens) == 1, "say here what the guard is by now"
-        before, scripts.FILL = scripts.FILL, scripts.FILL.replace(tokens, "true")
-        scripts.ALL = tuple(scripts.FILL if script == before else script for script in scripts.ALL)
+        name, guard, instead = {
+            "cache-token": ("FILL", "value_of(KEYS[i]) == 't ' .. ARGV[1] .. ' ' .. ARGV[at]", "true"),
+            "cache-mark": ("MARK", "redis.call('HSET', board, 'mark:' .. id_of(KEYS[i]), ARGV[1] .. ' ' .. seq)", ""),
+            "cache-version": ("WRITE", "if current and not newer then", "if current then"),
+            "cache-epoch": (
+                "ANNOUNCE",
+                "tonumber(epochs[field]) < tonumber(redis.call('HGET', board, field) or 0)",
+                "false",
+            ),
+        }[mutant]
+        before = getattr(scripts, name)
+        assert before.count(guard) == 1, "say here what the guard is by now"
+        setattr(scripts, name, before.replace(guard, instead))
+        scripts.ALL = tuple(getattr(scripts, name) if script == before else script for script in scripts.ALL)
     case _:
         pass
