@@ -21,7 +21,7 @@ from bench.report import Row
 from core import codec
 from core.domain.inventory import InventoryReserved
 from core.domain.message import Event, OrderId, Sku, inventory_stream, payment_of, reservation_of
-from core.domain.order import Address, Item, OrderConfirmed, OrderCreated
+from core.domain.order import CARD, Address, Item, OrderConfirmed, OrderCreated
 from core.domain.payment import PaymentAuthorized
 
 REACH = 60_000  # events a second
@@ -72,7 +72,7 @@ def order_events(rng: random.Random, versions: dict[UUID, int]) -> Iterator[tupl
     payment = payment_of(order_id)
     yield stored_row(order_id, "order", versions, order_id, at, OrderCreated(
         order_id=order_id, customer_id=customer, order_number=f"ORD-{order_id.hex[-10:].upper()}", items=(item,),
-        total_amount=total, currency="USD", shipping_address=ADDRESS, payment_method="card", created_at=at,
+        total_amount=total, currency="USD", shipping_address=ADDRESS, payment_method=CARD, created_at=at,
     ))  # fmt: skip
     yield stored_row(inventory_stream(sku), "inventory", versions, order_id, at, InventoryReserved(
         sku=sku, reservation_id=reservation_of(order_id, sku), order_id=order_id, quantity=quantity,

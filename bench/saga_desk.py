@@ -30,7 +30,7 @@ from core.adapters.postgres.saga_starts import PostgresSagaStarts
 from core.adapters.postgres.shares import PostgresShares
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.domain.message import Metadata, OrderId, Sku, StreamId
-from core.domain.order import ORDER, CreateOrder, Item
+from core.domain.order import CARD, ORDER, CreateOrder, Item
 from core.ports.log import Append, Entry, NewEvent
 from core.ports.payments import PaymentGateway
 from core.ports.sagas import READER, SHARES, STARTS_ON
@@ -60,7 +60,7 @@ class Desk:
         item = Item(product_id="bench", sku=next(self.skus), quantity=1, unit_price=Decimal("12.50"))
         command = CreateOrder(
             now=datetime.now(UTC), order_id=order_id, customer_id="bench", order_number=f"ORD-{order_id.hex[-10:]}",
-            items=(item,), shipping_address=ADDRESS, payment_method="card",
+            items=(item,), shipping_address=ADDRESS, payment_method=CARD,
         )  # fmt: skip
         events = [NewEvent(uuid7(), e, Metadata(correlation_id=order_id)) for e in ORDER.decide(command, ORDER.initial)]
         done = self.confirmed[order_id] = asyncio.get_running_loop().create_future()

@@ -26,7 +26,7 @@ from core.audit.verification import Report, Verification
 from core.domain import saga as sagas
 from core.domain.inventory import InventoryReserved, StockReplenished
 from core.domain.message import Event, OrderId, Sku, inventory_stream, payment_of, reservation_of, saga_of
-from core.domain.order import Item, OrderConfirmed, OrderCreated
+from core.domain.order import CARD, Item, OrderConfirmed, OrderCreated
 from core.domain.payment import PaymentAuthorized
 from core.domain.provider import Charge
 from core.sagas import SAGAS
@@ -133,7 +133,7 @@ def _order(
         (id_, "order", OrderCreated(
             order_id=id_, customer_id=f"customer-{rng.randrange(CUSTOMERS)}", items=(item,), total_amount=total,
             order_number=f"ORD-{id_.hex[-10:].upper()}", currency="USD", shipping_address=ADDRESS,
-            payment_method="card", created_at=at,
+            payment_method=CARD, created_at=at,
         )),
         (saga, "saga", sagas.SagaStarted(saga_id=saga, name="fulfil_order", definition=1, order_id=id_)),
         (saga, "saga", done("open_order")),

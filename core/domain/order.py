@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import ClassVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,13 +18,14 @@ from core.domain.message import Command, Event, OrderId, Sku
 from core.domain.money import DECIMALS, code_of, exact, largest, wrong_amount, wrong_in_every_currency
 from core.domain.passage import Passage
 from core.domain.payment import Payment
+from core.domain.payment_method import PaymentMethod, check_method
 from core.domain.refunds import Returned, agree, check
 from core.domain.validation import Fields
 from core.errors import NotAllowed, NotFound
 
 MAX_ITEMS = 200
 MAX_QUANTITY = 1_000_000
-PAYMENT_METHOD = re.compile(r"[a-z0-9_]{1,40}")
+CARD = PaymentMethod(type="card")
 
 
 # --- values -------------------------------------------------------------------------------------------------
@@ -50,13 +51,15 @@ class OrderEvent(Event, frozen=True, kw_only=True):
 
 
 class OrderCreated(OrderEvent, tag="OrderCreated", frozen=True, kw_only=True):
+    schema_version: ClassVar[int] = 2
+
     customer_id: str
     order_number: str
     items: tuple[Item, ...]
     total_amount: Decimal
     currency: str
     shipping_address: Address
-    payment_method: str
+    payment_method: PaymentMethod
     created_at: datetime
 
 
@@ -111,7 +114,7 @@ class CreateOrder(OrderCommand, frozen=True, kw_only=True):
     order_number: str
     items: tuple[Item, ...]
     shipping_address: Address
-    payment_method: str = "card"
+    payment_method: PaymentMethod = CARD
     currency: str = "USD"
 
 
@@ -231,7 +234,7 @@ def _create(c: CreateOrder) -> OrderCreated:
         )
     address = c.shipping_address
     check_address(fields, "shipping_address", address)
-    fields.matches("payment_method", c.payment_method, PAYMENT_METHOD, "1 to 40 characters of a-z, 0-9 and _")
+    check_method(fields, "payment_method", c.payment_method)
     if currency not in DECIMALS:
         fields.check("currency", "must be the ISO 4217 code of a means of payment, such as USD")
     fields.done()

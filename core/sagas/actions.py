@@ -153,7 +153,7 @@ def _authorization(facts: Facts, answer: Approved) -> RecordAuthorization:
         order_id=facts.order_id,
         amount=order.total_amount,
         currency=order.currency,
-        payment_method=order.payment_method,
+        payment_method=order.payment_method.type,
         authorization_code=tidy(answer.reference),
         expires_at=answer.expires_at,
     )

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from core.errors import Unavailable
-from daemons.cli.orders import AsJson, Schema, details, no_options
+from daemons.cli.orders import AsJson, Schema, no_options
 from daemons.cli.output import end_with, say_json, tell
+from daemons.cli.payloads import details
 from daemons.cli.services import NOTHING, USAGE, order_id_of, read, say_document
 from daemons.cli.tables import TableField, say_rows
 from daemons.host.bounded_http import readable

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from daemons.cli.output import end_with, say, tell
+from daemons.cli.payloads import details, paid_with
 from daemons.cli.services import NOTHING, USAGE, key_of, order_id_of, read, say_document, send
 from daemons.cli.tables import TableField, say_rows
 from daemons.host.bounded_http import readable
@@ -117,6 +118,8 @@ def show_order(order: Order, *, schema: Schema = "latest", as_json: AsJson = Fal
         say(f"  customer  {view['customer_id']}")
         for item in view["items"]:
             say(f"  item      {item['quantity']} x {item['sku']} at {money(item['unit_price'], view['currency'])}")
+        if method := paid_with(events["events"]):
+            say(f"  pays by   {method}")
         for name in ("authorized", "captured", "refunded"):
             if float(view[f"{name}_amount"]):
                 say(f"  {name:<9} {money(view[f'{name}_amount'], view['currency'])}")
@@ -139,6 +142,7 @@ def place_order(
     zip_: Annotated[str, typer.Option("--zip")] = "",
     country: Annotated[str, typer.Option(help="A code of two letters, such as US.")] = "",
     payment_method: Annotated[str, typer.Option(help="card, unless said otherwise.")] = "",
+    payment_label: Annotated[str, typer.Option(help="What people call it: 'Visa ending in 4242'.")] = "",
     currency: Annotated[str, typer.Option(help="USD, unless said otherwise.")] = "",
     dry_run: DryRun = False,
     key: Key = None,
@@ -146,12 +150,15 @@ def place_order(
 ) -> None:
     """Place an order, from options, or from the JSON body of the HTTP API on stdin."""
     if item or customer:
+        method: Any = payment_method
+        if payment_label:
+            method = {"type": payment_method or "card", "label": payment_label}
         address = {"street": street, "city": city, "state": state, "zip": zip_, "country": country}
         body: Any = {
             "customer_id": customer,
             "items": [_item(text) for text in item or ()],
             "shipping_address": {name: value for name, value in address.items() if value},
-            **{name: v for name, v in (("payment_method", payment_method), ("currency", currency)) if v},
+            **{name: v for name, v in (("payment_method", method), ("currency", currency)) if v},
         }
     elif sys.stdin.isatty():
         end_with(USAGE, "say what to order with --customer, --item and --street …, or give a JSON body on stdin")
@@ -225,16 +232,6 @@ def no_options(words: Sequence[str] | None) -> None:
     """End the command when one of the words of a filter was meant as an option that there is not."""
     if wrong := next((word for word in words or () if word.startswith("--")), None):
         end_with(USAGE, f"no such option: {wrong}")
-
-
-def details(event: Mapping[str, Any]) -> str:
-    """What an operator wants to read of an event's payload."""
-    names = (
-        "order_number", "customer_id", "total_amount", "step", "sku", "quantity", "amount", "currency",
-        "tracking_number", "carrier", "error", "reason", "by",
-    )  # fmt: skip
-    payload: Mapping[str, Any] = event["payload"]
-    return "  ".join(str(payload[name]) for name in names if payload.get(name))
 
 
 def _change(

@@ -62,7 +62,15 @@ def _form(name: str, kind: Any) -> Callable[[Any], Any] | None:
         return _number
     if get_origin(kind) is tuple:
         return _same_of_each
-    return _same if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
+    return _same_of_one if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
+
+
+def _same_of_one(value: Any) -> Any:
+    """A payment method that is an object with a type alone means the same as the text of this type."""
+    if isinstance(value, str):
+        return value
+    same = _same(value)
+    return same[1] if same[::2] == ["type"] else same
 
 
 def _same_of_each(value: Any) -> Any:

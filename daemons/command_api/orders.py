@@ -52,7 +52,7 @@ async def create_order(request: AnyRequest, state: State) -> ASGIApp:
         order_number="" if terms.dry_run else await app.order_numbers.take(),  # a preview uses no number up
         items=tuple(item.item() for item in body.items),
         shipping_address=body.shipping_address.address(),
-        payment_method=body.payment_method,
+        payment_method=body.method(),
         currency=body.currency,
     )
     stream = StreamId(order_id)

@@ -17,7 +17,8 @@ from core.domain.address import LONGEST
 from core.domain.inventory import LONGEST_SKU, MAX_RECEIPT
 from core.domain.message import Sku
 from core.domain.money import DECIMALS
-from core.domain.order import MAX_ITEMS, MAX_QUANTITY, PAYMENT_METHOD, Address, Item
+from core.domain.order import MAX_ITEMS, MAX_QUANTITY, Address, Item
+from core.domain.payment_method import LONGEST_LABEL, METHOD, PaymentMethod
 from core.domain.refunds import MAX_RETURNS, Returned
 from core.errors import FieldError
 from core.ports.log import Answer, Result
@@ -74,6 +75,13 @@ class AddressBody(msgspec.Struct, frozen=True, kw_only=True):
         return Address(street=self.street, city=city, state=state, zip=zip_, country=self.country)
 
 
+class PaymentMethodBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`label` is what people call it, such as `Visa ending in 4242`; never a whole card number."""
+
+    type: Annotated[str, _form(METHOD)]
+    label: Annotated[str, _up_to(LONGEST_LABEL)] | None = None
+
+
 CURRENCY = {
     "enum": sorted(DECIMALS),
     "description": "An ISO 4217 code, also in small letters. Amounts may have as many decimals as the currency has.",
@@ -84,8 +92,14 @@ class CreateOrderBody(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: Name
     items: Annotated[tuple[ItemBody, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_ITEMS})]
     shipping_address: AddressBody
-    payment_method: Annotated[str, _form(PAYMENT_METHOD)] = "card"
+    payment_method: Annotated[str, _form(METHOD)] | PaymentMethodBody = "card"
     currency: Annotated[str, Meta(extra_json_schema=CURRENCY)] = "USD"
+
+    def method(self) -> PaymentMethod:
+        given = self.payment_method
+        if isinstance(given, str):
+            return PaymentMethod(type=given)
+        return PaymentMethod(type=given.type, label=given.label or "")
 
 
 class CancelBody(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from daemons.cli.main import app
 from tests.support.stack import ROOT, Stack, until
 
 ADDRESS = ("--street", "1 Market St", "--city", "SF", "--state", "CA", "--zip", "94105", "--country", "US")
+STORED = ("--schema", "stored")
 LAPTOP = ("--item", "LAPTOP-001:1:1299.00")
 
 
@@ -93,6 +94,11 @@ def test_an_order_is_placed_found_shipped_and_refused_on_the_command_line(stack:
         "OrderDelivered",
     ]
     assert {row[2] for row in rows("sagas", f"order:{number}", "status:completed")} == {id_}
+    labelled = placed("label", "--payment-label", "Visa ending in 4242")["order_number"]
+    assert "  pays by   Visa ending in 4242 (card)" in run("order", labelled).stdout
+    newest, stored = (json.loads(run("order", labelled, *words, "--json").stdout) for words in ((), STORED))
+    assert newest == stored, "of an order of today both shapes are the same"
+    assert run("order", labelled, "--schema", "old", code=2).stderr
     assert run("sagas", "state:failed", code=3).stdout == ""
 
 

@@ -13,8 +13,10 @@ import httpx
 import pytest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.domain.address import Address
 from core.domain.message import StreamId
-from core.domain.order import OrderCreated
+from core.domain.order import CARD, OrderCreated
+from core.domain.payment_method import PaymentMethod
 from tests.support.command_api import ADDRESS, ITEM, ORDER, SHIPMENT, CommandApi, command_api, problem
 
 REASON = {"reason": "changed my mind"}
@@ -82,7 +84,39 @@ async def test_a_price_may_be_a_number_or_a_text_and_is_recorded_exactly(api: Co
 async def test_a_field_that_is_not_given_has_its_default(api: CommandApi) -> None:
     (created,) = await api.store.load(StreamId(UUID(await api.placed_order())))
     assert isinstance(created.event, OrderCreated)
-    assert (created.event.payment_method, created.event.currency) == ("card", "USD")
+    assert (created.event.payment_method, created.event.currency) == (CARD, "USD")
+    assert created.event.shipping_address == Address(**ADDRESS)
+
+
+async def test_a_payment_method_is_an_object_with_a_label_or_as_before_a_text(api: CommandApi) -> None:
+    methods: dict[str, Any] = {
+        "card": PaymentMethod(type="card", label="Visa ending in 4242"), "sepa": PaymentMethod(type="sepa"),
+        "old": PaymentMethod(type="old"),
+    }  # fmt: skip
+    sent = ({"type": "card", "label": "Visa ending in 4242"}, {"type": "sepa", "label": None}, "old")
+    for given, method in zip(sent, methods.values(), strict=True):
+        answer = await api.create({**ORDER, "payment_method": given})
+        (created,) = await api.store.load(StreamId(UUID(answer.json()["order_id"])))
+        assert isinstance(created.event, OrderCreated)
+        assert created.event.payment_method == method
+    for wrong, field in (
+        ({"label": "x"}, "payment_method.type"), ({"type": 1}, "payment_method.type"), (5, "payment_method"),
+        (None, "payment_method"), ([], "payment_method"), ({}, "payment_method.type"),
+        ({"type": "Card!"}, "payment_method"), ({"type": "card", "label": " "}, "payment_method.label"),
+        ({"type": "card", "label": "4242 4242 4242 4242"}, "payment_method.label"),
+        ({"type": "card", "label": "x" * 61}, "payment_method.label"),
+    ):  # fmt: skip
+        problem(await api.create({**ORDER, "payment_method": wrong}), 400, "validation_failed", field)
+
+
+async def test_an_address_without_state_and_postal_code_is_recorded_without_these_fields(api: CommandApi) -> None:
+    address = {"street": "8 Finance Street", "city": "Central", "country": "HK"}
+    for given in (address, {**address, "state": "", "zip": ""}, {**address, "state": None, "zip": None}):
+        dry = await api.http.post("/api/v1/orders?dry_run=true", json={**ORDER, "shipping_address": given})
+        [event] = dry.json()["events"]
+        assert event["payload"]["shipping_address"] == address
+        assert event["payload"]["payment_method"] == {"type": "card"}
+        assert (event["event_version"], event["schema_version"]) == (2, 2)
 
 
 @pytest.mark.parametrize("command", BODIES)

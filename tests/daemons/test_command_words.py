@@ -126,6 +126,8 @@ async def test_commands_that_mean_the_same_have_one_key_and_others_are_refused(a
         priced("10", **{'"currency"': '"USD"'}),
         priced("10", **{'"currency"': '"usd"'}),
         priced("10", **{'"payment_method"': '"card"', '"currency"': '"USD"'}),
+        priced("10", **{'"payment_method"': '{"type":"card"}'}),
+        priced("10", **{'"payment_method"': '{"label":null,"type":"card"}'}),
         priced("10").replace("Zoë", "Zoe\u0308"),
         priced("10").replace("Zoë", "Zo\\u00eb"),
         priced("10").replace("Zoë", "Zoe\\u0308"),

@@ -14,7 +14,7 @@ import pytest
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.domain.inventory import StockReplenished
 from core.domain.message import Event, Sku
-from core.domain.order import Item, OrderCreated, OrderShipped
+from core.domain.order import CARD, Item, OrderCreated, OrderShipped
 from tests.support.orders import ADDRESS, NOW, order_id, write
 from tests.support.query_api import QueryApi, database, query_api
 from tests.support.stored_events import stored_events
@@ -63,7 +63,7 @@ def orders() -> Sequence[Event]:
             total_amount=Decimal("1.00"),
             currency="USD",
             shipping_address=ADDRESS,
-            payment_method="card",
+            payment_method=CARD,
             created_at=at,
         )
         tracking = TRACKINGS[n % len(TRACKINGS)]

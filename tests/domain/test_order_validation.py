@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.domain.order import ORDER, Address, Item, OrderCommand
+from core.domain.order import CARD, ORDER, Address, Item, OrderCommand
 from core.errors import InvalidInput
 from tests.support.samples import ADDRESS, ITEMS, cancel, confirmed, create, created, ship
 
@@ -35,6 +35,9 @@ def order_with(field: str, value: Any) -> OrderCommand:
     """The sample order with one field changed, by the name an error gives it."""
     if field.startswith("items[0]."):
         return replace(create, items=(replace(ITEMS[0], **{field.removeprefix("items[0]."): value}),))
+    if field.startswith("payment_method"):
+        name = field.removeprefix("payment_method").removeprefix(".") or "type"
+        return replace(create, payment_method=replace(CARD, **{name: value}))
     if field.startswith("shipping_address."):
         return replace(create, shipping_address=replace(ADDRESS, **{field.removeprefix("shipping_address."): value}))
     return replace(create, **{field: value})
@@ -56,6 +59,7 @@ TEXTS = {
     "shipping_address.city": 100,
     "shipping_address.state": 100,
     "shipping_address.zip": 20,
+    "payment_method.label": 60,
 }
 BLANKS = {
     "empty": "",
@@ -94,8 +98,23 @@ def test_a_text_may_be_as_long_as_its_limit_and_no_longer(field: str, most: int)
 @pytest.mark.parametrize("blank", BLANKS.values(), ids=BLANKS.keys())
 @pytest.mark.parametrize("field", TEXTS)
 def test_a_text_without_visible_characters_is_refused_as_blank(field: str, blank: str) -> None:
+    if not blank and field == "payment_method.label":
+        return
     left_out = not blank and field in {"shipping_address.state", "shipping_address.zip"}
     assert wrong(order_with(field, blank)) == {field: IN_US if left_out else BLANK}
+
+
+@pytest.mark.parametrize(
+    ("label", "right"),
+    [
+        ("Visa ending in 4242", True), ("Visa •••• •••• •••• 4242", True), ("invoice 2026-11-27, 30 days", True),
+        ("4242424242424242", False), ("Visa 4242 4242 4242 4242", False), ("4242-4242-4242", False),
+        ("card 5018/0000/0009", False), ("\uff14\uff12" * 8, False), ("12345678901", True),
+    ],
+)  # fmt: skip
+def test_the_label_of_a_payment_method_is_no_card_number(label: str, right: bool) -> None:  # noqa: FBT001 - a table
+    no_number = "must not be a card number: give its last four digits at most"
+    assert wrong(order_with("payment_method.label", label)) == ({} if right else {"payment_method.label": no_number})
 
 
 @pytest.mark.parametrize("text", CONTROL_CHARACTERS.values(), ids=CONTROL_CHARACTERS.keys())
@@ -238,7 +257,7 @@ def test_all_wrong_fields_are_named_at_once() -> None:
             replace(ITEMS[0], product_id="\x07", unit_price=Decimal("0.0001")),
         ),
         shipping_address=Address(street="", city=KB41, state="\u200b", zip="1" * 21, country="USA"),
-        payment_method="",
+        payment_method=replace(CARD, type=""),
         currency="XTS",
     )
     assert list(wrong(command)) == [

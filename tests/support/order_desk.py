@@ -22,6 +22,7 @@ from core.codec import StoredEvent
 from core.domain.inventory import INVENTORY, ReceiveStock
 from core.domain.message import OrderId, Sku, StreamId, inventory_stream, saga_of
 from core.domain.order import ORDER, Address, CreateOrder, Item, OrderCommand, ShipOrder
+from core.domain.payment_method import PaymentMethod
 from core.domain.saga import SagaFailed, finished
 from core.ports.clock import Clock
 from core.ports.log import Result
@@ -81,7 +82,7 @@ class Desk:
             order_number=f"ORD-{order_id.hex[-10:]}",
             items=items,
             shipping_address=ADDRESS,
-            payment_method=method,
+            payment_method=PaymentMethod(type=method),
         )
         stream = StreamId(order_id)
         await execute(

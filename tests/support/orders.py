@@ -16,6 +16,7 @@ from msgspec.structs import astuple
 from core.codec import StoredEvent
 from core.domain.message import Event, OrderId, Sku, payment_of
 from core.domain.order import (
+    CARD,
     Address,
     Item,
     OrderCancelled,
@@ -88,7 +89,7 @@ def path(n: int, rng: random.Random) -> Iterable[Event]:
         total_amount=sum((item.quantity * item.unit_price for item in items), Decimal(0)),
         currency=rng.choice(["USD", "EUR"]),
         shipping_address=ADDRESS,
-        payment_method="card",
+        payment_method=CARD,
         created_at=at,
     )
     fate = rng.randint(0, 5)

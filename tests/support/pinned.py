@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from core.domain import inventory, order, payment, reader, refunds, saga
 from core.domain.message import Event, OrderId, PaymentId, ReservationId, SagaId, Sku, StreamId
+from core.domain.payment_method import PaymentMethod
 
 WHOLE = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 MICRO = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
@@ -24,16 +26,11 @@ PINNED: tuple[Event, ...] = (
         order_id=ORDER,
         customer_id='Zoë "Z" O\'Brien 東京',
         order_number="ORD-KQJTNAQE93",
-        items=(
-            order.Item(product_id="prod-1", sku=LAPTOP, quantity=2, unit_price=Decimal("1999.90")),
-            order.Item(product_id="prod/2 \\ b", sku=Sku("SKU-007"), quantity=1_000_000, unit_price=Decimal("0.01")),
-        ),
-        total_amount=Decimal("13999.80"),
-        currency="USD",
-        shipping_address=order.Address(
-            street="1 Märkt St", city="San Francisco", state="CA", zip="94105", country="US"
-        ),
-        payment_method="test_card",
+        items=(order.Item(product_id="prod-1", sku=LAPTOP, quantity=2, unit_price=Decimal("1999.90")),),
+        total_amount=Decimal("3999.80"),
+        currency="HKD",
+        shipping_address=order.Address(street="8 Finance Street", city="Central", country="HK"),
+        payment_method=PaymentMethod(type="test_card", label="Visa ending in 4242"),
         created_at=MICRO,
     ),
     order.OrderConfirmed(order_id=ORDER, confirmed_at=WHOLE),
@@ -121,3 +118,27 @@ PINNED: tuple[Event, ...] = (
         position=4712,
     ),
 )
+
+OLDER: Mapping[str, Sequence[Event]] = {
+    "OrderCreated.v1.json": [
+        order.OrderCreated(
+            order_id=ORDER,
+            customer_id='Zoë "Z" O\'Brien 東京',
+            order_number="ORD-KQJTNAQE93",
+            items=(
+                order.Item(product_id="prod-1", sku=LAPTOP, quantity=2, unit_price=Decimal("1999.90")),
+                order.Item(
+                    product_id="prod/2 \\ b", sku=Sku("SKU-007"), quantity=1_000_000, unit_price=Decimal("0.01")
+                ),
+            ),
+            total_amount=Decimal("13999.80"),
+            currency="USD",
+            shipping_address=order.Address(
+                street="1 Märkt St", city="San Francisco", state="CA", zip="94105", country="US"
+            ),
+            payment_method=PaymentMethod(type="test_card"),
+            created_at=MICRO,
+        ),
+    ],
+}
+"""What the samples of schema versions that are no longer recorded must decode to, by the names of their files."""

@@ -15,6 +15,7 @@ import pytest
 from core.domain.inventory import INVENTORY, ReceiveStock
 from core.domain.message import OrderId, SagaId, Sku, StreamId, inventory_stream
 from core.domain.order import ORDER, CancelOrder, CreateOrder, Item, OrderCommand, ShipOrder
+from core.domain.payment_method import PaymentMethod
 from core.ports.log import Result
 from core.sagas import SAGAS
 from core.sagas.fulfil_order import FULFIL_ORDER
@@ -130,7 +131,7 @@ class PlayedDesk:
         number = f"ORD-{len(self.orders)}"
         command = CreateOrder(
             now=self.loop.now(), order_id=order_id, order_number=number, customer_id="c-1", items=items,
-            shipping_address=ADDRESS, payment_method=method,
+            shipping_address=ADDRESS, payment_method=PaymentMethod(type=method),
         )  # fmt: skip
         self.loop.finish(self._execute(self.log, command))
         self.orders.append(order_id)

@@ -24,6 +24,7 @@ from core.domain.inventory import (
 )
 from core.domain.message import OrderId, PaymentId, ReservationId, Sku
 from core.domain.order import (
+    CARD,
     Address,
     CancelOrder,
     ConfirmOrder,
@@ -93,7 +94,7 @@ created = OrderCreated(
     total_amount=Decimal("2001.48"),
     currency="USD",
     shipping_address=ADDRESS,
-    payment_method="card",
+    payment_method=CARD,
     created_at=NOW,
 )
 confirmed = OrderConfirmed(order_id=ORDER_ID, confirmed_at=NOW)

@@ -3,12 +3,15 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from tests.support.deck_harness import desk_with
 from tests.support.fake_gateway import FakeGateway
+from tui.dialogs.event import _facts
 from tui.viewmodels.fold import TimelineState, fold
 from tui.viewmodels.statuses import STATUS_AFTER, STATUSES, after_event, legal, status_cell
 from tui.viewmodels.timeline import Timeline, failed, summary
@@ -169,3 +172,23 @@ def test_money_in_a_payload_stays_exact() -> None:
     assert str(payload_of(event)["total_amount"]) == "9999999999.99"
     assert payload_of(msgspec.structs.replace(event, payload=msgspec.Raw(b"[1]"))) == {}
     assert isinstance(payload_of(event)["total_amount"], Decimal)
+
+
+@pytest.mark.parametrize(
+    ("method", "shown"),
+    [
+        ("card", "card"), ({"type": "card"}, "card"), ({"type": "card", "label": "Visa 4242"}, "Visa 4242 (card)"),
+        ({"type": "card", "label": ""}, "card"), ({"label": "\x1b[31mred"}, "·[31mred (–)"), (None, "–"), ([], "[]"),
+    ],
+)  # fmt: skip
+def test_an_order_says_what_it_is_paid_with_in_every_shape_of_its_event(method: object, shown: str) -> None:
+    [created, *_] = history()
+    event = replace(created, payload=msgspec.Raw(msgspec.json.encode({"payment_method": method})))
+    assert fold([event])[0].lines["pays by"] == shown
+
+
+def test_the_dialog_of_an_event_says_in_which_shape_it_is_stored_and_in_which_it_is_shown() -> None:
+    [event, *_] = history()
+    for schema_version, said in ((0, "version 1"), (1, "version 1"), (2, "version 1, shown as version 2")):
+        facts = dict(_facts(replace(event, event_version=1, schema_version=schema_version)))
+        assert facts["schema"] == said

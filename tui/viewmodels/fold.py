@@ -111,8 +111,16 @@ def _created(p: Mapping[str, Any]) -> Lines:
         "customer": plain(p.get("customer_id")),
         "total": _amount(p, "total_amount"),
         "lines": f"{len(items)}   {lines}",
-        "pays by": plain(p.get("payment_method")),
+        "pays by": _method(p.get("payment_method")),
     }
+
+
+def _method(method: Any) -> str:
+    """What people call it, with what the provider knows it as; from a service of before, that alone."""
+    if not isinstance(method, dict):
+        return plain(method)
+    label, type_ = _of(method, "label"), plain(_of(method, "type"))
+    return f"{plain(label)} ({type_})" if label else type_
 
 
 def _of(value: Any, name: str) -> Any:

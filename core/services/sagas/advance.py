@@ -151,7 +151,7 @@ async def _call_gateway(gateway: PaymentGateway, work: Work, call: Call, key: st
                 order_id=work.order_id,
                 amount=order.total_amount,
                 currency=order.currency,
-                method=order.payment_method,
+                method=order.payment_method.type,
             )
         case "capture":
             return await gateway.capture(key, payment_id=payment_id, amount=work.payment.state.amount)
