@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import sys
@@ -23,6 +24,7 @@ from core.adapters.postgres.migrate import migrate
 from tests.support.kafka_for_all import KafkaForAll, kafka_for_all
 from tests.support.kafka_for_all import kafka_link as link_to_kafka
 from tests.support.logins import of_daemons
+from tests.support.memory_folder import in_memory
 from tests.support.opener import Opener
 from tests.support.redis_server import RedisServer
 from tests.support.tcp_link import TcpLink
@@ -35,9 +37,13 @@ settings.load_profile("orderdeck")
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+in_memory()
+
 ROOT = Path(__file__).parent
 TEMPLATE = "template_orderdeck"
-LONGEST = ("system", "recipes/event", "sagas", "daemons", "services", "recipes", "contracts", "tui")
+FASTER = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_wal_size": "512MB"}
+"""Nobody pulls the plug of a server that only tests use. Whole stacks have the settings that orderdeck runs with."""
+LONGEST = ("system", "recipes/event", "kafka", "sagas", "daemons", "services", "recipes", "contracts", "tui")
 """Folders of tests, those with the longest files first."""
 
 
@@ -64,9 +70,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.parent, len(rank)))
 
 
+def pytest_collection_finish() -> None:
+    """All that is loaded by now stays until the end, so no garbage collection need look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    with tempfile.TemporaryDirectory(prefix="od-test-") as folder, EmbeddedPostgres(Path(folder)) as server:
+    with tempfile.TemporaryDirectory(prefix="od-test-") as folder, EmbeddedPostgres(Path(folder), **FASTER) as server:
         yield server
 
 

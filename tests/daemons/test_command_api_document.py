@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from tests.support.command_api import ORDER, CommandApi, command_api
 from tests.support.strategies import EVERY_HEALTH_CHECK
 
+LONG = os.environ.get("LONG_TESTS") == "1"
 RIGHT = {
     "orders": ORDER,
     "receipts": {"quantity": 1},
@@ -85,8 +87,8 @@ commands = schemathesis.pytest.from_fixture("schema")
 
 @commands.parametrize()
 @settings(
-    max_examples=40, derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=EVERY_HEALTH_CHECK,
+    max_examples=100 if LONG else 15, derandomize=True, database=None, deadline=None,
+    phases=[Phase.explicit, Phase.generate], suppress_health_check=EVERY_HEALTH_CHECK,
 )  # fmt: skip
 def test_every_answer_of_the_command_api_is_documented_and_none_is_a_server_error(
     documented: Documented, case: schemathesis.Case

@@ -41,8 +41,7 @@ async def test_an_outage_of_the_provider_parks_sagas_uses_up_no_tries_and_cancel
     desk.scale = 0.001  # a third of a second for an authorisation, which the outage outlasts
     await switch(provider, outage=True)
     async with desk.running():
-        orders = [await desk.place() for _ in range(40)]
-        sagas = [StreamId(saga_of(order, "fulfil_order")) for order in orders]
+        orders = [await desk.place() for _ in range(10)]
 
         async def waiting() -> int:
             connection = await desk.open()
@@ -51,8 +50,12 @@ async def test_an_outage_of_the_provider_parks_sagas_uses_up_no_tries_and_cancel
             return int(n)
 
         async with asyncio.timeout(60):
+            while not await waiting():
+                await asyncio.sleep(0.05)
+            orders += [await desk.place() for _ in range(30)]
             while await waiting() < 25:
                 await asyncio.sleep(0.05)
+        sagas = [StreamId(saga_of(order, "fulfil_order")) for order in orders]
         tried = [e for s in sagas for e in await desk.store.load(s) if type(e.event).__name__ == "SagaStepFailed"]
         assert len(tried) < 40, "the breaker lets nobody through"
         await switch(provider)

@@ -6,6 +6,7 @@ Each fork has its own arguments, environment, folder and outputs, as a command h
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -61,12 +62,19 @@ def serve() -> None:
     """Run in a fork what each line of stdin asks for, and answer with its exit code."""
     for name in LOADED:
         import_module(name)
+    freeze()
     for line in sys.stdin:
         fork = os.fork()
         if fork == 0:
             _become(json.loads(line))
         _, status = os.waitpid(fork, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - the answer
+
+
+def freeze() -> None:
+    """Let no fork's garbage collection look at what is loaded, since to look at an object copies its page of memory."""
+    gc.collect()
+    gc.freeze()
 
 
 def _become(asked: dict[str, Any]) -> None:

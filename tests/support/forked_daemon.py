@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from core.processes import die_with_parent
-from tests.support.forked_command import exit_code_of
+from tests.support.forked_command import exit_code_of, freeze
 
 ROOT = Path(__file__).parents[2]
 LOADED = (
-    "daemons.command_api.app", "daemons.query_api.app", "daemons.payment_sandbox.app", "daemons.projector",
-    "daemons.saga_runner", "daemons.process.runtime", "daemons.process.guard.server",
+    "daemons.command_api.app", "daemons.query_api.app", "daemons.payment_sandbox.app", "daemons.projector.__main__",
+    "daemons.saga_runner", "daemons.relay.__main__", "daemons.process.runtime",
+    "daemons.process.guard.server", "litestar.plugins.pydantic",
 )  # fmt: skip
 SERVER = "from tests.support.forked_daemon import serve; serve()"
 
@@ -126,6 +127,7 @@ def _forks() -> _Forks:
 def serve() -> None:
     for name in LOADED:
         import_module(name)
+    freeze()
     wake, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes)

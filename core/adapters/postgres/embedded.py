@@ -73,10 +73,12 @@ class EmbeddedPostgres:
     """The server for the data of one home, and its process.
 
     As a context manager it is for tests: at the end, everything that it has made outside of `path` is removed.
+    `settings` take the place of those of SERVER_SETTINGS.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **settings: str) -> None:
         self.home = Home(Path(path).absolute())
+        self._settings = SERVER_SETTINGS | settings
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -111,7 +113,7 @@ class EmbeddedPostgres:
         if not (self.data / "PG_VERSION").exists():
             self._initdb()
         self._clear_stale_locks()
-        options = [f"--{name}={value}" for name, value in SERVER_SETTINGS.items()]
+        options = [f"--{name}={value}" for name, value in self._settings.items()]
         sockets = f"--unix_socket_directories={self.home.postgres_sockets}"
         self.process = self._spawn("postgres", "-D", str(self.data), sockets, *options, stdout=log)
         self._wait_until_ready(self.process)
