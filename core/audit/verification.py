@@ -200,7 +200,7 @@ class Verification:
             for one in self._orders.sums:
                 rows = self._sums[one.name]
                 for key, amounts in one.change(None, case.view):
-                    rows[key] = plus(rows[key], amounts) if key in rows else amounts
+                    rows[key] = plus((rows[key], amounts)) if key in rows else amounts
 
     async def _acts(self) -> None:
         """Look at what operators did to readers, and list what they vouch for."""

@@ -50,12 +50,12 @@ class TopicMark(msgspec.Struct, frozen=True):
 
 
 class Delivery(NamedTuple):
-    """Events that were read together, with the place and offset of each, and how far each place has been read by now.
+    """Events that were read together, each after its place, and how far each place has been read by now.
 
     An event is delivered at least once, usually in the order of the log, and may come again at any time later.
     """
 
-    events: Sequence[tuple[TopicPlace, int, StoredEvent]]
+    events: Sequence[tuple[TopicPlace, StoredEvent]]
     marks: Mapping[TopicPlace, TopicMark]
 
 

@@ -125,14 +125,14 @@ class Group(Generic[V]):
         return " ".join(f"{model.name}:{model.revision}" for model in self.models)
 
 
-def plus(a: Amounts, b: Amounts) -> Amounts:
-    return tuple(max(x, y) if isinstance(x, datetime) else x + y for x, y in zip(a, b, strict=True))
-
-
 def total(changes: Iterable[tuple[RowKey, Amounts]]) -> Mapping[RowKey, Amounts]:
     """All changes of one sum, added up for each key."""
-    rows: dict[RowKey, Amounts] = {}
+    rows: dict[RowKey, list[Amounts]] = {}
     for key, amounts in changes:
-        known = rows.get(key)
-        rows[key] = amounts if known is None else plus(known, amounts)
-    return rows
+        rows.setdefault(key, []).append(amounts)
+    return {key: all_[0] if len(all_) == 1 else plus(all_) for key, all_ in rows.items()}
+
+
+def plus(rows: Sequence[Amounts]) -> Amounts:
+    """These amounts together. Column by column, since that takes a third of the time of row after row."""
+    return tuple(max(column) if isinstance(column[0], datetime) else sum(column) for column in zip(*rows, strict=True))

@@ -104,9 +104,10 @@ class ShareFolder:
         self.begin({}, {}, 0)
 
     def begin(self, held: Mapping[int, int], states: Mapping[int, ShareState], head: int) -> None:
-        """Forget everything, and begin with what is saved of these shares. No view has an event after `head`.
+        """Forget everything, and begin with what is saved of these shares.
 
-        A saved mark that does not name the event before it cannot be compared with the topic, so it is not used.
+        No stream that begins after `head` has a view. A saved mark that does not name the event before it cannot be
+        compared with the topic, so it is not used.
         """
         self._held = held
         self.marks: dict[TopicPlace, TopicMark] = {
@@ -116,7 +117,7 @@ class ShareFolder:
             if (mark := state.marks.get(place)) is not None and mark.event_id is not None
         }
         self._saves = {number: state.saves for number, state in states.items()}
-        self._newest = dict.fromkeys(held, head)  # by share: no view has an event of the first source after that
+        self._newest = dict.fromkeys(held, head)  # by share: no stream that begins after that has a view
         self._recent: dict[StreamId, Any] = {}
         self._looked_up: Sequence[StoredEvent] = ()
         self.stuck: dict[int, EventNotApplied] = {}
@@ -163,11 +164,14 @@ class ShareFolder:
         positions = {n: at for n, at in batch.positions.items() if n not in self.stuck}
         positions |= {n: upto[n] - 1 for n in upto if n in batch.positions and upto[n] > 1}
         self.marks.update(marks)
+        # What comes from topics is in its own place, so that the marks name every share.
+        known_by_marks = batch.marks and not self.stuck
         shares = {place.partition % self._count for place in marks}
+        shares |= {self.share(event) for event in (self._looked_up if known_by_marks else (*events, *self._looked_up))}
         for event in (*events, *self._looked_up):
-            shares.add(number := self.share(event))
-            if event.category == self._first and event.position > self._newest[number]:
-                self._newest[number] = event.position
+            if event.version == 1 and event.category == self._first:
+                number = self.share(event)
+                self._newest[number] = max(self._newest[number], event.position)
         self._remember(after)
         return Folded(self._changes(shares, before, after) if shares else None, marks, positions)
 
@@ -200,7 +204,7 @@ class ShareFolder:
                 views[stream] = view
             else:
                 unknown.add(stream)
-        # A stream that begins after every event that can have been folded has no view yet.
+        # A stream that begins after every one that can have been folded has no view yet.
         unknown -= {
             stored.stream
             for _, _, stored, _ in reads

@@ -218,7 +218,7 @@ class ShareProjector:
                     return
                 delivery = polling.result()
                 if delivery.marks:
-                    yield Batch([e for place, _, e in delivery.events if self._belongs(place, e)], delivery.marks, {})
+                    yield Batch([e for place, e in delivery.events if self._belongs(place, e)], delivery.marks, {})
         finally:
             stopping.cancel()
 

@@ -11,7 +11,7 @@ from core.errors import LogShorter
 from core.ports.deliveries import PlacesLost, TopicMark, TopicPlace, Topics, TopicsAway
 from core.ports.shared_models import SharedReadModels
 
-BUSY = 0.05  # seconds between two looks while events come
+BUSY = 0.1  # seconds between two looks while events come
 QUIET = 0.25  # seconds between two looks while no events come
 ASK_EVERY = 3.0  # seconds between two questions to Kafka while no events come
 SILENT = 5.0  # seconds without an event from Kafka, while it has some, after which it counts as away
@@ -79,7 +79,7 @@ async def reach_positions(reading: Reading, topics: Topics, models: SharedReadMo
             await _read_up_to(ends, reading)
             await reading.reach({number: relayed for number in behind if number not in reading.stuck})
         await asyncio.sleep(BUSY)
-        if time.monotonic() - reading.progress.at > 10 * BUSY:
+        if time.monotonic() - reading.progress.at > 5 * BUSY:
             await reading.progress.wait(QUIET)
 
 

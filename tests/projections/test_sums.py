@@ -166,7 +166,7 @@ def test_the_same_sku_twice_in_an_order_is_added_up() -> None:
 
 
 def test_adding_to_a_sum_keeps_the_later_of_two_times() -> None:
-    assert plus((1, NOW), (2, NOW - timedelta(days=1))) == (3, NOW)
+    assert plus([(1, NOW), (2, NOW - timedelta(days=1))]) == (3, NOW)
 
 
 # --- any number of orders, in any order of events, in any batches -------------------------------------------

@@ -159,14 +159,6 @@ class Kafka:
     def resume(self, *numbers: int) -> None:
         self._signal(numbers, signal.SIGCONT)
 
-    def forget(self) -> None:
-        """Lose everything: kill all brokers, and start them anew without their data."""
-        self.kill()
-        for node in self.nodes:
-            shutil.rmtree(node.folder / "data")
-            self._format(node)
-        self.start()
-
     def log(self, number: int = 1) -> str:
         return (self.nodes[number - 1].folder / "log").read_text(errors="replace")[-5_000:]
 

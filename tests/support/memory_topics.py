@@ -97,7 +97,7 @@ class MemoryClient:
     async def poll(self) -> Delivery:
         self._must_answer()
         self.topics.polls += 1
-        events: list[tuple[TopicPlace, int, StoredEvent]] = []
+        events: list[tuple[TopicPlace, StoredEvent]] = []
         marks: dict[TopicPlace, TopicMark] = {}
         for place in random.Random(self.topics.polls).sample(list(self.next), len(self.next)):
             records = self.topics.records[place]
@@ -106,7 +106,7 @@ class MemoryClient:
                 raise PlacesLost([place], "what comes next is no longer there")
             got = () if self.topics.silent else records[begin : begin + self.most - len(events)]
             if got:
-                events += [(place, begin + n, event) for n, event in enumerate(got)]
+                events += [(place, event) for event in got]
                 self.next[place] = begin + len(got)
                 marks[place] = TopicMark(self.next[place], got[-1].event_id, got[-1].position)
         if not events:

@@ -21,6 +21,7 @@ from core.adapters.kafka.connection import (
     stop_consumer,
     translating,
 )
+from core.adapters.kafka.log_order import LogOrder
 from core.adapters.kafka.mirror import GroupMirror
 from core.adapters.kafka.partitions import partition_of, topic_names
 from core.adapters.kafka.records import event_of
@@ -30,8 +31,12 @@ from core.ports.deliveries import Delivery, PlacesLost, TopicMark, TopicPlace, T
 from core.settings import Settings
 
 MOST = 2_000  # events of a delivery
+# Of one partition, so that all of them are in an answer, and none gets far ahead of the others. We have some 110 bytes
+# for an event, compressed.
+FETCH_BYTES = 32 << 10
 ANSWERS_WITHIN = 5.0  # seconds
 POLL = 1_000  # milliseconds; while nothing comes, shorter waits leak memory in aiokafka
+POLL_WHILE_WAITING = 100  # milliseconds, for the short time in which records wait for those of other places
 
 
 class KafkaTopics:
@@ -48,6 +53,7 @@ class KafkaTopics:
         self._reader: Any = None  # aiokafka leaves out most of its types
         self._asker: Any = None
         self._mirror = GroupMirror(settings)
+        self._order = LogOrder({}, {})
         self._proofs: dict[TopicPlace, TopicMark] = {}  # by place: the mark whose record must come first
 
     def partition(self, event: StoredEvent) -> int:
@@ -62,7 +68,7 @@ class KafkaTopics:
                     enable_auto_commit=False,
                     request_timeout_ms=REQUEST_LIMIT,
                     metadata_max_age_ms=30_000,
-                    fetch_max_bytes=8 << 20,  # of all partitions together
+                    max_partition_fetch_bytes=FETCH_BYTES,
                     **client_arguments(self._settings),
                 )
                 self._reader, self._asker = client, self._reader
@@ -90,15 +96,19 @@ class KafkaTopics:
                 begins[place] = begin
                 if mark.event_id is not None:
                     self._proofs[place] = mark
+        self._order = LogOrder({place: marks[place] for place in begins}, ends)
         self._reader.assign([TopicPartition(*place) for place in begins])
         for place, begin in begins.items():
             self._reader.seek(TopicPartition(*place), begin)
         return marks.keys() - begins.keys()
 
     async def poll(self) -> Delivery:
+        if (delivery := self._order.take(MOST)).marks:
+            self._pause(self._order.ahead())
+            return delivery
         try:
             with translating():
-                fetched = await self._reader.getmany(timeout_ms=POLL, max_records=MOST)
+                fetched = await self._reader.getmany(timeout_ms=POLL_WHILE_WAITING if self._order.waits else POLL)
         except Unavailable as error:
             if isinstance(error.__cause__, errors.OffsetOutOfRangeError):
                 places = [TopicPlace(*place) for place in error.__cause__.args[0]]
@@ -106,22 +116,27 @@ class KafkaTopics:
             raise TopicsAway(str(error)) from error
         except BrokerRefused as error:
             raise TopicsAway(str(error)) from error
-        events: list[tuple[TopicPlace, int, StoredEvent]] = []
-        marks: dict[TopicPlace, TopicMark] = {}
         for partition, records in fetched.items():
             place = TopicPlace(*partition)
             found = [(record.offset, event_of(record.value)) for record in records]
-            if any(event is None for _, event in found):
+            come = [(offset, event) for offset, event in found if event is not None]
+            if len(come) < len(found):
                 raise PlacesLost([place], "a record is not an event")
-            come = [(place, offset, event) for offset, event in found if event is not None]
             if (proof := self._proofs.pop(place, None)) is not None:
-                (_, offset, event), *come = come
+                (offset, event), *come = come
                 if (offset, event.event_id) != (proof.next - 1, proof.event_id):
                     raise PlacesLost([place], "the topic is not the one that was read")
             if come:
-                events += come
-                marks[place] = TopicMark(come[-1][1] + 1, come[-1][2].event_id, come[-1][2].position)
-        return Delivery(events, marks)
+                self._order.add(place, come, self._reader.highwater(partition))
+        delivery = self._order.take(MOST)
+        self._pause(self._order.ahead())  # before the client asks for more, which it does once we wait for something
+        return delivery
+
+    def _pause(self, places: Collection[TopicPlace]) -> None:
+        """Let the client ask for the records of all places but these."""
+        paused = self._reader.paused()
+        self._reader.pause(*(TopicPartition(*place) for place in places if place not in paused))
+        self._reader.resume(*(partition for partition in paused if TopicPlace(*partition) not in places))
 
     async def ends(self, places: Collection[TopicPlace]) -> Mapping[TopicPlace, int]:
         async with self._answering():

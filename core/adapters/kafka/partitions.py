@@ -7,21 +7,21 @@ compute from the order's id.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, cast
+from struct import Struct
 from uuid import UUID
-
-from aiokafka import partitioner
 
 from core.codec import StoredEvent
 from core.kafka_settings import ORDER_TOPIC, KafkaSettings
 
-MURMUR2: Callable[[bytes], int] = cast("Any", partitioner).murmur2
 CATEGORIES = ("order", "inventory", "payment", "saga", "reader")
 OF_ORDERS = frozenset({"payment", "saga"})
 """Categories whose events are about one order, which their correlation id names."""
-REMEMBERED = 65_536  # ids, since the hash takes 9 microseconds, and an order has ten events and more
+REMEMBERED = 65_536  # ids, since the hash takes 3 microseconds, and an order has ten events and more
+
+SEED, FACTOR, MASK = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF  # of murmur2, as Kafka's clients use it
+_WORDS = Struct("<9I").unpack
 
 
 def topic_names(settings: KafkaSettings) -> Mapping[str, str]:
@@ -38,4 +38,13 @@ def partition_of(event: StoredEvent, partitions: int) -> int:
 
 @lru_cache(REMEMBERED)
 def _hash(id_: UUID) -> int:
-    return MURMUR2(str(id_).encode()) & 0x7FFFFFFF
+    """What Kafka's clients compute: murmur2 of the 36 characters of the id, without the sign.
+
+    aiokafka has it for any number of bytes, and takes two and a half times as long.
+    """
+    hash_ = SEED ^ 36
+    for word in _WORDS(str(id_).encode()):
+        word = word * FACTOR & MASK  # noqa: PLW2901 - a word is mixed in two steps
+        hash_ = (hash_ * FACTOR ^ (word ^ word >> 24) * FACTOR) & MASK
+    hash_ = (hash_ ^ hash_ >> 13) * FACTOR & MASK
+    return (hash_ ^ hash_ >> 15) & 0x7FFFFFFF
