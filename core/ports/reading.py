@@ -21,6 +21,16 @@ class FilledOtherwise(Unavailable):
         super().__init__(f"{owner} fills the read models of {group} {how}: stop it, or give both the same settings")
 
 
+class FilledByNewerRelease(Unavailable):
+    """A newer release has filled the read models, and this one would spoil them."""
+
+    def __init__(self, group: str, revision: str) -> None:
+        super().__init__(
+            f"a newer release has filled the read models of {group} ({revision}): start that release again, or go back "
+            f"with `orderdeck rebuild {group} --switch-back`, or fill them anew with `orderdeck rebuild {group}`"
+        )
+
+
 class ReaderProgress(NamedTuple):
     """How far a reader of the log has come.
 
@@ -74,8 +84,9 @@ class ReadModels(Protocol):
     async def open(self) -> Opened:
         """What was saved last. Whoever opened them before can save nothing any more.
 
-        If this revision saved nothing, or a position that the log does not have, the tables are emptied, and the
-        position is 0. Raises FilledOtherwise while another process fills them from Kafka.
+        Tables that an older release has filled are gone on with, and new ones are asked for. If a position was saved
+        that the log does not have, the tables are emptied, and the position is 0. Raises FilledOtherwise while another
+        process fills them from Kafka, and FilledByNewerRelease.
         """
         ...
 

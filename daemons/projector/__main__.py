@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from core.bootstrap import bootstrap
+from core.bootstrap_generations import open_generations
 from core.settings import Settings
 from daemons.process.cache_metrics import show_cache
+from daemons.process.forks import Forks
 from daemons.process.runtime import run_reader
 from daemons.process.vitals import Vitals
+from daemons.projector.build import build_generation
+from daemons.projector.building import Building
 from daemons.projector.from_kafka import follow_kafka
 from daemons.projector.from_log import follow_log
 
 
-async def work(settings: Settings, vitals: Vitals) -> None:
-    follow = follow_kafka if settings.kafka_brokers else follow_log
-    async with bootstrap(settings, name=vitals.name, faults=vitals.faults) as app:
-        show_cache(settings, app.cache, vitals)
-        await follow(app, vitals)
+class ProjectorProgram:
+    """`forks` are its processes that build generations."""
+
+    def __init__(self) -> None:
+        self._forks: Forks | None = None
+
+    def begin(self) -> None:
+        self._forks = Forks(build_generation)
+
+    async def work(self, settings: Settings, vitals: Vitals) -> None:
+        assert self._forks is not None  # noqa: S101 - `begin` comes first
+        follow = follow_kafka if settings.kafka_brokers else follow_log
+        async with (
+            bootstrap(settings, name=vitals.name, faults=vitals.faults) as app,
+            open_generations(app) as generations,
+            asyncio.TaskGroup() as tasks,
+        ):
+            show_cache(settings, app.cache, vitals)
+            tasks.create_task(follow(app, vitals))
+            tasks.create_task(Building(app, generations, self._forks, vitals).keep())
 
 
 def main() -> None:
-    run_reader("projector", "projector_port", work)
+    projector = ProjectorProgram()
+    run_reader("projector", "projector_port", projector.work, before=projector.begin)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,15 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels
+from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.errors import EventNotApplied
+from core.ports.reading import FilledByNewerRelease
 from core.projections import ORDERS
 from tests.support.feeds import Feed, LogFeed, TopicFeed, as_if_undisturbed, tamper
 from tests.support.opener import Opener
-from tests.support.orders import Sample
+from tests.support.orders import Sample, contents, write
+from tests.support.projecting import project
 from tests.support.sharing import reached
 
 
@@ -41,20 +45,52 @@ async def test_every_event_is_folded_once_also_by_the_next_process_and_by_two_at
     assert len(found["order_views"]) == 120
 
 
-async def test_other_rules_and_an_older_log_have_the_tables_filled_anew(feed: Feed, opener: Opener, dsn: str) -> None:
+async def test_tables_of_an_older_release_are_gone_on_with_and_new_ones_are_asked_for(
+    feed: Feed, opener: Opener, dsn: str
+) -> None:
     log = Sample(40, payments=True).events()
-    await feed.deliver(log)
+    await feed.deliver(log[:60])
     async with feed.filling():
-        await reached(dsn, len(log))
+        await reached(dsn, 60)
+    older = "order_views:1 customer_summaries:2 product_demand:2"  # it had no daily_sales
     await tamper(
         dsn,
-        f"UPDATE checkpoints SET revision = 'other rules' WHERE reader = '{ORDERS.reader}'",
-        "UPDATE daily_sales SET orders = orders + 100",
+        f"UPDATE checkpoints SET revision = '{older}' WHERE reader = '{ORDERS.reader}'",
+        "TRUNCATE daily_sales",
     )
+    await feed.deliver(log[60:])
     async with feed.filling():
-        await reached(dsn, 0)
         await reached(dsn, len(log))
-    await as_if_undisturbed(opener, dsn)
+    async with feed.filling():
+        await reached(dsn, len(log))
+    connection = await opener()
+    asked = await connection.fetch("SELECT reader, revision, state FROM generations")
+    await connection.close()
+    assert [tuple(row) for row in asked] == [(ORDERS.reader, ORDERS.revision, "waiting")]
+    found = await contents(dsn)
+    assert found["daily_sales"] == []
+    await tamper(dsn, f"UPDATE checkpoints SET revision = '{ORDERS.revision}', position = 0 WHERE reader LIKE 'proj%'")
+    await project(opener, groups=[ORDERS])
+    assert found | {"daily_sales": []} == await contents(dsn) | {"daily_sales": []}
+
+
+async def test_tables_of_a_newer_release_are_left_alone(opener: Opener, dsn: str) -> None:
+    log = Sample(3).events()
+    await write(dsn, log)
+    await project(opener)
+    newer = ORDERS.revision.replace("order_views:", "order_views:1")
+    await tamper(dsn, f"UPDATE checkpoints SET revision = '{newer}' WHERE reader = '{ORDERS.reader}'")
+    before = await contents(dsn)
+    for read_models in (PostgresReadModels(opener, ORDERS), PostgresSharedReadModels(opener, ORDERS)):
+        with pytest.raises(FilledByNewerRelease, match="a newer release has filled the read models of orders"):
+            await read_models.open()
+        read_models.close()
+    assert await contents(dsn) == before
+
+
+async def test_an_older_log_has_the_tables_filled_anew(feed: Feed, opener: Opener, dsn: str) -> None:
+    log = Sample(40, payments=True).events()
+    await feed.deliver(log)
     async with feed.filling():
         await reached(dsn, len(log))
     await tamper(dsn, "ALTER TABLE events DISABLE TRIGGER ALL", "DELETE FROM events WHERE position > 60")

@@ -32,7 +32,7 @@ SELECT c.reader, c.position, c.revision,
        EXISTS (SELECT FROM pg_stat_activity a
                 WHERE a.datname = current_database()
                   AND a.application_name = 'orderdeck ' || split_part(c.reader, '.', 1))
-  FROM checkpoints c ORDER BY c.reader
+  FROM checkpoints c WHERE c.reader NOT LIKE '%@%' ORDER BY c.reader
 """
 
 # Order ids begin with their time, so this reads the index, and mostly the table too, from one end to the other.

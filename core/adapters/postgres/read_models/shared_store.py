@@ -12,6 +12,7 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.event_store import stored
 from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.readers import progress
+from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
 from core.adapters.postgres.read_models.store import (
     CLAIM,
     EMPTY_SHARES,
@@ -28,17 +29,15 @@ from core.errors import CheckpointMoved, ShareLost
 from core.ports.deliveries import TopicMark, TopicPlace
 from core.ports.reading import FilledOtherwise, ReaderProgress
 from core.ports.shared_models import SharedChanges, ShareState, Standing, StreamGap
-from core.projections.projection import Group
+from core.projections.projection import Group, Sum
 
 RELAY = "relay"  # the reader that says up to where the log is in Kafka
 
 log = structlog.get_logger(__name__)
 
-# Those that fill the group otherwise at present: from the log, by shares of the whole projector, or by other rules.
-OTHERS = """
-SELECT owner, reader <> $1 AS from_log FROM reader_shares
- WHERE lease_until > clock_timestamp() AND (reader = split_part($1, '.', 1) OR (reader = $1 AND $2))
- LIMIT 1
+# Whoever fills the group from the log at present, by shares of the whole projector.
+FROM_LOG = """
+SELECT owner FROM reader_shares WHERE lease_until > clock_timestamp() AND reader = split_part($1, '.', 1) LIMIT 1
 """
 SHARES = """
 SELECT share, position, offsets, epoch, saves, lease_until > clock_timestamp() AS live
@@ -139,7 +138,6 @@ class PostgresSharedReadModels:
     def __init__(self, open_: Callable[[], Awaitable[Connection]], group: Group[Any]) -> None:
         self._group = group
         self._views = VIEW_TABLES[group.projection.name]
-        self._sums = [SumTable(one) for one in group.sums]
         # A plan that was made while a table was small would read all of it again and again when it has grown.
         self._loader = Link(lambda: opened_with(open_, "plan_cache_mode = force_custom_plan"))
         self._checker = Link(lambda: opened_with(open_, "plan_cache_mode = force_custom_plan"))
@@ -147,6 +145,11 @@ class PostgresSharedReadModels:
         # A commit need not wait for the disk: if it is lost, its rows and its shares are lost together, and the log
         # still has the events.
         self._saver = Link(lambda: opened_with(open_, "synchronous_commit = off"))
+        self._revision = group.revision
+        self._fill(group.sums)
+
+    def _fill(self, sums: Sequence[Sum[Any, Any, Any]]) -> None:
+        self._sums = [SumTable(one) for one in sums]
         # PostgreSQL runs these from the last to the first. So the rows of sums, which others save too, are locked last.
         saved, first = "", 6
         for table in (*self._sums, self._views):
@@ -157,22 +160,22 @@ class PostgresSharedReadModels:
     async def open(self) -> None:
         reader, revision = self._group.reader, self._group.revision
 
-        async def claim(connection: Connection) -> None:
+        async def claim(connection: Connection) -> str:
             async with connection.transaction():
                 row = await connection.fetchrow(CLAIM, reader, revision)
                 assert row is not None  # noqa: S101 - RETURNING
-                ours = row["revision"] == revision
-                if (other := await connection.fetchrow(OTHERS, reader, not ours)) is not None:
-                    how = "from the log" if other["from_log"] else "by the rules of another release"
-                    raise FilledOtherwise(self._group.name, other["owner"], how)
+                if (owner := await connection.fetchval(FROM_LOG, reader)) is not None:
+                    raise FilledOtherwise(self._group.name, owner, "from the log")
                 shares = await connection.fetch(SHARES, reader)
                 positions = [row["position"], *(share["position"] for share in shares)]
                 older = max(positions) > row["head"] or await _foreign_marks(connection, shares)
                 if older:
                     log.warning("an older log was put in place, the read models are filled again", reader=reader)
                 begun = any(positions) or any(share["saves"] or share["live"] for share in shares)
-                kept = ours and begun and not older
-                if not kept:  # first the tables: a save that waits for the lock of the shares has its lock on them
+                kept = begun and not older
+                if kept:
+                    await go_on_with(connection, self._group, row["revision"])
+                else:  # first the tables: a save that waits for the lock of the shares has its lock on them
                     await connection.execute(f"TRUNCATE {names_of_tables(self._group)}")
                     await connection.execute(RESTART, reader, revision)
                 await connection.execute(LOCK_SHARES, reader)
@@ -181,8 +184,10 @@ class PostgresSharedReadModels:
                 else:
                     await connection.execute(TAKE_SHARES, reader)
                     await connection.execute(EMPTY_SHARES, reader)
+                return row["revision"] if kept else revision
 
-        await self._watcher.run(claim)
+        self._revision = await self._watcher.run(claim)
+        self._fill(sums_at(self._group, self._revision))
 
     async def take(self, held: Mapping[int, int]) -> tuple[Mapping[int, ShareState], int]:
         async def read(connection: Connection) -> tuple[Mapping[int, ShareState], int]:
@@ -190,7 +195,7 @@ class PostgresSharedReadModels:
             lost = {n for n, epoch in held.items() if n not in shares or shares[n]["epoch"] != epoch}
             if lost:
                 raise ShareLost(self._group.reader, tuple(sorted(lost)))
-            if await connection.fetchval(REVISION, self._group.reader) != self._group.revision:
+            if await connection.fetchval(REVISION, self._group.reader) != self._revision:
                 raise CheckpointMoved(self._group.reader, min(shares[n]["position"] for n in held))
             row = await connection.fetchrow(HEAD_AND_RELAY, RELAY)
             assert row is not None  # noqa: S101 - it has no condition

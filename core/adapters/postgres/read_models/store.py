@@ -11,13 +11,15 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.readers import progress
 from core.adapters.postgres.read_models import inventory_levels, order_views
+from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
 from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, select, upsert
 from core.domain.message import StreamId
-from core.errors import CheckpointMoved
+from core.errors import CheckpointMoved, LogShorter
+from core.ports.generations import GenerationGone
 from core.ports.reading import Changes, FilledOtherwise, Opened, ReaderProgress
 from core.projections.inventory_level import INVENTORY_LEVEL
 from core.projections.order_view import ORDER_VIEW
-from core.projections.projection import Group
+from core.projections.projection import Group, Sum
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +27,13 @@ CLAIM = """
 INSERT INTO checkpoints (reader, position, revision, epoch) VALUES ($1, 0, $2, 1)
     ON CONFLICT (reader) DO UPDATE SET epoch = checkpoints.epoch + 1
 RETURNING position, revision, epoch, (SELECT coalesce(max(events.position), 0) FROM events) AS head
+"""
+# One that has never been read has nothing after its position; one that was filled from Kafka may have.
+CLAIM_GENERATION = """
+UPDATE checkpoints c SET epoch = c.epoch + 1
+  FROM generations g WHERE g.id = $2 AND c.reader = $1
+RETURNING c.position, c.revision, c.epoch, g.ended_at IS NOT NULL AS was_live,
+          (SELECT coalesce(max(events.position), 0) FROM events) AS head
 """
 RESTART = "UPDATE checkpoints SET position = 0, revision = $2, updated_at = clock_timestamp() WHERE reader = $1"
 
@@ -56,46 +65,65 @@ VIEW_TABLES: Mapping[str, ViewTable | DocumentTable] = {
 
 
 class PostgresReadModels:
-    """See `core.ports.reading.ReadModels`."""
+    """See `core.ports.reading.ReadModels`.
 
-    def __init__(self, open_: Callable[[], Awaitable[Connection]], group: Group[Any]) -> None:
+    With a `generation`, the connections have to be opened in it, and its reader is not the one of the live tables.
+    """
+
+    def __init__(
+        self, open_: Callable[[], Awaitable[Connection]], group: Group[Any], generation: int | None = None
+    ) -> None:
         self._group = group
+        self._generation = generation
+        self._reader = group.reader if generation is None else f"{group.reader}@{generation}"
         self._views = VIEW_TABLES[group.projection.name]
-        self._sums = [SumTable(one) for one in group.sums]
-        self._save = _save_statement([self._views, *self._sums])
         self._move = _save_statement([])  # for a batch that changes nothing in the group
+        self._fill(group.sums)
         self._epoch = 0
         self._loader = Link(open_)
         # A commit need not wait for the disk: if it is lost, its rows and its checkpoint are lost together, and the log
         # still has the events.
         self._saver = Link(lambda: opened_with(open_, "synchronous_commit = off"))
 
+    def _fill(self, sums: Sequence[Sum[Any, Any, Any]]) -> None:
+        self._sums = [SumTable(one) for one in sums]
+        self._save = _save_statement([self._views, *self._sums])
+
     async def open(self) -> Opened:
+        return await self._saver.run(self._open_live if self._generation is None else self._open_generation)
+
+    async def _open_live(self, connection: Connection) -> Opened:
         reader, revision = self._group.reader, self._group.revision
-
-        async def claim(connection: Connection) -> Opened:
-            async with connection.transaction():
-                row = await connection.fetchrow(CLAIM, reader, revision)
-                assert row is not None  # noqa: S101 - RETURNING
-                if (owner := await connection.fetchval(BY_SHARES, reader)) is not None:
-                    raise FilledOtherwise(self._group.name, owner, "from Kafka")
-                self._epoch = row["epoch"]
-                kept = False
-                if row["position"] > row["head"]:
+        async with connection.transaction():
+            row = await connection.fetchrow(CLAIM, reader, revision)
+            assert row is not None  # noqa: S101 - RETURNING
+            if (owner := await connection.fetchval(BY_SHARES, reader)) is not None:
+                raise FilledOtherwise(self._group.name, owner, "from Kafka")
+            kept = 0 < row["position"] <= row["head"]
+            if kept:
+                await go_on_with(connection, self._group, row["revision"])
+            else:  # first the tables: a save that waits for the lock of the shares has its lock on them
+                if row["position"]:
                     log.warning("an older log was put in place, the read models are filled again", reader=reader)
-                else:
-                    kept = row["revision"] == revision and row["position"] > 0
-                if not kept:  # first the tables: a save that waits for the lock of the shares has its lock on them
-                    await connection.execute(f"TRUNCATE {names_of_tables(self._group)}")
-                    await connection.execute(RESTART, reader, revision)
-                await connection.execute(LOCK_SHARES, reader)
-                await connection.execute(TAKE_SHARES, reader)
-                if not kept:
-                    await connection.execute(EMPTY_SHARES, reader)
-                position, head = (row["position"], row["head"]) if kept else (0, 0)
-                return Opened(position, head, self._epoch)
+                await connection.execute(f"TRUNCATE {names_of_tables(self._group)}")
+                await connection.execute(RESTART, reader, revision)
+            await connection.execute(LOCK_SHARES, reader)
+            await connection.execute(TAKE_SHARES, reader)
+            if not kept:
+                await connection.execute(EMPTY_SHARES, reader)
+        self._fill(sums_at(self._group, row["revision"]) if kept else self._group.sums)
+        self._epoch = row["epoch"]
+        return Opened(row["position"], row["head"], self._epoch) if kept else Opened(0, 0, self._epoch)
 
-        return await self._saver.run(claim)
+    async def _open_generation(self, connection: Connection) -> Opened:
+        row = await connection.fetchrow(CLAIM_GENERATION, self._reader, self._generation)
+        if row is None:
+            raise GenerationGone(self._generation or 0)
+        if row["position"] > row["head"]:
+            raise LogShorter(row["position"], row["head"])
+        self._fill(sums_at(self._group, row["revision"]))
+        self._epoch = row["epoch"]
+        return Opened(row["position"], row["head"] if row["was_live"] else row["position"], self._epoch)
 
     async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
         query = f"{select(self._views)} WHERE {self._views.of_streams}"
@@ -111,15 +139,15 @@ class PostgresReadModels:
                 values += table.parameters(changes.sums.get(table.name, {}))
         row = await self._saver.once(
             lambda connection: connection.fetchrow(
-                statement, self._group.reader, changes.after, changes.position, self._epoch, *values
+                statement, self._reader, changes.after, changes.position, self._epoch, *values
             )
         )
         if row is None:
-            raise CheckpointMoved(self._group.reader, changes.after)
+            raise CheckpointMoved(self._reader, changes.after)
 
     async def progress(self) -> ReaderProgress | None:
         readers = await self._loader.run(progress)
-        return next((one for one in readers if one.reader == self._group.reader), None)
+        return next((one for one in readers if one.reader == self._reader), None)
 
     def close(self) -> None:
         self._loader.close()

@@ -1,0 +1,132 @@
+"""Generations of read models in PostgreSQL: each has its tables in a schema of its own, see migrations/."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+
+from core.adapters.postgres.connection import Connection, Link
+from core.errors import Unavailable
+from core.ports.generations import UNFINISHED, Generation, GenerationGone, NewGeneration, State
+from core.projections.projection import Group
+
+COLUMNS = """
+SELECT g.id, g.reader, g.revision, g.purpose, g.state, g.end_position, g.max_rate, g.check_all, g.drop_old,
+       g.requested_by, g.requested_at, g.started_at, g.ended_at, g.keep_until, g.rate, g.note,
+       coalesce((SELECT c.position FROM checkpoints c
+                  WHERE c.reader = g.reader || CASE g.state WHEN 'live' THEN '' ELSE '@' || g.id END), 0) AS position,
+       coalesce((SELECT max(e.position) FROM events e), 0) AS head
+"""
+READ = f"{COLUMNS} FROM generations g WHERE g.id = $1"
+NEWEST = f"{COLUMNS} FROM generations g ORDER BY g.id DESC LIMIT $1"
+TO_BUILD = f"{COLUMNS} FROM generations g WHERE g.state = ANY ($1) ORDER BY g.id"
+# Of two requests at the same time, one finds the row of the other.
+REQUEST = """
+INSERT INTO generations (reader, tables, revision, purpose, end_position, max_rate, check_all, drop_old, requested_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT DO NOTHING
+RETURNING id
+"""
+OTHER = "SELECT id FROM generations WHERE reader = $1 AND purpose = 'rebuild' AND state = ANY ($2)"
+MOVE = "UPDATE generations SET state = $3 WHERE id = $1 AND state = $2 RETURNING id"
+TELL = "UPDATE generations SET rate = $2, note = $3 WHERE id = $1 AND state = ANY ($4)"
+EXPIRED = """
+SELECT id FROM generations
+ WHERE keep_until < clock_timestamp() AND state IN ('kept', 'ready')
+    OR state IN ('cancelled', 'failed') AND to_regnamespace(quote_ident(place_of_generation(id))) IS NOT NULL
+ ORDER BY id
+"""
+# Names are looked up in its schema first, and then in those of everybody.
+ENTER = """
+SELECT set_config('search_path', quote_ident(place_of_generation($1)) || ', ' || current_setting('search_path'), false)
+  FROM generations g
+ WHERE g.id = $1 AND to_regnamespace(quote_ident(place_of_generation($1))) IS NOT NULL
+"""
+
+
+class PostgresGenerations:
+    """See `core.ports.generations.Generations`. `open_` opens connections on which a statement may take minutes."""
+
+    def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
+        self._link = Link(open_)  # for what is quick
+        self._working = Link(open_)  # for what takes long
+
+    async def request(self, group: Group[Any], wanted: NewGeneration) -> Generation:
+        values = (wanted.purpose, wanted.end_position, wanted.max_rate, wanted.check_all, wanted.drop_old)
+        tables = sorted(model.name for model in group.models)
+
+        async def insert(connection: Connection) -> Generation:
+            id_ = await connection.fetchval(
+                REQUEST, group.reader, tables, group.revision, *values, wanted.requested_by
+            ) or await connection.fetchval(OTHER, group.reader, list(UNFINISHED))
+            if id_ is None:
+                raise Unavailable("the rebuild that was under way has ended at this moment")
+            return _generation(await connection.fetchrow(READ, id_))
+
+        return await self._link.once(insert)
+
+    async def read(self, id_: int) -> Generation | None:
+        row = await self._link.run(lambda c: c.fetchrow(READ, id_))
+        return _generation(row) if row is not None else None
+
+    async def newest(self, *, limit: int) -> Sequence[Generation]:
+        return [_generation(row) for row in await self._link.run(lambda c: c.fetch(NEWEST, limit))]
+
+    async def unfinished(self) -> Sequence[Generation]:
+        return [_generation(row) for row in await self._link.run(lambda c: c.fetch(TO_BUILD, list(UNFINISHED)))]
+
+    async def make(self, id_: int) -> None:
+        await self._working.run(lambda c: c.execute("SELECT make_generation($1)", id_))
+
+    async def index(self, id_: int) -> None:
+        await self._working.run(lambda c: c.execute("SELECT index_generation($1)", id_))
+
+    async def move(self, id_: int, before: State, after: State) -> None:
+        if await self._link.once(lambda c: c.fetchval(MOVE, id_, before, after)) is None:
+            raise GenerationGone(id_)
+
+    async def tell(self, id_: int, *, rate: float, note: str) -> Generation | None:
+        await self._link.run(lambda c: c.execute(TELL, id_, rate, note, list(UNFINISHED)))
+        return await self.read(id_)
+
+    async def switch(self, id_: int, *, within: timedelta, keep: timedelta) -> str:
+        async def switch(connection: Connection) -> str:
+            limit = f"{round(within.total_seconds() * 1000)}ms"
+            await connection.fetchval("SELECT set_config('lock_timeout', $1, false)", limit)
+            try:
+                return await connection.fetchval("SELECT switch_generation($1, $2, $3)", id_, within, keep)
+            except asyncpg.LockNotAvailableError:
+                return "others read or fill the tables just now"
+
+        return await self._working.once(switch)
+
+    async def drop(self, id_: int, becomes: State) -> bool:
+        return await self._link.run(lambda c: c.fetchval("SELECT drop_generation($1, $2)", id_, becomes))
+
+    async def expired(self) -> Sequence[int]:
+        return [row["id"] for row in await self._link.run(lambda c: c.fetch(EXPIRED))]
+
+    def close(self) -> None:
+        self._link.close()
+        self._working.close()
+
+
+async def opened_in(open_: Callable[[], Awaitable[Connection]], id_: int) -> Connection:
+    """Open a connection on which the tables of a generation are found first. Raises GenerationGone."""
+    connection = await open_()
+    entered = False
+    try:
+        entered = await connection.fetchval(ENTER, id_) is not None
+    finally:
+        if not entered:
+            connection.terminate()
+    if not entered:
+        raise GenerationGone(id_)
+    return connection
+
+
+def _generation(row: Any) -> Generation:
+    return Generation(**row)

@@ -1,0 +1,67 @@
+"""Opens generations of read models: the list of them, and the tables of one, to fill or to read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from core.adapters.drill import drill
+from core.adapters.postgres.connection import Connection, connect
+from core.adapters.postgres.generation_rows import open_generation_rows
+from core.adapters.postgres.generations import PostgresGenerations, opened_in
+from core.adapters.postgres.queries.queries import PostgresQueries
+from core.adapters.postgres.read_models.store import PostgresReadModels
+from core.audit.generation_check import differs
+from core.bootstrap import App
+from core.home import database_url
+from core.ports.generations import Generation, Generations
+from core.ports.queries import Queries
+from core.ports.reading import ReadModels
+from core.projections.projection import Group
+
+
+@asynccontextmanager
+async def open_generations(app: App) -> AsyncGenerator[Generations]:
+    """The list of generations, and what makes and drops them."""
+    generations = PostgresGenerations(lambda: connect(database_url(app.settings), name=app.name, limits=False))
+    try:
+        yield generations
+    finally:
+        generations.close()
+
+
+@asynccontextmanager
+async def open_generation_to_fill(app: App, group: Group[Any], generation: int) -> AsyncGenerator[ReadModels]:
+    """The tables of a generation, for the projector that fills it. Its methods raise GenerationGone after its end."""
+    read_models = PostgresReadModels(_opener(app, generation), group, generation)
+    try:
+        yield drill(app.settings, app.name).read_models(read_models)
+    finally:
+        read_models.close()
+
+
+async def compare_with_log(app: App, group: Group[Any], generation: Generation) -> str:
+    """What a generation has otherwise than the log gives it; '' if nothing."""
+    opening = open_generation_rows(_opener(app, generation.id, limits=False), group, f"{group.reader}@{generation.id}")
+    async with opening as rows:
+        return await differs(rows, group, all_=generation.check_all)
+
+
+@asynccontextmanager
+async def open_generation_queries(app: App, generation: int) -> AsyncGenerator[Queries]:
+    """The queries of the query API on the tables of a generation. They raise GenerationGone when it was dropped before.
+
+    Whoever drops it while a query is under way lets the next ones read the live tables, so close these before.
+    """
+    queries = PostgresQueries(_opener(app, generation))
+    try:
+        yield queries
+    finally:
+        queries.close()
+
+
+def _opener(app: App, generation: int, *, limits: bool = True) -> Callable[[], Awaitable[Connection]]:
+    """Opens connections on which the tables of a generation are found first."""
+    dsn = database_url(app.settings)
+    return lambda: opened_in(lambda: connect(dsn, name=app.name, limits=limits), generation)

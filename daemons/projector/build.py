@@ -1,0 +1,64 @@
+"""Builds one generation of read models, in a process of its own that a projector has begun."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import structlog
+import uvloop
+
+from core.bootstrap import bootstrap
+from core.bootstrap_generations import compare_with_log, open_generation_to_fill, open_generations
+from core.errors import OrderdeckError
+from core.ports.generations import GenerationGone
+from core.projections import GROUPS
+from core.services.build_generation import GenerationBuild
+from core.settings import Settings, load_settings
+from daemons.process.logs import configure_logs
+
+NAME = "builder"
+LESS_URGENT = 10  # added to its niceness, so that whoever serves orders comes first
+
+log = structlog.get_logger(__name__)
+
+
+async def build(settings: Settings, id_: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with bootstrap(settings, name=NAME) as app, open_generations(app) as generations:
+        generation = await generations.read(id_)
+        group = next((one for one in GROUPS if generation is not None and one.reader == generation.reader), None)
+        if generation is None or group is None:
+            return
+        async with open_generation_to_fill(app, group, id_) as read_models:
+            building = GenerationBuild(
+                generation,
+                group,
+                read_models,
+                generations,
+                app.subscription,
+                lambda seen: compare_with_log(app, group, seen),
+            )
+            working = asyncio.create_task(building.run(stop))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+            working.cancel()
+            await working
+
+
+def build_generation(id_: int) -> None:
+    """Work on one generation until there is nothing more to do, or until this process is told to end."""
+    os.nice(LESS_URGENT)
+    settings = load_settings()
+    configure_logs(NAME, settings.log_level)
+    structlog.contextvars.bind_contextvars(generation=id_)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(build(settings, id_))
+    except (GenerationGone, asyncio.CancelledError) as error:
+        log.info("stops", reason=str(error) or "it was told to")
+    except OrderdeckError as error:
+        log.warning("ends, and is started again", reason=str(error))

@@ -1,0 +1,176 @@
+"""Generations: read models that are filled beside the live ones, and put in their place while everybody goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+
+from core.adapters.postgres.connection import Connection, connect
+from core.adapters.postgres.generations import PostgresGenerations, opened_in
+from core.adapters.postgres.read_models.store import PostgresReadModels
+from core.adapters.postgres.subscription import PostgresSubscription
+from core.errors import CheckpointMoved
+from core.ports.generations import Generation, GenerationGone, NewGeneration
+from core.ports.reading import Changes
+from core.projections import GROUPS, ORDERS
+from core.projections.projection import Group
+from core.services.build_generation import GenerationBuild
+from tests.support.logins import of_daemons
+from tests.support.opener import Opener
+from tests.support.orders import Sample, contents, write
+from tests.support.projecting import project
+
+REBUILD = NewGeneration(purpose="rebuild", requested_by="ada")
+
+
+@pytest.fixture
+def daemon(dsn: str) -> Opener:
+    """Opens connections as a user who owns no table."""
+    return lambda: connect(of_daemons(dsn), name="test")
+
+
+@pytest.fixture
+async def generations(dsn: str) -> AsyncIterator[PostgresGenerations]:
+    opened = PostgresGenerations(lambda: connect(of_daemons(dsn), name="test", limits=False))
+    yield opened
+    opened.close()
+
+
+async def nothing_differs(_: Generation) -> str:
+    return ""
+
+
+async def build(daemon: Opener, generations: PostgresGenerations, group: Group[Any], generation: Generation) -> None:
+    """Do what a builder does with one generation, until there is nothing more to do."""
+
+    async def open_() -> Connection:
+        return await opened_in(daemon, generation.id)
+
+    read_models = PostgresReadModels(open_, group, generation.id)
+    try:
+        building = GenerationBuild(
+            generation, group, read_models, generations, lambda: PostgresSubscription(daemon), nothing_differs
+        )
+        async with asyncio.timeout(60):
+            await building.run(asyncio.Event())
+    finally:
+        read_models.close()
+
+
+async def rows_in(opener: Opener, generation: int, table: str) -> Sequence[Mapping[str, Any]]:
+    connection = await opened_in(opener, generation)
+    try:
+        return [dict(row) for row in await connection.fetch(f"SELECT * FROM {table} ORDER BY 1")]
+    finally:
+        await connection.close()
+
+
+async def test_a_rebuild_takes_the_place_of_the_live_tables_and_their_spoilt_rows_are_gone(
+    daemon: Opener, generations: PostgresGenerations, dsn: str
+) -> None:
+    await write(dsn, Sample(5, payments=True).events())
+    await project(daemon)
+    before = await contents(dsn)
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("UPDATE customer_summaries SET orders = 99; DELETE FROM order_views")
+    shapes = await owner.fetch(SHAPES)
+    built = await generations.request(ORDERS, REBUILD)
+    again = await generations.request(ORDERS, REBUILD)
+    assert again.id == built.id  # of one group only one rebuild is under way
+    await build(daemon, generations, ORDERS, built)
+    assert await contents(dsn) == before
+    assert await owner.fetch(SHAPES) == shapes  # indexes, options and rights are the same, under the same names
+    live = await generations.read(built.id)
+    assert live is not None
+    assert (live.state, live.position) == ("live", live.head)
+    [kept] = [one for one in await generations.newest(limit=10) if one.state == "kept"]
+    assert kept.keep_until is not None
+    assert await rows_in(daemon, kept.id, "order_views") == []
+    assert await generations.drop(kept.id, "dropped")
+    assert await owner.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%generation%'") == 0
+    assert await owner.fetchval("SELECT count(*) FROM checkpoints WHERE reader LIKE '%@%'") == 0
+    assert not await generations.drop(built.id, "dropped")  # the live one cannot be dropped
+    await owner.close()
+
+
+SHAPES = """
+SELECT c.relname, c.relkind::text, c.reloptions, c.relacl::text,
+       (SELECT array_agg(s.stxname ORDER BY 1) FROM pg_statistic_ext s
+         WHERE s.stxrelid = c.oid AND s.stxnamespace = c.relnamespace)
+  FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+async def test_a_generation_as_of_a_position_ends_there_and_the_live_tables_stay(
+    daemon: Opener, generations: PostgresGenerations, dsn: str, group: Group[Any]
+) -> None:
+    events = Sample(7, payments=True).events()
+    end = len(events) // 2
+    await write(dsn, events[:end])
+    await project(daemon)
+    then = await contents(dsn)
+    await write(dsn, events[end:])
+    await project(daemon)
+    now = await contents(dsn)
+    wanted = NewGeneration(purpose="as_of", requested_by="ada", end_position=end)
+    asked = await generations.request(group, wanted)
+    await build(daemon, generations, group, asked)
+    ready = await generations.read(asked.id)
+    assert ready is not None
+    assert (ready.state, ready.position) == ("ready", end)
+    for model in group.models:
+        rows = await rows_in(daemon, asked.id, model.name)
+        assert sorted(map(str, rows)) == sorted(str(dict(row)) for row in then[model.name])
+    assert await contents(dsn) == now
+
+
+async def test_who_fills_a_generation_that_is_dropped_saves_nothing_in_the_live_tables(
+    daemon: Opener, generations: PostgresGenerations, dsn: str
+) -> None:
+    events = Sample(3, payments=True).events()
+    await write(dsn, events)
+    await project(daemon)
+    before = await contents(dsn)
+    asked = await generations.request(ORDERS, REBUILD)
+    await generations.make(asked.id)
+    read_models = PostgresReadModels(lambda: opened_in(daemon, asked.id), ORDERS, asked.id)
+    await read_models.open()
+    await generations.drop(asked.id, "cancelled")
+    with pytest.raises(CheckpointMoved):
+        await read_models.save(
+            Changes(
+                after=0,
+                position=1,
+                views=[],
+                sums={"customer_summaries": {("x", "USD"): (1, 1, events[0].recorded_at)}},
+            )
+        )
+    with pytest.raises(GenerationGone):
+        await read_models.open()
+    with pytest.raises(GenerationGone):
+        await opened_in(daemon, asked.id)
+    read_models.close()
+    assert await contents(dsn) == before
+
+
+async def test_no_daemon_can_move_the_log_out_of_its_place(daemon: Opener, generations: PostgresGenerations) -> None:
+    connection = await daemon()
+    for table in ("events", "sagas", "checkpoints", "pg_class", "no_such_table"):
+        id_ = await connection.fetchval(
+            "INSERT INTO generations (reader, tables, revision, purpose, requested_by) "
+            "VALUES ('x', ARRAY[$1], '', 'as_of', 'mallory') RETURNING id",
+            table,
+        )
+        with pytest.raises(asyncpg.RaiseError, match="no read model"):
+            await connection.execute("SELECT make_generation($1)", id_)
+        await connection.execute("UPDATE generations SET state = 'switching' WHERE id = $1", id_)
+        with pytest.raises(asyncpg.PostgresError):
+            await connection.execute("SELECT switch_generation($1, '0 s', '1 s')", id_)
+        assert await generations.drop(id_, "failed")
+        assert await connection.fetchval("SELECT to_regclass('public.events') IS NOT NULL")
+    await connection.close()
