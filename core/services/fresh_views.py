@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from core import codec
 from core.domain.message import OrderId, Sku, StreamId, inventory_stream, payment_of
+from core.domain.order import ORDER, Order
 from core.errors import NotFound
 from core.ports.listed_orders import OrderDocument
 from core.ports.log import EventStore
@@ -95,6 +96,18 @@ async def fresh_level(queries: Queries, sku: Sku) -> tuple[InventoryLevel, ReadF
     if level is None:
         raise NotFound("SKU", sku)
     return level, "log"
+
+
+async def order_state(queries: Queries, order_id: OrderId) -> Order:
+    """The state of an order after all its events. Raises UnknownEvent if one cannot be read."""
+    state, version = ORDER.initial, 0
+    while True:
+        page = await queries.events_of_stream(order_id, after=version, limit=PAGE)
+        events: Any = (each.event for stored in page for each in stored.recorded())
+        state = ORDER.fold(events, state)
+        if len(page) < PAGE:
+            return state
+        version = page[-1].version
 
 
 async def fold_on(

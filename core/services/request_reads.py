@@ -48,7 +48,7 @@ class ReadServers:
         return RequestReads(self, min_position)
 
 
-def _always(_: Any) -> bool:
+def always(_: Any) -> bool:
     return True
 
 
@@ -77,7 +77,7 @@ class RequestReads:
         self,
         reader: str,
         read: Callable[[Queries], Awaitable[T]],
-        enough: Callable[[T], bool] = _always,
+        enough: Callable[[T], bool] = always,
         *,
         patience: float = LONGEST_CATCH_UP,
     ) -> T:

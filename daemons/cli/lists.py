@@ -12,6 +12,7 @@ import typer
 from core.errors import Unavailable
 from daemons.cli.orders import AsJson, Schema, no_options
 from daemons.cli.output import end_with, say_json, tell
+from daemons.cli.past import AsOf, as_of
 from daemons.cli.payloads import details
 from daemons.cli.services import NOTHING, USAGE, order_id_of, read, say_document
 from daemons.cli.tables import TableField, say_rows
@@ -53,6 +54,7 @@ def list_events(
     *,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with those that come in.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=MANY, help="How many at most.")] = 20,
+    moment: AsOf = None,
     schema: Schema = "latest",
     as_json: AsJson = False,
 ) -> None:
@@ -64,6 +66,9 @@ def list_events(
     parameters = {name: asked[name] for name in ("type", "category", "after", "at") if name in asked}
     parameters |= {"order_id": order_id_of(asked["order"])} if "order" in asked else {}
     parameters |= {"stream_id": asked["stream"]} if "stream" in asked else {}
+    if moment is not None and follow:
+        end_with(USAGE, "--as-of and --follow: nothing follows in the past; name one of them")
+    parameters |= as_of(moment)
     parameters |= {"schema": schema}
     first = parameters if {"after", "at"} & parameters.keys() else parameters | {"before": NEWEST}
     page = read("/api/v1/events", first | {"limit": str(limit)})

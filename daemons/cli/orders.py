@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from daemons.cli.output import end_with, say, tell
+from daemons.cli.past import AsOf, as_of
 from daemons.cli.payloads import details, paid_with
 from daemons.cli.services import NOTHING, USAGE, key_of, order_id_of, read, say_document, send
 from daemons.cli.tables import TableField, say_rows
@@ -102,13 +103,14 @@ def list_orders(
 
 
 @order.command("show")
-def show_order(order: Order, *, schema: Schema = "latest", as_json: AsJson = False) -> None:
+def show_order(order: Order, *, moment: AsOf = None, schema: Schema = "latest", as_json: AsJson = False) -> None:
     """Show one order, and everything that was recorded about it."""
     from core.terminal_text import money
 
+    past = as_of(moment)
     path = f"/api/v1/orders/{quote(order_id_of(order), safe='')}"
-    view = read(path)
-    events = read(f"{path}/timeline", {"limit": "1000", "schema": schema})
+    view = read(path, past)
+    events = read(f"{path}/timeline", {"limit": "1000", "schema": schema} | past)
     with readable(API):
         if as_json:
             say_document({"order": view, "timeline": events["events"]})

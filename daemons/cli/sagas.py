@@ -16,6 +16,7 @@ import typer
 from core.settings import load_settings
 from daemons.cli.orders import Schema
 from daemons.cli.output import fail, say, say_json
+from daemons.cli.past import AsOf, as_of
 from daemons.cli.services import actor
 from daemons.host.bounded_http import ServiceAnswer, ask_or_say_why, readable
 
@@ -57,11 +58,12 @@ def show(
     *,
     picture: Annotated[bool, typer.Option("--picture", help="Draw its steps beside their undos over time.")] = False,
     svg: Annotated[Path | None, typer.Option(help="Write this picture into a file.", dir_okay=False)] = None,
+    moment: AsOf = None,
     schema: Schema = "latest",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show one saga: its steps, its events, and what is still open."""
-    row = _read(f"/api/v1/sagas/{quote(saga_id, safe='')}", {"schema": schema})
+    row = _read(f"/api/v1/sagas/{quote(saga_id, safe='')}", {"schema": schema} | as_of(moment))
     if picture or svg is not None:
         _draw(row, svg, on_stdout=picture)
         return

@@ -11,7 +11,8 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from core.bootstrap import App, bootstrap, open_read_servers
-from core.errors import Unavailable
+from core.errors import NotFound, Unavailable
+from core.ports.clock import Clock
 from core.ports.log import EventStore
 from core.ports.queries import LogSearch
 from core.services.request_reads import ReadServers
@@ -28,7 +29,7 @@ from daemons.query_api.hub import Hub
 from daemons.query_api.log_meter import LogMeter
 from daemons.query_api.parameters import refuse_strange_parameters
 from daemons.query_api.read_metrics import read_metrics
-from daemons.query_api.reads import HEADERS, QUERIES, add_headers
+from daemons.query_api.reads import HEADERS, QUERIES, add_headers, not_found
 from daemons.query_api.roll_call import RollCall
 
 MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers, daemons, measured)
@@ -55,7 +56,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
             show_cache(settings, app.cache, vitals)
-            service = make_app(servers, app.store, hub, roll_call, history)
+            service = make_app(servers, app.store, hub, roll_call, history, app.clock)
             vitals.started(partial(_why_not_ready, app, servers))
             yield with_whole_segments(service)
         finally:
@@ -80,12 +81,23 @@ async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
     hub.close()  # live streams never end by themselves
 
 
-def make_app(servers: ReadServers, store: EventStore, hub: Hub, roll_call: RollCall, history: History) -> Litestar:
+def make_app(
+    servers: ReadServers, store: EventStore, hub: Hub, roll_call: RollCall, history: History, clock: Clock
+) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
         [route for module in MODULES for route in module.ROUTES],
-        state=State({"servers": servers, "store": store, "hub": hub, "roll_call": roll_call, "history": history}),
-        exception_handlers=HANDLERS,
+        state=State(
+            {
+                "servers": servers,
+                "store": store,
+                "hub": hub,
+                "roll_call": roll_call,
+                "history": history,
+                "clock": clock,
+            }
+        ),
+        exception_handlers={**HANDLERS, NotFound: not_found},
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck queries"),
         before_request=refuse_strange_parameters,

@@ -11,8 +11,7 @@ from litestar.params import FromQuery
 from core import codec
 from core.codec import Shape, StoredEvent
 from core.errors import FieldError, NotFound
-from core.ports.log import EventStore
-from core.ports.queries import LogSearch
+from core.ports.queries import LOG, LogSearch
 from daemons.http.openapi import answers
 from daemons.http.problems import wrong_fields
 from daemons.query_api.answers import Events, LogEvents
@@ -20,7 +19,6 @@ from daemons.query_api.moments import a_moment
 from daemons.query_api.parameters import (
     AfterPosition,
     AfterVersion,
-    AnyRequest,
     BeforePosition,
     IdInPath,
     ManyEvents,
@@ -72,7 +70,6 @@ async def timeline(
 
 @get("/api/v1/events", responses=answers(LogEvents, 409, 503))
 async def events(
-    request: AnyRequest,
     queries: Reads,
     after: AfterPosition = 0,
     before: BeforePosition = None,
@@ -85,7 +82,6 @@ async def events(
     shape: PayloadShape = "latest",
 ) -> Response[bytes]:
     """The log, in order: from a position or a time on, or the last events before a position."""
-    store: EventStore = request.app.state["store"]
     moment = a_moment("at", at)
     if (after > 0) + (before is not None) + (moment is not None) > 1:
         raise wrong_fields(FieldError("after", "cannot be given together with before or at: each says where to read"))
@@ -98,7 +94,7 @@ async def events(
         order_id=order_id,
         stream_id=stream_id,
     )
-    head = await store.head()
+    head = await queries.position_of(LOG)
     page = await queries.events(search)
     # The head was read before the page, so a page that is not full holds every matching event up to the head.
     head = max([head, *(event.position for event in page[-1:])])

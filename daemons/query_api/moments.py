@@ -9,6 +9,7 @@ import msgspec
 
 from core.errors import FieldError
 from daemons.http.problems import wrong_fields
+from daemons.query_api.parameters import LARGEST
 
 WANTED = (
     "must be a date, such as 2026-03-14, or a time, such as 2026-03-14T15:00:00Z or …+02:00, where + is sent as %2B"
@@ -23,8 +24,22 @@ def a_moment(name: str, text: str | None, *, end: bool = False) -> datetime | No
 
     Raises RequestRefused for a text that is neither.
     """
+    return None if text is None else _moment(name, text, WANTED, end=end)
+
+
+def a_place(name: str, text: str | None) -> int | datetime | None:
+    """The position or the moment in UTC that a text names; of a date its beginning.
+
+    Raises RequestRefused for a text that is neither.
+    """
     if text is None:
         return None
+    if text.isascii() and text.isdigit():
+        return min(int(text), LARGEST)
+    return _moment(name, text, f"must be a position of the log, such as 1200, or a time: it {WANTED}", end=False)
+
+
+def _moment(name: str, text: str, wanted: str, *, end: bool) -> datetime:
     try:
         if _DATE.fullmatch(text):
             return _day(date.fromisoformat(text), end=end)
@@ -33,7 +48,7 @@ def a_moment(name: str, text: str | None, *, end: bool = False) -> datetime | No
         moment = msgspec.convert(_MINUTES.sub(":00", text), datetime)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (OverflowError, ValueError, msgspec.ValidationError):
-        raise wrong_fields(FieldError(name, WANTED)) from None
+        raise wrong_fields(FieldError(name, wanted)) from None
 
 
 def _day(day: date, *, end: bool) -> datetime:

@@ -7,16 +7,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from core.codec import UNREADABLE
-from core.domain.message import StreamId
-from core.domain.order import ORDER, Order, OrderCreated
-from core.ports.log import EventStore
+from core.domain.order import Order, OrderCreated
 from core.ports.queries import Queries
 from core.sagas import SAGAS
 from core.sagas.holdings import at_stake, open_holdings, open_items
 from core.sagas.progress import Progress
 from core.sagas.saga import Saga, unknown_table
 from core.sagas.step_lanes import LaneFold
-from core.services.load import load_state
+from core.services.fresh_views import order_state
 from daemons.query_api.answers import Open, OpenMoney, OpenStock
 
 UNFINISHED = {"RUNNING", "COMPENSATING", "FAILED"}
@@ -32,7 +30,7 @@ class ReadSaga(NamedTuple):
     unreadable: str | None
 
 
-async def read_saga(queries: Queries, store: EventStore, row: Mapping[str, Any]) -> ReadSaga:
+async def read_saga(queries: Queries, row: Mapping[str, Any]) -> ReadSaga:
     """Read the stream of the saga of this row of `sagas`. Of a saga that has ended, the order is not read."""
     table = SAGAS.get((row["name"], row["definition"])) or unknown_table(row["name"], row["definition"])
     fold, unreadable, order, after = LaneFold(table), None, None, 0
@@ -49,7 +47,7 @@ async def read_saga(queries: Queries, store: EventStore, row: Mapping[str, Any])
         after = page[-1].version
     try:
         if row["status"] in UNFINISHED or row["state"] == "expiring":
-            order = (await load_state(store, ORDER, StreamId(row["order_id"]))).state
+            order = await order_state(queries, row["order_id"])
     except UNREADABLE as error:
         unreadable = unreadable or str(error)
     return ReadSaga(fold, order, unreadable)

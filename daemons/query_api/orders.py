@@ -16,6 +16,7 @@ from core.ports.log import EventStore
 from core.ports.queries import Queries
 from core.projections.order_view import OrderView
 from core.services.fresh_views import fresh_order, fresh_order_of_number
+from core.services.past_reads import PastReads
 from daemons.http.openapi import answers
 from daemons.http.problems import RequestRefused
 from daemons.query_api.answers import CustomerOrders, Orders, StatusOrders
@@ -59,6 +60,8 @@ async def one_order(
     order, read_from = await fresh_order(
         queries, id_, min_version=min_version, min_payment_version=min_payment_version, wait=wait
     )
+    if isinstance(queries, PastReads):
+        read_from = "log"
     for what, there, wanted in (
         (f"order {id_}", order.version, min_version),
         (f"the payment of order {id_}", order.payment_version, min_payment_version),

@@ -8,14 +8,20 @@ from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter, SkipValidation
 
-from core.errors import OrderdeckError
+from core.errors import FieldError, NotFound, OrderdeckError
+from core.ports.clock import Clock
+from core.services.past_reads import AS_OF, PastReads, past_point, utc
 from core.services.request_reads import PRIMARY, ReadServers, RequestReads
+from daemons.http.problems import RequestRefused, on_error, wrong_fields
+from daemons.query_api.moments import a_place
 from daemons.query_api.parameters import LARGEST, AnyRequest
 
 READS = "orderdeck.reads"  # the key in a request's scope that holds its queries
 POSITION = "Orderdeck-Position"
 SERVER = "Orderdeck-Server"
 PRIMARY_AWAY = "Orderdeck-Primary-Away"
+AS_OF_POSITION = "Orderdeck-As-Of-Position"
+AS_OF_TIME = "Orderdeck-As-Of-Time"
 
 HEADERS = (
     ResponseHeader(
@@ -34,6 +40,16 @@ HEADERS = (
         description="While the primary is away: for how many seconds. The answer may lack what was recorded since.",
         documentation_only=True,
     ),
+    ResponseHeader(
+        name=AS_OF_POSITION,
+        description="With `as_of`: everything up to this position is in the answer, and nothing after it.",
+        documentation_only=True,
+    ),
+    ResponseHeader(
+        name=AS_OF_TIME,
+        description="With `as_of`: the moment that was asked for, or when the event at that position was recorded.",
+        documentation_only=True,
+    ),
 )
 
 Reads = NamedDependency[SkipValidation[RequestReads]]
@@ -47,28 +63,69 @@ MinPosition = Annotated[
 ]
 
 
-def reads_of_request(request: AnyRequest, min_position: MinPosition = None) -> RequestReads:
+AsOf = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1,
+        max_length=40,
+        description="Answer as it was after the event at this position, or at this time (ISO 8601, in UTC unless it "
+        "has an offset). 400 for a position after the head of the log, and for a time in the future.",
+        schema_extra={"anyOf": [{"pattern": "^[0-9]+$"}, {"format": "date-time"}, {"format": "date"}]},
+    ),
+]
+
+
+async def reads_of_request(request: AnyRequest, min_position: MinPosition = None, as_of: AsOf = None) -> RequestReads:
     servers: ReadServers = request.app.state["servers"]
-    reads = servers.request(min_position)
+    place = a_place(AS_OF, as_of)
+    if place is None:
+        reads = servers.request(min_position)
+    elif min_position is not None:
+        raise wrong_fields(FieldError("min_position", "cannot be given together with as_of, which says what is shown"))
+    else:
+        clock: Clock = request.app.state["clock"]
+        reads = PastReads(servers, await past_point(servers.request(), clock, place))
     scope: Any = request.scope
     scope[READS] = reads
     return reads
 
 
-QUERIES = {"queries": Provide(reads_of_request, sync_to_thread=False)}
+QUERIES = {"queries": Provide(reads_of_request)}
 """The `dependencies=` of the service: a handler that takes `queries` gets those of its request."""
+
+_CATEGORIES = {"order": "order", "SKU": "inventory", "saga": "saga"}
+
+
+def not_found(request: AnyRequest, error: NotFound) -> Any:
+    """Answer 404. With `as_of` the sentence says as of when, and since when there is such a thing."""
+    scope: Any = request.scope
+    reads = scope.get(READS)
+    if not isinstance(reads, PastReads):
+        return on_error(request, error)
+    since = f", at {utc(reads.point.at)}" if reads.point.at is not None else ""
+    sentence = f"as of position {reads.point.position}{since}, {error}"
+    if reads.later is None or reads.later.category != _CATEGORIES.get(error.what):
+        return on_error(request, RequestRefused(404, "not_found", sentence))
+    came = f"its first event came at position {reads.later.position}, at {utc(reads.later.recorded_at)}"
+    return on_error(request, RequestRefused(404, "not_there_yet", f"{sentence} yet: {came}"))
 
 
 async def add_headers(message: Any, scope: Any) -> None:
     """Say in the head of an answer which server gave it. It is a `before_send=` hook of the service."""
     reads: RequestReads | None = scope.get(READS)
-    if reads is None or message["type"] != "http.response.start" or message["status"] != 200 or reads.read_at is None:
+    if reads is None or message["type"] != "http.response.start" or message["status"] != 200:
+        return
+    if isinstance(reads, PastReads):
+        message["headers"].append((AS_OF_POSITION.lower().encode(), str(reads.point.position).encode()))
+        if reads.point.at is not None:
+            message["headers"].append((AS_OF_TIME.lower().encode(), utc(reads.point.at).encode()))
+    if reads.read_at is None:
         return
     if reads.has_replicas:
         message["headers"].append((SERVER.lower().encode(), reads.read_at.encode()))
         if reads.read_at != PRIMARY and (away := reads.primary_away):
             message["headers"].append((PRIMARY_AWAY.lower().encode(), b"%.1f" % away))
-    if reads.has_replicas or reads.min_position is not None:
+    if (reads.has_replicas or reads.min_position is not None) and not isinstance(reads, PastReads):
         try:
             position = await reads.position()
         except OrderdeckError:

@@ -12,14 +12,12 @@ from msgspec.structs import asdict
 
 from core import codec
 from core.errors import NotFound
-from core.ports.log import EventStore
 from core.ports.saga_lists import SagaPlace, SagaSearch, SagaSort, SagaState, SagaStatusName, SagaSummary
 from daemons.http.openapi import answers
 from daemons.query_api.answers import SagaDetail, Sagas
 from daemons.query_api.cursors import ends, place
 from daemons.query_api.open_items import ReadSaga, read_saga, still_open
 from daemons.query_api.parameters import (
-    AnyRequest,
     CursorText,
     IdInPath,
     Limit,
@@ -45,7 +43,6 @@ State = Annotated[
 
 @get("/api/v1/sagas", responses=answers(Sagas, 409, 503))
 async def some_sagas(
-    request: AnyRequest,
     queries: Reads,
     status: Several = None,
     saga_state: State = None,
@@ -62,7 +59,6 @@ async def some_sagas(
     But it is `expiring` if its order is not shipped, and the authorisation of its money ends within a day or has ended.
     Sorted by `-at_risk`, those with the most money open come first, and those that have nothing to settle are left out.
     """
-    store: EventStore = request.app.state["store"]
     start: SagaPlace | None = None
     backwards = False
     if cursor is not None:
@@ -84,26 +80,23 @@ async def some_sagas(
     places = [(getattr(saga, sort.removeprefix("-")), saga.saga_id) for saga in page.sagas]
     first, last = (places[0], places[-1]) if places else (None, None)
     cursors = ends(sort, first, last, more=page.more, start=start is not None, backwards=backwards)
-    all_found = await asyncio.gather(*(read_saga(queries, store, asdict(saga)) for saga in page.sagas))
+    all_found = await asyncio.gather(*(read_saga(queries, asdict(saga)) for saga in page.sagas))
     shown = [_shown(found, asdict(saga)) for found, saga in zip(all_found, page.sagas, strict=True)]
     return json_response(codec.json({"sagas": shown, **cursors}))
 
 
 @get("/api/v1/sagas/{saga_id:str}", responses=answers(SagaDetail, 404, 409, 503))
-async def one_saga(
-    request: AnyRequest, queries: Reads, saga_id: IdInPath, shape: PayloadShape = "latest"
-) -> Response[bytes]:
+async def one_saga(queries: Reads, saga_id: IdInPath, shape: PayloadShape = "latest") -> Response[bytes]:
     """A saga with its events, and its lanes: each step beside what undoes it, with every try and what is open.
 
     The words of a lane are those of the table that the saga started with.
     """
-    store: EventStore = request.app.state["store"]
     id_ = a_uuid("saga_id", saga_id)
     saga = await queries.saga(id_)
     if saga is None:
         raise NotFound("saga", saga_id)
     events = await queries.events_of_stream(id_, after=0, limit=MOST_EVENTS)
-    found = await read_saga(queries, store, asdict(saga))
+    found = await read_saga(queries, asdict(saga))
     envelopes = [event.envelope(shape) for event in events]
     lanes = found.fold.lanes(found.order)
     return json_response(codec.json({**_shown(found, asdict(saga)), "lanes": lanes, "events": envelopes}))

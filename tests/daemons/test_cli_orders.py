@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from daemons.cli import tables
 from daemons.cli.main import app
+from daemons.cli.services import read
 from tests.support.stack import ROOT, Stack, until
 
 ADDRESS = ("--street", "1 Market St", "--city", "SF", "--state", "CA", "--zip", "94105", "--country", "US")
@@ -37,7 +38,7 @@ def stack() -> Iterator[Stack]:
 def run(*arguments: str, code: int = 0, stdin: str = "") -> Result:
     done = CliRunner().invoke(app, arguments, input=stdin)
     assert done.exit_code == code, (arguments, done.output, done.exception)
-    assert len(done.stderr.splitlines()) <= 1 or code == 2, done.stderr
+    assert len(done.stderr.splitlines()) <= 1 + ("--as-of" in arguments) or code == 2, done.stderr
     return done
 
 
@@ -100,6 +101,20 @@ def test_an_order_is_placed_found_shipped_and_refused_on_the_command_line(stack:
     assert newest == stored, "of an order of today both shapes are the same"
     assert run("order", labelled, "--schema", "old", code=2).stderr
     assert run("sagas", "state:failed", code=3).stdout == ""
+    story = json.loads(run("order", number, "--json").stdout)["timeline"]
+    shipped = next(event["position"] for event in story if event["event_type"] == "OrderShipped")
+    past = run("order", number, "--as-of", f"#{shipped - 1}", "--json")
+    assert json.loads(past.stdout)["order"]["status"] == "CONFIRMED"
+    by_number = read(f"/api/v1/orders/number/{number}", {"as_of": str(shipped - 1)})
+    assert (by_number["order_id"], by_number["status"]) == (id_, "CONFIRMED")
+    assert past.stderr == f"as it was after position {shipped - 1:,}\n"
+    assert json.loads(past.stdout)["timeline"] == [event for event in story if event["position"] < shipped]
+    assert "SHIPPED" in run("order", number, "--as-of", f"{shipped}").stdout
+    assert "there is no order" in run("order", number, "--as-of", "-1d", code=3).stderr.splitlines()[-1]
+    [saga] = rows("sagas", f"order:{number}", "status:completed", "--limit", "1")
+    assert saga[0] in run("saga", "show", saga[0], "--as-of", "now").stdout
+    upto = [str(event["position"]) for event in story if event["position"] <= shipped]
+    assert [row[0] for row in rows("events", f"order:{number}", "--as-of", f"{shipped}")] == upto
 
 
 def test_a_body_on_stdin_customers_with_blanks_and_more_than_one_page(stack: Stack) -> None:
@@ -140,6 +155,10 @@ def test_a_body_on_stdin_customers_with_blanks_and_more_than_one_page(stack: Sta
         (("events", "-type:OrderCreated"), 2, "-type:"),
         (("events", "after:9999999999"), 3, "no event matches"),
         (("sagas", "state:asleep"), 2, "state"),
+        (("events", "--as-of", "soon"), 2, "--as-of: 'soon' is no time and no position"),
+        (("events", "--as-of", "999999999"), 2, "is beyond the head of the log"),
+        (("events", "--as-of", "2999-01-01"), 2, "is in the future"),
+        (("events", "--as-of", "09:00", "--follow"), 2, "--as-of and --follow"),
         (("sagas", "loose"), 2, "loose: write it as one of state:, status:, order:, saga:"),
     ],
 )

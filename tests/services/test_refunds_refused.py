@@ -49,7 +49,7 @@ async def test_a_refused_refund_fails_with_its_amount_named_and_no_longer_counts
         row = {"saga_id": saga_id, "order_id": order, "name": REFUND, "definition": 1}
         row |= {"status": "FAILED", "state": "failed"}
         queries = PostgresQueries(desk.open)
-        left = still_open(await read_saga(queries, desk.store, row), row)
+        left = still_open(await read_saga(queries, row), row)
         assert (left.money and left.money.amount, [(each.sku, each.quantity) for each in left.stock]) == (
             Decimal("20.00"),
             [("A", 1)],

@@ -27,7 +27,7 @@ async def read_open_items(desk: Desk, order: OrderId, name: str = "fulfil_order"
     queries = PostgresQueries(desk.open)
     saga = await queries.saga(saga_of(order, name))
     assert saga is not None
-    found = await read_saga(queries, desk.store, asdict(saga))
+    found = await read_saga(queries, asdict(saga))
     queries.close()
     left = still_open(found, asdict(saga))
     if found.unreadable is None:

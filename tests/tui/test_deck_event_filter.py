@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import pytest
 
+from core.filters.log_places import place_in_log
 from core.filters.words import FilterError
 from tests.support.deck_harness import desk_with
 from tui.gateway import Unreachable
 from tui.viewmodels.event_filter import parse_events
 from tui.viewmodels.event_search import understood
-from tui.viewmodels.log_places import place_in_log
 from tui.viewmodels.ring import RingFrame
 
 ORDER, SAGA = "01960000-0000-7000-8000-00000000000a", "0196ffff-0000-5000-8000-98ae2ce0c8f8"

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
+from core.filters.log_places import from_milliseconds
 from core.filters.words import FilterError, nearest
 from tui.gateway import Gateway, GatewayError, ServiceRefused
 from tui.viewmodels.event_filter import Condition, EventFilter, an_id
-from tui.viewmodels.log_places import from_milliseconds
 from tui.viewmodels.log_reader import PATH, LogPage, position_at, read_after
 from tui.wire import WireOrder
 

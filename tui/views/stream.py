@@ -12,6 +12,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
+from core.filters.log_places import WANTED, place_in_log
 from core.filters.words import FilterError
 from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
@@ -22,7 +23,6 @@ from tui.gateway import GatewayError
 from tui.messages import Copy, OpenView, Say
 from tui.viewmodels.event_filter import parse_events
 from tui.viewmodels.event_search import understood
-from tui.viewmodels.log_places import WANTED, place_in_log
 from tui.viewmodels.log_reader import position_at
 
 _KEYS = ActionTable(

@@ -1,0 +1,169 @@
+"""The queries of one request that asks for an earlier moment: every answer is folded from the log up to a position."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from core import codec
+from core.codec import StoredEvent
+from core.domain.message import OrderId, Sku, StreamId, payment_of
+from core.errors import FieldError, InvalidInput
+from core.ports.clock import Clock
+from core.ports.listed_orders import OrderDocument
+from core.ports.queries import LOG, LogSearch, Queries
+from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
+from core.projections.inventory_level import InventoryLevel
+from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS, OrderView
+from core.services.fresh_views import fold_on, order_state
+from core.services.past_sagas import PastSaga
+from core.services.request_reads import LONGEST_CATCH_UP, ReadServers, RequestReads, always
+
+T = TypeVar("T")
+
+PAGE = 1_000  # events in one reading
+AS_OF = "as_of"
+SAGAS = "sagas"  # stands for the rows of sagas, where a reader of the log is named
+SMALLEST_STEP = timedelta(microseconds=1)  # between two times that the log can tell apart
+
+
+class PastPoint(NamedTuple):
+    """Everything up to a position. `at`: the moment that was asked for, or else when the position's event was recorded.
+
+    Before the first event of all there is no time: then the position is 0 and `at` None, unless a moment was asked for.
+    """
+
+    position: int
+    at: datetime | None
+
+
+async def past_point(reads: RequestReads, clock: Clock, wanted: int | datetime) -> PastPoint:
+    """The place in the log of a position, or of a moment: the last event that was recorded at the moment or before.
+
+    Raises InvalidInput for a position after the head, and for a moment in the future: nobody knows them yet.
+    """
+    if isinstance(wanted, datetime):
+        now = clock.now()
+        if wanted > now:
+            raise _wrong(f"is in the future: here it is {utc(now)}")
+        return PastPoint(await reads.position_at(wanted + SMALLEST_STEP) - 1, wanted)
+    if wanted == 0:
+        return PastPoint(0, None)
+    page = await reads.events(LogSearch(after=wanted - 1, limit=1))
+    if not page:
+        raise _wrong(f"is beyond the head of the log, which is {await reads.position_of(LOG)}")
+    return PastPoint(wanted, page[0].recorded_at)
+
+
+def utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _wrong(why: str) -> InvalidInput:
+    return InvalidInput([FieldError(AS_OF, why)])
+
+
+class PastReads(RequestReads):
+    """See `core.ports.queries.Queries`: every answer is as it was after the event at `point`.
+
+    One order, SKU or saga is folded from its events. What the log does not say, such as which runner held a saga, is
+    left out. `later` is the first event of whatever was looked for and had no event yet.
+    """
+
+    def __init__(self, servers: ReadServers, point: PastPoint) -> None:
+        super().__init__(servers, point.position)
+        self.point = point
+        self.later: StoredEvent | None = None
+
+    # --- the log up to the position -------------------------------------------------------------------------
+    async def events(self, search: LogSearch) -> Sequence[StoredEvent]:
+        end = self.point.position
+        if search.before is not None:
+            return await super().events(msgspec.structs.replace(search, before=min(search.before, end + 1)))
+        return self._upto(await super().events(search)) if search.after < end else []
+
+    async def events_of_stream(self, stream: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:
+        """In a stream, versions follow positions: what is cut off a page is the stream's end."""
+        return self._upto(await super().events_of_stream(stream, after=after, limit=limit), first=after == 0)
+
+    async def events_of_correlation(self, correlation_id: UUID, *, after: int, limit: int) -> Sequence[StoredEvent]:
+        page = await super().events_of_correlation(correlation_id, after=after, limit=limit)
+        return self._upto(page, first=after == 0)
+
+    async def position_at(self, moment: datetime) -> int:
+        return min(await super().position_at(moment), self.point.position + 1)
+
+    async def position_of(self, reader: str) -> int:  # noqa: ARG002 - the port's signature
+        """Everything that is read here is as of one position."""
+        return self.point.position
+
+    def _upto(self, page: Sequence[StoredEvent], *, first: bool = False) -> Sequence[StoredEvent]:
+        if first and page and page[0].position > self.point.position and self.later is None:
+            self.later = page[0]
+        return [event for event in page if event.position <= self.point.position]
+
+    # --- one order, SKU or saga -----------------------------------------------------------------------------
+    async def order(self, order_id: OrderId) -> OrderDocument | None:
+        view = await self._order_view(order_id)
+        return OrderDocument(view.version, view.payment_version, codec.json(view)) if view is not None else None
+
+    async def wait_for_order(
+        self, order_id: OrderId, *, version: int, payment_version: int, within: float
+    ) -> OrderDocument | None:
+        """The past does not change, so nothing is waited for."""
+        del version, payment_version, within
+        return await self.order(order_id)
+
+    async def order_of_number(self, number: str) -> OrderDocument | None:
+        """A number belongs to one order for ever, so the read model of today knows whose it is."""
+        live = await RequestReads(self._servers, None).order_of_number(number)
+        return await self.order(msgspec.json.decode(live.json, type=OrderView).order_id) if live is not None else None
+
+    async def stock_level(self, sku: Sku) -> InventoryLevel | None:
+        """None: today's read model says nothing of the past, so the caller folds the events of the SKU."""
+        del sku
+        return None
+
+    async def saga(self, saga_id: UUID) -> SagaListing | None:
+        saga, after = PastSaga(), 0
+        while True:
+            page = await self.events_of_stream(saga_id, after=after, limit=PAGE)
+            for stored in page:
+                saga.take(stored)
+            if len(page) < PAGE:
+                break
+            after = page[-1].version
+        if saga.order_id is None or self.point.at is None:
+            return None
+        view = await self._order_view(saga.order_id)
+        return saga.listing(await order_state(self, saga.order_id), view, self.point.at)
+
+    async def _order_view(self, order_id: OrderId) -> OrderView | None:
+        view = await fold_on(self, ORDER_VIEW, ORDER_EVENTS, StreamId(order_id), None)
+        if view is None:
+            return None
+        return await fold_on(self, ORDER_VIEW, PAYMENT_EVENTS, StreamId(payment_of(order_id)), view) or view
+
+    # --- lists and totals -----------------------------------------------------------------------------------
+    async def sagas(self, search: SagaSearch) -> SagaPage:
+        return await self._ask(SAGAS, lambda q: q.sagas(search))
+
+    async def saga_summary(self) -> SagaSummary:
+        return await self._ask(SAGAS, lambda q: q.saga_summary())
+
+    async def _ask(
+        self,
+        reader: str,
+        read: Callable[[Queries], Awaitable[T]],
+        enough: Callable[[T], bool] = always,
+        *,
+        patience: float = LONGEST_CATCH_UP,
+    ) -> T:
+        """The log is read as it is, and cut off by the caller; today's read models say nothing of the past."""
+        if reader == LOG:
+            return await super()._ask(reader, read, enough, patience=patience)
+        raise _wrong("is known for one order, saga or SKU and for events, and not for this list")
