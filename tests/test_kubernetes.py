@@ -218,6 +218,13 @@ def adapted() -> dict[str, str]:
     return {rule["name"]["as"]: rule["seriesQuery"].partition("{")[0] for rule in rules}
 
 
+def test_saga_runners_are_scaled_by_the_sagas_that_wait_for_one_and_not_by_how_far_they_have_read() -> None:
+    scalers = yaml.safe_load_all((MANIFESTS / "components/autoscaling/scaling.yaml").read_text(encoding="utf-8"))
+    (runners,) = (scaler for scaler in scalers if scaler["metadata"]["name"] == "saga-runner")
+    (metric,) = runners["spec"]["metrics"]
+    assert adapted()[metric["external"]["metric"]["name"]] == "orderdeck_saga_backlog"
+
+
 def test_the_metrics_that_scale_daemons_are_measured_by_daemons() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "daemons").rglob("*.py"))
     for metric in adapted().values():
