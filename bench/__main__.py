@@ -15,6 +15,7 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 PARTS = (
     "commands",
     "many",
+    "runners",
     "flow",
     "rebuild",
     "relay",
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each load on the command API")
     parser.add_argument("--flow-seconds", type=float, default=60.0, help="length of the run with everything on")
     parser.add_argument("--saga-seconds", type=float, default=2.0, help="length of each load on the sagas")
+    parser.add_argument("--backlog", type=int, default=2_000, help="orders that wait for 1, 2 and 4 saga runners")
     parser.add_argument("--open", type=int, default=100_000, help="most sagas open at once")
     parser.add_argument("--orders", type=int, default=2_000, help="orders for the SKU that all want")
     parser.add_argument("--events", type=int, default=200_000, help="events of the rebuild")
@@ -52,6 +54,7 @@ def main() -> None:
     lengths = {
         "commands": options.seconds,
         "many": options.seconds,
+        "runners": options.backlog,
         "flow": options.flow_seconds,
         "rebuild": 1_000_000 if options.million else options.events,
         "relay": options.events,

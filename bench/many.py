@@ -1,4 +1,4 @@
-"""Measures 1, 2 and 4 command APIs on one port: their rate, the events of each append, and where the CPU goes."""
+"""Measures 1, 2 and 4 command APIs, query APIs and projectors; of the first also what their writers wait for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import uvloop
 from bench.commands import orders
 from bench.ground import Ground, cpu_seconds, daemons
 from bench.http_load import Load, drive
+from bench.many_readers import projectors, query_apis
 from bench.report import Row
 
 COUNTS = (1, 2, 4)
@@ -33,6 +34,10 @@ SELECT CASE WHEN state <> 'active' THEN 'has nothing to append'
 
 
 def measure(ground: Ground, seconds: float) -> list[Row]:
+    return [*_command_apis(ground, seconds), *query_apis(ground, COUNTS, seconds), *projectors(ground, COUNTS)]
+
+
+def _command_apis(ground: Ground, seconds: float) -> list[Row]:
     rows: list[Row] = []
     rates: dict[int, float] = {}
     for count in COUNTS:

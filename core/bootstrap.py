@@ -23,6 +23,7 @@ from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.saga_starts import PostgresSagaStarts
 from core.adapters.postgres.shares import PostgresShares
 from core.adapters.postgres.subscription import PostgresSubscription
+from core.adapters.postgres.turns import PostgresTurns
 from core.errors import ConfigurationError, LoginRefused, SchemaBehind, Unavailable
 from core.fault_board import FaultBoard
 from core.home import database_url, owner_url
@@ -38,6 +39,7 @@ from core.ports.reading import ReadModels, Subscription
 from core.ports.sagas import SagaLog, SagaStarts
 from core.ports.shared_models import SharedReadModels
 from core.ports.shares import Shares
+from core.ports.turns import Turns
 from core.projections import ORDERS
 from core.projections.projection import Group
 from core.services import relay
@@ -60,6 +62,7 @@ class App:
     sagas: SagaLog
     saga_starts: SagaStarts
     shares: Shares
+    stock_turns: Turns
     clock: Clock
     subscription: Callable[[], Subscription]
     why_not_ready: Callable[[], Awaitable[str | None]]
@@ -75,9 +78,8 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     Raises Unavailable, DatabaseFault or SchemaBehind while the database is not ready.
     """
     await _must_be_ready(settings)
-    open_connection = _opener(settings, name)
-    failpoints = drill(settings, name)
-    saga_starts = PostgresSagaStarts(open_connection)
+    open_connection, failpoints = _opener(settings, name), drill(settings, name)
+    saga_starts, stock_turns = PostgresSagaStarts(open_connection), PostgresTurns(open_connection)
     link, saga_link, share_link = Link(open_connection), Link(open_connection), Link(open_connection)
     clock = DatabaseClock(link, faults=faults)
     await clock.look()
@@ -97,6 +99,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
             sagas=failpoints.saga_log(PostgresSagaLog(saga_link)),
             saga_starts=saga_starts,
             shares=PostgresShares(share_link),
+            stock_turns=stock_turns,
             clock=clock,
             subscription=lambda: failpoints.subscription(PostgresSubscription(open_connection)),
             why_not_ready=why_not_ready,
@@ -106,7 +109,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     finally:
         clock_task.cancel()
         await store.close()
-        for opened in (link, saga_link, share_link, saga_starts):
+        for opened in (link, saga_link, share_link, saga_starts, stock_turns):
             opened.close()
 
 
@@ -180,12 +183,9 @@ async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[
 
     It connects as the owner, without the time limits of the daemons. Raises Unavailable, DatabaseFault, SchemaBehind.
     """
-
-    async def open_connection() -> Connection:
-        return await connect(owner_url(settings), name="verify", role=None, limits=False)
-
     await _must_be_ready(settings)
-    async with open_evidence(open_connection, wait=wait) as evidence:
+    owner = owner_url(settings)
+    async with open_evidence(lambda: connect(owner, name="verify", role=None, limits=False), wait=wait) as evidence:
         yield evidence
 
 

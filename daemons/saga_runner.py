@@ -43,6 +43,10 @@ STANDS_STILL = 5.0  # seconds without progress while events wait
 CLOCK_TOLERANCE = 60.0  # seconds for which the clock may be behind the last event
 
 POSITION = Gauge("orderdeck_saga_runner_position", "Position up to which sagas were started, of the shares held here.")
+CONFLICTS = Gauge(
+    "orderdeck_saga_runner_stock_conflicts", "Decisions on stock that others made void since this runner started."
+)
+TURNS = Gauge("orderdeck_saga_runner_stock_turns", "Turns at deciding on stock that this runner has taken.")
 HELD = Gauge("orderdeck_saga_runner_sagas", "Sagas that this runner works on now.")
 SHARE_COUNT = Gauge("orderdeck_saga_runner_shares", f"Shares, of {SHARES}, of the orders whose sagas are started here.")
 
@@ -79,7 +83,8 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         bootstrap(settings, name=vitals.name, faults=vitals.faults) as app,
         open_gateway(settings) as gateway,
     ):
-        world = World(app.store, StockDesk(app.store), gateway, app.clock, settings.within_scale)
+        desk = StockDesk(app.store, app.stock_turns)
+        world = World(app.store, desk, gateway, app.clock, settings.within_scale)
         owner = our_name()
         runner = SagaRunner(world, app.sagas, SAGAS, owner, vitals.faults)
         keeper = ShareKeeper(app.shares, READER, owner, count=SHARES, gone=gone)
@@ -90,6 +95,8 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         progress = LogProgress(app, runner, starting, keeper)
         POSITION.set_function(lambda: starting.position or 0)
         HELD.set_function(lambda: runner.held)
+        CONFLICTS.set_function(lambda: desk.conflicts)
+        TURNS.set_function(lambda: desk.turns_taken)
         SHARE_COUNT.set_function(lambda: len(keeper.held))
         vitals.degraded.append(meter.degraded)
         vitals.started(progress.stands_still)

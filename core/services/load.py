@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -101,9 +103,16 @@ class StateCache(Generic[S]):
         self.put(stream, loaded)
         return loaded
 
-    async def recent(self, stream: StreamId) -> Loaded[S]:
-        """The state as it was last loaded, without looking at the log; loaded now if it never was."""
-        return self._states.get(stream) or await self.latest(stream)
+    async def latest_of(self, streams: Sequence[StreamId]) -> Sequence[Loaded[S]]:
+        """The same of several streams, which are read by one statement."""
+        return await asyncio.gather(*(self.latest(stream) for stream in streams))
+
+    async def recent(self, streams: Sequence[StreamId]) -> Sequence[Loaded[S]]:
+        """The states as they were last loaded, without looking at the log; those that never were are loaded now."""
+        known = {stream: self._states.get(stream) for stream in streams}
+        missing = [stream for stream, state in known.items() if state is None]
+        loaded = dict(zip(missing, await self.latest_of(missing), strict=True)) if missing else {}
+        return [known[stream] or loaded[stream] for stream in streams]
 
     def put(self, stream: StreamId, loaded: Loaded[S]) -> None:
         known = self._states.get(stream)

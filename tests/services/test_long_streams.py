@@ -243,5 +243,5 @@ async def test_a_snapshot_is_written_once_for_a_fixed_number_of_events(
     for version, event in enumerate(LONG[:200], 1):
         known = Loaded(INVENTORY.evolve(known.state, event), version, 0, known.due)
         cache.put(AT, known)
-        known = await cache.recent(AT)
+        [known] = await cache.recent([AT])
     assert taken == list(range(EVERY, 201, EVERY))

@@ -1,11 +1,15 @@
 """The stock desk: decides the stock steps of many sagas one after the other, and sends them as one append.
 
-If each saga sent its own append, the sagas of a popular SKU would conflict with each other all the time.
+If each saga sent its own append, the sagas of a popular SKU would conflict with each other all the time. The desks of
+several runners would as well. So while others change stock too, a desk reads it again before it decides. And when it
+decides many steps at once, or decides again after a conflict, it first waits for its turn among the desks.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +20,14 @@ from core.domain.inventory import INVENTORY, InventoryEvent, Stock
 from core.domain.message import Sku, inventory_stream
 from core.errors import DatabaseFault, Unavailable
 from core.ports.log import Accepted, Append, Conflict, Entry, EventStore, LeaseLost, NewEvent, Verdict
+from core.ports.turns import Turns
 from core.services.load import Loaded, StateCache
 from core.services.sagas.work import SagaAppend
 
 MOST_TOGETHER = 64
 TRIES_TOGETHER = 5
+MANY = 8  # steps; an append of so many is likely to meet another desk's, so it takes a turn at its first try
+OTHERS_STAY = 5.0  # seconds for which others are expected to change stock after they were last seen to
 
 Decide = Callable[[Mapping[Sku, Stock]], SagaAppend]
 
@@ -43,11 +50,20 @@ class Request:
 
 
 class StockDesk:
-    def __init__(self, store: EventStore) -> None:
+    """Without `turns`, no other process is expected to decide on stock, and none is waited for.
+
+    `conflicts` counts the appends that failed because others had changed the stock, `turns_taken` the turns.
+    """
+
+    def __init__(self, store: EventStore, turns: Turns | None = None) -> None:
         self._store = store
+        self._turns = turns
+        self._others_until = -math.inf  # by the monotonic clock: until then others are expected to change stock
         self._cache = StateCache(store, INVENTORY)
         self._queue: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
+        self.conflicts = 0
+        self.turns_taken = 0
 
     async def run(self, skus: Sequence[Sku], decide: Decide) -> Verdict:
         """Decide on the stock of the SKUs and record it. Returns a Conflict if the saga or its order has new events."""
@@ -60,8 +76,7 @@ class StockDesk:
     async def _work(self) -> None:
         try:
             while self._queue:
-                requests = [self._queue.popleft() for _ in range(min(MOST_TOGETHER, len(self._queue)))]
-                await self._serve(requests)
+                await self._serve([self._queue.popleft() for _ in range(min(MOST_TOGETHER, len(self._queue)))])
         finally:
             self._task = None
 
@@ -78,10 +93,10 @@ class StockDesk:
                 request.fail(error)
 
     async def _together(self, group: Sequence[Request]) -> None:
-        for _ in range(TRIES_TOGETHER):
+        for n in range(TRIES_TOGETHER):
             if not group:
                 return
-            verdict, outdated = await self._send(group)
+            verdict, outdated = await self._try(group, again=n > 0)
             match verdict:
                 case LeaseLost():
                     break  # below, each request is sent on its own, which tells whose lease it was
@@ -93,14 +108,38 @@ class StockDesk:
                     return
         for request in group:
             for last in range(TRIES_TOGETHER, -1, -1):
-                verdict, outdated = await self._send([request])
+                verdict, outdated = await self._try([request], again=True)
                 if not isinstance(verdict, Conflict) or outdated or not last:
                     request.settle(verdict)
                     break
 
+    async def _try(self, group: Sequence[Request], *, again: bool) -> tuple[Verdict, Sequence[Request]]:
+        """Send the requests; while others change stock too, on stock that was just read, and in a turn if need be."""
+        if time.monotonic() > self._others_until:
+            return await self._send(group)
+        if self._turns is None or not (again or len(group) >= MANY):
+            await self._read_again(group)
+            return await self._send(group)
+        async with self._turns.take():
+            self.turns_taken += 1
+            await self._read_again(group)
+            return await self._send(group)
+
+    async def _read_again(self, group: Sequence[Request]) -> None:
+        streams = [inventory_stream(sku) for sku in _skus(group)]
+        before = [known.version for known in await self._cache.recent(streams)]
+        after = [known.version for known in await self._cache.latest_of(streams)]
+        if before != after:
+            self._others_came()
+
+    def _others_came(self) -> None:
+        self._others_until = time.monotonic() + OTHERS_STAY
+
     async def _send(self, group: Sequence[Request]) -> tuple[Verdict, Sequence[Request]]:
         """Send the requests as one append. After a conflict, also return those whose saga or order has new events."""
-        stock = {sku: await self._cache.recent(inventory_stream(sku)) for r in group for sku in r.skus}
+        skus = _skus(group)
+        recent = await self._cache.recent([inventory_stream(sku) for sku in skus])
+        stock = dict(zip(skus, recent, strict=True))
         states = dict(stock)
         new: dict[Sku, list[NewEvent]] = {sku: [] for sku in stock}
         appends: list[SagaAppend] = []
@@ -129,15 +168,19 @@ class StockDesk:
         if not isinstance(verdict, Conflict):
             return verdict, ()
         actual = iter(verdict.actual)
-        for entry, version in zip(stock_entries, actual, strict=False):
-            if version != entry.expected:
-                await self._cache.latest(entry.stream)
+        if [next(actual) for _ in stock_entries] != [entry.expected for entry in stock_entries]:
+            self.conflicts += 1
+            self._others_came()
         outdated = [
             request
             for request, entries in zip(group, saga_entries, strict=True)
             if [next(actual) for _ in entries] != [entry.expected for entry in entries]
         ]
         return verdict, outdated
+
+
+def _skus(group: Sequence[Request]) -> Sequence[Sku]:
+    return list({sku: None for request in group for sku in request.skus})
 
 
 def _after(stock: Loaded[Stock], events: Sequence[InventoryEvent]) -> Loaded[Stock]:
