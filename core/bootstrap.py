@@ -22,8 +22,8 @@ from core.adapters.postgres.replicas.watch import watched_replicas
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.saga_starts import PostgresSagaStarts
 from core.adapters.postgres.shares import PostgresShares
+from core.adapters.postgres.stock_turns import PostgresStockTurns
 from core.adapters.postgres.subscription import PostgresSubscription
-from core.adapters.postgres.turns import PostgresTurns
 from core.errors import ConfigurationError, LoginRefused, SchemaBehind, Unavailable
 from core.fault_board import FaultBoard
 from core.home import database_url, owner_url
@@ -39,7 +39,7 @@ from core.ports.reading import ReadModels, Subscription
 from core.ports.sagas import SagaLog, SagaStarts
 from core.ports.shared_models import SharedReadModels
 from core.ports.shares import Shares
-from core.ports.turns import Turns
+from core.ports.stock_turns import StockTurns
 from core.projections import ORDERS
 from core.projections.projection import Group
 from core.services import relay
@@ -62,7 +62,7 @@ class App:
     sagas: SagaLog
     saga_starts: SagaStarts
     shares: Shares
-    stock_turns: Turns
+    stock_turns: StockTurns
     clock: Clock
     subscription: Callable[[], Subscription]
     why_not_ready: Callable[[], Awaitable[str | None]]
@@ -79,7 +79,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     """
     await _must_be_ready(settings)
     open_connection, failpoints = _opener(settings, name), drill(settings, name)
-    saga_starts, stock_turns = PostgresSagaStarts(open_connection), PostgresTurns(open_connection)
+    saga_starts, stock_turns = PostgresSagaStarts(open_connection), PostgresStockTurns(open_connection)
     link, saga_link, share_link = Link(open_connection), Link(open_connection), Link(open_connection)
     clock = DatabaseClock(link, faults=faults)
     await clock.look()

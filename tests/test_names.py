@@ -38,6 +38,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "shapes.py": "what a service takes and answers",
     "snapshots.py": "the port, the adapter, and who keeps them",
     "steer.py": "what a person decides about a saga: the record of it, and the question before it",
+    "stock_turns.py": "the port, and the adapter",
     "stream.py": "the live stream: its route, a view, and what it shows",
 }
 

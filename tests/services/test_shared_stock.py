@@ -9,7 +9,7 @@ from core.adapters.memory.payments import MemoryPaymentGateway
 from core.adapters.postgres.connection import Link
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.saga_log import PostgresSagaLog
-from core.adapters.postgres.turns import PostgresTurns
+from core.adapters.postgres.stock_turns import PostgresStockTurns
 from core.domain.inventory import INVENTORY
 from core.domain.message import Sku, inventory_stream
 from core.sagas import SAGAS
@@ -35,7 +35,7 @@ async def test_four_runners_take_turns_at_the_stock_that_all_of_them_reserve(des
 
         async def run(number: int) -> None:
             """As a runner of its own process does: with connections of its own."""
-            store, link, turns = PostgresEventStore(opener), Link(opener), PostgresTurns(opener)
+            store, link, turns = PostgresEventStore(opener), Link(opener), PostgresStockTurns(opener)
             for close in (link.close, turns.close):
                 stack.callback(close)
             stack.push_async_callback(store.close)

@@ -20,7 +20,7 @@ from core.domain.inventory import INVENTORY, InventoryEvent, Stock
 from core.domain.message import Sku, inventory_stream
 from core.errors import DatabaseFault, Unavailable
 from core.ports.log import Accepted, Append, Conflict, Entry, EventStore, LeaseLost, NewEvent, Verdict
-from core.ports.turns import Turns
+from core.ports.stock_turns import StockTurns
 from core.services.load import Loaded, StateCache
 from core.services.sagas.work import SagaAppend
 
@@ -55,7 +55,7 @@ class StockDesk:
     `conflicts` counts the appends that failed because others had changed the stock, `turns_taken` the turns.
     """
 
-    def __init__(self, store: EventStore, turns: Turns | None = None) -> None:
+    def __init__(self, store: EventStore, turns: StockTurns | None = None) -> None:
         self._store = store
         self._turns = turns
         self._others_until = -math.inf  # by the monotonic clock: until then others are expected to change stock

@@ -1,4 +1,4 @@
-"""Turns in PostgreSQL: a lock that ends with its transaction, and a time limit on how long that may be idle."""
+"""Turns at the stock in PostgreSQL: a lock that ends with its transaction, which may not be idle for long."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SELECT pg_advisory_xact_lock(hashtext('turns'), hashtext('stock'))
 """
 
 
-class PostgresTurns:
-    """See `core.ports.turns.Turns`. These are the turns at deciding on stock. One block at a time may take one."""
+class PostgresStockTurns:
+    """See `core.ports.stock_turns.StockTurns`. One block at a time may take one."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
         self._link = Link(open_)

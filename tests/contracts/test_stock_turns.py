@@ -9,25 +9,25 @@ from collections.abc import AsyncIterator
 import pytest
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.turns import PostgresTurns
+from core.adapters.postgres.stock_turns import PostgresStockTurns
 from tests.support.opener import Opener
 
 HELD = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = hashtext('turns')::oid AND granted"
 
 
 @pytest.fixture
-async def turns(opener: Opener) -> AsyncIterator[list[PostgresTurns]]:
+async def turns(opener: Opener) -> AsyncIterator[list[PostgresStockTurns]]:
     """Those of three processes."""
-    several = [PostgresTurns(opener) for _ in range(3)]
+    several = [PostgresStockTurns(opener) for _ in range(3)]
     yield several
     for each in several:
         each.close()
 
 
-async def test_only_one_process_has_the_turn_at_a_time(turns: list[PostgresTurns]) -> None:
+async def test_only_one_process_has_the_turn_at_a_time(turns: list[PostgresStockTurns]) -> None:
     inside, most = 0, 0
 
-    async def decide(mine: PostgresTurns) -> None:
+    async def decide(mine: PostgresStockTurns) -> None:
         nonlocal inside, most
         for _ in range(10):
             async with mine.take():
@@ -41,7 +41,7 @@ async def test_only_one_process_has_the_turn_at_a_time(turns: list[PostgresTurns
 
 
 async def test_a_frozen_process_loses_its_turn_within_two_seconds_and_goes_on_without_an_error(
-    turns: list[PostgresTurns], admin: Connection
+    turns: list[PostgresStockTurns], admin: Connection
 ) -> None:
     began = time.monotonic()
     async with turns[0].take():
@@ -59,13 +59,15 @@ async def test_without_a_database_a_block_begins_without_a_turn(opener: Opener) 
     async def refuse() -> Connection:
         raise ConnectionRefusedError
 
-    turns, done = PostgresTurns(refuse), False
+    turns, done = PostgresStockTurns(refuse), False
     async with turns.take():
         done = True
     assert done
 
 
-async def test_a_turn_ends_when_its_block_fails_or_is_cancelled(turns: list[PostgresTurns], admin: Connection) -> None:
+async def test_a_turn_ends_when_its_block_fails_or_is_cancelled(
+    turns: list[PostgresStockTurns], admin: Connection
+) -> None:
     with pytest.raises(ValueError, match="wrong"):
         async with turns[0].take():
             raise ValueError("wrong")

@@ -1,4 +1,4 @@
-"""Turns: processes that would otherwise decide on the same streams at the same time do it one after the other."""
+"""Turns at the stock: processes that would decide on the same SKUs at the same time do it one after the other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 
-class Turns(Protocol):
+class StockTurns(Protocol):
     def take(self) -> AbstractAsyncContextManager[None]:
         """Wait for our turn, and keep it until the block ends. Never raises.
 
