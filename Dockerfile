@@ -12,6 +12,7 @@ RUN .venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requireme
 COPY pyproject.toml README.md LICENSE supervisord.conf ./
 COPY deploy/healthy.py deploy/start.py deploy/
 COPY migrations/ migrations/
+COPY docs/reference/schemas/ docs/reference/schemas/
 COPY core/ core/
 COPY daemons/ daemons/
 COPY tui/ tui/

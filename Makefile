@@ -30,8 +30,8 @@ clients: $(BIN)/.installed-dev  ## generate a client from each OpenAPI document,
 	@$(PYTHON) -m venv .venv/clients && .venv/clients/bin/pip install --quiet --disable-pip-version-check openapi-python-client
 	@OPENAPI_PYTHON_CLIENT=$(CURDIR)/.venv/clients/bin/openapi-python-client $(PYTEST) tests/daemons/test_generated_clients.py
 
-check: $(BIN)/.installed-dev  ## format, lint, types, import contracts; changes nothing
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/basedpyright -p tests && $(BIN)/lint-imports
+check: $(BIN)/.installed-dev  ## format, lint, types, import contracts, schemas of events; changes nothing
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/basedpyright -p tests && $(BIN)/lint-imports && $(BIN)/python -m tests.support.event_schemas --check
 
 fix: $(BIN)/.installed-dev  ## format, and repair what lint can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -7,10 +7,7 @@ delivered and refunded, one with a flaky provider, one cancelled after its confi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import groupby
-from pathlib import Path
-from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
@@ -28,18 +25,7 @@ from core.sagas import SAGAS
 from core.services.load import load_state
 from core.services.project import fold, read
 from tests.support.log_under_test import FixedClock
-
-LOGS = Path(__file__).parent / "data" / "logs"
-COLUMNS = tuple[int, UUID, str, int, UUID, str, int, str, str, UUID, datetime]
-
-
-def lines(name: str) -> Sequence[bytes]:
-    return (LOGS / name).read_bytes().splitlines()
-
-
-EVENTS = [StoredEvent(*msgspec.json.decode(line, type=COLUMNS)) for line in lines("schema_1.events.jsonl")]  # type: ignore[arg-type]
-ORDERS = [msgspec.json.decode(line, type=OrderView) for line in lines("schema_1.orders.jsonl")]
-CREATED = [event for event in EVENTS if event.event_type == "OrderCreated"]
+from tests.support.recorded_log import CREATED, EVENTS, ORDERS
 
 
 def views(events: Sequence[StoredEvent]) -> list[OrderView]:

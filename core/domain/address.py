@@ -14,10 +14,7 @@ LONGEST = {"street": 200, "city": 100, "state": 100, "zip": 20}
 
 
 class Address(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A part that the country does not have, or that was not given, is empty here, and is left out of JSON.
-
-    `country` is a code of ISO 3166-1.
-    """
+    """A part that the country does not have is empty, and is left out of JSON. `country`: a code of ISO 3166-1."""
 
     street: str
     city: str = ""

@@ -69,6 +69,20 @@ class LogEvents(Struct, kw_only=True):
     head: int
 
 
+class ListedSchema(Struct, kw_only=True):
+    """`recorded`: events of the type are recorded in this version today; others are only in logs and topics."""
+
+    event_type: str
+    schema_version: int
+    aggregate_type: str
+    recorded: bool
+    path: str
+
+
+class Schemas(Struct, kw_only=True):
+    schemas: list[ListedSchema]
+
+
 class Level(Struct, kw_only=True):
     sku: str
     product_id: str | None

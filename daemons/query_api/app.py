@@ -24,7 +24,19 @@ from daemons.http.problems import HANDLERS
 from daemons.process.cache_metrics import show_cache
 from daemons.process.history import History
 from daemons.process.vitals import ASGIApp, Vitals
-from daemons.query_api import customers, daemons, events, inventory, orders, products, readers, sagas, stats, stream
+from daemons.query_api import (
+    customers,
+    daemons,
+    events,
+    inventory,
+    orders,
+    products,
+    readers,
+    sagas,
+    schemas,
+    stats,
+    stream,
+)
 from daemons.query_api.hub import Hub
 from daemons.query_api.log_meter import LogMeter
 from daemons.query_api.parameters import refuse_strange_parameters
@@ -32,7 +44,7 @@ from daemons.query_api.read_metrics import read_metrics
 from daemons.query_api.reads import HEADERS, QUERIES, add_headers, not_found
 from daemons.query_api.roll_call import RollCall
 
-MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers, daemons, measured)
+MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers, daemons, schemas, measured)
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ import jsonschema
 import pytest
 import yaml
 from msgspec.structs import replace
+from referencing import Registry, Resource
 
 from core.adapters.kafka.cloud_events import message_of, traceparent
 from core.adapters.kafka.partitions import topic_names
@@ -38,6 +39,11 @@ HOW_TO = (ROOT / "docs/how-to/read-from-kafka.md").read_text(encoding="utf-8")
 DOCUMENT: Mapping[str, Any] = yaml.safe_load(PAGE.read_text(encoding="utf-8"))
 EVENTS = [*stored_events(PINNED), *Sample(40, payments=True).events()]
 """One of each type, and some orders."""
+SCHEMAS = Registry[Any]().with_resources(
+    (f"schemas/{path.name}", Resource.from_contents(json.loads(path.read_text(encoding="utf-8"))))
+    for path in (PAGE.parent / "schemas").glob("*.json")
+)
+"""The files that the document refers to."""
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +96,9 @@ def test_every_message_is_a_cloud_event_in_binary_mode_and_fits_the_document(mes
         if name not in validators:
             described = DOCUMENT["components"]["messages"][name]
             both = {"type": "object", "properties": {"headers": described["headers"], "payload": described["payload"]}}
-            validators[name] = jsonschema.Draft7Validator(both | {"components": DOCUMENT["components"]})
+            validators[name] = jsonschema.Draft7Validator(
+                both | {"components": DOCUMENT["components"]}, registry=SCHEMAS
+            )
         validators[name].validate({"headers": dict(headers), "payload": dict(value)})
 
 
@@ -104,10 +112,15 @@ def test_a_value_is_byte_for_byte_the_envelope_that_is_sent_over_http() -> None:
 def test_a_message_that_is_not_as_the_document_says_does_not_fit_it() -> None:
     payload = DOCUMENT["components"]["messages"]["OrderCreated"]["payload"] | {"components": DOCUMENT["components"]}
     value = json.loads(stored_events([PINNED[0]])[0].envelope().encode())
-    jsonschema.Draft7Validator(payload).validate(value)
-    for change in ({"event_type": "OrderShipped"}, {"version": "1"}, {"payload": value["payload"] | {"items": 1}}):
+    jsonschema.Draft7Validator(payload, registry=SCHEMAS).validate(value)
+    for change in (
+        {"event_type": "OrderShipped"},
+        {"event_version": 1},
+        {"version": "1"},
+        {"payload": value["payload"] | {"items": 1}},
+    ):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.Draft7Validator(payload).validate(value | change)
+            jsonschema.Draft7Validator(payload, registry=SCHEMAS).validate(value | change)
 
 
 def test_the_document_is_made_of_the_events_and_is_valid_by_the_schema_of_async_api() -> None:
@@ -120,6 +133,8 @@ def test_the_document_is_made_of_the_events_and_is_valid_by_the_schema_of_async_
         place: Any = DOCUMENT
         for name in reference.split("/"):
             place = place[name]
+    for file in re.findall(r"\$ref: '?([\w./]+\.json)", page()):
+        assert (PAGE.parent / file).is_file()
 
 
 def test_a_trace_is_what_the_metadata_say_or_one_for_each_order() -> None:

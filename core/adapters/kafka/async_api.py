@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-import msgspec
+from typing import Any
 
 from core.adapters.kafka.cloud_events import SOURCE, TRACEPARENT
 from core.adapters.kafka.partitions import CATEGORIES, topic_names
-from core.codec import EVENTS_OF, Envelope, event_type
-from core.domain.message import Metadata
+from core.codec import EVENTS_OF, event_type
+from core.event_schemas import EventSchema, envelope_schemas, event_schemas
 from core.kafka_settings import KafkaSettings
 
 Json = dict[str, Any]
@@ -63,7 +61,7 @@ def document(version: str) -> Json:
         },
         "components": {
             "messages": {name: _message(category, name) for category in CATEGORIES for name in _names(category)},
-            "schemas": {"Headers": _headers()} | _schemas(),
+            "schemas": {"Headers": _headers()} | envelope_schemas("#/components/schemas/{name}"),
         },
     }
 
@@ -82,12 +80,9 @@ def _message(category: str, name: str) -> Json:
                 {"$ref": "#/components/schemas/Envelope"},
                 {
                     "type": "object",
-                    "properties": {
-                        "aggregate_type": {"const": category},
-                        "event_type": {"const": name},
-                        "payload": {"$ref": f"#/components/schemas/{name}"},
-                    },
+                    "properties": {"aggregate_type": {"const": category}, "event_type": {"const": name}},
                 },
+                {"oneOf": [_version(one) for one in event_schemas().values() if one.event_type == name]},
             ]
         },
         "bindings": {
@@ -96,6 +91,15 @@ def _message(category: str, name: str) -> Json:
                 "bindingVersion": BINDING,
             }
         },
+    }
+
+
+def _version(event: EventSchema) -> Json:
+    """Events are sent as they are stored, so a topic has those of older versions too; each has its schema in a file."""
+    file = f"schemas/{event.event_type}.v{event.schema_version}.json"
+    return {
+        "type": "object",
+        "properties": {"event_version": {"const": event.schema_version}, "payload": {"$ref": file}},
     }
 
 
@@ -118,30 +122,3 @@ def _headers() -> Json:
             "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_subject", "ce_time", "content-type", "traceparent",
         ],
     }  # fmt: skip
-
-
-def _schemas() -> Json:
-    """What a payload of each type is, and the envelope around them."""
-    kinds = [kind for category in CATEGORIES for kind in EVENTS_OF[category]]
-    _, found = msgspec.json.schema_components([Envelope, Metadata, *kinds], ref_template="#/components/schemas/{name}")
-    schemas: Json = {name: _as_sent(schema) for name, schema in found.items()}
-    for kind in kinds:  # the tag of a payload is the envelope's event_type, and not repeated in it
-        del schemas[kind.__name__]["properties"]["type"]
-        schemas[kind.__name__]["required"].remove("type")
-    schemas["Envelope"]["properties"]["metadata"] = {"$ref": "#/components/schemas/Metadata"}
-    return schemas
-
-
-def _as_sent(schema: Any, name: str = "") -> Any:
-    """The schema of a type as it is on the wire: amounts are numbers, and a name that ends with _at is a time."""
-    if isinstance(schema, list):
-        return [_as_sent(each, name) for each in cast("list[Any]", schema)]
-    if not isinstance(schema, dict):
-        return schema
-    known = cast("Json", schema)
-    if known.get("format") == "decimal":
-        return {key: value for key, value in known.items() if key != "format"} | {"type": "number"}
-    made: Json = {key: _as_sent(value, name if key == "anyOf" else key) for key, value in known.items()}
-    if known.get("type") == "string" and (name.endswith("_at") or name == "timestamp"):
-        made["format"] = "date-time"
-    return made

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.recipes.event.recipe import EDITS, FILES
+from tests.recipes.repository_copy import Copy, copied
 
 ROOT = Path(__file__).parents[3]
-COPIED = ("core", "daemons", "tui", "tests", "migrations", "docs", "pyproject.toml", "README.md", "Makefile")
 MOST_FILES = 9
 
 OUTCOMES = "tests/domain/test_outcomes.py"
@@ -54,47 +50,10 @@ FORGOTTEN = [  # a file, or a text within one, that is forgotten: the test that 
 """In groups that one run can judge: what is forgotten in one hides nothing else that is."""
 
 
-class Copy:
-    """A copy of the repository with the recipe's edits in it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def edit(self, *, forget: Container[str] = ()) -> None:
-        """Write each file of the recipe anew, without the edits whose file or text is forgotten."""
-        for file in FILES:
-            (self.root / file).unlink(missing_ok=True)
-            if (ROOT / file).exists():
-                shutil.copyfile(ROOT / file, self.root / file)
-        for edit in EDITS:
-            if edit.file not in forget and edit.text not in forget:
-                edit.apply(self.root)
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-        return subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=self.root,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def test(self, *tests: str) -> subprocess.CompletedProcess[str]:
-        return self.run("pytest", "-q", "-p", "no:cacheprovider", *tests)
-
-
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
-    root = tmp_path_factory.mktemp("copy")
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "__snapshots__"))
-        else:
-            shutil.copyfile(ROOT / name, root / name)
-    yield Copy(root)
-    shutil.rmtree(root)
+    with copied(tmp_path_factory.mktemp("copy")) as copy:
+        yield copy
 
 
 def test_the_recipe_changes_few_files_and_readme_names_each_of_them() -> None:
@@ -106,13 +65,13 @@ def test_the_recipe_changes_few_files_and_readme_names_each_of_them() -> None:
 
 
 def test_a_copy_with_the_recipe_lets_a_caller_put_a_note_on_an_order(copy: Copy) -> None:
-    copy.edit()
+    copy.edit(EDITS)
     done = copy.test("tests/daemons/test_order_note.py")
     assert done.returncode == 0, done.stdout
 
 
 def test_a_copy_with_the_whole_recipe_passes_every_check(copy: Copy) -> None:
-    copy.edit()
+    copy.edit(EDITS)
     done = copy.test(*{test for group in FORGOTTEN for test, _ in group.values()})
     assert done.returncode == 0, done.stdout
     lint = copy.run("ruff", "check", "--no-cache", *(file for file in FILES if file.endswith(".py")))
@@ -124,7 +83,7 @@ def test_a_test_names_any_file_of_the_recipe_that_is_forgotten(
     copy: Copy, forgotten: Mapping[str, tuple[str, str]]
 ) -> None:
     assert set(forgotten) <= {*FILES, *(edit.text for edit in EDITS)}
-    copy.edit(forget=forgotten)
+    copy.edit(EDITS, forget=forgotten)
     said = copy.test(*dict.fromkeys(test for test, _ in forgotten.values())).stdout
     for what, (test, words) in forgotten.items():
         assert re.search(rf"^(FAILED|ERROR) {re.escape(test)}", said, re.MULTILINE), f"{what}: {test} passes\n{said}"
