@@ -4,6 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 # All tests of one file run in one worker, since they share a daemon or a stack; so do those of tests/system.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+JAVA ?= java
 COMPOSE := docker compose --env-file .env.docker
 .DEFAULT_GOAL := help
 run migrate db-reset clean: export ORDERDECK_HOME ?= $(CURDIR)/.orderdeck
@@ -29,6 +30,9 @@ golden: $(BIN)/.installed-dev  ## take the pictures of the deck anew, when its l
 clients: $(BIN)/.installed-dev  ## generate a client from each OpenAPI document, and have it parse every documented error
 	@$(PYTHON) -m venv .venv/clients && .venv/clients/bin/pip install --quiet --disable-pip-version-check openapi-python-client
 	@OPENAPI_PYTHON_CLIENT=$(CURDIR)/.venv/clients/bin/openapi-python-client $(PYTEST) tests/daemons/test_generated_clients.py
+
+registry: $(BIN)/.installed-dev  ## register every schema in a real Apicurio; needs Maven and Java 21 or newer; JAVA=/path/to/java
+	@JAVA="$(JAVA)" tests/kafka/registry.sh $(PYTEST) -n 0 -q tests/kafka/test_schema_registry.py
 
 check: $(BIN)/.installed-dev  ## format, lint, types, import contracts, schemas of events; changes nothing
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/basedpyright -p tests && $(BIN)/lint-imports && $(BIN)/python -m tests.support.event_schemas --check
@@ -84,4 +88,4 @@ $(BIN)/pip:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install python3-venv (apt install python3-venv)"; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.PHONY: help run test test-unit test-int golden clients check fix bench chaos attack soak migrate db-reset clean docker-up docker-down image
+.PHONY: help run test test-unit test-int golden clients registry check fix bench chaos attack soak migrate db-reset clean docker-up docker-down image

@@ -15,6 +15,13 @@ FOR_EVER = -1
 ORDER_TOPIC = "order-events"
 BROKER = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 LONGEST_GROUP = 200  # characters
+REGISTRY = re.compile(
+    r"https?://([^\s/?#@]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s?#]*)?"
+)
+WANTED_REGISTRY = (
+    "must be http:// or https://, then user:password@ if there are any, then the host, as in "
+    "http://registry:8081 (in user and password write each of # / ? @ and % percent-encoded)"
+)
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -36,6 +43,14 @@ def _topic(value: str) -> str:
     if not TOPIC.fullmatch(value) or value in {".", ".."}:
         raise ValueError("must be 1 to 200 letters, digits, dots, underscores and hyphens")
     return value
+
+
+def _registry(value: SecretStr | None) -> SecretStr | None:
+    text = value.get_secret_value() if value else ""
+    match = REGISTRY.fullmatch(text)
+    if text and (match is None or not 1 <= int(match["port"] or 80) <= 65535):
+        raise ValueError(WANTED_REGISTRY)
+    return value if text else None
 
 
 def _group(value: str) -> str:
@@ -115,6 +130,11 @@ class KafkaSettings(BaseSettings):
         description="Password of that key.",
     )
 
+    schema_registry_url: Annotated[SecretStr | None, AfterValidator(_registry)] = Field(
+        default=None,
+        validation_alias=_named("SCHEMA_REGISTRY_URL"),
+        description="Schema registry that gets the schemas of events, as in http://registry:8081; empty: none.",
+    )
     consumer_group: Annotated[str, AfterValidator(_group)] = Field(
         default="orderdeck",
         validation_alias=_named("CONSUMER_GROUP"),

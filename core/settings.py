@@ -246,6 +246,14 @@ def _sentence(loc: str, value: Any, wrong: str) -> str:
     """
     field, names = next((f, n) for f in Settings.model_fields if loc in (f, *(n := env_names(f))))
     name = next((name for name in reversed(names) if os.environ.get(name)), names[0])
-    secret = {"database_url", "owner_url", "redis_url", "replica_urls", "kafka_sasl_password", "kafka_ssl_key_password"}
+    secret = {
+        "database_url",
+        "owner_url",
+        "redis_url",
+        "replica_urls",
+        "kafka_sasl_password",
+        "kafka_ssl_key_password",
+        "schema_registry_url",
+    }
     shown = "" if field in secret else f"={value!r}"
     return f"{name}{shown}: {wrong.removeprefix('Value error, ')}"

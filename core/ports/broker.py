@@ -34,3 +34,10 @@ class Broker(Protocol):
     async def open(self) -> Sending:
         """Connect, and make sure that events can be kept. Raises Unavailable and BrokerRefused."""
         ...
+
+    async def register_schemas(self) -> int:
+        """Have the broker's schema registry know every schema. Returns how many it did not know; without one, 0.
+
+        Raises Unavailable and BrokerRefused.
+        """
+        ...

@@ -21,6 +21,7 @@ from core.settings import Settings
 from daemons.process.owner import gone, our_name
 from daemons.process.runtime import keep_up
 from daemons.process.vitals import STEADY, Vitals
+from daemons.relay.registration import Registration
 
 PART = "sending to Kafka"  # its name on the FaultBoard
 STANDS_STILL = 5.0  # seconds without progress while an event waits
@@ -125,8 +126,11 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         async def why_not_ready() -> str | None:
             return keeper.trouble or await leader.why_not_ready()
 
+        registration = Registration(broker_of(app))
+        vitals.degraded.append(registration.why_degraded)
         await keeper.renew()  # before it says that it is ready, so that it does not yet wait for its share then
         vitals.started(why_not_ready)
         async with asyncio.TaskGroup() as following:
             following.create_task(keeper.keep(vitals.stop))
             following.create_task(leader.follow(keeper, vitals.stop))
+            following.create_task(registration.keep(vitals.stop))

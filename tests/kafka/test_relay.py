@@ -31,6 +31,8 @@ from tests.support.daemon_process import DaemonProcess
 from tests.support.kafka_for_all import KafkaForAll
 from tests.support.opener import Opener
 from tests.support.orders import Sample, write
+from tests.support.ports import free_port
+from tests.support.raw_http import request, send
 from tests.support.sent import must_have_no_gap, read, reader_of
 from tests.support.tcp_link import TcpLink
 
@@ -218,6 +220,7 @@ async def test_the_program_says_an_outage_and_a_fault_in_words_and_survives_kill
         "KAFKA_BROKERS": kafka_link.address,
         "KAFKA_TOPIC": settings.kafka_topic,
         "ORDERDECK_KAFKA_PARTITIONS": str(PARTITIONS),
+        "SCHEMA_REGISTRY_URL": (nowhere := f"http://127.0.0.1:{free_port()}"),
     }
     kafka_link.cut()
     relay = DaemonProcess("relay", dsn, tmp_path, environment)
@@ -238,6 +241,8 @@ async def test_the_program_says_an_outage_and_a_fault_in_words_and_survives_kill
         kafka_link.mend()
         await until(lambda: has_saved(100))
         await until(lambda: says(200, ""))
+        told = (await asyncio.to_thread(send, relay.port, request(target="/ready"))).document["degraded"]
+        assert f"schemas of events are not registered: the schema registry at {nowhere} is away" in told
         second.start()
         await until(lambda: says(200, "", second))
         assert relay.process is not None

@@ -19,6 +19,7 @@ from aiokafka.structs import TopicPartition
 from core.adapters.kafka.cloud_events import message_of
 from core.adapters.kafka.connection import REQUEST_LIMIT, client_arguments, translating
 from core.adapters.kafka.partitions import partition_of, topic_names
+from core.adapters.kafka.schema_registry import register_all
 from core.adapters.kafka.topics import empty_topics, make_topics
 from core.codec import StoredEvent
 from core.errors import Unavailable
@@ -53,6 +54,9 @@ class KafkaBroker:
         empty = await empty_topics(self._settings)
         categories = [category for category, name in topic_names(self._settings).items() if name in empty]
         return await KafkaSending.start(self._settings, categories)
+
+    async def register_schemas(self) -> int:
+        return await register_all(self._settings)
 
 
 class KafkaSending:
