@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.domain.message import StreamId
+from core.domain.message import OrderId, StreamId, payment_of
 from core.domain.order import RefundRequested
 from tests.support.command_api import CommandApi, command_api, problem
+from tests.support.saga_cases import make_unreadable
 
 BROKEN = {"amount": 300, "reason": "the lid was broken"}
 
@@ -129,3 +130,11 @@ def problem_fields(answer: httpx.Response) -> list[dict[str, Any]]:
     assert answer.json()["code"] == "validation_failed"
     errors: list[dict[str, Any]] = answer.json()["errors"]
     return errors
+
+
+async def test_a_payment_with_an_event_of_a_later_release_is_not_refunded(api: CommandApi) -> None:
+    order_id = await api.paid_order()
+    await make_unreadable(api.dsn, payment_of(OrderId(UUID(order_id))))
+    answer = await api.http.post(f"/api/v1/orders/{order_id}/refund", json={"amount": 1, "reason": "broken"})
+    problem(answer, 503, "unknown_event")
+    assert (await api.put(order_id, "deliver")).status_code == 200, "which reads no payment"

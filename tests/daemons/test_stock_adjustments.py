@@ -21,6 +21,7 @@ from core.ports.log import Accepted, Append, Entry, NewEvent
 from core.sagas import SAGAS
 from tests.support.command_api import CommandApi, command_api, problem
 from tests.support.query_api import query_api
+from tests.support.saga_cases import make_unreadable
 
 COUNTED = {"quantity": -3, "reason": "counted: 3 fell off the shelf"}
 
@@ -139,3 +140,15 @@ async def test_the_level_of_a_sku_and_verify_count_corrections(
     assert [finding for finding in report.violations if finding.stream == stream] == []
     assert report.notes == [note for note in report.notes if "no rule" not in note]
     assert report.events == await api.head()
+
+
+async def test_stock_with_an_event_of_a_later_release_is_not_decided_on(api: CommandApi) -> None:
+    await api.receive("FROM-LATER", {"quantity": 5})
+    await make_unreadable(api.dsn, inventory_stream(Sku("FROM-LATER")))
+    head = await api.head()
+    for path, body in (("receipts", {"quantity": 1}), ("adjustments", {"quantity": -1, "reason": "counted"})):
+        answer = await api.http.post(f"/api/v1/inventory/FROM-LATER/{path}", json=body)
+        refused = problem(answer, 503, "unknown_event")
+        assert refused["error"] == "this release does not know event FromALaterRelease in schema 1"
+        assert answer.headers["retry-after"] == "60"
+    assert await api.head() == head
