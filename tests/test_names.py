@@ -33,6 +33,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "saga.py": "a saga: its events, and its table",
     "saga_log.py": "the adapters of one port",
     "readers.py": "how far the readers of the log have come: the query, and its route",
+    "rebuilds.py": "the acts, and their routes",
     "sagas.py": "sagas: the port, the questions about them, routes, commands",
     "shares.py": "shares of a reader's work: the port, the adapter, and what keeps them",
     "shapes.py": "what a service takes and answers",

@@ -38,4 +38,27 @@ class DeadLetterSkipped(DeadLetterEvent, tag="DeadLetterSkipped", frozen=True, k
     """The reader leaves the event out for ever, and goes on with those that wait behind it."""
 
 
-EVENTS: tuple[type[ReaderEvent], ...] = (DeadLetterRetried, DeadLetterSkipped)
+class RebuildStarted(ReaderEvent, tag="RebuildStarted", frozen=True, kw_only=True):
+    """The reader's read models are made anew from the first event, beside those that are read."""
+
+
+class RebuildCancelled(ReaderEvent, tag="RebuildCancelled", frozen=True, kw_only=True):
+    """What is being made anew is given up."""
+
+
+class RebuildSwitchedBack(ReaderEvent, tag="RebuildSwitchedBack", frozen=True, kw_only=True):
+    """The read models of before the last rebuild are brought up to date, and read again."""
+
+
+class OldReadModelsDropped(ReaderEvent, tag="OldReadModelsDropped", frozen=True, kw_only=True):
+    """The read models of before the last rebuild are thrown away."""
+
+
+EVENTS: tuple[type[ReaderEvent], ...] = (
+    DeadLetterRetried,
+    DeadLetterSkipped,
+    RebuildStarted,
+    RebuildCancelled,
+    RebuildSwitchedBack,
+    OldReadModelsDropped,
+)

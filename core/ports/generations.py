@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -55,7 +56,6 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     end_position: int | None
     max_rate: int | None
     check_all: bool
-    drop_old: bool
     requested_by: str
     requested_at: datetime
     started_at: datetime | None
@@ -82,15 +82,28 @@ class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
     end_position: int | None = None
     max_rate: int | None = None
     check_all: bool = False
-    drop_old: bool = False
+    command_id: UUID | None = None
 
 
 class Generations(Protocol):
     async def request(self, group: Group[Any], wanted: NewGeneration) -> Generation:
         """Ask for a generation of a group, which a builder then fills.
 
-        Of one group only one rebuild is unfinished at a time: if there is one, it is returned as it is.
+        Of one group only one rebuild is unfinished at a time: if there is one, it is returned as it is. A command that
+        is repeated gets what it has asked for before.
         """
+        ...
+
+    async def cancel(self, reader: str) -> bool:
+        """Give up the unfinished rebuild of a reader. One that is to be read again is kept as before. False: none."""
+        ...
+
+    async def switch_back(self, reader: str) -> bool:
+        """Have the newest kept one brought up to date and read again. False: none is kept, or one is unfinished."""
+        ...
+
+    async def forget_kept(self, reader: str) -> bool:
+        """Have all kept ones of a reader dropped soon. False if there are none."""
         ...
 
     async def read(self, id_: int) -> Generation | None: ...

@@ -114,6 +114,16 @@ class Queries(Protocol):
         """The newest orders that fit, without the first `offset` of them. The time grows with `offset`."""
         ...
 
+    async def counted_orders(self, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:
+        """The same page, and how many orders fit in all, both as of one moment."""
+        ...
+
+    async def counted_newest_orders(
+        self, fits: OrderQuery, *, offset: int, limit: int
+    ) -> tuple[Sequence[OrderDocument], OrderCount]:
+        """The same orders, and how many fit in all, both as of one moment."""
+        ...
+
     async def count_orders(self, fits: OrderQuery) -> OrderCount:
         """How many orders fit."""
         ...

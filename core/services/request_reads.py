@@ -172,6 +172,14 @@ class RequestReads:
     async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> Sequence[OrderDocument]:
         return await self._ask(ORDERS.reader, lambda q: q.newest_orders(fits, offset=offset, limit=limit))
 
+    async def counted_orders(self, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:
+        return await self._ask(ORDERS.reader, lambda q: q.counted_orders(search))
+
+    async def counted_newest_orders(
+        self, fits: OrderQuery, *, offset: int, limit: int
+    ) -> tuple[Sequence[OrderDocument], OrderCount]:
+        return await self._ask(ORDERS.reader, lambda q: q.counted_newest_orders(fits, offset=offset, limit=limit))
+
     async def count_orders(self, fits: OrderQuery) -> OrderCount:
         return await self._ask(ORDERS.reader, lambda q: q.count_orders(fits))
 

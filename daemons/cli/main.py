@@ -17,6 +17,7 @@ from daemons.cli.deck_config import config
 from daemons.cli.lists import list_daemons, list_events, list_sagas
 from daemons.cli.orders import list_orders, order
 from daemons.cli.output import fail, one_sentence, say, say_json
+from daemons.cli.rebuild import rebuild
 from daemons.cli.sagas import saga
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.add_typer(saga, name="saga")
 app.add_typer(config, name="config")
 app.add_typer(order, name="order")
+app.command()(rebuild)
 for name, listing in (
     ("orders", list_orders),
     ("events", list_events),

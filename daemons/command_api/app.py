@@ -10,10 +10,12 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from core.bootstrap import App, bootstrap
+from core.bootstrap_generations import open_generations
 from core.domain.inventory import INVENTORY
+from core.ports.generations import Generations
 from core.services.load import StateCache
 from core.settings import Settings
-from daemons.command_api import inventory, orders, refunds, sagas
+from daemons.command_api import inventory, orders, rebuilds, refunds, sagas
 from daemons.command_api.admission import Admission
 from daemons.command_api.command_meter import CommandMeter
 from daemons.http import history as measured
@@ -27,12 +29,15 @@ from daemons.process.vitals import ASGIApp, Vitals
 
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
-    async with bootstrap(settings, name="command-api", faults=vitals.faults) as app:
+    async with (
+        bootstrap(settings, name="command-api", faults=vitals.faults) as app,
+        open_generations(app) as generations,
+    ):
         history, meter = History(vitals.name), CommandMeter()
         admission = Admission(app.sagas, app.store, settings.most_waiting_sagas, vitals.faults)
         keeping = asyncio.gather(history.keep(meter.measure), admission.keep())
         try:
-            service = make_app(app, history, OtherProcesses(settings, vitals), admission)
+            service = make_app(app, history, OtherProcesses(settings, vitals), admission, generations)
             vitals.degraded.append(admission.degraded)
             vitals.started(app.why_not_ready)
             yield meter.counting(with_whole_segments(service))
@@ -41,11 +46,13 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
             keeping.cancel()
 
 
-def make_app(app: App, history: History, others: OtherProcesses, admission: Admission) -> Litestar:
+def make_app(
+    app: App, history: History, others: OtherProcesses, admission: Admission, generations: Generations
+) -> Litestar:
     """The application with every route; handlers take these arguments and the cached `stock` from its state."""
-    state = {"app": app, "history": history, "others": others, "admission": admission}
+    state = {"app": app, "history": history, "others": others, "admission": admission, "generations": generations}
     service = Litestar(
-        [*orders.ROUTES, *refunds.ROUTES, *inventory.ROUTES, *sagas.ROUTES, *measured.ROUTES],
+        [*orders.ROUTES, *refunds.ROUTES, *inventory.ROUTES, *sagas.ROUTES, *rebuilds.ROUTES, *measured.ROUTES],
         state=State({**state, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that

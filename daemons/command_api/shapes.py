@@ -228,7 +228,19 @@ def render(outcome: Outcome) -> ASGIApp:
     return Reply(status, _body(answer, warnings), headers)
 
 
-FIELDS = ("saga_id", "order_id", "order_number", "sku", "status", "refund_id", "step", "available", "tracking_number")
+FIELDS = (
+    "saga_id",
+    "order_id",
+    "order_number",
+    "sku",
+    "status",
+    "refund_id",
+    "step",
+    "available",
+    "tracking_number",
+    "group",
+    "wish",
+)
 """The order of the fields in every answer; the database returns the fields of a kept answer in another order."""
 
 

@@ -11,8 +11,10 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from core.bootstrap import App, bootstrap, open_read_servers
+from core.bootstrap_generations import open_generations
 from core.errors import NotFound, Unavailable
 from core.ports.clock import Clock
+from core.ports.generations import Generations
 from core.ports.log import EventStore
 from core.ports.queries import LogSearch
 from core.services.request_reads import ReadServers
@@ -32,6 +34,7 @@ from daemons.query_api import (
     orders,
     products,
     readers,
+    rebuilds,
     sagas,
     schemas,
     stats,
@@ -44,7 +47,21 @@ from daemons.query_api.read_metrics import read_metrics
 from daemons.query_api.reads import HEADERS, QUERIES, add_headers, not_found
 from daemons.query_api.roll_call import RollCall
 
-MODULES = (orders, events, stream, sagas, inventory, customers, products, stats, readers, daemons, schemas, measured)
+MODULES = (
+    orders,
+    events,
+    stream,
+    sagas,
+    inventory,
+    customers,
+    products,
+    stats,
+    readers,
+    daemons,
+    schemas,
+    rebuilds,
+    measured,
+)
 
 
 @asynccontextmanager
@@ -52,6 +69,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(bootstrap(settings, name="query-api", faults=vitals.faults))
         servers = await stack.enter_async_context(open_read_servers(app))
+        generations = await stack.enter_async_context(open_generations(app))
         stack.enter_context(read_metrics(servers))
         vitals.degraded.append(servers.replicas.why_degraded)
         stack.callback(vitals.degraded.remove, servers.replicas.why_degraded)
@@ -68,7 +86,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
             show_cache(settings, app.cache, vitals)
-            service = make_app(servers, app.store, hub, roll_call, history, app.clock)
+            service = make_app(servers, app.store, hub, roll_call, history, app.clock, generations)
             vitals.started(partial(_why_not_ready, app, servers))
             yield with_whole_segments(service)
         finally:
@@ -94,7 +112,13 @@ async def _close_at_stop(vitals: Vitals, hub: Hub) -> None:
 
 
 def make_app(
-    servers: ReadServers, store: EventStore, hub: Hub, roll_call: RollCall, history: History, clock: Clock
+    servers: ReadServers,
+    store: EventStore,
+    hub: Hub,
+    roll_call: RollCall,
+    history: History,
+    clock: Clock,
+    generations: Generations,
 ) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
@@ -107,6 +131,7 @@ def make_app(
                 "roll_call": roll_call,
                 "history": history,
                 "clock": clock,
+                "generations": generations,
             }
         ),
         exception_handlers={**HANDLERS, NotFound: not_found},

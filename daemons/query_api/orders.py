@@ -11,7 +11,7 @@ from litestar.params import FromQuery, QueryParameter
 from core import codec
 from core.domain.message import OrderId
 from core.filters.order_query import OrderQuery
-from core.ports.listed_orders import OrderCount, OrderCounts, OrderPlace, OrderSearch, OrderSort
+from core.ports.listed_orders import OrderCounts, OrderPlace, OrderSearch, OrderSort
 from core.ports.log import EventStore
 from core.ports.queries import Queries
 from core.projections.order_view import OrderView
@@ -96,11 +96,9 @@ async def some_orders(
     backwards = False
     if cursor is not None:
         start, backwards = place(cursor, sort)
-    page = await queries.orders(
+    page, count = await queries.counted_orders(
         OrderSearch(filter=conditions, sort=sort, start=start, backwards=backwards, limit=limit)
     )
-    whole = start is None and not page.more
-    count = await _count(queries, conditions, len(page.documents) if whole else None)
     cursors = ends(sort, page.first, page.last, more=page.more, start=start is not None, backwards=backwards)
     return json_response(
         codec.json(
@@ -144,9 +142,7 @@ ROUTES = (one_order, order_of_number, some_orders, order_counts, orders_of_custo
 async def _by_offset(
     queries: Queries, conditions: OrderQuery, limit: int, offset: int, echo: dict[str, Any]
 ) -> Response[bytes]:
-    orders = await queries.newest_orders(conditions, offset=offset, limit=limit)
-    last_page = len(orders) < limit and (bool(orders) or offset == 0)
-    count = await _count(queries, conditions, offset + len(orders) if last_page else None)
+    orders, count = await queries.counted_newest_orders(conditions, offset=offset, limit=limit)
     return json_response(
         codec.json(
             {
@@ -159,8 +155,3 @@ async def _by_offset(
             }
         )
     )
-
-
-async def _count(queries: Queries, conditions: OrderQuery, seen: int | None) -> OrderCount:
-    """How many orders fit. If the page has shown that, nothing is counted: an order may have come in since."""
-    return OrderCount(seen, estimated=False) if seen is not None else await queries.count_orders(conditions)

@@ -51,4 +51,4 @@ def test_verify_notes_an_act_that_lies_elsewhere_or_cannot_be_read(changes: dict
 def test_verify_says_who_vouches_for_an_event_that_is_left_out() -> None:
     [act] = [act for act in ACTS if isinstance(act, DeadLetterSkipped)]
     what = f"StockAdjusted at position 4712 is left out of projector.stock, vouched for by ada: {act.reason}"
-    assert [list(skipped(as_stored(act))) for act in ACTS] == [[], [what]]
+    assert [line for act in ACTS for line in skipped(as_stored(act))] == [what]

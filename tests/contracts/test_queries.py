@@ -187,6 +187,8 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "wait_for_order": lambda q: q.wait_for_order(order_id(1), version=1, payment_version=0, within=SOON),
     "order_of_number": lambda q: q.order_of_number("ORD-0000000001"),
     "orders": lambda q: q.orders(OrderSearch(filter=OrderQuery())),
+    "counted_orders": lambda q: q.counted_orders(OrderSearch(filter=OrderQuery())),
+    "counted_newest_orders": lambda q: q.counted_newest_orders(OrderQuery(), offset=0, limit=1),
     "newest_orders": lambda q: q.newest_orders(OrderQuery(), offset=0, limit=1),
     "count_orders_by_status": lambda q: q.count_orders_by_status(OrderQuery()),
     "count_orders": lambda q: q.count_orders(OrderQuery()),

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import asyncpg
 import pytest
 
-from core.adapters.postgres.connection import Connection, connect
+from core.adapters.postgres.connection import connect
 from core.adapters.postgres.generations import PostgresGenerations, opened_in
 from core.adapters.postgres.read_models.store import PostgresReadModels
-from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import CheckpointMoved
-from core.ports.generations import Generation, GenerationGone, NewGeneration
+from core.ports.generations import GenerationGone, NewGeneration
 from core.ports.reading import Changes
 from core.projections import GROUPS, ORDERS
 from core.projections.projection import Group
-from core.services.build_generation import GenerationBuild
+from tests.support.building import build
 from tests.support.logins import of_daemons
 from tests.support.opener import Opener
 from tests.support.orders import Sample, contents, write
@@ -38,27 +36,6 @@ async def generations(dsn: str) -> AsyncIterator[PostgresGenerations]:
     opened = PostgresGenerations(lambda: connect(of_daemons(dsn), name="test", limits=False))
     yield opened
     opened.close()
-
-
-async def nothing_differs(_: Generation) -> str:
-    return ""
-
-
-async def build(daemon: Opener, generations: PostgresGenerations, group: Group[Any], generation: Generation) -> None:
-    """Do what a builder does with one generation, until there is nothing more to do."""
-
-    async def open_() -> Connection:
-        return await opened_in(daemon, generation.id)
-
-    read_models = PostgresReadModels(open_, group, generation.id)
-    try:
-        building = GenerationBuild(
-            generation, group, read_models, generations, lambda: PostgresSubscription(daemon), nothing_differs
-        )
-        async with asyncio.timeout(60):
-            await building.run(asyncio.Event())
-    finally:
-        read_models.close()
 
 
 async def rows_in(opener: Opener, generation: int, table: str) -> Sequence[Mapping[str, Any]]:

@@ -117,6 +117,10 @@ PINNED: tuple[Event, ...] = (
         version=9,
         position=4712,
     ),
+    reader.RebuildStarted(reader="projector.orders", by="ada", reason="the sums of Tuesday are wrong"),
+    reader.RebuildCancelled(reader="projector.orders", by="ada", reason="the shop is busy 🙃"),
+    reader.RebuildSwitchedBack(reader="projector.orders", by="ada", reason="the new release goes"),
+    reader.OldReadModelsDropped(reader="projector.orders", by="ada", reason="the disk is nearly full"),
 )
 
 OLDER: Mapping[str, Sequence[Event]] = {

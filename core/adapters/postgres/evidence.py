@@ -19,6 +19,7 @@ from core.codec import StoredEvent, event_type
 from core.domain.inventory import OF_NO_ORDER
 from core.ports.evidence import Finding, Reader, SagaSeen
 from core.ports.snapshots import Snapshot
+from core.projections import GROUPS
 from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import OrderView
 from core.projections.projection import Amounts, RowKey, Sum
@@ -97,6 +98,10 @@ MOVED_ON = """
 SELECT w.id FROM unnest($1::uuid[]) AS w(id)
  WHERE EXISTS (SELECT FROM events e WHERE e.correlation_id = w.id AND e.position > $2)
 """
+
+
+# Before its snapshot is taken, so that new read models are not put in the place of these until the end.
+HOLD = f"LOCK TABLE {', '.join(sorted(model.name for group in GROUPS for model in group.models))} IN ACCESS SHARE MODE"
 
 
 class PostgresEvidence:
@@ -188,6 +193,7 @@ async def open_evidence(open_: Callable[[], Awaitable[Connection]], *, wait: flo
             for frozen in (streaming, looking):
                 await frozen.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 await frozen.execute("SET LOCAL work_mem = '128MB'")
+            await streaming.execute(HOLD)
             evidence = PostgresEvidence(streaming, looking, live, head_before)
             await evidence.freeze(waited_for)
             yield evidence

@@ -14,7 +14,7 @@ from core.ports.generations import UNFINISHED, Generation, GenerationGone, NewGe
 from core.projections.projection import Group
 
 COLUMNS = """
-SELECT g.id, g.reader, g.revision, g.purpose, g.state, g.end_position, g.max_rate, g.check_all, g.drop_old,
+SELECT g.id, g.reader, g.revision, g.purpose, g.state, g.end_position, g.max_rate, g.check_all,
        g.requested_by, g.requested_at, g.started_at, g.ended_at, g.keep_until, g.rate, g.note,
        coalesce((SELECT c.position FROM checkpoints c
                   WHERE c.reader = g.reader || CASE g.state WHEN 'live' THEN '' ELSE '@' || g.id END), 0) AS position,
@@ -25,12 +25,30 @@ NEWEST = f"{COLUMNS} FROM generations g ORDER BY g.id DESC LIMIT $1"
 TO_BUILD = f"{COLUMNS} FROM generations g WHERE g.state = ANY ($1) ORDER BY g.id"
 # Of two requests at the same time, one finds the row of the other.
 REQUEST = """
-INSERT INTO generations (reader, tables, revision, purpose, end_position, max_rate, check_all, drop_old, requested_by)
+INSERT INTO generations (reader, tables, revision, purpose, end_position, max_rate, check_all, command_id, requested_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT DO NOTHING
 RETURNING id
 """
-OTHER = "SELECT id FROM generations WHERE reader = $1 AND purpose = 'rebuild' AND state = ANY ($2)"
+OTHER = """
+SELECT id FROM generations
+ WHERE command_id = $3 OR (reader = $1 AND purpose = 'rebuild' AND state = ANY ($2))
+ ORDER BY (command_id = $3) IS TRUE DESC LIMIT 1
+"""
+CANCEL = """
+UPDATE generations
+   SET state = CASE WHEN ended_at IS NULL THEN 'cancelled' ELSE 'kept' END,
+       keep_until = CASE WHEN ended_at IS NOT NULL THEN clock_timestamp() + interval '24 hours' END, note = '', rate = 0
+ WHERE reader = $1 AND purpose = 'rebuild' AND state = ANY ($2)
+RETURNING id
+"""
+SWITCH_BACK = """
+UPDATE generations g SET state = 'switching', keep_until = NULL
+ WHERE g.id = (SELECT k.id FROM generations k WHERE k.reader = $1 AND k.state = 'kept'
+                ORDER BY k.keep_until DESC LIMIT 1)
+RETURNING id
+"""
+FORGET = "UPDATE generations SET keep_until = clock_timestamp() WHERE reader = $1 AND state = 'kept' RETURNING id"
 MOVE = "UPDATE generations SET state = $3 WHERE id = $1 AND state = $2 RETURNING id"
 TELL = "UPDATE generations SET rate = $2, note = $3 WHERE id = $1 AND state = ANY ($4)"
 EXPIRED = """
@@ -55,18 +73,33 @@ class PostgresGenerations:
         self._working = Link(open_)  # for what takes long
 
     async def request(self, group: Group[Any], wanted: NewGeneration) -> Generation:
-        values = (wanted.purpose, wanted.end_position, wanted.max_rate, wanted.check_all, wanted.drop_old)
+        values = (wanted.purpose, wanted.end_position, wanted.max_rate, wanted.check_all, wanted.command_id)
         tables = sorted(model.name for model in group.models)
 
         async def insert(connection: Connection) -> Generation:
             id_ = await connection.fetchval(
                 REQUEST, group.reader, tables, group.revision, *values, wanted.requested_by
-            ) or await connection.fetchval(OTHER, group.reader, list(UNFINISHED))
+            ) or await connection.fetchval(OTHER, group.reader, list(UNFINISHED), wanted.command_id)
             if id_ is None:
                 raise Unavailable("the rebuild that was under way has ended at this moment")
             return _generation(await connection.fetchrow(READ, id_))
 
         return await self._link.once(insert)
+
+    async def cancel(self, reader: str) -> bool:
+        return await self._link.run(lambda c: c.fetchval(CANCEL, reader, list(UNFINISHED))) is not None
+
+    async def switch_back(self, reader: str) -> bool:
+        async def ask(connection: Connection) -> bool:
+            try:
+                return await connection.fetchval(SWITCH_BACK, reader) is not None
+            except asyncpg.UniqueViolationError:
+                return False
+
+        return await self._link.run(ask)
+
+    async def forget_kept(self, reader: str) -> bool:
+        return await self._link.run(lambda c: c.fetchval(FORGET, reader)) is not None
 
     async def read(self, id_: int) -> Generation | None:
         row = await self._link.run(lambda c: c.fetchrow(READ, id_))

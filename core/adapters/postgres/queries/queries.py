@@ -86,6 +86,14 @@ class PostgresQueries:
     async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> Sequence[OrderDocument]:
         return await self._lanes.run(lambda c: order_pages.orders_after_offset(c, fits, offset=offset, limit=limit))
 
+    async def counted_orders(self, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:
+        return await self._lanes.run(lambda c: order_pages.counted_page(c, search))
+
+    async def counted_newest_orders(
+        self, fits: OrderQuery, *, offset: int, limit: int
+    ) -> tuple[Sequence[OrderDocument], OrderCount]:
+        return await self._lanes.run(lambda c: order_pages.counted_after_offset(c, fits, offset=offset, limit=limit))
+
     async def count_orders(self, fits: OrderQuery) -> OrderCount:
         return await self._lanes.run(lambda c: order_counts.count_orders(c, fits))
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.read_models.one_sight import one_sight
 from core.adapters.postgres.read_models.order_conditions import (
     NAMES,
     conditions_of,
@@ -39,6 +40,11 @@ async def count_orders(connection: Connection, fits: OrderQuery) -> OrderCount:
 
 
 async def count_orders_by_status(connection: Connection, fits: OrderQuery) -> OrderCounts:
+    async with one_sight(connection, "order_views"):
+        return await _count_by_status(connection, fits)
+
+
+async def _count_by_status(connection: Connection, fits: OrderQuery) -> OrderCounts:
     total = await count_orders(connection, fits)
     if total.estimated:
         statuses, payments = [await _each(connection, fits, field) for field in NAMES]

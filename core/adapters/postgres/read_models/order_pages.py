@@ -17,16 +17,17 @@ import asyncpg
 from msgspec.structs import replace
 
 from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.read_models.one_sight import one_sight
 from core.adapters.postgres.read_models.order_conditions import (
     conditions_of,
     together,
     without_negated_statuses,
 )
-from core.adapters.postgres.read_models.order_counts import expected
+from core.adapters.postgres.read_models.order_counts import count_orders, expected
 from core.adapters.postgres.read_models.order_troubles import troubles_of
 from core.adapters.postgres.read_models.order_views import document_of
 from core.filters.order_query import OrderQuery
-from core.ports.listed_orders import DocumentPage, OrderDocument, OrderSearch
+from core.ports.listed_orders import DocumentPage, OrderCount, OrderDocument, OrderSearch
 
 LONGEST_WALK = 5_000  # rows; if one in 200 fits, a page of 20 is found within
 MOST_LOOKED_UP = 200_000  # orders that fit; to sort more than that takes longer than to walk on until a page is full
@@ -57,8 +58,8 @@ async def page_of_orders(connection: Connection, search: OrderSearch) -> Documen
     """The `limit` orders after or before a place. They are always in the order of `sort`."""
     column = _column(search)
     parts, rows = _parts(search), list[asyncpg.Record]()
-    # In one snapshot an order whose status changes meanwhile is in one of the lists, neither in both nor in none.
-    async with connection.transaction(isolation="repeatable_read", readonly=True) if len(parts) > 1 else nullcontext():
+    # At one moment an order whose status changes meanwhile is in one of the lists, neither in both nor in none.
+    async with one_sight(connection, "order_views") if len(parts) > 1 else nullcontext():
         for part in parts:
             found = await _walk(connection, part)
             rows += found if found is not None else await _look_up(connection, part.search)
@@ -74,6 +75,25 @@ async def page_of_orders(connection: Connection, search: OrderSearch) -> Documen
         last=ends[-1] if ends else None,
         more=len(rows) > search.limit,
     )
+
+
+async def counted_page(connection: Connection, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:
+    """A page, and how many orders there are in all; an order that comes in between is in neither."""
+    async with one_sight(connection, "order_views"):
+        page = await page_of_orders(connection, search)
+        if search.start is None and not page.more:
+            return page, OrderCount(len(page.documents), estimated=False)
+        return page, await count_orders(connection, search.filter)
+
+
+async def counted_after_offset(
+    connection: Connection, fits: OrderQuery, *, offset: int, limit: int
+) -> tuple[Sequence[OrderDocument], OrderCount]:
+    async with one_sight(connection, "order_views"):
+        orders = await orders_after_offset(connection, fits, offset=offset, limit=limit)
+        if len(orders) < limit and (orders or offset == 0):
+            return orders, OrderCount(offset + len(orders), estimated=False)
+        return orders, await count_orders(connection, fits)
 
 
 async def orders_after_offset(

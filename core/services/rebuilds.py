@@ -1,0 +1,147 @@
+"""Rebuilds: an operator has read models made anew, gives that up, or goes back to those of before.
+
+The act is recorded with who and why. Then a projector does it; while none runs, that waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from uuid_utils.compat import uuid7
+
+from core.domain.message import Metadata, StreamId, reader_stream
+from core.domain.reader import (
+    CATEGORY,
+    OldReadModelsDropped,
+    ReaderEvent,
+    RebuildCancelled,
+    RebuildStarted,
+    RebuildSwitchedBack,
+)
+from core.errors import NotAllowed, NotFound
+from core.ports.clock import Clock
+from core.ports.generations import UNFINISHED, Generation, Generations, NewGeneration
+from core.ports.log import Answer, Entry, EventStore, NewEvent, Result
+from core.projections import GROUPS
+from core.projections.projection import Group
+from core.services.execute import Decision, Outcome, Terms, run_command
+
+LISTED = 100  # generations
+
+
+class RebuildWish(StrEnum):
+    START = "start"
+    CANCEL = "cancel"
+    SWITCH_BACK = "switch-back"
+    DROP_OLD = "drop-old"
+
+
+RECORDED_AS: Mapping[RebuildWish, type[ReaderEvent]] = {
+    RebuildWish.START: RebuildStarted,
+    RebuildWish.CANCEL: RebuildCancelled,
+    RebuildWish.SWITCH_BACK: RebuildSwitchedBack,
+    RebuildWish.DROP_OLD: OldReadModelsDropped,
+}
+
+
+@dataclass(frozen=True)
+class RebuildDesk:
+    """What the acts need."""
+
+    store: EventStore
+    generations: Generations
+    clock: Clock
+
+
+async def act_on_group(
+    desk: RebuildDesk,
+    name: str,
+    wish: RebuildWish,
+    reason: str,
+    terms: Terms,
+    *,
+    max_rate: int | None = None,
+    check_all: bool = False,
+) -> Outcome:
+    """Record the act and ask for it. Raises NotFound, NotAllowed, and what `run_command` raises."""
+    group = next((one for one in GROUPS if one.name == name), None)
+    if group is None:
+        raise NotFound("group of read models", name)
+    outcome = await run_command(desk.store, _OnGroup(desk, group, wish, reason, terms, desk.clock.now()), terms)
+    if outcome.preview is not None or outcome.answer.result is Result.REJECTED:
+        return outcome
+    generations = desk.generations
+    if wish is RebuildWish.START:
+        wanted = NewGeneration(
+            purpose="rebuild",
+            requested_by=terms.user_id or "anonymous",
+            max_rate=max_rate,
+            check_all=check_all,
+            command_id=terms.command_id() if terms.key is not None else None,
+        )
+        await generations.request(group, wanted)
+    elif not outcome.replayed:  # the state of before has been looked at already
+        acts = {
+            RebuildWish.CANCEL: generations.cancel,
+            RebuildWish.SWITCH_BACK: generations.switch_back,
+            RebuildWish.DROP_OLD: generations.forget_kept,
+        }
+        await acts[wish](group.reader)
+    return outcome
+
+
+@dataclass(slots=True)
+class _OnGroup:
+    """An act as a command on the stream of the group's reader."""
+
+    desk: RebuildDesk
+    group: Group[Any]
+    wish: RebuildWish
+    reason: str
+    terms: Terms
+    now: datetime
+    version: int = 0
+    known: tuple[Generation, ...] = ()
+
+    @property
+    def stream(self) -> StreamId:
+        return reader_stream(self.group.reader)
+
+    @property
+    def category(self) -> str:
+        return CATEGORY
+
+    async def load(self) -> int:
+        newest = await self.desk.generations.newest(limit=LISTED)
+        self.known = tuple(one for one in newest if one.reader == self.group.reader and one.purpose == "rebuild")
+        acts = await self.desk.store.load(self.stream)
+        self.version = acts[-1].version if acts else 0
+        return self.version
+
+    def decide(self) -> Decision:
+        name = self.group.name
+        under_way = any(one.state in UNFINISHED for one in self.known)
+        kept = any(one.state == "kept" for one in self.known)
+        if self.wish is RebuildWish.CANCEL and not under_way:
+            raise NotAllowed(f"no rebuild of {name} is under way")
+        if self.wish in (RebuildWish.SWITCH_BACK, RebuildWish.DROP_OLD) and not kept:
+            raise NotAllowed(f"no older read models of {name} are kept")
+        if self.wish is RebuildWish.SWITCH_BACK and under_way:
+            raise NotAllowed(f"a rebuild of {name} is under way: cancel it first")
+        started_before = self.wish is RebuildWish.START and under_way
+        act = RECORDED_AS[self.wish](reader=self.group.reader, by=self.terms.user_id or "anonymous", reason=self.reason)
+        metadata = Metadata(
+            correlation_id=self.stream,
+            causation_id=self.terms.command_id(),
+            user_id=self.terms.user_id,
+            request_id=self.terms.request_id,
+        )
+        events = [] if started_before else [NewEvent(uuid7(), act, metadata)]
+        answer = Answer(
+            Result.DONE, self.stream, self.version + len(events), 0, {"group": name, "wish": self.wish.value}
+        )
+        return Decision(answer, Entry(self.stream, CATEGORY, self.version, events))
