@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from core.codec import Envelope
 from core.ports.saga_lists import SagaListing
@@ -81,6 +81,17 @@ class ListedSchema(Struct, kw_only=True):
 
 class Schemas(Struct, kw_only=True):
     schemas: list[ListedSchema]
+
+
+class PayloadSchema(Struct, kw_only=True):
+    """A JSON Schema of draft 2020-12 of the payload of an event, whose `title` names the event and its version."""
+
+    dialect: str = field(name="$schema")
+    title: str
+    type: str
+    properties: dict[str, Any]
+    required: list[str] = []
+    definitions: dict[str, Any] = field(default_factory=dict[str, Any], name="$defs")
 
 
 class Level(Struct, kw_only=True):

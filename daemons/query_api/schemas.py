@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
@@ -12,16 +10,14 @@ from core.errors import NotFound
 from core.event_schemas import event_schemas
 from daemons.http.openapi import answers
 from daemons.http.problems import problems
-from daemons.query_api.answers import Schemas
+from daemons.query_api.answers import PayloadSchema, Schemas
 from daemons.query_api.parameters import TextInPath, a_text
 from daemons.query_api.response import json_response
 
 NEWEST = "latest"
+MEDIA_TYPE = "application/schema+json"
 SCHEMA = ResponseSpec(
-    dict[str, Any],
-    generate_examples=False,
-    media_type="application/schema+json",
-    description="A JSON Schema of draft 2020-12.",
+    PayloadSchema, generate_examples=False, media_type=MEDIA_TYPE, description="A JSON Schema of draft 2020-12."
 )
 
 
@@ -47,7 +43,7 @@ async def schema(event_type: TextInPath, schema_version: TextInPath) -> Response
     name, version = a_text("event_type", event_type), a_text("schema_version", schema_version)
     for one in event_schemas().values():
         if one.event_type == name and (version == str(one.schema_version) or (version == NEWEST and one.recorded)):
-            return Response(codec.json(one.schema), media_type="application/schema+json")
+            return Response(codec.json(one.schema), media_type=MEDIA_TYPE)
     raise NotFound("schema", f"{name} in version {version}")
 
 
