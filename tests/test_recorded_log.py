@@ -12,6 +12,8 @@ from itertools import groupby
 import msgspec
 from msgspec.structs import replace
 
+from core.adapters.kafka.cloud_events import message_of
+from core.adapters.kafka.records import event_of
 from core.adapters.memory.log import MemoryLog
 from core.audit.case import Case
 from core.audit.judge import judge
@@ -71,6 +73,12 @@ def test_verify_finds_nothing_wrong_in_it() -> None:
         for event in (first, *others):
             shelf.fold(event)
         assert (shelf.findings, shelf.unknown) == ([], set())
+
+
+def test_the_views_are_the_same_when_the_events_come_from_kafka_where_they_are_as_they_were_stored() -> None:
+    came = [event_of(message_of(event)[2]) for event in EVENTS]
+    assert {event.schema_version for event in came if event is not None} == {1}
+    assert views([event for event in came if event is not None]) == views(EVENTS)
 
 
 def test_the_same_log_recorded_today_gives_the_same_views() -> None:
