@@ -50,9 +50,10 @@ def measure(ground: Ground, events: float) -> list[Row]:
 
 async def fill(dsn: str, events: int) -> int:
     connection = await asyncpg.connect(dsn)
-    rng, position = random.Random(7), 0
-    versions: dict[UUID, int] = {}
-    for _ in range(0, events // 4, 5_000):
+    begun = int(await connection.fetchval("SELECT coalesce(max(position), 0) FROM events"))  # the sample catalogue
+    events, rng, position = events + begun, random.Random(7), begun
+    versions: dict[UUID, int] = dict(await connection.fetch("SELECT stream_id, max(version) FROM events GROUP BY 1"))
+    for _ in range(0, (events - begun) // 4, 5_000):
         rows = [row for _ in range(min(5_000, (events - position) // 4)) for row in order_events(rng, versions)]
         numbered = [(position + n, *row) for n, row in enumerate(rows, 1)]
         position += len(rows)

@@ -218,9 +218,9 @@ async def open_read_models(
         if app.settings.redis_url is None or group is not ORDERS:
             yield drilled
             return
-        from core.adapters.redis.opening import cached_read_models  # noqa: PLC0415 - as for `_order_cache`
+        from core.adapters.redis.opening import cached_read_models  # noqa: PLC0415 - as for `order_cache`
 
-        async with cached_read_models(drilled, await _order_cache(app), holds) as cached:
+        async with cached_read_models(drilled, await order_cache(app), holds) as cached:
             yield cached
     finally:
         read_models.close()
@@ -242,10 +242,10 @@ async def open_shared_read_models(
         if app.settings.redis_url is None or group is not ORDERS:
             yield drilled, topics
             return
-        from core.adapters.redis.opening import cached_shared_read_models  # noqa: PLC0415 - as for `_order_cache`
+        from core.adapters.redis.opening import cached_shared_read_models  # noqa: PLC0415 - as for `order_cache`
 
         count = app.settings.kafka_partitions
-        async with cached_shared_read_models(drilled, await _order_cache(app), holds, count) as cached:
+        async with cached_shared_read_models(drilled, await order_cache(app), holds, count) as cached:
             yield cached, topics
     finally:
         await topics.close()
@@ -261,9 +261,9 @@ async def open_queries(app: App) -> AsyncGenerator[Queries]:
         if app.settings.redis_url is None:
             yield queries
             return
-        from core.adapters.redis.opening import cached_queries  # noqa: PLC0415 - as for `_order_cache`
+        from core.adapters.redis.opening import cached_queries  # noqa: PLC0415 - as for `order_cache`
 
-        async with cached_queries(queries, await _order_cache(app)) as cached:
+        async with cached_queries(queries, await order_cache(app)) as cached:
             yield cached
     finally:
         queries.close()
@@ -277,7 +277,7 @@ async def open_read_servers(app: App) -> AsyncGenerator[ReadServers]:
         yield ReadServers(queries, replicas, cached=app.settings.redis_url is not None)
 
 
-async def _order_cache(app: App) -> OrderCache:
+async def order_cache(app: App) -> OrderCache:
     """The cache that the settings name. Its client is imported here, since without REDIS_URL nobody needs it."""
     from core.adapters.redis.opening import OrderCache  # noqa: PLC0415 - as the docstring says
 

@@ -13,11 +13,12 @@ from core.adapters.postgres.generations import PostgresGenerations, opened_in
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.audit.generation_check import differs
-from core.bootstrap import App
+from core.bootstrap import App, order_cache
 from core.home import database_url
 from core.ports.generations import Generation, Generations
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels
+from core.projections import ORDERS
 from core.projections.projection import Group
 
 
@@ -39,6 +40,18 @@ async def open_generation_to_fill(app: App, group: Group[Any], generation: int) 
         yield drill(app.settings, app.name).read_models(read_models)
     finally:
         read_models.close()
+
+
+@asynccontextmanager
+async def switching(app: App, group: Group[Any], generations: Generations) -> AsyncGenerator[Generations]:
+    """The generations for whoever switches one of this group in: nothing of before is answered from a cache then."""
+    if app.settings.redis_url is None or group is not ORDERS:
+        yield generations
+        return
+    from core.adapters.redis.opening import cached_generations  # noqa: PLC0415 - as for `order_cache`
+
+    async with cached_generations(generations, await order_cache(app)) as cached:
+        yield cached
 
 
 async def compare_with_log(app: App, group: Group[Any], generation: Generation) -> str:

@@ -80,7 +80,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
                 LogSearch(after=after, limit=limit, categories=choice.categories, types=choice.types)
             ),
         )
-        roll_call = RollCall(settings, vitals, servers.primary, app.shares)
+        roll_call = RollCall(settings, vitals, servers.primary, app.shares, generations)
         history = History(vitals.name)
         keeping = asyncio.create_task(history.keep(LogMeter(servers.primary).measure))
         closing = asyncio.create_task(_close_at_stop(vitals, hub))

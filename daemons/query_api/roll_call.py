@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from core.errors import OrderdeckError, in_words
+from core.ports.generations import Generations
 from core.ports.queries import Queries
 from core.ports.reading import ReaderProgress
 from core.ports.shares import Shares
@@ -87,11 +88,14 @@ class _Said(Struct):
 
 
 class RollCall:
-    def __init__(self, settings: Settings, vitals: Vitals, queries: Queries, shares: Shares) -> None:
+    def __init__(
+        self, settings: Settings, vitals: Vitals, queries: Queries, shares: Shares, generations: Generations
+    ) -> None:
         self._settings = settings
         self._vitals = vitals
         self._queries = queries
         self._shares = shares
+        self._generations = generations
         self._pool: httpcore.AsyncConnectionPool | None = None
         self._asking: asyncio.Task[DaemonList] | None = None
         self._asked = 0.0  # by the monotonic clock
@@ -132,7 +136,9 @@ class RollCall:
         try:
             async with asyncio.timeout(WITHIN):
                 progress = await self._queries.progress()
-                return "", (progress, by_owner(await self._shares.read(), await self._queries.saga_owners()))
+                building = await self._generations.unfinished()
+                owners = by_owner(await self._shares.read(), await self._queries.saga_owners(), building)
+                return "", (progress, owners)
         except TimeoutError:
             return f"the database has not answered within {WITHIN:g} s", None
         except OrderdeckError as error:

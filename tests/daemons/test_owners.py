@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from core.adapters.postgres.connection import Connection
@@ -69,3 +71,23 @@ def test_shares_are_told_in_few_words() -> None:
     assert [ranges(numbers) for numbers in ([], [3], [0, 1], [0, 2, 3, 4, 9])] == ["", "3", "0-1", "0,2-4,9"]
     said = [in_words(*held) for held in (("projector", [0, 1]), ("projector", [7]), ("relay", [0]), ("new", [1]))]
     assert said == ["orders, stock", "7", "relay", "new 1"]
+
+
+async def test_the_projector_that_has_read_models_made_anew_says_how_far_they_are(api: QueryApi, dsn: str) -> None:
+    owner = await asyncpg.connect(dsn)
+    await owner.execute(SHARE, "rebuild", 0, THERE, 60.0)
+    assert [hold["what"] for hold in (await api.get("/api/v1/daemons"))["elsewhere"][0]["holds"]] == ["rebuild"]
+    await owner.execute(
+        "INSERT INTO generations (reader, tables, revision, purpose, state, requested_by, end_position, rate)"
+        " VALUES ('projector.orders', '{}', '', 'as_of', 'building', 'ada', 1000, 60)"
+    )
+    await owner.execute(
+        "INSERT INTO checkpoints (reader, position, revision)"
+        " SELECT 'projector.orders@' || id, 400, '' FROM generations"
+    )
+    await owner.close()
+    async with asyncio.timeout(20):
+        while (told := (await api.get("/api/v1/daemons"))["elsewhere"][0]["holds"][0]["what"]) == "rebuild":
+            await asyncio.sleep(0.1)  # an answer is given again for a second
+    assert told == "rebuild orders 40 %, 60 ev/s, 10 s left"
+    assert all("@" not in reader["name"] for reader in (await api.get("/api/v1/projections"))["readers"])

@@ -9,12 +9,14 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import cast
 
+from core.adapters.redis.generations import CachedGenerations
 from core.adapters.redis.link import RedisLink
 from core.adapters.redis.queries import CachedQueries
 from core.adapters.redis.read_models import CachedReadModels
 from core.adapters.redis.shared_read_models import CachedSharedReadModels
 from core.adapters.redis.writer import OrderWriter
 from core.errors import ConfigurationError
+from core.ports.generations import Generations
 from core.ports.order_cache import CacheReport
 from core.ports.queries import Queries
 from core.ports.reading import ReadModels
@@ -60,6 +62,17 @@ async def cached_queries(queries: Queries, cache: OrderCache) -> AsyncGenerator[
     cached = CachedQueries(queries, link, board=cache.board, seconds=cache.seconds, report=cache.report)
     try:
         yield cast("Queries", cached)  # it passes on the methods that it does not have
+    finally:
+        await _end(keeping)
+
+
+@contextlib.asynccontextmanager
+async def cached_generations(generations: Generations, cache: OrderCache) -> AsyncGenerator[Generations]:
+    """Generations of the orders, at whose switch nothing of before is left in Redis."""
+    link = cache.link(limit=MARK_LIMIT)
+    keeping = asyncio.create_task(link.keep())
+    try:
+        yield cast("Generations", CachedGenerations(generations, link, cache.board))
     finally:
         await _end(keeping)
 

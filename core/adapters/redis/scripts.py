@@ -11,6 +11,7 @@ keys, is emptied, or is replaced by another one:
                       changes them
     seq:<writer>      how many times it has marked orders: if Redis has forgotten some, the numbers differ
     until             the earliest promise of the writers of all shares: later, no entry is trusted
+    held              until when no entry is trusted, whatever is promised: the tables are being replaced meanwhile
     mark:<order id>   the writer, and the number of its marking, that is about to change this order
 
 An order's key holds an entry, `1 <generation> <version> <payment version> <checksum> <stored at> <document>`, or for a
@@ -52,6 +53,7 @@ local function settle()
     local promised = writer and tonumber(redis.call('HGET', board, 'until:' .. writer) or 0) or 0
     if not earliest or promised < earliest then earliest = promised end
   end
+  if tonumber(redis.call('HGET', board, 'held') or 0) > now then earliest = 0 end
   redis.call('HSET', board, 'until', text(earliest or 0))
   redis.call('PEXPIRE', board, 86400000)
 end
@@ -204,7 +206,8 @@ WRITE = (
     + _TOOLS
     + _UNMARK
     + """
-local current = redis.call('HGET', board, 'generation') == ARGV[2]
+local held = tonumber(redis.call('HGET', board, 'held') or 0) > now
+local current = redis.call('HGET', board, 'generation') == ARGV[2] and not held
 for i = 2, #KEYS do
   local at = 3 * i - 2
   local generation, version, payment_version = string.match(value_of(KEYS[i]), '^1 (%S+) (%d+) (%d+) ')
@@ -230,6 +233,17 @@ return 1
 """
 )
 
+# ARGV: generation, milliseconds. Forgets every entry, and for so long none is trusted or stored. With 0 it ends that.
+HOLD = (
+    ALLOWED_WHEN_FULL
+    + _WRITER
+    + """
+redis.call('HSET', board, 'generation', ARGV[1], 'held', text(now + ARGV[2]))
+settle()
+return 1
+"""
+)
+
 # ARGV: writer, shares. Ends the promise of this writer, and those of others for these shares, at once.
 WITHDRAW = (
     ALLOWED_WHEN_FULL
@@ -242,4 +256,4 @@ return 1
 """
 )
 
-ALL = (READ, FILL, CLOCK, ANNOUNCE, RENEW, MARK, WRITE, FORGET, WITHDRAW)
+ALL = (READ, FILL, CLOCK, ANNOUNCE, RENEW, MARK, WRITE, FORGET, HOLD, WITHDRAW)

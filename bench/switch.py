@@ -1,0 +1,171 @@
+"""Measures rebuilds that are switched in: how fast they are alone and under load, and what readers notice of them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+import uuid
+
+import asyncpg
+import uvloop
+
+from bench.commands import orders
+from bench.ground import Ground, daemons
+from bench.http_load import Load, offer, percentile, request
+from bench.rebuild import POSITION, REACH, fill, watch
+from bench.report import Row
+
+OFFERED = 100.0  # orders a second
+READS = 200.0  # lists a second
+WATCHED = 10.0  # orders a second whose list is read until they appear, and again all the time
+REACH_UNDER_LOAD = 30_000  # events a second
+QUIET = 12.0  # seconds of the same load without a rebuild
+LOOK_EVERY = 0.001  # seconds between two looks for an order
+PROGRAMS = ("payment-sandbox", "command-api", "query-api", "projector", "saga-runner")
+REBUILT = """
+SELECT count(*) FILTER (WHERE state = 'live') AS live, count(*) FILTER (WHERE state = 'failed') AS failed,
+       max(extract(epoch FROM ended_at - started_at))::float8 AS seconds
+  FROM generations WHERE id > $1 AND requested_by = 'bench'
+"""
+# The orders of the log that was written have no sagas, and get none.
+NO_SAGAS = "INSERT INTO checkpoints (reader, position, revision) VALUES ('saga-runner', $1, '')"
+
+
+class Watched:
+    """Orders that were placed, how long each took to appear in its list, and lists that lacked one later."""
+
+    def __init__(self) -> None:
+        self.took: list[float] = []
+        self.shown: list[bytes] = []  # customers whose only order has been in their list
+        self.lacking = 0
+        self.failed = 0
+        self.reads = 0
+
+
+def measure(ground: Ground, events: float) -> list[Row]:
+    dsn = ground.database()
+    count = uvloop.run(_fill(dsn, int(events)))
+    with daemons(ground, dsn, *PROGRAMS) as running:
+        commands, queries = running.ports["command-api"], running.ports["query-api"]
+        uvloop.run(watch(dsn, count, POSITION))
+        alone, _ = uvloop.run(_rebuild(dsn, commands, count))
+        quiet, beside, rate = uvloop.run(_beside(dsn, commands, queries, count))
+    p99, p99_beside = percentile(quiet.took, 0.99), percentile(beside.took, 0.99)
+    wrong = beside.lacking + beside.failed
+    data = {"alone": alone, "beside": rate, "p99_ms": p99, "p99_beside_ms": p99_beside, "reads": beside.reads}
+    return [
+        Row(f"rebuild --all of {count:,} events, switched in", f"{alone:,.0f} events/s alone", data=data),
+        Row(f"  of {REACH:,} events/s", "", alone / REACH, ">= 1x", alone >= REACH),
+        Row(f"  beside {OFFERED:.0f} orders/s and {READS:.0f} lists/s", f"{rate:,.0f} events/s"),
+        Row(f"  of {REACH_UNDER_LOAD:,} events/s", "", rate / REACH_UNDER_LOAD, ">= 1x", rate >= REACH_UNDER_LOAD),
+        Row("  placed to visible, p99", f"{p99_beside:.1f} ms; without it {p99:.1f} ms"),
+        Row("  of that without it", "", p99_beside / p99, "<= 2x", p99_beside <= 2 * p99),
+        Row(f"  of {beside.reads:,} reads, failed or without an order shown before", f"{wrong}", met=not wrong),
+    ]
+
+
+async def _fill(dsn: str, events: int) -> int:
+    count = await fill(dsn, events)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(NO_SAGAS, count)
+    await connection.close()
+    return count
+
+
+async def _rebuild(dsn: str, commands: int, count: int) -> tuple[float, float]:
+    """Rebuild everything; returns events a second, and seconds."""
+    connection = await asyncpg.connect(dsn)
+    before = await connection.fetchval("SELECT coalesce(max(id), 0) FROM generations")
+    for group in ("orders", "stock"):
+        body = json.dumps({"group": group}).encode()
+        reader, writer = await asyncio.open_connection("127.0.0.1", commands)
+        writer.write(request("POST", "/api/v1/admin/rebuilds", body, "Orderdeck-Actor: bench\r\n"))
+        answer = await reader.readuntil(b"\r\n")
+        if b" 200 " not in answer:
+            raise SystemExit(f"no rebuild was begun: {answer.decode()}")
+        writer.close()
+    while (row := await connection.fetchrow(REBUILT, before))["live"] < 2:
+        if row["failed"]:
+            raise SystemExit("a rebuild failed")
+        await asyncio.sleep(0.05)
+    await connection.close()
+    return count / row["seconds"], row["seconds"]
+
+
+async def _beside(dsn: str, commands: int, queries: int, count: int) -> tuple[Watched, Watched, float]:
+    quiet, beside = Watched(), Watched()
+    await _loaded(commands, queries, asyncio.sleep(QUIET), quiet)
+    rebuilding = asyncio.create_task(_rebuild(dsn, commands, count))
+    await _loaded(commands, queries, rebuilding, beside)
+    return quiet, beside, rebuilding.result()[0]
+
+
+async def _loaded(commands: int, queries: int, work: asyncio.Future[object] | object, watched: Watched) -> None:
+    """Place orders and read lists until the work is done, and a second longer."""
+    working = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    others = [
+        asyncio.create_task(_go_on(working, lambda: offer(commands, orders(), rate=OFFERED - WATCHED, seconds=1.0))),
+        asyncio.create_task(_go_on(working, lambda: _read(queries, watched))),
+    ]
+    following: list[asyncio.Task[None]] = []
+    while not working.done():
+        following.append(asyncio.create_task(_follow(commands, queries, watched)))
+        await asyncio.sleep(1 / WATCHED)
+    await asyncio.gather(*others, *following)
+
+
+async def _go_on(working: asyncio.Future[object], second: object) -> None:
+    while not working.done():
+        await second()  # type: ignore[operator]
+
+
+async def _read(queries: int, watched: Watched) -> None:
+    """A second of lists: the newest orders, and those of customers whose order has been shown."""
+    shown = itertools.cycle(watched.shown[-500:] or [b""])
+    turns = itertools.count()
+
+    def make() -> bytes:
+        customer = next(shown)
+        newest = not customer or next(turns) % 2
+        return request("GET", "/api/v1/orders" if newest else f"/api/v1/customers/{customer.decode()}/orders")
+
+    load: Load = await offer(queries, make, rate=READS, seconds=1.0)
+    watched.reads += len(load.latencies)
+    watched.failed += sum(n for status, n in load.statuses.items() if status != 200)
+    for customer in watched.shown[-20:]:
+        watched.lacking += await _list(queries, customer) == 0
+
+
+async def _list(queries: int, customer: bytes) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", queries)
+    writer.write(request("GET", f"/api/v1/customers/{customer.decode()}/orders"))
+    total = json.loads(await _answer(reader))["total"]
+    writer.close()
+    return total
+
+
+async def _follow(commands: int, queries: int, watched: Watched) -> None:
+    customer = str(uuid.uuid4()).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", queries)
+    poster, post = await asyncio.open_connection("127.0.0.1", commands)
+    post.write(orders(customer)())
+    await _answer(poster)
+    answered = time.perf_counter()
+    ask = request("GET", f"/api/v1/customers/{customer.decode()}/orders")
+    for _ in itertools.repeat(None, 5_000):
+        writer.write(ask)
+        if json.loads(await _answer(reader))["total"]:
+            watched.took.append(time.perf_counter() - answered)
+            watched.shown.append(customer)
+            break
+        await asyncio.sleep(LOOK_EVERY)
+    post.close()
+    writer.close()
+
+
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    at = head.find(b"content-length: ")
+    return await reader.readexactly(int(head[at + 16 :].split(b"\r\n", 1)[0]))
