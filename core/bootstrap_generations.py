@@ -10,6 +10,7 @@ from core.adapters.drill import drill
 from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.generation_rows import open_generation_rows
 from core.adapters.postgres.generations import PostgresGenerations, opened_in
+from core.adapters.postgres.past_generations import PostgresPastGenerations
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.audit.generation_check import differs
@@ -20,6 +21,7 @@ from core.ports.queries import Queries
 from core.ports.reading import ReadModels
 from core.projections import ORDERS
 from core.projections.projection import Group
+from core.services.past_models import PastModels
 
 
 @asynccontextmanager
@@ -72,6 +74,18 @@ async def open_generation_queries(app: App, generation: int) -> AsyncGenerator[Q
         yield queries
     finally:
         queries.close()
+
+
+@asynccontextmanager
+async def open_past_models(app: App) -> AsyncGenerator[PastModels]:
+    """The read models as of earlier positions, which are built when somebody asks for them."""
+    generations = PostgresPastGenerations(lambda: connect(database_url(app.settings), name=app.name))
+    models = PastModels(generations, lambda id_: open_generation_queries(app, id_), app.settings.most_past_moments)
+    try:
+        yield models
+    finally:
+        await models.close()
+        generations.close()
 
 
 def _opener(app: App, generation: int, *, limits: bool = True) -> Callable[[], Awaitable[Connection]]:

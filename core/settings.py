@@ -124,6 +124,9 @@ class Settings(KafkaSettings):
     most_waiting_sagas: int = Field(
         default=0, ge=0, le=1_000_000, description="Refuse new orders while more sagas wait for a runner; 0: never."
     )
+    most_past_moments: int = Field(
+        default=3, ge=1, le=100, description="As of how many earlier moments lists are kept at a time."
+    )
     failpoints: FailpointList = Field(
         default="",
         description="For drills only: where daemons kill themselves, by chance, as in saga-runner.after_call=0.01.",

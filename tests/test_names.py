@@ -19,6 +19,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "faults.py": "the sandbox's faults, and the demo of them",
     "generation_rows.py": "the port, and the adapter",
     "generations.py": "the port, and its adapters",
+    "past_generations.py": "the port, and the adapter",
     "history.py": "what a service measured of late: where it is kept, and its route",
     "inventory.py": "stock: its decisions, and its routes",
     "log.py": "the log: the port, and the questions about it",

@@ -13,13 +13,15 @@ from core import codec
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku, StreamId, payment_of
 from core.errors import FieldError, InvalidInput
+from core.filters.order_query import OrderQuery
 from core.ports.clock import Clock
-from core.ports.listed_orders import OrderDocument
-from core.ports.queries import LOG, LogSearch, Queries
+from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
+from core.ports.queries import LOG, DeskTotals, LogSearch, Queries
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
 from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS, OrderView
 from core.services.fresh_views import fold_on, order_state
+from core.services.past_models import PastModels
 from core.services.past_sagas import PastSaga
 from core.services.request_reads import LONGEST_CATCH_UP, ReadServers, RequestReads, always
 
@@ -27,7 +29,7 @@ T = TypeVar("T")
 
 PAGE = 1_000  # events in one reading
 AS_OF = "as_of"
-SAGAS = "sagas"  # stands for the rows of sagas, where a reader of the log is named
+MOST_SAGAS = 100  # that are looked at for one order
 SMALLEST_STEP = timedelta(microseconds=1)  # between two times that the log can tell apart
 
 
@@ -41,7 +43,7 @@ class PastPoint(NamedTuple):
     at: datetime | None
 
 
-async def past_point(reads: RequestReads, clock: Clock, wanted: int | datetime) -> PastPoint:
+async def past_point(reads: RequestReads, clock: Clock, wanted: int | datetime, name: str = AS_OF) -> PastPoint:
     """The place in the log of a position, or of a moment: the last event that was recorded at the moment or before.
 
     Raises InvalidInput for a position after the head, and for a moment in the future: nobody knows them yet.
@@ -49,13 +51,13 @@ async def past_point(reads: RequestReads, clock: Clock, wanted: int | datetime) 
     if isinstance(wanted, datetime):
         now = clock.now()
         if wanted > now:
-            raise _wrong(f"is in the future: here it is {utc(now)}")
+            raise _wrong(f"is in the future: here it is {utc(now)}", name)
         return PastPoint(await reads.position_at(wanted + SMALLEST_STEP) - 1, wanted)
     if wanted == 0:
         return PastPoint(0, None)
     page = await reads.events(LogSearch(after=wanted - 1, limit=1))
     if not page:
-        raise _wrong(f"is beyond the head of the log, which is {await reads.position_of(LOG)}")
+        raise _wrong(f"is beyond the head of the log, which is {await reads.position_of(LOG)}", name)
     return PastPoint(wanted, page[0].recorded_at)
 
 
@@ -63,19 +65,21 @@ def utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _wrong(why: str) -> InvalidInput:
-    return InvalidInput([FieldError(AS_OF, why)])
+def _wrong(why: str, name: str = AS_OF) -> InvalidInput:
+    return InvalidInput([FieldError(name, why)])
 
 
 class PastReads(RequestReads):
     """See `core.ports.queries.Queries`: every answer is as it was after the event at `point`.
 
-    One order, SKU or saga is folded from its events. What the log does not say, such as which runner held a saga, is
-    left out. `later` is the first event of whatever was looked for and had no event yet.
+    One order, SKU or saga is folded from its events; lists and totals are read from read models that were filled up to
+    there. What the log does not say, such as which runner held a saga, is left out.
+    `later` is the first event of whatever was looked for and had no event yet.
     """
 
-    def __init__(self, servers: ReadServers, point: PastPoint) -> None:
+    def __init__(self, servers: ReadServers, models: PastModels, point: PastPoint) -> None:
         super().__init__(servers, point.position)
+        self._models = models
         self.point = point
         self.later: StoredEvent | None = None
 
@@ -149,11 +153,36 @@ class PastReads(RequestReads):
         return await fold_on(self, ORDER_VIEW, PAYMENT_EVENTS, StreamId(payment_of(order_id)), view) or view
 
     # --- lists and totals -----------------------------------------------------------------------------------
+    async def counted_orders(self, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:
+        """What is wrong with their sagas is not among it: rows of sagas are not kept."""
+        _no_saga_filter(search.filter)
+        page, count = await super().counted_orders(search)
+        documents = [msgspec.structs.replace(one, trouble=None) for one in page.documents]
+        return msgspec.structs.replace(page, documents=documents), count
+
+    async def count_orders_by_status(self, fits: OrderQuery) -> OrderCounts:
+        _no_saga_filter(fits)
+        return await super().count_orders_by_status(fits)
+
+    async def desk_totals(self) -> DeskTotals:
+        """Without the number of unfinished sagas: rows of sagas are not kept."""
+        totals = await super().desk_totals()
+        return msgspec.structs.replace(totals, head=self.point.position, sagas={})
+
     async def sagas(self, search: SagaSearch) -> SagaPage:
-        return await self._ask(SAGAS, lambda q: q.sagas(search))
+        """Those of one order, or with these ids. Rows of sagas are not kept, so no longer list can be searched."""
+        if search.order_id is None and not search.saga_ids:
+            raise _wrong("is known for the sagas of one order_id or saga_id, and not for the list of all sagas")
+        wider = msgspec.structs.replace(
+            search, statuses=(), states=(), error=None, sort="-started_at", limit=MOST_SAGAS
+        )
+        today = await super()._ask(LOG, lambda q: q.sagas(wider))
+        found = [saga for row in today.sagas if (saga := await self.saga(row.saga_id)) is not None]
+        fitting = [saga for saga in found if _fits(saga, search)]
+        return SagaPage(fitting[: search.limit], more=len(fitting) > search.limit)
 
     async def saga_summary(self) -> SagaSummary:
-        return await self._ask(SAGAS, lambda q: q.saga_summary())
+        raise _wrong("is known for one saga, and not for the summary of all sagas")
 
     async def _ask(
         self,
@@ -166,4 +195,19 @@ class PastReads(RequestReads):
         """The log is read as it is, and cut off by the caller; today's read models say nothing of the past."""
         if reader == LOG:
             return await super()._ask(reader, read, enough, patience=patience)
-        raise _wrong("is known for one order, saga or SKU and for events, and not for this list")
+        if self.point.position == 0:
+            raise _wrong("is before the first event, when there was no list and no total yet")
+        return await read(await self._models.queries(reader, self.point.position))
+
+
+def _no_saga_filter(fits: OrderQuery) -> None:
+    if fits.saga:
+        raise InvalidInput([FieldError("saga", "cannot be given together with as_of: no list of sagas has a past")])
+
+
+def _fits(saga: SagaListing, search: SagaSearch) -> bool:
+    return (
+        (not search.statuses or saga.status in search.statuses)
+        and (not search.states or saga.state in search.states)
+        and (search.error is None or search.error.lower() in (saga.last_error or "").lower())
+    )

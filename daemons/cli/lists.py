@@ -110,6 +110,7 @@ def list_sagas(
     *,
     sort: Annotated[str, typer.Option(help="-started_at (the newest first) or -at_risk (the most money first).")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many at most.")] = 20,
+    moment: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
     """List sagas: `sagas state:failed,overdue --sort=-at_risk`. `orderdeck saga` shows one, and steers it.
@@ -122,6 +123,7 @@ def list_sagas(
     parameters |= {"order_id": order_id_of(asked["order"])} if "order" in asked else {}
     parameters |= {"saga_id": asked["saga"]} if "saga" in asked else {}
     parameters |= {"sort": sort} if sort else {}
+    parameters |= as_of(moment)
     page = read("/api/v1/sagas", parameters | {"limit": str(limit)})
     with readable(API):
         if as_json:

@@ -17,6 +17,7 @@ from daemons.cli.deck_config import config
 from daemons.cli.lists import list_daemons, list_events, list_sagas
 from daemons.cli.orders import list_orders, order
 from daemons.cli.output import fail, one_sentence, say, say_json
+from daemons.cli.past import compare
 from daemons.cli.rebuild import rebuild
 from daemons.cli.sagas import saga
 
@@ -33,6 +34,7 @@ for name, listing in (
     ("events", list_events),
     ("sagas", list_sagas),
     ("daemons", list_daemons),
+    ("compare", compare),
 ):
     # A word such as -status:cancelled is no option; `no_options` refuses what was meant as one.
     app.command(name, context_settings={"ignore_unknown_options": True})(listing)

@@ -63,6 +63,7 @@ def list_orders(
     *,
     sort: Annotated[str, typer.Option(help=f"{', '.join(SORTS)}; with a minus the other way round.")] = "-created_at",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 20,
+    moment: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
     """List the orders that match a filter, newest first: `orders status:created,confirmed 'age>2h'`."""
@@ -77,7 +78,7 @@ def list_orders(
     except FilterError as error:
         end_with(USAGE, error)
     found, kept = 0, list[dict[str, Any]]()
-    parameters: dict[str, str | Sequence[str]] = {**query.params(), "sort": sort}
+    parameters: dict[str, str | Sequence[str]] = {**query.params(), "sort": sort, **as_of(moment)}
     while True:
         page = read("/api/v1/orders", parameters | {"limit": str(min(PAGE, limit - found))})
         with readable(API):

@@ -1,15 +1,17 @@
-"""The option --as-of of the commands that read: it shows what was, instead of what is."""
+"""The option --as-of of the commands that read, which shows what was instead of what is; and `orderdeck compare`."""
 
 # ruff: noqa: PLC0415 - `orderdeck --help` stays quick
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from daemons.cli.output import end_with, tell
-from daemons.cli.services import USAGE
+from daemons.cli.output import end_with, say_fields, tell
+from daemons.cli.services import USAGE, read, say_document
+from daemons.host.bounded_http import readable
 
 AsOf = Annotated[
     str | None,
@@ -28,15 +30,59 @@ def as_of(moment: str | None) -> dict[str, str]:
     """
     if moment is None:
         return {}
+    place = place_of(moment, "--as-of")
+    tell(f"as it was {in_words(place)}")
+    return {"as_of": parameter(place)}
+
+
+def compare(
+    start: Annotated[str, typer.Argument(help="The earlier moment, as for --as-of: 09:00", metavar="FROM")],
+    to: Annotated[str | None, typer.Argument(help="The later one; without it, now.", metavar="[TO]")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what changed between two moments: orders by status, money, and the stock of each SKU."""
+    first = place_of(start, "FROM")
+    last = place_of(to, "TO") if to is not None else None
+    asked = {"from": parameter(first)} | ({"to": parameter(last)} if last is not None else {})
+    tell(f"from {in_words(first)} to {in_words(last) if last is not None else 'now'}")
+    page = read("/api/v1/compare", asked)
+    with readable("the query API"):
+        if as_json:
+            say_document(page)
+            return
+        for group in ("statuses", "payments"):
+            for status, change in page[group].items():
+                _say_change("orders", status, change)
+        for sales in page["sales"]:
+            for what in ("orders", "confirmed", "cancelled", "revenue"):
+                _say_change(sales["currency"], what, sales[what])
+        for stock in page["stock"]:
+            for what in ("on_hand", "reserved", "available"):
+                _say_change(stock["sku"], what, stock[what])
+
+
+def _say_change(of: str, what: str, change: Mapping[str, Any]) -> None:
+    """One number that has changed, as a line of fields for programs; nothing if it is what it was."""
+    if change["before"] != change["after"]:
+        more = change["after"] - change["before"]
+        say_fields((of, what, str(change["before"]), str(change["after"]), f"{more:+}"))
+
+
+def in_words(place: int | datetime) -> str:
+    return f"after position {place:,}" if isinstance(place, int) else f"at {place:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def parameter(place: int | datetime) -> str:
+    return str(place) if isinstance(place, int) else place.isoformat()
+
+
+def place_of(moment: str, name: str) -> int | datetime:
+    """The position or time that a text names. Ends the command when it names none."""
     from core.filters.log_places import place_in_log
     from core.filters.words import FilterError
 
     try:
-        place = place_in_log(moment, datetime.now(UTC))
+        return place_in_log(moment, datetime.now(UTC))
     except FilterError as error:
-        end_with(USAGE, f"--as-of: {error}")
-    if isinstance(place, int):
-        tell(f"as it was after position {place:,}")
-        return {"as_of": str(place)}
-    tell(f"as it was at {place:%Y-%m-%d %H:%M:%S} UTC")
-    return {"as_of": place.isoformat()}
+        end_with(USAGE, f"{name}: {error}")

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ import msgspec
 
 from core.errors import Unavailable
 from core.settings import load_settings
-from daemons.cli.output import end_with, say_json
+from daemons.cli.output import end_with, say_json, tell
 from daemons.host.bounded_http import ServiceAnswer, ask, ask_or_say_why, readable
 
 WITHIN = 15.0  # seconds for an answer
@@ -41,6 +42,12 @@ def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None)
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     url = settings.queries_at + path
     answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
+    while answer.status == 202:  # lists of an earlier moment are being made
+        if sys.stderr.isatty():
+            with readable(url):
+                tell(f"… {answer.json()['detail']}")
+        time.sleep(1)
+        answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
     with readable(url):
         if answer.status == 503:
             raise Unavailable(_why(answer))

@@ -15,6 +15,20 @@ from core.projections.order_view import OrderView
 from core.sagas.step_lanes import Lane
 
 
+class Coming(Struct, kw_only=True):
+    """With `as_of`: the lists as of that position are being made, so ask again after `Retry-After` seconds.
+
+    `events_done` of `position` events are in them. `seconds_left` is null while that is not known.
+    """
+
+    status: Literal["building"]
+    detail: str
+    position: int
+    events_done: int
+    events_per_second: int
+    seconds_left: float | None
+
+
 class OrderInList(OrderView, frozen=True, kw_only=True, omit_defaults=True):
     """An order of a list. The last three are there if a saga of it is failed, overdue or retrying.
 

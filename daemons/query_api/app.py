@@ -11,12 +11,13 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from core.bootstrap import App, bootstrap, open_read_servers
-from core.bootstrap_generations import open_generations
+from core.bootstrap_generations import open_generations, open_past_models
 from core.errors import NotFound, Unavailable
 from core.ports.clock import Clock
 from core.ports.generations import Generations
 from core.ports.log import EventStore
 from core.ports.queries import LogSearch
+from core.services.past_models import PastComing, PastModels
 from core.services.request_reads import ReadServers
 from core.settings import Settings
 from daemons.http import history as measured
@@ -27,6 +28,7 @@ from daemons.process.cache_metrics import show_cache
 from daemons.process.history import History
 from daemons.process.vitals import ASGIApp, Vitals
 from daemons.query_api import (
+    compare,
     customers,
     daemons,
     events,
@@ -44,7 +46,7 @@ from daemons.query_api.hub import Hub
 from daemons.query_api.log_meter import LogMeter
 from daemons.query_api.parameters import refuse_strange_parameters
 from daemons.query_api.read_metrics import read_metrics
-from daemons.query_api.reads import HEADERS, QUERIES, add_headers, not_found
+from daemons.query_api.reads import HEADERS, QUERIES, add_headers, coming, not_found
 from daemons.query_api.roll_call import RollCall
 
 MODULES = (
@@ -56,6 +58,7 @@ MODULES = (
     customers,
     products,
     stats,
+    compare,
     readers,
     daemons,
     schemas,
@@ -70,6 +73,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         app = await stack.enter_async_context(bootstrap(settings, name="query-api", faults=vitals.faults))
         servers = await stack.enter_async_context(open_read_servers(app))
         generations = await stack.enter_async_context(open_generations(app))
+        past_models = await stack.enter_async_context(open_past_models(app))
         stack.enter_context(read_metrics(servers))
         vitals.degraded.append(servers.replicas.why_degraded)
         stack.callback(vitals.degraded.remove, servers.replicas.why_degraded)
@@ -86,7 +90,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
             show_cache(settings, app.cache, vitals)
-            service = make_app(servers, app.store, hub, roll_call, history, app.clock, generations)
+            service = make_app(servers, app.store, hub, roll_call, history, app.clock, generations, past_models)
             vitals.started(partial(_why_not_ready, app, servers))
             yield with_whole_segments(service)
         finally:
@@ -119,6 +123,7 @@ def make_app(
     history: History,
     clock: Clock,
     generations: Generations,
+    past_models: PastModels,
 ) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
@@ -132,9 +137,10 @@ def make_app(
                 "history": history,
                 "clock": clock,
                 "generations": generations,
+                "past_models": past_models,
             }
         ),
-        exception_handlers={**HANDLERS, NotFound: not_found},
+        exception_handlers={**HANDLERS, NotFound: not_found, PastComing: coming},
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck queries"),
         before_request=refuse_strange_parameters,

@@ -8,7 +8,7 @@ from core import codec
 from core.errors import NotFound
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from daemons.http.openapi import answers
-from daemons.query_api.answers import Customer
+from daemons.query_api.answers import Coming, Customer
 from daemons.query_api.parameters import (
     TextInPath,
     a_text,
@@ -19,7 +19,7 @@ from daemons.query_api.response import json_response
 
 @get(
     "/api/v1/customers/{customer_id:str}/summary",
-    responses=answers(Customer, 404, 409, 503),
+    responses=answers({200: Customer, 202: Coming}, 404, 409, 503),
 )
 async def customer_summary(queries: Reads, customer_id: TextInPath) -> Response[bytes]:
     """How many orders a customer has placed, and what was spent, per currency."""

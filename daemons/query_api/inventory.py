@@ -12,7 +12,7 @@ from core.errors import FieldError
 from core.services.fresh_views import fresh_level
 from daemons.http.openapi import answers
 from daemons.http.problems import wrong_fields
-from daemons.query_api.answers import Level, Levels
+from daemons.query_api.answers import Coming, Level, Levels
 from daemons.query_api.parameters import (
     CursorText,
     Limit,
@@ -23,7 +23,7 @@ from daemons.query_api.reads import Reads
 from daemons.query_api.response import FROM_EITHER, READ_FROM, json_response
 
 
-@get("/api/v1/inventory", responses=answers(Levels, 409, 503))
+@get("/api/v1/inventory", responses=answers({200: Levels, 202: Coming}, 409, 503))
 async def inventory(queries: Reads, cursor: CursorText = None, limit: Limit = 20) -> Response[bytes]:
     """Stock by SKU."""
     after = _sku_of(cursor) if cursor is not None else ""

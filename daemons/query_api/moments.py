@@ -27,13 +27,11 @@ def a_moment(name: str, text: str | None, *, end: bool = False) -> datetime | No
     return None if text is None else _moment(name, text, WANTED, end=end)
 
 
-def a_place(name: str, text: str | None) -> int | datetime | None:
+def a_place(name: str, text: str) -> int | datetime:
     """The position or the moment in UTC that a text names; of a date its beginning.
 
     Raises RequestRefused for a text that is neither.
     """
-    if text is None:
-        return None
     if text.isascii() and text.isdigit():
         return min(int(text), LARGEST)
     return _moment(name, text, f"must be a position of the log, such as 1200, or a time: it {WANTED}", end=False)

@@ -19,7 +19,7 @@ from core.services.fresh_views import fresh_order, fresh_order_of_number
 from core.services.past_reads import PastReads
 from daemons.http.openapi import answers
 from daemons.http.problems import RequestRefused
-from daemons.query_api.answers import CustomerOrders, Orders, StatusOrders
+from daemons.query_api.answers import Coming, CustomerOrders, Orders, StatusOrders
 from daemons.query_api.cursors import ends, place
 from daemons.query_api.order_filters import a_status, order_filter
 from daemons.query_api.parameters import (
@@ -83,7 +83,7 @@ async def order_of_number(request: AnyRequest, queries: Reads, order_number: Tex
     return json_response(order.json)
 
 
-@get("/api/v1/orders", responses=answers(Orders, 409, 503), dependencies={"conditions": FILTER})
+@get("/api/v1/orders", responses=answers({200: Orders, 202: Coming}, 409, 503), dependencies={"conditions": FILTER})
 async def some_orders(
     conditions: NamedDependency[OrderQuery],
     queries: Reads,
@@ -112,14 +112,18 @@ async def some_orders(
     )
 
 
-@get("/api/v1/orders/counts", responses=answers(OrderCounts, 409, 503), dependencies={"conditions": FILTER})
+@get(
+    "/api/v1/orders/counts",
+    responses=answers({200: OrderCounts, 202: Coming}, 409, 503),
+    dependencies={"conditions": FILTER},
+)
 async def order_counts(conditions: NamedDependency[OrderQuery], queries: Reads) -> Response[bytes]:
     """How many orders match, altogether, in each status, and with each status of their payment."""
     counts = await queries.count_orders_by_status(conditions)
     return json_response(codec.json(counts))
 
 
-@get("/api/v1/customers/{customer_id:str}/orders", responses=answers(CustomerOrders, 409, 503))
+@get("/api/v1/customers/{customer_id:str}/orders", responses=answers({200: CustomerOrders, 202: Coming}, 409, 503))
 async def orders_of_customer(
     queries: Reads, customer_id: TextInPath, limit: Limit = 20, offset: Offset = 0
 ) -> Response[bytes]:
@@ -127,7 +131,7 @@ async def orders_of_customer(
     return await _by_offset(queries, OrderQuery(customer_id=(a_text("customer_id", customer_id),)), limit, offset, {})
 
 
-@get("/api/v1/orders/status/{status:str}", responses=answers(StatusOrders, 409, 503))
+@get("/api/v1/orders/status/{status:str}", responses=answers({200: StatusOrders, 202: Coming}, 409, 503))
 async def orders_of_status(
     queries: Reads, status: TextInPath, limit: Limit = 20, offset: Offset = 0
 ) -> Response[bytes]:

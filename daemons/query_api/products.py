@@ -8,7 +8,7 @@ from core import codec
 from core.errors import NotFound
 from core.projections.product_demand import PRODUCT_DEMAND
 from daemons.http.openapi import answers
-from daemons.query_api.answers import Demand
+from daemons.query_api.answers import Coming, Demand
 from daemons.query_api.parameters import (
     TextInPath,
     a_text,
@@ -17,7 +17,7 @@ from daemons.query_api.reads import Reads
 from daemons.query_api.response import json_response
 
 
-@get("/api/v1/products/{sku:str}/demand", responses=answers(Demand, 404, 409, 503))
+@get("/api/v1/products/{sku:str}/demand", responses=answers({200: Demand, 202: Coming}, 404, 409, 503))
 async def product_demand(queries: Reads, sku: TextInPath) -> Response[bytes]:
     """How much of a SKU was ordered, and what it brought in, per currency."""
     name = a_text("sku", sku)

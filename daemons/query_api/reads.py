@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from litestar import Response
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter, SkipValidation
 
+from core import codec
 from core.errors import FieldError, NotFound, OrderdeckError
 from core.ports.clock import Clock
+from core.services.past_models import PastComing, PastModels
 from core.services.past_reads import AS_OF, PastReads, past_point, utc
 from core.services.request_reads import PRIMARY, ReadServers, RequestReads
 from daemons.http.problems import RequestRefused, on_error, wrong_fields
+from daemons.query_api.answers import Coming
 from daemons.query_api.moments import a_place
 from daemons.query_api.parameters import LARGEST, AnyRequest
 
@@ -76,18 +80,22 @@ AsOf = Annotated[
 
 
 async def reads_of_request(request: AnyRequest, min_position: MinPosition = None, as_of: AsOf = None) -> RequestReads:
-    servers: ReadServers = request.app.state["servers"]
-    place = a_place(AS_OF, as_of)
-    if place is None:
-        reads = servers.request(min_position)
-    elif min_position is not None:
+    if as_of is not None and min_position is not None:
         raise wrong_fields(FieldError("min_position", "cannot be given together with as_of, which says what is shown"))
-    else:
-        clock: Clock = request.app.state["clock"]
-        reads = PastReads(servers, await past_point(servers.request(), clock, place))
+    servers: ReadServers = request.app.state["servers"]
+    reads = servers.request(min_position) if as_of is None else await past_reads(request, AS_OF, as_of)
     scope: Any = request.scope
     scope[READS] = reads
     return reads
+
+
+async def past_reads(request: AnyRequest, name: str, text: str) -> PastReads:
+    """The queries as of the place in the log that the text of this parameter names. Raises RequestRefused."""
+    state = request.app.state
+    servers: ReadServers = state["servers"]
+    clock: Clock = state["clock"]
+    models: PastModels = state["past_models"]
+    return PastReads(servers, models, await past_point(servers.request(), clock, a_place(name, text), name))
 
 
 QUERIES = {"queries": Provide(reads_of_request)}
@@ -110,10 +118,27 @@ def not_found(request: AnyRequest, error: NotFound) -> Any:
     return on_error(request, RequestRefused(404, "not_there_yet", f"{sentence} yet: {came}"))
 
 
+def coming(_: AnyRequest, error: PastComing) -> Response[bytes]:
+    """Answer 202: what was asked for is being made, and how far that is."""
+    left = error.seconds_left
+    document = Coming(
+        status="building",
+        detail=str(error),
+        position=error.position,
+        events_done=error.done,
+        events_per_second=round(error.rate),
+        seconds_left=round(left, 1) if left is not None else None,
+    )
+    after = 1 if left is None else max(1, min(5, round(left)))
+    return Response(
+        codec.json(document), status_code=202, media_type="application/json", headers={"Retry-After": str(after)}
+    )
+
+
 async def add_headers(message: Any, scope: Any) -> None:
     """Say in the head of an answer which server gave it. It is a `before_send=` hook of the service."""
     reads: RequestReads | None = scope.get(READS)
-    if reads is None or message["type"] != "http.response.start" or message["status"] != 200:
+    if reads is None or message["type"] != "http.response.start" or message["status"] not in (200, 202):
         return
     if isinstance(reads, PastReads):
         message["headers"].append((AS_OF_POSITION.lower().encode(), str(reads.point.position).encode()))

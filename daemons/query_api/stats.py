@@ -7,11 +7,12 @@ from litestar import Response, get
 from core import codec
 from core.ports.queries import DeskTotals
 from daemons.http.openapi import answers
+from daemons.query_api.answers import Coming
 from daemons.query_api.reads import Reads
 from daemons.query_api.response import json_response
 
 
-@get("/api/v1/stats", responses=answers(DeskTotals, 409, 503))
+@get("/api/v1/stats", responses=answers({200: DeskTotals, 202: Coming}, 409, 503))
 async def statistics(queries: Reads) -> Response[bytes]:
     """Sales in all and by day, unfinished sagas, the head of the log."""
     return json_response(codec.json(await queries.desk_totals()))

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
+from core.adapters.postgres.connection import Connection, connect
+from core.adapters.postgres.generations import PostgresGenerations, opened_in
+from core.adapters.postgres.read_models.store import PostgresReadModels
+from core.adapters.postgres.subscription import PostgresSubscription
+from core.ports.generations import Generation
+from core.projections import GROUPS
+from core.services.build_generation import GenerationBuild
 from tests.support.query_api import QueryApi
 
 # What the log does not say of a saga, or what depends on the clock; `due_at` is the next try only after a failed one.
-NOT_IN_THE_LOG = {"claimed", "due_at", "next_attempt_at", "held_by", "lease_until", "authorization_ends_in"}
+NOT_IN_THE_LOG = {"claimed", "due_at", "next_attempt_at", "held_by", "lease_until", "authorization_ends_in"} | {
+    "saga_id",
+    "saga_state",
+    "open_amount",  # of an order in a list
+}
 
 
 @dataclass
@@ -21,10 +35,57 @@ class Moment:
     answers: dict[str, Any]
 
 
+@contextlib.asynccontextmanager
+async def builder(dsn: str) -> AsyncIterator[None]:
+    """Builds every generation that is asked for, as a projector does."""
+
+    async def open_connection() -> Connection:
+        return await connect(dsn, name="test", limits=False)
+
+    generations = PostgresGenerations(open_connection)
+
+    async def keep() -> None:
+        while True:
+            for generation in await generations.unfinished():
+                await build(generation)
+            await asyncio.sleep(0.02)
+
+    async def build(generation: Generation) -> None:
+        group = next(each for each in GROUPS if each.reader == generation.reader)
+        read_models = PostgresReadModels(lambda: opened_in(open_connection, generation.id), group, generation.id)
+        building = GenerationBuild(
+            generation, group, read_models, generations, lambda: PostgresSubscription(open_connection), nothing_differs
+        )
+        await building.run(asyncio.Event())
+        read_models.close()
+
+    building = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        building.cancel()
+        await asyncio.gather(building, return_exceptions=True)
+        generations.close()
+
+
+async def nothing_differs(_: Generation) -> str:
+    return ""
+
+
 async def answer(api: QueryApi, path: str, **asked: Any) -> Any:
-    response = await api.client.get(path, params=asked)
+    """The answer, once it is not 202 any more."""
+    async with asyncio.timeout(30):
+        while (response := await api.client.get(with_query(path, asked))).status_code == 202:
+            assert response.headers["Retry-After"] == "1"
+            assert response.json()["status"] == "building"
+            await asyncio.sleep(0.02)
     assert response.status_code in {200, 404}, f"{path} {asked}: {response.status_code} {response.text}"
     return without(response.json()) if response.status_code == 200 else None
+
+
+def with_query(path: str, asked: Mapping[str, Any]) -> str:
+    """The client would drop the query that a path has already."""
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(asked)}" if asked else path
 
 
 def without(document: Any) -> Any:
