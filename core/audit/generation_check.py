@@ -64,4 +64,4 @@ def _first_difference(name: str, there: Mapping[Any, Any], given: Mapping[Any, A
 
 def _add(sums: dict[RowKey, Amounts], changes: Mapping[RowKey, Amounts]) -> None:
     for key, amounts in changes.items():
-        sums[key] = plus(sums[key], amounts) if key in sums else amounts
+        sums[key] = plus([sums[key], amounts]) if key in sums else amounts
