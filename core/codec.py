@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from core.domain import inventory, order, payment, reader, saga
+from core.domain import inventory, order, payment, reader, saga, sealed_customer
 from core.domain.message import Event, Metadata, Recorded, StreamId
 from core.errors import UnknownEvent
 from core.upcasters import STEPS, Lifted, leads_to, lift
@@ -31,6 +31,7 @@ EVENTS_OF: Mapping[str, tuple[type[Event], ...]] = {
     "payment": tuple(payment.PASSAGES),
     "saga": saga.EVENTS,
     "reader": reader.EVENTS,
+    "customer": sealed_customer.EVENTS,
 }
 """The events of each category of streams."""
 

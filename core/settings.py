@@ -114,6 +114,10 @@ class Settings(KafkaSettings):
         validation_alias=AliasChoices("ORDERDECK_CACHE_TTL_SECONDS", "CACHE_TTL_SECONDS"),
         description="How long an order that nobody changes stays in the cache.",
     )
+    seal_customers: bool = Field(
+        default=False,
+        description="Seal customers' names and addresses in all events from now on, so that customers can be erased.",
+    )
     sandbox_authorization_seconds: float = Field(
         default=604_800, gt=0, le=315_360_000, description="How long an authorisation of the payment sandbox lasts."
     )

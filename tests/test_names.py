@@ -12,6 +12,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "attention.py": "a view, and what it shows",
     "clock.py": "the port, and the adapter",
     "connection.py": "how an adapter connects to its server",
+    "customer_keys.py": "the port, and the adapter",
     "daemons.py": "the programs of one home: what the deck may do to them, and the route",
     "daily_sales.py": "the fold, and its SQL",
     "detail.py": "a view, and what it shows",

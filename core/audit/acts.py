@@ -1,24 +1,35 @@
-"""Acts: what operators did to the readers of the log, as far as `verify` checks it. Pure."""
+"""Acts: what operators did to the readers of the log and to customers, as far as `verify` checks it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from core.codec import StoredEvent, decode
-from core.domain.message import reader_stream
+from core.domain.message import Event, StreamId, reader_stream
 from core.domain.reader import DeadLetterSkipped, ReaderEvent
+from core.domain.sealed_customer import CustomerErased, customer_stream
 from core.ports.evidence import Finding
 
 
 def wrong_act(stored: StoredEvent) -> Sequence[Finding]:
-    """What is wrong with an event of a reader: it cannot be read, or lies in the stream of another one."""
+    """What is wrong with an event of a reader or a customer: it cannot be read, or lies in another one's stream."""
     try:
         events = decode(stored.event_type, stored.schema_version, stored.payload)
     except Exception as error:  # noqa: BLE001 - any error is noted
         return [Finding("I2", f"{stored.event_type} cannot be read: {error}", stored.stream, stored.position)]
-    if all(isinstance(each, ReaderEvent) and stored.stream == reader_stream(each.reader) for each in events):
+    if all(stored.stream == _stream_of(each) for each in events):
         return []
-    return [Finding("I2", f"{stored.event_type} lies in a stream of readers", stored.stream, stored.position)]
+    return [Finding("I2", f"{stored.event_type} lies in a stream that is not its own", stored.stream, stored.position)]
+
+
+def _stream_of(event: Event) -> StreamId | None:
+    match event:
+        case ReaderEvent(reader=reader):
+            return reader_stream(reader)
+        case CustomerErased(customer=customer):
+            return customer_stream(customer)
+        case _:
+            return None
 
 
 def skipped(stored: StoredEvent) -> Sequence[str]:

@@ -203,7 +203,7 @@ class Verification:
                     rows[key] = plus((rows[key], amounts)) if key in rows else amounts
 
     async def _acts(self) -> None:
-        """Look at what operators did to readers, and list what they vouch for."""
+        """Look at what operators did to readers and customers, and list what they vouch for."""
         async with aclosing(self._evidence.acts()) as acts:
             async for chunk in acts:
                 for stored in chunk:

@@ -21,6 +21,7 @@ class Address(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str = ""
     zip: str = ""
     country: str
+    sealed: str = ""
 
 
 def _codes(text: str) -> frozenset[str]:

@@ -20,6 +20,7 @@ from core.domain.passage import Passage
 from core.domain.payment import Payment
 from core.domain.payment_method import PaymentMethod, check_method
 from core.domain.refunds import Returned, agree, check
+from core.domain.sealed_customer import PSEUDONYM
 from core.domain.validation import Fields
 from core.errors import NotAllowed, NotFound
 
@@ -221,6 +222,8 @@ def decide(command: OrderCommand, order: Order) -> Sequence[OrderEvent]:
 def _create(c: CreateOrder) -> OrderCreated:
     fields, currency = Fields(), code_of(c.currency)
     fields.text("customer_id", c.customer_id, 100)
+    if c.customer_id.startswith(PSEUDONYM):
+        fields.check("customer_id", f"must not begin with {PSEUDONYM}, as the pseudonyms of customers do")
     if not 1 <= len(c.items) <= MAX_ITEMS:
         fields.check("items", f"must have 1 to {MAX_ITEMS} entries")
     for i, item in enumerate(c.items[:MAX_ITEMS]):

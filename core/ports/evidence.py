@@ -74,7 +74,7 @@ class Evidence(Protocol):
         ...
 
     def acts(self) -> AsyncGenerator[Sequence[StoredEvent]]:
-        """Every event of the readers: what operators did to them, in the order of the log."""
+        """Every event of the readers and the customers: what operators did to them, in the order of the log."""
         ...
 
     async def disorder(self) -> Sequence[Finding]:

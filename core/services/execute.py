@@ -168,10 +168,16 @@ async def _first_answer(store: EventStore, terms: Terms, error: PreconditionFail
 
     A repeated command names the version before its first run, which has changed it, so it would always fail.
     """
-    known = await store.answered(terms.key.scope, terms.key.key) if terms.key and not terms.dry_run else None
+    known = await answered_before(store, terms)
     if known is None:
         raise error
-    return _replayed(terms, known)
+    return known
+
+
+async def answered_before(store: EventStore, terms: Terms) -> Outcome | None:
+    """The answer that is stored under the command's key. Raises KeyReused if it is that of another command."""
+    known = await store.answered(terms.key.scope, terms.key.key) if terms.key and not terms.dry_run else None
+    return None if known is None else _replayed(terms, known)
 
 
 def _replayed(terms: Terms, replay: Replay) -> Outcome:

@@ -14,6 +14,7 @@ import typer
 
 from core.settings import Settings, load_settings
 from daemons.cli.deck_config import config
+from daemons.cli.erase import erase
 from daemons.cli.lists import list_daemons, list_events, list_sagas
 from daemons.cli.orders import list_orders, order
 from daemons.cli.output import fail, one_sentence, say, say_json
@@ -29,6 +30,7 @@ app.add_typer(saga, name="saga")
 app.add_typer(config, name="config")
 app.add_typer(order, name="order")
 app.command()(rebuild)
+app.command()(erase)
 for name, listing in (
     ("orders", list_orders),
     ("events", list_events),

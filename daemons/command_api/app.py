@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from litestar import Litestar
 from litestar.datastructures import State
 
 from core.bootstrap import App, bootstrap
+from core.bootstrap_customers import open_customer_keys
 from core.bootstrap_generations import open_generations
 from core.domain.inventory import INVENTORY
+from core.ports.customer_keys import CustomerKeys
 from core.ports.generations import Generations
 from core.services.load import StateCache
+from core.services.seal import SealingStore
 from core.settings import Settings
-from daemons.command_api import inventory, orders, rebuilds, refunds, sagas
+from daemons.command_api import erasures, inventory, orders, rebuilds, refunds, sagas
 from daemons.command_api.admission import Admission
 from daemons.command_api.command_meter import CommandMeter
 from daemons.http import history as measured
@@ -30,14 +34,16 @@ from daemons.process.vitals import ASGIApp, Vitals
 @asynccontextmanager
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
     async with (
-        bootstrap(settings, name="command-api", faults=vitals.faults) as app,
-        open_generations(app) as generations,
+        bootstrap(settings, name="command-api", faults=vitals.faults) as opened,
+        open_generations(opened) as generations,
+        open_customer_keys(opened) as keys,
     ):
+        app = replace(opened, store=SealingStore(opened.store, keys)) if settings.seal_customers else opened
         history, meter = History(vitals.name), CommandMeter()
         admission = Admission(app.sagas, app.store, settings.most_waiting_sagas, vitals.faults)
         keeping = asyncio.gather(history.keep(meter.measure), admission.keep())
         try:
-            service = make_app(app, history, OtherProcesses(settings, vitals), admission, generations)
+            service = make_app(app, history, OtherProcesses(settings, vitals), admission, generations, keys)
             vitals.degraded.append(admission.degraded)
             vitals.started(app.why_not_ready)
             yield meter.counting(with_whole_segments(service))
@@ -47,12 +53,25 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
 
 
 def make_app(
-    app: App, history: History, others: OtherProcesses, admission: Admission, generations: Generations
+    app: App,
+    history: History,
+    others: OtherProcesses,
+    admission: Admission,
+    generations: Generations,
+    keys: CustomerKeys,
 ) -> Litestar:
     """The application with every route; handlers take these arguments and the cached `stock` from its state."""
-    state = {"app": app, "history": history, "others": others, "admission": admission, "generations": generations}
+    state = {
+        "app": app,
+        "history": history,
+        "others": others,
+        "admission": admission,
+        "generations": generations,
+        "customer_keys": keys,
+    }
+    modules = (orders, refunds, inventory, sagas, rebuilds, erasures, measured)
     service = Litestar(
-        [*orders.ROUTES, *refunds.ROUTES, *inventory.ROUTES, *sagas.ROUTES, *rebuilds.ROUTES, *measured.ROUTES],
+        [route for module in modules for route in module.ROUTES],
         state=State({**state, "stock": StateCache(app.store, INVENTORY)}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that

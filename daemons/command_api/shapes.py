@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 from litestar.types import ASGIApp
@@ -146,6 +147,13 @@ class AdjustmentBody(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
+class ErasureBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`customer_id`: the customer's reference, as orders were placed with it, or the pseudonym in the log."""
+
+    customer_id: Name
+    reason: Reason
+
+
 class ReasonBody(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
@@ -195,6 +203,19 @@ class SagaAnswer(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[FieldError] = []
 
 
+class ErasureAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`status` is ERASED, or NOTHING_SEALED if there is no key: the customer was erased before, or never had one.
+
+    `customer` is the id by which the log names the customer.
+    """
+
+    customer: UUID | None
+    status: Literal["ERASED", "NOTHING_SEALED"]
+    version: int
+    position: int
+    warnings: list[FieldError] = []
+
+
 class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The events the command would record now. Nothing was recorded: their ids, and positions (0), mean nothing."""
 
@@ -229,6 +250,7 @@ def render(outcome: Outcome) -> ASGIApp:
 
 
 FIELDS = (
+    "customer",
     "saga_id",
     "order_id",
     "order_number",

@@ -11,12 +11,14 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from core.bootstrap import App, bootstrap, open_read_servers
+from core.bootstrap_customers import open_customer_keys
 from core.bootstrap_generations import open_generations, open_past_models
 from core.errors import NotFound, Unavailable
 from core.ports.clock import Clock
 from core.ports.generations import Generations
 from core.ports.log import EventStore
 from core.ports.queries import LogSearch
+from core.services.open_answers import AnswerOpener
 from core.services.past_models import PastComing, PastModels
 from core.services.request_reads import ReadServers
 from core.settings import Settings
@@ -44,6 +46,7 @@ from daemons.query_api import (
 )
 from daemons.query_api.hub import Hub
 from daemons.query_api.log_meter import LogMeter
+from daemons.query_api.opened_answers import opening
 from daemons.query_api.parameters import refuse_strange_parameters
 from daemons.query_api.read_metrics import read_metrics
 from daemons.query_api.reads import HEADERS, QUERIES, add_headers, coming, not_found
@@ -74,6 +77,8 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         servers = await stack.enter_async_context(open_read_servers(app))
         generations = await stack.enter_async_context(open_generations(app))
         past_models = await stack.enter_async_context(open_past_models(app))
+        opener = AnswerOpener(await stack.enter_async_context(open_customer_keys(app)))
+        await opener.look()
         stack.enter_context(read_metrics(servers))
         vitals.degraded.append(servers.replicas.why_degraded)
         stack.callback(vitals.degraded.remove, servers.replicas.why_degraded)
@@ -90,7 +95,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
             show_cache(settings, app.cache, vitals)
-            service = make_app(servers, app.store, hub, roll_call, history, app.clock, generations, past_models)
+            service = make_app(servers, app.store, hub, roll_call, history, app.clock, generations, past_models, opener)
             vitals.started(partial(_why_not_ready, app, servers))
             yield with_whole_segments(service)
         finally:
@@ -124,6 +129,7 @@ def make_app(
     clock: Clock,
     generations: Generations,
     past_models: PastModels,
+    opener: AnswerOpener,
 ) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
@@ -138,6 +144,7 @@ def make_app(
                 "clock": clock,
                 "generations": generations,
                 "past_models": past_models,
+                "opener": opener,
             }
         ),
         exception_handlers={**HANDLERS, NotFound: not_found, PastComing: coming},
@@ -145,6 +152,7 @@ def make_app(
         openapi_config=openapi("orderdeck queries"),
         before_request=refuse_strange_parameters,
         before_send=[add_headers],
+        after_request=opening(opener),
         dependencies=QUERIES,
         response_headers=HEADERS,
         plugins=[WireTypes()],

@@ -31,7 +31,7 @@ from daemons.query_api.parameters import (
 from daemons.query_api.reads import Reads
 from daemons.query_api.response import json_response
 
-CATEGORIES = ("order", "inventory", "payment", "saga", "reader")
+CATEGORIES = ("order", "inventory", "payment", "saga", "reader", "customer")
 TYPES = tuple(sorted(map(codec.event_type, codec.EVENTS)))
 
 

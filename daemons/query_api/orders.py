@@ -21,6 +21,7 @@ from daemons.http.openapi import answers
 from daemons.http.problems import RequestRefused
 from daemons.query_api.answers import Coming, CustomerOrders, Orders, StatusOrders
 from daemons.query_api.cursors import ends, place
+from daemons.query_api.opened_answers import under_every_name
 from daemons.query_api.order_filters import a_status, order_filter
 from daemons.query_api.parameters import (
     AnyRequest,
@@ -85,6 +86,7 @@ async def order_of_number(request: AnyRequest, queries: Reads, order_number: Tex
 
 @get("/api/v1/orders", responses=answers({200: Orders, 202: Coming}, 409, 503), dependencies={"conditions": FILTER})
 async def some_orders(
+    request: AnyRequest,
     conditions: NamedDependency[OrderQuery],
     queries: Reads,
     sort: FromQuery[OrderSort] = "-created_at",
@@ -92,6 +94,7 @@ async def some_orders(
     limit: Limit = 20,
 ) -> Response[bytes]:
     """Orders that match, newest first, with cursors to both sides."""
+    conditions = await under_every_name(request, conditions)
     start: OrderPlace | None = None
     backwards = False
     if cursor is not None:
@@ -117,18 +120,19 @@ async def some_orders(
     responses=answers({200: OrderCounts, 202: Coming}, 409, 503),
     dependencies={"conditions": FILTER},
 )
-async def order_counts(conditions: NamedDependency[OrderQuery], queries: Reads) -> Response[bytes]:
+async def order_counts(request: AnyRequest, conditions: NamedDependency[OrderQuery], queries: Reads) -> Response[bytes]:
     """How many orders match, altogether, in each status, and with each status of their payment."""
-    counts = await queries.count_orders_by_status(conditions)
+    counts = await queries.count_orders_by_status(await under_every_name(request, conditions))
     return json_response(codec.json(counts))
 
 
 @get("/api/v1/customers/{customer_id:str}/orders", responses=answers({200: CustomerOrders, 202: Coming}, 409, 503))
 async def orders_of_customer(
-    queries: Reads, customer_id: TextInPath, limit: Limit = 20, offset: Offset = 0
+    request: AnyRequest, queries: Reads, customer_id: TextInPath, limit: Limit = 20, offset: Offset = 0
 ) -> Response[bytes]:
     """A customer's orders, newest first."""
-    return await _by_offset(queries, OrderQuery(customer_id=(a_text("customer_id", customer_id),)), limit, offset, {})
+    wanted = await under_every_name(request, OrderQuery(customer_id=(a_text("customer_id", customer_id),)))
+    return await _by_offset(queries, wanted, limit, offset, {})
 
 
 @get("/api/v1/orders/status/{status:str}", responses=answers({200: StatusOrders, 202: Coming}, 409, 503))

@@ -16,6 +16,7 @@ from litestar.types import Receive, Scope, Send
 from core import codec
 from core.errors import FieldError, Unavailable
 from core.ports.log import EventStore
+from core.services.open_answers import AnswerOpener
 from daemons.http.headers import one_header
 from daemons.http.problems import log_failure, problems, wrong_fields
 from daemons.process.guard.event_source import RETRY, come_back, is_event_source
@@ -127,8 +128,9 @@ async def stream(
             return Response(_beyond(head), headers={"Cache-Control": "no-store"}, media_type="text/event-stream")
         field = "after" if resumed is None else LAST_EVENT_ID
         raise wrong_fields(FieldError(field, f"is beyond the head of the log, which is {head}"))
+    opener: AnswerOpener = request.app.state["opener"]
     chunks = hub.stream(head if start is None else start, choice, skip=skip)
-    return Live(chunks, hub.places)
+    return Live(opener.open_all(chunks), hub.places)
 
 
 def _beyond(head: int) -> bytes:

@@ -33,8 +33,11 @@ def test_an_act_in_the_stream_of_its_reader_is_right(act: ReaderEvent) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"stream": StreamId(UUID(int=7))}, "lies in a stream of readers"),
-        ({"event_type": "OrderConfirmed", "payload": codec.encode(PINNED[1]).decode()}, "lies in a stream of readers"),
+        ({"stream": StreamId(UUID(int=7))}, "lies in a stream that is not its own"),
+        (
+            {"event_type": "OrderConfirmed", "payload": codec.encode(PINNED[1]).decode()},
+            "lies in a stream that is not its own",
+        ),
         ({"schema_version": 99}, "cannot be read"),
         ({"payload": "{}"}, "cannot be read"),
         ({"event_type": "ReaderPraised"}, "cannot be read"),

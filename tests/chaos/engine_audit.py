@@ -15,7 +15,7 @@ from tests.support.customers import eventually
 
 ASKED_AT_ONCE = 16
 STARTS_WITHIN = 60.0  # seconds
-TOPIC = {name: f"{name}-events" for name in ("order", "inventory", "payment", "saga", "reader")}
+TOPIC = {name: f"{name}-events" for name in ("order", "inventory", "payment", "saga", "reader", "customer")}
 
 
 def kafka_violations(evidence: Evidence, brokers: str) -> list[str]:

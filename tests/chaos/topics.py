@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
 
-TOPICS = ("order-events", "inventory-events", "payment-events", "saga-events", "reader-events")
+TOPICS = ("order-events", "inventory-events", "payment-events", "saga-events", "reader-events", "customer-events")
 SOME = 200  # records
 WITHIN = 30.0  # seconds
 READER = {"group.id": "chaos", "enable.auto.commit": False, "log_level": 0, "auto.offset.reset": "earliest"}

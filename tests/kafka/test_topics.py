@@ -12,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from confluent_kafka import Producer
 
 from core.adapters.kafka import topics
-from core.adapters.kafka.partitions import partition_of, topic_names
+from core.adapters.kafka.partitions import CATEGORIES, partition_of, topic_names
 from core.adapters.kafka.topics import Topic, make_topics, what_is_risky, what_is_wrong
 from core.codec import StoredEvent
 from core.domain.message import StreamId
@@ -108,9 +108,9 @@ def test_a_topic_that_can_lose_events_with_a_broker_is_told_and_used(topic: Topi
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        ("order-events", ["order-events", "inventory-events", "payment-events", "saga-events", "reader-events"]),
-        ("a.order-events.b", [f"a.{name}-events.b" for name in ("order", "inventory", "payment", "saga", "reader")]),
-        ("shop", ["shop", "shop-inventory", "shop-payment", "shop-saga", "shop-reader"]),
+        ("order-events", [f"{name}-events" for name in CATEGORIES]),
+        ("a.order-events.b", [f"a.{name}-events.b" for name in CATEGORIES]),
+        ("shop", ["shop", "shop-inventory", "shop-payment", "shop-saga", "shop-reader", "shop-customer"]),
     ],
 )  # fmt: skip
 def test_the_other_topics_are_named_after_that_of_orders(given: str, names: Sequence[str]) -> None:

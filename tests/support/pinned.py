@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from core.domain import inventory, order, payment, reader, refunds, saga
+from core.domain import inventory, order, payment, reader, refunds, saga, sealed_customer
 from core.domain.message import Event, OrderId, PaymentId, ReservationId, SagaId, Sku, StreamId
 from core.domain.payment_method import PaymentMethod
 
@@ -121,6 +121,9 @@ PINNED: tuple[Event, ...] = (
     reader.RebuildCancelled(reader="projector.orders", by="ada", reason="the shop is busy 🙃"),
     reader.RebuildSwitchedBack(reader="projector.orders", by="ada", reason="the new release goes"),
     reader.OldReadModelsDropped(reader="projector.orders", by="ada", reason="the disk is nearly full"),
+    sealed_customer.CustomerErased(
+        customer=UUID("0b0ad0f8-7d6c-4c35-9a3a-1f0a5a4fc5f4"), by="ada", reason="the customer asked for it"
+    ),
 )
 
 OLDER: Mapping[str, Sequence[Event]] = {

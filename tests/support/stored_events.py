@@ -12,6 +12,7 @@ from core.codec import StoredEvent
 from core.domain.message import Event, StreamId, inventory_stream, reader_stream
 from core.domain.payment import PaymentEvent
 from core.domain.reader import ReaderEvent
+from core.domain.sealed_customer import CustomerErased, customer_stream
 from core.projections.projection import Projection
 from core.services.project import fold, read
 
@@ -56,6 +57,8 @@ def fold_views(projection: Projection[Any], events: Iterable[Event]) -> list[Any
 def _stream(event: Any) -> tuple[str, StreamId]:
     if isinstance(event, ReaderEvent):
         return "reader", reader_stream(event.reader)
+    if isinstance(event, CustomerErased):
+        return "customer", customer_stream(event.customer)
     if hasattr(event, "saga_id"):
         return "saga", event.saga_id
     if hasattr(event, "sku"):

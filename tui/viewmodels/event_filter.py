@@ -20,7 +20,7 @@ from tui.viewmodels.ring import RingFrame
 from tui.wire import Unreadable, read_json
 
 FIELDS = ("type", "category", "stream", "order", "by")
-CATEGORIES = ("order", "inventory", "payment", "saga", "reader")
+CATEGORIES = ("order", "inventory", "payment", "saga", "reader", "customer")
 SHORTEST_ID = 6  # characters of an id that are looked for
 _MOST_JUDGED = 1_000  # types of event whose judgement is remembered
 

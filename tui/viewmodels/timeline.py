@@ -38,7 +38,9 @@ def glyph_of(event_type: str, aggregate_type: str) -> str:
         return "✖"
     if tone_of(event_type, aggregate_type) == "warn":
         return "↺"
-    return {"order": "●", "inventory": "▪", "payment": "$", "saga": "·", "reader": "◆"}.get(aggregate_type, "?")
+    return {"order": "●", "inventory": "▪", "payment": "$", "saga": "·", "reader": "◆", "customer": "◇"}.get(
+        aggregate_type, "?"
+    )
 
 
 def summary(event: WireEvent) -> str:

@@ -18,6 +18,7 @@ KEYS = {
     "payment": "an id that is derived from the order's id",
     "saga": "the saga's id",
     "reader": "an id that is derived from the reader's name",
+    "customer": "the customer's pseudonym, a random id",
 }
 PARTITIONS = {
     "order": "The partition is murmur2 of the key, as with Kafka's own clients.",
@@ -25,6 +26,7 @@ PARTITIONS = {
     "payment": "The partition is that of the order in the topic of orders: murmur2 of its id, the correlation_id.",
     "saga": "The partition is that of the order in the topic of orders: murmur2 of its id, the correlation_id.",
     "reader": "The partition is murmur2 of the key, as with Kafka's own clients.",
+    "customer": "The partition is murmur2 of the key, as with Kafka's own clients.",
 }
 DESCRIPTION = """\
 Every event that orderdeck records, a few milliseconds later. Under each key the first occurrences of events come in the

@@ -15,7 +15,7 @@ from uuid import UUID
 from core.codec import StoredEvent
 from core.kafka_settings import ORDER_TOPIC, KafkaSettings
 
-CATEGORIES = ("order", "inventory", "payment", "saga", "reader")
+CATEGORIES = ("order", "inventory", "payment", "saga", "reader", "customer")
 OF_ORDERS = frozenset({"payment", "saga"})
 """Categories whose events are about one order, which their correlation id names."""
 REMEMBERED = 65_536  # ids, since the hash takes 3 microseconds, and an order has ten events and more

@@ -39,11 +39,12 @@ SELECT c.reader, c.position, c.revision,
 # Order ids begin with their time, so this reads the index, and mostly the table too, from one end to the other.
 STORIES = f"""
 SELECT * FROM events
- WHERE category <> 'reader' AND event_type NOT IN ({", ".join(f"'{event_type(kind)}'" for kind in OF_NO_ORDER)})
+ WHERE category NOT IN ('reader', 'customer')
+   AND event_type NOT IN ({", ".join(f"'{event_type(kind)}'" for kind in OF_NO_ORDER)})
  ORDER BY correlation_id, position
 """
 SHELVES = "SELECT * FROM events WHERE category = 'inventory' ORDER BY stream_id, version"
-ACTS = "SELECT * FROM events WHERE category = 'reader' ORDER BY position"
+ACTS = "SELECT * FROM events WHERE category IN ('reader', 'customer') ORDER BY position"
 
 DISORDER: Sequence[tuple[str, str]] = (
     ("I2", """
@@ -82,6 +83,17 @@ DISORDER: Sequence[tuple[str, str]] = (
     ("I7", """
         SELECT s.saga_id, NULL, 'sagas has a row of a saga that the log does not have'
           FROM sagas s WHERE NOT EXISTS (SELECT FROM events e WHERE e.stream_id = s.saga_id AND e.version = 1)"""),
+    ("I7", """
+        SELECT e.stream_id, e.position, 'the key of a customer who is erased is there: `orderdeck erase sealed:'
+               || k.pseudonym || '` destroys it'
+          FROM events e JOIN customer_keys k ON k.pseudonym = e.stream_id
+         WHERE e.event_type = 'CustomerErased' AND k.erased_at IS NULL"""),
+    ("I7", """
+        SELECT k.pseudonym, NULL, 'the key of a customer is destroyed, and no event says who has erased the customer'
+          FROM customer_keys k
+         WHERE k.erased_at IS NOT NULL
+           AND NOT EXISTS (SELECT FROM events e
+                            WHERE e.stream_id = k.pseudonym AND e.event_type = 'CustomerErased')"""),
 )  # fmt: skip
 
 SAGAS = """

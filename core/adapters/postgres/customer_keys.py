@@ -1,0 +1,88 @@
+"""The keys of customers in the table `customer_keys`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID, uuid4
+
+from asyncpg import Record
+
+from core.adapters.coalesce import Coalescer
+from core.adapters.postgres.connection import Link
+from core.domain.sealed_customer import customer_of
+from core.sealing import SealingKey, make_key
+
+BY_LOOKUP = "SELECT lookup, pseudonym, key, reference FROM customer_keys WHERE lookup = ANY ($1::bytea[])"
+FIND = "SELECT pseudonym FROM customer_keys WHERE lookup = $1 OR pseudonym = $2"
+BY_PSEUDONYM = """
+SELECT pseudonym, key, reference FROM customer_keys WHERE pseudonym = ANY ($1::uuid[]) AND erased_at IS NULL
+"""
+
+# Of two processes that make a key for one customer, the second one finds the row of the first.
+MAKE = """
+INSERT INTO customer_keys (lookup, pseudonym, key, reference)
+SELECT * FROM unnest($1::bytea[], $2::uuid[], $3::bytea[], $4::bytea[]) ORDER BY 1
+    ON CONFLICT (lookup) DO NOTHING
+"""
+DESTROY = """
+UPDATE customer_keys SET lookup = NULL, key = NULL, reference = NULL, erased_at = clock_timestamp()
+ WHERE pseudonym = $1 AND erased_at IS NULL
+"""
+
+
+class PostgresCustomerKeys:
+    """See `core.ports.customer_keys.CustomerKeys`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._made: Coalescer[str, SealingKey] = Coalescer(self._find_or_make)
+
+    async def key_for(self, customer_id: str) -> SealingKey:
+        key = await self._made.get(customer_id)
+        assert key is not None  # noqa: S101 - a missing one was made
+        return key
+
+    async def find(self, customer_id: str) -> UUID | None:
+        found = await self._link.run(lambda c: c.fetchval(FIND, _lookup_of(customer_id), customer_of(customer_id)))
+        return None if found is None else UUID(bytes=found.bytes)
+
+    async def read(self, pseudonyms: Iterable[UUID]) -> Mapping[UUID, SealingKey]:
+        rows = await self._link.run(lambda c: c.fetch(BY_PSEUDONYM, list(pseudonyms)))
+        return {key.pseudonym: key for key in map(_key, rows)}
+
+    async def destroy(self, pseudonym: UUID) -> bool:
+        return await self._link.run(lambda c: c.execute(DESTROY, pseudonym)) == "UPDATE 1"
+
+    async def any(self) -> bool:
+        return bool(await self._link.run(lambda c: c.fetchval("SELECT EXISTS (SELECT FROM customer_keys)")))
+
+    async def _find_or_make(self, customer_ids: Sequence[str]) -> Mapping[str, SealingKey]:
+        found = dict(await self._lookup(customer_ids))
+        while missing := [customer for customer in customer_ids if customer not in found]:
+            await self._make(missing)
+            found |= await self._lookup(missing)  # again if one was erased between the two statements
+        return found
+
+    async def _make(self, customer_ids: Sequence[str]) -> None:
+        rows = [(_lookup_of(one), key.pseudonym, key.key, key.reference) for one, key in _new_keys(customer_ids)]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        await self._link.run(lambda c: c.execute(MAKE, *columns))
+
+    async def _lookup(self, customer_ids: Sequence[str]) -> Mapping[str, SealingKey]:
+        customers = {_lookup_of(customer): customer for customer in customer_ids}
+        rows = await self._link.run(lambda c: c.fetch(BY_LOOKUP, list(customers)))
+        return {customers[row["lookup"]]: _key(row) for row in rows}
+
+
+def _lookup_of(customer_id: str) -> bytes:
+    return hashlib.sha256(customer_id.encode()).digest()
+
+
+def _new_keys(customer_ids: Sequence[str]) -> Sequence[tuple[str, SealingKey]]:
+    """The pseudonyms are no UUIDv7, which would say when a customer came."""
+    return [(customer, make_key(uuid4(), customer)) for customer in customer_ids]
+
+
+def _key(row: Record) -> SealingKey:
+    return SealingKey(UUID(bytes=row["pseudonym"].bytes), row["key"], row["reference"])

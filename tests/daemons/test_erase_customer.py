@@ -1,0 +1,168 @@
+"""A customer whose data is sealed is shown by every answer until an operator erases the customer, and then by none."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from core.adapters.postgres.embedded import binaries
+from core.audit.verification import Verification
+from core.bootstrap import freeze_evidence
+from core.domain.sealed_customer import customer_of
+from core.sagas import SAGAS
+from core.services.open_answers import KEPT
+from core.settings import Settings
+from tests.support.command_api import ORDER, CommandApi
+from tests.support.logins import of_daemons
+from tests.support.query_api import QueryApi, query_api
+
+STREET = "Quellenstrasse 17"
+CUSTOMER = "mila.novak@example.com"
+ADDRESS = {"street": STREET, "city": "Wolfsbergtal", "zip": "9990", "country": "AT"}
+SECRETS = (STREET, "Wolfsbergtal", CUSTOMER)
+PLACED = ORDER | {"customer_id": CUSTOMER, "shipping_address": ADDRESS}
+WORD = "erased"
+ERASED = dict.fromkeys(("street", "city", "state", "zip", "country"), WORD)
+
+
+@pytest.fixture
+async def commands(dsn: str, tmp_path: Path) -> AsyncIterator[CommandApi]:
+    api = CommandApi(dsn, tmp_path, {"ORDERDECK_SEAL_CUSTOMERS": "true"})
+    await api.start()
+    yield api
+    await api.close()
+
+
+@pytest.fixture
+async def queries(dsn: str, tmp_path: Path) -> AsyncIterator[QueryApi]:
+    async with query_api(dsn, tmp_path) as api:
+        yield api
+
+
+async def erase(commands: CommandApi, customer: str, **headers: str) -> Any:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = {"customer_id": customer, "reason": "asked for it by letter"}
+    answer = await commands.http.post("/api/v1/admin/erasures", json=body, headers=named)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def dump(dsn: str) -> str:
+    """All that is in the database, as a backup has it."""
+    command = [str(binaries() / "pg_dump"), "--inserts", dsn]
+    return (await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)).stdout
+
+
+async def violations(dsn: str, home: Path) -> object:
+    settings = Settings(home=home, database_url=SecretStr(of_daemons(dsn)), owner_url=SecretStr(dsn))
+    async with freeze_evidence(settings, wait=0) as evidence:
+        return (await Verification(evidence, SAGAS, None, lambda _done, _of: None).run()).violations
+
+
+async def first_frame(queries: QueryApi) -> Any:
+    async with queries.client.stream("GET", "/api/v1/events/stream?after=0&type=OrderCreated") as response:
+        async for line in response.aiter_lines():
+            if line.startswith("data: "):
+                return json.loads(line.removeprefix("data: "))["payload"]
+    return None
+
+
+async def shown(queries: QueryApi, order_id: str, customer: str) -> list[tuple[Any, Any]]:
+    """The customer and the address in every kind of answer that has them."""
+    page = {"events": "payload", "orders": None}
+    found: list[Any] = [
+        await queries.get(f"/api/v1/orders/{order_id}"),
+        await queries.get(f"/api/v1/orders/{order_id}", as_of="1"),
+        await first_frame(queries),
+    ]
+    for path, parameters in (
+        (f"orders/{order_id}/events", {}),
+        (f"orders/{order_id}/timeline", {}),
+        ("events", {"type": "OrderCreated", "order_id": order_id}),
+        ("events", {"type": "OrderCreated", "order_id": order_id, "schema": "stored"}),
+        ("orders", {"not_customer_id": "customer-1"}),
+        (f"customers/{customer}/orders", {}),
+        ("orders", {"customer_id": customer}),
+    ):
+        answer = await queries.get(f"/api/v1/{path}", **parameters)
+        name, part = next((name, part) for name, part in page.items() if name in answer)
+        found += [one[part] if part else one for one in answer[name]]
+    return [(one["customer_id"], one["shipping_address"]) for one in found]
+
+
+async def test_an_erased_customer_is_erased_from_every_answer_and_was_never_in_a_table(
+    commands: CommandApi, queries: QueryApi, dsn: str, tmp_path: Path
+) -> None:
+    order = await commands.create(PLACED, Idempotency_Key="o-1")
+    assert order.status_code == 201, order.text
+    order_id = order.json()["order_id"]
+    assert (await commands.create(PLACED, Idempotency_Key="o-1")).json() == order.json()
+    assert (await commands.create(ORDER)).status_code == 201  # another customer's, which stays as it is
+    await queries.project()
+
+    assert await shown(queries, order_id, CUSTOMER) == [(CUSTOMER, ADDRESS)] * 10
+    others = await queries.get("/api/v1/orders", not_customer_id=CUSTOMER)
+    assert [one["customer_id"] for one in others["orders"]] == ["customer-1"]
+    summary = await queries.get(f"/api/v1/customers/{CUSTOMER}/summary")
+    assert (summary["customer_id"], summary["orders"]) == (CUSTOMER, 1)
+    before = await dump(dsn)
+    assert [secret for secret in SECRETS if secret in before] == []
+
+    name = await raw_customer(dsn, order_id)
+    dry = await commands.http.post(
+        "/api/v1/admin/erasures?dry_run=true", json={"customer_id": CUSTOMER, "reason": "to see"}
+    )
+    assert [event["event_type"] for event in dry.json()["events"]] == ["CustomerErased"]
+    assert await shown(queries, order_id, CUSTOMER) == [(CUSTOMER, ADDRESS)] * 10
+
+    first = await erase(commands, CUSTOMER, Idempotency_Key="e-1", Orderdeck_Actor="ada")
+    erased_at = time.monotonic()
+    assert first["status"] == "ERASED"
+    assert first["customer"] == str(customer_of(name))
+    assert await erase(commands, CUSTOMER, Idempotency_Key="e-1", Orderdeck_Actor="ada") == first
+    assert (await erase(commands, CUSTOMER))["status"] == "NOTHING_SEALED"
+    assert (await erase(commands, name))["position"] == first["position"]
+    while (await queries.get(f"/api/v1/orders/{order_id}"))["customer_id"] != WORD:
+        assert time.monotonic() - erased_at < KEPT + 1
+        await asyncio.sleep(0.05)
+
+    assert await shown(queries, order_id, name) == [(WORD, ERASED)] * 10
+    act = (await queries.get("/api/v1/events", category="customer"))["events"]
+    assert [(event["payload"]["by"], event["payload"]["reason"]) for event in act] == [
+        ("ada", "asked for it by letter")
+    ]
+    assert (await queries.get(f"/api/v1/customers/{CUSTOMER}/orders"))["orders"] == []
+    await queries.get(f"/api/v1/customers/{CUSTOMER}/summary", 404)
+
+    # The order goes on, what is made anew of the log says erased as well, and the books still add up.
+    assert (await commands.put(order_id, "cancel", {"reason": "no longer wanted"})).status_code == 200
+    await queries.project()
+    assert (await queries.get(f"/api/v1/orders/{order_id}"))["shipping_address"] == ERASED
+    assert await violations(dsn, tmp_path) == []
+    after = await dump(dsn)
+    assert [secret for secret in SECRETS if secret in after] == []
+
+    # Whoever orders again is a new customer to the log.
+    again = (await commands.create(PLACED)).json()["order_id"]
+    await queries.project()
+    assert (await queries.get(f"/api/v1/orders/{again}"))["shipping_address"] == ADDRESS
+    assert await raw_customer(dsn, again) != name
+
+
+async def raw_customer(dsn: str, order_id: str) -> str:
+    connection = await asyncpg.connect(dsn)
+    try:
+        query = "SELECT payload ->> 'customer_id' FROM events WHERE stream_id = $1 AND version = 1"
+        return str(await connection.fetchval(query, UUID(order_id)))
+    finally:
+        await connection.close()
