@@ -9,11 +9,14 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from core.adapters.postgres.generations import PostgresGenerations
 from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels
 from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.errors import EventNotApplied
+from core.ports.generations import NewGeneration
 from core.ports.reading import FilledByNewerRelease
 from core.projections import ORDERS
+from tests.support.building import build
 from tests.support.feeds import Feed, LogFeed, TopicFeed, as_if_undisturbed, tamper
 from tests.support.opener import Opener
 from tests.support.orders import Sample, contents, write
@@ -160,3 +163,27 @@ async def test_read_models_go_from_one_way_to_the_other_and_back_and_lose_nothin
                 await tamper(dsn, f"UPDATE checkpoints SET position = {n * part + 3} WHERE reader = '{ORDERS.reader}'")
     await as_if_undisturbed(opener, dsn)
     assert from_log.errors == []
+
+
+async def test_new_tables_are_switched_in_twice_while_two_processes_fill_those_that_are_read(
+    feed: Feed, opener: Opener, dsn: str
+) -> None:
+    log = Sample(80, payments=True).events()
+    third = len(log) // 3
+    generations = PostgresGenerations(opener)
+    await feed.deliver(log[:third])
+    async with feed.filling(2):
+        await reached(dsn, third)
+        for begin in (third, 2 * third):
+            await tamper(dsn, "UPDATE daily_sales SET orders = orders + 100")
+            asked = await generations.request(ORDERS, NewGeneration(purpose="rebuild", requested_by="ada"))
+            building = asyncio.create_task(build(opener, generations, ORDERS, asked))
+            for n in range(begin, begin + third, 11):
+                await feed.deliver(log[n : min(n + 11, begin + third)])
+            await building
+            live = await generations.read(asked.id)
+            assert live is not None
+            assert live.state == "live"
+        await reached(dsn, 3 * third)
+    generations.close()
+    await as_if_undisturbed(opener, dsn)

@@ -138,6 +138,19 @@ async def test_rebuilds_are_switched_in_while_orders_come_in_and_everything_is_k
 
             await until(reads_the_new)
             await coming
+            # It is killed in whatever phase it is then; what was begun ends all the same, and only once.
+            for after in (0.1, 0.35, 0.6):
+                before = (await newest("live"))["id"]
+                await act("")
+                await asyncio.sleep(after)
+                projector.kill()
+                projector.start()
+
+                async def another_is_read(before: int = before) -> bool:
+                    row = await newest("live")
+                    return row is not None and row["id"] != before
+
+                await until(another_is_read)
             await act("", max_rate=20)
             await until(lambda: newest("building"))
             await act("/cancel")
