@@ -20,6 +20,7 @@ from tests.support.forked_command import run_forked
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
+PATH = f"{Path(__file__).parent / 'supervisord_that_forks'}:{ROOT}"  # unless the settings have a PYTHONPATH
 PORTS = ("command_port", "query_port", "payment_port", "projector_port", "saga_runner_port", "relay_port")
 # Reads until the pipe closes, which it does when its other end dies, and leaves nothing of the stack.
 REAPER = "import os, sys; sys.stdin.read(); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
@@ -33,7 +34,7 @@ class Stack:
         self.settings |= settings
 
     def __enter__(self) -> Self:
-        self._first_env = {"PYTHONPATH": str(ROOT)} | self.env  # a test may set what no command accepts
+        self._first_env = {"PYTHONPATH": PATH} | self.env  # a test may set what no command accepts
         self._reaper = subprocess.Popen(
             [sys.executable, "-c", REAPER, "-m", "daemons.cli.main", "down", "--forget"],
             env=self.env,
@@ -58,10 +59,10 @@ class Stack:
 
     def orderdeck(self, *arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
         if not any(name.startswith("PYTHON") for name in env):  # those only a Python that starts obeys
-            return run_forked(arguments, {"PYTHONPATH": str(ROOT)} | self.env | env, cwd, limit=120)
+            return run_forked(arguments, {"PYTHONPATH": PATH} | self.env | env, cwd, limit=120)
         return subprocess.run(
             [sys.executable, "-m", "daemons.cli.main", *arguments],
-            env={"PYTHONPATH": str(ROOT)} | self.env | env,
+            env={"PYTHONPATH": PATH} | self.env | env,
             cwd=cwd,
             capture_output=True,
             text=True,

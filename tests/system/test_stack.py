@@ -147,7 +147,8 @@ def test_two_ups_at_once_start_one_stack(stack: Stack) -> None:
 
 
 def test_a_second_home_with_a_long_path_runs_beside_the_first_and_leaves_no_trace(stack: Stack, tmp_path: Path) -> None:
-    with Stack(tmp_path / "a home with spaces" / ("and a long name " * 6).strip()) as other:
+    path = tmp_path / "a home with spaces" / ("and a long name " * 6).strip()
+    with Stack(path, PYTHONPATH=str(ROOT)) as other:  # so each of its daemons is a Python of its own, and no fork
         other.up()
         assert not other.home.run.is_relative_to(other.home.path)
         order_id = place(other)
