@@ -21,7 +21,8 @@ class Engines:
 
     `away_at_start`: seconds after which the brokers start, counted from the start of the programs.
     `killed` brokers, of which every second one leads a partition of the orders, `restarted` and `frozen` ones come one
-    after the other, and so do the times when all of them are `stopped`. While what leads is away, a relay is killed.
+    after the other, and so do the times when all of them are `stopped`. While a leader or all are away, a relay is
+    killed that has sent something to them.
     `doubled`: programs of which one more process comes for a while; `cut_off`: of which one more loses its network to
     the database for longer than a lease.
     `repeated`: times that records are sent to a topic again: the same ones in a row, old ones, or many in disorder.
@@ -75,5 +76,3 @@ def _on_brokers(rng: random.Random, engines: Engines, seconds: float) -> Iterato
         away = min(rng.uniform(*AWAY), max(0.5, share - APART))
         at = 0.05 * seconds + number * share + rng.uniform(0, max(0.0, share - away - APART))
         yield Strike(at, "broker", str(rng.randint(1, engines.brokers)), how, away)
-        if how in {"leader", "stop all"}:  # what a relay has sent to it is not kept then, and the relay is killed
-            yield Strike(at + away / 2, "kill", "relay", "daemon")

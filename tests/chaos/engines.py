@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,11 +60,12 @@ class RunningEngines:
             self.done["brokers away at start"] += 1
             self.kafka.start()
 
-    async def strike(self, strike: Strike) -> None:
+    async def strike(self, strike: Strike, kill_relay: Callable[[], Awaitable[None]]) -> None:
+        """`kill_relay` is called while brokers are away that have got events and cannot say that they keep them."""
         match strike.kind:
             case "broker":
                 async with self._broker_turn:
-                    await self._strike_broker(strike)
+                    await self._strike_broker(strike, kill_relay)
             case "redis":
                 async with self._redis_turn:
                     await self._strike_redis(strike)
@@ -76,14 +77,16 @@ class RunningEngines:
                         return
                     await asyncio.sleep(TRY_AGAIN)
 
-    async def _strike_broker(self, strike: Strike) -> None:
+    async def _strike_broker(self, strike: Strike, kill_relay: Callable[[], Awaitable[None]]) -> None:
         number = int(strike.target)
         if strike.how == "leader":
             number = await asyncio.to_thread(self._leader) or number
         match strike.how:
             case "stop all":
                 await asyncio.to_thread(self.kafka.stop)
-                await asyncio.sleep(strike.seconds)
+                await asyncio.sleep(strike.seconds / 2)
+                await kill_relay()
+                await asyncio.sleep(strike.seconds / 2)
                 self.kafka.spawn()
                 await asyncio.to_thread(self.kafka.wait_until_ready)
             case "restart":
@@ -96,7 +99,10 @@ class RunningEngines:
                 self.kafka.resume(number)
             case _:
                 self.kafka.kill(number)
-                await asyncio.sleep(strike.seconds)
+                await asyncio.sleep(strike.seconds / 2)
+                if strike.how == "leader":
+                    await kill_relay()
+                await asyncio.sleep(strike.seconds / 2)
                 self.kafka.spawn(number)
                 await asyncio.to_thread(self.kafka.wait_until_ready, number)
         self.done[f"broker {strike.how}"] += 1

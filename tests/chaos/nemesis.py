@@ -40,6 +40,7 @@ UPDATE checkpoints SET position = greatest(0, position - $1) WHERE reader = 'sag
 """
 LOOK = 0.2  # seconds
 STILL_ANSWERS = 3.0  # seconds for which a PostgreSQL that was killed may still answer, on a busy machine
+RELAY = Strike(0.0, "kill", "relay", "daemon")
 ENGINE_KINDS = ("broker", "redis", "repeat")
 CALM = {"drop_rate": 0.0, "error_rate": 0.0, "latency_ms": 0}
 
@@ -68,7 +69,7 @@ class Nemesis:
         async def one(strike: Strike) -> None:
             await asyncio.sleep(began + strike.at - time.monotonic())
             if self.engines is not None and strike.kind in ENGINE_KINDS:
-                await self.engines.strike(strike)
+                await self.engines.strike(strike, self._kill_relay)
             else:
                 await getattr(self, f"_{strike.kind}")(strike)
 
@@ -91,6 +92,11 @@ class Nemesis:
             else:
                 self._end(await self._running(strike.target))
             self.done[f"{strike.target} {'' if strike.how == 'daemon' else strike.how}".strip()] += 1
+
+    async def _kill_relay(self) -> None:
+        """Kill a relay, unless one is frozen: the brokers that are away meanwhile have to come back in time."""
+        if not self._turns[RELAY.target].locked():
+            await self._kill(RELAY)
 
     async def _crash(self, how: str) -> None:
         """Let PostgreSQL crash, and follow in the background until the read models have again what it lost."""
