@@ -76,6 +76,7 @@ EVERYWHERE = ActionTable(
         Action("escape,q", "back", "clear, back", "esc q"),
         Action("ctrl+r", "reconnect", "reconnect and read anew", "ctrl+r"),
         Action(":", "command", "command line", ":"),
+        Action("T", "past", "look at another moment…, back to now", "T"),
         Action("ctrl+p", "every_action", "every action", "ctrl+p"),
         Action("?", "help", "help", "?", bar=True),
         Action("ctrl+q", "quit", "quit", "ctrl+q"),

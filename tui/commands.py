@@ -45,6 +45,8 @@ class Steered(Protocol):
 
     def say(self, *cells: Cell) -> None: ...
 
+    def look_at(self, moment: str) -> None: ...
+
     def action_help(self) -> None: ...
 
 
@@ -127,6 +129,8 @@ class DeckCommands:
                 self._deck.action_help()
             case "theme":
                 self._app.theme = wish.name
+            case "as-of":
+                self._deck.look_at(wish.rest)
             case "open":
                 self._deck.show(wish.name, wish.rest or None)
             case "order":

@@ -18,6 +18,7 @@ from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.gateway_guards import READ_ONLY
 from tui.keymap import Keymap
 from tui.own_actions import OwnActions
+from tui.past_gateway import REFUSED
 from tui.receipts import Receipt
 from tui.viewmodels.attention import AttentionModel
 from tui.viewmodels.draft import OrderDraft
@@ -35,7 +36,8 @@ class Desk:
     """`clock` is monotonic seconds, for durations; `now` is the time of day, for ages.
 
     `debounce` is the seconds that typing must pause before the server is asked about the text. `daemons` opens the
-    way to the supervisord of the services, if this deck has one; it is called when somebody first looks there.
+    way to the supervisord of the services, if this deck has one; it is called when somebody first looks there. `past`
+    names the moment that all views show, if it is not now.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Desk:
         debounce: float,
         daemons: Callable[[], Daemons | None] = lambda: None,
         config: DeckConfig = WITHOUT_FILE,
+        past: str = "",
     ) -> None:
         self.gateway = gateway
+        self.past = past
         self.config = config
         self.keymap = Keymap(config.keymap)
         self.open_daemons = daemons
@@ -144,6 +148,8 @@ class Desk:
 
     def why_no_writes(self, order_id: str | None = None) -> str | None:
         """The reason that no command can be sent now; None when one can."""
+        if self.past:
+            return REFUSED
         if self.gateway.read_only:
             return READ_ONLY
         if self.commands_away:

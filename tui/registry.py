@@ -46,6 +46,11 @@ VIEWS = (
 )
 
 
+def with_past(entries: Sequence[ViewEntry]) -> list[ViewEntry]:
+    """The views that can show an earlier moment."""
+    return [entry for entry in entries if entry.name in ("orders", "detail", "saga")]
+
+
 def everywhere(entries: Sequence[ViewEntry]) -> ActionTable:
     """The keys that work in every view: those that open a view come first."""
     opening = [Action(entry.key, f"view('{entry.name}')", entry.title, entry.key) for entry in entries if entry.key]

@@ -27,8 +27,9 @@ from tui.dialogs.transitions import ask_transition
 from tui.gateway import CommandToSend, GatewayError
 from tui.messages import Act, Missed, NewOrder, OpenEvent, OpenView, Say, Send
 from tui.own_actions import own_action
+from tui.past_desk import ask_moment, open_past
 from tui.receipts import Receipt, perform
-from tui.registry import ViewEntry, everywhere, view_at, view_names
+from tui.registry import ViewEntry, everywhere, view_at, view_names, with_past
 from tui.trail import Stop, Trail
 from tui.view import DeckView
 from tui.viewmodels.correlation import Place, of_event
@@ -112,6 +113,8 @@ class DeckScreen(Screen[None]):
         self.call_after_refresh(self.view.enter, None)  # it reads, which can wait until the first picture stands
         self.set_focus(self.view.focus_target)
         self.tick()
+        if self.desk.past:
+            self.set_interval(0.1, self.tick)  # the app ticks the deck of now
 
     def on_resize(self) -> None:
         width, height = self.size
@@ -190,6 +193,9 @@ class DeckScreen(Screen[None]):
             return
         opened_by_key = self.entry.key and self.trail.here.subject is None
         if opened_by_key or self.trail.walk(-1) is None:
+            if self.desk.past:
+                self.dismiss()
+                return
             self.say(Cell(" ctrl+q quits the deck", "dim"))
         else:
             self._enter()
@@ -197,6 +203,13 @@ class DeckScreen(Screen[None]):
     def action_reconnect(self) -> None:
         self.desk.feed.retry_now()
         self.view.refresh_now()
+
+    def action_past(self) -> None:
+        _ = self.dismiss() if self.desk.past else ask_moment(self, self.look_at)
+
+    def look_at(self, moment: str) -> None:
+        """Lay a deck of that moment over this one, which goes on beneath it."""
+        open_past(self, self.desk, moment, lambda desk: DeckScreen(desk, with_past(self.entries)))
 
     def action_help(self) -> None:
         open_dialog(self, HelpDialog(self.tables), lambda _: None)

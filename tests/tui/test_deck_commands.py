@@ -34,6 +34,7 @@ WORDS = Words(
         ("STREAM", ParsedLine("open", "stream")),
         ("saga 0192", ParsedLine("open", "saga", "0192")),
         ("theme nord", ParsedLine("theme", "nord")),
+        (":as-of yesterday 18:00", ParsedLine("as-of", rest="yesterday 18:00")),
         ("theme ansi", ParsedLine("theme", "ansi-dark")),
         ("today", ParsedLine("open", "orders", "created:today")),
         ("today min:5", ParsedLine("open", "orders", "created:today min:5")),

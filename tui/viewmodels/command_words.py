@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 QUIT = ("q", "quit", "exit")
 ORDER = "order"  # opens the view of one order by its number or id
+AS_OF = "as-of"
 _ALIKE = 0.5
 
 
@@ -24,7 +25,7 @@ class Suggestion(NamedTuple):
 class ParsedLine(NamedTuple):
     """What a command line asks for: `rest` is what follows the first word."""
 
-    kind: Literal["open", "order", "theme", "help", "quit"]
+    kind: Literal["open", "order", "as-of", "theme", "help", "quit"]
     name: str = ""
     rest: str = ""
 
@@ -46,7 +47,12 @@ class Words:
         named = {name: f"open {title}" for name, title in self.views.items() if name != "detail"}
         order = {ORDER: "open an order by its number or id"} if "detail" in self.views else {}
         saved = {name: command for name, command in self.saved.items() if name not in named}
-        others = {"theme": "change the colours", "help": "every key", "quit": "leave the deck"}
+        others = {
+            AS_OF: "show what was at a moment, as in :as-of 09:00",
+            "theme": "change the colours",
+            "help": "every key",
+            "quit": "leave the deck",
+        }
         return {**order, **named, **saved, **others}
 
     def parse(self, line: str) -> ParsedLine | None:
@@ -61,6 +67,10 @@ class Words:
         match name:
             case "quit" | "help":
                 return ParsedLine(name)
+            case "as-of":
+                if not rest:
+                    raise NoCommand("as-of needs a moment, as in :as-of 09:00")
+                return ParsedLine("as-of", rest=rest)
             case "theme":
                 return ParsedLine("theme", self._theme(rest))
             case "order":

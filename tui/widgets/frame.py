@@ -17,6 +17,12 @@ BEHIND = 2.0  # seconds that a read model may be late before the line turns to a
 def top_cells(desk: Desk, title: str) -> list[Cell]:
     feed = desk.feed
     name = [Cell(" orderdeck", "chosen"), *_marks(desk), Cell(f" ▸ {title}  ")]
+    if desk.past:
+        return [
+            *name,
+            Cell(f"◀ THE PAST, {desk.past}", "bad"),
+            Cell("   nothing can be changed; T returns to now", "warn"),
+        ]
     if desk.gateway.read_only:
         name.append(Cell("READ ONLY  ", "accent"))
     elif desk.commands_away:
