@@ -28,6 +28,7 @@ from core.ports.generations import UNFINISHED, Generation, Generations, NewGener
 from core.ports.log import Answer, Entry, EventStore, NewEvent, Result
 from core.projections import GROUPS
 from core.projections.projection import Group
+from core.sagas.wishes import checked_reason
 from core.services.execute import Decision, Outcome, Terms, run_command
 
 LISTED = 100  # generations
@@ -67,7 +68,9 @@ async def act_on_group(
     max_rate: int | None = None,
     check_all: bool = False,
 ) -> Outcome:
-    """Record the act and ask for it. Raises NotFound, NotAllowed, and what `run_command` raises."""
+    """Record the act and ask for it. Raises InvalidInput, NotFound, NotAllowed, and what `run_command` raises."""
+    if reason:
+        checked_reason(reason)
     group = next((one for one in GROUPS if one.name == name), None)
     if group is None:
         raise NotFound("group of read models", name)

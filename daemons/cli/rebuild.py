@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - `orderdeck --help` stays quick
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 import uuid
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.printable import clean_lines
 from daemons.cli.output import end_with, fail, say
 from daemons.cli.services import USAGE, read, say_document, send
 from daemons.host.bounded_http import readable
@@ -56,6 +58,8 @@ def rebuild(
         _list(as_json=as_json)
         return
     groups = _groups() if every else [group]
+    if every and wishes:
+        groups = _with_something(groups, wishes[0])
     for one in groups:
         _act(one, wishes[0] if wishes else "", reason, max_rate, check, quiet=as_json)
     if follow:
@@ -70,6 +74,15 @@ def _groups() -> Sequence[str]:
     from core.projections import GROUPS
 
     return [group.name for group in GROUPS]
+
+
+def _with_something(groups: Sequence[str], wish: str) -> Sequence[str]:
+    """Those of the groups that have something to give up, or to go back to; all of them if none has."""
+    states = UNFINISHED if wish == "cancel" else ("kept",)
+    with readable("the query API"):
+        rows = [row for row in read(PATH)["rebuilds"] if row["purpose"] == "rebuild" and row["state"] in states]
+        having = {row["group"] for row in rows}
+    return [group for group in groups if group in having] or groups
 
 
 def _act(group: str, wish: str, reason: str, max_rate: int | None, check: CheckOf, *, quiet: bool) -> None:
@@ -121,6 +134,7 @@ def _follow(groups: Sequence[str]) -> None:
         going_on = any(row["state"] in UNFINISHED for row in rows)
         text = "\n".join(lines)
         if live:
+            text = clean_lines("\n".join(in_one_row(line) if going_on else line for line in lines))
             up = f"\x1b[{told.count(chr(10)) + 1}A\r\x1b[J" if told else ""
             sys.stdout.write(up + text + "\n")
             sys.stdout.flush()
@@ -133,6 +147,11 @@ def _follow(groups: Sequence[str]) -> None:
         time.sleep(LOOK_EVERY if live else 2.0)
     if any(row["state"] != "live" for row in rows):
         fail("not everything was switched in: the list above says why")
+
+
+def in_one_row(line: str) -> str:
+    """The beginning of a line that fits in one row of the terminal, so that it can be drawn over."""
+    return line[: max(1, shutil.get_terminal_size().columns - 1)]
 
 
 def line_of(row: Mapping[str, Any]) -> str:

@@ -7,4 +7,5 @@ CONFIGURATION = 78
 """The daemon cannot start until a person changes a setting, a folder or a port (EX_CONFIG of sysexits.h)."""
 
 STOPPED = 75
-"""It was told to stop. If it was not supervisord that told it, supervisord starts it again, as it would not at 0."""
+"""It was told to stop, or the process that forks its others was killed. If it was not supervisord that told it,
+supervisord starts it again, as it would not at 0."""

@@ -17,9 +17,14 @@ import sys
 import traceback
 from collections.abc import Callable
 
+import structlog
+
 from core.processes import die_with_parent
+from daemons.process import exits
 
 LOOK_EVERY = 0.1  # seconds between two looks whether a process has ended
+
+log = structlog.get_logger(__name__)
 
 
 class Forks:
@@ -37,7 +42,10 @@ class Forks:
         theirs.close()
 
     async def keep(self, stop: asyncio.Event) -> None:
-        """Hear which processes have ended, until `stop` is set. Call it in a task of its own."""
+        """Hear which processes have ended, until `stop` is set. Call it in a task of its own.
+
+        If the one that forks was killed, end the daemon too: once there are threads, only a new daemon has another.
+        """
         loop = asyncio.get_running_loop()
         stopping, rest = asyncio.ensure_future(stop.wait()), b""
         while not stop.is_set():
@@ -46,8 +54,13 @@ class Forks:
             if not hearing.done():
                 hearing.cancel()
                 return
-            if not (heard := hearing.result()):
-                raise RuntimeError("the process that forks others has ended")
+            try:
+                heard = hearing.result()
+            except ConnectionError:  # it was killed before it read what we sent
+                heard = b""
+            if not heard:
+                log.error("ends, because the process that forks others was killed")
+                os._exit(exits.STOPPED)
             *lines, rest = (rest + heard).split(b"\n")
             for line in lines:
                 self._ended.pop(int(line)).set()

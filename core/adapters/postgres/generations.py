@@ -51,9 +51,12 @@ RETURNING id
 FORGET = "UPDATE generations SET keep_until = clock_timestamp() WHERE reader = $1 AND state = 'kept' RETURNING id"
 MOVE = "UPDATE generations SET state = $3 WHERE id = $1 AND state = $2 RETURNING id"
 TELL = "UPDATE generations SET rate = $2, note = $3 WHERE id = $1 AND state = ANY ($4)"
+# Of each reader, only what was read last before is kept.
 EXPIRED = """
-SELECT id FROM generations
+SELECT id FROM generations g
  WHERE keep_until < clock_timestamp() AND state IN ('kept', 'ready')
+    OR state = 'kept' AND EXISTS (SELECT FROM generations newer WHERE newer.reader = g.reader AND newer.state = 'kept'
+                                     AND newer.keep_until > g.keep_until)
     OR state IN ('cancelled', 'failed') AND to_regnamespace(quote_ident(place_of_generation(id))) IS NOT NULL
  ORDER BY id
 """
