@@ -46,8 +46,7 @@ from daemons.query_api import (
 )
 from daemons.query_api.hub import Hub
 from daemons.query_api.log_meter import LogMeter
-from daemons.query_api.opened_answers import opening
-from daemons.query_api.parameters import refuse_strange_parameters
+from daemons.query_api.opened_answers import open_answer, prepare
 from daemons.query_api.read_metrics import read_metrics
 from daemons.query_api.reads import HEADERS, QUERIES, add_headers, coming, not_found
 from daemons.query_api.roll_call import RollCall
@@ -150,9 +149,9 @@ def make_app(
         exception_handlers={**HANDLERS, NotFound: not_found, PastComing: coming},
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck queries"),
-        before_request=refuse_strange_parameters,
+        before_request=prepare,
         before_send=[add_headers],
-        after_request=opening(opener),
+        after_request=open_answer,
         dependencies=QUERIES,
         response_headers=HEADERS,
         plugins=[WireTypes()],

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from core.filters.order_query import OrderQuery
 from core.services.open_answers import AnswerOpener
-from daemons.query_api.parameters import AnyRequest
+from daemons.query_api.parameters import AnyRequest, refuse_strange_parameters
+
+# The framework gives `after_request=` no request, and keeps the hook of the first service that a process makes.
+_OPENER: ContextVar[AnswerOpener] = ContextVar("opener of this request")
 
 
-def opening(opener: AnswerOpener) -> Callable[[Any], Awaitable[Any]]:
-    """The `after_request=` hook of the service, which opens what is sealed in an answer."""
+async def prepare(request: AnyRequest) -> None:
+    """The `before_request=` of the service."""
+    _OPENER.set(request.app.state["opener"])
+    await refuse_strange_parameters(request)
 
-    async def open_answer(response: Any) -> Any:
-        content: Any = getattr(response, "content", None)
-        if isinstance(content, bytes):
-            response.content = await opener.open(content)
-        return response
 
-    return open_answer
+async def open_answer(response: Any) -> Any:
+    """The `after_request=` of the service, which opens what is sealed in an answer."""
+    content: Any = getattr(response, "content", None)
+    if isinstance(content, bytes):
+        response.content = await _OPENER.get().open(content)
+    return response
 
 
 async def under_every_name(request: AnyRequest, given: OrderQuery) -> OrderQuery:

@@ -83,7 +83,7 @@ TextInPath = Annotated[str, PathParameter(schema_extra={"minLength": 1, "maxLeng
 async def refuse_strange_parameters(request: AnyRequest) -> None:
     """Refuse parameters that are unknown, given twice, too long, or hold control characters.
 
-    It is the `before_request=` of the service: the framework ignores a misspelt parameter and one that is given twice.
+    It is asked before each request, since the framework ignores a misspelt parameter and one that is given twice.
     The RequestRefused that it raises names each of them.
     """
     query: bytes = request.scope["query_string"]

@@ -13,18 +13,23 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 from pydantic import SecretStr
+from uuid_utils.compat import uuid7
 
 from core.adapters.postgres.embedded import binaries
 from core.audit.verification import Verification
 from core.bootstrap import freeze_evidence
+from core.domain.message import Metadata, StreamId
 from core.domain.sealed_customer import customer_of
+from core.ports.log import Accepted, Append, Entry, NewEvent
 from core.sagas import SAGAS
 from core.services.open_answers import KEPT
 from core.settings import Settings
 from tests.support.command_api import ORDER, CommandApi
 from tests.support.logins import of_daemons
 from tests.support.query_api import QueryApi, query_api
+from tests.support.samples import ORDER_ID, created
 
 STREET = "Quellenstrasse 17"
 CUSTOMER = "mila.novak@example.com"
@@ -63,7 +68,7 @@ async def dump(dsn: str) -> str:
     return (await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)).stdout
 
 
-async def violations(dsn: str, home: Path) -> object:
+async def violations(dsn: str, home: Path) -> Any:
     settings = Settings(home=home, database_url=SecretStr(of_daemons(dsn)), owner_url=SecretStr(dsn))
     async with freeze_evidence(settings, wait=0) as evidence:
         return (await Verification(evidence, SAGAS, None, lambda _done, _of: None).run()).violations
@@ -157,6 +162,52 @@ async def test_an_erased_customer_is_erased_from_every_answer_and_was_never_in_a
     await queries.project()
     assert (await queries.get(f"/api/v1/orders/{again}"))["shipping_address"] == ADDRESS
     assert await raw_customer(dsn, again) != name
+
+
+async def test_orders_from_before_customers_are_sealed_are_listed_with_those_after_and_stay_in_the_clear(
+    commands: CommandApi, queries: QueryApi, dsn: str, tmp_path: Path
+) -> None:
+    before = replace(created, customer_id=CUSTOMER)
+    new = NewEvent(uuid7(), before, Metadata(correlation_id=ORDER_ID))
+    assert isinstance(await commands.store.append(Append([Entry(StreamId(ORDER_ID), "order", 0, [new])])), Accepted)
+    after = (await commands.create(PLACED)).json()["order_id"]
+    await queries.project()
+
+    listed = await queries.get(f"/api/v1/customers/{CUSTOMER}/orders")
+    assert {one["order_id"] for one in listed["orders"]} == {str(ORDER_ID), after}
+    summary = await queries.get(f"/api/v1/customers/{CUSTOMER}/summary")
+    assert (summary["orders"], len(summary["totals"])) == (2, len({before.currency, "USD"}))
+    counts = await queries.get("/api/v1/orders/counts", customer_id=CUSTOMER)
+    assert counts["total"]["total"] == 2
+
+    # A process that died between the record and the destruction leaves the key, which verify tells.
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+    await connection.execute("CREATE TRIGGER die BEFORE UPDATE ON customer_keys FOR EACH ROW EXECUTE FUNCTION die()")
+    await erase(commands, CUSTOMER)
+    [finding] = await violations(dsn, tmp_path)
+    assert "the key of a customer who is erased is there" in finding.what
+    await connection.execute("DROP TRIGGER die ON customer_keys")
+    assert (await erase(commands, CUSTOMER))["status"] == "ERASED"
+    assert await violations(dsn, tmp_path) == []
+    with pytest.raises(asyncpg.RestrictViolationError, match="is erased"):
+        await connection.execute("UPDATE customer_keys SET erased_at = NULL, lookup = '', key = '', reference = ''")
+    await connection.close()
+    listed = await queries.get(f"/api/v1/customers/{CUSTOMER}/orders")
+    assert [one["order_id"] for one in listed["orders"]] == [str(ORDER_ID)]
+
+
+async def test_a_customer_whose_reference_looks_like_a_pseudonym_and_an_erasure_without_a_reason_are_refused(
+    commands: CommandApi,
+) -> None:
+    head = await commands.head()
+    refused = await commands.create(PLACED | {"customer_id": f"sealed:{ORDER_ID}"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "customer_id")
+    for body in ({"customer_id": CUSTOMER, "reason": " "}, {"customer_id": CUSTOMER}, {"reason": "asked for it"}):
+        answer = await commands.http.post("/api/v1/admin/erasures", json=body)
+        assert answer.status_code == 400, answer.text
+    assert (await erase(commands, f"sealed:{ORDER_ID}"))["status"] == "NOTHING_SEALED"
+    assert await commands.head() == head
 
 
 async def raw_customer(dsn: str, order_id: str) -> str:

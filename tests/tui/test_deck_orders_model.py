@@ -13,7 +13,8 @@ from tests.support.fake_desk import START
 from tests.support.fake_gateway import FakeGateway
 from tests.support.listed import absorb, listed, shown
 from tui.gateway import Unreachable
-from tui.wire import OrderPage
+from tui.viewmodels.statuses import one_line
+from tui.wire import OrderPage, WireAddress
 
 
 async def test_the_chosen_order_stays_chosen_and_in_place_through_a_thousand_updates() -> None:
@@ -220,3 +221,9 @@ async def test_reaching_the_top_of_a_list_with_an_estimated_total_moves_no_row()
         assert model.chosen is not None
         assert model.chosen.order_number == f"ORD-{n + 1:010}"
     assert (model.view.cursor, model.view.top, model.window.start) == (0, 0, 0)
+
+
+def test_the_address_of_an_erased_customer_is_one_word() -> None:
+    parts = ("street", "city", "state", "zip", "country")
+    assert one_line(WireAddress(**dict.fromkeys(parts, "erased"))) == "erased"
+    assert one_line(WireAddress(street="1 Main St", city="Rome", country="IT")) == "1 Main St, Rome, IT"

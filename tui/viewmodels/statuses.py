@@ -94,6 +94,7 @@ def order_from(event: WireEvent) -> WireOrder | None:
 
 
 def one_line(address: WireAddress) -> str:
-    return clean(
-        ", ".join(part for part in (address.street, address.city, address.state, address.zip, address.country) if part)
-    )
+    """The address; of a customer who is erased, whose address says so in each part, it is this word alone."""
+    parts = [address.street, address.city, address.state, address.zip, address.country]
+    given = [part for part in parts if part]
+    return clean(given[0] if len(given) > 1 and len(set(given)) == 1 else ", ".join(given))
