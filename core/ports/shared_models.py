@@ -79,8 +79,11 @@ class SharedReadModels(Protocol):
         """The events in these gaps, at most so many."""
         ...
 
-    async def foreign(self, events: Sequence[StoredEvent]) -> Sequence[int]:
-        """The indexes of those that are not in the log, at their position with their id."""
+    async def differing(self, events: Sequence[StoredEvent]) -> Mapping[int, StoredEvent | None]:
+        """By their index, those that are not as the log has them, metadata aside: what the log has instead.
+
+        None: the log has no event at that position with that id, of that stream and about that order.
+        """
         ...
 
     async def save(self, changes: SharedChanges) -> None:

@@ -2,7 +2,7 @@
 
 The versions of the events decide what is folded, so it does not matter how often and in what order they are delivered.
 What a place delivers is trusted only from a mark on; before that, and while Kafka is away, its events are read from the
-log. An event that the log does not have is never folded.
+log. An event that the log does not have is never folded, and one that was changed as the log has it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from core.services.topic_watch import Pulse, reach_positions, wait_until_back
 
 AGAIN = 5.0  # seconds after which a share is tried again that met an event which cannot be applied
 PAUSE = 0.1  # seconds, so that a topic full of what is no event does not make us read the log without end
-TELL_EVERY = 10.0  # seconds between two lines in the log about events that the log does not have
+TELL_EVERY = 10.0  # seconds between two lines in the log about events that are not as the log has them
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class ShareProjector:
         self._categories = [source.category for source in group.projection.sources]
         self._folder = ShareFolder(group, read_models, topics, count, stuck)
         self._count = count
-        self._told_foreign_at = -math.inf  # by the monotonic clock
+        self._told_differing_at = -math.inf  # by the monotonic clock
         self.outage: str | None = None
         self.saved_at = -math.inf  # by the monotonic clock
         self.progress = Pulse()
@@ -183,10 +183,10 @@ class ShareProjector:
         deliveries = self._deliveries(stop, watching)
         async with aclosing(deliveries), aclosing(together(deliveries, BATCH)) as batches:
             async for batch in batches:
-                foreign = set(await self._models.foreign(batch.events)) if batch.events else ()
-                if foreign:
-                    self._tell_foreign(batch, len(foreign))
-                events = [event for n, event in enumerate(batch.events) if n not in foreign]
+                events = batch.events
+                if events and (differing := await self._models.differing(events)):
+                    self._tell_differing(batch, len(differing))
+                    events = [own for n, event in enumerate(events) if (own := differing.get(n, event)) is not None]
                 ours = {event.event_id for event in events}
                 yield Batch(
                     events,
@@ -197,10 +197,10 @@ class ShareProjector:
                     {},
                 )
 
-    def _tell_foreign(self, batch: Batch, count: int) -> None:
-        if time.monotonic() - self._told_foreign_at > TELL_EVERY:
-            self._told_foreign_at = time.monotonic()
-            what = f"{count} events in Kafka that the log does not have are left out"
+    def _tell_differing(self, batch: Batch, count: int) -> None:
+        if time.monotonic() - self._told_differing_at > TELL_EVERY:
+            self._told_differing_at = time.monotonic()
+            what = f"{count} events in Kafka are not as the log has them; what the log has is taken, or nothing"
             log.warning(what, group=self._group.name, topics=sorted({place.topic for place in batch.marks}))
 
     async def _deliveries(self, stop: asyncio.Event, watching: asyncio.Task[None]) -> AsyncGenerator[Batch]:

@@ -21,7 +21,7 @@ from core.settings import Settings
 from daemons.cli.output import say
 from daemons.host.leftovers import processes_of
 from daemons.host.status import stack_status
-from daemons.process.listening import bind
+from daemons.process.listening import must_be_free
 from daemons.process.program_list import counts_in, ports_of
 
 ENOUGH_FILES = 1024  # supervisord does not start with less
@@ -123,8 +123,7 @@ def _ports(settings: Settings) -> Iterator[str]:
         yield "in use by our own programs"
         return
     ports = ports_of(settings, counts_in(settings))
-    for port, program in ports.items():
-        bind(settings, program.port or "", port).close()
+    must_be_free(settings, {port: program.port or "" for port, program in ports.items()})
     yield "free: " + ", ".join(map(str, ports))
 
 

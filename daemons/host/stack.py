@@ -20,7 +20,7 @@ from daemons.host.home_lock import locked
 from daemons.host.status import ProgramStatus, StackStatus, stack_status
 from daemons.host.supervisor import ProgramState, Supervisor, environment
 from daemons.process import exits
-from daemons.process.listening import bind
+from daemons.process.listening import must_be_free
 from daemons.process.process_counts import write_counts
 from daemons.process.program_list import PROGRAMS, all_processes, counts_in, ports_of
 
@@ -51,8 +51,8 @@ def up(settings: Settings) -> StackStatus:
             home.create()
             if (user := unprivileged_user()) is not None:
                 home.hand_over(user)
-            for port, program in ports_of(settings, counts).items():
-                bind(settings, program.port or "", port).close()
+            ports = ports_of(settings, counts)
+            must_be_free(settings, {port: program.port or "" for port, program in ports.items()})
             if settings.database_url is not None:
                 with contextlib.suppress(Unavailable, DatabaseFault):  # the programs wait for it, and say so
                     asyncio.run(check_owner(settings))
@@ -129,10 +129,12 @@ def _change_counts(supervisor: Supervisor, settings: Settings) -> None:
     running, wanted = {each.name for each in supervisor.programs()}, {each.name for each in all_processes(counts)}
     if running == wanted or "ORDERDECK_HOME" not in _environment(supervisor):
         return
+    fields: dict[int, str] = {}
     for process in all_processes(counts):
-        program, port = process.program, process.port(settings)
-        if port is not None and process.name not in running and port != getattr(settings, program.port or ""):
-            bind(settings, program.port or "", port).close()
+        field, port = process.program.port or "", process.port(settings)
+        if port is not None and process.name not in running and port != getattr(settings, field):
+            fields[port] = field
+    must_be_free(settings, fields)
     write_counts(Home(settings.home), supervisor.pid(), counts)  # a process looks there for its number when it starts
     supervisor.change_counts(counts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+from collections.abc import Mapping
 
 import psutil
 
@@ -48,6 +49,18 @@ def bind(settings: Settings, field: str, port: int) -> socket.socket:
         listener.close()
         raise _cannot_listen(error, host, port, int(getattr(settings, field)), field) from None
     return listener
+
+
+def must_be_free(settings: Settings, fields: Mapping[int, str]) -> None:
+    """Raise ConfigurationError with a sentence for each port that cannot be bound; `fields` has the setting of each."""
+    refused: list[str] = []
+    for port, field in fields.items():
+        try:
+            bind(settings, field, port).close()
+        except ConfigurationError as error:
+            refused.append(str(error))
+    if refused:
+        raise ConfigurationError("; ".join(dict.fromkeys(refused)))
 
 
 def _cannot_listen(error: OSError, host: str, port: int, base: int, field: str) -> ConfigurationError:

@@ -48,6 +48,18 @@ def test_up_checks_the_ports_before_it_starts_anything(stack: Stack) -> None:
     assert stack.processes() == []
 
 
+def test_up_names_every_taken_port_at_once(stack: Stack) -> None:
+    with (
+        socket.create_server(("127.0.0.1", stack.port("query"))),
+        socket.create_server(("127.0.0.1", stack.port("payment"))),
+    ):
+        message = sentence(stack.orderdeck("up"))
+    for name in ("query", "payment"):
+        assert f"port {stack.port(name)} is taken (by " in message
+        assert f"set ORDERDECK_{name.upper()}_PORT to another" in message
+    assert stack.processes() == []
+
+
 def test_up_refuses_a_misspelt_setting(stack: Stack) -> None:
     stack.settings["ORDERDECK_HOTS"] = "x"
     assert (

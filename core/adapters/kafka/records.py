@@ -36,6 +36,7 @@ class EventRecord(msgspec.Struct, gc=False):
     position: Large
 
 
+LAST_YEAR = 9999
 _decode = msgspec.json.Decoder(EventRecord).decode
 
 
@@ -48,7 +49,7 @@ def event_of(value: bytes | None) -> StoredEvent | None:
         payload = bytes(record.payload).decode()
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    if record.timestamp.tzinfo is None:
+    if record.timestamp.tzinfo is None or not 1 < record.timestamp.year < LAST_YEAR:  # else there is none in UTC
         return None
     return StoredEvent(
         position=record.position,
