@@ -108,6 +108,7 @@ class _OnGroup:
     terms: Terms
     now: datetime
     version: int = 0
+    position: int = 0
     known: tuple[Generation, ...] = ()
 
     @property
@@ -122,7 +123,8 @@ class _OnGroup:
         newest = await self.desk.generations.newest(limit=LISTED)
         self.known = tuple(one for one in newest if one.reader == self.group.reader and one.purpose == "rebuild")
         acts = await self.desk.store.load(self.stream)
-        self.version = acts[-1].version if acts else 0
+        if acts:
+            self.version, self.position = acts[-1].version, acts[-1].position
         return self.version
 
     def decide(self) -> Decision:
@@ -135,7 +137,7 @@ class _OnGroup:
             raise NotAllowed(f"no older read models of {name} are kept")
         if self.wish is RebuildWish.SWITCH_BACK and under_way:
             raise NotAllowed(f"a rebuild of {name} is under way: cancel it first")
-        started_before = self.wish is RebuildWish.START and under_way
+        started_before = self.wish is RebuildWish.START and under_way and self.version > 0
         act = RECORDED_AS[self.wish](reader=self.group.reader, by=self.terms.user_id or "anonymous", reason=self.reason)
         metadata = Metadata(
             correlation_id=self.stream,
@@ -145,6 +147,10 @@ class _OnGroup:
         )
         events = [] if started_before else [NewEvent(uuid7(), act, metadata)]
         answer = Answer(
-            Result.DONE, self.stream, self.version + len(events), 0, {"group": name, "wish": self.wish.value}
+            Result.DONE,
+            self.stream,
+            self.version + len(events),
+            self.position,
+            {"group": name, "wish": self.wish.value},
         )
         return Decision(answer, Entry(self.stream, CATEGORY, self.version, events))
