@@ -37,6 +37,9 @@ class SometimesAway:
     async def open(self) -> SometimesAway:
         return self
 
+    async def register_schemas(self) -> int:
+        return 0
+
     async def prepare(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         return events
 

@@ -59,7 +59,7 @@ async def past(
     home = tmp_path_factory.mktemp("past")
     async with (
         database(postgres, template, "past") as dsn,
-        query_api(dsn, home, most_past_moments=6) as api,
+        query_api(dsn, home, most_past_moments="6") as api,
         builder(dsn),
     ):
         opener: Opener = lambda: connect(dsn, name="test")  # noqa: E731 - the protocol is a function
