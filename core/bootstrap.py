@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.adapters.drill import drill
 from core.adapters.postgres.clock import DatabaseClock, log_ahead
 from core.adapters.postgres.connection import Connection, Link, connect
+from core.adapters.postgres.dead_letters import PostgresDeadLetters
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
 from core.adapters.postgres.identity import identity
@@ -18,6 +19,7 @@ from core.adapters.postgres.migrate import NEEDED, migrate
 from core.adapters.postgres.order_numbers import PostgresOrderNumbers
 from core.adapters.postgres.preflight import Look, look_at, must_suit_daemons
 from core.adapters.postgres.queries.queries import PostgresQueries
+from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.adapters.postgres.replicas.watch import watched_replicas
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.adapters.postgres.saga_starts import PostgresSagaStarts
@@ -29,6 +31,7 @@ from core.fault_board import FaultBoard
 from core.home import database_url, owner_url
 from core.ports.broker import Broker
 from core.ports.clock import Clock
+from core.ports.dead_letters import DeadLetters
 from core.ports.deliveries import Topics
 from core.ports.evidence import Evidence
 from core.ports.log import EventStore, OrderNumbers
@@ -67,6 +70,7 @@ class App:
     subscription: Callable[[], Subscription]
     why_not_ready: Callable[[], Awaitable[str | None]]
     cache: CacheReport
+    dead_letters: DeadLetters
     log_ahead_of_clock: Callable[[], Awaitable[float]]
     """By how many seconds the last event is later than the database's clock, which then must have jumped back."""
 
@@ -81,7 +85,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     open_connection, failpoints = _opener(settings, name), drill(settings, name)
     saga_starts, stock_turns = PostgresSagaStarts(open_connection), PostgresStockTurns(open_connection)
     link, saga_link, share_link = Link(open_connection), Link(open_connection), Link(open_connection)
-    clock = DatabaseClock(link, faults=faults)
+    clock, dead_letters = DatabaseClock(link, faults=faults), PostgresDeadLetters(open_connection)
     await clock.look()
     clock_task = asyncio.create_task(clock.keep())
     store = PostgresEventStore(open_connection, faults)
@@ -104,12 +108,13 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
             subscription=lambda: failpoints.subscription(PostgresSubscription(open_connection)),
             why_not_ready=why_not_ready,
             cache=CacheReport(),
+            dead_letters=dead_letters,
             log_ahead_of_clock=lambda: link.run(log_ahead),
         )
     finally:
         clock_task.cancel()
         await store.close()
-        for opened in (link, saga_link, share_link, saga_starts, stock_turns):
+        for opened in (link, saga_link, share_link, saga_starts, stock_turns, dead_letters):
             opened.close()
 
 
@@ -210,8 +215,6 @@ async def open_read_models(
     app: App, group: Group[Any], holds: Callable[[float], bool] = lambda _: True
 ) -> AsyncGenerator[ReadModels]:
     """The tables of one group of read models, which the projector fills as long as it holds the group."""
-    from core.adapters.postgres.read_models.store import PostgresReadModels  # noqa: PLC0415 - only the projector needs it
-
     read_models = PostgresReadModels(_opener(app.settings, app.name), group)
     drilled = drill(app.settings, "projector").read_models(read_models)
     try:
@@ -283,11 +286,8 @@ async def order_cache(app: App) -> OrderCache:
 
     url = app.settings.redis_url
     assert url is not None  # noqa: S101 - the callers have looked
-    link = Link(_opener(app.settings, app.name))
-    try:
+    with closing(Link(_opener(app.settings, app.name))) as link:
         database = await link.run(identity)
-    finally:
-        link.close()
     return OrderCache(url.get_secret_value(), database, app.settings.cache_ttl_seconds, app.name, app.cache)
 
 

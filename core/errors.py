@@ -21,7 +21,7 @@ OrderdeckError
 ├── CheckpointMoved          another projector has opened or saved the read models since; ours saves nothing
 ├── ShareLost                another process has taken a share of a reader's work; ours saves nothing more of it
 ├── LogShorter               the log ends before the position that its reader has reached; it reads from the start again
-├── EventNotApplied          a projection failed on an event; its reader stops there and reports it
+├── EventNotApplied          a projection failed on an event, which is set aside; its reader stops if there are too many
 ├── GatewayUnavailable       the payment provider did not do it, as far as we know; try later with the same key
 │   └── GatewayNotTried      we did not call the provider: it is away, or too many calls are under way
 ├── GatewayTimeout           nobody knows whether the provider did it: look the charge up by its key first

@@ -24,8 +24,8 @@ from core.domain.message import OrderId
 from core.domain.order import ORDER, OrderCreated
 from core.projections.order_view import ORDER_VIEW, OrderView
 from core.sagas import SAGAS
+from core.services.fold_events import fold, read
 from core.services.load import load_state
-from core.services.project import fold, read
 from tests.support.log_under_test import FixedClock
 from tests.support.recorded_log import CREATED, EVENTS, ORDERS
 

@@ -25,8 +25,8 @@ from core.ports.log import Result
 from core.projections.inventory_level import INVENTORY_LEVEL
 from core.services import project
 from core.services.execute import Terms, execute
+from core.services.fold_events import fold, read
 from core.services.load import load_state
-from core.services.project import fold, read
 from core.upcasters import STEPS, Json, Lifted, Split, leads_to, lift
 from daemons.query_api.frames import frame
 from tests.support.log_under_test import FixedClock

@@ -42,7 +42,9 @@ class ServiceRefused(GatewayError):
 
 @dataclass(frozen=True)
 class CommandToSend:
-    """What an operator wants done to one order or saga; a new order has no `subject_id` yet.
+    """What an operator wants done to one order, saga or dead letter; a new order has no `subject_id` yet.
+
+    Dead letters of one cause, or all, have none either.
 
     `verb` is what the API calls it: place, confirm, cancel, ship, deliver or refund; retry, skip-step, compensate or
     resolve.
@@ -51,7 +53,7 @@ class CommandToSend:
     verb: str
     subject_id: str | None = None
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    kind: Literal["order", "saga"] = "order"
+    kind: Literal["order", "saga", "dead-letter"] = "order"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from tui.gateway import (
     ServiceRefused,
     Shape,
 )
-from tui.http_reply import HttpReply, our_errors, read_answer, refuse, whole
+from tui.http_reply import HttpReply, LetterReply, letters_accepted, our_errors, read_answer, refuse, whole
 from tui.wire import Count, OrderPage, WireEvent, WireOrder
 
 ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
@@ -167,6 +167,8 @@ class HttpGateway:
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         reply = await self._command(command, {"Idempotency-Key": key})
+        if command.kind == "dead-letter":
+            return letters_accepted(command, read_answer(reply, LetterReply), replayed=reply.replayed)
         answer = read_answer(reply, _Accepted)
         self._seen = max(self._seen, answer.position or 0)
         return CommandAccepted(
@@ -207,9 +209,11 @@ class HttpGateway:
             await self._client.aclose()
 
     async def _command(self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False) -> HttpReply:
-        path = f"/api/v1/{command.kind}s"
+        path = f"/api/v1/{'admin/' if command.kind == 'dead-letter' else ''}{command.kind}s"
         if command.subject_id is not None:
-            path += f"/{_name(command.subject_id)}/{command.verb}"
+            path += f"/{_name(command.subject_id)}"
+        if command.verb != "place":
+            path += f"/{command.verb}"
         changes_status = command.kind == "order" and command.verb in _TRANSITIONS
         return await self._exchange(
             "PUT" if changes_status else "POST",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from tui.gateway import ServiceRefused, Shape, TimedOut, Unreachable
-from tui.wire import Unreadable, WireProblem, read_json
+from tui.gateway import CommandAccepted, CommandToSend, ServiceRefused, Shape, TimedOut, Unreachable
+from tui.wire import Count, Unreadable, WireProblem, read_json
 
 if TYPE_CHECKING:  # it takes a fifth of the deck's start, so it is imported when the first picture stands
     import httpx
@@ -84,3 +84,28 @@ def refuse(reply: HttpReply) -> NoReturn:
         problem = WireProblem()
     sentence = problem.error or problem.detail or problem.title or f"the service answered {reply.status}"
     raise ServiceRefused(reply.status, problem.code, sentence[:LONGEST_SENTENCE], problem.errors[:MOST_ERRORS])
+
+
+class LetterReplyPart(msgspec.Struct):
+    """What became of one dead letter."""
+
+    state: str
+    error: str = ""
+
+
+class LetterReply(msgspec.Struct):
+    """What became of dead letters."""
+
+    results: list[LetterReplyPart]
+    done: Count
+    failing: Count
+    waiting: Count
+
+
+def letters_accepted(command: CommandToSend, answer: LetterReply, *, replayed: bool) -> CommandAccepted:
+    """What became of dead letters, in the words of the deck's last line."""
+    failed = next((result.error for result in answer.results if result.state == "fails"), "")
+    counts = {"done": answer.done, "still failing": answer.failing, "waiting for their reader": answer.waiting}
+    words = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing to do"
+    status = f"{words}: {failed}" if failed else words
+    return CommandAccepted(command.subject_id or "", status, 0, None, replayed=replayed)

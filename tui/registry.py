@@ -19,6 +19,7 @@ from tui.views.attention import AttentionView
 from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
 from tui.views.orders import OrdersView
+from tui.views.parked import ParkedView
 from tui.views.pulse import PulseView
 from tui.views.saga import SagaView
 from tui.views.sagas import SagasView
@@ -42,6 +43,7 @@ VIEWS = (
     ViewEntry("saga", "Saga", "", SagaView),
     ViewEntry("daemons", "Daemons", "4", DaemonsView),
     ViewEntry("pulse", "Pulse", "5", PulseView),
+    ViewEntry("parked", "Parked", "6", ParkedView),
     ViewEntry("attention", "Alarms", "!", AttentionView),
 )
 

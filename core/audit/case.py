@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -22,7 +23,7 @@ from core.ports.evidence import Finding
 from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.projection import At, Source
 from core.sagas.progress import evolve
-from core.services.project import row_stream
+from core.services.fold_events import row_stream
 
 
 class Later(NamedTuple):
@@ -41,12 +42,14 @@ class Case:
     that which would change it. `first` has the position of the first event of each type in the order's own stream,
     `last` the position of the last event in any of its streams. `due` has the id of each saga that an event of the
     order asks for, with its name and the position of that event.
+    `skipped` are the ids of events that an operator has left out of the view for ever.
     `unknown` names what `verify` has no rule for: unknown events, and sagas whose table this release does not have.
     """
 
     order_id: OrderId
     seen_to: int
     rules: SagaRules
+    skipped: frozenset[UUID] = frozenset()
     order: Order = ORDER.initial
     payment: Payment = PAYMENT.initial
     view: OrderView | None = None
@@ -70,8 +73,9 @@ class Case:
                 events = decode(stored.event_type, stored.schema_version, stored.payload)
             except Exception as error:  # noqa: BLE001 - for any error, it is noted, and the order is not judged
                 self.unreadable = True
-                self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
-            self._fold_view(stored, events)
+                if stored.event_id not in self.skipped:
+                    self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
+            self._fold_view(stored, () if stored.event_id in self.skipped else events)
             for event in events:
                 self._fold_event(stored, event)
         return self
@@ -114,7 +118,11 @@ class Case:
         if stored.position > self.seen_to:
             self.later.append(Later(source, stored, events))
             return
-        self.view = ORDER_VIEW.apply(source, self.view, events, At(stored.version, stored.recorded_at))
+        try:
+            self.view = ORDER_VIEW.apply(source, self.view, events, At(stored.version, stored.recorded_at))
+        except Exception as error:  # noqa: BLE001 - a projector sets such an event aside
+            self.unreadable = True
+            self._note("I2", stored, f"{stored.event_type} cannot be folded: {error!r}")
 
     def go_on_to(self, row: OrderView | None) -> None:
         """Bring the view to the versions of the row, since partitions of Kafka may be read further than `seen_to`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import msgspec
 
@@ -30,11 +31,18 @@ from core.services.snapshots import schema_hash
 class Shelf:
     """Everything that the log says about one SKU.
 
-    `level` is the SKU's view as a reader at position `seen_to` must have it at least. `unknown` names the events for
-    which `verify` has no rule.
+    `level` is the SKU's view as a reader at position `seen_to` must have it at least. `skipped` are the ids of events
+    that an operator has left out of it for ever. `unknown` names the events for which `verify` has no rule.
     """
 
-    def __init__(self, first: StoredEvent, seen_to: int, snapshot: Snapshot | None) -> None:
+    def __init__(
+        self,
+        first: StoredEvent,
+        seen_to: int,
+        snapshot: Snapshot | None,
+        skipped: frozenset[UUID] = frozenset(),
+    ) -> None:
+        self._skipped = skipped
         self.stream = first.stream
         self._snapshot = snapshot if snapshot and snapshot.schema_hash == schema_hash(INVENTORY) else None
         self.level: InventoryLevel | None = None
@@ -51,7 +59,8 @@ class Shelf:
         try:
             events = decode(stored.event_type, stored.schema_version, stored.payload)
         except Exception as error:  # noqa: BLE001 - it is noted, and the other events are judged without it
-            self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
+            if stored.event_id not in self._skipped:
+                self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
             self._fold_level(stored, ())
             return
         ours = [each for each in events if isinstance(each, InventoryEvent)]
@@ -99,6 +108,7 @@ class Shelf:
 
     def _fold_level(self, stored: StoredEvent, events: Sequence[InventoryEvent]) -> None:
         self.sku = events[-1].sku if events else self.sku
+        events = () if stored.event_id in self._skipped else events
         if stored.position <= self._seen_to:
             self.level = INVENTORY_LEVEL.apply(STOCK_EVENTS, self.level, events, At(stored.version, stored.recorded_at))
         else:

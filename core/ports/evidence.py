@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
 
 from core.codec import StoredEvent
 from core.domain.message import OrderId, SagaId
+from core.ports.dead_letters import SkippedEvent
 from core.ports.snapshots import Snapshot
 from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import OrderView
@@ -51,6 +52,16 @@ class Reader(msgspec.Struct, frozen=True):
     at_work: bool
 
 
+class WaitingRow(NamedTuple):
+    """A row of a reader that waits behind an event which could not be applied."""
+
+    reader: str
+    row: UUID
+    event_type: str
+    position: int
+    error: str
+
+
 class Evidence(Protocol):
     """The log, and the tables that are made from it, as of one moment, while the daemons go on writing.
 
@@ -64,6 +75,11 @@ class Evidence(Protocol):
     def asked(self) -> int: ...
     @property
     def readers(self) -> Sequence[Reader]: ...
+
+    @property
+    def waiting(self) -> Sequence[WaitingRow]: ...
+    @property
+    def skipped(self) -> Sequence[SkippedEvent]: ...
 
     def stories(self) -> AsyncGenerator[Sequence[StoredEvent]]:
         """Every event about orders, one order after the other. No order is split between two batches."""

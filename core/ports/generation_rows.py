@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from core.codec import StoredEvent
 from core.domain.message import StreamId
+from core.ports.dead_letters import Aside
 from core.projections.projection import Amounts, RowKey, Sum
 
 
@@ -15,6 +16,10 @@ class GenerationRows(Protocol):
 
     @property
     def position(self) -> int: ...
+
+    async def aside(self) -> Aside:
+        """The rows that wait behind an event which could not be applied, and the events that are left out for ever."""
+        ...
 
     async def some_streams(self, most: int) -> Sequence[StreamId]:
         """The streams of events that are chosen by chance; only those that a row is made for."""

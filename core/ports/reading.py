@@ -11,6 +11,7 @@ import msgspec
 from core.codec import StoredEvent
 from core.domain.message import StreamId
 from core.errors import Unavailable
+from core.ports.dead_letters import KeepsDeadLetters, Parked
 from core.projections.projection import Amounts, RowKey
 
 
@@ -58,12 +59,17 @@ class Subscription(Protocol):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What the events from `after` to `position` change in a group: the new views, and amounts to add to each sum."""
+    """What the events from `after` to `position` change in a group: the new views, and amounts to add to each sum.
+
+    `parked` are events that were set aside, and `freed` the rows that wait behind such an event no longer.
+    """
 
     after: int
     position: int
     views: Sequence[Any]
     sums: Mapping[str, Mapping[RowKey, Amounts]]
+    parked: Sequence[Parked] = ()
+    freed: Sequence[StreamId] = ()
 
 
 class Opened(NamedTuple):
@@ -78,8 +84,8 @@ class Opened(NamedTuple):
     epoch: int
 
 
-class ReadModels(Protocol):
-    """The tables of one group, and the checkpoint of its reader."""
+class ReadModels(KeepsDeadLetters, Protocol):
+    """The tables of one group, the checkpoint of its reader, and the events that it has set aside."""
 
     async def open(self) -> Opened:
         """What was saved last. Whoever opened them before can save nothing any more.

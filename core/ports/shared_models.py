@@ -9,6 +9,7 @@ import msgspec
 
 from core.codec import StoredEvent
 from core.domain.message import StreamId
+from core.ports.dead_letters import KeepsDeadLetters, Parked
 from core.ports.deliveries import TopicMark, TopicPlace
 from core.ports.reading import ReaderProgress
 from core.projections.projection import Amounts, RowKey
@@ -46,14 +47,19 @@ class ShareSave(msgspec.Struct, frozen=True):
 
 
 class SharedChanges(msgspec.Struct, frozen=True):
-    """New views, amounts to add to each sum, and the shares, by number, that they belong to."""
+    """New views, amounts to add to each sum, and the shares, by number, that they belong to.
+
+    `parked` are events that were set aside, and `freed` the rows that wait behind such an event no longer.
+    """
 
     shares: Mapping[int, ShareSave]
     views: Sequence[Any]
     sums: Mapping[str, Mapping[RowKey, Amounts]]
+    parked: Sequence[Parked] = ()
+    freed: Sequence[StreamId] = ()
 
 
-class SharedReadModels(Protocol):
+class SharedReadModels(KeepsDeadLetters, Protocol):
     """The tables of one group, its shares, and the events of the log that may be missing in the tables."""
 
     async def open(self) -> None:

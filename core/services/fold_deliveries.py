@@ -7,15 +7,17 @@ from typing import Any
 
 from core.codec import StoredEvent
 from core.domain.message import StreamId
-from core.errors import EventNotApplied
 from core.ports.shared_models import StreamGap
-from core.projections.projection import At, Projection
-from core.services.project import Read, Views, fold, read
+from core.projections.projection import Projection
+from core.services.fold_events import Read, Views, apply_read, fold, read
+from core.services.set_aside import SetAside
 
 ALL = 2**31 - 1  # above every version
 
 
-def fold_next(projection: Projection[Any], before: Views, events: Sequence[Read]) -> tuple[Views, Sequence[Read]]:
+def fold_next(
+    projection: Projection[Any], before: Views, events: Sequence[Read], aside: SetAside | None = None
+) -> tuple[Views, Sequence[Read]]:
     """The views that the events change, and the events that cannot be folded before others, which have not come.
 
     An event that a view contains already is left out. The first source makes the views, so an event of another source
@@ -25,7 +27,9 @@ def fold_next(projection: Projection[Any], before: Views, events: Sequence[Read]
     waiting: list[Read] = []
     first = projection.sources[0]
     for one in events:
-        stream, source, stored, said = one
+        stream, source, stored, _ = one
+        if aside is not None and aside.waits(stream):
+            continue
         view = after.get(stream) or before.get(stream)
         last = 0 if view is None else getattr(view, source.version)
         if stored.version <= last:
@@ -33,10 +37,7 @@ def fold_next(projection: Projection[Any], before: Views, events: Sequence[Read]
         if stored.version > last + 1 or (view is None and source is not first):
             waiting.append(one)
             continue
-        try:
-            view = projection.apply(source, view, said, At(stored.version, stored.recorded_at))
-        except Exception as error:
-            raise EventNotApplied(stored.position, stored.event_type, repr(error)) from error
+        view = apply_read(projection, one, view, aside)
         if view is not None:
             after[stream] = view
     return after, waiting
@@ -67,9 +68,13 @@ def gaps(projection: Projection[Any], views: Views, waiting: Sequence[Read]) -> 
 
 
 def fold_late(
-    projection: Projection[Any], views: Views, waiting: Sequence[Read], missing: Sequence[StoredEvent]
+    projection: Projection[Any],
+    views: Views,
+    waiting: Sequence[Read],
+    missing: Sequence[StoredEvent],
+    aside: SetAside | None = None,
 ) -> Views:
     """The views that change when the events that waited are folded together with those that they waited for."""
     places = {source.category: place for place, source in enumerate(projection.sources)}
     events = [*waiting, *read(projection, missing)]
-    return fold(projection, views, sorted(events, key=lambda one: (places[one[1].category], one[2].version)))
+    return fold(projection, views, sorted(events, key=lambda one: (places[one[1].category], one[2].version)), aside)

@@ -11,12 +11,16 @@ from typing import Any, NamedTuple
 
 from core.codec import StoredEvent
 from core.domain.message import StreamId
-from core.errors import EventNotApplied
+from core.errors import EventNotApplied, ValuesRefused
+from core.ports.dead_letters import NOTHING_ASIDE, Aside, Parked
 from core.ports.deliveries import PlacesLost, TopicMark, TopicPlace, Topics
 from core.ports.shared_models import SharedChanges, SharedReadModels, ShareSave, ShareState
-from core.projections.projection import Group, total
+from core.projections.projection import Group
+from core.services.catch_up_row import CaughtUp
 from core.services.fold_deliveries import fold_late, fold_next, gaps
-from core.services.project import RECENT, Read, Views, read
+from core.services.fold_events import Read, Sums, Views, add_up, read
+from core.services.project import RECENT
+from core.services.set_aside import SetAside, parked
 
 MOST_MISSING = 20_000  # events of one batch that are looked up; if more are missing, the share is read from the log
 
@@ -80,6 +84,15 @@ async def together(batches: AsyncIterator[Batch], most: int) -> AsyncGenerator[B
         await asyncio.gather(gathering, return_exceptions=True)
 
 
+class FolderState(NamedTuple):
+    """What a fold changes in a ShareFolder."""
+
+    recent: dict[StreamId, Any]
+    saves: dict[int, int]
+    blocked: set[StreamId]
+    newest: dict[int, int]
+
+
 class ShareFolder:
     """There are `count` shares; the places of partition p belong to share p % count.
 
@@ -100,16 +113,20 @@ class ShareFolder:
         self._topics = topics
         self._count = count
         self._tell_stuck = tell_stuck
+        self.waiting_here: set[StreamId] = set()  # rows of these shares that wait
         self._first = group.projection.sources[0].category
         self.begin({}, {}, 0)
 
-    def begin(self, held: Mapping[int, int], states: Mapping[int, ShareState], head: int) -> None:
+    def begin(
+        self, held: Mapping[int, int], states: Mapping[int, ShareState], head: int, aside: Aside = NOTHING_ASIDE
+    ) -> None:
         """Forget everything, and begin with what is saved of these shares.
 
         No stream that begins after `head` has a view. A saved mark that does not name the event before it cannot be
         compared with the topic, so it is not used.
         """
         self._held = held
+        self.take_aside(aside)
         self.marks: dict[TopicPlace, TopicMark] = {
             place: mark
             for number, state in states.items()
@@ -123,14 +140,35 @@ class ShareFolder:
         self.stuck: dict[int, EventNotApplied] = {}
         self.stuck_at = 0.0  # when a share got stuck last, by the monotonic clock
 
+    def take_aside(self, aside: Aside) -> None:
+        """Note what is set aside. `blocked` are all rows that wait, also those of batches that are not saved yet."""
+        self.aside, self.blocked = aside, set(aside.blocked)
+        self.waiting_here.clear()
+        self.waiting_here.update(row for row in aside.blocked if self.share_of(row) in self._held)
+
+    def state(self) -> FolderState:
+        return FolderState(dict(self._recent), dict(self._saves), set(self.blocked), dict(self._newest))
+
+    def go_back(self, state: FolderState) -> None:
+        """Forget what was folded since."""
+        self._recent, self._saves, self.blocked, self._newest = state
+
     def share(self, event: StoredEvent) -> int:
         return self._topics.partition(event) % self._count
+
+    def belongs(self, place: TopicPlace, event: StoredEvent) -> bool:
+        """Whether the relay would put the event there. Another share may fold an event that is in a wrong place."""
+        read = event.category in {source.category for source in self._group.projection.sources}
+        return read and self._topics.partition(event) == place.partition
 
     def places_of(self, shares: Collection[int]) -> Sequence[TopicPlace]:
         return [place for place in self._topics.places if place.partition % self._count in shares]
 
-    async def fold(self, batch: Batch) -> Folded:
-        """Fold what can be. A share that gets stuck has everything before that event, and keeps its marks."""
+    async def fold(self, batch: Batch, refused: ValuesRefused | None = None) -> Folded:
+        """Fold what can be. A share that gets stuck has everything before that event, and keeps its marks.
+
+        `refused`: why the database could not save the last event, which is set aside then.
+        """
         upto: dict[int, int] = {}  # by share that gets stuck now: its events from this position on are left out
         while True:
             events = [
@@ -139,7 +177,7 @@ class ShareFolder:
                 if not self.stuck or (n := self.share(event)) not in self.stuck or event.position < upto.get(n, 0)
             ]
             try:
-                return await self._fold(batch, events, upto)
+                return await self._fold(batch, events, upto, refused)
             except EventNotApplied as error:
                 number = self._share_at(error.position, events)
                 upto[number] = 0 if number in upto else error.position
@@ -150,16 +188,29 @@ class ShareFolder:
     def _share_at(self, position: int, events: Sequence[StoredEvent]) -> int:
         return next(self.share(event) for event in (*events, *self._looked_up) if event.position == position)
 
-    async def _fold(self, batch: Batch, events: Sequence[StoredEvent], upto: Mapping[int, int]) -> Folded:
+    async def _fold(
+        self,
+        batch: Batch,
+        events: Sequence[StoredEvent],
+        upto: Mapping[int, int],
+        refused: ValuesRefused | None,
+    ) -> Folded:
         projection = self._group.projection
         self._looked_up = ()
-        reads = read(projection, events)
+        aside = SetAside(self.blocked, self.aside.skipped)
+        reads = [one for one in read(projection, events) if one[0] not in self.blocked]
+        if refused is not None:
+            aside.park(reads[-1][0], reads[-1][2], refused)
         before = await self._load(reads)
-        after, waiting = fold_next(projection, before, reads)
+        after, waiting = fold_next(projection, before, reads, aside)
         if waiting:
             known = {**before, **after}
             self._looked_up = await self._look_up(known, waiting)
-            after = {**after, **fold_late(projection, known, waiting, self._looked_up)}
+            after = {**after, **fold_late(projection, known, waiting, self._looked_up, aside)}
+            reads += read(projection, self._looked_up)
+        after, sums = add_up(self._group, before, after, reads, aside)
+        self.blocked.update(aside.parked)
+        self.waiting_here.update(aside.parked)
         marks = {p: mark for p, mark in batch.marks.items() if p.partition % self._count not in self.stuck}
         positions = {n: at for n, at in batch.positions.items() if n not in self.stuck}
         positions |= {n: upto[n] - 1 for n in upto if n in batch.positions and upto[n] > 1}
@@ -173,19 +224,37 @@ class ShareFolder:
                 number = self.share(event)
                 self._newest[number] = max(self._newest[number], event.position)
         self._remember(after)
-        return Folded(self._changes(shares, before, after) if shares else None, marks, positions)
+        return Folded(
+            self._changes(shares, after, sums, list(aside.parked.values())) if shares else None, marks, positions
+        )
 
-    def _changes(self, shares: Collection[int], before: Views, after: Views) -> SharedChanges:
+    def caught_up(self, row: StreamId, found: CaughtUp | ValuesRefused) -> SharedChanges:
+        """What to save when the events of a row were tried again, or when the database has refused to save that."""
+        share = self.share_of(row)
+        if isinstance(found, ValuesRefused):
+            self._saves[share] -= 1
+            return self._changes([share], {}, {}, [parked(row, self.aside.blocked[row], found)])
+        still = [] if found.parked is None else [found.parked]
+        return self._changes([share], found.views, found.sums, still, [] if still else [row])
+
+    def share_of(self, row: StreamId) -> int:
+        """The share of a row that waits behind an event."""
+        return self.share(self.aside.blocked[row])
+
+    def _changes(
+        self,
+        shares: Collection[int],
+        after: Views,
+        sums: Sums,
+        parked: Sequence[Parked] = (),
+        freed: Sequence[StreamId] = (),
+    ) -> SharedChanges:
         saves: dict[int, ShareSave] = {}
         for number in sorted(shares):
             marks = {place: self.marks[place] for place in self.places_of([number]) if place in self.marks}
             saves[number] = ShareSave(self._held[number], self._saves[number], marks)
             self._saves[number] += 1
-        sums = {
-            one.name: total(change for stream, view in after.items() for change in one.change(before.get(stream), view))
-            for one in self._group.sums
-        }
-        return SharedChanges(saves, list(after.values()), sums)
+        return SharedChanges(saves, list(after.values()), sums, parked, freed)
 
     async def _look_up(self, views: Views, waiting: Sequence[Read]) -> Sequence[StoredEvent]:
         """The events of the log that must be folded before those that wait."""

@@ -19,7 +19,7 @@ from core.projections import ORDERS
 from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS, InventoryLevel
 from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS, OrderView
 from core.projections.projection import Projection, Source, View
-from core.services.project import applied
+from core.services.fold_events import applied
 
 ALL = 2**31  # above every version
 PAGE = 1_000  # events that are in memory at once while a long stream is folded
@@ -121,14 +121,20 @@ async def fold_on(
 ) -> V | None:
     """The view after the events of one stream of a source, up to a version. What it lacks is folded page by page.
 
-    Without a view, the fold begins at the first event. Returns None if the events make no view.
+    Without a view, the fold begins at the first event. Returns None if the events make no view. It ends before an event
+    that cannot be applied; raises the error if that is the first one, such as UnknownEvent.
     """
     version = getattr(view, source.version) if view is not None else 0
     while version < upto:
         limit = min(PAGE, upto - version)
         page = await queries.events_of_stream(stream, after=version, limit=limit)
         for stored in page:
-            view = applied(projection, source, view, stored)
+            try:
+                view = applied(projection, source, view, stored)
+            except Exception:  # whatever it is: a projector sets such an event aside
+                if view is None:
+                    raise
+                return view
         if len(page) < limit:
             break
         version = page[-1].version

@@ -1,21 +1,27 @@
-"""Project: folds batches of events into views and sums, and saves them together with the reader's new position."""
+"""Project: folds batches of events into views and sums, and saves them together with the reader's new position.
+
+An event that cannot be applied is set aside, and later events of its row wait behind it. All others go on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
-from functools import cache
 from itertools import islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-from core.codec import StoredEvent, decode, stored_types
-from core.domain.message import Event, StreamId
-from core.errors import CheckpointMoved, EventNotApplied, Unavailable
+from core.codec import StoredEvent
+from core.domain.message import StreamId
+from core.errors import CheckpointMoved, EventNotApplied, Unavailable, ValuesRefused
+from core.ports.dead_letters import NOTHING_ASIDE
 from core.ports.reading import Changes, ReadModels, Subscription
-from core.projections.projection import At, Group, Projection, Source, View, total
+from core.projections.projection import Group
+from core.services.catch_up_row import CaughtUp, catch_up_rows, until_due
+from core.services.fold_events import Read, Views, add_up, fold, read
+from core.services.set_aside import SetAside, parked
 
 BATCH = 2_000  # events
 # Views that stay in memory, because an order's events come soon after each other. Views that are folded but not yet
@@ -23,11 +29,7 @@ BATCH = 2_000  # events
 RECENT = 20_000
 LOOK_EVERY = 2.0  # seconds between two looks whether the database still has what was saved
 
-Views: TypeAlias = Mapping[StreamId, Any]
-Read: TypeAlias = tuple[StreamId, Source, StoredEvent, Sequence[Event]]
-"""A stored event of a projection's source, after the stream whose view it changes; with what it says, if it is read."""
 B = TypeVar("B")
-V = TypeVar("V", bound=View)
 
 
 class Projector:
@@ -37,42 +39,35 @@ class Projector:
         self._group = group
         self._read_models = read_models
         self._recent: dict[StreamId, Any] = {}
+        self._blocked: set[StreamId] = set()  # rows that wait behind an event that could not be applied
+        self._aside = NOTHING_ASIDE
+        self._careful_to = 0  # up to this position, each event is saved by itself, since one of them cannot be
         self._begun_to = 0  # no stream that begins after this position had a view when the read models were opened
         self.position = 0
         self.saved_at = -math.inf  # by the monotonic clock
 
-    async def run(self, subscription: Subscription, stop: asyncio.Event, *, limit: int = BATCH) -> None:
-        """Save what the events after the last saved position change, until `stop` is set.
+    @property
+    def waiting(self) -> int:
+        """How many rows wait behind an event that could not be applied."""
+        return len(self._blocked)
 
-        Raises EventNotApplied after it has saved everything before that event, and CheckpointMoved also when the
-        database has crashed and lost the last saves. Also raises what `ReadModels` raises.
+    async def run(self, subscription: Subscription, stop: asyncio.Event, *, limit: int = BATCH) -> None:
+        """Save what the events after the last saved position change, until `stop` is set or the subscription ends.
+
+        Raises EventNotApplied when it can set no more events aside; then everything before that event is saved. Raises
+        CheckpointMoved also when the database has crashed and lost the last saves, and what `ReadModels` raises.
         """
         self._recent = {}
         self.position, self._begun_to, _ = await self._read_models.open()
-        categories = [source.category for source in self._group.projection.sources]
-        over = asyncio.Event()
-        stopping, watching = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._watch())
-        for each in (stopping, watching):
-            each.add_done_callback(lambda _: over.set())
+        watching = asyncio.create_task(self._watch())
         try:
-            # While one batch is saved the next is folded and the one after that is read.
-            async with (
-                aclosing(
-                    subscription.batches(over, after=self.position, limit=limit, categories=categories)
-                ) as batches,
-                aclosing(ahead(batches)) as batches_ahead,
-                aclosing(self._fold_batches(batches_ahead, self.position)) as all_changes,
-                aclosing(ahead(all_changes)) as changes_ahead,
-            ):
-                async for changes in changes_ahead:
-                    await self._read_models.save(changes)
-                    self.position, self.saved_at = changes.position, time.monotonic()
+            while await self._follow(subscription, stop, watching, limit):
+                pass
             if watching.done():
                 watching.result()
         finally:
-            stopping.cancel()
             watching.cancel()
-            await asyncio.gather(stopping, watching, return_exceptions=True)
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def _watch(self) -> None:
         """Raise CheckpointMoved when the database has lost saves. While no events come, no save would notice that."""
@@ -83,6 +78,81 @@ class Projector:
                 reader = await self._read_models.progress()
                 if reader is not None and reader.position < saved:
                     raise CheckpointMoved(reader.reader, saved)
+
+    async def _follow(
+        self, subscription: Subscription, stop: asyncio.Event, watching: asyncio.Future[None], limit: int
+    ) -> bool:
+        """Save what the events change until `stop` is set, `watching` ends, or an event is to be tried again.
+
+        Returns whether there is more to follow.
+        """
+        self._aside = await self._read_models.aside()
+        await self._catch_up()
+        self._aside = await self._read_models.aside()
+        self._blocked = set(self._aside.blocked)
+        async with until_due(self._read_models, self._blocked, stop, watching) as over:
+            try:
+                if self.position < self._careful_to:
+                    await self._save_one_by_one(subscription, over)
+                    goes_on = over.is_set() or self.position >= self._careful_to
+                else:
+                    await self._save_all(subscription, over, limit)
+                    goes_on = over.is_set()
+            except ValuesRefused:
+                if self.position < self._careful_to:
+                    raise
+                self._careful_to = self.position + 3 * limit  # what was folded ahead as well
+                self._recent, goes_on = {}, True
+        return goes_on and not (stop.is_set() or watching.done())
+
+    async def _save_all(self, subscription: Subscription, stop: asyncio.Event, limit: int) -> None:
+        # While one batch is saved the next is folded and the one after that is read.
+        async with (
+            aclosing(self._batches(subscription, stop, limit)) as batches,
+            aclosing(ahead(batches)) as batches_ahead,
+            aclosing(self._fold_batches(batches_ahead, self.position)) as all_changes,
+            aclosing(ahead(all_changes)) as changes_ahead,
+        ):
+            async for changes in changes_ahead:
+                await self._save(changes)
+
+    async def _save_one_by_one(self, subscription: Subscription, stop: asyncio.Event) -> None:
+        """Save each event by itself, and set aside those that the database refuses to save."""
+        async with aclosing(self._batches(subscription, stop, 1)) as batches:
+            async for batch in batches:
+                before = dict(self._recent)
+                try:
+                    await self._save(await self._fold(batch, self.position))
+                except ValuesRefused as error:
+                    self._recent = before
+                    await self._save(await self._fold(batch, self.position, error))
+                if self.position >= self._careful_to:
+                    return
+
+    def _batches(
+        self, subscription: Subscription, stop: asyncio.Event, limit: int
+    ) -> AsyncGenerator[Sequence[StoredEvent]]:
+        categories = [source.category for source in self._group.projection.sources]
+        return subscription.batches(stop, after=self.position, limit=limit, categories=categories)
+
+    async def _save(self, changes: Changes) -> None:
+        await self._read_models.save(changes)
+        self.position, self.saved_at = changes.position, time.monotonic()
+
+    async def _catch_up(self) -> None:
+        """Try those events again whose time has come, each with what waits behind it."""
+        blocked, skipped = self._aside
+        await catch_up_rows(self._group, self._read_models, blocked, skipped, self._save_row)
+
+    async def _save_row(self, row: StreamId, found: CaughtUp | ValuesRefused) -> None:
+        self._recent.pop(row, None)
+        at = self.position
+        if isinstance(found, ValuesRefused):
+            await self._save(Changes(at, at, (), {}, parked=[parked(row, self._aside.blocked[row], found)]))
+        elif found.parked is not None:
+            await self._save(Changes(at, at, list(found.views.values()), found.sums, parked=[found.parked]))
+        else:
+            await self._save(Changes(at, at, list(found.views.values()), found.sums, freed=[row]))
 
     async def _fold_batches(
         self, batches: AsyncIterator[Sequence[StoredEvent]], position: int
@@ -97,21 +167,22 @@ class Projector:
                 raise
             position = batch[-1].position
 
-    async def _fold(self, batch: Sequence[StoredEvent], position: int) -> Changes:
-        events = read(self._group.projection, batch)
+    async def _fold(self, batch: Sequence[StoredEvent], position: int, refused: ValuesRefused | None = None) -> Changes:
+        """Fold a batch. `refused`: why the database could not save its last event, which is set aside then."""
+        events = [one for one in read(self._group.projection, batch) if one[0] not in self._blocked]
         before = await self._load(events)
-        after = fold(self._group.projection, before, events)
+        aside = SetAside(self._blocked, self._aside.skipped)
+        if refused is not None:
+            aside.park(events[-1][0], events[-1][2], refused)
+        after, sums = add_up(self._group, before, fold(self._group.projection, before, events, aside), events, aside)
         self._remember(after)
+        self._blocked.update(aside.parked)
         return Changes(
             after=position,
             position=batch[-1].position,
             views=list(after.values()),
-            sums={
-                one.name: total(
-                    change for stream, view in after.items() for change in one.change(before.get(stream), view)
-                )
-                for one in self._group.sums
-            },
+            sums=sums,
+            parked=list(aside.parked.values()),
         )
 
     async def _load(self, events: Sequence[Read]) -> Views:
@@ -136,62 +207,6 @@ class Projector:
             self._recent[stream] = view
         for stream in list(islice(self._recent, max(0, len(self._recent) - RECENT))):
             del self._recent[stream]
-
-
-def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> Sequence[Read]:
-    """The events of the projection's sources. Raises EventNotApplied if one that it reads cannot be decoded."""
-    sources = {source.category: (source, _names(source)) for source in projection.sources}
-    events: list[Read] = []
-    for stored in batch:
-        if (known := sources.get(stored.category)) is None:
-            continue
-        source, names = known
-        said = _decode(stored) if stored.event_type in names else ()
-        events.append((row_stream(projection, source, stored), source, stored, said))
-    return events
-
-
-def row_stream(projection: Projection[Any], source: Source, stored: StoredEvent) -> StreamId:
-    """The stream to whose view an event of this source belongs."""
-    return stored.stream if source is projection.sources[0] else StreamId(stored.correlation_id)
-
-
-def fold(projection: Projection[Any], before: Views, events: Sequence[Read]) -> Views:
-    """The views that the events change. An event that a view contains already is left out."""
-    after: dict[StreamId, Any] = {}
-    for stream, source, stored, said in events:
-        view = after.get(stream) or before.get(stream)
-        if view is not None and stored.version <= getattr(view, source.version):
-            continue
-        try:
-            view = projection.apply(source, view, said, At(stored.version, stored.recorded_at))
-        except Exception as error:
-            raise EventNotApplied(stored.position, stored.event_type, repr(error)) from error
-        if view is not None:
-            after[stream] = view
-    return after
-
-
-def applied(projection: Projection[V], source: Source, view: V | None, stored: StoredEvent) -> V | None:
-    """The view after one more event of this source.
-
-    Raises UnknownEvent if the projection reads such events and this one cannot be decoded.
-    """
-    known = stored.event_type in _names(source)
-    said = decode(stored.event_type, stored.schema_version, stored.payload) if known else ()
-    return projection.apply(source, view, said, At(stored.version, stored.recorded_at))
-
-
-@cache
-def _names(source: Source) -> frozenset[str]:
-    return stored_types(source.reads)
-
-
-def _decode(stored: StoredEvent) -> Sequence[Event]:
-    try:
-        return decode(stored.event_type, stored.schema_version, stored.payload)
-    except Exception as error:
-        raise EventNotApplied(stored.position, stored.event_type, repr(error)) from error
 
 
 async def ahead(batches: AsyncIterator[B]) -> AsyncGenerator[B]:

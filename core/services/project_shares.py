@@ -17,17 +17,19 @@ from typing import Any
 import structlog
 
 from core.codec import StoredEvent
-from core.errors import EventNotApplied
+from core.errors import EventNotApplied, ValuesRefused
 from core.ports.deliveries import PlacesLost, TopicMark, TopicPlace, Topics, TopicsAway
 from core.ports.reading import Subscription
-from core.ports.shared_models import SharedReadModels
+from core.ports.shared_models import SharedChanges, SharedReadModels
 from core.projections.projection import Group
+from core.services.catch_up_row import catch_up_rows, until_due
 from core.services.fold_shares import Batch, Folded, ShareFolder, together
 from core.services.project import BATCH, ahead
 from core.services.topic_watch import Pulse, reach_positions, wait_until_back
 
 AGAIN = 5.0  # seconds after which a share is tried again that met an event which cannot be applied
 PAUSE = 0.1  # seconds, so that a topic full of what is no event does not make us read the log without end
+CAREFUL = 10.0  # seconds in which each event is saved by itself, after the database has refused to save some
 TELL_EVERY = 10.0  # seconds between two lines in the log about events that are not as the log has them
 
 log = structlog.get_logger(__name__)
@@ -58,6 +60,7 @@ class ShareProjector:
         self._folder = ShareFolder(group, read_models, topics, count, stuck)
         self._count = count
         self._told_differing_at = -math.inf  # by the monotonic clock
+        self._careful_until = -math.inf  # until then, each event is saved by itself, since one of them cannot be
         self.outage: str | None = None
         self.saved_at = -math.inf  # by the monotonic clock
         self.progress = Pulse()
@@ -70,6 +73,10 @@ class ShareProjector:
     def stuck(self) -> Mapping[int, EventNotApplied]:
         return self._folder.stuck
 
+    @property
+    def waiting(self) -> int:
+        return len(self._folder.blocked)
+
     def places_of(self, shares: Collection[int]) -> Sequence[TopicPlace]:
         return self._folder.places_of(shares)
 
@@ -79,10 +86,30 @@ class ShareProjector:
         Raises what `SharedReadModels` and `Subscription` raise. Then call it again: it begins with what is saved.
         """
         states, head = await self._models.take(held)
-        self._folder.begin(held, states, head)
+        self._folder.begin(held, states, head, await self._models.aside())
         self.held, self.marks = held, dict(self._folder.marks)
         self.positions = {number: state.position for number, state in states.items()}
         self._saves = {number: state.saves for number, state in states.items()}
+        await self._catch_up()
+        try:
+            async with until_due(self._models, self._folder.waiting_here, stop) as over:
+                await self._fill(over)
+        except ValuesRefused as error:
+            if time.monotonic() < self._careful_until:
+                raise
+            log.warning("saves each event by itself for a while", group=self._group.name, reason=str(error))
+            self._careful_until = time.monotonic() + CAREFUL
+
+    async def _catch_up(self) -> None:
+        """Try those events again whose time has come, each with what waits behind it."""
+        folder, save = self._folder, self._save_changes
+        await catch_up_rows(
+            *(self._group, self._models, folder.waiting_here, folder.aside.skipped),
+            lambda row, found: save(folder.caught_up(row, found)),
+        )
+        folder.take_aside(await self._models.aside())
+
+    async def _fill(self, stop: asyncio.Event) -> None:
         try:
             while not stop.is_set():
                 try:
@@ -103,8 +130,7 @@ class ShareProjector:
             await self._topics.close()
 
     def _lose(self, places: Collection[tuple[str, int]]) -> None:
-        shares = {partition % self._count for _, partition in places}
-        for place in self.places_of(shares):
+        for place in self.places_of({partition % self._count for _, partition in places}):
             self._folder.marks.pop(place, None)
             self.marks.pop(place, None)
 
@@ -188,14 +214,8 @@ class ShareProjector:
                     self._tell_differing(batch, len(differing))
                     events = [own for n, event in enumerate(events) if (own := differing.get(n, event)) is not None]
                 ours = {event.event_id for event in events}
-                yield Batch(
-                    events,
-                    {
-                        place: mark if mark.event_id in ours else TopicMark(mark.next)
-                        for place, mark in batch.marks.items()
-                    },
-                    {},
-                )
+                marks = {p: mark if mark.event_id in ours else TopicMark(mark.next) for p, mark in batch.marks.items()}
+                yield Batch(events, marks, {})
 
     def _tell_differing(self, batch: Batch, count: int) -> None:
         if time.monotonic() - self._told_differing_at > TELL_EVERY:
@@ -218,13 +238,10 @@ class ShareProjector:
                     return
                 delivery = polling.result()
                 if delivery.marks:
-                    yield Batch([e for place, e in delivery.events if self._belongs(place, e)], delivery.marks, {})
+                    ours = [e for place, e in delivery.events if self._folder.belongs(place, e)]
+                    yield Batch(ours, delivery.marks, {})
         finally:
             stopping.cancel()
-
-    def _belongs(self, place: TopicPlace, event: StoredEvent) -> bool:
-        """Whether the relay would put the event there. Another share may fold an event that is in a wrong place."""
-        return event.category in self._categories and self._topics.partition(event) == place.partition
 
     # --- folding and saving ---------------------------------------------------------------------------------
     async def _pipe(self, batches: AsyncGenerator[Batch]) -> None:
@@ -238,11 +255,14 @@ class ShareProjector:
             async for folded in folded_ahead:
                 await self._save(folded)
 
+    async def _save_changes(self, changes: SharedChanges) -> None:
+        await self._models.save(changes)
+        self._saves |= {number: share.saves + 1 for number, share in changes.shares.items()}
+        self.saved_at = time.monotonic()
+
     async def _save(self, folded: Folded) -> None:
         if folded.changes is not None:
-            await self._models.save(folded.changes)
-            self._saves |= {number: share.saves + 1 for number, share in folded.changes.shares.items()}
-            self.saved_at = time.monotonic()
+            await self._save_changes(folded.changes)
         self.marks.update(folded.marks)
         if folded.marks:
             self._topics.mirror({place: mark.next for place, mark in folded.marks.items()})
@@ -260,7 +280,21 @@ class ShareProjector:
     async def _fold_batches(self, batches: AsyncIterator[Batch]) -> AsyncGenerator[Folded]:
         async for batch in batches:
             await asyncio.sleep(0)  # a fold blocks the event loop, so let the save and the next read start first
-            yield await self._folder.fold(batch)
+            if time.monotonic() < self._careful_until:
+                for event in batch.events:
+                    await self._save_alone(event)
+                await self._save(await self._folder.fold(Batch([], batch.marks, batch.positions)))
+            else:
+                yield await self._folder.fold(batch)
+
+    async def _save_alone(self, event: StoredEvent) -> None:
+        """Save an event by itself, and set it aside if the database refuses to save what it changes."""
+        alone, state = Batch([event], {}, {}), self._folder.state()
+        try:
+            await self._save(await self._folder.fold(alone))
+        except ValuesRefused as error:
+            self._folder.go_back(state)
+            await self._save(await self._folder.fold(alone, error))
 
     def _to_try_again(self) -> bool:
         return bool(self.stuck) and time.monotonic() - self._folder.stuck_at > AGAIN

@@ -13,6 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - said here, before an import fail
 import typer
 
 from core.settings import Settings, load_settings
+from daemons.cli.dead_letters import deadletters
 from daemons.cli.deck_config import config
 from daemons.cli.erase import erase
 from daemons.cli.lists import list_daemons, list_events, list_sagas
@@ -31,6 +32,7 @@ app.add_typer(config, name="config")
 app.add_typer(order, name="order")
 app.command()(rebuild)
 app.command()(erase)
+app.add_typer(deadletters, name="deadletters")
 for name, listing in (
     ("orders", list_orders),
     ("events", list_events),

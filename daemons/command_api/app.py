@@ -19,7 +19,7 @@ from core.ports.generations import Generations
 from core.services.load import StateCache
 from core.services.seal import SealingStore
 from core.settings import Settings
-from daemons.command_api import erasures, inventory, orders, rebuilds, refunds, sagas
+from daemons.command_api import dead_letters, erasures, inventory, orders, rebuilds, refunds, sagas
 from daemons.command_api.admission import Admission
 from daemons.command_api.command_meter import CommandMeter
 from daemons.http import history as measured
@@ -69,7 +69,7 @@ def make_app(
         "generations": generations,
         "customer_keys": keys,
     }
-    modules = (orders, refunds, inventory, sagas, rebuilds, erasures, measured)
+    modules = (orders, refunds, inventory, sagas, dead_letters, rebuilds, erasures, measured)
     service = Litestar(
         [route for module in modules for route in module.ROUTES],
         state=State({**state, "stock": StateCache(app.store, INVENTORY)}),

@@ -20,7 +20,7 @@ from core.services.shares import ShareKeeper
 from daemons.process.owner import gone, our_name
 from daemons.process.runtime import keep_up
 from daemons.process.vitals import STEADY, Vitals
-from daemons.projector.group_state import POSITION, GroupState
+from daemons.projector.group_state import POSITION, GroupState, waiting_words
 
 
 @dataclass
@@ -122,6 +122,9 @@ class SharesFollower:
         else:
             self._state.works()
 
+    def degraded(self) -> str | None:
+        return waiting_words(self._group.name, self._projector.waiting) if self._keeping.held else None
+
     async def why_not_ready(self) -> str | None:
         """A projector that could hold shares and has none stands by, which is what it is there for."""
         keeper = self._keeping.keeper
@@ -151,6 +154,9 @@ async def follow_kafka(app: App, vitals: Vitals) -> None:
             reasons = [await follower.why_not_ready() for follower in followers]
             return "; ".join(reason for reason in reasons if reason) or None
 
+        for each in followers:
+            vitals.degraded.append(each.degraded)
+            opened.callback(vitals.degraded.remove, each.degraded)
         vitals.started(why_not_ready)
         async with asyncio.TaskGroup() as following:
             for follower in followers:

@@ -16,7 +16,7 @@ from core.services.shares import ShareKeeper
 from daemons.process.owner import gone, our_name
 from daemons.process.runtime import keep_up
 from daemons.process.vitals import STEADY, Vitals
-from daemons.projector.group_state import POSITION, GroupState
+from daemons.projector.group_state import POSITION, GroupState, waiting_words
 
 READER = "projector"
 
@@ -26,6 +26,7 @@ class Follower:
 
     def __init__(self, app: App, group: Group[Any], read_models: ReadModels, faults: FaultBoard) -> None:
         self._app = app
+        self._group = group
         self._projector = Projector(group, read_models)
         self._state = GroupState(group.name, faults, read_models.progress, lambda: self._projector.saved_at)
         self._one_at_a_time = asyncio.Lock()
@@ -62,6 +63,9 @@ class Follower:
         finally:
             steady.cancel()
 
+    def degraded(self) -> str | None:
+        return waiting_words(self._group.name, self._projector.waiting) if self.holds else None
+
     async def why_not_ready(self) -> str | None:
         """A projector that does not hold the group stands by, which is what it is there for."""
         return await self._state.why_not_ready() if self.holds else None
@@ -82,6 +86,9 @@ async def follow_log(app: App, vitals: Vitals) -> None:
             reasons = [keeper.trouble, *[await follower.why_not_ready() for follower in followers]]
             return "; ".join(reason for reason in reasons if reason) or None
 
+        for each in followers:
+            vitals.degraded.append(each.degraded)
+            opened.callback(vitals.degraded.remove, each.degraded)
         await keeper.renew()  # before it says that it is ready, so that it does not yet wait for its share then
         vitals.started(why_not_ready)
         async with asyncio.TaskGroup() as following:

@@ -16,6 +16,14 @@ STANDS_STILL = 5.0  # seconds without progress while an event waits
 POSITION = Gauge("orderdeck_projector_position", "Position of the last event that the read models filled here have.")
 
 
+def waiting_words(group: str, rows: int) -> str | None:
+    """What /ready says while rows of a group wait behind events that could not be applied."""
+    if not rows:
+        return None
+    what = "1 row waits" if rows == 1 else f"{rows} rows wait"
+    return f"{group}: {what} behind an event that could not be applied, see `orderdeck deadletters list`"
+
+
 class GroupState:
     """`progress` says how far the group's reader is; `saved_at` when this process saved something, monotonic."""
 

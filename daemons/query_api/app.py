@@ -15,6 +15,7 @@ from core.bootstrap_customers import open_customer_keys
 from core.bootstrap_generations import open_generations, open_past_models
 from core.errors import NotFound, Unavailable
 from core.ports.clock import Clock
+from core.ports.dead_letters import DeadLetters
 from core.ports.generations import Generations
 from core.ports.log import EventStore
 from core.ports.queries import LogSearch
@@ -44,9 +45,11 @@ from daemons.query_api import (
     stats,
     stream,
 )
+from daemons.query_api import dead_letters as letters
 from daemons.query_api.hub import Hub
 from daemons.query_api.log_meter import LogMeter
 from daemons.query_api.opened_answers import open_answer, prepare
+from daemons.query_api.parked_rows import ParkedRows
 from daemons.query_api.read_metrics import read_metrics
 from daemons.query_api.reads import HEADERS, QUERIES, add_headers, coming, not_found
 from daemons.query_api.roll_call import RollCall
@@ -65,6 +68,7 @@ MODULES = (
     daemons,
     schemas,
     rebuilds,
+    letters,
     measured,
 )
 
@@ -94,7 +98,10 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
             show_cache(settings, app.cache, vitals)
-            service = make_app(servers, app.store, hub, roll_call, history, app.clock, generations, past_models, opener)
+            service = make_app(
+                *(servers, app.store, hub, roll_call, history, app.clock, generations, past_models, opener),
+                app.dead_letters,
+            )
             vitals.started(partial(_why_not_ready, app, servers))
             yield with_whole_segments(service)
         finally:
@@ -129,6 +136,7 @@ def make_app(
     generations: Generations,
     past_models: PastModels,
     opener: AnswerOpener,
+    dead_letters: DeadLetters,
 ) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
@@ -144,6 +152,8 @@ def make_app(
                 "generations": generations,
                 "past_models": past_models,
                 "opener": opener,
+                "dead_letters": dead_letters,
+                "parked_rows": ParkedRows(dead_letters),
             }
         ),
         exception_handlers={**HANDLERS, NotFound: not_found, PastComing: coming},

@@ -33,6 +33,8 @@ from daemons.query_api.parameters import (
     a_text,
     a_uuid,
 )
+from daemons.query_api.parked_rows import ParkedRows
+from daemons.query_api.parked_rows import header as waits_behind
 from daemons.query_api.reads import Reads
 from daemons.query_api.response import FROM_CACHE_TOO, READ_FROM, as_it_is, json_response, of_cache
 
@@ -49,13 +51,18 @@ Wait = Annotated[float, QueryParameter(ge=0, le=10, description="Seconds to wait
 
 @get("/api/v1/orders/{order_id:str}", responses=answers(OrderView, 404, 409, 503), operation_class=FROM_CACHE_TOO)
 async def one_order(
+    request: AnyRequest,
     queries: Reads,
     order_id: IdInPath,
     min_version: MinVersion = 0,
     min_payment_version: MinPaymentVersion = 0,
     wait: Wait = 0,
 ) -> Response[bytes]:
-    """One order, as it was just written: what the read model has not got yet is folded from its events."""
+    """One order, as it was just written: what the read model has not got yet is folded from its events.
+
+    `Orderdeck-Waits-Behind` has the position of an event that could not be applied, if the order waits behind one.
+    """
+    rows: ParkedRows = request.app.state["parked_rows"]
     queries.wants_versions(min_version, min_payment_version)
     id_ = OrderId(a_uuid("order_id", order_id))
     order, read_from = await fresh_order(
@@ -68,8 +75,11 @@ async def one_order(
         (f"the payment of order {id_}", order.payment_version, min_payment_version),
     ):
         if there < wanted:
-            raise RequestRefused(409, "version_not_reached", f"{what} is at version {there}, not {wanted} yet")
-    return json_response(order.json, ETag=f'"{order.version}"', **{READ_FROM: read_from}, **of_cache(order))
+            letter = await rows.now(id_)
+            why = f": it waits behind {letter.event_type} at position {letter.position}" if letter else ""
+            raise RequestRefused(409, "version_not_reached", f"{what} is at version {there}, not {wanted} yet{why}")
+    headers = {READ_FROM: read_from} | waits_behind(rows.of(id_))
+    return json_response(order.json, ETag=f'"{order.version}"', **headers, **of_cache(order))
 
 
 @get(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-import asyncpg
 import pytest
 from msgspec.structs import replace
 
 from core.adapters.postgres.generations import PostgresGenerations
 from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels
 from core.adapters.postgres.read_models.store import PostgresReadModels
-from core.errors import EventNotApplied
 from core.ports.generations import NewGeneration
 from core.ports.reading import FilledByNewerRelease
 from core.projections import ORDERS
@@ -106,46 +104,6 @@ async def test_an_older_log_has_the_tables_filled_anew(feed: Feed, opener: Opene
         other = [replace(event, event_id=uuid4(), position=n) for n, event in enumerate(other, start=61)]
         await feed.deliver(other)
         await reached(dsn, other[-1].position)
-    await as_if_undisturbed(opener, dsn)
-
-
-async def test_an_event_that_cannot_be_applied_stops_nothing_that_is_before_it(
-    feed: Feed, opener: Opener, dsn: str
-) -> None:
-    log = list(Sample(40, payments=True).events())
-    broken = next(event for event in log[100:] if event.event_type == "OrderConfirmed")
-    good, log[broken.position - 1] = broken, replace(broken, payload="{}")
-    await feed.deliver(log)
-
-    async def rows_before() -> bool:
-        owner = await asyncpg.connect(dsn)
-        count = await owner.fetchval("SELECT count(*) FROM order_views WHERE (document::json ->> 'version')::int > 0")
-        await owner.close()
-        return count >= len({event.stream for event in log[: broken.position - 1] if event.category == "order"})
-
-    async with feed.filling(), asyncio.timeout(20):
-        while not (feed.errors and await rows_before()):
-            await asyncio.sleep(0.02)
-        error = feed.errors[0]
-        assert isinstance(error, EventNotApplied)
-        assert error.position == broken.position
-        owner = await asyncpg.connect(dsn)
-        position = await owner.fetchval("SELECT position FROM checkpoints WHERE reader = $1", ORDERS.reader)
-        assert position < broken.position, "it says that it has an event which it could not apply"
-        version = await owner.fetchval("SELECT version FROM order_views WHERE order_id = $1", broken.stream)
-        assert version == broken.version - 1
-        await owner.close()
-    await tamper(
-        dsn,
-        "ALTER TABLE events DISABLE TRIGGER ALL",
-        f"UPDATE events SET payload = '{good.payload}' WHERE position = {broken.position}",
-    )
-    if isinstance(feed, TopicFeed):
-        feed.topics.records[feed.topics.place(good)] = [
-            good if event.position == good.position else event for event in feed.topics.records[feed.topics.place(good)]
-        ]
-    async with feed.filling():
-        await reached(dsn, len(log))
     await as_if_undisturbed(opener, dsn)
 
 

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.queries.readers import positions_of, progress
 from core.adapters.postgres.read_models.store import PostgresReadModels
-from core.errors import CheckpointMoved, EventNotApplied, Unavailable
+from core.errors import CheckpointMoved, Unavailable
 from core.ports.reading import Changes
 from core.projections import GROUPS, ORDERS, STOCK
 from core.projections.projection import Group
-from core.services.project import fold, read
+from core.services.fold_events import fold, read
 from tests.support.opener import Opener
 from tests.support.orders import Sample, contents, write
 from tests.support.projecting import project, project_group
@@ -178,29 +178,6 @@ async def assert_as_if_undisturbed(opener: Opener, dsn: str) -> None:
     await owner.close()
     await project(opener, groups=[ORDERS])
     assert found == await contents(dsn)
-
-
-async def test_a_projector_saves_every_event_before_one_that_cannot_be_applied(
-    orders: PostgresReadModels, opener: Opener, dsn: str
-) -> None:
-    log = list(Sample(10).events())
-    broken = next(event for event in log[5:] if event.event_type == "OrderCreated")
-    log[broken.position - 1] = replace(broken, payload="{}")
-    await write(dsn, log)
-    with pytest.raises(EventNotApplied) as stopped:
-        await project_group(opener, ORDERS, orders)
-    assert stopped.value.position == broken.position
-    assert (await orders.open()).position == broken.position - 1
-
-
-async def test_a_projector_stays_at_the_start_of_a_log_whose_first_event_cannot_be_applied(
-    orders: PostgresReadModels, opener: Opener, dsn: str
-) -> None:
-    [first, *rest] = Sample(2).events()
-    await write(dsn, [replace(first, payload="{}"), *rest])
-    with pytest.raises(EventNotApplied):
-        await project_group(opener, ORDERS, orders)
-    assert (await orders.open()).position == 0
 
 
 async def test_a_projector_loads_a_view_again_that_is_no_longer_in_its_memory(

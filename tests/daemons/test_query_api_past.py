@@ -20,7 +20,7 @@ from core.domain.message import OrderId, Sku, inventory_stream, payment_of, saga
 from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS
 from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS
 from core.sagas.progress import evolve
-from core.services.project import applied
+from core.services.fold_events import applied
 from core.services.sagas import advance
 from tests.support.moments import Moment, answer, builder, moment_of, with_query
 from tests.support.opener import Opener

@@ -24,7 +24,7 @@ from core.projections.inventory_level import INVENTORY_LEVEL
 from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.product_demand import PRODUCT_DEMAND, shares
 from core.projections.projection import RowKey, Sum, plus, total
-from core.services.project import fold, read
+from core.services.fold_events import fold, read
 from tests.support.samples import (
     LAPTOP,
     NOW,

@@ -19,7 +19,7 @@ from core.projections import GROUPS, ORDERS, STOCK
 from core.projections.inventory_level import INVENTORY_LEVEL, InventoryLevel
 from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.projection import At
-from core.services.project import fold, read
+from core.services.fold_events import fold, read
 from tests.support.samples import (
     ADDRESS,
     ITEMS,
@@ -196,7 +196,7 @@ def test_an_event_of_no_order_leaves_the_view_of_an_order_as_it_is() -> None:
 def test_the_error_of_a_fold_names_an_event_that_cannot_be_read() -> None:
     [event] = stored_events([created])
     with pytest.raises(EventNotApplied) as stopped:
-        read(ORDER_VIEW, [replace(event, position=7, payload="{}")])
+        fold(ORDER_VIEW, {}, read(ORDER_VIEW, [replace(event, position=7, payload="{}")]))
     assert (stopped.value.position, stopped.value.event_type) == (7, "OrderCreated")
 
 

@@ -22,7 +22,7 @@ from core.audit.verification import Report, Verification
 from core.projections import ORDERS, STOCK
 from core.projections.projection import total
 from core.sagas import SAGAS
-from core.services.project import fold, read
+from core.services.fold_events import fold, read
 from daemons.http.problems import HANDLERS
 from daemons.query_api.readers import listing
 from tests.recipes.read_model.countries import country_sales

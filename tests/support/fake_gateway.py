@@ -150,6 +150,8 @@ class FakeGateway(FakeDesk):
         self.sent.append((command, key))
         if self.commands_down is not None:
             raise self.commands_down
+        if command.kind == "dead-letter":
+            return CommandAccepted(command.subject_id or "", "1 done", 0, None)
         if command.kind == "saga":
             self._steer(command)
             return CommandAccepted(command.subject_id or "", "RESOLVED", 9, len(self.log))

@@ -14,7 +14,7 @@ from core.domain.payment import PaymentEvent
 from core.domain.reader import ReaderEvent
 from core.domain.sealed_customer import CustomerErased, customer_stream
 from core.projections.projection import Projection
-from core.services.project import fold, read
+from core.services.fold_events import fold, read
 
 START = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 

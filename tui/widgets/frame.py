@@ -96,7 +96,7 @@ def receipt_cells(receipt: Receipt, named: str) -> list[Cell]:
     name = receipt.order.order_number if receipt.order else accepted.order_number or accepted.subject_id
     event = "" if accepted.position is None else f" → event {accepted.position:,}"
     again = "  (was recorded already)" if accepted.replayed else ""
-    if receipt.command.kind == "saga":
+    if receipt.command.kind != "order":
         what = f" ✔ {receipt.command.verb} {named}"
         return [Cell(what, "good"), Cell(f"{event} → {clean(accepted.status)}{again}")]
     unseen = f"not seen, since {receipt.unseen}" if receipt.unseen else "not visible yet"

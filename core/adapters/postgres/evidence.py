@@ -17,7 +17,8 @@ from core.adapters.postgres.read_models import inventory_levels, order_views
 from core.adapters.postgres.read_models.table import SumTable, select
 from core.codec import StoredEvent, event_type
 from core.domain.inventory import OF_NO_ORDER
-from core.ports.evidence import Finding, Reader, SagaSeen
+from core.ports.dead_letters import SkippedEvent
+from core.ports.evidence import Finding, Reader, SagaSeen, WaitingRow
 from core.ports.snapshots import Snapshot
 from core.projections import GROUPS
 from core.projections.inventory_level import InventoryLevel
@@ -106,6 +107,11 @@ SELECT stream_id, s.category, version, s.schema_hash, s.state
   FROM snapshots s JOIN events e USING (stream_id, version, event_id)
 """
 LEVELS = select(inventory_levels.TABLE)
+WAITING = """
+SELECT reader, row_stream, event_type, position, error FROM dead_letters
+ WHERE strpos(reader, '@') = 0 ORDER BY position
+"""
+SKIPPED = "SELECT reader, event_id, position, row_stream, by, reason FROM skipped_events ORDER BY position"
 MOVED_ON = """
 SELECT w.id FROM unnest($1::uuid[]) AS w(id)
  WHERE EXISTS (SELECT FROM events e WHERE e.correlation_id = w.id AND e.position > $2)
@@ -126,12 +132,16 @@ class PostgresEvidence:
         self.asked = asked
         self.readers: Sequence[Reader] = ()
         self.head = 0
+        self.waiting: Sequence[WaitingRow] = ()
+        self.skipped: Sequence[SkippedEvent] = ()
 
     async def freeze(self, waited_for: set[str]) -> None:
         snapshot = await self._streaming.fetchval("SELECT pg_export_snapshot()")
         await self._looking.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
         self.head = int(await self._looking.fetchval(HEAD))
         rows = await self._looking.fetch(READERS)
+        self.waiting = [WaitingRow(*row) for row in await self._looking.fetch(WAITING)]
+        self.skipped = [SkippedEvent(*row) for row in await self._looking.fetch(SKIPPED)]
         self.readers = [Reader(*row[:3], at_work=row[3] and row[0] in waited_for) for row in rows]
 
     async def stories(self) -> AsyncGenerator[Sequence[StoredEvent]]:

@@ -10,11 +10,13 @@ from typing import Any
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.driver_errors import translating
 from core.adapters.postgres.event_store import stored
+from core.adapters.postgres.read_models.set_aside import read_aside
 from core.adapters.postgres.read_models.store import VIEW_TABLES
 from core.adapters.postgres.read_models.table import SumTable, select
 from core.codec import StoredEvent
 from core.domain.message import StreamId
 from core.errors import CheckpointMoved
+from core.ports.dead_letters import Aside
 from core.projections.projection import Amounts, Group, RowKey, Sum
 
 POSITION = "SELECT position FROM checkpoints WHERE reader = $1"
@@ -35,13 +37,17 @@ SELECT * FROM events WHERE position <= $2 AND correlation_id = ANY ($1) AND cate
 class PostgresGenerationRows:
     """See `core.ports.generation_rows.GenerationRows`."""
 
-    def __init__(self, connection: Connection, group: Group[Any], position: int) -> None:
+    def __init__(self, connection: Connection, group: Group[Any], reader: str, position: int) -> None:
         self._connection = connection
+        self._reader = reader
         self._projection = group.projection
         self._table = VIEW_TABLES[group.projection.name]
         self._first, *others = [source.category for source in group.projection.sources]
         self._others = others
         self.position = position
+
+    async def aside(self) -> Aside:
+        return await read_aside(self._connection, self._reader)
 
     async def some_streams(self, most: int) -> Sequence[StreamId]:
         places = [random.randint(1, self.position) for _ in range(most)] if self.position else []  # noqa: S311 - a sample
@@ -81,6 +87,6 @@ async def open_generation_rows(
             position = await connection.fetchval(POSITION, reader)
             if position is None:
                 raise CheckpointMoved(reader, 0)
-            yield PostgresGenerationRows(connection, group, position)
+            yield PostgresGenerationRows(connection, group, reader, position)
     finally:
         connection.terminate()

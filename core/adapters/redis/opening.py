@@ -83,7 +83,9 @@ async def cached_read_models(
 ) -> AsyncGenerator[ReadModels]:
     """Read models of the orders whose changes are marked and stored in Redis."""
     async with _writing(cache, holds) as writer:
-        yield CachedReadModels(read_models, writer)
+        yield cast(
+            "ReadModels", CachedReadModels(read_models, writer)
+        )  # it passes on the methods that it does not have
 
 
 @contextlib.asynccontextmanager

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.adapters.redis.writer import OrderWriter
-from core.domain.message import StreamId
-from core.ports.reading import Changes, Opened, ReaderProgress, ReadModels
+from core.ports.reading import Changes, Opened, ReadModels
 
 
 class CachedReadModels:
-    """See `core.ports.reading.ReadModels`."""
+    """See `core.ports.reading.ReadModels`. It passes on the methods that it does not have."""
 
     def __init__(self, read_models: ReadModels, writer: OrderWriter) -> None:
         self._read_models = read_models
@@ -23,9 +21,6 @@ class CachedReadModels:
         self._writer.opened({0: opened.epoch}, 1)
         return opened
 
-    async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
-        return await self._read_models.load(streams)
-
     async def save(self, changes: Changes) -> None:
         try:
             async with self._writer.changing(changes.views):
@@ -34,5 +29,5 @@ class CachedReadModels:
             self._writer.lost()
             raise
 
-    async def progress(self) -> ReaderProgress | None:
-        return await self._read_models.progress()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._read_models, name)

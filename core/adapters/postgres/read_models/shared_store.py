@@ -13,6 +13,7 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.event_store import stored
 from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.readers import progress
+from core.adapters.postgres.read_models import set_aside
 from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
 from core.adapters.postgres.read_models.store import (
     CLAIM,
@@ -23,9 +24,8 @@ from core.adapters.postgres.read_models.store import (
     VIEW_TABLES,
     names_of_tables,
 )
-from core.adapters.postgres.read_models.table import SumTable, select, upsert
+from core.adapters.postgres.read_models.table import SumTable, upsert
 from core.codec import StoredEvent
-from core.domain.message import StreamId
 from core.errors import CheckpointMoved, ShareLost
 from core.ports.deliveries import TopicMark, TopicPlace
 from core.ports.reading import FilledOtherwise, ReaderProgress
@@ -139,11 +139,11 @@ class SavedMark(msgspec.Struct, frozen=True, array_like=True):
 _marks = msgspec.json.Decoder(list[SavedMark])
 
 
-class PostgresSharedReadModels:
+class PostgresSharedReadModels(set_aside.ReadsRows):
     """See `core.ports.shared_models.SharedReadModels`."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]], group: Group[Any]) -> None:
-        self._group = group
+        self._group, self._reader = group, group.reader
         self._views = VIEW_TABLES[group.projection.name]
         # A plan that was made while a table was small would read all of it again and again when it has grown.
         self._loader = Link(lambda: opened_with(open_, "plan_cache_mode = force_custom_plan"))
@@ -163,6 +163,7 @@ class PostgresSharedReadModels:
             saved += f", {table.name}_saved AS ({upsert(table, first)})"
             first += table.source.count("{}")
         self._save = SAVE.replace("{saved}", saved)
+        self._park = SAVE.replace("{saved}", saved + set_aside.parking(first))
 
     async def open(self) -> None:
         reader, revision = self._group.reader, self._group.revision
@@ -185,6 +186,7 @@ class PostgresSharedReadModels:
                 else:  # first the tables: a save that waits for the lock of the shares has its lock on them
                     await connection.execute(f"TRUNCATE {names_of_tables(self._group)}")
                     await connection.execute(RESTART, reader, revision)
+                    await connection.execute(set_aside.EMPTY, reader)
                 await connection.execute(LOCK_SHARES, reader)
                 if kept:
                     await connection.execute(CATCH_UP, reader)
@@ -212,12 +214,6 @@ class PostgresSharedReadModels:
             return states, row["head"]
 
         return await self._watcher.run(read)
-
-    async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
-        query = f"{select(self._views)} WHERE {self._views.of_streams}"
-        rows = await self._loader.run(lambda connection: connection.fetch(query, streams))
-        views = [self._views.view(row) for row in rows]
-        return {self._group.projection.stream(view): view for view in views}
 
     async def missing(self, gaps: Sequence[StreamGap], *, limit: int) -> Sequence[StoredEvent]:
         values = [list(column) for column in zip(*gaps, strict=True)]
@@ -253,7 +249,11 @@ class PostgresSharedReadModels:
         for table in self._sums:
             values += table.parameters(changes.sums.get(table.name, {}))
         values += self._views.parameters(changes.views)
-        row = await self._saver.once(lambda connection: connection.fetchrow(self._save, self._group.reader, *values))
+        statement = self._save
+        if changes.parked or changes.freed:
+            statement = self._park
+            values += set_aside.parameters(changes.parked, changes.freed)
+        row = await self._saver.once(lambda connection: connection.fetchrow(statement, self._group.reader, *values))
         if row is None:
             raise ShareLost(self._group.reader, tuple(shares))
 

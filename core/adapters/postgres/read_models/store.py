@@ -10,10 +10,9 @@ import structlog
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.readers import progress
-from core.adapters.postgres.read_models import inventory_levels, order_views
+from core.adapters.postgres.read_models import inventory_levels, order_views, set_aside
 from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
-from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, select, upsert
-from core.domain.message import StreamId
+from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, upsert
 from core.errors import CheckpointMoved, LogShorter
 from core.ports.generations import GenerationGone
 from core.ports.reading import Changes, FilledOtherwise, Opened, ReaderProgress
@@ -64,7 +63,7 @@ VIEW_TABLES: Mapping[str, ViewTable | DocumentTable] = {
 }
 
 
-class PostgresReadModels:
+class PostgresReadModels(set_aside.ReadsRows):
     """See `core.ports.reading.ReadModels`.
 
     With a `generation`, the connections have to be opened in it, and its reader is not the one of the live tables.
@@ -88,6 +87,7 @@ class PostgresReadModels:
     def _fill(self, sums: Sequence[Sum[Any, Any, Any]]) -> None:
         self._sums = [SumTable(one) for one in sums]
         self._save = _save_statement([self._views, *self._sums])
+        self._park = _save_statement([self._views, *self._sums], parks=True)
 
     async def open(self) -> Opened:
         return await self._saver.run(self._open_live if self._generation is None else self._open_generation)
@@ -107,6 +107,7 @@ class PostgresReadModels:
                     log.warning("an older log was put in place, the read models are filled again", reader=reader)
                 await connection.execute(f"TRUNCATE {names_of_tables(self._group)}")
                 await connection.execute(RESTART, reader, revision)
+                await connection.execute(set_aside.EMPTY, reader)
             await connection.execute(LOCK_SHARES, reader)
             await connection.execute(TAKE_SHARES, reader)
             if not kept:
@@ -125,18 +126,15 @@ class PostgresReadModels:
         self._epoch = row["epoch"]
         return Opened(row["position"], row["head"] if row["was_live"] else row["position"], self._epoch)
 
-    async def load(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
-        query = f"{select(self._views)} WHERE {self._views.of_streams}"
-        rows = await self._loader.run(lambda connection: connection.fetch(query, streams))
-        views = [self._views.view(row) for row in rows]
-        return {self._group.projection.stream(view): view for view in views}
-
     async def save(self, changes: Changes) -> None:
         statement, values = self._move, []
-        if changes.views or any(changes.sums.values()):
-            statement, values = self._save, self._views.parameters(changes.views)
+        parks = bool(changes.parked or changes.freed)
+        if parks or changes.views or any(changes.sums.values()):
+            statement, values = self._park if parks else self._save, self._views.parameters(changes.views)
             for table in self._sums:
                 values += table.parameters(changes.sums.get(table.name, {}))
+        if parks:
+            values += set_aside.parameters(changes.parked, changes.freed)
         row = await self._saver.once(
             lambda connection: connection.fetchrow(
                 statement, self._reader, changes.after, changes.position, self._epoch, *values
@@ -158,9 +156,9 @@ def names_of_tables(group: Group[Any]) -> str:
     return ", ".join(sorted(model.name for model in group.models))
 
 
-def _save_statement(tables: Sequence[Table]) -> str:
+def _save_statement(tables: Sequence[Table], *, parks: bool = False) -> str:
     saved, first = "", 5  # after the reader, its two positions and its epoch
     for table in tables:
         saved += f", {table.name}_saved AS ({upsert(table, first)})"
         first += table.source.count("{}")
-    return SAVE.format(saved=saved)
+    return SAVE.replace("{saved}", saved + set_aside.parking(first) if parks else saved)

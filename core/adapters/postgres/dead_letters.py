@@ -1,0 +1,111 @@
+"""The dead letters in PostgreSQL, as operators see them and act on them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from core.adapters.postgres.connection import Connection, Link
+from core.adapters.postgres.read_models.store import PostgresReadModels
+from core.ports.dead_letters import DeadLetter, DeadLetterPage, DeadLetterSearch, RowModels
+from core.projections import GROUPS
+
+COUNTED = 1_000  # events that are counted behind a dead letter; more are told as so many
+
+# Readers with an @ fill tables beside the live ones, and try again what concerns only these.
+# The events that wait: those of the row's own stream and of its payment after the one that is set aside.
+LETTERS = """
+SELECT d.*, (SELECT count(*) FROM (
+           SELECT FROM events e WHERE e.stream_id = d.row_stream AND e.position > d.position
+            UNION ALL
+           SELECT FROM events e WHERE e.correlation_id = d.row_stream AND e.position > d.position
+                                  AND e.category = 'payment' AND d.category IN ('order', 'payment')
+            LIMIT $1) AS w) AS waiting
+  FROM dead_letters d
+ WHERE strpos(d.reader, '@') = 0{} ORDER BY d.position, d.id
+"""
+COUNTS = (
+    "SELECT reader, count(*) AS letters FROM dead_letters WHERE strpos(reader, '@') = 0 GROUP BY reader ORDER BY reader"
+)
+RETRY = "UPDATE dead_letters SET retry_at = clock_timestamp() WHERE id = ANY ($1::uuid[])"
+SKIP = """
+WITH letter AS (
+    UPDATE dead_letters SET retry_at = clock_timestamp() WHERE id = $1
+    RETURNING reader, event_id, position, row_stream
+)
+INSERT INTO skipped_events (reader, event_id, position, row_stream, by, reason)
+SELECT reader, event_id, position, row_stream, $2, $3 FROM letter
+    ON CONFLICT (reader, event_id) DO NOTHING
+"""
+
+
+class PostgresDeadLetters:
+    """See `core.ports.dead_letters.DeadLetters`."""
+
+    def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
+        self._link = Link(open_)
+        self._models = {group.reader: PostgresReadModels(open_, group) for group in GROUPS}
+
+    async def find(self, search: DeadLetterSearch) -> DeadLetterPage:
+        async def read(connection: Connection) -> DeadLetterPage:
+            found = await letters_of(connection, search)
+            counts = {row["reader"]: row["letters"] for row in await connection.fetch(COUNTS)}
+            return DeadLetterPage(found, counts)
+
+        return await self._link.run(read)
+
+    async def one(self, id_: UUID) -> DeadLetter | None:
+        found = (await self.find(DeadLetterSearch(ids=(id_,)))).letters
+        return found[0] if found else None
+
+    async def retry(self, ids: Sequence[UUID]) -> None:
+        await self._link.run(lambda connection: connection.execute(RETRY, list(ids)))
+
+    async def skip(self, id_: UUID, *, by: str, reason: str) -> None:
+        await self._link.run(lambda connection: connection.execute(SKIP, id_, by, reason))
+
+    def row_models(self, reader: str) -> RowModels | None:
+        return self._models.get(reader)
+
+    def close(self) -> None:
+        for opened in (self._link, *self._models.values()):
+            opened.close()
+
+
+async def letters_of(connection: Connection, search: DeadLetterSearch) -> Sequence[DeadLetter]:
+    conditions, values = "", [COUNTED]
+    wanted: dict[str, Any] = {
+        "d.id = ANY ({}::uuid[])": list(search.ids) or None,
+        "d.reader = {}": search.reader,
+        "d.fingerprint = {}": search.fingerprint,
+        "d.row_stream = {}": search.row,
+    }
+    for condition, value in wanted.items():
+        if value is not None:
+            values.append(value)
+            conditions += f" AND {condition.format(f'${len(values)}')}"
+    rows = await connection.fetch(f"{LETTERS.format(conditions)} LIMIT {search.limit:d}", *values)
+    return [
+        DeadLetter(
+            id=row["id"],
+            reader=row["reader"],
+            row=row["row_stream"],
+            event_id=row["event_id"],
+            event_type=row["event_type"],
+            event_version=row["schema_version"],
+            category=row["category"],
+            stream=row["stream_id"],
+            version=row["version"],
+            position=row["position"],
+            correlation_id=row["correlation_id"],
+            error=row["error"],
+            fingerprint=row["fingerprint"],
+            tries=row["tries"],
+            first_failed_at=row["first_failed_at"],
+            last_failed_at=row["last_failed_at"],
+            retry_at=row["retry_at"],
+            waiting=row["waiting"],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,207 @@
+"""Dead letters: an operator has a reader try events again that it has set aside, or leave one out for ever.
+
+The act is recorded first, with who and why. Then the reader itself does it, between two batches, so that nobody else
+ever writes what it keeps. While it is stopped, that waits until it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from core.domain import reader
+from core.domain.message import Metadata, StreamId, reader_stream
+from core.domain.reader import DeadLetterRetried, DeadLetterSkipped
+from core.errors import NotAllowed, NotFound
+from core.ports.clock import Clock
+from core.ports.dead_letters import DeadLetter, DeadLetters, DeadLetterSearch
+from core.ports.log import Answer, Entry, EventStore, IdempotencyKey, NewEvent, Result
+from core.projections import GROUPS
+from core.services.catch_up_row import catch_up_row
+from core.services.execute import Decision, Outcome, Terms, run_command
+
+WITHIN = 3.0  # seconds that an answer waits for what the reader does
+LOOK_EVERY = 0.05  # seconds
+MOST_AT_ONCE = 200
+
+
+class LetterWish(StrEnum):
+    RETRY = "retry"
+    SKIP = "skip"
+
+
+Became = Literal["done", "fails", "waits"]
+
+
+class LetterResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a dead letter.
+
+    `state`: `done`: its row waits no longer; `fails`: the event still cannot be applied, or a later one of the row
+    cannot; `waits`: its reader has not tried it yet, and does when it runs.
+    """
+
+    id: UUID
+    reader: str
+    row: UUID
+    event_type: str
+    position: int
+    state: Became
+    error: str = ""
+    act_position: int = 0
+
+
+class TriedOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What a try would come to now: how many events would be applied, and the error of the one that cannot be."""
+
+    id: UUID
+    applied: int
+    error: str
+
+
+@dataclass(frozen=True)
+class LetterDesk:
+    """What acts on dead letters need."""
+
+    store: EventStore
+    letters: DeadLetters
+    clock: Clock
+
+
+async def act_on(
+    desk: LetterDesk, id_: UUID, wish: LetterWish, reason: str, terms: Terms
+) -> tuple[Outcome, LetterResult | None]:
+    """Record the act, and tell the reader. Raises NotFound and what `run_command` raises."""
+    letter = await desk.letters.one(id_)
+    if letter is None:
+        known = await desk.store.answered(terms.key.scope, terms.key.key) if terms.key and not terms.dry_run else None
+        if known is None:
+            raise NotFound("dead letter", str(id_))
+        return Outcome(known.answer, replayed=True), None
+    outcome = await run_command(desk.store, _OnReader(desk, letter, wish, reason, terms, desk.clock.now()), terms)
+    if outcome.preview is not None or outcome.answer.result is Result.REJECTED:
+        return outcome, None
+    if wish is LetterWish.SKIP:
+        await desk.letters.skip(id_, by=terms.user_id or "anonymous", reason=reason)
+    else:
+        await desk.letters.retry([id_])
+    position = outcome.answer.position or 0
+    return outcome, await _result(desk, letter, asyncio.get_running_loop().time() + WITHIN, position)
+
+
+async def retry_all(
+    desk: LetterDesk, search: DeadLetterSearch, reason: str, terms: Terms
+) -> tuple[Sequence[Outcome], Sequence[LetterResult]]:
+    """Have every dead letter that is found tried again. Raises what `run_command` raises."""
+    page = await desk.letters.find(search)
+    outcomes = [
+        await run_command(
+            desk.store,
+            _OnReader(desk, letter, LetterWish.RETRY, reason, each, desk.clock.now()),
+            each,
+        )
+        for letter in page.letters
+        for each in [_terms_of(terms, letter)]
+    ]
+    if terms.dry_run:
+        return outcomes, ()
+    await desk.letters.retry([letter.id for letter in page.letters])
+    until = asyncio.get_running_loop().time() + WITHIN
+    results = [
+        await _result(desk, letter, until, outcome.answer.position or 0)
+        for letter, outcome in zip(page.letters, outcomes, strict=True)
+    ]
+    return outcomes, results
+
+
+async def try_out(desk: LetterDesk, letter: DeadLetter) -> TriedOut:
+    """What a try would come to now, by the rules of this process. Nothing is changed."""
+    group = next((group for group in GROUPS if group.reader == letter.reader), None)
+    models = desk.letters.row_models(letter.reader)
+    if group is None or models is None:
+        return TriedOut(id=letter.id, applied=0, error=f"{letter.reader} has no read models to try it out on")
+    found = await catch_up_row(group, models, StreamId(letter.row), (await models.aside()).skipped)
+    return TriedOut(id=letter.id, applied=found.applied, error=found.parked.error if found.parked else "")
+
+
+async def _result(desk: LetterDesk, before: DeadLetter, until: float, position: int) -> LetterResult:
+    """What the reader has made of it by then."""
+    while True:
+        page = await desk.letters.find(DeadLetterSearch(reader=before.reader, row=before.row, limit=1))
+        now = page.letters[0] if page.letters else None
+        tried = now is None or (now.id, now.tries) != (before.id, before.tries)
+        if tried or asyncio.get_running_loop().time() > until:
+            return LetterResult(
+                id=before.id,
+                reader=before.reader,
+                row=before.row,
+                event_type=before.event_type,
+                position=before.position,
+                state="done" if now is None else "fails" if tried else "waits",
+                error="" if now is None else now.error,
+                act_position=position,
+            )
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def _terms_of(terms: Terms, letter: DeadLetter) -> Terms:
+    key = terms.key
+    own = None if key is None else IdempotencyKey(f"{key.scope} {letter.id}", key.key, key.fingerprint, key.former)
+    return Terms(terms.user_id, terms.request_id, None, own, terms.dry_run, terms.ignored)
+
+
+@dataclass(slots=True)
+class _OnReader:
+    """An act as a command on the stream of the reader that has set the event aside."""
+
+    desk: LetterDesk
+    letter: DeadLetter
+    wish: LetterWish
+    reason: str
+    terms: Terms
+    now: datetime
+    version: int = 0
+
+    @property
+    def stream(self) -> StreamId:
+        return reader_stream(self.letter.reader)
+
+    @property
+    def category(self) -> str:
+        return reader.CATEGORY
+
+    async def load(self) -> int:
+        self.version = len(await self.desk.store.load(self.stream))
+        if await self.desk.letters.one(self.letter.id) is None:
+            raise NotAllowed(f"{self.letter.event_type} at position {self.letter.position} waits no longer")
+        return self.version
+
+    def decide(self) -> Decision:
+        letter = self.letter
+        kind = DeadLetterSkipped if self.wish is LetterWish.SKIP else DeadLetterRetried
+        event = kind(
+            reader=letter.reader,
+            by=self.terms.user_id or "anonymous",
+            reason=self.reason,
+            event_id=letter.event_id,
+            event_type=letter.event_type,
+            stream=StreamId(letter.stream),
+            version=letter.version,
+            position=letter.position,
+        )
+        metadata = Metadata(
+            correlation_id=letter.correlation_id,
+            causation_id=self.terms.command_id(),
+            user_id=self.terms.user_id,
+            request_id=self.terms.request_id,
+        )
+        own = Entry(self.stream, self.category, self.version, [NewEvent(uuid7(), event, metadata)])
+        fields = {"id": str(letter.id), "reader": letter.reader}
+        return Decision(Answer(Result.DONE, self.stream, self.version + 1, 0, fields), own)

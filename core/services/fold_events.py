@@ -1,0 +1,131 @@
+"""Fold events: brings views up to date with events of the log, and adds up what that changes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+
+from core.codec import StoredEvent, decode, stored_types
+from core.domain.message import Event, StreamId
+from core.errors import EventNotApplied
+from core.projections.projection import Amounts, At, Group, Projection, RowKey, Source, View, total
+from core.services.set_aside import SetAside
+
+Views: TypeAlias = Mapping[StreamId, Any]
+Read: TypeAlias = tuple[StreamId, Source, StoredEvent, Sequence[Event] | EventNotApplied]
+"""A stored event of a projection's source, after the stream whose view it changes.
+
+With what it says, which is nothing if it is not read, or with the error if it cannot be.
+"""
+Sums: TypeAlias = Mapping[str, Mapping[RowKey, Amounts]]
+V = TypeVar("V", bound=View)
+
+
+def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> Sequence[Read]:
+    """The events of the projection's sources. One that cannot be decoded has its error instead of its content."""
+    sources = {source.category: (source, _names(source)) for source in projection.sources}
+    events: list[Read] = []
+    for stored in batch:
+        if (known := sources.get(stored.category)) is None:
+            continue
+        source, names = known
+        said = _decode(stored) if stored.event_type in names else ()
+        events.append((row_stream(projection, source, stored), source, stored, said))
+    return events
+
+
+def row_stream(projection: Projection[Any], source: Source, stored: StoredEvent) -> StreamId:
+    """The stream to whose view an event of this source belongs."""
+    return stored.stream if source is projection.sources[0] else StreamId(stored.correlation_id)
+
+
+def fold(projection: Projection[Any], before: Views, events: Sequence[Read], aside: SetAside | None = None) -> Views:
+    """The views that the events change. An event that a view contains already is left out.
+
+    An event that cannot be applied is set aside, and so are those that wait behind it. Without `aside`, and when too
+    many rows wait already, EventNotApplied is raised.
+    """
+    after: dict[StreamId, Any] = {}
+    for one in events:
+        stream, source, stored, _ = one
+        view = after.get(stream) or before.get(stream)
+        if view is not None and stored.version <= getattr(view, source.version):
+            continue
+        view = apply_read(projection, one, view, aside)
+        if view is not None:
+            after[stream] = view
+    return after
+
+
+def apply_read(projection: Projection[V], one: Read, view: V | None, aside: SetAside | None) -> V | None:
+    """The view after one more event. It stays as it is if the event is set aside, or waits behind one that is."""
+    stream, source, stored, said = one
+    if aside is not None:
+        if aside.waits(stream):
+            return view
+        said = () if aside.leaves_out(stored) else said
+    try:
+        if isinstance(said, EventNotApplied):
+            raise said  # noqa: TRY301 - it is treated like one that the fold raises
+        return projection.apply(source, view, said, At(stored.version, stored.recorded_at))
+    except Exception as error:
+        if aside is None:
+            raise not_applied(stored, error) from error
+        aside.park(stream, stored, error)
+        return view
+
+
+def add_up(
+    group: Group[Any], before: Views, after: Views, events: Sequence[Read], aside: SetAside | None = None
+) -> tuple[Views, Sums]:
+    """What the change of each view adds to the sums, and the views whose changes could be added up.
+
+    If that fails for a view, its first event of these is set aside.
+    """
+    kept = dict(after)
+    changes: dict[str, list[tuple[RowKey, Amounts]]] = {one.name: [] for one in group.sums}
+    for stream, view in after.items():
+        try:
+            found = {one.name: list(one.change(before.get(stream), view)) for one in group.sums}
+        except Exception as error:
+            first = next(stored for row, _, stored, _ in events if row == stream)
+            if aside is None:
+                raise not_applied(first, error) from error
+            aside.park(stream, first, error)
+            del kept[stream]
+            continue
+        for name, amounts in found.items():
+            changes[name] += amounts
+    return kept, {name: total(amounts) for name, amounts in changes.items()}
+
+
+def applied(projection: Projection[V], source: Source, view: V | None, stored: StoredEvent) -> V | None:
+    """The view after one more event of this source.
+
+    Raises UnknownEvent if the projection reads such events and this one cannot be decoded.
+    """
+    known = stored.event_type in _names(source)
+    said = decode(stored.event_type, stored.schema_version, stored.payload) if known else ()
+    return projection.apply(source, view, said, At(stored.version, stored.recorded_at))
+
+
+@cache
+def _names(source: Source) -> frozenset[str]:
+    return stored_types(source.reads)
+
+
+def _decode(stored: StoredEvent) -> Sequence[Event] | EventNotApplied:
+    try:
+        return decode(stored.event_type, stored.schema_version, stored.payload)
+    except Exception as error:  # noqa: BLE001 - any error of a payload is one of its event
+        return not_applied(stored, error)
+
+
+def not_applied(stored: StoredEvent, error: Exception) -> EventNotApplied:
+    """The error as one that names the event."""
+    if isinstance(error, EventNotApplied):
+        return error
+    named = EventNotApplied(stored.position, stored.event_type, repr(error))
+    named.__cause__ = error
+    return named

@@ -1,0 +1,147 @@
+"""`orderdeck deadletters`: events that a reader could not apply, and what an operator does about them, over HTTP."""
+
+# ruff: noqa: PLC0415 - `orderdeck --help` stays quick
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from core.settings import load_settings
+from daemons.cli.output import fail, say, say_json
+from daemons.cli.services import actor
+from daemons.host.bounded_http import ServiceAnswer, ask_or_say_why, readable
+
+deadletters = typer.Typer(no_args_is_help=True, help="See events that a reader could not apply; retry or skip them.")
+
+PATH = "/api/v1/admin/dead-letters"
+WITHIN = 30.0  # seconds for an answer
+Id = Annotated[str, typer.Argument(help="Its id, as `deadletters list` shows it.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would come to; change nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Reader = Annotated[str, typer.Option(help="Those of one reader, such as projector.orders.")]
+Fingerprint = Annotated[str, typer.Option(help="Those of one cause, as `deadletters list` groups them.")]
+
+
+@deadletters.command("list")
+def list_letters(*, reader: Reader = "", fingerprint: Fingerprint = "", as_json: AsJson = False) -> None:
+    """List them by cause, the oldest first: the event, its error, its tries, and how many events wait behind it."""
+    wanted = {"reader": reader, "fingerprint": fingerprint, "limit": "200"}
+    page = _read(PATH, {name: value for name, value in wanted.items() if value})
+    if as_json:
+        say_json(json.dumps(page, indent=2))
+        return
+    with readable("the query API"):
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for letter in page["dead_letters"]:
+            groups.setdefault(str(letter["fingerprint"]), []).append(letter)
+        for name, letters in groups.items():
+            say(f"{name}  {len(letters)} × {letters[0]['event_type']} in {letters[0]['reader']}: {letters[0]['error']}")
+            for letter in letters:
+                say(_line(letter))
+        if not groups:
+            say("every event was applied")
+
+
+@deadletters.command()
+def show(letter_id: Id, *, as_json: AsJson = False) -> None:
+    """Show one, with its event as the log has it."""
+    one = _read(f"{PATH}/{quote(letter_id, safe='')}", {})
+    if as_json:
+        say_json(json.dumps(one, indent=2))
+        return
+    with readable("the query API"):
+        letter = one["dead_letter"]
+        say(_line(letter))
+        say(f"    reader {letter['reader']}, fingerprint {letter['fingerprint']}, row {letter['row']}")
+        say(f"    since {letter['first_failed_at'][:19]}, last tried {letter['last_failed_at'][:19]}")
+        say(f"    {letter['error']}")
+        if one["event"]:
+            say(json.dumps(one["event"]["payload"], indent=2, ensure_ascii=False))
+
+
+@deadletters.command()
+def retry(
+    letter_id: Annotated[str, typer.Argument(help="Its id; without one, --fingerprint, --reader or --all.")] = "",
+    *,
+    reason: Reason,
+    reader: Reader = "",
+    fingerprint: Fingerprint = "",
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have the reader try events again, and all that waits behind them. Exit code 1 if one still cannot be applied."""
+    if bool(letter_id) + bool(reader or fingerprint) + everything != 1:
+        fail("name one by its id, or say --fingerprint, --reader or --all")
+    body = {"reason": reason} | ({"reader": reader} if reader else {})
+    body |= {"fingerprint": fingerprint} if fingerprint else {}
+    path = f"{PATH}/{quote(letter_id, safe='')}/retry" if letter_id else f"{PATH}/retry"
+    _act(path, body, dry_run=dry_run, as_json=as_json)
+
+
+@deadletters.command()
+def skip(letter_id: Id, *, reason: Reason, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Have the reader leave the event out for ever, and apply all that waits behind it."""
+    _act(f"{PATH}/{quote(letter_id, safe='')}/skip", {"reason": reason}, dry_run=dry_run, as_json=as_json)
+
+
+def _act(path: str, body: dict[str, str], *, dry_run: bool, as_json: bool) -> None:
+    from daemons.host.status import must_answer
+
+    settings = load_settings()
+    must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
+    headers = {"Orderdeck-Actor": actor(), "Idempotency-Key": str(uuid.uuid4())}
+    parameters = {"dry_run": "true"} if dry_run else {}
+    url = settings.commands_at + path
+    answer = ask_or_say_why(url, within=WITHIN, method="POST", headers=headers, body=body, parameters=parameters)
+    with readable(url):
+        said = _answer(answer)
+        if as_json:
+            say_json(json.dumps(said, indent=2))
+        elif dry_run:
+            for trial in said.get("trials", ()):
+                then = f", and then fails: {trial['error']}" if trial["error"] else ", and nothing waits any more"
+                say(f"{trial['id']}  would apply {trial['applied']} events{then}")
+            say(f"would record {len(said['events'])} events, and has recorded none")
+        else:
+            for result in said["results"]:
+                say(f"{result['id']}  {result['event_type']} at position {result['position']}: {_outcome(result)}")
+            if not said["results"]:
+                say("there was nothing to do")
+        failing = 0 if dry_run else said["failing"]
+    raise typer.Exit(1 if failing else 0)
+
+
+def _outcome(result: dict[str, Any]) -> str:
+    if result["state"] == "waits":
+        return "asked for; its reader does it when it runs"
+    return "done" if result["state"] == "done" else f"still fails: {result['error']}"
+
+
+def _read(path: str, parameters: dict[str, str]) -> dict[str, Any]:
+    from daemons.host.status import must_answer
+
+    settings = load_settings()
+    must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
+    url = settings.queries_at + path
+    answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
+    with readable(url):
+        return _answer(answer)
+
+
+def _answer(answer: ServiceAnswer) -> dict[str, Any]:
+    body = answer.json()
+    if answer.status >= 400:
+        fail(body.get("error") or body.get("detail"))
+    return body
+
+
+def _line(letter: dict[str, Any]) -> str:
+    behind = f"{letter['waiting']} wait behind it" if letter["waiting"] else "nothing waits behind it"
+    where = f"position {letter['position']}, {letter['category']} {letter['stream']} version {letter['version']}"
+    return f"  {letter['id']}  {letter['event_type']}  {where}\n      {letter['tries']} tries, {behind}"

@@ -1,0 +1,132 @@
+"""The view of parked events: grouped by cause, retried and skipped with a reason, whatever the service says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from tests.support.deck_harness import opened
+from tests.support.fake_gateway import FakeGateway
+from tests.support.pictures import entries_of, same_picture
+from tui.gateway import ServiceRefused
+from tui.viewmodels.parked import PATH, ParkedLine, ParkedModel, command
+
+GOLDEN = Path(__file__).parent / "golden"
+SIZES = [(80, 24), (120, 36), (200, 60)]
+
+
+def letter(n: int, fingerprint: str = "aaaa", **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"letter-{n}",
+        "reader": "projector.orders",
+        "row": f"00000000-0000-7000-0000-00000000000{n}",
+        "event_type": "OrderDelivered",
+        "event_version": 99,
+        "category": "order",
+        "version": 5,
+        "position": 100 + n,
+        "correlation_id": f"order-{n}",
+        "error": "OrderDelivered in schema 99 is not known here",
+        "fingerprint": fingerprint,
+        "tries": 1,
+        "waiting": n,
+        "first_failed_at": "2026-03-14T15:00:00Z",
+        **more,
+    }
+
+
+def desk(*letters: dict[str, Any]) -> FakeGateway:
+    gateway = FakeGateway()
+    gateway.answers[PATH] = {"dead_letters": list(letters), "counts": {}, "total": len(letters)}
+    return gateway
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_list_of_parked_events_looks_like_its_picture(
+    size: tuple[int, int], snapshot: SnapshotAssertion
+) -> None:
+    other = letter(1, "bbbb", error="ValueError: other", category="inventory", event_type="StockAdjusted")
+    gateway = desk(letter(2), letter(3, tries=4, retry_at="2026-03-14T15:20:00Z"), other)
+    async with opened(gateway, size=size, views=entries_of("orders", "detail", "parked")) as deck:
+        await deck.press("6")
+        await deck.shows("3 rows wait behind")
+        await same_picture(deck, GOLDEN / f"parked-{size[0]}x{size[1]}.txt", snapshot, svg=size[0] == 120)
+
+
+async def test_events_are_grouped_by_cause_and_one_or_all_of_a_cause_are_retried() -> None:
+    gateway = desk(letter(1, "bbbb", error="ValueError: other"), letter(2), letter(3))
+    async with opened(gateway, size=(140, 36)) as deck:
+        await deck.press("6")
+        await deck.shows("3 rows wait behind an event that could not be applied")
+        lines = [line for line in deck.lines() if "OrderDelivered" in line or "order 0000" in line]
+        assert "2 × OrderDelivered" in lines[0]
+        assert "1 × OrderDelivered" in next(line for line in lines if "1 ×" in line)
+        await deck.press("r")
+        await deck.shows("Retry 2 × OrderDelivered of cause aaaa?")
+        await deck.press(*"mended", "enter")
+        await deck.until(lambda: len(gateway.sent) == 1)
+        await deck.press("j", "S")
+        await deck.shows("Skip OrderDelivered at position 102?")
+        await deck.press(*"never", "enter")
+        await deck.until(lambda: len(gateway.sent) == 2)
+        await deck.press("A")
+        await deck.shows("Retry all of them?")
+        await deck.press(*"all", "enter")
+        await deck.until(lambda: len(gateway.sent) == 3)
+    sent = [(each.verb, each.subject_id, dict(each.body), each.kind) for each, _ in gateway.sent]
+    assert sent == [
+        ("retry", None, {"reason": "mended", "fingerprint": "aaaa"}, "dead-letter"),
+        ("skip", "letter-2", {"reason": "never"}, "dead-letter"),
+        ("retry", None, {"reason": "all"}, "dead-letter"),
+    ]
+
+
+async def test_a_cause_is_not_skipped_as_a_whole_and_without_parked_events_no_key_does_anything() -> None:
+    gateway = desk(letter(1))
+    async with opened(gateway, size=(120, 36)) as deck:
+        await deck.press("6")
+        await deck.shows("1 row waits")
+        await deck.press("S")
+        await deck.shows("choose one event")
+        gateway.answers[PATH] = {"dead_letters": [], "total": 0}
+        await deck.press("ctrl+r")
+        await deck.shows("Every event was applied")
+        await deck.press("r", "A", "S", "x", "enter")
+        await deck.shows("every event was applied")
+    assert gateway.sent == []
+
+
+async def test_what_the_service_says_is_shown_as_text_and_its_silence_as_such() -> None:
+    evil = "\x1b[2J[bold]gone[/bold]\u202e"
+    gateway = desk(letter(1, event_type=evil, error=evil, reader=evil, row=evil, fingerprint=evil, category=evil))
+    async with opened(gateway, size=(120, 36)) as deck:
+        await deck.press("6")
+        await deck.shows("[bold]gone[/bold]")
+        assert "\x1b" not in deck.text()
+        del gateway.answers[PATH]
+        await deck.press("ctrl+r")
+        await deck.shows("✖ there is no /api/v1/admin/dead-letters")
+
+
+@pytest.mark.parametrize(("is_cause", "subject"), [(True, None), (False, "letter-1")])
+async def test_a_command_names_one_event_or_a_cause(is_cause: bool, subject: str | None) -> None:  # noqa: FBT001 - a case of the table
+    model = ParkedModel(desk(letter(1)))
+    await model.read()
+    line = next(each for each in model.lines if each.is_cause is is_cause)
+    assert isinstance(line, ParkedLine)
+    assert command(line, "retry", "r").subject_id == subject
+
+
+async def test_an_answer_that_cannot_be_read_keeps_what_was_known() -> None:
+    gateway = desk(letter(1))
+    model = ParkedModel(gateway)
+    await model.read()
+    del gateway.answers[PATH]
+    with pytest.raises(ServiceRefused):
+        await gateway.read(PATH, dict)
+    await model.read()
+    assert len(model.lines) == 2
+    assert model.error

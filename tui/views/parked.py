@@ -1,0 +1,199 @@
+"""Parked: the events that a read model could not apply, by cause; retry one, a cause or all, or leave one out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from core.printable import clean
+from core.terminal_text import span
+from tui.action_table import LIST, Action, ActionTable, Danger
+from tui.desk import Desk
+from tui.dialogs.ask import Ask, Field
+from tui.dialogs.dialog import open_dialog
+from tui.messages import Copy, OpenView, Say, Send
+from tui.pane import Pane
+from tui.viewmodels.parked import ParkedLine, ParkedModel, command, row_cells, whole_lines
+from tui.viewmodels.text import Cell
+from tui.viewmodels.viewport import Viewport
+from tui.widgets.painted import Line, TextPane
+from tui.widgets.virtual_table import Column, VirtualTable
+
+_KEYS = ActionTable(
+    "parked",
+    "Parked events",
+    (
+        Action("r", "retry", "retry…", "r", bar=True, danger=Danger.TYPED),
+        Action("A", "retry_all", "retry all…", "A", bar=True, danger=Danger.TYPED),
+        Action("S", "skip", "skip for ever…", "S", bar=True, danger=Danger.TYPED),
+        Action("x", "order", "order", "x", bar=True),
+        Action("y", "copy", "copy its id", "y"),
+    ),
+)
+_COLUMNS = (
+    Column("WHAT", 28),
+    Column("READER", 17, from_width=100),
+    Column("POSITION", 9, right=True),
+    Column("TRIES", 5, right=True),
+    Column("WAIT", 5, right=True),
+    Column("SINCE", 6, right=True),
+    Column("ERROR"),
+)
+_LOOK_EVERY = 2.0  # seconds between two readings, while the view is on the screen
+_RETRY = "The reader tries it again, and then all that waits behind it, in their order."
+_SKIP = "The event is left out of this read model for ever, and what waits behind it is applied."
+
+
+class ParkedView(Pane):
+    BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
+    tables = (LIST, _KEYS)
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.model = ParkedModel(desk.gateway)
+        self.viewport = Viewport()
+        self.status = Line(id="parked-status")
+        self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="parked-table")
+        self.whole = TextPane(id="parked-whole")
+        self.whole.can_focus = False
+        self._looked_at = -math.inf
+        self._chosen_key = ""
+
+    @property
+    def focus_target(self) -> VirtualTable:
+        return self.table
+
+    @property
+    def needs_reading(self) -> bool:
+        return bool(self.model.error)
+
+    @property
+    def chosen(self) -> ParkedLine | None:
+        lines, cursor = self.model.lines, self.viewport.cursor
+        return lines[cursor] if 0 <= cursor < len(lines) else None
+
+    def compose(self) -> ComposeResult:
+        yield self.status
+        yield self.table
+        yield self.whole
+
+    def enter(self, subject: str | None) -> None:
+        super().enter(subject)
+        self.refresh_now()
+
+    def refresh_now(self) -> None:
+        self._looked_at = self.desk.clock()
+        self.run_worker(self._read, group="parked", exclusive=True, exit_on_error=False)
+
+    async def _read(self) -> None:
+        await self.model.read()
+        self._paint()
+
+    def paint(self) -> None:
+        if self.desk.clock() - self._looked_at >= _LOOK_EVERY:
+            self.refresh_now()
+        self._paint()
+
+    def _paint(self) -> None:
+        lines = self.model.lines
+        self.viewport.bound(0, len(lines))
+        rank = next((n for n, line in enumerate(lines) if line.key == self._chosen_key), None)
+        if rank is not None and rank != self.viewport.cursor:
+            self.viewport.go(rank)
+        self._chosen_key = self.chosen.key if self.chosen is not None else ""
+        self.status.show(self._status())
+        self.table.say(*self._notice())
+        self.table.repaint()
+        self.whole.show(whole_lines(self.chosen))
+
+    def _status(self) -> Sequence[Cell]:
+        model = self.model
+        if model.error:
+            return [Cell(f" ✖ {clean(model.error)}", "bad")]
+        if model.total is None:
+            return [Cell(" … reading what waits", "dim")]
+        causes = sum(line.is_cause for line in model.lines)
+        shown = len(model.lines) - causes
+        of = f", {shown:,} of them are shown" if shown < model.total else ""
+        noun = "row waits" if model.total == 1 else "rows wait"
+        return [
+            Cell(
+                f" {model.total:,} {noun} behind an event that could not be applied", "bad" if model.total else "good"
+            ),
+            Cell(f"   {causes:,} cause{'' if causes == 1 else 's'}{of}", "dim"),
+        ]
+
+    def _notice(self) -> Sequence[Cell]:
+        if self.model.error:
+            return Cell("What waits is not known", "bad"), Cell("ctrl+r tries again", "dim")
+        if self.model.total is None:
+            return (Cell("reading …", "dim"),)
+        return Cell("Every event was applied", "good"), Cell(f"it is looked at every {span(_LOOK_EVERY)}", "dim")
+
+    def _row(self, rank: int) -> Sequence[Cell] | None:
+        lines = self.model.lines
+        return row_cells(lines[rank], self.desk.now()) if 0 <= rank < len(lines) else None
+
+    @on(VirtualTable.Moved)
+    def _cursor_moved(self) -> None:
+        self._chosen_key = self.chosen.key if self.chosen is not None else ""
+        self._paint()
+
+    @on(VirtualTable.Opened)
+    def _open(self) -> None:
+        self.action_order()
+
+    # --- actions ------------------------------------------------------------------------------------------------------
+    def why_not(self, action: str) -> str | None:
+        line = self.chosen
+        if action in ("retry", "retry_all", "skip", "order", "copy", "open") and line is None:
+            return "every event was applied"
+        if action == "skip" and line is not None and line.is_cause:
+            return "choose one event: each that is left out needs a reason of its own"
+        if action in ("order", "open") and line is not None and line.events[0].category not in ("order", "payment"):
+            return "this event belongs to no order"
+        return None
+
+    def action_retry(self) -> None:
+        self._ask(self.chosen, "retry", "Retry", _RETRY)
+
+    def action_retry_all(self) -> None:
+        self._ask(None, "retry", "Retry", _RETRY)
+
+    def action_skip(self) -> None:
+        self._ask(self.chosen, "skip", "Skip", _SKIP)
+
+    def _ask(self, line: ParkedLine | None, verb: str, label: str, consequence: str) -> None:
+        named = "all of them" if line is None else line.named
+        error = [] if line is None else [f"why it waits: {clean(line.events[0].error, 60)}"]
+        subject = "" if line is None else line.key
+
+        def answered(answer: Mapping[str, str] | None) -> None:
+            if answer is None:
+                self.post_message(Say("nothing was sent", "dim"))
+            else:
+                self.post_message(Send(command(line, verb, answer["reason"]), named))
+                self.set_timer(1.0, self.refresh_now)
+
+        dialog = Ask(
+            f"{label} {named}?",
+            [*error, consequence],
+            [Field("reason", "Reason")],
+            kept=self.desk.unsent(verb, subject),
+            why_not=partial(self.desk.why_no_writes, subject),
+        )
+        open_dialog(self, dialog, answered)
+
+    def action_order(self) -> None:
+        if (line := self.chosen) is not None:
+            self.post_message(OpenView("detail", line.events[0].correlation_id))
+
+    def action_copy(self) -> None:
+        if (line := self.chosen) is not None:
+            self.post_message(Copy(line.key, line.key))
