@@ -23,7 +23,7 @@ from core.domain.message import Event, Metadata, Sku, inventory_stream
 from core.errors import UnknownEvent
 from core.ports.log import Result
 from core.projections.inventory_level import INVENTORY_LEVEL
-from core.services import project
+from core.services import fold_events
 from core.services.execute import Terms, execute
 from core.services.fold_events import fold, read
 from core.services.load import load_state
@@ -68,9 +68,9 @@ def older(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setitem(STEPS, ("StockReplenished", version), step)  # type: ignore[index]
     split = Split((("StockReplenished", 1), ("StockAdjusted", 1)), counted)
     monkeypatch.setitem(STEPS, ("StockCounted", 1), split)  # type: ignore[index]
-    project._names.cache_clear()  # what it has kept was found for the events of another release
+    fold_events._names.cache_clear()  # what it has kept was found for the events of another release
     yield
-    project._names.cache_clear()
+    fold_events._names.cache_clear()
 
 
 def stored(name: str, schema_version: int, payload: Json, version: int = 1) -> StoredEvent:

@@ -82,8 +82,8 @@ def exchange(
         if len(data) > LARGEST:
             raise ValueError(f"the answer is longer than {LARGEST} bytes")
         return ServiceAnswer(answer.status, data)
-    except (OSError, http.client.HTTPException):
-        if late.is_set():
+    except (OSError, http.client.HTTPException) as error:
+        if late.is_set() or isinstance(error, TimeoutError):  # the socket has the same limit, and may be first
             raise TimeoutError(f"no whole answer within {within:g} s") from None
         raise
     finally:

@@ -44,6 +44,10 @@ async def cache_of(api: QueryApi) -> tuple[str | None, str | None]:
     return response.headers.get("x-cache"), response.headers.get("age")
 
 
+def is_hit(used: str | None, age: str | None) -> bool:
+    return used == "hit" and age is not None and 0 <= int(age) < 20  # seconds; a busy machine takes some
+
+
 async def metrics(api: QueryApi) -> Mapping[str, float]:
     text = (await api.client.get("/metrics")).text
     return {
@@ -63,8 +67,8 @@ async def test_answers_say_how_the_cache_was_used_and_are_the_same_without_redis
     async with projecting(dsn, tmp_path), query_api(dsn, tmp_path) as api:
         while (used := await cache_of(api)) == ("bypass", None):  # until both have connected
             await asyncio.sleep(0.01)
-        assert used in {("miss", None), ("hit", "0")}
-        while await cache_of(api) != ("hit", "0"):
+        assert used == ("miss", None) or is_hit(*used)
+        while not is_hit(*await cache_of(api)):
             await asyncio.sleep(0.01)
         cached = await api.client.get(path)
         assert (await api.client.get(f"/api/v1/orders/{uuid4()}")).status_code == 404

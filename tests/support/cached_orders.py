@@ -98,7 +98,7 @@ class CachedOrders:
     async def projector(
         self, url: str | None = None, holds: Callable[[float], bool] = lambda _: True
     ) -> AsyncIterator[ReadModels]:
-        async with cached_read_models(self.rows, cache := self.cache(url), holds) as read_models:
+        async with cached_read_models(cast("ReadModels", self.rows), cache := self.cache(url), holds) as read_models:
             await read_models.open()
             cast("Any", read_models).report = cache.report
             yield read_models

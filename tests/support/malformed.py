@@ -98,7 +98,8 @@ def fields() -> Iterator[Wrong]:
         for place, limit in texts.items():
             bad = [*NO_TEXT[:-1], *UNREADABLE, json.dumps("x" * limit)]
             for value in bad if place not in {"product_id", "name"} else bad[1:]:
-                yield Wrong(f"{place}={shown(value)}", to, at(to, place, value), fields=(place,))
+                named = "payment_method.type" if (place, value) == ("payment_method", "{}") else place
+                yield Wrong(f"{place}={shown(value)}", to, at(to, place, value), fields=(named,))
             if place not in OPTIONAL:
                 yield Wrong(f"no {place}", to, without(to, place), fields=(place,))
         place = next(iter(texts))
