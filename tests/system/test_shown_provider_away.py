@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)  # `--log-cli-level=INFO` shows the figures
 
 LONG = os.environ.get("LONG_TESTS") == "1"
 CUSTOMERS = 8
-PAUSE = 1.0 if LONG else 0.5  # seconds between two orders of a customer
+PAUSE = 1.0 if LONG else 0.2  # seconds between two orders of a customer
 NOT_CALLED = "the payment provider is away and is not being called"
 
 
