@@ -16,13 +16,16 @@ from msgspec.structs import fields, replace
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.read_models import order_counts, order_pages
 from core.domain.payment import PaymentStatus
+from core.errors import Unavailable
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import OrderSearch, OrderSort
 from core.ports.queries import Queries
 from core.projections.order_view import OrderView
+from tests.support.opener import Opener
 from tests.support.orders import Sample, order_id, write
 from tests.support.projecting import project
 from tests.support.query_api import database
@@ -229,3 +232,17 @@ async def test_a_page_says_where_it_begins_and_ends_and_whether_there_is_more(fu
     assert await full.orders(replace(search, start=second.first, backwards=True)) == replace(first, more=False)
     nothing = await full.orders(replace(search, start=third.last))
     assert (nothing.documents, nothing.first, nothing.last, nothing.more) == ([], None, None, False)
+
+
+async def test_a_list_that_a_lock_keeps_waiting_is_an_outage_and_the_next_one_is_read(
+    opener: Opener, dsn: str
+) -> None:
+    queries = PostgresQueries(lambda: opened_with(opener, "lock_timeout = '100ms'"))
+    blocker = await asyncpg.connect(dsn)
+    async with blocker.transaction():
+        await blocker.execute("LOCK TABLE order_views")
+        with pytest.raises(Unavailable):
+            await queries.count_orders_by_status(OrderQuery())
+    assert (await queries.count_orders_by_status(OrderQuery())).total.total == 0
+    await blocker.close()
+    queries.close()

@@ -18,8 +18,8 @@ async def one_sight(connection: Connection, *tables: str) -> AsyncGenerator[None
     if connection.is_in_transaction():
         yield
         return
-    await connection.execute(BEGIN.format(", ".join(sorted(tables))))
     try:
+        await connection.execute(BEGIN.format(", ".join(sorted(tables))))  # it may begin, and then not get the lock
         yield
     except Exception:
         await connection.execute("ROLLBACK")
