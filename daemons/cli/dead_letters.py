@@ -1,24 +1,20 @@
 """`orderdeck deadletters`: events that a reader could not apply, and what an operator does about them, over HTTP."""
 
-# ruff: noqa: PLC0415 - `orderdeck --help` stays quick
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from core.settings import load_settings
-from daemons.cli.output import fail, say, say_json
-from daemons.cli.services import actor
-from daemons.host.bounded_http import ServiceAnswer, ask_or_say_why, readable
+from daemons.cli.output import fail, say
+from daemons.cli.services import read, say_document, send
+from daemons.host.bounded_http import readable
 
 deadletters = typer.Typer(no_args_is_help=True, help="See events that a reader could not apply; retry or skip them.")
 
 PATH = "/api/v1/admin/dead-letters"
-WITHIN = 30.0  # seconds for an answer
 Id = Annotated[str, typer.Argument(help="Its id, as `deadletters list` shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would come to; change nothing.")]
@@ -31,9 +27,9 @@ Fingerprint = Annotated[str, typer.Option(help="Those of one cause, as `deadlett
 def list_letters(*, reader: Reader = "", fingerprint: Fingerprint = "", as_json: AsJson = False) -> None:
     """List them by cause, the oldest first: the event, its error, its tries, and how many events wait behind it."""
     wanted = {"reader": reader, "fingerprint": fingerprint, "limit": "200"}
-    page = _read(PATH, {name: value for name, value in wanted.items() if value})
+    page = read(PATH, {name: value for name, value in wanted.items() if value})
     if as_json:
-        say_json(json.dumps(page, indent=2))
+        say_document(page)
         return
     with readable("the query API"):
         groups: dict[str, list[dict[str, Any]]] = {}
@@ -50,9 +46,9 @@ def list_letters(*, reader: Reader = "", fingerprint: Fingerprint = "", as_json:
 @deadletters.command()
 def show(letter_id: Id, *, as_json: AsJson = False) -> None:
     """Show one, with its event as the log has it."""
-    one = _read(f"{PATH}/{quote(letter_id, safe='')}", {})
+    one = read(f"{PATH}/{quote(letter_id, safe='')}")
     if as_json:
-        say_json(json.dumps(one, indent=2))
+        say_document(one)
         return
     with readable("the query API"):
         letter = one["dead_letter"]
@@ -61,7 +57,7 @@ def show(letter_id: Id, *, as_json: AsJson = False) -> None:
         say(f"    since {letter['first_failed_at'][:19]}, last tried {letter['last_failed_at'][:19]}")
         say(f"    {letter['error']}")
         if one["event"]:
-            say(json.dumps(one["event"]["payload"], indent=2, ensure_ascii=False))
+            say_document(one["event"]["payload"])
 
 
 @deadletters.command()
@@ -91,18 +87,10 @@ def skip(letter_id: Id, *, reason: Reason, dry_run: DryRun = False, as_json: AsJ
 
 
 def _act(path: str, body: dict[str, str], *, dry_run: bool, as_json: bool) -> None:
-    from daemons.host.status import must_answer
-
-    settings = load_settings()
-    must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
-    headers = {"Orderdeck-Actor": actor(), "Idempotency-Key": str(uuid.uuid4())}
-    parameters = {"dry_run": "true"} if dry_run else {}
-    url = settings.commands_at + path
-    answer = ask_or_say_why(url, within=WITHIN, method="POST", headers=headers, body=body, parameters=parameters)
-    with readable(url):
-        said = _answer(answer)
+    said = send("POST", path, body, key=str(uuid.uuid4()), dry_run=dry_run)
+    with readable("the command API"):
         if as_json:
-            say_json(json.dumps(said, indent=2))
+            say_document(said)
         elif dry_run:
             for trial in said.get("trials", ()):
                 then = f", and then fails: {trial['error']}" if trial["error"] else ", and nothing waits any more"
@@ -121,24 +109,6 @@ def _outcome(result: dict[str, Any]) -> str:
     if result["state"] == "waits":
         return "asked for; its reader does it when it runs"
     return "done" if result["state"] == "done" else f"still fails: {result['error']}"
-
-
-def _read(path: str, parameters: dict[str, str]) -> dict[str, Any]:
-    from daemons.host.status import must_answer
-
-    settings = load_settings()
-    must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
-    url = settings.queries_at + path
-    answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
-    with readable(url):
-        return _answer(answer)
-
-
-def _answer(answer: ServiceAnswer) -> dict[str, Any]:
-    body = answer.json()
-    if answer.status >= 400:
-        fail(body.get("error") or body.get("detail"))
-    return body
 
 
 def _line(letter: dict[str, Any]) -> str:

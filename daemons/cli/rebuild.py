@@ -114,13 +114,15 @@ def _list(*, as_json: bool) -> None:
 
 def _of(groups: Sequence[str]) -> list[Mapping[str, Any]]:
     """The newest rebuild of each group that was not live before it was asked for."""
-    rows = [row for row in read(PATH)["rebuilds"] if row["purpose"] == "rebuild"]
     newest: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
-        if row["group"] in groups and row["state"] in (*UNFINISHED, "live", "failed", "cancelled"):
-            known = newest.get(row["group"])
-            if known is None or (row["state"] in UNFINISHED and known["state"] not in UNFINISHED):
-                newest[row["group"]] = row
+    with readable("the query API"):
+        for row in read(PATH)["rebuilds"]:
+            if row["purpose"] != "rebuild" or row["group"] not in groups:
+                continue
+            if row["state"] in (*UNFINISHED, "live", "failed", "cancelled"):
+                known = newest.get(row["group"])
+                if known is None or (row["state"] in UNFINISHED and known["state"] not in UNFINISHED):
+                    newest[row["group"]] = row
     return list(newest.values())
 
 

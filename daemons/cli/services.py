@@ -23,6 +23,8 @@ from daemons.cli.output import end_with, say_json, tell
 from daemons.host.bounded_http import ServiceAnswer, ask, ask_or_say_why, readable
 
 WITHIN = 15.0  # seconds for an answer
+LONGEST_MAKING = 600.0  # seconds for which a command waits until lists of an earlier moment are made
+LOOK_EVERY = 1.0  # seconds between two looks whether they are
 TRIES = 4  # of one command, all under its key
 PAUSE = 0.25  # seconds between them
 
@@ -42,11 +44,15 @@ def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None)
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     url = settings.queries_at + path
     answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
+    until = time.monotonic() + LONGEST_MAKING
     while answer.status == 202:  # lists of an earlier moment are being made
+        with readable(url):
+            how_far = answer.json()["detail"]
+        if time.monotonic() > until:
+            raise Unavailable(f"{how_far}; ask again later")
         if sys.stderr.isatty():
-            with readable(url):
-                tell(f"… {answer.json()['detail']}")
-        time.sleep(1)
+            tell(f"… {how_far}")
+        time.sleep(LOOK_EVERY)
         answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
     with readable(url):
         if answer.status == 503:

@@ -1,0 +1,103 @@
+"""What operators ask of readers on the command line, when the service that answers is broken or hostile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from core.errors import Unavailable
+from daemons.cli import dead_letters, past, rebuild, services
+from daemons.cli.erase import erase
+from tests.support.hostile_service import OSC, HostileService, answer, hostile_bodies, hostile_service
+
+UNSAFE = set("\x1b\x07\x9b\r\u202e\u200b\x00\x7f")
+LETTER: dict[str, Any] = {
+    "id": OSC, "reader": OSC, "row": OSC, "event_type": OSC, "category": OSC, "stream": OSC, "version": 2,
+    "position": 7, "error": OSC, "fingerprint": OSC, "tries": 3, "waiting": 1, "first_failed_at": OSC,
+    "last_failed_at": OSC,
+}  # fmt: skip
+RESULT = {"id": OSC, "event_type": OSC, "position": 7, "state": OSC, "error": OSC}
+REBUILD: dict[str, Any] = {
+    "id": 1, "group": "orders", "purpose": "rebuild", "state": "live", "note": OSC, "error": OSC, "position": 1,
+    "head": 2, "rate": 3.5, "seconds_left": 1, "requested_by": OSC, "reason": OSC, "revision": OSC,
+    "requested_at": OSC, "started_at": OSC, "ended_at": OSC, "drop_at": OSC, "max_rate": None, "target": None,
+}  # fmt: skip
+CHANGE = {"before": 1, "after": 2}
+WHOLE: dict[str, Any] = {
+    "dead_letters": [LETTER], "dead_letter": LETTER, "event": {"payload": {"a": OSC}}, "results": [RESULT],
+    "failing": 1, "events": [], "trials": [{"id": OSC, "applied": 1, "error": OSC}], "rebuilds": [REBUILD],
+    "statuses": {OSC: CHANGE}, "payments": {}, "sales": [], "stock": [], "status": OSC, "customer": OSC,
+}  # fmt: skip
+"""One answer that has what each of these commands reads."""
+
+Command = Callable[[], object]
+COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
+    "deadletters list": (dead_letters.list_letters, ("dead_letters",)),
+    "deadletters show": (lambda: dead_letters.show("../an id?#"), ("dead_letter", "event")),
+    "deadletters retry": (lambda: dead_letters.retry("an id", reason="a reason"), ("results", "failing")),
+    "deadletters retry --dry-run": (
+        lambda: dead_letters.retry(everything=True, reason="a reason", dry_run=True),
+        ("trials", "events"),
+    ),
+    "compare": (lambda: past.compare("#1"), ("statuses", "sales")),
+    "rebuild": (rebuild.rebuild, ("rebuilds",)),
+    "rebuild orders --follow": (lambda: rebuild.rebuild("orders", follow=True), ("rebuilds",)),
+    "rebuild orders --json": (lambda: rebuild.rebuild("orders", as_json=True), ("rebuilds",)),
+    "erase": (lambda: erase("a customer", "a reason"), ("status",)),
+}
+"""With the parts of the answer that each reads."""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[HostileService]:
+    with hostile_service() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORDERDECK_QUERY_URL", running.url)
+        patch.setenv("ORDERDECK_COMMAND_URL", running.url)
+        patch.setattr(services, "PAUSE", 0.0)
+        yield running
+
+
+def run(command: Command) -> str:
+    """Run a command and return the sentence that it ends with; any error but ours is a traceback for its user."""
+    import typer  # noqa: PLC0415 - as the commands, which end with it
+
+    try:
+        command()
+    except Unavailable as error:
+        return str(error)
+    except (SystemExit, typer.Exit):
+        pass
+    return ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_whatever_a_service_answers_an_operators_command_ends_with_a_sentence(
+    service: HostileService, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    command, parts = COMMANDS[name]
+    bodies = {"everything": json.dumps(WHOLE).encode()}
+    for part in parts:
+        bodies |= {f"{part}: {what}": body for what, body in hostile_bodies(WHOLE, part).items()}
+        rows = WHOLE[part]
+        for key in rows[0] if isinstance(rows, list) and rows else ():
+            for value in (None, [], 10**40):
+                bodies[f"{key} of {part}: {value}"] = json.dumps({**WHOLE, part: [{**rows[0], key: value}]}).encode()
+    for what, body in bodies.items():
+        service.will(answer(body, Connection="close"))
+        assert len(run(command)) < 1_000, what
+    shown = "".join(capsys.readouterr())
+    assert not UNSAFE & set(shown)
+
+
+def test_a_list_of_the_past_that_is_never_made_is_given_up(
+    service: HostileService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "LONGEST_MAKING", 0.2)
+    monkeypatch.setattr(services, "LOOK_EVERY", 0.05)
+    service.will(answer({"detail": OSC}, Connection="close").replace(b"200 OK", b"202 No"))
+    assert run(COMMANDS["compare"][0]).endswith("; ask again later")
+    service.will(answer({}, Connection="close").replace(b"200 OK", b"202 No"))
+    assert "cannot read" in run(COMMANDS["compare"][0])
