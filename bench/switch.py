@@ -16,13 +16,13 @@ from bench.ground import Ground, daemons
 from bench.http_load import Load, offer, percentile, request
 from bench.rebuild import POSITION, REACH, fill, watch
 from bench.report import Row
+from bench.visible import answer_of, is_listed
 
 OFFERED = 100.0  # orders a second
 READS = 200.0  # lists a second
 WATCHED = 10.0  # orders a second whose list is read until they appear, and again all the time
 REACH_UNDER_LOAD = 30_000  # events a second
 QUIET = 12.0  # seconds of the same load without a rebuild
-LOOK_EVERY = 0.001  # seconds between two looks for an order
 PROGRAMS = ("payment-sandbox", "command-api", "query-api", "projector", "saga-runner")
 REBUILT = """
 SELECT count(*) FILTER (WHERE state = 'live') AS live, count(*) FILTER (WHERE state = 'failed') AS failed,
@@ -141,7 +141,7 @@ async def _read(queries: int, watched: Watched) -> None:
 async def _list(queries: int, customer: bytes) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", queries)
     writer.write(request("GET", f"/api/v1/customers/{customer.decode()}/orders"))
-    total = json.loads(await _answer(reader))["total"]
+    total = json.loads(await answer_of(reader))["total"]
     writer.close()
     return total
 
@@ -151,21 +151,10 @@ async def _follow(commands: int, queries: int, watched: Watched) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", queries)
     poster, post = await asyncio.open_connection("127.0.0.1", commands)
     post.write(orders(customer)())
-    await _answer(poster)
+    await answer_of(poster)
     answered = time.perf_counter()
-    ask = request("GET", f"/api/v1/customers/{customer.decode()}/orders")
-    for _ in itertools.repeat(None, 5_000):
-        writer.write(ask)
-        if json.loads(await _answer(reader))["total"]:
-            watched.took.append(time.perf_counter() - answered)
-            watched.shown.append(customer)
-            break
-        await asyncio.sleep(LOOK_EVERY)
+    if await is_listed(reader, writer, customer.decode()):
+        watched.took.append(time.perf_counter() - answered)
+        watched.shown.append(customer)
     post.close()
     writer.close()
-
-
-async def _answer(reader: asyncio.StreamReader) -> bytes:
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    at = head.find(b"content-length: ")
-    return await reader.readexactly(int(head[at + 16 :].split(b"\r\n", 1)[0]))

@@ -58,23 +58,29 @@ async def _follow(commands: int, queries: int, took: list[float], read: list[flo
     make = orders(customer.encode())
     poster, post = await asyncio.open_connection("127.0.0.1", commands)
     post.write(make())
-    order = json.loads(await _answer(poster))["order_id"]
+    order = json.loads(await answer_of(poster))["order_id"]
     answered = time.perf_counter()
     writer.write(request("GET", f"/api/v1/orders/{order}"))
-    await _answer(reader)
+    await answer_of(reader)
     read.append(time.perf_counter() - answered)
-    ask = request("GET", f"/api/v1/customers/{customer}/orders")
-    for _ in itertools.repeat(None, 5_000):
-        writer.write(ask)
-        if json.loads(await _answer(reader))["total"]:
-            took.append(time.perf_counter() - answered)
-            break
-        await asyncio.sleep(LOOK_EVERY)
+    if await is_listed(reader, writer, customer):
+        took.append(time.perf_counter() - answered)
     post.close()
     writer.close()
 
 
-async def _answer(reader: asyncio.StreamReader) -> bytes:
+async def is_listed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, customer: str) -> bool:
+    """Wait until the customer's list on this connection has an order; False if it has none after many looks."""
+    ask = request("GET", f"/api/v1/customers/{customer}/orders")
+    for _ in itertools.repeat(None, 5_000):
+        writer.write(ask)
+        if json.loads(await answer_of(reader))["total"]:
+            return True
+        await asyncio.sleep(LOOK_EVERY)
+    return False
+
+
+async def answer_of(reader: asyncio.StreamReader) -> bytes:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     at = head.find(b"content-length: ")
     return await reader.readexactly(int(head[at + 16 :].split(b"\r\n", 1)[0]))

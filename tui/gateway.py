@@ -79,6 +79,15 @@ class Health:
     reader: str = ""
 
 
+def orders_asked(
+    query: OrderQuery, *, sort: str, cursor: str | None, order_ids: Sequence[str], limit: int
+) -> dict[str, str | Sequence[str]]:
+    """What `Gateway.orders` is asked for, as parameters of the query API."""
+    wanted = query.among(order_ids) if order_ids else query
+    page = {"limit": str(limit), "sort": sort} | ({"cursor": cursor} if cursor is not None else {})
+    return {**wanted.params(), **page}
+
+
 class Gateway(Protocol):
     """Whatever the network or the services do wrong, its methods raise GatewayError."""
 

@@ -22,6 +22,7 @@ from tui.gateway import (
     Health,
     ServiceRefused,
     Shape,
+    orders_asked,
 )
 from tui.http_reply import HttpReply, LetterReply, letters_accepted, our_errors, read_answer, refuse, whole
 from tui.wire import Count, OrderPage, WireEvent, WireOrder
@@ -117,11 +118,8 @@ class HttpGateway:
         order_ids: Sequence[str] = (),
         limit: int = PAGE,
     ) -> OrderPage:
-        wanted = query.among(order_ids) if order_ids else query
-        params = {**wanted.params(), "limit": str(limit), "sort": sort}
-        if cursor is not None:
-            params["cursor"] = cursor
-        return await self.read("/api/v1/orders", OrderPage, params)
+        asked = orders_asked(query, sort=sort, cursor=cursor, order_ids=order_ids, limit=limit)
+        return await self.read("/api/v1/orders", OrderPage, asked)
 
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         params = {"min_version": min_version, "wait": wait}

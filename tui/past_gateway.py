@@ -17,6 +17,7 @@ from tui.gateway import (
     Health,
     ServiceRefused,
     Shape,
+    orders_asked,
 )
 from tui.wire import OrderPage, WireEvent, WireOrder
 
@@ -47,9 +48,8 @@ class PastGateway:
         order_ids: Sequence[str] = (),
         limit: int = PAGE,
     ) -> OrderPage:
-        wanted = query.among(order_ids) if order_ids else query
-        params = {**wanted.params(), "limit": str(limit), "sort": sort}
-        return await self.read("/api/v1/orders", OrderPage, params | ({"cursor": cursor} if cursor is not None else {}))
+        asked = orders_asked(query, sort=sort, cursor=cursor, order_ids=order_ids, limit=limit)
+        return await self.read("/api/v1/orders", OrderPage, asked)
 
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         """The past does not change, so there is nothing to wait for."""

@@ -8,13 +8,14 @@ from urllib.parse import quote
 
 import typer
 
-from daemons.cli.output import fail, say
+from daemons.cli.output import fail, say, tell
 from daemons.cli.services import read, say_document, send
 from daemons.host.bounded_http import readable
 
 deadletters = typer.Typer(no_args_is_help=True, help="See events that a reader could not apply; retry or skip them.")
 
 PATH = "/api/v1/admin/dead-letters"
+MOST = 200  # of one list
 Id = Annotated[str, typer.Argument(help="Its id, as `deadletters list` shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would come to; change nothing.")]
@@ -26,7 +27,7 @@ Fingerprint = Annotated[str, typer.Option(help="Those of one cause, as `deadlett
 @deadletters.command("list")
 def list_letters(*, reader: Reader = "", fingerprint: Fingerprint = "", as_json: AsJson = False) -> None:
     """List them by cause, the oldest first: the event, its error, its tries, and how many events wait behind it."""
-    wanted = {"reader": reader, "fingerprint": fingerprint, "limit": "200"}
+    wanted = {"reader": reader, "fingerprint": fingerprint, "limit": str(MOST)}
     page = read(PATH, {name: value for name, value in wanted.items() if value})
     if as_json:
         say_document(page)
@@ -41,6 +42,8 @@ def list_letters(*, reader: Reader = "", fingerprint: Fingerprint = "", as_json:
                 say(_line(letter))
         if not groups:
             say("every event was applied")
+        if len(page["dead_letters"]) == MOST:
+            tell(f"the oldest {MOST}; --reader and --fingerprint show others")
 
 
 @deadletters.command()

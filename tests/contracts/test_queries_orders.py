@@ -234,9 +234,7 @@ async def test_a_page_says_where_it_begins_and_ends_and_whether_there_is_more(fu
     assert (nothing.documents, nothing.first, nothing.last, nothing.more) == ([], None, None, False)
 
 
-async def test_a_list_that_a_lock_keeps_waiting_is_an_outage_and_the_next_one_is_read(
-    opener: Opener, dsn: str
-) -> None:
+async def test_a_list_that_a_lock_keeps_waiting_is_an_outage_and_the_next_one_is_read(opener: Opener, dsn: str) -> None:
     queries = PostgresQueries(lambda: opened_with(opener, "lock_timeout = '100ms'"))
     blocker = await asyncpg.connect(dsn)
     async with blocker.transaction():
