@@ -17,12 +17,17 @@ from tui.dialogs.dialog import open_dialog
 from tui.gateway import Gateway
 from tui.messages import Missed, Say
 from tui.past_gateway import PastGateway
+from tui.viewmodels.text import wrapped
 
 
 def ask_moment(node: DOMNode, answered: Callable[[str], None]) -> None:
     """Ask for a moment, and hand on what was typed."""
-    lines = ("Every view then shows what was at that moment. Nothing can be changed there.",)
-    dialog = Ask("Look at another moment", lines, [Field("moment", f"{WANTED}; times in UTC")])
+    lines = (
+        "The orders, each order and each saga as they were at that moment.",
+        "Nothing can be changed there.",
+        *wrapped(f"{WANTED}. Times are in UTC.", 70),
+    )
+    dialog = Ask("Look at another moment", lines, [Field("moment", "the moment")])
     open_dialog(node, dialog, lambda fields: answered(fields["moment"]) if fields is not None else None)
 
 

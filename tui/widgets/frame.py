@@ -21,7 +21,7 @@ def top_cells(desk: Desk, title: str) -> list[Cell]:
         return [
             *name,
             Cell(f"◀ THE PAST, {desk.past}", "bad"),
-            Cell("   nothing can be changed; T returns to now", "warn"),
+            Cell("  T returns to now; read-only till then", "warn"),
         ]
     if desk.gateway.read_only:
         name.append(Cell("READ ONLY  ", "accent"))
