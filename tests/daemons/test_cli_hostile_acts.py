@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from core.errors import Unavailable
 from daemons.cli import dead_letters, past, rebuild, services
 from daemons.cli.erase import erase
-from tests.support.hostile_service import OSC, HostileService, answer, hostile_bodies, hostile_service
+from tests.support.hostile_service import OSC, WHOLE, HostileService, answer, hostile_bodies, hostile_service
 
 UNSAFE = set("\x1b\x07\x9b\r\u202e\u200b\x00\x7f")
-LETTER: dict[str, Any] = {
-    "id": OSC, "reader": OSC, "row": OSC, "event_type": OSC, "category": OSC, "stream": OSC, "version": 2,
-    "position": 7, "error": OSC, "fingerprint": OSC, "tries": 3, "waiting": 1, "first_failed_at": OSC,
-    "last_failed_at": OSC,
-}  # fmt: skip
-RESULT = {"id": OSC, "event_type": OSC, "position": 7, "state": OSC, "error": OSC}
-REBUILD: dict[str, Any] = {
-    "id": 1, "group": "orders", "purpose": "rebuild", "state": "live", "note": OSC, "error": OSC, "position": 1,
-    "head": 2, "rate": 3.5, "seconds_left": 1, "requested_by": OSC, "reason": OSC, "revision": OSC,
-    "requested_at": OSC, "started_at": OSC, "ended_at": OSC, "drop_at": OSC, "max_rate": None, "target": None,
-}  # fmt: skip
-CHANGE = {"before": 1, "after": 2}
-WHOLE: dict[str, Any] = {
-    "dead_letters": [LETTER], "dead_letter": LETTER, "event": {"payload": {"a": OSC}}, "results": [RESULT],
-    "failing": 1, "events": [], "trials": [{"id": OSC, "applied": 1, "error": OSC}], "rebuilds": [REBUILD],
-    "statuses": {OSC: CHANGE}, "payments": {}, "sales": [], "stock": [], "status": OSC, "customer": OSC,
-}  # fmt: skip
-"""One answer that has what each of these commands reads."""
-
 Command = Callable[[], object]
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "deadletters list": (dead_letters.list_letters, ("dead_letters",)),
