@@ -21,6 +21,7 @@ from core.errors import OrderdeckError
 SECONDS = 900
 MOST_SERIES = 64
 MEASURE_WITHIN = 0.9  # seconds
+AFTER = 0.002  # seconds in a new second; an event loop wakes up to 1 ms early, and one second would be measured twice
 UNKNOWN = math.nan
 PER_SECOND = "per second"
 
@@ -95,7 +96,7 @@ class History:
         """Measure once a second, until cancelled. What cannot be measured, or not in time, is unknown."""
         before = self._clock()
         while True:
-            await asyncio.sleep(1 - self._clock() % 1)
+            await asyncio.sleep(1 + AFTER - self._clock() % 1)
             figures: Figures = {}
             now = self._clock()
             with contextlib.suppress(OrderdeckError, TimeoutError):

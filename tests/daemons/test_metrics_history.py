@@ -134,6 +134,29 @@ async def test_what_cannot_be_measured_now_is_a_gap_and_the_next_rate_is_over_al
     assert calls[2] > 1.5
 
 
+async def test_each_second_is_measured_once_though_the_event_loop_wakes_up_just_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, calls = Clock(), list[float]()
+    clock.seconds += 0.25
+    history = History("a-service", clock=clock)
+
+    async def sleep(seconds: float) -> None:
+        clock.seconds += max(seconds - 0.0004, 0)
+
+    async def measure(elapsed: float) -> Figures:
+        calls.append(elapsed)
+        if len(calls) == 4:
+            raise asyncio.CancelledError
+        return {"a": (len(calls), "per second")}
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await history.keep(measure)
+    assert values(history, "a")[-3:] == [1, 2, 3]
+    assert calls == pytest.approx([0.75, 1, 1, 1], abs=0.002)
+
+
 class Log:
     """Queries of which only those are there that are measured."""
 
