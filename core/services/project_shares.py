@@ -228,8 +228,9 @@ class ShareProjector:
         try:
             while not stop.is_set():
                 polling = asyncio.ensure_future(self._topics.poll())
-                await asyncio.wait([polling, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
-                if not polling.done():
+                try:
+                    await asyncio.wait([polling, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
+                finally:  # also when this is cancelled, so that nobody asks clients of Kafka that are closed meanwhile
                     polling.cancel()
                     await asyncio.gather(polling, return_exceptions=True)
                 if watching.done():
@@ -238,8 +239,7 @@ class ShareProjector:
                     return
                 delivery = polling.result()
                 if delivery.marks:
-                    ours = [e for place, e in delivery.events if self._folder.belongs(place, e)]
-                    yield Batch(ours, delivery.marks, {})
+                    yield Batch([e for at, e in delivery.events if self._folder.belongs(at, e)], delivery.marks, {})
         finally:
             stopping.cancel()
 

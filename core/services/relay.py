@@ -138,6 +138,7 @@ class Relay:
             task.result()
         finally:
             task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         self.position, self.kept_at, self._sends_since = prepared.position, time.monotonic(), None
         self._moved.set()
         self._kept(prepared.number)
