@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from core.domain import inventory, order, payment, reader, saga, sealed_customer
-from core.domain.message import Event, Metadata, Recorded, StreamId
+from core.domain.message import Event, LeftOut, Metadata, Recorded, StreamId
 from core.errors import UnknownEvent
 from core.upcasters import STEPS, Lifted, leads_to, lift
 
@@ -24,6 +24,27 @@ Shape: TypeAlias = Literal["latest", "stored"]
 
 UNREADABLE = (UnknownEvent, msgspec.DecodeError)
 """The errors that reading an event raises when this release does not understand it."""
+
+
+class EventDamaged(msgspec.ValidationError):
+    """The payload or the metadata of an event does not fit its type. `position` is where the event is in the log."""
+
+    def __init__(self, event_type: str, schema_version: int, why: str, position: int) -> None:
+        super().__init__(why)
+        self.event_type = event_type
+        self.schema_version = schema_version
+        self.position = position
+
+
+def read_at(position: int, name: str, schema_version: int, payload: str | bytes) -> Sequence[Event]:
+    """What `decode` returns for the event at this position of the log. Its errors name the position."""
+    try:
+        return decode(name, schema_version, payload)
+    except UnknownEvent as error:
+        raise UnknownEvent(error.event_type, error.schema_version, position) from error
+    except msgspec.DecodeError as error:
+        raise EventDamaged(name, schema_version, str(error), position) from error
+
 
 EVENTS_OF: Mapping[str, tuple[type[Event], ...]] = {
     "order": tuple(order.PASSAGES),
@@ -152,8 +173,13 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     recorded_at: datetime
 
     def recorded(self) -> Sequence[Recorded]:
-        """What the event says, decoded: see `decode`. Raises UnknownEvent if this release cannot read it."""
-        metadata = decode_metadata(self.metadata)
+        """What the event says, decoded: see `decode`. Raises UnknownEvent or EventDamaged if it cannot be read."""
+        events = read_at(self.position, self.event_type, self.schema_version, self.payload)
+        try:
+            metadata = decode_metadata(self.metadata)
+        except msgspec.DecodeError as error:
+            why = f"metadata: {error}"
+            raise EventDamaged(self.event_type, self.schema_version, why, self.position) from error
         return [
             Recorded(
                 position=self.position,
@@ -165,8 +191,21 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
                 metadata=metadata,
                 recorded_at=self.recorded_at,
             )
-            for event in decode(self.event_type, self.schema_version, self.payload)
+            for event in events
         ]
+
+    def left_out(self) -> Recorded:
+        """The event as those see it who leave it out: it has its place in the stream, and says nothing."""
+        return Recorded(
+            position=self.position,
+            stream=self.stream,
+            category=self.category,
+            version=self.version,
+            event_id=self.event_id,
+            event=LeftOut(),
+            metadata=Metadata(correlation_id=self.correlation_id),
+            recorded_at=self.recorded_at,
+        )
 
     @property
     def outdated(self) -> bool:

@@ -142,6 +142,7 @@ class FulfilmentNotFinished(OrderdeckError):
 class UnknownEvent(OrderdeckError):
     event_type: str
     schema_version: int
+    position: int = field(default=0, compare=False)  # in the log; 0 if nobody said it
 
     def __str__(self) -> str:
         return f"this release does not know event {self.event_type} in schema {self.schema_version}"

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from core import codec
 from core.codec import EVENTS, StoredEvent, event_type
 from core.domain.inventory import StockReplenished
-from core.domain.message import Event, Metadata, OrderId, Recorded, SagaId, Sku, StreamId
+from core.domain.message import Event, LeftOut, Metadata, OrderId, Recorded, SagaId, Sku, StreamId
 from core.domain.order import OrderConfirmed
 from core.domain.saga import SagaFailed
 from core.errors import UnknownEvent
@@ -64,7 +64,7 @@ def test_an_event_is_stored_as_its_sample_is(name: str) -> None:
 
 
 def test_every_event_class_is_known_to_the_codec() -> None:
-    assert set(EVENTS) == leaves(Event)
+    assert {*EVENTS, LeftOut} == leaves(Event)
     assert len({event_type(kind) for kind in EVENTS}) == len(EVENTS)
 
 

@@ -19,7 +19,9 @@ from core.domain.message import Event, OrderId, ReservationId, SagaId, Sku, paym
 from core.domain.order import ORDER, Order
 from core.domain.passage import Passage
 from core.domain.payment import PAYMENT, Payment
+from core.ports.dead_letters import SkippedEvent
 from core.ports.evidence import Finding
+from core.ports.sagas import READER as SAGA_RUNNER
 from core.projections.order_view import ORDER_VIEW, OrderView
 from core.projections.projection import At, Source
 from core.sagas.progress import evolve
@@ -34,6 +36,25 @@ class Later(NamedTuple):
     events: Sequence[Event]
 
 
+class Skips(NamedTuple):
+    """The ids of events that operators have left out for ever: of the view, and of what sagas and commands read."""
+
+    of_view: frozenset[UUID] = frozenset()
+    of_decisions: frozenset[UUID] = frozenset()
+
+    def has(self, event_id: UUID) -> bool:
+        return event_id in self.of_view or event_id in self.of_decisions
+
+
+NO_SKIPS = Skips()
+
+
+def skips(skipped: Sequence[SkippedEvent], reader: str) -> Skips:
+    """What is left out of the views of this reader."""
+    found = (frozenset(one.event_id for one in skipped if one.reader == each) for each in (reader, SAGA_RUNNER))
+    return Skips(*found)
+
+
 @dataclass
 class Case:
     """Everything that the log says about one order.
@@ -42,14 +63,13 @@ class Case:
     that which would change it. `first` has the position of the first event of each type in the order's own stream,
     `last` the position of the last event in any of its streams. `due` has the id of each saga that an event of the
     order asks for, with its name and the position of that event.
-    `skipped` are the ids of events that an operator has left out of the view for ever.
     `unknown` names what `verify` has no rule for: unknown events, and sagas whose table this release does not have.
     """
 
     order_id: OrderId
     seen_to: int
     rules: SagaRules
-    skipped: frozenset[UUID] = frozenset()
+    skips: Skips = NO_SKIPS
     order: Order = ORDER.initial
     payment: Payment = PAYMENT.initial
     view: OrderView | None = None
@@ -73,9 +93,12 @@ class Case:
                 events = decode(stored.event_type, stored.schema_version, stored.payload)
             except Exception as error:  # noqa: BLE001 - for any error, it is noted, and the order is not judged
                 self.unreadable = True
-                if stored.event_id not in self.skipped:
+                if not self.skips.has(stored.event_id):
                     self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
-            self._fold_view(stored, () if stored.event_id in self.skipped else events)
+            self._fold_view(stored, () if stored.event_id in self.skips.of_view else events)
+            if stored.event_id in self.skips.of_decisions:
+                self.unreadable = True
+                continue
             for event in events:
                 self._fold_event(stored, event)
         return self

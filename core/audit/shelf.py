@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 import msgspec
 
+from core.audit.case import NO_SKIPS, Skips
 from core.codec import StoredEvent, decode
 from core.domain.inventory import (
     INVENTORY,
@@ -31,8 +31,8 @@ from core.services.snapshots import schema_hash
 class Shelf:
     """Everything that the log says about one SKU.
 
-    `level` is the SKU's view as a reader at position `seen_to` must have it at least. `skipped` are the ids of events
-    that an operator has left out of it for ever. `unknown` names the events for which `verify` has no rule.
+    `level` is the SKU's view as a reader at position `seen_to` must have it at least. `unknown` names the events
+    for which `verify` has no rule.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Shelf:
         first: StoredEvent,
         seen_to: int,
         snapshot: Snapshot | None,
-        skipped: frozenset[UUID] = frozenset(),
+        skips: Skips = NO_SKIPS,
     ) -> None:
-        self._skipped = skipped
+        self._skips = skips
         self.stream = first.stream
         self._snapshot = snapshot if snapshot and snapshot.schema_hash == schema_hash(INVENTORY) else None
         self.level: InventoryLevel | None = None
@@ -59,7 +59,7 @@ class Shelf:
         try:
             events = decode(stored.event_type, stored.schema_version, stored.payload)
         except Exception as error:  # noqa: BLE001 - it is noted, and the other events are judged without it
-            if stored.event_id not in self._skipped:
+            if not self._skips.has(stored.event_id):
                 self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
             self._fold_level(stored, ())
             return
@@ -67,7 +67,7 @@ class Shelf:
         if len(ours) < len(events) or any(inventory_stream(each.sku) != stored.stream for each in ours):
             self._note("I2", stored, f"{stored.event_type} lies in a SKU's stream that is not its own")
             return
-        for event in ours:
+        for event in ours if stored.event_id not in self._skips.of_decisions else ():
             self._fold_stock(stored, event)
         if (
             self._snapshot is not None
@@ -108,7 +108,7 @@ class Shelf:
 
     def _fold_level(self, stored: StoredEvent, events: Sequence[InventoryEvent]) -> None:
         self.sku = events[-1].sku if events else self.sku
-        events = () if stored.event_id in self._skipped else events
+        events = () if stored.event_id in self._skips.of_view else events
         if stored.position <= self._seen_to:
             self.level = INVENTORY_LEVEL.apply(STOCK_EVENTS, self.level, events, At(stored.version, stored.recorded_at))
         else:

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from core.audit.acts import skipped, wrong_act
-from core.audit.case import Case
+from core.audit.case import Case, skips
 from core.audit.judge import judge, under_way, unstarted, vouched_for
 from core.audit.reconcile import LIVE, reconcile
 from core.audit.saga_story import SagaRules
@@ -112,7 +112,7 @@ class Verification:
         runner = readers.get(SAGA_RUNNER)
         self._started_to = runner.position if runner else 0
         self._seen_to = {group.name: _position(readers.get(group.reader)) for group in (self._orders, STOCK)}
-        self._skipped = frozenset(one.event_id for one in evidence.skipped)
+        self._skips = {one.name: skips(evidence.skipped, one.reader) for one in (self._orders, STOCK)}
         self._waiting = {one.row for one in evidence.waiting}
         self._comparable = {
             group.name for group in (self._orders, STOCK) if _filled_by_our_rules(group, readers.get(group.reader))
@@ -126,7 +126,9 @@ class Verification:
         async with aclosing(self._evidence.stories()) as stories, aclosing(ahead(stories)) as chunks:
             async for chunk in chunks:
                 cases = [
-                    Case(OrderId(order_id), self._seen_to[ORDERS.name], self._rules, self._skipped).fold(list(story))
+                    Case(OrderId(order_id), self._seen_to[ORDERS.name], self._rules, self._skips[ORDERS.name]).fold(
+                        list(story)
+                    )
                     for order_id, story in groupby(chunk, key=lambda stored: stored.correlation_id)
                 ]
                 await self._judge(cases)
@@ -226,7 +228,9 @@ class Verification:
                 for stored in chunk:
                     if shelf is None or shelf.stream != stored.stream:
                         self._close(shelf, levels)
-                        shelf = Shelf(stored, self._seen_to[STOCK.name], snapshots.get(stored.stream), self._skipped)
+                        shelf = Shelf(
+                            stored, self._seen_to[STOCK.name], snapshots.get(stored.stream), self._skips[STOCK.name]
+                        )
                     shelf.fold(stored)
                 self._report_progress(sum(1 for stored in chunk if stored.event_type in _OF_NO_ORDER))
         self._close(shelf, levels)

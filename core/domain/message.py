@@ -34,6 +34,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: ClassVar[int] = 1
 
 
+class LeftOut(Event, frozen=True):
+    """Stands for an event that an operator has left out for ever. It is never recorded, and folds pass it over."""
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody wants done; the domain may refuse it. `now` is when it was sent, since the domain has no clock."""
 

@@ -16,6 +16,13 @@ MOST_BLOCKED = 50
 """So many rows of a reader may wait behind such events. Before the next such event, the reader stops."""
 
 
+TRY_AGAIN = (0.1, 0.5, 2.0)
+"""Seconds after the first, second and third failure of an event until its reader tries it again by itself."""
+
+LATER = 30.0
+"""Seconds after each further failure until a saga is tried again, since a runner of a later release may read it."""
+
+
 class Parked(NamedTuple):
     """An event that a reader sets aside: the row that it belongs to, why, and whether trying again by itself may help.
 

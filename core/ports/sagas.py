@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -42,16 +42,30 @@ class Claim(msgspec.Struct, frozen=True):
     claims: int
 
 
+class UnreadEvent(NamedTuple):
+    """An event because of which a saga cannot be read: where it is in the log, and why, for operators.
+
+    `fingerprint` is the same for events that cannot be read for the same cause, and `saga_error` what the saga shows.
+    """
+
+    position: int
+    error: str
+    fingerprint: str
+    saga_error: str
+
+
 class Backlog(msgspec.Struct, frozen=True):
     """What waits for a runner, counted up to a limit, and for how many seconds the oldest of each has waited.
 
-    `due`: sagas that any runner may claim. `unstarted`: events of the log whose saga is not started yet.
+    `due`: sagas that any runner may claim. `unstarted`: events of the log whose saga is not started yet. `set_aside`:
+    sagas that cannot be read, which nobody is late with.
     """
 
     due: int
     due_for: float
     unstarted: int
     unstarted_for: float
+    set_aside: int = 0
 
     @property
     def waiting(self) -> int:
@@ -88,10 +102,11 @@ class SagaLog(Protocol):
         """Make parked sagas, given as epochs by saga, due after this time. Those claimed since are left alone."""
         ...
 
-    async def put_back(self, owner: str, saga_id: SagaId, epoch: int, *, due_in: timedelta, reason: str) -> None:
-        """End a lease under which the saga could not be read, for this reason: it is due again after this time.
+    async def set_aside(self, owner: str, saga_id: SagaId, epoch: int, unread: UnreadEvent) -> None:
+        """End a lease under which the saga could not be read, and note that event as its dead letter, if it is known.
 
-        The claim is not counted, since it says nothing of the saga. Without effect if the lease is not ours any more.
+        The saga is due again after 0.1, 0.5 and 2 seconds, and then every 30. The claim is not counted, since it says
+        nothing of the saga. The next append to the saga ends the dead letter. Without effect if the lease is not ours.
         """
         ...
 

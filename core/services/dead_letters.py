@@ -17,16 +17,23 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
+from core.codec import UNREADABLE
 from core.domain import reader
-from core.domain.message import Metadata, StreamId, reader_stream
+from core.domain.inventory import INVENTORY
+from core.domain.message import Metadata, OrderId, StreamId, payment_of, reader_stream
+from core.domain.order import ORDER
+from core.domain.payment import PAYMENT
 from core.domain.reader import DeadLetterRetried, DeadLetterSkipped
 from core.errors import NotAllowed, NotFound
 from core.ports.clock import Clock
 from core.ports.dead_letters import DeadLetter, DeadLetters, DeadLetterSearch
 from core.ports.log import Answer, Entry, EventStore, IdempotencyKey, NewEvent, Result
+from core.ports.sagas import READER as SAGA_RUNNER
 from core.projections import GROUPS
 from core.services.catch_up_row import catch_up_row
 from core.services.execute import Decision, Outcome, Terms, run_command
+from core.services.load import load_state
+from core.services.set_aside import in_words
 
 WITHIN = 3.0  # seconds that an answer waits for what the reader does
 LOOK_EVERY = 0.05  # seconds
@@ -123,12 +130,28 @@ async def retry_all(
 
 async def try_out(desk: LetterDesk, letter: DeadLetter) -> TriedOut:
     """What a try would come to now, by the rules of this process. Nothing is changed."""
+    if letter.reader == SAGA_RUNNER:
+        return await _try_out_saga(desk.store, letter)
     group = next((group for group in GROUPS if group.reader == letter.reader), None)
     models = desk.letters.row_models(letter.reader)
     if group is None or models is None:
         return TriedOut(id=letter.id, applied=0, error=f"{letter.reader} has no read models to try it out on")
     found = await catch_up_row(group, models, StreamId(letter.row), (await models.aside()).skipped)
     return TriedOut(id=letter.id, applied=found.applied, error=found.parked.error if found.parked else "")
+
+
+async def _try_out_saga(store: EventStore, letter: DeadLetter) -> TriedOut:
+    """Read what a runner reads of the saga: its own stream, its order and its payment, and the stock that it needs."""
+    order_id = OrderId(letter.correlation_id)
+    try:
+        await store.load(StreamId(letter.row))
+        await load_state(store, ORDER, StreamId(order_id))
+        await load_state(store, PAYMENT, StreamId(payment_of(order_id)))
+        if letter.category == INVENTORY.category:
+            await load_state(store, INVENTORY, StreamId(letter.stream))
+    except UNREADABLE as error:
+        return TriedOut(id=letter.id, applied=0, error=in_words(error))
+    return TriedOut(id=letter.id, applied=1 + letter.waiting, error="")
 
 
 async def _result(desk: LetterDesk, before: DeadLetter, until: float, position: int) -> LetterResult:

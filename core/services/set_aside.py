@@ -7,10 +7,12 @@ import re
 from collections.abc import Collection
 from uuid import UUID
 
-from core.codec import UNREADABLE, StoredEvent
+from core.codec import UNREADABLE, EventDamaged, StoredEvent
 from core.domain.message import StreamId
-from core.errors import EventNotApplied, ValuesRefused
+from core.errors import EventNotApplied, UnknownEvent, ValuesRefused
 from core.ports.dead_letters import MOST_BLOCKED, Parked
+from core.ports.sagas import READER as SAGA_RUNNER
+from core.ports.sagas import UnreadEvent
 
 LONGEST_ERROR = 500  # characters
 VALUES = re.compile(
@@ -51,9 +53,22 @@ class SetAside:
 def parked(row: StreamId, stored: StoredEvent, error: Exception) -> Parked:
     cause = error.__cause__ if isinstance(error, EventNotApplied) and isinstance(error.__cause__, Exception) else error
     words = in_words(error)
-    same = f"{stored.category} {stored.event_type} {stored.schema_version} {VALUES.sub('*', words)}"
-    fingerprint = hashlib.sha256(same.encode("utf-8", "replace")).hexdigest()[:12]
+    fingerprint = fingerprint_of(f"{stored.category} {stored.event_type} {stored.schema_version}", words)
     return Parked(row, stored, words, fingerprint, not isinstance(cause, (*UNREADABLE, ValuesRefused)))
+
+
+def unread(error: UnknownEvent | EventDamaged) -> UnreadEvent:
+    """The event because of which a saga cannot be read."""
+    words = in_words(error)
+    later = isinstance(error, UnknownEvent)
+    shown = f"waits for a later release: {words}" if later else f"{error.event_type} cannot be read: {words}"
+    fingerprint = fingerprint_of(f"{SAGA_RUNNER} {error.event_type} {error.schema_version}", words)
+    return UnreadEvent(error.position, words, fingerprint, shown)
+
+
+def fingerprint_of(what: str, words: str) -> str:
+    same = f"{what} {VALUES.sub('*', words)}"
+    return hashlib.sha256(same.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def in_words(error: Exception) -> str:

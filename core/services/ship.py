@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from core.domain.message import OrderId, StreamId, saga_of
+from core.domain.message import LeftOut, OrderId, Recorded, StreamId, saga_of
 from core.domain.order import ORDER, Order, OrderShipped, ShipOrder, Status
 from core.domain.saga import CATEGORY, SagaFailed, finished
 from core.errors import FulfilmentNotFinished, NotAllowed, NotFound
@@ -47,7 +47,7 @@ async def ship(store: EventStore, command: ShipOrder, terms: Terms, describe: De
 
 async def _must_not_have_failed(store: EventStore, order_id: OrderId) -> None:
     saga_id = saga_of(order_id, ended_before(OrderShipped))
-    events = await store.load(StreamId(saga_id))
+    events = _said(await store.load(StreamId(saga_id)))
     if events and isinstance(events[-1].event, SagaFailed):
         raise NotAllowed(f"the fulfilment of order {order_id} has failed and needs an operator: saga {saga_id}")
 
@@ -56,4 +56,10 @@ async def _guards(store: EventStore, order_id: OrderId) -> Sequence[Entry]:
     """A guard on the stream of the fulfilment; empty while the fulfilment has not ended."""
     stream = StreamId(saga_of(order_id, ended_before(OrderShipped)))
     events = await store.load(stream)
-    return [Entry(stream, CATEGORY, len(events))] if events and finished(events[-1].event) else []
+    said = _said(events)
+    return [Entry(stream, CATEGORY, events[-1].version)] if said and finished(said[-1].event) else []
+
+
+def _said(events: Sequence[Recorded]) -> Sequence[Recorded]:
+    """The events without those that an operator has left out."""
+    return [each for each in events if not isinstance(each.event, LeftOut)]

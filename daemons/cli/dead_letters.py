@@ -117,4 +117,5 @@ def _outcome(result: dict[str, Any]) -> str:
 def _line(letter: dict[str, Any]) -> str:
     behind = f"{letter['waiting']} wait behind it" if letter["waiting"] else "nothing waits behind it"
     where = f"position {letter['position']}, {letter['category']} {letter['stream']} version {letter['version']}"
-    return f"  {letter['id']}  {letter['event_type']}  {where}\n      {letter['tries']} tries, {behind}"
+    saga = f", saga {letter['row']}" if letter["reader"] == "saga-runner" else ""
+    return f"  {letter['id']}  {letter['event_type']}  {where}{saga}\n      {letter['tries']} tries, {behind}"

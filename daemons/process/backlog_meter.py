@@ -12,6 +12,7 @@ OLD = 30.0  # seconds after which /ready says that what waits is old
 
 WAITING = Gauge("orderdeck_saga_backlog", f"What waits for a runner, counted up to {MOST}.", ["kind"])
 OLDEST = Gauge("orderdeck_saga_backlog_seconds", "How long the oldest of each has waited for a runner.", ["kind"])
+SET_ASIDE = Gauge("orderdeck_sagas_set_aside", f"Sagas that cannot be read, counted up to {MOST}.")
 
 
 class BacklogMeter:
@@ -29,14 +30,18 @@ class BacklogMeter:
         ):
             WAITING.labels(kind).set(number)
             OLDEST.labels(kind).set(seconds)
+        SET_ASIDE.set(counted.set_aside)
 
     def degraded(self) -> str | None:
-        """In words, what has waited for long. That alone does not make a runner unready: no restart would help."""
-        waits = self.backlog
-        if waits.waits_for < OLD:
-            return None
-        more = "more than " if MOST in (waits.due, waits.unstarted) else ""
-        return (
-            f"{more}{waits.waiting:,} sagas wait for a runner, the oldest for {span(waits.waits_for)}: "
-            "start more runners, or look what slows them"
-        )
+        """In words, what has waited for long, or cannot be read. No restart would help, so the runner stays ready."""
+        waits, reasons = self.backlog, list[str]()
+        if waits.waits_for >= OLD:
+            more = "more than " if MOST in (waits.due, waits.unstarted) else ""
+            reasons.append(
+                f"{more}{waits.waiting:,} sagas wait for a runner, the oldest for {span(waits.waits_for)}: "
+                "start more runners, or look what slows them"
+            )
+        if waits.set_aside:
+            what = "1 saga has" if waits.set_aside == 1 else f"{waits.set_aside:,} sagas have"
+            reasons.append(f"{what} an event that cannot be read: see `orderdeck deadletters list`")
+        return "; ".join(reasons) or None

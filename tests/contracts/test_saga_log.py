@@ -9,6 +9,7 @@ import pytest
 
 from core.domain.message import SagaId
 from core.ports.log import Accepted, LeaseLost
+from core.ports.sagas import UnreadEvent
 from tests.support.log import append, entry, saga_row, stream
 from tests.support.log_under_test import LogUnderTest, row_of, start_saga
 
@@ -152,21 +153,24 @@ async def test_parked_sagas_are_put_off_or_made_due_unless_they_were_claimed_sin
     assert [claim.saga_id for claim in await log.sagas.claim("b", limit=9, lease=LEASE)] == [parked]
 
 
-async def test_a_saga_that_is_put_back_is_due_later_and_its_claim_is_not_counted(log: LogUnderTest) -> None:
+async def test_a_saga_that_is_set_aside_is_due_later_and_its_claim_is_not_counted(log: LogUnderTest) -> None:
     saga_id = await start_saga(log)
-    [claim] = await log.sagas.claim("a", limit=1, lease=LEASE)
-    for owner, epoch in (("b", claim.epoch), ("a", claim.epoch - 1)):
-        await log.sagas.put_back(owner, saga_id, epoch, due_in=timedelta(hours=1), reason="not mine")
-    assert (await row_of(log, saga_id)).owner == "a"
-    await log.sagas.put_back(
-        "a", saga_id, claim.epoch, due_in=timedelta(seconds=20), reason="waits for a later release"
-    )
-    row = await row_of(log, saga_id)
-    assert (row.owner, row.epoch) == (None, claim.epoch)
-    assert 15 < (row.seconds or 0) <= 20
-    await log.sagas.wake([saga_id])
-    [again] = await log.sagas.claim("b", limit=1, lease=LEASE)
-    assert (again.epoch, again.claims) == (claim.epoch + 1, 1)
+    unread = UnreadEvent(1, "error", "cause", "waits for a later release")
+    for low, high in ((0.0, 0.1), (0.3, 0.5), (1.5, 2.0), (25.0, 30.0), (25.0, 30.0)):
+        [claim] = await log.sagas.claim("a", limit=1, lease=LEASE)
+        for owner, epoch in (("b", claim.epoch), ("a", claim.epoch - 1)):
+            await log.sagas.set_aside(owner, saga_id, epoch, unread)
+        assert (await row_of(log, saga_id)).owner == "a"
+        await log.sagas.set_aside("a", saga_id, claim.epoch, unread)
+        row = await row_of(log, saga_id)
+        assert (row.owner, row.epoch, claim.claims) == (None, claim.epoch, 1)
+        assert low <= (row.seconds or 0) <= high
+        assert (await log.sagas.backlog(most=9)).set_aside == 1
+        await log.sagas.wake([saga_id])
+    [claim] = await log.sagas.claim("b", limit=1, lease=LEASE)
+    row = saga_row(saga_id, claim.epoch, owner="b")
+    await log.store.append(append(entry(stream()), sagas=[row]))
+    assert (await log.sagas.backlog(most=9)).set_aside == 0
 
 
 async def test_releasing_an_owner_makes_all_its_sagas_due_and_no_other_saga(log: LogUnderTest) -> None:

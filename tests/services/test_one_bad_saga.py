@@ -10,7 +10,6 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from core.domain.message import OrderId, Sku, inventory_stream, saga_of
-from core.services.sagas import runner as run_sagas
 from core.services.sagas import work
 from tests.support.order_desk import Desk
 from tests.support.saga_cases import available, cancellation, make_unreadable
@@ -22,7 +21,7 @@ SELECT max(position) + 1, $1, 'order', 1, gen_random_uuid(), 'OrderCreated', 99,
   FROM events
 """
 
-PUT_BACK = "SELECT status, claims, last_error FROM sagas WHERE order_id = $1 AND owner IS NULL AND due_at > now()"
+SET_ASIDE = "SELECT status, claims, last_error FROM sagas WHERE order_id = $1 AND owner IS NULL AND due_at > now()"
 
 
 async def saga(dsn: str, order: OrderId) -> asyncpg.Record:
@@ -51,9 +50,9 @@ async def a_started_saga_that_cannot_be_read(
     return order
 
 
-async def is_put_back(connection: asyncpg.Connection, order: OrderId) -> asyncpg.Record:
+async def is_set_aside(connection: asyncpg.Connection, order: OrderId) -> asyncpg.Record:
     async with asyncio.timeout(60):
-        while not (waits := await connection.fetchrow(PUT_BACK, order)):
+        while not (waits := await connection.fetchrow(SET_ASIDE, order)):
             await asyncio.sleep(0.01)
     return waits
 
@@ -75,23 +74,6 @@ async def test_a_saga_that_cannot_be_read_stops_no_runner(desk: Desk, dsn: str) 
         assert await desk.ended(await desk.place()) == "SagaCompleted"
 
 
-async def test_a_saga_that_can_never_be_read_is_finally_handed_to_a_person(desk: Desk, dsn: str) -> None:
-    await desk.stock(A=10)
-    bad = await a_started_saga_that_cannot_be_read(desk, dsn, claims=run_sagas.MOST_CLAIMS, damaged=True)
-    async with desk.running():
-        await failed(desk, dsn, bad)
-
-
-async def test_a_saga_whose_own_history_cannot_be_read_is_handed_to_a_person_too(desk: Desk, dsn: str) -> None:
-    await desk.stock(A=10)
-    bad = await a_started_saga_that_cannot_be_read(desk, dsn, claims=run_sagas.MOST_CLAIMS, damaged=True)
-    await make_unreadable(dsn, saga_of(bad, "fulfil_order"), damaged=True)
-    async with desk.running():
-        await failed(desk, dsn, bad)
-        assert await desk.ended(await desk.place()) == "SagaCompleted"
-    assert "it cannot be read" in (await desk.timeline(bad))[-1].payload
-
-
 async def test_an_order_of_a_later_release_waits_for_that_release_and_delays_no_other(desk: Desk, dsn: str) -> None:
     await desk.stock(A=10)
     bad = OrderId(uuid7())
@@ -100,9 +82,9 @@ async def test_an_order_of_a_later_release_waits_for_that_release_and_delays_no_
     good = await desk.place()
     async with desk.running():
         assert await desk.ended(good) == "SagaCompleted"
-        await is_put_back(connection, bad)
+        await is_set_aside(connection, bad)
         await connection.execute("UPDATE sagas SET due_at = now(), claims = 19 WHERE order_id = $1", bad)
-        waits = await is_put_back(connection, bad)
+        waits = await is_set_aside(connection, bad)
     assert (waits["status"], waits["claims"]) == ("RUNNING", 19), "no claim is used up, so no release gives it up"
     assert waits["last_error"] == (
         "waits for a later release: this release does not know event OrderCreated in schema 99"

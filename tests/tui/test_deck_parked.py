@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
@@ -12,7 +13,7 @@ from tests.support.deck_harness import opened
 from tests.support.fake_gateway import FakeGateway
 from tests.support.pictures import entries_of, same_picture
 from tui.gateway import ServiceRefused
-from tui.viewmodels.parked import PATH, ParkedLine, ParkedModel, command
+from tui.viewmodels.parked import PATH, ParkedEvent, ParkedLine, ParkedModel, command, row_cells
 
 GOLDEN = Path(__file__).parent / "golden"
 SIZES = [(80, 24), (120, 36), (200, 60)]
@@ -54,6 +55,12 @@ async def test_a_list_of_parked_events_looks_like_its_picture(
         await deck.press("6")
         await deck.shows("3 rows wait behind")
         await same_picture(deck, GOLDEN / f"parked-{size[0]}x{size[1]}.txt", snapshot, svg=size[0] == 120)
+
+
+def test_a_saga_that_waits_is_named_as_one() -> None:
+    event = msgspec.convert(letter(1, reader="saga-runner"), ParkedEvent, strict=False)
+    shown = row_cells(ParkedLine([event], is_cause=False), event.first_failed_at)
+    assert shown[0].text.strip() == "saga 000000000001"
 
 
 async def test_events_are_grouped_by_cause_and_one_or_all_of_a_cause_are_retried() -> None:

@@ -37,6 +37,11 @@ class ParkedEvent(Struct):
     first_failed_at: datetime
     retry_at: datetime | None = None
 
+    @property
+    def waits(self) -> str:
+        """What waits behind it: a saga, or a row of a read model."""
+        return "saga" if self.reader == "saga-runner" else clean(self.category, 20)
+
 
 class ParkedPage(Struct):
     dead_letters: list[ParkedEvent]
@@ -110,7 +115,7 @@ def row_cells(line: ParkedLine, now: datetime) -> Sequence[Cell]:
             Cell(clean(first.error, 300)),
         )
     return (
-        Cell(f"  {clean(first.category, 20)} {clean(first.row[-12:], 12)}"),
+        Cell(f"  {first.waits} {clean(first.row[-12:], 12)}"),
         Cell(""),
         Cell(f"{first.position:,}"),
         Cell(f"{first.tries}"),
@@ -131,5 +136,5 @@ def whole_lines(line: ParkedLine | None) -> list[list[Cell]]:
         [Cell("cause   ", "dim"), Cell(f"{clean(first.fingerprint, 20)}  in {clean(first.reader, 60)}")],
     ]
     if not line.is_cause:
-        told.append([Cell("row     ", "dim"), Cell(f"{clean(first.category, 20)} {clean(first.row, 60)}")])
+        told.append([Cell("row     ", "dim"), Cell(f"{first.waits} {clean(first.row, 60)}")])
     return told

@@ -1,4 +1,4 @@
-"""Parked: the events that a read model could not apply, by cause; retry one, a cause or all, or leave one out."""
+"""Parked: the events that a reader could not apply, by cause; retry one, a cause or all, or leave one out."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _COLUMNS = (
 )
 _LOOK_EVERY = 2.0  # seconds between two readings, while the view is on the screen
 _RETRY = "The reader tries it again, and then all that waits behind it, in their order."
-_SKIP = "The event is left out of this read model for ever, and what waits behind it is applied."
+_SKIP = "This reader leaves the event out for ever, and what waits behind it is applied."
 
 
 class ParkedView(Pane):

@@ -18,13 +18,17 @@ from core.ports.log import Accepted, Append, Conflict, Entry, KeptAnswer, LeaseL
 
 @dataclass
 class KeptSaga:
-    """The row of a saga. The last append wrote `last`; claims, extensions and releases change the other fields."""
+    """The row of a saga. The last append wrote `last`; claims, extensions and releases change the other fields.
+
+    `set_aside` is how often the saga could not be read since that append.
+    """
 
     last: SagaRow
     epoch: int
     owner: str | None
     due_at: datetime | None
     claims: int = 0
+    set_aside: int = 0
 
     @property
     def live(self) -> bool:
@@ -120,7 +124,7 @@ class MemoryLog:
         elif known := self.rows.get(row.saga_id):
             first = known.last
             known.last = replace(row, name=first.name, definition=first.definition, order_id=first.order_id)
-            known.owner, known.due_at, known.claims = row.owner, due_at, 0
+            known.owner, known.due_at, known.claims, known.set_aside = row.owner, due_at, 0, 0
 
     async def load(self, stream: StreamId, *, after: int = 0) -> Sequence[Recorded]:
         return [event for stored in self.streams.get(stream, [])[after:] for event in stored.recorded()]

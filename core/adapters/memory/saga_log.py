@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from core.adapters.memory.log import KeptSaga, MemoryLog
 from core.domain.message import SagaId
-from core.ports.sagas import STARTS_ON, Backlog, Claim
+from core.ports.dead_letters import LATER, TRY_AGAIN
+from core.ports.sagas import STARTS_ON, Backlog, Claim, UnreadEvent
 
 MOST_CLAIMS_RELEASED = 4
 """A saga that was claimed so often without a new event is not released: maybe its runner dies because of it."""
@@ -67,11 +68,13 @@ class MemorySagaLog:
             if row is not None and row.epoch == epoch and row.owner is None and self._waits(row):
                 row.due_at = self._now + due_in
 
-    async def put_back(self, owner: str, saga_id: SagaId, epoch: int, *, due_in: timedelta, reason: str) -> None:
+    async def set_aside(self, owner: str, saga_id: SagaId, epoch: int, unread: UnreadEvent) -> None:
         row = self._log.rows.get(saga_id)
         if row is not None and row.live and (row.owner, row.epoch) == (owner, epoch):
-            row.owner, row.due_at, row.claims = None, self._now + due_in, max(0, row.claims - 1)
-            row.last = replace(row.last, last_error=reason)
+            pause = TRY_AGAIN[row.set_aside] if row.set_aside < len(TRY_AGAIN) else LATER
+            row.owner, row.due_at, row.claims = None, self._now + timedelta(seconds=pause), max(0, row.claims - 1)
+            row.last = replace(row.last, last_error=unread.saga_error)
+            row.set_aside += 1
 
     async def backlog(self, *, most: int) -> Backlog:
         now, started = self._now, self._log.started
@@ -83,6 +86,7 @@ class MemorySagaLog:
             due_for=(now - due[0]).total_seconds() if due else 0.0,
             unstarted=len(unstarted),
             unstarted_for=(now - unstarted[0]).total_seconds() if unstarted else 0.0,
+            set_aside=sum(1 for row in self._rows() if row.set_aside),
         )
 
     async def epoch(self, saga_id: SagaId) -> int | None:

@@ -20,11 +20,13 @@ SELECT least(count(*), $2) AS events, coalesce(extract(epoch FROM now() - min(re
            AND e.position > coalesce(place.of_share[1 + get_byte(uuid_send(e.stream_id), 15) % {SHARES}], 0)
          ORDER BY e.position LIMIT $2) AS starting
 """
+SET_ASIDE = f"SELECT count(*) AS sagas FROM (SELECT FROM dead_letters WHERE reader = '{READER}' LIMIT $1) AS d"
 
 
 async def backlog(connection: Connection, most: int) -> Backlog:
     due = await connection.fetchrow(DUE, most)
     unstarted = await connection.fetchrow(UNSTARTED, STARTS_ON, most)
+    [unread] = await connection.fetch(SET_ASIDE, most)
     assert due is not None  # noqa: S101 - both have one row
     assert unstarted is not None  # noqa: S101 - as above
     return Backlog(
@@ -32,4 +34,5 @@ async def backlog(connection: Connection, most: int) -> Backlog:
         due_for=round(max(0.0, due["seconds"]), 3),
         unstarted=unstarted["events"],
         unstarted_for=round(max(0.0, unstarted["seconds"]), 3),
+        set_aside=unread["sagas"],
     )

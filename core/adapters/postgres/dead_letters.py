@@ -9,26 +9,37 @@ from uuid import UUID
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.ports.dead_letters import DeadLetter, DeadLetterPage, DeadLetterSearch, RowModels
+from core.ports.sagas import READER as SAGA_RUNNER
 from core.projections import GROUPS
 
 COUNTED = 1_000  # events that are counted behind a dead letter; more are told as so many
 
 # Readers with an @ fill tables beside the live ones, and try again what concerns only these.
-# The events that wait: those of the row's own stream and of its payment after the one that is set aside.
-LETTERS = """
+# The events that wait: those of the row's own stream and of its payment after the one that is set aside. Of a saga,
+# they are those of the stream that cannot be read, which may be its order's.
+LETTERS = f"""
 SELECT d.*, (SELECT count(*) FROM (
-           SELECT FROM events e WHERE e.stream_id = d.row_stream AND e.position > d.position
+           SELECT FROM events e
+            WHERE e.stream_id = CASE WHEN d.reader = '{SAGA_RUNNER}' THEN d.stream_id ELSE d.row_stream END
+              AND e.position > d.position
             UNION ALL
            SELECT FROM events e WHERE e.correlation_id = d.row_stream AND e.position > d.position
                                   AND e.category = 'payment' AND d.category IN ('order', 'payment')
+                                  AND d.reader <> '{SAGA_RUNNER}'
             LIMIT $1) AS w) AS waiting
   FROM dead_letters d
- WHERE strpos(d.reader, '@') = 0{} ORDER BY d.position, d.id
+ WHERE strpos(d.reader, '@') = 0{{}} ORDER BY d.position, d.id
 """
 COUNTS = (
     "SELECT reader, count(*) AS letters FROM dead_letters WHERE strpos(reader, '@') = 0 GROUP BY reader ORDER BY reader"
 )
 RETRY = "UPDATE dead_letters SET retry_at = clock_timestamp() WHERE id = ANY ($1::uuid[])"
+# Sagas are tried again when they are due. This is a statement of its own: who sets a saga aside locks the saga first.
+RETRY_SAGAS = f"""
+UPDATE sagas s SET due_at = clock_timestamp() FROM dead_letters d
+ WHERE d.id = ANY ($1::uuid[]) AND d.reader = '{SAGA_RUNNER}' AND s.saga_id = d.row_stream
+   AND s.owner IS NULL AND s.status IN ('RUNNING', 'COMPENSATING')
+"""
 SKIP = """
 WITH letter AS (
     UPDATE dead_letters SET retry_at = clock_timestamp() WHERE id = $1
@@ -60,10 +71,12 @@ class PostgresDeadLetters:
         return found[0] if found else None
 
     async def retry(self, ids: Sequence[UUID]) -> None:
-        await self._link.run(lambda connection: connection.execute(RETRY, list(ids)))
+        for statement in (RETRY, RETRY_SAGAS):
+            await self._link.run(lambda connection, statement=statement: connection.execute(statement, list(ids)))
 
     async def skip(self, id_: UUID, *, by: str, reason: str) -> None:
         await self._link.run(lambda connection: connection.execute(SKIP, id_, by, reason))
+        await self._link.run(lambda connection: connection.execute(RETRY_SAGAS, [id_]))
 
     def row_models(self, reader: str) -> RowModels | None:
         return self._models.get(reader)

@@ -20,8 +20,13 @@ from core.domain.message import Recorded, StreamId
 from core.errors import DatabaseFault, OrderdeckError, OutcomeUnknown, Unavailable, ValuesRefused
 from core.fault_board import FaultBoard
 from core.ports.log import Accepted, Append, Replay, Verdict
+from core.ports.sagas import READER as SAGA_RUNNER
 
-LOAD = "SELECT * FROM load_streams($1, $2)"
+# What an operator has skipped for the runners of sagas is left out by all who decide on what they have read.
+LOAD = f"""
+SELECT l.*, EXISTS (SELECT FROM skipped_events s WHERE s.reader = '{SAGA_RUNNER}' AND s.event_id = l.event_id)
+  FROM load_streams($1, $2) l
+"""
 READ = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
 HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
@@ -91,9 +96,10 @@ class PostgresEventStore:
         rows = await self._loader.run(lambda c: c.fetch(LOAD, list(lowest), list(lowest.values())))
         streams: dict[StreamId, list[Recorded | Exception]] = {}
         for row in rows:
-            event = stored(row)
+            *columns, skipped = row
+            event = StoredEvent(*columns)
             try:
-                results: Sequence[Recorded | Exception] = event.recorded()
+                results: Sequence[Recorded | Exception] = [event.left_out()] if skipped else event.recorded()
             except Exception as error:  # noqa: BLE001 - raised to the readers of this stream only
                 results = [error]
             streams.setdefault(event.stream, []).extend(results)

@@ -9,8 +9,10 @@ from datetime import timedelta
 
 from core.adapters.postgres.backlog import backlog
 from core.adapters.postgres.connection import Link
+from core.adapters.postgres.read_models.set_aside import REPLACE
 from core.domain.message import SagaId
-from core.ports.sagas import Backlog, Claim
+from core.ports.dead_letters import LATER, TRY_AGAIN
+from core.ports.sagas import READER, Backlog, Claim, UnreadEvent
 
 LOOK_FOR_JUMP = 10.0  # seconds between two looks whether the clock has jumped back
 
@@ -62,9 +64,23 @@ WITH parked AS MATERIALIZED (
 UPDATE sagas s SET due_at = now() + $3 FROM parked WHERE s.saga_id = parked.saga_id
 """
 
-PUT_BACK = """
-UPDATE sagas SET owner = NULL, due_at = now() + $4, claims = greatest(claims - 1, 0), last_error = $5
- WHERE saga_id = $2 AND owner = $1 AND epoch = $3 AND status IN ('RUNNING', 'COMPENSATING')
+# The lease comes first: if it is not ours any more, no dead letter is written. The runner that holds it knows more.
+SET_ASIDE = f"""
+WITH known AS (
+    SELECT tries FROM dead_letters WHERE reader = '{READER}' AND row_stream = $2 AND position = $4
+), back AS (
+    UPDATE sagas
+       SET owner = NULL, claims = greatest(claims - 1, 0), last_error = $7, set_aside = true,
+           due_at = clock_timestamp() + make_interval(
+               secs => coalesce(($8::float8[])[1 + coalesce((SELECT tries FROM known), 0)], $9::float8))
+     WHERE saga_id = $2 AND owner = $1 AND epoch = $3 AND status IN ('RUNNING', 'COMPENSATING')
+    RETURNING saga_id, order_id, due_at)
+INSERT INTO dead_letters AS d (reader, id, row_stream, category, event_id, stream_id, version, position, event_type,
+                               schema_version, correlation_id, error, fingerprint, retry_at)
+SELECT '{READER}', gen_random_uuid(), back.saga_id, e.category, e.event_id, e.stream_id, e.version, e.position,
+       e.event_type, e.schema_version, back.order_id, $5, $6, back.due_at
+  FROM back JOIN events e ON e.position = $4
+    {REPLACE}, excluded.retry_at)
 """
 
 FORGET_KEYS = """
@@ -113,8 +129,10 @@ class PostgresSagaLog:
         ids, epochs = list(parked), list(parked.values())
         await self._link.run(lambda c: c.execute(SET_DUE, ids, epochs, due_in))
 
-    async def put_back(self, owner: str, saga_id: SagaId, epoch: int, *, due_in: timedelta, reason: str) -> None:
-        await self._link.run(lambda c: c.execute(PUT_BACK, owner, saga_id, epoch, due_in, reason))
+    async def set_aside(self, owner: str, saga_id: SagaId, epoch: int, unread: UnreadEvent) -> None:
+        position, error, fingerprint, saga_error = unread
+        values = (owner, saga_id, epoch, position, error, fingerprint, saga_error, list(TRY_AGAIN), LATER)
+        await self._link.run(lambda c: c.execute(SET_ASIDE, *values))
 
     async def backlog(self, *, most: int) -> Backlog:
         return await self._link.run(lambda c: backlog(c, most))

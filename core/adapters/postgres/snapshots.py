@@ -15,9 +15,14 @@ from core.adapters.postgres.lanes import opened_with
 from core.domain.message import StreamId
 from core.errors import DatabaseFault, Unavailable, ValuesRefused
 from core.fault_board import FaultBoard
+from core.ports.sagas import READER as SAGA_RUNNER
 from core.ports.snapshots import Snapshot, StreamPage
 
-LOAD = "SELECT * FROM load_pages($1, $2, $3, $4)"
+LOAD = f"""
+SELECT p.*, EXISTS (SELECT FROM skipped_events s
+                     WHERE s.reader = '{SAGA_RUNNER}' AND s.position = p.position) AS skipped
+  FROM load_pages($1, $2, $3, $4) p
+"""
 KEEP = "SELECT keep_snapshots($1, $2, $3, $4, $5)"
 FORGET = "DELETE FROM snapshots WHERE stream_id = $1"
 
@@ -53,7 +58,12 @@ class PostgresSnapshots:
             return StreamPage(None, (), after, 0, more=False)
         state = rows[0]["state"]
         recorded = rows if state is None else rows[1:]
-        events = [e for row in recorded for e in codec.decode(row["event_type"], row["schema_version"], row["payload"])]
+        events = [
+            event
+            for row in recorded
+            if not row["skipped"]
+            for event in codec.read_at(row["position"], row["event_type"], row["schema_version"], row["payload"])
+        ]
         return StreamPage(state, events, rows[-1]["version"], rows[-1]["position"], more=len(recorded) == PAGE)
 
     def keep(self, snapshot: Snapshot) -> None:

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import structlog
 
-from core.codec import UNREADABLE, StoredEvent
+from core.codec import UNREADABLE, EventDamaged, StoredEvent
 from core.domain import saga as saga_events
 from core.domain.message import OrderId, SagaId
 from core.domain.order import ORDER, OrderCreated
@@ -33,6 +33,7 @@ from core.services.sagas.advance import LeaseGone, World, advance, refresh
 from core.services.sagas.starting import undoes_itself
 from core.services.sagas.waiting import WaitingSagas
 from core.services.sagas.work import FIRST_EPOCH, LEASE, SagaAppend, Work, draft, load_work, new_work
+from core.services.set_aside import unread
 
 R = TypeVar("R")
 
@@ -107,8 +108,8 @@ class SagaRunner:
             store, ids, owner, epoch = self._world.store, (claim.saga_id, claim.order_id), self._owner, claim.epoch
             load = partial(load_work, store, saga, *ids, owner=owner, epoch=epoch)
             work = await self._retry_while_unavailable(load)
-        except (DatabaseFault, UnknownEvent):
-            raise  # the fault is one of the database, or a later release can read it: neither is one of this saga
+        except (DatabaseFault, UnknownEvent, EventDamaged):
+            raise  # the fault is one of the database, or the saga is set aside until it can be read
         except Exception as error:
             if saga is unknown or claims > MOST_CLAIMS:
                 await self._give_up_unread(claim, f"it cannot be read: {error}")
@@ -148,7 +149,7 @@ class SagaRunner:
 
     # --- holding --------------------------------------------------------------------------------------------
     def _hold(self, saga_id: SagaId, epoch: int, drive: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.create_task(self._drive_or_put_back(saga_id, epoch, drive))
+        task = asyncio.create_task(self._drive_or_set_aside(saga_id, epoch, drive))
         self._tasks[saga_id] = (epoch, task)
 
         def end(_: asyncio.Task[None]) -> None:
@@ -173,16 +174,14 @@ class SagaRunner:
 
         task.add_done_callback(end)
 
-    async def _drive_or_put_back(self, saga_id: SagaId, epoch: int, drive: Callable[[], Awaitable[None]]) -> None:
-        """Work on the saga. If it has an event of a later release, leave it to a runner of that release."""
+    async def _drive_or_set_aside(self, saga_id: SagaId, epoch: int, drive: Callable[[], Awaitable[None]]) -> None:
+        """Work on the saga. If an event that it needs cannot be read, set it aside for a runner that can read it."""
         try:
             await drive()
-        except UnknownEvent as error:
-            reason = f"waits for a later release: {error}"
-            log.warning("a saga is put back", saga=str(saga_id), reason=reason)
-            await self._retry_while_unavailable(
-                lambda: self._sagas.put_back(self._owner, saga_id, epoch, due_in=LEASE, reason=reason)
-            )
+        except (UnknownEvent, EventDamaged) as error:
+            found = unread(error)
+            log.warning("a saga is set aside", saga=str(saga_id), reason=found.saga_error, position=found.position)
+            await self._retry_while_unavailable(lambda: self._sagas.set_aside(self._owner, saga_id, epoch, found))
 
     async def _drive(self, work: Work, *, stale: bool = False) -> None:
         """Advance the saga, and wait while the database is away.

@@ -11,13 +11,20 @@ from core.adapters.postgres.event_store import stored
 from core.adapters.postgres.read_models.table import DocumentTable, ViewTable, select
 from core.codec import StoredEvent
 from core.domain.message import StreamId
-from core.ports.dead_letters import Aside, Parked
+from core.ports.dead_letters import TRY_AGAIN, Aside, Parked
 from core.projections.projection import Group
 
-TRY_AGAIN = (0.1, 0.5, 2.0)
-"""Seconds after the first, second and third failure of an event until its reader tries it again by itself."""
-
-# A row has at most one dead letter. When its event is applied and a later one cannot be, that one replaces it.
+# A row has at most one dead letter. When its event is applied and a later one cannot be, that one replaces it. After
+# this text, the new value of retry_at follows.
+REPLACE = """ON CONFLICT (reader, row_stream) DO UPDATE
+       SET (id, category, event_id, stream_id, version, position, event_type, schema_version, correlation_id, error,
+            fingerprint, tries, first_failed_at, last_failed_at, retry_at)
+         = (CASE WHEN d.event_id = excluded.event_id THEN d.id ELSE excluded.id END, excluded.category,
+            excluded.event_id, excluded.stream_id, excluded.version, excluded.position, excluded.event_type,
+            excluded.schema_version, excluded.correlation_id, excluded.error, excluded.fingerprint,
+            CASE WHEN d.event_id = excluded.event_id THEN d.tries ELSE 0 END + 1,
+            CASE WHEN d.event_id = excluded.event_id THEN d.first_failed_at ELSE clock_timestamp() END,
+            clock_timestamp()"""
 PARK = """, parked AS (
     INSERT INTO dead_letters AS d (reader, id, row_stream, category, event_id, stream_id, version, position, event_type,
                                    schema_version, correlation_id, error, fingerprint, retry_at)
@@ -28,20 +35,12 @@ PARK = """, parked AS (
                                    {}::text[], {}::int[], {}::uuid[], {}::text[], {}::text[], {}::bool[])
            AS p(id, row_stream, category, event_id, stream_id, version, position, event_type, schema_version,
                 correlation_id, error, fingerprint, transient)
-        ON CONFLICT (reader, row_stream) DO UPDATE
-       SET (id, category, event_id, stream_id, version, position, event_type, schema_version, correlation_id, error,
-            fingerprint, tries, first_failed_at, last_failed_at, retry_at)
-         = (CASE WHEN d.event_id = excluded.event_id THEN d.id ELSE excluded.id END, excluded.category,
-            excluded.event_id, excluded.stream_id, excluded.version, excluded.position, excluded.event_type,
-            excluded.schema_version, excluded.correlation_id, excluded.error, excluded.fingerprint,
-            CASE WHEN d.event_id = excluded.event_id THEN d.tries ELSE 0 END + 1,
-            CASE WHEN d.event_id = excluded.event_id THEN d.first_failed_at ELSE clock_timestamp() END,
-            clock_timestamp(),
+        {REPLACE},
             CASE WHEN excluded.retry_at IS NOT NULL THEN clock_timestamp() + make_interval(secs =>
                  ({waits}::float8[])[CASE WHEN d.event_id = excluded.event_id THEN d.tries ELSE 0 END + 1]) END)
 ), freed AS (
     DELETE FROM dead_letters d USING moved WHERE d.reader = $1 AND d.row_stream = ANY ({}::uuid[])
-)"""
+)""".replace("{REPLACE}", REPLACE)
 COUNT = PARK.count("{}") + 1
 
 ASIDE = "SELECT * FROM dead_letters WHERE reader = $1"
