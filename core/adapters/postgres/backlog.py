@@ -1,4 +1,4 @@
-"""Counts what waits for a saga runner: sagas that are due, and events whose saga is not started yet."""
+"""Counts what waits for a saga runner: sagas that are due, events whose saga is not started yet, and unread sagas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ UNSTARTED = f"""
 WITH place AS MATERIALIZED (
     SELECT min(s.position) AS lowest, array_agg(s.position ORDER BY s.share) AS of_share
       FROM reader_shares s WHERE s.reader = '{READER}')
-SELECT least(count(*), $2) AS events, coalesce(extract(epoch FROM now() - min(recorded_at)), 0)::float8 AS seconds
+SELECT least(count(*), $2) AS events, coalesce(extract(epoch FROM now() - min(recorded_at)), 0)::float8 AS seconds,
+       (SELECT count(*) FROM (SELECT FROM dead_letters WHERE reader = '{READER}' LIMIT $2) AS d) AS set_aside
   FROM place
  CROSS JOIN unnest($1::text[]) AS w(event_type)
  CROSS JOIN LATERAL (
@@ -20,13 +21,11 @@ SELECT least(count(*), $2) AS events, coalesce(extract(epoch FROM now() - min(re
            AND e.position > coalesce(place.of_share[1 + get_byte(uuid_send(e.stream_id), 15) % {SHARES}], 0)
          ORDER BY e.position LIMIT $2) AS starting
 """
-SET_ASIDE = f"SELECT count(*) AS sagas FROM (SELECT FROM dead_letters WHERE reader = '{READER}' LIMIT $1) AS d"
 
 
 async def backlog(connection: Connection, most: int) -> Backlog:
     due = await connection.fetchrow(DUE, most)
     unstarted = await connection.fetchrow(UNSTARTED, STARTS_ON, most)
-    [unread] = await connection.fetch(SET_ASIDE, most)
     assert due is not None  # noqa: S101 - both have one row
     assert unstarted is not None  # noqa: S101 - as above
     return Backlog(
@@ -34,5 +33,5 @@ async def backlog(connection: Connection, most: int) -> Backlog:
         due_for=round(max(0.0, due["seconds"]), 3),
         unstarted=unstarted["events"],
         unstarted_for=round(max(0.0, unstarted["seconds"]), 3),
-        set_aside=unread["sagas"],
+        set_aside=unstarted["set_aside"],
     )
