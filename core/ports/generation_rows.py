@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from core.codec import StoredEvent
@@ -21,16 +21,19 @@ class GenerationRows(Protocol):
         """The rows that wait behind an event which could not be applied, and the events that are left out for ever."""
         ...
 
-    async def some_streams(self, most: int) -> Sequence[StreamId]:
-        """The streams of events that are chosen by chance; only those that a row is made for."""
+    async def some_streams(self, most: int) -> Sequence[tuple[StreamId, int]]:
+        """The streams of events that are chosen by chance, only those that a row is made for, in no order.
+
+        With each comes its last version, which is how many events it has.
+        """
         ...
 
     async def streams(self, *, after: int, limit: int) -> tuple[Sequence[StreamId], int]:
         """The streams that begin after a position, in order, and the position of the last one's first event."""
         ...
 
-    async def events(self, streams: Sequence[StreamId]) -> Sequence[StoredEvent]:
-        """The events from which the rows of these streams are made, in the order of the log."""
+    def events(self, streams: Sequence[StreamId]) -> AsyncIterator[Sequence[StoredEvent]]:
+        """The events from which the rows of these streams are made, in the order of the log, some at a time."""
         ...
 
     async def views(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]: ...

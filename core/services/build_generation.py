@@ -27,6 +27,7 @@ KEPT = timedelta(hours=24)
 """How long the tables that were live before are kept."""
 
 TELL_EVERY = 0.5  # seconds
+BATCH = 8_000  # events that are saved at once; rows of sums, which most batches change, are then written less often
 CLOSE = 4_000  # events; whoever is not further behind than that can catch up while the live tables are locked
 SHORTEST_LOCK, LONGEST_LOCK = timedelta(milliseconds=20), timedelta(milliseconds=250)
 LONGEST_PAUSE = 5.0  # seconds between two tries to switch
@@ -129,7 +130,7 @@ class GenerationBuild:
 
     async def _fill(self, upto: float, stop: asyncio.Event) -> None:
         self._paced = PacedLog(self._subscription(), upto=upto, rate=self._generation.max_rate)
-        await self._projector.run(self._paced, stop)
+        await self._projector.run(self._paced, stop, limit=BATCH)
 
     async def _move(self, state: Any) -> None:
         await self._generations.move(self._id, self._generation.state, state)

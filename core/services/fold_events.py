@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
@@ -61,7 +62,7 @@ def fold(projection: Projection[Any], before: Views, events: Sequence[Read], asi
 def apply_read(projection: Projection[V], one: Read, view: V | None, aside: SetAside | None) -> V | None:
     """The view after one more event. It stays as it is if the event is set aside, or waits behind one that is."""
     stream, source, stored, said = one
-    if aside is not None:
+    if aside is not None and aside.has_any:
         if aside.waits(stream):
             return view
         said = () if aside.leaves_out(stored) else said
@@ -83,6 +84,11 @@ def add_up(
 
     If that fails for a view, its first event of these is set aside.
     """
+    with suppress(Exception):  # whatever it is, it occurs again below, where it is known of which view
+        return after, {
+            one.name: total([added for stream, view in after.items() for added in one.change(before.get(stream), view)])
+            for one in group.sums
+        }
     kept = dict(after)
     changes: dict[str, list[tuple[RowKey, Amounts]]] = {one.name: [] for one in group.sums}
     for stream, view in after.items():

@@ -32,6 +32,7 @@ class SetAside:
         self._blocked = blocked
         self._skipped = skipped
         self.parked: dict[StreamId, Parked] = {}
+        self.has_any = bool(blocked or skipped)  # whether any event has to be asked about
 
     def waits(self, row: StreamId) -> bool:
         return row in self._blocked or row in self.parked
@@ -48,6 +49,7 @@ class SetAside:
             why = f"{in_words(error)}; {MOST_BLOCKED} streams wait behind such events already, so the reader stops here"
             raise EventNotApplied(stored.position, stored.event_type, why) from error
         self.parked[row] = parked(row, stored, error)
+        self.has_any = True
 
 
 def parked(row: StreamId, stored: StoredEvent, error: Exception) -> Parked:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
 import asyncpg
 import pytest
 
+from core.adapters.postgres.read_models.table import array
 from core.projections import GROUPS
 from tests.support.tables import missing
 
@@ -36,4 +41,22 @@ async def test_the_check_of_read_model_tables_names_what_a_migration_forgets(dsn
     connection = await asyncpg.connect(dsn)
     await connection.execute(change)
     assert await missing(connection, GROUPS) == [FORGOTTEN[change]]
+    await connection.close()
+
+
+COLUMNS: dict[str, list[Any]] = {
+    "text": ["", "null", "NULL", "a,b", "{a}", ' "quoted" ', "back\\slash", "\\n", "line\nbreak\ttab", "ß 好 🛒", None],
+    "numeric": [Decimal("0.00"), Decimal(50000), Decimal("-12.340"), Decimal("1E+3"), Decimal(10) ** 30, None],
+    "bigint": [0, -1, 2**63 - 1, None],
+    "timestamptz": [datetime(2026, 11, 27, 9, 26, 53, 123456, UTC), datetime(1, 1, 1, tzinfo=UTC), None],
+    "date": [date(2026, 11, 27), date(9999, 12, 31), None],
+}
+
+
+@pytest.mark.parametrize("type_", COLUMNS)
+async def test_every_value_of_a_column_is_saved_as_it_is(dsn: str, type_: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    texts = [chr(code) * 2 for code in range(1, 0x250)] if type_ == "text" else []
+    for column in ([], COLUMNS[type_], texts, COLUMNS[type_][:1]):
+        assert await connection.fetchval(f"SELECT $1::text::{type_}[]", array(column)) == column
     await connection.close()

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from core.adapters.postgres import generation_rows
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.generations import PostgresGenerations, opened_in
 from core.adapters.postgres.read_models.store import PostgresReadModels
@@ -47,8 +48,9 @@ async def rows_in(opener: Opener, generation: int, table: str) -> Sequence[Mappi
 
 
 async def test_a_rebuild_takes_the_place_of_the_live_tables_and_their_spoilt_rows_are_gone(
-    daemon: Opener, generations: PostgresGenerations, dsn: str
+    daemon: Opener, generations: PostgresGenerations, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(generation_rows, "AT_ONCE", 3)  # so that the events of one order are compared in several parts
     await write(dsn, Sample(5, payments=True).events())
     await project(daemon)
     before = await contents(dsn)

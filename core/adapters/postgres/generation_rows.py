@@ -19,8 +19,14 @@ from core.errors import CheckpointMoved
 from core.ports.dead_letters import Aside
 from core.projections.projection import Amounts, Group, RowKey, Sum
 
+AT_ONCE = 5_000  # events that are read into memory
+
 POSITION = "SELECT position FROM checkpoints WHERE reader = $1"
-SOME = "SELECT DISTINCT stream_id FROM events WHERE position = ANY ($1) AND category = $2"
+SOME = """
+SELECT chosen.stream_id, (SELECT max(e.version) FROM events e WHERE e.stream_id = chosen.stream_id)
+  FROM (SELECT DISTINCT stream_id FROM events WHERE position = ANY ($1) AND category = $2) AS chosen
+ ORDER BY random()
+"""
 STREAMS = """
 SELECT stream_id, position FROM events
  WHERE position > $1 AND position <= $2 AND category = $3 AND version = 1 ORDER BY position LIMIT $4
@@ -49,17 +55,18 @@ class PostgresGenerationRows:
     async def aside(self) -> Aside:
         return await read_aside(self._connection, self._reader)
 
-    async def some_streams(self, most: int) -> Sequence[StreamId]:
+    async def some_streams(self, most: int) -> Sequence[tuple[StreamId, int]]:
         places = [random.randint(1, self.position) for _ in range(most)] if self.position else []  # noqa: S311 - a sample
-        return [StreamId(row[0]) for row in await self._connection.fetch(SOME, places, self._first)]
+        return [(StreamId(row[0]), row[1]) for row in await self._connection.fetch(SOME, places, self._first)]
 
     async def streams(self, *, after: int, limit: int) -> tuple[Sequence[StreamId], int]:
         rows = await self._connection.fetch(STREAMS, after, self.position, self._first, limit)
         return [StreamId(row[0]) for row in rows], rows[-1][1] if rows else self.position
 
-    async def events(self, streams: Sequence[StreamId]) -> Sequence[StoredEvent]:
-        rows = await self._connection.fetch(EVENTS, streams, self.position, self._others)
-        return [stored(row) for row in rows]
+    async def events(self, streams: Sequence[StreamId]) -> AsyncGenerator[Sequence[StoredEvent]]:
+        cursor = await self._connection.cursor(EVENTS, streams, self.position, self._others)
+        while rows := await cursor.fetch(AT_ONCE):
+            yield [stored(row) for row in rows]
 
     async def views(self, streams: Sequence[StreamId]) -> Mapping[StreamId, Any]:
         rows = await self._connection.fetch(f"{select(self._table)} WHERE {self._table.of_streams}", streams)

@@ -30,7 +30,7 @@ TABLE = DocumentTable(
         "created_at",
         "updated_at",
     ),
-    derived={"skus": ("text[]", "ARRAY (SELECT item ->> 'sku' FROM json_array_elements(new.items) AS item)")},
+    lists={"skus": lambda view: [item.sku for item in view.items]},
 )
 
 BY_ID = "SELECT order_id, version, payment_version, document FROM order_views WHERE order_id = ANY ($1::uuid[])"
