@@ -7,12 +7,14 @@ import itertools
 import json
 import time
 import uuid
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 
 import asyncpg
 import uvloop
 
 from bench.commands import orders
-from bench.ground import Ground, daemons
+from bench.ground import Ground, cpu_seconds, daemons
 from bench.http_load import Load, offer, percentile, request
 from bench.rebuild import POSITION, REACH, fill, watch
 from bench.report import Row
@@ -22,6 +24,7 @@ OFFERED = 100.0  # orders a second
 READS = 200.0  # lists a second
 WATCHED = 10.0  # orders a second whose list is read until they appear, and again all the time
 REACH_UNDER_LOAD = 30_000  # events a second
+LOOK_EVERY = 0.01  # seconds between two looks whether such an order is in its list; each look is one list more
 QUIET = 12.0  # seconds of the same load without a rebuild
 PROGRAMS = ("payment-sandbox", "command-api", "query-api", "projector", "saga-runner")
 REBUILT = """
@@ -42,6 +45,7 @@ class Watched:
         self.lacking = 0
         self.failed = 0
         self.reads = 0
+        self.cores: dict[str, float] = {}  # by program
 
 
 def measure(ground: Ground, events: float) -> list[Row]:
@@ -51,7 +55,9 @@ def measure(ground: Ground, events: float) -> list[Row]:
         commands, queries = running.ports["command-api"], running.ports["query-api"]
         uvloop.run(watch(dsn, count, POSITION))
         alone, _ = uvloop.run(_rebuild(dsn, commands, count))
-        quiet, beside, rate = uvloop.run(_beside(dsn, commands, queries, count))
+        pids = {name: process.pid for name, process in running.processes.items()}
+        pids |= {"postgres": ground.server_pid}
+        quiet, beside, rate = uvloop.run(_beside(dsn, commands, queries, count, pids))
     p99, p99_beside = percentile(quiet.took, 0.99), percentile(beside.took, 0.99)
     wrong = beside.lacking + beside.failed
     data = {"alone": alone, "beside": rate, "p99_ms": p99, "p99_beside_ms": p99_beside, "reads": beside.reads}
@@ -60,6 +66,14 @@ def measure(ground: Ground, events: float) -> list[Row]:
         Row(f"  of {REACH:,} events/s", "", alone / REACH, ">= 1x", alone >= REACH),
         Row(f"  beside {OFFERED:.0f} orders/s and {READS:.0f} lists/s", f"{rate:,.0f} events/s"),
         Row(f"  of {REACH_UNDER_LOAD:,} events/s", "", rate / REACH_UNDER_LOAD, ">= 1x", rate >= REACH_UNDER_LOAD),
+        *[
+            Row(
+                f"  cores used {when}",
+                "  ".join(f"{name} {each:.2f}" for name, each in watched.cores.items()),
+                data=watched.cores,
+            )
+            for when, watched in (("by the load alone", quiet), ("meanwhile", beside))
+        ],
         Row("  placed to visible, p99", f"{p99_beside:.1f} ms; without it {p99:.1f} ms"),
         Row("  of that without it", "", p99_beside / p99, "<= 2x", p99_beside <= 2 * p99),
         Row(f"  of {beside.reads:,} reads, failed or without an order shown before", f"{wrong}", met=not wrong),
@@ -94,12 +108,29 @@ async def _rebuild(dsn: str, commands: int, count: int) -> tuple[float, float]:
     return count / row["seconds"], row["seconds"]
 
 
-async def _beside(dsn: str, commands: int, queries: int, count: int) -> tuple[Watched, Watched, float]:
+async def _beside(
+    dsn: str, commands: int, queries: int, count: int, pids: Mapping[str, int]
+) -> tuple[Watched, Watched, float]:
     quiet, beside = Watched(), Watched()
-    await _loaded(commands, queries, asyncio.sleep(QUIET), quiet)
+    with _cores_of(pids, quiet):
+        await _loaded(commands, queries, asyncio.sleep(QUIET), quiet)
     rebuilding = asyncio.create_task(_rebuild(dsn, commands, count))
-    await _loaded(commands, queries, rebuilding, beside)
+    with _cores_of(pids, beside):
+        await _loaded(commands, queries, rebuilding, beside)
     return quiet, beside, rebuilding.result()[0]
+
+
+@contextmanager
+def _cores_of(pids: Mapping[str, int], watched: Watched) -> Generator[None]:
+    before, own, began = (
+        {name: cpu_seconds(pid) for name, pid in pids.items()},
+        time.process_time(),
+        time.perf_counter(),
+    )
+    yield
+    seconds = time.perf_counter() - began
+    watched.cores = {name: (cpu_seconds(pid) - before[name]) / seconds for name, pid in pids.items()}
+    watched.cores["the load itself"] = (time.process_time() - own) / seconds
 
 
 async def _loaded(commands: int, queries: int, work: asyncio.Future[object] | object, watched: Watched) -> None:
@@ -153,7 +184,7 @@ async def _follow(commands: int, queries: int, watched: Watched) -> None:
     post.write(orders(customer)())
     await answer_of(poster)
     answered = time.perf_counter()
-    if await is_listed(reader, writer, customer.decode()):
+    if await is_listed(reader, writer, customer.decode(), LOOK_EVERY):
         watched.took.append(time.perf_counter() - answered)
         watched.shown.append(customer)
     post.close()

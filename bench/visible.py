@@ -69,14 +69,19 @@ async def _follow(commands: int, queries: int, took: list[float], read: list[flo
     writer.close()
 
 
-async def is_listed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, customer: str) -> bool:
-    """Wait until the customer's list on this connection has an order; False if it has none after many looks."""
+async def is_listed(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, customer: str, every: float = LOOK_EVERY
+) -> bool:
+    """Wait until the customer's list on this connection has an order; False if it has none after many looks.
+
+    `every`: seconds between two looks.
+    """
     ask = request("GET", f"/api/v1/customers/{customer}/orders")
     for _ in itertools.repeat(None, 5_000):
         writer.write(ask)
         if json.loads(await answer_of(reader))["total"]:
             return True
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(every)
     return False
 
 

@@ -36,6 +36,11 @@ EXPECTED = "EXPLAIN (FORMAT json) SELECT FROM order_views WHERE {where}"
 
 async def count_orders(connection: Connection, fits: OrderQuery) -> OrderCount:
     conditions, values = conditions_of(fits)
+    if not conditions:
+        # Of all orders the planner knows quite well how many there are, and is asked in a twentieth of the time.
+        guess, _ = await expected(connection, together([]), [])
+        if guess > 2 * EXACT_BELOW:
+            return OrderCount(guess, estimated=True)
     return await _counted(connection, together([*conditions.values()]), values, EXACT_BELOW)
 
 
