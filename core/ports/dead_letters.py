@@ -13,7 +13,7 @@ from core.codec import StoredEvent
 from core.domain.message import StreamId
 
 MOST_BLOCKED = 50
-"""So many rows of a reader may wait behind such events. Before the next such event, the reader stops."""
+"""So many rows of a reader may wait behind such events. With one more, the reader stops, in every process."""
 
 
 TRY_AGAIN = (0.1, 0.5, 2.0)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from core.domain.message import StreamId
-from core.errors import OrderdeckError, ValuesRefused
-from core.ports.dead_letters import KeepsDeadLetters, Parked, RowModels
+from core.errors import EventNotApplied, OrderdeckError, ValuesRefused
+from core.ports.dead_letters import MOST_BLOCKED, Aside, KeepsDeadLetters, Parked, RowModels
 from core.projections.projection import Amounts, Group, RowKey
 from core.services.fold_events import Read, Views, add_up, fold, read
 from core.services.set_aside import SetAside
 
 PAGE = 1_000  # events that are in memory at once
 LOOK_EVERY = 0.2  # seconds between looks whether an event is to be tried again, while there are any
+COUNT_EVERY = 5  # looks between two counts of all rows that wait, also of those that other processes have set aside
+LISTEN = 1.0  # seconds in which a reader that stops looks for what is to be tried again, before it says that it stops
 
 
 class CaughtUp(NamedTuple):
@@ -73,6 +76,21 @@ async def catch_up_rows(
             await save(row, error)
 
 
+async def stop_if_too_many(models: KeepsDeadLetters, aside: Aside, rows: Collection[StreamId]) -> bool:
+    """Raise EventNotApplied if so many rows wait that the reader stops. Returns True if one of `rows` is due."""
+    blocked = aside.blocked
+    if len(blocked) <= MOST_BLOCKED:
+        return False
+    until = time.monotonic() + LISTEN
+    while set(rows).isdisjoint(await models.due()):
+        if time.monotonic() > until:
+            last = max(blocked.values(), key=lambda event: event.position)
+            why = f"it is one of {len(blocked)} such events, and behind more than {MOST_BLOCKED} the reader stops"
+            raise EventNotApplied(last.position, last.event_type, why)
+        await asyncio.sleep(LOOK_EVERY)
+    return True
+
+
 @asynccontextmanager
 async def until_due(
     models: KeepsDeadLetters,
@@ -80,18 +98,25 @@ async def until_due(
     stop: asyncio.Event,
     other: asyncio.Future[None] | None = None,
 ) -> AsyncGenerator[asyncio.Event]:
-    """An event that is set with `stop`, when `other` ends, or when one of these rows is to be tried again."""
+    """An event that is set with `stop`, when `other` ends, or when one of these rows is to be tried again.
+
+    It is also set when so many rows of the reader wait that it stops, whichever process has set them aside.
+    """
     over = asyncio.Event()
     if other is not None:
         other.add_done_callback(lambda _: over.set())
 
     async def watch() -> None:
+        looks = 0
         while not over.is_set():
+            looks += 1
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_EVERY)
                 over.set()
             with suppress(OrderdeckError):  # whoever reads the log will meet it too
                 if rows and not set(rows).isdisjoint(await models.due()):
+                    over.set()
+                if looks % COUNT_EVERY == 0 and len((await models.aside()).blocked) > MOST_BLOCKED:
                     over.set()
 
     watching = asyncio.create_task(watch())

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from core.codec import StoredEvent
 from core.domain.message import StreamId
 from core.errors import CheckpointMoved, EventNotApplied, Unavailable, ValuesRefused
-from core.ports.dead_letters import NOTHING_ASIDE
+from core.ports.dead_letters import MOST_BLOCKED, NOTHING_ASIDE
 from core.ports.reading import Changes, ReadModels, Subscription
 from core.projections.projection import Group
-from core.services.catch_up_row import CaughtUp, catch_up_rows, until_due
+from core.services.catch_up_row import CaughtUp, catch_up_rows, stop_if_too_many, until_due
 from core.services.fold_events import Read, Views, add_up, fold, read
 from core.services.set_aside import SetAside, parked
 
@@ -54,7 +54,7 @@ class Projector:
     async def run(self, subscription: Subscription, stop: asyncio.Event, *, limit: int = BATCH) -> None:
         """Save what the events after the last saved position change, until `stop` is set or the subscription ends.
 
-        Raises EventNotApplied when it can set no more events aside; then everything before that event is saved. Raises
+        Raises EventNotApplied when too many rows wait; then everything before the last event set aside is saved. Raises
         CheckpointMoved also when the database has crashed and lost the last saves, and what `ReadModels` raises.
         """
         self._recent = {}
@@ -90,6 +90,8 @@ class Projector:
         await self._catch_up()
         self._aside = await self._read_models.aside()
         self._blocked = set(self._aside.blocked)
+        if await stop_if_too_many(self._read_models, self._aside, self._blocked):
+            return not stop.is_set()
         async with until_due(self._read_models, self._blocked, stop, watching) as over:
             try:
                 if self.position < self._careful_to:
@@ -97,7 +99,7 @@ class Projector:
                     goes_on = over.is_set() or self.position >= self._careful_to
                 else:
                     await self._save_all(subscription, over, limit)
-                    goes_on = over.is_set()
+                    goes_on = over.is_set() or self.waiting > MOST_BLOCKED
             except ValuesRefused:
                 if self.position < self._careful_to:
                     raise
@@ -115,6 +117,8 @@ class Projector:
         ):
             async for changes in changes_ahead:
                 await self._save(changes)
+                if changes.parked and self.waiting > MOST_BLOCKED:
+                    return
 
     async def _save_one_by_one(self, subscription: Subscription, stop: asyncio.Event) -> None:
         """Save each event by itself, and set aside those that the database refuses to save."""

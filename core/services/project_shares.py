@@ -1,8 +1,7 @@
 """Projects shares: fills the read models of a group from Kafka's topics, and from the log whatever they cannot give.
 
-The versions of the events decide what is folded, so it does not matter how often and in what order they are delivered.
-What a place delivers is trusted only from a mark on; before that, and while Kafka is away, its events are read from the
-log. An event that the log does not have is never folded, and one that was changed as the log has it.
+Versions decide what is folded, so events may come in any order and often. What a place delivers is trusted only from a
+mark on; before that, and while Kafka is away, its events are read from the log. Nothing is folded that the log has not.
 """
 
 from __future__ import annotations
@@ -18,11 +17,12 @@ import structlog
 
 from core.codec import StoredEvent
 from core.errors import EventNotApplied, ValuesRefused
+from core.ports.dead_letters import MOST_BLOCKED
 from core.ports.deliveries import PlacesLost, TopicMark, TopicPlace, Topics, TopicsAway
 from core.ports.reading import Subscription
 from core.ports.shared_models import SharedChanges, SharedReadModels
 from core.projections.projection import Group
-from core.services.catch_up_row import catch_up_rows, until_due
+from core.services.catch_up_row import catch_up_rows, stop_if_too_many, until_due
 from core.services.fold_shares import Batch, Folded, ShareFolder, together
 from core.services.project import BATCH, ahead
 from core.services.topic_watch import Pulse, reach_positions, wait_until_back
@@ -38,8 +38,7 @@ log = structlog.get_logger(__name__)
 class ShareProjector:
     """Fills the shares that a process holds of one group. There are `count` shares; place p belongs to share p % count.
 
-    `outage` says why the events are read from the log at present; None when they come from Kafka. `stuck` has the error
-    of each share that has met an event which cannot be applied: it stays there, and the other shares go on.
+    `outage`: why events are read from the log; None when they come from Kafka. `stuck`: the errors of shares that stay.
     """
 
     def __init__(
@@ -90,7 +89,8 @@ class ShareProjector:
         self.held, self.marks = held, dict(self._folder.marks)
         self.positions = {number: state.position for number, state in states.items()}
         self._saves = {number: state.saves for number, state in states.items()}
-        await self._catch_up()
+        if await self._catch_up():
+            return
         try:
             async with until_due(self._models, self._folder.waiting_here, stop) as over:
                 await self._fill(over)
@@ -100,14 +100,15 @@ class ShareProjector:
             log.warning("saves each event by itself for a while", group=self._group.name, reason=str(error))
             self._careful_until = time.monotonic() + CAREFUL
 
-    async def _catch_up(self) -> None:
-        """Try those events again whose time has come, each with what waits behind it."""
+    async def _catch_up(self) -> bool:
+        """Try those events again whose time has come, and what waits behind them. Returns whether to do it again."""
         folder, save = self._folder, self._save_changes
         await catch_up_rows(
             *(self._group, self._models, folder.waiting_here, folder.aside.skipped),
             lambda row, found: save(folder.caught_up(row, found)),
         )
         folder.take_aside(await self._models.aside())
+        return await stop_if_too_many(self._models, folder.aside, folder.waiting_here)
 
     async def _fill(self, stop: asyncio.Event) -> None:
         try:
@@ -266,8 +267,7 @@ class ShareProjector:
         self.marks.update(folded.marks)
         if folded.marks:
             self._topics.mirror({place: mark.next for place, mark in folded.marks.items()})
-        if folded.positions:
-            await self.reach(folded.positions)
+        await self.reach(folded.positions)
         self.progress.beat()
 
     async def reach(self, positions: Mapping[int, int]) -> None:
@@ -297,4 +297,4 @@ class ShareProjector:
             await self._save(await self._folder.fold(alone, error))
 
     def _to_try_again(self) -> bool:
-        return bool(self.stuck) and time.monotonic() - self._folder.stuck_at > AGAIN
+        return self.waiting > MOST_BLOCKED or (bool(self.stuck) and time.monotonic() - self._folder.stuck_at > AGAIN)

@@ -45,8 +45,8 @@ class SetAside:
         known = self.parked.get(row)
         if known is not None and known.event.position <= stored.position:
             return
-        if known is None and len(self._blocked) + len(self.parked) >= MOST_BLOCKED:
-            why = f"{in_words(error)}; {MOST_BLOCKED} streams wait behind such events already, so the reader stops here"
+        if known is None and len(self._blocked) + len(self.parked) > MOST_BLOCKED:
+            why = f"{in_words(error)}; more than {MOST_BLOCKED} streams wait behind such events, so the reader stops"
             raise EventNotApplied(stored.position, stored.event_type, why) from error
         self.parked[row] = parked(row, stored, error)
         self.has_any = True

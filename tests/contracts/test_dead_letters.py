@@ -18,6 +18,7 @@ from core.ports.dead_letters import MOST_BLOCKED
 from core.projections import ORDERS
 from core.projections.order_view import ORDER_VIEW
 from core.projections.product_demand import PRODUCT_DEMAND
+from core.services import catch_up_row
 from core.services.set_aside import parked
 from tests.support.feeds import Feed, LogFeed, TopicFeed, as_if_undisturbed, tamper
 from tests.support.opener import Opener
@@ -201,24 +202,65 @@ async def test_a_skipped_event_is_left_out_also_when_the_tables_are_filled_anew(
     assert await letters(dsn) == []
 
 
-async def test_before_one_row_too_many_would_wait_the_reader_stops_with_all_before_it_saved(
-    opener: Opener, dsn: str
+async def test_with_one_row_too_many_the_whole_reader_stops_until_some_wait_no_longer(
+    feed: Feed, opener: Opener, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(catch_up_row, "LISTEN", 0.1)
     log = list(Sample(80).events())
     created = [e for e in log if e.event_type == "OrderCreated"]
-    bad = {e.position for e in created[: MOST_BLOCKED + 1]}
-    await write(dsn, [replace(e, payload="{}") if e.position in bad else e for e in log])
-    read_models = PostgresReadModels(opener, ORDERS)
-    with pytest.raises(EventNotApplied, match="50 streams wait behind such events already"):
-        await project_group(opener, ORDERS, read_models)
-    assert (await read_models.open()).position == created[MOST_BLOCKED].position - 1
-    assert len(await letters(dsn)) == MOST_BLOCKED
-    await mend(dsn, *(log[position - 1] for position in bad))
-    await tamper(dsn, "UPDATE dead_letters SET retry_at = now()")
-    await project_group(opener, ORDERS, read_models)
-    read_models.close()
-    assert await letters(dsn) == []
+    bad = {e.position for e in created[: MOST_BLOCKED + 2]}
+    sent = [replace(e, payload="{}") if e.position in bad else e for e in log]
+    half = created[MOST_BLOCKED + 2].position
+    await feed.deliver(sent[:half])
+    async with feed.filling():
+        await until_letters(dsn, MOST_BLOCKED + 1)
+        await until_stopped(feed)
+    before = await contents(dsn)
+    await feed.deliver(sent[half:])
+    async with feed.filling(2):
+        await until_stopped(feed, times=6)
+        assert await contents(dsn) == before
+        assert "behind more than 50 the reader stops" in str(feed.errors[-1])
+        await mend(dsn, *(log[position - 1] for position in bad))
+        await tamper(dsn, "UPDATE dead_letters SET retry_at = now()")
+        await until_letters(dsn, 0)
+        await reached(dsn, len(log))
     await as_if_undisturbed(opener, dsn)
+
+
+async def test_a_process_that_has_set_nothing_aside_stops_too_when_others_have_set_too_much_aside(
+    feed: Feed, opener: Opener, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up_row, "COUNT_EVERY", 1)
+    log = list(Sample(20).events())
+    await feed.deliver(log[:40])
+    async with feed.filling():
+        await reached(dsn, 40)
+        await tamper(dsn, OF_OTHERS)
+        await until_stopped(feed)
+        before = await contents(dsn)
+        await feed.deliver(log[40:])
+        await until_stopped(feed, times=2)
+        assert await contents(dsn) == before
+        await tamper(dsn, "DELETE FROM dead_letters")
+        await reached(dsn, len(log))
+    await as_if_undisturbed(opener, dsn)
+
+
+OF_OTHERS = f"""
+INSERT INTO dead_letters (reader, id, row_stream, category, event_id, stream_id, version, position, event_type,
+                          schema_version, correlation_id, error, fingerprint)
+SELECT 'projector.orders', gen_random_uuid(), gen_random_uuid(), category, event_id, stream_id, version, position,
+       event_type, schema_version, correlation_id, 'error', 'cause'
+  FROM events, generate_series(1, {MOST_BLOCKED + 1}) WHERE position = 1
+"""
+
+
+async def until_stopped(feed: Feed, times: int = 1) -> None:
+    """Wait until the reader has said so often, with all its processes together, that it stops."""
+    async with asyncio.timeout(15):
+        while sum("the reader stops" in str(error) for error in feed.errors) < times:
+            await asyncio.sleep(0.02)
 
 
 def test_causes_that_differ_in_ids_and_values_only_have_one_fingerprint() -> None:

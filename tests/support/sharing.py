@@ -13,7 +13,7 @@ from core.adapters.postgres.connection import Link
 from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels
 from core.adapters.postgres.shares import PostgresShares
 from core.adapters.postgres.subscription import PostgresSubscription
-from core.errors import ShareLost, Unavailable
+from core.errors import EventNotApplied, ShareLost, Unavailable
 from core.ports.deliveries import Topics
 from core.projections import ORDERS
 from core.projections.projection import Group
@@ -68,8 +68,9 @@ class Sharer:
         watching = asyncio.create_task(watch())
         try:
             await self.projector.run(held, lost)
-        except (ShareLost, Unavailable) as error:
+        except (EventNotApplied, ShareLost, Unavailable) as error:
             self.errors.append(error)
+            await asyncio.sleep(0.05)
         finally:
             watching.cancel()
 
