@@ -1,4 +1,4 @@
-"""Measures read models that are filled from Kafka: events a second of one projector, and POST to visible in a list."""
+"""Measures read models that are filled from Kafka: by 1, 2 and 4 projectors, and POST to visible in a list."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from bench.ground import Ground, cpu_seconds, daemons
 from bench.http_load import percentile
+from bench.many_readers import several
 from bench.rebuild import fill, watch
 from bench.report import Row
 from bench.visible import OFFERED, follow_orders
@@ -25,6 +26,7 @@ from tests.support.kafka import Kafka
 
 REACH = 40_000  # events a second
 PARTITIONS = 12
+COUNTS = (1, 2, 4)  # projectors
 RELAYED = "SELECT position FROM checkpoints WHERE reader = 'relay'"
 PROGRAMS = ("payment-sandbox", "command-api", "query-api", "projector", "saga-runner", "relay")
 
@@ -32,41 +34,48 @@ PROGRAMS = ("payment-sandbox", "command-api", "query-api", "projector", "saga-ru
 def measure(ground: Ground, events: float) -> list[Row]:
     with Kafka(ground.folder / "kafka-feed") as kafka:
         settings = {"KAFKA_BROKERS": kafka.brokers}
-        rows = _from_a_full_topic(ground, settings, int(events))
+        rows = _from_full_topics(ground, settings, int(events))
         # In topics of its own, since those have the events of another log. A new broker would run code that Java has
         # not compiled yet.
         return rows + _visible(ground, {**settings, "KAFKA_TOPIC": "visible.order-events"})
 
 
-def _from_a_full_topic(ground: Ground, settings: Mapping[str, str], events: int) -> list[Row]:
+def _from_full_topics(ground: Ground, settings: Mapping[str, str], events: int) -> list[Row]:
     dsn = ground.database(samples=False)
     count = uvloop.run(fill(dsn, events))
     with daemons(ground, dsn, "relay", settings=settings):
         uvloop.run(watch(dsn, count, RELAYED))
-    uvloop.run(_begin_at_the_first_records(dsn, settings["KAFKA_BROKERS"]))
-    before = cpu_seconds(ground.server_pid)
-    with daemons(ground, dsn, "projector", settings=settings) as running:
-        seconds = uvloop.run(_watch(dsn, count))
-        spent = {
-            "projector": cpu_seconds(running.processes["projector"].pid),
-            "postgres": cpu_seconds(ground.server_pid) - before,
-        }
-    rate = count / seconds
-    each = "  ".join(f"{name} {1e6 * cpu / count:.1f}" for name, cpu in spent.items())
-    data = {"events": count, "rate": rate, "seconds": seconds, "cpu_seconds": spent}
-    return [
-        Row("one projector from Kafka", f"{rate:,.0f} events/s ({count:,} events in {seconds:.1f} s)", data=data),
-        Row(f"  of {REACH:,} events/s", "", rate / REACH, ">= 1x", rate >= REACH),
-        Row("  CPU an event", f"{each} us"),
-    ]
+    rows, rates = list[Row](), dict[int, float]()
+    for projectors in COUNTS:
+        uvloop.run(_begin_at_the_first_records(dsn, settings["KAFKA_BROKERS"]))
+        before = cpu_seconds(ground.server_pid)
+        with daemons(ground, dsn, "projector", counts={"projector": projectors}, settings=settings) as running:
+            seconds = uvloop.run(_watch(dsn, count))
+            spent = {
+                "projector": sum(cpu_seconds(process.pid) for process in running.processes.values()),
+                "postgres": cpu_seconds(ground.server_pid) - before,
+            }
+        rates[projectors] = rate = count / seconds
+        data = {"projectors": projectors, "events": count, "rate": rate, "seconds": seconds, "cpu_seconds": spent}
+        figures = f"{rate:,.0f} events/s ({count:,} events in {seconds:.1f} s)"
+        rows.append(Row(f"{several(projectors, 'projector')} from Kafka", figures, data=data))
+        rows.append(Row("  CPU an event", "  ".join(f"{name} {1e6 * cpu / count:.1f}" for name, cpu in spent.items())))
+    rows += [Row(f"  {n} projectors / 1", "", rates[n] / rates[1]) for n in COUNTS[1:]]
+    return [*rows, Row(f"  one, of {REACH:,} events/s", "", rates[1] / REACH, ">= 1x", rates[1] >= REACH)]
 
 
 async def _begin_at_the_first_records(dsn: str, brokers: str) -> None:
-    """Save marks after the first record of each place, so that a projector reads the topics and not the log."""
+    """Empty the read models, with marks after the first record of each place.
+
+    So a projector reads the topics and not the log.
+    """
     consumer: Any = AIOKafkaConsumer(bootstrap_servers=brokers)
     await consumer.start()
     connection = await asyncpg.connect(dsn)
+    await connection.execute(f"TRUNCATE {', '.join(model.name for group in GROUPS for model in group.models)}")
     for group in GROUPS:
+        await connection.execute("DELETE FROM checkpoints WHERE reader = $1", group.reader)
+        await connection.execute("DELETE FROM reader_shares WHERE reader = $1", group.reader)
         await connection.execute(
             "INSERT INTO checkpoints (reader, position, revision) VALUES ($1, 0, $2)", group.reader, group.revision
         )

@@ -39,7 +39,7 @@ def query_apis(ground: Ground, counts: tuple[int, ...], seconds: float) -> list[
         figures = f"{load.rate:,.0f}/s  p99 {load.percentile(0.99):.0f} ms  CPU us each: {_listed(each)}"
         data = {"query_apis": count, "rate": load.rate, "p99_ms": load.percentile(0.99), "cpu_us": each}
         rows.append(
-            Row(f"GET order, {_several(count, 'query API')}, {CLIENTS} clients", figures + _wrong(wrong), data=data)
+            Row(f"GET order, {several(count, 'query API')}, {CLIENTS} clients", figures + _wrong(wrong), data=data)
         )
     return rows + [Row(f"  {count} query APIs / 1", "", rates[count] / rates[1]) for count in counts[1:]]
 
@@ -60,11 +60,11 @@ def projectors(ground: Ground, counts: tuple[int, ...]) -> list[Row]:
         each = {name: 1e6 * cpu / events for name, cpu in spent.items()}
         figures = f"{rates[count]:,.0f} events/s ({events:,} in {seconds:.1f} s)  CPU us each: {_listed(each)}"
         data = {"projectors": count, "rate": rates[count], "cpu_us": each}
-        rows.append(Row(f"{_several(count, 'projector')} from the log", figures, data=data))
+        rows.append(Row(f"{several(count, 'projector')} from the log", figures, data=data))
     return rows + [Row(f"  {count} projectors / 1", "", rates[count] / rates[1]) for count in counts[1:]]
 
 
-def _several(count: int, what: str) -> str:
+def several(count: int, what: str) -> str:
     return f"{count} {what}{'s' if count > 1 else ''}"
 
 

@@ -49,6 +49,12 @@ class TopicMark(msgspec.Struct, frozen=True):
     position: int = 0
 
 
+class DeliveredEvent(StoredEvent, frozen=True, gc=False):
+    """An event without its metadata, and the JSON in which it came."""
+
+    record: bytes
+
+
 class Delivery(NamedTuple):
     """Events that were read together, each after its place, and how far each place has been read by now.
 

@@ -90,10 +90,11 @@ def add_up(
             for one in group.sums
         }
     kept = dict(after)
-    changes: dict[str, list[tuple[RowKey, Amounts]]] = {one.name: [] for one in group.sums}
+    changes: list[list[tuple[RowKey, Amounts]]] = [[] for _ in group.sums]
     for stream, view in after.items():
         try:
-            found = {one.name: list(one.change(before.get(stream), view)) for one in group.sums}
+            was = before.get(stream)
+            found = [list(one.change(was, view)) for one in group.sums]
         except Exception as error:
             first = next(stored for row, _, stored, _ in events if row == stream)
             if aside is None:
@@ -101,9 +102,9 @@ def add_up(
             aside.park(stream, first, error)
             del kept[stream]
             continue
-        for name, amounts in found.items():
-            changes[name] += amounts
-    return kept, {name: total(amounts) for name, amounts in changes.items()}
+        for all_, amounts in zip(changes, found, strict=True):
+            all_.extend(amounts)
+    return kept, {one.name: total(amounts) for one, amounts in zip(group.sums, changes, strict=True)}
 
 
 def applied(projection: Projection[V], source: Source, view: V | None, stored: StoredEvent) -> V | None:

@@ -115,6 +115,7 @@ class ShareFolder:
         self._tell_stuck = tell_stuck
         self.waiting_here: set[StreamId] = set()  # rows of these shares that wait
         self._first = group.projection.sources[0].category
+        self._categories = frozenset(source.category for source in group.projection.sources)
         self.begin({}, {}, 0)
 
     def begin(
@@ -158,8 +159,7 @@ class ShareFolder:
 
     def belongs(self, place: TopicPlace, event: StoredEvent) -> bool:
         """Whether the relay would put the event there. Another share may fold an event that is in a wrong place."""
-        read = event.category in {source.category for source in self._group.projection.sources}
-        return read and self._topics.partition(event) == place.partition
+        return event.category in self._categories and self._topics.partition(event) == place.partition
 
     def places_of(self, shares: Collection[int]) -> Sequence[TopicPlace]:
         return [place for place in self._topics.places if place.partition % self._count in shares]
@@ -198,7 +198,9 @@ class ShareFolder:
         projection = self._group.projection
         self._looked_up = ()
         aside = SetAside(self.blocked, self.aside.skipped)
-        reads = [one for one in read(projection, events) if one[0] not in self.blocked]
+        reads = read(projection, events)
+        if self.blocked:
+            reads = [one for one in reads if one[0] not in self.blocked]
         if refused is not None:
             aside.park(reads[-1][0], reads[-1][2], refused)
         before = await self._load(reads)
@@ -207,7 +209,7 @@ class ShareFolder:
             known = {**before, **after}
             self._looked_up = await self._look_up(known, waiting)
             after = {**after, **fold_late(projection, known, waiting, self._looked_up, aside)}
-            reads += read(projection, self._looked_up)
+            reads = [*reads, *read(projection, self._looked_up)]
         after, sums = add_up(self._group, before, after, reads, aside)
         self.blocked.update(aside.parked)
         self.waiting_here.update(aside.parked)

@@ -35,7 +35,7 @@ class SetAside:
         self.has_any = bool(blocked or skipped)  # whether any event has to be asked about
 
     def waits(self, row: StreamId) -> bool:
-        return row in self._blocked or row in self.parked
+        return (bool(self._blocked) and row in self._blocked) or (bool(self.parked) and row in self.parked)
 
     def leaves_out(self, stored: StoredEvent) -> bool:
         return bool(self._skipped) and stored.event_id in self._skipped

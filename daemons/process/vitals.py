@@ -25,6 +25,12 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Check = Callable[[], Awaitable[str | None]]
 
 WORK = "the work of this program"  # its name on the FaultBoard
+Thresholds = tuple[int, int, int]
+"""As `gc.set_threshold` takes them."""
+OFTEN: Thresholds = 100_000, 20, 20
+# For folds, which make many objects and no cycles of them. To look for cycles as often as Python does by itself takes
+# two fifths of the time of a rebuild.
+SELDOM: Thresholds = 200_000, 50, 1_000
 STEADY = 3.0  # seconds for which work that had failed must go on until its fault counts as mended
 TURN_LIMIT = 5.0  # seconds; an event loop that has not turned for longer is not healthy
 CHECK_LIMIT = 3.0  # seconds
@@ -59,10 +65,11 @@ class Vitals:
         self._reason: str | None = "starting"
         self._check: Check = _nothing_wrong
 
-    def started(self, check: Check | None = None) -> None:
+    def started(self, check: Check | None = None, *, collect: Thresholds = OFTEN) -> None:
+        """Note that the work has begun. `collect`: when the garbage collector looks for cycles from now on."""
         self.has_worked = True
         self._reason, self._check = None, check or _nothing_wrong
-        settle_down()
+        settle_down(collect)
         if WORK in self.faults:  # the fault is not cleared yet: the work may meet it again at the same event
             self._steady = asyncio.get_running_loop().call_later(STEADY, self.faults.clear, WORK)
         else:
@@ -172,7 +179,7 @@ def route_of(scope: Any) -> str:
     return f"{scope['method']} {scope.get('path_template') or scope['path']}"
 
 
-def settle_down() -> None:
+def settle_down(collect: Thresholds) -> None:
     """Keep the garbage collector from looking at what lives as long as the process: modules, handlers, views.
 
     In a busy daemon that took more than a quarter of its time, in pauses of 30 ms. Reference cycles that are made from
@@ -180,7 +187,7 @@ def settle_down() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
+    gc.set_threshold(*collect)
 
 
 async def _nothing_wrong() -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 
@@ -18,12 +17,10 @@ from core.projections import GROUPS
 from core.services.build_generation import GenerationBuild
 from core.settings import Settings, load_settings
 from daemons.process.logs import configure_logs
+from daemons.process.vitals import SELDOM, settle_down
 
 NAME = "builder"
 LESS_URGENT = 5  # added to its niceness, so that whoever serves orders comes first
-# A fold makes many objects and no cycles of them. To look for cycles as often as Python does by itself takes two fifths
-# of the time.
-SELDOM = 200_000, 50, 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +54,7 @@ async def build(settings: Settings, id_: int) -> None:
 def build_generation(id_: int) -> None:
     """Work on one generation until there is nothing more to do, or until this process is told to end."""
     os.nice(LESS_URGENT)
-    gc.freeze()
-    gc.set_threshold(*SELDOM)
+    settle_down(SELDOM)
     settings = load_settings()
     configure_logs(NAME, settings.log_level)
     structlog.contextvars.bind_contextvars(generation=id_)

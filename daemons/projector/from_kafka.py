@@ -19,7 +19,7 @@ from core.services.project_shares import ShareProjector
 from core.services.shares import ShareKeeper
 from daemons.process.owner import gone, our_name
 from daemons.process.runtime import keep_up
-from daemons.process.vitals import STEADY, Vitals
+from daemons.process.vitals import SELDOM, STEADY, Vitals
 from daemons.projector.group_state import POSITION, GroupState, waiting_words
 
 
@@ -157,7 +157,7 @@ async def follow_kafka(app: App, vitals: Vitals) -> None:
         for each in followers:
             vitals.degraded.append(each.degraded)
             opened.callback(vitals.degraded.remove, each.degraded)
-        vitals.started(why_not_ready)
+        vitals.started(why_not_ready, collect=SELDOM)
         async with asyncio.TaskGroup() as following:
             for follower in followers:
                 following.create_task(follower.follow(vitals.stop))

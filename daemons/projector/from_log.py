@@ -15,7 +15,7 @@ from core.services.project import Projector
 from core.services.shares import ShareKeeper
 from daemons.process.owner import gone, our_name
 from daemons.process.runtime import keep_up
-from daemons.process.vitals import STEADY, Vitals
+from daemons.process.vitals import SELDOM, STEADY, Vitals
 from daemons.projector.group_state import POSITION, GroupState, waiting_words
 
 READER = "projector"
@@ -90,7 +90,7 @@ async def follow_log(app: App, vitals: Vitals) -> None:
             vitals.degraded.append(each.degraded)
             opened.callback(vitals.degraded.remove, each.degraded)
         await keeper.renew()  # before it says that it is ready, so that it does not yet wait for its share then
-        vitals.started(why_not_ready)
+        vitals.started(why_not_ready, collect=SELDOM)
         async with asyncio.TaskGroup() as following:
             following.create_task(keeper.keep(vitals.stop))
             for number, follower in enumerate(followers):

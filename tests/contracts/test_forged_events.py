@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -14,12 +14,14 @@ from core.adapters.kafka.cloud_events import message_of
 from core.adapters.kafka.records import event_of
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.event_store import stored
+from core.adapters.postgres.read_models.comparison import RECORDS
 from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels
 from core.codec import StoredEvent
 from core.projections import ORDERS
 from tests.support.feeds import TopicFeed, as_if_undisturbed
 from tests.support.opener import Opener
 from tests.support.orders import Sample, write
+from tests.support.recorded_log import EVENTS
 from tests.support.sharing import reached, relayed
 
 
@@ -48,6 +50,18 @@ async def test_an_event_of_the_log_that_somebody_has_changed_in_kafka_is_folded_
     assert [found.get(n) for n in range(len(changed))] == [log[0]] * len(changed)
     assert [found[n] for n in range(len(changed), len(found))] == [None] * len(moved)
     models.close()
+
+
+async def test_a_record_as_the_relay_makes_it_is_known_byte_for_byte(dsn: str, admin: Connection) -> None:
+    """Nearly every record is one. Only of others each field is compared, which takes longer."""
+    whole = datetime(2026, 11, 27, 7, 30, tzinfo=UTC)
+    parts = [timedelta(microseconds=part) for part in (0, 1, 10, 123_450, 999_999)]
+    events = [*EVENTS[:300], *Sample(30, payments=True).events()]
+    await write(dsn, [replace(e, position=n, recorded_at=whole + parts[n % 5]) for n, e in enumerate(events, 1)])
+    log = [stored(row) for row in await admin.fetch("SELECT * FROM events ORDER BY position")]
+    assert len(log) == len(events)
+    records = b"".join(message_of(event)[2] for event in log)
+    assert await admin.fetchval(RECORDS, [event.position for event in log]) == records
 
 
 def forged(log: Sequence[StoredEvent]) -> tuple[Sequence[StoredEvent], Sequence[StoredEvent]]:

@@ -7,8 +7,10 @@ import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from core.adapters.kafka.cloud_events import message_of
+from core.adapters.kafka.records import event_of
 from core.codec import StoredEvent
-from core.ports.deliveries import Delivery, PlacesLost, TopicMark, TopicPlace, TopicsAway
+from core.ports.deliveries import DeliveredEvent, Delivery, PlacesLost, TopicMark, TopicPlace, TopicsAway
 
 CATEGORIES = ("order", "payment", "inventory")
 
@@ -97,7 +99,7 @@ class MemoryClient:
     async def poll(self) -> Delivery:
         self._must_answer()
         self.topics.polls += 1
-        events: list[tuple[TopicPlace, StoredEvent]] = []
+        events: list[tuple[TopicPlace, DeliveredEvent]] = []
         marks: dict[TopicPlace, TopicMark] = {}
         for place in random.Random(self.topics.polls).sample(list(self.next), len(self.next)):
             records = self.topics.records[place]
@@ -106,7 +108,7 @@ class MemoryClient:
                 raise PlacesLost([place], "what comes next is no longer there")
             got = () if self.topics.silent else records[begin : begin + self.most - len(events)]
             if got:
-                events += [(place, event) for event in got]
+                events += [(place, _delivered(event)) for event in got]
                 self.next[place] = begin + len(got)
                 marks[place] = TopicMark(self.next[place], got[-1].event_id, got[-1].position)
         if not events:
@@ -126,3 +128,10 @@ class MemoryClient:
     def _must_answer(self) -> None:
         if self.topics.away:
             raise TopicsAway(self.topics.away)
+
+
+def _delivered(event: StoredEvent) -> DeliveredEvent:
+    """The event as it comes from Kafka."""
+    delivered = event_of(message_of(event)[2])
+    assert delivered is not None
+    return delivered

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from core.codec import StoredEvent
 from core.domain.message import StreamId
+from core.ports.deliveries import DeliveredEvent
 
 Small = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 2)]
 Large = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
@@ -40,27 +40,29 @@ LAST_YEAR = 9999
 _decode = msgspec.json.Decoder(EventRecord).decode
 
 
-def event_of(value: bytes | None) -> StoredEvent | None:
-    """The event in a record's value, without its metadata; None when there is none."""
+def event_of(value: bytes | None) -> DeliveredEvent | None:
+    """The event in a record's value; None when there is none."""
     if value is None:
         return None
     try:
         record = _decode(value)
-        payload = bytes(record.payload).decode()
+        payload = str(record.payload, "utf-8")
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    if record.timestamp.tzinfo is None or not 1 < record.timestamp.year < LAST_YEAR:  # else there is none in UTC
+    recorded_at = record.timestamp
+    if recorded_at.tzinfo is None or not 1 < recorded_at.year < LAST_YEAR:  # else there is none in UTC
         return None
-    return StoredEvent(
-        position=record.position,
-        stream=StreamId(record.aggregate_id),
-        category=record.aggregate_type,
-        version=record.version,
-        event_id=record.event_id,
-        event_type=record.event_type,
-        schema_version=record.event_version,
-        payload=payload,
-        metadata="",
-        correlation_id=record.metadata.correlation_id,
-        recorded_at=record.timestamp,
+    return DeliveredEvent(  # by place, since names take a third longer
+        record.position,
+        StreamId(record.aggregate_id),
+        record.aggregate_type,
+        record.version,
+        record.event_id,
+        record.event_type,
+        record.event_version,
+        payload,
+        "",
+        record.metadata.correlation_id,
+        recorded_at,
+        value,
     )

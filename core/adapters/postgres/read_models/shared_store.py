@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from core.adapters.postgres.event_store import stored
 from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.readers import progress
 from core.adapters.postgres.read_models import set_aside
+from core.adapters.postgres.read_models.comparison import differing
 from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
 from core.adapters.postgres.read_models.store import (
     CLAIM,
@@ -53,19 +53,6 @@ REVISION = "SELECT revision FROM checkpoints WHERE reader = $1"
 HEAD_AND_RELAY = """
 SELECT (SELECT coalesce(max(position), 0) FROM events) AS head,
        coalesce((SELECT position FROM checkpoints WHERE reader = $1), 0) AS relayed
-"""
-# Whoever may write to Kafka could change any field of an event that the log has. One digest of what it says is
-# cheaper than to compare each part. LIMIT: else a plan may read the whole log.
-DIFFERING = """
-SELECT k.n - 1, (e.event_id = k.event_id AND e.stream_id = k.stream AND e.version = k.version
-                 AND e.correlation_id = k.correlation_id) IS TRUE AS same, e.*
-  FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::timestamptz[], $7::bytea[])
-       WITH ORDINALITY AS k(position, event_id, stream, version, correlation_id, recorded_at, digest, n)
-  LEFT JOIN LATERAL (SELECT * FROM events WHERE position = k.position LIMIT 1) AS e ON true
- WHERE (e.event_id = k.event_id AND e.stream_id = k.stream AND e.version = k.version
-        AND e.correlation_id = k.correlation_id AND e.recorded_at = k.recorded_at
-        AND sha256(convert_to(concat_ws(' ', e.category, e.event_type, e.schema_version, e.payload), 'UTF8')) = k.digest
-       ) IS NOT TRUE
 """
 KNOWN_MARKS = """
 SELECT count(*) FROM unnest($1::bigint[], $2::uuid[]) AS k(position, event_id) JOIN events e USING (position, event_id)
@@ -221,22 +208,7 @@ class PostgresSharedReadModels(set_aside.ReadsRows):
         return [stored(row) for row in rows]
 
     async def differing(self, events: Sequence[StoredEvent]) -> Mapping[int, StoredEvent | None]:
-        values = [
-            [event.position for event in events],
-            [event.event_id for event in events],
-            [event.stream for event in events],
-            [event.version for event in events],
-            [event.correlation_id for event in events],
-            [event.recorded_at for event in events],
-            [sha256(f"{e.category} {e.event_type} {e.schema_version} {e.payload}".encode()).digest() for e in events],
-        ]
-        rows = await self._checker.run(lambda connection: connection.fetch(DIFFERING, *values))
-        differing: dict[int, StoredEvent | None] = {}
-        for row in rows:
-            number: int = row[0]
-            own = StoredEvent(*row[2:]) if row["same"] else None
-            differing[number] = own if own is not None and own.category == events[number].category else None
-        return differing
+        return await self._checker.run(lambda connection: differing(connection, events))
 
     async def save(self, changes: SharedChanges) -> None:
         shares = changes.shares
