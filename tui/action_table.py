@@ -77,10 +77,24 @@ EVERYWHERE = ActionTable(
         Action("ctrl+r", "reconnect", "reconnect and read anew", "ctrl+r"),
         Action(":", "command", "command line", ":"),
         Action("T", "past", "look at another moment…, back to now", "T"),
+        Action("D", "compare", "what changed between two moments…", "D"),
         Action("ctrl+p", "every_action", "every action", "ctrl+p"),
         Action("?", "help", "help", "?", bar=True),
         Action("ctrl+q", "quit", "quit", "ctrl+q"),
         Action("ctrl+z", "suspend_process", "stop; fg goes on", "ctrl+z"),
+    ),
+)
+
+PAST = ActionTable(
+    "past",
+    "In the past (T)",
+    (
+        Action("left_parenthesis", "step_back('event')", "one event back", "("),
+        Action("right_parenthesis", "step_on('event')", "one event on", ")", bar=True),
+        Action("underscore", "step_back('hour')", "an hour back", "_"),
+        Action("plus", "step_on('hour')", "an hour on", "+", bar=True),
+        Action("U", "step_back('release')", "back to before a release", "U"),
+        Action("u", "step_on('release')", "on to before a release", "u"),
     ),
 )
 

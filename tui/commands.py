@@ -14,6 +14,7 @@ from textual.screen import Screen
 
 from core.printable import clean
 from tui.action_table import Action, ActionTable
+from tui.deck_moments import DeckMoments
 from tui.desk import Desk
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.picker import Picker, fitting
@@ -45,13 +46,14 @@ class Steered(Protocol):
 
     def say(self, *cells: Cell) -> None: ...
 
-    def look_at(self, moment: str) -> None: ...
+    @property
+    def moments(self) -> DeckMoments: ...
 
     def action_help(self) -> None: ...
 
 
 class DeckCommands:
-    def __init__(self, deck: Steered, screen: Screen[None]) -> None:
+    def __init__(self, deck: Steered, screen: Screen[str]) -> None:
         self._deck = deck
         self._screen = screen
 
@@ -130,7 +132,9 @@ class DeckCommands:
             case "theme":
                 self._app.theme = wish.name
             case "as-of":
-                self._deck.look_at(wish.rest)
+                self._deck.moments.look_at(wish.rest)
+            case "compare":
+                self._deck.moments.compare(wish.rest)
             case "open":
                 self._deck.show(wish.name, wish.rest or None)
             case "order":

@@ -9,7 +9,7 @@ from textual.theme import BUILTIN_THEMES
 
 from core.filters.order_language import parse
 from core.filters.words import FilterError
-from tui.action_table import ActionTable
+from tui.action_table import PAST, ActionTable
 from tui.config import DeckConfig
 from tui.config_file import Mistake, WrongConfig, mistake_at, mistaken_names, read_config
 from tui.dialogs.help import DIALOGS
@@ -49,6 +49,6 @@ def _mistaken_views(config: DeckConfig, text: str) -> list[Mistake]:
 
 def _places() -> list[list[ActionTable]]:
     """The tables that are in force together: those of each view with those of everywhere, and each dialog's."""
-    above = everywhere(VIEWS)
-    views = [[*getattr(entry.make, "tables", ()), above] for entry in VIEWS]
+    above = [everywhere(VIEWS), PAST]
+    views = [[*getattr(entry.make, "tables", ()), *above] for entry in VIEWS]
     return [*views, *([table] for table in DIALOGS)]

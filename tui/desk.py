@@ -18,7 +18,7 @@ from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
 from tui.gateway_guards import READ_ONLY
 from tui.keymap import Keymap
 from tui.own_actions import OwnActions
-from tui.past_gateway import REFUSED
+from tui.past_gateway import REFUSED, PastMoment
 from tui.receipts import Receipt
 from tui.viewmodels.attention import AttentionModel
 from tui.viewmodels.draft import OrderDraft
@@ -37,7 +37,7 @@ class Desk:
 
     `debounce` is the seconds that typing must pause before the server is asked about the text. `daemons` opens the
     way to the supervisord of the services, if this deck has one; it is called when somebody first looks there. `past`
-    names the moment that all views show, if it is not now.
+    is the moment that all views show, if it is not now.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Desk:
         debounce: float,
         daemons: Callable[[], Daemons | None] = lambda: None,
         config: DeckConfig = WITHOUT_FILE,
-        past: str = "",
+        past: PastMoment | None = None,
     ) -> None:
         self.gateway = gateway
         self.past = past

@@ -95,6 +95,8 @@ class EventPane(Pane):
     # --- what is painted --------------------------------------------------------------------------------------
     def paint(self) -> None:
         stream = self.model
+        if (past := self.desk.past) is not None and past.position is not None and past.position != stream.list.newest:
+            stream.end_at(past.position)
         self.viewport.bound(stream.list.first, stream.list.end)
         if stream.following:
             self.viewport.tail()
@@ -104,17 +106,19 @@ class EventPane(Pane):
         self.failing.bound(stream.failures.first, stream.failures.end)
         if at_end:
             self.failing.tail()
-        self.counters.show(*counter_cells(stream))
+        self.counters.show(*(counter_cells(stream) if past is None else ([Cell(" the log as it ended then", "dim")],)))
         below = waiting_cells(stream, next(reversed(self.wrong.values()), ""))
         self.below.show(below, trouble_cells(stream, self.desk.feed.lost, self.desk.feed.malformed))
         self.table.say(*self._notice())
         self.table.repaint()
-        self.strip.say(Cell(" no failures since this deck was opened", "dim"))
+        self.strip.say(Cell(" no failures since this deck was opened" if past is None else " failures (tab)", "dim"))
         self.strip.repaint()
         self._read_more(moved=False)
 
     def _notice(self) -> Sequence[Cell]:
-        if self.desk.feed.state != "live" and not self.desk.ring.end:
+        if self.desk.past is not None and self.desk.past.position is None:
+            return (Cell("looking for the last event of that moment …", "dim"),)
+        if self.desk.past is None and self.desk.feed.state != "live" and not self.desk.ring.end:
             return Cell("Not connected to the feed"), Cell(clean(self.desk.feed.reason or "connecting …"), "dim")
         if not self.model.choice.everything:
             return Cell("No event fits this filter"), Cell("esc clears it, f shows types again", "dim")

@@ -10,6 +10,7 @@ from core.filters.order_query import OrderQuery
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
 PAGE = 100
+COMPARE = "/api/v1/compare"
 NEWEST_FIRST = "-created_at"  # how a list is sorted, as the API names it; without the minus, the other way round
 Shape = TypeVar("Shape")
 
@@ -38,6 +39,19 @@ class ServiceRefused(GatewayError):
     @property
     def retryable(self) -> bool:
         return self.status in (429, 503)
+
+
+class BeingMade(GatewayError):
+    """What was asked for is being made: `done` of `position` events of the log are in it. It is there when asked again.
+
+    `seconds_left` is None while nobody knows how fast it goes.
+    """
+
+    def __init__(self, position: int, done: int, seconds_left: float | None = None) -> None:
+        super().__init__("that moment's lists are still being made: ctrl+r asks again")
+        self.position = position
+        self.done = done
+        self.seconds_left = seconds_left
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,6 @@ _POSITIONED = tuple(
 """What these paths begin with takes `min_position`."""
 BEHIND_LASTS = 10.0  # seconds for which no position is asked for after the read models were behind it
 DRY_RUN = {"dry_run": "true"}
-LONGEST_BUILD = 120.0  # seconds for which the lists of an earlier moment are waited for
-ASK_AGAIN = 0.5  # seconds
 
 
 class _Accepted(Struct):
@@ -228,7 +226,7 @@ class HttpGateway:
         If the read models themselves are that far behind, it is asked for what they have, for a while.
         """
         if "as_of" in params:
-            return await self._query_past(path, params, patience)
+            return await self._exchange("GET", self.queries_at, path, params=params, patience=patience)
         if self._asks_for_position and path.startswith(_POSITIONED) and time.monotonic() >= self._not_before:
             wanted = {**params, "min_position": str(self._seen)}
             reply = await self._exchange("GET", self.queries_at, path, params=wanted, patience=patience)
@@ -238,17 +236,6 @@ class HttpGateway:
         reply = await self._exchange("GET", self.queries_at, path, params=params, patience=patience)
         self._asks_for_position = self._asks_for_position or reply.several_servers
         return reply
-
-    async def _query_past(self, path: str, params: Mapping[str, str | Sequence[str]], patience: float) -> HttpReply:
-        """Ask again as long as the lists of that moment are being made."""
-        until = time.monotonic() + LONGEST_BUILD
-        while True:
-            reply = await self._exchange("GET", self.queries_at, path, params=params, patience=patience)
-            if reply.status != 202:
-                return reply
-            if time.monotonic() > until:
-                raise ServiceRefused(202, "building", "that moment's lists are still being made: ctrl+r asks again")
-            await asyncio.sleep(ASK_AGAIN)
 
     async def _exchange(
         self,

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 
-from tui.gateway import CommandAccepted, CommandToSend, ServiceRefused, Shape, TimedOut, Unreachable
+from tui.gateway import BeingMade, CommandAccepted, CommandToSend, ServiceRefused, Shape, TimedOut, Unreachable
 from tui.wire import Count, Unreadable, WireProblem, read_json
 
 if TYPE_CHECKING:  # it takes a fifth of the deck's start, so it is imported when the first picture stands
     import httpx
 
+BEING_MADE = 202
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a hundred orders of 200 lines each have less
 MOST_ERRORS, LONGEST_SENTENCE = 100, 1_000
 
@@ -68,10 +69,22 @@ async def whole(response: httpx.Response) -> HttpReply:
     )
 
 
+class _Building(msgspec.Struct):
+    """How far the lists of a moment are."""
+
+    position: Count
+    events_done: Count
+    seconds_left: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
+
+
 def read_answer(reply: HttpReply, shape: type[Shape]) -> Shape:
+    """The answer in its shape. Raises BeingMade for one that says that it is being made, ServiceRefused for others."""
     if not 200 <= reply.status < 300:
         refuse(reply)
     try:
+        if reply.status == BEING_MADE:
+            made = read_json(reply.body, msgspec.json.Decoder(_Building))
+            raise BeingMade(made.position, made.events_done, made.seconds_left)
         return read_json(reply.body, msgspec.json.Decoder(shape))
     except Unreadable as error:
         raise ServiceRefused(reply.status, "unreadable", f"an answer this deck cannot read: {error}") from error

@@ -22,6 +22,14 @@ class OpenView(Message):
         super().__init__()
 
 
+class OpenNow(Message):
+    """Return from an earlier moment to now, and put this view on the screen there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__()
+
+
 class OpenEvent(Message):
     def __init__(self, event: WireEvent) -> None:
         self.event = event

@@ -40,6 +40,9 @@ class Pane(Vertical):
     def refresh_now(self) -> None:
         self.paint()
 
+    def forget(self) -> None:
+        pass
+
     def back(self) -> bool:
         return False
 

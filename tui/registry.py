@@ -6,7 +6,7 @@ of each tick all follow from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -16,8 +16,11 @@ from tui.action_table import EVERYWHERE, Action, ActionTable
 from tui.desk import Desk
 from tui.view import DeckView
 from tui.views.attention import AttentionView
+from tui.views.compare import CompareView
 from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
+from tui.views.figures import FiguresView
+from tui.views.now_only import now_only
 from tui.views.orders import OrdersView
 from tui.views.parked import ParkedView
 from tui.views.pulse import PulseView
@@ -45,12 +48,20 @@ VIEWS = (
     ViewEntry("pulse", "Pulse", "5", PulseView),
     ViewEntry("parked", "Parked", "6", ParkedView),
     ViewEntry("attention", "Alarms", "!", AttentionView),
+    ViewEntry("compare", "Compare", "", CompareView),
 )
+_IN_THE_PAST: Mapping[str, Callable[[Desk], DeckView]] = {
+    "daemons": now_only("daemons", "Daemons", "the log says what happened to orders, and not which programs ran."),
+    "pulse": FiguresView,
+    "parked": now_only("parked", "Parked events", "when one was parked and when it was applied is not kept."),
+    "attention": now_only("attention", "Alarms", "what sagas needed at that moment is in the list of sagas (3)."),
+}
+"""What is shown of an earlier moment in place of these views; all others show that moment themselves."""
 
 
 def with_past(entries: Sequence[ViewEntry]) -> list[ViewEntry]:
-    """The views that can show an earlier moment."""
-    return [entry for entry in entries if entry.name in ("orders", "detail", "saga")]
+    """The views as they show an earlier moment."""
+    return [entry._replace(make=_IN_THE_PAST.get(entry.name, entry.make)) for entry in entries]
 
 
 def everywhere(entries: Sequence[ViewEntry]) -> ActionTable:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -16,25 +14,24 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
 from core.printable import clean
-from tui.action_table import Action, ActionTable, bar
+from tui.action_table import PAST, Action, ActionTable, bar
 from tui.commands import DeckCommands
+from tui.deck_moments import DeckMoments
 from tui.desk import Desk
 from tui.dialogs.dialog import open_dialog
 from tui.dialogs.event import EventDialog
 from tui.dialogs.help import HelpDialog, help_tables
 from tui.dialogs.new_order import NewOrderDialog
 from tui.dialogs.transitions import ask_transition
-from tui.gateway import CommandToSend, GatewayError
-from tui.messages import Act, Missed, NewOrder, OpenEvent, OpenView, Say, Send
-from tui.own_actions import own_action
-from tui.past_desk import ask_moment, open_past
-from tui.receipts import Receipt, perform
+from tui.messages import Act, Missed, NewOrder, OpenEvent, OpenNow, OpenView, Say, Send
 from tui.registry import ViewEntry, everywhere, view_at, view_names, with_past
+from tui.sending import DeckSending
 from tui.trail import Stop, Trail
 from tui.view import DeckView
 from tui.viewmodels.correlation import Place, of_event
+from tui.viewmodels.past_steps import By
 from tui.viewmodels.text import Cell
-from tui.widgets.frame import key_cells, receipt_cells, top_cells
+from tui.widgets.frame import key_cells, top_cells
 from tui.widgets.key_line import KeyLine
 from tui.widgets.painted import TONE_CLASSES, Line
 
@@ -43,8 +40,11 @@ _NOTICE_FOR = 20.0  # seconds a sentence stays
 _REPAINT = 1.0  # seconds after which ages and counters are painted again although nothing arrived
 
 
-class DeckScreen(Screen[None]):
-    """The first entry is the view that the deck opens with."""
+class DeckScreen(Screen[str]):
+    """The first entry is the view that the deck opens with.
+
+    One of an earlier moment lies over the one of now; its answer is the view that is to be shown there, if any.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES
 
@@ -55,12 +55,16 @@ class DeckScreen(Screen[None]):
         self.views = {entry.name: entry.make(desk) for entry in entries}
         desk.views = frozenset(self.views)
         self.everywhere = desk.keymap.applied(everywhere(entries))
-        self._bindings = BindingsMap.merge([self._bindings, BindingsMap(self.everywhere.bindings())])
+        self.around = [self.everywhere, *([desk.keymap.applied(PAST)] if desk.past is not None else [])]
+        keys = [BindingsMap(table.bindings()) for table in self.around]
+        self._bindings = BindingsMap.merge([self._bindings, *keys])
         self.top = Line(id="top")
         self.notice = Line(id="notice")
         self.keys = KeyLine(id="keys")
         self.small = Static("", markup=False, id="too-small")
         self.commands = DeckCommands(self, self)
+        self.sending = DeckSending(self, self)
+        self.moments = DeckMoments(self, self, lambda desk: DeckScreen(desk, with_past(self.entries)))
         self.trail = Trail(Stop(entries[0].name))
         self._painted_at = 0.0
         self._notice_at = 0.0
@@ -94,12 +98,12 @@ class DeckScreen(Screen[None]):
     def tables(self) -> list[ActionTable]:
         """Every action of the deck, those of the view on the screen first."""
         others = [table for view in self.views.values() for table in view.tables]
-        return help_tables(self.view.tables, self.everywhere, others, self.desk.keymap)
+        return help_tables(self.view.tables, self.everywhere, [PAST, *others], self.desk.keymap)
 
     @property
     def in_force(self) -> list[ActionTable]:
-        """The tables of the view that is shown, and the one of everywhere."""
-        return [*map(self.desk.keymap.applied, self.view.tables), self.everywhere]
+        """The tables of the view that is shown, and those that are in force around it."""
+        return [*map(self.desk.keymap.applied, self.view.tables), *self.around]
 
     @property
     def names(self) -> dict[str, str]:
@@ -115,6 +119,7 @@ class DeckScreen(Screen[None]):
         self.tick()
         if self.desk.past:
             self.set_interval(0.1, self.tick)  # the app ticks the deck of now
+            self.moments.settle()
 
     def on_resize(self) -> None:
         width, height = self.size
@@ -167,6 +172,7 @@ class DeckScreen(Screen[None]):
         """Show the place where the trail stands now."""
         self.query_one(ContentSwitcher).current = self.current
         self.view.enter(self.trail.here.subject)
+        self.moments.entered()
         self.set_focus(self.view.focus_target)
         self.paint_frame()
 
@@ -205,11 +211,16 @@ class DeckScreen(Screen[None]):
         self.view.refresh_now()
 
     def action_past(self) -> None:
-        _ = self.dismiss() if self.desk.past else ask_moment(self, self.look_at)
+        self.moments.ask()
 
-    def look_at(self, moment: str) -> None:
-        """Lay a deck of that moment over this one, which goes on beneath it."""
-        open_past(self, self.desk, moment, lambda desk: DeckScreen(desk, with_past(self.entries)))
+    def action_compare(self) -> None:
+        self.moments.ask_two()
+
+    def action_step_back(self, by: By) -> None:
+        self.moments.step(by, -1)
+
+    def action_step_on(self, by: By) -> None:
+        self.moments.step(by, 1)
 
     def action_help(self) -> None:
         open_dialog(self, HelpDialog(self.tables), lambda _: None)
@@ -238,6 +249,10 @@ class DeckScreen(Screen[None]):
             self.say(Cell(f" this deck has no view of {clean(message.name)}", "warn"))
             self.post_message(Missed(f"this deck has no view of {message.name}"))
 
+    @on(OpenNow)
+    def _open_now(self, message: OpenNow) -> None:
+        self.dismiss(message.name)
+
     @on(OpenEvent)
     def _open_event(self, message: OpenEvent) -> None:
         places = of_event(message.event, self.desk.views)
@@ -249,13 +264,7 @@ class DeckScreen(Screen[None]):
 
     @on(NewOrder)
     def _new_order(self) -> None:
-        open_dialog(self, NewOrderDialog(self.desk), self._placed)
-
-    def _placed(self, receipt: Receipt | None) -> None:
-        if receipt is None:
-            self.say(Cell(" the draft is kept: n takes it up again", "dim"))
-        else:
-            self._done(receipt)
+        open_dialog(self, NewOrderDialog(self.desk), self.sending.placed)
 
     @on(Act)
     def _act(self, message: Act) -> None:
@@ -263,34 +272,10 @@ class DeckScreen(Screen[None]):
 
     @on(Send)
     def _send(self, message: Send) -> None:
-        command, named = message.command, clean(message.named)
-        if reason := self.desk.why_no_writes(command.subject_id):
+        if reason := self.desk.why_no_writes(message.command.subject_id):
             self._say(Say(reason, "warn"))
         else:
-            self.say(Cell(f" … {command.verb} {named}", "dim"))
-            self.run_worker(partial(self._perform, command, named), group="commands", exit_on_error=False)
-
-    async def _perform(self, command: CommandToSend, named: str) -> None:
-        subject = command.subject_id or ""
-        self.desk.under_way.add(subject)
-        try:
-            receipt = await perform(self.desk.gateway, command, key=f"deck-{uuid.uuid4()}", clock=self.desk.clock)
-        except GatewayError as error:
-            self.say(Cell(f" ✖ {command.verb} {named}: {clean(str(error))}", "bad"))
-        else:
-            self.desk.forget_unsent(command.verb, subject)
-            self._done(receipt, named)
-        finally:
-            self.desk.under_way.discard(subject)
-            self.view.paint()
-
-    def _done(self, receipt: Receipt, named: str = "") -> None:
-        self.desk.receipts.append(receipt)
-        if receipt.order is not None:
-            self.desk.orders.put(receipt.order)
-        self.desk.own.note(own_action(receipt, self.desk.now()))
-        self.say(*receipt_cells(receipt, named))
-        self.view.paint()
+            self.sending.send(message)
 
 
 def widget_of(view: DeckView) -> Widget:

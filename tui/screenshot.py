@@ -33,7 +33,10 @@ def main() -> None:
 async def _take_all(app: DeckApp, pilot: Pilot[Any], folder: Path) -> None:
     await _until(lambda: app.desk.feed.state == "live" and app.desk.orders.phase == "ready")
     for entry in VIEWS:
-        await pilot.press(entry.key or "enter")  # one without a key is opened from the view before it
+        if entry.name == "compare":
+            app.deck.moments.compare("-15m")
+        else:
+            await pilot.press(entry.key or "enter")  # one without a key is opened from the view before it
         await _until(lambda name=entry.name: app.deck.current == name)
         await pilot.pause(3)  # what a view reads comes at once, and what is measured, every second or two
         picture = app.export_screenshot(title="orderdeck")

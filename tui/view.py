@@ -53,6 +53,10 @@ class DeckView(Protocol):
         """Read from the server again: the operator pressed ctrl+r, or events were missed."""
         ...
 
+    def forget(self) -> None:
+        """Show nothing of the moment before: the deck shows another one, of which `refresh_now` will read."""
+        ...
+
     def back(self) -> bool:
         """Undo the innermost thing, such as a filter, on esc; False when there is nothing to undo, so esc leaves."""
         ...

@@ -17,6 +17,8 @@ BY_NUMBER = "/api/v1/orders/number/"
 def log_page(log: Sequence[dict[str, Any]], asked: Mapping[str, str]) -> dict[str, Any]:
     if "type" in asked and not any(_one_of(asked["type"], name) for name in KNOWN):
         raise ServiceRefused(400, "validation_failed", f"type: {asked['type']}: must be of {', '.join(KNOWN)}")
+    if "as_of" in asked:
+        log = [event for event in log if _as_of(event, asked["as_of"])]
     limit, after = int(asked.get("limit", 100)), int(asked.get("after", 0))
     if "at" in asked:
         at = datetime.fromisoformat(asked["at"])
@@ -32,6 +34,12 @@ def log_page(log: Sequence[dict[str, Any]], asked: Mapping[str, str]) -> dict[st
         next_after = events[-1]["position"] if len(events) == limit else max(after, len(log))
         next_before = after + 1
     return {"events": events, "next_after": next_after, "next_before": next_before, "head": len(log)}
+
+
+def _as_of(event: dict[str, Any], place: str) -> bool:
+    if place.isdigit():
+        return bool(event["position"] <= int(place))
+    return datetime.fromisoformat(event["timestamp"]) <= datetime.fromisoformat(place)
 
 
 def _fits(event: dict[str, Any], asked: Mapping[str, str]) -> bool:

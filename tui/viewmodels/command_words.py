@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 QUIT = ("q", "quit", "exit")
 ORDER = "order"  # opens the view of one order by its number or id
-AS_OF = "as-of"
+AS_OF, COMPARE = "as-of", "compare"
 _ALIKE = 0.5
 
 
@@ -25,7 +25,7 @@ class Suggestion(NamedTuple):
 class ParsedLine(NamedTuple):
     """What a command line asks for: `rest` is what follows the first word."""
 
-    kind: Literal["open", "order", "as-of", "theme", "help", "quit"]
+    kind: Literal["open", "order", "as-of", "compare", "theme", "help", "quit"]
     name: str = ""
     rest: str = ""
 
@@ -44,11 +44,12 @@ class Words:
 
     def first(self) -> dict[str, str]:
         """The first words and what they do, in the order in which a beginning is looked up."""
-        named = {name: f"open {title}" for name, title in self.views.items() if name != "detail"}
+        named = {name: f"open {title}" for name, title in self.views.items() if name not in ("detail", COMPARE)}
         order = {ORDER: "open an order by its number or id"} if "detail" in self.views else {}
         saved = {name: command for name, command in self.saved.items() if name not in named}
         others = {
             AS_OF: "show what was at a moment, as in :as-of 09:00",
+            COMPARE: "what changed since, as in :compare 09:00, or :compare 09:00 .. 10:30",
             "theme": "change the colours",
             "help": "every key",
             "quit": "leave the deck",
@@ -71,6 +72,12 @@ class Words:
                 if not rest:
                     raise NoCommand("as-of needs a moment, as in :as-of 09:00")
                 return ParsedLine("as-of", rest=rest)
+            case "compare":
+                if not rest:
+                    raise NoCommand(
+                        "compare needs a moment, as in :compare 09:00, or two, as in :compare 09:00 .. 10:30"
+                    )
+                return ParsedLine("compare", rest=rest)
             case "theme":
                 return ParsedLine("theme", self._theme(rest))
             case "order":

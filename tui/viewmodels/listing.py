@@ -38,8 +38,7 @@ class Listing(Generic[Row]):
         self.estimated = False
         self.new = 0
         """Rows that are not shown, above those that are or between too many, until the operator takes them in."""
-        self.changed_at: dict[str, float] = {}
-        self.questions = Questions()
+        self.changed_at, self.questions = dict[str, float](), Questions()
         self._arrived: OrderedDict[str, Row] = OrderedDict()
         self._from_end = False
         self._follows = True
@@ -83,6 +82,14 @@ class Listing(Generic[Row]):
             return
         if generation == self._generation:
             self._show(page, from_end=from_end)
+
+    def forget(self) -> None:
+        """Drop every row, and the answers that are still to come."""
+        self._generation += 1
+        self.questions.forget()
+        self._arrived.clear()
+        self._show(ListPage(RowPage(())), from_end=False)
+        self.phase = "loading"
 
     def _show(self, page: ListPage[Row], *, from_end: bool) -> None:
         chosen, at_top = self.chosen, self.at_top
@@ -222,9 +229,9 @@ class Listing(Generic[Row]):
 
     async def catch_up(self) -> None:
         """Ask the server what is open: the list again, what became of some rows, or how many there are."""
-        generation, kind = self._generation, self.questions.due(self.clock())
-        if kind is None:
+        if (kind := self.questions.due(self.clock())) is None:
             return
+        generation = self._generation
         self.questions.put(kind, self.clock())
         try:
             if kind == "again":
@@ -260,8 +267,7 @@ class Listing(Generic[Row]):
                 self.leave(key)
 
     def forget_old_changes(self) -> None:
-        now = self.clock()
-        self.changed_at = {key: at for key, at in self.changed_at.items() if now - at < 1}
+        self.changed_at = {key: at for key, at in self.changed_at.items() if self.clock() - at < 1}
 
     @property
     def _full(self) -> bool:

@@ -93,6 +93,13 @@ class StreamModel:
         self.list.take_older()
         self.tally.let_pass()
 
+    def end_at(self, position: int) -> None:
+        """Show the log up to this position, and what failed in it, as if nothing had come after it."""
+        for rows in (self.list, self.failures):
+            rows.newest = position
+            rows.live = True
+            rows.reset(position + 1)
+
     def go(self, position: int) -> None:
         """Pause, with the events around a position; those that the ring has not got are read by `EventList.wants`."""
         self.list.live = False

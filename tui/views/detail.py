@@ -120,6 +120,9 @@ class DetailView(Pane):
             mark = self.model.order_id.encode()
             self.model.take(filter(None, (decode(frame.data) for _, frame in fresh if mark in frame.data)))
 
+    def forget(self) -> None:
+        self.model = self.model and DetailModel(self.desk.gateway, self.model.order_id)
+
     def refresh_now(self) -> None:
         if self.model is not None:
             self._read(self.model)
@@ -130,8 +133,6 @@ class DetailView(Pane):
     async def _load(self, model: DetailModel) -> None:
         await model.load()
         self.paint()
-
-    # --- what it shows ------------------------------------------------------------------------------------------------
 
     def paint(self) -> None:
         model = self.model
@@ -253,8 +254,8 @@ class DetailView(Pane):
 
     def _go(self, place: Place | None) -> None:
         if place is None or self.model is None:
-            return
-        if place.event is not None:
+            pass
+        elif place.event is not None:
             self.model.timeline.go(place.event)
             self.paint()
         elif place.view == LOG and (event := self.model.timeline.current) is not None:
@@ -286,8 +287,7 @@ class DetailView(Pane):
 
     def action_export(self) -> None:
         if self.model is not None:
-            order_id, events = self.model.order_id, tuple(self.model.timeline.events)
-            export = partial(self._export, order_id, events)
+            export = partial(self._export, self.model.order_id, tuple(self.model.timeline.events))
             self.run_worker(export, group="export", exclusive=True, exit_on_error=False)
 
     async def _export(self, order_id: str, events: Sequence[WireEvent]) -> None:

@@ -217,6 +217,9 @@ class OrdersView(Pane):
             return True
         return False
 
+    def forget(self) -> None:
+        self.desk.orders.forget()
+
     def refresh_now(self) -> None:
         self.reload(self.filter.value)
 

@@ -93,6 +93,10 @@ class SagaView(SteeringPane):
         if self.model is not None:
             self.model.absorb(frame for _, frame in fresh)
 
+    def forget(self) -> None:
+        if self.model is not None:
+            self.model = SagaModel(self.desk.gateway, self.model.saga_id, self.desk.clock)
+
     def refresh_now(self) -> None:
         if self.model is not None:
             self._read(self.model)

@@ -191,6 +191,9 @@ class SagasView(SteeringPane):
             self._asking = False
         self.paint()
 
+    def forget(self) -> None:
+        self.model.forget()
+
     def refresh_now(self) -> None:
         if self._opened:
             self._search(self.filter.value, at_once=True)

@@ -8,7 +8,9 @@ from core.printable import clean
 from core.terminal_text import money, span
 from tui.action_table import Action
 from tui.desk import Desk
+from tui.past_gateway import PastGateway, PastMoment
 from tui.receipts import Receipt
+from tui.viewmodels.comparison import progress
 from tui.viewmodels.text import Cell
 
 BEHIND = 2.0  # seconds that a read model may be late before the line turns to a warning
@@ -17,12 +19,8 @@ BEHIND = 2.0  # seconds that a read model may be late before the line turns to a
 def top_cells(desk: Desk, title: str) -> list[Cell]:
     feed = desk.feed
     name = [Cell(" orderdeck", "chosen"), *_marks(desk), Cell(f" ▸ {title}  ")]
-    if desk.past:
-        return [
-            *name,
-            Cell(f"◀ THE PAST, {desk.past}", "bad"),
-            Cell("  T returns to now; read-only till then", "warn"),
-        ]
+    if desk.past is not None:
+        return [*name, *past_cells(desk, desk.past)]
     if desk.gateway.read_only:
         name.append(Cell("READ ONLY  ", "accent"))
     elif desk.commands_away:
@@ -43,6 +41,18 @@ def top_cells(desk: Desk, title: str) -> list[Cell]:
         _lag(desk),
         Cell(f"  UI {'–' if worst is None else span(worst)}"),
     ]
+
+
+def past_cells(desk: Desk, past: PastMoment) -> list[Cell]:
+    """Which moment is shown, and whether it is there already or on its way."""
+    shown = Cell(f"◀ THE PAST {past.named}", "bad")
+    if past.steps:
+        return [shown, Cell(f"  … {past.steps}", "warn")]
+    making = desk.gateway.making if isinstance(desk.gateway, PastGateway) else None
+    if making is not None:
+        return [shown, Cell(f"  {progress(making)}", "warn")]
+    event = f"  {clean(past.event, 30)}" if past.event else ""
+    return [shown, Cell("  T: now", "warn"), Cell(f"  read-only{event}", "dim")]
 
 
 def _marks(desk: Desk) -> list[Cell]:
