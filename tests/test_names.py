@@ -40,6 +40,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "saga_log.py": "the adapters of one port",
     "readers.py": "how far the readers of the log have come: the query, and its route",
     "rebuilds.py": "the acts, and their routes",
+    "releases.py": "releases of the programs: what notes and reads them, and their route",
     "sagas.py": "sagas: the port, the questions about them, routes, commands",
     "set_aside.py": "what a fold sets aside, and how it is saved",
     "shares.py": "shares of a reader's work: the port, the adapter, and what keeps them",

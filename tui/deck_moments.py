@@ -16,9 +16,9 @@ from tui.messages import Missed
 from tui.past_desk import ask_moment, ask_two_moments, open_past
 from tui.past_gateway import PastGateway
 from tui.view import DeckView
-from tui.viewmodels.comparison import two_moments
 from tui.viewmodels.past_steps import By, PastSteps
 from tui.viewmodels.text import Cell
+from tui.viewmodels.two_moments import two_moments
 
 
 class Placed(Protocol):

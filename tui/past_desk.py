@@ -18,8 +18,8 @@ from tui.dialogs.dialog import open_dialog
 from tui.gateway import Gateway
 from tui.messages import Missed, Say
 from tui.past_gateway import PastGateway, PastMoment
-from tui.viewmodels.comparison import NOW, two_moments
 from tui.viewmodels.text import wrapped
+from tui.viewmodels.two_moments import NOW, two_moments
 
 _WANTED = tuple(wrapped(f"{WANTED}. Times are in UTC.", 70))
 

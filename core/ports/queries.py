@@ -64,6 +64,18 @@ class DeskTotals(Struct, frozen=True, kw_only=True):
     sagas: Mapping[str, int]
 
 
+class Release(Struct, frozen=True, kw_only=True):
+    """A release of the programs. `position` is where the log ended when it began to run.
+
+    `build` is the beginning of a hash of its program files, so that two builds of one version can be told apart.
+    """
+
+    version: str
+    build: str
+    began_at: datetime
+    position: int
+
+
 # --- the log ------------------------------------------------------------------------------------------------
 class LogSearch(Struct, frozen=True, kw_only=True):
     """Asks for at most `limit` events that fit every field that is given.
@@ -168,6 +180,10 @@ class Queries(Protocol):
 
     async def saga_owners(self) -> Mapping[str, int]:
         """How many unfinished sagas each process has a lease on, by the name under which it leases them."""
+        ...
+
+    async def releases(self, limit: int) -> Sequence[Release]:
+        """The releases that ran, newest first."""
         ...
 
     async def ended_sagas(self, *, after: int, upto: int, limit: int) -> Sequence[EndedSaga]:

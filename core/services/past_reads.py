@@ -16,7 +16,7 @@ from core.errors import FieldError, InvalidInput
 from core.filters.order_query import OrderQuery
 from core.ports.clock import Clock
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
-from core.ports.queries import LOG, DeskTotals, LogSearch, Queries
+from core.ports.queries import LOG, DeskTotals, LogSearch, Queries, Release
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
 from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS, OrderView
@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 PAGE = 1_000  # events in one reading
 AS_OF = "as_of"
+MOST_RELEASES = 1_000  # that are looked through
 MOST_SAGAS = 100  # that are looked at for one order
 SMALLEST_STEP = timedelta(microseconds=1)  # between two times that the log can tell apart
 
@@ -183,6 +184,10 @@ class PastReads(RequestReads):
 
     async def saga_summary(self) -> SagaSummary:
         raise _wrong("is known for one saga, and not for the summary of all sagas")
+
+    async def releases(self, limit: int) -> Sequence[Release]:
+        known = await super().releases(MOST_RELEASES)
+        return [release for release in known if release.position <= self.point.position][:limit]
 
     async def _ask(
         self,

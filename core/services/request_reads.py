@@ -14,7 +14,7 @@ from core.domain.message import OrderId, Sku
 from core.errors import OrderdeckError
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
-from core.ports.queries import LOG, DeskTotals, EndedSaga, LogSearch, Queries, Row
+from core.ports.queries import LOG, DeskTotals, EndedSaga, LogSearch, Queries, Release, Row
 from core.ports.reading import ReaderProgress
 from core.ports.replicas import PositionNotReached, Replica, Replicas
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
@@ -219,6 +219,9 @@ class RequestReads:
 
     async def saga_owners(self) -> Mapping[str, int]:
         return await self.primary.saga_owners()
+
+    async def releases(self, limit: int) -> Sequence[Release]:
+        return await self._ask(LOG, lambda q: q.releases(limit))
 
     # --- the log and its readers ----------------------------------------------------------------------------
     async def events(self, search: LogSearch) -> Sequence[StoredEvent]:

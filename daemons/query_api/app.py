@@ -40,6 +40,7 @@ from daemons.query_api import (
     products,
     readers,
     rebuilds,
+    releases,
     sagas,
     schemas,
     stats,
@@ -68,6 +69,7 @@ MODULES = (
     daemons,
     schemas,
     rebuilds,
+    releases,
     letters,
     measured,
 )

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from core.adapters.postgres import migrate as module
+from core.adapters.postgres import releases
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.migrate import NEEDED, migrate, schema_version
@@ -20,6 +21,31 @@ from core.projections import GROUPS
 async def test_migrating_twice_changes_nothing_the_second_time(dsn: str) -> None:
     assert await migrate(dsn) == NEEDED
     assert await migrate(dsn) == NEEDED
+
+
+async def test_each_release_is_noted_when_it_begins_and_again_when_it_is_rolled_back_to(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await connect(dsn, name="test", role=None)
+    await owner.execute("DELETE FROM releases")
+    for build in ("one", "one", "two", "two", "one"):
+        monkeypatch.setattr(releases, "build", lambda build=build: build)
+        await asyncio.gather(migrate(dsn), migrate(dsn))
+    assert [(release.build, release.position) for release in await releases.newest_releases(owner, 9)] == [
+        ("one", 0), ("two", 0), ("one", 0)
+    ]  # fmt: skip
+    await owner.close()
+
+
+def test_a_build_is_known_by_its_program_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = releases.build()
+    assert releases.build() == here
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core/one.py").write_text("one")
+    monkeypatch.setattr(releases, "ROOT", tmp_path)
+    first = releases.build()
+    (tmp_path / "core/one.py").write_text("two")
+    assert len({here, first, releases.build()}) == 3
 
 
 async def test_two_migrations_at_once_take_turns(postgres: EmbeddedPostgres) -> None:

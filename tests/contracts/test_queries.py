@@ -207,6 +207,7 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "ended_sagas": lambda q: q.ended_sagas(after=0, upto=1, limit=1),
     "progress": lambda q: q.progress(),
     "saga_owners": lambda q: q.saga_owners(),
+    "releases": lambda q: q.releases(5),
     "position_of": lambda q: q.position_of(READER),
     "wait_for_reader": lambda q: q.wait_for_reader(READER, position=1, within=SOON),
 }

@@ -150,6 +150,12 @@ async def test_two_moments_are_compared_and_only_what_changed_of_the_stock_is_na
         assert refused(await past.api.client.get(f"/api/v1/compare?{wrong}")) == field
 
 
+async def test_a_release_is_listed_with_its_place_in_the_log_and_not_before_it_began(past: Past) -> None:
+    [release] = (await past.api.get("/api/v1/releases"))["releases"]
+    assert (release["position"], len(release["build"])) == (0, 12)
+    assert (await past.api.get("/api/v1/releases", as_of=1))["releases"] == [release]
+
+
 async def test_the_answer_says_as_of_which_position_and_time_it_is(past: Past) -> None:
     moment = past.moments[1]
     path = f"/api/v1/orders/{past.orders[0]}"

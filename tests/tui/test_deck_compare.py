@@ -15,7 +15,7 @@ from tests.support.fake_gateway import FakeGateway
 from tests.support.pictures import entries_of, same_picture
 from tui import past_gateway
 from tui.gateway import COMPARE, BeingMade, ServiceRefused, Shape
-from tui.viewmodels.comparison import ComparisonModel, Moments, two_moments
+from tui.viewmodels.two_moments import ComparisonModel, Moments, two_moments
 
 GOLDEN = Path(__file__).parent / "golden"
 SIZES = [(80, 24), (120, 36), (200, 60)]

@@ -107,7 +107,7 @@ class PastSteps:
 
     async def _by_releases(self, steps: int) -> None:
         if self._releases is None:
-            self._releases = (await self.gateway.read(RELEASES, _Releases)).releases
+            self._releases = (await self.gateway.read(RELEASES, _Releases, {"limit": "100"})).releases
         here = self.moment.position or 0
         places = sorted({release.position for release in self._releases})
         beyond = [place for place in places if place > here] if steps > 0 else [p for p in places if p < here][::-1]

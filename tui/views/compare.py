@@ -17,7 +17,8 @@ from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
 from tui.messages import Awaited, OpenView, Say
 from tui.pane import Pane
-from tui.viewmodels.comparison import (
+from tui.viewmodels.text import Cell
+from tui.viewmodels.two_moments import (
     Changed,
     ComparisonModel,
     Heading,
@@ -27,7 +28,6 @@ from tui.viewmodels.comparison import (
     tone_of,
     two_moments,
 )
-from tui.viewmodels.text import Cell
 from tui.viewmodels.viewport import Viewport
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable, WholeLine

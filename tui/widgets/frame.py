@@ -10,8 +10,8 @@ from tui.action_table import Action
 from tui.desk import Desk
 from tui.past_gateway import PastGateway, PastMoment
 from tui.receipts import Receipt
-from tui.viewmodels.comparison import progress
 from tui.viewmodels.text import Cell
+from tui.viewmodels.two_moments import progress
 
 BEHIND = 2.0  # seconds that a read model may be late before the line turns to a warning
 

@@ -10,6 +10,7 @@ import asyncpg
 
 from core.adapters.postgres.connection import Connection, address_of, connect
 from core.adapters.postgres.driver_errors import translated, translating
+from core.adapters.postgres.releases import note_release
 from core.adapters.postgres.rights import ensure_login, ensure_rights, ensure_role, rights_of
 from core.adapters.postgres.session import ROLE
 from core.database_address import DatabaseAddress
@@ -77,6 +78,7 @@ async def migrate(owner: str, daemons: str | None = None) -> int:
                         f"{path.name} was edited after it was applied: restore it, write a new one"
                     )
             await ensure_rights(connection, role, rights_of(_text(path) for _, path in migrations()))
+            await note_release(connection)
             if daemons is not None:
                 await ensure_login(connection, role, address_of(daemons))
             return max([NEEDED, *applied])

@@ -21,11 +21,12 @@ from core.adapters.postgres.queries.saga_summary import summary_of_sagas
 from core.adapters.postgres.queries.totals import desk_totals
 from core.adapters.postgres.read_models import inventory_levels, order_counts, order_pages, order_views
 from core.adapters.postgres.read_models.table import SumTable, read_sum, select_under
+from core.adapters.postgres.releases import newest_releases
 from core.codec import StoredEvent
 from core.domain.message import OrderId, Sku
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
-from core.ports.queries import DeskTotals, EndedSaga, LogSearch, Row
+from core.ports.queries import DeskTotals, EndedSaga, LogSearch, Release, Row
 from core.ports.reading import ReaderProgress
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
 from core.ports.sagas import Backlog
@@ -129,6 +130,9 @@ class PostgresQueries:
 
     async def saga_owners(self) -> Mapping[str, int]:
         return await self._lanes.run(sagas.owners_of_sagas)
+
+    async def releases(self, limit: int) -> Sequence[Release]:
+        return await self._lanes.run(lambda c: newest_releases(c, limit))
 
     async def ended_sagas(self, *, after: int, upto: int, limit: int) -> Sequence[EndedSaga]:
         return await self._lanes.run(lambda c: ended_sagas(c, after=after, upto=upto, limit=limit))
