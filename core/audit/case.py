@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from core.audit.saga_story import SagaRules, SagaStory
+from core.audit.seals import SealedPart, look_at_seals
 from core.codec import StoredEvent, decode
 from core.domain import inventory, order, payment
 from core.domain import saga as sagas
@@ -63,6 +64,7 @@ class Case:
     that which would change it. `first` has the position of the first event of each type in the order's own stream,
     `last` the position of the last event in any of its streams. `due` has the id of each saga that an event of the
     order asks for, with its name and the position of that event.
+    `sealed` is what is sealed in the order, where it was sealed.
     `unknown` names what `verify` has no rule for: unknown events, and sagas whose table this release does not have.
     """
 
@@ -80,6 +82,7 @@ class Case:
     sagas: dict[SagaId, SagaStory] = field(default_factory=dict[SagaId, SagaStory])
     due: dict[SagaId, tuple[str, int]] = field(default_factory=dict[SagaId, tuple[str, int]])
     first: dict[type[Event], int] = field(default_factory=dict[type[Event], int])
+    sealed: list[SealedPart] = field(default_factory=list[SealedPart])
     last: int = 0
     unreadable: bool = False
     unknown: set[str] = field(default_factory=set[str])
@@ -127,6 +130,11 @@ class Case:
             return
         self._check("I6", stored, order.PASSAGES.get(type(event)), self.order.status, "an order")
         self.order = ORDER.evolve(self.order, event)
+        if isinstance(event, order.OrderCreated):
+            parts, wrong = look_at_seals(stored, event)
+            self.sealed += parts
+            for each in wrong:
+                self._note("I2", stored, each)
         self.first.setdefault(type(event), stored.position)
         for name, table in self.rules.newest.items():
             if isinstance(event, table.starts_on):

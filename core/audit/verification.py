@@ -16,6 +16,7 @@ from core.audit.case import Case, skips
 from core.audit.judge import judge, under_way, unstarted, vouched_for
 from core.audit.reconcile import LIVE, reconcile
 from core.audit.saga_story import SagaRules
+from core.audit.seals import unopened
 from core.audit.shelf import Shelf
 from core.audit.unpaid import UnpaidOrder, unpaid
 from core.codec import event_type
@@ -173,6 +174,7 @@ class Verification:
         ids = [case.order_id for case in cases]
         rows = {row.saga_id: row for row in await self._evidence.sagas(ids)}
         views = await self._evidence.orders(ids)
+        report.add(await unopened(self._evidence, [part for case in cases for part in case.sealed]))
         for case in cases:
             report.orders += OrderCreated in case.first
             report.sagas += len(case.sagas)
@@ -252,11 +254,10 @@ class Verification:
 
     async def _compare_sums(self) -> None:
         for one in self._orders.sums:
-            name, expected = one.name, self._sums[one.name]
-            actual = await self._evidence.sums(one)
+            expected, actual = self._sums[one.name], await self._evidence.sums(one)
             for key in expected.keys() | actual.keys():
                 if actual.get(key) != expected.get(key):
-                    what = f"{name} has {actual.get(key)} for {key}, the log gives {expected.get(key)}"
+                    what = f"{one.name} has {actual.get(key)} for {key}, the log gives {expected.get(key)}"
                     self.report.add([Finding("I7", what)])
 
     async def _reconcile(self) -> None:

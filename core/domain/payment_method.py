@@ -6,6 +6,7 @@ import re
 
 from msgspec import Struct
 
+from core.domain.sealed_customer import PSEUDONYM
 from core.domain.validation import Fields
 
 METHOD = re.compile(r"[a-z0-9_]{1,40}")
@@ -25,5 +26,7 @@ def check_method(fields: Fields, place: str, method: PaymentMethod) -> None:
     fields.matches(place, method.type, METHOD, "1 to 40 characters of a-z, 0-9 and _")
     if method.label:
         fields.text(f"{place}.label", method.label, LONGEST_LABEL)
+        if method.label.startswith(PSEUDONYM):
+            fields.check(f"{place}.label", f"must not begin with {PSEUDONYM}, as what is sealed does")
         if _CARD_NUMBER.search(method.label):
             fields.check(f"{place}.label", "must not be a card number: give its last four digits at most")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from core.ports.snapshots import Snapshot
 from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import OrderView
 from core.projections.projection import Amounts, RowKey, Sum
+from core.sealing import SealingKey
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -102,6 +103,10 @@ class Evidence(Protocol):
     async def snapshots(self) -> Mapping[UUID, Snapshot]: ...
     async def levels(self) -> Mapping[str, InventoryLevel]: ...
     async def sums(self, one: Sum[Any, Any, Any]) -> Mapping[RowKey, Amounts]: ...
+
+    async def customer_keys(self, pseudonyms: Iterable[UUID]) -> Mapping[UUID, SealingKey]:
+        """The keys of these customers, but for those that were destroyed."""
+        ...
 
     async def moved_on(self, order_ids: Sequence[UUID]) -> set[UUID]:
         """Those of the orders about which the log, as it is now, has events newer than the evidence."""

@@ -34,9 +34,11 @@ from tests.support.samples import ORDER_ID, created
 STREET = "Quellenstrasse 17"
 CUSTOMER = "mila.novak@example.com"
 ADDRESS = {"street": STREET, "city": "Wolfsbergtal", "zip": "9990", "country": "AT"}
+MOVED_TO = {"street": "Neue Gasse 3", "city": "Wien", "zip": "1010", "country": "AT"}
 SECRETS = (STREET, "Wolfsbergtal", CUSTOMER)
 PLACED = ORDER | {"customer_id": CUSTOMER, "shipping_address": ADDRESS}
 WORD = "erased"
+UNREADABLE = dict.fromkeys(("street", "city", "state", "zip", "country"), "unreadable")
 ERASED = dict.fromkeys(("street", "city", "state", "zip", "country"), WORD)
 
 
@@ -164,6 +166,45 @@ async def test_an_erased_customer_is_erased_from_every_answer_and_was_never_in_a
     assert await raw_customer(dsn, again) != name
 
 
+async def test_a_sealed_address_that_somebody_copies_into_another_order_opens_only_where_it_was_sealed(
+    commands: CommandApi, queries: QueryApi, dsn: str, tmp_path: Path
+) -> None:
+    """Whoever can write the tables cannot have an order sent to an address that was given for another one."""
+    first = (await commands.create(PLACED)).json()["order_id"]
+    label = {"type": "card", "label": "Visa of Mila"}
+    second = (await commands.create(PLACED | {"shipping_address": MOVED_TO, "payment_method": label})).json()[
+        "order_id"
+    ]
+    await queries.project()
+    assert (await queries.get(f"/api/v1/orders/{second}"))["shipping_address"] == MOVED_TO
+    [placed] = (await queries.get(f"/api/v1/orders/{second}/events"))["events"]
+    assert placed["payload"]["payment_method"] == label
+    assert "Visa of Mila" not in await dump(dsn)
+    assert await violations(dsn, tmp_path) == []
+
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("ALTER TABLE events DISABLE TRIGGER USER")
+    copied = "(SELECT payload -> 'shipping_address' FROM events WHERE stream_id = $1 AND version = 1)"
+    one = "WHERE stream_id = $2 AND version = 1"
+    kept = await owner.fetchval(f"SELECT payload FROM events {one.replace('$2', '$1')}", UUID(second))
+    query = f"UPDATE events SET payload = jsonb_set(payload, '{{shipping_address}}', {copied}) {one}"
+    await owner.execute(query, UUID(first), UUID(second))
+    for path in (f"orders/{second}/events", f"orders/{second}/timeline", "events"):
+        found = (await queries.get(f"/api/v1/{path}"))["events"]
+        [payload] = [event["payload"] for event in found if event["aggregate_id"] == second]
+        assert payload["shipping_address"] == UNREADABLE
+    past = await queries.get(f"/api/v1/orders/{second}", as_of="2")
+    assert past["shipping_address"] == UNREADABLE
+    told = await what_verify_says(dsn, tmp_path)
+    assert f"was sealed for event {await event_id(owner, first)} of order {first}" in told
+
+    seal = json.loads(kept)["shipping_address"]["sealed"]
+    changed = kept.replace(seal, f"{seal[:-9]}{'AAAA' if seal[-9:-5] != 'AAAA' else 'BBBB'}{seal[-5:]}")
+    await owner.execute(f"UPDATE events SET payload = $1 {one}", changed, UUID(second))
+    assert "what is sealed in OrderCreated was changed" in await what_verify_says(dsn, tmp_path)
+    await owner.close()
+
+
 async def test_orders_from_before_customers_are_sealed_are_listed_with_those_after_and_stay_in_the_clear(
     commands: CommandApi, queries: QueryApi, dsn: str, tmp_path: Path
 ) -> None:
@@ -203,11 +244,21 @@ async def test_a_customer_whose_reference_looks_like_a_pseudonym_and_an_erasure_
     head = await commands.head()
     refused = await commands.create(PLACED | {"customer_id": f"sealed:{ORDER_ID}"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "customer_id")
+    refused = await commands.create(PLACED | {"payment_method": {"type": "card", "label": "sealed: my card"}})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "payment_method.label")
     for body in ({"customer_id": CUSTOMER, "reason": " "}, {"customer_id": CUSTOMER}, {"reason": "asked for it"}):
         answer = await commands.http.post("/api/v1/admin/erasures", json=body)
         assert answer.status_code == 400, answer.text
     assert (await erase(commands, f"sealed:{ORDER_ID}"))["status"] == "NOTHING_SEALED"
     assert await commands.head() == head
+
+
+async def what_verify_says(dsn: str, home: Path) -> str:
+    return "\n".join(finding.what for finding in await violations(dsn, home))
+
+
+async def event_id(owner: asyncpg.Connection[Any], order_id: str) -> str:
+    return str(await owner.fetchval("SELECT event_id FROM events WHERE stream_id = $1 AND version = 1", UUID(order_id)))
 
 
 async def raw_customer(dsn: str, order_id: str) -> str:

@@ -49,7 +49,7 @@ class PostgresCustomerKeys:
 
     async def read(self, pseudonyms: Iterable[UUID]) -> Mapping[UUID, SealingKey]:
         rows = await self._link.run(lambda c: c.fetch(BY_PSEUDONYM, list(pseudonyms)))
-        return {key.pseudonym: key for key in map(_key, rows)}
+        return sealing_keys(rows)
 
     async def destroy(self, pseudonym: UUID) -> bool:
         return await self._link.run(lambda c: c.execute(DESTROY, pseudonym)) == "UPDATE 1"
@@ -73,6 +73,11 @@ class PostgresCustomerKeys:
         customers = {_lookup_of(customer): customer for customer in customer_ids}
         rows = await self._link.run(lambda c: c.fetch(BY_LOOKUP, list(customers)))
         return {customers[row["lookup"]]: _key(row) for row in rows}
+
+
+def sealing_keys(rows: Iterable[Record]) -> Mapping[UUID, SealingKey]:
+    """The keys in rows of the table, by the pseudonyms of the customers."""
+    return {key.pseudonym: key for key in map(_key, rows)}
 
 
 def _lookup_of(customer_id: str) -> bytes:

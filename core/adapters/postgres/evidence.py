@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from core.adapters.postgres.connection import Connection
+from core.adapters.postgres.customer_keys import BY_PSEUDONYM, sealing_keys
 from core.adapters.postgres.driver_errors import translating
 from core.adapters.postgres.event_store import HEAD, stored
 from core.adapters.postgres.read_models import inventory_levels, order_views
@@ -24,6 +25,7 @@ from core.projections import GROUPS
 from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import OrderView
 from core.projections.projection import Amounts, RowKey, Sum
+from core.sealing import SealingKey
 
 ROWS = 4_000  # events that are fetched at once
 LOOK_EVERY = 0.1  # seconds between looks while it waits for the readers
@@ -196,6 +198,9 @@ class PostgresEvidence:
         table = SumTable(one)
         width = len(table.key)
         return {tuple(row[:width]): tuple(row[width:]) for row in await self._looking.fetch(select(table))}
+
+    async def customer_keys(self, pseudonyms: Iterable[UUID]) -> Mapping[UUID, SealingKey]:
+        return sealing_keys(await self._looking.fetch(BY_PSEUDONYM, list(pseudonyms)))
 
     async def moved_on(self, order_ids: Sequence[UUID]) -> set[UUID]:
         return {row[0] for row in await self._live.fetch(MOVED_ON, order_ids, self.head)}
