@@ -73,7 +73,7 @@ def run_service(name: str, port: str, open_app: OpenApp) -> None:
     _run(name, port, serve)
 
 
-def run_reader(name: str, port: str, work: Work, before: Callable[[], None] = lambda: None) -> None:
+def run_reader(name: str, port: str, work: Work, before: Callable[[Settings], None] = lambda _: None) -> None:
     """Run `work` until `vitals.stop` is set, and again from its start whenever it raises.
 
     `port` is the name of the setting that holds the port for /health, /ready and /metrics. `before` is called once, as
@@ -86,7 +86,7 @@ def run_reader(name: str, port: str, work: Work, before: Callable[[], None] = la
     _run(name, port, read, before)
 
 
-def _run(name: str, port: str, body: Serve, before: Callable[[], None] = lambda: None) -> None:
+def _run(name: str, port: str, body: Serve, before: Callable[[Settings], None] = lambda _: None) -> None:
     faulthandler.enable()
     os.umask(0o077)
     if "SUPERVISOR_ENABLED" in os.environ:
@@ -98,7 +98,7 @@ def _run(name: str, port: str, body: Serve, before: Callable[[], None] = lambda:
         listener = bind(settings, port, getattr(settings, port) + APART * (process.number or 0))
         shared = open_shared_port(settings, process) if process.number and process.program.one_port else None
         drop_root(Home(settings.home))
-        before()
+        before(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_live(process, settings, listener, shared, body))
     except ConfigurationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from core.bootstrap import bootstrap
 from core.bootstrap_generations import open_generations
@@ -23,8 +24,8 @@ class ProjectorProgram:
     def __init__(self) -> None:
         self._forks: Forks | None = None
 
-    def begin(self) -> None:
-        self._forks = Forks(build_generation)
+    def begin(self, settings: Settings) -> None:
+        self._forks = Forks(partial(build_generation, settings))
 
     async def work(self, settings: Settings, vitals: Vitals) -> None:
         assert self._forks is not None  # noqa: S101 - `begin` comes first

@@ -15,7 +15,7 @@ from core.errors import OrderdeckError
 from core.ports.generations import GenerationGone
 from core.projections import GROUPS
 from core.services.build_generation import GenerationBuild
-from core.settings import Settings, load_settings
+from core.settings import Settings
 from daemons.process.logs import configure_logs
 from daemons.process.vitals import SELDOM, settle_down
 
@@ -51,11 +51,13 @@ async def build(settings: Settings, id_: int) -> None:
             await working
 
 
-def build_generation(id_: int) -> None:
-    """Work on one generation until there is nothing more to do, or until this process is told to end."""
+def build_generation(settings: Settings, id_: int) -> None:
+    """Work on one generation until there is nothing more to do, or until this process is told to end.
+
+    The settings are the daemon's: one that root has started may not be allowed to read them again.
+    """
     os.nice(LESS_URGENT)
     settle_down(SELDOM)
-    settings = load_settings()
     configure_logs(NAME, settings.log_level)
     structlog.contextvars.bind_contextvars(generation=id_)
     try:
