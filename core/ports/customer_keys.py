@@ -31,6 +31,10 @@ class CustomerKeys(Protocol):
         """Destroy a key for good. Returns whether there was one."""
         ...
 
+    async def orders_in_the_clear(self, customer_id: str) -> int:
+        """How many orders the read models have under the customer's own reference: none of these can be erased."""
+        ...
+
     async def any(self) -> bool:
         """Whether there is a key, or was one."""
         ...

@@ -31,7 +31,12 @@ def erase(
                 say(f"would record {event['event_type']} of {event['payload']['customer']}, and destroy the key")
             if not answer["events"]:
                 say("would record nothing: the customer is erased already")
-        elif answer["status"] == "ERASED":
-            say(f"customer {answer['customer']} is erased; services forget the key within 2 seconds")
         else:
-            say("nothing is sealed of this customer: erased before, or never placed an order that was sealed")
+            if answer["status"] == "ERASED":
+                say(f"customer {answer['customer']} is erased; services forget the key within 2 seconds")
+            else:
+                say("nothing is sealed of this customer: erased before, or never placed an order that was sealed")
+            if left := answer.get("orders_in_the_clear", 0):
+                orders = "1 order" if left == 1 else f"{left:,} orders"
+                say(f"NOT erased: {orders} under this reference, placed while ORDERDECK_SEAL_CUSTOMERS was off;")
+                say("the log keeps them readable for ever")

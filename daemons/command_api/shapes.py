@@ -206,11 +206,13 @@ class SagaAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class ErasureAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """`status` is ERASED, or NOTHING_SEALED if there is no key: the customer was erased before, or never had one.
 
-    `customer` is the id by which the log names the customer.
+    `customer` is the id by which the log names the customer. `orders_in_the_clear` counts the orders from before
+    customers were sealed: they stay readable, and no command erases them.
     """
 
     customer: UUID | None
     status: Literal["ERASED", "NOTHING_SEALED"]
+    orders_in_the_clear: int
     version: int
     position: int
     warnings: list[FieldError] = []
@@ -262,6 +264,7 @@ FIELDS = (
     "tracking_number",
     "group",
     "wish",
+    "orders_in_the_clear",
 )
 """The order of the fields in every answer; the database returns the fields of a kept answer in another order."""
 

@@ -30,6 +30,8 @@ UPDATE customer_keys SET lookup = NULL, key = NULL, reference = NULL, erased_at 
  WHERE pseudonym = $1 AND erased_at IS NULL
 """
 
+IN_THE_CLEAR = "SELECT coalesce(sum(orders), 0) FROM customer_summaries WHERE customer_id = $1"
+
 
 class PostgresCustomerKeys:
     """See `core.ports.customer_keys.CustomerKeys`."""
@@ -53,6 +55,9 @@ class PostgresCustomerKeys:
 
     async def destroy(self, pseudonym: UUID) -> bool:
         return await self._link.run(lambda c: c.execute(DESTROY, pseudonym)) == "UPDATE 1"
+
+    async def orders_in_the_clear(self, customer_id: str) -> int:
+        return int(await self._link.run(lambda c: c.fetchval(IN_THE_CLEAR, customer_id)))
 
     async def any(self) -> bool:
         return bool(await self._link.run(lambda c: c.fetchval("SELECT EXISTS (SELECT FROM customer_keys)")))
