@@ -199,7 +199,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[PaymentGateway]:
     """The payment provider that the settings name. Its HTTP client is imported here, since most daemons need none."""
     from core.adapters.payments.http import HttpPaymentGateway  # noqa: PLC0415 - as the docstring says
 
-    async with HttpPaymentGateway(settings.payments_at) as gateway:
+    async with HttpPaymentGateway(settings.payments_at, show=settings.shows_provider) as gateway:
         yield drill(settings, "saga-runner").gateway(gateway)
 
 

@@ -17,6 +17,8 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
+from core.access_settings import AccessSettings
+from core.credentials import Show, show_key
 from core.database_address import read_addresses
 from core.errors import ConfigurationError
 from core.kafka_settings import KafkaSettings
@@ -47,7 +49,7 @@ def default_home() -> Path:
     return Path(platformdirs.user_data_dir("orderdeck"))
 
 
-class Settings(KafkaSettings):
+class Settings(KafkaSettings, AccessSettings):
     """Every setting is read from `ORDERDECK_<NAME>`. Some are also read from a well-known name such as DATABASE_URL."""
 
     model_config = SettingsConfigDict(
@@ -64,9 +66,6 @@ class Settings(KafkaSettings):
         description="Folder of the data, logs and sockets of this orderdeck.",
     )
     host: Host = Field(default="127.0.0.1", description="Address the HTTP services listen on.")
-    allow_anonymous: bool = Field(
-        default=False, description="Serve beyond loopback although there is no authentication yet."
-    )
     hosts: HostNames = Field(
         default="",
         description="More names under which clients reach the services, with commas between: desk.lan, *.example.com.",
@@ -147,6 +146,22 @@ class Settings(KafkaSettings):
         return read_addresses(self.replica_urls.get_secret_value()) if self.replica_urls else ()
 
     @property
+    def shows(self) -> Show:
+        """What a client with these settings shows the services. Raises ConfigurationError."""
+        return show_key(self.own_key, self.home, reachable(self.host).strip("[]"))
+
+    @property
+    def shows_home(self) -> Show:
+        """What shows the daemons of this home that somebody asks who may read its files."""
+        return show_key(None, self.home, reachable(self.host).strip("[]"))
+
+    @property
+    def shows_provider(self) -> Show:
+        """What the payment provider is shown."""
+        key = self.payment_key.get_secret_value() if self.payment_key else None
+        return show_key(key, self.home, reachable(self.host).strip("[]"))
+
+    @property
     def commands_at(self) -> str:
         """Base URL of the command API, without a slash at its end."""
         return self.command_url.rstrip("/") or f"http://{reachable(self.host)}:{self.command_port}"
@@ -197,7 +212,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [_sentence(str(e["loc"][0]), e["input"], e["msg"]) for e in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
-    if (wrong := settings.kafka_contradiction) is not None:
+    if (wrong := settings.kafka_contradiction or settings.access_contradiction) is not None:
         raise ConfigurationError(wrong)
     return settings
 
@@ -261,6 +276,8 @@ def _sentence(loc: str, value: Any, wrong: str) -> str:
         "kafka_sasl_password",
         "kafka_ssl_key_password",
         "schema_registry_url",
+        "api_key",
+        "payment_key",
     }
     shown = "" if field in secret else f"={value!r}"
     return f"{name}{shown}: {wrong.removeprefix('Value error, ')}"

@@ -59,7 +59,10 @@ def _why_not_ready(settings: Settings, name: str) -> str | None:
         return "there is no daemon of this name that answers at a port"
     place = f"{reachable(settings.host)}:{port}"
     try:
-        status, said = get_json(f"http://{place}/ready", within=WITHIN)
+        status, said = get_json(f"http://{place}/ready", within=WITHIN, show=settings.shows_home)
+        if status == 401:  # the home has no key, since nothing can be written here: ask only whether it is ready
+            status, _ = get_json(f"http://{place}/health?ready", within=WITHIN)
+            return None if status == 200 else "is not ready; its log says why"
         if said["service"] != service_of(process.program.name):
             return f"at its port {place} answers another program"
         return None if status == 200 else str(said.get("reason", "it does not say why"))

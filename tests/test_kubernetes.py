@@ -102,7 +102,9 @@ def test_the_settings_of_each_daemon_are_accepted_by_it(
                 environment.setenv(setting, re.sub(r"^/etc/kafka/", f"{ROOT}/deploy/", value))
             settings = load_settings()
         assert set(given) <= {each for field in Settings.model_fields for each in env_names(field)}
-        assert (settings.host, settings.allow_anonymous) == ("0.0.0.0", True)  # noqa: S104 - inside of a pod
+        assert settings.host == "0.0.0.0"  # noqa: S104 - inside of a pod
+        open_to_all = name == "payment-sandbox"
+        assert (settings.require_keys, settings.allow_anonymous) == (not open_to_all, open_to_all)
         assert ("ORDERDECK_OWNER_URL" in given) == (name == "migrate"), "no daemon gets the owner's password"
         assert ("DATABASE_URL" in given) == ("postgres" in USES[name])
         assert ("REDIS_URL" in given) == ("redis" in USES[name])
@@ -138,7 +140,7 @@ def test_each_daemon_is_asked_at_its_port_whether_it_lives_and_whether_it_is_rea
         assert probes == {
             "startupProbe": {"path": "/health", "port": "http"},
             "livenessProbe": {"path": "/health", "port": "http"},
-            "readinessProbe": {"path": "/ready", "port": "http"},
+            "readinessProbe": {"path": "/health?ready", "port": "http"},
         }
         wait = int(container(workload)["lifecycle"]["preStop"]["exec"]["command"][1])
         assert pod(workload)["terminationGracePeriodSeconds"] > wait + DRAIN + CLOSE

@@ -7,9 +7,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SAME_SUBJECT = {  # file names that several folders may have, since each is about the same thing there
+    "api_keys.py": "the keys of callers: how they are written, the port, the adapter, what is done with them",
     "app.py": "puts a service, or the deck, together",
     "bulk.py": "a command for many orders: its dialog, and what it does",
     "attention.py": "a view, and what it shows",
+    "callers.py": "who asks: what the guard knows of it, and what routes do",
     "clock.py": "the port, and the adapter",
     "compare.py": "two moments: the route, and the view",
     "connection.py": "how an adapter connects to its server",
@@ -26,6 +28,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "past_generations.py": "the port, and the adapter",
     "history.py": "what a service measured of late: where it is kept, and its route",
     "inventory.py": "stock: its decisions, and its routes",
+    "keys.py": "the keys of callers: the command, and the routes",
     "log.py": "the log: the port, and the questions about it",
     "operations.py": "the routes' descriptions, of each service",
     "orders.py": "orders: routes, a view, and what it shows",

@@ -126,11 +126,18 @@ def _next(moment: datetime) -> datetime:
 
 
 def _ago(word: FilterWord, text: str, now: datetime) -> datetime:
-    found = _SPAN.fullmatch(text.lower())
-    if not text or found is None:
-        raise FilterError(f"{word.field}: needs a duration such as 90s, 15m, 2h, 1h30m, 3d or 2w, not {text}")
-    weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
     try:
-        return now.astimezone(UTC) - timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+        return now.astimezone(UTC) - read_span(text)
+    except ValueError as error:
+        raise FilterError(f"{word.field}: needs {error}") from None
     except OverflowError:
         return FIRST
+
+
+def read_span(text: str) -> timedelta:
+    """A span of time that somebody has written. Raises ValueError with what is allowed, and OverflowError."""
+    found = _SPAN.fullmatch(text.lower())
+    if not text or found is None:
+        raise ValueError(f"a duration such as 90s, 15m, 2h, 1h30m, 3d or 2w, not {text}")
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)

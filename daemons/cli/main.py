@@ -16,6 +16,7 @@ from core.settings import Settings, load_settings
 from daemons.cli.dead_letters import deadletters
 from daemons.cli.deck_config import config
 from daemons.cli.erase import erase
+from daemons.cli.keys import keys
 from daemons.cli.lists import list_daemons, list_events, list_sagas
 from daemons.cli.orders import list_orders, order
 from daemons.cli.output import fail, one_sentence, say, say_json
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.add_typer(saga, name="saga")
 app.add_typer(config, name="config")
 app.add_typer(order, name="order")
+app.add_typer(keys, name="keys")
 app.command()(rebuild)
 app.command()(erase)
 app.add_typer(deadletters, name="deadletters")

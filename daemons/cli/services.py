@@ -20,7 +20,7 @@ import msgspec
 from core.errors import Unavailable
 from core.settings import load_settings
 from daemons.cli.output import end_with, say_json, tell
-from daemons.host.bounded_http import ServiceAnswer, ask, ask_or_say_why, readable
+from daemons.host.bounded_http import ServiceAnswer, ask, ask_or_say_why, readable, shown
 
 WITHIN = 15.0  # seconds for an answer
 LONGEST_MAKING = 600.0  # seconds for which a command waits until lists of an earlier moment are made
@@ -43,7 +43,8 @@ def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None)
     settings = load_settings()
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     url = settings.queries_at + path
-    answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
+    show = settings.shows
+    answer = ask_or_say_why(url, within=WITHIN, parameters=parameters, headers=shown(show(url)))
     until = time.monotonic() + LONGEST_MAKING
     while answer.status == 202:  # lists of an earlier moment are being made
         with readable(url):
@@ -53,7 +54,7 @@ def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None)
         if sys.stderr.isatty():
             tell(f"… {how_far}")
         time.sleep(LOOK_EVERY)
-        answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
+        answer = ask_or_say_why(url, within=WITHIN, parameters=parameters, headers=shown(show(url)))
     with readable(url):
         if answer.status == 503:
             raise Unavailable(_why(answer))
@@ -74,6 +75,7 @@ def send(method: str, path: str, body: Mapping[str, Any] | None, *, key: str, dr
     url = settings.commands_at + path
     headers = {"Orderdeck-Actor": actor()}
     headers |= {} if dry_run else {"Idempotency-Key": key}
+    show = settings.shows
     answer: ServiceAnswer | None = None
     for last in (False,) * (TRIES - 1) + (True,):
         try:
@@ -81,7 +83,7 @@ def send(method: str, path: str, body: Mapping[str, Any] | None, *, key: str, dr
                 url,
                 within=WITHIN,
                 method=method,
-                headers=headers,
+                headers={**headers, **shown(show(url))},
                 body=body,
                 parameters={"dry_run": "true"} if dry_run else None,
             )

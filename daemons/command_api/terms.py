@@ -18,6 +18,7 @@ from core.services.execute import Terms
 from daemons.command_api.fingerprints import fingerprint, former_fingerprint
 from daemons.command_api.ignored import listed
 from daemons.http.bodies import T, read_body
+from daemons.http.callers import actor_of, key_owner
 from daemons.http.headers import one_header
 from daemons.http.limits import receive_body
 from daemons.http.problems import wrong_fields
@@ -53,6 +54,11 @@ class CommandRequest:
     def header(self, name: str) -> str | None:
         return one_header(self._headers, name)
 
+    def refuse_dry_run(self) -> None:
+        """Raise RequestRefused when a dry run is asked for, of a command that has none."""
+        if self._options["dry_run"]:
+            raise wrong_fields(FieldError("dry_run", "there is no dry run of this command"))
+
     async def body(self, kind: type[T]) -> T:
         content_type = self.header("Content-Type") or ""
         raw = await receive_body(self._request.receive, LARGEST_BODY)
@@ -64,15 +70,19 @@ class CommandRequest:
 
     def terms(self, route: str, body: msgspec.Struct) -> Terms:
         """The terms in the headers and the query; raises RequestRefused (400) when one is malformed."""
-        actor = self._text("Orderdeck-Actor", LONGEST_ACTOR)
+        actor = self.actor()
         return Terms(
             user_id=actor,
             request_id=self._text("X-Request-Id", LONGEST_REQUEST_ID),
             expected=self._expected(),
-            key=self._key(route, actor or "", body),
+            key=self._key(route, body, key_owner(self._request.scope, actor)),
             dry_run=self._options["dry_run"],
             ignored=listed(self._ignored),
         )
+
+    def actor(self) -> str | None:
+        """Who gives the command, as events name it; raises RequestRefused (400) when the header is malformed."""
+        return actor_of(self._request.scope, self._text("Orderdeck-Actor", LONGEST_ACTOR))
 
     def _text(self, name: str, longest: int) -> str | None:
         value = self.header(name)
@@ -81,7 +91,7 @@ class CommandRequest:
             raise wrong_fields(FieldError(name, wrong))
         return value or None
 
-    def _key(self, route: str, actor: str, body: msgspec.Struct) -> IdempotencyKey | None:
+    def _key(self, route: str, body: msgspec.Struct, owner: str) -> IdempotencyKey | None:
         value = self.header("Idempotency-Key")
         if value is None:
             return None
@@ -90,7 +100,7 @@ class CommandRequest:
             raise wrong_fields(FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
         scope: Any = self._request.scope
         former = former_fingerprint(scope["path"], self._sent or body)
-        return IdempotencyKey(f"{route} {actor}", key, fingerprint(route, scope["path_params"], body), former)
+        return IdempotencyKey(f"{route} {owner}", key, fingerprint(route, scope["path_params"], body), former)
 
     def _expected(self) -> int | None:
         value = self.header("If-Match")

@@ -32,6 +32,11 @@ class ServiceAnswer:
             raise ValueError("it is nested too deeply") from None
 
 
+def shown(key: str | None) -> dict[str, str]:
+    """The header that shows this key; none without one."""
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
 def ask(
     url: str,
     *,

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from core.credentials import Show
 from core.errors import Unavailable
 from core.home import Home
 from core.printable import clean
 from core.settings import Settings, reachable
-from daemons.host.bounded_http import BROKEN, ask
+from daemons.host.bounded_http import BROKEN, ask, shown
 from daemons.host.supervisor import ProgramState, Supervisor
 from daemons.process.program_list import PROGRAMS, ProgramProcess, counts_in, process_named, processes_of_program
 
@@ -45,6 +46,8 @@ class StackStatus:
     urls: dict[str, str]
     programs: list[ProgramStatus]
     projections: list[dict[str, Any]]
+    keys: str
+    """Whether callers need keys, in words."""
     elsewhere: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """Processes of other machines or homes that hold something of the same database."""
 
@@ -73,8 +76,16 @@ def stack_status(settings: Settings) -> StackStatus:
         urls=urls(settings),
         programs=programs,
         projections=projections.result() if projections else [],
+        keys=keys_in_words(settings),
         elsewhere=elsewhere,
     )
+
+
+def keys_in_words(settings: Settings) -> str:
+    if settings.require_keys:
+        return "callers need a key (`orderdeck keys`)"
+    who = "everybody who reaches the services" if settings.allow_anonymous else "everybody on this machine"
+    return f"no keys are needed: {who} may do everything (ORDERDECK_REQUIRE_KEYS=true changes that)"
 
 
 def processes_in(names: Collection[str], settings: Settings) -> list[ProgramProcess]:
@@ -101,9 +112,9 @@ def urls(settings: Settings) -> dict[str, str]:
     return {name: f"http://{reachable(settings.host)}:{port}" for name, port in services.items()}
 
 
-def get_json(url: str, *, within: float = ASK_LIMIT) -> tuple[int, Any]:
+def get_json(url: str, *, within: float = ASK_LIMIT, show: Show | None = None) -> tuple[int, Any]:
     """Status and body of a GET; raises OSError, http.client.HTTPException or ValueError."""
-    answer = ask(url, within=within)
+    answer = ask(url, within=within, headers=shown(show(url)) if show else None)
     return answer.status, answer.json()
 
 
@@ -125,7 +136,7 @@ def program_status(
         ready, reason = False, "has not migrated the database of DATABASE_URL yet; its log says why"
     degraded = ""
     if port is not None and state.pid:
-        ready, reason, degraded = _ask(f"http://{reachable(settings.host)}:{port}/ready", within)
+        ready, reason, degraded = _ask(f"http://{reachable(settings.host)}:{port}/ready", within, settings.shows_home)
     said = "" if ready else reason
     return ProgramStatus(
         process.name, state.state, state.pid, state.uptime, ready, said,
@@ -133,9 +144,11 @@ def program_status(
     )  # fmt: skip
 
 
-def _ask(url: str, within: float) -> tuple[bool, str, str]:
+def _ask(url: str, within: float, show: Show) -> tuple[bool, str, str]:
     try:
-        status, answer = get_json(url, within=within)
+        status, answer = get_json(url, within=within, show=show)
+        if status == 401:
+            return False, "needs a key, and the key of this home is not for us to read", ""
         return status == 200, str(answer.get("reason", "")), clean(str(answer.get("degraded", "")))
     except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
         return False, f"does not answer ({error})", ""
@@ -148,7 +161,7 @@ def _accepts(home: Home) -> bool:
 
 def _projections(settings: Settings) -> list[dict[str, Any]]:
     try:
-        _, answer = get_json(urls(settings)["queries"] + "/api/v1/projections")
+        _, answer = get_json(urls(settings)["queries"] + "/api/v1/projections", show=settings.shows_home)
         return [{**p, "name": str(p["name"])} for p in answer["projections"] if int(p["lag"]["events"]) >= 0]
     except (OSError, http.client.HTTPException, *BROKEN):
         return []
@@ -157,7 +170,7 @@ def _projections(settings: Settings) -> list[dict[str, Any]]:
 def _holdings(settings: Settings) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
     """What each process holds, by its name, and what processes elsewhere hold; nothing when the query API is away."""
     try:
-        _, answer = get_json(urls(settings)["queries"] + "/api/v1/daemons")
+        _, answer = get_json(urls(settings)["queries"] + "/api/v1/daemons", show=settings.shows_home)
         holds = {str(row["name"]): _what(row) for row in answer["daemons"]}
         elsewhere = [
             {"host": clean(str(row["host"]), 60), "pid": int(row["pid"] or 0), "holds": _what(row)}
@@ -192,6 +205,7 @@ def as_table(status: StackStatus) -> str:
             f"{program.name:<16} {program.state:<9} {program.pid or '-':>7} {_duration(program.uptime):>9} "
             f"{program.port or '-':>6}  {ready}{holds}"
         )
+    lines.append(status.keys)
     lines += [f"{p['name']} is {p['lag']['events']} events behind" for p in status.projections]
     lines += [f"{each['host']}, pid {each['pid']}, holds {', '.join(each['holds'])}" for each in status.elsewhere]
     return "\n".join(lines)

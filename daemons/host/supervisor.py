@@ -152,10 +152,13 @@ def _end_of(log: Path) -> str:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Our environment with the values of these settings, so that a daemon takes none from a .env in its own folder."""
+    """Our environment with the values of these settings, so that a daemon takes none from a .env in its own folder.
+
+    The key that the command shows is left out, since no daemon needs it.
+    """
     ours = {name for field in Settings.model_fields for name in env_names(field)} | {"SUPERVISOR_ENABLED"}
     kept = {name: value for name, value in os.environ.items() if name.upper() not in ours}
-    for field in Settings.model_fields:
+    for field in Settings.model_fields.keys() - {"api_key", "api_key_file"}:
         value = getattr(settings, field)
         text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         if value is not None and text:

@@ -16,6 +16,7 @@ from litestar import Litestar
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
+    Components,
     OpenAPIHeader,
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -25,6 +26,7 @@ from litestar.openapi.spec import (
     Reference,
     RequestBody,
     Schema,
+    SecurityScheme,
 )
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
@@ -38,12 +40,21 @@ AMOUNT = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{AMOUNT
 """The schema of an amount in a body, which may be a number or a text. In an answer it is always a number."""
 
 
+KEY_SCHEME = SecurityScheme(
+    type="http",
+    scheme="bearer",
+    description="An API key, od_<id>_<secret>, which `orderdeck keys create` makes; needed where the service says so.",
+)
+
+
 def openapi(title: str) -> OpenAPIConfig:
     """The configuration that serves the document at /openapi.json and the page at /docs."""
     return OpenAPIConfig(
         title=title,
         version=version("orderdeck"),
         path="/",
+        components=Components(security_schemes={"key": KEY_SCHEME}),
+        security=[{"key": []}],
         use_handler_docstrings=True,
         render_plugins=[DocsPage(path="/docs"), JsonRenderPlugin(path="/openapi.json")],
     )

@@ -23,15 +23,21 @@ class OtherProcesses:
         if self._vitals.number is None:
             return ()
         places = places_of_others(self._settings, self._vitals.name, self._vitals.number)
-        bodies = await asyncio.gather(*[_get(f"http://{host}:{port}{target}") for host, port in places])
+        bodies = await asyncio.gather(
+            *[_get(f"http://{host}:{port}{target}", self._vitals.shown_at(port)) for host, port in places]
+        )
         return [body for body in bodies if body is not None]
 
 
-async def _get(url: str) -> bytes | None:
+async def _get(url: str, headers: list[tuple[bytes, bytes]]) -> bytes | None:
     import httpcore  # noqa: PLC0415 - only who looks at figures needs it
 
     try:
-        async with asyncio.timeout(WITHIN), httpcore.AsyncConnectionPool() as pool, pool.stream("GET", url) as answer:
+        async with (
+            asyncio.timeout(WITHIN),
+            httpcore.AsyncConnectionPool() as pool,
+            pool.stream("GET", url, headers=headers) as answer,
+        ):
             body = b""
             async for part in answer.aiter_stream():
                 body += part

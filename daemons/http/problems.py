@@ -28,7 +28,8 @@ from daemons.process.vitals import FAILED, FAULTS, route_of
 MEDIA_TYPE = "application/problem+json"
 DOCUMENTED: dict[int, str] = {
     400: "A parameter, a field or the request itself is wrong (`errors` names each field), or the domain refused.",
-    403: "A web page of an origin that is not allowed asks.",
+    401: "A key is needed here, and there is none, or it is not valid.",
+    403: "A web page of an origin that is not allowed asks, or the key is of another role or for other routes.",
     404: "There is no such thing.",
     405: "The path exists, the method does not.",
     408: "The headers or the body did not come in time.",
@@ -45,7 +46,7 @@ DOCUMENTED: dict[int, str] = {
     500: "A mistake of ours, or a fault of the database: it is in the log, under the `X-Request-Id` of this answer.",
     503: "The database is away, or too many requests or sagas wait; try again after Retry-After seconds.",
 }
-EVERYWHERE = (400, 403, 405, 408, 413, 414, 415, 417, 421, 431, 500, 503)
+EVERYWHERE = (400, 401, 403, 405, 408, 413, 414, 415, 417, 421, 431, 500, 503)
 """What every route may answer, since daemons/process/guard refuses requests before a route sees them."""
 LONGEST_PATH = 100  # characters of a path that are repeated in an answer or in the log
 

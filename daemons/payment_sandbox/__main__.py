@@ -25,7 +25,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
 
 
 def main() -> None:
-    run_service("payment-sandbox", "payment_port", open_app)
+    run_service("payment-sandbox", "payment_port", open_app, has_database=False)
 
 
 if __name__ == "__main__":

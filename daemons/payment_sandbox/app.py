@@ -15,6 +15,7 @@ from litestar.params import FromPath, QueryParameter
 
 from core.errors import NotFound
 from daemons.http.bodies import T, read_body
+from daemons.http.callers import check_role
 from daemons.http.headers import one_header
 from daemons.http.openapi import WireTypes, described, openapi, reading
 from daemons.http.problems import HANDLERS, RequestRefused
@@ -173,6 +174,7 @@ def make_app(sandbox: Sandbox) -> Litestar:
     app = Litestar(
         [authorise, capture, void, refund, show_charge, look_up, show_ledger, show_faults, switch_faults],
         middleware=[dropping],
+        guards=[check_role],
         state=State({"sandbox": sandbox}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that

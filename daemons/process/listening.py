@@ -32,10 +32,12 @@ def bind(settings: Settings, field: str, port: int) -> socket.socket:
         raise ConfigurationError(
             f"ORDERDECK_HOST={host} is not an address of this machine ({error.strerror})"
         ) from None
-    if not ipaddress.ip_address(str(address[0])).is_loopback and not settings.allow_anonymous:
+    guarded = settings.require_keys or settings.allow_anonymous
+    if not ipaddress.ip_address(str(address[0])).is_loopback and not guarded:
         raise ConfigurationError(
-            f"ORDERDECK_HOST={host} is reachable from other machines and there is no authentication: "
-            "set ORDERDECK_ALLOW_ANONYMOUS=true if that is meant"
+            f"ORDERDECK_HOST={host} is reachable from other machines, and everybody there could give commands: set "
+            "ORDERDECK_REQUIRE_KEYS=true and make keys with `orderdeck keys create` (or, only where nobody but trusted "
+            "programs reaches it, set ORDERDECK_ALLOW_ANONYMOUS=true)"
         )
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

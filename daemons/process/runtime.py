@@ -24,6 +24,7 @@ import uvloop
 
 from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, ShareLost, Unavailable, in_words
 from core.home import Home
+from core.home_key import make_home_key
 from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
@@ -31,10 +32,11 @@ from daemons.process import exits
 from daemons.process.drop_root import drop_root
 from daemons.process.guard.bounds import Limits
 from daemons.process.guard.server import DRAIN, make_server
+from daemons.process.key_ring import know_keys, open_ring
 from daemons.process.listening import bind
 from daemons.process.logs import configure_logs
 from daemons.process.process_counts import this_process
-from daemons.process.program_list import APART, ProgramProcess
+from daemons.process.program_list import APART
 from daemons.process.shared_port import SharedPort, open_shared_port
 from daemons.process.vitals import ASGIApp, Front, Vitals
 
@@ -55,7 +57,7 @@ Serve = Callable[[Settings, Front, asyncio.Event], Awaitable[None]]
 _log = structlog.get_logger()
 
 
-def run_service(name: str, port: str, open_app: OpenApp) -> None:
+def run_service(name: str, port: str, open_app: OpenApp, *, has_database: bool = True) -> None:
     """Serve the ASGI application that `open_app` yields; `port` is the name of the setting that holds its port.
 
     The port is open at once. Until `open_app` has called `vitals.started(check)` and yielded, `/ready` says why the
@@ -70,7 +72,7 @@ def run_service(name: str, port: str, open_app: OpenApp) -> None:
         finally:
             front.app = None
 
-    _run(name, port, serve)
+    _run(name, port, serve, has_database=has_database)
 
 
 def run_reader(name: str, port: str, work: Work, before: Callable[[Settings], None] = lambda _: None) -> None:
@@ -86,7 +88,14 @@ def run_reader(name: str, port: str, work: Work, before: Callable[[Settings], No
     _run(name, port, read, before)
 
 
-def _run(name: str, port: str, body: Serve, before: Callable[[Settings], None] = lambda _: None) -> None:
+def _run(
+    name: str,
+    port: str,
+    body: Serve,
+    before: Callable[[Settings], None] = lambda _: None,
+    *,
+    has_database: bool = True,
+) -> None:
     faulthandler.enable()
     os.umask(0o077)
     if "SUPERVISOR_ENABLED" in os.environ:
@@ -97,24 +106,34 @@ def _run(name: str, port: str, body: Serve, before: Callable[[Settings], None] =
         configure_logs(process.name, settings.log_level)
         listener = bind(settings, port, getattr(settings, port) + APART * (process.number or 0))
         shared = open_shared_port(settings, process) if process.number and process.program.one_port else None
+        home_key = make_home_key(settings.home) if settings.require_keys else None
         drop_root(Home(settings.home))
         before(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_live(process, settings, listener, shared, body))
+            vitals = Vitals(process.program.name, process.number)
+            vitals.home_key = home_key
+            runner.run(_live(settings, vitals, listener, shared, body, has_database=has_database))
     except ConfigurationError as error:
         sys.stderr.write(clean_lines(f"{name}: {error}") + "\n")
         sys.exit(exits.CONFIGURATION)
 
 
 async def _live(
-    process: ProgramProcess, settings: Settings, listener: socket.socket, shared: SharedPort | None, body: Serve
+    settings: Settings,
+    vitals: Vitals,
+    listener: socket.socket,
+    shared: SharedPort | None,
+    body: Serve,
+    *,
+    has_database: bool,
 ) -> None:
-    vitals = Vitals(process.program.name, process.number)
     front, drained = Front(vitals), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, vitals.stop.set)
-    server = make_server(front, settings, LIMITS)
+    ring = open_ring(settings, vitals.home_key, has_database=has_database)
+    server = make_server(front, settings, LIMITS, ring)
     beating = asyncio.create_task(_beat(vitals))
+    knowing = asyncio.create_task(know_keys(ring, settings, vitals)) if ring and has_database else None
     threading.Thread(target=_watchdog, args=(vitals,), daemon=True).start()
     working = asyncio.create_task(
         keep_up(
@@ -143,6 +162,8 @@ async def _live(
     await asyncio.wait({working}, timeout=deadline - time.monotonic())
     working.cancel()
     beating.cancel()
+    if knowing is not None:
+        knowing.cancel()
     _log.info("stopped")
     with contextlib.suppress(asyncio.CancelledError):
         await working

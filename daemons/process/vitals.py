@@ -16,6 +16,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from core.errors import in_words
 from core.fault_board import FaultBoard
+from core.home_key import HomeKey
+from daemons.process.guard.callers import check_caller
 from daemons.process.guard.refusals import Refusal
 
 Message = MutableMapping[str, Any]
@@ -60,6 +62,8 @@ class Vitals:
         self.faults = FaultBoard()
         self.degraded: list[Callable[[], str | None]] = []
         """Each says what does not work at present although the daemon is ready, or None."""
+        self.home_key: HomeKey | None = None
+        """With it this daemon shows the others of its home who asks; None where no keys are needed."""
         self._steady: asyncio.TimerHandle | None = None
         self.has_worked = False
         self._reason: str | None = "starting"
@@ -85,6 +89,12 @@ class Vitals:
         """Put a fault that the work met on the board: /ready names it until a later try goes on for STEADY seconds."""
         self.waits(in_words(error))
         self.faults.report(WORK, error)
+
+    def shown_at(self, port: int | None) -> list[tuple[bytes, bytes]]:
+        """The header with which this daemon shows the daemon at this port of its home who asks; none without keys."""
+        if self.home_key is None or port is None:
+            return []
+        return [(b"Authorization", b"Bearer %b" % self.home_key.token(port).encode())]
 
     @property
     def process(self) -> str:
@@ -121,6 +131,11 @@ class Vitals:
         degraded = "; ".join(told for say in self.degraded if (told := say()))
         return 200, self._signed({"status": "ready"}) | ({"degraded": degraded} if degraded else {})
 
+    async def bare_ready(self) -> tuple[int, dict[str, Any]]:
+        """Whether it is ready, and nothing else: for probes, which show no key."""
+        ready = await self.why_not_ready() is None
+        return (200, {"status": "ready"}) if ready else (503, {"status": "not ready"})
+
     def _signed(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer with which program this is; `uptime` are the seconds since its start."""
         uptime = round(time.monotonic() - self._began, 1)
@@ -147,6 +162,10 @@ class Front:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         match scope["method"], scope["path"]:
+            case _, "/ready" | "/metrics" as path if (refusal := _refusal(scope, path)) is not None:
+                await refusal.answer(send)
+            case "GET" | "HEAD", "/health" if scope["query_string"] == b"ready":
+                await _answer_json(send, *await self.vitals.bare_ready())
             case "GET" | "HEAD", "/health":
                 await _answer_json(send, *self.vitals.health())
             case "GET" | "HEAD", "/ready":
@@ -172,6 +191,15 @@ class Front:
                 await Refusal(503, "unavailable", reason, {"Retry-After": "1"}).answer(send)
             case _:
                 await Refusal(404, "not_found", "there is nothing here").answer(send)
+
+
+def _refusal(scope: Any, path: str) -> Refusal | None:
+    """Why the caller may not ask for this path, if so."""
+    try:
+        check_caller(scope, "GET", path)
+    except Refusal as refusal:
+        return refusal
+    return None
 
 
 def route_of(scope: Any) -> str:

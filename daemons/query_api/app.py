@@ -11,9 +11,11 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from core.bootstrap import App, bootstrap, open_read_servers
+from core.bootstrap_callers import open_api_keys
 from core.bootstrap_customers import open_customer_keys
 from core.bootstrap_generations import open_generations, open_past_models
 from core.errors import NotFound, Unavailable
+from core.ports.api_keys import ApiKeys
 from core.ports.clock import Clock
 from core.ports.dead_letters import DeadLetters
 from core.ports.generations import Generations
@@ -24,6 +26,7 @@ from core.services.past_models import PastComing, PastModels
 from core.services.request_reads import ReadServers
 from core.settings import Settings
 from daemons.http import history as measured
+from daemons.http.callers import check_role
 from daemons.http.openapi import WireTypes, described, openapi
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
@@ -36,6 +39,7 @@ from daemons.query_api import (
     daemons,
     events,
     inventory,
+    keys,
     orders,
     products,
     readers,
@@ -71,6 +75,7 @@ MODULES = (
     rebuilds,
     releases,
     letters,
+    keys,
     measured,
 )
 
@@ -82,6 +87,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         servers = await stack.enter_async_context(open_read_servers(app))
         generations = await stack.enter_async_context(open_generations(app))
         past_models = await stack.enter_async_context(open_past_models(app))
+        api_keys = await stack.enter_async_context(open_api_keys(settings, name="query-api"))
         opener = AnswerOpener(await stack.enter_async_context(open_customer_keys(app)))
         await opener.look()
         stack.enter_context(read_metrics(servers))
@@ -103,6 +109,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
             service = make_app(
                 *(servers, app.store, hub, roll_call, history, app.clock, generations, past_models, opener),
                 app.dead_letters,
+                api_keys,
             )
             vitals.started(partial(_why_not_ready, app, servers))
             yield with_whole_segments(service)
@@ -139,6 +146,7 @@ def make_app(
     past_models: PastModels,
     opener: AnswerOpener,
     dead_letters: DeadLetters,
+    api_keys: ApiKeys,
 ) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
@@ -155,9 +163,11 @@ def make_app(
                 "past_models": past_models,
                 "opener": opener,
                 "dead_letters": dead_letters,
+                "api_keys": api_keys,
                 "parked_rows": ParkedRows(dead_letters),
             }
         ),
+        guards=[check_role],
         exception_handlers={**HANDLERS, NotFound: not_found, PastComing: coming},
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck queries"),

@@ -152,7 +152,7 @@ class RollCall:
         place = f"{reachable(self._settings.host)}:{port}"
         try:
             async with asyncio.timeout(WITHIN):
-                body = await self._get(f"http://{place}/ready")
+                body = await self._get(f"http://{place}/ready", port)
             said = msgspec.json.decode(body, type=_Said)
         except TimeoutError:
             return _row(process, port, reason=f"has not answered within {WITHIN:g} s at {place}")
@@ -162,13 +162,13 @@ class RollCall:
             return _row(process, port, reason=f"what answers at {place} is no daemon of orderdeck")
         return _told(process, port, said)
 
-    async def _get(self, url: str) -> bytes:
+    async def _get(self, url: str, port: int | None) -> bytes:
         import httpcore  # noqa: PLC0415 - only who looks at the daemons needs it
 
         if self._pool is None:  # no connection is kept, so that a daemon that starts again is not taken for gone
             self._pool = httpcore.AsyncConnectionPool(max_connections=AT_ONCE, max_keepalive_connections=0)
         body = b""
-        async with self._pool.stream("GET", url) as response:
+        async with self._pool.stream("GET", url, headers=self._vitals.shown_at(port)) as response:
             async for part in response.aiter_stream():
                 body += part
                 if len(body) > LONGEST_ANSWER:

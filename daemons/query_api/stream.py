@@ -17,6 +17,7 @@ from core import codec
 from core.errors import FieldError, Unavailable
 from core.ports.log import EventStore
 from core.services.open_answers import AnswerOpener
+from daemons.http.callers import caller_of
 from daemons.http.headers import one_header
 from daemons.http.problems import log_failure, problems, wrong_fields
 from daemons.process.guard.event_source import RETRY, come_back, is_event_source
@@ -82,12 +83,16 @@ class Live(Response[None]):
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         pumping = asyncio.create_task(self._pump(scope, send))
         gone = asyncio.create_task(_until_gone(receive))
+        caller = caller_of(scope)
+        ended = {asyncio.create_task(caller.until_ended())} if caller else set[asyncio.Task[None]]()
         try:
-            await asyncio.wait({pumping, gone}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({pumping, gone, *ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            gone.cancel()
-            pumping.cancel()
-            await asyncio.gather(gone, pumping, return_exceptions=True)
+            for task in (gone, pumping, *ended):
+                task.cancel()
+            await asyncio.gather(gone, pumping, *ended, return_exceptions=True)
+        if done == ended:  # the key is revoked or has expired, and nothing else has ended the response
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self, scope: Scope, send: Send) -> None:
         """Send every chunk. An error is logged and ends the response properly, so that the reader connects again."""

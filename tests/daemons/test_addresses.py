@@ -39,7 +39,7 @@ def test_every_address_that_is_made_from_the_host_can_be_reached(host: str) -> N
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", "::ffff:0.0.0.0"])  # noqa: S104 - what is tested
 def test_listening_beyond_this_machine_has_to_be_allowed_in_every_form(host: str) -> None:
     settings = Settings(host=host, home=Path("/nowhere"), command_port=free_port())
-    with pytest.raises(ConfigurationError, match="set ORDERDECK_ALLOW_ANONYMOUS=true"):
+    with pytest.raises(ConfigurationError, match="ORDERDECK_REQUIRE_KEYS=true"):
         listen(settings, "command_port")
 
 

@@ -187,7 +187,9 @@ def test_a_daemon_that_waits_for_its_database_stops_at_once(started: list[Daemon
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"ORDERDECK_HOST": "0.0.0.0"}, "set ORDERDECK_ALLOW_ANONYMOUS=true"),  # noqa: S104 - to be refused
+        ({"ORDERDECK_HOST": "0.0.0.0"}, "ORDERDECK_REQUIRE_KEYS=true and make keys"),  # noqa: S104 - to be refused
+        ({"ORDERDECK_REQUIRE_KEYS": "true", "ORDERDECK_ALLOW_ANONYMOUS": "true"}, "set one of them"),
+        ({"ORDERDECK_API_KEY": "a b"}, "ORDERDECK_API_KEY: must be a key"),
         ({"ORDERDECK_HOST": "not.an.address.invalid"}, "is not an address"),
         ({"ORDERDECK_COMAND_PORT": "1"}, "did you mean ORDERDECK_COMMAND_PORT?"),
         ({"ORDERDECK_QUERY_PORT": "80801"}, "ORDERDECK_QUERY_PORT='80801'"),

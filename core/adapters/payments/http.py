@@ -21,6 +21,7 @@ import httpcore
 import msgspec
 
 from core.adapters.payments.breaker import Admitted, Breaker
+from core.credentials import Show, show_nothing
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.domain.validation import tidy
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
@@ -37,7 +38,7 @@ LONGEST_ANSWER = 64 * 1024  # bytes; the provider's answers are some hundred byt
 T = TypeVar("T")
 NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout)
 NO_ANSWER = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError)
-MAY_COME_LATER = {408, 425, 429}
+MAY_COME_LATER = {401, 408, 425, 429}  # 401: an operator gives us the right key
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,11 @@ class _Operation(msgspec.Struct, frozen=True):
 class HttpPaymentGateway:
     """See `core.ports.payments.PaymentGateway`. `timeout`: how many seconds a call may take once it has a connection.
 
-    A call that gets no connection raises GatewayNotTried.
+    A call that gets no connection raises GatewayNotTried. `show` is what shows the provider who asks.
     """
 
-    def __init__(self, base_url: str, *, timeout: float = 8.0) -> None:
-        self._base = base_url.rstrip("/")
+    def __init__(self, base_url: str, *, timeout: float = 8.0, show: Show = show_nothing) -> None:
+        self._base, self._show = base_url.rstrip("/"), show
         self._host = urlsplit(base_url).netloc.encode()
         self._timeout = timeout
         connect = min(LONGEST_CONNECT, timeout / 2)
@@ -179,13 +180,14 @@ class HttpPaymentGateway:
         self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], content: bytes | None, within: float
     ) -> _Response:
         """Send one request and read its answer, in at most `within` seconds once there is a connection for it."""
+        shown = [(b"Authorization", b"Bearer %b" % key.encode()) for key in (self._show(self._base),) if key]
         async with (
             self._connection() as connection,
             asyncio.timeout(within),
             connection.stream(
                 method,
                 self._base + path,
-                headers=[(b"Host", self._host), *headers],
+                headers=[(b"Host", self._host), *shown, *headers],
                 content=content,
                 extensions=self._extensions,
             ) as response,
@@ -247,7 +249,8 @@ class HttpPaymentGateway:
 
 
 def _unavailable(response: _Response) -> GatewayUnavailable:
-    return GatewayUnavailable(f"the payment provider answered {response.status}", _retry_after(response.headers))
+    more = ": it does not know our key (ORDERDECK_PAYMENT_KEY)" if response.status == 401 else ""
+    return GatewayUnavailable(f"the payment provider answered {response.status}{more}", _retry_after(response.headers))
 
 
 def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float | None:

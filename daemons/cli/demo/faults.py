@@ -18,7 +18,7 @@ CROWD = 6  # orders; five orders that fail in a row open the circuit breaker
 
 def run(settings: Settings) -> int:
     """Play all scenes; afterwards the sandbox has the faults switched on that it had before, also after an error."""
-    with borrowed(settings.payments_at) as provider:
+    with borrowed(settings.payments_at, settings.shows_provider) as provider:
         scenes = (
             Scene("every answer of the provider takes most of a second", partial(_slow, provider)),
             Scene("every second request is answered 503", partial(_failing, provider)),

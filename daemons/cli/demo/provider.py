@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from core.credentials import Show, show_nothing
 from core.errors import ConfigurationError, Unavailable
 from daemons.cli.demo.customer import DemoFailed, DemoOrder
 from daemons.cli.demo.transport import BoundedTransport
@@ -64,12 +65,12 @@ class Provider:
 
 
 @contextmanager
-def borrowed(url: str) -> Generator[Provider]:
+def borrowed(url: str, show: Show = show_nothing) -> Generator[Provider]:
     """The sandbox at this address; after the block its faults are again those that were on before, also after an error.
 
     Raises ConfigurationError when the provider at this address is not our sandbox.
     """
-    with httpx.Client(base_url=url, transport=BoundedTransport()) as http:
+    with httpx.Client(base_url=url, transport=BoundedTransport(show)) as http:
         before, began = _faults(http), time.monotonic()
         try:
             yield Provider(http)

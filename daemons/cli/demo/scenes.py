@@ -37,10 +37,10 @@ def play(settings: Settings, scenes: Sequence[Scene]) -> int:
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     ends: list[str] = []
-    signed = {"Orderdeck-Actor": actor()}
+    signed, show = {"Orderdeck-Actor": actor()}, settings.shows
     with (
-        httpx.Client(base_url=settings.commands_at, headers=signed, transport=BoundedTransport()) as commands,
-        httpx.Client(base_url=settings.queries_at, transport=BoundedTransport()) as queries,
+        httpx.Client(base_url=settings.commands_at, headers=signed, transport=BoundedTransport(show)) as commands,
+        httpx.Client(base_url=settings.queries_at, transport=BoundedTransport(show)) as queries,
     ):
         for number, scene in enumerate(scenes, 1):
             say(f"\n{number}. {scene.title}")

@@ -8,7 +8,8 @@ from typing import cast
 
 import httpx
 
-from daemons.host.bounded_http import LARGEST
+from core.credentials import Show
+from daemons.host.bounded_http import LARGEST, shown
 
 WITHIN = 30.0  # seconds for one whole answer
 
@@ -16,8 +17,13 @@ WITHIN = 30.0  # seconds for one whole answer
 class BoundedTransport(httpx.HTTPTransport):
     """It knows no proxies, so none from the environment stands between the demo and 127.0.0.1."""
 
+    def __init__(self, show: Show) -> None:
+        super().__init__()
+        self._show = show
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.headers["Accept-Encoding"] = "identity"
+        request.headers.update(shown(self._show(str(request.url))))
         deadline = time.monotonic() + WITHIN
         response = super().handle_request(request)
         if response.headers.get("Content-Encoding", "identity") != "identity":

@@ -1,15 +1,19 @@
-"""The gate before every daemon's application: who may ask here, and how browsers and old clients are answered."""
+"""The gate before every daemon's application: who may ask here, and how browsers and old clients are answered.
+
+Where keys are needed, only a caller who shows one gets past it, but for the paths that are open to everybody.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from daemons.process.guard.callers import CALLER, OPEN, Door
 from daemons.process.guard.event_source import is_event_source, surviving
 from daemons.process.guard.hosts import Hosts
 from daemons.process.guard.origins import Origins, preflight
 from daemons.process.guard.refusals import Refusal
 
-LOOKED_AT = frozenset({b"host", b"origin", b"sec-fetch-site", b"content-encoding", b"accept"})
+LOOKED_AT = frozenset({b"host", b"origin", b"sec-fetch-site", b"content-encoding", b"accept", b"authorization"})
 ONCE = {b"host": "Host", b"origin": "Origin", b"sec-fetch-site": "Sec-Fetch-Site"}
 ALLOW = b"GET, HEAD, OPTIONS, POST, PUT"
 
@@ -17,10 +21,11 @@ ALLOW = b"GET, HEAD, OPTIONS, POST, PUT"
 class Gate:
     """An ASGI application that passes on the requests that it does not refuse."""
 
-    def __init__(self, app: Any, hosts: Hosts, origins: Origins) -> None:
+    def __init__(self, app: Any, hosts: Hosts, origins: Origins, door: Door | None = None) -> None:
         self._app = app
         self._hosts = hosts
         self._origins = origins
+        self._door = door
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -32,10 +37,17 @@ class Gate:
         method = scope["method"]
         if readable:
             send = _with_headers(send, readable)
-        if method == "OPTIONS" and (readable or scope["path"] == "*"):
-            headers = preflight([]) if readable else [(b"allow", ALLOW)]
-            await send({"type": "http.response.start", "status": 204, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
+        if method == "OPTIONS" and readable:  # browsers show no key with this question
+            await _answer_empty(send, preflight([]))
+            return
+        if self._door is not None and scope["path"] not in OPEN:
+            try:
+                scope[CALLER] = await self._door.admit(seen.get(b"authorization"), scope["server"][1])
+            except Refusal as refusal:
+                await refusal.answer(send)
+                return
+        if method == "OPTIONS" and scope["path"] == "*":
+            await _answer_empty(send, [(b"allow", ALLOW)])
             return
         if method == "OPTIONS":
             send = _naming_head(send)
@@ -57,6 +69,11 @@ class Gate:
             headers = {"Accept-Encoding": "identity"}
             raise Refusal(415, "unsupported_media_type", "no Content-Encoding is taken here", headers)
         return readable
+
+
+async def _answer_empty(send: Any, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _look_at(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -13,7 +13,10 @@ Header = tuple[bytes, bytes]
 ORIGIN = re.compile(rb"(https?)://([^/?#@]+)", re.IGNORECASE)
 PORTS = {b"http": "80", b"https": "443"}
 METHODS = b"GET, HEAD, POST, PUT, OPTIONS"
-SENT = b"Content-Type, Idempotency-Key, If-Match, Last-Event-ID, Orderdeck-Actor, X-Request-Id, Cache-Control"
+SENT = (
+    b"Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, Orderdeck-Actor, X-Request-Id, "
+    b"Cache-Control"
+)
 READ = (
     b"ETag, Location, Retry-After, X-Request-Id, Idempotent-Replayed, Orderdeck-Ignored-Fields, Orderdeck-Read-From, "
     b"Orderdeck-Position, Orderdeck-Server, Orderdeck-Primary-Away, Allow"

@@ -14,6 +14,7 @@ from core.setting_types import split
 from core.settings import Settings
 from daemons.process.guard.acceptor import Acceptor
 from daemons.process.guard.bounds import Limits, fitted
+from daemons.process.guard.callers import Door
 from daemons.process.guard.connections import Connections
 from daemons.process.guard.gate import Gate
 from daemons.process.guard.hosts import Hosts
@@ -57,11 +58,14 @@ class Server(uvicorn.Server):
         yield  # uvicorn takes no signals: the daemon does, stops its work, and then stops the server
 
 
-def make_server(app: Any, settings: Settings, limits: Limits | None = None) -> Server:
-    """The server that answers with this ASGI application; its `serve` takes the listening socket."""
+def make_server(app: Any, settings: Settings, limits: Limits | None = None, door: Door | None = None) -> Server:
+    """The server that answers with this ASGI application; its `serve` takes the listening socket.
+
+    Without a `door` everybody may ask for everything.
+    """
     guarded = Connections(fitted(limits or Limits()))
     hosts = Hosts([settings.host, socket.gethostname(), *split(settings.hosts)])
-    gate = Gate(app, hosts, Origins(split(settings.cors_origins)))
+    gate = Gate(app, hosts, Origins(split(settings.cors_origins)), door)
     return Server(
         uvicorn.Config(
             gate,

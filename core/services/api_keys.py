@@ -1,0 +1,107 @@
+"""Makes, replaces and revokes the keys of callers, for the command and for the admin API alike."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.api_keys import make_key_text
+from core.errors import FieldError, InvalidInput, NotAllowed, NotFound
+from core.filters.times import read_span
+from core.ports.api_keys import ApiKey, ApiKeys, KeyTerms
+
+CALLER = re.compile(r"[a-z0-9][a-z0-9._@-]{0,59}")
+RESERVED = frozenset({"home"})  # the caller that has the key of the home itself
+ROUTE = re.compile(r"(\*|GET|POST|PUT) /[A-Za-z0-9_{}./-]{0,199}\*?")
+MOST_ROUTES = 50
+LONGEST = timedelta(days=3650)
+OVERLAP = "24h"
+"""For how long a key stays valid beside the one that replaces it, unless the operator says otherwise."""
+NOTICED_WITHIN = 0.6  # seconds in which every service that reaches the database has seen that a key is new or revoked
+
+
+@dataclass(frozen=True)
+class ShownOnce:
+    """A key that was just made, with its text, which nobody can find out later."""
+
+    key: ApiKey
+    text: str
+
+
+async def create_key(keys: ApiKeys, terms: KeyTerms, *, lasts: timedelta | None, by: str) -> ShownOnce:
+    """Make a key, and return when the services know it. Raises InvalidInput, and NotAllowed for a third valid key."""
+    wrong = _what_is_wrong(terms, lasts)
+    if wrong:
+        raise InvalidInput(wrong)
+    made = make_key_text()
+    key = await keys.add(terms, made, lasts=lasts, by=by)
+    if key is None:
+        theirs = [each.id for each in await keys.all() if each.caller == terms.caller and each.state == "valid"]
+        raise NotAllowed(f"{terms.caller} has two valid keys, {' and '.join(theirs)}: revoke one first")
+    await asyncio.sleep(NOTICED_WITHIN)
+    return ShownOnce(key, made.text)
+
+
+async def rotate_key(keys: ApiKeys, id_: str, *, overlap: timedelta, by: str) -> ShownOnce:
+    """Make a key with the terms of this one, which stays valid beside it for a while, and then expires."""
+    old = await _found(keys, id_)
+    if old.state != "valid":
+        raise NotAllowed(f"key {id_} is {old.state}: make a new one")
+    if not timedelta(0) <= overlap <= LONGEST:
+        raise InvalidInput([FieldError("overlap", "must be a time from 0 to 10 years")])
+    terms = KeyTerms(
+        caller=old.caller, role=old.role, speaks_for_others=old.speaks_for_others, routes=tuple(old.routes)
+    )
+    lasts = None if old.expires_at is None else old.expires_at - old.created_at
+    new = await create_key(keys, terms, lasts=lasts, by=by)
+    await keys.end_within(id_, overlap)
+    return new
+
+
+async def revoke_key(keys: ApiKeys, id_: str, *, by: str) -> ApiKey:
+    """Revoke a key, and return when the services refuse it. Raises NotFound; to revoke it again does nothing."""
+    await _found(keys, id_)
+    await keys.revoke(id_, by=by)
+    await asyncio.sleep(NOTICED_WITHIN)
+    return await _found(keys, id_)
+
+
+def span_of(field: str, text: str) -> timedelta:
+    """A span of time as operators write it, such as 90d. Raises InvalidInput."""
+    try:
+        return read_span(text)
+    except ValueError as error:
+        raise InvalidInput([FieldError(field, f"must be {error}")]) from None
+    except OverflowError:
+        raise InvalidInput([FieldError(field, "must be at most 10 years")]) from None
+
+
+async def _found(keys: ApiKeys, id_: str) -> ApiKey:
+    key = await keys.one(id_)
+    if key is None:
+        raise NotFound("key", id_)
+    return key
+
+
+def _what_is_wrong(terms: KeyTerms, lasts: timedelta | None) -> list[FieldError]:
+    wrong: list[FieldError] = []
+    if not CALLER.fullmatch(terms.caller) or terms.caller in RESERVED:
+        sentence = "must be 1 to 60 small letters, digits and . _ @ -, beginning with a letter or digit, and not `home`"
+        wrong.append(FieldError("caller", sentence))
+    if lasts is not None and not timedelta(seconds=1) <= lasts <= LONGEST:
+        wrong.append(FieldError("expires_in", "must be from a second to 10 years"))
+    wrong += _wrong_routes(terms.routes)
+    return wrong
+
+
+def _wrong_routes(routes: Sequence[str]) -> list[FieldError]:
+    if len(routes) > MOST_ROUTES:
+        return [FieldError("routes", f"must be at most {MOST_ROUTES}")]
+    return [
+        FieldError(f"routes[{number}]", "must be a method and a path as in `GET /api/v1/orders*` or `* /api/v1/orders`")
+        for number, route in enumerate(routes)
+        if not ROUTE.fullmatch(route)
+    ]

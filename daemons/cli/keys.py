@@ -1,0 +1,132 @@
+"""`orderdeck keys`: makes and revokes the keys of callers, in this home's database itself.
+
+So the first key can be made, and a key can be revoked while no service runs.
+"""
+
+# ruff: noqa: PLC0415 - `orderdeck --help` stays quick
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from core.api_keys import Role
+from daemons.cli.output import say, say_json, tell
+from daemons.cli.services import actor
+from daemons.cli.tables import TableField, say_rows
+
+if TYPE_CHECKING:
+    from core.ports.api_keys import ApiKey, ApiKeys
+    from core.services.api_keys import ShownOnce
+
+keys = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke the keys of callers.")
+
+T = TypeVar("T")
+KeyId = Annotated[str, typer.Argument(help="The key's id, as `keys list` shows it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+FIELDS = [
+    TableField("KEY", 10),
+    TableField("CALLER", 24),
+    TableField("ROLE", 8),
+    TableField("STATE", 7),
+    TableField("EXPIRES", 16),
+    TableField("LAST USED", 16),
+    TableField("MAY"),
+]
+
+
+@keys.command()
+def create(
+    caller: Annotated[str, typer.Argument(help="Who gets it: events name the caller.")],
+    role: Annotated[Role, typer.Option(help="viewer: look; operator: give commands; admin: everything.")],
+    *,
+    expires: Annotated[str, typer.Option(help="After how long it expires, such as 90d; default: never.")] = "",
+    route: Annotated[
+        list[str] | None, typer.Option(help="All that it may ask for, such as 'GET /api/v1/orders*'; may be repeated.")
+    ] = None,
+    speaks_for_others: Annotated[
+        bool, typer.Option("--speaks-for-others", help="Events name the Orderdeck-Actor that it sends.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key for a caller, and show it once: on stdout, alone, so that `> FILE` keeps it."""
+    from core.ports.api_keys import KeyTerms
+    from core.services import api_keys
+
+    terms = KeyTerms(caller=caller, role=role, speaks_for_others=speaks_for_others, routes=tuple(route or ()))
+    lasts = api_keys.span_of("--expires", expires) if expires else None
+    _show(_with_keys(lambda opened: api_keys.create_key(opened, terms, lasts=lasts, by=actor())), as_json=as_json)
+
+
+@keys.command("list")
+def list_keys(*, as_json: AsJson = False) -> None:
+    """List all keys that there ever were, the newest first, without their secrets."""
+    found = _with_keys(lambda opened: opened.all())
+    if as_json:
+        say_json(json.dumps({"keys": [_document(key) for key in found]}, indent=2))
+        return
+    rows = [
+        (
+            *(key.id, key.caller, key.role.value, key.state),
+            *(f"{at:%Y-%m-%d %H:%M}" if at else "never" for at in (key.expires_at, key.last_used_at)),
+            f"{', '.join(key.routes) or 'all of its role'}{'; speaks for others' if key.speaks_for_others else ''}",
+        )
+        for key in found
+    ]
+    say_rows(FIELDS, rows, rows)
+
+
+@keys.command()
+def rotate(
+    key_id: KeyId,
+    *,
+    overlap: Annotated[str, typer.Option(help="For how long the old key stays valid beside the new one.")] = "24h",
+    as_json: AsJson = False,
+) -> None:
+    """Make a new key in the place of this one, with the same caller, role and routes, and show it once."""
+    from core.services import api_keys
+
+    lasts = api_keys.span_of("--overlap", overlap)
+    made = _with_keys(lambda opened: api_keys.rotate_key(opened, key_id, overlap=lasts, by=actor()))
+    _show(made, as_json=as_json)
+    tell(f"{key_id} expires after {overlap}")
+
+
+@keys.command()
+def revoke(key_id: KeyId, *, as_json: AsJson = False) -> None:
+    """Revoke a key for good: every service refuses it within a second, and ends the live streams opened with it."""
+    from core.services import api_keys
+
+    key = _with_keys(lambda opened: api_keys.revoke_key(opened, key_id, by=actor()))
+    if as_json:
+        say_json(json.dumps(_document(key), indent=2))
+    else:
+        say(f"{key.id} of {key.caller} is revoked")
+
+
+def _with_keys(work: Callable[[ApiKeys], Awaitable[T]]) -> T:
+    from core.bootstrap_callers import open_api_keys
+    from core.settings import load_settings
+
+    async def run() -> T:
+        async with open_api_keys(load_settings(), name="keys") as opened:
+            return await work(opened)
+
+    return asyncio.run(run())
+
+
+def _show(made: ShownOnce, *, as_json: bool) -> None:
+    if as_json:
+        say_json(json.dumps({**_document(made.key), "key": made.text}, indent=2))
+        return
+    tell(f"the key of {made.key.caller}, {made.key.role}, which is shown only now:")
+    say(made.text)
+
+
+def _document(key: ApiKey) -> dict[str, Any]:
+    from msgspec import to_builtins
+
+    return to_builtins(key)

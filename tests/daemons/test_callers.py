@@ -1,0 +1,243 @@
+"""The two APIs where keys are needed, as real processes: strangers, roles, names in events, revocation, the command.
+
+Both, and one database, serve all tests of this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.settings import Settings, env_names
+from tests.support.command_api import ORDER
+from tests.support.daemon_process import DaemonProcess
+from tests.support.forked_command import run_forked
+from tests.support.logins import of_daemons
+from tests.support.raw_http import request, send
+from tests.support.stack import ROOT, until
+
+REVOKED_WITHIN = 2.0  # seconds; the promise is 1, and this machine may be busy
+JSON = "Content-Type: application/json"
+
+
+@dataclass
+class Desk:
+    commands: DaemonProcess
+    queries: DaemonProcess
+    env: dict[str, str]
+
+    def orderdeck(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return run_forked(arguments, self.env | env, ROOT, limit=60)
+
+    def make_key(self, caller: str, role: str, *more: str) -> str:
+        done = self.orderdeck("keys", "create", caller, "--role", role, *more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def ask(self, method: str, path: str, key: str | None = None, body: Any = None, **headers: str) -> httpx.Response:
+        """The command API is asked for what is no GET."""
+        daemon = self.queries if method == "GET" else self.commands
+        shown = {} if key is None else {"Authorization": f"Bearer {key}"}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = f"http://127.0.0.1:{daemon.port}{path}"
+        return httpx.request(method, url, json=body, headers=shown | named, trust_env=False, timeout=20)
+
+
+@pytest.fixture(scope="module")
+def desk(postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    home, name = tmp_path_factory.mktemp("home"), "callers"
+    asyncio.run(_admin(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
+    dsn, settings = postgres.dsn(name), {"ORDERDECK_REQUIRE_KEYS": "true", "ORDERDECK_SEAL_CUSTOMERS": "false"}
+    commands, queries = (DaemonProcess(each, dsn, home, settings) for each in ("command_api", "query_api"))
+    known = {each for field in Settings.model_fields for each in env_names(field)}
+    env = {each: value for each, value in os.environ.items() if each not in known} | settings
+    ports = {"ORDERDECK_COMMAND_PORT": str(commands.port), "ORDERDECK_QUERY_PORT": str(queries.port)}
+    desk = Desk(commands, queries, env | ports | {"ORDERDECK_HOME": str(home), "DATABASE_URL": of_daemons(dsn)})
+    try:
+        for daemon in (commands, queries):
+            daemon.start()
+        for daemon in (commands, queries):
+            until(lambda port=daemon.port: _ready(port))
+        yield desk
+        output = commands.output() + queries.output()
+        assert "Traceback" not in output
+        assert "od_" not in output
+    finally:
+        commands.kill()
+        queries.kill()
+        asyncio.run(_admin(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _admin(postgres: EmbeddedPostgres, statement: str) -> None:
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    await admin.execute(statement)
+    await admin.close()
+
+
+def _ready(port: int) -> bool:
+    try:
+        return send(port, request(target="/health?ready")).status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def keys(desk: Desk) -> dict[str, str]:
+    return {role: desk.make_key(f"the-{role}", role) for role in ("viewer", "operator", "admin")}
+
+
+def test_a_stranger_gets_401_on_everything_but_health(desk: Desk) -> None:
+    paths = ["/ready", "/metrics", "/docs", "/openapi.json", "/nothing", "/", "//health", "/health/", "/healthz"]
+    paths += ["/api/v1/orders", "/api/v1/events/stream", "/api/v1/admin/keys", "/api/v1/stats?x", "/%2e%2e/health"]
+    for daemon in (desk.commands, desk.queries):
+        for method in ("GET", "HEAD", "POST", "PUT", "OPTIONS"):
+            for path in [*paths, "*"] if method == "OPTIONS" else paths:
+                answer = send(daemon.port, request(method, path))
+                assert answer.status == 401, (method, path)
+                assert answer.headers["www-authenticate"].startswith("Bearer realm=")
+                assert method == "HEAD" or answer.code == "key_missing"
+        assert send(daemon.port, request("GET", "/health")).status == 200
+        told = send(daemon.port, request("GET", "/health?ready")).document
+        assert told == {"status": "ready"}
+    body = json.dumps(ORDER).encode()
+    assert send(desk.commands.port, request("POST", "/api/v1/orders", JSON, body=body)).status == 401
+
+
+def test_hostile_headers_are_refused_and_never_break_a_service(desk: Desk, keys: dict[str, str]) -> None:
+    right = keys["admin"]
+    for line in (
+        f"Authorization: {right}", f"Authorization: Basic {right}", "Authorization: Bearer \xe9\xff",
+        f"Authorization: Bearer {right}\x01", f"Authorization : Bearer {right}",
+        "Authorization: Bearer " + "a" * 40_000,
+        f"Authorization: Bearer {right}\r\nAuthorization: Bearer {right}", f"Authorization:\tBearer {right[:-1]}",
+        "\r\n".join(["Authorization: Bearer x"] * 60), f"Proxy-Authorization: Bearer {right}", f"Cookie: key={right}",
+        f"X-Api-Key: {right}",
+    ):  # fmt: skip
+        assert send(desk.queries.port, request("GET", "/api/v1/stats", line)).status in (400, 401), line
+    assert desk.ask("GET", f"/api/v1/stats?key={right}").status_code == 401
+    assert desk.ask("GET", "/api/v1/stats", right).status_code == 200
+
+
+def test_a_key_opens_what_its_role_may_do(desk: Desk, keys: dict[str, str]) -> None:
+    rebuild = ("POST", "/api/v1/admin/rebuilds", {"group": "orders"})
+    assert desk.ask("GET", "/api/v1/orders", keys["viewer"]).status_code == 200
+    refused = desk.ask("POST", "/api/v1/orders", keys["viewer"], ORDER)
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_too_low")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert "the-viewer has viewer" in refused.json()["error"]
+    placed = desk.ask("POST", "/api/v1/orders", keys["operator"], ORDER)
+    assert placed.status_code == 201
+    order = f"/api/v1/orders/{placed.json()['order_id']}"
+    assert desk.ask("PUT", f"{order}/cancel", keys["viewer"], {"reason": "x"}).status_code == 403
+    assert desk.ask(rebuild[0], rebuild[1], keys["operator"], rebuild[2]).status_code == 403
+    assert desk.ask(rebuild[0], f"{rebuild[1]}?dry_run=true", keys["admin"], rebuild[2]).status_code == 200
+    for path in ("/api/v1/admin/keys", "//api/v1//admin/keys/", "/api/v1/admin%2Fkeys", "/api/v1/%61dmin/keys"):
+        for role in ("viewer", "operator"):
+            assert desk.ask("GET", path, keys[role]).status_code in (403, 404), path
+    listed = desk.ask("GET", "/api/v1/admin/keys", keys["admin"])
+    assert {"the-viewer", "the-operator", "the-admin"} <= {key["caller"] for key in listed.json()["keys"]}
+    assert not any(key in listed.text or key.rpartition("_")[2] in listed.text for key in keys.values())
+
+
+def test_events_name_the_caller_unless_the_caller_may_speak_for_others(desk: Desk, keys: dict[str, str]) -> None:
+    speaker = desk.make_key("the-gateway", "operator", "--speaks-for-others")
+
+    def actor(key: str, **headers: str) -> str:
+        placed = desk.ask("POST", "/api/v1/orders", key, ORDER, **headers).json()
+        events = desk.ask("GET", f"/api/v1/orders/{placed['order_id']}/events", keys["viewer"]).json()["events"]
+        return events[0]["metadata"]["user_id"]
+
+    assert actor(keys["operator"], Orderdeck_Actor="the-boss") == "the-operator"
+    assert actor(speaker, Orderdeck_Actor="the-boss") == "the-boss"
+    assert actor(speaker) == "the-gateway"
+    same = {"Idempotency_Key": "same-key"}
+    first = desk.ask("POST", "/api/v1/orders", keys["operator"], ORDER, **same)
+    again = desk.ask("POST", "/api/v1/orders", keys["operator"], ORDER, **same)
+    others = desk.ask("POST", "/api/v1/orders", speaker, ORDER, **same, Orderdeck_Actor="the-operator")
+    assert first.json()["order_id"] == again.json()["order_id"] != others.json()["order_id"]
+
+
+def test_an_admin_makes_replaces_and_revokes_keys_over_http(desk: Desk, keys: dict[str, str]) -> None:
+    body = {"caller": "prometheus", "role": "viewer", "routes": ["GET /metrics"], "expires_in": "90d"}
+    made = desk.ask("POST", "/api/v1/admin/keys", keys["admin"], body)
+    assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
+    assert (made.json()["created_by"], made.json()["routes"]) == ("the-admin", ["GET /metrics"])
+    scraper = made.json()["key"]
+    assert desk.ask("GET", "/metrics", scraper).status_code == 200
+    assert desk.ask("GET", "/ready", scraper).status_code == 403
+    assert desk.ask("GET", "/api/v1/orders", scraper).json()["code"] == "route_not_allowed"
+    place = f"/api/v1/admin/keys/{made.json()['id']}"
+    new = desk.ask("POST", f"{place}/rotate", keys["admin"], {"overlap": "1h"})
+    assert new.status_code == 201
+    assert [desk.ask("GET", "/metrics", key).status_code for key in (scraper, new.json()["key"])] == [200, 200]
+    assert desk.ask("POST", f"{place}/rotate", keys["admin"], {}).status_code == 400  # it has two already
+    revoked = desk.ask("POST", f"{place}/revoke", keys["admin"])
+    assert (revoked.status_code, revoked.json()["state"], revoked.json()["revoked_by"]) == (200, "revoked", "the-admin")
+    assert [desk.ask("GET", "/metrics", key).status_code for key in (scraper, new.json()["key"])] == [401, 200]
+    assert desk.ask("GET", place, keys["admin"]).json()["state"] == "revoked"
+    for wrong in ({"caller": "x", "role": "god"}, {"caller": "x"}, {"role": "viewer", "caller": "home"}, []):
+        assert desk.ask("POST", "/api/v1/admin/keys", keys["admin"], wrong).status_code == 400
+    assert desk.ask("POST", "/api/v1/admin/keys/unknown/revoke", keys["admin"]).status_code == 404
+    assert desk.ask("POST", "/api/v1/admin/keys?dry_run=true", keys["admin"], body).status_code == 400
+
+
+def test_a_live_stream_ends_soon_after_its_key_is_revoked(desk: Desk) -> None:
+    key = desk.make_key("the-follower", "viewer")
+    url = f"http://127.0.0.1:{desk.queries.port}/api/v1/events/stream"
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.stream("GET", url, headers=headers, trust_env=False, timeout=20) as live:
+        assert live.status_code == 200
+        assert desk.orderdeck("keys", "revoke", key.split("_")[1]).returncode == 0
+        began = time.monotonic()
+        assert list(live.iter_raw()) is not None  # the response ends by itself, as it should
+        assert time.monotonic() - began < REVOKED_WITHIN
+    assert desk.ask("GET", "/api/v1/stats", key).status_code == 401
+
+
+def test_the_command_shows_the_key_of_its_home_or_one_of_its_own(
+    desk: Desk, keys: dict[str, str], tmp_path: Path
+) -> None:
+    assert desk.orderdeck("events", "--json").returncode == 0  # by the home's key, as caller `home`
+    strange = {"ORDERDECK_HOME": str(tmp_path)}
+    refused = desk.orderdeck("events", **strange)
+    assert (refused.returncode, "this needs a key" in refused.stderr) == (1, True)
+    assert desk.orderdeck("events", "--json", **strange, ORDERDECK_API_KEY=keys["viewer"]).returncode == 0
+    file = tmp_path / "key"
+    file.write_text(keys["operator"] + "\n")
+    file.chmod(0o644)
+    wide = desk.orderdeck("events", **strange, ORDERDECK_API_KEY_FILE=str(file))
+    assert wide.returncode == 1
+    assert "run chmod 600" in wide.stderr
+    file.chmod(0o600)
+    assert desk.orderdeck("events", "--json", **strange, ORDERDECK_API_KEY_FILE=str(file)).returncode == 0
+    denied = desk.orderdeck("rebuild", "orders", **strange, ORDERDECK_API_KEY_FILE=str(file))
+    assert "this needs the role admin, and the-operator has operator" in denied.stderr
+    for done in (refused, wide, denied):
+        assert len(done.stderr.splitlines()) == 1
+        assert "Traceback" not in done.stderr
+        assert not any(key in done.stderr + done.stdout for key in keys.values())
+
+
+def test_keys_are_listed_without_their_secrets(desk: Desk, keys: dict[str, str]) -> None:
+    listed = desk.orderdeck("keys", "list", "--json")
+    rows = {row["caller"]: row for row in json.loads(listed.stdout)["keys"]}
+    assert (rows["the-admin"]["role"], rows["the-admin"]["state"]) == ("admin", "valid")
+    assert rows["the-admin"]["last_used_at"] is not None
+    assert not any(key.rpartition("_")[2] in listed.stdout for key in keys.values())
+    plain = desk.orderdeck("keys", "list").stdout
+    assert "the-viewer\tviewer\tvalid\tnever" in plain
+    wrong = desk.orderdeck("keys", "create", "x", "--role", "viewer", "--expires", "soon")
+    assert "--expires: must be a duration such as 90s" in wrong.stderr
+    assert desk.orderdeck("keys", "revoke", "unknown").stderr.strip() == "orderdeck: there is no key unknown"
