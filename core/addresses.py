@@ -34,6 +34,16 @@ class Addresses(NamedTuple):
     queries: str
 
 
+def default_home() -> Path:
+    """The folder .orderdeck of a checkout, which Makefile and supervisord.conf use too; else the user's data folder."""
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "supervisord.conf").is_file():
+        return checkout / ".orderdeck"
+    import platformdirs  # noqa: PLC0415 - a checkout, and who sets ORDERDECK_HOME, does without it
+
+    return Path(platformdirs.user_data_dir("orderdeck"))
+
+
 def plain_addresses(environ: Mapping[str, str]) -> Addresses | None:
     """The addresses; None when a file .env, or a variable that is not plainly right, has to be looked at closely."""
     if ENV_FILE.exists():
@@ -45,3 +55,9 @@ def plain_addresses(environ: Mapping[str, str]) -> Addresses | None:
         ours.get("COMMAND_URL", "").rstrip("/") or f"http://127.0.0.1:{ours.get('COMMAND_PORT') or 8080}",
         ours.get("QUERY_URL", "").rstrip("/") or f"http://127.0.0.1:{ours.get('QUERY_PORT') or 8081}",
     )
+
+
+def plain_home(environ: Mapping[str, str]) -> Path:
+    """The home, where `plain_addresses` has found that the environment is plain."""
+    home = environ.get(f"{PREFIX}HOME", "")
+    return Path(home) if home else default_home()

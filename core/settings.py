@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from core.access_settings import AccessSettings
+from core.addresses import default_home
 from core.credentials import Show, show_key
 from core.database_address import read_addresses
 from core.errors import ConfigurationError
@@ -39,14 +39,6 @@ from core.setting_types import (
 PREFIX = "ORDERDECK_"
 ENV_FILE = Path(".env")
 MISSPELT = 0.9  # how much a name resembles one of ours, from 0 to 1, when it is taken for a misspelt one
-
-
-def default_home() -> Path:
-    """The folder .orderdeck of a checkout, which Makefile and supervisord.conf use too; else the user's data folder."""
-    checkout = Path(__file__).resolve().parents[1]
-    if (checkout / "supervisord.conf").is_file():
-        return checkout / ".orderdeck"
-    return Path(platformdirs.user_data_dir("orderdeck"))
 
 
 class Settings(KafkaSettings, AccessSettings):

@@ -15,6 +15,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.filter import LineFilter
 
+from core.credentials import Show, show_nothing
 from core.printable import clean
 from tui.ascii import AsciiFilter
 from tui.clipboard import Clipboard
@@ -118,8 +119,9 @@ class DeckApp(App[None]):
     def _say_what_to_start(self) -> None:
         """As long as nothing has ever answered: what the operator can do about it."""
         feed, line = self.desk.feed, self.deck.notice
-        if feed.state == "lost" and feed.position is None and (not line.text or line.text == _START_IT):
-            self.deck.say(Cell(_START_IT, "warn"), holds=lambda: feed.position is None)
+        said = f" {clean(feed.reason)}" if feed.refused else _START_IT
+        if (feed.state == "lost" and feed.position is None and (not line.text or line.text == said)) or feed.refused:
+            self.deck.say(Cell(said, "warn"), holds=lambda: feed.position is None or feed.refused)
 
     async def on_unmount(self) -> None:
         await self.desk.gateway.close()
@@ -182,9 +184,10 @@ def run(
     ascii_only: bool = False,
     daemons: Callable[[], Daemons | None] = lambda: None,
     config: DeckConfig = WITHOUT_FILE,
+    show: Show = show_nothing,
 ) -> int:
-    """Open the deck until the operator leaves it; return its exit code."""
-    gateway = HttpGateway(command_url, query_url, read_only=config.read_only)
+    """Open the deck until the operator leaves it; return its exit code. `show` has the key for the services."""
+    gateway = HttpGateway(command_url, query_url, read_only=config.read_only, show=show)
     app = DeckApp(gateway, ascii_only=ascii_only, daemons=daemons, config=config)
     with app.leaving.watched():
         app.run()

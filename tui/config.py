@@ -10,10 +10,14 @@ import msgspec
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One orderdeck that the deck may be opened on. `confirm`: ask once more before each command."""
+    """One orderdeck that the deck may be opened on. `confirm`: ask once more before each command.
+
+    `api_key_file` holds the key that its services may ask for; nobody else may read it.
+    """
 
     command_url: str = ""
     query_url: str = ""
+    api_key_file: str = ""
     read_only: bool = False
     confirm: bool = False
 

@@ -16,6 +16,8 @@ from tui.viewmodels.ring import Ring, RingFrame
 from tui.wire import Count, Unreadable, read_json
 
 FIRST_DELAY, LONGEST_DELAY = 0.25, 1.5  # seconds before the stream is opened again
+REFUSED_DELAY = 10.0  # seconds before a service is asked again that has not let us in
+NOT_LET_IN = (401, 403)
 BACKLOG = 200  # events before the head that the deck starts with, so that the stream is not empty
 BEYOND = 400  # how a service refuses a position that its log has not reached
 LARGEST_FRAME = 4 * 1024 * 1024  # bytes: a frame that has no end by then does not come from our service
@@ -76,6 +78,8 @@ class Feed:
         self.clock = clock
         self.state: Literal["connecting", "live", "lost"] = "connecting"
         self.reason = ""
+        self.refused = False
+        """Whether the service does not let this deck in: it needs a key, or the key is not for the stream."""
         self.retry_at = 0.0
         self.position: int | None = None
         self.lost = 0
@@ -101,9 +105,11 @@ class Feed:
                 self.reason = "the server closed the stream"
             except GatewayError as error:
                 self.reason = str(error)
+                self.refused = isinstance(error, ServiceRefused) and error.status in NOT_LET_IN
                 if isinstance(error, ServiceRefused) and error.status == BEYOND:
                     self.position = None  # the log is not the one we followed: begin at its head
                     self.restarts += 1
+            delay = REFUSED_DELAY if self.refused else delay
             self.state, self.retry_at = "lost", self.clock() + delay
             await self._wait(delay)
             delay = min(LONGEST_DELAY, delay * 2)
@@ -121,7 +127,7 @@ class Feed:
         splitter = Splitter()
         async with aclosing(self.gateway.feed(after=after)) as chunks:
             async for chunk in chunks:
-                self.state = "live"
+                self.state, self.refused = "live", False
                 for frame in splitter.split(chunk):
                     self.take(frame)
                 yield

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from core.credentials import Show, show_nothing
 from core.filters.order_query import OrderQuery
 from tui.gateway import (
     NEWEST_FIRST,
@@ -25,6 +26,7 @@ from tui.gateway import (
     orders_asked,
 )
 from tui.http_reply import HttpReply, LetterReply, letters_accepted, our_errors, read_answer, refuse, whole
+from tui.shown_key import ShownKey
 from tui.wire import Count, OrderPage, WireEvent, WireOrder
 
 ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
@@ -84,12 +86,14 @@ class HttpGateway:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         read_only: bool = False,
+        show: Show = show_nothing,
     ) -> None:
         self.read_only = read_only
         self.commands_at = command_url.rstrip("/")
         self.queries_at = query_url.rstrip("/")
         self.where = urlsplit(query_url).netloc
         self._transport = transport
+        self._key = ShownKey(show)
         self._seen = 0  # the last position that the feed or the answer of a command has shown
         self._asks_for_position = False
         self._not_before = 0.0  # by the monotonic clock
@@ -103,6 +107,7 @@ class HttpGateway:
             timeout=httpx.Timeout(ANSWER_WITHIN, connect=2.0),
             headers={"Orderdeck-Actor": _actor(), "Accept-Encoding": "identity"},
             transport=self._transport,
+            auth=self._key.sign,
             trust_env=False,  # a proxy from the environment must not stand between the deck and 127.0.0.1
             verify=secret,  # plain HTTP has no certificates to verify, and reading those of all authorities takes time
         )
@@ -188,11 +193,13 @@ class HttpGateway:
         accept = "text/event-stream, application/problem+json"
         headers = {"Last-Event-ID": str(after), "Accept": accept}
         timeout = httpx.Timeout(SILENCE, connect=2.0)
+        self._key.may_ask(self.queries_at)
         async with (
             our_errors(self.queries_at),
             self._client.stream("GET", url, params={"skip": "true"}, headers=headers, timeout=timeout) as response,
         ):
             if not response.is_success:
+                self._key.heard(self.queries_at, response.status_code)
                 async with asyncio.timeout(ANSWER_WITHIN):
                     refuse(await whole(response))
             yield b""
@@ -249,11 +256,13 @@ class HttpGateway:
         """Send a request and read the whole answer; both together may take `patience` seconds."""
         if self.read_only and method != "GET" and request.get("params") != DRY_RUN:
             raise ServiceRefused(403, "read_only", "this deck only reads")
+        self._key.may_ask(base)
         async with (
             our_errors(base),
             asyncio.timeout(patience),
             self._client.stream(method, base + path, timeout=patience, **request) as response,
         ):
+            self._key.heard(base, response.status_code)
             return await whole(response)
 
 

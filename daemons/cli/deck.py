@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.addresses import Addresses, plain_addresses
+from core.addresses import Addresses, plain_addresses, plain_home
+from core.credentials import Show, show_key
 from daemons.cli.output import fail
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def open_deck(options: DeckOptions) -> int:
 
     gc.disable()  # until the first picture stands: nothing of what is imported is garbage
     os.environ.setdefault("TEXTUAL_FPS", "120")  # a key waits for the next of these moments before it is seen
-    home = plain_addresses(os.environ) or _addresses()
+    plain = plain_addresses(os.environ)
+    home, show = _of_settings() if plain is None else (plain, show_key(None, plain_home(os.environ)))
     if options.supervisor and not options.supervisor.startswith("unix:"):
         fail(f"--supervisor {options.supervisor}: must be the socket of a supervisord, as in unix:/tmp/desk.sock")
     if reason := why_no_deck():
@@ -75,7 +77,18 @@ def open_deck(options: DeckOptions) -> int:
         ascii_only=options.ascii or config.ascii or knows_ascii_only(),
         daemons=lambda: open_daemons(options.supervisor, commands, queries),
         config=config,
+        show=_of_profile(profile) or show,
     )
+
+
+def _of_profile(profile: Profile) -> Show | None:
+    """What shows the services the key of the profile; None when it names none."""
+    if not profile.api_key_file:
+        return None
+    from core.access_settings import key_in_file
+
+    key = key_in_file(Path(profile.api_key_file))
+    return lambda _: key
 
 
 def _config(options: DeckOptions) -> tuple[DeckConfig, Profile]:
@@ -115,9 +128,9 @@ def open_daemons(supervisor: str, commands: str, queries: str) -> SupervisedDaem
     return SupervisedDaemons.of_home(settings) if (commands.rstrip("/"), queries.rstrip("/")) == here else None
 
 
-def _addresses() -> Addresses:
-    """Raises ConfigurationError, which says what is wrong with the settings."""
+def _of_settings() -> tuple[Addresses, Show]:
+    """The addresses, and what is shown there. Raises ConfigurationError, which says what is wrong with the settings."""
     from core.settings import load_settings
 
     settings = load_settings()
-    return Addresses(settings.commands_at, settings.queries_at)
+    return Addresses(settings.commands_at, settings.queries_at), settings.shows

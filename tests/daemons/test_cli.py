@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.addresses import default_home
 from core.home import OWNER, unprivileged_user
-from core.settings import default_home
 from tests.support.stack import ROOT, Stack
 
 
