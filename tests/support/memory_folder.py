@@ -1,4 +1,7 @@
-"""Where the temporary files of a test run are: in memory if it fits, since PostgreSQL makes 300 files a database."""
+"""Where the temporary files of a test run are: in memory if it fits, since PostgreSQL makes 300 files a database.
+
+Each run has a folder of its own there. One that is killed cannot remove what it has made, so the next one does.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,34 @@ import shutil
 import tempfile
 from pathlib import Path
 
-IN_MEMORY = Path("/dev/shm")  # noqa: S108 - every file there gets a name of its own, as in /tmp
+import psutil
+
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - every folder there gets a name of its own, as in /tmp
+NAME = "od-tests-"  # and the pid of the run's first process
 NEEDS = 8 * 1024**3  # bytes; a run uses a quarter of it
 
 
-def in_memory() -> None:
+def in_memory(place: Path = IN_MEMORY) -> None:
     """Make temporary files of this process, and of all it starts, in memory, unless somebody has named a folder."""
-    if "TMPDIR" in os.environ or not _fits(IN_MEMORY):
+    if "TMPDIR" in os.environ or not _fits(place):
         return
-    os.environ["TMPDIR"] = str(IN_MEMORY)
+    remove_left_over(place)
+    folder = place / f"{NAME}{os.getpid()}"
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o1777)  # as /tmp has it, since PostgreSQL may run as another user
+    os.environ["TMPDIR"] = str(folder)
     tempfile.tempdir = None  # it may have been looked up already
+
+
+def remove_left_over(place: Path) -> None:
+    """Remove the folders of runs that have ended and of which no process is left, such as one that ends a stack."""
+    of_runs = {path: path.name.removeprefix(NAME) for path in place.glob(f"{NAME}*")}
+    ended = [path for path, pid in of_runs.items() if pid.isdecimal() and not psutil.pid_exists(int(pid))]
+    if ended:
+        used = {(process.info["environ"] or {}).get("TMPDIR") for process in psutil.process_iter(["environ"])}
+        for path in ended:
+            if str(path) not in used:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _fits(folder: Path) -> bool:
