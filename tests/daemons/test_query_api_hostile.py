@@ -241,7 +241,7 @@ def ask_everything(document: dict[str, Any], url: str) -> None:
         operation = result.ok()
 
         @hypothesis.settings(
-            max_examples=15,
+            max_examples=9,
             derandomize=True,
             database=None,
             deadline=None,

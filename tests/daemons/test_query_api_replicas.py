@@ -67,6 +67,15 @@ class Pair:
                 await asyncio.sleep(0.02)
         return answer
 
+    async def quickest(self, path: str = LIST, status: int = 200, **params: Any) -> float:
+        """The seconds that the quickest of a few reads takes; a busy machine may hold up some of them, but not all."""
+        took: list[float] = []
+        for _ in range(4):
+            began = time.monotonic()
+            await self.read(path, status, **params)
+            took.append(time.monotonic() - began)
+        return min(took)
+
     async def ready(self) -> dict[str, Any]:
         answer: dict[str, Any] = (await self.api.client.get("/ready")).json()
         return answer
@@ -170,11 +179,10 @@ async def test_no_answer_is_older_than_the_one_whose_position_it_was_asked_with(
 
 async def test_a_position_that_nothing_shows_is_refused_soon(pair: Pair) -> None:
     beyond = len(pair.log) + 1
-    began = time.monotonic()
     refusal = (await pair.read(LIST, 409, min_position=beyond)).json()
     assert refusal["code"] == "position_not_reached"
     assert f"the log ends at position {beyond - 1}" in refusal["detail"]
-    assert time.monotonic() - began < 0.9
+    assert await pair.quickest(LIST, 409, min_position=beyond) < 0.9
     events = events_of(pair.number + 1, after=len(pair.log))
     await write(pair.api.dsn, events)  # and no projector runs
     pair.log += events
@@ -197,9 +205,7 @@ async def test_reads_go_on_while_a_replica_is_frozen(pair: Pair) -> None:
         assert {answer.headers["orderdeck-server"] for answer in answers} == {PRIMARY}
         assert time.monotonic() - began < 4
         assert "not answered" in await pair.degraded("replica-1 .* is not asked")
-        began = time.monotonic()
-        await pair.read()
-        assert time.monotonic() - began < 1
+        assert await pair.quickest() < 1
     finally:
         pair.replica.go_on()
     await pair.answered_by(REPLICA)

@@ -49,6 +49,7 @@ async def read_on(api: QueryApi, stop: asyncio.Event, seen: dict[str, int]) -> i
         seen.update({order: version for order, version in shown.items() if order in seen})
         assert sum(day["orders"] for day in (await api.get("/api/v1/stats"))["days"]) >= len(seen)
         count = next(reads)
+        await asyncio.sleep(0.02)  # what a reader does with a page
     return count
 
 

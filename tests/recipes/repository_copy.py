@@ -13,6 +13,8 @@ from typing import Protocol
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("core", "daemons", "tui", "tests", "migrations", "docs", "pyproject.toml", "README.md", "Makefile")
+UNUSED = ("cacheprovider", "schemathesis", "faker", "syrupy")
+"""Plugins of pytest that no test of a recipe uses, and that take time to load."""
 
 
 class AnyEdit(Protocol):
@@ -51,14 +53,16 @@ class Copy:
         )
 
     def test(self, *tests: str) -> subprocess.CompletedProcess[str]:
-        return self.run("pytest", "-q", "-p", "no:cacheprovider", *tests)
+        unused = [option for name in UNUSED for option in ("-p", f"no:{name}")]
+        return self.run("pytest", "-q", *unused, *tests)
 
 
 @contextmanager
 def copied(root: Path) -> Iterator[Copy]:
+    """Copy what Python has compiled as well, so that it need not compile everything again."""
     for name in COPIED:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "__snapshots__"))
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__snapshots__"))
         else:
             shutil.copyfile(ROOT / name, root / name)
     yield Copy(root)

@@ -13,6 +13,7 @@ from tests.support.command_api import ITEM, ORDER
 from tests.support.customers import Customers, open_customers
 from tests.support.stack import Stack
 
+ORDERS = 24
 METHODS = ("card", "card", "card", "test_card_fail")
 
 
@@ -39,7 +40,7 @@ async def test_verify_finds_nothing_wrong_with_a_working_stack_and_finds_a_tampe
         assert (none.returncode, "there is no log" in none.stderr) == (1, True)
         stack.up()
         async with open_customers(stack) as customers:
-            orders = [asyncio.create_task(place_and_command(customers, number)) for number in range(50)]
+            orders = [asyncio.create_task(place_and_command(customers, number)) for number in range(ORDERS)]
             while not all(task.done() for task in orders):
                 code, report = await run_verify(stack)
                 assert (code, report["violations"]) == (0, [])
@@ -53,11 +54,11 @@ async def test_verify_finds_nothing_wrong_with_a_working_stack_and_finds_a_tampe
             ):
                 await task
         code, report = await run_verify(stack)
-        assert (code, report["orders"], report["unfinished"], report["ledger"]) == (0, 50, 0, "http")
+        assert (code, report["orders"], report["unfinished"], report["ledger"]) == (0, ORDERS, 0, "http")
 
         stack.orderdeck("down")
         code, report = await run_verify(stack)
-        assert (code, report["violations"], report["orders"], report["ledger"]) == (0, [], 50, "file")
+        assert (code, report["violations"], report["orders"], report["ledger"]) == (0, [], ORDERS, "file")
         assert stack.processes() == []
 
         with closing(sqlite3.connect(stack.home.ledger)) as ledger, ledger:

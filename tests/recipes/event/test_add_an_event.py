@@ -64,15 +64,9 @@ def test_the_recipe_changes_few_files_and_readme_names_each_of_them() -> None:
     assert set(FILES) <= set().union(*FORGOTTEN), "say which test names each file when it is forgotten"
 
 
-def test_a_copy_with_the_recipe_lets_a_caller_put_a_note_on_an_order(copy: Copy) -> None:
+def test_a_copy_with_the_whole_recipe_lets_a_caller_put_a_note_on_an_order_and_passes_every_check(copy: Copy) -> None:
     copy.edit(EDITS)
-    done = copy.test("tests/daemons/test_order_note.py")
-    assert done.returncode == 0, done.stdout
-
-
-def test_a_copy_with_the_whole_recipe_passes_every_check(copy: Copy) -> None:
-    copy.edit(EDITS)
-    done = copy.test(*{test for group in FORGOTTEN for test, _ in group.values()})
+    done = copy.test("tests/daemons/test_order_note.py", *{test for group in FORGOTTEN for test, _ in group.values()})
     assert done.returncode == 0, done.stdout
     lint = copy.run("ruff", "check", "--no-cache", *(file for file in FILES if file.endswith(".py")))
     assert lint.returncode == 0, lint.stdout
