@@ -23,8 +23,16 @@ class WireMetadata(Struct, frozen=True):
     user_id: str | None = None
 
 
+class WireNewerEvent(Struct, frozen=True):
+    """An event of a type that is recorded today, as which an older one counts."""
+
+    event_type: str
+    schema_version: Count
+    payload: msgspec.Raw = NO_PAYLOAD
+
+
 class WireEvent(Struct, frozen=True):
-    """One recorded event; its payload stays bytes until it is needed."""
+    """One recorded event; its payload stays bytes until it is needed. `became`: as what it counts, if not as itself."""
 
     event_type: str
     position: Count
@@ -36,6 +44,7 @@ class WireEvent(Struct, frozen=True):
     event_version: Count = 1
     schema_version: Count = 0  # of the payload as it is shown; 0 from a service that does not say it
     payload: msgspec.Raw = NO_PAYLOAD
+    became: tuple[WireNewerEvent, ...] = ()
     metadata: WireMetadata = WireMetadata()
 
     @property

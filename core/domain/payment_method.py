@@ -22,8 +22,8 @@ class PaymentMethod(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def check_method(fields: Fields, place: str, method: PaymentMethod) -> None:
-    """Check a payment method, whose fields are named after `place`; the type by the name of the whole."""
-    fields.matches(place, method.type, METHOD, "1 to 40 characters of a-z, 0-9 and _")
+    """Check a payment method, whose fields are named after `place`."""
+    fields.matches(f"{place}.type", method.type, METHOD, "1 to 40 characters of a-z, 0-9 and _")
     if method.label:
         fields.text(f"{place}.label", method.label, LONGEST_LABEL)
         if method.label.startswith(PSEUDONYM):

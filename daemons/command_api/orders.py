@@ -23,6 +23,7 @@ from core.domain.order import (
     OrderCommand,
     ShipOrder,
 )
+from core.errors import InvalidInput
 from core.ports.log import Result
 from core.services.execute import Terms, execute
 from core.services.ship import ship as ship_when_fulfilled
@@ -56,7 +57,10 @@ async def create_order(request: AnyRequest, state: State) -> ASGIApp:
         currency=body.currency,
     )
     stream = StreamId(order_id)
-    outcome = await execute(app.store, ORDER, stream, create, terms, _created, correlation_id=order_id, new=True)
+    try:
+        outcome = await execute(app.store, ORDER, stream, create, terms, _created, correlation_id=order_id, new=True)
+    except InvalidInput as wrong:
+        raise InvalidInput([body.as_sent(error) for error in wrong.errors]) from None
     return render(outcome)
 
 

@@ -102,6 +102,12 @@ class CreateOrderBody(msgspec.Struct, frozen=True, kw_only=True):
             return PaymentMethod(type=given)
         return PaymentMethod(type=given.type, label=given.label or "")
 
+    def as_sent(self, error: FieldError) -> FieldError:
+        """The error, with the name that the field has in this body: the payment method may be a text or an object."""
+        if error.field == "payment_method.type" and isinstance(self.payment_method, str):
+            return FieldError("payment_method", error.message)
+        return error
+
 
 class CancelBody(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason

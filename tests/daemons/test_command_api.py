@@ -102,7 +102,8 @@ async def test_a_payment_method_is_an_object_with_a_label_or_as_before_a_text(ap
     for wrong, field in (
         ({"label": "x"}, "payment_method.type"), ({"type": 1}, "payment_method.type"), (5, "payment_method"),
         (None, "payment_method"), ([], "payment_method"), ({}, "payment_method.type"),
-        ({"type": "Card!"}, "payment_method"), ({"type": "card", "label": " "}, "payment_method.label"),
+        ({"type": "CARD"}, "payment_method.type"), ("CARD", "payment_method"),
+        ({"type": "card", "label": " "}, "payment_method.label"),
         ({"type": "card", "label": "4242 4242 4242 4242"}, "payment_method.label"),
         ({"type": "card", "label": "x" * 61}, "payment_method.label"),
     ):  # fmt: skip

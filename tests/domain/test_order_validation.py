@@ -145,9 +145,9 @@ ACCEPTED = [
     ("shipping_address.country", "US"),
     ("shipping_address.country", "de"),
     ("shipping_address.country", "Fr"),
-    ("payment_method", "c"),
-    ("payment_method", "test_card_3d"),
-    ("payment_method", "x" * 40),
+    ("payment_method.type", "c"),
+    ("payment_method.type", "test_card_3d"),
+    ("payment_method.type", "x" * 40),
     ("currency", "EUR"),
 ]
 REFUSED = [
@@ -192,11 +192,11 @@ REFUSED = [
     ("shipping_address.country", "US\n", COUNTRY),
     ("shipping_address.country", "ßa", COUNTRY),
     ("shipping_address.country", KB41, COUNTRY),
-    ("payment_method", "", METHOD),
-    ("payment_method", "x" * 41, METHOD),
-    ("payment_method", "Card", METHOD),
-    ("payment_method", "test-card", METHOD),
-    ("payment_method", "card\n", METHOD),
+    ("payment_method.type", "", METHOD),
+    ("payment_method.type", "x" * 41, METHOD),
+    ("payment_method.type", "Card", METHOD),
+    ("payment_method.type", "test-card", METHOD),
+    ("payment_method.type", "card\n", METHOD),
     ("currency", "", CURRENCY),
     ("currency", "XYZ", CURRENCY),
     ("currency", "US", CURRENCY),
@@ -271,7 +271,7 @@ def test_all_wrong_fields_are_named_at_once() -> None:
         "shipping_address.state",
         "shipping_address.zip",
         "shipping_address.country",
-        "payment_method",
+        "payment_method.type",
         "currency",
     ]
 

@@ -29,7 +29,24 @@ def test_the_example_overwrites_nothing_and_what_has_a_default_may_be_left_out()
     draft.set("currency", "EUR")
     draft.fill_in_example()
     assert draft.body()["currency"] == "EUR"
-    assert draft.body()["payment_method"] == "card"
+    assert draft.body()["payment_method"] == {"type": "card", "label": "Visa ending in 4242"}
+
+
+def test_a_label_is_sent_with_the_payment_method_and_errors_of_both_stand_at_their_fields() -> None:
+    draft = example()
+    draft.set("payment_method", " ")
+    draft.set("payment_method.label", " Visa ")
+    assert draft.body()["payment_method"] == {"type": "card", "label": "Visa"}
+    draft.set("payment_method", "sepa")
+    assert draft.body()["payment_method"] == {"type": "sepa", "label": "Visa"}
+    draft.set("payment_method.label", "")
+    assert draft.body()["payment_method"] == "sepa"
+    named = ("payment_method.type", "payment_method.label")
+    placed = draft.place([FieldProblem(field=name, message=f"wrong {name}") for name in named])
+    assert placed == {
+        "payment_method": "wrong payment_method.type",
+        "payment_method.label": "wrong payment_method.label",
+    }
 
 
 def test_a_quantity_is_sent_as_the_number_that_was_meant() -> None:

@@ -75,7 +75,8 @@ async def test_a_burst_goes_where_its_own_keys_lead() -> None:
         assert dialogs(deck) == []
         assert deck.app.deck.current == "orders"
 
-        burst(deck, "n", "tab", "ctrl+u", "xyz", "down", "EUR", "up", "ctrl+u", "card", "shift+tab", "acme")
+        burst(deck, "n", "tab", "ctrl+u", "xyz", "down", "down", "EUR", "up", "up", "ctrl+u", "card")
+        burst(deck, "shift+tab", "acme")
         await done(deck)
         assert fields(deck) == {
             "customer_id": "acme", "payment_method": "card", "currency": "EUR", "items[0].quantity": "1",

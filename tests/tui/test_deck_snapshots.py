@@ -49,7 +49,7 @@ async def new_order(deck: Deck) -> None:
     deck.desk.draft.key = "deck-00000000-0000"
     await deck.press("n", "ctrl+g")
     await deck.shows("1 OrderCreated")
-    await deck.press("tab", "tab", "tab", "tab", "backspace")
+    await deck.press("tab", "tab", "tab", "tab", "tab", "backspace")
     await deck.shows("must be a whole number")
 
 

@@ -11,12 +11,12 @@ from rich.cells import cell_len
 
 from tests.support.deck_harness import desk_with
 from tests.support.fake_gateway import FakeGateway
-from tui.dialogs.event import _facts
+from tui.dialogs.event import _facts, _payload
 from tui.viewmodels.fold import TimelineState, fold
 from tui.viewmodels.statuses import STATUS_AFTER, STATUSES, after_event, legal, status_cell
 from tui.viewmodels.timeline import Timeline, failed, summary
 from tui.viewmodels.track import track
-from tui.wire import WireEvent, payload_of
+from tui.wire import WireEvent, WireNewerEvent, payload_of
 
 
 def history(*, declined: bool = False) -> list[WireEvent]:
@@ -192,3 +192,22 @@ def test_the_dialog_of_an_event_says_in_which_shape_it_is_stored_and_in_which_it
     for schema_version, said in ((0, "version 1"), (1, "version 1"), (2, "version 1, shown as version 2")):
         facts = dict(_facts(replace(event, event_version=1, schema_version=schema_version)))
         assert facts["schema"] == said
+
+
+def test_the_dialog_of_an_event_that_is_no_longer_recorded_shows_the_events_as_which_it_counts() -> None:
+    [event, *_] = history()
+    became = [
+        {"event_type": "StockReplenished", "schema_version": 4, "payload": {"quantity": 10}},
+        {"event_type": "Stock\x1b[31mAdjusted", "schema_version": 1, "payload": {"quantity": -3}},
+    ]
+    newer = msgspec.json.decode(msgspec.json.encode(became), type=tuple[WireNewerEvent, ...])
+    counted = replace(event, payload=msgspec.Raw(b'{"came": 10, "broken": 3}'), became=newer)
+    shown = ["".join(cell.text for cell in line) for line in _payload(counted)]
+    assert shown == [
+        "{", '  "came": 10,', '  "broken": 3', "}", "",
+        "counts as StockReplenished, version 4", "{", '  "quantity": 10', "}", "",
+        "counts as Stock·[31mAdjusted, version 1", "{", '  "quantity": -3', "}",
+    ]  # fmt: skip
+    many = replace(counted, became=counted.became * 20)
+    assert "".join(cell.text for cell in _payload(many)[-1]) == "and as 20 more"
+    assert [cell.text for line in _payload(event) for cell in line if "counts as" in cell.text] == []

@@ -1,10 +1,11 @@
-"""One event in full: who recorded it, what caused it, and its payload in its newest shape."""
+"""One event in full: who recorded it, what caused it, and its payload in its newest shape, or what it counts as."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
 
+import msgspec
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -19,6 +20,8 @@ from tui.viewmodels.correlation import Place
 from tui.viewmodels.text import Cell, clock_time, pretty
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
+
+MOST_BECAME = 20  # events as which one event counts that are shown
 
 KEYS = ActionTable(
     "event",
@@ -90,4 +93,15 @@ def _schema(event: WireEvent) -> str:
 
 
 def _payload(event: WireEvent) -> list[list[Cell]]:
-    return [[Cell(line)] for line in pretty(bytes(event.payload))]
+    """The payload; of an event of a type that is no longer recorded, also the events as which it counts today."""
+    lines = _lines(event.payload)
+    for newer in event.became[:MOST_BECAME]:
+        title = f"counts as {clean(newer.event_type)}, version {newer.schema_version}"
+        lines += [[], [Cell(title, "head")], *_lines(newer.payload)]
+    if (more := len(event.became) - MOST_BECAME) > 0:
+        lines += [[], [Cell(f"and as {more:,} more", "dim")]]
+    return lines
+
+
+def _lines(payload: msgspec.Raw) -> list[list[Cell]]:
+    return [[Cell(line)] for line in pretty(bytes(payload))]

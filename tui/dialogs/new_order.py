@@ -40,7 +40,12 @@ KEYS = ActionTable(
 )
 _LONGEST = 500  # characters of a field; the service takes at most 200 and says so
 _NOT_YET_KNOWN = "number"  # the order gets its number when it is placed, so a dry run cannot know it
-_TOP = (("customer_id", "Customer"), ("payment_method", "Pays by"), ("currency", "Currency"))
+_TOP = (
+    ("customer_id", "Customer"),
+    ("payment_method", "Pays by"),
+    ("payment_method.label", "  labelled"),
+    ("currency", "Currency"),
+)
 
 
 class FormField(Vertical):

@@ -17,6 +17,7 @@ DEFAULTS = {"payment_method": "card", "currency": "USD"}  # what the server take
 EXAMPLE = {
     "customer_id": "customer-001",
     **DEFAULTS,
+    "payment_method.label": "Visa ending in 4242",
     "items[0].sku": "LAPTOP-001",
     "items[0].quantity": "1",
     "items[0].unit_price": "999.99",
@@ -84,7 +85,9 @@ class OrderDraft:
         """
         items = [self._line(n) for n in self.used_lines()]
         address = {name: self.values.get(f"shipping_address.{name}", "").strip() for name in ADDRESS_FIELDS}
-        top = {name: text for name in DEFAULTS if (text := self.values[name].strip())}
+        top: dict[str, Any] = {name: text for name in DEFAULTS if (text := self.values[name].strip())}
+        if label := self.values["payment_method.label"].strip():
+            top["payment_method"] = {"type": top.get("payment_method", DEFAULTS["payment_method"]), "label": label}
         return {"customer_id": self.values["customer_id"].strip(), **top, "items": items, "shipping_address": address}
 
     def used_lines(self) -> list[int]:
@@ -118,6 +121,8 @@ class OrderDraft:
             return "items[0].sku"
         if name == "shipping_address":
             return "shipping_address.street"
+        if name == "payment_method.type":
+            return "payment_method"
         return name if name in self.values else ""
 
     def _text(self, line: int, name: str) -> str:
