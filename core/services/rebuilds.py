@@ -74,7 +74,8 @@ async def act_on_group(
     group = next((one for one in GROUPS if one.name == name), None)
     if group is None:
         raise NotFound("group of read models", name)
-    outcome = await run_command(desk.store, _OnGroup(desk, group, wish, reason, terms, desk.clock.now()), terms)
+    act = _OnGroup(desk, group, wish, reason, terms, desk.clock.now(), max_rate, check_all)
+    outcome = await run_command(desk.store, act, terms)
     if outcome.preview is not None or outcome.answer.result is Result.REJECTED:
         return outcome
     generations = desk.generations
@@ -107,6 +108,8 @@ class _OnGroup:
     reason: str
     terms: Terms
     now: datetime
+    max_rate: int | None
+    check_all: bool
     version: int = 0
     position: int = 0
     known: tuple[Generation, ...] = ()
@@ -129,7 +132,8 @@ class _OnGroup:
 
     def decide(self) -> Decision:
         name = self.group.name
-        under_way = any(one.state in UNFINISHED for one in self.known)
+        running = next((one for one in self.known if one.state in UNFINISHED), None)
+        under_way = running is not None
         kept = any(one.state == "kept" for one in self.known)
         if self.wish is RebuildWish.CANCEL and not under_way:
             raise NotAllowed(f"no rebuild of {name} is under way")
@@ -137,6 +141,10 @@ class _OnGroup:
             raise NotAllowed(f"no older read models of {name} are kept")
         if self.wish is RebuildWish.SWITCH_BACK and under_way:
             raise NotAllowed(f"a rebuild of {name} is under way: cancel it first")
+        if self.wish is RebuildWish.START and running is not None and self._wants_otherwise(running):
+            raise NotAllowed(
+                f"a rebuild of {name} is under way, and its rate and check stay as they are: cancel it first"
+            )
         started_before = self.wish is RebuildWish.START and under_way and self.version > 0
         act = RECORDED_AS[self.wish](reader=self.group.reader, by=self.terms.user_id or "anonymous", reason=self.reason)
         metadata = Metadata(
@@ -154,3 +162,7 @@ class _OnGroup:
             {"group": name, "wish": self.wish.value},
         )
         return Decision(answer, Entry(self.stream, CATEGORY, self.version, events))
+
+    def _wants_otherwise(self, running: Generation) -> bool:
+        """Whether another rate or a fuller check is asked for than that of the rebuild under way."""
+        return self.max_rate not in (None, running.max_rate) or (self.check_all and not running.check_all)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any, Generic, NamedTuple, TypeVar, cast, get_args, get_origin
+from enum import Enum
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
@@ -180,4 +181,14 @@ def _wrong(value: Any, kind: Any, path: str) -> list[FieldError]:
     elif isinstance(value, list) and get_origin(kind) is tuple:
         for n, each in enumerate(cast("list[Any]", value)):
             inside += _wrong(each, get_args(kind)[0], f"{path}[{n}]")
-    return inside or [FieldError(path or "body", in_words(message))]
+    choices = _choices(kind)
+    return inside or [
+        FieldError(path or "body", f"must be one of {', '.join(choices)}" if choices else in_words(message))
+    ]
+
+
+def _choices(kind: Any) -> list[str]:
+    """The values that a type allows, if they are few and have names."""
+    if get_origin(kind) is Literal:
+        return [str(value) for value in get_args(kind)]
+    return [str(each.value) for each in kind] if isinstance(kind, type) and issubclass(kind, Enum) else []

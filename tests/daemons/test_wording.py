@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from daemons.command_api.rebuilds import RebuildBody
 from daemons.command_api.shapes import AdjustmentBody, CreateOrderBody, ReceiptBody, RefundOrderBody, ShipBody
 from daemons.http.bodies import read_body
 from daemons.http.problems import RequestRefused
@@ -65,6 +66,11 @@ def told(kind: type[Any], raw: bytes) -> list[str]:
     except RequestRefused as refused:
         return [str(refused), *(wrong.message for wrong in refused.fields)]
     return []
+
+
+def test_a_value_that_is_none_of_those_allowed_is_answered_with_all_of_them() -> None:
+    wrong = told(RebuildBody, b'{"group": "orders", "check": "ALL"}')
+    assert "must be one of sample, all" in wrong
 
 
 def test_no_value_in_any_field_of_any_body_is_answered_in_the_words_of_the_decoder() -> None:

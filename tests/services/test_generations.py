@@ -7,19 +7,24 @@ from typing import Any
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from core.adapters.postgres import generation_rows
 from core.adapters.postgres.connection import connect
+from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.generations import PostgresGenerations, opened_in
 from core.adapters.postgres.read_models.store import PostgresReadModels
-from core.errors import CheckpointMoved
+from core.errors import CheckpointMoved, NotAllowed
 from core.ports.generations import GenerationGone, NewGeneration
 from core.ports.reading import Changes
 from core.projections import GROUPS, ORDERS
 from core.projections.projection import Group
+from core.services.execute import Terms
+from core.services.rebuilds import RebuildDesk, RebuildWish, act_on_group
 from tests.support.building import build
 from tests.support.logins import of_daemons
 from tests.support.opener import Opener
+from tests.support.order_desk import RealClock
 from tests.support.orders import Sample, contents, write
 from tests.support.projecting import project
 
@@ -153,3 +158,65 @@ async def test_no_daemon_can_move_the_log_out_of_its_place(daemon: Opener, gener
         assert await generations.drop(id_, "failed")
         assert await connection.fetchval("SELECT to_regclass('public.events') IS NOT NULL")
     await connection.close()
+
+
+async def readers_of_letters(dsn: str) -> list[str]:
+    owner = await asyncpg.connect(dsn)
+    rows = await owner.fetch("SELECT reader FROM dead_letters ORDER BY reader")
+    await owner.close()
+    return [row["reader"] for row in rows]
+
+
+async def test_each_generation_keeps_its_own_dead_letters_over_switches_and_a_rebuild_after_the_mend_has_none(
+    daemon: Opener, generations: PostgresGenerations, dsn: str
+) -> None:
+    log = list(Sample(6).events())
+    bad = next(e for e in log if e.event_type == "OrderConfirmed")
+    await write(dsn, [replace(e, payload="{}") if e is bad else e for e in log])
+    await project(daemon)
+    assert await readers_of_letters(dsn) == [ORDERS.reader]
+    built = await generations.request(ORDERS, REBUILD)
+    await build(daemon, generations, ORDERS, built)
+    [kept] = [one for one in await generations.newest(limit=10) if one.state == "kept"]
+    assert await readers_of_letters(dsn) == [ORDERS.reader, f"{ORDERS.reader}@{kept.id}"]
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("ALTER TABLE events DISABLE TRIGGER ALL")
+    await owner.execute("UPDATE events SET payload = $2::text::jsonb WHERE position = $1", bad.position, bad.payload)
+    await owner.execute("ALTER TABLE events ENABLE TRIGGER ALL")
+    await owner.execute("UPDATE dead_letters SET retry_at = now() WHERE reader = $1", ORDERS.reader)
+    await project(daemon)  # only what is read now is mended
+    assert await readers_of_letters(dsn) == [f"{ORDERS.reader}@{kept.id}"]
+    mended = await contents(dsn)
+    assert await generations.switch_back(ORDERS.reader)
+    back = await generations.read(kept.id)
+    assert back is not None
+    await build(daemon, generations, ORDERS, back)
+    assert await readers_of_letters(dsn) == [ORDERS.reader]  # the row waits in these tables again, and says so
+    assert await contents(dsn) != mended
+    again = await generations.request(ORDERS, REBUILD)
+    await build(daemon, generations, ORDERS, again)
+    assert ORDERS.reader not in await readers_of_letters(dsn)
+    assert await contents(dsn) == mended
+    for one in await generations.newest(limit=10):
+        if one.state == "kept":
+            await generations.drop(one.id, "dropped")
+    assert await readers_of_letters(dsn) == []
+    await owner.close()
+
+
+async def test_a_second_rebuild_that_asks_for_another_rate_or_a_fuller_check_is_refused(
+    daemon: Opener, generations: PostgresGenerations
+) -> None:
+    store = PostgresEventStore(daemon)
+    desk = RebuildDesk(store, generations, RealClock())
+
+    async def ask(**options: Any) -> None:
+        await act_on_group(desk, "orders", RebuildWish.START, "", Terms(), **options)
+
+    await ask(max_rate=5_000)
+    await ask()
+    await ask(max_rate=5_000)
+    for options in ({"max_rate": 900}, {"check_all": True}):
+        with pytest.raises(NotAllowed, match="its rate and check stay as they are"):
+            await ask(**options)
+    await store.close()
