@@ -52,8 +52,9 @@ class Subscription(Protocol):
         """Yield the committed events after a position, in order, each once. Wait for new ones until `stop` is set.
 
         With `categories`, events of other categories may be left out, except at the end of a batch: the position of a
-        batch's last event always says how far the log has been read. Raises LogShorter
-        when the log has come to end before that position, because an older log was put in its place.
+        batch's last event always says how far the log has been read. Events may then have no metadata.
+
+        Raises LogShorter when the log has come to end before that position, because an older log was put in its place.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from operator import sub
 from typing import NamedTuple
 
 from core.domain.message import Sku
@@ -34,11 +35,15 @@ def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[DemandK
     paid, paid_before = spent(after), spent(before)
     if not (ordered or live or paid != paid_before):
         return
-    lines = [item.quantity * item.unit_price for item in after.items]
-    for item, now, was in zip(after.items, shares(paid, lines), shares(paid_before, lines), strict=True):
+    if paid == paid_before:
+        more: Iterable[Decimal] = [paid - paid_before] * len(after.items)
+    else:
+        lines = [item.quantity * item.unit_price for item in after.items]
+        more = map(sub, shares(paid, lines), shares(paid_before, lines))
+    for item, revenue in zip(after.items, more, strict=True):
         yield (
             DemandKey(item.sku, after.currency),
-            DemandAmounts(ordered * item.quantity, live * item.quantity, now - was),
+            DemandAmounts(ordered * item.quantity, live * item.quantity, revenue),
         )
 
 

@@ -25,14 +25,21 @@ V = TypeVar("V", bound=View)
 
 def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> Sequence[Read]:
     """The events of the projection's sources. One that cannot be decoded has its error instead of its content."""
+    first = projection.sources[0]
     sources = {source.category: (source, _names(source)) for source in projection.sources}
     events: list[Read] = []
     for stored in batch:
         if (known := sources.get(stored.category)) is None:
             continue
         source, names = known
-        said = _decode(stored) if stored.event_type in names else ()
-        events.append((row_stream(projection, source, stored), source, stored, said))
+        said: Sequence[Event] | EventNotApplied = ()
+        if stored.event_type in names:
+            try:
+                said = decode(stored.event_type, stored.schema_version, stored.payload)
+            except Exception as error:  # noqa: BLE001 - any error of a payload is one of its event
+                said = not_applied(stored, error)
+        stream = stored.stream if source is first else row_stream(projection, source, stored)
+        events.append((stream, source, stored, said))
     return events
 
 
@@ -120,13 +127,6 @@ def applied(projection: Projection[V], source: Source, view: V | None, stored: S
 @cache
 def _names(source: Source) -> frozenset[str]:
     return stored_types(source.reads)
-
-
-def _decode(stored: StoredEvent) -> Sequence[Event] | EventNotApplied:
-    try:
-        return decode(stored.event_type, stored.schema_version, stored.payload)
-    except Exception as error:  # noqa: BLE001 - any error of a payload is one of its event
-        return not_applied(stored, error)
 
 
 def not_applied(stored: StoredEvent, error: Exception) -> EventNotApplied:
