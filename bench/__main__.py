@@ -19,6 +19,7 @@ PARTS = (
     "flow",
     "rebuild",
     "switch",
+    "growth",
     "relay",
     "kafka_feed",
     "snapshots",
@@ -42,11 +43,12 @@ def main() -> None:
     parser.add_argument("--backlog", type=int, default=2_000, help="orders that wait for 1, 2 and 4 saga runners")
     parser.add_argument("--open", type=int, default=100_000, help="most sagas open at once")
     parser.add_argument("--orders", type=int, default=2_000, help="orders for the SKU that all want")
-    parser.add_argument("--events", type=int, default=200_000, help="events of the rebuild")
+    parser.add_argument("--events", type=int, default=200_000, help="events of the log that is rebuilt, or that grows")
     parser.add_argument(
         "--soak", type=float, default=0, help="minutes that the deck is soaked; nothing else of it then"
     )
     parser.add_argument("--million", action="store_true", help="a rebuild of 1 000 000 events")
+    parser.add_argument("--ten-million", action="store_true", help="growth to 10 000 000 events: needs 15 GB of disk")
     parser.add_argument("--json", type=Path, default=ROOT / "bench" / "results" / "latest.json")
     options = parser.parse_args()
     parts = options.parts or list(PARTS)
@@ -59,6 +61,7 @@ def main() -> None:
         "flow": options.flow_seconds,
         "rebuild": 1_000_000 if options.million else options.events,
         "switch": 1_000_000 if options.million else options.events,
+        "growth": 10_000_000 if options.ten_million else options.events,
         "relay": options.events,
         "kafka_feed": options.events,
         "snapshots": 1_000_000,
