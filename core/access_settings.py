@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
+from core.api_keys import Role
 from core.errors import ConfigurationError
 from core.home_key import read_private
+from core.setting_types import split
 
 LONGEST_KEY = 8_000  # characters; access tokens of some issuers are that long
 KEY_TEXT = re.compile(r"[\x21-\x7e]{1,8000}")
@@ -22,6 +25,23 @@ def _key(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _issuer_address(value: str) -> str:
+    parts = urlsplit(value)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1"))
+    if value and not (secure and parts.hostname):
+        raise ValueError("must begin with https:// (or http://localhost)")
+    return value
+
+
+def _role_map(value: str) -> str:
+    for entry in split(value):
+        if not re.fullmatch(rf"\S(.*\S)?=({'|'.join(Role)})", entry):
+            raise ValueError(f"{entry!r} must be a name and one of {', '.join(Role)}, as in desk=operator")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_issuer_address)]
+RoleMap = Annotated[str, AfterValidator(_role_map)]
 Key = Annotated[SecretStr | None, AfterValidator(_key)]
 
 
@@ -40,6 +60,24 @@ class AccessSettings(BaseSettings):
         default=None, description="The key that the payment provider asks for; where keys are needed, the sandbox does."
     )
 
+    oidc_issuer: Address = Field(
+        default="", description="OpenID Connect issuer whose access tokens people show, as in https://id.example.com."
+    )
+    oidc_audience: str = Field(default="orderdeck", description="Whom its access tokens must be meant for (aud).")
+    oidc_jwks_url: Address = Field(default="", description="Where its public keys are; empty: where it says itself.")
+    oidc_name_claim: str = Field(default="sub", description="Claim with the name of the person, which events get.")
+    oidc_roles_claim: str = Field(
+        default="roles", description="Claim with the person's groups or roles, as in realm_access.roles."
+    )
+    oidc_roles: RoleMap = Field(
+        default="", description="Which role each of them gives: desk-admins=admin, desk=operator, staff=viewer."
+    )
+
+    @property
+    def role_names(self) -> dict[str, Role]:
+        """The roles here, by the names that the issuer gives them."""
+        return {name: Role(role) for name, role in (entry.rsplit("=", 1) for entry in split(self.oidc_roles))}
+
     @property
     def own_key(self) -> str | None:
         """The key that clients show. Raises ConfigurationError when its file is missing, or others may read it."""
@@ -52,6 +90,8 @@ class AccessSettings(BaseSettings):
         """A sentence when two of the settings contradict each other."""
         if self.require_keys and self.allow_anonymous:
             return "ORDERDECK_REQUIRE_KEYS and ORDERDECK_ALLOW_ANONYMOUS are both true: set one of them"
+        if self.oidc_issuer and not (self.require_keys and self.oidc_roles):
+            return "ORDERDECK_OIDC_ISSUER needs ORDERDECK_REQUIRE_KEYS=true, and ORDERDECK_OIDC_ROLES"
         return None
 
 

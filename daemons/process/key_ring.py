@@ -11,7 +11,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.api_keys import Role, hash_of, id_in
 from core.bootstrap_callers import open_api_keys
@@ -23,6 +23,9 @@ from core.settings import Settings
 from daemons.process.guard.callers import Caller, no_key, wrong_key
 from daemons.process.guard.refusals import Refusal
 from daemons.process.vitals import Vitals
+
+if TYPE_CHECKING:
+    from daemons.process.access_tokens import AccessTokens
 
 LOOK_EVERY = 0.4  # seconds between two looks whether keys have changed
 READ_EVERY = 30.0  # seconds after which all keys are read, also if none seems to have changed
@@ -41,14 +44,20 @@ class KeyRing:
     """See `daemons.process.guard.callers.Door`.
 
     `home` is None where the home has no key. `fixed` are keys that stand in the settings, with who shows them. Without
-    a database, no others are known.
+    a database, no others are known. `tokens` knows the access tokens of an issuer, if there is one.
     """
 
     def __init__(
-        self, home: HomeKey | None, fixed: Sequence[tuple[str, Caller]] = (), *, has_database: bool = True
+        self,
+        home: HomeKey | None,
+        fixed: Sequence[tuple[str, Caller]] = (),
+        *,
+        has_database: bool = True,
+        tokens: AccessTokens | None = None,
     ) -> None:
         self._home = home
         self._has_database = has_database
+        self._tokens = tokens
         self._home_caller = Caller(HOME, Role.ADMIN, speaks_for_others=True)
         self._fixed = [(hash_of(key.encode()), caller) for key, caller in fixed]
         self._known: dict[str, _CopiedKey] = {}
@@ -69,6 +78,8 @@ class KeyRing:
         for hashed, caller in self._fixed:
             if hmac.compare_digest(hashed, hash_of(token)):
                 return caller
+        if self._tokens is not None and token.count(b".") == 2:
+            return await self._tokens.caller(token)
         return self._of_database(token)
 
     def _of_database(self, token: bytes) -> Caller:
@@ -131,10 +142,18 @@ def open_ring(settings: Settings, home: HomeKey | None, *, has_database: bool) -
     if not settings.require_keys:
         return None
     if has_database:
-        return KeyRing(home)
+        return KeyRing(home, tokens=_tokens(settings))
     key = settings.payment_key
     fixed = [(key.get_secret_value(), Caller("orderdeck", Role.ADMIN))] if key is not None else []
     return KeyRing(home, fixed, has_database=False)
+
+
+def _tokens(settings: Settings) -> AccessTokens | None:
+    if not settings.oidc_issuer:
+        return None
+    from daemons.process.access_tokens import AccessTokens  # noqa: PLC0415 - only who has an issuer needs its library
+
+    return AccessTokens(settings)
 
 
 async def know_keys(ring: KeyRing, settings: Settings, vitals: Vitals) -> None:
