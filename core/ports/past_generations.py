@@ -10,22 +10,23 @@ from core.projections.projection import Group
 
 
 class PastGenerations(Protocol):
-    async def find(self, group: Group[Any], position: int) -> Generation | None:
-        """The newest generation of the group as of a position that is ready, being built, or has failed lately."""
+    async def find(self, group: Group[Any], position: int, *, keep: timedelta) -> Generation | None:
+        """The newest generation of the group as of a position that is ready, being built, or has failed lately.
+
+        One that is being built is kept for so long from now on, since it is asked for.
+        """
         ...
 
-    async def count(self, group: Group[Any]) -> int:
-        """How many generations of the group, as of any position, are ready or being built."""
-        ...
+    async def request(
+        self, group: Group[Any], position: int, *, keep: timedelta, most: int, unused: timedelta
+    ) -> Generation | None:
+        """Ask for one, which a builder then fills. It is dropped when nobody has used it for so long.
 
-    async def request(self, group: Group[Any], position: int, *, keep: timedelta) -> Generation:
-        """Ask for one, which a builder then fills. It is dropped when nobody has used it for so long."""
+        Of those who ask for the same one at once, all get that one. When there are `most` already, the one goes that
+        nobody has used or asked for the longest, if that is longer than `unused`. None: all of them are in use.
+        """
         ...
 
     async def use(self, id_: int, *, keep: timedelta) -> bool:
         """Keep a generation that is ready for so long from now on. False when it is not ready, or not any more."""
-        ...
-
-    async def give_up_unused(self, group: Group[Any], *, unused: timedelta, keep: timedelta) -> bool:
-        """Let the one that was used least lately go, if nobody has used it for so long; whether there was one."""
         ...

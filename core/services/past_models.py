@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 from core.errors import OrderdeckError, Unavailable
-from core.ports.generations import Generation
 from core.ports.past_generations import PastGenerations
 from core.ports.queries import Queries
 from core.projections import GROUPS
@@ -20,33 +19,36 @@ from core.projections.projection import Group
 KEEP = timedelta(hours=1)
 """How long a generation is kept after its last use."""
 
-UNUSED = timedelta(minutes=1)
-"""One that was used less than this ago is not given up for another one."""
+UNUSED = timedelta(seconds=20)
+"""One that was used or asked for less than this ago is not given up for another one."""
 
-SAY_AGAIN = 10.0  # seconds after which a process says again that it uses a generation; far below UNUSED
+SAY_AGAIN = (
+    10.0  # seconds after which a process says again that it uses a generation; below UNUSED by more than a query takes
+)
 LONGEST_QUERY = 10.0  # seconds that a query may still need on connections that nobody asks any more
 
 
 @dataclass
 class PastComing(OrderdeckError):
-    """The read models of that position are being built: ask again. `done` of `position` events are in them."""
+    """The read models of that position are being built: ask again. `done` of `position` events are in them.
+
+    With `others`, the number of other moments that are in use, it has to wait until one of these is not.
+    """
 
     position: int
     done: int
     rate: float
+    others: int = 0
 
     @property
     def seconds_left(self) -> float | None:
         return (self.position - self.done) / self.rate if self.rate > 0 else None
 
     def __str__(self) -> str:
+        if self.others:
+            wait = f"those as of position {self.position:,} come when one was unused for {UNUSED.seconds} seconds"
+            return f"lists as of {self.others} other moments are in use: {wait}"
         return f"the lists as of position {self.position:,} are being made: {self.done:,} events are in them"
-
-
-class TooManyPasts(Unavailable):
-    def __init__(self, most: int) -> None:
-        text = f"lists as of {most} other moments are in use or being made: try again when one was unused for a minute"
-        super().__init__(text, retry_after=10)
 
 
 @dataclass
@@ -75,7 +77,7 @@ class PastModels:
     async def queries(self, reader: str, position: int) -> Queries:
         """The queries of a group's read models as of a position.
 
-        Raises PastComing while they are being built, TooManyPasts, Unavailable.
+        Raises PastComing while they are being built or wait for room, Unavailable when they cannot be built.
         """
         group = next(group for group in GROUPS if group.reader == reader)
         known = self._opened.get((reader, position))
@@ -93,9 +95,11 @@ class PastModels:
                 opened.said_at = time.monotonic()
                 return opened.queries
             self._forget(key)
-        generation = await self._generations.find(group, position)
+        generation = await self._generations.find(group, position, keep=KEEP)
         if generation is None:
-            generation = await self._ask(group, position)
+            generation = await self._generations.request(group, position, keep=KEEP, most=self._most, unused=UNUSED)
+        if generation is None:
+            raise PastComing(position, 0, 0.0, others=self._most)
         if generation.state == "failed":
             raise Unavailable(f"the lists as of position {position:,} cannot be made: {generation.note}", 60)
         if generation.state != "ready" or not await self._generations.use(generation.id, keep=KEEP):
@@ -106,13 +110,6 @@ class PastModels:
         for other in [each for each, (_, one) in self._opened.items() if _is_old(one)]:
             self._forget(other)
         return opened.queries
-
-    async def _ask(self, group: Group[Any], position: int) -> Generation:
-        if await self._generations.count(group) >= self._most and not await self._generations.give_up_unused(
-            group, unused=UNUSED, keep=KEEP
-        ):
-            raise TooManyPasts(self._most)
-        return await self._generations.request(group, position, keep=KEEP)
 
     def _forget(self, key: tuple[str, int]) -> None:
         """Close the connections, once the queries that are under way on them have had their time."""

@@ -82,7 +82,11 @@ def place_of(moment: str, name: str) -> int | datetime:
     from core.filters.log_places import place_in_log
     from core.filters.words import FilterError
 
+    now = datetime.now(UTC)
     try:
-        return place_in_log(moment, datetime.now(UTC))
+        place = place_in_log(moment, now)
     except FilterError as error:
         end_with(USAGE, f"{name}: {error}")
+    if isinstance(place, datetime) and place > now:
+        end_with(USAGE, f"{name}: is in the future: here it is {now:%Y-%m-%d %H:%M:%S} UTC")
+    return place

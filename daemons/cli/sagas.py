@@ -15,9 +15,9 @@ import typer
 
 from core.settings import load_settings
 from daemons.cli.orders import Schema
-from daemons.cli.output import fail, say, say_json
+from daemons.cli.output import end_with, fail, say, say_json
 from daemons.cli.past import AsOf, as_of
-from daemons.cli.services import actor
+from daemons.cli.services import NOTHING, USAGE, actor, why
 from daemons.host.bounded_http import ServiceAnswer, ask_or_say_why, readable
 
 saga = typer.Typer(no_args_is_help=True, help="See sagas, and steer those that cannot go on by themselves.")
@@ -147,14 +147,15 @@ def _read(path: str, parameters: dict[str, str]) -> dict[str, Any]:
     url = settings.queries_at + path
     answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
     with readable(url):
+        if answer.status in (400, 404):
+            end_with(USAGE if answer.status == 400 else NOTHING, why(answer))
         return _answer(answer)
 
 
 def _answer(answer: ServiceAnswer) -> dict[str, Any]:
-    body = answer.json()
     if answer.status >= 400:
-        fail(body.get("error") or body.get("detail"))
-    return body
+        fail(why(answer))
+    return answer.json()
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -57,9 +57,9 @@ def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None)
         answer = ask_or_say_why(url, within=WITHIN, parameters=parameters, headers=shown(show(url)))
     with readable(url):
         if answer.status == 503:
-            raise Unavailable(_why(answer))
+            raise Unavailable(why(answer))
         if answer.status >= 400:
-            end_with({404: NOTHING, 400: USAGE}.get(answer.status, 1), _why(answer))
+            end_with({404: NOTHING, 400: USAGE}.get(answer.status, 1), why(answer))
         return _decoded(answer)
 
 
@@ -97,9 +97,9 @@ def send(method: str, path: str, body: Mapping[str, Any] | None, *, key: str, dr
     with readable(url):
         assert answer is not None  # noqa: S101 - the last try answers or raises
         if answer.status >= 500:
-            raise Unavailable(_why(answer))
+            raise Unavailable(why(answer))
         if answer.status >= 400:
-            end_with(NOTHING if answer.status == 404 else REFUSED, _why(answer))
+            end_with(NOTHING if answer.status == 404 else REFUSED, why(answer))
         return _decoded(answer)
 
 
@@ -147,7 +147,7 @@ def _decoded(answer: ServiceAnswer) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def _why(answer: ServiceAnswer) -> str:
+def why(answer: ServiceAnswer) -> str:
     problem = answer.json()
     return str(problem.get("error") or problem.get("detail") or f"the service answered {answer.status}")
 

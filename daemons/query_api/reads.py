@@ -129,7 +129,7 @@ def coming(_: AnyRequest, error: PastComing) -> Response[bytes]:
         events_per_second=round(error.rate),
         seconds_left=round(left, 1) if left is not None else None,
     )
-    after = 1 if left is None else max(1, min(5, round(left)))
+    after = 5 if error.others else 1 if left is None else max(1, min(5, round(left)))
     return Response(
         codec.json(document), status_code=202, media_type="application/json", headers={"Retry-After": str(after)}
     )

@@ -20,6 +20,7 @@ from core.domain.message import OrderId, Sku, inventory_stream, payment_of, saga
 from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS
 from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS
 from core.sagas.progress import evolve
+from core.services import past_reads
 from core.services.fold_events import applied
 from core.services.sagas import advance
 from tests.support.moments import Moment, answer, builder, moment_of, with_query
@@ -124,7 +125,7 @@ async def test_what_has_no_past_is_refused_and_says_so(past: Past) -> None:
     order = past.orders[0]
     for path in ("sagas", "sagas?status=COMPLETED", "sagas/summary", "orders?saga=failed", "orders/counts?saga=open"):
         assert refused(await past.api.client.get(with_query(f"/api/v1/{path}", {"as_of": 5}))) in {"as_of", "saga"}
-    assert refused(await past.api.client.get("/api/v1/orders", params={"as_of": 0})) == "as_of"
+    assert (await answer(past.api, "/api/v1/orders", as_of=0))["orders"] == []
     [saga] = (await answer(past.api, f"/api/v1/sagas?order_id={order}", as_of=past.moments[2].position))["sagas"]
     assert (saga["name"], saga["status"]) == ("fulfil_order", "COMPLETED")
     assert (await answer(past.api, f"/api/v1/sagas?order_id={order}", as_of=1))["sagas"] == []
@@ -146,6 +147,9 @@ async def test_two_moments_are_compared_and_only_what_changed_of_the_stock_is_na
     now = await answer(past.api, f"/api/v1/compare?from={start}")
     assert now["later"] == {"position": len(past.log), "time": None}
     assert now["statuses"]["SHIPPED"] == {"before": 0, "after": 1}
+    start = await answer(past.api, "/api/v1/compare?from=1987-01-01")
+    assert start["earlier"] == {"position": 0, "time": "1987-01-01T00:00:00Z"}
+    assert start["sales"][0]["orders"] == {"before": 0, "after": 3}
     for wrong, field in (("from=soon", "from"), ("from=1&to=", "to"), (f"from=1&to={len(past.log) + 1}", "to")):
         assert refused(await past.api.client.get(f"/api/v1/compare?{wrong}")) == field
 
@@ -274,6 +278,15 @@ async def test_at_any_position_the_answers_are_the_folds_of_the_events_up_to_it(
             if event.stream == inventory_stream(Sku("A")):
                 level = applied(INVENTORY_LEVEL, STOCK_EVENTS, level, event)
         assert await answer(past.api, "/api/v1/inventory/A", as_of=position) == shown(level)
+
+
+async def test_a_sku_with_many_events_is_read_from_the_list_of_that_moment(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded = [await answer(past.api, "/api/v1/inventory/A", as_of=moment.position) for moment in past.moments]
+    monkeypatch.setattr(past_reads, "MOST_FOLDED", 0)
+    assert folded == [await answer(past.api, "/api/v1/inventory/A", as_of=moment.position) for moment in past.moments]
+    assert await answer(past.api, "/api/v1/inventory/NONE", as_of=1) is None
 
 
 def shown(view: Any) -> Any:

@@ -17,7 +17,7 @@ from core.errors import Unavailable
 from core.ports.queries import Queries
 from core.projections import ORDERS, STOCK
 from core.services import past_models
-from core.services.past_models import KEEP, PastComing, PastModels, TooManyPasts
+from core.services.past_models import KEEP, PastComing, PastModels
 from tests.support.logins import of_daemons
 from tests.support.moments import builder
 from tests.support.orders import Sample, write
@@ -49,7 +49,7 @@ async def test_moments_that_are_in_use_keep_their_lists_and_the_one_unused_longe
         assert first != second
         assert await ready(models, 3) == await ready(other_process, 3) == first, "nothing is built twice"
         assert await ready(models, 3, STOCK.reader) not in {first, second}, "each group has its own"
-        with pytest.raises(TooManyPasts, match="as of 2 other moments are in use"):
+        with pytest.raises(PastComing, match="as of 2 other moments are in use: those as of position 4 come when"):
             await models.queries(ORDERS.reader, 4)
 
         monkeypatch.setattr(past_models, "SAY_AGAIN", 0.0)
@@ -68,6 +68,35 @@ async def test_moments_that_are_in_use_keep_their_lists_and_the_one_unused_longe
     await models.close()
     await other_process.close()
     generations.close()
+
+
+async def test_those_who_ask_for_a_moment_at_once_have_it_built_once_and_what_nobody_waits_for_makes_room(
+    dsn: str, admin: Connection
+) -> None:
+    await write(dsn, Sample(6).events())
+    several = [PostgresPastGenerations(lambda: connect(of_daemons(dsn), name="test")) for _ in range(4)]
+    models = [PastModels(each, queries_of, most=1) for each in several]
+    told = await asyncio.gather(*(one.queries(ORDERS.reader, 3) for one in models), return_exceptions=True)
+    assert all(isinstance(one, PastComing) and not one.others for one in told)
+    assert await admin.fetchval("SELECT count(*) FROM generations") == 1
+    with pytest.raises(PastComing) as waits:
+        await models[0].queries(ORDERS.reader, 4)
+    assert waits.value.others == 1, "somebody waits for the first one"
+    await admin.execute("UPDATE generations SET keep_until = keep_until - interval '30 s'")
+    with pytest.raises(PastComing):
+        await models[1].queries(ORDERS.reader, 3)
+    with pytest.raises(PastComing) as waits:
+        await models[0].queries(ORDERS.reader, 4)
+    assert waits.value.others == 1, "somebody has asked again"
+    await admin.execute("UPDATE generations SET keep_until = keep_until - interval '30 s'")
+    with pytest.raises(PastComing) as begun:
+        await models[0].queries(ORDERS.reader, 4)
+    assert not begun.value.others
+    states = await admin.fetch("SELECT end_position, state FROM generations ORDER BY id")
+    assert [tuple(row) for row in states] == [(3, "cancelled"), (4, "waiting")]
+    for one, generations in zip(models, several, strict=True):
+        await one.close()
+        generations.close()
 
 
 async def test_lists_that_cannot_be_made_are_told_as_an_outage_and_tried_again_after_a_minute(
