@@ -182,6 +182,10 @@ class Queries(Protocol):
         """How many unfinished sagas each process has a lease on, by the name under which it leases them."""
         ...
 
+    async def sagas_under_way(self, moment: datetime, limit: int) -> Sequence[UUID]:
+        """The newest sagas that had started by a moment, without those that certainly had ended by then."""
+        ...
+
     async def releases(self, limit: int) -> Sequence[Release]:
         """The releases that ran, newest first."""
         ...

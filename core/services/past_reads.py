@@ -23,7 +23,8 @@ from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS, OrderView
 from core.services.fresh_views import fold_on, order_state
 from core.services.past_models import PastModels
-from core.services.past_sagas import PastSaga
+from core.services.past_saga_lists import PastSagaLists, fits
+from core.services.past_sagas import BEFORE_ALL, PastSaga
 from core.services.request_reads import LONGEST_CATCH_UP, ReadServers, RequestReads, always
 
 T = TypeVar("T")
@@ -169,24 +170,36 @@ class PastReads(RequestReads):
         return await super().count_orders_by_status(fits)
 
     async def desk_totals(self) -> DeskTotals:
-        """Without the number of unfinished sagas: rows of sagas are not kept."""
+        """Without the number of unfinished sagas, which the summary of sagas has."""
         totals = await super().desk_totals()
         return msgspec.structs.replace(totals, head=self.point.position, sagas={})
 
     async def sagas(self, search: SagaSearch) -> SagaPage:
-        """Those of one order, or with these ids. Rows of sagas are not kept, so no longer list can be searched."""
+        """Of one order, or with these ids, each is looked at; see PastSagaLists for all others."""
         if search.order_id is None and not search.saga_ids:
-            raise _wrong("is known for the sagas of one order_id or saga_id, and not for the list of all sagas")
+            return await self._saga_lists(self.point.at).page(search) if self.point.at else SagaPage([], more=False)
         wider = msgspec.structs.replace(
             search, statuses=(), states=(), error=None, sort="-started_at", limit=MOST_SAGAS
         )
         today = await super()._ask(LOG, lambda q: q.sagas(wider))
         found = [saga for row in today.sagas if (saga := await self.saga(row.saga_id)) is not None]
-        fitting = [saga for saga in found if _fits(saga, search)]
+        fitting = [saga for saga in found if fits(saga, search)]
         return SagaPage(fitting[: search.limit], more=len(fitting) > search.limit)
 
     async def saga_summary(self) -> SagaSummary:
-        raise _wrong("is known for one saga, and not for the summary of all sagas")
+        """What all unfinished sagas were at; without what waited for a runner, which is not in the log."""
+        return await self._saga_lists(self.point.at or BEFORE_ALL).summary()
+
+    def _saga_lists(self, at: datetime) -> PastSagaLists:
+        ask = super()._ask
+
+        async def today(search: SagaSearch) -> SagaPage:
+            return await ask(LOG, lambda q: q.sagas(search))
+
+        async def changing(at: datetime, limit: int) -> Sequence[UUID]:
+            return await ask(LOG, lambda q: q.sagas_under_way(at, limit))
+
+        return PastSagaLists(at, self.saga, today, changing)
 
     async def releases(self, limit: int) -> Sequence[Release]:
         known = await super().releases(MOST_RELEASES)
@@ -208,12 +221,4 @@ class PastReads(RequestReads):
 
 def _no_saga_filter(fits: OrderQuery) -> None:
     if fits.saga:
-        raise InvalidInput([FieldError("saga", "cannot be given together with as_of: no list of sagas has a past")])
-
-
-def _fits(saga: SagaListing, search: SagaSearch) -> bool:
-    return (
-        (not search.statuses or saga.status in search.statuses)
-        and (not search.states or saga.state in search.states)
-        and (search.error is None or search.error.lower() in (saga.last_error or "").lower())
-    )
+        raise InvalidInput([FieldError("saga", "cannot be given together with as_of: ask the list of sagas")])

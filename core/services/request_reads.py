@@ -220,6 +220,9 @@ class RequestReads:
     async def saga_owners(self) -> Mapping[str, int]:
         return await self.primary.saga_owners()
 
+    async def sagas_under_way(self, moment: datetime, limit: int) -> Sequence[UUID]:
+        return await self._ask(LOG, lambda q: q.sagas_under_way(moment, limit))
+
     async def releases(self, limit: int) -> Sequence[Release]:
         return await self._ask(LOG, lambda q: q.releases(limit))
 

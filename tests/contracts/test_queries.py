@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -207,6 +208,7 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "ended_sagas": lambda q: q.ended_sagas(after=0, upto=1, limit=1),
     "progress": lambda q: q.progress(),
     "saga_owners": lambda q: q.saga_owners(),
+    "sagas_under_way": lambda q: q.sagas_under_way(datetime.now(UTC), 5),
     "releases": lambda q: q.releases(5),
     "position_of": lambda q: q.position_of(READER),
     "wait_for_reader": lambda q: q.wait_for_reader(READER, position=1, within=SOON),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -12,85 +13,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.adapters.postgres.event_store import PostgresEventStore
-from core.codec import StoredEvent, json
+from core.codec import json
 from core.domain.message import OrderId, Sku, inventory_stream, payment_of, saga_of
 from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS
 from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS
 from core.sagas.progress import evolve
 from core.services import past_reads
 from core.services.fold_events import applied
-from core.services.sagas import advance
-from tests.support.moments import Moment, answer, builder, moment_of, with_query
-from tests.support.opener import Opener
-from tests.support.order_desk import Desk
-from tests.support.query_api import QueryApi, database, query_api
-from tests.support.saga_cases import failed, shipment
-
-
-@dataclass
-class Past:
-    """A log of several orders, and what was answered at some moments of it."""
-
-    api: QueryApi
-    log: Sequence[StoredEvent]
-    orders: Sequence[OrderId]
-    paths: Sequence[str]
-    moments: Sequence[Moment]
-
-
-def paths_of(orders: Sequence[OrderId]) -> list[str]:
-    paths = ["/api/v1/events?limit=1000", "/api/v1/inventory/A", "/api/v1/inventory/B"]
-    for order in orders:
-        paths += [f"/api/v1/orders/{order}{more}" for more in ("", "/events", "/timeline")]
-        paths += [f"/api/v1/sagas/{saga_of(order, name)}" for name in ("fulfil_order", "settle_order", "unwind_order")]
-    return paths
+from tests.support.moments import answer, with_query
+from tests.support.past_log import LISTS, Past, recorded_past
 
 
 @pytest.fixture(scope="module")
 async def past(
     postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Past]:
-    patch = pytest.MonkeyPatch()
-    patch.setattr(advance, "FIRST_PAUSE", 0.001)
-    patch.setattr(advance, "LONGEST_PAUSE", 0.01)
-    patch.setattr(advance, "LONGEST_WANTED", 0.0)
-    home = tmp_path_factory.mktemp("past")
-    async with (
-        database(postgres, template, "past") as dsn,
-        query_api(dsn, home, most_past_moments="6") as api,
-        builder(dsn),
-    ):
-        opener: Opener = lambda: connect(dsn, name="test")  # noqa: E731 - the protocol is a function
-        store = PostgresEventStore(opener)
-        desk = Desk(opener, store, scale=0.0001)
-        orders: list[OrderId] = []
-        moments: list[Moment] = []
-
-        async def note() -> None:
-            moments.append(await moment_of(api, [*paths_of(orders), *LISTS]))
-            moments[-1].answers["/api/v1/stats"]["sagas"] = {}  # rows of sagas are not kept
-
-        await desk.stock(A=10, B=3)
-        await note()
-        orders.append(await desk.place(A=2))
-        await note()
-        async with desk.running():
-            await desk.ended(orders[0])
-            orders.append(await desk.place("test_card_fail", A=1, B=1))
-            await desk.ended(orders[1])
-        await note()
-        async with desk.running():
-            await desk.do(shipment(orders[0]))
-            await desk.ended(orders[0], "settle_order")
-            orders.append((await failed(desk))[0])
-        await note()
-        log = await desk.log()
-        yield Past(api, log, orders, paths_of(orders), moments)
-        await store.close()
-    patch.undo()
+    async with recorded_past(postgres, template, tmp_path_factory.mktemp("past")) as recorded:
+        yield recorded
 
 
 async def test_each_moment_is_answered_later_as_it_was_answered_then(past: Past) -> None:
@@ -100,13 +40,6 @@ async def test_each_moment_is_answered_later_as_it_was_answered_then(past: Past)
             then = moment.answers.get(path)
             assert await answer(past.api, path, as_of=moment.position) == then, path
             assert await answer(past.api, path, as_of=moment.time) == then, path
-
-
-LISTS = (
-    "/api/v1/orders", "/api/v1/orders?status=confirmed&status=cancelled&sort=created_at", "/api/v1/orders?q=A",
-    "/api/v1/orders/counts", "/api/v1/orders/status/created", "/api/v1/customers/c-1/orders", "/api/v1/inventory",
-    "/api/v1/customers/c-1/summary", "/api/v1/products/A/demand", "/api/v1/stats",
-)  # fmt: skip
 
 
 async def test_lists_and_totals_are_answered_later_as_they_were_answered_then(past: Past) -> None:
@@ -123,12 +56,32 @@ async def test_lists_and_totals_are_answered_later_as_they_were_answered_then(pa
 
 async def test_what_has_no_past_is_refused_and_says_so(past: Past) -> None:
     order = past.orders[0]
-    for path in ("sagas", "sagas?status=COMPLETED", "sagas/summary", "orders?saga=failed", "orders/counts?saga=open"):
-        assert refused(await past.api.client.get(with_query(f"/api/v1/{path}", {"as_of": 5}))) in {"as_of", "saga"}
+    for path, field in (
+        ("sagas?state=expiring", "state"),
+        ("orders?saga=failed", "saga"),
+        ("orders/counts?saga=open", "saga"),
+    ):
+        assert refused(await past.api.client.get(with_query(f"/api/v1/{path}", {"as_of": 5}))) == field
+    for path in ("sagas", "sagas?status=RUNNING"):
+        assert (await answer(past.api, f"/api/v1/{path}", as_of=0))["sagas"] == []
     assert (await answer(past.api, "/api/v1/orders", as_of=0))["orders"] == []
     [saga] = (await answer(past.api, f"/api/v1/sagas?order_id={order}", as_of=past.moments[2].position))["sagas"]
     assert (saga["name"], saga["status"]) == ("fulfil_order", "COMPLETED")
     assert (await answer(past.api, f"/api/v1/sagas?order_id={order}", as_of=1))["sagas"] == []
+
+
+async def test_pages_of_past_sagas_lead_on_and_back_without_gap_or_repetition(past: Past) -> None:
+    end = past.moments[2].position
+    whole = (await past.api.get("/api/v1/sagas", as_of=end, limit=100))["sagas"]
+    assert len(whole) >= 2
+    for more in ({}, {"status": "COMPLETED,COMPENSATED"}):
+        asked = {"as_of": end, "limit": 1, **more}
+        pages = [await past.api.get("/api/v1/sagas", **asked)]
+        while cursor := pages[-1]["next_cursor"]:
+            pages.append(await past.api.get("/api/v1/sagas", cursor=cursor, **asked))
+        assert [saga["saga_id"] for page in pages for saga in page["sagas"]] == [saga["saga_id"] for saga in whole]
+        back = await past.api.get("/api/v1/sagas", cursor=pages[-1]["prev_cursor"], **asked)
+        assert back["sagas"] == pages[-2]["sagas"]
 
 
 async def test_two_moments_are_compared_and_only_what_changed_of_the_stock_is_named(past: Past) -> None:
@@ -244,6 +197,7 @@ async def test_the_log_as_of_a_position_ends_there_however_it_is_read(past: Past
 async def test_at_any_position_the_answers_are_the_folds_of_the_events_up_to_it(past: Past) -> None:
     """The folds are made here of the whole log by themselves, without anything that `as_of` is made of."""
     asked: dict[int, None] = {}
+    counted: dict[int, Counter[str]] = {}
 
     @settings(max_examples=25, database=None, deadline=None)
     @given(st.integers(0, len(past.log)))
@@ -254,6 +208,8 @@ async def test_at_any_position_the_answers_are_the_folds_of_the_events_up_to_it(
     assert len(asked) > 5
     for position in asked:
         log = past.log[:position]
+        sagas: dict[str, str] = {}
+        views: dict[OrderId, Any] = {}
         for order in past.orders:
             view = None
             for source, stream in ((ORDER_EVENTS, order), (PAYMENT_EVENTS, payment_of(order))):
@@ -261,6 +217,7 @@ async def test_at_any_position_the_answers_are_the_folds_of_the_events_up_to_it(
                     if event.stream == stream:
                         view = applied(ORDER_VIEW, source, view, event)
             assert await answer(past.api, f"/api/v1/orders/{order}", as_of=position) == shown(view)
+            views[order] = view
             timeline = await answer(past.api, f"/api/v1/orders/{order}/timeline", as_of=position)
             about = [event.position for event in log if event.correlation_id == order]
             assert [event["position"] for event in (timeline or {"events": []})["events"]] == about
@@ -272,12 +229,24 @@ async def test_at_any_position_the_answers_are_the_folds_of_the_events_up_to_it(
                             progress = evolve(progress, each.event, event.recorded_at)
                 saga = await answer(past.api, f"/api/v1/sagas/{saga_of(order, name)}", as_of=position)
                 expected = (progress.status, progress.attempts, progress.last_error) if progress else None
+                if progress:
+                    sagas[str(saga_of(order, name))] = progress.status
                 assert expected == (saga and (saga["status"], saga["attempts"], saga["last_error"]))
         level = None
         for event in log:
             if event.stream == inventory_stream(Sku("A")):
                 level = applied(INVENTORY_LEVEL, STOCK_EVENTS, level, event)
         assert await answer(past.api, "/api/v1/inventory/A", as_of=position) == shown(level)
+        for status in (None, "COMPLETED", "RUNNING", "FAILED"):
+            listed = await past.api.get("/api/v1/sagas", as_of=position, **({"status": status} if status else {}))
+            fitting = {id_: each for id_, each in sagas.items() if status in (None, each)}
+            assert {saga["saga_id"]: saga["status"] for saga in listed["sagas"]} == fitting
+        counted[position] = Counter(view.status for view in views.values() if view is not None)
+    for start, end in itertools.islice(itertools.pairwise(counted), 3):
+        found = await answer(past.api, f"/api/v1/compare?from={start}&to={end}")
+        assert {
+            name: (n["before"], n["after"]) for name, n in found["statuses"].items() if n["before"] or n["after"]
+        } == {name: (counted[start][name], counted[end][name]) for name in {*counted[start], *counted[end]}}
 
 
 async def test_a_sku_with_many_events_is_read_from_the_list_of_that_moment(

@@ -23,6 +23,7 @@ NOT_IN_THE_LOG = {"claimed", "due_at", "next_attempt_at", "held_by", "lease_unti
     "saga_id",
     "saga_state",
     "open_amount",  # of an order in a list
+    "backlog",
 }
 
 

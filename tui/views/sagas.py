@@ -179,7 +179,8 @@ class SagasView(SteeringPane):
 
     def _answer(self) -> None:
         """Have the server say what the events could not; only while this view is on the screen."""
-        self.model.grow_old()
+        if self.desk.past is None:  # what was changes no more
+            self.model.grow_old()
         if self.model.wants_answers and not self._asking:
             self._asking = True
             self.run_worker(self._catch_up, group="saga-questions", exit_on_error=False)

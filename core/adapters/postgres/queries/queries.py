@@ -131,6 +131,9 @@ class PostgresQueries:
     async def saga_owners(self) -> Mapping[str, int]:
         return await self._lanes.run(sagas.owners_of_sagas)
 
+    async def sagas_under_way(self, moment: datetime, limit: int) -> Sequence[UUID]:
+        return await self._lanes.run(lambda c: sagas.under_way(c, moment, limit))
+
     async def releases(self, limit: int) -> Sequence[Release]:
         return await self._lanes.run(lambda c: newest_releases(c, limit))
 

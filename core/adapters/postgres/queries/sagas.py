@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,13 @@ OWNERS = """
 SELECT owner, count(*) AS held FROM sagas
  WHERE owner IS NOT NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > clock_timestamp()
  GROUP BY owner
+"""
+
+# A saga that has ended changes no more, so one that has not been changed since a moment had ended by then.
+UNDER_WAY = """
+SELECT saga_id FROM sagas
+ WHERE started_at <= $1 AND (updated_at >= $1 OR status IN ('RUNNING', 'COMPENSATING', 'FAILED'))
+ ORDER BY started_at DESC, saga_id DESC LIMIT $2
 """
 
 # What an operator sees of a saga. While a runner works on it, `due_at` is when the lease ends; else, when a runner may
@@ -171,6 +179,10 @@ class _Conditions:
 
     def add(self, condition: str, value: Any) -> None:
         self.texts.append(condition.format(self.parameter(value)))
+
+
+async def under_way(connection: Connection, moment: datetime, limit: int) -> Sequence[UUID]:
+    return [row["saga_id"] for row in await connection.fetch(UNDER_WAY, moment, limit)]
 
 
 async def owners_of_sagas(connection: Connection) -> Mapping[str, int]:
