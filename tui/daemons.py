@@ -41,10 +41,11 @@ class DaemonState:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether a daemon does its work, and if not, why."""
+    """Whether a daemon does its work, and if not, why. `degraded`: what does not work although it is ready."""
 
     ready: bool
     reason: str = ""
+    degraded: str = ""
 
 
 @dataclass(frozen=True)

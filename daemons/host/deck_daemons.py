@@ -100,7 +100,7 @@ class SupervisedDaemons:
 
         def ask(process: ProgramProcess) -> Readiness:
             status = program_status(process, states.get(process.name), settings, within=READY_LIMIT)
-            return Readiness(status.ready, clean(status.reason))
+            return Readiness(status.ready, clean(status.reason), clean(status.degraded))
 
         answers = await asyncio.gather(*(loop.run_in_executor(self._askings, ask, each) for each in processes))
         return {process.name: answer for process, answer in zip(processes, answers, strict=True)}

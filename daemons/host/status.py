@@ -50,6 +50,8 @@ class StackStatus:
     """Whether callers need keys, in words."""
     elsewhere: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """Processes of other machines or homes that hold something of the same database."""
+    frozen_copy: dict[str, int] | None = None
+    """Up to which `position` Kafka has the log, and how many `events` it lacks, if no relay copies them any more."""
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
@@ -67,7 +69,7 @@ def stack_status(settings: Settings) -> StackStatus:
         projections = pool.submit(_projections, settings) if states else None
         holdings = pool.submit(_holdings, settings) if states else None
         replies = [pool.submit(program_status, each, states.get(each.name), settings) for each in running]
-        holds, elsewhere = holdings.result() if holdings else ({}, [])
+        holds, elsewhere, frozen = holdings.result() if holdings else ({}, [], None)
         programs = [replace(reply.result(), holds=holds.get(reply.result().name, [])) for reply in replies]
     return StackStatus(
         running=bool(states),
@@ -78,6 +80,7 @@ def stack_status(settings: Settings) -> StackStatus:
         projections=projections.result() if projections else [],
         keys=keys_in_words(settings),
         elsewhere=elsewhere,
+        frozen_copy=frozen,
     )
 
 
@@ -167,8 +170,11 @@ def _projections(settings: Settings) -> list[dict[str, Any]]:
         return []
 
 
-def _holdings(settings: Settings) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """What each process holds, by its name, and what processes elsewhere hold; nothing when the query API is away."""
+def _holdings(settings: Settings) -> tuple[dict[str, list[str]], list[dict[str, Any]], dict[str, int] | None]:
+    """What each process holds, by its name, what processes elsewhere hold, and where Kafka's copy of the log is frozen.
+
+    Nothing when the query API is away.
+    """
     try:
         _, answer = get_json(urls(settings)["queries"] + "/api/v1/daemons", show=settings.shows_home)
         holds = {str(row["name"]): _what(row) for row in answer["daemons"]}
@@ -176,9 +182,11 @@ def _holdings(settings: Settings) -> tuple[dict[str, list[str]], list[dict[str, 
             {"host": clean(str(row["host"]), 60), "pid": int(row["pid"] or 0), "holds": _what(row)}
             for row in answer["elsewhere"]
         ]
+        copy = answer.get("frozen_copy")
+        frozen = {"position": int(copy["position"]), "events": int(copy["events"])} if copy else None
     except (OSError, http.client.HTTPException, *BROKEN):
-        return {}, []
-    return holds, elsewhere
+        return {}, [], None
+    return holds, elsewhere, frozen
 
 
 def _what(row: Any) -> list[str]:
@@ -208,6 +216,11 @@ def as_table(status: StackStatus) -> str:
     lines.append(status.keys)
     lines += [f"{p['name']} is {p['lag']['events']} events behind" for p in status.projections]
     lines += [f"{each['host']}, pid {each['pid']}, holds {', '.join(each['holds'])}" for each in status.elsewhere]
+    if (copy := status.frozen_copy) is not None:
+        lines.append(
+            f"Kafka's copy of the log is frozen at position {copy['position']}, {copy['events']} events behind, since"
+            " KAFKA_BROKERS is not set"
+        )
     return "\n".join(lines)
 
 

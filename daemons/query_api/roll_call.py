@@ -19,7 +19,7 @@ from core.errors import OrderdeckError, in_words
 from core.ports.generations import Generations
 from core.ports.queries import Queries
 from core.ports.reading import ReaderProgress
-from core.ports.shares import Shares
+from core.ports.shares import Share, Shares
 from core.printable import clean
 from core.settings import Settings, reachable
 from daemons.process.process_counts import current_counts
@@ -36,6 +36,7 @@ KEPT = 1.0  # seconds for which an answer is given again
 LONGEST_ANSWER = 64 * 1024  # bytes; a daemon's own answer has some hundred
 LONGEST_REASON = 500  # characters
 AT_ONCE = 32  # daemons that are asked at the same time
+RELAY = "relay"  # its reader of the log
 POSTGRES = ProgramProcess(PROGRAMS[0])
 
 
@@ -45,7 +46,8 @@ class DaemonRow(Struct, kw_only=True):
     `answers`: it said something. `uptime` are the seconds since its start; `pid` is its process on the machine of the
     query API. `readers` are the readers of the log in it, and `lag` is that of the slowest; without an answer of the
     database they are not known, and `lag` is null. Of several processes of a `program` each has the readers that it
-    holds a share of. `holds` and `sagas`: what it alone does among the processes of all machines.
+    holds a share of. `holds` and `sagas`: what it alone does among the processes of all machines. `degraded`: what does
+    not work at present although it is ready.
     """
 
     name: str
@@ -61,18 +63,28 @@ class DaemonRow(Struct, kw_only=True):
     readers: list[ReaderRow]
     holds: list[Hold]
     sagas: int
+    degraded: str = ""
+
+
+class FrozenCopy(Struct, kw_only=True):
+    """Kafka's copy of the log, which ends at `position`, while the log has so many `events` more."""
+
+    position: int
+    events: int
 
 
 class DaemonList(Struct, kw_only=True):
     """Every process of the home that the query API runs in, in the order of their start.
 
     `elsewhere`: those of other machines or homes that hold something in the same database, and those that have ended
-    and whose leases have not.
+    and whose leases have not. `frozen_copy` is there when events were copied to Kafka once and KAFKA_BROKERS is not set
+    here any more, so that other readers of the topics see no event that comes now.
     """
 
     daemons: list[DaemonRow]
     elsewhere: list[OwnerRow]
     asked_at: datetime
+    frozen_copy: FrozenCopy | None = None
 
 
 class _Said(Struct):
@@ -82,6 +94,7 @@ class _Said(Struct):
     status: str
     process: str = ""
     reason: str = ""
+    degraded: str = ""
     version: str | None = None
     pid: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     uptime: Annotated[float, Meta(ge=0, le=1e12)] | None = None
@@ -99,6 +112,7 @@ class RollCall:
         self._pool: httpcore.AsyncConnectionPool | None = None
         self._asking: asyncio.Task[DaemonList] | None = None
         self._asked = 0.0  # by the monotonic clock
+        self._pids: dict[str, int] = {}  # the last process of each name that has answered
 
     async def close(self) -> None:
         if self._asking is not None:
@@ -121,28 +135,43 @@ class RollCall:
         rows = [database, *said]
         if known is None:
             return DaemonList(daemons=rows, elsewhere=[], asked_at=asked_at)
-        progress, owners = known
+        progress, owners, relayed = known
         here = socket.gethostname()
         for row in rows:
-            for owner in [name for name, each in owners.items() if (each.host, each.pid) == (here, row.pid)]:
+            if row.pid is not None:
+                self._pids[row.name] = row.pid
+            pid = self._pids.get(row.name)  # one that hangs holds what it held until its leases end
+            for owner in [name for name, each in owners.items() if (each.host, each.pid) == (here, pid)]:
                 held = owners.pop(owner)
                 row.holds, row.sagas = [*row.holds, *held.holds], row.sagas + held.sagas
             row.readers = [_reader(reader) for reader in progress if _reads(row, reader.reader)]
             row.lag = max((reader.lag for reader in row.readers), key=lambda lag: lag.seconds, default=None)
-        return DaemonList(daemons=rows, elsewhere=list(owners.values()), asked_at=asked_at)
+        head = max((reader.head for reader in progress), default=relayed)
+        frozen = FrozenCopy(position=relayed, events=max(0, head - relayed)) if relayed else None
+        return DaemonList(daemons=rows, elsewhere=list(owners.values()), asked_at=asked_at, frozen_copy=frozen)
 
-    async def _in_database(self) -> tuple[str, tuple[Sequence[ReaderProgress], dict[str, OwnerRow]] | None]:
-        """How far the readers of the log are, and who holds what; or why the database does not say it."""
+    async def _in_database(self) -> tuple[str, tuple[Sequence[ReaderProgress], dict[str, OwnerRow], int] | None]:
+        """How far the readers of the log are, who holds what, and up to where a relay that has ended has copied.
+
+        Or why the database does not say it.
+        """
         try:
             async with asyncio.timeout(WITHIN):
                 progress = await self._queries.progress()
                 building = await self._generations.unfinished()
-                owners = by_owner(await self._shares.read(), await self._queries.saga_owners(), building)
-                return "", (progress, owners)
+                shares = await self._shares.read()
+                owners = by_owner(shares, await self._queries.saga_owners(), building)
+                return "", (progress, owners, self._relayed(shares))
         except TimeoutError:
             return f"the database has not answered within {WITHIN:g} s", None
         except OrderdeckError as error:
             return in_words(error), None
+
+    def _relayed(self, shares: Sequence[Share]) -> int:
+        """The last position that a relay has copied to Kafka; 0 if none ever has, or one is to copy more."""
+        if self._settings.kafka_brokers:
+            return 0
+        return next((share.position for share in shares if share.reader == RELAY and not share.owner), 0)
 
     async def _ask(self, process: ProgramProcess) -> DaemonRow:
         if process.name == self._vitals.process:
@@ -192,6 +221,7 @@ def _told(process: ProgramProcess, port: int | None, said: _Said) -> DaemonRow:
     reason = "" if ready else clean(said.reason, LONGEST_REASON) or "does not say why"
     row = _row(process, port, answers=True, ready=ready, reason=reason)
     row.pid, row.uptime, row.version = said.pid, said.uptime, clean(said.version, 40) if said.version else None
+    row.degraded = clean(said.degraded, LONGEST_REASON) if ready else ""
     return row
 
 

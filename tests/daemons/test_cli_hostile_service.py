@@ -21,7 +21,7 @@ from daemons.cli.output import fail, say, say_json
 from daemons.cli.verify import _ledger_over_http
 from daemons.host import bounded_http
 from daemons.host.bounded_http import BROKEN, ask
-from daemons.host.status import _projections, as_table, get_json, stack_status
+from daemons.host.status import _holdings, _projections, as_table, get_json, stack_status
 from tests.support.hostile_service import (
     CHUNK,
     DRIPPING,
@@ -137,6 +137,7 @@ def test_a_status_that_a_service_makes_up_is_told_and_breaks_nothing(service: Ho
         with contextlib.suppress(*BROKEN):
             get_json(service.url + "/ready")
         assert len(_projections(load_settings(home=tmp_path))) == 0
+        assert _holdings(load_settings(home=tmp_path)) == ({}, [], None)
     assert not UNSAFE & set(as_table(stack_status(load_settings(home=tmp_path / "nothing"))))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from core.adapters.postgres.connection import Connection
 from daemons.command_api import app as command_app
 from daemons.process.program_list import PROGRAMS
 from daemons.query_api import app as query_app
@@ -69,11 +71,42 @@ async def test_it_tells_of_every_daemon_whether_it_answers_and_is_ready(
     assert daemons["command-api"] | {"reason": ""} == {
         "name": "command-api", "answers": False, "ready": False, "reason": "",
         "pid": None, "uptime": None, "version": None, "lag": None, "readers": [], "program": "command-api",
-        "port": int(os.environ["ORDERDECK_COMMAND_PORT"]), "holds": [], "sagas": 0,
+        "port": int(os.environ["ORDERDECK_COMMAND_PORT"]), "holds": [], "sagas": 0, "degraded": "",
     }  # fmt: skip
     assert daemons["command-api"]["reason"].startswith("does not answer at 127.0.0.1:")
     projector.will(ready(status="not ready", reason="orders: stands still at position 5 of 9"))
     assert (await rows(api))["projector"]["reason"] == "orders: stands still at position 5 of 9"
+    projector.will(ready(degraded="orders are not cached: \x1b[2JRedis is away"))
+    told = (await rows(api))["projector"]
+    assert (told["ready"], told["degraded"]) == (True, "orders are not cached: ·[2JRedis is away")
+
+
+async def test_a_daemon_that_hangs_or_has_ended_still_has_what_it_holds_until_its_lease_ends(
+    api: QueryApi, projector: HostileService, admin: Connection
+) -> None:
+    projector.will(ready())
+    await rows(api)
+    await admin.execute(
+        "INSERT INTO reader_shares (reader, share, position, owner, lease_until)"
+        " VALUES ('projector.stock', 3, 0, $1, now() + '1 min')",
+        f"{socket.gethostname()}:7:1.5",
+    )
+    projector.will(b"")
+    found = await api.get("/api/v1/daemons")
+    told = next(row for row in found["daemons"] if row["name"] == "projector")
+    assert (told["answers"], told["pid"], [hold["what"] for hold in told["holds"]]) == (False, None, ["stock 3"])
+    assert found["elsewhere"] == []
+
+
+async def test_once_events_are_no_longer_copied_to_kafka_it_tells_where_the_copy_ends(
+    api: QueryApi, admin: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await api.get("/api/v1/daemons"))["frozen_copy"] is None, "nothing was ever copied"
+    await admin.execute("INSERT INTO reader_shares (reader, share, position) VALUES ('relay', 0, 40)")
+    await admin.execute("INSERT INTO checkpoints (reader, position, revision) VALUES ('relay', 40, '')")
+    assert (await api.get("/api/v1/daemons"))["frozen_copy"] == {"position": 40, "events": 0}
+    await admin.execute("UPDATE reader_shares SET owner = 'desk-two:12:1.5', lease_until = now() + '1 min'")
+    assert (await api.get("/api/v1/daemons"))["frozen_copy"] is None, "a relay of another machine copies"
 
 
 async def test_it_tells_how_far_the_readers_in_a_daemon_are(api: QueryApi) -> None:

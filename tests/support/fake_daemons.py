@@ -22,6 +22,7 @@ class FakeDaemons:
         self.logs = dict.fromkeys(self.programs, "")
         self.errors = dict.fromkeys(self.programs, "")
         self.unready: dict[str, str] = {}
+        self.degraded: dict[str, str] = {}
         self.down: DaemonsError | None = None
         self.asked: list[tuple[str, str]] = []
         self.breaks: set[str] = set()  # the programs that do not come up
@@ -33,7 +34,10 @@ class FakeDaemons:
 
     async def readiness(self) -> Mapping[str, Readiness] | None:
         self._answering()
-        return {name: Readiness(not self._why(state), self._why(state)) for name, state in self.programs.items()}
+        return {
+            name: Readiness(not (why := self._why(state)), why, self.degraded.get(name, ""))
+            for name, state in self.programs.items()
+        }
 
     def _why(self, state: DaemonState) -> str:
         return self.unready.get(state.name, "") or ("" if state.state == "RUNNING" else state.state.lower())

@@ -72,6 +72,7 @@ class SaidDaemon(Struct, frozen=True):
     port: Count | None = None
     holds: tuple[SaidHold, ...] = ()
     sagas: Count = 0
+    degraded: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class DaemonLine:
     """One process of a daemon, or with `elsewhere`, of another machine or home.
 
     `program` is the daemon of which it may be one of several processes; `holds` says what it alone does. `exits`: how
-    often its process was seen to end since the deck was opened. None: it is not known.
+    often its process was seen to end since the deck was opened. None: it is not known. `degraded`: what does not work
+    at present although it is ready.
     """
 
     name: str
@@ -92,6 +94,7 @@ class DaemonLine:
     exits: int | None = None
     ready: bool | None = None
     reason: str = ""
+    degraded: str = ""
     lag: SaidLag | None = None
     direction: Direction = "level"
     readers: Sequence[SaidReader] = field(default_factory=tuple[SaidReader, ...])
@@ -111,13 +114,16 @@ class DaemonLine:
 
 
 def cells(line: DaemonLine, under_way: str = "") -> Sequence[Cell]:
-    """A row: name, state, pid, uptime, exits, ready, lag, and why it is not ready, or else what it holds."""
+    """A row: name, state, pid, uptime, exits, ready, lag, and last what is wrong, or else what it holds."""
     glyph, tone = ("✔", "dim") if line.done else GLYPHS.get(line.state, ("○", "dim"))
     late = line.lag is not None and line.lag.seconds >= LATE
     lag = "–" if line.lag is None else span(line.lag.seconds) if line.lag.events else "0"
     arrow = {"up": "↗", "down": "↘", "level": ""}[line.direction] if line.lag and line.lag.events else ""
     ready = ("done", "dim") if line.done else ("–", "dim") if line.elsewhere else READY[line.ready]
-    last = Cell(clean(line.reason), "warn") if line.reason else Cell(line.holds, "dim")
+    if line.degraded:
+        ready = ("yes", "warn")
+    wrong = line.reason or line.degraded
+    last = Cell(clean(wrong), "warn") if wrong else Cell(line.holds, "dim")
     return (
         Cell(line.name, "chosen" if line.well else "dim" if line.elsewhere else "bad"),
         Cell(f"{glyph} {line.state}", tone),
@@ -157,7 +163,7 @@ def about(line: DaemonLine) -> list[str]:
     if not line.done:
         said.append(
             {
-                True: "it is ready",
+                True: f"it is ready, but {line.degraded}" if line.degraded else "it is ready",
                 False: f"it is not ready: {line.reason}",
                 None: "it is not known whether it is ready",
             }[line.ready]

@@ -129,11 +129,11 @@ class DaemonsModel:
     def _line(self, state: DaemonState, said: SaidDaemon | None) -> DaemonLine:
         own = self._readiness.get(state.name)
         if own is not None:
-            ready, reason = own.ready, own.reason
+            ready, reason, degraded = own.ready, own.reason, own.degraded
         elif said is not None:
-            ready, reason = said.ready, clean(said.reason)
+            ready, reason, degraded = said.ready, clean(said.reason), clean(said.degraded)
         else:
-            ready, reason = None, ""
+            ready, reason, degraded = None, "", ""
         if state.state not in {
             "RUNNING",
             "READY",
@@ -153,6 +153,7 @@ class DaemonsModel:
             exits=past.exits,
             ready=ready,
             reason="" if ready else reason,
+            degraded=degraded if ready else "",
             lag=said.lag if said is not None else None,
             direction=trend(tuple(past.lags), least=MOVES),
             readers=said.readers if said is not None else (),

@@ -54,6 +54,8 @@ _COLUMNS = (
 )
 _LOOK_EVERY = 0.9  # seconds between two looks, while the view is on the screen
 _WHY_LINES = 2
+_LEAST_HEIGHT = 7  # lines of the table, its head included
+_TABLE_PERCENT = 45  # of the view; the rest is for the log
 
 
 class DaemonsView(Pane):
@@ -133,6 +135,8 @@ class DaemonsView(Pane):
 
     def _paint(self) -> None:
         self.viewport.bound(0, len(self.model.lines))
+        most = max(_LEAST_HEIGHT, self.size.height * _TABLE_PERCENT // 100)
+        self.table.styles.height = min(max(_LEAST_HEIGHT, len(self.model.lines) + 1), most)
         if self._wanted and (rank := self.model.rank_of(self._wanted)) is not None:
             self.viewport.go(rank)
             self._wanted = ""
@@ -151,6 +155,8 @@ class DaemonsView(Pane):
         ours = [line for line in model.lines if not line.elsewhere]
         well, elsewhere = sum(line.well for line in ours), len(model.lines) - len(ours)
         counts = [Cell(f"  {well} of {len(ours)} well", "good" if well == len(ours) else "bad")] if ours else []
+        if degraded := sum(bool(line.degraded) for line in ours):
+            counts.append(Cell(f"  {degraded} degraded", "warn"))
         counts += [Cell(f"  {elsewhere} elsewhere", "dim")] if elsewhere else []
         if self.model.daemons is None:
             self.place.show([Cell(" from the query API, which only looks", "dim"), *counts])
@@ -162,11 +168,12 @@ class DaemonsView(Pane):
 
     def _paint_why(self, chosen: DaemonLine | None) -> None:
         said: list[str] = []
-        if chosen is not None and chosen.reason:
-            said = wrapped(f"{chosen.name}: {chosen.reason}", self.size.width - 2)
+        wrong = (chosen.reason or chosen.degraded) if chosen is not None else ""
+        if chosen is not None and wrong:
+            said = wrapped(f"{chosen.name}: {wrong}", self.size.width - 2)
         elif chosen is not None and self.model.daemons is None:
             said = wrapped(FROM_AFAR, self.size.width - 2)
-        tone = "warn" if chosen is not None and chosen.reason else "dim"
+        tone = "warn" if wrong else "dim"
         for n, line in enumerate(self.why):
             line.show([Cell(f" {said[n]}", tone)] if n < len(said) else [])
 
