@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +16,8 @@ from core.home import owner_url
 from core.settings import load_settings
 from tests.support.customers import Customers, eventually, open_customers
 from tests.support.stack import Stack
+from tui.app import DeckApp
+from tui.http_gateway import HttpGateway
 
 PATH = "/api/v1/admin/dead-letters"
 LOCK = "SELECT pg_advisory_xact_lock(7236833)"
@@ -44,7 +47,7 @@ async def shipped(customers: Customers) -> str:
 async def test_two_orders_wait_behind_events_that_cannot_be_applied_and_a_retry_after_the_mend_applies_them(
     customers: Customers, stack: Stack
 ) -> None:
-    unknown, broken, skipped = [await shipped(customers) for _ in range(3)]
+    unknown, broken, skipped = await asyncio.gather(*(shipped(customers) for _ in range(3)))
     settings = load_settings(home=stack.home.path)
     owner = await asyncpg.connect(owner_url(settings))
     for order, version, payload in (
@@ -56,7 +59,7 @@ async def test_two_orders_wait_behind_events_that_cannot_be_applied_and_a_retry_
         async with owner.transaction():
             await owner.execute(LOCK)
             await owner.execute(PUT, UUID(order), last + 1, uuid7(), "OrderDelivered", version, payload)
-    later = [await shipped(customers) for _ in range(2)]  # everything else flows
+    later = await asyncio.gather(*(shipped(customers) for _ in range(2)))  # everything else flows
 
     async def listed() -> dict[str, Any] | None:
         page = (await customers.queries.get(PATH)).json()
@@ -65,6 +68,7 @@ async def test_two_orders_wait_behind_events_that_cannot_be_applied_and_a_retry_
 
     letters = await eventually(listed, 10)
     assert "OrderDelivered in schema 99" in letters[unknown]["error"]
+    await the_deck_shows(stack, list(letters.values()))
     for order in later:
         assert (await customers.queries.get(f"/api/v1/orders/{order}")).json()["status"] == "SHIPPED"
     shown = await customers.queries.get(f"/api/v1/orders/{unknown}")
@@ -111,3 +115,19 @@ async def test_two_orders_wait_behind_events_that_cannot_be_applied_and_a_retry_
     )  # fmt: skip
     await owner.execute("ALTER TABLE events ENABLE TRIGGER ALL")
     await owner.close()
+
+
+async def the_deck_shows(stack: Stack, letters: list[dict[str, Any]]) -> None:
+    """Open the deck over this stack's services: its view of parked events has each of them."""
+    urls = (f"http://127.0.0.1:{stack.port(port)}" for port in ("command", "query"))
+    app = DeckApp(HttpGateway(*urls))
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("6")
+
+        async def all_of_them() -> bool | None:
+            await pilot.pause()
+            shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+            rows = [f"order {letter['row'][-12:]}" for letter in letters]
+            return True if "3 rows wait behind" in shown and all(row in shown for row in rows) else None
+
+        await eventually(all_of_them, 20)
