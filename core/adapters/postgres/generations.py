@@ -60,12 +60,6 @@ SELECT id FROM generations g
     OR state IN ('cancelled', 'failed') AND to_regnamespace(quote_ident(place_of_generation(id))) IS NOT NULL
  ORDER BY id
 """
-SORTED_IN = "256MB"  # of memory; in less, the keys of an index of a million rows are sorted on the disk
-# A server that gives more is left as it is.
-ROOM_TO_SORT = """
-SELECT set_config('maintenance_work_mem', $1, false)
- WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes($1)
-"""
 # Names are looked up in its schema first, and then in those of everybody.
 ENTER = """
 SELECT set_config('search_path', quote_ident(place_of_generation($1)) || ', ' || current_setting('search_path'), false)
@@ -124,11 +118,7 @@ class PostgresGenerations:
         await self._working.run(lambda c: c.execute("SELECT make_generation($1)", id_))
 
     async def index(self, id_: int) -> None:
-        async def index(connection: Connection) -> None:
-            await connection.fetchval(ROOM_TO_SORT, SORTED_IN)
-            await connection.execute("SELECT index_generation($1)", id_)
-
-        await self._working.run(index)
+        await self._working.run(lambda c: c.execute("SELECT index_generation($1)", id_))
 
     async def move(self, id_: int, before: State, after: State) -> None:
         if await self._link.once(lambda c: c.fetchval(MOVE, id_, before, after)) is None:
