@@ -208,6 +208,12 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
         )
 
     @property
+    def newer(self) -> bool:
+        """Whether a newer release has recorded it: its version is none that this release knows of a type it knows."""
+        kind = _KINDS.get(self.event_type)
+        return kind is not None and self.schema_version > kind.schema_version
+
+    @property
     def outdated(self) -> bool:
         """Whether the event is of a form that this release lifts to a newer one."""
         return (self.event_type, self.schema_version) in STEPS

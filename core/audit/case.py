@@ -64,7 +64,8 @@ class Case:
     that which would change it. `first` has the position of the first event of each type in the order's own stream,
     `last` the position of the last event in any of its streams. `due` has the id of each saga that an event of the
     order asks for, with its name and the position of that event.
-    `sealed` is what is sealed in the order, where it was sealed.
+    `sealed` is what is sealed in the order, where it was sealed. From the first event on that a newer release has
+    recorded (`newer`), nothing is found wrong any more, since what follows cannot be understood without it.
     `unknown` names what `verify` has no rule for: unknown events, and sagas whose table this release does not have.
     """
 
@@ -85,6 +86,7 @@ class Case:
     sealed: list[SealedPart] = field(default_factory=list[SealedPart])
     last: int = 0
     unreadable: bool = False
+    newer: bool = False
     unknown: set[str] = field(default_factory=set[str])
     findings: list[Finding] = field(default_factory=list[Finding])
 
@@ -96,7 +98,10 @@ class Case:
                 events = decode(stored.event_type, stored.schema_version, stored.payload)
             except Exception as error:  # noqa: BLE001 - for any error, it is noted, and the order is not judged
                 self.unreadable = True
-                if not self.skips.has(stored.event_id):
+                if stored.newer:
+                    self.newer = True
+                    self.unknown.add(of_a_newer_release(stored))
+                elif not self.skips.has(stored.event_id):
                     self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
             self._fold_view(stored, () if stored.event_id in self.skips.of_view else events)
             if stored.event_id in self.skips.of_decisions:
@@ -239,7 +244,13 @@ class Case:
             return None
 
     def _note(self, invariant: str, stored: StoredEvent, what: str) -> None:
-        self.findings.append(Finding(invariant, what, stored.stream, stored.position))
+        if not self.newer:
+            self.findings.append(Finding(invariant, what, stored.stream, stored.position))
+
+
+def of_a_newer_release(stored: StoredEvent) -> str:
+    """Names an event in a version of its type that this release does not know yet."""
+    return f"{stored.event_type} in version {stored.schema_version}, which is newer than this release"
 
 
 class _Lease(msgspec.Struct):

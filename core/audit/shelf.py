@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from core.audit.case import NO_SKIPS, Skips
+from core.audit.case import NO_SKIPS, Skips, of_a_newer_release
 from core.codec import StoredEvent, decode
 from core.domain.inventory import (
     INVENTORY,
@@ -19,7 +19,7 @@ from core.domain.inventory import (
     StockReplenished,
     StockReturned,
 )
-from core.domain.message import ReservationId, inventory_stream, reservation_of
+from core.domain.message import ReservationId, Sku, inventory_stream, reservation_of
 from core.ports.evidence import Finding
 from core.ports.snapshots import Snapshot
 from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS, InventoryLevel
@@ -32,7 +32,8 @@ class Shelf:
     """Everything that the log says about one SKU.
 
     `level` is the SKU's view as a reader at position `seen_to` must have it at least. `unknown` names the events
-    for which `verify` has no rule.
+    for which `verify` has no rule. From the first event on that a newer release has recorded (`newer`), nothing is
+    found wrong any more.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Shelf:
         self._later: list[tuple[StoredEvent, Sequence[InventoryEvent]]] = []
         self.findings: list[Finding] = []
         self.unknown: set[str] = set()
+        self.newer = False
         self._seen_to = seen_to
         self._state = INVENTORY.initial
         self._held: dict[ReservationId, int] = {}
@@ -59,7 +61,10 @@ class Shelf:
         try:
             events = decode(stored.event_type, stored.schema_version, stored.payload)
         except Exception as error:  # noqa: BLE001 - it is noted, and the other events are judged without it
-            if not self._skips.has(stored.event_id):
+            if stored.newer:
+                self.newer = True
+                self.unknown.add(of_a_newer_release(stored))
+            elif not self._skips.has(stored.event_id):
                 self._note("I2", stored, f"{stored.event_type} cannot be read: {error}")
             self._fold_level(stored, ())
             return
@@ -127,13 +132,23 @@ class Shelf:
         except msgspec.MsgspecError:
             return True  # nobody uses a snapshot that cannot be read, and it is replaced
 
+    def sku_among(self, skus: Iterable[str]) -> str | None:
+        """The SKU. If a newer release has recorded all that there is of it, it is the one whose stream this is."""
+        if self.sku is not None or not self.newer:
+            return self.sku
+        return next((each for each in skus if inventory_stream(Sku(each)) == self.stream), None)
+
     def close(self) -> Sequence[Finding]:
         held = sum(self._held.values())
-        if self._received + self._adjusted + self._returned != self._state.available + held + self._shipped:
+        if (
+            not self.newer
+            and self._received + self._adjusted + self._returned != self._state.available + held + self._shipped
+        ):
             came = f"received {self._received}, adjusted by {self._adjusted}, returned {self._returned}"
             what = f"{came}, but {self._state.available} + {held} held + {self._shipped} shipped"
             self.findings.append(Finding("I5", what, self.stream))
         return self.findings
 
     def _note(self, invariant: str, stored: StoredEvent, what: str) -> None:
-        self.findings.append(Finding(invariant, what, stored.stream, stored.position))
+        if not self.newer:
+            self.findings.append(Finding(invariant, what, stored.stream, stored.position))

@@ -19,7 +19,17 @@ from core.audit.shelf import Shelf
 from core.codec import StoredEvent
 from core.domain import inventory, order, payment
 from core.domain import saga as sagas
-from core.domain.message import Event, Metadata, OrderId, Sku, StreamId, inventory_stream, payment_of, saga_of
+from core.domain.message import (
+    Event,
+    Metadata,
+    OrderId,
+    Sku,
+    StreamId,
+    inventory_stream,
+    payment_of,
+    reservation_of,
+    saga_of,
+)
 from core.domain.order import OrderEvent
 from core.domain.reader import ReaderEvent
 from core.domain.sealed_customer import CustomerErased
@@ -31,6 +41,7 @@ from tests.support.samples import NOW, ORDER_ID, created
 ORDER = OrderId(UUID(str(ORDER_ID)))
 RULES = SagaRules(SAGAS)
 CATEGORIES = {order.OrderEvent: "order", payment.PaymentEvent: "payment", inventory.InventoryEvent: "inventory"}
+RESERVATION = reservation_of(ORDER, Sku("A"))
 PAYMENT, SAGA = payment_of(ORDER), saga_of(ORDER, FULFIL_ORDER.name)
 
 
@@ -139,3 +150,25 @@ def test_verify_reads_any_events_in_any_order_to_the_end(rng: Random) -> None:
     assert case.unknown == set()
     assert case.last == len(events)
     assert all(each is None or each.what for each in found)
+
+
+def test_events_in_a_version_of_a_newer_release_are_named_and_what_follows_them_is_not_called_wrong() -> None:
+    """As when an older release's verify looks at a log in which a newer one records version 3 of OrderCreated."""
+    newer, saga = {"schema_version": 3, "payload": '{"id": 1}'}, saga_of(ORDER, FULFIL_ORDER.name)
+    started = sagas.SagaStarted(saga_id=saga, name=FULFIL_ORDER.name, definition=1, order_id=ORDER)
+    confirmed = order.OrderConfirmed(order_id=ORDER, confirmed_at=NOW)
+    case = Case(ORDER, 99, RULES).fold([stored(created, 1, **newer), stored(started, 2, saga), stored(confirmed, 3)])
+    assert case.unknown == {"OrderCreated in version 3, which is newer than this release"}
+    assert (case.findings, list(unstarted(case, 99)), list(judge(case)), case.judgeable) == ([], [], [], False)
+
+    replenished = inventory.StockReplenished(sku=Sku("A"), quantity=1)
+    reserved = inventory.InventoryReserved(sku=Sku("A"), reservation_id=RESERVATION, order_id=ORDER, quantity=1)
+    first = stored(replenished, 1, inventory_stream(Sku("A")), schema_version=9)
+    shelf = Shelf(first, 99, None)
+    for each in (first, stored(reserved, 2, first.stream)):
+        shelf.fold(each)
+    assert shelf.newer
+    assert (shelf.unknown, shelf.close()) == ({"StockReplenished in version 9, which is newer than this release"}, [])
+
+    lost = Case(ORDER, 99, RULES).fold([stored(created, 1, event_type="OrderLost")])
+    assert ["cannot be read" in finding.what for finding in lost.findings] == [True], "no release has ever had it"

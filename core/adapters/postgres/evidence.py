@@ -71,7 +71,8 @@ DISORDER: Sequence[tuple[str, str]] = (
     ("I1", """
         SELECT min(stream_id::text)::uuid, max(position),
                'order number ' || (payload ->> 'order_number') || ' belongs to ' || count(*) || ' orders'
-          FROM events WHERE event_type = 'OrderCreated' GROUP BY payload ->> 'order_number' HAVING count(*) > 1"""),
+          FROM events WHERE event_type = 'OrderCreated' AND payload ? 'order_number'
+         GROUP BY payload ->> 'order_number' HAVING count(*) > 1"""),
     ("I1", """
         SELECT k.stream_id, k.position, 'a command with the key ' || k.key || ' was answered ' || k.status
                || ' at version ' || k.version || ', and there is no such event'
