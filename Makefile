@@ -34,8 +34,8 @@ clients: $(BIN)/.installed-dev  ## generate a client from each OpenAPI document,
 registry: $(BIN)/.installed-dev  ## register every schema in a real Apicurio; needs Maven and Java 21 or newer; JAVA=/path/to/java
 	@JAVA="$(JAVA)" tests/kafka/registry.sh $(PYTEST) -n 0 -q tests/kafka/test_schema_registry.py
 
-check: $(BIN)/.installed-dev  ## format, lint, types, import contracts, schemas of events; changes nothing
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/basedpyright -p tests && $(BIN)/lint-imports && $(BIN)/python -m tests.support.event_schemas --check
+check: $(BIN)/.installed-dev  ## format, lint, types, import contracts, schemas of events, alerts and dashboards; changes nothing
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/basedpyright -p tests && $(BIN)/lint-imports && $(BIN)/python -m tests.support.event_schemas --check && $(PYTEST) -q -n 0 -k "promtool or fires" tests/test_monitoring.py
 
 fix: $(BIN)/.installed-dev  ## format, and repair what lint can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -61,7 +61,7 @@ db-reset: $(BIN)/.installed  ## stop, and forget every order of this home
 clean:  ## stop, and remove the environment and all caches; orders stay
 	@if [ -x $(BIN)/orderdeck ]; then $(BIN)/orderdeck down; fi; rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 
-docker-up: .env.docker  ## PostgreSQL, Kafka, Redis and each daemon in a container; ARGS="--profile tools" for kafka-ui and pgAdmin
+docker-up: .env.docker  ## PostgreSQL, Kafka, Redis and each daemon in a container; ARGS="--profile tools" for kafka-ui, pgAdmin, Prometheus and Grafana
 	@$(COMPOSE) $(ARGS) up --detach --build --wait
 
 docker-down: .env.docker  ## stop the containers, keep their data

@@ -43,10 +43,6 @@ STANDS_STILL = 5.0  # seconds without progress while events wait
 CLOCK_TOLERANCE = 60.0  # seconds for which the clock may be behind the last event
 
 POSITION = Gauge("orderdeck_saga_runner_position", "Position up to which sagas were started, of the shares held here.")
-CONFLICTS = Gauge(
-    "orderdeck_saga_runner_stock_conflicts", "Decisions on stock that others made void since this runner started."
-)
-TURNS = Gauge("orderdeck_saga_runner_stock_turns", "Turns at deciding on stock that this runner has taken.")
 HELD = Gauge("orderdeck_saga_runner_sagas", "Sagas that this runner works on now.")
 SHARE_COUNT = Gauge("orderdeck_saga_runner_shares", f"Shares, of {SHARES}, of the orders whose sagas are started here.")
 
@@ -95,8 +91,6 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         progress = LogProgress(app, runner, starting, keeper)
         POSITION.set_function(lambda: starting.position or 0)
         HELD.set_function(lambda: runner.held)
-        CONFLICTS.set_function(lambda: desk.conflicts)
-        TURNS.set_function(lambda: desk.turns_taken)
         SHARE_COUNT.set_function(lambda: len(keeper.held))
         vitals.degraded.append(meter.degraded)
         vitals.started(progress.stands_still)

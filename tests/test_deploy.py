@@ -26,7 +26,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 ONE_SHOT = {"migrate"}
-TOOLS = {"kafka-ui", "pgadmin"}
+TOOLS = {"kafka-ui", "pgadmin", "prometheus", "grafana"}
 SCHEMA: dict[str, Any] = json.loads((ROOT / "tests/data/compose-spec.json").read_text(encoding="utf-8"))
 LOCAL_PORT = re.compile(r"127\.0\.0\.1:(\d+):(\d+)")
 SECRET = re.compile(r"\$\{(\w+):\?[^}]+\}")  # a variable that has to be given
@@ -99,7 +99,7 @@ def test_each_port_of_this_machine_is_published_once_and_by_nobody_who_can_have_
     published = {port.split(":")[1]: name for name, service in SERVICES.items() for port in service.get("ports", [])}
     assert published == {
         "8080": "gateway", "8081": "gateway", "8090": "payment-sandbox", "8091": "kafka-ui", "5050": "pgadmin",
-        "9092": "kafka",
+        "9092": "kafka", "9090": "prometheus", "3000": "grafana",
     }  # fmt: skip
     assert sum(len(service.get("ports", [])) for service in SERVICES.values()) == len(published)
     assert [SERVICES[name].get("deploy", {}).get("replicas", 1) for name in published.values()] == [1] * len(published)
@@ -148,7 +148,7 @@ def test_every_volume_of_compose_is_declared_and_used() -> None:
     used = {mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])}
     files = {each for each in used if each.startswith("./")}
     assert used - files == set(COMPOSE["volumes"])
-    assert [each for each in files if not (ROOT / each).is_file()] == []
+    assert [each for each in files if not (ROOT / each).exists()] == []
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -161,6 +161,10 @@ class Queries(Protocol):
         """The sales altogether and by day, and the number of unfinished sagas."""
         ...
 
+    async def authorised_money(self, *, most: int) -> Mapping[str, Decimal]:
+        """The money of payments that are authorised and not captured yet, by currency; of at most so many orders."""
+        ...
+
     # --- sagas ----------------------------------------------------------------------------------------------
     async def sagas(self, search: SagaSearch) -> SagaPage:
         """One page of the sagas that fit. It takes no longer when many sagas have ended."""

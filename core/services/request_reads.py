@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -199,6 +200,9 @@ class RequestReads:
 
     async def desk_totals(self) -> DeskTotals:
         return await self._ask(ORDERS.reader, lambda q: q.desk_totals())
+
+    async def authorised_money(self, *, most: int) -> Mapping[str, Decimal]:
+        return await self._ask(ORDERS.reader, lambda q: q.authorised_money(most=most))
 
     # --- sagas, whose rows are written together with the log -----------------------------------------------
     async def sagas(self, search: SagaSearch) -> SagaPage:

@@ -21,7 +21,7 @@ def with_whole_segments(app: ASGIApp) -> ASGIApp:
     async def serve(scope: Any, receive: Any, send: Any) -> None:
         raw: bytes = scope.get("raw_path") or b""
         if scope["type"] == "http" and _SENT.search(raw):
-            scope = {**scope, "path": unquote(_SENT.sub(_SLASH_SENT, raw).decode("ascii", "replace"))}
+            scope["path"] = unquote(_SENT.sub(_SLASH_SENT, raw).decode("ascii", "replace"))
         await app(scope, receive, send)
 
     return serve

@@ -21,6 +21,7 @@ from contextlib import AbstractAsyncContextManager
 
 import structlog
 import uvloop
+from prometheus_client import disable_created_metrics
 
 from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, ShareLost, Unavailable, in_words
 from core.home import Home
@@ -38,10 +39,12 @@ from daemons.process.logs import configure_logs
 from daemons.process.process_counts import this_process
 from daemons.process.program_list import APART
 from daemons.process.shared_port import SharedPort, open_shared_port
+from daemons.process.vital_metrics import LOOP_DELAY
 from daemons.process.vitals import ASGIApp, Front, Vitals
 
 CLOSE = 5  # seconds after that in which the work may release what it holds
 HANG_LIMIT = 30  # seconds
+BEAT = 0.5  # seconds between two looks whether the event loop turns
 LONGEST_PAUSE = 0.5  # seconds between two tries to start, while something is away
 PAUSE_AFTER_FAULT = 5.0  # seconds between two tries, while a person has to mend something
 
@@ -98,6 +101,7 @@ def _run(
 ) -> None:
     faulthandler.enable()
     os.umask(0o077)
+    disable_created_metrics()  # else every counter has a second series, which nobody reads
     if "SUPERVISOR_ENABLED" in os.environ:
         die_with_parent()
     try:
@@ -216,8 +220,9 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
 
 async def _beat(vitals: Vitals) -> None:
     while True:
-        vitals.last_turn = time.monotonic()
-        await asyncio.sleep(1)
+        vitals.last_turn = began = time.monotonic()
+        await asyncio.sleep(BEAT)
+        LOOP_DELAY.observe(max(0.0, time.monotonic() - began - BEAT))
 
 
 def _watchdog(vitals: Vitals) -> None:

@@ -19,6 +19,8 @@ from core.fault_board import FaultBoard
 from core.home_key import HomeKey
 from daemons.process.guard.callers import check_caller
 from daemons.process.guard.refusals import Refusal
+from daemons.process.http_metrics import measured
+from daemons.process.vital_metrics import DEGRADED, INFO, READY
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -128,13 +130,22 @@ class Vitals:
     async def ready(self) -> tuple[int, dict[str, Any]]:
         if (reason := await self.why_not_ready()) is not None:
             return 503, self._unready(reason)
-        degraded = "; ".join(told for say in self.degraded if (told := say()))
+        degraded = "; ".join(self._without())
         return 200, self._signed({"status": "ready"}) | ({"degraded": degraded} if degraded else {})
 
     async def bare_ready(self) -> tuple[int, dict[str, Any]]:
         """Whether it is ready, and nothing else: for probes, which show no key."""
         ready = await self.why_not_ready() is None
         return (200, {"status": "ready"}) if ready else (503, {"status": "not ready"})
+
+    def _without(self) -> list[str]:
+        return [told for say in self.degraded if (told := say())]
+
+    async def show(self) -> None:
+        """Bring up to date what /metrics says about the daemon itself."""
+        INFO.labels(service_of(self.name), self._version).set(1)
+        READY.set(await self.why_not_ready() is None)
+        DEGRADED.set(len(self._without()))
 
     def _signed(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer with which program this is; `uptime` are the seconds since its start."""
@@ -171,6 +182,7 @@ class Front:
             case "GET" | "HEAD", "/ready":
                 await _answer_json(send, *await self.vitals.ready())
             case "GET" | "HEAD", "/metrics":
+                await self.vitals.show()
                 await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest())
             case "OPTIONS", "/health" | "/ready" | "/metrics":
                 await send(
@@ -182,7 +194,7 @@ class Front:
                 await Refusal(405, "method_not_allowed", detail, {"Allow": "GET, HEAD, OPTIONS"}).answer(send)
             case _ if self.app is not None:
                 scope[FAULTS] = self.vitals.faults
-                await self.app(scope, receive, send)
+                await measured(self.app, scope, receive, send)
                 if self.vitals.faults.reason is not None and FAILED not in scope:
                     self.vitals.faults.clear(route_of(scope))
             case _ if self.vitals.faults.reason is not None:

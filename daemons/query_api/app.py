@@ -51,6 +51,7 @@ from daemons.query_api import (
     stream,
 )
 from daemons.query_api import dead_letters as letters
+from daemons.query_api.desk_meter import DeskMeter
 from daemons.query_api.hub import Hub
 from daemons.query_api.log_meter import LogMeter
 from daemons.query_api.opened_answers import open_answer, prepare
@@ -102,7 +103,8 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         )
         roll_call = RollCall(settings, vitals, servers.primary, app.shares, generations)
         history = History(vitals.name)
-        keeping = asyncio.create_task(history.keep(LogMeter(servers.primary).measure))
+        desk_meter = DeskMeter(servers.primary, app.dead_letters, generations)
+        keeping = asyncio.gather(history.keep(LogMeter(servers.primary).measure), desk_meter.keep())
         closing = asyncio.create_task(_close_at_stop(vitals, hub))
         try:
             show_cache(settings, app.cache, vitals)

@@ -12,6 +12,7 @@ LOOK_BACK = 60  # seconds over which the percentiles of sagas are taken
 MOST_ENDED = 2_000  # sagas that ended in one second and are looked at
 MOST_WAITING = 10_000  # sagas that are due, and events whose saga is not started, that are counted
 PER_SECOND = "per second"
+LOG_POSITION = Gauge("orderdeck_log_position", "Position of the last event in the log.")
 LAG_EVENTS = Gauge("orderdeck_reader_lag_events", "Events of the log that this reader has not done yet.", ["reader"])
 LAG_SECONDS = Gauge("orderdeck_reader_lag_seconds", "How long the oldest of them has been in the log.", ["reader"])
 
@@ -23,10 +24,16 @@ class LogMeter:
         self._took = Histogram(over=LOOK_BACK)
 
     async def measure(self, elapsed: float) -> Figures:
-        readers = await self._queries.progress()
+        try:
+            readers = await self._queries.progress()
+        except BaseException:
+            LAG_EVENTS.clear()  # nobody knows how far they are now, which must not look as if they stood still
+            LAG_SECONDS.clear()
+            raise
         if not readers:
             return {}
         head = max(reader.head for reader in readers)
+        LOG_POSITION.set(head)
         figures: dict[str, tuple[float, str]] = {}
         for reader in readers:
             figures[f"lag.{reader.reader}"] = reader.behind, "seconds"

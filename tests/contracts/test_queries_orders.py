@@ -244,3 +244,15 @@ async def test_a_list_that_a_lock_keeps_waiting_is_an_outage_and_the_next_one_is
     assert (await queries.count_orders_by_status(OrderQuery())).total.total == 0
     await blocker.close()
     queries.close()
+
+
+async def test_the_money_that_is_authorised_and_not_captured_is_added_up_by_currency(
+    full: Queries, everything: list[OrderView]
+) -> None:
+    waiting = [order for order in everything if order.payment_status is PaymentStatus.AUTHORIZED]
+    sums = {currency: Decimal(0) for currency in {order.currency for order in waiting}}
+    for order in waiting:
+        sums[order.currency] += order.total_amount
+    assert waiting
+    assert await full.authorised_money(most=ORDERS) == sums
+    assert sum((await full.authorised_money(most=1)).values()) in {order.total_amount for order in waiting}

@@ -13,6 +13,7 @@ from math import inf
 import structlog
 
 from core.errors import GatewayNotTried
+from core.metrics import BREAKER_CHANGES, BREAKER_OPEN
 
 IN_A_ROW = 5  # failed calls, with no answer to any other call in between
 TRIES = 5  # failed tries of each of IN_A_ROW charges, with no charge executed meanwhile
@@ -182,6 +183,8 @@ class Breaker:
 
     def _change(self) -> None:
         self._changes += 1
+        BREAKER_OPEN.set(not self.closed)
+        BREAKER_CHANGES.labels("closed" if self.closed else "open").inc()
         self._row, self._asking, self._probe = 0, None, None
         self._failing.clear()
         self.log_change()

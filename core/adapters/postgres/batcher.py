@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from core.errors import QueueFull, Unavailable
+from core.metrics import APPEND_QUEUE
 
 R = TypeVar("R")
 
@@ -71,6 +72,7 @@ class Batcher(Generic[I, R]):
             raise QueueFull("too many commands wait for the log; try again in a moment")
         waiting = Waiting[I, R](item, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
+        APPEND_QUEUE.set(len(self._queue))
         if self._task is None:
             self._task = asyncio.create_task(self._run())
         return await waiting.outcome
@@ -79,6 +81,7 @@ class Batcher(Generic[I, R]):
         """Fail all appends that are still in the queue. None of them was sent."""
         while self._queue:
             self._queue.popleft().fail(error)
+        APPEND_QUEUE.set(0)
 
     async def close(self) -> None:
         """Refuse new appends, and wait until those in the queue are sent."""
@@ -120,4 +123,5 @@ class Batcher(Generic[I, R]):
             size += item.size
             batch.append(waiting)
         self._queue.extendleft(reversed(later))
+        APPEND_QUEUE.set(len(self._queue))
         return batch

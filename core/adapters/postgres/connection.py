@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
@@ -16,6 +17,7 @@ from core.adapters.postgres.driver_errors import AWAY, connection_lost, translat
 from core.adapters.postgres.session import ROLE, set_up
 from core.database_address import FILES, DatabaseAddress, read_address
 from core.errors import ConfigurationError, DatabaseFault, OrderdeckError, Unavailable, ValuesRefused
+from core.metrics import CONNECTIONS, DATABASE_CALLS, DATABASE_WAIT
 
 R = TypeVar("R")
 
@@ -50,6 +52,8 @@ async def connect(dsn: str, *, name: str, role: str | None = ROLE, limits: bool 
     """
     address = address_of(dsn)
     connection = await open_connection(address, wait=10 if limits else None)
+    CONNECTIONS.inc()
+    connection.add_termination_listener(_gone)
     try:
         with translating():
             await set_up(connection, name=name, role=role, limits=limits, address=address)
@@ -57,6 +61,10 @@ async def connect(dsn: str, *, name: str, role: str | None = ROLE, limits: bool 
         connection.terminate()
         raise
     return connection
+
+
+def _gone(_: object) -> None:
+    CONNECTIONS.dec()
 
 
 async def open_connection(address: DatabaseAddress, *, wait: float | None, prepare: bool = True) -> Connection:
@@ -174,7 +182,7 @@ class Link:
 
     async def run(self, work: Callable[[Connection], Awaitable[R]]) -> R:
         """Run something that is safe to repeat. If the connection is lost, run it once more on a new one."""
-        async with self._lock:
+        async with self._alone():
             connection = await self.get()
             try:
                 return await self._attempt(connection, work)
@@ -185,7 +193,7 @@ class Link:
 
     async def once(self, work: Callable[[Connection], Awaitable[R]]) -> R:
         """Run something that must not be repeated. After Unavailable, nobody knows whether it was done."""
-        async with self._lock:
+        async with self._alone():
             return await self._attempt(await self.get(), work)
 
     def failed(self, error: Exception) -> OrderdeckError:
@@ -203,6 +211,15 @@ class Link:
 
     def close(self) -> None:
         self.drop()
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncGenerator[None]:
+        """Wait until no other caller uses the connection; how long that took and how many wait is measured."""
+        began = time.perf_counter()
+        with DATABASE_CALLS.track_inprogress():
+            async with self._lock:
+                DATABASE_WAIT.observe(time.perf_counter() - began)
+                yield
 
     async def _attempt(self, connection: Connection, work: Callable[[Connection], Awaitable[R]]) -> R:
         try:

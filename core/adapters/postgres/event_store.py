@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import structlog
+from prometheus_client import Counter
 
 from core.adapters.coalesce import Coalescer
 from core.adapters.postgres.append import ANSWERS, APPEND, OURS, Prepared, arguments, prepare, replay, verdict
@@ -19,7 +20,8 @@ from core.codec import StoredEvent
 from core.domain.message import Recorded, StreamId
 from core.errors import DatabaseFault, OrderdeckError, OutcomeUnknown, Unavailable, ValuesRefused
 from core.fault_board import FaultBoard
-from core.ports.log import Accepted, Append, Replay, Verdict
+from core.metrics import APPEND_BATCH, APPEND_SECONDS, APPENDED_EVENTS, APPENDS
+from core.ports.log import Accepted, Append, Conflict, LeaseLost, Replay, Verdict
 from core.ports.sagas import READER as SAGA_RUNNER
 
 # What an operator has skipped for the runners of sagas is left out by all who decide on what they have read.
@@ -32,6 +34,14 @@ HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
 NO_ROOM_LASTS = 15.0  # seconds for which an append that found no room on the disk makes the daemon not ready
 SETTLE_WITHIN = 8.0  # seconds for finding out an unknown outcome, before the callers get OutcomeUnknown
+
+OUTCOMES: dict[type[Verdict], Counter] = {
+    Accepted: APPENDS.labels("accepted"),
+    Replay: APPENDS.labels("replayed"),
+    Conflict: APPENDS.labels("conflict"),
+    LeaseLost: APPENDS.labels("lease_lost"),
+}
+FAILED = APPENDS.labels("failed")
 
 Batch = Sequence[Waiting[Prepared, Verdict]]
 
@@ -50,7 +60,7 @@ class PostgresEventStore:
         self._writer = Link(open_)
         self._loader = Link(open_)
         self._reader = Link(open_)
-        self._batcher = Batcher[Prepared, Verdict](self._send)
+        self._batcher = Batcher[Prepared, Verdict](self._measured_send)
         self._faults = faults or FaultBoard()
         self.snapshots = PostgresSnapshots(self._loader, open_, faults)
         self._loads = Coalescer[tuple[StreamId, int], list[Recorded | Exception]](self._load_many)
@@ -108,6 +118,11 @@ class PostgresEventStore:
             for stream, after in keys
         }
 
+    async def _measured_send(self, batch: Batch) -> None:
+        APPEND_BATCH.observe(len(batch))
+        with APPEND_SECONDS.time():
+            await self._send(batch)
+
     async def _send(self, batch: Batch) -> None:
         """Send a batch until every append has a verdict. After a lost answer it is sent again, with the same event ids.
 
@@ -164,6 +179,7 @@ class PostgresEventStore:
     def _fail(batch: Batch, error: Exception) -> None:
         for waiting in batch:
             waiting.fail(error)
+            FAILED.inc()
 
     async def _settle(
         self, connection: Connection, batch: Batch, verdicts: list[Verdict | None], *, sent_before: bool
@@ -181,6 +197,9 @@ class PostgresEventStore:
                 waiting.fail(Unavailable("the key has just expired; try again"))
             else:
                 waiting.settle(known)
+                OUTCOMES[type(known)].inc()
+                if isinstance(known, Accepted):
+                    APPENDED_EVENTS.inc(waiting.item.events)
 
     @staticmethod
     async def _find_ours(connection: Connection, batch: Batch, verdicts: list[Verdict | None]) -> None:

@@ -18,6 +18,7 @@ from core.sagas.actions import created, quantities
 from core.sagas.progress import StepStatus
 from core.sagas.record import announced, call_due, concluded, failed
 from core.sagas.saga import Call, Effect, Local, Move, Stream, next_move
+from core.services.sagas.measure import measure_call
 from core.services.sagas.stock import StockDesk
 from core.services.sagas.waiting import HOLD
 from core.services.sagas.work import SagaAppend, Work, draft, load_work
@@ -127,11 +128,11 @@ async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | N
 async def _call_or_look_up(world: World, work: Work, call: Call, key: str) -> PaymentAnswer:
     """Call the provider. If no answer comes, look up whether the provider did it before anything is decided."""
     try:
-        return await _call_gateway(world.gateway, work, call, key)
+        return await measure_call(call.operation, _call_gateway(world.gateway, work, call, key))
     except GatewayTimeout as error:
         log.warning("no answer from the provider, looking it up", key=key, reason=str(error))
         try:
-            answer = await world.gateway.look_up(key)
+            answer = await measure_call("look_up", world.gateway.look_up(key))
         except GatewayNotTried:
             raise error from None  # the first call was made, so it counts as a try
         if answer is None:

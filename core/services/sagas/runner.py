@@ -129,7 +129,8 @@ class SagaRunner:
         end = saga_events.SagaFailed(saga_id=work.saga_id, reason=reason, open_items=items)
         log.error("a saga needs a person", saga=str(work.saga_id), reason=reason)
         saga_append = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
-        await self._world.store.append(saga_append.append())
+        if isinstance(await self._world.store.append(saga_append.append()), Accepted):
+            saga_append.applied()
 
     async def _give_up_unread(self, claim: Claim, reason: str) -> None:
         """Record that the saga has FAILED although its events cannot be read. The lease keeps other runners from it."""

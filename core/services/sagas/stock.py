@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from core.domain.inventory import INVENTORY, InventoryEvent, Stock
 from core.domain.message import Sku, inventory_stream
 from core.errors import DatabaseFault, Unavailable
+from core.metrics import STOCK_CONFLICTS, STOCK_TURNS
 from core.ports.log import Accepted, Append, Conflict, Entry, EventStore, LeaseLost, NewEvent, Verdict
 from core.ports.stock_turns import StockTurns
 from core.services.load import Loaded, StateCache
@@ -122,6 +123,7 @@ class StockDesk:
             return await self._send(group)
         async with self._turns.take():
             self.turns_taken += 1
+            STOCK_TURNS.inc()
             await self._read_again(group)
             return await self._send(group)
 
@@ -170,6 +172,7 @@ class StockDesk:
         actual = iter(verdict.actual)
         if [next(actual) for _ in stock_entries] != [entry.expected for entry in stock_entries]:
             self.conflicts += 1
+            STOCK_CONFLICTS.inc()
             self._others_came()
         outdated = [
             request

@@ -21,6 +21,7 @@ from core.sagas.progress import Progress, SagaStatus, evolve
 from core.sagas.record import gave_up
 from core.sagas.saga import Effect, Facts, Instance, Move, Saga, Stream, next_move
 from core.services.load import Loaded, load_state
+from core.services.sagas.measure import measure_saga
 
 LEASE = timedelta(seconds=30)
 FIRST_EPOCH = 1  # of the first lease, which the runner that starts a saga gets
@@ -45,6 +46,7 @@ class Work(Instance):
     order: Loaded[Order]
     payment: Loaded[Payment]
     cause: UUID | None
+    started_at: datetime
     user_id: str | None = None
     request_id: str | None = None
     waits_for_provider: bool = False
@@ -88,6 +90,7 @@ async def load_work(
         order=await load_state(store, ORDER, StreamId(order_id)),
         payment=await load_state(store, PAYMENT, StreamId(payment_of(order_id))),
         cause=recorded[-1].event_id,
+        started_at=recorded[0].recorded_at,
     )
 
 
@@ -104,6 +107,7 @@ def new_work(saga: Saga, order_id: OrderId, cause: UUID | None, *, owner: str, n
         order=Loaded(ORDER.initial, 0, 0),
         payment=Loaded(PAYMENT.initial, 0, 0),
         cause=cause,
+        started_at=now,
     )
 
 
@@ -179,8 +183,9 @@ class SagaAppend:
         return [NewEvent(uuid7(), event, metadata) for event in events]
 
     def applied(self) -> None:
-        """Bring `work` up to date after the append was recorded."""
+        """Bring `work` up to date after the append was recorded, and measure what it recorded."""
         work = self.work
+        measure_saga(work.saga.name, self.events, work.started_at)
         work.version += len(self.events)
         work.progress = self.progress
         work.cause = self.last if self.events else work.cause

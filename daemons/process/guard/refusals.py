@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from prometheus_client import Counter
+
+REFUSALS = Counter(
+    "orderdeck_http_refusals", "Requests refused before a route saw them, by the code of the problem.", ["code"]
+)
+
 PROBLEM = b"application/problem+json"
 
 
@@ -17,6 +23,7 @@ class Refusal(Exception):
         super().__init__(detail)
         self.status = status
         self.code = code
+        REFUSALS.labels(code).inc()
         self._headers = headers or {}
 
     @property

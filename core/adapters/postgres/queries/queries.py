@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from core.adapters.postgres.queries import log, sagas
 from core.adapters.postgres.queries.ended_sagas import ended_sagas
 from core.adapters.postgres.queries.readers import positions_of, progress
 from core.adapters.postgres.queries.saga_summary import summary_of_sagas
-from core.adapters.postgres.queries.totals import desk_totals
+from core.adapters.postgres.queries.totals import authorised_money, desk_totals
 from core.adapters.postgres.read_models import inventory_levels, order_counts, order_pages, order_views
 from core.adapters.postgres.read_models.table import SumTable, read_sum, select_under
 from core.adapters.postgres.releases import newest_releases
@@ -114,6 +115,9 @@ class PostgresQueries:
 
     async def desk_totals(self) -> DeskTotals:
         return await self._lanes.run(desk_totals)
+
+    async def authorised_money(self, *, most: int) -> Mapping[str, Decimal]:
+        return await self._lanes.run(lambda c: authorised_money(c, most))
 
     # --- sagas ----------------------------------------------------------------------------------------------
     async def sagas(self, search: SagaSearch) -> SagaPage:

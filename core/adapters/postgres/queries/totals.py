@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
+
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.read_models.daily_sales import sales, sales_by_day
 from core.adapters.postgres.read_models.one_sight import one_sight
+from core.domain.money import exact
 from core.ports.queries import DeskTotals
 from core.projections.daily_sales import DAILY_SALES
 
@@ -12,6 +16,12 @@ UNFINISHED_SAGAS = """
 SELECT status, count(*) AS sagas FROM sagas WHERE status IN ('RUNNING', 'COMPENSATING') GROUP BY status
  UNION ALL
 SELECT 'FAILED', count(*) FROM sagas WHERE status = 'FAILED'
+"""
+# Without a limit this would read every order that waits to be shipped, which may be all that there are.
+AUTHORISED = """
+SELECT currency, sum(total_amount) AS amount
+  FROM (SELECT currency, total_amount FROM order_views WHERE payment_status = 'AUTHORIZED' LIMIT $1) AS waiting
+ GROUP BY currency
 """
 HEAD = "SELECT coalesce(max(position), 0) FROM events"
 UNFINISHED = ("RUNNING", "COMPENSATING", "FAILED")
@@ -30,3 +40,8 @@ async def _totals(connection: Connection) -> DeskTotals:
         days=await sales_by_day(connection),
         sagas={status: counts.get(status, 0) for status in UNFINISHED},
     )
+
+
+async def authorised_money(connection: Connection, most: int) -> Mapping[str, Decimal]:
+    rows = await connection.fetch(AUTHORISED, most)
+    return {row["currency"]: exact(row["amount"], row["currency"]) for row in rows}
