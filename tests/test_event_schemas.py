@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jsonschema
 import msgspec
 import pytest
+from msgspec import Meta
 
 from core.codec import EVENTS, event_type
 from core.domain.message import Event
@@ -73,6 +74,11 @@ class Part(msgspec.Struct):
     colour: str = ""
 
 
+class Closed(msgspec.Struct, forbid_unknown_fields=True):
+    size: int
+    colour: str = ""
+
+
 class Narrow(msgspec.Struct):
     size: int
 
@@ -106,11 +112,17 @@ def said(folder: Path, kinds: list[type[Event]], steps: Any = None) -> str:
         ({"weight": str}, 'weight was {"type": "integer"} and is {"type": "string"}'),
         ({"weight": int | None}, "weight was"),
         ({"weight": (int, 0)}, "weight may be left out now"),
+        ({"note": (str, "none")}, 'note without a value was "" and is "none"'),
         ({"note": str}, "note has no default any more"),
         ({"note": None}, "note is gone"),
         ({"height": int}, "height is new and has no default"),
         ({"way": Literal["air", "sea"]}, "way was"),
         ({"parts": list[str]}, "parts[] was"),
+        ({"parts": Annotated[list[Part], Meta(max_length=2)]}, 'parts was {"type": "array"} and is'),
+        (
+            {"parts": list[Closed]},
+            'parts[] was {"type": "object"} and is {"type": "object", "additionalProperties": false}',
+        ),
         ({"parts": list[Narrow]}, "parts[].colour is gone"),
     ],
 )

@@ -20,7 +20,8 @@ from core.upcasters import STEPS, StoredForm, leads_to
 Json: TypeAlias = dict[str, Any]
 WRITE = "python -m tests.support.event_schemas"
 GUIDE = "docs/how-to/change-an-event.md"
-NOTES = ("title", "description", "default", "examples")  # what only people read
+NOTES = ("title", "description", "examples")  # what only people read
+INSIDE = ("properties", "required", "items")  # what an object or a list has in it, which is compared one by one
 SUMS = "checksums.txt"
 
 
@@ -101,6 +102,10 @@ def _differences(kept: Json, now: Json, place: str) -> Iterator[str]:
         yield from _differences(kept["items"], now["items"], f"{place}[]")
     elif kept != now:
         yield f"{place} was {_short(kept)} and is {_short(now)}"
+        return
+    bounds = [{key: value for key, value in each.items() if key not in INSIDE} for each in (kept, now)]
+    if bounds[0] != bounds[1]:
+        yield f"{place or 'the payload'} was {_short(bounds[0])} and is {_short(bounds[1])}"
 
 
 def _of_field(name: str, kept: Json, now: Json, place: str) -> Iterator[str]:
@@ -111,9 +116,13 @@ def _of_field(name: str, kept: Json, now: Json, place: str) -> Iterator[str]:
         if is_:
             yield f"{place} is new and has no default"
     else:
+        older, newer = dict(kept["properties"][name]), dict(now["properties"][name])
+        defaults = _short(older.pop("default", None)), _short(newer.pop("default", None))
         if was != is_:
             yield f"{place} {'may be left out now' if was else 'has no default any more'}"
-        yield from _differences(kept["properties"][name], now["properties"][name], place)
+        elif defaults[0] != defaults[1]:
+            yield f"{place} without a value was {defaults[0]} and is {defaults[1]}"
+        yield from _differences(older, newer, place)
 
 
 def _resolved(schema: Any, whole: Json) -> Any:
@@ -136,7 +145,7 @@ def _resolved(schema: Any, whole: Json) -> Any:
     }
 
 
-def _short(schema: Json) -> str:
+def _short(schema: Any) -> str:
     return json.dumps(schema, ensure_ascii=False)[:200]
 
 
