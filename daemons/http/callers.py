@@ -13,10 +13,11 @@ from daemons.process.guard.callers import CALLER, Caller, check_caller
 from daemons.process.guard.refusals import Refusal
 
 
-def check_role(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+async def check_role(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """One of the `guards=` of every HTTP service: refuses a caller whose key is not for this route.
 
-    The framework calls it when it has found the route, so no way of writing a path gets past it.
+    The framework calls it when it has found the route, so no way of writing a path gets past it. It is `async` because
+    the framework calls other functions in a thread of their own, which takes longer than all the rest of the check.
     """
     scope: Any = connection.scope
     try:

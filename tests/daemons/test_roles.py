@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any
 
 import pytest
 
 from core.api_keys import Role
+from daemons.http.callers import check_role
 from daemons.process.guard.callers import Caller
 from daemons.process.guard.refusals import Refusal
 from daemons.process.guard.roles import ROLES, role_for, row_for
@@ -92,3 +94,7 @@ def test_a_key_with_routes_opens_no_other(routes: tuple[str, ...], method: str, 
     with pytest.raises(Refusal) as refused:
         caller.check(method, route)
     assert (refused.value.status, refused.value.code) == (403, "route_not_allowed")
+
+
+def test_the_check_of_a_request_needs_no_other_thread() -> None:
+    assert inspect.iscoroutinefunction(check_role)
