@@ -54,7 +54,7 @@ def openapi(title: str) -> OpenAPIConfig:
         version=version("orderdeck"),
         path="/",
         components=Components(security_schemes={"key": KEY_SCHEME}),
-        security=[{"key": []}],
+        security=[{"key": []}, {}],  # or none, where no keys are needed
         use_handler_docstrings=True,
         render_plugins=[DocsPage(path="/docs"), JsonRenderPlugin(path="/openapi.json")],
     )
