@@ -197,6 +197,7 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "stock_levels": lambda q: q.stock_levels(after="", limit=1),
     "totals": lambda q: q.totals(CUSTOMER_SUMMARY, "customer-1"),
     "desk_totals": lambda q: q.desk_totals(),
+    "authorised_money": lambda q: q.authorised_money(most=1),
     "sagas": lambda q: q.sagas(SagaSearch()),
     "saga": lambda q: q.saga(UUID(int=1)),
     "events": lambda q: q.events(LogSearch(limit=1)),

@@ -46,7 +46,7 @@ def test_a_command_or_an_event_cannot_be_changed(kind: type[Struct]) -> None:
 @pytest.mark.parametrize("kind", [*MESSAGES, *VALUES])
 def test_every_message_takes_its_fields_only_by_name(kind: type[Struct]) -> None:
     kinds = {parameter.kind for parameter in inspect.signature(kind).parameters.values()}
-    assert kinds == {inspect.Parameter.KEYWORD_ONLY}
+    assert kinds <= {inspect.Parameter.KEYWORD_ONLY}  # what stands for an event that was left out has no fields
 
 
 def test_the_ids_derived_from_an_order_never_change_with_a_release() -> None:
