@@ -92,7 +92,7 @@ commands = schemathesis.pytest.from_fixture("schema")
 
 @commands.parametrize()
 @settings(
-    max_examples=100 if LONG else 13, derandomize=True, database=None, deadline=None,
+    max_examples=100 if LONG else 8, derandomize=True, database=None, deadline=None,
     phases=[Phase.explicit, Phase.generate], suppress_health_check=EVERY_HEALTH_CHECK,
 )  # fmt: skip
 def test_every_answer_of_the_command_api_is_documented_and_none_is_a_server_error(

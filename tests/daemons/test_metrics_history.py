@@ -249,6 +249,9 @@ async def test_the_query_api_tells_how_fast_the_log_grows_and_how_far_each_reade
 ) -> None:
     async with query_api(dsn, tmp_path) as api:
         await api.project()
-        series = await until_it_says(lambda: api.get("/api/v1/metrics/history"), "lag.projector.orders", 0)
-        assert series["lag_events.projector.stock"]["unit"] == "events"
+        series = await until_it_says(lambda: api.get("/api/v1/metrics/history"), "lag_events.projector.stock", 0)
+        assert (series["lag_events.projector.stock"]["unit"], series["lag.projector.orders"]["unit"]) == (
+            "events",
+            "seconds",
+        )
         await api.get("/api/v1/metrics/history", 400, second=4)
