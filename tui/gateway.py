@@ -44,14 +44,16 @@ class ServiceRefused(GatewayError):
 class BeingMade(GatewayError):
     """What was asked for is being made: `done` of `position` events of the log are in it. It is there when asked again.
 
-    `seconds_left` is None while nobody knows how fast it goes.
+    `seconds_left` is None while nobody knows how fast it goes. `waits_for` other moments are in use, of which one has
+    to be given up first.
     """
 
-    def __init__(self, position: int, done: int, seconds_left: float | None = None) -> None:
+    def __init__(self, position: int, done: int, seconds_left: float | None = None, waits_for: int = 0) -> None:
         super().__init__("that moment's lists are still being made: ctrl+r asks again")
         self.position = position
         self.done = done
         self.seconds_left = seconds_left
+        self.waits_for = waits_for
 
 
 @dataclass(frozen=True)

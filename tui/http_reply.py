@@ -75,6 +75,7 @@ class _Building(msgspec.Struct):
     position: Count
     events_done: Count
     seconds_left: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
+    waits_for: Count = 0
 
 
 def read_answer(reply: HttpReply, shape: type[Shape]) -> Shape:
@@ -84,7 +85,7 @@ def read_answer(reply: HttpReply, shape: type[Shape]) -> Shape:
     try:
         if reply.status == BEING_MADE:
             made = read_json(reply.body, msgspec.json.Decoder(_Building))
-            raise BeingMade(made.position, made.events_done, made.seconds_left)
+            raise BeingMade(made.position, made.events_done, made.seconds_left, made.waits_for)
         return read_json(reply.body, msgspec.json.Decoder(shape))
     except Unreadable as error:
         raise ServiceRefused(reply.status, "unreadable", f"an answer this deck cannot read: {error}") from error

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from core.domain.decider import Decider
 from core.domain.message import Command, Event, StreamId
-from core.domain.validation import Fields
+from core.domain.validation import Fields, is_blank, unreadable
 
 PSEUDONYM = "sealed:"
 """What a customer's pseudonym begins with. A UUID follows, which is also the id of the customer's stream."""
@@ -47,15 +47,17 @@ def evolve(_: SealedCustomer, _event: CustomerErased) -> SealedCustomer:
 
 
 def decide(command: EraseCustomer, customer: SealedCustomer) -> Sequence[CustomerErased]:
-    check_reason(command.reason)
+    check_erasure(str(command.customer), command.reason)
     if customer.erased:
         return []
     return [CustomerErased(customer=command.customer, by=command.by, reason=command.reason)]
 
 
-def check_reason(reason: str) -> None:
-    """Raises InvalidInput."""
+def check_erasure(customer_id: str, reason: str) -> None:
+    """Raises InvalidInput. The reference may be one that an earlier release took and that no order may have today."""
     fields = Fields()
+    blank = "must not be blank" if is_blank(customer_id) else None
+    fields.check("customer_id", blank or unreadable(customer_id, 100))
     fields.text("reason", reason, 500)
     fields.done()
 

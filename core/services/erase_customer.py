@@ -11,7 +11,7 @@ from core.domain.sealed_customer import (
     CUSTOMER,
     EraseCustomer,
     SealedCustomer,
-    check_reason,
+    check_erasure,
     customer_of,
     customer_stream,
 )
@@ -30,7 +30,7 @@ async def erase(
     same command destroys it. The outcome says how many orders of the customer stay as they are, since they were
     recorded in the clear: as many as the read models have.
     """
-    check_reason(reason)
+    check_erasure(customer_id, reason)
     customer = await keys.find(customer_id)
     in_clear = await keys.orders_in_the_clear(await _own_reference(keys, customer_id, customer))
     if customer is None:

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import typer
 
-from daemons.cli.output import fail, say, tell
-from daemons.cli.services import read, say_document, send
+from daemons.cli.output import end_with, say, tell
+from daemons.cli.services import USAGE, read, say_document, send
 from daemons.host.bounded_http import readable
 
 deadletters = typer.Typer(no_args_is_help=True, help="See events that a reader could not apply; retry or skip them.")
@@ -76,7 +76,7 @@ def retry(
 ) -> None:
     """Have the reader try events again, and all that waits behind them. Exit code 1 if one still cannot be applied."""
     if bool(letter_id) + bool(reader or fingerprint) + everything != 1:
-        fail("name one by its id, or say --fingerprint, --reader or --all")
+        end_with(USAGE, "name one by its id, or say --fingerprint, --reader or --all")
     body = {"reason": reason} | ({"reader": reader} if reader else {})
     body |= {"fingerprint": fingerprint} if fingerprint else {}
     path = f"{PATH}/{quote(letter_id, safe='')}/retry" if letter_id else f"{PATH}/retry"

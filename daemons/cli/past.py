@@ -31,7 +31,7 @@ def as_of(moment: str | None) -> dict[str, str]:
     if moment is None:
         return {}
     place = place_of(moment, "--as-of")
-    tell(f"as it was {in_words(place)}")
+    tell(f"as it was {'after' if isinstance(place, int) else 'at'} {in_words(place)}")
     return {"as_of": parameter(place)}
 
 
@@ -70,7 +70,7 @@ def _say_change(of: str, what: str, change: Mapping[str, Any]) -> None:
 
 
 def in_words(place: int | datetime) -> str:
-    return f"after position {place:,}" if isinstance(place, int) else f"at {place:%Y-%m-%d %H:%M:%S} UTC"
+    return f"position {place:,}" if isinstance(place, int) else f"{place:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def parameter(place: int | datetime) -> str:

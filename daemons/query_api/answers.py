@@ -19,6 +19,7 @@ class Coming(Struct, kw_only=True):
     """With `as_of`: the lists as of that position are being made, so ask again after `Retry-After` seconds.
 
     `events_done` of `position` events are in them. `seconds_left` is null while that is not known.
+    `waits_for` is the number of other moments that are in use: one of them has to be unused for 20 seconds first.
     """
 
     status: Literal["building"]
@@ -27,6 +28,7 @@ class Coming(Struct, kw_only=True):
     events_done: int
     events_per_second: int
     seconds_left: float | None
+    waits_for: int
 
 
 class OrderInList(OrderView, frozen=True, kw_only=True, omit_defaults=True):

@@ -128,6 +128,7 @@ def coming(_: AnyRequest, error: PastComing) -> Response[bytes]:
         events_done=error.done,
         events_per_second=round(error.rate),
         seconds_left=round(left, 1) if left is not None else None,
+        waits_for=error.others,
     )
     after = 5 if error.others else 1 if left is None else max(1, min(5, round(left)))
     return Response(

@@ -108,6 +108,11 @@ def test_an_order_is_placed_found_shipped_and_refused_on_the_command_line(stack:
     by_number = read(f"/api/v1/orders/number/{number}", {"as_of": str(shipped - 1)})
     assert (by_number["order_id"], by_number["status"]) == (id_, "CONFIRMED")
     assert past.stderr == f"as it was after position {shipped - 1:,}\n"
+    listed = rows("orders", "status:confirmed", "--as-of", f"#{shipped - 1}")
+    assert (number, "CONFIRMED") in {(row[0], row[1]) for row in listed}
+    changed = run("compare", f"#{shipped - 1}", f"#{shipped}")
+    assert ["orders", "SHIPPED", "0", "1", "+1"] in [line.split("\t") for line in changed.stdout.splitlines()]
+    assert changed.stderr == f"from position {shipped - 1:,} to position {shipped:,}\n"
     assert json.loads(past.stdout)["timeline"] == [event for event in story if event["position"] < shipped]
     assert "SHIPPED" in run("order", number, "--as-of", f"{shipped}").stdout
     assert "there is no order" in run("order", number, "--as-of", "-1d", code=3).stderr.splitlines()[-1]
@@ -159,6 +164,16 @@ def test_a_body_on_stdin_customers_with_blanks_and_more_than_one_page(stack: Sta
         (("events", "--as-of", "999999999"), 2, "is beyond the head of the log"),
         (("events", "--as-of", "2999-01-01"), 2, "is in the future"),
         (("events", "--as-of", "09:00", "--follow"), 2, "--as-of and --follow"),
+        (("orders", "--as-of", "+5m"), 2, "--as-of: '+5m' is no time and no position"),
+        (("orders", "--as-of", "2999-01-01"), 2, "--as-of: is in the future"),
+        (("orders", "--as-of", "#999999999"), 2, "is beyond the head of the log"),
+        (("orders", "--as-of", "#0"), 3, "no order matches"),
+        (("sagas", "--as-of", "2999-01-01"), 2, "is in the future"),
+        (("compare", "soon"), 2, "FROM: 'soon' is no time and no position"),
+        (("compare", "#1", "2999-01-01"), 2, "TO: is in the future"),
+        (("compare", "#1", "#999999999"), 2, "is beyond the head of the log"),
+        (("deadletters", "retry", "--reason", "x"), 2, "name one by its id, or say"),
+        (("erase", "", "--reason", "x"), 4, "customer_id: must not be blank"),
         (("sagas", "loose"), 2, "loose: write it as one of state:, status:, order:, saga:"),
     ],
 )

@@ -258,6 +258,11 @@ async def test_a_customer_whose_reference_looks_like_a_pseudonym_and_an_erasure_
     for body in ({"customer_id": CUSTOMER, "reason": " "}, {"customer_id": CUSTOMER}, {"reason": "asked for it"}):
         answer = await commands.http.post("/api/v1/admin/erasures", json=body)
         assert answer.status_code == 400, answer.text
+    for nobody in ("", "  ", "m" * 101, "mila\n"):
+        answer = await commands.http.post(
+            "/api/v1/admin/erasures", json={"customer_id": nobody, "reason": "asked for it"}
+        )
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "customer_id"), nobody
     assert (await erase(commands, f"sealed:{ORDER_ID}"))["status"] == "NOTHING_SEALED"
     assert await commands.head() == head
 

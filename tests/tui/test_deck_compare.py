@@ -15,7 +15,7 @@ from tests.support.fake_gateway import FakeGateway
 from tests.support.pictures import entries_of, same_picture
 from tui import past_gateway
 from tui.gateway import COMPARE, BeingMade, ServiceRefused, Shape
-from tui.viewmodels.two_moments import ComparisonModel, Moments, two_moments
+from tui.viewmodels.two_moments import ComparisonModel, Moments, progress, two_moments
 
 GOLDEN = Path(__file__).parent / "golden"
 SIZES = [(80, 24), (120, 36), (200, 60)]
@@ -134,6 +134,7 @@ async def test_how_far_a_moments_lists_are_stands_in_the_view_and_an_outage_is_t
     await model.load(lambda: lines.append("" if model.making is None else f"{model.making.done:,}"))
     assert lines == ["450,000", "450,000", "450,000", ""]
     assert model.error == "the database is away"
+    assert progress(BeingMade(10, 0, waits_for=3)) == "waits until 1 of 3 other moments is unused for 20 s"
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,8 @@ def point_named(point: WirePoint) -> str:
 
 def progress(making: BeingMade) -> str:
     """A bar and numbers: how much of what is being made is there, how fast it goes and when it is done."""
+    if making.waits_for:
+        return f"waits until 1 of {making.waits_for:,} other moments is unused for 20 s"
     part = min(1.0, making.done / making.position) if making.position else 0.0
     bar = "█" * int(part * 10) + "░" * (10 - int(part * 10))
     left = "" if making.seconds_left is None else f", {making.seconds_left:,.0f} s left"
