@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from core.adapters.postgres.backlog import UNSTARTED
 from core.adapters.postgres.saga_log import PostgresSagaLog
 from core.ports.sagas import READER, SHARES, STARTS_ON
 from tests.support.log import append, entry, saga_row, stream
@@ -65,6 +66,18 @@ async def test_events_whose_saga_is_not_started_yet_are_counted_by_the_position_
     assert (await postgres_log.sagas.backlog(most=3)).unstarted_for > 0
     await postgres_log.owner.execute("UPDATE reader_shares SET position = $1", len(events))
     assert await unstarted() == 0
+
+
+async def test_events_whose_saga_is_not_started_are_found_without_reading_the_whole_log(
+    postgres_log: PostgresUnderTest, dsn: str
+) -> None:
+    await write(dsn, Sample(1_000).events())
+    owner = postgres_log.owner
+    await owner.execute("ANALYZE events")
+    explained = await owner.fetch(f"EXPLAIN (ANALYZE) {UNSTARTED}", list(STARTS_ON), 10_000)
+    lines = [line for (line,) in explained]
+    assert any("Index Scan using events_type" in line for line in lines), "\n".join(lines)
+    assert sum(int(line.split()[-1]) for line in lines if "Rows Removed by" in line) == 0, "\n".join(lines)
 
 
 @pytest.mark.parametrize("pinned", [True, False])

@@ -6,7 +6,9 @@ from core.adapters.postgres.connection import Connection
 from core.ports.sagas import READER, SHARES, STARTS_ON, Backlog
 
 DUE = "SELECT sagas, seconds FROM due_sagas($1)"
-# Each type has its place in the index, so that only the first events after the positions of the shares are read.
+# Each type has its place in the index, so that only the first events after the positions of the shares are read. The
+# order by type and position is that of the index: by position alone, PostgreSQL read the whole log for a type that is
+# rare. A limit that the planner does not know keeps it from reading and sorting all events of a type.
 UNSTARTED = f"""
 WITH place AS MATERIALIZED (
     SELECT min(s.position) AS lowest, array_agg(s.position ORDER BY s.share) AS of_share
@@ -17,9 +19,9 @@ SELECT least(count(*), $2) AS events, coalesce(extract(epoch FROM now() - min(re
  CROSS JOIN unnest($1::text[]) AS w(event_type)
  CROSS JOIN LATERAL (
         SELECT e.recorded_at FROM events e
-         WHERE e.event_type = w.event_type AND e.position > coalesce(place.lowest, 0)
+         WHERE (e.event_type, e.position) > (w.event_type, coalesce(place.lowest, 0)) AND e.event_type <= w.event_type
            AND e.position > coalesce(place.of_share[1 + get_byte(uuid_send(e.stream_id), 15) % {SHARES}], 0)
-         ORDER BY e.position LIMIT $2) AS starting
+         ORDER BY e.event_type, e.position LIMIT (SELECT $2::bigint)) AS starting
 """
 
 
