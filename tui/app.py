@@ -74,7 +74,7 @@ class DeckApp(App[None]):
         self.set_keymap(dict(config.keymap))
         self.ticking = ticking
         self.deck = DeckScreen(self.desk, views)
-        self.gate = KeyGate(self, super().on_event, lambda sentence: self.deck.say(Cell(f" {sentence}", "warn")))
+        self.gate = KeyGate(self, super().on_event, lambda sentence: self.seen.say(Cell(f" {sentence}", "warn")))
         self.leaving = Leaving(self._leave)
         self.copies = Clipboard(self._send_to_terminal)
         self._ascii = [AsciiFilter()] if ascii_only else []
@@ -123,6 +123,11 @@ class DeckApp(App[None]):
         if (feed.state == "lost" and feed.position is None and (not line.text or line.text == said)) or feed.refused:
             self.deck.say(Cell(said, "warn"), holds=lambda: feed.position is None or feed.refused)
 
+    @property
+    def seen(self) -> DeckScreen:
+        """The deck that the operator looks at: that of an earlier moment, if it is laid over the one of now."""
+        return next((each for each in reversed(self.screen_stack) if isinstance(each, DeckScreen)), self.deck)
+
     async def on_unmount(self) -> None:
         await self.desk.gateway.close()
 
@@ -167,10 +172,10 @@ class DeckApp(App[None]):
 
     async def _hand_over(self, message: Copy) -> None:
         if self.is_web:
-            self.deck.say(Cell(f" {clean(message.text)}", "accent"), Cell("  shift and the mouse select it", "dim"))
+            self.seen.say(Cell(f" {clean(message.text)}", "accent"), Cell("  shift and the mouse select it", "dim"))
             return
         handed = await self.copies.take(message.text)
-        self.deck.say(Cell(f" {clean(message.name)} {handed.sentence}", "good" if handed.kept else "bad"))
+        self.seen.say(Cell(f" {clean(message.name)} {handed.sentence}", "good" if handed.kept else "bad"))
 
     def _send_to_terminal(self, sequence: str) -> None:
         if self._driver is not None:

@@ -89,6 +89,8 @@ async def test_a_moment_is_laid_over_the_deck_says_so_and_goes_again() -> None:
         assert "THE PAST" in str(screen.top.text)
         assert "after position 3" in str(screen.top.text)
         assert screen.desk.why_no_writes() == "this is the past: T returns to now"
+        deck.app.gate._say("2 keys dropped")
+        assert "2 keys dropped" in str(screen.notice.text), "it is said on the deck that is seen"
         await deck.press("T")
         assert deck.app.screen is deck.app.deck
         assert deck.desk.why_no_writes() is None
