@@ -40,7 +40,7 @@ from core.services.sagas.runner import SagaRunner
 from core.services.sagas.starting import Starting
 from core.services.sagas.stock import StockDesk
 from core.services.shares import ShareKeeper
-from daemons.process.vitals import settle_down
+from daemons.process.vitals import OFTEN, settle_down
 from daemons.saga_runner import LOOK_EVERY
 
 BATCH = 2_000
@@ -102,7 +102,7 @@ async def desk(dsn: str, gateway: PaymentGateway) -> AsyncIterator[Desk]:
     head = await store.head()
     await keeper.renew()
     await shares.reach(READER, dict.fromkeys(keeper.held, head), keeper.held)
-    settle_down()
+    settle_down(OFTEN)
     async with asyncio.TaskGroup() as group:
         group.create_task(keeper.keep(stop))
         group.create_task(starting.run(stop))
