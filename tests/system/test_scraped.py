@@ -30,7 +30,9 @@ LATER = ("orderdeck_money_at_risk", "orderdeck_provider_breaker_changes_total")
 
 @pytest.fixture(scope="module")
 def scraped(stack: Stack) -> Iterator[Stack]:
-    """The stack with one order, and a relay whose Kafka is away: it answers all the same."""
+    """The stack with one order and one stranger, and a relay whose Kafka is away: it answers all the same."""
+    refused = httpx.get(stack.url + "/api/v1/orders", headers={"Host": "evil.example"}, trust_env=False, timeout=20)
+    assert refused.is_client_error, refused.text
     httpx.post(stack.url + "/api/v1/orders", json=ORDER, trust_env=False, timeout=20).raise_for_status()
     env = dict(os.environ) | stack.env | {"KAFKA_BROKERS": "127.0.0.1:9", "LOG_LEVEL": "ERROR"}
     relay = subprocess.Popen([sys.executable, "-m", "daemons.relay"], env=env, cwd=ROOT)
