@@ -83,7 +83,9 @@ class PostgresPastGenerations:
                 if full and not await connection.fetchval(GIVE_UP, group.reader, ALIVE, keep - unused):
                     return None
                 id_ = await connection.fetchval(REQUEST, group.reader, tables, group.revision, position, keep)
-                return Generation(**await connection.fetchrow(READ, id_))
+                row = await connection.fetchrow(READ, id_)
+                assert row is not None  # noqa: S101 - it was inserted just now
+                return Generation(**row)
 
         return await self._link.run(insert)
 
