@@ -55,7 +55,7 @@ class Issuer:
         if path.endswith("openid-configuration"):
             return 200, json.dumps({"issuer": self.url, "jwks_uri": f"{self.url}/keys"}).encode()
         self.asked += 1
-        return 200, json.dumps(KeySet(self.keys).as_dict(private=False)).encode()
+        return 200, json.dumps(KeySet(list(self.keys)).as_dict(private=False)).encode()
 
     def claims(self, **changed: Any) -> dict[str, Any]:
         """Right claims; those that are None are left out."""
