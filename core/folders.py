@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-from contextlib import suppress
+import tempfile
 from pathlib import Path
 
 from core.errors import ConfigurationError
@@ -21,8 +21,8 @@ def make_folder(path: Path, mode: int, *, owner: int | None = None, group: int |
     owner = us if owner is None else owner
     if path.is_symlink() and path.lstat().st_uid == us and not shared:
         path = path.resolve()
-    with suppress(FileExistsError):
-        path.mkdir(mode=0o700)
+    if not os.path.lexists(path):
+        _make(path, mode, owner, group)
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except NotADirectoryError:  # also for a link
@@ -40,6 +40,20 @@ def make_folder(path: Path, mode: int, *, owner: int | None = None, group: int |
     finally:
         os.close(folder)
     return foreign
+
+
+def _make(path: Path, mode: int, owner: int, group: int | None) -> None:
+    """Make a folder that is there only with its mode, owner and group, so that nobody finds it closed meanwhile."""
+    fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        if os.geteuid() == 0:
+            os.chown(fresh, owner, os.getegid() if group is None else group)
+        fresh.chmod(mode)
+        fresh.rename(path)
+    except OSError:
+        fresh.rmdir()
+        if not os.path.lexists(path):  # else another process was faster
+            raise
 
 
 def remove_links(folder: Path) -> None:

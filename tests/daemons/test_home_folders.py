@@ -203,3 +203,20 @@ def test_a_daemon_of_root_looks_for_certificates_in_the_home_of_the_user_that_it
     user = unprivileged_user()
     assert user is not None
     assert done.stdout.startswith(f"{user.pw_dir} "), done.stderr
+
+
+def test_a_new_folder_is_there_only_with_its_mode_so_that_no_daemon_finds_it_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, int]] = []
+    rename = Path.rename
+
+    def look(self: Path, target: Path) -> Path:
+        seen.append((target.exists(), self.stat().st_mode & 0o777))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", look)
+    make_folder(tmp_path / "run", 0o710)
+    make_folder(tmp_path / "run", 0o710)
+    assert seen == [(False, 0o710)]
+    assert [(each.name, each.stat().st_mode & 0o777) for each in tmp_path.iterdir()] == [("run", 0o710)]
