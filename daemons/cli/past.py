@@ -51,9 +51,9 @@ def compare(
         if as_json:
             say_document(page)
             return
-        for group in ("statuses", "payments"):
+        for of, group in (("orders", "statuses"), ("payments", "payments")):
             for status, change in page[group].items():
-                _say_change("orders", status, change)
+                _say_change(of, status, change)
         for sales in page["sales"]:
             for what in ("orders", "confirmed", "cancelled", "revenue"):
                 _say_change(sales["currency"], what, sales[what])

@@ -112,6 +112,10 @@ def test_an_order_is_placed_found_shipped_and_refused_on_the_command_line(stack:
     assert (number, "CONFIRMED") in {(row[0], row[1]) for row in listed}
     changed = run("compare", f"#{shipped - 1}", f"#{shipped}")
     assert ["orders", "SHIPPED", "0", "1", "+1"] in [line.split("\t") for line in changed.stdout.splitlines()]
+    assert {line.split("\t")[0] for line in run("compare", "#1", f"#{shipped}").stdout.splitlines()} > {
+        "orders",
+        "payments",
+    }
     assert changed.stderr == f"from position {shipped - 1:,} to position {shipped:,}\n"
     assert json.loads(past.stdout)["timeline"] == [event for event in story if event["position"] < shipped]
     assert "SHIPPED" in run("order", number, "--as-of", f"{shipped}").stdout
