@@ -158,7 +158,10 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event as the log holds it. Payload and metadata stay JSON text, which is decoded only where it is needed."""
+    """An event as the log holds it. Payload and metadata stay JSON text, which is decoded only where it is needed.
+
+    `skipped_by` names the readers for which operators have left it out for ever, if whoever read it has looked.
+    """
 
     position: int
     stream: StreamId
@@ -171,6 +174,11 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     metadata: str
     correlation_id: UUID
     recorded_at: datetime
+    skipped_by: Sequence[str] = ()
+
+    def recorded_for(self, reader: str) -> Sequence[Recorded]:
+        """What the event says to this reader: nothing if it is left out for it. Raises what `recorded` raises."""
+        return [self.left_out()] if reader in self.skipped_by else self.recorded()
 
     def recorded(self) -> Sequence[Recorded]:
         """What the event says, decoded: see `decode`. Raises UnknownEvent or EventDamaged if it cannot be read."""

@@ -52,7 +52,7 @@ class TopicMark(msgspec.Struct, frozen=True):
 class DeliveredEvent(StoredEvent, frozen=True, gc=False):
     """An event without its metadata, and the JSON in which it came."""
 
-    record: bytes
+    record: bytes = b""
 
 
 class Delivery(NamedTuple):

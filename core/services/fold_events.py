@@ -114,14 +114,14 @@ def add_up(
     return kept, {one.name: total(amounts) for one, amounts in zip(group.sums, changes, strict=True)}
 
 
-def applied(projection: Projection[V], source: Source, view: V | None, stored: StoredEvent) -> V | None:
-    """The view after one more event of this source.
+def applied(group: Group[V], source: Source, view: V | None, stored: StoredEvent) -> V | None:
+    """The group's view after one more event of this source, which says nothing if the group's reader leaves it out.
 
     Raises UnknownEvent if the projection reads such events and this one cannot be decoded.
     """
-    known = stored.event_type in _names(source)
+    known = stored.event_type in _names(source) and group.reader not in stored.skipped_by
     said = decode(stored.event_type, stored.schema_version, stored.payload) if known else ()
-    return projection.apply(source, view, said, At(stored.version, stored.recorded_at))
+    return group.projection.apply(source, view, said, At(stored.version, stored.recorded_at))
 
 
 @cache

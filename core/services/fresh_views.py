@@ -15,10 +15,11 @@ from core.ports.listed_orders import OrderDocument
 from core.ports.log import EventStore
 from core.ports.queries import Queries
 from core.ports.replicas import PositionNotReached
-from core.projections import ORDERS
-from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS, InventoryLevel
-from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS, OrderView
-from core.projections.projection import Projection, Source, View
+from core.ports.sagas import READER as SAGA_RUNNER
+from core.projections import ORDERS, STOCK
+from core.projections.inventory_level import STOCK_EVENTS, InventoryLevel
+from core.projections.order_view import ORDER_EVENTS, PAYMENT_EVENTS, OrderView
+from core.projections.projection import Group, Source, View
 from core.services.fold_events import applied
 
 ALL = 2**31  # above every version
@@ -59,14 +60,14 @@ async def fresh_order(
         return document, "view"
     view = _order_view(document.json) if document is not None else None
     upto = (max(1, min_version), min_payment_version) if view is None and not everything else (ALL, ALL)
-    view = await fold_on(queries, ORDER_VIEW, ORDER_EVENTS, StreamId(order_id), view, upto=upto[0])
+    view = await fold_on(queries, ORDERS, ORDER_EVENTS, StreamId(order_id), view, upto=upto[0])
     if view is None:
         raise NotFound("order", str(order_id))
     if upto[0] < ALL and abs(datetime.now(UTC) - view.created_at) > YOUNG:
         upto = ALL, ALL
-        view = await fold_on(queries, ORDER_VIEW, ORDER_EVENTS, StreamId(order_id), view) or view
+        view = await fold_on(queries, ORDERS, ORDER_EVENTS, StreamId(order_id), view) or view
     payment = StreamId(payment_of(order_id))
-    view = await fold_on(queries, ORDER_VIEW, PAYMENT_EVENTS, payment, view, upto=upto[1]) or view
+    view = await fold_on(queries, ORDERS, PAYMENT_EVENTS, payment, view, upto=upto[1]) or view
     return OrderDocument(view.version, view.payment_version, codec.json(view)), "log"
 
 
@@ -92,18 +93,18 @@ async def fresh_level(queries: Queries, sku: Sku) -> tuple[InventoryLevel, ReadF
     level = await queries.stock_level(sku)
     if level is not None:
         return level, "view"
-    level = await fold_on(queries, INVENTORY_LEVEL, STOCK_EVENTS, inventory_stream(sku), None)
+    level = await fold_on(queries, STOCK, STOCK_EVENTS, inventory_stream(sku), None)
     if level is None:
         raise NotFound("SKU", sku)
     return level, "log"
 
 
 async def order_state(queries: Queries, order_id: OrderId) -> Order:
-    """The state of an order after all its events. Raises UnknownEvent if one cannot be read."""
+    """The state of an order after all its events, as sagas see it. Raises UnknownEvent if one cannot be read."""
     state, version = ORDER.initial, 0
     while True:
         page = await queries.events_of_stream(order_id, after=version, limit=PAGE)
-        events: Any = (each.event for stored in page for each in stored.recorded())
+        events: Any = (each.event for stored in page for each in stored.recorded_for(SAGA_RUNNER))
         state = ORDER.fold(events, state)
         if len(page) < PAGE:
             return state
@@ -112,7 +113,7 @@ async def order_state(queries: Queries, order_id: OrderId) -> Order:
 
 async def fold_on(
     queries: Queries,
-    projection: Projection[V],
+    group: Group[V],
     source: Source,
     stream: StreamId,
     view: V | None,
@@ -130,7 +131,7 @@ async def fold_on(
         page = await queries.events_of_stream(stream, after=version, limit=limit)
         for stored in page:
             try:
-                view = applied(projection, source, view, stored)
+                view = applied(group, source, view, stored)
             except Exception:  # whatever it is: a projector sets such an event aside
                 if view is None:
                     raise

@@ -18,9 +18,9 @@ from core.ports.clock import Clock
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
 from core.ports.queries import LOG, DeskTotals, LogSearch, Queries, Release
 from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
-from core.projections import STOCK
+from core.projections import ORDERS, STOCK
 from core.projections.inventory_level import InventoryLevel
-from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS, OrderView
+from core.projections.order_view import ORDER_EVENTS, PAYMENT_EVENTS, OrderView
 from core.services.fresh_views import fold_on, order_state
 from core.services.past_models import PastModels
 from core.services.past_saga_lists import PastSagaLists, fits
@@ -152,10 +152,10 @@ class PastReads(RequestReads):
         return saga.listing(await order_state(self, saga.order_id), view, self.point.at)
 
     async def _order_view(self, order_id: OrderId) -> OrderView | None:
-        view = await fold_on(self, ORDER_VIEW, ORDER_EVENTS, StreamId(order_id), None)
+        view = await fold_on(self, ORDERS, ORDER_EVENTS, StreamId(order_id), None)
         if view is None:
             return None
-        return await fold_on(self, ORDER_VIEW, PAYMENT_EVENTS, StreamId(payment_of(order_id)), view) or view
+        return await fold_on(self, ORDERS, PAYMENT_EVENTS, StreamId(payment_of(order_id)), view) or view
 
     # --- lists and totals -----------------------------------------------------------------------------------
     async def counted_orders(self, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:

@@ -12,6 +12,7 @@ from core.domain.message import Event, OrderId
 from core.domain.order import Order, Status
 from core.domain.payment import PaymentStatus
 from core.ports.saga_lists import SagaListing, SagaState, SagaStatusName
+from core.ports.sagas import READER as SAGA_RUNNER
 from core.projections.order_view import OrderView
 from core.sagas import SAGAS
 from core.sagas.holdings import open_money
@@ -41,7 +42,7 @@ class PastSaga:
         """Fold one more event. One that this release cannot read changes only the time of the last change."""
         self.updated_at = stored.recorded_at
         try:
-            recorded = stored.recorded()
+            recorded = stored.recorded_for(SAGA_RUNNER)
         except UNREADABLE:
             return
         for each in recorded:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from core.codec import UNREADABLE
 from core.domain.order import Order, OrderCreated
 from core.ports.queries import Queries
+from core.ports.sagas import READER as SAGA_RUNNER
 from core.sagas import SAGAS
 from core.sagas.holdings import at_stake, open_holdings, open_items
 from core.sagas.progress import Progress
@@ -23,7 +24,10 @@ NOTHING = Open(money=None, stock=[], items=[])
 
 
 class ReadSaga(NamedTuple):
-    """A saga's stream as far as it can be read, the state of its order, and why either of them cannot be read."""
+    """A saga's stream as far as it can be read, the state of its order, and why either of them cannot be read.
+
+    What operators have left out for the runners of sagas is left out here too.
+    """
 
     fold: LaneFold
     order: Order | None
@@ -38,7 +42,7 @@ async def read_saga(queries: Queries, row: Mapping[str, Any]) -> ReadSaga:
         page = await queries.events_of_stream(row["saga_id"], after=after, limit=PAGE)
         for event in page:
             try:
-                for recorded in event.recorded():
+                for recorded in event.recorded_for(SAGA_RUNNER):
                     fold.take(recorded.event, recorded.recorded_at)
             except UNREADABLE as error:
                 unreadable = unreadable or str(error)

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.codec import json
 from core.domain.message import OrderId, Sku, inventory_stream, payment_of, saga_of
-from core.projections.inventory_level import INVENTORY_LEVEL, STOCK_EVENTS
-from core.projections.order_view import ORDER_EVENTS, ORDER_VIEW, PAYMENT_EVENTS
+from core.projections import ORDERS, STOCK
+from core.projections.inventory_level import STOCK_EVENTS
+from core.projections.order_view import ORDER_EVENTS, PAYMENT_EVENTS
 from core.sagas.progress import evolve
 from core.services import past_reads
 from core.services.fold_events import applied
@@ -215,7 +216,7 @@ async def test_at_any_position_the_answers_are_the_folds_of_the_events_up_to_it(
             for source, stream in ((ORDER_EVENTS, order), (PAYMENT_EVENTS, payment_of(order))):
                 for event in log:
                     if event.stream == stream:
-                        view = applied(ORDER_VIEW, source, view, event)
+                        view = applied(ORDERS, source, view, event)
             assert await answer(past.api, f"/api/v1/orders/{order}", as_of=position) == shown(view)
             views[order] = view
             timeline = await answer(past.api, f"/api/v1/orders/{order}/timeline", as_of=position)
@@ -235,7 +236,7 @@ async def test_at_any_position_the_answers_are_the_folds_of_the_events_up_to_it(
         level = None
         for event in log:
             if event.stream == inventory_stream(Sku("A")):
-                level = applied(INVENTORY_LEVEL, STOCK_EVENTS, level, event)
+                level = applied(STOCK, STOCK_EVENTS, level, event)
         assert await answer(past.api, "/api/v1/inventory/A", as_of=position) == shown(level)
         for status in (None, "COMPLETED", "RUNNING", "FAILED"):
             listed = await past.api.get("/api/v1/sagas", as_of=position, **({"status": status} if status else {}))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import asyncpg
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -167,3 +168,21 @@ async def test_neither_an_order_nor_a_sku_that_does_not_exist_is_found(queries: 
         await fresh_order(queries, OrderId(uuid4()))
     with pytest.raises(NotFound):
         await fresh_level(queries, Sku("NOT-THERE"))
+
+
+async def test_an_event_that_is_skipped_for_the_read_model_is_left_out_of_what_is_folded_too(
+    queries: PageCounter, dsn: str, opener: Opener
+) -> None:
+    """So an order as of an earlier moment goes on behind that event, as the read model does."""
+    log = stored_events([created, confirmed, shipped])
+    await write(dsn, [replace(event, payload="{}") if event.version == 2 else event for event in log])
+    owner = await asyncpg.connect(dsn)
+    await owner.execute(
+        "INSERT INTO skipped_events (reader, event_id, position, row_stream, by, reason) "
+        "SELECT 'projector.orders', event_id, position, stream_id, 'ada', 'x' FROM events WHERE version = 2"
+    )
+    await owner.close()
+    folded, read_from = await fresh_order(queries, created.order_id)
+    assert (folded.version, read_from) == (3, "log")
+    await project(opener)
+    assert await queries.order(created.order_id) == folded

@@ -8,15 +8,23 @@ from typing import Any
 
 import asyncpg
 import pytest
+from msgspec.structs import asdict
 
 from core.adapters.postgres import saga_log
+from core.adapters.postgres.connection import connect
 from core.adapters.postgres.dead_letters import PostgresDeadLetters
+from core.adapters.postgres.evidence import open_evidence
+from core.adapters.postgres.queries.queries import PostgresQueries
+from core.audit.verification import Report, Verification
 from core.domain.message import OrderId, Sku, StreamId, inventory_stream, saga_of
 from core.ports.dead_letters import DeadLetter, DeadLetterSearch
 from core.ports.sagas import READER
+from core.sagas import SAGAS
 from core.sagas.wishes import Wish
 from core.services.dead_letters import LetterDesk, LetterResult, LetterWish, act_on, retry_all, try_out
 from core.services.execute import Terms
+from core.services.past_sagas import PastSaga
+from daemons.query_api.open_items import read_saga
 from tests.support.order_desk import Desk
 from tests.support.saga_cases import ADA, Operator, available, make_unreadable, shipment
 
@@ -24,7 +32,7 @@ MEND = """
 UPDATE events SET event_type = 'StockReplenished', schema_version = 1, payload = '{"sku": "A", "quantity": 0}'
  WHERE position = $1
 """  # an event that the folds of sagas, orders and payments pass over
-SAGAS = "SELECT status, claims, last_error, set_aside FROM sagas WHERE order_id = $1"
+ROW = "SELECT status, claims, last_error, set_aside FROM sagas WHERE order_id = $1"
 
 
 class Letters:
@@ -58,7 +66,7 @@ class Letters:
     async def row(self, order: OrderId) -> Any:
         owner = await asyncpg.connect(self._dsn)
         try:
-            return await owner.fetchrow(SAGAS, order)
+            return await owner.fetchrow(ROW, order)
         finally:
             await owner.close()
 
@@ -120,7 +128,31 @@ async def test_it_waits_as_a_dead_letter_while_others_flow_and_a_retry_after_the
     assert acts == ["DeadLetterRetried", "DeadLetterRetried"]
 
 
-@pytest.mark.parametrize("category", ["saga", "inventory"])
+async def verified(dsn: str) -> Report:
+    async with open_evidence(lambda: connect(dsn, name="verify", role=None, limits=False), wait=0) as evidence:
+        return await Verification(evidence, SAGAS, None, lambda _done, _of: None).run()
+
+
+async def shown_and_folded(desk: Desk, order: OrderId) -> None:
+    """The query API can read the saga and its order, now and as of an earlier moment."""
+    queries = PostgresQueries(desk.open)
+    row = await queries.saga(saga_of(order, "fulfil_order"))
+    assert row is not None
+    unfinished = asdict(row) | {"status": "RUNNING"}  # so that its order is read too
+    found = await read_saga(queries, unfinished)
+    assert found.unreadable is None
+    assert found.order is not None
+    assert found.fold.progress is not None
+    assert (found.order.status, found.fold.progress.status) == ("CONFIRMED", "COMPLETED")
+    past = PastSaga()
+    for stored in await queries.events_of_stream(row.saga_id, after=0, limit=1_000):
+        past.take(stored)
+    listing = past.listing(found.order, None, desk.clock.now())
+    assert listing is not None
+    assert listing.status == "COMPLETED"
+
+
+@pytest.mark.parametrize("category", ["saga", "order", "inventory"])
 async def test_a_skipped_event_is_left_out_by_the_saga_and_by_commands_for_ever(
     desk: Desk, dsn: str, letters: Letters, category: str
 ) -> None:
@@ -131,10 +163,13 @@ async def test_a_skipped_event_is_left_out_by_the_saga_and_by_commands_for_ever(
         [letter] = await letters.found(1, tries=4)
         assert (await letters.act(letter, LetterWish.SKIP)).state == "done"
         assert await desk.ended(order) == "SagaCompleted"
+        await shown_and_folded(desk, order)
         await desk.do(shipment(order))
         assert await desk.ended(order, "settle_order") == "SagaCompleted"
         assert await desk.ended(await desk.place()) == "SagaCompleted"
     assert await letters.found(0) == []
+    report = await verified(dsn)
+    assert (report.violations, len(report.vouched)) == ([], 1)
 
 
 async def test_an_order_whose_first_event_cannot_be_read_has_a_saga_that_waits(

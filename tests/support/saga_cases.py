@@ -48,7 +48,7 @@ async def happened(desk: Desk, order: OrderId, event_type: str) -> None:
 FROM_A_LATER_RELEASE = """
 INSERT INTO events
 SELECT (SELECT max(position) FROM events) + 1, stream_id, category, version + 1, gen_random_uuid(),
-       'FromALaterRelease', 1, '{}', metadata, correlation_id, recorded_at
+       'FromALaterRelease', 1, '{}', metadata, correlation_id, clock_timestamp()
   FROM events WHERE stream_id = $1 ORDER BY version DESC LIMIT 1
 """
 

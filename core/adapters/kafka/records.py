@@ -64,5 +64,6 @@ def event_of(value: bytes | None) -> DeliveredEvent | None:
         "",
         record.metadata.correlation_id,
         recorded_at,
+        (),
         value,
     )

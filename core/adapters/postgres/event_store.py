@@ -24,9 +24,9 @@ from core.metrics import APPEND_BATCH, APPEND_SECONDS, APPENDED_EVENTS, APPENDS
 from core.ports.log import Accepted, Append, Conflict, LeaseLost, Replay, Verdict
 from core.ports.sagas import READER as SAGA_RUNNER
 
-# What an operator has skipped for the runners of sagas is left out by all who decide on what they have read.
 LOAD = f"""
-SELECT l.*, EXISTS (SELECT FROM skipped_events s WHERE s.reader = '{SAGA_RUNNER}' AND s.event_id = l.event_id)
+SELECT l.*, ARRAY (SELECT s.reader FROM skipped_events s
+                    WHERE s.reader = '{SAGA_RUNNER}' AND s.event_id = l.event_id) AS skipped_by
   FROM load_streams($1, $2) l
 """
 READ = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 
 def stored(row: asyncpg.Record) -> StoredEvent:
-    """The event of a row of the table `events`, with all its columns in order."""
+    """The event of a row of the table `events`, with all its columns in order, and maybe with `skipped_by`."""
     return StoredEvent(*row)
 
 
@@ -106,10 +106,9 @@ class PostgresEventStore:
         rows = await self._loader.run(lambda c: c.fetch(LOAD, list(lowest), list(lowest.values())))
         streams: dict[StreamId, list[Recorded | Exception]] = {}
         for row in rows:
-            *columns, skipped = row
-            event = StoredEvent(*columns)
-            try:
-                results: Sequence[Recorded | Exception] = [event.left_out()] if skipped else event.recorded()
+            event = stored(row)
+            try:  # what is left out for the runners of sagas is left out by all who decide on what they have read
+                results: Sequence[Recorded | Exception] = event.recorded_for(SAGA_RUNNER)
             except Exception as error:  # noqa: BLE001 - raised to the readers of this stream only
                 results = [error]
             streams.setdefault(event.stream, []).extend(results)

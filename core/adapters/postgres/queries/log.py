@@ -11,6 +11,8 @@ from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.event_store import stored
 from core.codec import StoredEvent
 from core.ports.queries import LogSearch
+from core.ports.sagas import READER as SAGA_RUNNER
+from core.projections import GROUPS
 
 # Positions have no gaps, and no event was recorded before the one at the position below it. So the half of the range in
 # which the moment lies is found with one look at the primary key: 20 looks in a log of a million events. An index on
@@ -26,8 +28,14 @@ WITH RECURSIVE search(low, high) AS (
        )
 SELECT low FROM search WHERE low >= high
 """
-OF_STREAMS = """
-SELECT page.*, w.n
+READERS = (SAGA_RUNNER, *(group.reader for group in GROUPS))
+"""The readers for which operators leave events out."""
+
+OF_STREAMS = f"""
+SELECT page.*,
+       ARRAY (SELECT s.reader FROM skipped_events s
+               WHERE s.reader = ANY ('{{{", ".join(READERS)}}}') AND s.event_id = page.event_id) AS skipped_by,
+       w.n
   FROM unnest($1::uuid[], $2::int[], $3::int[]) WITH ORDINALITY AS w(id, after, most, n)
  CROSS JOIN LATERAL (
        SELECT * FROM events e WHERE e.stream_id = w.id AND e.version > w.after ORDER BY e.version LIMIT w.most
