@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.audit.case import of_a_newer_release
 from core.codec import StoredEvent, decode
 from core.domain.message import Event, StreamId, reader_stream
 from core.domain.reader import DeadLetterSkipped, ReaderEvent
@@ -11,8 +12,16 @@ from core.domain.sealed_customer import CustomerErased, customer_stream
 from core.ports.evidence import Finding
 
 
+def newer_act(stored: StoredEvent) -> Sequence[str]:
+    """The sentence that names it, if a newer release has recorded the act, so that this one cannot check it."""
+    what = f"position {stored.position} has {of_a_newer_release(stored)}: whom it vouches for is not known here"
+    return [what] if stored.newer else []
+
+
 def wrong_act(stored: StoredEvent) -> Sequence[Finding]:
     """What is wrong with an event of a reader or a customer: it cannot be read, or lies in another one's stream."""
+    if stored.newer:
+        return []
     try:
         events = decode(stored.event_type, stored.schema_version, stored.payload)
     except Exception as error:  # noqa: BLE001 - any error is noted
@@ -34,7 +43,7 @@ def _stream_of(event: Event) -> StreamId | None:
 
 def skipped(stored: StoredEvent) -> Sequence[str]:
     """The sentence that says who vouched for it, if the act left an event out of a read model."""
-    if stored.event_type != DeadLetterSkipped.__name__ or wrong_act(stored):
+    if stored.event_type != DeadLetterSkipped.__name__ or stored.newer or wrong_act(stored):
         return []
     return [
         f"{act.event_type} at position {act.position} is left out of {act.reader},"

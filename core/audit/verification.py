@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from core.audit.acts import skipped, wrong_act
+from core.audit.acts import newer_act, skipped, wrong_act
 from core.audit.case import Case, skips
 from core.audit.judge import judge, under_way, unstarted, vouched_for
 from core.audit.reconcile import LIVE, reconcile
@@ -105,7 +105,6 @@ class Verification:
         self._rules = SagaRules(tables)
         self._ledger = ledger
         self._tell = tell
-        self._read = 0
         self._unknown: set[str] = set()
         self._differences: dict[UUID, Finding] = {}  # by order: what differs from the ledger, which is read later
         self._sums: dict[str, dict[RowKey, Amounts]] = {one.name: {} for one in self._orders.sums}
@@ -220,6 +219,7 @@ class Verification:
                 for stored in chunk:
                     self.report.add(wrong_act(stored))
                     self.report.vouched += skipped(stored)
+                    self.report.notes += newer_act(stored)
                 self._report_progress(len(chunk))
 
     async def _stock(self) -> None:
@@ -271,9 +271,8 @@ class Verification:
         self.report.add([finding for order_id, finding in self._differences.items() if order_id not in changed])
 
     def _report_progress(self, events: int) -> None:
-        self._read += events
-        self.report.events = self._read
-        self._tell(self._read, self._evidence.head)
+        self.report.events += events
+        self._tell(self.report.events, self._evidence.head)
 
 
 def _position(reader: Reader | None) -> int:

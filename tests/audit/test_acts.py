@@ -8,10 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from core import codec
-from core.audit.acts import skipped, wrong_act
+from core.audit.acts import newer_act, skipped, wrong_act
 from core.codec import StoredEvent
 from core.domain.message import Event, StreamId, reader_stream
 from core.domain.reader import DeadLetterSkipped, ReaderEvent
+from core.domain.sealed_customer import CustomerErased
 from tests.support.pinned import PINNED
 from tests.support.stored_events import stored_events
 
@@ -38,7 +39,7 @@ def test_an_act_in_the_stream_of_its_reader_is_right(act: ReaderEvent) -> None:
             {"event_type": "OrderConfirmed", "payload": codec.encode(PINNED[1]).decode()},
             "lies in a stream that is not its own",
         ),
-        ({"schema_version": 99}, "cannot be read"),
+        ({"schema_version": 0}, "cannot be read"),
         ({"payload": "{}"}, "cannot be read"),
         ({"event_type": "ReaderPraised"}, "cannot be read"),
     ],
@@ -49,6 +50,15 @@ def test_verify_notes_an_act_that_lies_elsewhere_or_cannot_be_read(changes: dict
     assert finding.invariant == "I2"
     assert words in finding.what
     assert skipped(stored) == []
+
+
+@pytest.mark.parametrize("act", [event for event in PINNED if isinstance(event, ReaderEvent | CustomerErased)])
+def test_an_act_that_a_newer_release_has_recorded_is_named_and_not_called_wrong(act: Event) -> None:
+    stored = replace(as_stored(act), schema_version=99, payload='{"new": 1}')
+    assert (wrong_act(stored), skipped(stored)) == ([], [])
+    [note] = newer_act(stored)
+    assert f"position {stored.position} has {stored.event_type} in version 99, which is newer" in note
+    assert newer_act(as_stored(act)) == []
 
 
 def test_verify_says_who_vouches_for_an_event_that_is_left_out() -> None:
