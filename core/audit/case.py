@@ -63,7 +63,8 @@ class Case:
     `view` is the order's view as a reader at position `seen_to` must have it at least, and `later` are the events after
     that which would change it. `first` has the position of the first event of each type in the order's own stream,
     `last` the position of the last event in any of its streams. `due` has the id of each saga that an event of the
-    order asks for, with its name and the position of that event.
+    order asks for, with its name and the position of that event, and `due_as` the id that it has if the event could not
+    be read when it was started.
     `sealed` is what is sealed in the order, where it was sealed. From the first event on that a newer release has
     recorded (`newer`), nothing is found wrong any more, since what follows cannot be understood without it.
     `unknown` names what `verify` has no rule for: unknown events, and sagas whose table this release does not have.
@@ -82,6 +83,7 @@ class Case:
     returned: Counter[Sku] = field(default_factory=Counter[Sku])
     sagas: dict[SagaId, SagaStory] = field(default_factory=dict[SagaId, SagaStory])
     due: dict[SagaId, tuple[str, int]] = field(default_factory=dict[SagaId, tuple[str, int]])
+    due_as: dict[SagaId, SagaId] = field(default_factory=dict[SagaId, SagaId])
     first: dict[type[Event], int] = field(default_factory=dict[type[Event], int])
     sealed: list[SealedPart] = field(default_factory=list[SealedPart])
     last: int = 0
@@ -144,7 +146,9 @@ class Case:
         for name, table in self.rules.newest.items():
             if isinstance(event, table.starts_on):
                 about = table.about_which(event, "")
-                self.due.setdefault(saga_of(self.order_id, name, about), (name, stored.position))
+                saga_id = saga_of(self.order_id, name, about)
+                self.due.setdefault(saga_id, (name, stored.position))
+                self.due_as[saga_id] = saga_of(self.order_id, name, table.about_which(None, str(stored.event_id)))
 
     def _fold_view(self, stored: StoredEvent, events: Sequence[Event]) -> None:
         """Fold the event as a projector does, also if it lies in a wrong stream."""

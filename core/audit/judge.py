@@ -22,7 +22,8 @@ def required(case: Case) -> Mapping[SagaId, tuple[str, int]]:
     for saga_id, (name, position) in case.due.items():
         after = case.rules.newest[name].after
         if after is None or 0 < _end_position(case, after) < position:
-            due[saga_id] = (name, position)
+            other_id = case.due_as[saga_id]
+            due[saga_id if saga_id in case.sagas or other_id not in case.sagas else other_id] = (name, position)
     return due
 
 
@@ -40,7 +41,7 @@ def unstarted(case: Case, started_to: int) -> Iterable[Finding]:
         if saga_id not in case.sagas and position <= started_to:
             yield Finding("I3", f"{name} of order {case.order_id} was never started", case.order_id, position)
     for saga_id, story in case.sagas.items():
-        if saga_id not in due and story.name in case.rules.newest:
+        if saga_id not in due and story.name in case.rules.newest and not case.unreadable:
             what = f"{story.name} of order {case.order_id} was started though nothing asked for it"
             yield Finding("I3", what, story.saga_id, story.first)
 

@@ -10,17 +10,12 @@ from core.sagas.progress import SagaStatus
 from core.sagas.refund_actions import refund_part, take_back
 from core.sagas.saga import End, Saga, Step
 
-
-def refund_id(event: RefundRequested) -> str:
-    return event.refund_id
-
-
 GONE = (Status.SHIPPED, Status.DELIVERED)
 REFUNDED = (PaymentStatus.PARTLY_REFUNDED, PaymentStatus.REFUNDED)
 
 # fmt: off
 REFUND_ORDER = Saga(
-    name="refund_order", definition=1, starts_on=RefundRequested, about=refund_id, undoes=True,
+    name="refund_order", definition=1, starts_on=RefundRequested, about="refund_id", undoes=True,
     steps=(
         #    step              do           undo     holds  owes
         Step("refund_payment", refund_part, nothing, None,  owes=REFUND_DUE),

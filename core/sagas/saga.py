@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from core.domain.inventory import InventoryEvent, Stock
 from core.domain.message import Event, OrderId, SagaId, Sku
@@ -153,11 +153,11 @@ class End:
 class Saga:
     """A table. Once it is released it is never edited: a change is a new table with the next `definition`.
 
-    `starts_on`: the order's event that starts the saga. `about`: what such an event is about, such as the id of a
-    refund; an order has one saga of this name for each of them. None: it has one in all. `after`: the name of another
-    saga; if that one had not ended before the event, this saga does not start, because the other one undoes its own
-    steps. `before`: the order's event that is refused until this saga has ended. `ends`: how the saga may end, for
-    `verify`.
+    `starts_on`: the order's event that starts the saga. `about`: the field of such an event that says what it is about,
+    such as the id of a refund; an order has one saga of this name for each of them. None: it has one in all. `after`:
+    the name of another saga; if that one had not ended before the event, this saga does not start, because the other
+    one undoes its own steps. `before`: the order's event that is refused until this saga has ended. `ends`: how the
+    saga may end, for `verify`.
 
     `forward_only`: the saga does not undo its steps by itself, but tries them until they are done or refused for good.
     A step that was refused keeps no other step waiting.
@@ -173,14 +173,14 @@ class Saga:
     turn_back: TurnBack = TurnBack.NEVER
     after: str | None = None
     before: type[Event] | None = None
-    about: Callable[[Any], str] | None = None
+    about: str | None = None
     ends: Sequence[End] = ()
 
     def about_which(self, event: Event | None, otherwise: str) -> str:
         """What the event is about, of those for which an order has a saga each. `otherwise`: if it cannot be read."""
         if self.about is None:
             return ""
-        return self.about(event) if isinstance(event, self.starts_on) else otherwise
+        return str(getattr(event, self.about)) if isinstance(event, self.starts_on) else otherwise
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)

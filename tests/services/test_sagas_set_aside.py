@@ -147,6 +147,7 @@ async def shown_and_folded(desk: Desk, order: OrderId) -> None:
     past = PastSaga()
     for stored in await queries.events_of_stream(row.saga_id, after=0, limit=1_000):
         past.take(stored)
+    queries.close()
     listing = past.listing(found.order, None, desk.clock.now())
     assert listing is not None
     assert listing.status == "COMPLETED"
@@ -191,6 +192,26 @@ async def test_an_order_whose_first_event_cannot_be_read_has_a_saga_that_waits(
         assert await desk.ended(order) == "SagaCompleted"
     await owner.execute("ALTER TABLE events ENABLE TRIGGER ALL")
     await owner.close()
+
+
+async def test_without_its_first_event_an_order_can_never_be_fulfilled_and_its_saga_says_so_at_once(
+    desk: Desk, dsn: str, letters: Letters
+) -> None:
+    order = await desk.place()
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("SET session_replication_role = replica")
+    await owner.execute("UPDATE events SET schema_version = 99 WHERE stream_id = $1", order)
+    await owner.close()
+    async with desk.running():
+        [letter] = await letters.found(1, tries=4)
+        assert (await letters.act(letter, LetterWish.SKIP)).state == "done"
+        assert await desk.ended(order) == "SagaFailed"
+        row = await letters.row(order)
+        assert (row["status"], row["last_error"]) == ("FAILED", "the event that started it is left out")
+        operator = Operator(desk)
+        await operator.do(Wish.RESOLVE, saga_of(order, "fulfil_order"))
+        operator.link.close()
+    assert (await verified(dsn)).violations == []
 
 
 async def test_an_operator_who_ends_the_saga_another_way_ends_its_dead_letter_too(

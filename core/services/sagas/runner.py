@@ -6,7 +6,6 @@ The runner may be killed at any time: starting a saga twice does nothing, every 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections import Counter
@@ -17,7 +16,7 @@ from typing import TypeVar
 
 import structlog
 
-from core.codec import UNREADABLE, EventDamaged, StoredEvent
+from core.codec import EventDamaged, StoredEvent
 from core.domain import saga as saga_events
 from core.domain.message import OrderId, SagaId
 from core.domain.order import ORDER, OrderCreated
@@ -30,7 +29,7 @@ from core.sagas.record import started
 from core.sagas.saga import Effect, Tables, unknown_table
 from core.services.load import Loaded
 from core.services.sagas.advance import LeaseGone, World, advance, refresh
-from core.services.sagas.starting import undoes_itself
+from core.services.sagas.starting import start_of, undoes_itself
 from core.services.sagas.waiting import WaitingSagas
 from core.services.sagas.work import FIRST_EPOCH, LEASE, SagaAppend, Work, draft, load_work, new_work
 from core.services.set_aside import unread
@@ -120,12 +119,15 @@ class SagaRunner:
             await self._give_up(work, f"this release has no saga {claim.name} in definition {claim.definition}")
         elif claims > MOST_CLAIMS:
             await self._give_up(work, "the runner dies on this step")
+        elif work.lacks_its_start:
+            await self._give_up(work, "the event that started it is left out")
         else:
             await self._drive(work)
 
     async def _give_up(self, work: Work, reason: str) -> None:
         """Record that the saga has FAILED, so that a person decides, since trying again or guessing cannot help."""
-        items = open_items(work.saga, work.progress, work.order.state)
+        known = not work.lacks_its_start
+        items = open_items(work.saga, work.progress, work.order.state) if known else ("what it holds is not known",)
         end = saga_events.SagaFailed(saga_id=work.saga_id, reason=reason, open_items=items)
         log.error("a saga needs a person", saga=str(work.saga_id), reason=reason)
         saga_append = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
@@ -261,16 +263,13 @@ class SagaRunner:
             self._world.store, self._sagas, saga.after, order_id, stored.position
         ):
             return
-        event = None
-        with contextlib.suppress(*UNREADABLE):
-            event = next((each.event for each in stored.recorded() if isinstance(each.event, saga.starts_on)), None)
-            if event is None:
-                return  # an older event, which says something else
-        about = saga.about_which(event, str(stored.event_id))
+        start = start_of(saga, stored)
+        if start is None:
+            return
         now = self._world.clock.now()
-        work = new_work(saga, order_id, stored.event_id, owner=self._owner, now=now, about=about)
-        if isinstance(event, OrderCreated):
-            work.order = Loaded(ORDER.evolve(ORDER.initial, event), stored.version, stored.position)
+        work = new_work(saga, order_id, stored.event_id, owner=self._owner, now=now, about=start.about)
+        if isinstance(start.event, OrderCreated):
+            work.order = Loaded(ORDER.evolve(ORDER.initial, start.event), stored.version, stored.position)
         self._starting += 1
         try:
             saga_append = self._first_append(work)

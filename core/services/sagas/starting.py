@@ -9,16 +9,19 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
+import msgspec
 import structlog
 
 from core.codec import UNREADABLE, StoredEvent
-from core.domain.message import OrderId, SagaId, StreamId, saga_of
+from core.domain.message import Event, OrderId, SagaId, StreamId, saga_of
 from core.domain.saga import SagaCompleted, SagaResolved
 from core.errors import LogShorter, OrderdeckError, ShareLost, Unavailable
 from core.ports.log import EventStore
 from core.ports.sagas import READER, SagaLog, SagaStarts
 from core.ports.shares import Shares
+from core.sagas.saga import Saga
 from core.services.shares import ShareKeeper
 
 BATCH = 1_000
@@ -122,6 +125,31 @@ class Starting:
             log.info("has lost shares", reader=READER, shares=lost.numbers)
             self._places = {number: place for number, place in self._places.items() if number not in lost.numbers}
         self._saved |= moved
+
+
+class SagaStart(NamedTuple):
+    """The event that starts a saga, or None if it cannot be read; and what it is about."""
+
+    event: Event | None
+    about: str
+
+
+def start_of(saga: Saga, stored: StoredEvent) -> SagaStart | None:
+    """How this event starts the saga; None for an older event, which says something else.
+
+    Of an event that cannot be read, the field that says what it is about mostly can. If that cannot be read either,
+    the event's id stands for it, until `load_work` can read the event.
+    """
+    try:
+        event = next((each.event for each in stored.recorded() if isinstance(each.event, saga.starts_on)), None)
+    except UNREADABLE:
+        fields: dict[str, Any] = {}
+        with contextlib.suppress(msgspec.DecodeError):
+            fields = msgspec.json.decode(stored.payload, type=dict[str, Any])
+        named = fields.get(saga.about or "")
+        about = named if named and isinstance(named, str) else str(stored.event_id)
+        return SagaStart(None, saga.about_which(None, about))
+    return None if event is None else SagaStart(event, saga.about_which(event, ""))
 
 
 async def undoes_itself(store: EventStore, sagas: SagaLog, name: str, order_id: OrderId, position: int) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from core.domain import saga as saga_events
@@ -19,6 +20,7 @@ from core.ports.log import Append, Entry, EventStore, NewEvent, SagaRow
 from core.sagas.holdings import open_money
 from core.sagas.progress import Progress, SagaStatus, evolve
 from core.sagas.record import gave_up
+from core.sagas.refund_actions import refund_about
 from core.sagas.saga import Effect, Facts, Instance, Move, Saga, Stream, next_move
 from core.services.load import Loaded, load_state
 from core.services.sagas.measure import measure_saga
@@ -51,6 +53,12 @@ class Work(Instance):
     request_id: str | None = None
     waits_for_provider: bool = False
 
+    @property
+    def lacks_its_start(self) -> bool:
+        """Whether the order does not have the event that started the saga, since an operator has left it out."""
+        order, about = self.order.state, self.progress.about
+        return order.created is None or (bool(about) and refund_about(order, about) is None)
+
     def facts(self, now: datetime, stock: Mapping[Sku, Stock] | None = None) -> Facts:
         return Facts(
             order_id=self.order_id,
@@ -65,7 +73,7 @@ class Work(Instance):
 
     def _asked_because(self) -> str:
         order = self.order.state
-        refund = next((refund for refund in order.refunds if refund.refund_id == self.progress.about), None)
+        refund = refund_about(order, self.progress.about)
         return (refund.reason if refund else order.cancel_reason) or ""
 
 
@@ -79,6 +87,9 @@ async def load_work(
         progress = evolve(progress, event.event, event.recorded_at)
     if progress is None:
         return None
+    order = await load_state(store, ORDER, StreamId(order_id))
+    if progress.about and refund_about(order.state, progress.about) is None:
+        progress = await _about_its_event(store, saga, progress, order_id)
     return Work(
         saga=saga,
         saga_id=saga_id,
@@ -87,11 +98,19 @@ async def load_work(
         epoch=epoch,
         version=recorded[-1].version,
         progress=progress,
-        order=await load_state(store, ORDER, StreamId(order_id)),
+        order=order,
         payment=await load_state(store, PAYMENT, StreamId(payment_of(order_id))),
         cause=recorded[-1].event_id,
         started_at=recorded[0].recorded_at,
     )
+
+
+async def _about_its_event(store: EventStore, saga: Saga, progress: Progress, order_id: OrderId) -> Progress:
+    """The saga with what it is about, if that was the id of its event, which could not be read when it was started."""
+    for each in await store.load(StreamId(order_id)):
+        if str(each.event_id) == progress.about and isinstance(each.event, saga.starts_on):
+            return replace(progress, about=saga.about_which(each.event, progress.about))
+    return progress
 
 
 def new_work(saga: Saga, order_id: OrderId, cause: UUID | None, *, owner: str, now: datetime, about: str = "") -> Work:
