@@ -13,7 +13,8 @@ from pydantic_settings import BaseSettings
 from core.api_keys import Role
 from core.errors import ConfigurationError
 from core.home_key import read_private
-from core.setting_types import split
+from core.quotas import Quota, read_quotas
+from core.setting_types import RateLimits, split
 
 LONGEST_KEY = 8_000  # characters; access tokens of some issuers are that long
 KEY_TEXT = re.compile(r"[\x21-\x7e]{1,8000}")
@@ -52,6 +53,10 @@ class AccessSettings(BaseSettings):
     allow_anonymous: bool = Field(
         default=False, description="Serve beyond loopback without keys, where only trusted programs reach the services."
     )
+    rate_limits: RateLimits = Field(
+        default="",
+        description="How many requests of each class a caller may send, as in commands=2000/10s, reads=off; or off.",
+    )
     api_key: Key = Field(default=None, description="The key that the deck and the command show; better in a file.")
     api_key_file: Path | None = Field(
         default=None, description="A file with that key, which nobody else may read (chmod 600)."
@@ -77,6 +82,11 @@ class AccessSettings(BaseSettings):
     def role_names(self) -> dict[str, Role]:
         """The roles here, by the names that the issuer gives them."""
         return {name: Role(role) for name, role in (entry.rsplit("=", 1) for entry in split(self.oidc_roles))}
+
+    @property
+    def quotas(self) -> dict[str, Quota]:
+        """How many requests of each class a caller may send. Where no keys are needed, only what is set is limited."""
+        return read_quotas(self.rate_limits, defaults=self.require_keys)
 
     @property
     def own_key(self) -> str | None:

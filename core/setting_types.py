@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from core.database_address import read_address, read_addresses
 from core.failpoints import parse
+from core.quotas import read_quotas
 from core.redis_address import read_redis_address
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -77,10 +78,16 @@ def _web_origins(value: str) -> str:
     return value
 
 
+def _rate_limits(value: str) -> str:
+    read_quotas(value, defaults=True)
+    return value
+
+
 FolderPath = Annotated[Path, BeforeValidator(_absolute)]
 Host = Annotated[str, AfterValidator(_without_brackets)]
 HostNames = Annotated[str, AfterValidator(_host_names)]
 WebOrigins = Annotated[str, AfterValidator(_web_origins)]
+RateLimits = Annotated[str, AfterValidator(_rate_limits)]
 Url = Annotated[str, AfterValidator(_web_address)]
 PostgresAddress = Annotated[SecretStr | None, AfterValidator(_postgres_address)]
 ReplicaAddresses = Annotated[SecretStr | None, AfterValidator(_replica_addresses)]

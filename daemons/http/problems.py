@@ -41,12 +41,12 @@ DOCUMENTED: dict[int, str] = {
     417: "Expect has another value than 100-continue.",
     421: "The Host header names another host than this one.",
     422: "The Idempotency-Key was used for another command.",
-    429: "Too many readers follow the log; come back after Retry-After seconds.",
+    429: "The caller sent too many requests, or too many readers follow the log; Retry-After says how long to wait.",
     431: "More than 100 headers, or more than 64 KiB of them.",
     500: "A mistake of ours, or a fault of the database: it is in the log, under the `X-Request-Id` of this answer.",
     503: "The database is away, or too many requests or sagas wait; try again after Retry-After seconds.",
 }
-EVERYWHERE = (400, 401, 403, 405, 408, 413, 414, 415, 417, 421, 431, 500, 503)
+EVERYWHERE = (400, 401, 403, 405, 408, 413, 414, 415, 417, 421, 429, 431, 500, 503)
 """What every route may answer, since daemons/process/guard refuses requests before a route sees them."""
 LONGEST_PATH = 100  # characters of a path that are repeated in an answer or in the log
 

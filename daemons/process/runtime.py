@@ -38,6 +38,7 @@ from daemons.process.listening import bind
 from daemons.process.logs import configure_logs
 from daemons.process.process_counts import this_process
 from daemons.process.program_list import APART
+from daemons.process.shared_limits import open_limiter, share_limits
 from daemons.process.shared_port import SharedPort, open_shared_port
 from daemons.process.vital_metrics import LOOP_DELAY
 from daemons.process.vitals import ASGIApp, Front, Vitals
@@ -135,9 +136,13 @@ async def _live(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, vitals.stop.set)
     ring = open_ring(settings, vitals.home_key, has_database=has_database)
-    server = make_server(front, settings, LIMITS, ring)
-    beating = asyncio.create_task(_beat(vitals))
-    knowing = asyncio.create_task(know_keys(ring, settings, vitals)) if ring and has_database else None
+    limiter = open_limiter(settings, has_database=has_database)
+    server = make_server(front, settings, LIMITS, ring, limiter)
+    aside = [asyncio.create_task(_beat(vitals))]
+    if ring and has_database:
+        aside.append(asyncio.create_task(know_keys(ring, settings, vitals)))
+    if limiter:
+        aside.append(asyncio.create_task(share_limits(limiter, settings, vitals)))
     threading.Thread(target=_watchdog, args=(vitals,), daemon=True).start()
     working = asyncio.create_task(
         keep_up(
@@ -165,9 +170,8 @@ async def _live(
     drained.set()
     await asyncio.wait({working}, timeout=deadline - time.monotonic())
     working.cancel()
-    beating.cancel()
-    if knowing is not None:
-        knowing.cancel()
+    for task in aside:
+        task.cancel()
     _log.info("stopped")
     with contextlib.suppress(asyncio.CancelledError):
         await working

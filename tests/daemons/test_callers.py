@@ -59,7 +59,14 @@ class Desk:
 def desk(postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     home, name = tmp_path_factory.mktemp("home"), "callers"
     asyncio.run(_admin(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
-    dsn, settings = postgres.dsn(name), {"ORDERDECK_REQUIRE_KEYS": "true", "ORDERDECK_SEAL_CUSTOMERS": "false"}
+    dsn, settings = (
+        postgres.dsn(name),
+        {
+            "ORDERDECK_REQUIRE_KEYS": "true",
+            "ORDERDECK_SEAL_CUSTOMERS": "false",
+            "ORDERDECK_RATE_LIMITS": "feeds=3/600s",
+        },
+    )
     commands, queries = (DaemonProcess(each, dsn, home, settings) for each in ("command_api", "query_api"))
     known = {each for field in Settings.model_fields for each in env_names(field)}
     env = {each: value for each, value in os.environ.items() if each not in known} | settings
@@ -241,3 +248,26 @@ def test_keys_are_listed_without_their_secrets(desk: Desk, keys: dict[str, str])
     wrong = desk.orderdeck("keys", "create", "x", "--role", "viewer", "--expires", "soon")
     assert "--expires: must be a duration such as 90s" in wrong.stderr
     assert desk.orderdeck("keys", "revoke", "unknown").stderr.strip() == "orderdeck: there is no key unknown"
+
+
+def test_a_caller_has_one_limit_for_all_its_keys_and_hears_of_it_in_every_answer(desk: Desk) -> None:
+    first = desk.make_key("the-reader", "viewer")
+    second = desk.make_key("the-reader", "viewer")
+    told = desk.ask("GET", "/api/v1/stats", first)
+    assert told.headers["ratelimit-policy"] == '"reads";q=5000;w=10'
+    assert told.headers["ratelimit"].startswith('"reads";r=4999;t=')
+
+    def follow(key: str) -> httpx.Response:
+        url = f"http://127.0.0.1:{desk.queries.port}/api/v1/events/stream"
+        with httpx.stream("GET", url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as live:
+            if live.status_code != 200:
+                live.read()
+            return live
+
+    assert [follow(key).status_code for key in (first, second, first)] == [200, 200, 200]
+    refused = follow(second)
+    assert (refused.status_code, refused.json()["violated-policies"]) == (429, ["feeds"])
+    assert int(refused.headers["retry-after"]) in range(100, 201)
+    assert desk.ask("GET", "/api/v1/stats", second).status_code == 200
+    metrics = desk.ask("GET", "/metrics", first).text
+    assert 'orderdeck_rate_limited_requests_total{limit="feeds"} 1.0' in metrics

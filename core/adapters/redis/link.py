@@ -53,12 +53,18 @@ class CacheFull(Exception):
 
 
 class RedisLink:
-    """`limit`: seconds that a call may take. `name` is shown by CLIENT LIST. Callers wait for each other."""
+    """`limit`: seconds that a call may take. `name` is shown by CLIENT LIST. Callers wait for each other.
 
-    def __init__(self, address: RedisAddress, *, limit: float, name: str, report: CacheReport) -> None:
+    `what` is named in the log: what does not work while Redis is away.
+    """
+
+    def __init__(
+        self, address: RedisAddress, *, limit: float, name: str, report: CacheReport, what: str = "the cache"
+    ) -> None:
         self._address = address
         self._limit = limit
         self._name = name
+        self._what = what
         self._connection: Any = None
         self._lock = asyncio.Lock()
         self._lost = asyncio.Event()
@@ -174,9 +180,9 @@ class RedisLink:
             return
         self._logged, self._logged_at = works, now
         if works:
-            log.info("the cache works again")
+            log.info("%s works again", self._what)
         else:
-            log.warning("works without the cache", reason=self.away)
+            log.warning("works without %s", self._what, reason=self.away)
 
 
 async def _close(connection: Any) -> None:

@@ -256,4 +256,30 @@ return 1
 """
 )
 
-ALL = (READ, FILL, CLOCK, ANNOUNCE, RENEW, MARK, WRITE, FORGET, HOLD, WITHDRAW)
+# KEYS: buckets. ARGV, for each: requests, and microseconds, of its quota; how many requests are taken. A bucket is the
+# time at which it is full again, in microseconds. Answers, for each: how many are granted, and in how long it is full.
+TAKE = (
+    ALLOWED_WHEN_FULL
+    + """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local answer = {}
+for i = 1, #KEYS do
+  local count, window, wanted = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+  local interval = window / count
+  local stored = redis.pcall('GET', KEYS[i])  -- of another type: it is not ours
+  local ahead = (type(stored) == 'string' and tonumber(stored) or 0) - now
+  if not (ahead > 0) then ahead = 0 end
+  if ahead > window then ahead = window end
+  local granted = math.min(wanted, math.floor((window - ahead) / interval + 0.000001))
+  if granted > 0 then
+    ahead = ahead + granted * interval
+    redis.call('SET', KEYS[i], string.format('%.0f', now + ahead), 'PX', math.ceil(ahead / 1000) + 1)
+  end
+  answer[2 * i - 1], answer[2 * i] = granted, math.floor(ahead)
+end
+return answer
+"""
+)
+
+ALL = (READ, FILL, CLOCK, ANNOUNCE, RENEW, MARK, WRITE, FORGET, HOLD, WITHDRAW, TAKE)

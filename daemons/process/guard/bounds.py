@@ -26,6 +26,10 @@ class Limits:
     connections: int = 768  # of a service; it needs a file for each, and up to 150 KB if a caller means harm
     share: int = 384  # of these, for one address; everything on this machine comes from one
 
+    requests: int = (
+        256  # that are worked on at a time: with all its callers waiting, a process answers them in a second
+    )
+
 
 def fitted(limits: Limits) -> Limits:
     """These limits with no more connections than this process may have files open."""

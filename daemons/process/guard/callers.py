@@ -14,6 +14,7 @@ from daemons.process.guard.roles import role_for
 
 CALLER = "orderdeck.caller"  # the key in a request's scope; it is missing where no keys are needed
 OPEN = frozenset({"/health"})  # the paths that are answered without a key
+NOT_VALID = "key_not_valid"  # the code of the refusal of a key that opens nothing
 CHALLENGE = 'Bearer realm="orderdeck"'
 LOOK_EVERY = 1.0  # seconds between two looks whether a key has expired, on which a live stream was opened
 
@@ -71,7 +72,7 @@ def no_key() -> Refusal:
 
 def wrong_key() -> Refusal:
     detail = "this key is not known here, is revoked, or has expired"
-    return Refusal(401, "key_not_valid", detail, {"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'})
+    return Refusal(401, NOT_VALID, detail, {"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'})
 
 
 def _fits(allowed: str, method: str, route: str) -> bool:

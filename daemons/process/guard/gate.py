@@ -5,11 +5,14 @@ Where keys are needed, only a caller who shows one gets past it, but for the pat
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from daemons.process.guard.callers import CALLER, OPEN, Door
+from daemons.process.guard.callers import CALLER, NOT_VALID, OPEN, Door
 from daemons.process.guard.event_source import is_event_source, surviving
 from daemons.process.guard.hosts import Hosts
+from daemons.process.guard.in_flight import InFlight, counted
+from daemons.process.guard.limiter import VITALS, Limiter
 from daemons.process.guard.origins import Origins, preflight
 from daemons.process.guard.refusals import Refusal
 
@@ -19,13 +22,26 @@ ALLOW = b"GET, HEAD, OPTIONS, POST, PUT"
 
 
 class Gate:
-    """An ASGI application that passes on the requests that it does not refuse."""
+    """An ASGI application that passes on the requests that it does not refuse.
 
-    def __init__(self, app: Any, hosts: Hosts, origins: Origins, door: Door | None = None) -> None:
+    Without a `door` everybody may ask for everything; without a `limiter` as often as they like.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        hosts: Hosts,
+        origins: Origins,
+        in_flight: InFlight,
+        door: Door | None = None,
+        limiter: Limiter | None = None,
+    ) -> None:
         self._app = app
         self._hosts = hosts
         self._origins = origins
+        self._in_flight = in_flight
         self._door = door
+        self._limiter = limiter
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -44,7 +60,7 @@ class Gate:
             try:
                 scope[CALLER] = await self._door.admit(seen.get(b"authorization"), scope["server"][1])
             except Refusal as refusal:
-                await refusal.answer(send)
+                await self._refused_key(scope, refusal).answer(send)
                 return
         if method == "OPTIONS" and scope["path"] == "*":
             await _answer_empty(send, [(b"allow", ALLOW)])
@@ -53,10 +69,25 @@ class Gate:
             send = _naming_head(send)
         if b"accept" in seen and method == "GET" and is_event_source(seen[b"accept"]):
             send = surviving(send)
-        if method == "HEAD":
-            await _answer_head(self._app, scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+        answer = _answer_head if method == "HEAD" else _answer
+        if scope["path"] in VITALS:
+            await answer(self._app, scope, receive, send)
+            return
+        try:
+            self._in_flight.check()
+            told = [] if self._limiter is None else await self._limiter.take(scope)
+        except Refusal as refusal:
+            await refusal.answer(send)
+            return
+        if told:
+            send = _with_headers(send, told)
+        await counted(partial(answer, self._app), scope, receive, send, self._in_flight)
+
+    def _refused_key(self, scope: Any, refusal: Refusal) -> Refusal:
+        """What is answered to a caller whom the door has refused."""
+        if self._limiter is None or refusal.code != NOT_VALID:
+            return refusal
+        return self._limiter.failed(scope["client"]) or refusal
 
     def _check(self, scope: Any, seen: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
         host = seen.get(b"host")
@@ -69,6 +100,10 @@ class Gate:
             headers = {"Accept-Encoding": "identity"}
             raise Refusal(415, "unsupported_media_type", "no Content-Encoding is taken here", headers)
         return readable
+
+
+async def _answer(app: Any, scope: Any, receive: Any, send: Any) -> None:
+    await app(scope, receive, send)
 
 
 async def _answer_empty(send: Any, headers: list[tuple[bytes, bytes]]) -> None:

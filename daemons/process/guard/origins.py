@@ -19,7 +19,7 @@ SENT = (
 )
 READ = (
     b"ETag, Location, Retry-After, X-Request-Id, Idempotent-Replayed, Orderdeck-Ignored-Fields, Orderdeck-Read-From, "
-    b"Orderdeck-Position, Orderdeck-Server, Orderdeck-Primary-Away, Allow"
+    b"Orderdeck-Position, Orderdeck-Server, Orderdeck-Primary-Away, Allow, RateLimit, RateLimit-Policy"
 )
 PREFLIGHT_LASTS = b"600"  # seconds for which a browser remembers a preflight
 

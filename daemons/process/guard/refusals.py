@@ -17,18 +17,27 @@ PROBLEM = b"application/problem+json"
 
 
 class Refusal(Exception):
-    """A request is refused with this status, code and sentence."""
+    """A request is refused with this status, code and sentence; `members` are further ones of the problem document."""
 
-    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         REFUSALS.labels(code).inc()
         self._headers = headers or {}
+        self._members = members or {}
 
     @property
     def body(self) -> bytes:
-        return json.dumps(problem(self.status, self.code, str(self))).encode()
+        return json.dumps(problem(self.status, self.code, str(self)) | dict(self._members)).encode()
 
     def headers(self, body: bytes) -> list[tuple[bytes, bytes]]:
         own = [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]

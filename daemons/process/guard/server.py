@@ -18,6 +18,8 @@ from daemons.process.guard.callers import Door
 from daemons.process.guard.connections import Connections
 from daemons.process.guard.gate import Gate
 from daemons.process.guard.hosts import Hosts
+from daemons.process.guard.in_flight import InFlight
+from daemons.process.guard.limiter import Limiter
 from daemons.process.guard.origins import Origins
 from daemons.process.guard.protocol import GuardedProtocol
 
@@ -58,14 +60,21 @@ class Server(uvicorn.Server):
         yield  # uvicorn takes no signals: the daemon does, stops its work, and then stops the server
 
 
-def make_server(app: Any, settings: Settings, limits: Limits | None = None, door: Door | None = None) -> Server:
+def make_server(
+    app: Any,
+    settings: Settings,
+    limits: Limits | None = None,
+    door: Door | None = None,
+    limiter: Limiter | None = None,
+) -> Server:
     """The server that answers with this ASGI application; its `serve` takes the listening socket.
 
-    Without a `door` everybody may ask for everything.
+    Without a `door` everybody may ask for everything; without a `limiter` as often as they like.
     """
     guarded = Connections(fitted(limits or Limits()))
     hosts = Hosts([settings.host, socket.gethostname(), *split(settings.hosts)])
-    gate = Gate(app, hosts, Origins(split(settings.cors_origins)), door)
+    origins = Origins(split(settings.cors_origins))
+    gate = Gate(app, hosts, origins, InFlight(guarded.limits.requests), door, limiter)
     return Server(
         uvicorn.Config(
             gate,
