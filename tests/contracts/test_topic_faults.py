@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from core.adapters.postgres.connection import Link
 from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels, marks_of
+from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.adapters.postgres.shares import PostgresShares
 from core.errors import ShareLost
 from core.ports.deliveries import TopicMark, TopicPlace
@@ -237,6 +238,21 @@ async def test_one_way_of_filling_waits_until_nobody_fills_in_the_other(opener: 
     assert "host:2 fills the read models of orders from Kafka" in str(from_log.errors[0])
     models.close()
     link.close()
+
+
+@pytest.mark.parametrize("store", [PostgresReadModels, PostgresSharedReadModels])
+async def test_a_process_that_opens_empty_read_models_waits_for_nobody_who_has_locks_on_them(
+    opener: Opener, dsn: str, store: type[PostgresReadModels | PostgresSharedReadModels]
+) -> None:
+    """One that saves has such locks, and may wait for the checkpoint that the opening process has locked."""
+    other = await asyncpg.connect(dsn)
+    models = store(opener, ORDERS)
+    async with asyncio.timeout(5), other.transaction():
+        for model in ORDERS.models:
+            await other.execute(f"LOCK TABLE {model.name} IN ROW EXCLUSIVE MODE")
+        await models.open()
+    await other.close()
+    models.close()
 
 
 async def test_two_processes_that_save_the_same_sums_at_once_do_not_wait_for_each_other_for_ever(

@@ -17,12 +17,11 @@ from core.adapters.postgres.read_models.comparison import differing
 from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
 from core.adapters.postgres.read_models.store import (
     CLAIM,
-    EMPTY_SHARES,
     LOCK_SHARES,
-    RESTART,
     TAKE_SHARES,
     VIEW_TABLES,
-    names_of_tables,
+    empty,
+    truncate,
 )
 from core.adapters.postgres.read_models.table import SumTable, upsert
 from core.codec import StoredEvent
@@ -170,16 +169,14 @@ class PostgresSharedReadModels(set_aside.ReadsRows):
                 kept = begun and not older
                 if kept:
                     await go_on_with(connection, self._group, row["revision"])
-                else:  # first the tables: a save that waits for the lock of the shares has its lock on them
-                    await connection.execute(f"TRUNCATE {names_of_tables(self._group)}")
-                    await connection.execute(RESTART, reader, revision)
-                    await connection.execute(set_aside.EMPTY, reader)
+                else:
+                    await truncate(connection, self._group)
                 await connection.execute(LOCK_SHARES, reader)
                 if kept:
                     await connection.execute(CATCH_UP, reader)
                 else:
                     await connection.execute(TAKE_SHARES, reader)
-                    await connection.execute(EMPTY_SHARES, reader)
+                    await empty(connection, self._group)
                 return row["revision"] if kept else revision
 
         self._revision = await self._watcher.run(claim)

@@ -13,7 +13,7 @@ from core.adapters.postgres.queries.readers import progress
 from core.adapters.postgres.read_models import inventory_levels, order_views, set_aside
 from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
 from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, upsert
-from core.errors import CheckpointMoved, LogShorter
+from core.errors import CheckpointMoved, LogShorter, Unavailable
 from core.ports.generations import GenerationGone
 from core.ports.reading import Changes, FilledOtherwise, Opened, ReaderProgress
 from core.projections.inventory_level import INVENTORY_LEVEL
@@ -102,16 +102,14 @@ class PostgresReadModels(set_aside.ReadsRows):
             kept = 0 < row["position"] <= row["head"]
             if kept:
                 await go_on_with(connection, self._group, row["revision"])
-            else:  # first the tables: a save that waits for the lock of the shares has its lock on them
+            else:
                 if row["position"]:
                     log.warning("an older log was put in place, the read models are filled again", reader=reader)
-                await connection.execute(f"TRUNCATE {names_of_tables(self._group)}")
-                await connection.execute(RESTART, reader, revision)
-                await connection.execute(set_aside.EMPTY, reader)
+                await truncate(connection, self._group)
             await connection.execute(LOCK_SHARES, reader)
             await connection.execute(TAKE_SHARES, reader)
             if not kept:
-                await connection.execute(EMPTY_SHARES, reader)
+                await empty(connection, self._group)
         self._fill(sums_at(self._group, row["revision"]) if kept else self._group.sums)
         self._epoch = row["epoch"]
         return Opened(row["position"], row["head"], self._epoch) if kept else Opened(0, 0, self._epoch)
@@ -152,8 +150,28 @@ class PostgresReadModels(set_aside.ReadsRows):
         self._saver.close()
 
 
-def names_of_tables(group: Group[Any]) -> str:
-    return ", ".join(sorted(model.name for model in group.models))
+async def truncate(connection: Connection, group: Group[Any]) -> None:
+    """Empty the tables, before LOCK_SHARES: a save that waits for that lock has its locks on the tables.
+
+    Tables without rows are not locked. Another process that saves has its locks on them, and waits for the checkpoint
+    that we have locked: it would wait for us, and we for it.
+    """
+    if await _has_rows(connection, group):
+        await connection.execute(f"TRUNCATE {', '.join(sorted(model.name for model in group.models))}")
+
+
+async def empty(connection: Connection, group: Group[Any]) -> None:
+    """Begin anew: nothing was read. Raises Unavailable if another process has saved since `truncate`."""
+    if await _has_rows(connection, group):
+        raise Unavailable(f"another process fills the read models of {group.name}; try again")
+    await connection.execute(RESTART, group.reader, group.revision)
+    await connection.execute(set_aside.EMPTY, group.reader)
+    await connection.execute(EMPTY_SHARES, group.reader)
+
+
+async def _has_rows(connection: Connection, group: Group[Any]) -> bool:
+    tables = " UNION ALL ".join(f"(SELECT true FROM {model.name} LIMIT 1)" for model in group.models)
+    return bool(await connection.fetchval(f"SELECT EXISTS ({tables})"))
 
 
 def _save_statement(tables: Sequence[Table], *, parks: bool = False) -> str:
