@@ -35,13 +35,14 @@ from core.setting_types import (
     Url,
     WebOrigins,
 )
+from core.trace_settings import TraceSettings
 
 PREFIX = "ORDERDECK_"
 ENV_FILE = Path(".env")
 MISSPELT = 0.9  # how much a name resembles one of ours, from 0 to 1, when it is taken for a misspelt one
 
 
-class Settings(KafkaSettings, AccessSettings):
+class Settings(KafkaSettings, AccessSettings, TraceSettings):
     """Every setting is read from `ORDERDECK_<NAME>`. Some are also read from a well-known name such as DATABASE_URL."""
 
     model_config = SettingsConfigDict(
@@ -270,6 +271,7 @@ def _sentence(loc: str, value: Any, wrong: str) -> str:
         "schema_registry_url",
         "api_key",
         "payment_key",
+        "otel_exporter_otlp_headers",
     }
     shown = "" if field in secret else f"={value!r}"
     return f"{name}{shown}: {wrong.removeprefix('Value error, ')}"

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from core.tracing import elsewhere
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -26,7 +28,7 @@ class Coalescer(Generic[K, V]):
             future = asyncio.get_running_loop().create_future()
             self._waiting[key] = future
         if self._task is None:
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._run(), context=elsewhere())
         return await asyncio.shield(future)  # shielded, because other callers may wait for the same read
 
     async def _run(self) -> None:

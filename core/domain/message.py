@@ -48,6 +48,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where an event comes from. For everything about an order, `correlation_id` is the id of the order.
 
     Only a saga's own events have an `epoch`: the number of its lease at that time. It never falls along a stream.
+    `traceparent` names the trace that the event belongs to, by W3C Trace Context, if somebody keeps that trace.
     """
 
     correlation_id: UUID
@@ -55,6 +56,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user_id: str | None = None
     request_id: str | None = None
     epoch: int | None = None
+    traceparent: str | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):

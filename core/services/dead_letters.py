@@ -34,6 +34,7 @@ from core.services.catch_up_row import catch_up_row
 from core.services.execute import Decision, Outcome, Terms, run_command
 from core.services.load import load_state
 from core.services.set_aside import in_words
+from core.tracing import kept_traceparent
 
 WITHIN = 3.0  # seconds that an answer waits for what the reader does
 LOOK_EVERY = 0.05  # seconds
@@ -224,6 +225,7 @@ class _OnReader:
             causation_id=self.terms.command_id(),
             user_id=self.terms.user_id,
             request_id=self.terms.request_id,
+            traceparent=kept_traceparent(),
         )
         own = Entry(self.stream, self.category, self.version, [NewEvent(uuid7(), event, metadata)])
         fields = {"id": str(letter.id), "reader": letter.reader}

@@ -32,6 +32,7 @@ from core.ports.log import (
     SagaRow,
 )
 from core.services.load import Loaded, StateCache, load_state
+from core.tracing import kept_traceparent
 
 C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
@@ -241,6 +242,7 @@ async def execute(
         causation_id=terms.command_id(),
         user_id=terms.user_id,
         request_id=terms.request_id,
+        traceparent=kept_traceparent(),
     )
     empty: Loaded[S] = Loaded(decider.initial, 0, 0)
     command_on_stream = _ByDecider(store, decider, stream, command, describe, metadata, new, cache, read_guards, empty)

@@ -21,6 +21,7 @@ from core.services.fold_deliveries import fold_late, fold_next, gaps
 from core.services.fold_events import Read, Sums, Views, add_up, read
 from core.services.project import RECENT
 from core.services.set_aside import SetAside, parked
+from core.tracing import SpansUnderWay
 
 MOST_MISSING = 20_000  # events of one batch that are looked up; if more are missing, the share is read from the log
 
@@ -116,6 +117,7 @@ class ShareFolder:
         self.waiting_here: set[StreamId] = set()  # rows of these shares that wait
         self._first = group.projection.sources[0].category
         self._categories = frozenset(source.category for source in group.projection.sources)
+        self.spans = SpansUnderWay(f"project {group.name}", self._categories)
         self.begin({}, {}, 0)
 
     def begin(
@@ -127,6 +129,7 @@ class ShareFolder:
         compared with the topic, so it is not used.
         """
         self._held = held
+        self.spans.forget()
         self.take_aside(aside)
         self.marks: dict[TopicPlace, TopicMark] = {
             place: mark
@@ -169,6 +172,8 @@ class ShareFolder:
 
         `refused`: why the database could not save the last event, which is set aside then.
         """
+        if batch.marks:
+            self.spans.begin(batch.events, max(mark.position for mark in batch.marks.values()))
         upto: dict[int, int] = {}  # by share that gets stuck now: its events from this position on are left out
         while True:
             events = [

@@ -22,6 +22,7 @@ from core.projections.projection import Group
 from core.services.catch_up_row import CaughtUp, catch_up_rows, stop_if_too_many, until_due
 from core.services.fold_events import Read, Views, add_up, fold, read
 from core.services.set_aside import SetAside, parked
+from core.tracing import SpansUnderWay
 
 BATCH = 2_000  # events
 # Views that stay in memory, because an order's events come soon after each other. Views that are folded but not yet
@@ -45,6 +46,7 @@ class Projector:
         self._begun_to = 0  # no stream that begins after this position had a view when the read models were opened
         self.position = 0
         self.saved_at = -math.inf  # by the monotonic clock
+        self._spans = SpansUnderWay(f"project {group.name}", [source.category for source in group.projection.sources])
 
     @property
     def waiting(self) -> int:
@@ -58,6 +60,7 @@ class Projector:
         CheckpointMoved also when the database has crashed and lost the last saves, and what `ReadModels` raises.
         """
         self._recent = {}
+        self._spans.forget()
         self.position, self._begun_to, _ = await self._read_models.open()
         watching = asyncio.create_task(self._watch())
         try:
@@ -142,6 +145,7 @@ class Projector:
     async def _save(self, changes: Changes) -> None:
         await self._read_models.save(changes)
         self.position, self.saved_at = changes.position, time.monotonic()
+        self._spans.reached(self.position)
 
     async def _catch_up(self) -> None:
         """Try those events again whose time has come, each with what waits behind it."""
@@ -162,6 +166,7 @@ class Projector:
         self, batches: AsyncIterator[Sequence[StoredEvent]], position: int
     ) -> AsyncGenerator[Changes]:
         async for batch in batches:
+            self._spans.begin(batch, batch[-1].position)
             await asyncio.sleep(0)  # a fold blocks the event loop, so let the save and the next read start first
             try:
                 yield await self._fold(batch, position)

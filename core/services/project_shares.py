@@ -207,8 +207,7 @@ class ShareProjector:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def _from_topics(self, stop: asyncio.Event, watching: asyncio.Task[None]) -> AsyncGenerator[Batch]:
-        deliveries = self._deliveries(stop, watching)
-        async with aclosing(deliveries), aclosing(together(deliveries, BATCH)) as batches:
+        async with aclosing(self._deliveries(stop, watching)) as come, aclosing(together(come, BATCH)) as batches:
             async for batch in batches:
                 events = batch.events
                 if events and (differing := await self._models.differing(events)):
@@ -266,6 +265,7 @@ class ShareProjector:
             await self._save_changes(folded.changes)
         self.marks.update(folded.marks)
         if folded.marks:
+            self._folder.spans.reached(max(mark.position for mark in folded.marks.values()))
             self._topics.mirror({place: mark.next for place, mark in folded.marks.items()})
         await self.reach(folded.positions)
         self.progress.beat()

@@ -30,6 +30,7 @@ from core.projections import GROUPS
 from core.projections.projection import Group
 from core.sagas.wishes import checked_reason
 from core.services.execute import Decision, Outcome, Terms, run_command
+from core.tracing import kept_traceparent
 
 LISTED = 100  # generations
 
@@ -152,6 +153,7 @@ class _OnGroup:
             causation_id=self.terms.command_id(),
             user_id=self.terms.user_id,
             request_id=self.terms.request_id,
+            traceparent=kept_traceparent(),
         )
         events = [] if started_before else [NewEvent(uuid7(), act, metadata)]
         answer = Answer(

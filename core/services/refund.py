@@ -20,6 +20,7 @@ from core.sagas import undone_after_its_end
 from core.sagas.progress import Progress, SagaStatus, evolve
 from core.services.execute import Decision, Describe, Outcome, Terms, run_command
 from core.services.load import Loaded, load_state
+from core.tracing import kept_traceparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class _OnOrder:
             causation_id=self.terms.command_id(),
             user_id=self.terms.user_id,
             request_id=self.terms.request_id,
+            traceparent=kept_traceparent(),
         )
         answer = Answer(result, self.stream, order.version + len(events), order.position, fields)
         new = [NewEvent(uuid7(), event, metadata) for event in events]

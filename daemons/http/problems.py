@@ -23,6 +23,7 @@ from core.ports.replicas import PositionNotReached
 from daemons.http.signatures import fields_of
 from daemons.http.wording import in_words
 from daemons.process.guard.gate import with_head
+from daemons.process.traced_requests import REQUEST
 from daemons.process.vitals import FAILED, FAULTS, route_of
 
 MEDIA_TYPE = "application/problem+json"
@@ -56,7 +57,6 @@ LONGEST_SENTENCE = 900  # a caller's own words, such as a name that it made up, 
 
 REMEMBERED = 60.0  # seconds after which /ready forgets a fault that no request has met again
 
-_REQUEST_ID = re.compile(rb"[!-~]{1,200}")
 
 _log = structlog.get_logger("http")
 
@@ -185,8 +185,7 @@ def log_failure(scope: Any, error: Exception) -> str:
 
 def _request_id(scope: Any) -> str:
     """The caller's X-Request-Id, or one of our own."""
-    from_caller = next((value for name, value in scope["headers"] if name.lower() == b"x-request-id"), b"")
-    return from_caller.decode() if _REQUEST_ID.fullmatch(from_caller) else uuid4().hex
+    return scope.get(REQUEST) or uuid4().hex
 
 
 HANDLERS: dict[int | type[Exception], Any] = {HTTPException: on_error, Exception: on_error}

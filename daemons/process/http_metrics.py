@@ -8,6 +8,8 @@ from typing import Any
 from prometheus_client import Histogram
 
 from core.metrics import QUICK
+from core.tracing import exemplar
+from daemons.process.traced_requests import STATUS
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "OPTIONS"})
 OTHER = "other"  # stands for methods and paths that no route here has, which callers make up without end
@@ -30,7 +32,8 @@ async def measured(app: Any, scope: Any, receive: Any, send: Any) -> None:
     async def noting(message: Any) -> None:
         nonlocal outcome, took
         if message["type"] == "http.response.start":
-            took, outcome = time.perf_counter() - began, outcome_of(message["status"])
+            scope[STATUS] = status = message["status"]
+            took, outcome = time.perf_counter() - began, outcome_of(status)
         await send(message)
 
     try:
@@ -41,7 +44,7 @@ async def measured(app: Any, scope: Any, receive: Any, send: Any) -> None:
         known = _KNOWN.get(key)
         if known is None:
             known = _KNOWN[key] = REQUESTS.labels(*key)
-        known.observe(took or time.perf_counter() - began)
+        known.observe(took or time.perf_counter() - began, exemplar())
 
 
 def outcome_of(status: int) -> str:

@@ -8,7 +8,9 @@ import sys
 from typing import cast
 
 import structlog
+from structlog.typing import EventDict
 
+from core import tracing
 from daemons.process.log_limits import LogLimits, shortened
 
 
@@ -33,7 +35,8 @@ def configure_logs(name: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            # The place comes after LogLimits, for which lines are the same that come from different requests.
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, with_place, *last],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
@@ -49,3 +52,13 @@ def configure_logs(name: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(daemon=name)
+
+
+def with_place(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """Name in a line the trace, the span and the request that it was logged in, so that one finds the other."""
+    here = tracing.place()
+    if here.traceparent:
+        line["trace_id"], line["span_id"] = here.trace_id, here.span_id
+    if here.request_id:
+        line.setdefault("request_id", here.request_id)
+    return line

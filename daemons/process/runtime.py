@@ -23,6 +23,7 @@ import structlog
 import uvloop
 from prometheus_client import disable_created_metrics
 
+from core import tracing
 from core.errors import CheckpointMoved, ConfigurationError, SchemaBehind, ShareLost, Unavailable, in_words
 from core.home import Home
 from core.home_key import make_home_key
@@ -135,6 +136,8 @@ async def _live(
     front, drained = Front(vitals), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, vitals.stop.set)
+    vitals.recorder = recorder = _recorder(settings, vitals)
+    tracing.use(recorder)
     ring = open_ring(settings, vitals.home_key, has_database=has_database)
     limiter = open_limiter(settings, has_database=has_database)
     server = make_server(front, settings, LIMITS, ring, limiter)
@@ -176,6 +179,19 @@ async def _live(
     with contextlib.suppress(asyncio.CancelledError):
         await working
     await serving
+    if recorder is not None:
+        recorder.close()
+
+
+def _recorder(settings: Settings, vitals: Vitals) -> tracing.Tracer | None:
+    if not settings.traces_to:
+        return None
+    from daemons.process.trace_export import SpanRecorder  # noqa: PLC0415 - most homes send traces nowhere
+
+    try:
+        return SpanRecorder(settings, vitals.name, vitals.process)
+    except ValueError as error:  # the library reads more of the variables whose names begin with OTEL_
+        raise ConfigurationError(f"traces cannot be sent to {settings.traces_to}: {error}") from None
 
 
 async def keep_up(

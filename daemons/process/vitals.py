@@ -8,18 +8,22 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 
 from core.errors import in_words
 from core.fault_board import FaultBoard
 from core.home_key import HomeKey
+from core.tracing import Tracer
 from daemons.process.guard.callers import check_caller
 from daemons.process.guard.refusals import Refusal
 from daemons.process.http_metrics import measured
+from daemons.process.traced_requests import followed
 from daemons.process.vital_metrics import DEGRADED, INFO, READY
 
 Message = MutableMapping[str, Any]
@@ -66,6 +70,8 @@ class Vitals:
         """Each says what does not work at present although the daemon is ready, or None."""
         self.home_key: HomeKey | None = None
         """With it this daemon shows the others of its home who asks; None where no keys are needed."""
+        self.recorder: Tracer | None = None
+        """Records the spans of this process; None where the settings do not say where traces go."""
         self._steady: asyncio.TimerHandle | None = None
         self.has_worked = False
         self._reason: str | None = "starting"
@@ -183,7 +189,8 @@ class Front:
                 await _answer_json(send, *await self.vitals.ready())
             case "GET" | "HEAD", "/metrics":
                 await self.vitals.show()
-                await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest())
+                encode, kind = choose_encoder(_accepted(scope))
+                await _answer(send, 200, kind, encode(REGISTRY))
             case "OPTIONS", "/health" | "/ready" | "/metrics":
                 await send(
                     {"type": "http.response.start", "status": 204, "headers": [(b"allow", b"GET, HEAD, OPTIONS")]}
@@ -194,7 +201,7 @@ class Front:
                 await Refusal(405, "method_not_allowed", detail, {"Allow": "GET, HEAD, OPTIONS"}).answer(send)
             case _ if self.app is not None:
                 scope[FAULTS] = self.vitals.faults
-                await measured(self.app, scope, receive, send)
+                await followed(partial(measured, self.app), scope, receive, send, self.vitals.recorder)
                 if self.vitals.faults.reason is not None and FAILED not in scope:
                     self.vitals.faults.clear(route_of(scope))
             case _ if self.vitals.faults.reason is not None:
@@ -203,6 +210,11 @@ class Front:
                 await Refusal(503, "unavailable", reason, {"Retry-After": "1"}).answer(send)
             case _:
                 await Refusal(404, "not_found", "there is nothing here").answer(send)
+
+
+def _accepted(scope: Any) -> str:
+    """What the caller accepts: only those who ask for OpenMetrics get exemplars."""
+    return b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
 
 
 def _refusal(scope: Any, path: str) -> Refusal | None:

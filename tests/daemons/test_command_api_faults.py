@@ -27,7 +27,9 @@ async def test_ready_names_a_missing_grant_until_a_command_is_recorded_again(api
     await api.placed_order()
     owner = await asyncpg.connect(api.dsn)
     await owner.execute(BREAKS)
-    answers = await asyncio.gather(*(api.create(X_Request_Id=f"request-{n}") for n in range(5)))
+    answers = await asyncio.gather(
+        *(api.create(X_Request_Id=f"request-{n}", traceparent=f"00-{n + 1:032x}-{n + 1:016x}-00") for n in range(5))
+    )
     for n, answer in enumerate(answers):
         problem(answer, 500, "internal_error")
         assert answer.headers["x-request-id"] == f"request-{n}"
@@ -43,4 +45,6 @@ async def test_ready_names_a_missing_grant_until_a_command_is_recorded_again(api
     lines = [json.loads(line) for line in api.output().splitlines() if line.startswith("{")]
     failed = [line for line in lines if line["event"] == "request_failed"]
     assert sorted(line["request_id"] for line in failed) == [f"request-{n}" for n in range(5)]
+    for line in failed:  # although no traces are sent anywhere
+        assert int(line["trace_id"], 16) == int(line["span_id"], 16) == int(line["request_id"][-1]) + 1
     assert sum("Traceback" in line.get("exception", "") for line in failed) == 1

@@ -46,7 +46,7 @@ async def ask(method: str, path: str, status: int | None, template: str = "") ->
 
     front = Front(Vitals("query-api"))
     front.app = app
-    await front({"type": "http", "method": method, "path": path}, ignore, ignore)
+    await front({"type": "http", "method": method, "path": path, "headers": []}, ignore, ignore)
 
 
 @pytest.mark.parametrize(

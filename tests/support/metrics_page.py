@@ -20,6 +20,7 @@ PROGRAMS = {
     "daemons/process/cache_metrics.py": "query API, projector; with `REDIS_URL`",
     "daemons/process/backlog_meter.py": "saga runner",
     "daemons/process/http_metrics.py": "every HTTP service",
+    "daemons/process/trace_export.py": "every daemon; with `OTEL_EXPORTER_OTLP_ENDPOINT`",
     "daemons/command_api": "command API",
     "daemons/query_api": "query API",
     "daemons/query_api/read_metrics.py": "query API; those of replicas with `ORDERDECK_REPLICA_URLS`",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.stack import Stack
+from tests.support.trace_receiver import TraceReceiver
 
 
 @pytest.fixture
@@ -19,7 +20,18 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="od-sys-") as folder, Stack(Path(folder) / "home") as running:
+def trace_receiver() -> Iterator[TraceReceiver]:
+    with TraceReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def stack(trace_receiver: TraceReceiver) -> Iterator[Stack]:
+    """It records the traces of those callers only who ask for it."""
+    traces = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": trace_receiver.url,
+        "OTEL_TRACES_SAMPLER": "parentbased_always_off",
+    }
+    with tempfile.TemporaryDirectory(prefix="od-sys-") as folder, Stack(Path(folder) / "home", **traces) as running:
         running.up()
         yield running

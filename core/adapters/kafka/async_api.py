@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.adapters.kafka.cloud_events import SOURCE, TRACEPARENT
+from core.adapters.kafka.cloud_events import SOURCE
 from core.adapters.kafka.partitions import CATEGORIES, topic_names
 from core.codec import EVENTS_OF, event_type
 from core.event_schemas import EventSchema, envelope_schemas, event_schemas
 from core.kafka_settings import KafkaSettings
+from core.tracing import TRACEPARENT
 
 Json = dict[str, Any]
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import TypeAlias
 
-from core.codec import StoredEvent, json, parse
+from core.codec import StoredEvent, json
+from core.tracing import traceparent_in
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 Message: TypeAlias = tuple[int, bytes, bytes, Headers]
 """Milliseconds since 1970, key, value, headers."""
 
 SOURCE = "/orderdeck/"  # with the category after it
-TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 SPECVERSION = ("ce_specversion", b"1.0")
 CONTENT_TYPE = ("content-type", b"application/json")  # by the binding, the name has no ce_ before it
 
@@ -65,8 +64,6 @@ def traceparent(event: StoredEvent, event_id: str) -> str:
     Then all events about an order are in one trace, whose id is the order's, and nobody has sampled it (flags 00). The
     second half of an event's id is never 0, because a UUID's variant is in it.
     """
-    if "traceparent" in event.metadata:
-        given = parse(event.metadata).get("traceparent")
-        if isinstance(given, str) and TRACEPARENT.fullmatch(given):
-            return given
+    if (given := traceparent_in(event.metadata)) is not None:
+        return given
     return f"00-{str(event.correlation_id).replace('-', '')}-{event_id[19:23]}{event_id[24:]}-00"

@@ -10,15 +10,17 @@ import msgspec
 
 from core.domain.message import StreamId
 from core.ports.deliveries import DeliveredEvent
+from core.tracing import named_in_metadata
 
 Small = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 2)]
 Large = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
 class CorrelationOf(msgspec.Struct, gc=False):
-    """The part of an event's metadata by which its row is found."""
+    """The part of an event's metadata by which its row is found, and its trace."""
 
     correlation_id: UUID
+    traceparent: str = ""
 
 
 class EventRecord(msgspec.Struct, gc=False):
@@ -61,7 +63,7 @@ def event_of(value: bytes | None) -> DeliveredEvent | None:
         record.event_type,
         record.event_version,
         payload,
-        "",
+        named_in_metadata(record.metadata.traceparent) if record.metadata.traceparent else "",
         record.metadata.correlation_id,
         recorded_at,
         (),

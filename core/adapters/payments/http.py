@@ -25,6 +25,7 @@ from core.credentials import Show, show_nothing
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.domain.validation import tidy
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
+from core.tracing import trace_headers
 
 # For each request, a pool of httpcore looks at all its connections and waiting requests. With many requests in flight,
 # a pool of 64 connections cost several times the CPU of the calls. So each pool has one connection, for one call.
@@ -187,7 +188,7 @@ class HttpPaymentGateway:
             connection.stream(
                 method,
                 self._base + path,
-                headers=[(b"Host", self._host), *shown, *headers],
+                headers=[(b"Host", self._host), *shown, *trace_headers(), *headers],
                 content=content,
                 extensions=self._extensions,
             ) as response,
@@ -234,8 +235,7 @@ class HttpPaymentGateway:
             raise GatewayUnavailable(f"the payment provider cannot be reached: {_text(error)}") from error
         except NO_ANSWER as error:
             raise GatewayTimeout(f"no answer from the payment provider: {_text(error)}") from error
-        status = response.status
-        if status == 200:
+        if (status := response.status) == 200:
             try:
                 success = _decoded(response, _Success)
             except ValueError as error:

@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from core.errors import QueueFull, Unavailable
 from core.metrics import APPEND_QUEUE
+from core.tracing import elsewhere
 
 R = TypeVar("R")
 
@@ -74,7 +75,7 @@ class Batcher(Generic[I, R]):
         self._queue.append(waiting)
         APPEND_QUEUE.set(len(self._queue))
         if self._task is None:
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._run(), context=elsewhere())
         return await waiting.outcome
 
     def refuse_waiting(self, error: Exception) -> None:

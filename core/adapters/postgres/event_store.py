@@ -10,6 +10,7 @@ import asyncpg
 import structlog
 from prometheus_client import Counter
 
+from core import tracing
 from core.adapters.coalesce import Coalescer
 from core.adapters.postgres.append import ANSWERS, APPEND, OURS, Prepared, arguments, prepare, replay, verdict
 from core.adapters.postgres.batcher import Batcher, Waiting
@@ -66,7 +67,15 @@ class PostgresEventStore:
         self._loads = Coalescer[tuple[StreamId, int], list[Recorded | Exception]](self._load_many)
 
     async def append(self, append: Append) -> Verdict:
-        return await self._batcher.submit(prepare(append))
+        if not tracing.place().recorded:
+            return await self._batcher.submit(prepare(append))
+        prepared = prepare(append)
+        with tracing.span("append", kind="client", notes=tracing.DATABASE) as span:
+            verdict = await self._batcher.submit(prepared)
+            if span is not None:
+                span.note("orderdeck.events", prepared.events)
+                span.note("orderdeck.verdict", type(verdict).__name__)
+            return verdict
 
     async def load(self, stream: StreamId, *, after: int = 0) -> Sequence[Recorded]:
         results = await self._loads.get((stream, after)) or []

@@ -19,6 +19,7 @@ from core.sagas.progress import StepStatus
 from core.sagas.record import announced, call_due, concluded, failed
 from core.sagas.saga import Call, Effect, Local, Move, Stream, next_move
 from core.services.sagas.measure import measure_call
+from core.services.sagas.step_spans import StepSpans
 from core.services.sagas.stock import StockDesk
 from core.services.sagas.waiting import HOLD
 from core.services.sagas.work import SagaAppend, Work, draft, load_work
@@ -50,26 +51,28 @@ async def advance(world: World, work: Work) -> None:
 
     Raises LeaseGone, and Unavailable while the database is away; in both cases the log says how far the saga has come.
     """
-    while isinstance(move := next_move(work.saga, work.progress), Move):
-        match move.action:
-            case Local() as action if "stock" in action.reads:
-                verdict = await _decide_on_stock(world, work, move, action)
-            case Local() as action:
-                effect = action.decide(work.facts(world.clock.now()))
-                verdict = await _decide_alone(world, work, move, effect, action.reads)
-            case Call() as call:
-                verdict = await _call(world, work, move, call)
-            case _:
-                raise AssertionError("a step with nothing to do is recorded with the one before it")
-        match verdict:
-            case None:
-                return  # the saga is parked until its due time
-            case Conflict():
-                await refresh(world, work)
-            case LeaseLost():
-                raise LeaseGone
-            case _:
-                pass
+    with StepSpans(work) as spans:
+        while isinstance(move := next_move(work.saga, work.progress), Move):
+            spans.begin(move)
+            match move.action:
+                case Local() as action if "stock" in action.reads:
+                    verdict = await _decide_on_stock(world, work, move, action)
+                case Local() as action:
+                    effect = action.decide(work.facts(world.clock.now()))
+                    verdict = await _decide_alone(world, work, move, effect, action.reads)
+                case Call() as call:
+                    verdict = await _call(world, work, move, call)
+                case _:
+                    raise AssertionError("a step with nothing to do is recorded with the one before it")
+            match verdict:
+                case None:
+                    return  # the saga is parked until its due time
+                case Conflict():
+                    await refresh(world, work)
+                case LeaseLost():
+                    raise LeaseGone
+                case _:
+                    pass
 
 
 async def refresh(world: World, work: Work) -> None:

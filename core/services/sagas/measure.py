@@ -12,6 +12,7 @@ from core.domain.message import Event
 from core.domain.provider import Approved, Declined, Refused
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 from core.metrics import PROVIDER_SECONDS, SAGA_SECONDS, SAGA_STEPS
+from core.tracing import exemplar, span
 
 A = TypeVar("A")
 
@@ -35,7 +36,7 @@ def measure_saga(saga: str, recorded: Sequence[Event], started_at: datetime) -> 
             SAGA_STEPS.labels(saga, event.step, outcome).inc()
         elif end := ENDS.get(type(event)):
             took = (datetime.now(UTC) - started_at).total_seconds()
-            SAGA_SECONDS.labels(saga, end).observe(max(0.0, took))
+            SAGA_SECONDS.labels(saga, end).observe(max(0.0, took), exemplar())
 
 
 def _outcome(event: events.StepEvent) -> str | None:
@@ -54,19 +55,22 @@ def _outcome(event: events.StepEvent) -> str | None:
 
 async def measure_call(operation: str, call: Awaitable[A]) -> A:
     """Wait for a call to the provider. How it went, and how long it took, is measured, whatever comes of it."""
-    began, outcome = time.perf_counter(), "broken_off"
-    try:
-        answer = await call
-        outcome = ANSWERS[type(answer)]
-        return answer  # noqa: TRY300 - `outcome` belongs to it
-    except GatewayNotTried:
-        outcome = "not_tried"
-        raise
-    except GatewayTimeout:
-        outcome = "no_answer"
-        raise
-    except GatewayUnavailable:
-        outcome = "unavailable"
-        raise
-    finally:
-        PROVIDER_SECONDS.labels(operation, outcome).observe(time.perf_counter() - began)
+    with span(f"provider {operation}", kind="client") as recorded:
+        began, outcome = time.perf_counter(), "broken_off"
+        try:
+            answer = await call
+            outcome = ANSWERS[type(answer)]
+            return answer  # noqa: TRY300 - `outcome` belongs to it
+        except GatewayNotTried:
+            outcome = "not_tried"
+            raise
+        except GatewayTimeout:
+            outcome = "no_answer"
+            raise
+        except GatewayUnavailable:
+            outcome = "unavailable"
+            raise
+        finally:
+            PROVIDER_SECONDS.labels(operation, outcome).observe(time.perf_counter() - began, exemplar())
+            if recorded is not None:
+                recorded.note("orderdeck.outcome", outcome)

@@ -33,6 +33,7 @@ from core.services.sagas.starting import start_of, undoes_itself
 from core.services.sagas.waiting import WaitingSagas
 from core.services.sagas.work import FIRST_EPOCH, LEASE, SagaAppend, Work, draft, load_work, new_work
 from core.services.set_aside import unread
+from core.tracing import traceparent_in
 
 R = TypeVar("R")
 
@@ -214,7 +215,7 @@ class SagaRunner:
                     if not self._waiting:
                         log.warning("waits for the database", reason=str(error))
                     self._waiting.setdefault(mine, time.monotonic())
-                    await _short_pause()
+                    await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
         finally:
             if self._waiting.pop(mine, None) is not None and not self._waiting:
                 log.info("no longer waits for the database")
@@ -268,6 +269,7 @@ class SagaRunner:
             return
         now = self._world.clock.now()
         work = new_work(saga, order_id, stored.event_id, owner=self._owner, now=now, about=start.about)
+        work.traceparent = traceparent_in(stored.metadata)
         if isinstance(start.event, OrderCreated):
             work.order = Loaded(ORDER.evolve(ORDER.initial, start.event), stored.version, stored.position)
         self._starting += 1
@@ -293,7 +295,3 @@ class SagaRunner:
         room = len(self._tasks) + self._starting <= MOST_AT_ONCE  # all sagas of a batch start at once
         self._others_wait = self._others_wait or not room
         return draft(work, Effect(), events, now, due_in=timedelta() if self._others_wait else None)
-
-
-async def _short_pause() -> None:
-    await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter

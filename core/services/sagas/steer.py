@@ -22,6 +22,7 @@ from core.sagas.wishes import Wish, checked_reason, decide
 from core.services.execute import Decision, Outcome, Terms, run_command
 from core.services.load import Loaded, load_state
 from core.services.sagas.work import SagaAppend, Work, draft, load_work
+from core.tracing import kept_traceparent
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -101,6 +102,7 @@ class _OnSaga:
         assert work is not None  # noqa: S101 - its first event was read above
         work.user_id, work.request_id = self.terms.user_id, self.terms.request_id
         work.cause = self.terms.command_id()
+        work.traceparent = kept_traceparent()
         return work
 
 

@@ -24,6 +24,7 @@ from core.ports.log import Accepted, Append, Conflict, Entry, EventStore, LeaseL
 from core.ports.stock_turns import StockTurns
 from core.services.load import Loaded, StateCache
 from core.services.sagas.work import SagaAppend
+from core.tracing import DATABASE, BatchSpans, elsewhere
 
 MOST_TOGETHER = 64
 TRIES_TOGETHER = 5
@@ -71,7 +72,7 @@ class StockDesk:
         request = Request(skus, decide, asyncio.get_running_loop().create_future())
         self._queue.append(request)
         if self._task is None:
-            self._task = asyncio.create_task(self._work())
+            self._task = asyncio.create_task(self._work(), context=elsewhere())
         return await request.outcome
 
     async def _work(self) -> None:
@@ -155,12 +156,15 @@ class StockDesk:
             Entry(inventory_stream(sku), INVENTORY.category, stock[sku].version, new[sku]) for sku in stock
         ]
         saga_entries = [append.entries() for append in appends]
+        steps = [each for append in appends if (each := append.work.step_traceparent) is not None]
+        spans = BatchSpans("append", steps, "client", DATABASE)
         verdict = await self._store.append(
             Append(
                 [*stock_entries, *(entry for entries in saga_entries for entry in entries)],
                 sagas=[append.row() for append in appends],
             )
         )
+        spans.end()
         if isinstance(verdict, Accepted):
             for sku, loaded in states.items():
                 self._cache.put(inventory_stream(sku), loaded)

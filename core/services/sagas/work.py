@@ -38,7 +38,8 @@ class Work(Instance):
     An append names the versions of these streams, so it ends in a conflict if one of them has new events.
 
     `cause` is the id of the event that made the next append necessary: first the event that started the saga, later the
-    saga's own last event. `user_id` and `request_id` are set when an operator acts on the saga. With
+    saga's own last event. `traceparent` names the trace that the saga belongs to, and `step_traceparent` its span of
+    the step that is made now. `user_id` and `request_id` are set when an operator acts on the saga. With
     `waits_for_provider` it was parked because the provider could not be called.
     """
 
@@ -52,6 +53,8 @@ class Work(Instance):
     user_id: str | None = None
     request_id: str | None = None
     waits_for_provider: bool = False
+    traceparent: str | None = None
+    step_traceparent: str | None = None
 
     @property
     def lacks_its_start(self) -> bool:
@@ -102,6 +105,7 @@ async def load_work(
         payment=await load_state(store, PAYMENT, StreamId(payment_of(order_id))),
         cause=recorded[-1].event_id,
         started_at=recorded[0].recorded_at,
+        traceparent=recorded[0].metadata.traceparent,
     )
 
 
@@ -198,6 +202,7 @@ class SagaAppend:
             user_id=work.user_id,
             request_id=work.request_id,
             epoch=epoch,
+            traceparent=work.step_traceparent or work.traceparent,
         )
         return [NewEvent(uuid7(), event, metadata) for event in events]
 
