@@ -13,8 +13,11 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -24,6 +27,9 @@ from core.domain.address import Address
 from core.domain.message import Event
 from core.domain.order import OrderCreated
 from core.domain.sealed_customer import ERASED, PSEUDONYM, UNREADABLE, customer_of, pseudonym_of
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY = 32  # bytes
 NONCE = 12  # bytes
@@ -55,16 +61,25 @@ class SealingKey:
     reference: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
-    """Something sealed: of which customer, and where it was sealed. `order_id` is None in the form of before."""
+class Seal(NamedTuple):
+    """Something sealed, and what it is bound to: the customer's pseudonym, the order's id, and that of the event."""
 
     field: str
-    pseudonym: UUID
-    order_id: UUID | None
-    event_id: UUID
     bound_to: bytes
     ciphertext: bytes
+
+    @property
+    def pseudonym(self) -> UUID:
+        return UUID(bytes=self.bound_to[:16])
+
+    @property
+    def order_id(self) -> UUID | None:
+        """None in the form of before, which is bound to no order."""
+        return UUID(bytes=self.bound_to[16:32]) if len(self.bound_to) == 48 else None
+
+    @property
+    def event_id(self) -> UUID:
+        return UUID(bytes=self.bound_to[-16:])
 
     def open(self, key: SealingKey) -> bytes:
         """Raises ValueError if it was sealed with another key, or changed since."""
@@ -119,69 +134,84 @@ def has_sealed(body: bytes) -> bool:
     return b'"sealed' in body
 
 
-def pseudonyms_in(body: bytes) -> set[UUID]:
-    """The pseudonyms of the customers of whom something is sealed in a JSON text."""
-    pseudonyms: set[UUID] = set()
+class Found(NamedTuple):
+    """Something sealed in a JSON text, from where to where, and of which customer.
+
+    `seal` is None for a customer's reference. `misplaced`: it was sealed for another order or event.
+    """
+
+    start: int
+    end: int
+    pseudonym: UUID
+    seal: Seal | None = None
+    misplaced: bool = False
+
+
+def find_sealed(body: bytes) -> Sequence[Found]:
+    """Everything that is sealed in a JSON text, in its order."""
+    all_found: list[Found] = []
+    order_id: bytes | None = None
+    event_id: bytes | None = None
     for found in _FOUND.finditer(body):
-        if found["customer"]:
-            pseudonyms.add(UUID(found["customer"].decode()))
-        elif not found["id"]:
-            pseudonyms.add(_seal_in(found).pseudonym)
-    return pseudonyms
+        kind = found.lastgroup
+        if kind == "id":
+            if found["name"] == b"order_id":
+                order_id = _bytes_of(found["id"])
+            else:
+                event_id = _bytes_of(found["id"])
+        elif kind == "customer":
+            all_found.append(Found(*found.span(), UUID(bytes=_bytes_of(found["customer"]))))
+        else:
+            seal = _seal(_LABEL, found["label"]) if kind == "label" else _seal(_ADDRESS, found["address"])
+            bound_to = seal.bound_to
+            elsewhere = len(bound_to) == 48 and bound_to[16:32] != order_id
+            misplaced = elsewhere or event_id not in {None, bound_to[-16:]}
+            all_found.append(Found(*found.span(), seal.pseudonym, seal, misplaced))
+    return all_found
 
 
-def opened(body: bytes, keys: Mapping[UUID, SealingKey]) -> bytes:
-    """The JSON text with everything opened.
+def opened(body: bytes, all_found: Sequence[Found], keys: Mapping[UUID, SealingKey]) -> bytes:
+    """The JSON text with everything opened that was found in it.
 
     Of a customer whose key is not there it says `erased`, and `unreadable` where the key does not fit, or where
     something stands that was sealed for another order or event.
     """
-    return _FOUND.sub(_Opening(keys).replacement, body)
+    parts: list[bytes] = []
+    end = 0
+    for found in all_found:
+        parts += (body[end : found.start], _instead(found, keys.get(found.pseudonym)))
+        end = found.end
+    return b"".join((*parts, body[end:]))
 
 
-class _Opening:
-    """Opens one JSON text from its beginning to its end, and remembers which order and event it is in."""
+def _instead(found: Found, key: SealingKey | None) -> bytes:
+    """The JSON text that stands in the place of what was found."""
+    seal = found.seal
+    if seal is None:
+        return b'"customer_id":' + msgspec.json.encode(_reference(key))
+    text = None
+    if key is not None and not found.misplaced:
+        with suppress(ValueError):
+            text = seal.open(key)
+    if seal.field == _LABEL:
+        return b'"label":' + msgspec.json.encode(text.decode() if text else _word(key))
+    return text or msgspec.json.encode(dict.fromkeys(_PARTS, _word(key)))
 
-    def __init__(self, keys: Mapping[UUID, SealingKey]) -> None:
-        self._keys = keys
-        self._at: dict[str, UUID] = {}
 
-    def replacement(self, found: re.Match[bytes]) -> bytes:
-        if found["id"]:
-            self._at[found["name"].decode()] = UUID(found["id"].decode())
-            return found[0]
-        if found["customer"]:
-            return b'"customer_id":' + self._reference(UUID(found["customer"].decode()))
-        seal = _seal_in(found)
-        key = self._keys.get(seal.pseudonym)
-        text = self._text(seal, key)
-        if found["label"]:
-            return b'"label":' + msgspec.json.encode(text.decode() if text else _word(key))
-        return text or msgspec.json.encode(dict.fromkeys(_PARTS, _word(key)))
+def _reference(key: SealingKey | None) -> str:
+    try:
+        return reference_of(key) if key else ERASED
+    except ValueError:
+        return UNREADABLE
 
-    def _reference(self, pseudonym: UUID) -> bytes:
-        key = self._keys.get(pseudonym)
-        try:
-            return msgspec.json.encode(reference_of(key) if key else ERASED)
-        except ValueError:
-            return msgspec.json.encode(UNREADABLE)
 
-    def _text(self, seal: Seal, key: SealingKey | None) -> bytes | None:
-        if key is None or not seal.stands_in(self._at.get("order_id"), self._at.get("event_id")):
-            return None
-        try:
-            return seal.open(key)
-        except ValueError:
-            return None
+def _bytes_of(id_: bytes) -> bytes:
+    return bytes.fromhex(id_.replace(b"-", b"").decode())
 
 
 def _word(key: SealingKey | None) -> str:
     """What is shown instead of something sealed."""
     return ERASED if key is None else UNREADABLE
-
-
-def _seal_in(found: re.Match[bytes]) -> Seal:
-    return _seal(_LABEL, found["label"]) if found["label"] else _seal(_ADDRESS, found["address"])
 
 
 def _seal(field: str, token: bytes) -> Seal:
@@ -191,24 +221,27 @@ def _seal(field: str, token: bytes) -> Seal:
     bound_to, ciphertext = raw[: 16 * ids], raw[16 * ids :]
     if not ids or len(ciphertext) <= NONCE:
         raise ValueError(f"{field} has not the form of something sealed")
-    pseudonym, *order_id, event_id = (UUID(bytes=bound_to[at : at + 16]) for at in range(0, 16 * ids, 16))
-    return Seal(field, pseudonym, order_id[0] if order_id else None, event_id, bound_to, ciphertext)
+    return Seal(field, bound_to, ciphertext)
 
 
 # --- the cipher: it is imported only where something is sealed or opened, which most installations never do ----
-def _encrypt(key: bytes, text: bytes, about: bytes, field: str) -> bytes:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - as the line above says
+@cache
+def _cipher() -> tuple[type[AESGCM], type[Exception]]:
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as the line above says
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - as above
 
+    return AESGCM, InvalidTag
+
+
+def _encrypt(key: bytes, text: bytes, about: bytes, field: str) -> bytes:
     nonce = os.urandom(NONCE)
-    return nonce + AESGCM(key).encrypt(nonce, text, about + field.encode())
+    return nonce + _cipher()[0](key).encrypt(nonce, text, about + field.encode())
 
 
 def _decrypt(key: bytes, sealed: bytes, about: bytes, field: str) -> bytes:
     """Raises ValueError if it was sealed with another key, for another event or field, or changed since."""
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - as above
-
+    aesgcm, invalid = _cipher()
     try:
-        return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], about + field.encode())
-    except InvalidTag:
+        return aesgcm(key).decrypt(sealed[:NONCE], sealed[NONCE:], about + field.encode())
+    except invalid:
         raise ValueError(f"{field} does not fit its key") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ from core.ports.customer_keys import CustomerKeys
 from core.ports.log import Answer, EventStore, Result
 from core.sealing import reference_of
 from core.services.execute import Outcome, Terms, answered_before, execute
+from core.services.open_answers import KEPT
 
 
 async def erase(
@@ -27,8 +29,9 @@ async def erase(
     """Erase a customer, who is named as in orders or by the pseudonym. Raises what `run_command` raises.
 
     The act is recorded first. If the key is not destroyed then, because the process dies, `verify` says so, and the
-    same command destroys it. The outcome says how many orders of the customer stay as they are, since they were
-    recorded in the clear: as many as the read models have.
+    same command destroys it. This returns when no process remembers the key any more, so that no answer after it shows
+    what was sealed. The outcome says how many orders of the customer stay as they are, since they were recorded in the
+    clear: as many as the read models have.
     """
     check_erasure(customer_id, reason)
     customer = await keys.find(customer_id)
@@ -45,7 +48,8 @@ async def erase(
     stream = customer_stream(customer)
     outcome = await execute(store, CUSTOMER, stream, command, terms, described, correlation_id=customer)
     if outcome.preview is None:
-        await keys.destroy(customer)
+        destroyed = await keys.destroy(customer)
+        await asyncio.sleep(KEPT if destroyed else 0)
     return outcome
 
 

@@ -14,9 +14,9 @@ from core.domain.sealed_customer import pseudonym_of
 from core.errors import Unavailable
 from core.filters.order_query import OrderQuery
 from core.ports.customer_keys import CustomerKeys
-from core.sealing import SealingKey, has_sealed, opened, pseudonyms_in
+from core.sealing import SealingKey, find_sealed, has_sealed, opened
 
-KEPT = 2.0  # seconds for which a process remembers a key: it may show what is sealed so long after it is destroyed
+KEPT = 2.0  # seconds for which a process remembers a key; an erasure is answered when they have passed
 MOST_KEPT = 10_000  # keys that a process remembers
 
 
@@ -44,10 +44,10 @@ class AnswerOpener:
 
     async def open(self, body: bytes) -> bytes:
         """A JSON text with everything opened. Raises Unavailable while the keys cannot be read."""
-        if not has_sealed(body) or not (wanted := pseudonyms_in(body)):
+        if not has_sealed(body) or not (found := find_sealed(body)):
             return body
         self._seals = True
-        return opened(body, await self._read(wanted))
+        return opened(body, found, await self._read({one.pseudonym for one in found}))
 
     async def open_all(self, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         async with aclosing(chunks):

@@ -33,7 +33,7 @@ def erase(
                 say("would record nothing: the customer is erased already")
         else:
             if answer["status"] == "ERASED":
-                say(f"customer {answer['customer']} is erased; services forget the key within 2 seconds")
+                say(f"customer {answer['customer']} is erased, and no answer shows it any more")
             else:
                 say("nothing is sealed of this customer: erased before, or never placed an order that was sealed")
             if left := answer.get("orders_in_the_clear", 0):

@@ -16,7 +16,6 @@ import redis
 
 from core.adapters.kafka.partitions import topic_names
 from core.adapters.postgres.embedded import binaries
-from core.services.open_answers import KEPT
 from core.settings import load_settings
 from tests.support.command_api import ORDER
 from tests.support.customers import Customers, eventually, open_customers
@@ -176,7 +175,6 @@ async def test_nothing_of_a_sealed_customer_is_in_the_clear_in_any_place_before_
     pseudonym = f"sealed:{done.stdout.split()[1]}"
     rebuilt = await asyncio.to_thread(sealing.orderdeck, "rebuild", "orders", "--follow")
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
-    await asyncio.sleep(KEPT)
     hidden = await answers(customers, order_id, placed["position"], pseudonym)
     assert leaks(hidden, sought) == []
     assert [place.name for place in hidden if b"erased" not in place.content] == []

@@ -19,11 +19,14 @@ BY_PSEUDONYM = """
 SELECT pseudonym, key, reference FROM customer_keys WHERE pseudonym = ANY ($1::uuid[]) AND erased_at IS NULL
 """
 
-# Of two processes that make a key for one customer, the second one finds the row of the first.
+# Of two processes that make a key for one customer, the second one gets no row, and finds that of the first. The commit
+# need not wait for the disk: whatever is sealed with the key is recorded later, and waits until both are there.
 MAKE = """
+WITH at_once AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
 INSERT INTO customer_keys (lookup, pseudonym, key, reference)
-SELECT * FROM unnest($1::bytea[], $2::uuid[], $3::bytea[], $4::bytea[]) ORDER BY 1
+SELECT made.* FROM at_once CROSS JOIN unnest($1::bytea[], $2::uuid[], $3::bytea[], $4::bytea[]) AS made ORDER BY 1
     ON CONFLICT (lookup) DO NOTHING
+RETURNING lookup, pseudonym, key, reference
 """
 DESTROY = """
 UPDATE customer_keys SET lookup = NULL, key = NULL, reference = NULL, erased_at = clock_timestamp()
@@ -39,6 +42,7 @@ class PostgresCustomerKeys:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._made: Coalescer[str, SealingKey] = Coalescer(self._find_or_make)
+        self._read: Coalescer[frozenset[UUID], Mapping[UUID, SealingKey]] = Coalescer(self._read_together)
 
     async def key_for(self, customer_id: str) -> SealingKey:
         key = await self._made.get(customer_id)
@@ -50,8 +54,7 @@ class PostgresCustomerKeys:
         return None if found is None else UUID(bytes=found.bytes)
 
     async def read(self, pseudonyms: Iterable[UUID]) -> Mapping[UUID, SealingKey]:
-        rows = await self._link.run(lambda c: c.fetch(BY_PSEUDONYM, list(pseudonyms)))
-        return sealing_keys(rows)
+        return await self._read.get(frozenset(pseudonyms)) or {}
 
     async def destroy(self, pseudonym: UUID) -> bool:
         return await self._link.run(lambda c: c.execute(DESTROY, pseudonym)) == "UPDATE 1"
@@ -65,24 +68,37 @@ class PostgresCustomerKeys:
     async def _find_or_make(self, customer_ids: Sequence[str]) -> Mapping[str, SealingKey]:
         found = dict(await self._lookup(customer_ids))
         while missing := [customer for customer in customer_ids if customer not in found]:
-            await self._make(missing)
-            found |= await self._lookup(missing)  # again if one was erased between the two statements
+            found |= await self._make(missing)
+            if others := [customer for customer in missing if customer not in found]:
+                found |= await self._lookup(others)  # again if one was erased between the two statements
         return found
 
-    async def _make(self, customer_ids: Sequence[str]) -> None:
+    async def _make(self, customer_ids: Sequence[str]) -> Mapping[str, SealingKey]:
         rows = [(_lookup_of(one), key.pseudonym, key.key, key.reference) for one, key in _new_keys(customer_ids)]
         columns = [list(column) for column in zip(*rows, strict=True)]
-        await self._link.run(lambda c: c.execute(MAKE, *columns))
+        return _by_customer(customer_ids, await self._link.run(lambda c: c.fetch(MAKE, *columns)))
 
     async def _lookup(self, customer_ids: Sequence[str]) -> Mapping[str, SealingKey]:
-        customers = {_lookup_of(customer): customer for customer in customer_ids}
-        rows = await self._link.run(lambda c: c.fetch(BY_LOOKUP, list(customers)))
-        return {customers[row["lookup"]]: _key(row) for row in rows}
+        lookups = [_lookup_of(customer) for customer in customer_ids]
+        return _by_customer(customer_ids, await self._link.run(lambda c: c.fetch(BY_LOOKUP, lookups)))
+
+    async def _read_together(
+        self, wanted: Sequence[frozenset[UUID]]
+    ) -> Mapping[frozenset[UUID], Mapping[UUID, SealingKey]]:
+        """The keys that several answers need, which are read by one statement."""
+        rows = await self._link.run(lambda c: c.fetch(BY_PSEUDONYM, list(frozenset[UUID]().union(*wanted))))
+        keys = sealing_keys(rows)
+        return {each: {one: keys[one] for one in each if one in keys} for each in wanted}
 
 
 def sealing_keys(rows: Iterable[Record]) -> Mapping[UUID, SealingKey]:
     """The keys in rows of the table, by the pseudonyms of the customers."""
     return {key.pseudonym: key for key in map(_key, rows)}
+
+
+def _by_customer(customer_ids: Sequence[str], rows: Iterable[Record]) -> Mapping[str, SealingKey]:
+    customers = {_lookup_of(customer): customer for customer in customer_ids}
+    return {customers[row["lookup"]]: _key(row) for row in rows}
 
 
 def _lookup_of(customer_id: str) -> bytes:
