@@ -134,7 +134,7 @@ def has_sealed(body: bytes) -> bool:
     return b'"sealed' in body
 
 
-class Found(NamedTuple):
+class SealedText(NamedTuple):
     """Something sealed in a JSON text, from where to where, and of which customer.
 
     `seal` is None for a customer's reference. `misplaced`: it was sealed for another order or event.
@@ -147,9 +147,9 @@ class Found(NamedTuple):
     misplaced: bool = False
 
 
-def find_sealed(body: bytes) -> Sequence[Found]:
+def find_sealed(body: bytes) -> Sequence[SealedText]:
     """Everything that is sealed in a JSON text, in its order."""
-    all_found: list[Found] = []
+    all_found: list[SealedText] = []
     order_id: bytes | None = None
     event_id: bytes | None = None
     for found in _FOUND.finditer(body):
@@ -160,17 +160,17 @@ def find_sealed(body: bytes) -> Sequence[Found]:
             else:
                 event_id = _bytes_of(found["id"])
         elif kind == "customer":
-            all_found.append(Found(*found.span(), UUID(bytes=_bytes_of(found["customer"]))))
+            all_found.append(SealedText(*found.span(), UUID(bytes=_bytes_of(found["customer"]))))
         else:
             seal = _seal(_LABEL, found["label"]) if kind == "label" else _seal(_ADDRESS, found["address"])
             bound_to = seal.bound_to
             elsewhere = len(bound_to) == 48 and bound_to[16:32] != order_id
             misplaced = elsewhere or event_id not in {None, bound_to[-16:]}
-            all_found.append(Found(*found.span(), seal.pseudonym, seal, misplaced))
+            all_found.append(SealedText(*found.span(), seal.pseudonym, seal, misplaced))
     return all_found
 
 
-def opened(body: bytes, all_found: Sequence[Found], keys: Mapping[UUID, SealingKey]) -> bytes:
+def opened(body: bytes, all_found: Sequence[SealedText], keys: Mapping[UUID, SealingKey]) -> bytes:
     """The JSON text with everything opened that was found in it.
 
     Of a customer whose key is not there it says `erased`, and `unreadable` where the key does not fit, or where
@@ -184,7 +184,7 @@ def opened(body: bytes, all_found: Sequence[Found], keys: Mapping[UUID, SealingK
     return b"".join((*parts, body[end:]))
 
 
-def _instead(found: Found, key: SealingKey | None) -> bytes:
+def _instead(found: SealedText, key: SealingKey | None) -> bytes:
     """The JSON text that stands in the place of what was found."""
     seal = found.seal
     if seal is None:
