@@ -32,10 +32,12 @@ class OtherProcesses:
 async def _get(url: str, headers: list[tuple[bytes, bytes]]) -> bytes | None:
     import httpcore  # noqa: PLC0415 - only who looks at figures needs it
 
+    from core.cut_connections import MadeConnections  # noqa: PLC0415 - it needs httpcore
+
     try:
         async with (
             asyncio.timeout(WITHIN),
-            httpcore.AsyncConnectionPool() as pool,
+            httpcore.AsyncConnectionPool(network_backend=MadeConnections()) as pool,
             pool.stream("GET", url, headers=headers) as answer,
         ):
             body = b""

@@ -194,8 +194,12 @@ class RollCall:
     async def _get(self, url: str, port: int | None) -> bytes:
         import httpcore  # noqa: PLC0415 - only who looks at the daemons needs it
 
+        from core.cut_connections import MadeConnections  # noqa: PLC0415 - it needs httpcore
+
         if self._pool is None:  # no connection is kept, so that a daemon that starts again is not taken for gone
-            self._pool = httpcore.AsyncConnectionPool(max_connections=AT_ONCE, max_keepalive_connections=0)
+            self._pool = httpcore.AsyncConnectionPool(
+                max_connections=AT_ONCE, max_keepalive_connections=0, network_backend=MadeConnections()
+            )
         body = b""
         async with self._pool.stream("GET", url, headers=self._vitals.shown_at(port)) as response:
             async for part in response.aiter_stream():

@@ -68,7 +68,7 @@ class SchemaRegistry:
                         raise BrokerRefused(f"the schema registry at {self._place} answers too much")
         except httpx.InvalidURL as error:
             raise BrokerRefused(f"the schema registry at {self._place} cannot be asked: {error}") from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, AttributeError) as error:  # AttributeError: see core/cut_connections.py
             why = str(error) or "it did not answer in time"
             raise Unavailable(f"the schema registry at {self._place} is away: {why}") from error
         if status == may:

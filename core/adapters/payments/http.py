@@ -22,6 +22,7 @@ import msgspec
 
 from core.adapters.payments.breaker import Admitted, Breaker
 from core.credentials import Show, show_nothing
+from core.cut_connections import MadeConnections
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.domain.validation import tidy
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
@@ -37,6 +38,7 @@ LONGEST_QUESTION = 2.0  # seconds for the question whether the provider answers 
 NOBODYS_KEY = "orderdeck-does-the-provider-answer"
 LONGEST_ANSWER = 64 * 1024  # bytes; the provider's answers are some hundred bytes long
 T = TypeVar("T")
+Headers = Sequence[tuple[bytes, bytes]]
 NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout)
 NO_ANSWER = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError)
 MAY_COME_LATER = {401, 408, 425, 429}  # 401: an operator gives us the right key
@@ -78,7 +80,9 @@ class HttpPaymentGateway:
         connect = min(LONGEST_CONNECT, timeout / 2)
         self._extensions = {"timeout": {"connect": connect, "read": timeout, "write": timeout}}
         tls = ssl.create_default_context()  # shared by all pools, because it takes long to make
-        self._open = lambda: httpcore.AsyncConnectionPool(tls, max_connections=1, keepalive_expiry=IDLE)
+        self._open = lambda: httpcore.AsyncConnectionPool(
+            tls, max_connections=1, keepalive_expiry=IDLE, network_backend=MadeConnections()
+        )
         self._free = [self._open() for _ in range(CONNECTIONS)]  # the last one was used last
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._breaker = Breaker()
@@ -133,12 +137,7 @@ class HttpPaymentGateway:
         return int(self._breaker.may_probe)
 
     async def _send(
-        self,
-        charge: str,
-        method: str,
-        path: str,
-        headers: Sequence[tuple[bytes, bytes]] = (),
-        content: bytes | None = None,
+        self, charge: str, method: str, path: str, headers: Headers = (), content: bytes | None = None
     ) -> _Response:
         """Make one call, and tell the breaker how it went."""
         breaker = self._breaker
@@ -178,7 +177,7 @@ class HttpPaymentGateway:
             breaker.asked(call, answers=response.status < 500 and response.status != 429)
 
     async def _exchange(
-        self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], content: bytes | None, within: float
+        self, method: str, path: str, headers: Headers, content: bytes | None, within: float
     ) -> _Response:
         """Send one request and read its answer, in at most `within` seconds once there is a connection for it."""
         shown = [(b"Authorization", b"Bearer %b" % key.encode()) for key in (self._show(self._base),) if key]
@@ -253,7 +252,7 @@ def _unavailable(response: _Response) -> GatewayUnavailable:
     return GatewayUnavailable(f"the payment provider answered {response.status}{more}", _retry_after(response.headers))
 
 
-def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
+def _retry_after(headers: Headers) -> float | None:
     """The seconds in Retry-After (RFC 9110): a number, or a date, which is compared with the answer's own Date."""
     by_name = {name.lower(): value.decode("latin-1") for name, value in headers}
     value = by_name.get(b"retry-after", "")
