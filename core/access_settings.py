@@ -14,7 +14,7 @@ from core.api_keys import Role
 from core.errors import ConfigurationError
 from core.home_key import read_private
 from core.quotas import Quota, read_quotas
-from core.setting_types import RateLimits, split
+from core.setting_types import Networks, RateLimits, split
 
 LONGEST_KEY = 8_000  # characters; access tokens of some issuers are that long
 KEY_TEXT = re.compile(r"[\x21-\x7e]{1,8000}")
@@ -56,6 +56,10 @@ class AccessSettings(BaseSettings):
     rate_limits: RateLimits = Field(
         default="",
         description="How many requests of each class a caller may send, as in commands=2000/10s, reads=off; or off.",
+    )
+    trusted_proxies: Networks = Field(
+        default="",
+        description="Proxies whose X-Forwarded-For and -Proto count, with commas between: 10.0.0.5, 10.1.0.0/24.",
     )
     api_key: Key = Field(default=None, description="The key that the deck and the command show; better in a file.")
     api_key_file: Path | None = Field(

@@ -78,6 +78,17 @@ def _web_origins(value: str) -> str:
     return value
 
 
+def _networks(value: str) -> str:
+    for entry in split(value):
+        try:
+            network = ipaddress.ip_network(entry, strict=False)
+        except ValueError:
+            raise ValueError(f"{entry!r} must be an address or a network, as in 10.0.0.5 or 10.0.0.0/24") from None
+        if network.prefixlen == 0:
+            raise ValueError(f"{entry!r} is every address, and everybody could pretend to be another client")
+    return value
+
+
 def _rate_limits(value: str) -> str:
     read_quotas(value, defaults=True)
     return value
@@ -88,6 +99,7 @@ Host = Annotated[str, AfterValidator(_without_brackets)]
 HostNames = Annotated[str, AfterValidator(_host_names)]
 WebOrigins = Annotated[str, AfterValidator(_web_origins)]
 RateLimits = Annotated[str, AfterValidator(_rate_limits)]
+Networks = Annotated[str, AfterValidator(_networks)]
 Url = Annotated[str, AfterValidator(_web_address)]
 PostgresAddress = Annotated[SecretStr | None, AfterValidator(_postgres_address)]
 ReplicaAddresses = Annotated[SecretStr | None, AfterValidator(_replica_addresses)]

@@ -21,6 +21,7 @@ import pytest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.settings import Settings, env_names
+from tests.support.caddy import caddy_before
 from tests.support.command_api import ORDER
 from tests.support.daemon_process import DaemonProcess
 from tests.support.forked_command import run_forked
@@ -65,6 +66,7 @@ def desk(postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.Tem
             "ORDERDECK_REQUIRE_KEYS": "true",
             "ORDERDECK_SEAL_CUSTOMERS": "false",
             "ORDERDECK_RATE_LIMITS": "feeds=3/600s",
+            "ORDERDECK_TRUSTED_PROXIES": "127.0.0.1",
         },
     )
     commands, queries = (DaemonProcess(each, dsn, home, settings) for each in ("command_api", "query_api"))
@@ -271,3 +273,19 @@ def test_a_caller_has_one_limit_for_all_its_keys_and_hears_of_it_in_every_answer
     assert desk.ask("GET", "/api/v1/stats", second).status_code == 200
     metrics = desk.ask("GET", "/metrics", first).text
     assert 'orderdeck_rate_limited_requests_total{limit="feeds"} 1.0' in metrics
+
+
+def test_behind_a_proxy_the_clients_of_the_proxy_are_told_apart(
+    desk: Desk, keys: dict[str, str], tmp_path: Path
+) -> None:
+    def through(proxy: int, address: str, key: str) -> httpx.Response:
+        transport = httpx.HTTPTransport(local_address=address)
+        headers = {"Authorization": f"Bearer {key}", "X-Forwarded-For": "192.0.2.77"}  # Caddy replaces it
+        with httpx.Client(transport=transport, timeout=20) as http:
+            return http.get(f"http://127.0.0.1:{proxy}/api/v1/stats", headers=headers)
+
+    with caddy_before(desk.queries.port, tmp_path) as proxy:
+        guesses = [through(proxy, "127.0.0.9", f"od_{number}").status_code for number in range(120)]
+        assert guesses[:100] + guesses[-1:] == [401] * 100 + [429]
+        assert through(proxy, "127.0.0.9", keys["viewer"]).status_code == 200
+        assert through(proxy, "127.0.0.10", "od_wrong").status_code == 401

@@ -14,9 +14,13 @@ from daemons.process.guard.hosts import Hosts
 from daemons.process.guard.in_flight import InFlight, counted
 from daemons.process.guard.limiter import VITALS, Limiter
 from daemons.process.guard.origins import Origins, preflight
+from daemons.process.guard.proxies import FORWARDED_FOR, FORWARDED_PROTO, Proxies
 from daemons.process.guard.refusals import Refusal
 
-LOOKED_AT = frozenset({b"host", b"origin", b"sec-fetch-site", b"content-encoding", b"accept", b"authorization"})
+LOOKED_AT = frozenset(
+    {b"host", b"origin", b"sec-fetch-site", b"content-encoding", b"accept", b"authorization"}
+    | {FORWARDED_FOR, FORWARDED_PROTO}
+)
 ONCE = {b"host": "Host", b"origin": "Origin", b"sec-fetch-site": "Sec-Fetch-Site"}
 ALLOW = b"GET, HEAD, OPTIONS, POST, PUT"
 
@@ -35,6 +39,7 @@ class Gate:
         in_flight: InFlight,
         door: Door | None = None,
         limiter: Limiter | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
         self._app = app
         self._hosts = hosts
@@ -42,10 +47,13 @@ class Gate:
         self._in_flight = in_flight
         self._door = door
         self._limiter = limiter
+        self._proxies = proxies
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             seen = _look_at(scope["headers"])
+            if self._proxies is not None:
+                self._proxies.note_client(scope, seen)
             readable = self._check(scope, seen)
         except Refusal as refusal:
             await refusal.answer(send)

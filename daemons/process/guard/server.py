@@ -22,6 +22,7 @@ from daemons.process.guard.in_flight import InFlight
 from daemons.process.guard.limiter import Limiter
 from daemons.process.guard.origins import Origins
 from daemons.process.guard.protocol import GuardedProtocol
+from daemons.process.guard.proxies import Proxies
 
 DRAIN = 20  # seconds in which requests under way may finish
 REST = 0.0003  # seconds for each open connection, for which the next ones of a shared socket are left to others
@@ -73,8 +74,9 @@ def make_server(
     """
     guarded = Connections(fitted(limits or Limits()))
     hosts = Hosts([settings.host, socket.gethostname(), *split(settings.hosts)])
+    proxies = Proxies(split(settings.trusted_proxies)) if settings.trusted_proxies else None
     origins = Origins(split(settings.cors_origins))
-    gate = Gate(app, hosts, origins, InFlight(guarded.limits.requests), door, limiter)
+    gate = Gate(app, hosts, origins, InFlight(guarded.limits.requests), door, limiter, proxies)
     return Server(
         uvicorn.Config(
             gate,
