@@ -69,6 +69,8 @@ class AccessSettings(BaseSettings):
         default=None, description="The key that the payment provider asks for; where keys are needed, the sandbox does."
     )
 
+    audit: bool = Field(default=True, description="Record who asked for what, from where, and what came of it.")
+    audit_days: int = Field(default=365, ge=0, le=36_500, description="How many days the audit is kept; 0: for ever.")
     oidc_issuer: Address = Field(
         default="", description="OpenID Connect issuer whose access tokens people show, as in https://id.example.com."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Control codes and line ends. And characters that reorder, join or hide their neighbours: terminals disagree on the
@@ -9,6 +10,13 @@ import unicodedata
 _CONTROL = {"Cc", "Zl", "Zp"}
 _INVISIBLE = {"Cf", "Cs"}
 _VARIATION = range(0xFE00, 0xFE10)
+
+# What people paste where it does not belong: our keys, access tokens, and passwords within addresses.
+_SECRETS = (
+    (re.compile(r"od_([a-z2-7]{10})_[0-9A-Za-z_-]*"), r"od_\1_…"),
+    (re.compile(r"eyJ[\w-]*\.[\w-]*(\.[\w-]*)?"), "eyJ…"),
+    (re.compile(r"://[^/@\s]*@"), "://…@"),
+)
 
 LONGEST = 2_000  # characters of one line; what comes after them is cut
 
@@ -31,6 +39,16 @@ def clean_json(text: str) -> str:
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     return "".join(_escaped(character) for character in text)
+
+
+def without_secrets(text: str, limit: int = 200) -> str:
+    """One line that is safe to keep and to print, without the keys, tokens and passwords that were put into it."""
+    if len(text) <= limit and text.isascii() and text.replace("-", "").isalnum():
+        return text  # an id, as it mostly is
+    text = clean(text, 4 * limit)
+    for secret, shown in _SECRETS:
+        text = secret.sub(shown, text)
+    return text[:limit]
 
 
 def _escaped(character: str) -> str:

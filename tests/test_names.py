@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SAME_SUBJECT = {  # file names that several folders may have, since each is about the same thing there
     "api_keys.py": "the keys of callers: how they are written, the port, the adapter, what is done with them",
     "app.py": "puts a service, or the deck, together",
+    "audit.py": "who asked for what: the port, the adapter, the route, and the command that lists it",
     "bulk.py": "a command for many orders: its dialog, and what it does",
     "attention.py": "a view, and what it shows",
     "callers.py": "who asks: what the guard knows of it, and what routes do",
@@ -17,6 +18,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "connection.py": "how an adapter connects to its server",
     "customer_keys.py": "the port, and the adapter",
     "daemons.py": "the programs of one home: what the deck may do to them, and the route",
+    "daemon_runs.py": "the port, and the adapter",
     "daily_sales.py": "the fold, and its SQL",
     "dead_letters.py": "events that were set aside: the port, the adapter, what is done about them, routes, commands",
     "detail.py": "a view, and what it shows",

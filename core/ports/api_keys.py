@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from core.api_keys import MadeKey, Role
+from core.ports.audit import AuditEntry
 
 
 class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,16 +60,18 @@ class ApiKeys(Protocol):
 
     async def one(self, id_: str) -> ApiKey | None: ...
 
-    async def add(self, terms: KeyTerms, made: MadeKey, *, lasts: timedelta | None, by: str) -> ApiKey | None:
-        """Store a key. None: its caller has two valid ones already."""
+    async def add(
+        self, terms: KeyTerms, made: MadeKey, entry: AuditEntry, *, lasts: timedelta | None, by: str
+    ) -> ApiKey | None:
+        """Store a key, and with it who made it in the audit. None: its caller has two valid ones already."""
         ...
 
     async def end_within(self, id_: str, time: timedelta) -> None:
         """Have a key expire after this time, or earlier if it does so anyway."""
         ...
 
-    async def revoke(self, id_: str, *, by: str) -> None:
-        """Revoke a key for good; one that is revoked already stays as it is."""
+    async def revoke(self, id_: str, entry: AuditEntry, *, by: str) -> bool:
+        """Revoke a key for good, and record that in the audit. False: it is revoked already; nothing is recorded."""
         ...
 
     async def note_used(self, ids: Iterable[str]) -> None:

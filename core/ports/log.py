@@ -13,6 +13,7 @@ import msgspec
 
 from core.codec import StoredEvent
 from core.domain.message import Event, Metadata, OrderId, Recorded, SagaId, StreamId
+from core.ports.audit import AuditEntry
 from core.ports.snapshots import Snapshots
 
 
@@ -107,6 +108,8 @@ class Append(msgspec.Struct, frozen=True):
     entries: Sequence[Entry]
     sagas: Sequence[SagaRow] = ()
     key: KeptAnswer | None = None
+    audit: AuditEntry | None = None
+    """Who asked for it; recorded together with it, if it is accepted."""
 
 
 class Accepted(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from core.api_keys import make_key_text
 from core.errors import FieldError, InvalidInput, NotAllowed, NotFound
 from core.filters.times import read_span
 from core.ports.api_keys import ApiKey, ApiKeys, KeyTerms
+from core.ports.audit import AuditNote
 
 CALLER = re.compile(r"[a-z0-9][a-z0-9._@-]{0,59}")
 RESERVED = frozenset({"home"})  # the caller that has the key of the home itself
@@ -31,21 +32,26 @@ class ShownOnce:
     text: str
 
 
-async def create_key(keys: ApiKeys, terms: KeyTerms, *, lasts: timedelta | None, by: str) -> ShownOnce:
+async def create_key(keys: ApiKeys, terms: KeyTerms, note: AuditNote, *, lasts: timedelta | None, by: str) -> ShownOnce:
     """Make a key, and return when the services know it. Raises InvalidInput, and NotAllowed for a third valid key."""
     wrong = _what_is_wrong(terms, lasts)
     if wrong:
         raise InvalidInput(wrong)
     made = make_key_text()
-    key = await keys.add(terms, made, lasts=lasts, by=by)
+    note.target = f"{terms.caller} {made.id}"
+    note.detail = "; ".join(
+        part for part in (f"a key of {terms.role}", _terms_in_words(terms, lasts), note.detail) if part
+    )
+    key = await keys.add(terms, made, note.entry(), lasts=lasts, by=by)
     if key is None:
         theirs = [each.id for each in await keys.all() if each.caller == terms.caller and each.state == "valid"]
         raise NotAllowed(f"{terms.caller} has two valid keys, {' and '.join(theirs)}: revoke one first")
+    note.kept = True
     await asyncio.sleep(NOTICED_WITHIN)
     return ShownOnce(key, made.text)
 
 
-async def rotate_key(keys: ApiKeys, id_: str, *, overlap: timedelta, by: str) -> ShownOnce:
+async def rotate_key(keys: ApiKeys, id_: str, note: AuditNote, *, overlap: timedelta, by: str) -> ShownOnce:
     """Make a key with the terms of this one, which stays valid beside it for a while, and then expires."""
     old = await _found(keys, id_)
     if old.state != "valid":
@@ -56,17 +62,24 @@ async def rotate_key(keys: ApiKeys, id_: str, *, overlap: timedelta, by: str) ->
         caller=old.caller, role=old.role, speaks_for_others=old.speaks_for_others, routes=tuple(old.routes)
     )
     lasts = None if old.expires_at is None else old.expires_at - old.created_at
-    new = await create_key(keys, terms, lasts=lasts, by=by)
+    note.detail = f"in the place of {id_}, which ends after {overlap}"
+    new = await create_key(keys, terms, note, lasts=lasts, by=by)
     await keys.end_within(id_, overlap)
     return new
 
 
-async def revoke_key(keys: ApiKeys, id_: str, *, by: str) -> ApiKey:
+async def revoke_key(keys: ApiKeys, id_: str, note: AuditNote, *, by: str) -> ApiKey:
     """Revoke a key, and return when the services refuse it. Raises NotFound; to revoke it again does nothing."""
-    await _found(keys, id_)
-    await keys.revoke(id_, by=by)
+    note.target = f"{(await _found(keys, id_)).caller} {id_}"
+    note.kept = await keys.revoke(id_, note.entry(), by=by)
     await asyncio.sleep(NOTICED_WITHIN)
     return await _found(keys, id_)
+
+
+def _terms_in_words(terms: KeyTerms, lasts: timedelta | None) -> str:
+    parts = [f"for {', '.join(terms.routes)}"] if terms.routes else []
+    parts += [f"ends after {lasts}"] if lasts is not None else []
+    return "; ".join([*parts, *(["speaks for others"] if terms.speaks_for_others else [])])
 
 
 def span_of(field: str, text: str) -> timedelta:

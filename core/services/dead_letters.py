@@ -178,7 +178,7 @@ async def _result(desk: LetterDesk, before: DeadLetter, until: float, position: 
 def _terms_of(terms: Terms, letter: DeadLetter) -> Terms:
     key = terms.key
     own = None if key is None else IdempotencyKey(f"{key.scope} {letter.id}", key.key, key.fingerprint, key.former)
-    return Terms(terms.user_id, terms.request_id, None, own, terms.dry_run, terms.ignored)
+    return Terms(terms.user_id, terms.request_id, None, own, terms.dry_run, terms.ignored, terms.note)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid5, uuid7
 from core.domain.decider import Decider
 from core.domain.message import Command, Event, Metadata, Recorded, StreamId
 from core.errors import KeyReused, NotAllowed, PreconditionFailed, SagaTaken, VersionConflict
+from core.ports.audit import AuditNote
 from core.ports.log import (
     Accepted,
     Answer,
@@ -46,6 +47,7 @@ class Terms(msgspec.Struct, frozen=True):
     """What a caller may say about how to execute a command. `expected` None: at any version of the stream.
 
     `ignored` are the fields that the caller sent and nobody knows; they are kept with the answer, which names them.
+    `note`: what the audit records together with the events of the command.
     """
 
     user_id: str | None = None
@@ -54,6 +56,7 @@ class Terms(msgspec.Struct, frozen=True):
     key: IdempotencyKey | None = None
     dry_run: bool = False
     ignored: tuple[str, ...] = ()
+    note: AuditNote | None = None
 
     def command_id(self) -> UUID:
         """The id of the command, which its events name as their cause: of the same key, it is the same id."""
@@ -132,13 +135,17 @@ async def run_command(store: EventStore, command: CommandOnStream, terms: Terms)
             return Outcome(answer, preview=_preview(decision, command.now))
         if key is None and not decision.own.events:
             return Outcome(answer)
+        note = terms.note if decision.own.events else None  # what records nothing is noted with its answer
         append = Append(
             [*decision.others, decision.own],
             sagas=decision.sagas,
             key=KeptAnswer(key.scope, key.key, key.fingerprint, answer) if key else None,
+            audit=note.entry(target=str(command.stream)) if note else None,
         )
         match await store.append(append):
             case Accepted(position):
+                if note is not None:
+                    note.kept = True
                 return Outcome(_with_position(answer, position))
             case Replay() as first:
                 return _replayed(terms, first)

@@ -20,6 +20,7 @@ from daemons.cli.tables import TableField, say_rows
 
 if TYPE_CHECKING:
     from core.ports.api_keys import ApiKey, ApiKeys
+    from core.ports.audit import AuditNote
     from core.services.api_keys import ShownOnce
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke the keys of callers.")
@@ -58,13 +59,16 @@ def create(
 
     terms = KeyTerms(caller=caller, role=role, speaks_for_others=speaks_for_others, routes=tuple(route or ()))
     lasts = api_keys.span_of("--expires", expires) if expires else None
-    _show(_with_keys(lambda opened: api_keys.create_key(opened, terms, lasts=lasts, by=actor())), as_json=as_json)
+    _show(
+        _with_keys("create", lambda opened, note: api_keys.create_key(opened, terms, note, lasts=lasts, by=actor())),
+        as_json=as_json,
+    )
 
 
 @keys.command("list")
 def list_keys(*, as_json: AsJson = False) -> None:
     """List all keys that there ever were, the newest first, without their secrets."""
-    found = _with_keys(lambda opened: opened.all())
+    found = _with_keys("list", lambda opened, _: opened.all())
     if as_json:
         say_json(json.dumps({"keys": [_document(key) for key in found]}, indent=2))
         return
@@ -90,7 +94,9 @@ def rotate(
     from core.services import api_keys
 
     lasts = api_keys.span_of("--overlap", overlap)
-    made = _with_keys(lambda opened: api_keys.rotate_key(opened, key_id, overlap=lasts, by=actor()))
+    made = _with_keys(
+        "rotate", lambda opened, note: api_keys.rotate_key(opened, key_id, note, overlap=lasts, by=actor())
+    )
     _show(made, as_json=as_json)
     tell(f"{key_id} expires after {overlap}")
 
@@ -100,20 +106,23 @@ def revoke(key_id: KeyId, *, as_json: AsJson = False) -> None:
     """Revoke a key for good: every service refuses it within a second, and ends the live streams opened with it."""
     from core.services import api_keys
 
-    key = _with_keys(lambda opened: api_keys.revoke_key(opened, key_id, by=actor()))
+    key = _with_keys("revoke", lambda opened, note: api_keys.revoke_key(opened, key_id, note, by=actor()))
     if as_json:
         say_json(json.dumps(_document(key), indent=2))
     else:
         say(f"{key.id} of {key.caller} is revoked")
 
 
-def _with_keys(work: Callable[[ApiKeys], Awaitable[T]]) -> T:
+def _with_keys(verb: str, work: Callable[[ApiKeys, AuditNote], Awaitable[T]]) -> T:
     from core.bootstrap_callers import open_api_keys
     from core.settings import load_settings
+    from daemons.host.own_audit import recorded
 
     async def run() -> T:
-        async with open_api_keys(load_settings(), name="keys") as opened:
-            return await work(opened)
+        settings = load_settings()
+        async with open_api_keys(settings, name="keys") as opened, recorded(settings, f"orderdeck keys {verb}") as note:
+            note.kept = verb == "list"  # to look is not recorded
+            return await work(opened, note)
 
     return asyncio.run(run())
 

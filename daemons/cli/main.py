@@ -13,6 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - said here, before an import fail
 import typer
 
 from core.settings import Settings, load_settings
+from daemons.cli.audit import audit
 from daemons.cli.dead_letters import deadletters
 from daemons.cli.deck_config import config
 from daemons.cli.erase import erase
@@ -24,6 +25,10 @@ from daemons.cli.past import compare
 from daemons.cli.rebuild import rebuild
 from daemons.cli.sagas import saga
 
+CHANGES_DAEMONS = frozenset(
+    {"start", "stop", "restart", "signal", "shutdown", "reload", "update", "reread", "add", "remove", "clear", "fg"}
+)  # the words of supervisorctl that do more than look
+
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="An event-sourced order desk."
 )
@@ -34,6 +39,7 @@ app.add_typer(order, name="order")
 app.add_typer(keys, name="keys")
 app.command()(rebuild)
 app.command()(erase)
+app.command()(audit)
 app.add_typer(deadletters, name="deadletters")
 for name, listing in (
     ("orders", list_orders),
@@ -57,7 +63,9 @@ def up() -> None:
     """Start every daemon of this home and wait until all of them are ready."""
     from daemons.host import stack
 
-    status = stack.up(load_settings())
+    settings = load_settings()
+    status = stack.up(settings)
+    _note(settings, "orderdeck up")
     say(f"orderdeck is up in {status.home}")
     for name, url in status.urls.items():
         say(f"  {name:<9} {url}")
@@ -70,6 +78,8 @@ def down(*, forget: Annotated[bool, typer.Option("--forget", help="Remove every 
     from daemons.host import stack
 
     settings = load_settings()
+    if stack.runs(settings):
+        _note(settings, "orderdeck down")
     say("orderdeck is down" if stack.down(settings) else "orderdeck was not up")
     if forget:
         stack.forget(settings)
@@ -159,7 +169,10 @@ def migrate() -> None:
 
     from core.bootstrap import migrate_database
 
-    say(f"the schema is at {asyncio.run(migrate_database(load_settings()))}")
+    settings = load_settings()
+    schema = asyncio.run(migrate_database(settings))
+    say(f"the schema is at {schema}")
+    _note(settings, "orderdeck migrate", f"schema {schema}")
 
 
 @app.command()
@@ -185,6 +198,8 @@ def ctl(context: typer.Context) -> None:
     socket = Home(settings.home).supervisor_socket
     if not socket.exists():
         fail(f"nothing runs in {settings.home}: `orderdeck up` first, or set ORDERDECK_HOME")
+    if not context.args or context.args[0] in CHANGES_DAEMONS:
+        _note(settings, "orderdeck ctl", " ".join(context.args) or "the prompt of supervisorctl")
     _become(settings, "-c", "from daemons.cli.ctl import main; main()", "-s", f"unix://{socket}", *context.args)
 
 
@@ -194,6 +209,15 @@ def doctor() -> None:
     from daemons.cli.doctor import examine
 
     raise typer.Exit(examine(load_settings()))
+
+
+def _note(settings: Settings, action: str, target: str = "") -> None:
+    """Record in the audit what is done; say so when that is not possible, and go on."""
+    from daemons.cli.output import tell
+    from daemons.host.own_audit import record_act
+
+    if (why := record_act(settings, action, target)) is not None:
+        tell(f"orderdeck: {why}")
 
 
 def _become(settings: Settings, *arguments: str) -> NoReturn:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import http.client
 import json
-import os
 import re
 import sys
 import time
@@ -20,6 +18,7 @@ import msgspec
 from core.errors import Unavailable
 from core.settings import load_settings
 from daemons.cli.output import end_with, say_json, tell
+from daemons.host.actor import actor
 from daemons.host.bounded_http import ServiceAnswer, ask, ask_or_say_why, readable, shown
 
 WITHIN = 15.0  # seconds for an answer
@@ -101,15 +100,6 @@ def send(method: str, path: str, body: Mapping[str, Any] | None, *, key: str, dr
         if answer.status >= 400:
             end_with(NOTHING if answer.status == 404 else REFUSED, why(answer))
         return _decoded(answer)
-
-
-def actor() -> str:
-    """Who runs the command, as a header can have it. In a container that may be a number that has no name."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        name = str(os.getuid())
-    return re.sub(r"[^\x20-\x7e]", "?", name).strip() or "?"
 
 
 def key_of(given: str | None) -> str:

@@ -38,6 +38,7 @@ INVARIANTS = {
     "I6": "every saga has come to an end that is allowed",
     "I7": "the read models and the sagas' rows are the log's folds",
     "I8": "no lease wrote after a later one",
+    "I9": "the audit is as it was recorded, and none of it is missing",
 }
 
 
@@ -70,6 +71,8 @@ async def _verify(settings: Settings, wait: float, tell: Tell, *, alone: bool) -
         source, charges_of_provider = await _ledger(settings, alone=alone)  # read after our evidence was frozen
         report = await Verification(evidence, SAGAS, charges_of_provider, tell).run()
         report.ledger = source
+        rows, last, hash_ = await evidence.audit_end()
+        report.notes.append(f"the audit has {rows:,} rows; the last is row {last}, with the hash {hash_}")
         return report
 
 

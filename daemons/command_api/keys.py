@@ -58,7 +58,7 @@ async def make_key(request: AnyRequest, state: State) -> ASGIApp:
         caller=body.caller, role=body.role, speaks_for_others=body.speaks_for_others, routes=tuple(body.routes)
     )
     lasts = None if body.expires_in is None else span_of("expires_in", body.expires_in)
-    return _made(await create_key(state["api_keys"], terms, lasts=lasts, by=sent.actor() or NOBODY))
+    return _made(await create_key(state["api_keys"], terms, sent.note(), lasts=lasts, by=sent.actor() or NOBODY))
 
 
 @post(
@@ -71,7 +71,7 @@ async def replace_key(request: AnyRequest, state: State, id: FromPath[str]) -> A
     """Make a key in the place of this one, which stays valid beside it for the time of `overlap`."""
     sent = _sent(request)
     overlap = span_of("overlap", (await sent.body(RotateBody)).overlap)
-    return _made(await rotate_key(state["api_keys"], id, overlap=overlap, by=sent.actor() or NOBODY))
+    return _made(await rotate_key(state["api_keys"], id, sent.note(), overlap=overlap, by=sent.actor() or NOBODY))
 
 
 @post(f"{PATH}/{{id:str}}/revoke", status_code=200, responses=answers(ApiKey, *REFUSALS, 413, 415))
@@ -79,7 +79,7 @@ async def end_key(request: AnyRequest, state: State, id: FromPath[str]) -> ASGIA
     """Revoke a key for good. Every service that reaches the database refuses it when this answers."""
     sent = _sent(request)
     await sent.body(NoBody)
-    key: Any = await revoke_key(state["api_keys"], id, by=sent.actor() or NOBODY)
+    key: Any = await revoke_key(state["api_keys"], id, sent.note(), by=sent.actor() or NOBODY)
     return Reply(200, codec.json(key), {})
 
 

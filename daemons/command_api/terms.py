@@ -13,6 +13,7 @@ from litestar.datastructures import State
 
 from core.domain.validation import wrong_text
 from core.errors import FieldError
+from core.ports.audit import AuditNote
 from core.ports.log import IdempotencyKey
 from core.services.execute import Terms
 from daemons.command_api.fingerprints import fingerprint, former_fingerprint
@@ -22,6 +23,7 @@ from daemons.http.callers import actor_of, key_owner
 from daemons.http.headers import one_header
 from daemons.http.limits import receive_body
 from daemons.http.problems import wrong_fields
+from daemons.process.audited import describe, note_of
 
 AnyRequest = Request[Any, Any, State]
 
@@ -78,7 +80,13 @@ class CommandRequest:
             key=self._key(route, body, key_owner(self._request.scope, actor)),
             dry_run=self._options["dry_run"],
             ignored=listed(self._ignored),
+            note=None if self._options["dry_run"] else note_of(self._request.scope),
         )
+
+    def note(self) -> AuditNote:
+        """What the audit records of a command that is recorded also when the audit is off."""
+        scope: Any = self._request.scope
+        return note_of(scope) or describe(scope, AuditNote(action=scope["method"]))
 
     def actor(self) -> str | None:
         """Who gives the command, as events name it; raises RequestRefused (400) when the header is malformed."""

@@ -19,6 +19,7 @@ from core.errors import Unavailable
 from core.home import Home
 from core.printable import clean
 from core.settings import Settings
+from daemons.host.own_audit import record_act
 from daemons.host.status import processes_in, program_status
 from daemons.host.supervisor import ProgramState
 from daemons.host.supervisor_socket import SupervisorFailed, SupervisorFault, SupervisorSocket
@@ -153,6 +154,9 @@ class SupervisedDaemons:
                     raise
 
         await self._in_thread(call, about=_name(info))
+        if (settings := self._settings) is not None:
+            act = f"{method.removesuffix('Process')} a daemon from the deck"
+            await self._in_thread(lambda: record_act(settings, act, _name(info)), about=_name(info))
 
     async def _follow(self, name: str, wanted: set[str], within: float, late: str) -> DaemonState:
         deadline = time.monotonic() + within

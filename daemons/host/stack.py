@@ -63,6 +63,11 @@ def up(settings: Settings) -> StackStatus:
     return status
 
 
+def runs(settings: Settings) -> bool:
+    """Whether the supervisord of this home runs."""
+    return Supervisor(Home(settings.home)).answers()
+
+
 def down(settings: Settings) -> bool:
     """Stop every process of this home; return False when none ran."""
     home = Home(settings.home)

@@ -31,6 +31,8 @@ from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
 from daemons.process import exits
+from daemons.process.audit_recorder import AuditRecorder
+from daemons.process.auditing import keep_audit
 from daemons.process.drop_root import drop_root
 from daemons.process.guard.bounds import Limits
 from daemons.process.guard.server import DRAIN, make_server
@@ -140,12 +142,14 @@ async def _live(
     tracing.use(recorder)
     ring = open_ring(settings, vitals.home_key, has_database=has_database)
     limiter = open_limiter(settings, has_database=has_database)
-    server = make_server(front, settings, LIMITS, ring, limiter)
+    recorder = AuditRecorder() if has_database else None
+    server = make_server(front, settings, LIMITS, ring, limiter, recorder if settings.audit else None)
     aside = [asyncio.create_task(_beat(vitals))]
     if ring and has_database:
         aside.append(asyncio.create_task(know_keys(ring, settings, vitals)))
     if limiter:
         aside.append(asyncio.create_task(share_limits(limiter, settings, vitals)))
+    auditing = asyncio.create_task(keep_audit(recorder, settings, vitals)) if recorder else None
     threading.Thread(target=_watchdog, args=(vitals,), daemon=True).start()
     working = asyncio.create_task(
         keep_up(
@@ -175,6 +179,9 @@ async def _live(
     working.cancel()
     for task in aside:
         task.cancel()
+    if auditing is not None:
+        auditing.cancel()
+        await asyncio.wait({auditing})
     _log.info("stopped")
     with contextlib.suppress(asyncio.CancelledError):
         await working

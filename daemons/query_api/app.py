@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from core.bootstrap import App, bootstrap, open_read_servers
+from core.bootstrap_audit import Audit, open_audit
 from core.bootstrap_callers import open_api_keys
 from core.bootstrap_customers import open_customer_keys
 from core.bootstrap_generations import open_generations, open_past_models
@@ -34,6 +35,7 @@ from daemons.process.cache_metrics import show_cache
 from daemons.process.history import History
 from daemons.process.vitals import ASGIApp, Vitals
 from daemons.query_api import (
+    audit,
     compare,
     customers,
     daemons,
@@ -77,6 +79,7 @@ MODULES = (
     releases,
     letters,
     keys,
+    audit,
     measured,
 )
 
@@ -89,6 +92,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         generations = await stack.enter_async_context(open_generations(app))
         past_models = await stack.enter_async_context(open_past_models(app))
         api_keys = await stack.enter_async_context(open_api_keys(settings, name="query-api"))
+        recorded = await stack.enter_async_context(open_audit(settings, name="query-api"))
         opener = AnswerOpener(await stack.enter_async_context(open_customer_keys(app)))
         await opener.look()
         stack.enter_context(read_metrics(servers))
@@ -112,6 +116,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
                 *(servers, app.store, hub, roll_call, history, app.clock, generations, past_models, opener),
                 app.dead_letters,
                 api_keys,
+                recorded,
             )
             vitals.started(partial(_why_not_ready, app, servers))
             yield with_whole_segments(service)
@@ -149,6 +154,7 @@ def make_app(
     opener: AnswerOpener,
     dead_letters: DeadLetters,
     api_keys: ApiKeys,
+    recorded: Audit,
 ) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
@@ -166,6 +172,8 @@ def make_app(
                 "opener": opener,
                 "dead_letters": dead_letters,
                 "api_keys": api_keys,
+                "audit": recorded.trail,
+                "daemon_runs": recorded.runs,
                 "parked_rows": ParkedRows(dead_letters),
             }
         ),

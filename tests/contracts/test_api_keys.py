@@ -14,6 +14,7 @@ from core.adapters.postgres.connection import Connection, Link
 from core.api_keys import MadeKey, Role, hash_of, id_in, make_key_text
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.ports.api_keys import KeyTerms
+from core.ports.audit import AuditNote
 from core.services import api_keys
 from core.services.api_keys import ShownOnce, create_key, revoke_key, rotate_key
 from tests.support.opener import Opener
@@ -34,8 +35,12 @@ async def keys(opener: Opener) -> AsyncIterator[PostgresApiKeys]:
     link.close()
 
 
+def note() -> AuditNote:
+    return AuditNote(action="keys", caller="ana")
+
+
 async def make(keys: PostgresApiKeys, terms: KeyTerms = ANA, lasts: timedelta | None = None) -> ShownOnce:
-    return await create_key(keys, terms, lasts=lasts, by="operator")
+    return await create_key(keys, terms, note(), lasts=lasts, by="operator")
 
 
 async def test_a_key_is_shown_once_and_only_its_hash_is_kept(keys: PostgresApiKeys, admin: Connection) -> None:
@@ -64,7 +69,7 @@ async def test_a_caller_has_at_most_two_valid_keys_also_when_many_are_made_at_on
     assert all(isinstance(each, NotAllowed) for each in refused), refused
     assert "revoke one first" in str(refused[-1])
     keys = PostgresApiKeys(links[0])
-    await revoke_key(keys, made[0].key.id, by="operator")
+    await revoke_key(keys, made[0].key.id, note(), by="operator")
     await make(keys)
     await make(keys, KeyTerms(caller="otto", role=Role.VIEWER))
     for link in links:
@@ -75,7 +80,7 @@ async def test_a_key_is_replaced_by_one_of_the_same_terms_and_expires_after_the_
     keys: PostgresApiKeys, admin: Connection
 ) -> None:
     old = await make(keys, lasts=2 * DAY)
-    new = await rotate_key(keys, old.key.id, overlap=DAY, by="ana")
+    new = await rotate_key(keys, old.key.id, note(), overlap=DAY, by="ana")
     assert new.text != old.text
     assert (new.key.caller, new.key.role, tuple(new.key.routes)) == ("ana", ANA.role, ANA.routes)
     now = await keys.one(old.key.id)
@@ -84,13 +89,13 @@ async def test_a_key_is_replaced_by_one_of_the_same_terms_and_expires_after_the_
     assert old.key.expires_at is not None
     assert now.expires_at < old.key.expires_at
     with pytest.raises(NotAllowed, match="two valid keys"):
-        await rotate_key(keys, new.key.id, overlap=DAY, by="ana")
+        await rotate_key(keys, new.key.id, note(), overlap=DAY, by="ana")
     await keys.end_within(old.key.id, timedelta(0))
     assert [key.id for key in await keys.valid()] == [new.key.id]
-    await rotate_key(keys, new.key.id, overlap=timedelta(0), by="ana")  # the place of the expired one is free
+    await rotate_key(keys, new.key.id, note(), overlap=timedelta(0), by="ana")  # the place of the expired one is free
     assert [key.state for key in await keys.all()] == ["valid", "expired", "expired"]
     with pytest.raises(NotAllowed, match="is expired"):
-        await rotate_key(keys, new.key.id, overlap=DAY, by="ana")
+        await rotate_key(keys, new.key.id, note(), overlap=DAY, by="ana")
 
 
 async def test_a_change_of_keys_is_seen_and_a_note_of_use_is_none(keys: PostgresApiKeys) -> None:
@@ -103,7 +108,7 @@ async def test_a_change_of_keys_is_seen_and_a_note_of_use_is_none(keys: Postgres
     assert used is not None
     assert used.last_used_at is not None
     assert (used.last_used_at.second, used.last_used_at.microsecond) == (0, 0)
-    await revoke_key(keys, made.key.id, by="operator")
+    await revoke_key(keys, made.key.id, note(), by="operator")
     assert await keys.changes() > added
     assert await keys.valid() == []
 
@@ -120,8 +125,8 @@ async def test_no_daemon_can_make_more_of_a_key_or_take_its_revocation_back(
     keys: PostgresApiKeys, opener: Opener, change: str
 ) -> None:
     made = await make(keys, lasts=DAY)
-    await revoke_key(keys, made.key.id, by="operator")
-    again = await revoke_key(keys, made.key.id, by="another")
+    await revoke_key(keys, made.key.id, note(), by="operator")
+    again = await revoke_key(keys, made.key.id, note(), by="another")
     assert (again.state, again.revoked_by) == ("revoked", "operator")
     connection = await opener()
     with pytest.raises(asyncpg.PostgresError):
@@ -149,16 +154,16 @@ async def test_no_daemon_can_make_more_of_a_key_or_take_its_revocation_back(
 )
 async def test_what_no_key_can_be_is_refused_by_name(terms: KeyTerms, lasts: timedelta | None, field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        await create_key(NO_DATABASE, terms, lasts=lasts, by="operator")
+        await create_key(NO_DATABASE, terms, note(), lasts=lasts, by="operator")
     assert [wrong.field for wrong in refused.value.errors] == [field]
 
 
 async def test_there_is_no_key_of_an_unknown_id(keys: PostgresApiKeys) -> None:
     for id_ in ("", "x" * 1_000, "aaaaaaaaaa", "'; --"):
         with pytest.raises(NotFound):
-            await revoke_key(keys, id_, by="operator")
+            await revoke_key(keys, id_, note(), by="operator")
         with pytest.raises(NotFound):
-            await rotate_key(keys, id_, overlap=DAY, by="operator")
+            await rotate_key(keys, id_, note(), overlap=DAY, by="operator")
 
 
 def test_no_two_keys_are_alike() -> None:

@@ -5,109 +5,36 @@ Both, and one database, serve all tests of this file.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.settings import Settings, env_names
 from tests.support.caddy import caddy_before
 from tests.support.command_api import ORDER
-from tests.support.daemon_process import DaemonProcess
-from tests.support.forked_command import run_forked
-from tests.support.logins import of_daemons
+from tests.support.keyed_desk import KeyedDesk, keyed_desk
 from tests.support.raw_http import request, send
-from tests.support.stack import ROOT, until
 
 REVOKED_WITHIN = 2.0  # seconds; the promise is 1, and this machine may be busy
 JSON = "Content-Type: application/json"
 
 
-@dataclass
-class Desk:
-    commands: DaemonProcess
-    queries: DaemonProcess
-    env: dict[str, str]
-
-    def orderdeck(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return run_forked(arguments, self.env | env, ROOT, limit=60)
-
-    def make_key(self, caller: str, role: str, *more: str) -> str:
-        done = self.orderdeck("keys", "create", caller, "--role", role, *more)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def ask(self, method: str, path: str, key: str | None = None, body: Any = None, **headers: str) -> httpx.Response:
-        """The command API is asked for what is no GET."""
-        daemon = self.queries if method == "GET" else self.commands
-        shown = {} if key is None else {"Authorization": f"Bearer {key}"}
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        url = f"http://127.0.0.1:{daemon.port}{path}"
-        return httpx.request(method, url, json=body, headers=shown | named, trust_env=False, timeout=20)
-
-
 @pytest.fixture(scope="module")
-def desk(postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    home, name = tmp_path_factory.mktemp("home"), "callers"
-    asyncio.run(_admin(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
-    dsn, settings = (
-        postgres.dsn(name),
-        {
-            "ORDERDECK_REQUIRE_KEYS": "true",
-            "ORDERDECK_SEAL_CUSTOMERS": "false",
-            "ORDERDECK_RATE_LIMITS": "feeds=3/600s",
-            "ORDERDECK_TRUSTED_PROXIES": "127.0.0.1",
-        },
-    )
-    commands, queries = (DaemonProcess(each, dsn, home, settings) for each in ("command_api", "query_api"))
-    known = {each for field in Settings.model_fields for each in env_names(field)}
-    env = {each: value for each, value in os.environ.items() if each not in known} | settings
-    ports = {"ORDERDECK_COMMAND_PORT": str(commands.port), "ORDERDECK_QUERY_PORT": str(queries.port)}
-    desk = Desk(commands, queries, env | ports | {"ORDERDECK_HOME": str(home), "DATABASE_URL": of_daemons(dsn)})
-    try:
-        for daemon in (commands, queries):
-            daemon.start()
-        for daemon in (commands, queries):
-            until(lambda port=daemon.port: _ready(port))
+def desk(postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedDesk]:
+    with keyed_desk(postgres, template, tmp_path_factory.mktemp("home")) as desk:
         yield desk
-        output = commands.output() + queries.output()
-        assert "Traceback" not in output
-        assert "od_" not in output
-    finally:
-        commands.kill()
-        queries.kill()
-        asyncio.run(_admin(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-async def _admin(postgres: EmbeddedPostgres, statement: str) -> None:
-    admin = await asyncpg.connect(postgres.dsn("postgres"))
-    await admin.execute(statement)
-    await admin.close()
-
-
-def _ready(port: int) -> bool:
-    try:
-        return send(port, request(target="/health?ready")).status == 200
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")
-def keys(desk: Desk) -> dict[str, str]:
+def keys(desk: KeyedDesk) -> dict[str, str]:
     return {role: desk.make_key(f"the-{role}", role) for role in ("viewer", "operator", "admin")}
 
 
-def test_a_stranger_gets_401_on_everything_but_health(desk: Desk) -> None:
+def test_a_stranger_gets_401_on_everything_but_health(desk: KeyedDesk) -> None:
     paths = ["/ready", "/metrics", "/docs", "/openapi.json", "/nothing", "/", "//health", "/health/", "/healthz"]
     paths += ["/api/v1/orders", "/api/v1/events/stream", "/api/v1/admin/keys", "/api/v1/stats?x", "/%2e%2e/health"]
     for daemon in (desk.commands, desk.queries):
@@ -124,7 +51,7 @@ def test_a_stranger_gets_401_on_everything_but_health(desk: Desk) -> None:
     assert send(desk.commands.port, request("POST", "/api/v1/orders", JSON, body=body)).status == 401
 
 
-def test_hostile_headers_are_refused_and_never_break_a_service(desk: Desk, keys: dict[str, str]) -> None:
+def test_hostile_headers_are_refused_and_never_break_a_service(desk: KeyedDesk, keys: dict[str, str]) -> None:
     right = keys["admin"]
     for line in (
         f"Authorization: {right}", f"Authorization: Basic {right}", "Authorization: Bearer \xe9\xff",
@@ -139,7 +66,7 @@ def test_hostile_headers_are_refused_and_never_break_a_service(desk: Desk, keys:
     assert desk.ask("GET", "/api/v1/stats", right).status_code == 200
 
 
-def test_a_key_opens_what_its_role_may_do(desk: Desk, keys: dict[str, str]) -> None:
+def test_a_key_opens_what_its_role_may_do(desk: KeyedDesk, keys: dict[str, str]) -> None:
     rebuild = ("POST", "/api/v1/admin/rebuilds", {"group": "orders"})
     assert desk.ask("GET", "/api/v1/orders", keys["viewer"]).status_code == 200
     refused = desk.ask("POST", "/api/v1/orders", keys["viewer"], ORDER)
@@ -160,7 +87,7 @@ def test_a_key_opens_what_its_role_may_do(desk: Desk, keys: dict[str, str]) -> N
     assert not any(key in listed.text or key.rpartition("_")[2] in listed.text for key in keys.values())
 
 
-def test_events_name_the_caller_unless_the_caller_may_speak_for_others(desk: Desk, keys: dict[str, str]) -> None:
+def test_events_name_the_caller_unless_the_caller_may_speak_for_others(desk: KeyedDesk, keys: dict[str, str]) -> None:
     speaker = desk.make_key("the-gateway", "operator", "--speaks-for-others")
 
     def actor(key: str, **headers: str) -> str:
@@ -178,7 +105,7 @@ def test_events_name_the_caller_unless_the_caller_may_speak_for_others(desk: Des
     assert first.json()["order_id"] == again.json()["order_id"] != others.json()["order_id"]
 
 
-def test_an_admin_makes_replaces_and_revokes_keys_over_http(desk: Desk, keys: dict[str, str]) -> None:
+def test_an_admin_makes_replaces_and_revokes_keys_over_http(desk: KeyedDesk, keys: dict[str, str]) -> None:
     body = {"caller": "prometheus", "role": "viewer", "routes": ["GET /metrics"], "expires_in": "90d"}
     made = desk.ask("POST", "/api/v1/admin/keys", keys["admin"], body)
     assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
@@ -202,7 +129,7 @@ def test_an_admin_makes_replaces_and_revokes_keys_over_http(desk: Desk, keys: di
     assert desk.ask("POST", "/api/v1/admin/keys?dry_run=true", keys["admin"], body).status_code == 400
 
 
-def test_a_live_stream_ends_soon_after_its_key_is_revoked(desk: Desk) -> None:
+def test_a_live_stream_ends_soon_after_its_key_is_revoked(desk: KeyedDesk) -> None:
     key = desk.make_key("the-follower", "viewer")
     url = f"http://127.0.0.1:{desk.queries.port}/api/v1/events/stream"
     headers = {"Authorization": f"Bearer {key}"}
@@ -216,7 +143,7 @@ def test_a_live_stream_ends_soon_after_its_key_is_revoked(desk: Desk) -> None:
 
 
 def test_the_command_shows_the_key_of_its_home_or_one_of_its_own(
-    desk: Desk, keys: dict[str, str], tmp_path: Path
+    desk: KeyedDesk, keys: dict[str, str], tmp_path: Path
 ) -> None:
     assert desk.orderdeck("events", "--json").returncode == 0  # by the home's key, as caller `home`
     strange = {"ORDERDECK_HOME": str(tmp_path)}
@@ -239,7 +166,7 @@ def test_the_command_shows_the_key_of_its_home_or_one_of_its_own(
         assert not any(key in done.stderr + done.stdout for key in keys.values())
 
 
-def test_keys_are_listed_without_their_secrets(desk: Desk, keys: dict[str, str]) -> None:
+def test_keys_are_listed_without_their_secrets(desk: KeyedDesk, keys: dict[str, str]) -> None:
     listed = desk.orderdeck("keys", "list", "--json")
     rows = {row["caller"]: row for row in json.loads(listed.stdout)["keys"]}
     assert (rows["the-admin"]["role"], rows["the-admin"]["state"]) == ("admin", "valid")
@@ -252,7 +179,7 @@ def test_keys_are_listed_without_their_secrets(desk: Desk, keys: dict[str, str])
     assert desk.orderdeck("keys", "revoke", "unknown").stderr.strip() == "orderdeck: there is no key unknown"
 
 
-def test_a_caller_has_one_limit_for_all_its_keys_and_hears_of_it_in_every_answer(desk: Desk) -> None:
+def test_a_caller_has_one_limit_for_all_its_keys_and_hears_of_it_in_every_answer(desk: KeyedDesk) -> None:
     first = desk.make_key("the-reader", "viewer")
     second = desk.make_key("the-reader", "viewer")
     told = desk.ask("GET", "/api/v1/stats", first)
@@ -276,7 +203,7 @@ def test_a_caller_has_one_limit_for_all_its_keys_and_hears_of_it_in_every_answer
 
 
 def test_behind_a_proxy_the_clients_of_the_proxy_are_told_apart(
-    desk: Desk, keys: dict[str, str], tmp_path: Path
+    desk: KeyedDesk, keys: dict[str, str], tmp_path: Path
 ) -> None:
     def through(proxy: int, address: str, key: str) -> httpx.Response:
         transport = httpx.HTTPTransport(local_address=address)

@@ -33,10 +33,10 @@ async def test_ready_names_a_missing_grant_until_a_command_is_recorded_again(api
     for n, answer in enumerate(answers):
         problem(answer, 500, "internal_error")
         assert answer.headers["x-request-id"] == f"request-{n}"
-        assert not any(word in answer.text for word in ("SELECT", "append_events", "permission"))
+        assert not any(word in answer.text for word in ("SELECT", "append_audited", "permission"))
     ready = await api.http.get("/ready")
     assert ready.status_code == 503
-    assert "permission denied for function append_events (POST /api/v1/orders)" in ready.json()["reason"]
+    assert "permission denied for function append_audited (POST /api/v1/orders" in ready.json()["reason"]
 
     await owner.execute(MENDS)
     await owner.close()

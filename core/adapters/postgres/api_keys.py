@@ -8,9 +8,11 @@ from typing import Any
 
 from asyncpg import Record
 
+from core.adapters.postgres.audit import as_json
 from core.adapters.postgres.connection import Link
 from core.api_keys import MadeKey, Role
 from core.ports.api_keys import MOST_LISTED, ApiKey, KeyTerms, ValidKey
+from core.ports.audit import AuditEntry
 
 TRIES = 3  # of two who make a key for one caller at the same time, one finds the slot taken and looks for the other
 
@@ -32,6 +34,7 @@ FREE_SLOTS = """
 UPDATE api_keys SET slot = NULL WHERE caller = $1 AND slot IS NOT NULL AND expires_at <= clock_timestamp()
 """
 ADD = """
+WITH added AS (
 INSERT INTO api_keys (id, caller, role, speaks_for_others, routes, hash, created_by, expires_at, slot)
 SELECT $1, $2, $3, $4, $5::text[], $6, $7, clock_timestamp() + $8::interval, s.slot
   FROM generate_series(1, 2) AS s(slot)
@@ -39,6 +42,8 @@ SELECT $1, $2, $3, $4, $5::text[], $6, $7, clock_timestamp() + $8::interval, s.s
  ORDER BY s.slot LIMIT 1
     ON CONFLICT (caller, slot) DO NOTHING
 RETURNING id
+)
+SELECT record_audit($9) FROM added
 """
 TAKEN = "SELECT count(*) FROM api_keys WHERE caller = $1 AND slot IS NOT NULL"
 END = """
@@ -46,7 +51,12 @@ UPDATE api_keys SET expires_at = clock_timestamp() + $2::interval
  WHERE id = $1 AND (expires_at IS NULL OR expires_at > clock_timestamp() + $2::interval)
 """
 REVOKE = """
-UPDATE api_keys SET revoked_at = clock_timestamp(), revoked_by = $2, slot = NULL WHERE id = $1 AND revoked_at IS NULL
+WITH revoked AS (
+UPDATE api_keys SET revoked_at = clock_timestamp(), revoked_by = $2, slot = NULL
+ WHERE id = $1 AND revoked_at IS NULL
+RETURNING id
+)
+SELECT record_audit($3) FROM revoked
 """
 USED = "UPDATE api_keys SET last_used_at = date_trunc('minute', clock_timestamp()) WHERE id = ANY ($1::text[])"
 
@@ -83,11 +93,13 @@ class PostgresApiKeys:
         row = await self._link.run(lambda c: c.fetchrow(f"{SHOWN} WHERE id = $1", id_))
         return None if row is None else _shown(row)
 
-    async def add(self, terms: KeyTerms, made: MadeKey, *, lasts: timedelta | None, by: str) -> ApiKey | None:
+    async def add(
+        self, terms: KeyTerms, made: MadeKey, entry: AuditEntry, *, lasts: timedelta | None, by: str
+    ) -> ApiKey | None:
         values = (made.id, terms.caller, terms.role.value, terms.speaks_for_others, list(terms.routes), made.hash, by)
         for _ in range(TRIES):
             await self._link.run(lambda c: c.execute(FREE_SLOTS, terms.caller))
-            if await self._link.once(lambda c: c.fetchval(ADD, *values, lasts)) is not None:
+            if await self._link.once(lambda c: c.fetchval(ADD, *values, lasts, as_json([entry]))) is not None:
                 return await self.one(made.id)
             if await self._link.run(lambda c: c.fetchval(TAKEN, terms.caller)) > 1:
                 break
@@ -96,8 +108,8 @@ class PostgresApiKeys:
     async def end_within(self, id_: str, time: timedelta) -> None:
         await self._link.run(lambda c: c.execute(END, id_, time))
 
-    async def revoke(self, id_: str, *, by: str) -> None:
-        await self._link.run(lambda c: c.execute(REVOKE, id_, by))
+    async def revoke(self, id_: str, entry: AuditEntry, *, by: str) -> bool:
+        return await self._link.run(lambda c: c.fetchval(REVOKE, id_, by, as_json([entry]))) is not None
 
     async def note_used(self, ids: Iterable[str]) -> None:
         await self._link.run(lambda c: c.execute(USED, list(ids)))

@@ -10,6 +10,7 @@ import msgspec
 from asyncpg import Record
 
 from core import codec
+from core.adapters.postgres.audit import numbered
 from core.domain.message import Metadata
 from core.ports.log import (
     Accepted,
@@ -26,6 +27,7 @@ from core.ports.log import (
 )
 
 APPEND = f"SELECT * FROM append_events({', '.join(f'${n}' for n in range(1, 35))})"
+APPEND_AUDITED = f"SELECT * FROM append_audited({', '.join(f'${n}' for n in range(1, 36))})"
 
 ANSWERS = """
 SELECT w.n, i.fingerprint, i.status, i.stream_id, i.version, i.position, i.fields
@@ -99,6 +101,13 @@ def arguments(batch: Sequence[Prepared]) -> list[list[Any]]:
             keys.append(_key(n, append.key))
         sagas += [_saga(n, row) for row in append.sagas]
     return [*_to_columns(entries, 5), *_to_columns(events, 6), *_to_columns(keys, 9), *_to_columns(sagas, 14)]
+
+
+def statement(batch: Sequence[Prepared]) -> tuple[str, list[Any]]:
+    """The statement that appends a batch, and its arguments: with who asked, where that is known of an append."""
+    columns: list[Any] = [*arguments(batch)]
+    entries = [(n, prepared.append.audit) for n, prepared in enumerate(batch) if prepared.append.audit is not None]
+    return (APPEND_AUDITED, [*columns, numbered(entries)]) if entries else (APPEND, columns)
 
 
 def _key(n: int, kept: KeptAnswer) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from core import tracing
 from core.adapters.coalesce import Coalescer
-from core.adapters.postgres.append import ANSWERS, APPEND, OURS, Prepared, arguments, prepare, replay, verdict
+from core.adapters.postgres.append import ANSWERS, OURS, Prepared, prepare, replay, statement, verdict
 from core.adapters.postgres.batcher import Batcher, Waiting
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.driver_errors import connection_lost
@@ -139,14 +139,14 @@ class PostgresEventStore:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SETTLE_WITHIN
-        columns = arguments([waiting.item for waiting in batch])
+        append, columns = statement([waiting.item for waiting in batch])
         doubt, pause = False, 0.02
         while True:
             sent = False
             try:
                 connection = await self._writer.get()
                 sent = True
-                rows = await connection.fetch(APPEND, *columns)
+                rows = await connection.fetch(append, *columns)
                 sent_before, doubt = doubt, True
                 verdicts = [verdict(row) for row in sorted(rows, key=_append_number)]
                 await self._settle(connection, batch, verdicts, sent_before=sent_before)

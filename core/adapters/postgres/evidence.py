@@ -10,6 +10,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from core.adapters.postgres.audit_chain import AUDIT_DISORDER, SUMMARY
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.customer_keys import BY_PSEUDONYM, sealing_keys
 from core.adapters.postgres.driver_errors import translating
@@ -174,9 +175,14 @@ class PostgresEvidence:
     async def disorder(self) -> Sequence[Finding]:
         return [
             Finding(invariant, what, stream, position)
-            for invariant, query in DISORDER
+            for invariant, query in (*DISORDER, *AUDIT_DISORDER)
             for stream, position, what in await self._looking.fetch(query)
         ]
+
+    async def audit_end(self) -> tuple[int, int, str]:
+        row = await self._looking.fetchrow(SUMMARY)
+        assert row is not None  # noqa: S101 - the table has one row
+        return row[0], row[1], row[2]
 
     async def sagas(self, order_ids: Sequence[UUID]) -> Sequence[SagaSeen]:
         return [SagaSeen(*row) for row in await self._looking.fetch(SAGAS, order_ids)]

@@ -10,6 +10,7 @@ ROLES: tuple[tuple[str, str, Role], ...] = (
     # method  the route begins with   role           the first row that fits counts
     ("GET",   "/api/v1/admin/",       Role.ADMIN),
     ("POST",  "/api/v1/admin/",       Role.ADMIN),
+    ("GET",   "/api/v1/audit",        Role.ADMIN),
     ("GET",   "/api/v1/",             Role.VIEWER),
     ("POST",  "/api/v1/orders",       Role.OPERATOR),
     ("PUT",   "/api/v1/orders/",      Role.OPERATOR),
@@ -26,10 +27,16 @@ ROLES: tuple[tuple[str, str, Role], ...] = (
 )  # fmt: skip
 
 
+def row_of(method: str, path: str) -> tuple[str, str, Role] | None:
+    """The first row that fits; None when the table says nothing of this route."""
+    return next((row for row in ROLES if method == row[0] and path.startswith(row[1])), None)
+
+
 @cache
 def row_for(method: str, route: str) -> Role | None:
-    """The role of the first row that fits; None when the table says nothing of this route."""
-    return next((role for wanted, begins, role in ROLES if method == wanted and route.startswith(begins)), None)
+    """The role of the first row that fits, if any does."""
+    row = row_of(method, route)
+    return None if row is None else row[2]
 
 
 def role_for(method: str, route: str) -> Role:

@@ -12,6 +12,8 @@ import uvicorn
 
 from core.setting_types import split
 from core.settings import Settings
+from daemons.process.audit_recorder import AuditRecorder
+from daemons.process.audited import Audited
 from daemons.process.guard.acceptor import Acceptor
 from daemons.process.guard.bounds import Limits, fitted
 from daemons.process.guard.callers import Door
@@ -67,10 +69,12 @@ def make_server(
     limits: Limits | None = None,
     door: Door | None = None,
     limiter: Limiter | None = None,
+    recorder: AuditRecorder | None = None,
 ) -> Server:
     """The server that answers with this ASGI application; its `serve` takes the listening socket.
 
-    Without a `door` everybody may ask for everything; without a `limiter` as often as they like.
+    Without a `door` everybody may ask for everything; without a `limiter` as often as they like. Without a `recorder`
+    nothing is recorded in the audit.
     """
     guarded = Connections(fitted(limits or Limits()))
     hosts = Hosts([settings.host, socket.gethostname(), *split(settings.hosts)])
@@ -79,7 +83,7 @@ def make_server(
     gate = Gate(app, hosts, origins, InFlight(guarded.limits.requests), door, limiter, proxies)
     return Server(
         uvicorn.Config(
-            gate,
+            gate if recorder is None else Audited(gate, recorder),
             http=cast("Any", partial(GuardedProtocol, guarded=guarded)),  # uvicorn calls it as it would the class
             ws="none",
             lifespan="off",

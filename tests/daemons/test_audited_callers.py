@@ -1,0 +1,109 @@
+"""What the audit says of callers of the APIs and of the command: who was refused what, without secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from tests.support.command_api import ORDER
+from tests.support.keyed_desk import KeyedDesk, keyed_desk
+from tests.support.raw_http import request, send
+
+
+@pytest.fixture(scope="module")
+def desk(postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedDesk]:
+    with keyed_desk(postgres, template, tmp_path_factory.mktemp("home")) as desk:
+        yield desk
+
+
+@pytest.fixture(scope="module")
+def keys(desk: KeyedDesk) -> dict[str, str]:
+    return {role: desk.make_key(f"the-{role}", role) for role in ("viewer", "operator", "admin")}
+
+
+def test_the_audit_says_who_was_refused_what(desk: KeyedDesk, keys: dict[str, str]) -> None:
+    here = {"source": "127.0.0.1"}
+    order = desk.ask("POST", "/api/v1/orders", keys["operator"], ORDER, X_Request_Id="asked-1").json()
+    place = f"/api/v1/orders/{order['order_id']}"
+    rows = desk.audited(keys["admin"], target=order["order_id"])
+    assert [(row["action"], row["caller"], row["outcome"], row["status"]) for row in rows] == [
+        ("POST /api/v1/orders", "the-operator", "done", 201)
+    ]
+    assert (rows[0]["request_id"], rows[0]["source"]) == ("asked-1", "127.0.0.1")
+    assert rows[0]["event_position"] == order["position"]
+    assert rows[0]["key_id"] == keys["operator"].split("_")[1]
+    for key, path, body, status, problem in (
+        (keys["viewer"], f"{place}/cancel", {"reason": "x"}, 403, "role_too_low"),
+        (keys["operator"], f"{place}/deliver", None, 400, "order_rejected"),
+        (keys["operator"], f"{place}/cancel", {}, 400, ""),
+        (keys["operator"], f"/api/v1/orders/{UUID(int=7)}/cancel", {"reason": "x"}, 404, "not_found"),
+    ):
+        answer = desk.ask("PUT", path, key, body, X_Request_Id=f"refused-{status}-{problem}")
+        assert answer.status_code == status, answer.text
+        (row,) = desk.audited(keys["admin"], request_id=f"refused-{status}-{problem}")
+        assert (row["outcome"], row["status"], row["problem"]) == ("refused", status, answer.json()["code"])
+        assert row["action"] == f"PUT /api/v1/orders/{{order_id}}/{path.rpartition('/')[2]}"
+        assert row["target"] == path.split("/")[4]
+        assert row["key_id"] == key.split("_")[1]
+    same = {"Idempotency_Key": "audited-once", "X_Request_Id": "sent-twice"}
+    assert desk.ask("POST", "/api/v1/orders", keys["operator"], ORDER, **same).status_code == 201
+    assert desk.ask("POST", "/api/v1/orders", keys["operator"], ORDER, **same).status_code == 201
+    other = {**ORDER, "customer_id": "another"}
+    assert desk.ask("POST", "/api/v1/orders", keys["operator"], other, **same).status_code == 422
+    twice = desk.audited(keys["admin"], request_id="sent-twice")
+    assert [(row["status"], row["event_position"] > 0) for row in reversed(twice)] == [
+        (201, True), (201, False), (422, False)
+    ]  # fmt: skip
+    assert desk.ask("POST", "/api/v1/admin/rebuilds", keys["operator"], {"group": "orders"}).status_code == 403
+    assert desk.ask("GET", "/api/v1/audit", keys["operator"]).status_code == 403
+    for action, caller in (("POST /api/v1/admin/rebuilds", "the-operator"), ("GET /api/v1/audit", "the-operator")):
+        row = desk.audited(keys["admin"], action=action, caller=caller, outcome="refused", **here)[0]
+        assert (row["status"], row["problem"]) == (403, "role_too_low")
+
+
+def test_a_thousand_hostile_tokens_leave_few_rows_in_the_audit_and_no_secret(
+    desk: KeyedDesk, keys: dict[str, str]
+) -> None:
+    before = len(desk.audited(keys["admin"]))
+    pieces = next(iter(keys.values()))
+    for n in range(1_000):
+        token = (pieces[: n % 70], f"od_{n}_x", "\x7f" * 9, f"eyJ{n}.eyJ.x", "' OR 1=1 --", pieces + "0")[n % 6]
+        answer = send(desk.commands.port, request("POST", f"/api/v1/orders/{n}", f"Authorization: Bearer {token}"))
+        assert answer.status in (400, 401, 429), token
+    assert desk.ask("POST", f"/api/v1/admin/keys/{keys['viewer']}/revoke", keys["admin"]).status_code == 404
+    assert desk.ask("POST", "/api/v1/orders", keys["operator"], {}, X_Request_Id=keys["admin"]).status_code == 400
+    rows = desk.audited(keys["admin"])
+    assert len(rows) - before < 10
+    assert ("POST /api/v1/orders…", 401) in [(row["action"], row["status"]) for row in rows]
+    whole = asyncio.run(desk.audit_in_full())
+    assert "the-operator" in whole
+    assert not any(key.rpartition("_")[2] in whole for key in keys.values())
+
+
+def test_the_audit_has_what_the_command_did_on_the_machine_and_the_command_lists_it(
+    desk: KeyedDesk, keys: dict[str, str]
+) -> None:
+    made = desk.make_key("the-newcomer", "viewer", "--expires", "90d")
+    assert desk.orderdeck("keys", "revoke", made.split("_")[1]).returncode == 0
+    assert desk.orderdeck("keys", "revoke", "unknown").returncode == 1
+    listed = desk.orderdeck("audit", "--caller", "home", "--limit", "3", "--json")
+    rows = json.loads(listed.stdout)["rows"]
+    assert [(row["action"], row["outcome"], row["problem"]) for row in rows] == [
+        ("orderdeck keys revoke", "refused", "NotFound"),
+        ("orderdeck keys revoke", "done", ""),
+        ("orderdeck keys create", "done", ""),
+    ]
+    assert rows[1]["target"] == rows[2]["target"] == f"the-newcomer {made.split('_')[1]}"
+    assert "a key of viewer; ends after 90 days" in rows[2]["detail"]
+    assert all(row["on_behalf_of"] and row["source"] for row in rows)
+    starts = [row for row in desk.audited(keys["admin"], caller="daemon") if row["action"] == "start"]
+    assert {row["target"] for row in starts} == {"command-api", "query-api"}
+    plain = desk.orderdeck("audit", "--outcome", "refused", "--since", "-1h", "--limit", "1").stdout
+    assert "orderdeck keys revoke" in plain
+    assert desk.orderdeck("audit", "--caller", "nobody-at-all").returncode == 3
+    assert desk.orderdeck("audit", "--since", "#12").returncode == 2
