@@ -17,7 +17,14 @@ _PORT = re.compile(r"[1-9][0-9]{0,3}|[1-5][0-9]{4}")
 _URL = re.compile(r"https?://[!-~]+")
 _PORTS = ("COMMAND_PORT", "QUERY_PORT", "PAYMENT_PORT", "PROJECTOR_PORT", "SAGA_RUNNER_PORT")
 _COUNT = re.compile(r"[1-9]|[1-5][0-9]|6[0-4]")
-_COUNTS = ("COMMAND_API_COUNT", "QUERY_API_COUNT", "PROJECTOR_COUNT", "SAGA_RUNNER_COUNT", "RELAY_COUNT")
+_COUNTS = (
+    "COMMAND_API_COUNT",
+    "QUERY_API_COUNT",
+    "PROJECTOR_COUNT",
+    "SAGA_RUNNER_COUNT",
+    "RELAY_COUNT",
+    "NOTIFIER_COUNT",
+)
 _PLAIN = (
     {"HOME": re.compile(r"/.*")}
     | dict.fromkeys(_PORTS, _PORT)

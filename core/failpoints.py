@@ -14,6 +14,10 @@ from typing import NoReturn
 POINTS: Mapping[str, str] = {
     "command-api.after_enqueue": "an append is under way, and not answered",
     "command-api.after_commit": "it is recorded, and the caller has not been answered",
+    "notifier.mid_transaction": "deliveries of webhooks are being made",
+    "notifier.after_plan": "they are made, and none is sent",
+    "notifier.after_call": "a receiver was called, and its answer is not saved",
+    "notifier.after_record": "it is saved, and the notifier does not know yet",
     "projector.after_poll": "events were read, and nothing was done with them",
     "projector.mid_transaction": "a save is under way",
     "projector.after_commit": "it is saved, and the projector does not know yet",

@@ -22,6 +22,7 @@ from core.credentials import Show, show_key
 from core.database_address import read_addresses
 from core.errors import ConfigurationError
 from core.kafka_settings import KafkaSettings
+from core.notifier_settings import NotifierSettings
 from core.setting_types import (
     Count,
     FailpointList,
@@ -42,7 +43,7 @@ ENV_FILE = Path(".env")
 MISSPELT = 0.9  # how much a name resembles one of ours, from 0 to 1, when it is taken for a misspelt one
 
 
-class Settings(KafkaSettings, AccessSettings, TraceSettings):
+class Settings(KafkaSettings, AccessSettings, TraceSettings, NotifierSettings):
     """Every setting is read from `ORDERDECK_<NAME>`. Some are also read from a well-known name such as DATABASE_URL."""
 
     model_config = SettingsConfigDict(

@@ -164,9 +164,8 @@ def test_domain_projections_and_sagas_read_no_clock_and_make_no_random_ids() -> 
 
 
 # --- HTTP ---------------------------------------------------------------------------------------------------
-SPEAK_HTTP = (  # the clients of the payment provider and of a schema registry, and how they connect
-    "core/adapters/payments/", "core/adapters/memory/payments.py", "core/adapters/kafka/schema_registry.py", "core/cut_"
-)  # fmt: skip
+PROVIDER = ("core/adapters/payments/", "core/adapters/memory/payments.py")
+SPEAK_HTTP = (*PROVIDER, "core/adapters/webhooks/", "core/adapters/kafka/schema_registry.py", "core/cut_")
 STORE_STATUSES = "core/adapters/postgres/append.py"  # the numbers in `idempotency_keys` since the first release
 HEADER = re.compile(r"\b(If-Match|ETag|Idempotency-Key|Retry-After|Content-Type|X-Request-Id|Orderdeck-Actor)\b")
 STATUS = re.compile(r"(?<![\w.])(201|204|40\d|41[0-5]|422|429|50[1-4])(?![\w.])")

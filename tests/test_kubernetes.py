@@ -195,7 +195,7 @@ def test_what_is_scaled_has_no_number_of_its_own_and_can_use_as_many_as_it_may_g
     overlay: str, documents: list[Document]
 ) -> None:
     scaled = of_kind(documents, "HorizontalPodAutoscaler")
-    assert set(scaled) == (set(DAEMONS) - {SANDBOX, "relay"} if overlay == "large" else set())
+    assert set(scaled) == (set(DAEMONS) - {SANDBOX, "relay", "notifier"} if overlay == "large" else set())
     shares = int(Settings.model_fields["kafka_partitions"].default)
     for name, scaler in scaled.items():
         target, spec = scaler["spec"]["scaleTargetRef"], scaler["spec"]

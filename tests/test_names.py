@@ -53,6 +53,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "snapshots.py": "the port, the adapter, and who keeps them",
     "steer.py": "what a person decides about a saga: the record of it, and the question before it",
     "stock_turns.py": "the port, and the adapter",
+    "webhooks.py": "webhooks: the port, the adapter, what is done with them, routes, commands",
     "stream.py": "the live stream: its route, a view, and what it shows",
 }
 

@@ -20,6 +20,8 @@ from core.ports.log import Accepted, Append, EventStore, Verdict
 from core.ports.payments import PaymentGateway
 from core.ports.reading import Subscription
 from core.ports.sagas import Claim, SagaLog
+from core.ports.webhook_sender import Answered, WebhookSender
+from core.ports.webhooks import CallResult, Planned, WebhookCalls
 from core.settings import Settings
 
 P = TypeVar("P")
@@ -51,6 +53,12 @@ class Drill:
 
     def broker(self, broker: Broker) -> Broker:
         return self._wrap(_Broker, broker)
+
+    def webhook_calls(self, calls: WebhookCalls) -> WebhookCalls:
+        return self._wrap(_WebhookCalls, calls)
+
+    def webhook_sender(self, sender: WebhookSender) -> WebhookSender:
+        return self._wrap(_WebhookSender, sender)
 
     def _wrap(self, kind: Any, real: P) -> P:
         return kind(real, self.points) if self.points else real
@@ -153,3 +161,24 @@ class _Sending(_Wrapped):
             await self._die_during("mid_send", self._real.send(prepared))
         await self._real.send(prepared)
         self._points.reach("before_checkpoint")
+
+
+class _WebhookCalls(_Wrapped):
+    async def plan(self, epoch: int) -> Planned:
+        if self._points.hit("mid_transaction"):
+            await self._die_during("mid_transaction", self._real.plan(epoch))
+        planned = await self._real.plan(epoch)
+        if planned.made:
+            self._points.reach("after_plan")
+        return planned
+
+    async def save(self, results: Sequence[CallResult]) -> None:
+        await self._real.save(results)
+        self._points.reach("after_record")
+
+
+class _WebhookSender(_Wrapped):
+    async def send(self, *arguments: Any) -> Answered:
+        answered = await self._real.send(*arguments)
+        self._points.reach("after_call")
+        return answered

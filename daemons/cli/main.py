@@ -24,6 +24,7 @@ from daemons.cli.output import fail, one_sentence, say, say_json
 from daemons.cli.past import compare
 from daemons.cli.rebuild import rebuild
 from daemons.cli.sagas import saga
+from daemons.cli.webhooks import webhooks
 
 CHANGES_DAEMONS = frozenset(
     {"start", "stop", "restart", "signal", "shutdown", "reload", "update", "reread", "add", "remove", "clear", "fg"}
@@ -41,6 +42,7 @@ app.command()(rebuild)
 app.command()(erase)
 app.command()(audit)
 app.add_typer(deadletters, name="deadletters")
+app.add_typer(webhooks, name="webhooks")
 for name, listing in (
     ("orders", list_orders),
     ("events", list_events),

@@ -14,14 +14,16 @@ from core.bootstrap import App, bootstrap
 from core.bootstrap_callers import open_api_keys
 from core.bootstrap_customers import open_customer_keys
 from core.bootstrap_generations import open_generations
+from core.bootstrap_notifier import open_webhooks
 from core.domain.inventory import INVENTORY
 from core.ports.api_keys import ApiKeys
 from core.ports.customer_keys import CustomerKeys
 from core.ports.generations import Generations
+from core.ports.webhooks import Webhooks
 from core.services.load import StateCache
 from core.services.seal import SealingStore
 from core.settings import Settings
-from daemons.command_api import dead_letters, erasures, inventory, orders, rebuilds, refunds, sagas
+from daemons.command_api import dead_letters, erasures, inventory, orders, rebuilds, refunds, sagas, webhooks
 from daemons.command_api import keys as keys_of_callers
 from daemons.command_api.admission import Admission
 from daemons.command_api.command_meter import CommandMeter
@@ -42,13 +44,15 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         open_generations(opened) as generations,
         open_customer_keys(opened) as keys,
         open_api_keys(settings, name="command-api") as api_keys,
+        open_webhooks(opened) as hooks,
     ):
         app = replace(opened, store=SealingStore(opened.store, keys)) if settings.seal_customers else opened
         history, meter = History(vitals.name), CommandMeter()
         admission = Admission(app.sagas, app.store, settings.most_waiting_sagas, vitals.faults)
         keeping = asyncio.gather(history.keep(meter.measure), admission.keep())
         try:
-            service = make_app(app, history, OtherProcesses(settings, vitals), admission, generations, keys, api_keys)
+            others = OtherProcesses(settings, vitals)
+            service = make_app(app, history, others, admission, generations, keys, api_keys, hooks)
             vitals.degraded.append(admission.degraded)
             vitals.started(app.why_not_ready)
             yield meter.counting(with_whole_segments(service))
@@ -65,6 +69,7 @@ def make_app(
     generations: Generations,
     keys: CustomerKeys,
     api_keys: ApiKeys,
+    hooks: Webhooks,
 ) -> Litestar:
     """The application with every route; handlers take these arguments and the cached `stock` from its state."""
     state = {
@@ -75,8 +80,9 @@ def make_app(
         "generations": generations,
         "customer_keys": keys,
         "api_keys": api_keys,
+        "webhooks": hooks,
     }
-    modules = (orders, refunds, inventory, sagas, dead_letters, rebuilds, erasures, keys_of_callers, measured)
+    modules = (orders, refunds, inventory, sagas, dead_letters, rebuilds, erasures, keys_of_callers, webhooks, measured)
     service = Litestar(
         [route for module in modules for route in module.ROUTES],
         state=State({**state, "stock": StateCache(app.store, INVENTORY)}),

@@ -70,6 +70,7 @@ PROGRAMS = (
     Program("projector", "projector_port", "projector_count"),
     Program("saga-runner", "saga_runner_port", "saga_runner_count"),
     Program("relay", "relay_port", "relay_count", needs="kafka_brokers"),
+    Program("notifier", "notifier_port", "notifier_count", needs="notifier"),
 )
 
 Counts = Mapping[str, int]

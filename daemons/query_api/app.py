@@ -15,6 +15,7 @@ from core.bootstrap_audit import Audit, open_audit
 from core.bootstrap_callers import open_api_keys
 from core.bootstrap_customers import open_customer_keys
 from core.bootstrap_generations import open_generations, open_past_models
+from core.bootstrap_notifier import open_webhooks
 from core.errors import NotFound, Unavailable
 from core.ports.api_keys import ApiKeys
 from core.ports.clock import Clock
@@ -22,6 +23,7 @@ from core.ports.dead_letters import DeadLetters
 from core.ports.generations import Generations
 from core.ports.log import EventStore
 from core.ports.queries import LogSearch
+from core.ports.webhooks import Webhooks
 from core.services.open_answers import AnswerOpener
 from core.services.past_models import PastComing, PastModels
 from core.services.request_reads import ReadServers
@@ -51,6 +53,7 @@ from daemons.query_api import (
     schemas,
     stats,
     stream,
+    webhooks,
 )
 from daemons.query_api import dead_letters as letters
 from daemons.query_api.desk_meter import DeskMeter
@@ -80,6 +83,7 @@ MODULES = (
     letters,
     keys,
     audit,
+    webhooks,
     measured,
 )
 
@@ -93,6 +97,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         past_models = await stack.enter_async_context(open_past_models(app))
         api_keys = await stack.enter_async_context(open_api_keys(settings, name="query-api"))
         recorded = await stack.enter_async_context(open_audit(settings, name="query-api"))
+        hooks = await stack.enter_async_context(open_webhooks(app))
         opener = AnswerOpener(await stack.enter_async_context(open_customer_keys(app)))
         await opener.look()
         stack.enter_context(read_metrics(servers))
@@ -117,6 +122,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
                 app.dead_letters,
                 api_keys,
                 recorded,
+                hooks,
             )
             vitals.started(partial(_why_not_ready, app, servers))
             yield with_whole_segments(service)
@@ -155,6 +161,7 @@ def make_app(
     dead_letters: DeadLetters,
     api_keys: ApiKeys,
     recorded: Audit,
+    hooks: Webhooks,
 ) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
@@ -174,6 +181,7 @@ def make_app(
                 "api_keys": api_keys,
                 "audit": recorded.trail,
                 "daemon_runs": recorded.runs,
+                "webhooks": hooks,
                 "parked_rows": ParkedRows(dead_letters),
             }
         ),

@@ -54,7 +54,7 @@ def in_words(reader: str, numbers: Sequence[int]) -> str:
     """Such as `orders`, `orders 0-5`, `relay`, or `starts 0,3` for the starting of sagas."""
     if reader == "projector":  # it has a share for each group of read models
         return ", ".join(GROUPS[n].name if n < len(GROUPS) else str(n) for n in numbers)
-    if reader in ("relay", REBUILD):  # one process does all of it
+    if reader in ("relay", "notifier", REBUILD):  # one process does all of it
         return reader
     of_what = "starts" if reader == "saga-runner" else clean(reader.removeprefix("projector."), 40)
     return f"{of_what} {ranges(numbers)}"

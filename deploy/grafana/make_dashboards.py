@@ -140,6 +140,14 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
                     "sum by (kind) (rate(orderdeck_relay_errors_total[5m]))": "errors: {{kind}}",
                 },
             ),
+            (
+                "Webhooks",
+                "ops",
+                {
+                    "sum by (outcome) (rate(orderdeck_webhook_calls_total[5m]))": "{{outcome}}",
+                    "max(orderdeck_webhook_due_deliveries)": "due",
+                },
+            ),
             ("Cache: part of the reads that hit", "percentunit", {"orderdeck:cache_hit:ratio_rate5m": "hits"}),
             ("Replicas behind", "s", {"max by (server) (orderdeck_replica_lag_seconds)": "{{server}}"}),
         ),

@@ -41,6 +41,7 @@ async def api(
     for name in ("COMMAND", "PAYMENT", "SAGA_RUNNER"):
         monkeypatch.setenv(f"ORDERDECK_{name}_PORT", str(free_port()))
     monkeypatch.setenv("ORDERDECK_PROJECTOR_PORT", projector.url.rpartition(":")[2])
+    monkeypatch.setenv("ORDERDECK_NOTIFIER", "false")
     async with query_api(dsn, tmp_path) as api:
         yield api
 

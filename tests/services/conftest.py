@@ -8,9 +8,11 @@ import pytest
 
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.services.sagas import advance
+from tests.support.notifying import PostOffice, post_office
 from tests.support.opener import Opener
 from tests.support.order_desk import Desk
 from tests.support.saga_cases import Operator
+from tests.support.webhook_receiver import Receiver, receiver
 
 
 @pytest.fixture
@@ -28,3 +30,15 @@ async def operator(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     operator = Operator(desk)
     yield operator
     operator.link.close()
+
+
+@pytest.fixture
+async def office(opener: Opener, store: PostgresEventStore) -> AsyncIterator[PostOffice]:
+    async with post_office(opener, store) as ready:
+        yield ready
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Receiver]:
+    async with receiver() as ready:
+        yield ready

@@ -26,6 +26,7 @@ USES = {  # which of the engines each of our pods needs
     "projector": {"postgres", "kafka", "redis"},
     "saga-runner": {"postgres"},
     "relay": {"postgres", "kafka"},
+    "notifier": {"postgres"},
     SANDBOX: set[str](),
 }
 

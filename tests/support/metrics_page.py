@@ -26,6 +26,7 @@ PROGRAMS = {
     "daemons/query_api/read_metrics.py": "query API; those of replicas with `ORDERDECK_REPLICA_URLS`",
     "daemons/projector": "projector",
     "daemons/relay": "relay",
+    "daemons/notifier": "notifier",
     "daemons/saga_runner.py": "saga runner",
 }
 TABLE = "| metric | type | labels | unit | means | of |\n|---|---|---|---|---|---|\n"

@@ -21,7 +21,15 @@ from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PATH = f"{Path(__file__).parent / 'supervisord_that_forks'}:{ROOT}"  # unless the settings have a PYTHONPATH
-PORTS = ("command_port", "query_port", "payment_port", "projector_port", "saga_runner_port", "relay_port")
+PORTS = (
+    "command_port",
+    "query_port",
+    "payment_port",
+    "projector_port",
+    "saga_runner_port",
+    "relay_port",
+    "notifier_port",
+)
 # Reads until the pipe closes, which it does when its other end dies, and leaves nothing of the stack.
 REAPER = "import os, sys; sys.stdin.read(); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 
@@ -29,7 +37,7 @@ REAPER = "import os, sys; sys.stdin.read(); os.execv(sys.executable, [sys.execut
 class Stack:
     def __init__(self, path: Path, **settings: str) -> None:
         self.home = Home(path)
-        self.settings = {"ORDERDECK_HOME": str(path)}
+        self.settings = {"ORDERDECK_HOME": str(path), "ORDERDECK_NOTIFIER": "false"}  # who tests it sets it
         self.settings |= {f"ORDERDECK_{name.upper()}": str(free_port(several=3)) for name in PORTS}
         self.settings |= settings
 

@@ -1,0 +1,1 @@
+"""Sends webhooks over HTTP, to addresses that everybody may reach."""

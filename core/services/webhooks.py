@@ -1,0 +1,160 @@
+"""Adds and changes webhooks for operators, sends tests, and has events sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from core.codec import EVENTS, event_type
+from core.errors import FieldError, InvalidInput, NotAllowed, NotFound
+from core.ports.webhooks import MOST_WEBHOOKS, TEST, Webhook, WebhookDelivery, Webhooks, WebhookTerms
+from core.printable import clean
+from core.webhook_secrets import make_secret, make_webhook_id, secret_text
+
+LONGEST_URL = 2_000
+LONGEST_DESCRIPTION = 200
+LONGEST_OVERLAP = timedelta(days=30)
+OVERLAP = "24h"
+"""For how long messages are signed with the old secret too, unless the operator says otherwise."""
+WITHIN = 10.0  # seconds that an answer waits for what comes of a test
+LOOK_EVERY = 0.1  # seconds
+TYPES = frozenset(event_type(kind) for kind in EVENTS)
+
+
+@dataclass(frozen=True)
+class SecretShownOnce:
+    """A webhook with its new secret, which nobody is shown later."""
+
+    webhook: Webhook
+    secret: str
+
+
+async def add_webhook(webhooks: Webhooks, terms: WebhookTerms, *, by: str) -> SecretShownOnce:
+    """Keep a webhook, which gets what is recorded from now on. Raises InvalidInput and NotAllowed."""
+    wrong = what_is_wrong(terms)
+    if wrong:
+        raise InvalidInput(wrong)
+    id_, secret = make_webhook_id(), make_secret()
+    if not await webhooks.add(id_, terms, secret, by=by):
+        known = await webhooks.all()
+        other = next((each.id for each in known if each.url == terms.url), None)
+        raise NotAllowed(
+            f"{other} leads there already: rotate its secret if it is lost" if other
+            else f"there are {MOST_WEBHOOKS} webhooks, and that is the most: remove one first"
+        )  # fmt: skip
+    return SecretShownOnce(await found(webhooks, id_), secret_text(secret))
+
+
+async def rotate_secret(webhooks: Webhooks, id_: str, *, overlap: timedelta) -> SecretShownOnce:
+    """Make a new secret. For the time of the overlap, messages are signed with the old one too."""
+    await found(webhooks, id_)
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise InvalidInput([FieldError("overlap", "must be a time from 0 to 30 days")])
+    secret = make_secret()
+    await webhooks.replace_secret(id_, secret, overlap=overlap)
+    return SecretShownOnce(await found(webhooks, id_), secret_text(secret))
+
+
+async def enable_webhook(webhooks: Webhooks, id_: str) -> Webhook:
+    """What was recorded while it was disabled is not sent; `replay_events` has it sent."""
+    await found(webhooks, id_)
+    await webhooks.enable(id_)
+    return await found(webhooks, id_)
+
+
+async def disable_webhook(webhooks: Webhooks, id_: str, *, why: str) -> Webhook:
+    """Nothing is sent to it any more; what waits goes on when it is enabled."""
+    await found(webhooks, id_)
+    await webhooks.disable(id_, why)
+    return await found(webhooks, id_)
+
+
+async def remove_webhook(webhooks: Webhooks, id_: str) -> Webhook:
+    """Forget a webhook with all that waits for it. Returns what it was."""
+    removed = await found(webhooks, id_)
+    await webhooks.remove(id_)
+    return removed
+
+
+async def replay_events(webhooks: Webhooks, id_: str, after: int) -> Webhook:
+    """Have the events after a position sent again, each under the id of its first message."""
+    webhook = await found(webhooks, id_)
+    head = webhook.position + webhook.behind
+    if not 0 <= after <= head:
+        raise InvalidInput([FieldError("after", f"must be a position of the log, from 0 to {head}")])
+    await webhooks.replay(id_, after)
+    return await found(webhooks, id_)
+
+
+async def send_test(webhooks: Webhooks, id_: str) -> WebhookDelivery:
+    """Send a message that is about no event, once, also while it is disabled, and wait for what comes of it."""
+    webhook = await found(webhooks, id_)
+    message_id = uuid4()
+    data: dict[str, Any] = {"webhook": webhook.id, "description": webhook.description}
+    delivery_id = await webhooks.send(webhook.id, message_id, TEST, data)
+    until = asyncio.get_running_loop().time() + WITHIN
+    while True:
+        delivery = await webhooks.delivery(delivery_id)
+        if delivery is None:
+            raise NotFound("webhook", id_)
+        if delivery.state != "waiting" or asyncio.get_running_loop().time() > until:
+            return delivery
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def found(webhooks: Webhooks, id_: str) -> Webhook:
+    webhook = await webhooks.one(id_)
+    if webhook is None:
+        raise NotFound("webhook", clean(id_, 60))
+    return webhook
+
+
+def what_is_wrong(terms: WebhookTerms) -> list[FieldError]:
+    wrong = [FieldError("url", sentence)] if (sentence := _wrong_url(terms.url)) else []
+    if len(terms.description) > LONGEST_DESCRIPTION or clean(terms.description) != terms.description:
+        wrong.append(FieldError("description", f"must be one line of at most {LONGEST_DESCRIPTION} characters"))
+    for number, name in enumerate(terms.event_types):
+        if name not in TYPES:
+            wrong.append(FieldError(f"event_types[{number}]", "must be a type of event, such as OrderShipped"))
+    if len(set(terms.event_types)) < len(terms.event_types):
+        wrong.append(FieldError("event_types", "must name each type once"))
+    return wrong
+
+
+def _wrong_url(url: str) -> str | None:
+    """What is wrong with the form of an address. Where it leads is looked at each time before somebody is called."""
+    if len(url) > LONGEST_URL:
+        return f"must have at most {LONGEST_URL} characters"
+    if not (url.isascii() and url.isprintable()) or " " in url or "\\" in url:
+        return "must be an address in ASCII, with %-escapes and xn-- for anything else"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "is no address: write https://shop.example.com/orders"
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        return "must begin with https:// and the name of a machine"
+    if "@" in parts.netloc:
+        return "must have no user or password: messages are signed"
+    if parts.fragment or url.endswith("#"):
+        return "must have no fragment (#)"
+    if port == 0:
+        return "must have a port from 1 to 65535"
+    return _wrong_host(parts.hostname)
+
+
+def _wrong_host(host: str) -> str | None:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return None
+    labels = host.rstrip(".").split(".")
+    fits = all(0 < len(label) <= 63 and label.replace("-", "").replace("_", "").isalnum() for label in labels)
+    return None if fits and len(host) <= 253 else "must have a host name, or an IP address"

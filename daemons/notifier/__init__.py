@@ -1,0 +1,1 @@
+"""The notifier: sends events to the addresses that want them, as webhooks."""
