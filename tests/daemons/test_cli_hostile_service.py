@@ -7,6 +7,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,6 +45,7 @@ MOST_MEMORY = 120 * 1024 * 1024  # bytes; an answer may have 16 MiB
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostileService]:
     with hostile_service() as running:
         monkeypatch.setenv("ORDERDECK_QUERY_URL", running.url)
+        monkeypatch.setenv("ORDERDECK_QUERY_PORT", running.url.rpartition(":")[2])
         monkeypatch.setenv("ORDERDECK_COMMAND_URL", running.url)
         monkeypatch.setattr(sagas, "WITHIN", 0.5)
         yield running
@@ -139,6 +141,23 @@ def test_a_status_that_a_service_makes_up_is_told_and_breaks_nothing(service: Ho
         assert len(_projections(load_settings(home=tmp_path))) == 0
         assert _holdings(load_settings(home=tmp_path)) == ({}, [], None)
     assert not UNSAFE & set(as_table(stack_status(load_settings(home=tmp_path / "nothing"))))
+
+
+def test_status_says_up_to_where_kafka_has_the_log_if_nobody_copies_it_any_more(
+    service: HostileService, tmp_path: Any
+) -> None:
+    settings = load_settings(home=tmp_path / "nothing")
+    copy = {"position": 40, "events": 1_260}
+    service.will(answer({"daemons": [], "elsewhere": [], "frozen_copy": copy}, Connection="close"))
+    status = replace(stack_status(settings), frozen_copy=_holdings(settings)[2])
+    assert (
+        as_table(status).splitlines()[-1]
+        == "Kafka's copy of the log is frozen at position 40, 1260 events behind, since KAFKA_BROKERS is not set"
+    )
+    assert json.loads(status.as_json())["frozen_copy"] == copy
+    for none in ({"frozen_copy": None}, {}):
+        service.will(answer({"daemons": [], "elsewhere": [], **none}, Connection="close"))
+        assert "Kafka" not in as_table(replace(status, frozen_copy=_holdings(settings)[2]))
 
 
 def test_a_ledger_without_end_is_given_up(service: HostileService) -> None:
