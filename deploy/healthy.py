@@ -47,9 +47,16 @@ def why_unhealthy(settings: Settings, names: Sequence[str]) -> str | None:
 def _alone() -> list[str]:
     """The daemons that are the first process of the container, or that its init has started."""
     first = psutil.Process(1)
-    commands = [process.cmdline() for process in (first, *first.children())]
+    commands = [_command(process) for process in (first, *first.children())]
     modules = [after for command in commands for option, after in pairwise(command) if option == "-m"]
     return [name.removeprefix("daemons.").replace("_", "-") for name in modules if name.startswith("daemons.")]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended, and its parent has not asked how
+        return []
 
 
 def _why_not_ready(settings: Settings, name: str) -> str | None:
