@@ -8,12 +8,11 @@ import gc
 import itertools
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import pytest
@@ -27,7 +26,7 @@ from core.adapters.postgres.migrate import migrate
 from tests.support.kafka_for_all import KafkaForAll, kafka_for_all
 from tests.support.kafka_for_all import kafka_link as link_to_kafka
 from tests.support.logins import of_daemons
-from tests.support.memory_folder import in_memory
+from tests.support.memory_folder import in_memory, open_folder, open_pytest_folders
 from tests.support.opener import Opener
 from tests.support.redis_server import RedisServer
 from tests.support.tcp_link import TcpLink
@@ -41,6 +40,7 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 in_memory()
+open_pytest_folders()
 
 ROOT = Path(__file__).parent
 TEMPLATE = "template_orderdeck"
@@ -48,6 +48,13 @@ FASTER = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "
 """Nobody pulls the plug of a server that only tests use. Whole stacks have the settings that orderdeck runs with."""
 LONGEST = ("system", "recipes/event", "kafka", "sagas", "daemons", "services", "recipes", "contracts", "tui")
 """Folders of tests, those with the longest files first."""
+
+
+class FreshDatabases(NamedTuple):
+    """The names of those that the next tests may use, and of those that tests have used."""
+
+    ready: asyncio.Queue[str]
+    used: asyncio.Queue[str]
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -90,14 +97,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """All that is loaded by now stays until the end, so no garbage collection need look at it again."""
+    """All that is loaded by now stays until the end, so no garbage collection need look at it again.
+
+    To look for cycles as often as Python does by itself takes more of the CPU; less often would keep sockets open.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 5, 5)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    with tempfile.TemporaryDirectory(prefix="od-test-") as folder, EmbeddedPostgres(Path(folder), **FASTER) as server:
+    with open_folder("od-test-") as folder, EmbeddedPostgres(folder, **FASTER) as server:
         yield server
 
 
@@ -111,33 +122,43 @@ async def template(postgres: EmbeddedPostgres) -> str:
 
 
 @pytest.fixture(scope="session")
-async def ready(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[asyncio.Queue[str]]:
-    """Fresh, migrated databases: the next ones are made while a test is at work."""
-    names = asyncio.Queue[str](maxsize=2)
+async def fresh(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[FreshDatabases]:
+    """Fresh, migrated databases: while a test is at work, the next ones are made and the last ones dropped."""
+    ready, used = asyncio.Queue[str](maxsize=2), asyncio.Queue[str]()
 
     async def make() -> None:
         admin = await asyncpg.connect(postgres.dsn("postgres"))
         try:
             for number in itertools.count(1):
                 await admin.execute(f"CREATE DATABASE t{number} TEMPLATE {template} STRATEGY file_copy")
-                await names.put(f"t{number}")
+                await ready.put(f"t{number}")
         finally:
             admin.terminate()
 
-    making = asyncio.create_task(make())
-    yield names
-    making.cancel()
-    await asyncio.wait([making])
+    async def drop() -> None:
+        admin = await asyncpg.connect(postgres.dsn("postgres"))
+        try:
+            while True:
+                await admin.execute(f"DROP DATABASE {await used.get()} WITH (FORCE)")
+        finally:
+            admin.terminate()
+
+    working = [asyncio.create_task(make()), asyncio.create_task(drop())]
+    yield FreshDatabases(ready, used)
+    for each in working:
+        each.cancel()
+    await asyncio.wait(working)
+    for each in working:
+        if not each.cancelled():
+            each.result()  # it has failed
 
 
 @pytest.fixture
-async def dsn(postgres: EmbeddedPostgres, ready: asyncio.Queue[str]) -> AsyncIterator[str]:
+async def dsn(postgres: EmbeddedPostgres, fresh: FreshDatabases) -> AsyncIterator[str]:
     """A fresh, migrated database of this test alone."""
-    name = await ready.get()
+    name = await fresh.ready.get()
     yield postgres.dsn(name)
-    admin = await asyncpg.connect(postgres.dsn("postgres"))
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    fresh.used.put_nowait(name)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import httpx
@@ -17,9 +18,12 @@ from tests.support.customers import Customers
 AT_ONCE = 4
 NEWEST = 8  # orders, which change while they are asked for
 PAUSE = 0.02  # seconds
+LATER = 0.2  # seconds, once the last fault has ended: what is left changes slowly
 
 
-async def look_on(customers: Customers, answers: Answers, refills: Refills, seed: int) -> None:
+async def look_on(
+    customers: Customers, answers: Answers, refills: Refills, seed: int, calm_at: Callable[[], float | None]
+) -> None:
     """Go on until this is cancelled. An answer that is older than one before is noted as wrong.
 
     While read models are filled again after a crash of PostgreSQL, it may be older, and is counted.
@@ -29,7 +33,7 @@ async def look_on(customers: Customers, answers: Answers, refills: Refills, seed
 
     async def one() -> None:
         while True:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(PAUSE if calm_at() is None else LATER)
             if not placed:
                 continue
             order = rng.choice(list(placed)[-NEWEST:])

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from tests.chaos.plan import RARE, Plan
 from tests.chaos.quiet import wait_until_quiet
 from tests.chaos.refills import Refills
 from tests.support.customers import open_customers
+from tests.support.memory_folder import open_folder
 from tests.support.stack import Stack
 
 LINE = {"event", "level", "daemon", "timestamp"}  # what every line of a log has
@@ -76,14 +76,14 @@ class Report:
 
 
 def run(plan: Plan, *, mutant: Mutant | None = None, logs: Path | None = None) -> Report:
-    with tempfile.TemporaryDirectory(prefix="od-chaos-") as folder, ExitStack() as opened:
+    with open_folder("od-chaos-") as folder, ExitStack() as opened:
         settings = {"ORDERDECK_FAILPOINTS": plan.failpoints, "LOG_LEVEL": "WARNING"}
         settings |= mutant.environment if mutant else {}
         engines = None
         if plan.workload.engines is not None:
-            engines = opened.enter_context(running_engines(plan.workload.engines, Path(folder), plan.seed))
+            engines = opened.enter_context(running_engines(plan.workload.engines, folder, plan.seed))
             settings |= engines.settings
-        stack = opened.enter_context(Stack(Path(folder) / "home", **settings))
+        stack = opened.enter_context(Stack(folder / "home", **settings))
         _start(stack, engines)
         try:
             return asyncio.run(_run(plan, stack, mutant, engines))
@@ -114,7 +114,7 @@ async def _run(plan: Plan, stack: Stack, mutant: Mutant | None, engines: Running
         answers, refills = Answers(), Refills(stack.home.dsn())
         nemesis = Nemesis(stack, customers, refills, engines)
         crowd = Crowd(customers, answers, lambda: nemesis.calm_at, plan.workload.patience)
-        looking = asyncio.create_task(look_on(customers, answers, refills, plan.seed))
+        looking = asyncio.create_task(look_on(customers, answers, refills, plan.seed, lambda: nemesis.calm_at))
         async with asyncio.TaskGroup() as group:
             group.create_task(crowd.play(plan))
             group.create_task(nemesis.strike(plan))

@@ -6,9 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from typer.testing import CliRunner, Result
 from daemons.cli import tables
 from daemons.cli.main import app
 from daemons.cli.services import read
+from tests.support.memory_folder import open_folder
 from tests.support.stack import ROOT, Stack, until
 
 ADDRESS = ("--street", "1 Market St", "--city", "SF", "--state", "CA", "--zip", "94105", "--country", "US")
@@ -26,7 +25,7 @@ LAPTOP = ("--item", "LAPTOP-001:1:1299.00")
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="od-cli-") as folder, Stack(Path(folder) / "home") as running:
+    with open_folder("od-cli-") as folder, Stack(folder / "home") as running:
         running.up()
         before = dict(os.environ)
         os.environ.update(running.env)

@@ -11,16 +11,15 @@ import asyncio
 import json
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
 from tests.support.command_api import ORDER
+from tests.support.memory_folder import open_folder
 from tests.support.raw_http import request
 from tests.support.stack import PORTS, Stack
 
@@ -214,7 +213,7 @@ def main() -> int:
     arguments.add_argument("--requests", type=int, default=1_000_000)
     arguments.add_argument("--seed", type=int, default=1)
     given = arguments.parse_args()
-    with tempfile.TemporaryDirectory(prefix="od-attack-") as folder, Stack(Path(folder) / "home") as stack:
+    with open_folder("od-attack-") as folder, Stack(folder / "home") as stack:
         stack.up()
         warm = Attack(stack, left=min(2_000, given.requests), chance=random.Random(given.seed - 1))
         asyncio.run(run(warm))  # what a daemon loads at its first requests is not what an attack costs

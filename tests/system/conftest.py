@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.memory_folder import open_folder
 from tests.support.stack import Stack
 from tests.support.trace_receiver import TraceReceiver
 
@@ -15,8 +15,8 @@ from tests.support.trace_receiver import TraceReceiver
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """One whose sockets need no other place; pytest's own are too long for that."""
-    with tempfile.TemporaryDirectory(prefix="od-") as folder:
-        yield Path(folder)
+    with open_folder("od-") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,6 @@ def stack(trace_receiver: TraceReceiver) -> Iterator[Stack]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": trace_receiver.url,
         "OTEL_TRACES_SAMPLER": "parentbased_always_off",
     }
-    with tempfile.TemporaryDirectory(prefix="od-sys-") as folder, Stack(Path(folder) / "home", **traces) as running:
+    with open_folder("od-sys-") as folder, Stack(folder / "home", **traces) as running:
         running.up()
         yield running

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,6 +13,7 @@ from core.domain.message import OrderId, payment_of
 from tests.support.command_api import ORDER
 from tests.support.customers import Customers, Event, open_customers
 from tests.support.ends import story_lines
+from tests.support.memory_folder import open_folder
 from tests.support.stack import Stack
 
 LONG = os.environ.get("LONG_TESTS") == "1"
@@ -84,8 +83,8 @@ async def test_a_saga_whose_void_is_refused_for_good_waits_for_a_person(stack: S
 @pytest.mark.timeout(600)
 async def test_a_saga_tries_a_void_that_never_succeeds_ten_times_and_then_waits_for_a_person() -> None:
     with (
-        tempfile.TemporaryDirectory(prefix="od-sys-") as folder,
-        Stack(Path(folder) / "home", ORDERDECK_WITHIN_SCALE="0.001") as stack,
+        open_folder("od-sys-") as folder,
+        Stack(folder / "home", ORDERDECK_WITHIN_SCALE="0.001") as stack,
     ):
         stack.up()
         async with open_customers(stack) as customers:

@@ -17,7 +17,7 @@ from tests.support.stack import Stack
 
 log = logging.getLogger(__name__)  # `--log-cli-level=INFO` shows the figures
 
-ORDERS, UNITS = (2000, 1500) if os.environ.get("LONG_TESTS") == "1" else (400, 300)
+ORDERS, UNITS = (2000, 1500) if os.environ.get("LONG_TESTS") == "1" else (200, 150)
 CHANGE = {"StockReplenished": 1, "InventoryReserved": -1, "InventoryReleased": 1}  # of what is available
 
 

@@ -70,10 +70,10 @@ async def test_the_order_of_the_readme_is_confirmed_within_a_second_shipped_and_
 async def test_each_of_20_orders_that_64_customers_command_at_once_comes_to_one_end(customers: Customers) -> None:
     answers: list[tuple[str, str, httpx.Response]] = []
     orders: list[str] = []
-    for _ in range(1 if LONG else 3):
+    for _ in range(1 if LONG else 2):
         wave = await asyncio.gather(*(customers.place() for _ in range(20)))
         orders += wave
-        until = time.monotonic() + (10 if LONG else 1)
+        until = time.monotonic() + (10 if LONG else 0.7)
 
         async def race(seed: int, wave: list[str] = wave, until: float = until) -> None:
             rng = random.Random(seed)
@@ -85,7 +85,7 @@ async def test_each_of_20_orders_that_64_customers_command_at_once_comes_to_one_
 
     statuses = Counter(answer.status_code for *_, answer in answers)
     assert set(statuses) <= {200, 400, 409}, statuses
-    assert statuses[200] > 60, statuses
+    assert statuses[200] > len(orders), statuses
     for order_id in orders:
         await customers.event_types_at_end(order_id)
     streams = check_log(await customers.log())
@@ -111,7 +111,7 @@ async def test_an_order_cancelled_and_shipped_at_once_ends_as_one_of_both_and_st
     sku = f"BOTH-{uuid4().hex[:8]}"
     await customers.receive(sku, 1000)
     order = {**ORDER, "items": [{**ITEM, "sku": sku, "quantity": 2, "unit_price": "10.01"}]}
-    orders = await run_at_once(64, [customers.place(order) for _ in range(200 if LONG else 100)])
+    orders = await run_at_once(64, [customers.place(order) for _ in range(200 if LONG else 60)])
     for story in (await customers.events_at_end_of(orders)).values():
         assert story[-1]["event_type"] == "SagaCompleted"
 

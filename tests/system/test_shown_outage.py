@@ -43,7 +43,7 @@ class Load:
             if answer.status_code == 201:
                 self.acknowledged[name] = answer.json()["order_id"]
                 return
-            await asyncio.sleep(0.05)  # a real customer would wait the second that Retry-After names
+            await asyncio.sleep(0.2)  # a real customer would wait the second that Retry-After names
 
     async def _post(self, order: dict[str, Any], key: str) -> httpx.Response:
         answer = await self.customers.commands.post("/api/v1/orders", json=order, headers={"Idempotency-Key": key})
@@ -63,7 +63,7 @@ async def test_without_its_database_orderdeck_answers_503_and_then_goes_on_by_it
         async with asyncio.TaskGroup() as group:
             for _ in range(16):
                 group.create_task(load.keep_placing())
-            await wait_for_orders(load, 100)
+            await wait_for_orders(load, 50)
             stopped = await ctl(stack, "stop")
             assert "stopped" in stopped, stopped
             began = time.monotonic()
@@ -75,8 +75,8 @@ async def test_without_its_database_orderdeck_answers_503_and_then_goes_on_by_it
             acknowledged = len(load.acknowledged)
             await ctl(stack, "start")
             started = time.monotonic()
-            await wait_for_orders(load, acknowledged + 100)
-            log.info("100 more %.1f s after its start, sent away: %s", time.monotonic() - started, dict(load.refused))
+            await wait_for_orders(load, acknowledged + 50)
+            log.info("50 more %.1f s after its start, sent away: %s", time.monotonic() - started, dict(load.refused))
             load.stop.set()
 
         assert load.wrong == []

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)  # `--log-cli-level=INFO` shows the figures
 LONG = os.environ.get("LONG_TESTS") == "1"
 CUSTOMERS = 8
 PAUSE = 1.0 if LONG else 0.2  # seconds between two orders of a customer
+SLOWLY = 1.0  # likewise, once the breaker is open
 NOT_CALLED = "the payment provider is away and is not being called"
 
 
@@ -86,9 +87,9 @@ async def test_orders_wait_while_the_provider_is_away_and_then_all_end_by_themse
             while not until.is_set():
                 orders.append(await customers.place(order))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(until.wait(), PAUSE)
+                    await asyncio.wait_for(until.wait(), SLOWLY if breaker_is_open.is_set() else PAUSE)
 
-        enough = asyncio.Event()
+        enough, breaker_is_open = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for _ in range(CUSTOMERS):
                 group.create_task(keep_ordering(enough))
@@ -96,6 +97,7 @@ async def test_orders_wait_while_the_provider_is_away_and_then_all_end_by_themse
                 began = time.monotonic()
                 await eventually(lambda: a_saga_is_parked(customers, orders), 60)
                 opened = time.monotonic()
+                breaker_is_open.set()
                 await asyncio.sleep(max(0.0, seconds - (opened - began)))  # the outage's length, and no condition
                 during = list(orders)
             back = time.monotonic()

@@ -17,7 +17,7 @@ import pytest
 from core.adapters.postgres.migrate import NEEDED
 from core.home import unprivileged_user
 from daemons.process.program_list import PROGRAMS
-from tests.support.stack import ROOT, Stack, until
+from tests.support.stack import PATH, ROOT, Stack, until
 
 NAMES = [program.name for program in PROGRAMS if program.needs is None]
 ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
@@ -147,10 +147,13 @@ def test_two_ups_at_once_start_one_stack(stack: Stack) -> None:
 
 
 def test_a_second_home_with_a_long_path_runs_beside_the_first_and_leaves_no_trace(stack: Stack, tmp_path: Path) -> None:
-    path = tmp_path / "a home with spaces" / ("and a long name " * 6).strip()
+    closed = tmp_path / "a home with spaces"
+    closed.mkdir(mode=0o700)  # when root starts it, the daemons' user cannot enter, and the data lies elsewhere
+    path = closed / ("and a long name " * 6).strip()
     with Stack(path, PYTHONPATH=str(ROOT)) as other:  # so each of its daemons is a Python of its own, and no fork
         other.up()
         assert not other.home.run.is_relative_to(other.home.path)
+        assert other.home.moved == (os.geteuid() == 0)
         order_id = place(other)
         assert read(other, order_id)["order_id"] == order_id
         assert httpx.get(stack.url + f"/api/v1/orders/{order_id}", trust_env=False).status_code in {404, 405}
@@ -161,6 +164,7 @@ def test_a_second_home_with_a_long_path_runs_beside_the_first_and_leaves_no_trac
         assert is_ready(stack)
         assert other.orderdeck("down", "--forget").returncode == 0
         assert not other.home.postgres.exists()
+        assert not other.home.system_place.exists()
 
 
 def test_plain_supervisord_and_supervisorctl_run_the_checkout(short_folder: Path) -> None:
@@ -169,7 +173,7 @@ def test_plain_supervisord_and_supervisorctl_run_the_checkout(short_folder: Path
     for folder in ("run", "logs"):
         (short_folder / ".orderdeck" / folder).mkdir(parents=True)
     with Stack(short_folder / ".orderdeck") as stack:
-        env = {name: value for name, value in stack.env.items() if name != "ORDERDECK_HOME"}
+        env = {name: value for name, value in stack.env.items() if name != "ORDERDECK_HOME"} | {"PYTHONPATH": PATH}
 
         def run(program: str, *arguments: str) -> str:
             command = [sys.executable, "-m", f"supervisor.{program}", "-c", "supervisord.conf", *arguments]
@@ -199,5 +203,5 @@ def test_no_daemon_that_root_has_started_keeps_a_right_of_root(stack: Stack) -> 
     assert set(checked) == set(NAMES)
     for folder in stack.home.postgres, stack.home.postgres_sockets, stack.home.ledger.parent:
         assert (folder.stat().st_uid, folder.stat().st_mode & 0o077) == (user.pw_uid, 0), folder
-    for folder in stack.home.path, stack.home.logs, stack.home.run, stack.home.system_place:
+    for folder in stack.home.path, stack.home.logs, stack.home.run:
         assert (folder.stat().st_uid, folder.stat().st_mode & 0o027) == (0, 0), folder

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from decimal import Decimal
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -17,6 +15,7 @@ import pytest
 from core.filters.order_query import OrderQuery
 from tests.recipes.screen.sales_model import SalesAnswer
 from tests.support.fake_gateway import FakeGateway
+from tests.support.memory_folder import open_folder
 from tests.support.stack import Stack
 from tui.feed import Feed
 from tui.gateway import CommandAccepted, CommandToSend, Gateway, ServiceRefused, Unreachable
@@ -29,7 +28,7 @@ from tui.wire import WireOrder
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="od-deck-") as folder, Stack(Path(folder) / "home") as running:
+    with open_folder("od-deck-") as folder, Stack(folder / "home") as running:
         running.up()
         yield running
 
