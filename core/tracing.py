@@ -167,8 +167,8 @@ def traceparent_in(metadata: str) -> str | None:
 
 
 def named_in_metadata(traceparent: str) -> str:
-    """The metadata of an event of which only this is known, as JSON."""
-    return f'{{"traceparent":"{traceparent}"}}'
+    """The metadata, as JSON, of an event of which only this is known; empty if it names no trace."""
+    return f'{{"traceparent":"{traceparent}"}}' if TRACEPARENT.fullmatch(traceparent) else ""
 
 
 # --- spans --------------------------------------------------------------------------------------------------
@@ -262,18 +262,18 @@ class SpansUnderWay:
         self._categories = categories
         self._batches: deque[tuple[int, BatchSpans]] = deque()
 
-    def begin(self, batch: Sequence[Traced], position: int) -> None:
-        """Begin the spans of a batch. `position` is that of its last event."""
+    def begin(self, batch: Sequence[Traced], upto: Sequence[int]) -> None:
+        """Begin the spans of a batch, which ends at the highest of these positions."""
         if _tracer.get() is None:
             return
         ours = [event for event in batch if event.category in self._categories]
         if found := traceparents_of(ours):
             spans = BatchSpans(self._name, found, "consumer", {"messaging.batch.message_count": len(batch)})
-            self._batches.append((position, spans))
+            self._batches.append((max(upto, default=0), spans))
 
-    def reached(self, position: int) -> None:
-        """End the spans of the batches up to this position."""
-        while self._batches and self._batches[0][0] <= position:
+    def reached(self, upto: Sequence[int]) -> None:
+        """End the spans of the batches up to the highest of these positions."""
+        while self._batches and self._batches[0][0] <= max(upto, default=-1):
             self._batches.popleft()[1].end()
 
     def forget(self) -> None:

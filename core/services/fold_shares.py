@@ -172,8 +172,7 @@ class ShareFolder:
 
         `refused`: why the database could not save the last event, which is set aside then.
         """
-        if batch.marks:
-            self.spans.begin(batch.events, max(mark.position for mark in batch.marks.values()))
+        self.spans.begin(batch.events, [*batch.positions.values(), *(mark.position for mark in batch.marks.values())])
         upto: dict[int, int] = {}  # by share that gets stuck now: its events from this position on are left out
         while True:
             events = [

@@ -145,7 +145,7 @@ class Projector:
     async def _save(self, changes: Changes) -> None:
         await self._read_models.save(changes)
         self.position, self.saved_at = changes.position, time.monotonic()
-        self._spans.reached(self.position)
+        self._spans.reached([self.position])
 
     async def _catch_up(self) -> None:
         """Try those events again whose time has come, each with what waits behind it."""
@@ -166,7 +166,7 @@ class Projector:
         self, batches: AsyncIterator[Sequence[StoredEvent]], position: int
     ) -> AsyncGenerator[Changes]:
         async for batch in batches:
-            self._spans.begin(batch, batch[-1].position)
+            self._spans.begin(batch, [batch[-1].position])
             await asyncio.sleep(0)  # a fold blocks the event loop, so let the save and the next read start first
             try:
                 yield await self._fold(batch, position)

@@ -265,9 +265,9 @@ class ShareProjector:
             await self._save_changes(folded.changes)
         self.marks.update(folded.marks)
         if folded.marks:
-            self._folder.spans.reached(max(mark.position for mark in folded.marks.values()))
             self._topics.mirror({place: mark.next for place, mark in folded.marks.items()})
         await self.reach(folded.positions)
+        self._folder.spans.reached([*folded.positions.values(), *(mark.position for mark in folded.marks.values())])
         self.progress.beat()
 
     async def reach(self, positions: Mapping[int, int]) -> None:

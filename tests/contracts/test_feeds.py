@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
 
+from core import tracing
 from core.adapters.postgres.generations import PostgresGenerations
 from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels
 from core.adapters.postgres.read_models.store import PostgresReadModels
@@ -15,6 +17,7 @@ from core.ports.generations import NewGeneration
 from core.ports.reading import FilledByNewerRelease
 from core.projections import ORDERS
 from tests.support.building import build
+from tests.support.fake_tracer import FakeTracer, trace
 from tests.support.feeds import Feed, LogFeed, TopicFeed, as_if_undisturbed, tamper
 from tests.support.opener import Opener
 from tests.support.orders import Sample, contents, write
@@ -145,3 +148,21 @@ async def test_new_tables_are_switched_in_twice_while_two_processes_fill_those_t
         await reached(dsn, 3 * third)
     generations.close()
     await as_if_undisturbed(opener, dsn)
+
+
+async def test_a_batch_has_a_span_in_the_trace_of_each_order_that_ends_when_its_rows_are_saved(
+    feed: Feed, dsn: str
+) -> None:
+    log = [replace(event, recorded_at=datetime.now(UTC)) for event in Sample(20, payments=True).events()]
+    traced = {2: trace(1), 5: trace(2), 9: trace(1)}
+    for n, traceparent in traced.items():
+        metadata = f'{{"traceparent": "{traceparent}", "correlation_id": "{log[n].correlation_id}"}}'
+        log[n] = replace(log[n], metadata=metadata)
+    tracing.use(tracer := FakeTracer())
+    await feed.deliver(log[:1])
+    async with feed.filling():
+        await reached(dsn, log[0].position)  # so that what comes now comes from the topics
+        await feed.deliver(log[1:])
+        await reached(dsn, log[-1].position)
+    assert {span.parent for span in tracer.spans} == {trace(1), trace(2)}
+    assert all(span.ended and span.name == "project orders" for span in tracer.spans)

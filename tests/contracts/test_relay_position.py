@@ -6,17 +6,22 @@ import asyncio
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
+from core import tracing
 from core.adapters.postgres.connection import Link
 from core.adapters.postgres.shares import PostgresShares
 from core.adapters.postgres.subscription import PostgresSubscription
-from core.codec import StoredEvent
+from core.codec import StoredEvent, encode_metadata
+from core.domain.message import Metadata
 from core.errors import Unavailable
 from core.services import relay
 from core.services.relay import READER, SAVE_EVERY, SHARE, Relay
 from core.services.shares import LEASE
+from tests.support.fake_tracer import FakeTracer, trace
 from tests.support.opener import Opener
 from tests.support.orders import Sample, write
 
@@ -113,3 +118,24 @@ async def test_whatever_the_broker_has_not_kept_is_sent_again_after_a_kill_or_an
     link.close()
     lost = {event.position for event in LOG} - {event.position for event in broker.kept}
     assert sorted(lost) == [], "the broker never got these events"
+
+
+async def test_the_relay_has_a_span_in_the_trace_of_each_event_that_ends_when_the_broker_has_kept_it(
+    opener: Opener, dsn: str
+) -> None:
+    events = list(LOG[:5])
+    for n in (1, 3):
+        metadata = Metadata(correlation_id=events[n].correlation_id, traceparent=trace(n))
+        events[n] = replace(events[n], metadata=encode_metadata(metadata).decode(), recorded_at=datetime.now(UTC))
+    await write(dsn, events)
+    tracing.use(tracer := FakeTracer())
+    broker, stop, link = SometimesAway(random.Random(0), always_there=True), asyncio.Event(), Link(opener)
+    shares = PostgresShares(link)
+    epochs = await shares.keep(READER, "relay", count=1, lease=LEASE)
+    sender = Relay(shares, broker, first_of, lambda _: stop.set())
+    await sender.run(PostgresSubscription(opener), epochs[SHARE], stop, begun=lambda: None)
+    assert [(span.name, span.parent, span.links, span.ended) for span in tracer.spans] == [
+        ("relay", trace(1), [trace(3)], True),
+        ("relay", trace(3), [trace(1)], True),
+    ]
+    link.close()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from core import tracing
+from core.adapters.coalesce import Coalescer
+from core.adapters.kafka.cloud_events import message_of
+from core.adapters.kafka.records import event_of
+from core.adapters.postgres.batcher import Batcher, Waiting
 from core.codec import encode_metadata
 from core.domain.message import Metadata
 from core.tracing import (
@@ -27,67 +31,11 @@ from core.tracing import (
 )
 from daemons.process.logs import with_place
 from daemons.process.traced_requests import followed
+from tests.support.fake_tracer import GIVEN, FakeSpan, FakeTracer, trace
 from tests.support.pinned import PINNED
 from tests.support.stored_events import stored_events
 
-GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 UNSAMPLED = GIVEN[:-1] + "0"
-
-
-@dataclass
-class FakeSpan:
-    name: str
-    parent: str
-    links: Sequence[str] = ()
-    ended: bool = False
-    error: str = ""
-    notes: dict[str, Any] = field(default_factory=dict[str, Any])
-
-    @property
-    def traceparent(self) -> str:
-        return f"00-{self.parent[3:35]}-{abs(hash(self.name)) % 10**16:016d}-01"
-
-    def note(self, name: str, value: tracing.Note) -> None:
-        self.notes[name] = value
-
-    def rename(self, name: str) -> None:
-        self.name = name
-
-    def end(self, error: str = "") -> None:
-        assert not self.ended
-        self.ended, self.error = True, error
-
-
-class FakeTracer:
-    """Records the traces that are sampled, and every new one."""
-
-    def __init__(self) -> None:
-        self.spans: list[FakeSpan] = []
-
-    def takes_part(self, traceparent: str) -> bool:
-        return traceparent.endswith("1")
-
-    def root(self, name: str, kind: tracing.Kind) -> FakeSpan:  # noqa: ARG002 - as the protocol has it
-        return self.begin(name, GIVEN.replace("0af7", "beef"))
-
-    def begin(
-        self,
-        name: str,
-        parent: str,
-        *,
-        kind: tracing.Kind = "internal",  # noqa: ARG002 - as above
-        links: Sequence[str] = (),
-        notes: Mapping[str, tracing.Note] | None = None,
-    ) -> FakeSpan:
-        self.spans.append(FakeSpan(name, parent, links, notes=dict(notes or {})))
-        return self.spans[-1]
-
-    def close(self) -> None:
-        pass
-
-
-def trace(number: int) -> str:
-    return f"00-{number:032x}-b7ad6b7169203331-01"
 
 
 @pytest.mark.parametrize(
@@ -132,6 +80,20 @@ def test_the_trace_of_an_event_is_the_one_that_its_metadata_names_and_nobody_els
     for wrong in ("", "{}", '{"traceparent":7}', '{"traceparent":"00-xyz"}', f'{{"traceparent":"{GIVEN}-x"}}'):
         assert traceparent_in(wrong) is None
     assert "traceparent" not in encode_metadata(Metadata(correlation_id=event.correlation_id)).decode()
+
+
+def test_the_trace_of_an_event_comes_through_kafka_and_a_forged_one_does_not() -> None:
+    [event] = stored_events([PINNED[1]])
+
+    def through_kafka(traceparent: str) -> str | None:
+        own = Metadata(correlation_id=event.correlation_id, traceparent=traceparent)
+        came = event_of(message_of(replace(event, metadata=encode_metadata(own).decode()))[2])
+        assert came is not None
+        return traceparent_in(came.metadata)
+
+    assert through_kafka(GIVEN) == GIVEN
+    for forged in (f'x","traceparent":"{GIVEN}"', "00-xyz", "", GIVEN + "\n"):
+        assert through_kafka(forged) is None
 
 
 async def within(recorder: FakeTracer | None, *headers: tuple[bytes, bytes]) -> tuple[TracePlace, dict[str, Any], Any]:
@@ -205,6 +167,27 @@ def test_spans_nest_fail_with_the_name_of_the_error_and_end_with_their_block() -
     assert all(span.ended for span in tracer.spans)
 
 
+async def test_reads_that_callers_share_belong_to_the_trace_of_none_of_them() -> None:
+    found: list[TracePlace] = []
+
+    async def fetch(keys: Sequence[int]) -> dict[int, int]:
+        found.append(tracing.place())
+        return dict.fromkeys(keys, 0)
+
+    tracing.go_to(TracePlace(GIVEN, kept=True, request_id="r-1"))
+    await Coalescer[int, int](fetch).get(1)
+    batcher = Batcher[Any, int](lambda batch: send(batch, found))
+    await batcher.submit(SimpleNamespace(touches=frozenset[int](), events=1, size=1))
+    assert found == [NOWHERE, NOWHERE]
+    assert tracing.kept_traceparent() == GIVEN
+
+
+async def send(batch: Sequence[Waiting[Any, int]], found: list[TracePlace]) -> None:
+    found.append(tracing.place())
+    for waiting in batch:
+        waiting.settle(0)
+
+
 def test_a_batch_has_a_span_in_each_trace_which_names_the_others_but_never_too_many() -> None:
     tracer = FakeTracer()
     many = [trace(n) for n in range(1, 40)]
@@ -227,12 +210,12 @@ def test_the_spans_of_batches_end_when_their_last_event_is_saved_and_old_events_
 
     def work() -> None:
         spans = SpansUnderWay("project orders", ["order"])
-        spans.begin([first, old, foreign], 10)
-        spans.begin([second], 20)
-        spans.reached(10)
+        spans.begin([first, old, foreign], [10])
+        spans.begin([second], [20])
+        spans.reached([1, 10])
         assert [(span.parent, span.ended) for span in tracer.spans] == [(trace(1), True), (trace(2), False)]
         spans.forget()
-        spans.reached(20)
+        spans.reached([1, 20])
         assert not tracer.spans[1].ended
 
     inside(tracer, work)
