@@ -7,7 +7,7 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 JAVA ?= java
 COMPOSE := docker compose --env-file .env.docker
 .DEFAULT_GOAL := help
-run migrate db-reset clean: export ORDERDECK_HOME ?= $(CURDIR)/.orderdeck
+run dev migrate db-reset clean: export ORDERDECK_HOME ?= $(CURDIR)/.orderdeck
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -52,6 +52,18 @@ attack: $(BIN)/.installed-dev  ## 1 000 000 hostile requests to a stack of its o
 soak: $(BIN)/.installed-dev  ## 5 000 random keys, clicks, pastes, sizes and lost feeds at the deck
 	@DECK_INPUTS=5000 $(PYTEST) -n 0 tests/tui/test_deck_fuzz.py
 
+dev: $(BIN)/.installed-dev  ## start everything with five orders; restart the daemons whenever code changes; Ctrl-C stops all
+	@trap 'exit 0' INT TERM; trap '$(BIN)/orderdeck down' EXIT; $(BIN)/orderdeck up && $(BIN)/orderdeck demo && $(BIN)/watchfiles --filter python '$(BIN)/orderdeck ctl restart all' core daemons
+
+watch: $(BIN)/.installed-dev  ## run the quick tests, and again whenever code changes; ARGS="tests/tui -k palette" for others
+	@$(BIN)/watchfiles --filter python '$(PYTEST) -q -n 0 $(or $(ARGS),tests/domain tests/projections tests/sagas)' core daemons tui tests
+
+build: $(BIN)/.installed  ## the wheel and the source archive, in dist/
+	@rm -rf dist && $(BIN)/python -m hatchling build
+
+try-wheel:  ## install the wheel in dist/ into an empty environment, start it, play the demo, verify, stop
+	@PYTHON="$(PYTHON)" deploy/try-wheel.sh
+
 migrate: $(BIN)/.installed  ## bring the database's schema up to date
 	@$(BIN)/orderdeck migrate
 
@@ -60,6 +72,9 @@ db-reset: $(BIN)/.installed  ## stop, and forget every order of this home
 
 clean:  ## stop, and remove the environment and all caches; orders stay
 	@if [ -x $(BIN)/orderdeck ]; then $(BIN)/orderdeck down; fi; rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov dist
+
+docker-build:  ## build the image orderdeck:local
+	@docker build --tag orderdeck:local .
 
 docker-up: .env.docker  ## PostgreSQL, Kafka, Redis and each daemon in a container; ARGS="--profile tools" for kafka-ui, pgAdmin, Prometheus and Grafana
 	@$(COMPOSE) $(ARGS) up --detach --build --wait
@@ -88,4 +103,4 @@ $(BIN)/pip:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install python3-venv (apt install python3-venv)"; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.PHONY: help run test test-unit test-int golden clients registry check fix bench chaos attack soak migrate db-reset clean docker-up docker-down image
+.PHONY: help run test test-unit test-int golden clients registry check fix bench chaos attack soak dev watch build try-wheel migrate db-reset clean docker-build docker-up docker-down image
