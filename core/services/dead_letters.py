@@ -29,6 +29,7 @@ from core.ports.clock import Clock
 from core.ports.dead_letters import DeadLetter, DeadLetters, DeadLetterSearch
 from core.ports.log import Answer, Entry, EventStore, IdempotencyKey, NewEvent, Result
 from core.ports.sagas import READER as SAGA_RUNNER
+from core.ports.webhooks import READER as NOTIFIER
 from core.projections import GROUPS
 from core.services.catch_up_row import catch_up_row
 from core.services.execute import Decision, Outcome, Terms, run_command
@@ -133,6 +134,8 @@ async def try_out(desk: LetterDesk, letter: DeadLetter) -> TriedOut:
     """What a try would come to now, by the rules of this process. Nothing is changed."""
     if letter.reader == SAGA_RUNNER:
         return await _try_out_saga(desk.store, letter)
+    if letter.reader.startswith(f"{NOTIFIER}."):
+        return TriedOut(id=letter.id, applied=0, error="only a call tells what the receiver of the webhook answers now")
     group = next((group for group in GROUPS if group.reader == letter.reader), None)
     models = desk.letters.row_models(letter.reader)
     if group is None or models is None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from standardwebhooks import Webhook as Verifier
 from uuid_utils.compat import uuid7
 
+from core.adapters.postgres.clock import DatabaseClock
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.dead_letters import PostgresDeadLetters
 from core.domain.message import Metadata, StreamId
@@ -17,6 +18,7 @@ from core.ports.dead_letters import DeadLetterSearch
 from core.ports.log import Append, Entry, NewEvent
 from core.ports.webhook_sender import Answered
 from core.ports.webhooks import TRIES_AFTER, DueCall
+from core.services.dead_letters import LetterDesk, try_out
 from core.services.notifier import result_of
 from core.services.open_answers import KEPT
 from core.services.seal import SealingStore
@@ -154,6 +156,8 @@ async def test_a_message_that_is_given_up_is_a_dead_letter_which_is_retried_or_s
         assert (one.event_type, one.position, one.tries) == ("StockReplenished", 1, len(TRIES_AFTER) + 1)
         assert one.error == "answered 500"
         assert one.retry_at is None
+        tried = await try_out(LetterDesk(office.store, letters, DatabaseClock(office.link)), one)
+        assert (tried.applied, tried.error[:16]) == (0, "only a call tell")
         before = one.tries
         await letters.retry([one.id])
         await until(lambda: _tries(letters, search, before + 1))

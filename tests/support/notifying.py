@@ -33,6 +33,7 @@ class PostOffice:
 
     def __init__(self, opener: Opener, store: PostgresEventStore, within: float) -> None:
         self._links = [Link(opener) for _ in range(5)]
+        self.link = self._links[0]
         self._hints = Hints(opener, "events")
         self._shares = PostgresShares(self._links[0])
         self.hooks = PostgresWebhooks(self._links[1])
