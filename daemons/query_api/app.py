@@ -49,6 +49,7 @@ from daemons.query_api import (
     readers,
     rebuilds,
     releases,
+    running_settings,
     sagas,
     schemas,
     stats,
@@ -84,6 +85,7 @@ MODULES = (
     keys,
     audit,
     webhooks,
+    running_settings,
     measured,
 )
 

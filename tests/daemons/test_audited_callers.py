@@ -107,3 +107,16 @@ def test_the_audit_has_what_the_command_did_on_the_machine_and_the_command_lists
     assert "orderdeck keys revoke" in plain
     assert desk.orderdeck("audit", "--caller", "nobody-at-all").returncode == 3
     assert desk.orderdeck("audit", "--since", "#12").returncode == 2
+
+
+def test_an_admin_reads_the_settings_of_every_daemon_without_their_secrets(
+    desk: KeyedDesk, keys: dict[str, str]
+) -> None:
+    assert desk.ask("GET", "/api/v1/admin/settings", keys["operator"]).status_code == 403
+    answer = desk.ask("GET", "/api/v1/admin/settings", keys["admin"])
+    runs = {run["process"]: run for run in answer.json()["runs"]}
+    assert set(runs) == {"command-api", "query-api"}
+    shown = runs["command-api"]["settings"]
+    assert (shown["ORDERDECK_REQUIRE_KEYS"], shown["DATABASE_URL"]) == ("true", "(set)")
+    assert "postgresql://" not in answer.text
+    assert runs["query-api"]["ended_at"] is None
