@@ -36,6 +36,28 @@ async def test_orders_enter_and_leave_a_filtered_list_as_their_state_does() -> N
     assert model.total == len(model.window) == 1
 
 
+async def test_a_row_that_comes_when_all_that_were_shown_have_left_hides_none_that_came_before() -> None:
+    gateway = desk_with(0)
+    model = await listed(gateway, text="status:created")
+    model.moved()
+    for n in range(2):
+        gateway.place(n)
+    absorb(model, gateway, 0)
+    await settled(model)
+    [first] = model.window
+    assert model.new == 1
+    at = len(gateway.log)
+    gateway.place(2)
+    gateway.record("order", first.order_id, "OrderCancelled", {})
+    absorb(model, gateway, at)
+    await settled(model)
+    await model.take_in()
+    await settled(model)
+    whole = (await gateway.orders(parse("status:created", START))).orders
+    assert [order.order_id for order in model.window] == [order.order_id for order in whole]
+    assert len(whole) == 2
+
+
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_after_any_events_a_list_that_is_read_to_its_end_shows_what_the_server_shows(data: st.DataObject) -> None:

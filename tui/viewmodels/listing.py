@@ -201,10 +201,10 @@ class Listing(Generic[Row]):
         else:
             self.questions.count = True
         rank = self.window.place(row, self.source.above)
-        above = rank == self.window.start and len(self.window) > 0
+        above = rank == self.window.start and (len(self.window) > 0 or self.new > 0)
         if (above and (self.window.newer is not None or not self.at_top or self._from_end)) or self._full:
             self.new += 1
-            self.questions.again = self.questions.again or self.at_top
+            self.questions.again = self.questions.again or self.at_top or not len(self.window)
         elif rank < self.window.end or self.window.older is None:
             follows = self.at_top
             self.window.insert(row, rank, keeping=self.view.cursor)
