@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from core.projections.order_view import OrderView, spent
+from core.projections.order_view import OrderView, spent_since
 from core.projections.projection import Sum
 
 
@@ -26,12 +26,11 @@ class CustomerAmounts(NamedTuple):
 
 
 def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[CustomerKey, CustomerAmounts]]:
-    more = spent(after) - spent(before)
-    if before is None or more:
-        yield (
-            CustomerKey(after.customer_id, after.currency),
-            CustomerAmounts(orders=int(before is None), spent=more, last_order_at=after.created_at),
-        )
+    more = spent_since(before, after)
+    if before is not None and not more:
+        return ()
+    key = CustomerKey(after.customer_id, after.currency)
+    return ((key, CustomerAmounts(int(before is None), more, after.created_at)),)
 
 
 CUSTOMER_SUMMARY = Sum("customer_summaries", revision=2, key=CustomerKey, amounts=CustomerAmounts, change=change)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from core.domain.order import Status
-from core.projections.order_view import CONFIRMED, OrderView, spent
+from core.projections.order_view import CONFIRMED, OrderView, spent_since
 from core.projections.projection import Sum
 
 
@@ -35,10 +35,11 @@ def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[SalesKe
     orders = int(before is None)
     confirmed = int(after.status in CONFIRMED) - int(before is not None and before.status in CONFIRMED)
     cancelled = int(after.status is Status.CANCELLED) - int(before is not None and before.status is Status.CANCELLED)
-    revenue = spent(after) - spent(before)
-    if orders or confirmed or cancelled or revenue:
-        day = after.created_at.astimezone(UTC).date()
-        yield SalesKey(day, after.currency), SalesAmounts(orders, confirmed, cancelled, revenue)
+    revenue = spent_since(before, after)
+    if not (orders or confirmed or cancelled or revenue):
+        return ()
+    day = after.created_at.astimezone(UTC).date()
+    return ((SalesKey(day, after.currency), SalesAmounts(orders, confirmed, cancelled, revenue)),)
 
 
 DAILY_SALES = Sum("daily_sales", revision=2, key=SalesKey, amounts=SalesAmounts, change=change)

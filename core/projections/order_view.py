@@ -131,6 +131,12 @@ def spent(view: OrderView | None) -> Decimal:
     return view.captured_amount - view.refunded_amount if view is not None else Decimal(0)
 
 
+def spent_since(before: OrderView | None, after: OrderView) -> Decimal:
+    """How much more is spent than before."""
+    now = after.captured_amount - after.refunded_amount
+    return now if before is None else now - (before.captured_amount - before.refunded_amount)
+
+
 ORDER_VIEW = Projection(
     name="order_views",
     revision=2,

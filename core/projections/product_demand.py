@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from core.domain.message import Sku
 from core.domain.order import Status
-from core.projections.order_view import OrderView, spent
+from core.projections.order_view import OrderView, spent, spent_since
 from core.projections.projection import Sum
 
 
@@ -32,19 +32,20 @@ class DemandAmounts(NamedTuple):
 def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[DemandKey, DemandAmounts]]:
     ordered = int(before is None)
     live = _live(after) - _live(before)
-    paid, paid_before = spent(after), spent(before)
-    if not (ordered or live or paid != paid_before):
-        return
-    if paid == paid_before:
-        more: Iterable[Decimal] = [paid - paid_before] * len(after.items)
-    else:
+    paid = spent_since(before, after)
+    if not (ordered or live or paid):
+        return ()
+    more: Iterable[Decimal] = [paid] * len(after.items)  # all of it if there is one line; if not, it may be 0
+    if paid and (len(after.items) != 1 or not all(item.unit_price for item in after.items)):
         lines = [item.quantity * item.unit_price for item in after.items]
-        more = map(sub, shares(paid, lines), shares(paid_before, lines))
-    for item, revenue in zip(after.items, more, strict=True):
-        yield (
+        more = map(sub, shares(spent(after), lines), shares(spent(before), lines))
+    return [
+        (
             DemandKey(item.sku, after.currency),
             DemandAmounts(ordered * item.quantity, live * item.quantity, revenue),
         )
+        for item, revenue in zip(after.items, more, strict=True)
+    ]
 
 
 def shares(paid: Decimal, lines: Sequence[Decimal]) -> Sequence[Decimal]:

@@ -195,13 +195,9 @@ class Projector:
         )
 
     async def _load(self, events: Sequence[Read]) -> Views:
-        views: dict[StreamId, Any] = {}
-        unknown: set[StreamId] = set()
-        for stream in {stream for stream, _, _, _ in events}:
-            if (view := self._recent.get(stream)) is not None:
-                views[stream] = view
-            else:
-                unknown.add(stream)
+        streams = {stream for stream, _, _, _ in events}
+        views = {stream: self._recent[stream] for stream in streams & self._recent.keys()}
+        unknown = streams - views.keys()
         # Streams that begin in this batch have no view yet. The first event of another source says nothing of that.
         unknown -= {
             stored.stream for _, _, stored, _ in events if stored.version == 1 and stored.position > self._begun_to
@@ -211,9 +207,9 @@ class Projector:
         return views
 
     def _remember(self, views: Views) -> None:
-        for stream, view in views.items():
-            self._recent.pop(stream, None)  # so that it moves to the end, since the first views are forgotten first
-            self._recent[stream] = view
+        for stream in views.keys() & self._recent.keys():
+            del self._recent[stream]  # so that it moves to the end, since the first views are forgotten first
+        self._recent.update(views)
         for stream in list(islice(self._recent, max(0, len(self._recent) - RECENT))):
             del self._recent[stream]
 

@@ -36,6 +36,7 @@ DELETE FROM order_views WHERE order_id IN (
 UPDATE daily_sales SET orders = orders + 1000;
 """
 """What makes the rows of one generation differ from those of the other in every answer."""
+NOT_ALL = OrderQuery(not_sku=("no order has it",))  # no sum knows how many orders that are
 MOST = 8  # statements before which a switch may fall; no answer takes more
 
 Read = Callable[[PostgresQueries], Awaitable[Any]]
@@ -77,6 +78,8 @@ class Switched:
             ),
             "page with its count": lambda q: q.counted_orders(OrderSearch(filter=OrderQuery(), limit=5)),
             "newest with their count": lambda q: q.counted_newest_orders(OrderQuery(), offset=1, limit=3),
+            "page of a filter with its count": lambda q: q.counted_orders(OrderSearch(filter=NOT_ALL, limit=5)),
+            "newest of a filter with their count": lambda q: q.counted_newest_orders(NOT_ALL, offset=1, limit=3),
             "count": lambda q: q.count_orders(OrderQuery()),
             "counts by status": lambda q: q.count_orders_by_status(OrderQuery()),
             "totals of the desk": lambda q: q.desk_totals(),
@@ -138,7 +141,15 @@ async def two_generations(dsn: str) -> AsyncIterator[Switched]:
     await owner.close()
 
 
-READS = ("one", "list", "list of several statuses", "page with its count", "newest with their count")
+READS = (
+    "one",
+    "list",
+    "list of several statuses",
+    "page with its count",
+    "newest with their count",
+    "page of a filter with its count",
+    "newest of a filter with their count",
+)
 COUNTS = ("count", "counts by status", "totals of the desk")
 PLANS = st.lists(st.tuples(st.sampled_from(READS + COUNTS), st.sets(st.integers(1, MOST), max_size=3)), max_size=6)
 
@@ -177,7 +188,8 @@ def test_without_the_lock_answers_of_several_statements_would_mix_them(
                         found.add(name)
             return found
 
-    expected = {"list of several statuses", "page with its count", "newest with their count", "totals of the desk"}
+    of_a_filter = {"page of a filter with its count", "newest of a filter with their count"}
+    expected = {"list of several statuses", "totals of the desk", *of_a_filter}
     assert asyncio.run(mixed()) >= expected
 
 

@@ -84,6 +84,8 @@ async def test_rebuilds_are_switched_in_while_orders_come_in_and_everything_is_k
         await owner.execute(
             "UPDATE order_views SET customer_id = 'old',"
             ' document = (document::jsonb || \'{"customer_id": "old"}\')::text'
+            "; INSERT INTO customer_summaries SELECT 'old', currency, sum(orders), sum(spent), max(last_order_at)"
+            "  FROM customer_summaries GROUP BY currency"
         )
         page = await queries.get(LIST, limit=100)
         seen = {order["order_id"]: order["version"] for order in page["orders"]}

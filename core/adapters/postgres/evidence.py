@@ -123,7 +123,7 @@ SELECT w.id FROM unnest($1::uuid[]) AS w(id)
 
 
 # Before its snapshot is taken, so that new read models are not put in the place of these until the end.
-HOLD = f"LOCK TABLE {', '.join(sorted(model.name for group in GROUPS for model in group.models))} IN ACCESS SHARE MODE"
+HOLD = f"LOCK TABLE {', '.join(model.name for group in GROUPS for model in group.models)} IN ACCESS SHARE MODE"
 
 
 class PostgresEvidence:

@@ -77,7 +77,7 @@ class PostgresGenerations:
 
     async def request(self, group: Group[Any], wanted: NewGeneration) -> Generation:
         values = (wanted.purpose, wanted.end_position, wanted.max_rate, wanted.check_all, wanted.command_id)
-        tables = sorted(model.name for model in group.models)
+        tables = [model.name for model in group.models]  # in the order in which saves and reads lock them
 
         async def insert(connection: Connection) -> Generation:
             id_ = await connection.fetchval(

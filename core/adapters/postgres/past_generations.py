@@ -72,7 +72,7 @@ class PostgresPastGenerations:
     async def request(
         self, group: Group[Any], position: int, *, keep: timedelta, most: int, unused: timedelta
     ) -> Generation | None:
-        tables = sorted(model.name for model in group.models)
+        tables = [model.name for model in group.models]
 
         async def insert(connection: Connection) -> Generation | None:
             async with connection.transaction():

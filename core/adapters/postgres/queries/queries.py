@@ -54,6 +54,7 @@ class PostgresQueries:
         self._orders = Coalescer[UUID, OrderDocument](
             lambda ids: self._by_id.run(lambda c: order_views.orders_by_id(c, ids))
         )
+        self._estimates = order_counts.Estimates()
         self._positions = Coalescer[str, int](lambda readers: self._lanes.run(lambda c: positions_of(c, readers)))
         self._streams = Coalescer[log.StreamPart, Sequence[StoredEvent]](
             lambda parts: self._lanes.run(lambda c: log.events_of_streams(c, parts)), most=STREAMS_TOGETHER
@@ -89,18 +90,20 @@ class PostgresQueries:
         return await self._lanes.run(lambda c: order_pages.orders_after_offset(c, fits, offset=offset, limit=limit))
 
     async def counted_orders(self, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:
-        return await self._lanes.run(lambda c: order_pages.counted_page(c, search))
+        return await self._lanes.run(lambda c: order_pages.counted_page(c, search, self._estimates))
 
     async def counted_newest_orders(
         self, fits: OrderQuery, *, offset: int, limit: int
     ) -> tuple[Sequence[OrderDocument], OrderCount]:
-        return await self._lanes.run(lambda c: order_pages.counted_after_offset(c, fits, offset=offset, limit=limit))
+        return await self._lanes.run(
+            lambda c: order_pages.counted_after_offset(c, fits, offset=offset, limit=limit, estimates=self._estimates)
+        )
 
     async def count_orders(self, fits: OrderQuery) -> OrderCount:
-        return await self._lanes.run(lambda c: order_counts.count_orders(c, fits))
+        return await self._lanes.run(lambda c: order_counts.count_orders(c, fits, self._estimates))
 
     async def count_orders_by_status(self, fits: OrderQuery) -> OrderCounts:
-        return await self._lanes.run(lambda c: order_counts.count_orders_by_status(c, fits))
+        return await self._lanes.run(lambda c: order_counts.count_orders_by_status(c, fits, self._estimates))
 
     # --- stock and totals -----------------------------------------------------------------------------------
     async def stock_level(self, sku: Sku) -> InventoryLevel | None:

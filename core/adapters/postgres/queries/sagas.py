@@ -30,7 +30,16 @@ SELECT saga_id FROM sagas
 # it has been due for 10 seconds and no runner has taken it up. The deadline stands in the saga's first event and is
 # looked up for unfinished sagas only. Without OFFSET 0 the planner would join the whole log for one page. The end of an
 # authorisation is shown at the completed saga of an order that is not shipped.
-SAGAS = """
+DEADLINES = """CROSS JOIN LATERAL (
+        SELECT CASE WHEN s.status IN ('RUNNING', 'COMPENSATING')
+                    THEN (SELECT (e.payload ->> 'deadline')::timestamptz FROM events e
+                           WHERE e.stream_id = s.saga_id AND e.version = 1) END AS deadline
+        OFFSET 0) AS first"""
+IN_TROUBLE = """WHEN due_at < clock_timestamp() - interval '10 s'
+                      OR coalesce(deadline, CASE WHEN attempts > 0 THEN started_at + interval '15 min' END)
+                         < clock_timestamp()                    THEN 'overdue'
+                    WHEN attempts > 0                           THEN 'retrying'"""
+SAGAS = f"""
 SELECT saga_id, name, definition, order_id,
        (SELECT v.order_number FROM order_views v WHERE v.order_id = s.order_id) AS order_number,
        status, step, attempts, last_error, owner IS NOT NULL AS claimed,
@@ -43,11 +52,7 @@ SELECT saga_id, name, definition, order_id,
        CASE WHEN state = 'expiring' THEN paid.currency ELSE s.currency END AS currency,
        CASE WHEN due_at > clock_timestamp() AND owner IS NOT NULL THEN due_at END AS lease_until
   FROM sagas s
- CROSS JOIN LATERAL (
-        SELECT CASE WHEN s.status IN ('RUNNING', 'COMPENSATING')
-                    THEN (SELECT (e.payload ->> 'deadline')::timestamptz FROM events e
-                           WHERE e.stream_id = s.saga_id AND e.version = 1) END AS deadline
-        OFFSET 0) AS first
+ {DEADLINES}
  CROSS JOIN LATERAL (
         SELECT max(v.payment_expires_at) AS authorization_ends_at,
                max(round(v.total_amount * power(10::numeric, scale(v.total_amount)))) AS at_risk,
@@ -60,10 +65,7 @@ SELECT saga_id, name, definition, order_id,
         SELECT CASE WHEN status = 'FAILED'                      THEN 'failed'
                     WHEN authorization_ends_at < clock_timestamp() + interval '24 h' THEN 'expiring'
                     WHEN status NOT IN ('RUNNING', 'COMPENSATING') THEN NULL
-                    WHEN due_at < clock_timestamp() - interval '10 s'
-                      OR coalesce(deadline, CASE WHEN attempts > 0 THEN started_at + interval '15 min' END)
-                         < clock_timestamp()                    THEN 'overdue'
-                    WHEN attempts > 0                           THEN 'retrying'
+                    {IN_TROUBLE}
                     WHEN owner IS NOT NULL OR due_at <= clock_timestamp() THEN 'running'
                     ELSE 'waiting' END AS state
         OFFSET 0) AS seen

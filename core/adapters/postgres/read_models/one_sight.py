@@ -14,12 +14,15 @@ BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {} IN ACCES
 
 @asynccontextmanager
 async def one_sight(connection: Connection, *tables: str) -> AsyncGenerator[None]:
-    """Within it, nothing changes for the reader. One inside another does nothing."""
+    """Within it, nothing changes for the reader. One inside another does nothing.
+
+    Several tables are given in the order of their group, in which everybody locks them.
+    """
     if connection.is_in_transaction():
         yield
         return
     try:
-        await connection.execute(BEGIN.format(", ".join(sorted(tables))))  # it may begin, and then not get the lock
+        await connection.execute(BEGIN.format(", ".join(tables)))  # it may begin, and then not get the lock
         yield
     except Exception:
         await connection.execute("ROLLBACK")

@@ -1,7 +1,11 @@
-"""Counts orders: exactly while they are few, and else by the planner's estimate, so that no count reads all orders."""
+"""Counts orders without reading many: exactly from sums or while they are few, and else by the planner's estimate.
+
+Estimates are shared by all who ask for the same within two seconds.
+"""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +23,9 @@ from core.adapters.postgres.read_models.order_conditions import (
 )
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import OrderCount, OrderCounts
+from core.projections.customer_summary import CUSTOMER_SUMMARY
+from core.projections.daily_sales import DAILY_SALES
+from core.projections.order_view import ORDER_VIEW
 
 EXACT_BELOW = 10_000
 """Up to this number, the orders that fit are counted. If there are more, their number is the planner's estimate."""
@@ -29,29 +36,72 @@ EXACT_BELOW_IN_STATUS = 1_000
 LITTLE_WORK = 20_000
 """In the planner's units: about 50 ms."""
 
+ESTIMATES_LAST = 2.0  # seconds
+MOST_ESTIMATES = 1_000
+
 COUNT = "SELECT count(*) FROM (SELECT FROM order_views WHERE {where} LIMIT {most} + 1) AS counted"
 BY_STATUS = "SELECT status, payment_status, count(*) FROM order_views WHERE {where} GROUP BY 1, 2"
 EXPECTED = "EXPLAIN (FORMAT json) SELECT FROM order_views WHERE {where}"
+SUM = "(SELECT coalesce(sum(orders), 0)::bigint FROM {table} WHERE {where})"
+
+SUMS: Sequence[tuple[str, frozenset[str], frozenset[str]]] = (
+    (CUSTOMER_SUMMARY.name, frozenset({"customer_id"}), frozenset({"currency", "not_currency"})),
+    (DAILY_SALES.name, frozenset(), frozenset({"currency", "not_currency"})),
+)
+"""Sums that know how many orders fit: of each the table, the fields that a filter has to have, and those it may have.
+
+They are saved together with the orders, so they are exact at any moment. Their columns have the names of the orders'.
+"""
+
+TABLES = (ORDER_VIEW.name, *(table for table, _, _ in SUMS))
+"""What a page and its count are read from, in the order in which everybody locks them."""
 
 
-async def count_orders(connection: Connection, fits: OrderQuery) -> OrderCount:
+class Estimates:
+    """The last estimate for each filter. Whether orders come or go, an estimate need not be made for each page."""
+
+    def __init__(self) -> None:
+        self._counts: dict[OrderQuery, tuple[float, OrderCount]] = {}  # with the moment of each, the oldest first
+
+    def find(self, fits: OrderQuery) -> OrderCount | None:
+        at, count = self._counts.get(fits, (0.0, None))
+        return count if time.monotonic() - at < ESTIMATES_LAST else None
+
+    def keep(self, fits: OrderQuery, count: OrderCount) -> None:
+        self._counts.pop(fits, None)
+        if len(self._counts) >= MOST_ESTIMATES:
+            del self._counts[next(iter(self._counts))]
+        self._counts[fits] = time.monotonic(), count
+
+
+def summed(fits: OrderQuery) -> str | None:
+    """SQL for the number of orders that fit, if sums know it. Its parameters are those of `conditions_of`."""
+    conditions, _ = conditions_of(fits)
+    for table, needed, allowed in SUMS:
+        if needed <= conditions.keys() <= needed | allowed:
+            return SUM.format(table=table, where=together([*conditions.values()]))
+    return None
+
+
+async def count_orders(connection: Connection, fits: OrderQuery, estimates: Estimates) -> OrderCount:
     conditions, values = conditions_of(fits)
-    if not conditions:
-        # Of all orders the planner knows quite well how many there are, and is asked in a twentieth of the time.
-        guess, _ = await expected(connection, together([]), [])
-        if guess > 2 * EXACT_BELOW:
-            return OrderCount(guess, estimated=True)
-    return await _counted(connection, together([*conditions.values()]), values, EXACT_BELOW)
+    if (total := summed(fits)) is not None:
+        return OrderCount(int(await connection.fetchval(f"SELECT {total}", *values)), estimated=False)
+    if (count := estimates.find(fits)) is None:
+        count = await _counted(connection, together([*conditions.values()]), values, EXACT_BELOW)
+        if count.estimated:
+            estimates.keep(fits, count)
+    return count
 
 
-async def count_orders_by_status(connection: Connection, fits: OrderQuery) -> OrderCounts:
-    async with one_sight(connection, "order_views"):
-        return await _count_by_status(connection, fits)
+async def count_orders_by_status(connection: Connection, fits: OrderQuery, estimates: Estimates) -> OrderCounts:
+    async with one_sight(connection, *TABLES):
+        return await _count_by_status(connection, fits, estimates)
 
 
-async def _count_by_status(connection: Connection, fits: OrderQuery) -> OrderCounts:
-    total = await count_orders(connection, fits)
-    if total.estimated:
+async def _count_by_status(connection: Connection, fits: OrderQuery, estimates: Estimates) -> OrderCounts:
+    total = await count_orders(connection, fits, estimates)
+    if total.estimated or total.total > EXACT_BELOW:
         statuses, payments = [await _each(connection, fits, field) for field in NAMES]
         return OrderCounts(total=total, statuses=statuses, payments=payments)
     conditions, values = conditions_of(fits)

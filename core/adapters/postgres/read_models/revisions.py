@@ -33,7 +33,7 @@ async def go_on_with(connection: Connection, group: Group[Any], revision: str) -
         return
     if _is_newer(_numbers(revision), _numbers(group.revision)):
         raise FilledByNewerRelease(group.name, revision)
-    tables = sorted(model.name for model in group.models)
+    tables = [model.name for model in group.models]
     if await connection.fetchval(REBUILD, group.reader, tables, group.revision) is not None:
         log.info("the read models are made anew by the rules of this release", reader=group.reader, before=revision)
 

@@ -157,7 +157,7 @@ async def truncate(connection: Connection, group: Group[Any]) -> None:
     that we have locked: it would wait for us, and we for it.
     """
     if await _has_rows(connection, group):
-        await connection.execute(f"TRUNCATE {', '.join(sorted(model.name for model in group.models))}")
+        await connection.execute(f"TRUNCATE {', '.join(model.name for model in group.models)}")
 
 
 async def empty(connection: Connection, group: Group[Any]) -> None:

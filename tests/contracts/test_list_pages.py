@@ -1,0 +1,154 @@
+"""What a page of a list of orders costs: it reads no more when there are more orders, and needs few statements."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from core.adapters.postgres.connection import Connection, connect
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.queries.queries import PostgresQueries
+from core.adapters.postgres.read_models import order_counts
+from core.filters.order_query import OrderQuery
+from core.ports.listed_orders import OrderCount, OrderSearch
+from tests.support.orders import Sample, write
+from tests.support.projecting import project
+from tests.support.query_api import database
+
+ORDERS = 30
+COPIES = 400  # of each order, so that the table no longer fits into a few blocks
+COPY = """
+INSERT INTO order_views SELECT (jsonb_populate_record(v, jsonb_build_object('order_id', gen_random_uuid()))).*
+  FROM order_views v CROSS JOIN generate_series(1, $1)
+"""
+COPY_SUMS = (
+    "UPDATE daily_sales SET orders = orders * (1 + $1::int)",
+    "UPDATE customer_summaries SET orders = orders * (1 + $1::int)",
+)
+FILTERS = {
+    "all": OrderQuery(),
+    "a customer": OrderQuery(customer_id=("customer-3",)),
+    "a currency": OrderQuery(currency=("EUR",)),
+    "a status": OrderQuery(status=("CONFIRMED",)),
+    "several statuses": OrderQuery(status=("CONFIRMED", "CREATED", "SHIPPED")),
+    "a payment's status": OrderQuery(payment=("AUTHORIZED",)),
+}
+ESTIMATED = {"a status", "several statuses", "a payment's status"}
+BLOCKS = 500  # 8 KB each; to read all orders takes more than a thousand
+
+
+@dataclass
+class Counting:
+    """A connection that counts the statements, and the blocks that those which read orders touch."""
+
+    connection: Connection
+    statements: int = 0
+    blocks: int = 0
+
+    async def fetch(self, query: str, *values: Any) -> list[asyncpg.Record]:
+        await self._explain(query, values)
+        return await self.connection.fetch(query, *values)
+
+    async def fetchval(self, query: str, *values: Any) -> Any:
+        await self._explain(query, values)
+        return await self.connection.fetchval(query, *values)
+
+    async def _explain(self, query: str, values: tuple[Any, ...]) -> None:
+        self.statements += 1
+        if query.lstrip().startswith("SELECT"):
+            text = await self.connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT json) {query}", *values)
+            plan = msgspec.json.decode(text)[0]["Plan"]
+            self.blocks += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+    async def execute(self, query: str, *values: Any) -> str:
+        self.statements += 1
+        return await self.connection.execute(query, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+
+@dataclass
+class Desk:
+    queries: PostgresQueries
+    opened: list[Counting]
+
+    async def cost(self, fits: OrderQuery) -> tuple[int, int, OrderCount]:
+        """Statements and blocks of the first page, and its count."""
+        for one in self.opened:
+            one.statements = one.blocks = 0
+        _, count = await self.queries.counted_orders(OrderSearch(filter=fits))
+        return sum(one.statements for one in self.opened), sum(one.blocks for one in self.opened), count
+
+
+@pytest.fixture(scope="module")
+async def desk(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Desk]:
+    async with database(postgres, template, "costs_of_lists") as dsn:
+        opened: list[Counting] = []
+
+        async def opener() -> Any:
+            opened.append(Counting(await connect(dsn, name="test")))
+            return opened[-1]
+
+        await write(dsn, Sample(ORDERS, payments=True).events())
+        await project(lambda: connect(dsn, name="test"))
+        owner = await asyncpg.connect(dsn)
+        await owner.execute(COPY, COPIES)
+        for statement in COPY_SUMS:
+            await owner.execute(statement, COPIES)
+        await owner.execute("VACUUM ANALYZE order_views")
+        await owner.close()
+        queries = PostgresQueries(opener)
+        await queries.counted_orders(OrderSearch(filter=OrderQuery(not_sku=("-",))))  # opens a connection
+        yield Desk(queries, opened)
+        queries.close()
+
+
+@pytest.mark.parametrize("name", FILTERS)
+async def test_a_page_and_its_count_read_few_blocks_of_many_orders(
+    desk: Desk, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_counts, "EXACT_BELOW", 200)
+    await desk.cost(FILTERS[name])
+    _, blocks, count = await desk.cost(FILTERS[name])
+    assert blocks < BLOCKS
+    assert count.estimated is (name in ESTIMATED)
+    if name == "all":
+        assert count.total == ORDERS * (1 + COPIES)
+
+
+async def test_a_page_of_all_orders_or_of_a_customer_takes_one_statement_and_one_for_its_troubles(desk: Desk) -> None:
+    for name in ("all", "a customer"):
+        await desk.cost(FILTERS[name])
+        statements, _, count = await desk.cost(FILTERS[name])
+        assert statements == 2, name
+        assert not count.estimated
+
+
+async def test_an_estimate_is_made_once_for_many_pages_and_anew_when_it_is_old(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_counts, "EXACT_BELOW", 200)
+    fits = OrderQuery(status=("CANCELLED",), min_total=OrderQuery().min_total)
+    first, _, count = await desk.cost(fits)
+    assert count.estimated
+    again, _, same = await desk.cost(fits)
+    assert same == count
+    assert again < first
+    monkeypatch.setattr(order_counts, "ESTIMATES_LAST", 0.0)
+    anew, _, _ = await desk.cost(fits)
+    assert anew == first
+
+
+def test_estimates_are_kept_for_a_bounded_number_of_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_counts, "MOST_ESTIMATES", 3)
+    estimates = order_counts.Estimates()
+    filters = [OrderQuery(customer_id=(str(n),), status=("CREATED",)) for n in range(5)]
+    for fits in filters:
+        estimates.keep(fits, OrderCount(20_000, estimated=True))
+    assert [estimates.find(fits) is not None for fits in filters] == [False, False, True, True, True]
