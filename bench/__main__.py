@@ -14,6 +14,7 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 
 PARTS = (
     "commands",
+    "guarded",
     "many",
     "runners",
     "flow",
@@ -57,6 +58,7 @@ def main() -> None:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     lengths = {
         "commands": options.seconds,
+        "guarded": options.seconds,
         "many": options.seconds,
         "runners": options.backlog,
         "flow": options.flow_seconds,

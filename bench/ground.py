@@ -136,7 +136,7 @@ def _wait_until_ready(name: str, port: int, home: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN
     while True:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health?ready", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             if time.monotonic() > deadline:

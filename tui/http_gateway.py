@@ -100,6 +100,8 @@ class HttpGateway:
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
+        import ssl  # noqa: PLC0415 - see above
+
         import httpx  # noqa: PLC0415 - see above
 
         secret = any(url.startswith("https:") for url in (self.commands_at, self.queries_at))
@@ -109,7 +111,9 @@ class HttpGateway:
             transport=self._transport,
             auth=self._key.sign,
             trust_env=False,  # a proxy from the environment must not stand between the deck and 127.0.0.1
-            verify=secret,  # plain HTTP has no certificates to verify, and reading those of all authorities takes time
+            # Plain HTTP has no certificates to verify, and reading those of all authorities takes time. The system's
+            # authorities count, and those of SSL_CERT_FILE.
+            verify=ssl.create_default_context() if secret else False,
         )
 
     async def orders(

@@ -18,7 +18,7 @@ from daemons.cli.orders import Schema
 from daemons.cli.output import end_with, fail, say, say_json
 from daemons.cli.past import AsOf, as_of
 from daemons.cli.services import NOTHING, USAGE, actor, why
-from daemons.host.bounded_http import ServiceAnswer, ask_or_say_why, readable
+from daemons.host.bounded_http import ServiceAnswer, ask_or_say_why, readable, shown
 
 saga = typer.Typer(no_args_is_help=True, help="See sagas, and steer those that cannot go on by themselves.")
 
@@ -132,6 +132,7 @@ def _act(saga_id: str, operation: str, reason: str) -> None:
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     headers = {"Orderdeck-Actor": actor(), "Idempotency-Key": str(uuid.uuid4())}
     url = f"{settings.commands_at}/api/v1/sagas/{quote(saga_id, safe='')}/{operation}"
+    headers |= shown(settings.shows(url))
     answer = ask_or_say_why(url, within=WITHIN, method="POST", headers=headers, body={"reason": reason})
     with readable(url):
         row = _answer(answer)
@@ -145,7 +146,7 @@ def _read(path: str, parameters: dict[str, str]) -> dict[str, Any]:
     settings = load_settings()
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     url = settings.queries_at + path
-    answer = ask_or_say_why(url, within=WITHIN, parameters=parameters)
+    answer = ask_or_say_why(url, within=WITHIN, parameters=parameters, headers=shown(settings.shows(url)))
     with readable(url):
         if answer.status in (400, 404):
             end_with(USAGE if answer.status == 400 else NOTHING, why(answer))

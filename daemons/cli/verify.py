@@ -17,6 +17,7 @@ import typer
 from core import codec
 from core.audit.verification import Ledger, Report, Tell, Verification
 from core.bootstrap import freeze_evidence
+from core.credentials import Show, show_nothing
 from core.domain.provider import Charge
 from core.errors import Unavailable
 from core.home import Home
@@ -24,7 +25,7 @@ from core.sagas import SAGAS
 from core.settings import Settings
 from daemons.cli.output import say, say_json
 from daemons.host import stack
-from daemons.host.bounded_http import BROKEN, ask
+from daemons.host.bounded_http import BROKEN, ask, shown
 from daemons.payment_sandbox import charges, ledger
 
 PAGE = 1_000  # charges that are read from the provider's ledger at once
@@ -83,7 +84,7 @@ async def _ledger(settings: Settings, *, alone: bool) -> tuple[str, Ledger | Non
     """
     if settings.payment_url or not alone:
         with contextlib.suppress(OSError, http.client.HTTPException, *BROKEN, msgspec.DecodeError):
-            return "http", await asyncio.to_thread(_ledger_over_http, settings.payments_at)
+            return "http", await asyncio.to_thread(_ledger_over_http, settings.payments_at, settings.shows_provider)
     path = Home(settings.home).ledger
     if settings.payment_url or not path.exists():
         return "absent", None
@@ -93,11 +94,13 @@ async def _ledger(settings: Settings, *, alone: bool) -> tuple[str, Ledger | Non
         raise Unavailable(f"the payment sandbox's ledger {path} cannot be read: {error}") from error
 
 
-def _ledger_over_http(base_url: str) -> Ledger:
+def _ledger_over_http(base_url: str, show: Show = show_nothing) -> Ledger:
     by_payment: dict[UUID, Charge] = {}
     after: int | None = 0
     while after is not None:
-        answer = ask(f"{base_url}/ledger", within=15, parameters={"after": str(after), "limit": str(PAGE)})
+        url = f"{base_url}/ledger"
+        page_asked = {"after": str(after), "limit": str(PAGE)}
+        answer = ask(url, within=15, parameters=page_asked, headers=shown(show(url)))
         page = _page(answer.body)
         by_payment |= {charge.payment_id: _charge(charge) for charge in page.charges}
         if page.next_cursor is not None and (page.next_cursor <= after or len(by_payment) > MOST_CHARGES):

@@ -33,3 +33,13 @@ async def test_verify_compares_a_home_that_is_down_with_its_own_ledger_file_only
         wal.rename(tmp_path / "ours" / wal.name)
     source, charges = await _ledger(ours, alone=True)
     assert (source, [charge.state for charge in (charges or {}).values()]) == ("file", ["AUTHORISED"])
+
+
+async def test_verify_shows_the_provider_its_key(tmp_path: Path) -> None:
+    keys = {"ORDERDECK_REQUIRE_KEYS": "true", "ORDERDECK_PAYMENT_KEY": "a-key-of-the-provider"}
+    with SandboxProcess(tmp_path, **keys) as provider:
+        ours = tmp_path / "ours"
+        strange = load_settings(home=ours, payment_url=provider.url)
+        assert await _ledger(strange, alone=False) == ("absent", None)
+        settings = load_settings(home=ours, payment_url=provider.url, payment_key=keys["ORDERDECK_PAYMENT_KEY"])
+        assert await _ledger(settings, alone=False) == ("http", {})

@@ -39,7 +39,7 @@ class SandboxProcess:
         deadline = time.monotonic() + STARTS_WITHIN
         while True:
             try:
-                if send(self.port, request(target="/ready")).status == 200:
+                if send(self.port, request(target="/health?ready")).status == 200:
                     return
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from functools import lru_cache
 
 
 class Places:
@@ -32,12 +33,15 @@ class Places:
 
 def owner_of(client: tuple[str, int] | None) -> str:
     """Whose share a connection counts for: its IPv4 address, or the /64 of its IPv6 address, which one caller owns."""
-    if client is None:
-        return ""
+    return "" if client is None else _owner(client[0])
+
+
+@lru_cache(maxsize=4_096)
+def _owner(host: str) -> str:
     try:
-        address = ipaddress.ip_address(client[0].partition("%")[0])
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return client[0]
+        return host
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
     if address.ipv4_mapped is not None:

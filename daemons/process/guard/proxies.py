@@ -25,8 +25,10 @@ class Proxies:
 
     def note_client(self, scope: Any, seen: dict[bytes, bytes]) -> None:
         """Put the client's address and scheme into the scope of a request that a trusted proxy has passed on."""
+        if FORWARDED_FOR not in seen and FORWARDED_PROTO not in seen:
+            return
         peer = _address((scope["client"] or ("",))[0])
-        if not self._networks or peer is None or not self._trusts(peer):
+        if peer is None or not self._trusts(peer):
             return
         client = peer
         for entry in reversed(seen.get(FORWARDED_FOR, b"").split(b",")[-MOST_HOPS:]):
