@@ -33,7 +33,7 @@ ENV PATH=/app/.venv/bin:$PATH \
 # The number and not the name, so that Kubernetes sees that it is not root.
 USER 10001:10001
 WORKDIR /app
-EXPOSE 8080 8081 8090 9101 9102 9103 9104
+EXPOSE 8080 8081 8082 8090 9101 9102 9103 9104 9105
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=15s --start-period=60s --retries=3 \
     CMD ["/app/.venv/bin/python", "/app/deploy/healthy.py"]

@@ -35,7 +35,10 @@ registry: $(BIN)/.installed-dev  ## register every schema in a real Apicurio; ne
 	@JAVA="$(JAVA)" tests/kafka/registry.sh $(PYTEST) -n 0 -q tests/kafka/test_schema_registry.py
 
 check: $(BIN)/.installed-dev  ## format, lint, types, import contracts, schemas of events, alerts and dashboards; changes nothing
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/basedpyright -p tests && $(BIN)/lint-imports && $(BIN)/python -m tests.support.event_schemas --check && $(PYTEST) -q -n 0 -k "promtool or fires" tests/test_monitoring.py
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/basedpyright -p tests && $(BIN)/lint-imports && $(BIN)/python -m tests.support.event_schemas --check && $(BIN)/buf lint proto && $(BIN)/buf breaking proto --against tests/data/grpc/orderdeck.v1.binpb && $(PYTEST) -q -n 0 -k "promtool or fires" tests/test_monitoring.py
+
+proto: $(BIN)/.installed-dev  ## make the Python of proto/ anew
+	@$(BIN)/python -m tests.support.proto
 
 fix: $(BIN)/.installed-dev  ## format, and repair what lint can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -98,7 +98,8 @@ def test_compose_publishes_ports_only_on_this_machine(name: str) -> None:
 def test_each_port_of_this_machine_is_published_once_and_by_nobody_who_can_have_replicas() -> None:
     published = {port.split(":")[1]: name for name, service in SERVICES.items() for port in service.get("ports", [])}
     assert published == {
-        "8080": "gateway", "8081": "gateway", "8090": "payment-sandbox", "8091": "kafka-ui", "5050": "pgadmin",
+        "8080": "gateway", "8081": "gateway", "8082": "grpc-api", "8090": "payment-sandbox", "8091": "kafka-ui",
+        "5050": "pgadmin",
         "9092": "kafka", "9090": "prometheus", "3000": "grafana",
     }  # fmt: skip
     assert sum(len(service.get("ports", [])) for service in SERVICES.values()) == len(published)
@@ -265,7 +266,7 @@ def test_the_container_starts_all_programs_of_its_settings() -> None:
     assert json.loads(instructions("CMD")[0]) == ["/app/.venv/bin/python", "/app/deploy/start.py"]
     assert set(instructions("WORKDIR")) == {"/app"}
     assert instructions("STOPSIGNAL") == ["SIGTERM"]
-    assert set(map(int, instructions("EXPOSE")[0].split())) == set(PORTS.values())
+    assert set(map(int, instructions("EXPOSE")[0].split())) == {*PORTS.values(), 8082}
 
 
 def test_the_image_itself_checks_every_program_in_it() -> None:

@@ -111,7 +111,8 @@ def test_the_settings_of_each_daemon_are_accepted_by_it(
         for setting in ("KAFKA_BROKERS", "KAFKA_SASL_PASSWORD"):
             assert (setting in given) == ("kafka" in USES[name])
         if name in DAEMONS:
-            (port,) = container(workload)["ports"]
+            port, *more = container(workload)["ports"]
+            assert [each["containerPort"] for each in more] == ([settings.grpc_port] if name == "grpc-api" else [])
             assert (port["name"], port["containerPort"]) == ("http", getattr(settings, DAEMONS[name].port or ""))
 
 
@@ -195,7 +196,7 @@ def test_what_is_scaled_has_no_number_of_its_own_and_can_use_as_many_as_it_may_g
     overlay: str, documents: list[Document]
 ) -> None:
     scaled = of_kind(documents, "HorizontalPodAutoscaler")
-    assert set(scaled) == (set(DAEMONS) - {SANDBOX, "relay", "notifier"} if overlay == "large" else set())
+    assert set(scaled) == (set(DAEMONS) - {SANDBOX, "relay", "notifier", "grpc-api"} if overlay == "large" else set())
     shares = int(Settings.model_fields["kafka_partitions"].default)
     for name, scaler in scaled.items():
         target, spec = scaler["spec"]["scaleTargetRef"], scaler["spec"]

@@ -123,7 +123,7 @@ def _ports(settings: Settings) -> Iterator[str]:
         yield "in use by our own programs"
         return
     ports = ports_of(settings, counts_in(settings))
-    must_be_free(settings, {port: program.port or "" for port, program in ports.items()})
+    must_be_free(settings, {port: program.setting_of(port, settings) for port, program in ports.items()})
     yield "free: " + ", ".join(map(str, ports))
 
 

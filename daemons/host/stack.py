@@ -52,7 +52,7 @@ def up(settings: Settings) -> StackStatus:
             if (user := unprivileged_user()) is not None:
                 home.hand_over(user)
             ports = ports_of(settings, counts)
-            must_be_free(settings, {port: program.port or "" for port, program in ports.items()})
+            must_be_free(settings, {port: program.setting_of(port, settings) for port, program in ports.items()})
             if settings.database_url is not None:
                 with contextlib.suppress(Unavailable, DatabaseFault):  # the programs wait for it, and say so
                     asyncio.run(check_owner(settings))

@@ -20,7 +20,8 @@ class Program:
 
     `port` names the setting of the port on which it answers /ready, or is None. `count` names the setting of how many
     processes of it run; without one there is always one. `one_port`: several of them also answer together on that port.
-    `needs` names the setting without which there is nothing to do for it: then it ends at once with 0.
+    `needs` names the setting without which there is nothing to do for it: then it ends at once with 0. `also` names the
+    setting of a second port, on which it does its work.
     """
 
     name: str
@@ -28,9 +29,14 @@ class Program:
     count: str | None = None
     one_port: bool = False
     needs: str | None = None
+    also: str | None = None
 
     def needed(self, settings: Settings) -> bool:
         return self.needs is None or bool(getattr(settings, self.needs))
+
+    def setting_of(self, port: int, settings: Settings) -> str:
+        """The setting from which this port of it follows."""
+        return self.also if self.also and getattr(settings, self.also) == port else self.port or ""
 
     @property
     def module(self) -> str:
@@ -71,6 +77,7 @@ PROGRAMS = (
     Program("saga-runner", "saga_runner_port", "saga_runner_count"),
     Program("relay", "relay_port", "relay_count", needs="kafka_brokers"),
     Program("notifier", "notifier_port", "notifier_count", needs="notifier"),
+    Program("grpc-api", "grpc_api_port", needs="grpc", also="grpc_port"),
 )
 
 Counts = Mapping[str, int]
@@ -79,9 +86,9 @@ Counts = Mapping[str, int]
 
 def counts_in(settings: Settings) -> Counts:
     return {
-        program.name: getattr(settings, program.count) if program.needed(settings) else 0
+        program.name: (getattr(settings, program.count) if program.count else 1) if program.needed(settings) else 0
         for program in PROGRAMS
-        if program.count
+        if program.count or program.needs
     }
 
 
@@ -119,11 +126,14 @@ def ports_of(settings: Settings, counts: Counts) -> dict[int, Program]:
         if own is None:
             continue
         shared = {getattr(settings, program.port or "")} if program.one_port else set[int]()
+        if program.also:
+            shared.add(getattr(settings, program.also))
         for port in {own} | shared:
             other = ports.setdefault(port, program)
             if other != program:
                 raise ConfigurationError(
                     f"{program.name} and {other.name} would both listen on port {port}: "
-                    f"set {env_names(program.port or '')[0]} or {env_names(other.port or '')[0]} to another"
+                    f"set {env_names(program.setting_of(port, settings))[0]} or "
+                    f"{env_names(other.setting_of(port, settings))[0]} to another"
                 )
     return ports

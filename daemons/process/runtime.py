@@ -140,7 +140,7 @@ async def _live(
         asyncio.get_running_loop().add_signal_handler(number, vitals.stop.set)
     vitals.recorder = recorder = _recorder(settings, vitals)
     tracing.use(recorder)
-    ring = open_ring(settings, vitals.home_key, has_database=has_database)
+    vitals.door = ring = open_ring(settings, vitals.home_key, has_database=has_database)
     limiter = open_limiter(settings, has_database=has_database)
     recorder = AuditRecorder() if has_database else None
     server = make_server(front, settings, LIMITS, ring, limiter, recorder if settings.audit else None)
@@ -186,8 +186,8 @@ async def _live(
     with contextlib.suppress(asyncio.CancelledError):
         await working
     await serving
-    if recorder is not None:
-        recorder.close()
+    if vitals.recorder is not None:
+        vitals.recorder.close()
 
 
 def _recorder(settings: Settings, vitals: Vitals) -> tracing.Tracer | None:

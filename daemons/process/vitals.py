@@ -20,7 +20,7 @@ from core.errors import in_words
 from core.fault_board import FaultBoard
 from core.home_key import HomeKey
 from core.tracing import Tracer
-from daemons.process.guard.callers import check_caller
+from daemons.process.guard.callers import Door, check_caller
 from daemons.process.guard.refusals import Refusal
 from daemons.process.http_metrics import measured
 from daemons.process.traced_requests import followed
@@ -72,6 +72,8 @@ class Vitals:
         """With it this daemon shows the others of its home who asks; None where no keys are needed."""
         self.recorder: Tracer | None = None
         """Records the spans of this process; None where the settings do not say where traces go."""
+        self.door: Door | None = None
+        """Knows the callers by their keys; None where no keys are needed."""
         self._steady: asyncio.TimerHandle | None = None
         self.has_worked = False
         self._reason: str | None = "starting"

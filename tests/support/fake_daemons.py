@@ -8,7 +8,7 @@ from dataclasses import replace
 from daemons.process.program_list import Counts, all_processes
 from tui.daemons import DaemonsError, DaemonState, LogPart, Readiness
 
-WITHOUT_KAFKA = {"relay": 0}
+WITHOUT_KAFKA = {"relay": 0, "grpc-api": 0}
 
 
 class FakeDaemons:

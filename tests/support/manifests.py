@@ -27,6 +27,7 @@ USES = {  # which of the engines each of our pods needs
     "saga-runner": {"postgres"},
     "relay": {"postgres", "kafka"},
     "notifier": {"postgres"},
+    "grpc-api": {"postgres"},
     SANDBOX: set[str](),
 }
 

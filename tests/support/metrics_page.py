@@ -25,6 +25,7 @@ PROGRAMS = {
     "daemons/query_api": "query API",
     "daemons/query_api/read_metrics.py": "query API; those of replicas with `ORDERDECK_REPLICA_URLS`",
     "daemons/projector": "projector",
+    "daemons/grpc_api": "gRPC API",
     "daemons/relay": "relay",
     "daemons/notifier": "notifier",
     "daemons/saga_runner.py": "saga runner",
