@@ -20,7 +20,8 @@ from core.errors import ShareLost, Unavailable
 from core.ports.webhook_sender import Answered, WebhookSender
 from core.ports.webhooks import LONGEST_PAUSE, TEST, TRIES_AFTER, CallResult, DueCall, WebhookCalls
 from core.services.open_answers import AnswerOpener
-from core.services.webhook_messages import message_of
+from core.services.webhook_messages import message_of, trace_of
+from core.tracing import span
 
 AT_ONCE = 8  # calls of one webhook that are under way; of one whose last call failed, one
 BUSY = 0.05  # seconds between two looks at the log while events come
@@ -175,8 +176,11 @@ class Notifier:
     async def _call(self, call: DueCall) -> None:
         began = time.monotonic()
         try:
-            message = await message_of(call, self._opener)
-            answered = await self._sender.send(call.webhook_id, call.url, message.headers, message.body)
+            with span("webhook", trace_of(call) or "", kind="client", notes={"orderdeck.tries": call.tries}) as own:
+                message = await message_of(call, self._opener)
+                answered = await self._sender.send(call.webhook_id, call.url, message.headers, message.body)
+                if own is not None:
+                    own.note("http.response.status_code", answered.status or 0)
         except Unavailable as error:
             self._waits(str(error))
             await asyncio.sleep(AWAY)

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook as Signer
 
 from core.ports.webhooks import DueCall
 from core.services.open_answers import AnswerOpener
-from core.tracing import traceparent_in
+from core.tracing import kept_traceparent, traceparent_in
 
 
 class Message(NamedTuple):
@@ -36,10 +36,10 @@ async def message_of(call: DueCall, opener: AnswerOpener) -> Message:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(Signer(secret).sign(id_, now, body.decode()) for secret in call.secrets),
     }
-    return Message(headers | _trace(call), body)
+    traceparent = kept_traceparent() or trace_of(call)  # that of the span of this call, if there is one
+    return Message(headers if traceparent is None else {**headers, "traceparent": traceparent}, body)
 
 
-def _trace(call: DueCall) -> dict[str, str]:
+def trace_of(call: DueCall) -> str | None:
     """The trace in which the event was recorded, so that the receiver's own trace goes on from it."""
-    found = None if call.event is None else traceparent_in(call.event.metadata)
-    return {} if found is None else {"traceparent": found}
+    return None if call.event is None else traceparent_in(call.event.metadata)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from standardwebhooks import Webhook as Verifier
 from uuid_utils.compat import uuid7
 
+from core import tracing
 from core.adapters.postgres.clock import DatabaseClock
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.dead_letters import PostgresDeadLetters
@@ -23,6 +24,7 @@ from core.services.notifier import result_of
 from core.services.open_answers import KEPT
 from core.services.seal import SealingStore
 from core.services.webhooks import disable_webhook, enable_webhook, replay_events, rotate_secret, send_test
+from tests.support.fake_tracer import GIVEN, FakeTracer
 from tests.support.log import stream
 from tests.support.notifying import PostOffice, until
 from tests.support.opener import Opener
@@ -48,6 +50,23 @@ async def test_an_event_is_sent_once_signed_with_its_id_and_what_the_query_api_s
         assert document["data"]["event_id"] == received.id
         assert received.headers["content-type"] == "application/json"
         assert received.headers["host"] == f"127.0.0.1:{shop.port}"
+
+
+async def test_a_webhook_is_a_span_in_the_trace_of_its_event_and_its_receiver_is_told_of_it(
+    office: PostOffice, shop: Receiver
+) -> None:
+    await office.add(shop.url())
+    metadata = Metadata(correlation_id=uuid7(), traceparent=GIVEN)
+    entry = Entry(StreamId(created.order_id), "order", 0, [NewEvent(uuid7(), created, metadata)])
+    await office.store.append(Append([entry]))
+    tracing.use(tracer := FakeTracer())
+    async with office.running():
+        await until(lambda: shop.received)
+        await until(office.caught_up)
+    [span] = tracer.spans
+    assert (span.name, span.parent, span.ended, span.error) == ("webhook", GIVEN, True, "")
+    assert span.notes == {"orderdeck.tries": 0, "http.response.status_code": 200}
+    assert shop.received[0].headers["traceparent"] == span.traceparent
 
 
 async def test_a_webhook_gets_only_the_types_of_events_that_it_wants(office: PostOffice, shop: Receiver) -> None:
