@@ -16,6 +16,7 @@ from core.api_keys import Role
 from core.bootstrap_callers import open_api_keys
 from core.home import DAEMONS, OWNER
 from core.ports.api_keys import KeyTerms
+from core.ports.audit import AuditNote
 from core.services.api_keys import create_key
 from core.settings import load_settings
 
@@ -74,4 +75,5 @@ async def _make_key(dsn: str) -> str:
     settings = load_settings(database_url=dsn.replace(OWNER, DAEMONS, 1))
     terms = KeyTerms(caller="bench", role=Role.OPERATOR, speaks_for_others=False, routes=())
     async with open_api_keys(settings, name="bench") as keys:
-        return (await create_key(keys, terms, lasts=None, by="bench")).text
+        note = AuditNote(action="bench", caller="bench")
+        return (await create_key(keys, terms, note, lasts=None, by="bench")).text
