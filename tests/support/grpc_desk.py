@@ -102,7 +102,7 @@ class GrpcDesk:
         """Call a method with these bytes. Raises grpc.RpcError."""
         route = METHODS[method]
         call = self.channel.unary_unary(route.full_name, None, GetMessageClass(route.answer).FromString)
-        return call(sent, metadata=metadata or self.metadata(), timeout=timeout, wait_for_ready=wait_for_ready)
+        return call(sent, metadata=tuple(metadata or self.metadata()), timeout=timeout, wait_for_ready=wait_for_ready)
 
     def call(self, method: str, message: Mapping[str, Any], **more: Any) -> Any:
         return self.send(method, GetMessageClass(METHODS[method].request)(**message).SerializeToString(), **more)
@@ -111,7 +111,7 @@ class GrpcDesk:
         route = METHODS["Follow"]
         call = self.channel.unary_stream(route.full_name, None, GetMessageClass(route.answer).FromString)
         sent = GetMessageClass(route.request)(**message).SerializeToString()
-        return call(sent, metadata=self.metadata(), timeout=60)
+        return call(sent, metadata=tuple(self.metadata()), timeout=60)
 
 
 def refused(error: Any) -> tuple[str, str, tuple[str, ...]]:
