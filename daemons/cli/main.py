@@ -14,6 +14,7 @@ import typer
 
 from core.settings import Settings, load_settings
 from daemons.cli.audit import audit
+from daemons.cli.backup import backup, restore
 from daemons.cli.dead_letters import deadletters
 from daemons.cli.deck_config import config
 from daemons.cli.erase import erase
@@ -40,6 +41,8 @@ app.add_typer(order, name="order")
 app.add_typer(keys, name="keys")
 app.command()(rebuild)
 app.command()(erase)
+app.command()(backup)
+app.command()(restore)
 app.command()(audit)
 app.add_typer(deadletters, name="deadletters")
 app.add_typer(webhooks, name="webhooks")
