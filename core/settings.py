@@ -209,7 +209,8 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [_sentence(str(e["loc"][0]), e["input"], e["msg"]) for e in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
-    if (wrong := settings.kafka_contradiction or settings.access_contradiction) is not None:
+    wrong = settings.kafka_contradiction or settings.access_contradiction or settings.smtp_contradiction
+    if wrong is not None:
         raise ConfigurationError(wrong)
     return settings
 
@@ -276,6 +277,7 @@ def _sentence(loc: str, value: Any, wrong: str) -> str:
         "api_key",
         "payment_key",
         "otel_exporter_otlp_headers",
+        "smtp_password",
     }
     shown = "" if field in secret else f"={value!r}"
     return f"{name}{shown}: {wrong.removeprefix('Value error, ')}"

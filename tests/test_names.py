@@ -31,6 +31,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "history.py": "what a service measured of late: where it is kept, and its route",
     "inventory.py": "stock: its decisions, and its routes",
     "keys.py": "the keys of callers: the command, and the routes",
+    "mailed_alarms.py": "the port, and the adapter",
     "log.py": "the log: the port, and the questions about it",
     "operations.py": "the routes' descriptions, of each service",
     "orders.py": "orders: routes, a view, and what it shows",

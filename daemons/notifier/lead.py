@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from core.bootstrap import App, bootstrap
 from core.bootstrap_customers import open_customer_keys
-from core.bootstrap_notifier import open_webhook_calls, open_webhook_sender
+from core.bootstrap_notifier import open_mail, open_webhook_calls, open_webhook_sender
 from core.errors import OrderdeckError, in_words
 from core.fault_board import FaultBoard
 from core.ports.webhook_sender import WebhookSender
@@ -24,6 +24,7 @@ from core.services.notifier import NewEvents, Notifier
 from core.services.open_answers import AnswerOpener
 from core.services.shares import ShareKeeper
 from core.settings import Settings
+from daemons.notifier.mail import make_mailer, tell
 from daemons.process.owner import gone, our_name
 from daemons.process.runtime import keep_up
 from daemons.process.vitals import STEADY, Vitals
@@ -115,6 +116,7 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         open_customer_keys(app) as keys,
         open_webhook_calls(app) as (calls, hints),
         open_webhook_sender(app) as sender,
+        open_mail(app) as mail,
     ):
         leader = NotifierLeader(app, vitals.faults, calls, sender, AnswerOpener(keys), hints)
         keeper = ShareKeeper(app.shares, READER, our_name(), count=1, gone=gone)
@@ -130,6 +132,10 @@ async def work(settings: Settings, vitals: Vitals) -> None:
             following.create_task(keeper.keep(vitals.stop))
             following.create_task(leader.follow(keeper, vitals.stop))
             following.create_task(_measure(leader, calls, sender, vitals.stop))
+            if mail is not None:
+                mailer = make_mailer(mail, settings)
+                vitals.degraded.append(lambda: mailer.trouble)
+                following.create_task(tell(mailer, lambda: leader.epoch, vitals))
 
 
 def _count(result: CallResult, seconds: float) -> None:

@@ -1,0 +1,1 @@
+"""Sends e-mails over SMTP, to the server that the settings name."""
