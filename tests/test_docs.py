@@ -210,3 +210,9 @@ def test_the_reference_describes_every_payment_method_of_the_sandbox() -> None:
 def test_the_reference_describes_every_failpoint() -> None:
     rows = re.findall(r"^\| `([\w-]+\.\w+)` \| (.+) \|$", text_of("docs/how-to/run-chaos.md"), re.MULTILINE)
     assert dict(rows) == dict(POINTS)
+
+
+def test_every_test_that_the_page_on_security_names_exists() -> None:
+    rows = [line for line in text_of("docs/explanation/security.md").splitlines() if "`tests/" in line]
+    assert len(rows) > 15
+    assert [path for row in rows for path in re.findall(r"`(tests/[^`]+)`", row) if not (ROOT / path).is_file()] == []
