@@ -85,7 +85,7 @@ def _fold_by_row(projection: Projection[Any], before: Views, events: Sequence[Re
     return after
 
 
-def _fold_row(projection: Projection[V], view: V | None, events: Sequence[Read]) -> V | None:
+def _fold_row(projection: Projection[Any], view: Any, events: Sequence[Read]) -> Any:
     """See `Projection.apply`, which this does for each of the events, but for the copies."""
     versions: dict[str, int] = {}
     latest: datetime | None = None

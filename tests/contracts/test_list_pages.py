@@ -33,6 +33,7 @@ COPY_SUMS = (
 FILTERS = {
     "all": OrderQuery(),
     "a customer": OrderQuery(customer_id=("customer-3",)),
+    "a customer who is named twice": OrderQuery(customer_id=("customer-3", "customer-3")),
     "a currency": OrderQuery(currency=("EUR",)),
     "a status": OrderQuery(status=("CONFIRMED",)),
     "several statuses": OrderQuery(status=("CONFIRMED", "CREATED", "SHIPPED")),
@@ -123,7 +124,7 @@ async def test_a_page_and_its_count_read_few_blocks_of_many_orders(
 
 
 async def test_a_page_of_all_orders_or_of_a_customer_takes_one_statement_and_one_for_its_troubles(desk: Desk) -> None:
-    for name in ("all", "a customer"):
+    for name in ("all", "a customer", "a customer who is named twice"):
         await desk.cost(FILTERS[name])
         statements, _, count = await desk.cost(FILTERS[name])
         assert statements == 2, name
