@@ -16,6 +16,7 @@ from tui.action_table import EVERYWHERE, Action, ActionTable
 from tui.desk import Desk
 from tui.view import DeckView
 from tui.views.attention import AttentionView
+from tui.views.audit import AuditView
 from tui.views.compare import CompareView
 from tui.views.daemons import DaemonsView
 from tui.views.detail import DetailView
@@ -47,6 +48,7 @@ VIEWS = (
     ViewEntry("daemons", "Daemons", "4", DaemonsView),
     ViewEntry("pulse", "Pulse", "5", PulseView),
     ViewEntry("parked", "Parked", "6", ParkedView),
+    ViewEntry("audit", "Audit", "7", AuditView),
     ViewEntry("attention", "Alarms", "!", AttentionView),
     ViewEntry("compare", "Compare", "", CompareView),
 )
@@ -54,6 +56,7 @@ _IN_THE_PAST: Mapping[str, Callable[[Desk], DeckView]] = {
     "daemons": now_only("daemons", "Daemons", "the log says what happened to orders, and not which programs ran."),
     "pulse": FiguresView,
     "parked": now_only("parked", "Parked events", "when one was parked and when it was applied is not kept."),
+    "audit": now_only("audit", "Audit", "there, / with until:09:00 lists what was recorded until then."),
     "attention": now_only("attention", "Alarms", "what sagas needed at that moment is in the list of sagas (3)."),
 }
 """What is shown of an earlier moment in place of these views; all others show that moment themselves."""
