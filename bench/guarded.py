@@ -1,4 +1,7 @@
-"""Measures POST /orders where keys are needed and callers have limits, beside the same without both, in turns."""
+"""Measures POST /orders with keys, limits and the audit, beside the same without them, in turns.
+
+The load of this machine moves a rate by a third from turn to turn, so the CPU time of each request is measured too.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable
 import uvloop
 
 from bench.commands import orders
-from bench.ground import Ground, daemons
+from bench.ground import Ground, cpu_seconds, daemons
 from bench.http_load import drive
 from bench.report import Row
 from core.api_keys import Role
@@ -23,6 +26,7 @@ from core.settings import load_settings
 CLIENTS = 32
 ROUNDS = 3
 REACH = 0.8
+BARE = {"ORDERDECK_AUDIT": "false", "ORDERDECK_RATE_LIMITS": "off"}
 GUARDED = {
     "ORDERDECK_REQUIRE_KEYS": "true",
     "ORDERDECK_RATE_LIMITS": "commands=1000000/1s",
@@ -36,8 +40,9 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
     bare, guarded = orders(), _showing(key, orders())
     rates: dict[str, list[float]] = {"bare": [], "guarded": []}
     wrong: dict[int, int] = {}
+    cpu: dict[str, list[float]] = {"bare": [], "guarded": []}
     with (
-        daemons(ground, bare_at, "command-api") as without,
+        daemons(ground, bare_at, "command-api", settings=BARE) as without,
         daemons(ground, guarded_at, "command-api", settings=GUARDED) as with_keys,
     ):
         turns = (("bare", without, bare), ("guarded", with_keys, guarded))
@@ -45,19 +50,23 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
             uvloop.run(drive(running.ports["command-api"], make, clients=8, seconds=1))
         for turn in range(2 * ROUNDS):
             name, running, make = turns[turn % 2]
+            pids = (running.processes["command-api"].pid, ground.server_pid)
+            before = sum(map(cpu_seconds, pids))
             load = uvloop.run(drive(running.ports["command-api"], make, clients=CLIENTS, seconds=seconds))
             rates[name].append(load.rate)
+            cpu[name].append((sum(map(cpu_seconds, pids)) - before) * 1e6 / max(1, sum(load.statuses.values())))
             wrong |= {status: n for status, n in load.statuses.items() if status != 201}
     ratio = statistics.median(rates["guarded"]) / statistics.median(rates["bare"])
     return [
         Row(
-            f"POST /orders with keys and limits, {CLIENTS} clients",
-            f"{statistics.median(rates['guarded']):,.0f}/s beside {statistics.median(rates['bare']):,.0f}/s without"
+            f"POST /orders with keys, limits and audit, {CLIENTS} clients",
+            f"{statistics.median(rates['guarded']):,.0f}/s beside {statistics.median(rates['bare']):,.0f}/s without; "
+            f"{statistics.median(cpu['guarded']):,.0f} µs of CPU each beside {statistics.median(cpu['bare']):,.0f}"
             + (f"  NOT 201: {wrong}" if wrong else ""),
             ratio=ratio,
             reach=f">= {REACH}x of it without",
             met=ratio >= REACH and not wrong,
-            data={"rates": rates, "ratio": ratio},
+            data={"rates": rates, "cpu": cpu, "ratio": ratio},
         )
     ]
 

@@ -43,8 +43,8 @@ def clean_json(text: str) -> str:
 
 def without_secrets(text: str, limit: int = 200) -> str:
     """One line that is safe to keep and to print, without the keys, tokens and passwords that were put into it."""
-    if len(text) <= limit and text.isascii() and text.replace("-", "").isalnum():
-        return text  # an id, as it mostly is
+    if not text or (len(text) <= limit and text.isascii() and text.replace("-", "").isalnum()):
+        return text  # nothing or an id, as it mostly is
     text = clean(text, 4 * limit)
     for secret, shown in _SECRETS:
         text = secret.sub(shown, text)

@@ -93,6 +93,24 @@ async def test_an_event_and_who_asked_for_it_are_recorded_together_or_not_at_all
     assert (row.target, row.event_position, row.caller, row.status) == ("one", first.position, "ana", 200)
 
 
+async def test_in_a_batch_each_accepted_append_that_somebody_asked_for_has_its_row_in_the_order_of_the_events(
+    store: PostgresEventStore, audit: PostgresAudit, admin: Connection
+) -> None:
+    def append(n: int) -> Append:
+        expected = 7 if n % 3 == 0 else 0  # a new stream has version 0, so that 7 is a conflict
+        note = None if n % 5 == 0 else AuditNote(action="PUT /x", caller=f"c{n}", status=200).entry()
+        return Append([Entry(StreamId(uuid4()), "inventory", expected, [an_event()] * (1 + n % 2))], audit=note)
+
+    verdicts = await asyncio.gather(*(store.append(append(n)) for n in range(60)))
+    accepted = {n: verdict.position for n, verdict in enumerate(verdicts) if isinstance(verdict, Accepted)}
+    assert list(accepted) == [n for n in range(60) if n % 3]
+    rows = reversed((await audit.page(EVERYTHING)).rows)
+    assert [(row.caller, row.event_position) for row in rows] == [
+        (f"c{n}", position) for n, position in accepted.items() if n % 5
+    ]
+    assert await wrong(admin) == []
+
+
 async def test_nobody_may_change_the_audit(audit: PostgresAudit, admin: Connection, opener: Opener) -> None:
     await audit.record([entry(), entry()])
     for statement in ("UPDATE audit SET caller = 'eve'", "DELETE FROM audit", "TRUNCATE audit"):
