@@ -8,7 +8,8 @@ from dataclasses import replace
 from daemons.process.program_list import Counts, all_processes
 from tui.daemons import DaemonsError, DaemonState, LogPart, Readiness
 
-WITHOUT_KAFKA = {"relay": 0, "grpc-api": 0}
+FEWEST = {"relay": 0, "notifier": 0, "grpc-api": 0}
+"""A home that needs none of the programs that settings ask for."""
 
 
 class FakeDaemons:
@@ -17,7 +18,7 @@ class FakeDaemons:
     def __init__(self, counts: Counts | None = None) -> None:
         self.programs = {
             process.name: DaemonState(process.name, process.program.name, "RUNNING", 4_100 + n, 93_784.0)
-            for n, process in enumerate(all_processes(WITHOUT_KAFKA | dict(counts or {})))
+            for n, process in enumerate(all_processes(FEWEST | dict(counts or {})))
         }
         self.logs = dict.fromkeys(self.programs, "")
         self.errors = dict.fromkeys(self.programs, "")

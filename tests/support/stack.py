@@ -29,6 +29,8 @@ PORTS = (
     "saga_runner_port",
     "relay_port",
     "notifier_port",
+    "grpc_port",
+    "grpc_api_port",
 )
 # Reads until the pipe closes, which it does when its other end dies, and leaves nothing of the stack.
 REAPER = "import os, sys; sys.stdin.read(); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,33 +13,45 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.command_api import ORDER
+from tests.support.forked_daemon import ForkedDaemon
 from tests.support.metrics_page import metrics
 from tests.support.ports import free_port
 from tests.support.prometheus_tools import tool
 from tests.support.stack import ROOT, Stack, until
 from tests.support.watched import named_in, queries
 
-PROGRAMS = ("command", "query", "payment", "projector", "saga_runner", "relay")
-SOMETIMES = ("orderdeck_cache_", "orderdeck_replica_", "orderdeck_rebuild_", "orderdeck_dead_letters")
-"""Only with Redis, with replicas, while there is a rebuild, when there is a dead letter: other tests look at those."""
+STARTED_HERE = ("relay", "notifier", "grpc_api")
+PROGRAMS = ("command", "query", "payment", "projector", "saga_runner", *STARTED_HERE)
+SOMETIMES = (
+    "orderdeck_cache_",
+    "orderdeck_replica_",
+    "orderdeck_rebuild_",
+    "orderdeck_dead_letters",
+    "orderdeck_webhook_call",
+)
+"""Only with Redis, with replicas, while there is a rebuild, when there is a dead letter, when a webhook is called."""
 LATER = ("orderdeck_money_at_risk", "orderdeck_provider_breaker_changes_total")
 """When something goes wrong."""
 
 
 @pytest.fixture(scope="module")
-def scraped(stack: Stack) -> Iterator[Stack]:
-    """The stack with one order and one stranger, and a relay whose Kafka is away: it answers all the same."""
+def scraped(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack with one order and one stranger, a notifier, gRPC, and a relay whose Kafka is away: it answers."""
     refused = httpx.get(stack.url + "/api/v1/orders", headers={"Host": "evil.example"}, trust_env=False, timeout=20)
     assert refused.is_client_error, refused.text
     httpx.post(stack.url + "/api/v1/orders", json=ORDER, trust_env=False, timeout=20).raise_for_status()
-    env = dict(os.environ) | stack.env | {"KAFKA_BROKERS": "127.0.0.1:9", "LOG_LEVEL": "ERROR"}
-    relay = subprocess.Popen([sys.executable, "-m", "daemons.relay"], env=env, cwd=ROOT)
+    wanted = {"KAFKA_BROKERS": "127.0.0.1:9", "ORDERDECK_NOTIFIER": "true", "ORDERDECK_GRPC": "true"}
+    env, log = stack.env | wanted | {"LOG_LEVEL": "ERROR"}, tmp_path_factory.mktemp("scraped") / "log"
+    daemons = [ForkedDaemon(("-m", f"daemons.{name}"), env, log) for name in STARTED_HERE]
     try:
-        until(lambda: answers(stack, "relay"))
+        for name in STARTED_HERE:
+            until(lambda name=name: answers(stack, name))
         yield stack
     finally:
-        relay.terminate()
-        relay.wait(timeout=30)
+        for daemon in daemons:
+            daemon.terminate()
+        for daemon in daemons:
+            daemon.wait(timeout=30)
 
 
 def answers(stack: Stack, program: str) -> bool:
