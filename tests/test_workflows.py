@@ -60,8 +60,9 @@ def test_the_suite_runs_on_each_python_from_the_oldest_that_is_supported() -> No
 
 def test_dependabot_looks_at_everything_that_is_pinned() -> None:
     updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text(encoding="utf-8"))["updates"]
-    assert {update["package-ecosystem"] for update in updates} == {"pip", "github-actions", "docker"}
-    assert all(update["directory"] == "/" for update in updates)
+    folders = {"pip": "/", "github-actions": "/", "docker": "/", "npm": "/tests/support/node_client"}
+    assert {update["package-ecosystem"]: update["directory"] for update in updates} == folders
+    assert (ROOT / "tests/support/node_client/package-lock.json").exists()
 
 
 def test_actionlint_finds_nothing() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -19,6 +20,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from tests.support.command_api import ADDRESS
 from tests.support.grpc_desk import GrpcDesk, as_refused, is_ready, refused
+from tests.support.node_example import NodeExample
 from tests.support.raw_http import request, send
 from tests.support.stack import until
 
@@ -229,6 +231,40 @@ def test_a_follower_goes_on_after_a_restart_without_a_gap_or_a_repetition(desk: 
         next(desk.follow(after=10**9))
     assert refused(caught.value) == ("INVALID_ARGUMENT", "validation_failed", ("after",))
     until(lambda: b"orderdeck_grpc_streams 0.0" in _metrics(desk))
+
+
+def test_a_generated_client_in_node_sees_its_order_confirmed_over_restarts_without_a_gap(
+    desk: GrpcDesk, tmp_path: Path
+) -> None:
+    desk.call("ReceiveStock", {"sku": "LAPTOP-001", "quantity": 500})
+    with NodeExample(tmp_path, desk.port, desk.key) as example:
+        until(lambda: len(example.positions()) == _head(desk))
+        assert desk.grpc.process is not None
+        desk.grpc.process.terminate()
+        assert desk.grpc.process.wait(20) == 0
+        assert desk.http("POST", "/api/v1/orders", json=ORDER).status_code == 201  # while nobody can follow
+        desk.grpc.start()
+        until(lambda: len(example.positions()) == _head(desk))
+        desk.grpc.kill()
+        with desk.sagas():
+            until(lambda: _head(desk) > len(example.positions()))
+            desk.grpc.start()
+            example.wait()
+        seen, lines = example.positions(), example.lines()
+        assert seen == list(range(1, len(seen) + 1))
+        assert len([line for line in lines if line.startswith("going on after ")]) >= 2
+        (confirmed,) = desk.call("ListEvents", {"after": seen[-1] - 1, "limit": 1}, wait_for_ready=True).events
+        order = desk.call("GetOrder", {"order_id": confirmed.aggregate_id})
+        assert confirmed.event_type == "OrderConfirmed"
+        assert lines[0] == f"{order.order_number} CREATED "
+        example.start()
+        example.wait()
+        assert example.lines()[0] == f"{order.order_number} CREATED replayed"  # the same order for the same key
+        assert example.positions() == seen
+
+
+def _head(desk: GrpcDesk) -> int:
+    return desk.http("GET", "/api/v1/stats").json()["head"]
 
 
 def _metrics(desk: GrpcDesk) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ from tests.support.forked_command import run_forked
 from tests.support.logins import of_daemons
 from tests.support.ports import free_port
 from tests.support.raw_http import request, send
+from tests.support.sandbox_process import SandboxProcess
 from tests.support.stack import ROOT, until
 
 METHODS = {route.method: route for route in ROUTES.values()}
@@ -73,6 +75,17 @@ class GrpcDesk:
     def _kill(self) -> None:
         for daemon in (self.grpc, self.queries, self.commands):
             daemon.kill()
+
+    @contextmanager
+    def sagas(self) -> Iterator[None]:
+        """A saga runner and a payment sandbox, so that orders are confirmed."""
+        with SandboxProcess(self.grpc.home) as sandbox:
+            runner = DaemonProcess("saga_runner", self.grpc.dsn, self.grpc.home, {"ORDERDECK_PAYMENT_URL": sandbox.url})
+            runner.start()
+            try:
+                yield
+            finally:
+                runner.kill()
 
     def make_key(self, caller: str, role: str, *more: str) -> str:
         done: subprocess.CompletedProcess[str] = run_forked(
