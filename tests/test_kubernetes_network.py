@@ -88,6 +88,8 @@ def flows(overlay: str, documents: list[Document]) -> Iterator[tuple[str, str, i
             yield "monitoring", name, int(Settings.model_fields[program.port or ""].default)
     yield "ingress", "command-api", 8080
     yield "ingress", "query-api", 8081
+    yield "grpc-api", "command-api", 8080
+    yield "grpc-api", "query-api", 8081
     if overlay == "small":
         yield "kafka", "kafka", 9092
 

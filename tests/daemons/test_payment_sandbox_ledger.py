@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
@@ -19,11 +16,9 @@ import pytest
 from core.errors import KeyReused, Unavailable
 from daemons.payment_sandbox.charges import Authorise, Capture, ChargeState, Void
 from daemons.payment_sandbox.ledger import WEEK, Ledger, charges_in
-from tests.support.sandbox_process import ROOT, SandboxProcess
+from tests.support.sandbox_process import SandboxProcess
 
 TEN = Decimal("10.00")
-HOW_TO = (ROOT / "docs/how-to/back-up-and-restore.md").read_text(encoding="utf-8")
-COPY = re.findall(r'python -c "(import sqlite3[^"]*)" ', HOW_TO)[0]
 
 
 def authorise(payment_id: UUID, method: str = "card") -> Authorise:
@@ -78,25 +73,6 @@ async def test_requests_that_wait_for_the_ledger_share_a_commit(tmp_path: Path) 
         await asyncio.gather(*waiting)
         assert len(ledger.charges(after=0, limit=1000)) == 200
         assert len(commits) <= 2  # the one that waited for the lock, and all the others
-
-
-async def test_a_copy_of_the_ledger_that_is_taken_meanwhile_has_every_charge_that_was_answered(tmp_path: Path) -> None:
-    path, copy = tmp_path / "ledger", tmp_path / "it's a copy"
-    async with open_ledger(path) as ledger:
-        for number in range(5):
-            await ledger.execute(str(number), authorise(uuid4()))
-        more = [asyncio.ensure_future(ledger.execute(f"more {number}", authorise(uuid4()))) for number in range(20)]
-        copying = await asyncio.create_subprocess_exec(sys.executable, "-c", COPY, path, copy)
-        assert await copying.wait() == 0
-        await asyncio.gather(*more)
-    assert 5 <= len(charges_in(copy)) <= 25
-
-
-def test_a_backup_of_a_ledger_that_is_not_there_fails_and_makes_no_file(tmp_path: Path) -> None:
-    """Else the backup would be empty, and the file that it made would stand beside the real ledger."""
-    command = [sys.executable, "-c", COPY, tmp_path / "a ledger", tmp_path / "copy"]
-    assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode != 0
-    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_caller_that_gives_up_does_not_disturb_the_ledgers_other_callers(tmp_path: Path) -> None:

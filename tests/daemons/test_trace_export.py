@@ -111,7 +111,7 @@ def test_a_receiver_that_is_away_refuses_or_never_answers_costs_nothing_and_dela
     monkeypatch.setattr(trace_export, "SEND_EVERY", 10)
     monkeypatch.setattr(trace_export, "END_WITHIN", 0.4)
     away = f"http://127.0.0.1:{free_port()}"
-    lost, sent = count("not_taken"), count("sent")
+    lost = count("not_taken")
     for to, status, holds in (
         (away, 200, False),
         (receiver.url, 500, False),
@@ -129,7 +129,6 @@ def test_a_receiver_that_is_away_refuses_or_never_answers_costs_nothing_and_dela
         assert time.perf_counter() - began < 1.5, "the end waited for the receiver"
     receiver.holds.clear()
     receiver.status = 200
-    assert count("sent") == sent
     assert count("not_taken") >= lost + 200
 
 

@@ -48,13 +48,13 @@ def trace(stack: Stack) -> str:
 def test_one_trace_leads_from_the_request_to_the_read_models_the_steps_of_the_saga_and_the_provider(
     stack: Stack, trace: str, trace_receiver: TraceReceiver
 ) -> None:
+    awaited = {"POST /api/v1/orders", "POST /api/v1/charges/{payment_id}/authorise", "project orders", "project stock"}
+    awaited |= {f"fulfil_order {step}" for step in STEPS}
+
     def complete() -> bool:
         spans = trace_receiver.spans(trace)
-        confirm = {span.span_id for span in spans if span.name == "fulfil_order confirm_order"}
         known = {CALLERS_SPAN, *(span.span_id for span in spans)}
-        return any(span.parent_id in confirm and span.service == "projector" for span in spans) and all(
-            span.parent_id in known for span in spans
-        )
+        return awaited <= {span.name for span in spans} and all(span.parent_id in known for span in spans)
 
     until(complete)
     spans = trace_receiver.spans(trace)
@@ -67,13 +67,16 @@ def test_one_trace_leads_from_the_request_to_the_read_models_the_steps_of_the_sa
     assert not any(span.failed for span in spans)
 
     below = children(spans, request)
-    assert {"append", "project orders"} | {f"fulfil_order {step}" for step in STEPS} <= below.keys()
+    assert {"append"} | {f"fulfil_order {step}" for step in STEPS} <= below.keys()
     authorise = children(spans, below["fulfil_order authorize_payment"])
-    assert {"append", "provider authorise", "project orders"} <= authorise.keys()
+    assert {"append", "provider authorise"} <= authorise.keys()
     [charge] = children(spans, authorise["provider authorise"]).values()
     assert (charge.service, charge.name) == ("payment-sandbox", "POST /api/v1/charges/{payment_id}/authorise")
     reserve = children(spans, below["fulfil_order reserve_inventory"])
-    assert {"append", "project stock"} <= reserve.keys()
+    assert "append" in reserve
+    # What a projector applies together has one span in the trace, below what recorded the first of it.
+    recorders = {span.span_id for span in spans if span.service in {"command-api", "saga-runner"}}
+    assert all(span.parent_id in recorders for span in spans if span.service == "projector")
     assert {one.service for one in spans} == {"command-api", "projector", "saga-runner", "payment-sandbox"}
     assert stack.status()["ready"], "and nothing is amiss"
 

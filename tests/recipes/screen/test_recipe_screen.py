@@ -38,7 +38,7 @@ async def test_the_days_are_read_and_sorted_without_a_screen() -> None:
 
 
 async def test_a_key_opens_the_screen_and_the_bottom_line_and_the_help_sheet_name_it() -> None:
-    async with opened(desk_with_sales(), size=(120, 60), views=(*VIEWS, SALES)) as deck:
+    async with opened(desk_with_sales(), size=(140, 60), views=(*VIEWS, SALES)) as deck:
         await deck.press("9")
         await deck.shows("2026-03-13        7         0")
         assert deck.lines()[0].startswith(" orderdeck ▸ Sales  ● LIVE")
