@@ -216,6 +216,7 @@ def test_behind_a_proxy_the_clients_of_the_proxy_are_told_apart(
 
     with caddy_before(desk.queries.port, tmp_path) as proxy:
         guesses = [through(proxy, "127.0.0.9", f"od_{number}").status_code for number in range(120)]
-        assert guesses[:100] + guesses[-1:] == [401] * 100 + [429]
+        assert guesses[:100] == [401] * 100
+        assert 429 in guesses[100:]  # a slow run is given one more every 0.6 s
         assert through(proxy, "127.0.0.9", keys["viewer"]).status_code == 200
         assert through(proxy, "127.0.0.10", "od_wrong").status_code == 401

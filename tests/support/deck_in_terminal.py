@@ -24,6 +24,13 @@ ROOT = Path(__file__).parents[2]
 WITHIN = 60.0  # seconds
 
 
+def readable(file: int, seconds: float) -> bool:
+    """Whether it can be read within that time. Unlike select, poll takes any number that a file may have."""
+    waiting = select.poll()
+    waiting.register(file, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
+
+
 class TerminalOfTheDeck:
     """`drawn` is every byte that the process has written."""
 
@@ -43,7 +50,7 @@ class TerminalOfTheDeck:
 
     def read(self, seconds: float) -> bool:
         """Whether the process still has the terminal open."""
-        if not select.select([self.master], [], [], seconds)[0]:
+        if not readable(self.master, seconds):
             return True
         try:
             data = os.read(self.master, 65536)
@@ -68,7 +75,7 @@ class TerminalOfTheDeck:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.code = os.waitstatus_to_exitcode(status)
-        while self.read(0) and select.select([self.master], [], [], 0)[0]:
+        while self.read(0) and readable(self.master, 0):
             pass
         return self.code
 

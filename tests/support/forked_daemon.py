@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from core.processes import die_with_parent
+from tests.support.deck_in_terminal import readable
 from tests.support.forked_command import exit_code_of, freeze
 
 ROOT = Path(__file__).parents[2]
@@ -101,7 +102,7 @@ class _Forks:
         """Take in what was told, and return the pids of forks that were started."""
         assert self._process.stdout is not None
         started: list[int] = []
-        while select.select([self._process.stdout], [], [], 0 if started else within)[0]:
+        while readable(self._process.stdout.fileno(), 0 if started else within):
             more = os.read(self._process.stdout.fileno(), 65536)
             assert more, "the process that forks has ended"
             *lines, self._rest = (self._rest + more).split(b"\n")
