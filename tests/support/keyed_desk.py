@@ -18,7 +18,6 @@ import httpx
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.settings import Settings, env_names
-from daemons.process.audit_recorder import FLUSH_EVERY
 from tests.support.daemon_process import DaemonProcess
 from tests.support.forked_command import run_forked
 from tests.support.logins import of_daemons
@@ -48,12 +47,17 @@ class KeyedDesk:
         url = f"http://127.0.0.1:{daemon.port}{path}"
         return httpx.request(method, url, json=body, headers=shown | named, trust_env=False, timeout=20)
 
-    def audited(self, key: str, **filters: str) -> list[dict[str, Any]]:
-        """The rows of the audit, the newest first, when those of refusals have had the time to be recorded."""
-        time.sleep(FLUSH_EVERY + 0.1)
-        answer = self.ask("GET", f"/api/v1/audit?{urlencode({'limit': '1000', **filters})}", key)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["rows"]
+    def audited(self, key: str, *, wanted: int = 1, **filters: str) -> list[dict[str, Any]]:
+        """The rows of the audit, the newest first, once there are as many as wanted; refusals come a little later."""
+        deadline = time.monotonic() + 20
+        while True:
+            answer = self.ask("GET", f"/api/v1/audit?{urlencode({'limit': '1000', **filters})}", key)
+            assert answer.status_code == 200, answer.text
+            rows = answer.json()["rows"]
+            if len(rows) >= wanted:
+                return rows
+            assert time.monotonic() < deadline, f"{len(rows)} rows and not {wanted}: {rows}"
+            time.sleep(0.02)
 
     async def audit_in_full(self) -> str:
         """Every text that the audit holds."""
