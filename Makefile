@@ -13,7 +13,7 @@ help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
 
 run: $(BIN)/.installed  ## install, start every daemon, open the deck (without a terminal: the demo)
-	@$(BIN)/orderdeck up && if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/orderdeck tui; else exec $(BIN)/orderdeck demo; fi
+	@$(BIN)/orderdeck up --other-ports && if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/orderdeck tui; else exec $(BIN)/orderdeck demo; fi
 
 test: $(BIN)/.installed-dev  ## the whole test suite
 	@$(PYTEST) $(PARALLEL)
@@ -56,7 +56,7 @@ soak: $(BIN)/.installed-dev  ## 5 000 random keys, clicks, pastes, sizes and los
 	@DECK_INPUTS=5000 $(PYTEST) -n 0 tests/tui/test_deck_fuzz.py
 
 dev: $(BIN)/.installed-dev  ## start everything with five orders; restart the daemons whenever code changes; Ctrl-C stops all
-	@trap 'exit 0' INT TERM; trap '$(BIN)/orderdeck down' EXIT; $(BIN)/orderdeck up && $(BIN)/orderdeck demo && $(BIN)/watchfiles --filter python '$(BIN)/orderdeck ctl restart all' core daemons
+	@trap 'exit 0' INT TERM; trap '$(BIN)/orderdeck down' EXIT; $(BIN)/orderdeck up --other-ports && $(BIN)/orderdeck demo && $(BIN)/watchfiles --filter python '$(BIN)/orderdeck ctl restart all' core daemons
 
 watch: $(BIN)/.installed-dev  ## run the quick tests, and again whenever code changes; ARGS="tests/tui -k palette" for others
 	@$(BIN)/watchfiles --filter python '$(PYTEST) -q -n 0 $(or $(ARGS),tests/domain tests/projections tests/sagas)' core daemons tui tests

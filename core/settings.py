@@ -197,7 +197,7 @@ def env_names(name: str) -> list[str]:
 
 def load_settings(**overrides: Any) -> Settings:
     """Read and check the settings. Raises ConfigurationError, which names each wrong setting and what is allowed."""
-    file = ENV_FILE if _is_trusted(ENV_FILE) else None
+    file = ENV_FILE if is_trusted(ENV_FILE) else None
     try:
         in_file = dotenv_values(file) if file else {}
     except (OSError, UnicodeDecodeError) as error:
@@ -233,7 +233,7 @@ def _refuse_unknown(names: Mapping[str, Any], where: str) -> None:
             raise ConfigurationError(f"there is no setting {name}{where}{hint}")
 
 
-def _is_trusted(file: Path) -> bool:
+def is_trusted(file: Path) -> bool:
     """Whether the settings may be read from this file. If another user could have written it, say so and return False.
 
     Whoever writes .env chooses the database and the payment provider, and a program may be started in any folder.

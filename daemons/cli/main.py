@@ -64,13 +64,17 @@ def main() -> None:
 
 
 @app.command()
-def up() -> None:
+def up(
+    *,
+    other_ports: Annotated[
+        bool, typer.Option("--other-ports", help="Where a usual port is taken, use another, and write it to .env.")
+    ] = False,
+) -> None:
     """Start every daemon of this home and wait until all of them are ready."""
     from daemons.host import stack
 
-    settings = load_settings()
-    status = stack.up(settings)
-    _note(settings, "orderdeck up")
+    status = stack.up(load_settings(), moved=say if other_ports else None)
+    _note(load_settings(), "orderdeck up")
     say(f"orderdeck is up in {status.home}")
     for name, url in status.urls.items():
         say(f"  {name:<9} {url}")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 import psutil
 
@@ -17,6 +17,7 @@ from core.home import Home, unprivileged_user
 from core.settings import Settings, env_names
 from daemons.host import leftovers
 from daemons.host.home_lock import locked
+from daemons.host.other_ports import move_to_other_ports
 from daemons.host.status import ProgramStatus, StackStatus, stack_status
 from daemons.host.supervisor import ProgramState, Supervisor, environment
 from daemons.process import exits
@@ -34,8 +35,11 @@ class NotReady(Unavailable):
     """The stack did not become ready; the text names each program that is not, why, and the end of its log."""
 
 
-def up(settings: Settings) -> StackStatus:
-    """Start every program that does not run, wait until all are ready; raises ConfigurationError or NotReady."""
+def up(settings: Settings, *, moved: Callable[[str], None] | None = None) -> StackStatus:
+    """Start every program that does not run, wait until all are ready; raises ConfigurationError or NotReady.
+
+    With `moved`, which is given a sentence about each, ports that are taken and that no setting names are replaced.
+    """
     home = Home(settings.home)
     home.create()
     with locked(home):
@@ -51,6 +55,10 @@ def up(settings: Settings) -> StackStatus:
             home.create()
             if (user := unprivileged_user()) is not None:
                 home.hand_over(user)
+            if moved is not None:
+                settings, sentences = move_to_other_ports(settings, counts)
+                for sentence in sentences:
+                    moved(sentence)
             ports = ports_of(settings, counts)
             must_be_free(settings, {port: program.setting_of(port, settings) for port, program in ports.items()})
             if settings.database_url is not None:

@@ -18,6 +18,14 @@ RECEIVED = 32 * 1024  # bytes
 SENT = 256 * 1024  # bytes
 
 
+class PortTaken(ConfigurationError):
+    """Another program listens on this port; `taken` says so, and the whole text which setting to change."""
+
+    def __init__(self, port: int, setting: str) -> None:
+        self.taken = f"port {port} is taken{_owner_of(port)}"
+        super().__init__(f"{self.taken}: set {setting} to another")
+
+
 def listen(settings: Settings, field: str) -> socket.socket:
     """Bind the port of this setting; raises ConfigurationError."""
     return bind(settings, field, int(getattr(settings, field)))
@@ -70,7 +78,7 @@ def _cannot_listen(error: OSError, host: str, port: int, base: int, field: str) 
     if port != base:
         setting += f"={base}, from which it follows,"
     if error.errno == errno.EADDRINUSE:
-        return ConfigurationError(f"port {port} is taken{_owner_of(port)}: set {setting} to another")
+        return PortTaken(port, setting)
     if error.errno == errno.EACCES:
         return ConfigurationError(f"port {port} is not for ordinary users: set {setting} to one above 1023")
     return ConfigurationError(f"cannot listen on {host}, port {port}: {error.strerror}")
