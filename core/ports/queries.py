@@ -18,7 +18,7 @@ from core.domain.message import OrderId, Sku
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
 from core.ports.reading import ReaderProgress
-from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
+from core.ports.saga_lists import SagaListing, SagaPage, SagaPlace, SagasBegun, SagaSearch, SagaSummary
 from core.ports.sagas import Backlog
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
@@ -186,8 +186,12 @@ class Queries(Protocol):
         """How many unfinished sagas each process has a lease on, by the name under which it leases them."""
         ...
 
-    async def sagas_under_way(self, moment: datetime, limit: int) -> Sequence[UUID]:
-        """The newest sagas that had started by a moment, without those that certainly had ended by then."""
+    async def sagas_begun(self, wanted: SagasBegun) -> Sequence[SagaPlace]:
+        """When each of the sagas had started, and its id."""
+        ...
+
+    async def expiring_orders(self, before: datetime, limit: int) -> Sequence[OrderId]:
+        """Confirmed orders that are not shipped, and whose authorisation ends before a moment; at most so many."""
         ...
 
     async def releases(self, limit: int) -> Sequence[Release]:

@@ -86,10 +86,34 @@ class SagaSearch(Struct, frozen=True, kw_only=True):
 
 
 class SagaPage(Struct, frozen=True):
-    """Sagas in their order. `more`: the list goes on in the direction in which the page was read."""
+    """Sagas in their order. `more`: the list goes on in the direction in which the page was read.
+
+    `reached`: reading stopped at that place before the page was full, and goes on after it.
+    """
 
     sagas: Sequence[SagaListing]
     more: bool
+    reached: SagaPlace | None = None
+
+
+class SagasBegun(Struct, frozen=True, kw_only=True):
+    """Asks for the places of at most `limit` sagas that had started `by` a moment, newest first, or backwards.
+
+    `every`: of all. Else of those that may not have ended by then, if `unfinished`, those that are `ended` with one of
+    these statuses today, and those with the ids that are `expiring`. The others narrow that down as in SagaSearch.
+    """
+
+    by: datetime
+    every: bool
+    unfinished: bool = False
+    ended: Sequence[SagaStatusName] = ()
+    expiring: Sequence[UUID] = ()
+    saga_ids: Sequence[UUID] = ()
+    order_id: UUID | None = None
+    name: str | None = None
+    start: SagaPlace | None = None
+    backwards: bool = False
+    limit: int = 20
 
 
 class SagaErrors(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 
 from core import codec
 from core.codec import StoredEvent
-from core.domain.message import OrderId, Sku, StreamId, inventory_stream, payment_of
+from core.domain.message import OrderId, Sku, StreamId, inventory_stream, payment_of, saga_of
 from core.errors import FieldError, InvalidInput
 from core.filters.order_query import OrderQuery
 from core.ports.clock import Clock
@@ -21,10 +21,11 @@ from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
 from core.projections import ORDERS, STOCK
 from core.projections.inventory_level import InventoryLevel
 from core.projections.order_view import ORDER_EVENTS, PAYMENT_EVENTS, OrderView
+from core.sagas.fulfil_order import FULFIL_ORDER
 from core.services.fresh_views import fold_on, order_state
 from core.services.past_models import PastModels
-from core.services.past_saga_lists import PastSagaLists, fits
-from core.services.past_sagas import BEFORE_ALL, PastSaga
+from core.services.past_saga_lists import PastSagaLists
+from core.services.past_sagas import BEFORE_ALL, EXPIRES_SOON, PastSaga
 from core.services.request_reads import LONGEST_CATCH_UP, ReadServers, RequestReads, always
 
 T = TypeVar("T")
@@ -33,7 +34,6 @@ PAGE = 1_000  # events in one reading
 MOST_FOLDED = 5_000  # events of one SKU that are folded for one answer, which takes about 0.1 s
 AS_OF = "as_of"
 MOST_RELEASES = 1_000  # that are looked through
-MOST_SAGAS = 100  # that are looked at for one order
 SMALLEST_STEP = timedelta(microseconds=1)  # between two times that the log can tell apart
 
 
@@ -175,31 +175,20 @@ class PastReads(RequestReads):
         return msgspec.structs.replace(totals, head=self.point.position, sagas={})
 
     async def sagas(self, search: SagaSearch) -> SagaPage:
-        """Of one order, or with these ids, each is looked at; see PastSagaLists for all others."""
-        if search.order_id is None and not search.saga_ids:
-            return await self._saga_lists(self.point.at).page(search) if self.point.at else SagaPage([], more=False)
-        wider = msgspec.structs.replace(
-            search, statuses=(), states=(), error=None, sort="-started_at", limit=MOST_SAGAS
-        )
-        today = await super()._ask(LOG, lambda q: q.sagas(wider))
-        found = [saga for row in today.sagas if (saga := await self.saga(row.saga_id)) is not None]
-        fitting = [saga for saga in found if fits(saga, search)]
-        return SagaPage(fitting[: search.limit], more=len(fitting) > search.limit)
+        return await self._saga_lists(self.point.at).page(search) if self.point.at else SagaPage([], more=False)
 
     async def saga_summary(self) -> SagaSummary:
         """What all unfinished sagas were at; without what waited for a runner, which is not in the log."""
         return await self._saga_lists(self.point.at or BEFORE_ALL).summary()
 
     def _saga_lists(self, at: datetime) -> PastSagaLists:
-        ask = super()._ask
+        async def expiring(limit: int) -> Sequence[UUID]:
+            if not self.point.position:
+                return []
+            orders = await self.expiring_orders(at + EXPIRES_SOON, limit)
+            return [saga_of(order_id, FULFIL_ORDER.name) for order_id in orders]
 
-        async def today(search: SagaSearch) -> SagaPage:
-            return await ask(LOG, lambda q: q.sagas(search))
-
-        async def changing(at: datetime, limit: int) -> Sequence[UUID]:
-            return await ask(LOG, lambda q: q.sagas_under_way(at, limit))
-
-        return PastSagaLists(at, self.saga, today, changing)
+        return PastSagaLists(at, self.saga, self.sagas_begun, expiring)
 
     async def releases(self, limit: int) -> Sequence[Release]:
         known = await super().releases(MOST_RELEASES)

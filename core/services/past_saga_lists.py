@@ -14,11 +14,12 @@ from uuid import UUID
 import msgspec
 
 from core.domain.money import exact
-from core.errors import FieldError, InvalidInput
 from core.ports.saga_lists import (
     SagaErrors,
     SagaListing,
     SagaPage,
+    SagaPlace,
+    SagasBegun,
     SagaSearch,
     SagaState,
     SagaStatusName,
@@ -26,14 +27,11 @@ from core.ports.saga_lists import (
 )
 from core.ports.sagas import Backlog
 
-MOST_UNFINISHED = 1_000  # sagas of a moment that are looked at, the newest ones
-MOST_PAGES = 10  # of today's list that are read for one page of the past
+MOST_LOOKED_AT = 1_000  # sagas that are folded for one answer, about a second of work
 MOST_ERRORS = 20
 LONGEST_ERROR = 300
-FINISHED: tuple[SagaStatusName, ...] = ("COMPLETED", "COMPENSATED", "RESOLVED")
 UNFINISHED: tuple[SagaStatusName, ...] = ("RUNNING", "COMPENSATING", "FAILED")
 NOTHING_WAITS = Backlog(due=0, due_for=0.0, unstarted=0, unstarted_for=0.0)
-LAST_ID = UUID(int=2**128 - 1)  # comes after every other id that a saga has
 _ID_OR_NUMBER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]+(?:[.,:][0-9]+)*")
 
 FoldSaga = Callable[[UUID], Awaitable[SagaListing | None]]
@@ -42,54 +40,58 @@ FoldSaga = Callable[[UUID], Awaitable[SagaListing | None]]
 class PastSagaLists:
     """Today's rows say which sagas there were, since none is ever removed; each is folded up to the moment `at`.
 
-    `fold` makes one saga's row as of the moment, `today` reads a page of today's list, and `changing` the ids of those
-    that had begun by then and may not have ended, newest first, at most so many.
+    `fold` makes one saga's row as of the moment, `begun` finds today's rows of those that may fit, and `expiring` the
+    ids of at most so many that had completed, and had an authorisation that was about to end.
     """
 
     def __init__(
         self,
         at: datetime,
         fold: FoldSaga,
-        today: Callable[[SagaSearch], Awaitable[SagaPage]],
-        changing: Callable[[datetime, int], Awaitable[Sequence[UUID]]],
+        begun: Callable[[SagasBegun], Awaitable[Sequence[SagaPlace]]],
+        expiring: Callable[[int], Awaitable[Sequence[UUID]]],
     ) -> None:
         self._at = at
         self._fold = fold
-        self._today = today
-        self._changing = changing
+        self._begun = begun
+        self._expiring = expiring
 
     async def page(self, search: SagaSearch) -> SagaPage:
-        if search.states == ("expiring",):
-            why = "an end of an authorisation is known for one saga of the past, and not for the list of all"
-            raise InvalidInput([FieldError("state", why)])
-        filtered = search.statuses or search.states or search.error or search.sort == "-at_risk"
-        found: dict[UUID, SagaListing] = {}
-        if filtered:
-            found |= {saga.saga_id: saga for saga in (await self._unfinished())[0] if fits(saga, search)}
-        ended: tuple[SagaStatusName, ...] = tuple(status for status in search.statuses if status in FINISHED)
-        if not filtered or (ended and not search.states and not search.error and search.sort != "-at_risk"):
-            found |= {saga.saga_id: saga for saga in await self._of_today(search, ended) if fits(saga, search)}
-        sort = search.sort.removeprefix("-")
-        places = sorted(((getattr(saga, sort), id_) for id_, saga in found.items()), reverse=True)
-        if search.start is not None:
-            start: Any = search.start
-            places = [place for place in places if (place > start if search.backwards else place < start)]
-        more = len(places) > search.limit
-        places = places[-search.limit :] if search.backwards else places[: search.limit]
-        return SagaPage([found[id_] for _, id_ in places], more=more)
+        """A page by age is not full when too few of the sagas that were looked at fit: the next one goes on there."""
+        if search.sort == "-at_risk":
+            return await self._by_risk(search)
+        wanted = await self._wanted(search)
+        found = list[SagaListing]()
+        looked_at, count = 0, search.limit + 1
+        while True:
+            wanted = msgspec.structs.replace(wanted, limit=min(count, MOST_LOOKED_AT - looked_at))
+            places = await self._begun(wanted)
+            found += [saga for saga in await self._folded(places) if fits(saga, search)]
+            looked_at += len(places)
+            at_end = len(places) < wanted.limit
+            if len(found) > search.limit or at_end or looked_at >= MOST_LOOKED_AT:
+                break
+            wanted, count = msgspec.structs.replace(wanted, start=places[-1]), 2 * count
+        full = len(found) > search.limit
+        page = found[: search.limit]
+        return SagaPage(
+            page[::-1] if search.backwards else page,
+            more=full or not at_end,
+            reached=None if full or at_end else places[-1],
+        )
 
     async def summary(self) -> SagaSummary:
-        sagas, capped = await self._unfinished()
-        sagas = [saga for saga in sagas if saga.status in UNFINISHED]
+        sagas, capped = await self._unsettled(SagaSearch())
         states: dict[Any, int] = dict.fromkeys(get_args(SagaState), 0)
         statuses: dict[Any, int] = dict.fromkeys(UNFINISHED, 0)
         at_risk: dict[SagaState, dict[str, Decimal]] = {}
         money_open: dict[str, Decimal] = {}
         errors: defaultdict[str, list[SagaListing]] = defaultdict(list)
         for saga in sagas:
-            statuses[saga.status] += 1
-            if saga.last_error:
-                errors[_ID_OR_NUMBER.sub("#", saga.last_error[:LONGEST_ERROR])].append(saga)
+            if saga.status in statuses:
+                statuses[saga.status] += 1
+                if saga.last_error:
+                    errors[_ID_OR_NUMBER.sub("#", saga.last_error[:LONGEST_ERROR])].append(saga)
             if saga.state is None:
                 continue
             states[saga.state] += 1
@@ -106,30 +108,56 @@ class PastSagaLists:
             backlog=NOTHING_WAITS,
         )
 
-    async def _unfinished(self) -> tuple[list[SagaListing], bool]:
-        """Those that had begun and may not have ended, as they were, and whether there were more."""
-        ids = await self._changing(self._at, MOST_UNFINISHED + 1)
-        folded = await asyncio.gather(*map(self._fold, ids[:MOST_UNFINISHED]))
-        return [saga for saga in folded if saga is not None], len(ids) > MOST_UNFINISHED
+    async def _by_risk(self, search: SagaSearch) -> SagaPage:
+        """What a saga had open is known when it is folded, so all of them are, but no more than MOST_LOOKED_AT."""
+        sagas, _ = await self._unsettled(search)
+        found = {saga.saga_id: saga for saga in sagas if fits(saga, search)}
+        places = sorted(((saga.at_risk, id_) for id_, saga in found.items()), reverse=True)
+        if search.start is not None:
+            start: Any = search.start
+            places = [place for place in places if (place > start if search.backwards else place < start)]
+        more = len(places) > search.limit
+        places = places[-search.limit :] if search.backwards else places[: search.limit]
+        return SagaPage([found[id_] for _, id_ in places], more=more)
 
-    async def _of_today(self, search: SagaSearch, statuses: Sequence[SagaStatusName]) -> list[SagaListing]:
-        """As many as a page needs of those that are in today's list, as they were."""
-        wider = msgspec.structs.replace(
-            search,
-            statuses=statuses,
-            start=search.start or (self._at, LAST_ID),
-            limit=search.limit + 1,
+    async def _unsettled(self, search: SagaSearch) -> tuple[list[SagaListing], bool]:
+        """The newest that may have had something to settle, as they were, and whether there were more."""
+        wanted = await self._wanted(msgspec.structs.replace(search, states=search.states or get_args(SagaState)))
+        places = await self._begun(
+            msgspec.structs.replace(wanted, start=None, backwards=False, limit=MOST_LOOKED_AT + 1)
         )
-        found = list[SagaListing]()
-        for _ in range(MOST_PAGES):
-            page = await self._today(wider)
-            folded = await asyncio.gather(*(self._fold(row.saga_id) for row in page.sagas))
-            found += [saga for saga in folded if saga is not None]
-            if len(found) > search.limit or not page.more or not page.sagas:
-                break
-            edge = page.sagas[0] if search.backwards else page.sagas[-1]
-            wider = msgspec.structs.replace(wider, start=(edge.started_at, edge.saga_id))
-        return found
+        return await self._folded(places[:MOST_LOOKED_AT]), len(places) > MOST_LOOKED_AT
+
+    async def _wanted(self, search: SagaSearch) -> SagasBegun:
+        """Which of today's rows may fit. One that had ended at the moment has the same status today."""
+        every = not (search.statuses or search.states or search.error)
+        unfinished = every
+        ended: Sequence[SagaStatusName] = ()
+        expiring: Sequence[UUID] = ()
+        if search.error is not None:
+            unfinished = True
+        elif search.states:
+            unfinished = any(state != "expiring" for state in search.states)
+            expiring = await self._expiring(MOST_LOOKED_AT + 1) if "expiring" in search.states else ()
+        elif search.statuses:
+            unfinished = any(status in UNFINISHED for status in search.statuses)
+            ended = [status for status in search.statuses if status not in UNFINISHED]
+        return SagasBegun(
+            by=self._at,
+            every=every,
+            unfinished=unfinished,
+            ended=ended,
+            expiring=expiring,
+            saga_ids=search.saga_ids,
+            order_id=search.order_id,
+            name=search.name,
+            start=search.start,
+            backwards=search.backwards,
+        )
+
+    async def _folded(self, places: Sequence[SagaPlace]) -> list[SagaListing]:
+        folded = await asyncio.gather(*(self._fold(saga_id) for _, saga_id in places))
+        return [saga for saga in folded if saga is not None]
 
 
 def fits(saga: SagaListing, search: SagaSearch) -> bool:

@@ -18,7 +18,7 @@ from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, Orde
 from core.ports.queries import LOG, DeskTotals, EndedSaga, LogSearch, Queries, Release, Row
 from core.ports.reading import ReaderProgress
 from core.ports.replicas import PositionNotReached, Replica, Replicas
-from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
+from core.ports.saga_lists import SagaListing, SagaPage, SagaPlace, SagasBegun, SagaSearch, SagaSummary
 from core.ports.sagas import Backlog
 from core.projections import GROUPS, ORDERS, STOCK
 from core.projections.inventory_level import InventoryLevel
@@ -224,8 +224,11 @@ class RequestReads:
     async def saga_owners(self) -> Mapping[str, int]:
         return await self.primary.saga_owners()
 
-    async def sagas_under_way(self, moment: datetime, limit: int) -> Sequence[UUID]:
-        return await self._ask(LOG, lambda q: q.sagas_under_way(moment, limit))
+    async def sagas_begun(self, wanted: SagasBegun) -> Sequence[SagaPlace]:
+        return await self._ask(LOG, lambda q: q.sagas_begun(wanted))
+
+    async def expiring_orders(self, before: datetime, limit: int) -> Sequence[OrderId]:
+        return await self._ask(ORDERS.reader, lambda q: q.expiring_orders(before, limit))
 
     async def releases(self, limit: int) -> Sequence[Release]:
         return await self._ask(LOG, lambda q: q.releases(limit))

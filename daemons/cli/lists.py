@@ -24,6 +24,7 @@ SAGA_WORDS = ("state", "status", "order", "saga")
 NEWEST = str(2**63 - 1)  # a position beyond every event
 PAUSE = 0.5  # seconds between two looks at the log
 MANY = 1_000
+MOST_EMPTY = 100  # pages without a saga, of the past, before it is said that none matches
 
 EVENT_FIELDS = (
     TableField("POSITION", 10, right=True),
@@ -126,6 +127,10 @@ def list_sagas(
     parameters |= as_of(moment)
     page = read("/api/v1/sagas", parameters | {"limit": str(limit)})
     with readable(API):
+        for _ in range(MOST_EMPTY):
+            if page["sagas"] or not page["next_cursor"]:
+                break
+            page = read("/api/v1/sagas", parameters | {"limit": str(limit), "cursor": page["next_cursor"]})
         if as_json:
             say_document({"sagas": page["sagas"], "more": page["next_cursor"] is not None})
         elif page["sagas"]:

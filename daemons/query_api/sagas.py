@@ -79,6 +79,8 @@ async def some_sagas(
     )
     places = [(getattr(saga, sort.removeprefix("-")), saga.saga_id) for saga in page.sagas]
     first, last = (places[0], places[-1]) if places else (None, None)
+    if page.reached is not None:
+        first, last = (page.reached, last) if backwards else (first, page.reached)
     cursors = ends(sort, first, last, more=page.more, start=start is not None, backwards=backwards)
     all_found = await asyncio.gather(*(read_saga(queries, asdict(saga)) for saga in page.sagas))
     shown = [_shown(found, asdict(saga)) for found, saga in zip(all_found, page.sagas, strict=True)]

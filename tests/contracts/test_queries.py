@@ -22,7 +22,7 @@ from core.errors import Unavailable
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import OrderSearch
 from core.ports.queries import LogSearch, Queries
-from core.ports.saga_lists import SagaSearch
+from core.ports.saga_lists import SagasBegun, SagaSearch
 from core.projections import GROUPS
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.order_view import OrderView
@@ -209,7 +209,8 @@ CALLS: Mapping[str, Callable[[Queries], Awaitable[object]]] = {
     "ended_sagas": lambda q: q.ended_sagas(after=0, upto=1, limit=1),
     "progress": lambda q: q.progress(),
     "saga_owners": lambda q: q.saga_owners(),
-    "sagas_under_way": lambda q: q.sagas_under_way(datetime.now(UTC), 5),
+    "sagas_begun": lambda q: q.sagas_begun(SagasBegun(by=datetime.now(UTC), every=True)),
+    "expiring_orders": lambda q: q.expiring_orders(datetime.now(UTC), 5),
     "releases": lambda q: q.releases(5),
     "position_of": lambda q: q.position_of(READER),
     "wait_for_reader": lambda q: q.wait_for_reader(READER, position=1, within=SOON),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ NOT_IN_THE_LOG = {"claimed", "due_at", "next_attempt_at", "held_by", "lease_unti
     "open_amount",  # of an order in a list
     "backlog",
 }
+_SECONDS = re.compile(r"ends in \d+ s")  # of an authorisation
 
 
 @dataclass
@@ -93,6 +95,8 @@ def without(document: Any) -> Any:
     """The document without what the log does not say."""
     if isinstance(document, list):
         return [without(each) for each in document]
+    if isinstance(document, str):
+        return _SECONDS.sub("ends soon", document)
     if not isinstance(document, dict):
         return document
     return {name: without(value) for name, value in document.items() if name not in NOT_IN_THE_LOG}

@@ -26,6 +26,7 @@ LISTS = (
     "/api/v1/orders/counts", "/api/v1/orders/status/created", "/api/v1/customers/c-1/orders", "/api/v1/inventory",
     "/api/v1/sagas?limit=100", "/api/v1/sagas?status=COMPLETED", "/api/v1/sagas?status=COMPENSATED,FAILED,RUNNING",
     "/api/v1/sagas?state=failed&sort=-at_risk", "/api/v1/sagas?name=settle", "/api/v1/sagas/summary",
+    "/api/v1/sagas?state=expiring", "/api/v1/sagas?state=expiring,failed", "/api/v1/sagas?sort=-at_risk",
     "/api/v1/customers/c-1/summary", "/api/v1/products/A/demand", "/api/v1/stats",
 )  # fmt: skip
 
@@ -83,6 +84,8 @@ async def recorded_past(postgres: EmbeddedPostgres, template: str, home: Path) -
             await desk.do(shipment(orders[0]))
             await desk.ended(orders[0], "settle_order")
             orders.append((await failed(desk))[0])
+            orders.append(await desk.place("test_card_expires", A=1))
+            await desk.ended(orders[3])
         await note()
         log = await desk.log()
         yield Past(api, log, orders, paths_of(orders), moments)

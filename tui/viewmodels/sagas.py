@@ -21,6 +21,7 @@ from tui.wire import Count, WireOrder
 
 NEWEST, AT_RISK = "-started_at", "-at_risk"  # how the list is sorted, as the API names it
 MOST_ROWS = 50  # of a page: the service works out for each of them what is open
+MOST_EMPTY = 100  # pages without a row, of the past, that are passed over
 AGAIN = 5.0  # seconds after which the list is read again: a saga becomes overdue without an event
 COUNTED = 1.0  # seconds between two countings of the tabs
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
@@ -95,6 +96,10 @@ class SagasSource:
     async def page(self, cursor: str | None, *, from_end: bool) -> ListPage[WireSaga]:  # noqa: ARG002 - of the protocol
         """The API has no list from its other end, so there is only the one from its top."""
         page = await self._read({"limit": str(MOST_ROWS), **({"cursor": cursor} if cursor else {})})
+        for _ in range(MOST_EMPTY):
+            if page.sagas or not page.next_cursor:
+                break
+            page = await self._read({"limit": str(MOST_ROWS), "cursor": page.next_cursor})
         return ListPage(RowPage(page.sagas, older=page.next_cursor, newer=page.prev_cursor))
 
     async def among(self, keys: Sequence[str]) -> Sequence[WireSaga]:

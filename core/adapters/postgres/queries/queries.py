@@ -17,6 +17,7 @@ from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.queries import log, sagas
 from core.adapters.postgres.queries.ended_sagas import ended_sagas
+from core.adapters.postgres.queries.past_sagas import expiring_orders, sagas_begun
 from core.adapters.postgres.queries.readers import positions_of, progress
 from core.adapters.postgres.queries.saga_summary import summary_of_sagas
 from core.adapters.postgres.queries.totals import authorised_money, desk_totals
@@ -29,7 +30,7 @@ from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderCounts, OrderDocument, OrderSearch
 from core.ports.queries import DeskTotals, EndedSaga, LogSearch, Release, Row
 from core.ports.reading import ReaderProgress
-from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaSummary
+from core.ports.saga_lists import SagaListing, SagaPage, SagaPlace, SagasBegun, SagaSearch, SagaSummary
 from core.ports.sagas import Backlog
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
@@ -138,8 +139,11 @@ class PostgresQueries:
     async def saga_owners(self) -> Mapping[str, int]:
         return await self._lanes.run(sagas.owners_of_sagas)
 
-    async def sagas_under_way(self, moment: datetime, limit: int) -> Sequence[UUID]:
-        return await self._lanes.run(lambda c: sagas.under_way(c, moment, limit))
+    async def sagas_begun(self, wanted: SagasBegun) -> Sequence[SagaPlace]:
+        return await self._lanes.run(lambda c: sagas_begun(c, wanted))
+
+    async def expiring_orders(self, before: datetime, limit: int) -> Sequence[OrderId]:
+        return await self._lanes.run(lambda c: expiring_orders(c, before, limit))
 
     async def releases(self, limit: int) -> Sequence[Release]:
         return await self._lanes.run(lambda c: newest_releases(c, limit))

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
 
 from core.adapters.postgres.connection import Connection
-from core.ports.saga_lists import SagaListing, SagaPage, SagaSearch, SagaState, SagaStatusName
+from core.ports.saga_lists import SagaListing, SagaPage, SagasBegun, SagaSearch, SagaState, SagaStatusName
 
 OWNERS = """
 SELECT owner, count(*) AS held FROM sagas
  WHERE owner IS NOT NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > clock_timestamp()
  GROUP BY owner
-"""
-
-# A saga that has ended changes no more, so one that has not been changed since a moment had ended by then.
-UNDER_WAY = """
-SELECT saga_id FROM sagas
- WHERE started_at <= $1 AND (updated_at >= $1 OR status IN ('RUNNING', 'COMPENSATING', 'FAILED'))
- ORDER BY started_at DESC, saga_id DESC LIMIT $2
 """
 
 # What an operator sees of a saga. While a runner works on it, `due_at` is when the lease ends; else, when a runner may
@@ -110,13 +102,7 @@ async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
     A saga has one state and one status, so each of those that are searched for is read by its own index, and no further
     than one page.
     """
-    conditions = _Conditions()
-    if search.order_id is not None:
-        conditions.add("order_id = {}", search.order_id)
-    if search.saga_ids:
-        conditions.add("saga_id = ANY ({}::uuid[])", search.saga_ids)
-    if search.name is not None:
-        conditions.add("starts_with(name, {})", search.name)
+    conditions = Conditions(search)
     if search.error is not None:
         conditions.add("strpos(lower(last_error), lower({})) > 0", search.error)
     if search.statuses and (search.states or search.sort == "-at_risk"):
@@ -142,7 +128,7 @@ async def page_of_sagas(connection: Connection, search: SagaSearch) -> SagaPage:
     return SagaPage(page[::-1] if search.backwards else page, more=len(rows) > search.limit)
 
 
-def _by_age(part: Callable[..., str], conditions: _Conditions, search: SagaSearch) -> list[str]:
+def _by_age(part: Callable[..., str], conditions: Conditions, search: SagaSearch) -> list[str]:
     column, names = ("state", search.states) if search.states else ("status", search.statuses)
     if search.error is not None and not names:
         names = UNFINISHED  # those that have ended are too many to be searched
@@ -167,12 +153,18 @@ def _by_risk(part: Callable[..., str], search: SagaSearch) -> list[str]:
     ]
 
 
-class _Conditions:
+class Conditions:
     """The conditions that all parts of a query have, and the values of the query's parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, search: SagaSearch | SagasBegun) -> None:
         self.texts: list[str] = []
         self.values: list[Any] = []
+        if search.order_id is not None:
+            self.add("order_id = {}", search.order_id)
+        if search.saga_ids:
+            self.add("saga_id = ANY ({}::uuid[])", search.saga_ids)
+        if search.name is not None:
+            self.add("starts_with(name, {})", search.name)
 
     def parameter(self, value: Any) -> str:
         """The name of a new parameter with this value."""
@@ -181,10 +173,6 @@ class _Conditions:
 
     def add(self, condition: str, value: Any) -> None:
         self.texts.append(condition.format(self.parameter(value)))
-
-
-async def under_way(connection: Connection, moment: datetime, limit: int) -> Sequence[UUID]:
-    return [row["saga_id"] for row in await connection.fetch(UNDER_WAY, moment, limit)]
 
 
 async def owners_of_sagas(connection: Connection) -> Mapping[str, int]:
