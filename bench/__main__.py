@@ -50,10 +50,14 @@ def main() -> None:
         "--soak", type=float, default=0, help="minutes that the deck is soaked; nothing else of it then"
     )
     parser.add_argument("--million", action="store_true", help="a rebuild of 1 000 000 events")
-    parser.add_argument("--ten-million", action="store_true", help="growth to 10 000 000 events: needs 15 GB of disk")
+    parser.add_argument(
+        "--ten-million", action="store_true", help="growth to, and verify of, 10 000 000 events: needs 15 GB of disk"
+    )
     parser.add_argument("--json", type=Path, default=ROOT / "bench" / "results" / "latest.json")
     options = parser.parse_args()
     parts = options.parts or list(PARTS)
+    million = 1_000_000 if options.million else options.events
+    ten_million = 10_000_000 if options.ten_million else million
     if unknown := set(parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     lengths = {
@@ -62,16 +66,16 @@ def main() -> None:
         "many": options.seconds,
         "runners": options.backlog,
         "flow": options.flow_seconds,
-        "rebuild": 1_000_000 if options.million else options.events,
-        "switch": 1_000_000 if options.million else options.events,
-        "growth": 10_000_000 if options.ten_million else options.events,
-        "past": 1_000_000 if options.million else options.events,
+        "rebuild": million,
+        "switch": million,
+        "growth": ten_million,
+        "past": million,
         "relay": options.events,
         "kafka_feed": options.events,
         "snapshots": 1_000_000,
         "visible": options.seconds,
         "cache": options.seconds,
-        "verify": 1_000_000 if options.million else options.events,
+        "verify": ten_million,
         "sagas": options.saga_seconds,
         "open_sagas": options.open,
         "hot_sku": options.orders,

@@ -48,17 +48,25 @@ def measure(ground: Ground, events: float) -> list[Row]:
     began = time.perf_counter()
     report = uvloop.run(_verify(dsn, ledger))
     seconds = time.perf_counter() - began
-    cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu, most = used.ru_utime - before, used.ru_maxrss * 1024
     if report.violated:
         raise SystemExit(f"the bench's own books are wrong: {report.violations[:3]}")
     rate = report.events / seconds
     figures = (
         f"{report.events:,} events, {report.orders:,} orders in {seconds:.1f} s ({cpu:.1f} s of CPU): {rate:,.0f}/s"
     )
-    data = {"events": report.events, "orders": report.orders, "seconds": seconds, "load": os.getloadavg()}
+    data = {
+        "events": report.events,
+        "orders": report.orders,
+        "seconds": seconds,
+        "memory": most,
+        "load": os.getloadavg(),
+    }
     million = 1_000_000 / rate
     return [
         Row("verify", figures, data=data),
+        Row("  its memory at most, the provider's ledger and the filling of the log included", f"{most / 1e6:,.0f} MB"),
         Row("  a million events", f"{million:.0f} s", million / REACH, "<= 60 s", million <= REACH),
     ]
 
