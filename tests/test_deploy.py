@@ -43,6 +43,14 @@ def instructions(name: str) -> list[str]:
     return [argument for each, argument in dockerfile() if each == name]
 
 
+def test_no_file_with_passwords_and_nothing_else_that_is_made_on_a_machine_is_in_the_repository() -> None:
+    command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no clone")
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert [file for file in found if file not in {".orderdeck/logs/.gitignore", ".orderdeck/run/.gitignore"}] == []
+
+
 # --- docker-compose.yml -------------------------------------------------------------------------------------
 def test_compose_is_valid_against_the_schema() -> None:
     jsonschema.Draft7Validator(SCHEMA).validate(COMPOSE)
