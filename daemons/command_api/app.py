@@ -59,6 +59,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         finally:
             vitals.degraded.clear()
             keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
 
 
 def make_app(

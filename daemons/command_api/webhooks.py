@@ -36,6 +36,7 @@ from daemons.command_api.terms import AnyRequest, CommandRequest, NoBody
 from daemons.http.bodies import T
 from daemons.http.openapi import answers, reading
 from daemons.http.reply import Reply
+from daemons.process.audited import note_of
 
 PATH = "/api/v1/admin/webhooks"
 NOBODY = "somebody without a name"
@@ -76,7 +77,10 @@ async def make_webhook(request: AnyRequest, state: State) -> ASGIApp:
     """Have events sent to an address, as messages signed by Standard Webhooks 1.0."""
     body, by = await _read(request, WebhookBody)
     terms = WebhookTerms(url=body.url, description=body.description, event_types=tuple(body.event_types))
-    return _made(await add_webhook(state["webhooks"], terms, by=by))
+    made = await add_webhook(state["webhooks"], terms, by=by)
+    if (note := note_of(request.scope)) is not None:
+        note.target = made.webhook.id
+    return _made(made)
 
 
 @post(

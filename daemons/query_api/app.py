@@ -131,6 +131,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         finally:
             closing.cancel()
             keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
             hub.close()
             await roll_call.close()
 

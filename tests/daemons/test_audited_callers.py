@@ -63,6 +63,10 @@ def test_the_audit_says_who_was_refused_what(desk: KeyedDesk, keys: dict[str, st
     for action, caller in (("POST /api/v1/admin/rebuilds", "the-operator"), ("GET /api/v1/audit", "the-operator")):
         row = desk.audited(keys["admin"], action=action, caller=caller, outcome="refused", source="127.0.0.1")[0]
         assert (row["status"], row["problem"]) == (403, "role_too_low")
+    hook = desk.ask("POST", "/api/v1/admin/webhooks", keys["admin"], {"url": "https://shop.example"}).json()["id"]
+    assert desk.ask("POST", f"/api/v1/admin/webhooks/{hook}/remove", keys["admin"]).status_code == 200
+    acts = [row["action"] for row in desk.audited(keys["admin"], target=hook, wanted=2)]
+    assert acts == ["POST /api/v1/admin/webhooks/{id}/remove", "POST /api/v1/admin/webhooks"]
 
 
 def test_a_thousand_hostile_tokens_leave_few_rows_in_the_audit_and_no_secret(

@@ -14,6 +14,7 @@ from uuid import uuid5
 import msgspec
 
 from core.filters.order_query import OrderQuery
+from tests.support.fake_audit import FakeAudit
 from tests.support.fake_desk import SPACE, FakeDesk, event_json
 from tests.support.fake_log import BY_NUMBER, log_page
 from tui.gateway import (
@@ -28,6 +29,7 @@ from tui.gateway import (
     TimedOut,
     Unreachable,
 )
+from tui.viewmodels.audit import PATH as AUDIT
 from tui.viewmodels.log_reader import PATH
 from tui.viewmodels.statuses import legal
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
@@ -62,6 +64,7 @@ class FakeGateway(FakeDesk):
         }
         self.reads: list[tuple[str, dict[str, str]]] = []
         self.steered: dict[str, GatewayError | Sequence[str]] = {}  # what a command to a saga records, by its verb
+        self.audit = FakeAudit()
         self.dry_runs: list[CommandToSend] = []
         self._cut = 0
 
@@ -137,6 +140,8 @@ class FakeGateway(FakeDesk):
             self._answering()
         if path == PATH and path not in self.answers:
             return msgspec.json.decode(json.dumps(log_page(self.log, self.reads[-1][1])), type=shape)
+        if path == AUDIT and path not in self.answers:
+            return msgspec.convert(self.audit.page(self.reads[-1][1]), shape)
         if path.startswith(BY_NUMBER):
             number = path.removeprefix(BY_NUMBER)
             found = [order for order in self.views.values() if order.order_number == number]
@@ -144,7 +149,9 @@ class FakeGateway(FakeDesk):
                 return msgspec.json.decode(msgspec.json.encode(found[0]), type=shape)
         if path not in self.answers:
             raise ServiceRefused(404, "not_found", f"there is no {path}")
-        return msgspec.json.decode(json.dumps(self.answers[path]), type=shape)
+        if isinstance(answer := self.answers[path], GatewayError):
+            raise answer
+        return msgspec.json.decode(json.dumps(answer), type=shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
         self.sent.append((command, key))
@@ -160,8 +167,13 @@ class FakeGateway(FakeDesk):
             return CommandAccepted(
                 done.subject_id, done.status, done.version, done.position, done.order_number, replayed=True
             )
-        event = self._decide(command)
+        try:
+            event = self._decide(command)
+        except ServiceRefused as refused:
+            self.audit.note(command, self.time, command.subject_id or "", 0, refused)
+            raise
         recorded = self.record("order", event[0], event[1], event[2])
+        self.audit.note(command, self.time, event[0], recorded.position, None)
         view = self.views[event[0]]
         self.keys[key] = CommandAccepted(event[0], view.status, view.version, recorded.position, view.order_number)
         if self.lose_answers:

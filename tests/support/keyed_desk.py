@@ -85,6 +85,10 @@ def keyed_desk(postgres: EmbeddedPostgres, template: str, home: Path) -> Iterato
         for daemon in (commands, queries):
             until(lambda port=daemon.port: _ready(port))
         yield desk
+        for daemon in (commands, queries):
+            assert daemon.process is not None
+            daemon.process.terminate()
+            assert daemon.process.wait(20) == 0, daemon.output()
         output = commands.output() + queries.output()
         assert "Traceback" not in output
         assert "od_" not in output

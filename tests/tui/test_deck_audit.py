@@ -87,8 +87,12 @@ async def test_the_audit_is_filtered_by_outcome_and_caller_and_new_rows_leave_th
         await deck.shows("outcome:failed")
         await deck.press("o", "=")
         await deck.until(lambda: gateway.reads[-1] == (PATH, {"caller": "bob the other", "limit": "200"}))
-        await deck.press("=", "/", *"out:", "enter")
+        await deck.press("=", "/", *" out:", "enter")
         await deck.shows("✖ no field out")
+        assert "outcome:refused" not in deck.lines()[1]
+        await deck.press("escape", *":audit on:x", "enter", "/", *"yz")
+        await deck.until(lambda: gateway.reads[-1] == (PATH, {"target": "xyz", "limit": "200"}))
+        await deck.press("escape")
         await deck.press("escape", "j")
         await deck.until(lambda: deck.lines()[2].endswith("row 2"))
         gateway.answers[PATH] = {"rows": [act(3), act(2), act(1)], "head": 3}
@@ -101,7 +105,9 @@ async def test_the_audit_is_filtered_by_outcome_and_caller_and_new_rows_leave_th
         await deck.until(lambda: deck.app.deck.current == "detail")
 
 
-@pytest.mark.parametrize(("status", "said"), [(403, "The audit is for admins only"), (401, "The audit needs a key")])
+@pytest.mark.parametrize(
+    ("status", "said"), [(403, "Only admins may see the audit"), (401, "A key is needed to see the audit")]
+)
 async def test_whoever_may_not_see_the_audit_is_told_so_and_is_not_refused_over_and_over(
     status: int, said: str
 ) -> None:
@@ -117,6 +123,8 @@ async def test_whoever_may_not_see_the_audit_is_told_so_and_is_not_refused_over_
         await deck.shows("open the deck with a key that has the role admin")
         assert "10.0.0.7" not in deck.text()
         asked = len(gateway.reads)
+        await deck.press("o", "/", "=", "y")
+        await deck.shows(f"{said}: ctrl+r asks again")
         for _ in range(3):
             deck.clock.seconds += 10
             deck.app.deck.tick()

@@ -118,6 +118,25 @@ async def test_what_the_service_says_is_shown_as_text_and_its_silence_as_such() 
         await deck.shows("✖ there is no /api/v1/admin/dead-letters")
 
 
+async def test_whoever_may_not_see_parked_events_is_told_so_once_and_no_key_says_that_all_is_well() -> None:
+    gateway = desk(letter(1))
+    gateway.answers[PATH] = ServiceRefused(403, "role_too_low", "this needs the role admin, and ana has viewer")
+    async with opened(gateway, size=(80, 24)) as deck:
+        await deck.press("6")
+        await deck.shows("open the deck with a key that has the role admin")
+        assert "this needs the role admin, and ana has viewer" in deck.text()
+        for _ in range(3):
+            deck.clock.seconds += 10
+            deck.app.deck.tick()
+            await deck.pilot.pause()
+        await deck.press("A")
+        await deck.shows("Only admins may see parked events: ctrl+r asks again")
+        assert [path for path, _ in gateway.reads].count(PATH) == 1, "each refusal would be a row of the audit"
+        gateway.answers[PATH] = {"dead_letters": [letter(1)], "total": 1}
+        await deck.press("ctrl+r")
+        await deck.shows("1 row waits")
+
+
 @pytest.mark.parametrize(("is_cause", "subject"), [(True, None), (False, "letter-1")])
 async def test_a_command_names_one_event_or_a_cause(is_cause: bool, subject: str | None) -> None:  # noqa: FBT001 - a case of the table
     model = ParkedModel(desk(letter(1)))

@@ -21,6 +21,8 @@ from tui.feed import Feed
 from tui.gateway import CommandAccepted, CommandToSend, Gateway, ServiceRefused, Unreachable
 from tui.http_gateway import HttpGateway
 from tui.receipts import perform
+from tui.viewmodels.audit import PATH as AUDIT
+from tui.viewmodels.audit import AuditedActs, AuditModel
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.ring import Ring
 from tui.wire import WireOrder
@@ -200,6 +202,32 @@ async def test_the_feed_goes_on_after_a_position_without_gap_or_duplicate(desk: 
 async def test_a_position_beyond_the_log_is_refused_as_the_feed_expects(desk: Gateway) -> None:
     with pytest.raises(ServiceRefused) as caught:
         await anext(desk.feed(after=10**9))
+    assert caught.value.status == 400
+
+
+async def test_the_audit_has_each_command_and_is_read_page_by_page_down_to_its_first_row(desk: Gateway) -> None:
+    order = await placed(desk)
+    with pytest.raises(ServiceRefused):
+        await desk.send(CommandToSend("deliver", order.subject_id), key=key())
+    model = AuditModel(desk)
+    async with asyncio.timeout(20):
+        while [row.outcome for row in model.rows] != ["refused", "done"]:
+            await model.search({"target": order.subject_id})
+    refused, done = model.rows
+    assert (done.action, done.status, done.event_position) == ("POST /api/v1/orders", 201, order.position)
+    assert (refused.action, refused.status) == ("PUT /api/v1/orders/{order_id}/deliver", 400)
+    assert refused.problem
+    assert (refused.event_position, done.position < refused.position <= (model.head or 0)) == (0, True)
+    assert model.older is None
+    seen, before = list[int](), model.head or 0
+    while before is not None and len(seen) < 500:
+        page = await desk.read(AUDIT, AuditedActs, {"limit": "3", "before": str(before)})
+        seen += [row.position for row in page.rows]
+        assert page.next_before in (None, seen[-1])
+        before = page.next_before
+    assert seen == list(range((model.head or 0) - 1, 0, -1))
+    with pytest.raises(ServiceRefused, match="outcome") as caught:
+        await desk.read(AUDIT, AuditedActs, {"outcome": "maybe"})
     assert caught.value.status == 400
 
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from tui.gateway import Gateway, GatewayError, ServiceRefused
+from tui.gateway import Gateway, GatewayError
+from tui.viewmodels.not_let_in import refused_as
 from tui.wire import Count, Moment
 
 PATH = "/api/v1/audit"
 A_PAGE = 200
 MOST = 1_000  # rows that are held
 LOOKS = 4  # pages without a row that are asked for at once: the service looks at 50,000 rows for each
-NOT_LET_IN = {401: "The audit needs a key", 403: "The audit is for admins only"}
 
 
 class AuditedAct(Struct, frozen=True):
@@ -114,8 +114,7 @@ class AuditModel:
         try:
             page = await self.gateway.read(PATH, AuditedActs, params)
         except GatewayError as error:
-            status = error.status if isinstance(error, ServiceRefused) else 0
-            self.error, self.refused = str(error), status if status in NOT_LET_IN else 0
+            self.error, self.refused = str(error), refused_as(error)
             if self.refused:
                 self.rows, self.older, self.head = [], None, None
             return None

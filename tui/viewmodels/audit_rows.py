@@ -12,6 +12,7 @@ from tui.viewmodels.text import Cell
 
 TONES = {"done": "good", "refused": "warn", "failed": "bad"}
 _ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_FIELD = re.compile(r"\{\w+\}")  # of a route: what stood there is the target
 _ENDS = 12  # characters of an id that are shown: its end tells it from others
 _OPENS = {"/orders/": "detail", "/sagas/": "saga"}
 
@@ -20,15 +21,18 @@ def row_cells(act: AuditedAct, now: datetime) -> Sequence[Cell]:
     today = act.at.date() == now.date()
     when = act.at.strftime("%H:%M:%S" if today else "%m-%d %H:%M")
     times = f"{act.times:,}× " if act.times > 1 else ""
-    target = clean(act.target, 80)
     return (
         Cell(when),
         Cell(who(act), "" if act.caller else "dim"),
         Cell(clean(act.source, 60)),
-        Cell(times + clean(act.action, 200).replace("/api/v1/", "")),
-        Cell(target if len(target) <= _ENDS else f"…{target[1 - _ENDS :]}"),
+        Cell(times + _FIELD.sub("…", clean(act.action, 200).replace("/api/v1/", ""))),
+        Cell(_named(clean(act.target, 80))),
         Cell(outcome(act), TONES.get(act.outcome, "")),
     )
+
+
+def _named(target: str) -> str:
+    return f"…{target[1 - _ENDS :]}" if _ID.fullmatch(target) else target
 
 
 def who(act: AuditedAct) -> str:
@@ -55,9 +59,10 @@ def whole_lines(act: AuditedAct | None) -> list[list[Cell]]:
         ("what", clean(act.action, 200)),
         ("on", clean(act.target, 200)),
         ("outcome", f"{shown}{problem}{times}{event}"),
-        ("request", "  ".join(filter(None, (clean(act.request_id, 100), clean(act.detail, 300))))),
+        ("request", clean(act.request_id, 100)),
+        ("more", clean(act.detail, 300)),
     ]
-    return [[Cell(f" {name:<8}", "dim"), Cell(text, _tone(name, act))] for name, text in lines]
+    return [[Cell(f" {name:<8}", "dim"), Cell(text, _tone(name, act))] for name, text in lines if text]
 
 
 def opens(act: AuditedAct) -> tuple[str, str] | None:

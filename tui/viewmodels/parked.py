@@ -11,6 +11,7 @@ from msgspec import Struct
 from core.printable import clean
 from core.terminal_text import span
 from tui.gateway import CommandToSend, Gateway, GatewayError
+from tui.viewmodels.not_let_in import refused_as
 from tui.viewmodels.text import Cell
 
 PATH = "/api/v1/admin/dead-letters"
@@ -74,12 +75,15 @@ class ParkedModel:
         self.lines: Sequence[ParkedLine] = ()
         self.total: int | None = None
         self.error = ""
+        self.refused = 0  # the status with which the service has refused whoever asks
 
     async def read(self) -> None:
         try:
             page = await self.gateway.read(PATH, ParkedPage, {"limit": str(MOST)})
         except GatewayError as error:
-            self.error = str(error)
+            self.error, self.refused = str(error), refused_as(error)
+            if self.refused:
+                self.lines, self.total = (), None
             return
         causes: dict[str, list[ParkedEvent]] = {}
         for event in page.dead_letters[:MOST]:
@@ -87,7 +91,7 @@ class ParkedModel:
         found: list[ParkedLine] = []
         for events in sorted(causes.values(), key=len, reverse=True):
             found += [ParkedLine(events, is_cause=True), *(ParkedLine([event], is_cause=False) for event in events)]
-        self.lines, self.total, self.error = found, page.total, ""
+        self.lines, self.total, self.error, self.refused = found, page.total, "", 0
 
 
 def command(line: ParkedLine | None, verb: str, reason: str) -> CommandToSend:

@@ -22,11 +22,13 @@ from tui.action_table import LIST, Action, ActionTable
 from tui.desk import Desk
 from tui.messages import Awaited, Copy, Missed, OpenView
 from tui.pane import Pane
-from tui.viewmodels.audit import NOT_LET_IN, AuditedAct, AuditModel
+from tui.viewmodels.audit import AuditedAct, AuditModel
 from tui.viewmodels.audit_filter import OUTCOMES, parse_audit_filter, with_field
 from tui.viewmodels.audit_rows import opens, row_cells, whole_lines
+from tui.viewmodels.not_let_in import refused_notice, why_refused
 from tui.viewmodels.text import Cell
 from tui.viewmodels.viewport import Viewport
+from tui.widgets.filter_text import put_text
 from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
 
@@ -51,6 +53,7 @@ _COLUMNS = (
     Column("OUTCOME", 11),
 )
 _LOOK_EVERY = 2.0  # seconds between two readings of the newest rows, while the view is on the screen
+_WHAT = "the audit"
 _NEAR_THE_END = 20  # rows before the last at which older ones are read
 _HINT = "caller:ana outcome:refused since:-1h from:… action:… on:… request:… before:… or a caller or an id"
 
@@ -78,7 +81,7 @@ class AuditView(Pane):
 
     @property
     def needs_reading(self) -> bool:
-        return bool(self.model.error)
+        return bool(self.model.error) and not self.model.refused
 
     @property
     def chosen(self) -> AuditedAct | None:
@@ -102,8 +105,7 @@ class AuditView(Pane):
         self._paint()
 
     def _show_text(self, text: str) -> None:
-        with self.prevent(Input.Changed):
-            self.filter.value = text
+        put_text(self.filter, text)
         self.post_message(Awaited(self._work(partial(self._typed, text, 0))))
 
     def refresh_now(self) -> None:
@@ -193,6 +195,8 @@ class AuditView(Pane):
         model = self.model
         if self.filter_error:
             return [Cell(f" ✖ {clean(self.filter_error)}", "bad")]
+        if model.refused:
+            return [Cell(f" {why_refused(_WHAT, model.refused)}", "bad")]
         if model.error:
             return [Cell(f" ✖ {clean(model.error)}", "bad")]
         if model.head is None:
@@ -209,11 +213,7 @@ class AuditView(Pane):
     def _notice(self) -> Sequence[Cell]:
         model = self.model
         if model.refused:
-            return (
-                Cell(NOT_LET_IN[model.refused], "bad"),
-                Cell(clean(model.error)),
-                Cell("open the deck with a key that has the role admin; ctrl+r asks again", "dim"),
-            )
+            return refused_notice(_WHAT, model.refused, model.error)
         if model.error:
             return Cell("The audit is not known", "bad"), Cell("ctrl+r tries again", "dim")
         if model.head is None:
@@ -243,6 +243,8 @@ class AuditView(Pane):
 
     def why_not(self, action: str) -> str | None:
         act = self.chosen
+        if self.model.refused:
+            return f"{why_refused(_WHAT, self.model.refused)}: ctrl+r asks again"
         if action in ("order", "copy", "open", "caller") and act is None:
             return "no row is chosen"
         if action in ("order", "open") and act is not None and opens(act) is None:

@@ -28,6 +28,7 @@ from tui.viewmodels.ring import NumberedFrame
 from tui.viewmodels.saved_views import SavedView
 from tui.viewmodels.statuses import CANCEL, legal, why_not
 from tui.viewmodels.text import Cell
+from tui.widgets.filter_text import put_text
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
 
@@ -94,8 +95,7 @@ class OrdersView(Pane):
         self.paint()
 
     def _show_text(self, text: str, sort: str = "") -> None:
-        with self.prevent(Input.Changed):
-            self.filter.value = text
+        put_text(self.filter, text)
         self.post_message(Awaited(self.reload(text, sort=sort)))  # the next key is meant for the orders that match
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:

@@ -19,6 +19,7 @@ from tui.dialogs.ask import Ask, Field
 from tui.dialogs.dialog import open_dialog
 from tui.messages import Copy, OpenView, Say, Send
 from tui.pane import Pane
+from tui.viewmodels.not_let_in import refused_notice, why_refused
 from tui.viewmodels.parked import ParkedLine, ParkedModel, command, row_cells, whole_lines
 from tui.viewmodels.text import Cell
 from tui.viewmodels.viewport import Viewport
@@ -46,6 +47,7 @@ _COLUMNS = (
     Column("ERROR"),
 )
 _LOOK_EVERY = 2.0  # seconds between two readings, while the view is on the screen
+_WHAT = "parked events"
 _RETRY = "The reader tries it again, and then all that waits behind it, in their order."
 _SKIP = "This reader leaves the event out for ever, and what waits behind it is applied."
 
@@ -71,7 +73,7 @@ class ParkedView(Pane):
 
     @property
     def needs_reading(self) -> bool:
-        return bool(self.model.error)
+        return bool(self.model.error) and not self.model.refused
 
     @property
     def chosen(self) -> ParkedLine | None:
@@ -96,7 +98,7 @@ class ParkedView(Pane):
         self._paint()
 
     def paint(self) -> None:
-        if self.desk.clock() - self._looked_at >= _LOOK_EVERY:
+        if self.desk.clock() - self._looked_at >= _LOOK_EVERY and not self.model.refused:
             self.refresh_now()
         self._paint()
 
@@ -114,6 +116,8 @@ class ParkedView(Pane):
 
     def _status(self) -> Sequence[Cell]:
         model = self.model
+        if model.refused:
+            return [Cell(f" {why_refused(_WHAT, model.refused)}", "bad")]
         if model.error:
             return [Cell(f" ✖ {clean(model.error)}", "bad")]
         if model.total is None:
@@ -130,6 +134,8 @@ class ParkedView(Pane):
         ]
 
     def _notice(self) -> Sequence[Cell]:
+        if self.model.refused:
+            return refused_notice(_WHAT, self.model.refused, self.model.error)
         if self.model.error:
             return Cell("What waits is not known", "bad"), Cell("ctrl+r tries again", "dim")
         if self.model.total is None:
@@ -152,8 +158,10 @@ class ParkedView(Pane):
     # --- actions ------------------------------------------------------------------------------------------------------
     def why_not(self, action: str) -> str | None:
         line = self.chosen
+        if self.model.refused:
+            return f"{why_refused(_WHAT, self.model.refused)}: ctrl+r asks again"
         if action in ("retry", "retry_all", "skip", "order", "copy", "open") and line is None:
-            return "every event was applied"
+            return "what waits is not known" if self.model.total is None else "every event was applied"
         if action == "skip" and line is not None and line.is_cause:
             return "choose one event: each that is left out needs a reason of its own"
         if action in ("order", "open") and line is not None and line.events[0].category not in ("order", "payment"):

@@ -28,6 +28,7 @@ from tui.viewmodels.saga_filters import parse_saga_filter
 from tui.viewmodels.saga_rows import MONEY, row_cells, summary_cells, tab_cells, why_cells
 from tui.viewmodels.sagas import ALL, AT_RISK, NEWEST, TABS, SagasModel
 from tui.viewmodels.text import Cell
+from tui.widgets.filter_text import put_text
 from tui.widgets.painted import Line
 from tui.widgets.virtual_table import Column, VirtualTable
 
@@ -112,8 +113,7 @@ class SagasView(SteeringPane):
         self.paint()
 
     def _show_text(self, text: str) -> None:
-        with self.prevent(Input.Changed):
-            self.filter.value = text
+        put_text(self.filter, text)
         self._meet(partial(self._typed, text, 0))
 
     def absorb(self, fresh: Sequence[NumberedFrame]) -> None:

@@ -159,7 +159,8 @@ class StreamView(EventPane):
     def action_only_type(self) -> None:
         if (row := self.chosen) is not None:
             others = [word for word in self.filter.value.split() if not word.lower().startswith("type:")]
-            self.filter.value = " ".join([f"type:{row.event_type}", *others])
+            self.filter.value = text = " ".join([f"type:{row.event_type}", *others])
+            self.filter.cursor_position = len(text)
 
     def action_order(self) -> None:
         if (row := self.chosen) is not None:
