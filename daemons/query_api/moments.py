@@ -16,6 +16,9 @@ WANTED = (
 )
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PLUS_AS_BLANK = re.compile(r" (?=[0-9]{2}:?[0-9]{2}$)")
+_TOO_FINE = re.compile(
+    r"(?<=\.[0-9]{6})[0-9]+"
+)  # digits that the log does not have: cut off, so that none is rounded up
 _MINUTES = re.compile(r"(?<=[Tt ][0-9]{2}:[0-9]{2})(?=$|[Zz+-])")
 
 
@@ -43,7 +46,7 @@ def _moment(name: str, text: str, wanted: str, *, end: bool) -> datetime:
             return _day(date.fromisoformat(text), end=end)
         if "T" in text.upper() or text.count(":") > 1:
             text = _PLUS_AS_BLANK.sub("+", text)  # a + that is not percent-encoded arrives as a blank
-        moment = msgspec.convert(_MINUTES.sub(":00", text), datetime)
+        moment = msgspec.convert(_MINUTES.sub(":00", _TOO_FINE.sub("", text)), datetime)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (OverflowError, ValueError, msgspec.ValidationError):
         raise wrong_fields(FieldError(name, wanted)) from None
