@@ -21,6 +21,7 @@ from core.errors import OrderdeckError
 SECONDS = 900
 MOST_SERIES = 64
 MEASURE_WITHIN = 0.9  # seconds
+SHORTEST = 0.5  # seconds over which a rate is taken; one command in a tenth of a second is not ten a second
 AFTER = 0.002  # seconds in a new second; an event loop wakes up to 1 ms early, and one second would be measured twice
 UNKNOWN = math.nan
 PER_SECOND = "per second"
@@ -93,10 +94,15 @@ class History:
         )
 
     async def keep(self, measure: Measures) -> None:
-        """Measure once a second, until cancelled. What cannot be measured, or not in time, is unknown."""
+        """Measure once a second, until cancelled. What cannot be measured, or not in time, is unknown.
+
+        So is a second that begins right after a measurement that was late, as in a process that is busy.
+        """
         before = self._clock()
         while True:
-            await asyncio.sleep(1 + AFTER - self._clock() % 1)
+            now = self._clock()
+            pause = 1 + AFTER - now % 1
+            await asyncio.sleep(pause if now + pause - before >= SHORTEST else pause + 1)
             figures: Figures = {}
             now = self._clock()
             with contextlib.suppress(OrderdeckError, TimeoutError):
