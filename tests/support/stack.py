@@ -20,7 +20,7 @@ from tests.support.forked_command import run_forked
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-PATH = f"{Path(__file__).parent / 'supervisord_that_forks'}:{ROOT}"  # unless the settings have a PYTHONPATH
+PATH = f"{Path(__file__).parent / 'supervisord_that_forks'}:{ROOT}"
 PORTS = (
     "command_port",
     "query_port",
@@ -44,7 +44,7 @@ class Stack:
         self.settings |= settings
 
     def __enter__(self) -> Self:
-        self._first_env = {"PYTHONPATH": PATH} | self.env  # a test may set what no command accepts
+        self._first_env = self._env_of_commands  # a test may set what no command accepts
         self._reaper = subprocess.Popen(
             [sys.executable, "-c", REAPER, "-m", "daemons.cli.main", "down", "--forget"],
             env=self.env,
@@ -67,12 +67,17 @@ class Stack:
         known = {name for field in Settings.model_fields for name in env_names(field)}
         return {name: value for name, value in os.environ.items() if name not in known} | self.settings
 
+    @property
+    def _env_of_commands(self) -> dict[str, str]:
+        """With it, supervisord starts daemons as forks of itself, unless the settings have a path of their own."""
+        return self.env | {"PYTHONPATH": self.settings.get("PYTHONPATH", PATH)}
+
     def orderdeck(self, *arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
         if not any(name.startswith("PYTHON") for name in env):  # those only a Python that starts obeys
-            return run_forked(arguments, {"PYTHONPATH": PATH} | self.env | env, cwd, limit=120)
+            return run_forked(arguments, self._env_of_commands | env, cwd, limit=120)
         return subprocess.run(
             [sys.executable, "-m", "daemons.cli.main", *arguments],
-            env={"PYTHONPATH": PATH} | self.env | env,
+            env=self._env_of_commands | env,
             cwd=cwd,
             capture_output=True,
             text=True,
