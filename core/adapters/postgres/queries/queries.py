@@ -17,9 +17,9 @@ from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.queries import log, sagas
 from core.adapters.postgres.queries.ended_sagas import ended_sagas
-from core.adapters.postgres.queries.past_sagas import expiring_orders, sagas_begun
 from core.adapters.postgres.queries.readers import positions_of, progress
 from core.adapters.postgres.queries.saga_summary import summary_of_sagas
+from core.adapters.postgres.queries.sagas_begun import expiring_orders, sagas_begun
 from core.adapters.postgres.queries.totals import authorised_money, desk_totals
 from core.adapters.postgres.read_models import inventory_levels, order_counts, order_pages, order_views
 from core.adapters.postgres.read_models.table import SumTable, read_sum, select_under
