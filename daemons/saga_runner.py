@@ -26,7 +26,7 @@ from core.services.shares import ShareKeeper
 from core.settings import Settings
 from daemons.process.backlog_meter import BacklogMeter
 from daemons.process.owner import gone, our_name
-from daemons.process.runtime import run_reader
+from daemons.process.runtime import cancel_after, run_reader
 from daemons.process.vitals import STEADY, Vitals
 
 LOOK_EVERY = 0.25  # seconds between looks for what is due
@@ -96,8 +96,8 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         vitals.started(progress.stands_still)
         try:
             async with asyncio.TaskGroup() as group:
-                following = group.create_task(_follow(starting, vitals))
-                group.create_task(_end(following, vitals.stop))
+                # With the database away, the reading of the log would not end by itself.
+                group.create_task(cancel_after(vitals.stop, FINISH_STARTING, _follow(starting, vitals)))
                 group.create_task(keeper.keep(vitals.stop))
                 claiming = _every(LOOK_EVERY, "claiming sagas", runner.claim, vitals, sooner=runner.has_room)
                 group.create_task(claiming)
@@ -142,13 +142,6 @@ async def _follow(starting: Starting, vitals: Vitals) -> None:
             await _pause(TRY_AGAIN_EVERY, stop)
         finally:
             steady.cancel()
-
-
-async def _end(following: asyncio.Task[None], stop: asyncio.Event) -> None:
-    """When the runner has to stop, cancel the reading of the log: with the database away it would not end by itself."""
-    await stop.wait()
-    await asyncio.wait([following], timeout=FINISH_STARTING)
-    following.cancel()
 
 
 async def _every(

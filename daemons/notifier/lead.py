@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import math
 import time
-from contextlib import aclosing
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -26,12 +25,14 @@ from core.services.shares import ShareKeeper
 from core.settings import Settings
 from daemons.notifier.mail import make_mailer, tell
 from daemons.process.owner import gone, our_name
-from daemons.process.runtime import keep_up
+from daemons.process.runtime import cancel_after, keep_up
+from daemons.process.share_work import ShareWork
 from daemons.process.vitals import STEADY, Vitals
 
 PART = "sending webhooks"  # its name on the FaultBoard
 STANDS_STILL = 10.0  # seconds without a look at the log
 MEASURE_EVERY = 5.0  # seconds
+FINISH_MAIL = 2.0  # seconds in which a mail server may still take a mail when the notifier stops
 
 LEADS = Gauge("orderdeck_notifier_leads", "1 while this notifier sends, 0 while it stands by for another one.")
 CALLS = Counter(
@@ -64,27 +65,11 @@ class NotifierLeader:
         self._notifier = Notifier(calls, sender, opener, hints, ended=_count, waits=self.waits)
         self.outage: str | None = None
         self.away_at = -math.inf  # by the monotonic clock
-        self._one_at_a_time = asyncio.Lock()
-        self.epoch: int | None = None
-
-    async def follow(self, keeper: ShareKeeper, stop: asyncio.Event) -> None:
-        """Send whenever this process holds the share, until `stop` is set."""
-        lost = asyncio.Event()
-        async with asyncio.TaskGroup() as sending, aclosing(keeper.changes(stop)) as changes:
-            async for held in changes:
-                if held.get(SHARE) == self.epoch:
-                    continue
-                self.epoch = held.get(SHARE)
-                lost.set()
-                if self.epoch is not None:
-                    lost = asyncio.Event()
-                    sending.create_task(self._keep_up(self.epoch, lost))
-            lost.set()
+        self.share = ShareWork(SHARE, self._keep_up)
 
     async def _keep_up(self, epoch: int, lost: asyncio.Event) -> None:
-        async with self._one_at_a_time:
-            await keep_up(lambda: self._run(epoch, lost), lost, waits=self.waits, failed=self._failed)
-            self._faults.clear(PART)
+        await keep_up(lambda: self._run(epoch, lost), lost, waits=self.waits, failed=self._failed)
+        self._faults.clear(PART)
 
     async def _run(self, epoch: int, lost: asyncio.Event) -> None:
         steady = asyncio.get_running_loop().call_later(STEADY, self._faults.clear, PART)
@@ -101,7 +86,7 @@ class NotifierLeader:
 
     async def why_not_ready(self) -> str | None:
         """An outage or a standstill, in words; its faults are on the board, which /ready reads too."""
-        if self.epoch is None:
+        if self.share.epoch is None:
             return await self._app.why_not_ready()  # it stands by, which is what it is there for
         if self.outage is not None and self._notifier.worked_at < self.away_at:
             return self.outage
@@ -120,7 +105,7 @@ async def work(settings: Settings, vitals: Vitals) -> None:
     ):
         leader = NotifierLeader(app, vitals.faults, calls, sender, AnswerOpener(keys), hints)
         keeper = ShareKeeper(app.shares, READER, our_name(), count=1, gone=gone)
-        LEADS.set_function(lambda: leader.epoch is not None)
+        LEADS.set_function(lambda: leader.share.epoch is not None)
 
         async def why_not_ready() -> str | None:
             return keeper.trouble or await leader.why_not_ready()
@@ -130,12 +115,13 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         vitals.started(why_not_ready)
         async with asyncio.TaskGroup() as following:
             following.create_task(keeper.keep(vitals.stop))
-            following.create_task(leader.follow(keeper, vitals.stop))
+            following.create_task(leader.share.follow(keeper, vitals.stop))
             following.create_task(_measure(leader, calls, sender, vitals.stop))
             if mail is not None:
                 mailer = make_mailer(mail, settings)
                 vitals.degraded.append(lambda: mailer.trouble)
-                following.create_task(tell(mailer, lambda: leader.epoch, vitals))
+                telling = tell(mailer, lambda: leader.share.epoch, vitals)
+                following.create_task(cancel_after(vitals.stop, FINISH_MAIL, telling))
 
 
 def _count(result: CallResult, seconds: float) -> None:
@@ -147,7 +133,7 @@ def _count(result: CallResult, seconds: float) -> None:
 async def _measure(leader: NotifierLeader, calls: WebhookCalls, sender: WebhookSender, stop: asyncio.Event) -> None:
     """Bring the gauges up to date now and then, and close what is open to webhooks that are gone."""
     while not stop.is_set():
-        if leader.epoch is not None:
+        if leader.share.epoch is not None:
             try:
                 found = await calls.look()
             except OrderdeckError as error:

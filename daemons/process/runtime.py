@@ -16,8 +16,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import structlog
 import uvloop
@@ -238,6 +239,17 @@ async def keep_up(
         except Exception as error:  # noqa: BLE001 - a daemon stays, whatever it is
             failed(error)
             await _pause(PAUSE_AFTER_FAULT, stop)
+
+
+async def cancel_after(stop: asyncio.Event, seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Do work that may wait for something outside, until it ends, or until so many seconds after `stop` is set."""
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(work)
+        stopping = group.create_task(stop.wait())
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([working], timeout=seconds)
+        working.cancel()
+        stopping.cancel()
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:

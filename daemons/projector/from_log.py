@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from typing import Any
 
 from core.bootstrap import App, open_read_models
@@ -15,6 +15,7 @@ from core.services.project import Projector
 from core.services.shares import ShareKeeper
 from daemons.process.owner import gone, our_name
 from daemons.process.runtime import keep_up
+from daemons.process.share_work import ShareWork
 from daemons.process.vitals import SELDOM, STEADY, Vitals
 from daemons.projector.group_state import POSITION, GroupState, waiting_words
 
@@ -24,37 +25,25 @@ READER = "projector"
 class Follower:
     """Keeps one group up to date while this process holds it, and says why when it does not."""
 
-    def __init__(self, app: App, group: Group[Any], read_models: ReadModels, faults: FaultBoard) -> None:
+    def __init__(self, app: App, number: int, group: Group[Any], read_models: ReadModels, faults: FaultBoard) -> None:
         self._app = app
         self._group = group
         self._projector = Projector(group, read_models)
         self._state = GroupState(group.name, faults, read_models.progress, lambda: self._projector.saved_at)
-        self._one_at_a_time = asyncio.Lock()
-        self.holds = False
+        self.share = ShareWork(number, self._keep_up)
+
+    @property
+    def holds(self) -> bool:
+        return self.share.epoch is not None
 
     @property
     def position(self) -> int:
         return self._projector.position
 
-    async def follow(self, keeper: ShareKeeper, number: int, stop: asyncio.Event) -> None:
-        """Fill the group whenever this process holds the share with this number, until `stop` is set."""
-        lost = asyncio.Event()
-        async with asyncio.TaskGroup() as filling, aclosing(keeper.changes(stop)) as changes:
-            async for held in changes:
-                if (number in held) == self.holds:
-                    continue
-                self.holds = number in held
-                lost.set()
-                if self.holds:
-                    lost = asyncio.Event()
-                    filling.create_task(self._keep_up(lost))
-            lost.set()
-
-    async def _keep_up(self, lost: asyncio.Event) -> None:
-        async with self._one_at_a_time:  # when the group is soon taken again, until the last save has ended
-            self._state.begins()
-            await keep_up(lambda: self._run(lost), lost, waits=self._state.waits, failed=self._state.failed)
-            self._state.works()
+    async def _keep_up(self, _epoch: int, lost: asyncio.Event) -> None:
+        self._state.begins()
+        await keep_up(lambda: self._run(lost), lost, waits=self._state.waits, failed=self._state.failed)
+        self._state.works()
 
     async def _run(self, stop: asyncio.Event) -> None:
         steady = asyncio.get_running_loop().call_later(STEADY, self._state.works)
@@ -79,7 +68,7 @@ async def follow_log(app: App, vitals: Vitals) -> None:
             read_models = await opened.enter_async_context(
                 open_read_models(app, group, lambda seconds, number=number: number in keeper.held_for(seconds))
             )
-            followers.append(Follower(app, group, read_models, vitals.faults))
+            followers.append(Follower(app, number, group, read_models, vitals.faults))
         POSITION.set_function(lambda: min((one.position for one in followers if one.holds), default=0))
 
         async def why_not_ready() -> str | None:
@@ -93,5 +82,5 @@ async def follow_log(app: App, vitals: Vitals) -> None:
         vitals.started(why_not_ready, collect=SELDOM)
         async with asyncio.TaskGroup() as following:
             following.create_task(keeper.keep(vitals.stop))
-            for number, follower in enumerate(followers):
-                following.create_task(follower.follow(keeper, number, vitals.stop))
+            for follower in followers:
+                following.create_task(follower.share.follow(keeper, vitals.stop))

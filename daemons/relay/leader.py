@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from contextlib import aclosing
 
 from prometheus_client import Counter, Gauge
 
@@ -19,7 +18,8 @@ from core.services.relay import READER, SHARE, Relay
 from core.services.shares import ShareKeeper
 from core.settings import Settings
 from daemons.process.owner import gone, our_name
-from daemons.process.runtime import keep_up
+from daemons.process.runtime import cancel_after, keep_up
+from daemons.process.share_work import ShareWork
 from daemons.process.vitals import STEADY, Vitals
 from daemons.relay.registration import Registration
 
@@ -43,33 +43,17 @@ class Leader:
         self._relay = Relay(app.shares, broker_of(app), self._first_of, SENT.inc)
         self._outage: str | None = None
         self._waits_since = -math.inf  # by the monotonic clock
-        self._one_at_a_time = asyncio.Lock()
+        self.share = ShareWork(SHARE, self._keep_up)
         self._steady: asyncio.TimerHandle | None = None
-        self.epoch: int | None = None
 
     @property
     def position(self) -> int:
-        return self._relay.position if self.epoch is not None else 0
-
-    async def follow(self, keeper: ShareKeeper, stop: asyncio.Event) -> None:
-        """Send whenever this process holds the share, until `stop` is set."""
-        lost = asyncio.Event()
-        async with asyncio.TaskGroup() as sending, aclosing(keeper.changes(stop)) as changes:
-            async for held in changes:
-                if held.get(SHARE) == self.epoch:
-                    continue
-                self.epoch = held.get(SHARE)
-                lost.set()
-                if self.epoch is not None:
-                    lost = asyncio.Event()
-                    sending.create_task(self._keep_up(self.epoch, lost))
-            lost.set()
+        return self._relay.position if self.share.epoch is not None else 0
 
     async def _keep_up(self, epoch: int, lost: asyncio.Event) -> None:
-        async with self._one_at_a_time:  # when the share is soon taken again, until the last connection is closed
-            self._outage = None
-            await keep_up(lambda: self._run(epoch, lost), lost, waits=self._waits, failed=self._failed)
-            self._faults.clear(PART)
+        self._outage = None
+        await keep_up(lambda: self._run(epoch, lost), lost, waits=self._waits, failed=self._failed)
+        self._faults.clear(PART)
 
     async def _run(self, epoch: int, lost: asyncio.Event) -> None:
         try:
@@ -96,7 +80,7 @@ class Leader:
 
     async def why_not_ready(self) -> str | None:
         """An outage or a standstill, in words; its faults are on the board, which /ready reads too."""
-        if self.epoch is None:
+        if self.share.epoch is None:
             return None  # it stands by, which is what it is there for
         if self._outage is not None and self._relay.kept_at < self._waits_since:
             return self._outage
@@ -121,7 +105,7 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         leader = Leader(app, queries, vitals.faults)
         keeper = ShareKeeper(app.shares, READER, our_name(), count=1, gone=gone)
         POSITION.set_function(lambda: leader.position)
-        LEADS.set_function(lambda: leader.epoch is not None)
+        LEADS.set_function(lambda: leader.share.epoch is not None)
 
         async def why_not_ready() -> str | None:
             return keeper.trouble or await leader.why_not_ready()
@@ -132,5 +116,5 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         vitals.started(why_not_ready)
         async with asyncio.TaskGroup() as following:
             following.create_task(keeper.keep(vitals.stop))
-            following.create_task(leader.follow(keeper, vitals.stop))
-            following.create_task(registration.keep(vitals.stop))
+            following.create_task(leader.share.follow(keeper, vitals.stop))
+            following.create_task(cancel_after(vitals.stop, 0, registration.keep(vitals.stop)))

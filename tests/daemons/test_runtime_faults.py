@@ -99,3 +99,32 @@ async def test_a_daemon_waits_for_an_outage_to_end_however_many_tries_it_takes(m
     async with asyncio.timeout(20):
         await run_as_a_daemon(away, vitals)
     assert tries == 1_500
+
+
+async def test_work_that_waits_for_ever_is_cancelled_soon_after_the_stop_and_what_it_raises_is_not_lost() -> None:
+    stop, ended = asyncio.Event(), list[str]()
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("hang")
+
+    async def finish() -> None:
+        await stop.wait()
+        await asyncio.sleep(0)
+        ended.append("finish")
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(runtime.cancel_after(stop, 0.01, hang()))
+        group.create_task(runtime.cancel_after(stop, 10, finish()))
+        await asyncio.sleep(0)
+        stop.set()
+    assert ended == ["finish", "hang"]
+
+    async def fail() -> None:
+        raise DatabaseFault("a table is missing")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await runtime.cancel_after(asyncio.Event(), 10, fail())
+    assert raised.value.subgroup(DatabaseFault)

@@ -93,16 +93,6 @@ async def test_a_repeated_job_of_the_runner_waits_out_outages_and_faults_and_log
     assert vitals.faults.reason is None
 
 
-async def test_the_runner_stops_although_a_start_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saga_runner, "FINISH_STARTING", 0.01)
-    stop = asyncio.Event()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        following = group.create_task(asyncio.sleep(3_600))
-        group.create_task(saga_runner._end(following, stop))
-        stop.set()
-    assert following.cancelled()
-
-
 async def test_a_repeated_job_of_the_runner_comes_sooner_when_there_is_room_and_not_after_an_outage() -> None:
     vitals, room = Vitals("saga-runner"), asyncio.Event()
     comes: list[Exception | None] = [None, None, Unavailable("the database is away")]
