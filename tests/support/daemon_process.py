@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,12 @@ class DaemonProcess:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    def stop(self) -> int:
+        """Stop the daemon as supervisord does, and return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait()
 
     def output(self) -> str:
         return self._log.read_text()

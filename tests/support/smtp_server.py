@@ -22,13 +22,19 @@ LOGIN = ("desk", "s3cret-word")
 
 @dataclass
 class MailServer:
-    """`mails` is what came. `refuses` are recipients that it does not know; `after_data` is what it says to a mail."""
+    """`mails` is what it has taken, of `asked`; `refuses` are recipients that it does not know.
+
+    `after_data` is what it says to a mail, after `slow` seconds and a call of `before_answer`.
+    """
 
     port: int = 0
     refuses: set[str] = field(default_factory=set[str])
     after_data: str = "250 taken"
     login_answer: str | None = None
     slow: float = 0.0
+    before_answer: Callable[[], None] | None = None
+    slow_farewell: float = 0.0
+    asked: int = 0
     mails: list[EmailMessage] = field(default_factory=list[EmailMessage])
     recipients: list[list[str]] = field(default_factory=list[list[str]])
     logins: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -40,11 +46,18 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - as above
+        self.asked += 1
         await asyncio.sleep(self.slow)
         if self.after_data.startswith("2"):
             self.mails.append(cast("EmailMessage", email.message_from_bytes(envelope.content, policy=default)))
             self.recipients.append(list(envelope.rcpt_tos))
+        if self.before_answer is not None:
+            self.before_answer()
         return self.after_data
+
+    async def handle_QUIT(self, _server: Any, _session: Any, _envelope: Any) -> str:  # noqa: N802 - as above
+        await asyncio.sleep(self.slow_farewell)
+        return "221 Bye"
 
     def let_in(self, _server: Any, _session: Any, _envelope: Any, _mechanism: Any, data: Any) -> AuthResult:
         given = data.login.decode(), data.password.decode()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import formatdate
@@ -15,21 +18,25 @@ from core.notifier_settings import NotifierSettings
 from core.ports.mail_sender import Mail, MailResult
 from core.printable import clean, without_secrets
 
-WITHIN = 30.0  # seconds for a whole mail
+WITHIN = 30.0  # seconds to connect and log in
+TAKEN_WITHIN = 600.0  # seconds; RFC 5321 4.5.3.2.6 lets a server take so long, and who gives up earlier sends twice
+FAREWELL = 1.0  # seconds in which the server that has taken it may say goodbye
 LONGEST_SAID = 200  # characters of what the server said that operators are shown
 
 
 class SmtpMailSender:
     """See `core.ports.mail_sender.MailSender`. Never sends unencrypted what should be encrypted."""
 
-    def __init__(self, settings: NotifierSettings, *, within: float = WITHIN) -> None:
+    def __init__(
+        self, settings: NotifierSettings, *, within: float = WITHIN, taken_within: float = TAKEN_WITHIN
+    ) -> None:
         self._settings = settings
         self._within = within
+        self._taken_within = taken_within
 
     async def send(self, mail: Mail) -> MailResult:
         try:
-            async with asyncio.timeout(self._within):
-                refused = await self._send(self._message(mail))
+            refused = await self._send(self._message(mail))
         except aiosmtplib.SMTPRecipientsRefused as error:
             refused = {one.recipient: (one.code, one.message) for one in error.recipients}
             return MailResult(sent=False, why_not=self._refusals(refused))
@@ -37,8 +44,6 @@ class SmtpMailSender:
             return MailResult(sent=False, why_not=self._said(error.code, error.message))
         except aiosmtplib.SMTPServerDisconnected:
             return MailResult(sent=False, why_not="the server closed the connection")
-        except TimeoutError:
-            return MailResult(sent=False, why_not=f"the server has not taken the mail within {self._within:g} s")
         except (aiosmtplib.SMTPException, OSError) as error:
             return MailResult(sent=False, why_not=self._safe(str(error)) or type(error).__name__)
         return MailResult(sent=True, why_not=self._refusals(refused) if refused else "")
@@ -46,8 +51,7 @@ class SmtpMailSender:
     async def _send(self, message: EmailMessage) -> dict[str, tuple[int, str]]:
         """Returns the recipients that the server refused, with what it said; raises if it refused all of them."""
         its = self._settings
-        refused, _ = await aiosmtplib.send(
-            message,
+        client = aiosmtplib.SMTP(
             hostname=its.smtp_host,
             port=its.smtp_port_or_usual,
             username=its.smtp_user or None,
@@ -57,6 +61,16 @@ class SmtpMailSender:
             local_hostname=socket.gethostname(),
             timeout=self._within,
         )
+        try:
+            async with _limited(self._within, "answered"):
+                await client.connect()
+            async with _limited(self._taken_within, "taken the mail"):
+                refused, _ = await client.send_message(message, timeout=self._taken_within)
+            # The server has the mail: whatever it says to a farewell, the mail must not be sent again.
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                await client.quit(timeout=FAREWELL)
+        finally:
+            client.close()  # `async with` would say farewell also to a server that has not answered in time
         return {name: (answer[0], answer[1]) for name, answer in refused.items()}
 
     def _message(self, mail: Mail) -> EmailMessage:
@@ -85,3 +99,12 @@ class SmtpMailSender:
         if password and (secret := password.get_secret_value()):
             text = text.replace(secret, "…")
         return without_secrets(text, LONGEST_SAID)
+
+
+@asynccontextmanager
+async def _limited(seconds: float, what: str) -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise TimeoutError(f"the server has not {what} within {seconds:g} s") from None
