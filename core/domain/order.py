@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from core.domain.address import Address, check_address
 from core.domain.decider import Decider
-from core.domain.inventory import wrong_sku
-from core.domain.message import Command, Event, OrderId, Sku
-from core.domain.money import DECIMALS, code_of, exact, largest, wrong_amount, wrong_in_every_currency
+from core.domain.item import Item, check_items
+from core.domain.message import Command, Event, OrderId
+from core.domain.money import DECIMALS, code_of, exact, largest
 from core.domain.passage import Passage
 from core.domain.payment import Payment
 from core.domain.payment_method import PaymentMethod, check_method
@@ -24,19 +24,10 @@ from core.domain.sealed_customer import PSEUDONYM
 from core.domain.validation import Fields
 from core.errors import NotAllowed, NotFound
 
-MAX_ITEMS = 200
-MAX_QUANTITY = 1_000_000
 CARD = PaymentMethod(type="card")
 
 
 # --- values -------------------------------------------------------------------------------------------------
-class Item(Struct, frozen=True, kw_only=True):
-    product_id: str
-    sku: Sku
-    quantity: int
-    unit_price: Decimal
-
-
 class Status(StrEnum):
     ABSENT = "ABSENT"
     CREATED = "CREATED"
@@ -224,17 +215,7 @@ def _create(c: CreateOrder) -> OrderCreated:
     fields.text("customer_id", c.customer_id, 100)
     if c.customer_id.startswith(PSEUDONYM):
         fields.check("customer_id", f"must not begin with {PSEUDONYM}, as the pseudonyms of customers do")
-    if not 1 <= len(c.items) <= MAX_ITEMS:
-        fields.check("items", f"must have 1 to {MAX_ITEMS} entries")
-    for i, item in enumerate(c.items[:MAX_ITEMS]):
-        fields.text(f"items[{i}].product_id", item.product_id, 100)
-        fields.check(f"items[{i}].sku", wrong_sku(item.sku))
-        if not 1 <= item.quantity <= MAX_QUANTITY:
-            fields.check(f"items[{i}].quantity", f"must be 1 to {MAX_QUANTITY}")
-        price, known = item.unit_price, currency in DECIMALS
-        fields.check(
-            f"items[{i}].unit_price", wrong_amount(price, currency) if known else wrong_in_every_currency(price)
-        )
+    check_items(fields, "items", c.items, currency)
     address = c.shipping_address
     check_address(fields, "shipping_address", address)
     check_method(fields, "payment_method", c.payment_method)

@@ -16,9 +16,10 @@ from core import codec
 from core.codec import Envelope, envelope_of
 from core.domain.address import LONGEST
 from core.domain.inventory import LONGEST_SKU, MAX_RECEIPT
+from core.domain.item import MAX_ITEMS, MAX_QUANTITY, Item
 from core.domain.message import Sku
 from core.domain.money import DECIMALS
-from core.domain.order import MAX_ITEMS, MAX_QUANTITY, Address, Item
+from core.domain.order import Address
 from core.domain.payment_method import LONGEST_LABEL, METHOD, PaymentMethod
 from core.domain.refunds import MAX_RETURNS, Returned
 from core.errors import FieldError

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from core import codec
+from core.domain.item import MAX_QUANTITY
 from core.domain.message import Event
 from core.domain.money import DECIMALS, WEAK, decimals, exact, largest, smallest, wrong_amount
-from core.domain.order import MAX_QUANTITY, ORDER, OrderCreated
+from core.domain.order import ORDER, OrderCreated
 from core.errors import InvalidInput
 from tests.support.samples import ITEMS, captured, create
 from tests.support.strategies import AMOUNTS, CENTS
