@@ -47,6 +47,10 @@ class Snapshots(Protocol):
         """Write the snapshot in the background. An older snapshot never replaces a newer one with the same hash."""
         ...
 
-    async def forget(self, stream: StreamId) -> None:
-        """Delete the stream's snapshot. Raises Unavailable."""
+    async def forget(self, stream: StreamId) -> bool:
+        """Delete the stream's snapshot; returns whether there was one. Raises Unavailable."""
+        ...
+
+    async def forget_all(self) -> int:
+        """Delete every snapshot; returns how many there were. Raises Unavailable, when some may be deleted already."""
         ...

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from daemons.cli.found_events import earlier
 from daemons.cli.orders import AsJson
 from daemons.cli.output import end_with, say_json
 from daemons.cli.past import place_of
@@ -72,7 +73,7 @@ def _rows(asked: Mapping[str, str], limit: int) -> tuple[list[Mapping[str, Any]]
             rows += page["rows"]
             if page["next_before"] is None or len(rows) >= limit:
                 return rows, page
-            before = {"before": str(page["next_before"])}
+            before = {"before": str(earlier(page["next_before"], before.get("before")))}
 
 
 def _cells(row: Mapping[str, Any]) -> Sequence[str]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from core.errors import Unavailable
+from daemons.cli import found_events
 from daemons.cli.orders import AsJson, Schema, no_options
 from daemons.cli.output import end_with, say_json, tell
 from daemons.cli.past import AsOf, as_of
@@ -19,7 +20,7 @@ from daemons.cli.tables import TableField, say_rows
 from daemons.host.bounded_http import readable
 
 API = "the query API"
-EVENT_WORDS = ("type", "category", "order", "stream", "after", "at")
+EVENT_WORDS = ("type", "category", "order", "stream", "after", "at", *found_events.WORDS)
 SAGA_WORDS = ("state", "status", "order", "saga")
 NEWEST = str(2**63 - 1)  # a position beyond every event
 PAUSE = 0.5  # seconds between two looks at the log
@@ -62,8 +63,18 @@ def list_events(
     """List the newest events: `events type:OrderCancelled order:ORD-… --follow`. With --json --follow, one a line.
 
     Words: type: category: order: stream: after:POSITION at:TIME. With after: or at:, the events from there on.
+    For admins: actor: correlation: causation: request: since:TIME until:TIME before:POSITION; the newest that fit.
     """
     asked = _words(words, EVENT_WORDS)
+    if asked.keys() & set(found_events.WORDS):
+        if follow or moment is not None:
+            end_with(USAGE, "--follow and --as-of do not go with words that are for admins")
+        found = found_events.find(asked, limit=limit, schema=schema)
+        with readable(API):
+            say_document({"events": found}) if as_json else say_events(found, as_json=False)
+            if not found:
+                end_with(NOTHING, "no event matches")
+        return
     parameters = {name: asked[name] for name in ("type", "category", "after", "at") if name in asked}
     parameters |= {"order_id": order_id_of(asked["order"])} if "order" in asked else {}
     parameters |= {"stream_id": asked["stream"]} if "stream" in asked else {}
@@ -77,7 +88,7 @@ def list_events(
         if as_json and not follow:
             say_document({"events": page["events"], "head": page["head"]})
         else:
-            _say_events(page["events"], as_json=as_json)
+            say_events(page["events"], as_json=as_json)
         if not follow:
             if not page["events"]:
                 end_with(NOTHING, "no event matches")
@@ -100,7 +111,7 @@ def list_events(
             tell("… following again")
         away = False
         with readable(API):
-            _say_events(page["events"], as_json=as_json, heading=False)
+            say_events(page["events"], as_json=as_json, heading=False)
             after = max([after, page["next_after"], *_positions(page["events"])])
             if len(page["events"]) < MANY:
                 time.sleep(PAUSE)
@@ -179,7 +190,7 @@ def _positions(events: Sequence[Mapping[str, Any]]) -> list[int]:
     return [event["position"] for event in events]
 
 
-def _say_events(events: Sequence[Mapping[str, Any]], *, as_json: bool, heading: bool = True) -> None:
+def say_events(events: Sequence[Mapping[str, Any]], *, as_json: bool, heading: bool = True) -> None:
     if as_json:
         for event in events:
             say_json(_one_line(event))

@@ -25,6 +25,7 @@ from daemons.cli.output import fail, one_sentence, say, say_json
 from daemons.cli.past import compare
 from daemons.cli.rebuild import rebuild
 from daemons.cli.sagas import saga
+from daemons.cli.streams import list_checkpoints, snapshots, streams
 from daemons.cli.webhooks import webhooks
 
 CHANGES_DAEMONS = frozenset(
@@ -46,6 +47,9 @@ app.command()(restore)
 app.command()(audit)
 app.add_typer(deadletters, name="deadletters")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(streams, name="streams")
+app.add_typer(snapshots, name="snapshots")
+app.command("checkpoints")(list_checkpoints)
 for name, listing in (
     ("orders", list_orders),
     ("events", list_events),

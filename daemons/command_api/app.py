@@ -23,7 +23,7 @@ from core.ports.webhooks import Webhooks
 from core.services.load import StateCache
 from core.services.seal import SealingStore
 from core.settings import Settings
-from daemons.command_api import dead_letters, erasures, inventory, orders, rebuilds, refunds, sagas, webhooks
+from daemons.command_api import dead_letters, erasures, inventory, orders, rebuilds, refunds, sagas, snapshots, webhooks
 from daemons.command_api import keys as keys_of_callers
 from daemons.command_api.admission import Admission
 from daemons.command_api.command_meter import CommandMeter
@@ -83,7 +83,10 @@ def make_app(
         "api_keys": api_keys,
         "webhooks": hooks,
     }
-    modules = (orders, refunds, inventory, sagas, dead_letters, rebuilds, erasures, keys_of_callers, webhooks, measured)
+    modules = (
+        *(orders, refunds, inventory, sagas, dead_letters, rebuilds, erasures, keys_of_callers, webhooks, snapshots),
+        measured,
+    )
     service = Litestar(
         [route for module in modules for route in module.ROUTES],
         state=State({**state, "stock": StateCache(app.store, INVENTORY)}),

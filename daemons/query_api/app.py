@@ -15,12 +15,14 @@ from core.bootstrap_audit import Audit, open_audit
 from core.bootstrap_callers import open_api_keys
 from core.bootstrap_customers import open_customer_keys
 from core.bootstrap_generations import open_generations, open_past_models
+from core.bootstrap_inspection import open_inspection
 from core.bootstrap_notifier import open_webhooks
 from core.errors import NotFound, Unavailable
 from core.ports.api_keys import ApiKeys
 from core.ports.clock import Clock
 from core.ports.dead_letters import DeadLetters
 from core.ports.generations import Generations
+from core.ports.inspection import Inspection
 from core.ports.log import EventStore
 from core.ports.queries import LogSearch
 from core.ports.webhooks import Webhooks
@@ -38,10 +40,12 @@ from daemons.process.history import History
 from daemons.process.vitals import ASGIApp, Vitals
 from daemons.query_api import (
     audit,
+    checkpoints,
     compare,
     customers,
     daemons,
     events,
+    found_events,
     inventory,
     keys,
     orders,
@@ -52,8 +56,10 @@ from daemons.query_api import (
     running_settings,
     sagas,
     schemas,
+    snapshots,
     stats,
     stream,
+    streams,
     webhooks,
 )
 from daemons.query_api import dead_letters as letters
@@ -86,6 +92,10 @@ MODULES = (
     audit,
     webhooks,
     running_settings,
+    found_events,
+    streams,
+    checkpoints,
+    snapshots,
     measured,
 )
 
@@ -100,6 +110,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
         api_keys = await stack.enter_async_context(open_api_keys(settings, name="query-api"))
         recorded = await stack.enter_async_context(open_audit(settings, name="query-api"))
         hooks = await stack.enter_async_context(open_webhooks(app))
+        inspection = await stack.enter_async_context(open_inspection(app))
         opener = AnswerOpener(await stack.enter_async_context(open_customer_keys(app)))
         await opener.look()
         stack.enter_context(read_metrics(servers))
@@ -125,6 +136,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
                 api_keys,
                 recorded,
                 hooks,
+                inspection,
             )
             vitals.started(partial(_why_not_ready, app, servers))
             yield with_whole_segments(service)
@@ -165,6 +177,7 @@ def make_app(
     api_keys: ApiKeys,
     recorded: Audit,
     hooks: Webhooks,
+    inspection: Inspection,
 ) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
     service = Litestar(
@@ -185,6 +198,7 @@ def make_app(
                 "audit": recorded.trail,
                 "daemon_runs": recorded.runs,
                 "webhooks": hooks,
+                "inspection": inspection,
                 "parked_rows": ParkedRows(dead_letters),
             }
         ),

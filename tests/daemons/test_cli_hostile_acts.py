@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from core.errors import Unavailable
-from daemons.cli import dead_letters, past, rebuild, services
+from daemons.cli import audit, dead_letters, lists, past, rebuild, services, streams
 from daemons.cli.erase import erase
 from tests.support.hostile_service import OSC, WHOLE, HostileService, answer, hostile_bodies, hostile_service
 
@@ -22,6 +22,13 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
         lambda: dead_letters.retry(everything=True, reason="a reason", dry_run=True),
         ("trials", "events"),
     ),
+    "events actor:": (lambda: lists.list_events(["actor:ana"]), ("events", "next_before")),
+    "audit": (audit.audit, ("rows", "next_before")),
+    "streams list": (streams.list_streams, ("streams", "next_after")),
+    "streams show": (lambda: streams.show("../an id?#"), ("stream", "events")),
+    "checkpoints": (streams.list_checkpoints, ("checkpoints",)),
+    "snapshots list": (streams.list_snapshots, ("snapshots", "next_after")),
+    "snapshots forget": (lambda: streams.forget("../an id?#"), ("forgotten",)),
     "compare": (lambda: past.compare("#1"), ("statuses", "sales")),
     "rebuild": (rebuild.rebuild, ("rebuilds",)),
     "rebuild orders --follow": (lambda: rebuild.rebuild("orders", follow=True), ("rebuilds",)),
@@ -70,6 +77,20 @@ def test_whatever_a_service_answers_an_operators_command_ends_with_a_sentence(
         assert len(run(command)) < 1_000, what
     shown = "".join(capsys.readouterr())
     assert not UNSAFE & set(shown)
+
+
+@pytest.mark.parametrize(
+    ("command", "page"),
+    [
+        (lambda: lists.list_events(["actor:ana"]), {"next_before": 5}),
+        (audit.audit, {"next_before": 5}),
+        (streams.list_streams, {"streams": [], "next_after": "a"}),
+        (streams.list_snapshots, {"snapshots": [], "next_after": "a"}),
+    ],
+)
+def test_pages_that_never_end_are_given_up(service: HostileService, command: Command, page: dict[str, object]) -> None:
+    service.will(answer({**WHOLE, **page}, Connection="close"))
+    assert "its pages do not end" in run(command)
 
 
 def test_a_list_of_the_past_that_is_never_made_is_given_up(

@@ -130,6 +130,31 @@ WRONG = [
     ("/api/v1/inventory/" + "x" * 201, "sku"),
     ("/api/v1/customers/%0A/summary", "customer_id"),
     ("/api/v1/products/%7F/demand", "sku"),
+    *[
+        (f"/api/v1/admin/events?{field}={v}", field)
+        for field in ("stream_id", "order_id", "correlation_id", "causation_id")
+        for v in ("", "1", "%00", f"{ID}0", f"{ID},{ID}")
+    ],
+    *[(f"/api/v1/admin/events?{field}={v}", field) for field in ("after", "before") for v in ("-1", "x", "9" * 30)],
+    *[(f"/api/v1/admin/events?{field}={v}", field) for field in ("since", "until") for v in ("x", "2026-13-01", "")],
+    *[
+        (f"/api/v1/admin/events?{field}={v}", field)
+        for field in ("actor", "request_id")
+        for v in ("", "%00", "x" * 201, f"a&{field}=b")
+    ],
+    *[(f"/api/v1/admin/events?limit={v}", "limit") for v in ("0", "1001", "x")],
+    ("/api/v1/admin/events?type=nonsense", "type"),
+    ("/api/v1/admin/events?category=nonsense", "category"),
+    ("/api/v1/admin/events?customer=1", "customer"),
+    (f"/api/v1/admin/events?order_id={ID}&correlation_id={ID}", "correlation_id"),
+    *[(f"/api/v1/admin/streams?prefix={v}", "prefix") for v in ("x", "A", "0-1", "0" * 33, "%00")],
+    *[(f"/api/v1/admin/{of}?after={v}", "after") for of in ("streams", "snapshots") for v in ("", "1", "9" * 30)],
+    *[(f"/api/v1/admin/{of}?limit={v}", "limit") for of in ("streams", "snapshots") for v in ("0", "1001", "")],
+    ("/api/v1/admin/streams?category=nonsense", "category"),
+    *[(f"/api/v1/admin/streams/{v}", "stream_id") for v in ("1", "%00", "x" * 300)],
+    (f"/api/v1/admin/streams/{ID}?after=-1", "after"),
+    ("/api/v1/admin/snapshots?stream_id=1", "stream_id"),
+    ("/api/v1/admin/checkpoints?limit=1", "limit"),
     ("/api/v1/sagas?state=asleep", "state"),
     ("/api/v1/sagas?status=ASLEEP", "status"),
     ("/api/v1/sagas?order_id=1", "order_id"),

@@ -41,10 +41,23 @@ REBUILD: dict[str, Any] = {
     "requested_at": OSC, "started_at": OSC, "ended_at": OSC, "drop_at": OSC, "max_rate": None, "target": None,
 }  # fmt: skip
 CHANGE = {"before": 1, "after": 2}
+STREAM = {
+    "stream_id": OSC, "category": OSC, "version": 1, "first_position": 1, "first_at": OSC, "last_position": 1,
+    "last_at": OSC, "last_type": OSC, "snapshot_version": 1,
+}  # fmt: skip
+CHECKPOINT = {
+    "reader": OSC, "group": OSC, "generation": 1, "revision": OSC, "position": 1, "lag_events": 1, "lag_seconds": 1.0,
+    "epoch": 1, "saved_at": OSC, "shares": [{"share": 0, "owner": OSC, "epoch": 1}],
+}  # fmt: skip
+SNAPSHOT = {
+    "stream_id": OSC, "category": OSC, "version": 1, "behind": 1, "bytes": 1, "schema": OSC, "taken_at": OSC,
+}  # fmt: skip
 WHOLE: dict[str, Any] = {
     "dead_letters": [LETTER], "dead_letter": LETTER, "event": {"payload": {"a": OSC}}, "results": [RESULT],
     "failing": 1, "events": [], "trials": [{"id": OSC, "applied": 1, "error": OSC}], "rebuilds": [REBUILD],
     "statuses": {OSC: CHANGE}, "payments": {}, "sales": [], "stock": [], "status": OSC, "customer": OSC,
+    "next_before": None, "next_after": None, "streams": [STREAM], "stream": STREAM, "checkpoints": [CHECKPOINT],
+    "snapshots": [SNAPSHOT], "forgotten": 1, "rows": [], "head": 1, "hash": OSC, "cut": 0,
 }  # fmt: skip
 """One answer that has what each command on readers and customers reads."""
 

@@ -50,8 +50,13 @@ class MemorySnapshots:
         if known is None or known.version < snapshot.version or known.schema_hash != snapshot.schema_hash:
             self.kept[snapshot.stream] = KeptSnapshot(snapshot, event.event_id)
 
-    async def forget(self, stream: StreamId) -> None:
-        self.kept.pop(stream, None)
+    async def forget(self, stream: StreamId) -> bool:
+        return self.kept.pop(stream, None) is not None
+
+    async def forget_all(self) -> int:
+        forgotten = len(self.kept)
+        self.kept.clear()
+        return forgotten
 
     def _valid_snapshot(self, stream: StreamId) -> Snapshot | None:
         """The stream's snapshot, if the log still has the event at its version."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -24,10 +25,16 @@ SELECT p.*, EXISTS (SELECT FROM skipped_events s
   FROM load_pages($1, $2, $3, $4) p
 """
 KEEP = "SELECT keep_snapshots($1, $2, $3, $4, $5)"
-FORGET = "DELETE FROM snapshots WHERE stream_id = $1"
+FORGET = "DELETE FROM snapshots WHERE stream_id = $1 RETURNING stream_id"
+FORGET_SOME = """
+DELETE FROM snapshots WHERE stream_id IN (
+    SELECT stream_id FROM snapshots WHERE stream_id >= $1 ORDER BY stream_id LIMIT $2)
+RETURNING stream_id
+"""
 
 PAGE = 2_000  # events: they take about 20 ms, so many streams in one statement stay far below its time limit
 TOGETHER = 32  # streams in one statement
+FORGOTTEN_AT_ONCE = 2_000
 PAUSE_AFTER_FAULT = 5.0  # seconds
 MOST_WAITING = 1_000  # snapshots that wait in memory while the database has a fault
 PART = "writing snapshots"
@@ -73,9 +80,19 @@ class PostgresSnapshots:
         if self._task is None:
             self._task = asyncio.create_task(self._write())
 
-    async def forget(self, stream: StreamId) -> None:
+    async def forget(self, stream: StreamId) -> bool:
         self._waiting.pop(stream, None)
-        await self._writer.run(lambda c: c.execute(FORGET, stream))
+        return bool(await self._writer.run(lambda c: c.fetch(FORGET, stream)))
+
+    async def forget_all(self) -> int:
+        self._waiting.clear()
+        first, forgotten = UUID(int=0), 0
+        while True:  # by their ids, so that one that is written anew meanwhile is not waited for
+            rows = await self._writer.run(lambda c, first=first: c.fetch(FORGET_SOME, first, FORGOTTEN_AT_ONCE))
+            forgotten += len(rows)
+            if len(rows) < FORGOTTEN_AT_ONCE:
+                return forgotten
+            first = max(row["stream_id"] for row in rows)
 
     async def close(self) -> None:
         if self._task is not None:
