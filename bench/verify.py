@@ -102,7 +102,7 @@ async def _fill(dsn: str, orders: int) -> dict[UUID, Charge]:
         for number in range(done, min(done + 2_000, orders)):
             at = began + timedelta(seconds=number)
             order_id = OrderId(uuid7())
-            rows += _order(rng, versions, order_id, at, ledger)
+            rows += _order(rng, versions, order_id, number, at, ledger)
             of_sagas.append(
                 (saga_of(order_id, "fulfil_order"), "fulfil_order", 1, order_id, "COMPLETED", "", 0, 1, 0, at, at)
             )
@@ -126,7 +126,12 @@ def _stocked(sku: Sku, orders: int) -> Event:
 
 
 def _order(
-    rng: random.Random, versions: dict[UUID, int], id_: OrderId, at: datetime, ledger: dict[UUID, Charge]
+    rng: random.Random,
+    versions: dict[UUID, int],
+    id_: OrderId,
+    number: int,
+    at: datetime,
+    ledger: dict[UUID, Charge],
 ) -> Iterator[tuple[Any, ...]]:
     """All events of one confirmed order, as the daemons write them."""
     sku, quantity, price = _sku(rng.randrange(SKUS)), rng.randint(1, 3), Decimal(rng.randint(100, 99_999)) / 100
@@ -140,7 +145,7 @@ def _order(
     story: list[tuple[UUID, str, Event]] = [
         (id_, "order", OrderCreated(
             order_id=id_, customer_id=f"customer-{rng.randrange(CUSTOMERS)}", items=(item,), total_amount=total,
-            order_number=f"ORD-{id_.hex[-10:].upper()}", currency="USD", shipping_address=ADDRESS,
+            order_number=f"ORD-{number:010}", currency="USD", shipping_address=ADDRESS,
             payment_method=CARD, created_at=at,
         )),
         (saga, "saga", sagas.SagaStarted(saga_id=saga, name="fulfil_order", definition=1, order_id=id_)),
