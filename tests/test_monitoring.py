@@ -118,6 +118,8 @@ def test_the_dashboards_are_those_that_the_script_writes() -> None:
     assert {path.stem: path.read_text(encoding="utf-8") for path in DASHBOARDS} == {
         uid: script.text_of(uid) for uid in script.DASHBOARDS
     }, "run deploy/grafana/make_dashboards.py"
+    titles = {title for _, panels in script.DASHBOARDS.values() for title, *_ in panels}
+    assert script.EMPTY_UNLESS.keys() <= titles
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)

@@ -239,16 +239,19 @@ def _of_litestar(request: Request[Any, Any, State], error: HTTPException) -> Req
         return wrong_fields(*(_wrong_parameter(request, extra) for extra in error.extra))
     if (cause := _msgspec_cause(error)) is not None:
         return wrong_json(cause)
-    code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
     match status:
         case 404:
             return RequestRefused(404, "not_found", f"there is nothing at {_short(request.url.path, LONGEST_PATH)}")
         case 405:
             allowed = next(iter(headers.values()), "")
-            return RequestRefused(405, code, f"{request.method} is not allowed here, only {allowed}", headers=headers)
+            detail = f"{request.method} is not allowed here, only {allowed}"
+            return RequestRefused(405, "method_not_allowed", detail, headers=headers)
         case 413:
-            return RequestRefused(413, code, "the body is too large")
+            return RequestRefused(
+                413, "request_entity_too_large", "the body is too large"
+            )  # as Python called it to 3.12
         case _:
+            code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
             return RequestRefused(status, code, error.detail, headers=headers)
 
 

@@ -148,11 +148,31 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
                     "max(orderdeck_webhook_due_deliveries)": "due",
                 },
             ),
+            (
+                "E-mails to operators",
+                "none",
+                {
+                    "sum by (kind) (increase(orderdeck_mails_sent_total[15m]))": "sent: {{kind}}",
+                    "sum by (kind) (increase(orderdeck_mails_failed_total[15m]))": "not sent: {{kind}}",
+                },
+            ),
             ("Cache: part of the reads that hit", "percentunit", {"orderdeck:cache_hit:ratio_rate5m": "hits"}),
             ("Replicas behind", "s", {"max by (server) (orderdeck_replica_lag_seconds)": "{{server}}"}),
         ),
     ),
 }
+
+EMPTY_UNLESS = {
+    "Money at risk": "Empty as long as no money is at risk.",
+    "Dead letters": "Empty as long as there are none.",
+    "Rebuilds": "Empty as long as nothing is rebuilt.",
+    "Relay": "Only with Kafka.",
+    "Webhooks": "The calls are empty until a webhook is called.",
+    "E-mails to operators": "Only with a mail server.",
+    "Cache: part of the reads that hit": "Only with Redis.",
+    "Replicas behind": "Only with replicas.",
+}
+"""What panels say of themselves of which a sound orderdeck may have nothing to show."""
 
 
 def dashboard(uid: str) -> dict[str, Any]:
@@ -177,6 +197,7 @@ def _panel(number: int, title: str, unit: str, queries: dict[str, str]) -> dict[
         "id": number + 1,
         "type": "timeseries",
         "title": title,
+        "description": EMPTY_UNLESS.get(title, ""),
         "datasource": SOURCE,
         "gridPos": {"x": column * WIDTH, "y": row * HEIGHT, "w": WIDTH, "h": HEIGHT},
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},

@@ -40,7 +40,8 @@ def scraped(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     refused = httpx.get(stack.url + "/api/v1/orders", headers={"Host": "evil.example"}, trust_env=False, timeout=20)
     assert refused.is_client_error, refused.text
     httpx.post(stack.url + "/api/v1/orders", json=ORDER, trust_env=False, timeout=20).raise_for_status()
-    wanted = {"KAFKA_BROKERS": "127.0.0.1:9", "ORDERDECK_NOTIFIER": "true", "ORDERDECK_GRPC": "true"}
+    mails = {"ORDERDECK_SMTP_HOST": "localhost", "ORDERDECK_SMTP_FROM": "a@b.test", "ORDERDECK_SMTP_TO": "c@d.test"}
+    wanted = {"KAFKA_BROKERS": "127.0.0.1:9", "ORDERDECK_NOTIFIER": "true", "ORDERDECK_GRPC": "true", **mails}
     env, log = stack.env | wanted | {"LOG_LEVEL": "ERROR"}, tmp_path_factory.mktemp("scraped") / "log"
     daemons = [ForkedDaemon(("-m", f"daemons.{name}"), env, log) for name in STARTED_HERE]
     try:
