@@ -36,6 +36,7 @@ from core.setting_types import (
     Url,
     WebOrigins,
 )
+from core.tls_settings import TlsSettings
 from core.trace_settings import TraceSettings
 
 PREFIX = "ORDERDECK_"
@@ -43,7 +44,7 @@ ENV_FILE = Path(".env")
 MISSPELT = 0.9  # how much a name resembles one of ours, from 0 to 1, when it is taken for a misspelt one
 
 
-class Settings(KafkaSettings, AccessSettings, TraceSettings, NotifierSettings):
+class Settings(KafkaSettings, AccessSettings, TlsSettings, TraceSettings, NotifierSettings):
     """Every setting is read from `ORDERDECK_<NAME>`. Some are also read from a well-known name such as DATABASE_URL."""
 
     model_config = SettingsConfigDict(
@@ -209,9 +210,14 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [_sentence(str(e["loc"][0]), e["input"], e["msg"]) for e in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
-    wrong = settings.kafka_contradiction or settings.access_contradiction or settings.smtp_contradiction
-    if wrong is not None:
-        raise ConfigurationError(wrong)
+    for wrong in (
+        settings.kafka_contradiction,
+        settings.access_contradiction,
+        settings.tls_contradiction,
+        settings.smtp_contradiction,
+    ):
+        if wrong is not None:
+            raise ConfigurationError(wrong)
     return settings
 
 

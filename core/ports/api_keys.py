@@ -15,13 +15,15 @@ from core.ports.audit import AuditEntry
 class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What a key allows. `routes` are all that it may ask for, as in `GET /api/v1/orders*`; none: all of its role.
 
-    `speaks_for_others`: whether events name whom its caller names as their author, or the caller itself.
+    `speaks_for_others`: whether events name whom its caller names as their author, or the caller itself. `public_key`:
+    Ed25519, PEM, of a caller who signs each request; None: the caller shows a secret.
     """
 
     caller: str
     role: Role
     speaks_for_others: bool = False
     routes: tuple[str, ...] = ()
+    public_key: str | None = None
 
 
 class ApiKey(KeyTerms, frozen=True, kw_only=True):
@@ -41,7 +43,7 @@ class ValidKey(KeyTerms, frozen=True, kw_only=True):
     """What a service checks a key against. `seconds_left`: until it expires; None: never."""
 
     id: str
-    hash: bytes
+    hash: bytes | None
     seconds_left: float | None
 
 
@@ -76,6 +78,14 @@ class ApiKeys(Protocol):
 
     async def note_used(self, ids: Iterable[str]) -> None:
         """Note that these keys were used just now."""
+        ...
+
+    async def use_nonce(self, id_: str, nonce: str, time: timedelta) -> bool:
+        """Remember for this time that a signature of this key had this nonce. False: one before it had it too."""
+        ...
+
+    async def forget_nonces(self) -> None:
+        """Forget those whose time is over."""
         ...
 
 

@@ -1,5 +1,6 @@
 """Makes, replaces and revokes the keys of callers, for the command and for the admin API alike."""
 
+# ruff: noqa: PLC0415 - cryptography is imported by those who have keys that sign
 from __future__ import annotations
 
 import asyncio
@@ -8,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from core.api_keys import make_key_text
+from msgspec.structs import replace
+
+from core.api_keys import make_key_text, make_signer
 from core.errors import FieldError, InvalidInput, NotAllowed, NotFound
 from core.filters.times import read_span
 from core.ports.api_keys import ApiKey, ApiKeys, KeyTerms
@@ -18,6 +21,7 @@ CALLER = re.compile(r"[a-z0-9][a-z0-9._@-]{0,59}")
 RESERVED = frozenset({"home"})  # the caller that has the key of the home itself
 ROUTE = re.compile(r"(\*|GET|POST|PUT) /[A-Za-z0-9_{}./-]{0,199}\*?")
 MOST_ROUTES = 50
+LONGEST_PEM = 2_000  # characters; that of an Ed25519 key has 113
 LONGEST = timedelta(days=3650)
 OVERLAP = "24h"
 """For how long a key stays valid beside the one that replaces it, unless the operator says otherwise."""
@@ -37,7 +41,9 @@ async def create_key(keys: ApiKeys, terms: KeyTerms, note: AuditNote, *, lasts: 
     wrong = _what_is_wrong(terms, lasts)
     if wrong:
         raise InvalidInput(wrong)
-    made = make_key_text()
+    if terms.public_key is not None:
+        terms = replace(terms, public_key=public_key_of(terms.public_key))
+    made = make_key_text() if terms.public_key is None else make_signer()
     note.target = f"{terms.caller} {made.id}"
     note.detail = "; ".join(
         part for part in (f"a key of {terms.role}", _terms_in_words(terms, lasts), note.detail) if part
@@ -51,15 +57,26 @@ async def create_key(keys: ApiKeys, terms: KeyTerms, note: AuditNote, *, lasts: 
     return ShownOnce(key, made.text)
 
 
-async def rotate_key(keys: ApiKeys, id_: str, note: AuditNote, *, overlap: timedelta, by: str) -> ShownOnce:
-    """Make a key with the terms of this one, which stays valid beside it for a while, and then expires."""
+async def rotate_key(
+    keys: ApiKeys, id_: str, note: AuditNote, *, overlap: timedelta, by: str, public_key: str | None = None
+) -> ShownOnce:
+    """Make a key with the terms of this one, which stays valid beside it for a while, and then expires.
+
+    With a `public_key` the caller signs its requests from then on.
+    """
     old = await _found(keys, id_)
     if old.state != "valid":
         raise NotAllowed(f"key {id_} is {old.state}: make a new one")
     if not timedelta(0) <= overlap <= LONGEST:
         raise InvalidInput([FieldError("overlap", "must be a time from 0 to 10 years")])
+    if old.public_key is not None and public_key is None:
+        raise InvalidInput([FieldError("public_key", f"must be the new one: {old.caller} signs its requests")])
     terms = KeyTerms(
-        caller=old.caller, role=old.role, speaks_for_others=old.speaks_for_others, routes=tuple(old.routes)
+        caller=old.caller,
+        role=old.role,
+        speaks_for_others=old.speaks_for_others,
+        routes=tuple(old.routes),
+        public_key=public_key,
     )
     lasts = None if old.expires_at is None else old.expires_at - old.created_at
     note.detail = f"in the place of {id_}, which ends after {overlap}"
@@ -76,9 +93,29 @@ async def revoke_key(keys: ApiKeys, id_: str, note: AuditNote, *, by: str) -> Ap
     return await _found(keys, id_)
 
 
+def public_key_of(text: str) -> str:
+    """A public key (Ed25519, PEM) as it is stored. Raises InvalidInput, which does not repeat what was sent."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+    if "PRIVATE KEY" in text:
+        sentence = "must be the public key, and this is a private one, which nobody else should have"
+        raise InvalidInput([FieldError("public_key", sentence)])
+    try:
+        key = load_pem_public_key(text.encode()) if len(text) <= LONGEST_PEM else None
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        sentence = "must be an Ed25519 public key, as `openssl pkey -pubout` writes it"
+        raise InvalidInput([FieldError("public_key", sentence)])
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
 def _terms_in_words(terms: KeyTerms, lasts: timedelta | None) -> str:
     parts = [f"for {', '.join(terms.routes)}"] if terms.routes else []
     parts += [f"ends after {lasts}"] if lasts is not None else []
+    parts += ["signs its requests"] if terms.public_key is not None else []
     return "; ".join([*parts, *(["speaks for others"] if terms.speaks_for_others else [])])
 
 

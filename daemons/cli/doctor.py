@@ -20,9 +20,10 @@ from core.home import OWNER, SYSTEM_PLACE, Home, unprivileged_user
 from core.settings import Settings
 from daemons.cli.output import say
 from daemons.host.leftovers import processes_of
-from daemons.host.status import stack_status
-from daemons.process.listening import must_be_free
+from daemons.host.status import stack_status, tls_in_words
+from daemons.process.listening import is_loopback, must_be_free
 from daemons.process.program_list import counts_in, ports_of
+from daemons.process.tls import read_tls
 
 ENOUGH_FILES = 1024  # supervisord does not start with less
 ENOUGH_MEMORY = 600 << 20  # bytes
@@ -104,6 +105,16 @@ def _ledger(settings: Settings) -> Iterator[str]:
         yield f"its ledger is {Home(settings.home).ledger}"
 
 
+def _tls(settings: Settings) -> Iterator[str]:
+    tls = read_tls(settings)
+    if tls is not None and tls.warning is not None:
+        raise ConfigurationError(f"{tls.warning}: renew it, and restart the daemons")
+    said = tls_in_words(settings) or "TLS: none, and only this machine reaches the services"
+    if tls is None and not is_loopback(settings.host) and not settings.trusted_proxies:
+        raise ConfigurationError(said.removeprefix("TLS: "))
+    yield said.removeprefix("TLS: ")
+
+
 def _programs(settings: Settings) -> Iterator[str]:
     status = stack_status(settings)
     if status.running:
@@ -172,6 +183,7 @@ EXAMINATIONS: tuple[tuple[str, Callable[[Settings], Iterator[str]]], ...] = (
     ("limits", _limits),
     ("PostgreSQL", _postgres),
     ("payment sandbox", _ledger),
+    ("TLS", _tls),
     ("programs", _programs),
     ("ports", _ports),
     ("stale files", _stale_files),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -27,6 +28,12 @@ keys = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke the
 
 T = TypeVar("T")
 KeyId = Annotated[str, typer.Argument(help="The key's id, as `keys list` shows it.")]
+PublicKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--public-key", help="An Ed25519 public key (PEM) in the place of a secret: the caller signs requests."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 FIELDS = [
     TableField("KEY", 10),
@@ -51,13 +58,20 @@ def create(
     speaks_for_others: Annotated[
         bool, typer.Option("--speaks-for-others", help="Events name the Orderdeck-Actor that it sends.")
     ] = False,
+    public_key: PublicKeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key for a caller, and show it once: on stdout, alone, so that `> FILE` keeps it."""
     from core.ports.api_keys import KeyTerms
     from core.services import api_keys
 
-    terms = KeyTerms(caller=caller, role=role, speaks_for_others=speaks_for_others, routes=tuple(route or ()))
+    terms = KeyTerms(
+        caller=caller,
+        role=role,
+        speaks_for_others=speaks_for_others,
+        routes=tuple(route or ()),
+        public_key=_text_in(public_key),
+    )
     lasts = api_keys.span_of("--expires", expires) if expires else None
     _show(
         _with_keys("create", lambda opened, note: api_keys.create_key(opened, terms, note, lasts=lasts, by=actor())),
@@ -76,7 +90,13 @@ def list_keys(*, as_json: AsJson = False) -> None:
         (
             *(key.id, key.caller, key.role.value, key.state),
             *(f"{at:%Y-%m-%d %H:%M}" if at else "never" for at in (key.expires_at, key.last_used_at)),
-            f"{', '.join(key.routes) or 'all of its role'}{'; speaks for others' if key.speaks_for_others else ''}",
+            "; ".join(
+                [
+                    ", ".join(key.routes) or "all of its role",
+                    *(["speaks for others"] if key.speaks_for_others else []),
+                    *(["signs its requests"] if key.public_key else []),
+                ]
+            ),
         )
         for key in found
     ]
@@ -88,14 +108,17 @@ def rotate(
     key_id: KeyId,
     *,
     overlap: Annotated[str, typer.Option(help="For how long the old key stays valid beside the new one.")] = "24h",
+    public_key: PublicKeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a new key in the place of this one, with the same caller, role and routes, and show it once."""
     from core.services import api_keys
 
     lasts = api_keys.span_of("--overlap", overlap)
+    text = _text_in(public_key)
     made = _with_keys(
-        "rotate", lambda opened, note: api_keys.rotate_key(opened, key_id, note, overlap=lasts, by=actor())
+        "rotate",
+        lambda opened, note: api_keys.rotate_key(opened, key_id, note, overlap=lasts, by=actor(), public_key=text),
     )
     _show(made, as_json=as_json)
     tell(f"{key_id} expires after {overlap}")
@@ -127,11 +150,28 @@ def _with_keys(verb: str, work: Callable[[ApiKeys, AuditNote], Awaitable[T]]) ->
     return asyncio.run(run())
 
 
+def _text_in(file: Path | None) -> str | None:
+    """The text of a small file. Raises ConfigurationError."""
+    from core.errors import ConfigurationError
+    from core.services.api_keys import LONGEST_PEM
+
+    if file is None:
+        return None
+    try:
+        with file.open(encoding="latin-1") as opened:
+            return opened.read(LONGEST_PEM + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
+
+
 def _show(made: ShownOnce, *, as_json: bool) -> None:
     if as_json:
         say_json(json.dumps({**_document(made.key), "key": made.text}, indent=2))
         return
-    tell(f"the key of {made.key.caller}, {made.key.role}, which is shown only now:")
+    if made.key.public_key is None:
+        tell(f"the key of {made.key.caller}, {made.key.role}, which is shown only now:")
+    else:
+        tell(f"the key of {made.key.caller}, {made.key.role}, who signs each request with this as keyid:")
     say(made.text)
 
 

@@ -6,6 +6,7 @@ It uses httpcore, the lower layer of httpx, which needs a third of the time for 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -43,6 +44,7 @@ class Backend:
     def __init__(self, name: str, base: str) -> None:
         self.name = name
         self._base = base
+        self._trusts = ssl.create_default_context()  # with the authorities of SSL_CERT_FILE, if it is set
         # For each request, a pool of httpcore looks at all its connections; so each pool has one, for one call.
         self._idle: list[httpcore.AsyncConnectionPool] = []
 
@@ -80,7 +82,9 @@ class Backend:
     @asynccontextmanager
     async def _opened(self, request: HttpRequest, extensions: dict[str, object]) -> AsyncGenerator[httpcore.Response]:
         pool = (
-            self._idle.pop() if self._idle else httpcore.AsyncConnectionPool(max_connections=1, keepalive_expiry=IDLE)
+            self._idle.pop()
+            if self._idle
+            else httpcore.AsyncConnectionPool(self._trusts, max_connections=1, keepalive_expiry=IDLE)
         )
         try:
             async with pool.stream(

@@ -84,7 +84,11 @@ def make_server(settings: Settings, vitals: Vitals, commands: Backend, queries: 
     services: Any = health_pb2_grpc
     services.add_HealthServicer_to_server(HealthService(checks, vitals.stop), server)
     reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if vitals.tls is None:
+        server.add_insecure_port(place)
+    else:
+        server.add_secure_port(place, grpc.ssl_server_credentials([(vitals.tls.key, vitals.tls.certificate)]))
     return server
 
 

@@ -24,6 +24,7 @@ from daemons.process import exits
 from daemons.process.listening import must_be_free
 from daemons.process.process_counts import write_counts
 from daemons.process.program_list import PROGRAMS, all_processes, counts_in, ports_of
+from daemons.process.tls import read_tls
 
 UP_LIMIT = 60  # seconds until every daemon is ready; a first start or a recovery takes long on a slow disk
 CRASH_LIMIT = 15  # seconds after which a program that still crashes at its start is given up
@@ -45,6 +46,7 @@ def up(settings: Settings, *, moved: Callable[[str], None] | None = None) -> Sta
     with locked(home):
         supervisor, counts = Supervisor(home), counts_in(settings)
         ports_of(settings, counts)
+        read_tls(settings)
         if supervisor.answers():
             _same_settings(supervisor, settings)
             _change_counts(supervisor, settings)

@@ -11,13 +11,15 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from core.credentials import Show
-from core.errors import Unavailable
+from core.errors import ConfigurationError, Unavailable
 from core.home import Home
 from core.printable import clean
 from core.settings import Settings, reachable
 from daemons.host.bounded_http import BROKEN, ask, shown
 from daemons.host.supervisor import ProgramState, Supervisor
+from daemons.process.listening import is_loopback
 from daemons.process.program_list import PROGRAMS, ProgramProcess, counts_in, process_named, processes_of_program
+from daemons.process.tls import read_tls
 
 ASK_LIMIT = 4.0  # seconds for one request; the check behind /ready may take 3
 
@@ -48,6 +50,8 @@ class StackStatus:
     projections: list[dict[str, Any]]
     keys: str
     """Whether callers need keys, in words."""
+    tls: str = ""
+    """Whether what others send is safe on its way, in words."""
     elsewhere: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """Processes of other machines or homes that hold something of the same database."""
     frozen_copy: dict[str, int] | None = None
@@ -79,6 +83,7 @@ def stack_status(settings: Settings) -> StackStatus:
         programs=programs,
         projections=projections.result() if projections else [],
         keys=keys_in_words(settings),
+        tls=tls_in_words(settings),
         elsewhere=elsewhere,
         frozen_copy=frozen,
     )
@@ -89,6 +94,21 @@ def keys_in_words(settings: Settings) -> str:
         return "callers need a key (`orderdeck keys`)"
     who = "everybody who reaches the services" if settings.allow_anonymous else "everybody on this machine"
     return f"no keys are needed: {who} may do everything (ORDERDECK_REQUIRE_KEYS=true changes that)"
+
+
+def tls_in_words(settings: Settings) -> str:
+    """How the services are reached from other machines, and what is wrong with that."""
+    try:
+        tls = read_tls(settings)
+    except ConfigurationError as error:
+        return f"TLS: {error}"
+    if tls is not None:
+        return f"TLS: {tls.warning or f'the certificate is good until {tls.until:%Y-%m-%d}'}"
+    if is_loopback(settings.host):
+        return ""
+    if settings.trusted_proxies:
+        return f"TLS: that of the proxy {settings.trusted_proxies}"
+    return "TLS: none, so whoever is on the way reads keys and answers (ORDERDECK_TLS_CERTIFICATE changes that)"
 
 
 def processes_in(names: Collection[str], settings: Settings) -> list[ProgramProcess]:
@@ -213,7 +233,7 @@ def as_table(status: StackStatus) -> str:
             f"{program.name:<16} {program.state:<9} {program.pid or '-':>7} {_duration(program.uptime):>9} "
             f"{program.port or '-':>6}  {ready}{holds}"
         )
-    lines.append(status.keys)
+    lines += [status.keys, *([status.tls] if status.tls else [])]
     lines += [f"{p['name']} is {p['lag']['events']} events behind" for p in status.projections]
     lines += [f"{each['host']}, pid {each['pid']}, holds {', '.join(each['holds'])}" for each in status.elsewhere]
     if (copy := status.frozen_copy) is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import binascii
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -128,7 +129,8 @@ async def fetch(url: str) -> bytes:
     import httpcore  # noqa: PLC0415 - only who has an issuer needs it
 
     body = b""
-    async with httpcore.AsyncConnectionPool() as pool, pool.stream("GET", url) as answer:
+    trusts = ssl.create_default_context()  # with the authorities of SSL_CERT_FILE, if it is set
+    async with httpcore.AsyncConnectionPool(trusts) as pool, pool.stream("GET", url) as answer:
         if answer.status != 200:
             raise ValueError(f"{url} answered {answer.status}")
         async for part in answer.aiter_stream():

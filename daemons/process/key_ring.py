@@ -11,20 +11,22 @@ import asyncio
 import hmac
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from core.api_keys import Role, hash_of, id_in
+from core.api_keys import Role, hash_of, id_in, signer_in
 from core.bootstrap_callers import open_api_keys
 from core.errors import ConfigurationError, OrderdeckError, Unavailable
 from core.home_key import CALLER as HOME
 from core.home_key import HomeKey
 from core.ports.api_keys import ApiKeys, ValidKey
 from core.settings import Settings
-from daemons.process.guard.callers import Caller, no_key, wrong_key
+from daemons.process.guard.callers import Caller, no_key, no_signature, wrong_key
 from daemons.process.guard.refusals import Refusal
 from daemons.process.vitals import Vitals
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     from daemons.process.access_tokens import AccessTokens
 
 LOOK_EVERY = 0.4  # seconds between two looks whether keys have changed
@@ -37,7 +39,8 @@ NO_HASH = bytes(32)
 
 class _CopiedKey(NamedTuple):
     caller: Caller
-    hash: bytes
+    hash: bytes | None
+    public_key: Ed25519PublicKey | None
 
 
 class KeyRing:
@@ -65,6 +68,7 @@ class KeyRing:
         self._noted: dict[str, float] = {}  # by id: when its use was last noted
         self._looked = self._read = float("-inf")  # by the monotonic clock
         self._changes = -1
+        self._keys: ApiKeys | None = None
 
     async def admit(self, authorization: bytes | None, port: int) -> Caller:
         if authorization is None:
@@ -85,17 +89,51 @@ class KeyRing:
     def _of_database(self, token: bytes) -> Caller:
         id_ = id_in(token)
         if id_ is None or not self._has_database:
-            raise wrong_key()
-        if time.monotonic() - self._looked > TRUSTED:
-            detail = "the database does not answer, so nobody can say whether this key is still valid"
-            raise Refusal(503, "unavailable", detail, {"Retry-After": "1"})
+            raise no_signature() if signer_in(token.decode("latin-1")) else wrong_key()
+        self._check_copy()
         known = self._known.get(id_)
         # Also for an id that there is not, so that the time of the answer does not tell it from a wrong secret.
-        right = hmac.compare_digest(NO_HASH if known is None else known.hash, hash_of(token))
+        right = hmac.compare_digest((known.hash if known else None) or NO_HASH, hash_of(token))
         if known is None or not right or not known.caller.valid:
             raise wrong_key()
         self._in_use.add(id_)
         return known.caller
+
+    def _check_copy(self) -> None:
+        if time.monotonic() - self._looked > TRUSTED:
+            detail = "the database does not answer, so nobody can say whether this key is still valid"
+            raise Refusal(503, "unavailable", detail, {"Retry-After": "1"})
+
+    async def admit_signed(self, scope: Any, receive: Any) -> tuple[Caller, Any]:
+        from daemons.process.guard.signed_requests import (  # noqa: PLC0415 - few homes need its library
+            REMEMBERED,
+            not_valid,
+            read_signed,
+            replayed,
+            used,
+        )
+
+        if not self._has_database:
+            raise not_valid("this service knows no keys that sign")
+        self._check_copy()
+        signed = await read_signed(scope, receive, self._public_key)
+        id_ = signer_in(signed.key_id) or ""
+        try:
+            fresh = self._keys is not None and await self._keys.use_nonce(id_, signed.nonce, REMEMBERED)
+        except Unavailable as error:
+            detail = "the database does not answer, so nobody can say whether this request has come before"
+            raise Refusal(503, "unavailable", detail, {"Retry-After": "1"}) from error
+        if not fresh:
+            raise used()
+        known = self._known.get(id_)
+        if known is None or not known.caller.valid:  # revoked while its body came
+            raise wrong_key()
+        self._in_use.add(id_)
+        return known.caller, replayed(signed.body, receive)
+
+    def _public_key(self, key_id: str) -> Ed25519PublicKey | None:
+        known = self._known.get(signer_in(key_id) or "")
+        return known.public_key if known is not None and known.caller.valid else None
 
     async def keep(self, keys: ApiKeys, vitals: Vitals) -> None:
         """Keep the copy up to date until cancelled."""
@@ -112,11 +150,12 @@ class KeyRing:
 
     async def look(self, keys: ApiKeys) -> None:
         """Read the keys if they have changed, and note which were used."""
-        asked = time.monotonic()
+        asked, self._keys = time.monotonic(), keys
         changes = await keys.changes()  # before the keys: a change between the two is seen at the next look
         if changes != self._changes or asked - self._read > READ_EVERY:
             self._take(await keys.valid(), asked)
             self._changes, self._read = changes, asked
+            await keys.forget_nonces()
         self._looked = asked
         used = [id_ for id_ in self._in_use if asked - self._noted.get(id_, float("-inf")) > NOTE_EVERY]
         if used:
@@ -130,11 +169,19 @@ class KeyRing:
             before = self._known.pop(key.id, None)
             caller = _caller_of(key) if before is None else before.caller
             caller.until = float("inf") if key.seconds_left is None else now + key.seconds_left
-            known[key.id] = _CopiedKey(caller, key.hash)
+            known[key.id] = _CopiedKey(caller, key.hash, _public_key_of(key))
         for gone in self._known.values():
             gone.caller.ended.set()
         self._known = known
         self._noted = {id_: at for id_, at in self._noted.items() if id_ in known}
+
+
+def _public_key_of(key: ValidKey) -> Ed25519PublicKey | None:
+    if key.public_key is None:
+        return None
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 - as above
+
+    return cast("Ed25519PublicKey", load_pem_public_key(key.public_key.encode()))
 
 
 def open_ring(settings: Settings, home: HomeKey | None, *, has_database: bool) -> KeyRing | None:

@@ -61,6 +61,17 @@ def bind(settings: Settings, field: str, port: int) -> socket.socket:
     return listener
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens at this address."""
+    try:
+        return all(
+            ipaddress.ip_address(str(found[4][0])).is_loopback
+            for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        )
+    except (socket.gaierror, ValueError):
+        return False
+
+
 def must_be_free(settings: Settings, fields: Mapping[int, str]) -> None:
     """Raise ConfigurationError with a sentence for each port that cannot be bound; `fields` has the setting of each."""
     refused: list[str] = []

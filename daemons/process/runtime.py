@@ -44,6 +44,7 @@ from daemons.process.process_counts import this_process
 from daemons.process.program_list import APART
 from daemons.process.shared_limits import open_limiter, share_limits
 from daemons.process.shared_port import SharedPort, open_shared_port
+from daemons.process.tls import read_tls
 from daemons.process.vital_metrics import LOOP_DELAY
 from daemons.process.vitals import ASGIApp, Front, Vitals
 
@@ -115,12 +116,13 @@ def _run(
         configure_logs(process.name, settings.log_level)
         listener = bind(settings, port, getattr(settings, port) + APART * (process.number or 0))
         shared = open_shared_port(settings, process) if process.number and process.program.one_port else None
+        tls = read_tls(settings)
         home_key = make_home_key(settings.home) if settings.require_keys else None
         drop_root(Home(settings.home))
         before(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             vitals = Vitals(process.program.name, process.number)
-            vitals.home_key = home_key
+            vitals.home_key, vitals.tls = home_key, tls
             runner.run(_live(settings, vitals, listener, shared, body, has_database=has_database))
     except ConfigurationError as error:
         sys.stderr.write(clean_lines(f"{name}: {error}") + "\n")
@@ -144,7 +146,12 @@ async def _live(
     vitals.door = ring = open_ring(settings, vitals.home_key, has_database=has_database)
     limiter = open_limiter(settings, has_database=has_database)
     recorder = AuditRecorder() if has_database else None
-    server = make_server(front, settings, LIMITS, ring, limiter, recorder if settings.audit else None)
+    tls = vitals.tls
+    server = make_server(
+        front, settings, LIMITS, ring, limiter, recorder if settings.audit else None, tls.context if tls else None
+    )
+    if tls and tls.warning:
+        _log.warning("tls", reason=tls.warning)
     aside = [asyncio.create_task(_beat(vitals))]
     if ring and has_database:
         aside.append(asyncio.create_task(know_keys(ring, settings, vitals)))

@@ -23,6 +23,7 @@ from core.tracing import Tracer
 from daemons.process.guard.callers import Door, check_caller
 from daemons.process.guard.refusals import Refusal
 from daemons.process.http_metrics import measured
+from daemons.process.tls import Tls
 from daemons.process.traced_requests import followed
 from daemons.process.vital_metrics import DEGRADED, INFO, READY
 
@@ -69,6 +70,7 @@ class Vitals:
         self.degraded: list[Callable[[], str | None]] = []
         """Each says what does not work at present although the daemon is ready, or None."""
         self.home_key: HomeKey | None = None
+        self.tls: Tls | None = None
         """With it this daemon shows the others of its home who asks; None where no keys are needed."""
         self.recorder: Tracer | None = None
         """Records the spans of this process; None where the settings do not say where traces go."""

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from core.adapters.postgres.api_keys import PostgresApiKeys
 from core.adapters.postgres.connection import Connection, Link
@@ -117,8 +119,8 @@ async def test_a_change_of_keys_is_seen_and_a_note_of_use_is_none(keys: Postgres
     "change",
     [
         "role = 'admin'", "caller = 'otto'", "hash = '\\x00'", "speaks_for_others = false", "routes = '{}'",
-        "revoked_at = NULL, revoked_by = NULL", "revoked_by = 'otto'", "expires_at = NULL",
-        "expires_at = expires_at + interval '1 day'",
+        "hash = NULL, public_key = 'x'", "revoked_at = NULL, revoked_by = NULL", "revoked_by = 'otto'",
+        "expires_at = NULL", "expires_at = expires_at + interval '1 day'",
     ],
 )  # fmt: skip
 async def test_no_daemon_can_make_more_of_a_key_or_take_its_revocation_back(
@@ -166,6 +168,39 @@ async def test_there_is_no_key_of_an_unknown_id(keys: PostgresApiKeys) -> None:
             await rotate_key(keys, id_, note(), overlap=DAY, by="operator")
 
 
+async def test_a_key_that_signs_has_no_secret_and_each_nonce_counts_once(
+    keys: PostgresApiKeys, admin: Connection
+) -> None:
+    public = PUBLIC.replace("\n", "\r\n") + "\n\n"
+    made = await make(keys, KeyTerms(caller="shop", role=Role.OPERATOR, public_key=public))
+    assert (made.text, made.key.public_key) == (f"od_{made.key.id}", PUBLIC)
+    assert await admin.fetchval("SELECT hash FROM api_keys") is None
+    assert [(key.hash, key.public_key) for key in await keys.valid()] == [(None, PUBLIC)]
+    id_, minute = made.key.id, timedelta(minutes=1)
+    assert [await keys.use_nonce(id_, nonce, minute) for nonce in ("a", "a", "b")] == [True, False, True]
+    assert await keys.use_nonce(id_, "over", timedelta(seconds=-1))
+    await keys.forget_nonces()
+    assert [await keys.use_nonce(id_, nonce, minute) for nonce in ("a", "over")] == [False, True]
+    with pytest.raises(InvalidInput, match="must be the new one"):
+        await rotate_key(keys, id_, note(), overlap=DAY, by="operator")
+    await rotate_key(keys, id_, note(), overlap=timedelta(0), by="operator", public_key=PUBLIC)
+    shown = await make(keys)
+    signs = await rotate_key(keys, shown.key.id, note(), overlap=DAY, by="operator", public_key=PUBLIC)
+    assert (signs.key.routes, signs.key.public_key) == (ANA.routes, PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "public_key",
+    ["", "x" * 3_000, "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "\ud800", "PRIVATE KEY"],
+)
+async def test_what_is_no_public_key_is_refused_and_not_repeated(public_key: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await make(NO_DATABASE, KeyTerms(caller="shop", role=Role.VIEWER, public_key=public_key))
+    (wrong,) = refused.value.errors
+    assert wrong.field == "public_key"
+    assert public_key not in wrong.message or not public_key
+
+
 def test_no_two_keys_are_alike() -> None:
     made: list[MadeKey] = [make_key_text() for _ in range(200)]
     assert len({each.text for each in made}) == len({each.id for each in made}) == 200
@@ -175,4 +210,7 @@ async def _no_connection() -> Connection:
     raise AssertionError("nothing is asked of the database")
 
 
+PUBLIC = (
+    Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+)
 NO_DATABASE = PostgresApiKeys(Link(_no_connection))

@@ -6,18 +6,28 @@ Both, and one database, serve all tests of this file.
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from http_message_signatures import algorithms
+from http_message_signatures.resolvers import MappingKeyResolver
+from http_message_signatures.signatures import HTTPMessageSigner
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from tests.support.caddy import caddy_before
 from tests.support.command_api import ORDER
 from tests.support.keyed_desk import KeyedDesk, keyed_desk
 from tests.support.raw_http import request, send
+from tests.support.stack import ROOT, until
 
 REVOKED_WITHIN = 2.0  # seconds; the promise is 1, and this machine may be busy
 JSON = "Content-Type: application/json"
@@ -167,6 +177,60 @@ def test_the_command_shows_the_key_of_its_home_or_one_of_its_own(
         assert len(done.stderr.splitlines()) == 1
         assert "Traceback" not in done.stderr
         assert not any(key in done.stderr + done.stdout for key in keys.values())
+
+
+def test_a_stranger_signs_requests_with_the_program_of_the_how_to_word_for_word(
+    desk: KeyedDesk, keys: dict[str, str], tmp_path: Path
+) -> None:
+    page = (ROOT / "docs/how-to/sign-requests.md").read_text(encoding="utf-8")
+    [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    [make_pair] = re.findall(r"```\n(openssl.*?)```", page, re.DOTALL)
+    subprocess.run(["/bin/sh", "-ec", make_pair], cwd=tmp_path, check=True, capture_output=True)
+    key_id = desk.make_key("shop", "operator", "--public-key", str(tmp_path / "shop.pub"))
+    assert re.fullmatch("od_[a-z2-7]{10}", key_id)
+    env = desk.env | {
+        "KEY_ID": key_id,
+        "ORDERDECK_COMMAND_URL": f"http://localhost:{desk.commands.port}",
+        "ORDERDECK_QUERY_URL": f"http://localhost:{desk.queries.port}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("201 customer-1\n", 0), done.stderr
+    placed = desk.audited(keys["admin"], caller="shop", action="POST /api/v1/orders")
+    assert placed[0]["outcome"] == "done"
+    private = desk.orderdeck("keys", "create", "x", "--role", "viewer", "--public-key", str(tmp_path / "shop.key"))
+    assert "this is a private one" in private.stderr
+    assert "signs its requests" in desk.orderdeck("keys", "list").stdout
+
+
+def test_a_signed_request_is_not_taken_twice_and_what_fails_is_in_the_audit(
+    desk: KeyedDesk, keys: dict[str, str]
+) -> None:
+    private = Ed25519PrivateKey.generate()
+    pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    body = {"caller": "signer", "role": "operator", "public_key": pem}
+    made = desk.ask("POST", "/api/v1/admin/keys", keys["admin"], body).json()
+    signer: Any = HTTPMessageSigner(
+        signature_algorithm=cast("Any", algorithms).ED25519,
+        key_resolver=MappingKeyResolver(public_keys={}, private_keys={made["key"]: private}),
+    )
+    order = httpx.Request("POST", f"http://127.0.0.1:{desk.commands.port}/api/v1/orders", json=ORDER)
+    signer.sign(order, key_id=made["key"], nonce="a nonce of this test", body=order.content)
+    with httpx.Client(trust_env=False, timeout=20) as http:
+        assert http.send(order).status_code == 201
+        again = http.send(order)
+        assert (again.status_code, again.json()["code"]) == (401, "signature_used")
+        assert again.headers["www-authenticate"].startswith("Bearer")
+        order.headers["Idempotency-Key"] = "added on the way"
+        assert http.send(order).json()["code"] == "signature_incomplete"
+        rebuild = httpx.Request("POST", f"http://127.0.0.1:{desk.commands.port}/api/v1/admin/rebuilds")
+        signer.sign(rebuild, key_id=made["key"], nonce="another nonce of this test")
+        assert http.send(rebuild).json()["code"] == "role_too_low"
+    for code in ("signature_used", "signature_incomplete"):
+        until(lambda code=code: any(row["problem"] == code for row in desk.audited(keys["admin"], outcome="refused")))
+    unsigned = desk.ask("GET", "/api/v1/stats", made["key"])
+    assert (unsigned.status_code, "sign the request" in unsigned.json()["error"]) == (401, True)
 
 
 def test_keys_are_listed_without_their_secrets(desk: KeyedDesk, keys: dict[str, str]) -> None:

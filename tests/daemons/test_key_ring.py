@@ -63,6 +63,8 @@ class KeysInMemory:
     async def note_used(self, ids: Iterable[str]) -> None:
         self.noted += ids
 
+    async def forget_nonces(self) -> None: ...
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:

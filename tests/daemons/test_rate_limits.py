@@ -42,6 +42,9 @@ class Doorkeeper:
             raise wrong_key()
         return CALLERS[authorization]
 
+    async def admit_signed(self, scope: Any, receive: Any) -> tuple[Caller, Any]:
+        raise AssertionError(f"nothing is signed here, as {scope} {receive} is")
+
 
 @dataclass
 class Told:

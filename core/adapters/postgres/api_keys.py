@@ -17,15 +17,15 @@ from core.ports.audit import AuditEntry
 TRIES = 3  # of two who make a key for one caller at the same time, one finds the slot taken and looks for the other
 
 SHOWN = """
-SELECT id, caller, role, speaks_for_others, routes, created_at, created_by, expires_at, last_used_at, revoked_at,
-       revoked_by,
+SELECT id, caller, role, speaks_for_others, routes, public_key, created_at, created_by, expires_at, last_used_at,
+       revoked_at, revoked_by,
        CASE WHEN revoked_at IS NOT NULL THEN 'revoked'
             WHEN expires_at <= clock_timestamp() THEN 'expired'
             ELSE 'valid' END AS state
   FROM api_keys
 """
 VALID = """
-SELECT id, caller, role, speaks_for_others, routes, hash,
+SELECT id, caller, role, speaks_for_others, routes, hash, public_key,
        extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds_left
   FROM api_keys
  WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
@@ -35,15 +35,15 @@ UPDATE api_keys SET slot = NULL WHERE caller = $1 AND slot IS NOT NULL AND expir
 """
 ADD = """
 WITH added AS (
-INSERT INTO api_keys (id, caller, role, speaks_for_others, routes, hash, created_by, expires_at, slot)
-SELECT $1, $2, $3, $4, $5::text[], $6, $7, clock_timestamp() + $8::interval, s.slot
+INSERT INTO api_keys (id, caller, role, speaks_for_others, routes, hash, public_key, created_by, expires_at, slot)
+SELECT $1, $2, $3, $4, $5::text[], $6, $7, $8, clock_timestamp() + $9::interval, s.slot
   FROM generate_series(1, 2) AS s(slot)
  WHERE NOT EXISTS (SELECT FROM api_keys k WHERE k.caller = $2 AND k.slot = s.slot)
  ORDER BY s.slot LIMIT 1
     ON CONFLICT (caller, slot) DO NOTHING
 RETURNING id
 )
-SELECT record_audit($9) FROM added
+SELECT record_audit($10) FROM added
 """
 TAKEN = "SELECT count(*) FROM api_keys WHERE caller = $1 AND slot IS NOT NULL"
 END = """
@@ -59,6 +59,12 @@ RETURNING id
 SELECT record_audit($3) FROM revoked
 """
 USED = "UPDATE api_keys SET last_used_at = date_trunc('minute', clock_timestamp()) WHERE id = ANY ($1::text[])"
+USE_NONCE = """
+INSERT INTO signature_nonces (key_id, nonce, until) VALUES ($1, $2, clock_timestamp() + $3::interval)
+    ON CONFLICT (key_id, nonce) DO NOTHING
+RETURNING true
+"""
+FORGET_NONCES = "DELETE FROM signature_nonces WHERE until < clock_timestamp()"
 
 
 class PostgresApiKeys:
@@ -80,6 +86,7 @@ class PostgresApiKeys:
                 speaks_for_others=row["speaks_for_others"],
                 routes=tuple(row["routes"]),
                 hash=row["hash"],
+                public_key=row["public_key"],
                 seconds_left=row["seconds_left"],
             )
             for row in rows
@@ -96,7 +103,8 @@ class PostgresApiKeys:
     async def add(
         self, terms: KeyTerms, made: MadeKey, entry: AuditEntry, *, lasts: timedelta | None, by: str
     ) -> ApiKey | None:
-        values = (made.id, terms.caller, terms.role.value, terms.speaks_for_others, list(terms.routes), made.hash, by)
+        may = (terms.role.value, terms.speaks_for_others, list(terms.routes))
+        values = (made.id, terms.caller, *may, made.hash, terms.public_key, by)
         for _ in range(TRIES):
             await self._link.run(lambda c: c.execute(FREE_SLOTS, terms.caller))
             if await self._link.once(lambda c: c.fetchval(ADD, *values, lasts, as_json([entry]))) is not None:
@@ -113,6 +121,12 @@ class PostgresApiKeys:
 
     async def note_used(self, ids: Iterable[str]) -> None:
         await self._link.run(lambda c: c.execute(USED, list(ids)))
+
+    async def use_nonce(self, id_: str, nonce: str, time: timedelta) -> bool:
+        return await self._link.once(lambda c: c.fetchval(USE_NONCE, id_, nonce, time)) is not None
+
+    async def forget_nonces(self) -> None:
+        await self._link.run(lambda c: c.execute(FORGET_NONCES))
 
 
 def _shown(row: Record) -> ApiKey:

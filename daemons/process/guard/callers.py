@@ -14,7 +14,14 @@ from daemons.process.guard.roles import role_for
 
 CALLER = "orderdeck.caller"  # the key in a request's scope; it is missing where no keys are needed
 OPEN = frozenset({"/health"})  # the paths that are answered without a key
-NOT_VALID = "key_not_valid"  # the code of the refusal of a key that opens nothing
+# The codes of the refusals of a key, or of a signature, that opens nothing.
+NOT_VALID = "key_not_valid"
+SIGNATURE_NOT_VALID, SIGNATURE_INCOMPLETE, SIGNATURE_USED = (
+    "signature_not_valid",
+    "signature_incomplete",
+    "signature_used",
+)
+FAILED_SIGN_INS = frozenset({NOT_VALID, SIGNATURE_NOT_VALID, SIGNATURE_INCOMPLETE, SIGNATURE_USED})
 CHALLENGE = 'Bearer realm="orderdeck"'
 LOOK_EVERY = 1.0  # seconds between two looks whether a key has expired, on which a live stream was opened
 
@@ -57,6 +64,10 @@ class Door(Protocol):
         """The caller who shows this header at this port of ours; raises a Refusal (401, 503)."""
         ...
 
+    async def admit_signed(self, scope: Any, receive: Any) -> tuple[Caller, Any]:
+        """The caller who has signed this request, and a `receive` with its body; raises a Refusal (401, 503)."""
+        ...
+
 
 def check_caller(scope: Any, method: str, route: str) -> None:
     """Raise a Refusal unless the caller of this request may ask for this route; without keys everybody may."""
@@ -66,13 +77,18 @@ def check_caller(scope: Any, method: str, route: str) -> None:
 
 
 def no_key() -> Refusal:
-    detail = "this needs a key: send it as `Authorization: Bearer od_…`"
+    detail = "this needs a key: send it as `Authorization: Bearer od_…`, or sign the request"
     return Refusal(401, "key_missing", detail, {"WWW-Authenticate": CHALLENGE})
 
 
 def wrong_key() -> Refusal:
     detail = "this key is not known here, is revoked, or has expired"
     return Refusal(401, NOT_VALID, detail, {"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'})
+
+
+def no_signature() -> Refusal:
+    detail = "a key without a secret opens nothing by itself: sign the request (Signature-Input, Signature)"
+    return Refusal(401, SIGNATURE_INCOMPLETE, detail, {"WWW-Authenticate": CHALLENGE})
 
 
 def _fits(allowed: str, method: str, route: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from daemons.process.guard.callers import CALLER, NOT_VALID, OPEN, Door
+from daemons.process.guard.callers import CALLER, FAILED_SIGN_INS, OPEN, Caller, Door
 from daemons.process.guard.event_source import is_event_source, surviving
 from daemons.process.guard.hosts import Hosts
 from daemons.process.guard.in_flight import InFlight, counted
@@ -19,6 +19,7 @@ from daemons.process.guard.refusals import Refusal
 
 LOOKED_AT = frozenset(
     {b"host", b"origin", b"sec-fetch-site", b"content-encoding", b"accept", b"authorization"}
+    | {b"signature-input", b"signature"}
     | {FORWARDED_FOR, FORWARDED_PROTO}
 )
 ONCE = {b"host": "Host", b"origin": "Origin", b"sec-fetch-site": "Sec-Fetch-Site"}
@@ -66,7 +67,7 @@ class Gate:
             return
         if self._door is not None and scope["path"] not in OPEN:
             try:
-                scope[CALLER] = await self._door.admit(seen.get(b"authorization"), scope["server"][1])
+                scope[CALLER], receive = await self._admit(self._door, scope, receive, seen)
             except Refusal as refusal:
                 await self._refused_key(scope, refusal).answer(send)
                 return
@@ -91,9 +92,16 @@ class Gate:
             send = _with_headers(send, told)
         await counted(partial(answer, self._app), scope, receive, send, self._in_flight)
 
+    async def _admit(self, door: Door, scope: Any, receive: Any, seen: dict[bytes, bytes]) -> tuple[Caller, Any]:
+        """The caller, and a `receive` with the body of the request. Who shows a key need not sign."""
+        shown = seen.get(b"authorization")
+        if shown is None and (b"signature-input" in seen or b"signature" in seen):
+            return await door.admit_signed(scope, receive)
+        return await door.admit(shown, scope["server"][1]), receive
+
     def _refused_key(self, scope: Any, refusal: Refusal) -> Refusal:
         """What is answered to a caller whom the door has refused."""
-        if self._limiter is None or refusal.code != NOT_VALID:
+        if self._limiter is None or refusal.code not in FAILED_SIGN_INS:
             return refusal
         return self._limiter.failed(scope["client"]) or refusal
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, cast
@@ -32,7 +33,9 @@ LONGEST_REST = 0.01
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which accepts connections by itself and leaves signals alone."""
+    """uvicorn's server, which accepts connections by itself and leaves signals alone; with `tls` it speaks TLS."""
+
+    tls: ssl.SSLContext | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
@@ -51,7 +54,7 @@ class Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        return Acceptor(listener, make_protocol, rest)
+        return Acceptor(listener, make_protocol, rest, self.tls)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for acceptor in self._acceptors:
@@ -70,18 +73,19 @@ def make_server(
     door: Door | None = None,
     limiter: Limiter | None = None,
     recorder: AuditRecorder | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Server:
     """The server that answers with this ASGI application; its `serve` takes the listening socket.
 
     Without a `door` everybody may ask for everything; without a `limiter` as often as they like. Without a `recorder`
-    nothing is recorded in the audit.
+    nothing is recorded in the audit. With `tls` it speaks TLS.
     """
     guarded = Connections(fitted(limits or Limits()))
     hosts = Hosts([settings.host, socket.gethostname(), *split(settings.hosts)])
     proxies = Proxies(split(settings.trusted_proxies)) if settings.trusted_proxies else None
     origins = Origins(split(settings.cors_origins))
     gate = Gate(app, hosts, origins, InFlight(guarded.limits.requests), door, limiter, proxies)
-    return Server(
+    server = Server(
         uvicorn.Config(
             gate if recorder is None else Audited(gate, recorder),
             http=cast("Any", partial(GuardedProtocol, guarded=guarded)),  # uvicorn calls it as it would the class
@@ -96,3 +100,5 @@ def make_server(
             timeout_graceful_shutdown=DRAIN,
         )
     )
+    server.tls = tls
+    return server
