@@ -31,7 +31,7 @@ from tests.support.opener import Opener
 from tests.support.redis_server import RedisServer
 from tests.support.tcp_link import TcpLink
 
-settings.register_profile("orderdeck", deadline=None)  # a busy machine is slow, not wrong
+settings.register_profile("orderdeck", deadline=None, max_examples=50)  # a busy machine is slow, not wrong
 settings.register_profile("thorough", deadline=None, max_examples=1_000)  # by --hypothesis-profile
 settings.load_profile("orderdeck")
 
@@ -85,6 +85,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     worker = getattr(session.config, "workerinput", None)
     if worker is None or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return
+    gc.disable()  # until all tests are loaded: hardly anything is garbage by then, and to look for it takes 0.5 s
     files = sorted(ROOT.rglob("test_*.py"))
     begin = int(worker["workerid"].removeprefix("gw")) * len(files) // worker["workercount"]
     with warnings.catch_warnings(action="error"):
@@ -107,6 +108,12 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 5, 5)
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """The process ends, so spare pytest five looks through all that its tests have left, which take a second each."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -31,8 +31,8 @@ def test_every_order_number_can_be_turned_back_into_its_index(n: int, key: bytes
     assert index_of(order_number(n, key), key) == n
 
 
-def test_the_first_200_000_numbers_are_all_different() -> None:
-    assert len({order_number(n, KEY) for n in range(200_000)}) == 200_000
+def test_the_first_50_000_numbers_are_all_different() -> None:
+    assert len({order_number(n, KEY) for n in range(50_000)}) == 50_000
 
 
 @given(INDEXES)

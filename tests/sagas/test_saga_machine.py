@@ -117,7 +117,7 @@ def begun(saga: Saga, scale: float = 1.0) -> SimulatedSaga:
     return played
 
 
-@settings(max_examples=2_000)
+@settings(max_examples=10 * settings().max_examples)
 @given(rng=RNG)
 def test_every_saga_of_every_table_reaches_one_of_its_ends(rng: Random) -> None:
     played = begun(a_saga(rng))

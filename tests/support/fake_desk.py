@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,6 +28,7 @@ class FakeDesk:
         self.time = START
         self.log: list[dict[str, Any]] = []
         self.views: dict[str, WireOrder] = {}
+        self._versions = Counter[str]()
         self._news: set[asyncio.Event] = set()
 
     def passes(self, seconds: float) -> None:
@@ -35,7 +37,7 @@ class FakeDesk:
     def record(
         self, category: str, stream: str, event_type: str, payload: dict[str, Any], order_id: str = ""
     ) -> WireEvent:
-        version = 1 + sum(1 for e in self.log if e["aggregate_id"] == stream)
+        self._versions[stream] += 1
         self.time += timedelta(milliseconds=7)
         event = {
             "event_id": str(uuid5(SPACE, f"event-{len(self.log) + 1}")),
@@ -46,7 +48,7 @@ class FakeDesk:
             "payload": payload,
             "metadata": {"correlation_id": order_id or stream, "user_id": "ada"},
             "timestamp": self.time.isoformat(),
-            "version": version,
+            "version": self._versions[stream],
             "position": len(self.log) + 1,
         }
         self.log.append(event)
