@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from http_message_signatures.exceptions import InvalidSignature
+from msgspec import structs
 
 from core.api_keys import Role
 from daemons.process.guard.refusals import Refusal
@@ -160,6 +161,14 @@ async def test_a_request_counts_once_and_only_while_its_key_is_valid(ring: KeyRi
     keys.keys.clear()
     await ring.look(cast("Any", keys))
     assert (await refused(ring, signed(nonce="a third one that is long")))[0] == "signature_not_valid"
+
+
+async def test_a_public_key_that_cannot_be_read_opens_nothing_and_hinders_no_other_key(keys: SigningKeys) -> None:
+    keys.keys.insert(0, structs.replace(keys.keys[0], id="jihgfedcba", public_key="none"))
+    ring = KeyRing(None)
+    await ring.look(cast("Any", keys))
+    assert (await ask(ring, signed()))[0].name == "shop"
+    assert (await refused(ring, signed(key_id="od_jihgfedcba")))[0] == "signature_not_valid"
 
 
 async def test_a_key_without_a_secret_opens_nothing_when_it_is_shown(ring: KeyRing) -> None:
