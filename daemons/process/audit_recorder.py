@@ -17,7 +17,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 from prometheus_client import Counter, Gauge
 
-from core.errors import ConfigurationError, OrderdeckError, Unavailable
+from core.errors import OrderdeckError
 from core.ports.audit import AuditEntry, AuditTrail
 from daemons.process.vitals import Vitals
 
@@ -76,14 +76,8 @@ class AuditRecorder:
             await asyncio.sleep(FLUSH_EVERY)
             if time.monotonic() - self._counting_since > COUNT_FOR:
                 self._close_groups()
-            try:
+            with vitals.beside(PART):
                 await self._flush(audit)
-                vitals.faults.clear(PART)
-            except Unavailable:
-                pass  # every other part of the daemon tells that
-            except (OrderdeckError, OSError) as error:
-                if vitals.has_worked and not isinstance(error, (ConfigurationError, OSError)):
-                    vitals.faults.report(PART, error)
 
     async def close(self, audit: AuditTrail) -> None:
         """Record what still waits, as far as the database takes it at once."""

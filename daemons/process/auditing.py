@@ -10,7 +10,7 @@ from datetime import timedelta
 from importlib.metadata import version
 
 from core.bootstrap_audit import Audit, open_audit
-from core.errors import ConfigurationError, OrderdeckError, Unavailable
+from core.errors import OrderdeckError
 from core.ports.audit import AuditEntry
 from core.ports.daemon_runs import DaemonRun
 from core.settings import Settings
@@ -41,17 +41,11 @@ async def keep_audit(recorder: AuditRecorder, settings: Settings, vitals: Vitals
 async def _begin(audit: Audit, settings: Settings, vitals: Vitals) -> bool:
     """Record that this process starts, and what changed since its last run, as soon as the database is there."""
     while True:
-        try:
+        with vitals.beside(PART):
             before = await audit.runs.begin(
                 vitals.process, socket.gethostname(), shown_settings(settings), version("orderdeck"), os.getpid()
             )
             await audit.trail.record([_entry("start", vitals, _since(before, settings))])
-        except Unavailable:
-            pass
-        except (OrderdeckError, OSError) as error:
-            if vitals.has_worked and not isinstance(error, (ConfigurationError, OSError)):
-                vitals.faults.report(PART, error)
-        else:
             return True
         await asyncio.sleep(FLUSH_EVERY)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from core.api_keys import Role, hash_of, id_in, signer_in
 from core.bootstrap_callers import open_api_keys
-from core.errors import ConfigurationError, OrderdeckError, Unavailable
+from core.errors import Unavailable
 from core.home_key import CALLER as HOME
 from core.home_key import HomeKey
 from core.ports.api_keys import ApiKeys, ValidKey
@@ -138,14 +138,8 @@ class KeyRing:
     async def keep(self, keys: ApiKeys, vitals: Vitals) -> None:
         """Keep the copy up to date until cancelled."""
         while True:
-            try:
+            with vitals.beside(PART):
                 await self.look(keys)
-                vitals.faults.clear(PART)
-            except Unavailable:
-                pass  # every other part of the daemon tells that
-            except (OrderdeckError, OSError) as error:
-                if vitals.has_worked and not isinstance(error, (ConfigurationError, OSError)):
-                    vitals.faults.report(PART, error)
             await asyncio.sleep(LOOK_EVERY)
 
     async def look(self, keys: ApiKeys) -> None:

@@ -7,7 +7,8 @@ import gc
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -16,7 +17,7 @@ import structlog
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
-from core.errors import in_words
+from core.errors import ConfigurationError, OrderdeckError, Unavailable, in_words
 from core.fault_board import FaultBoard
 from core.home_key import HomeKey
 from core.tracing import Tracer
@@ -96,6 +97,22 @@ class Vitals:
         if self._steady is not None:
             self._steady.cancel()
         self._reason = reason
+
+    @contextmanager
+    def beside(self, part: str) -> Generator[None]:
+        """Do something beside the work, under this name on the board: its fault stands there until it succeeds.
+
+        Nothing is raised. An outage is told by every other part of the daemon, and so is a wrong setting.
+        """
+        try:
+            yield
+        except (Unavailable, ConfigurationError, OSError):
+            pass
+        except OrderdeckError as error:
+            if self.has_worked:
+                self.faults.report(part, error)
+        else:
+            self.faults.clear(part)
 
     def failed(self, error: Exception) -> None:
         """Put a fault that the work met on the board: /ready names it until a later try goes on for STEADY seconds."""
