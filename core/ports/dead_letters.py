@@ -107,12 +107,13 @@ class SkippedEvent(msgspec.Struct, frozen=True):
 
 
 class DeadLetterSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """Which dead letters to find: those with all of this, the oldest first."""
+    """Which dead letters to find: those with all of this, the oldest first, or those not tried for the longest."""
 
     ids: Sequence[UUID] = ()
     reader: str | None = None
     fingerprint: str | None = None
     row: UUID | None = None
+    untried_first: bool = False
     limit: int = 100
 
 

@@ -7,6 +7,7 @@ ever writes what it keeps. While it is stopped, that waits until it runs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,26 +109,23 @@ async def act_on(
 async def retry_all(
     desk: LetterDesk, search: DeadLetterSearch, reason: str, terms: Terms
 ) -> tuple[Sequence[Outcome], Sequence[LetterResult]]:
-    """Have every dead letter that is found tried again. Raises what `run_command` raises."""
-    page = await desk.letters.find(search)
-    outcomes = [
-        await run_command(
-            desk.store,
-            _OnReader(desk, letter, LetterWish.RETRY, reason, each, desk.clock.now()),
-            each,
-        )
-        for letter in page.letters
-        for each in [_terms_of(terms, letter)]
-    ]
+    """Have every dead letter that is found tried again, those first that were not for the longest time.
+
+    Raises what `run_command` raises.
+    """
+    page = await desk.letters.find(msgspec.structs.replace(search, untried_first=True))
+    acted: list[tuple[DeadLetter, Outcome]] = []
+    for letter in page.letters:
+        each = _terms_of(terms, letter)
+        command = _OnReader(desk, letter, LetterWish.RETRY, reason, each, desk.clock.now())
+        with contextlib.suppress(NotAllowed):  # it waits no longer: somebody else had it tried meanwhile
+            acted.append((letter, await run_command(desk.store, command, each)))
+    outcomes = [outcome for _, outcome in acted]
     if terms.dry_run:
         return outcomes, ()
-    await desk.letters.retry([letter.id for letter in page.letters])
+    await desk.letters.retry([letter.id for letter, _ in acted])
     until = asyncio.get_running_loop().time() + WITHIN
-    results = [
-        await _result(desk, letter, until, outcome.answer.position or 0)
-        for letter, outcome in zip(page.letters, outcomes, strict=True)
-    ]
-    return outcomes, results
+    return outcomes, [await _result(desk, letter, until, outcome.answer.position or 0) for letter, outcome in acted]
 
 
 async def try_out(desk: LetterDesk, letter: DeadLetter) -> TriedOut:

@@ -16,6 +16,7 @@ deadletters = typer.Typer(no_args_is_help=True, help="See events that a reader c
 
 PATH = "/api/v1/admin/dead-letters"
 MOST = 200  # of one list
+MOST_AT_ONCE = 200  # that the command API has tried again
 Id = Annotated[str, typer.Argument(help="Its id, as `deadletters list` shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would come to; change nothing.")]
@@ -104,6 +105,8 @@ def _act(path: str, body: dict[str, str], *, dry_run: bool, as_json: bool) -> No
                 say(f"{result['id']}  {result['event_type']} at position {result['position']}: {_outcome(result)}")
             if not said["results"]:
                 say("there was nothing to do")
+            if len(said["results"]) >= MOST_AT_ONCE:
+                say(f"no more than {MOST_AT_ONCE} at once, those not tried for the longest first: run it again")
         failing = 0 if dry_run else said["failing"]
     raise typer.Exit(1 if failing else 0)
 

@@ -28,7 +28,7 @@ SELECT d.*, (SELECT count(*) FROM (
                                   AND d.reader <> '{SAGA_RUNNER}'
             LIMIT $1) AS w) AS waiting
   FROM dead_letters d
- WHERE strpos(d.reader, '@') = 0{{}} ORDER BY d.position, d.id
+ WHERE strpos(d.reader, '@') = 0{{}}
 """
 COUNTS = (
     "SELECT reader, count(*) AS letters FROM dead_letters WHERE strpos(reader, '@') = 0 GROUP BY reader ORDER BY reader"
@@ -98,7 +98,8 @@ async def letters_of(connection: Connection, search: DeadLetterSearch) -> Sequen
         if value is not None:
             values.append(value)
             conditions += f" AND {condition.format(f'${len(values)}')}"
-    rows = await connection.fetch(f"{LETTERS.format(conditions)} LIMIT {search.limit:d}", *values)
+    order = "d.last_failed_at, d.id" if search.untried_first else "d.position, d.id"
+    rows = await connection.fetch(f"{LETTERS.format(conditions)} ORDER BY {order} LIMIT {search.limit:d}", *values)
     return [
         DeadLetter(
             id=row["id"],

@@ -1,0 +1,79 @@
+"""Retries of all dead letters: two operators at once, and more of them than are tried at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from core.adapters.postgres.dead_letters import PostgresDeadLetters
+from core.domain.message import reader_stream
+from core.ports.dead_letters import DeadLetterPage, DeadLetterSearch
+from core.services import dead_letters
+from core.services.dead_letters import LetterDesk, LetterResult, retry_all
+from core.services.execute import Terms
+from tests.support.order_desk import Desk
+
+READER = "projector.orders"
+MADE = """
+INSERT INTO dead_letters (id, reader, row_stream, category, event_id, stream_id, version, position, event_type,
+                          schema_version, correlation_id, error, fingerprint, last_failed_at)
+SELECT gen_random_uuid(), $1, md5('r' || n)::uuid, 'order', gen_random_uuid(), md5('r' || n)::uuid, 1, n,
+       'OrderCreated', 1, md5('r' || n)::uuid, 'broken', 'f', now() - n * interval '1 min'
+  FROM generate_series(1, 4) n
+"""
+
+
+class Overtaken(PostgresDeadLetters):
+    """After the first look, another operator's retry ends one of the letters that were found."""
+
+    def __init__(self, desk: Desk, dsn: str) -> None:
+        super().__init__(desk.open)
+        self._dsn = dsn
+        self.ended: Sequence[UUID] = ()
+
+    async def find(self, search: DeadLetterSearch) -> DeadLetterPage:
+        page = await super().find(search)
+        if not self.ended:
+            self.ended = [page.letters[0].id]
+            owner = await asyncpg.connect(self._dsn)
+            await owner.execute("DELETE FROM dead_letters WHERE id = ANY ($1)", self.ended)
+            await owner.close()
+        return page
+
+
+async def made(dsn: str) -> None:
+    owner = await asyncpg.connect(dsn)
+    await owner.execute(MADE, READER)
+    await owner.close()
+
+
+async def retried(letters: PostgresDeadLetters, desk: Desk, limit: int) -> Sequence[LetterResult]:
+    search = DeadLetterSearch(reader=READER, limit=limit)
+    return (await retry_all(LetterDesk(desk.store, letters, desk.clock), search, "mended", Terms()))[1]
+
+
+async def test_a_retry_of_all_passes_over_what_another_operators_retry_has_ended(
+    desk: Desk, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "WITHIN", 0.0)
+    await made(dsn)
+    letters = Overtaken(desk, dsn)
+    assert [result.position for result in await retried(letters, desk, 3)] == [3, 2], "not tried for the longest first"
+    assert len(await desk.store.load(reader_stream(READER))) == 2
+    letters.close()
+
+
+async def test_two_operators_who_retry_all_at_once_are_both_answered(
+    desk: Desk, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "WITHIN", 0.0)
+    await made(dsn)
+    letters = PostgresDeadLetters(desk.open)
+    both = await asyncio.gather(retried(letters, desk, 4), retried(letters, desk, 4))
+    assert [len(results) for results in both] == [4, 4]
+    assert len(await desk.store.load(reader_stream(READER))) == 8, "each act is recorded"
+    letters.close()
