@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import ipaddress
 import os
 import pwd
@@ -226,17 +227,28 @@ def _refuse_unknown(names: Mapping[str, Any], where: str) -> None:
 
     DATABASE_URI, for example, may be another program's: such a name is only refused while DATABASE_URL is not set.
     """
-    known = {n for field in Settings.model_fields for n in env_names(field)}
     given = {name.upper() for name in (*names, *os.environ)}
     for name in names:
         upper = name.upper()
-        if upper in known:
+        if upper in _known():
             continue
-        near = difflib.get_close_matches(upper, known, n=1, cutoff=0.6 if upper.startswith(PREFIX) else MISSPELT)
+        near = _nearest(upper)
         misspelt = near and near[0] not in given and (where or near[0].startswith(PREFIX))
         if upper.startswith(PREFIX) or misspelt:
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ConfigurationError(f"there is no setting {name}{where}{hint}")
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    """Every variable that sets something."""
+    return frozenset(n for field in Settings.model_fields for n in env_names(field))
+
+
+@functools.lru_cache(512)  # to compare all that there are takes 3 ms, and some programs read the settings often
+def _nearest(upper: str) -> list[str]:
+    """The variable of ours that this name resembles most, or none."""
+    return difflib.get_close_matches(upper, _known(), n=1, cutoff=0.6 if upper.startswith(PREFIX) else MISSPELT)
 
 
 def is_trusted(file: Path) -> bool:

@@ -93,12 +93,12 @@ def test_texts_of_strangers_are_printed_without_anything_that_a_terminal_obeys(
 def test_whatever_a_service_answers_the_command_ends_with_a_sentence(
     service: HostileService, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bodies: dict[str, bytes] = {}
+    bodies: dict[bytes, str] = {}  # some are the same whatever the key
     for key in SAGA:
-        bodies |= {f"{key}: {what}": body for what, body in hostile_bodies(SAGA, key).items()}
+        bodies |= {body: f"{key}: {what}" for what, body in hostile_bodies(SAGA, key).items()}
         saga = {**SAGA, key: None}
-        bodies[f"a list with {key}: null"] = json.dumps({"sagas": [saga], "next_cursor": None}).encode()
-    for what, body in bodies.items():
+        bodies[json.dumps({"sagas": [saga], "next_cursor": None}).encode()] = f"a list with {key}: null"
+    for body, what in bodies.items():
         service.will(answer(body, Connection="close"))
         for name in ("list", "show", "show --picture"):
             assert len(run(commands()[name])) < 1_000, (name, what)

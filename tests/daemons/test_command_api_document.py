@@ -14,6 +14,7 @@ import requests
 import schemathesis
 from hypothesis import Phase, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.generation.meta import TestPhase
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -52,6 +53,9 @@ CHECKS = [
     response_schema_conformance,
 ]
 
+SAMPLE = 1 if LONG else 4
+"""Of the requests that schemathesis lists, some 90 an operation, each so-manieth is sent."""
+
 STATUSES = ("fulfilled", "paid", "delivered", "cancelled", "fulfilled")
 
 
@@ -63,6 +67,7 @@ class Documented:
     """One for all requests: schemathesis would make one for each, which takes it longer than the request."""
     order_ids: dict[str, itertools.cycle[str]]
     """By operation: what one does to its orders, such as cancelling them, leaves those of the others as they are."""
+    listed: itertools.count[int] = field(default_factory=itertools.count)
     turns: itertools.cycle[int] = field(default_factory=lambda: itertools.cycle(range(3)))
     seen: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
@@ -101,12 +106,14 @@ commands = schemathesis.pytest.from_fixture("schema")
 
 @commands.parametrize()
 @settings(
-    max_examples=100 if LONG else 8, derandomize=True, database=None, deadline=None,
+    max_examples=100 if LONG else 6, derandomize=True, database=None, deadline=None,
     phases=[Phase.explicit, Phase.generate], suppress_health_check=EVERY_HEALTH_CHECK,
 )  # fmt: skip
 def test_every_answer_of_the_command_api_is_documented_and_none_is_a_server_error(
     documented: Documented, case: schemathesis.Case
 ) -> None:
+    if case.meta is not None and case.meta.phase.name is TestPhase.COVERAGE and next(documented.listed) % SAMPLE:
+        return
     # In turn everything is made up, or the order is one that exists, or the body and the headers are right as well.
     right = next(documented.turns)
     if right and "order_id" in case.path_parameters:
