@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from core.projections.order_view import OrderView, spent_since
-from core.projections.projection import Sum
+from core.projections.projection import Amounts, RowKey, Sum
 
 
 class CustomerKey(NamedTuple):
@@ -25,12 +25,11 @@ class CustomerAmounts(NamedTuple):
     last_order_at: datetime
 
 
-def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[CustomerKey, CustomerAmounts]]:
+def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey, Amounts]]:
     more = spent_since(before, after)
     if before is not None and not more:
         return ()
-    key = CustomerKey(after.customer_id, after.currency)
-    return ((key, CustomerAmounts(int(before is None), more, after.created_at)),)
+    return (((after.customer_id, after.currency), (int(before is None), more, after.created_at)),)
 
 
 CUSTOMER_SUMMARY = Sum("customer_summaries", revision=2, key=CustomerKey, amounts=CustomerAmounts, change=change)

@@ -11,9 +11,8 @@ from datetime import UTC, date
 from decimal import Decimal
 from typing import NamedTuple
 
-from core.domain.order import Status
-from core.projections.order_view import CONFIRMED, OrderView, spent_since
-from core.projections.projection import Sum
+from core.projections.order_view import CANCELLED, CONFIRMED, OrderView, spent_since
+from core.projections.projection import Amounts, RowKey, Sum
 
 
 class SalesKey(NamedTuple):
@@ -30,16 +29,16 @@ class SalesAmounts(NamedTuple):
     revenue: Decimal
 
 
-def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[SalesKey, SalesAmounts]]:
+def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey, Amounts]]:
     """What an order adds to its row. A confirmed order that is cancelled no longer counts as confirmed."""
     orders = int(before is None)
     confirmed = int(after.status in CONFIRMED) - int(before is not None and before.status in CONFIRMED)
-    cancelled = int(after.status is Status.CANCELLED) - int(before is not None and before.status is Status.CANCELLED)
+    cancelled = int(after.status is CANCELLED) - int(before is not None and before.status is CANCELLED)
     revenue = spent_since(before, after)
     if not (orders or confirmed or cancelled or revenue):
         return ()
     day = after.created_at.astimezone(UTC).date()
-    return ((SalesKey(day, after.currency), SalesAmounts(orders, confirmed, cancelled, revenue)),)
+    return (((day, after.currency), (orders, confirmed, cancelled, revenue)),)
 
 
 DAILY_SALES = Sum("daily_sales", revision=2, key=SalesKey, amounts=SalesAmounts, change=change)

@@ -25,7 +25,8 @@ from core.domain.payment import PASSAGES as PAYMENT_PASSAGES
 from core.domain.payment import PAYMENT, Payment, PaymentEvent, PaymentStatus
 from core.projections.projection import At, Projection, Source
 
-CONFIRMED = frozenset({Status.CONFIRMED, Status.SHIPPED, Status.DELIVERED})
+CANCELLED = Status.CANCELLED
+CONFIRMED = (Status.CONFIRMED, Status.SHIPPED, Status.DELIVERED)  # no set, whose look-ups hash in Python
 """The statuses of an order that was confirmed and not cancelled since."""
 
 

@@ -8,9 +8,8 @@ from operator import sub
 from typing import NamedTuple
 
 from core.domain.message import Sku
-from core.domain.order import Status
-from core.projections.order_view import OrderView, spent, spent_since
-from core.projections.projection import Sum
+from core.projections.order_view import CANCELLED, OrderView, spent, spent_since
+from core.projections.projection import Amounts, RowKey, Sum
 
 
 class DemandKey(NamedTuple):
@@ -29,7 +28,7 @@ class DemandAmounts(NamedTuple):
     revenue: Decimal
 
 
-def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[DemandKey, DemandAmounts]]:
+def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey, Amounts]]:
     ordered = int(before is None)
     live = _live(after) - _live(before)
     paid = spent_since(before, after)
@@ -40,10 +39,7 @@ def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[DemandK
         lines = [item.quantity * item.unit_price for item in after.items]
         more = map(sub, shares(spent(after), lines), shares(spent(before), lines))
     return [
-        (
-            DemandKey(item.sku, after.currency),
-            DemandAmounts(ordered * item.quantity, live * item.quantity, revenue),
-        )
+        ((item.sku, after.currency), (ordered * item.quantity, live * item.quantity, revenue))
         for item, revenue in zip(after.items, more, strict=True)
     ]
 
@@ -71,7 +67,7 @@ def shares(paid: Decimal, lines: Sequence[Decimal]) -> Sequence[Decimal]:
 
 
 def _live(view: OrderView | None) -> int:
-    return int(view is not None and view.status is not Status.CANCELLED)
+    return int(view is not None and view.status is not CANCELLED)
 
 
 PRODUCT_DEMAND = Sum("product_demand", revision=2, key=DemandKey, amounts=DemandAmounts, change=change)

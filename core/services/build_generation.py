@@ -27,7 +27,8 @@ KEPT = timedelta(hours=24)
 """How long the tables that were live before are kept."""
 
 TELL_EVERY = 0.5  # seconds
-BATCH = 8_000  # events that are saved at once; rows of sums, which most batches change, are then written less often
+TOGETHER = 16_000  # events that are saved at once: rows that most batches change are then written less often
+RECENT = 50_000  # views that stay in memory; see `core.services.project`
 CLOSE = 4_000  # events; whoever is not further behind than that can catch up while the live tables are locked
 SHORTEST_LOCK, LONGEST_LOCK = timedelta(milliseconds=20), timedelta(milliseconds=250)
 LONGEST_PAUSE = 5.0  # seconds between two tries to switch
@@ -58,7 +59,7 @@ class GenerationBuild:
         self._generations = generations
         self._subscription = subscription
         self._check = check
-        self._projector = Projector(group, read_models)
+        self._projector = Projector(group, read_models, recent=RECENT)
         self._paced: PacedLog | None = None
         self._note = ""
 
@@ -130,7 +131,8 @@ class GenerationBuild:
 
     async def _fill(self, upto: float, stop: asyncio.Event) -> None:
         self._paced = PacedLog(self._subscription(), upto=upto, rate=self._generation.max_rate)
-        await self._projector.run(self._paced, stop, limit=BATCH)
+        together = TOGETHER if upto < math.inf else 0  # who follows the log does so without a delay
+        await self._projector.run(self._paced, stop, together=together)
 
     async def _move(self, state: Any) -> None:
         await self._generations.move(self._id, self._generation.state, state)

@@ -76,7 +76,10 @@ def _fold_by_row(projection: Projection[Any], before: Views, events: Sequence[Re
     """The same when every event can be applied: row by row, since a view is then copied only once for its versions."""
     rows: dict[StreamId, list[Read]] = {}
     for one in events:
-        rows.setdefault(one[0], []).append(one)
+        if (of_row := rows.get(one[0])) is None:
+            rows[one[0]] = [one]
+        else:
+            of_row.append(one)
     after: dict[StreamId, Any] = {}
     for stream, of_row in rows.items():
         view = _fold_row(projection, before.get(stream), of_row)
@@ -89,19 +92,21 @@ def _fold_row(projection: Projection[Any], view: Any, events: Sequence[Read]) ->
     """See `Projection.apply`, which this does for each of the events, but for the copies."""
     versions: dict[str, int] = {}
     latest: datetime | None = None
+    evolve = projection.evolve
     for _, source, stored, said in events:
-        field = source.version
-        if view is not None and stored.version <= (versions.get(field) or getattr(view, field)):
+        field, version, time = source.version, stored.version, stored.recorded_at
+        if view is not None and version <= (versions.get(field) or getattr(view, field)):
             continue
         if isinstance(said, EventNotApplied):
             raise said
-        at = At(stored.version, stored.recorded_at)
+        reads = source.reads
         for event in said:
-            if type(event) in source.reads:
-                view = projection.evolve(view, event, at)
+            if type(event) in reads:
+                view = evolve(view, event, At(version, time))
         if view is not None:
-            versions[field] = at.version
-            latest = at.time if latest is None or at.time > latest else latest
+            versions[field] = version
+            if latest is None or time > latest:
+                latest = time
     if view is None or latest is None:
         return None
     return replace(view, **versions, updated_at=max(view.updated_at, latest))

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from core.codec import StoredEvent
 from core.domain.message import StreamId
@@ -21,23 +21,23 @@ from core.ports.reading import Changes, ReadModels, Subscription
 from core.projections.projection import Group
 from core.services.catch_up_row import CaughtUp, catch_up_rows, stop_if_too_many, until_due
 from core.services.fold_events import Read, Views, add_up, fold, read
+from core.services.gather import BATCH, ahead, gathered
 from core.services.set_aside import SetAside, parked
 from core.tracing import SpansUnderWay
 
-BATCH = 2_000  # events
 # Views that stay in memory, because an order's events come soon after each other. Views that are folded but not yet
-# saved, up to two batches of them, must be among these.
+# saved, up to two saves and two batches of them, must be among these.
 RECENT = 20_000
 LOOK_EVERY = 2.0  # seconds between two looks whether the database still has what was saved
-
-B = TypeVar("B")
 
 
 class Projector:
     """Fills one group of read models. After an error, `run` starts again from what is saved, and forgets all else."""
 
-    def __init__(self, group: Group[Any], read_models: ReadModels) -> None:
+    def __init__(self, group: Group[Any], read_models: ReadModels, *, recent: int = RECENT) -> None:
         self._group = group
+        self._keeps = recent
+        self._limit, self._together = BATCH, 0
         self._read_models = read_models
         self._recent: dict[StreamId, Any] = {}
         self._blocked: set[StreamId] = set()  # rows that wait behind an event that could not be applied
@@ -53,18 +53,22 @@ class Projector:
         """How many rows wait behind an event that could not be applied."""
         return len(self._blocked)
 
-    async def run(self, subscription: Subscription, stop: asyncio.Event, *, limit: int = BATCH) -> None:
+    async def run(
+        self, subscription: Subscription, stop: asyncio.Event, *, limit: int = BATCH, together: int = 0
+    ) -> None:
         """Save what the events after the last saved position change, until `stop` is set or the subscription ends.
+
+        At most `limit` events are folded at once, and at least `together` are saved at once, if so many come soon.
 
         Raises EventNotApplied when too many rows wait; then everything before the last event set aside is saved. Raises
         CheckpointMoved also when the database has crashed and lost the last saves, and what `ReadModels` raises.
         """
-        self._recent = {}
+        self._recent, self._limit, self._together = {}, limit, together
         self._spans.forget()
         self.position, self._begun_to, _ = await self._read_models.open()
         watching = asyncio.create_task(self._watch())
         try:
-            while await self._follow(subscription, stop, watching, limit):
+            while await self._follow(subscription, stop, watching):
                 pass
             if watching.done():
                 watching.result()
@@ -82,9 +86,7 @@ class Projector:
                 if reader is not None and reader.position < saved:
                     raise CheckpointMoved(reader.reader, saved)
 
-    async def _follow(
-        self, subscription: Subscription, stop: asyncio.Event, watching: asyncio.Future[None], limit: int
-    ) -> bool:
+    async def _follow(self, subscription: Subscription, stop: asyncio.Event, watching: asyncio.Future[None]) -> bool:
         """Save what the events change until `stop` is set, `watching` ends, or an event is to be tried again.
 
         Returns whether there is more to follow.
@@ -101,21 +103,23 @@ class Projector:
                     await self._save_one_by_one(subscription, over)
                     goes_on = over.is_set() or self.position >= self._careful_to
                 else:
-                    await self._save_all(subscription, over, limit)
+                    await self._save_all(subscription, over)
                     goes_on = over.is_set() or self.waiting > MOST_BLOCKED
             except ValuesRefused:
                 if self.position < self._careful_to:
                     raise
-                self._careful_to = self.position + 3 * limit  # what was folded ahead as well
+                # What was folded ahead as well.
+                self._careful_to = self.position + 3 * max(self._limit, self._together)
                 self._recent, goes_on = {}, True
         return goes_on and not (stop.is_set() or watching.done())
 
-    async def _save_all(self, subscription: Subscription, stop: asyncio.Event, limit: int) -> None:
+    async def _save_all(self, subscription: Subscription, stop: asyncio.Event) -> None:
         # While one batch is saved the next is folded and the one after that is read.
         async with (
-            aclosing(self._batches(subscription, stop, limit)) as batches,
+            aclosing(self._batches(subscription, stop, self._limit)) as batches,
             aclosing(ahead(batches)) as batches_ahead,
-            aclosing(self._fold_batches(batches_ahead, self.position)) as all_changes,
+            aclosing(self._fold_batches(batches_ahead, self.position)) as folded,
+            aclosing(gathered(folded, self._group, most=self._together)) as all_changes,
             aclosing(ahead(all_changes)) as changes_ahead,
         ):
             async for changes in changes_ahead:
@@ -178,7 +182,9 @@ class Projector:
 
     async def _fold(self, batch: Sequence[StoredEvent], position: int, refused: ValuesRefused | None = None) -> Changes:
         """Fold a batch. `refused`: why the database could not save its last event, which is set aside then."""
-        events = [one for one in read(self._group.projection, batch) if one[0] not in self._blocked]
+        events = read(self._group.projection, batch)
+        if self._blocked:
+            events = [one for one in events if one[0] not in self._blocked]
         before = await self._load(events)
         aside = SetAside(self._blocked, self._aside.skipped)
         if refused is not None:
@@ -210,17 +216,5 @@ class Projector:
         for stream in views.keys() & self._recent.keys():
             del self._recent[stream]  # so that it moves to the end, since the first views are forgotten first
         self._recent.update(views)
-        for stream in list(islice(self._recent, max(0, len(self._recent) - RECENT))):
+        for stream in list(islice(self._recent, max(0, len(self._recent) - self._keeps))):
             del self._recent[stream]
-
-
-async def ahead(batches: AsyncIterator[B]) -> AsyncGenerator[B]:
-    """Yield the batches, and read the next one while the caller works on the last."""
-    next_batch = asyncio.ensure_future(anext(batches, None))
-    try:
-        while (batch := await next_batch) is not None:
-            next_batch = asyncio.ensure_future(anext(batches, None))
-            yield batch
-    finally:
-        next_batch.cancel()
-        await asyncio.gather(next_batch, return_exceptions=True)

@@ -24,7 +24,7 @@ from core.ports.shared_models import SharedChanges, SharedReadModels
 from core.projections.projection import Group
 from core.services.catch_up_row import catch_up_rows, stop_if_too_many, until_due
 from core.services.fold_shares import Batch, Folded, ShareFolder, together
-from core.services.project import BATCH, ahead
+from core.services.gather import BATCH, ahead
 from core.services.topic_watch import Pulse, reach_positions, wait_until_back
 
 AGAIN = 5.0  # seconds after which a share is tried again that met an event which cannot be applied

@@ -20,7 +20,7 @@ from core.errors import LogShorter, ShareLost
 from core.ports.broker import Broker, Sending
 from core.ports.reading import Subscription
 from core.ports.shares import Shares
-from core.services.project import ahead
+from core.services.gather import ahead
 from core.tracing import BatchSpans, traceparents_of
 
 READER, SHARE = "relay", 0

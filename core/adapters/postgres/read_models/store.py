@@ -12,7 +12,7 @@ from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.readers import progress
 from core.adapters.postgres.read_models import inventory_levels, order_views, set_aside
 from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
-from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, upsert
+from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, insert, upsert
 from core.errors import CheckpointMoved, LogShorter, Unavailable
 from core.ports.generations import GenerationGone
 from core.ports.reading import Changes, FilledOtherwise, Opened, ReaderProgress
@@ -32,6 +32,9 @@ CLAIM_GENERATION = """
 UPDATE checkpoints c SET epoch = c.epoch + 1
   FROM generations g WHERE g.id = $2 AND c.reader = $1
 RETURNING c.position, c.revision, c.epoch, g.ended_at IS NOT NULL AS was_live,
+          EXISTS (SELECT FROM unnest($3::text[]) AS s(name)
+                   WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = s.name::regclass AND i.indisprimary))
+              AS adds_later,
           (SELECT coalesce(max(events.position), 0) FROM events) AS head
 """
 RESTART = "UPDATE checkpoints SET position = 0, revision = $2, updated_at = clock_timestamp() WHERE reader = $1"
@@ -84,10 +87,13 @@ class PostgresReadModels(set_aside.ReadsRows):
         # still has the events.
         self._saver = Link(lambda: opened_with(open_, "synchronous_commit = off"))
 
-    def _fill(self, sums: Sequence[Sum[Any, Any, Any]]) -> None:
+    def _fill(self, sums: Sequence[Sum[Any, Any, Any]], *, adds_later: bool = False) -> None:
+        """Save to these sums. `adds_later`: their tables have no keys yet, and the rows are added up at the end."""
         self._sums = [SumTable(one) for one in sums]
-        self._save = _save_statement([self._views, *self._sums])
-        self._park = _save_statement([self._views, *self._sums], parks=True)
+        save = insert if adds_later else upsert
+        tables = [(self._views, upsert), *((table, save) for table in self._sums)]
+        self._save = _save_statement(tables)
+        self._park = _save_statement(tables, parks=True)
 
     async def open(self) -> Opened:
         return await self._saver.run(self._open_live if self._generation is None else self._open_generation)
@@ -115,12 +121,13 @@ class PostgresReadModels(set_aside.ReadsRows):
         return Opened(row["position"], row["head"], self._epoch) if kept else Opened(0, 0, self._epoch)
 
     async def _open_generation(self, connection: Connection) -> Opened:
-        row = await connection.fetchrow(CLAIM_GENERATION, self._reader, self._generation)
+        names = [one.name for one in self._group.sums]
+        row = await connection.fetchrow(CLAIM_GENERATION, self._reader, self._generation, names)
         if row is None:
             raise GenerationGone(self._generation or 0)
         if row["position"] > row["head"]:
             raise LogShorter(row["position"], row["head"])
-        self._fill(sums_at(self._group, row["revision"]))
+        self._fill(sums_at(self._group, row["revision"]), adds_later=row["adds_later"])
         self._epoch = row["epoch"]
         return Opened(row["position"], row["head"] if row["was_live"] else row["position"], self._epoch)
 
@@ -174,9 +181,9 @@ async def _has_rows(connection: Connection, group: Group[Any]) -> bool:
     return bool(await connection.fetchval(f"SELECT EXISTS ({tables})"))
 
 
-def _save_statement(tables: Sequence[Table], *, parks: bool = False) -> str:
+def _save_statement(tables: Sequence[tuple[Table, Callable[[Table, int], str]]], *, parks: bool = False) -> str:
     saved, first = "", 5  # after the reader, its two positions and its epoch
-    for table in tables:
-        saved += f", {table.name}_saved AS ({upsert(table, first)})"
+    for table, save in tables:
+        saved += f", {table.name}_saved AS ({save(table, first)})"
         first += table.source.count("{}")
     return SAVE.replace("{saved}", saved + set_aside.parking(first) if parks else saved)

@@ -59,19 +59,24 @@ class Table(Protocol):
         ...
 
 
-def upsert(table: Table, first: int) -> str:
-    """SQL that saves the rows in the parameters from $first on, if `moved` has a row."""
+def insert(table: Table, first: int) -> str:
+    """SQL that adds the rows in the parameters from $first on, if `moved` has a row."""
     parameters = (f"${number}" for number in range(first, first + table.source.count("{}")))
     values = (table.values.get(column, f"new.{column}") for column in table.columns)
+    return f"""
+    INSERT INTO {table.name} AS kept ({", ".join(table.columns)})
+    SELECT {", ".join(values)}
+      FROM moved CROSS JOIN {table.source.format(*parameters)}"""
+
+
+def upsert(table: Table, first: int) -> str:
+    """SQL that saves the rows in the parameters from $first on, if `moved` has a row."""
     merged = (
         f"{column} = {table.merged.get(column, f'excluded.{column}')}"
         for column in table.columns
         if column not in table.key
     )
-    return f"""
-    INSERT INTO {table.name} AS kept ({", ".join(table.columns)})
-    SELECT {", ".join(values)}
-      FROM moved CROSS JOIN {table.source.format(*parameters)}
+    return f"""{insert(table, first)}
         ON CONFLICT ({", ".join(table.key)}) DO UPDATE SET {", ".join(merged)}"""
 
 
