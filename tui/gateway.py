@@ -58,23 +58,26 @@ class BeingMade(GatewayError):
 
 @dataclass(frozen=True)
 class CommandToSend:
-    """What an operator wants done to one order, saga or dead letter; a new order has no `subject_id` yet.
+    """What an operator wants done to one order, saga, dead letter or webhook; a new one has no `subject_id` yet.
 
     Dead letters of one cause, or all, have none either.
 
     `verb` is what the API calls it: place, confirm, cancel, ship, deliver or refund; retry, skip-step, compensate or
-    resolve.
+    resolve; of a webhook add, test, enable, disable, rotate, replay or remove.
     """
 
     verb: str
     subject_id: str | None = None
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    kind: Literal["order", "saga", "dead-letter"] = "order"
+    kind: Literal["order", "saga", "dead-letter", "webhook"] = "order"
 
 
 @dataclass(frozen=True)
 class CommandAccepted:
-    """`subject_id` is the id of the order or saga, `step` the one at which the saga stands now."""
+    """`subject_id` is the id of the order, saga or webhook, `step` the one at which the saga stands now.
+
+    `secret` is that of a webhook which has just got it; nobody is told it again.
+    """
 
     subject_id: str
     status: str
@@ -83,6 +86,7 @@ class CommandAccepted:
     order_number: str | None = None
     step: str = ""
     replayed: bool = False
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ class Gateway(Protocol):
         ...
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
-        """Have it recorded; sent twice under the same key it is recorded once."""
+        """Have it recorded; sent twice under the same key it is recorded once, unless it is about a webhook."""
         ...
 
     async def dry_run(self, command: CommandToSend) -> Sequence[WireEvent]:

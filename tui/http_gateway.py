@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from core.credentials import Show, show_nothing
 from core.filters.order_query import OrderQuery
+from tui.command_paths import patience_for, quoted_name, route_of, webhook_accepted
 from tui.gateway import (
     NEWEST_FIRST,
     PAGE,
@@ -32,13 +33,11 @@ from tui.wire import Count, OrderPage, WireEvent, WireOrder
 ANSWER_WITHIN = 5.0  # seconds for one request; a command is then sent again under its key
 _HISTORY = 1_000  # an order's events in one answer
 MOST_EVENTS = 20_000  # of one order; a longer history is cut
-LONGEST_NAME = 500
 SILENCE = 25.0  # seconds without a byte on the feed: the server sends a comment every ten
 
 if TYPE_CHECKING:  # it takes a fifth of the deck's start, so it is imported when the first picture stands
     import httpx
 
-_TRANSITIONS = ("confirm", "cancel", "ship", "deliver")  # these are PUT, every other command is POST
 _POSITIONED = tuple(
     f"/api/v1/{name}" for name in ("orders", "customers", "inventory", "products", "sagas", "stats", "events")
 )
@@ -131,12 +130,12 @@ class HttpGateway:
     async def order(self, order_id: str, *, min_version: int | None = None, wait: float | None = None) -> WireOrder:
         params = {"min_version": min_version, "wait": wait}
         query = {name: str(value) for name, value in params.items() if value is not None}
-        path, patience = f"/api/v1/orders/{_name(order_id)}", ANSWER_WITHIN + (wait or 0)
+        path, patience = f"/api/v1/orders/{quoted_name(order_id)}", ANSWER_WITHIN + (wait or 0)
         reply = await self._query(path, query, patience)
         return replace(read_answer(reply, WireOrder), read_from="log" if reply.from_log else "view")
 
     async def timeline(self, order_id: str) -> list[WireEvent]:
-        path, events = f"/api/v1/orders/{_name(order_id)}/timeline", list[WireEvent]()
+        path, events = f"/api/v1/orders/{quoted_name(order_id)}/timeline", list[WireEvent]()
         after = 0
         while len(events) < MOST_EVENTS:
             page = (await self.read(path, _Events, {"after": str(after), "limit": str(_HISTORY)})).events
@@ -171,7 +170,10 @@ class HttpGateway:
         return read_answer(answer, shape)
 
     async def send(self, command: CommandToSend, *, key: str) -> CommandAccepted:
-        reply = await self._command(command, {"Idempotency-Key": key})
+        # A webhook's routes take no key, so such a command is sent once, whatever becomes of its answer.
+        reply = await self._command(command, {} if command.kind == "webhook" else {"Idempotency-Key": key})
+        if command.kind == "webhook":
+            return webhook_accepted(command, reply)
         if command.kind == "dead-letter":
             return letters_accepted(command, read_answer(reply, LetterReply), replayed=reply.replayed)
         answer = read_answer(reply, _Accepted)
@@ -216,17 +218,13 @@ class HttpGateway:
             await self._client.aclose()
 
     async def _command(self, command: CommandToSend, headers: Mapping[str, str], *, dry_run: bool = False) -> HttpReply:
-        path = f"/api/v1/{'admin/' if command.kind == 'dead-letter' else ''}{command.kind}s"
-        if command.subject_id is not None:
-            path += f"/{_name(command.subject_id)}"
-        if command.verb != "place":
-            path += f"/{command.verb}"
-        changes_status = command.kind == "order" and command.verb in _TRANSITIONS
+        method, path = route_of(command)
         return await self._exchange(
-            "PUT" if changes_status else "POST",
+            method,
             self.commands_at,
             path,
             params=DRY_RUN if dry_run else None,
+            patience=patience_for(command, ANSWER_WITHIN),
             json=dict(command.body) if command.body else None,
             headers=headers,
         )
@@ -279,11 +277,6 @@ def _last_id(chunk: bytes) -> int:
 
 def _positions(after: int, page: Sequence[WireEvent]) -> list[int]:
     return [after, *(event.position for event in page)]
-
-
-def _name(text: str) -> str:
-    """A name in a path, whatever letters it has."""
-    return quote(text[:LONGEST_NAME], safe="", errors="replace")
 
 
 def _actor() -> str:

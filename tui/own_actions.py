@@ -79,6 +79,8 @@ def why_no_way_back(action: OwnAction | None) -> str | None:
         return f"nothing takes back your last action, {verb} of a saga: steer the saga on from where it is"
     if action.command.kind == "dead-letter":
         return f"nothing takes back your last action, {verb} of events that were set aside"
+    if action.command.kind == "webhook":
+        return f"nothing takes back your last action, {verb} of a webhook: 8 leads to the webhooks"
     return None if verb in _TAKES_BACK else f"{_NOTHING.get(verb, f'nothing takes back {verb}')} ({action.named})"
 
 

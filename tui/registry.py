@@ -28,6 +28,8 @@ from tui.views.pulse import PulseView
 from tui.views.saga import SagaView
 from tui.views.sagas import SagasView
 from tui.views.stream import StreamView
+from tui.views.webhook import WebhookView
+from tui.views.webhooks import WebhooksView
 
 
 class ViewEntry(NamedTuple):
@@ -49,14 +51,19 @@ VIEWS = (
     ViewEntry("pulse", "Pulse", "5", PulseView),
     ViewEntry("parked", "Parked", "6", ParkedView),
     ViewEntry("audit", "Audit", "7", AuditView),
+    ViewEntry("webhooks", "Webhooks", "8", WebhooksView),
+    ViewEntry("webhook", "Webhook", "", WebhookView),
     ViewEntry("attention", "Alarms", "!", AttentionView),
     ViewEntry("compare", "Compare", "", CompareView),
 )
+_NO_MESSAGES = "what became of their messages is kept for three days only."
 _IN_THE_PAST: Mapping[str, Callable[[Desk], DeckView]] = {
     "daemons": now_only("daemons", "Daemons", "the log says what happened to orders, and not which programs ran."),
     "pulse": FiguresView,
     "parked": now_only("parked", "Parked events", "when one was parked and when it was applied is not kept."),
     "audit": now_only("audit", "Audit", "there, / with until:09:00 lists what was recorded until then."),
+    "webhooks": now_only("webhooks", "Webhooks", _NO_MESSAGES),
+    "webhook": now_only("webhooks", "Webhooks", _NO_MESSAGES),
     "attention": now_only("attention", "Alarms", "what sagas needed at that moment is in the list of sagas (3)."),
 }
 """What is shown of an earlier moment in place of these views; all others show that moment themselves."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from textual.screen import Screen
 
 from core.printable import clean
 from tui.desk import Desk
+from tui.dialogs.dialog import open_dialog
+from tui.dialogs.secret import SecretDialog
 from tui.gateway import CommandToSend, GatewayError
 from tui.messages import Send
 from tui.own_actions import own_action
@@ -63,6 +66,9 @@ class DeckSending:
 
     def done(self, receipt: Receipt, named: str = "") -> None:
         desk = self._deck.desk
+        if secret := receipt.accepted.secret:
+            open_dialog(self._screen, SecretDialog(named, secret), lambda _: None)
+            receipt = replace(receipt, accepted=replace(receipt.accepted, secret=""))
         desk.receipts.append(receipt)
         if receipt.order is not None:
             desk.orders.put(receipt.order)

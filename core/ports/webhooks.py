@@ -47,7 +47,8 @@ class Webhook(WebhookTerms, frozen=True, kw_only=True):
     """A webhook without its secret.
 
     `waiting`: deliveries that wait for their first or next try. `failed`: those that were given up, as dead letters.
-    `behind`: events of the log for which it has no deliveries yet. `secrets`: 2 while its secret is replaced.
+    `behind`: events of the log for which it has no deliveries yet. `next_try_at`: when the first of those that wait is
+    due, if any is; not in the future: as soon as there is room. `secrets`: 2 while its secret is replaced.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Webhook(WebhookTerms, frozen=True, kw_only=True):
     failed: int
     secrets: int
     delivered_at: datetime | None
+    next_try_at: datetime | None
     last_error: str
 
 

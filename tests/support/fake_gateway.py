@@ -17,6 +17,7 @@ from core.filters.order_query import OrderQuery
 from tests.support.fake_audit import FakeAudit
 from tests.support.fake_desk import SPACE, FakeDesk, event_json
 from tests.support.fake_log import BY_NUMBER, log_page
+from tests.support.fake_webhooks import FakeWebhooks
 from tui.gateway import (
     NEWEST_FIRST,
     PAGE,
@@ -32,6 +33,8 @@ from tui.gateway import (
 from tui.viewmodels.audit import PATH as AUDIT
 from tui.viewmodels.log_reader import PATH
 from tui.viewmodels.statuses import legal
+from tui.viewmodels.webhooks import LETTERS
+from tui.viewmodels.webhooks import PATH as WEBHOOKS
 from tui.wire import FieldProblem, OrderPage, WireEvent, WireOrder
 
 EVENT_OF = {
@@ -65,6 +68,7 @@ class FakeGateway(FakeDesk):
         self.reads: list[tuple[str, dict[str, str]]] = []
         self.steered: dict[str, GatewayError | Sequence[str]] = {}  # what a command to a saga records, by its verb
         self.audit = FakeAudit()
+        self.webhooks = FakeWebhooks()
         self.dry_runs: list[CommandToSend] = []
         self._cut = 0
 
@@ -142,6 +146,10 @@ class FakeGateway(FakeDesk):
             return msgspec.json.decode(json.dumps(log_page(self.log, self.reads[-1][1])), type=shape)
         if path == AUDIT and path not in self.answers:
             return msgspec.convert(self.audit.page(self.reads[-1][1]), shape)
+        if path.startswith(WEBHOOKS) and path not in self.answers:
+            return msgspec.convert(self.webhooks.read(path, self.reads[-1][1]), shape)
+        if path == LETTERS and self.reads[-1][1].get("reader", "").startswith("notifier."):
+            return msgspec.convert({"dead_letters": self.webhooks.letters}, shape)
         if path.startswith(BY_NUMBER):
             number = path.removeprefix(BY_NUMBER)
             found = [order for order in self.views.values() if order.order_number == number]
@@ -157,6 +165,8 @@ class FakeGateway(FakeDesk):
         self.sent.append((command, key))
         if self.commands_down is not None:
             raise self.commands_down
+        if command.kind == "webhook":
+            return self.webhooks.act(command)
         if command.kind == "dead-letter":
             return CommandAccepted(command.subject_id or "", "1 done", 0, None)
         if command.kind == "saga":

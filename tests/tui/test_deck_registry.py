@@ -95,7 +95,7 @@ async def test_the_bottom_line_has_room_for_all_keys_that_are_meant_for_it() -> 
 
 
 async def test_the_help_sheet_has_every_key_of_every_view_and_dialog() -> None:
-    async with opened(desk_with(1), size=(120, 200)) as deck:
+    async with opened(desk_with(1), size=(120, 300)) as deck:
         await deck.press("?")
         await deck.shows("Everywhere")
         text = deck.text()

@@ -20,11 +20,12 @@ from tests.support.stack import Stack
 from tui.feed import Feed
 from tui.gateway import CommandAccepted, CommandToSend, Gateway, ServiceRefused, Unreachable
 from tui.http_gateway import HttpGateway
-from tui.receipts import perform
+from tui.receipts import perform, settle
 from tui.viewmodels.audit import PATH as AUDIT
 from tui.viewmodels.audit import AuditedActs, AuditModel
 from tui.viewmodels.draft import OrderDraft
 from tui.viewmodels.ring import Ring
+from tui.viewmodels.webhooks import WebhookModel, WebhooksModel, WireWebhook
 from tui.wire import WireOrder
 
 
@@ -229,6 +230,52 @@ async def test_the_audit_has_each_command_and_is_read_page_by_page_down_to_its_f
     with pytest.raises(ServiceRefused, match="outcome") as caught:
         await desk.read(AUDIT, AuditedActs, {"outcome": "maybe"})
     assert caught.value.status == 400
+
+
+async def test_a_webhook_is_added_changed_and_removed_and_what_cannot_be_is_refused_in_a_sentence(
+    desk: Gateway,
+) -> None:
+    url, model = f"https://shop.example/{uuid.uuid4()}", WebhooksModel(desk)
+
+    async def act(verb: str, id_: str | None = None, **body: object) -> CommandAccepted:
+        return await settle(desk, CommandToSend(verb, id_, body, kind="webhook"), key())
+
+    terms = {"url": url, "event_types": ["OrderShipped"], "description": "the shop"}
+    made = await act("add", **terms)
+    assert made.secret.startswith("whsec_")
+    assert (made.status, made.secret in repr(made)) == ("gets OrderShipped from now on", False)
+    for wrong, sentence in (
+        (terms, "leads there already: rotate its secret"),
+        ({**terms, "url": "ftp://shop.example"}, "url: must begin with https://"),
+        ({**terms, "event_types": ["Nonsense"]}, "must be a type of event"),
+    ):
+        with pytest.raises(ServiceRefused, match=sentence):
+            await act("add", **wrong)
+    assert (await act("disable", made.subject_id, reason="it moves")).secret == ""
+
+    async def shown() -> WireWebhook:
+        await model.read()
+        return next(hook for hook in model.webhooks or () if hook.id == made.subject_id)
+
+    hook = await shown()
+    assert (hook.url, hook.event_types, hook.description, hook.enabled) == (url, ("OrderShipped",), "the shop", False)
+    assert hook.disabled_why.endswith(": it moves")
+    assert (await act("rotate", made.subject_id, overlap="1h")).secret not in ("", made.secret)
+    await act("enable", made.subject_id)
+    assert (await shown()).secrets == 2
+    await act("replay", made.subject_id, after=0)
+    assert (await shown()).position == 0
+    with pytest.raises(ServiceRefused, match="after: must be a position"):
+        await act("replay", made.subject_id, after=10**9)
+    one = WebhookModel(desk, made.subject_id)
+    await one.read()
+    assert (one.error, one.webhook and one.webhook.url) == ("", url)
+    await act("remove", made.subject_id)
+    await one.read()
+    assert one.is_gone
+    with pytest.raises(ServiceRefused) as caught:
+        await act("enable", made.subject_id)
+    assert caught.value.status == 404
 
 
 async def test_a_service_that_is_not_there_is_unreachable() -> None:

@@ -24,10 +24,11 @@ class Field(NamedTuple):
     name: str
     label: str
     value: str = ""
+    needed: bool = True
 
 
 class Ask(Dialog[Mapping[str, str]]):
-    """Without fields `y` says yes; with fields each needs a text, and enter on the last sends.
+    """Without fields `y` says yes; with fields each that is needed has to get a text, and enter on the last sends.
 
     What is typed is written into `kept`, so that it stands there again when the same question is asked after an esc.
     While `why_not` gives a reason, yes and enter only say it: the question stays open, with all that was typed.
@@ -101,7 +102,12 @@ class Ask(Dialog[Mapping[str, str]]):
         if not self.is_current:
             return  # a key before this one has closed the dialog already
         texts = {field.name: self.query_one(f"#{field.name}", Input).value.strip() for field in self.fields}
-        missing = [field for field in self.fields if not texts[field.name]]
+        missing = [field for field in self.fields if field.needed and not texts[field.name]]
+        names = [field.name for field in self.fields]
+        after = names[names.index(event.input.id or names[-1]) + 1 :]
+        if not missing and (further := next((name for name in after if not texts[name]), None)) is not None:
+            self.set_focus(self.query_one(f"#{further}", Input))  # it may stay empty, and is offered all the same
+            return
         if not missing:
             if not self._is_held_back():
                 self.dismiss(texts)

@@ -9,13 +9,13 @@ from textual.containers import Vertical
 from textual.widgets import Label
 
 from tui.action_table import LIST, ActionTable
-from tui.dialogs import bulk, event, new_order, trial, types
+from tui.dialogs import bulk, event, new_order, secret, trial, types
 from tui.dialogs.dialog import Dialog, key_line
 from tui.keymap import Keymap
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 
-DIALOGS = (event.KEYS, trial.KEYS, types.KEYS, new_order.KEYS, bulk.KEYS)
+DIALOGS = (event.KEYS, trial.KEYS, types.KEYS, new_order.KEYS, bulk.KEYS, secret.KEYS)
 
 
 class HelpDialog(Dialog[None]):

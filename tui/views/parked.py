@@ -43,7 +43,7 @@ _COLUMNS = (
     Column("POSITION", 9, right=True),
     Column("TRIES", 5, right=True),
     Column("WAIT", 5, right=True),
-    Column("SINCE", 6, right=True),
+    Column("SINCE", 7, right=True),
     Column("ERROR"),
 )
 _LOOK_EVERY = 2.0  # seconds between two readings, while the view is on the screen

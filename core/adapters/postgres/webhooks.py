@@ -30,6 +30,8 @@ SELECT w.id, w.url, w.description, w.event_types, w.enabled, w.disabled_why, w.c
        (SELECT count(*) FROM dead_letters l WHERE l.reader = '{READER}.' || w.id) AS failed,
        (SELECT count(*) FROM webhook_secrets s WHERE s.webhook_id = w.id
            AND (s.ends_at IS NULL OR s.ends_at > clock_timestamp())) AS secrets,
+       (SELECT nullif(d.due_at, '-infinity') FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.state = 'waiting'
+         ORDER BY d.due_at LIMIT 1) AS next_try_at,
        last.delivered_at, coalesce(last.error, '') AS last_error
   FROM webhooks w
   LEFT JOIN LATERAL (
