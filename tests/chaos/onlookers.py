@@ -12,23 +12,23 @@ from datetime import UTC, datetime
 import httpx
 
 from tests.chaos.answers import Answers
+from tests.chaos.plan import Plan
 from tests.chaos.refills import Refills
 from tests.support.customers import Customers
 
-AT_ONCE = 4
 NEWEST = 8  # orders, which change while they are asked for
 PAUSE = 0.02  # seconds
 LATER = 0.2  # seconds, once the last fault has ended: what is left changes slowly
 
 
 async def look_on(
-    customers: Customers, answers: Answers, refills: Refills, seed: int, calm_at: Callable[[], float | None]
+    customers: Customers, answers: Answers, refills: Refills, plan: Plan, calm_at: Callable[[], float | None]
 ) -> None:
     """Go on until this is cancelled. An answer that is older than one before is noted as wrong.
 
     While read models are filled again after a crash of PostgreSQL, it may be older, and is counted.
     """
-    rng, placed = random.Random(seed), answers.orders
+    rng, placed = random.Random(plan.seed), answers.orders
     seen: dict[str, tuple[int, str]] = {}  # the newest version of each order, and how it was answered
 
     async def one() -> None:
@@ -52,4 +52,4 @@ async def look_on(
                 elif version > before:
                     seen[order] = max(seen.get(order, (0, "")), (version, how))
 
-    await asyncio.gather(*(one() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(one() for _ in range(plan.workload.onlookers)))

@@ -63,7 +63,8 @@ class Workload:
 
     `points`: how often each failpoint is to strike, about. The rates are of the provider's answers. `patience`: seconds
     after the last strike until everybody is answered and every saga has ended; leases have to run out meanwhile.
-    `methods`, `fates`: how often each comes. `engines`: with Kafka, Redis and several processes of each program.
+    `methods`, `fates`: how often each comes. `onlookers`: who look at the newest orders all the time. `engines`: with
+    Kafka, Redis and several processes of each program.
     """
 
     orders: int
@@ -80,6 +81,7 @@ class Workload:
     patience: float = 240.0
     methods: Mapping[str, int] = field(default_factory=lambda: METHODS)
     fates: Mapping[Fate, int] = field(default_factory=lambda: FATES)
+    onlookers: int = 4
     engines: Engines | None = None
 
 

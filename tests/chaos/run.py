@@ -114,7 +114,7 @@ async def _run(plan: Plan, stack: Stack, mutant: Mutant | None, engines: Running
         answers, refills = Answers(), Refills(stack.home.dsn())
         nemesis = Nemesis(stack, customers, refills, engines)
         crowd = Crowd(customers, answers, lambda: nemesis.calm_at, plan.workload.patience)
-        looking = asyncio.create_task(look_on(customers, answers, refills, plan.seed, lambda: nemesis.calm_at))
+        looking = asyncio.create_task(look_on(customers, answers, refills, plan, lambda: nemesis.calm_at))
         async with asyncio.TaskGroup() as group:
             group.create_task(crowd.play(plan))
             group.create_task(nemesis.strike(plan))

@@ -12,7 +12,7 @@ from tests.chaos.run import announce, run
 
 LONG = os.environ.get("LONG_TESTS") == "1"
 SEED = 7
-SHORT = Workload(orders=120, kills=1, seconds=12, outages=1, redeliveries=1, points=0.5)
+SHORT = Workload(orders=60, kills=1, seconds=8, outages=1, redeliveries=1, points=0.4, onlookers=1)
 
 
 def test_the_same_seed_draws_the_same_plan_and_another_seed_draws_another_plan() -> None:
