@@ -241,13 +241,11 @@ def _refuse_unknown(names: Mapping[str, Any], where: str) -> None:
 
 @functools.cache
 def _known() -> frozenset[str]:
-    """Every variable that sets something."""
     return frozenset(n for field in Settings.model_fields for n in env_names(field))
 
 
 @functools.lru_cache(512)  # to compare all that there are takes 3 ms, and some programs read the settings often
 def _nearest(upper: str) -> list[str]:
-    """The variable of ours that this name resembles most, or none."""
     return difflib.get_close_matches(upper, _known(), n=1, cutoff=0.6 if upper.startswith(PREFIX) else MISSPELT)
 
 
