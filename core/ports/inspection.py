@@ -116,7 +116,7 @@ class SnapshotSearch(Struct, frozen=True, kw_only=True):
     last: UUID
 
 
-class KeptSnapshot(Struct, frozen=True, kw_only=True):
+class SnapshotRow(Struct, frozen=True, kw_only=True):
     """The state of a stream after its event at `version`. `behind`: so many events the stream has had since.
 
     `bytes` is the length of the state, `schema` the beginning of the hash that says which releases can read it.
@@ -134,7 +134,7 @@ class KeptSnapshot(Struct, frozen=True, kw_only=True):
 class SnapshotRows(Struct, frozen=True, kw_only=True):
     """`next_after` is the id after which to go on; None: there are no more."""
 
-    snapshots: Sequence[KeptSnapshot]
+    snapshots: Sequence[SnapshotRow]
     next_after: UUID | None
 
 

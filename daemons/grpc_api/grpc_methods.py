@@ -26,6 +26,7 @@ Handler = Callable[[bytes, Context], Awaitable[Any]]
 
 LONGEST_CALL = 30.0  # seconds for a call without a deadline; no route takes longer
 STALLED = 60.0  # seconds in which the reader of a stream takes nothing
+GONE = object()
 TOLD = ("age", "deprecation", "etag", "ratelimit", "ratelimit-policy", "x-cache", "x-request-id")
 """Beside those that begin with `orderdeck-`: the headers of an answer that become metadata."""
 
@@ -89,13 +90,16 @@ class Methods:
             pumping.cancel()
             stopping.cancel()
             await asyncio.wait({pumping, stopping})
-        if not pumping.cancelled():
-            pumping.result()
+        if not pumping.cancelled() and pumping.result() is GONE:
+            return
         detail = "the stream ends here; follow the log again after the position of the last entry"
         raise refusal(503, "stream_ended", detail, retry_after=1)
 
-    async def _pump(self, request: HttpRequest, context: Context) -> None:
-        """Pass on what the query API sends. A slow reader makes this wait, and so the query API."""
+    async def _pump(self, request: HttpRequest, context: Context) -> object:
+        """Pass on what the query API sends. A slow reader makes this wait, and so the query API.
+
+        Returns GONE when the reader has gone, and None when the query API has ended the stream.
+        """
         async with self._queries.follow(request) as response:
             await context.send_initial_metadata(())  # now the caller knows that it is followed
             frames = Frames()
@@ -107,6 +111,9 @@ class Methods:
                     except TimeoutError:
                         detail = f"the reader took nothing for {STALLED:.0f} s"
                         raise refusal(503, "reader_stalled", detail, retry_after=1) from None
+                    except (grpc.aio.InternalError, grpc.aio.UsageError):
+                        return GONE
+        return None
 
 
 def _request(route: Route, sent: bytes, context: Context) -> HttpRequest:

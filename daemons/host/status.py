@@ -90,10 +90,15 @@ def stack_status(settings: Settings) -> StackStatus:
 
 
 def keys_in_words(settings: Settings) -> str:
+    one_address = (
+        "; all who call over gRPC count as one address, that of grpc-api, unless ORDERDECK_TRUSTED_PROXIES has it"
+        if settings.grpc and not settings.trusted_proxies
+        else ""
+    )
     if settings.require_keys:
-        return "callers need a key (`orderdeck keys`)"
+        return f"callers need a key (`orderdeck keys`){one_address}"
     who = "everybody who reaches the services" if settings.allow_anonymous else "everybody on this machine"
-    return f"no keys are needed: {who} may do everything (ORDERDECK_REQUIRE_KEYS=true changes that)"
+    return f"no keys are needed: {who} may do everything (ORDERDECK_REQUIRE_KEYS=true changes that){one_address}"
 
 
 def tls_in_words(settings: Settings) -> str:

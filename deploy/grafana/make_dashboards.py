@@ -21,6 +21,7 @@ LOOP = "sum by (program, instance, le) (rate(orderdeck_event_loop_delay_seconds_
 WAIT = "sum by (program, le) (rate(orderdeck_database_wait_seconds_bucket[5m]))"
 BATCH = "sum by (program) (rate(orderdeck_append_batch_size_{}[5m]))"
 CALLS = "sum by (operation, le) (rate(orderdeck_provider_call_duration_seconds_bucket[5m]))"
+GRPC = "sum by (method, le) (rate(orderdeck_grpc_call_duration_seconds_bucket[5m]))"
 
 DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
     "desk": (
@@ -157,6 +158,13 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
                 },
             ),
             ("Cache: part of the reads that hit", "percentunit", {"orderdeck:cache_hit:ratio_rate5m": "hits"}),
+            (
+                "gRPC calls",
+                "reqps",
+                {"sum by (code) (rate(orderdeck_grpc_call_duration_seconds_count[5m]))": "{{code}}"},
+            ),
+            ("gRPC calls, 99 % within", "s", {f"histogram_quantile(0.99, {GRPC})": "{{method}}"}),
+            ("gRPC streams", "none", {"orderdeck_grpc_streams": "{{instance}}"}),
             ("Replicas behind", "s", {"max by (server) (orderdeck_replica_lag_seconds)": "{{server}}"}),
         ),
     ),

@@ -21,7 +21,6 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from tests.support.command_api import ADDRESS
 from tests.support.grpc_desk import GrpcDesk, as_refused, is_ready, refused
 from tests.support.node_example import NodeExample
-from tests.support.raw_http import request, send
 from tests.support.stack import until
 
 ITEM = {"product_id": "LAPTOP-001", "sku": "LAPTOP-001", "quantity": 1, "unit_price": "1299.00"}
@@ -230,7 +229,7 @@ def test_a_follower_goes_on_after_a_restart_without_a_gap_or_a_repetition(desk: 
     with pytest.raises(grpc.RpcError) as caught:
         next(desk.follow(after=10**9))
     assert refused(caught.value) == ("INVALID_ARGUMENT", "validation_failed", ("after",))
-    until(lambda: b"orderdeck_grpc_streams 0.0" in _metrics(desk))
+    until(lambda: b"orderdeck_grpc_streams 0.0" in desk.metrics())
 
 
 def test_a_generated_client_in_node_sees_its_order_confirmed_over_restarts_without_a_gap(
@@ -265,10 +264,6 @@ def test_a_generated_client_in_node_sees_its_order_confirmed_over_restarts_witho
 
 def _head(desk: GrpcDesk) -> int:
     return desk.http("GET", "/api/v1/stats").json()["head"]
-
-
-def _metrics(desk: GrpcDesk) -> bytes:
-    return send(desk.grpc.port, request("GET", "/metrics", f"Authorization: Bearer {desk.key}")).rest
 
 
 # --- outages -------------------------------------------------------------------------------------------------

@@ -99,6 +99,9 @@ class GrpcDesk:
         shown = {"Authorization": f"Bearer {key or self.key}"} | more.pop("headers", {})
         return httpx.request(verb, f"http://127.0.0.1:{port}{path}", headers=shown, trust_env=False, timeout=20, **more)
 
+    def metrics(self) -> bytes:
+        return send(self.grpc.port, request("GET", "/metrics", f"Authorization: Bearer {self.key}")).rest
+
     def metadata(self, key: str | None = None, **more: str) -> list[tuple[str, str]]:
         names = {name.replace("_", "-"): value for name, value in more.items()}
         return [("authorization", f"Bearer {self.key if key is None else key}"), *names.items()]

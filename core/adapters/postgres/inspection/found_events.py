@@ -30,7 +30,7 @@ SELECT low FROM search WHERE low >= high
 POSITION_OF = "SELECT position FROM events WHERE stream_id = $1 AND version = $2"
 
 
-class Source(NamedTuple):
+class Candidates(NamedTuple):
     """Where candidates come from: the events whose `column` is one of `keys`, by the index on it and on `number`."""
 
     column: str
@@ -54,15 +54,15 @@ async def find_events(connection: Connection, search: EventSearch) -> EventPage:
     return _page_of(rows, search.limit, floor if floor > after else None)
 
 
-def _source(search: EventSearch) -> Source | None:
+def _source(search: EventSearch) -> Candidates | None:
     if search.stream_id is not None:
-        return Source("stream_id", "version", "uuid", [search.stream_id])
+        return Candidates("stream_id", "version", "uuid", [search.stream_id])
     if search.correlation_id is not None:
-        return Source("correlation_id", "position", "uuid", [search.correlation_id])
+        return Candidates("correlation_id", "position", "uuid", [search.correlation_id])
     types = search.types or sorted(
         name for category in search.categories for name in codec.stored_types(codec.EVENTS_OF.get(category, ()))
     )
-    return Source("event_type", "position", "text", types) if types else None
+    return Candidates("event_type", "position", "text", types) if types else None
 
 
 async def _bounds(connection: Connection, search: EventSearch) -> tuple[int, int]:
@@ -78,7 +78,9 @@ async def _bounds(connection: Connection, search: EventSearch) -> tuple[int, int
     return min(after, head), before
 
 
-async def _of_stream(connection: Connection, search: EventSearch, source: Source, after: int, before: int) -> EventPage:
+async def _of_stream(
+    connection: Connection, search: EventSearch, source: Candidates, after: int, before: int
+) -> EventPage:
     """A page of one stream, whose index counts versions."""
     [stream] = source.keys
     lowest = int(await connection.fetchval(VERSION_AT, stream, after + 1)) - 1
@@ -89,7 +91,7 @@ async def _of_stream(connection: Connection, search: EventSearch, source: Source
     return _page_of(rows, search.limit, more)
 
 
-async def _floor(connection: Connection, source: Source, before: int) -> int | None:
+async def _floor(connection: Connection, source: Candidates, before: int) -> int | None:
     """The highest position of a candidate that is left for the next page; None when all can be looked at."""
     # A comparison of rows, and an order by both columns, can only be had from the index on both.
     return await connection.fetchval(
@@ -107,7 +109,7 @@ async def _floor(connection: Connection, source: Source, before: int) -> int | N
 
 
 async def _page(
-    connection: Connection, search: EventSearch, source: Source | str, number: str, before: int, floor: int
+    connection: Connection, search: EventSearch, source: Candidates | str, number: str, before: int, floor: int
 ) -> Sequence[StoredEvent]:
     values: list[Any] = [before, floor, search.limit]
     conditions = ""

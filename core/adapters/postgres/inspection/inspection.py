@@ -13,7 +13,7 @@ from core.ports.inspection import (
     EventPage,
     EventSearch,
     HeldShare,
-    KeptSnapshot,
+    SnapshotRow,
     SnapshotRows,
     SnapshotSearch,
     StreamRow,
@@ -122,7 +122,7 @@ class PostgresInspection:
 
     async def snapshots(self, search: SnapshotSearch) -> SnapshotRows:
         rows = await self._link.run(lambda c: c.fetch(SNAPSHOTS, search.first, search.last, search.limit))
-        found = [KeptSnapshot(**_known(row)) for row in rows]
+        found = [SnapshotRow(**_known(row)) for row in rows]
         return SnapshotRows(snapshots=found, next_after=found[-1].stream_id if len(found) == search.limit else None)
 
 
