@@ -11,6 +11,7 @@ import pytest
 
 from core.filters.order_language import parse
 from core.filters.order_query import OrderQuery
+from core.services.webhooks import WITHIN
 from tests.support.deck_harness import desk_with
 from tests.support.fake_desk import START
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused, TimedOut, Unreachable
@@ -67,6 +68,16 @@ async def test_a_command_without_a_body_sends_none() -> None:
     await answering(200, body, seen).send(CommandToSend("confirm", "o-1"), key="k")
     assert seen[0].content == b""
     assert "Content-Type" not in seen[0].headers
+
+
+async def test_a_webhooks_command_carries_no_key_and_a_test_is_waited_for_longer_than_by_the_service() -> None:
+    seen: list[httpx.Request] = []
+    desk = answering(200, {"webhook_id": "wh_1", "state": "delivered", "status": 204, "error": ""}, seen)
+    accepted = await desk.send(CommandToSend("test", "wh_1", kind="webhook"), key="k")
+    assert (accepted.subject_id, accepted.status) == ("wh_1", "delivered: answered 204")
+    assert (seen[0].method, str(seen[0].url)) == ("POST", "http://desk:1/api/v1/admin/webhooks/wh_1/test")
+    assert "Idempotency-Key" not in seen[0].headers
+    assert seen[0].extensions["timeout"]["read"] > WITHIN
 
 
 async def test_a_dry_run_says_so_and_carries_no_key() -> None:
