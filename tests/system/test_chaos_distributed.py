@@ -19,9 +19,10 @@ from tests.support.kafka_libraries import kafka_libraries
 
 SEED = 7
 SHORT = Workload(
-    orders=60,
+    orders=40,
     kills=1,
-    seconds=12,
+    seconds=8,
+    onlookers=1,
     killed=("relay", "projector"),
     engines=Engines(
         brokers=1,
