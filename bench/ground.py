@@ -48,9 +48,11 @@ def free_port() -> int:
 def cpu_seconds(pid: int) -> float:
     """Seconds of CPU that a process and its children have used, including children that have ended."""
     process = psutil.Process(pid)
-    times = [process.cpu_times(), *(child.cpu_times() for child in process.children(recursive=True))]
-    ended = process.cpu_times()
-    return sum(each.user + each.system for each in times) + ended.children_user + ended.children_system
+    times = [process.cpu_times()]
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since, and its parent's times have its own
+            times.append(child.cpu_times())
+    return sum(each.user + each.system + each.children_user + each.children_system for each in times)
 
 
 @dataclass
