@@ -1,7 +1,7 @@
 """Gathers what batches of events change, so that it is saved together.
 
-Events are read and folded in small batches, so that little is held at once. But each save costs something by itself, and a
-row that several batches change is then written only once.
+Events are read and folded in small batches, so that little is held at once. But each save costs something by itself,
+and a row that several batches change is then written only once.
 """
 
 from __future__ import annotations

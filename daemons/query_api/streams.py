@@ -14,10 +14,10 @@ from core import codec
 from core.codec import Envelope
 from core.errors import NotFound
 from core.ports.inspection import Inspection, StreamRow, StreamRows, StreamSearch
+from core.services.request_reads import ReadServers
 from daemons.http.openapi import answers
 from daemons.query_api.events import CATEGORIES
 from daemons.query_api.parameters import AfterVersion, IdInPath, ManyEvents, PayloadShape, Several, a_uuid, several
-from daemons.query_api.reads import Reads
 from daemons.query_api.response import json_response
 
 HIGHEST = UUID(int=2**128 - 1)
@@ -55,10 +55,9 @@ async def list_streams(
     return json_response(codec.json(found))
 
 
-@get("/api/v1/admin/streams/{stream_id:str}", responses=answers(OneStream, 404, 409, 503))
+@get("/api/v1/admin/streams/{stream_id:str}", responses=answers(OneStream, 404, 503))
 async def one_stream(
     state: State,
-    queries: Reads,
     stream_id: IdInPath,
     after: AfterVersion = 0,
     limit: ManyEvents = 100,
@@ -66,11 +65,12 @@ async def one_stream(
 ) -> Response[bytes]:
     """One stream, with its events after a version."""
     inspection: Inspection = state["inspection"]
+    servers: ReadServers = state["servers"]
     id_ = a_uuid("stream_id", stream_id)
     row = await inspection.stream(id_)
     if row is None:
         raise NotFound("stream", stream_id)
-    page = await queries.events_of_stream(id_, after=after, limit=limit)
+    page = await servers.request().events_of_stream(id_, after=after, limit=limit)
     events = [event.envelope(shape) for event in page]
     one = OneStream(stream=row, events=events, next_after=page[-1].version if page else after)
     return json_response(codec.json(one))

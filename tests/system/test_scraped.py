@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 import yaml
@@ -47,6 +48,9 @@ def scraped(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     try:
         for name in STARTED_HERE:
             until(lambda name=name: answers(stack, name))
+        # A method has figures from its first call on.
+        with grpc.insecure_channel(f"127.0.0.1:{stack.port('grpc')}") as channel:
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=20)
         yield stack
     finally:
         for daemon in daemons:

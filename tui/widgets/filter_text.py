@@ -7,6 +7,8 @@ from textual.widgets import Input
 
 def put_text(line: Input, text: str) -> None:
     """Show a text, after which typing goes on; whoever puts it there asks for what it finds, so nothing is posted."""
+    if text == line.value:
+        return
     with line.prevent(Input.Changed):
         line.value = text
     line.cursor_position = len(text)
