@@ -125,7 +125,10 @@ class Generations(Protocol):
         ...
 
     async def move(self, id_: int, before: State, after: State) -> None:
-        """Bring it from one state to the next. Raises GenerationGone when it is in another one."""
+        """Bring it from one state to the next. Raises GenerationGone when it is in another one.
+
+        Once it is `indexing`, whoever has opened it before can save nothing more.
+        """
         ...
 
     async def tell(self, id_: int, *, rate: float, note: str) -> Generation | None:

@@ -13,7 +13,9 @@ from core.adapters.postgres.connection import connect
 from core.adapters.postgres.generations import PostgresGenerations, opened_in
 from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.adapters.postgres.subscription import PostgresSubscription
+from core.errors import CheckpointMoved
 from core.ports.generations import NewGeneration
+from core.ports.reading import Changes
 from core.projections import ORDERS
 from core.services.paced_log import PacedLog
 from core.services.project import Projector
@@ -25,10 +27,11 @@ from tests.support.projecting import project
 
 REBUILD = NewGeneration(purpose="rebuild", requested_by="ada")
 LOG = Sample(12, payments=True).events()
-BLOCKED = """
+WAITING = """
 SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database
- WHERE d.datname = current_database() AND l.relation IS NOT NULL AND NOT l.granted
+ WHERE d.datname = current_database() AND NOT l.granted
 """
+BLOCKED = f"{WAITING} AND l.relation IS NOT NULL"
 
 
 @pytest.fixture
@@ -145,3 +148,42 @@ async def test_no_daemon_makes_or_indexes_tables_but_by_the_two_functions_for_it
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(f"SELECT {name}(1)")
     await connection.close()
+
+
+async def test_two_builders_who_add_up_the_same_sums_at_once_leave_them_right(
+    daemon: Opener, generations: PostgresGenerations, owner: asyncpg.Connection, dsn: str
+) -> None:
+    """The database goes on with the statement of a builder that was killed, while the next one begins its own."""
+    before = await contents(dsn)
+    id_ = (await generations.request(ORDERS, REBUILD)).id
+    await generations.make(id_)
+    await fill(daemon, id_, upto=len(LOG))
+    await generations.move(id_, "building", "indexing")
+    place = await owner.fetchval("SELECT place_of_generation($1)", id_)
+    other = PostgresGenerations(lambda: connect(of_daemons(dsn), name="test", limits=False))
+    async with owner.transaction():
+        await owner.execute(f"LOCK TABLE {place}.daily_sales IN ACCESS SHARE MODE")
+        indexing = [asyncio.create_task(one.index(id_)) for one in (generations, other)]
+        async with asyncio.timeout(10):
+            while len(await owner.fetch(WAITING)) < len(indexing):
+                await asyncio.sleep(0.01)
+    await asyncio.gather(*indexing)
+    other.close()
+    asked = await generations.read(id_)
+    assert asked is not None
+    await build(daemon, generations, ORDERS, asked)
+    assert await contents(dsn) == before
+
+
+async def test_a_builder_saves_nothing_while_another_one_adds_the_sums_up(
+    daemon: Opener, generations: PostgresGenerations, owner: asyncpg.Connection
+) -> None:
+    id_ = (await generations.request(ORDERS, REBUILD)).id
+    await generations.make(id_)
+    await fill(daemon, id_, upto=len(LOG) // 2)
+    filling = PostgresReadModels(lambda: opened_in(daemon, id_), ORDERS, id_)
+    position = (await filling.open()).position
+    await generations.move(id_, "building", "indexing")
+    with pytest.raises(CheckpointMoved):
+        await filling.save(Changes(position, len(LOG), [], {}))
+    filling.close()

@@ -49,7 +49,17 @@ UPDATE generations g SET state = 'switching', keep_until = NULL
 RETURNING id
 """
 FORGET = "UPDATE generations SET keep_until = clock_timestamp() WHERE reader = $1 AND state = 'kept' RETURNING id"
-MOVE = "UPDATE generations SET state = $3 WHERE id = $1 AND state = $2 RETURNING id"
+# Once it is indexed, a builder that still fills it can save nothing more: of two, one was frozen for a while. The sums
+# are added up at that time, and what is saved meanwhile would be lost.
+MOVE = """
+WITH moved AS (
+    UPDATE generations SET state = $3 WHERE id = $1 AND state = $2 RETURNING id, reader
+), fenced AS (
+    UPDATE checkpoints c SET epoch = c.epoch + 1
+      FROM moved m WHERE c.reader = m.reader || '@' || m.id AND $3 = 'indexing'
+)
+SELECT id FROM moved
+"""
 TELL = "UPDATE generations SET rate = $2, note = $3 WHERE id = $1 AND state = ANY ($4)"
 # Of each reader, only what was read last before is kept.
 EXPIRED = """
