@@ -171,14 +171,15 @@ class KeyRing:
 
 
 def _public_key_of(key: ValidKey) -> Ed25519PublicKey | None:
-    """None also for a text in the database that is no key: it opens nothing, and the other keys go on."""
+    """None also for a text in the database that is no such key: it opens nothing, and the other keys go on."""
     if key.public_key is None:
         return None
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - as above
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 - as above
 
     try:
         return cast("Ed25519PublicKey", load_pem_public_key(key.public_key.encode()))
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         return None
 
 

@@ -22,6 +22,11 @@ from daemons.process.key_ring import KeyRing
 from tests.support.signing import BODY, COVERED, KEY_ID, URL, SigningKeys, ask, scope_of, signed
 
 SEED = 20_261_127
+UNKNOWN_ALGORITHM = """
+-----BEGIN PUBLIC KEY-----
+MCowBQYDKgMEAyEAAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=
+-----END PUBLIC KEY-----
+"""
 
 
 @pytest.fixture
@@ -163,8 +168,11 @@ async def test_a_request_counts_once_and_only_while_its_key_is_valid(ring: KeyRi
     assert (await refused(ring, signed(nonce="a third one that is long")))[0] == "signature_not_valid"
 
 
-async def test_a_public_key_that_cannot_be_read_opens_nothing_and_hinders_no_other_key(keys: SigningKeys) -> None:
-    keys.keys.insert(0, structs.replace(keys.keys[0], id="jihgfedcba", public_key="none"))
+@pytest.mark.parametrize("text", ["none", UNKNOWN_ALGORITHM])
+async def test_a_public_key_that_cannot_be_read_opens_nothing_and_hinders_no_other_key(
+    keys: SigningKeys, text: str
+) -> None:
+    keys.keys.insert(0, structs.replace(keys.keys[0], id="jihgfedcba", public_key=text))
     ring = KeyRing(None)
     await ring.look(cast("Any", keys))
     assert (await ask(ring, signed()))[0].name == "shop"
