@@ -247,9 +247,8 @@ def _of_litestar(request: Request[Any, Any, State], error: HTTPException) -> Req
             detail = f"{request.method} is not allowed here, only {allowed}"
             return RequestRefused(405, "method_not_allowed", detail, headers=headers)
         case 413:
-            return RequestRefused(
-                413, "request_entity_too_large", "the body is too large"
-            )  # as Python called it to 3.12
+            code = "request_entity_too_large"  # Python calls this status otherwise since 3.13
+            return RequestRefused(413, code, "the body is too large")
         case _:
             code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
             return RequestRefused(status, code, error.detail, headers=headers)

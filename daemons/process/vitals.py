@@ -71,8 +71,9 @@ class Vitals:
         self.degraded: list[Callable[[], str | None]] = []
         """Each says what does not work at present although the daemon is ready, or None."""
         self.home_key: HomeKey | None = None
-        self.tls: Tls | None = None
         """With it this daemon shows the others of its home who asks; None where no keys are needed."""
+        self.tls: Tls | None = None
+        """The certificate with which this daemon answers other machines; None where it speaks no TLS."""
         self.recorder: Tracer | None = None
         """Records the spans of this process; None where the settings do not say where traces go."""
         self.door: Door | None = None

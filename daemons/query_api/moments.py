@@ -16,9 +16,8 @@ WANTED = (
 )
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PLUS_AS_BLANK = re.compile(r" (?=[0-9]{2}:?[0-9]{2}$)")
-_TOO_FINE = re.compile(
-    r"(?<=\.[0-9]{6})[0-9]+"
-)  # digits that the log does not have: cut off, so that none is rounded up
+# Digits that the log does not have: they are cut off, so that no moment is rounded up.
+_TOO_FINE = re.compile(r"(?<=\.[0-9]{6})[0-9]+")
 _MINUTES = re.compile(r"(?<=[Tt ][0-9]{2}:[0-9]{2})(?=$|[Zz+-])")
 
 
