@@ -18,7 +18,7 @@ from core.ports.api_keys import ApiKey, ApiKeys, KeyTerms
 from core.ports.audit import AuditNote
 
 CALLER = re.compile(r"[a-z0-9][a-z0-9._@-]{0,59}")
-RESERVED = frozenset({"home"})  # the caller that has the key of the home itself
+RESERVED = frozenset({"home", "daemon"})  # who the audit names for the key of the home itself, and for our own programs
 ROUTE = re.compile(r"(\*|GET|POST|PUT) /[A-Za-z0-9_{}./-]{0,199}\*?")
 MOST_ROUTES = 50
 LONGEST_PEM = 2_000  # characters; that of an Ed25519 key has 113
@@ -139,7 +139,8 @@ async def _found(keys: ApiKeys, id_: str) -> ApiKey:
 def _what_is_wrong(terms: KeyTerms, lasts: timedelta | None) -> list[FieldError]:
     wrong: list[FieldError] = []
     if not CALLER.fullmatch(terms.caller) or terms.caller in RESERVED:
-        sentence = "must be 1 to 60 small letters, digits and . _ @ -, beginning with a letter or digit, and not `home`"
+        form = "1 to 60 small letters, digits and . _ @ -, beginning with a letter or digit"
+        sentence = f"must be {form}, and not `home` or `daemon`"
         wrong.append(FieldError("caller", sentence))
     if lasts is not None and not timedelta(seconds=1) <= lasts <= LONGEST:
         wrong.append(FieldError("expires_in", "must be from a second to 10 years"))

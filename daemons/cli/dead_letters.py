@@ -121,4 +121,5 @@ def _line(letter: dict[str, Any]) -> str:
     behind = f"{letter['waiting']} wait behind it" if letter["waiting"] else "nothing waits behind it"
     where = f"position {letter['position']}, {letter['category']} {letter['stream']} version {letter['version']}"
     saga = f", saga {letter['row']}" if letter["reader"] == "saga-runner" else ""
-    return f"  {letter['id']}  {letter['event_type']}  {where}{saga}\n      {letter['tries']} tries, {behind}"
+    tries = "1 try" if letter["tries"] == 1 else f"{letter['tries']} tries"
+    return f"  {letter['id']}  {letter['event_type']}  {where}{saga}\n      {tries}, {behind}"

@@ -17,7 +17,7 @@ from core.settings import load_settings
 from daemons.cli.orders import Schema
 from daemons.cli.output import end_with, fail, say, say_json
 from daemons.cli.past import AsOf, as_of
-from daemons.cli.services import NOTHING, USAGE, actor, why
+from daemons.cli.services import NOTHING, USAGE, actor, must_be_text, why
 from daemons.host.bounded_http import ServiceAnswer, ask_or_say_why, readable, shown
 
 saga = typer.Typer(no_args_is_help=True, help="See sagas, and steer those that cannot go on by themselves.")
@@ -128,6 +128,7 @@ def _draw(row: dict[str, Any], svg: Path | None, *, on_stdout: bool) -> None:
 def _act(saga_id: str, operation: str, reason: str) -> None:
     from daemons.host.status import must_answer
 
+    must_be_text(reason)
     settings = load_settings()
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     headers = {"Orderdeck-Actor": actor(), "Idempotency-Key": str(uuid.uuid4())}
@@ -143,6 +144,7 @@ def _act(saga_id: str, operation: str, reason: str) -> None:
 def _read(path: str, parameters: dict[str, str]) -> dict[str, Any]:
     from daemons.host.status import must_answer
 
+    must_be_text(parameters)
     settings = load_settings()
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     url = settings.queries_at + path
@@ -166,7 +168,7 @@ def _line(row: dict[str, Any]) -> str:
     lines.append(f"    order {row['order_id']}, since {row['started_at'][:19]}")
     if row["last_error"]:
         then = f", again at {row['next_attempt_at'][:19]}" if row["next_attempt_at"] else ""
-        tries = f"{row['attempts']} failed tries" if row["attempts"] else "last"
+        tries = f"{row['attempts']} failed {'try' if row['attempts'] == 1 else 'tries'}" if row["attempts"] else "last"
         lines.append(f"    {tries}: {row['last_error']}{then}")
     lines += [f"    open: {item}" for item in row["open"]["items"]]
     return "\n".join(lines)

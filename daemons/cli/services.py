@@ -39,6 +39,7 @@ def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None)
     """The query API's answer. Ends the command when there is no such thing, or the parameters are wrong."""
     from daemons.host.status import must_answer  # noqa: PLC0415 - `orderdeck --help` stays quick
 
+    must_be_text(parameters)
     settings = load_settings()
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     url = settings.queries_at + path
@@ -69,6 +70,7 @@ def send(method: str, path: str, body: Mapping[str, Any] | None, *, key: str, dr
     """
     from daemons.host.status import must_answer  # noqa: PLC0415 - as above
 
+    must_be_text(body)
     settings = load_settings()
     must_answer(settings.commands_at, "ORDERDECK_COMMAND_URL")
     url = settings.commands_at + path
@@ -127,6 +129,11 @@ def order_id_of(order: str) -> str:
 def say_document(document: Any) -> None:
     """Print an answer as JSON for programs, with every amount as it came."""
     say_json(msgspec.json.format(_numbers.encode(document), indent=2).decode())
+
+
+def must_be_text(given: object) -> None:
+    """Raises UnicodeEncodeError, with which the command ends, for bytes on the command line that are no UTF-8."""
+    json.dumps(given, ensure_ascii=False).encode()
 
 
 def _decoded(answer: ServiceAnswer) -> Any:

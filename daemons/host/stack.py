@@ -14,7 +14,7 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.bootstrap import check_owner, load_samples
 from core.errors import ConfigurationError, DatabaseFault, Unavailable
 from core.home import Home, unprivileged_user
-from core.settings import Settings, env_names
+from core.settings import Settings, env_names, load_settings
 from daemons.host import leftovers
 from daemons.host.home_lock import locked
 from daemons.host.other_ports import move_to_other_ports
@@ -44,6 +44,8 @@ def up(settings: Settings, *, moved: Callable[[str], None] | None = None) -> Sta
     home = Home(settings.home)
     home.create()
     with locked(home):
+        if moved is not None:
+            settings = load_settings()  # another that was just done here may have written .env
         supervisor, counts = Supervisor(home), counts_in(settings)
         ports_of(settings, counts)
         read_tls(settings)

@@ -23,7 +23,10 @@ from daemons.query_api.response import json_response
 HIGHEST = UUID(int=2**128 - 1)
 Many = Annotated[int, QueryParameter(ge=1, le=1_000, description="How many streams at most.")]
 Prefix = Annotated[
-    str, QueryParameter(pattern="^[0-9a-f]{0,32}$", description="How their ids begin, without dashes: 0195979f3e40.")
+    str,
+    QueryParameter(
+        pattern="^[0-9a-f]{0,32}$", description="how their ids begin, in small letters without dashes: 0195979f3e40"
+    ),
 ]
 
 

@@ -143,6 +143,7 @@ async def test_no_daemon_can_make_more_of_a_key_or_take_its_revocation_back(
     [
         (KeyTerms(caller="", role=Role.VIEWER), None, "caller"),
         (KeyTerms(caller="home", role=Role.VIEWER), None, "caller"),
+        (KeyTerms(caller="daemon", role=Role.VIEWER), None, "caller"),
         (KeyTerms(caller="Ana", role=Role.VIEWER), None, "caller"),
         (KeyTerms(caller="ana ", role=Role.VIEWER), None, "caller"),
         (KeyTerms(caller="a" * 61, role=Role.VIEWER), None, "caller"),
@@ -161,7 +162,7 @@ async def test_what_no_key_can_be_is_refused_by_name(terms: KeyTerms, lasts: tim
 
 
 async def test_there_is_no_key_of_an_unknown_id(keys: PostgresApiKeys) -> None:
-    for id_ in ("", "x" * 1_000, "aaaaaaaaaa", "'; --"):
+    for id_ in ("", "x" * 1_000, "aaaaaaaaaa", "'; --", "a\0b"):
         with pytest.raises(NotFound):
             await revoke_key(keys, id_, note(), by="operator")
         with pytest.raises(NotFound):

@@ -127,3 +127,19 @@ def test_events_are_followed_across_an_outage(monkeypatch: pytest.MonkeyPatch) -
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["8"]
     assert done.stderr.count("nothing answers") == 1
     assert "following again" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["audit", "--caller", "\udcff"],
+        ["streams", "list", "--prefix", "\udcff"],
+        ["webhooks", "add", "https://shop.example.com/\udcff"],
+        ["saga", "list", "--state", "\udcff"],
+        ["saga", "retry", ORDER, "--reason", "\udcff"],
+        ["deadletters", "retry", "--all", "--reason", "\udcff"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_bytes_that_are_no_text_are_refused_in_whatever_would_be_sent(arguments: list[str]) -> None:
+    assert isinstance(run(*arguments).exception, UnicodeEncodeError)

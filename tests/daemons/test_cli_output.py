@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from daemons.cli import sagas
+from daemons.cli.main import app
 from tests.support.stack import ROOT, Stack
 
 COMMANDS = (["--help"], ["doctor"], ["up", "--faß"], ["daemon", "…"])
@@ -71,3 +74,14 @@ def test_a_command_whose_outputs_are_closed_writes_into_no_file_of_its_own(tmp_p
     assert_no_crash(done, {0})
     for path in stack.home.path.rglob("*"):
         assert not path.is_file() or b"nothing is wrong" not in path.read_bytes()
+
+
+def test_a_step_that_failed_once_has_one_failed_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {
+        "saga_id": "s", "name": "fulfil_order", "status": "RUNNING", "step": "", "state": "retrying", "order_id": "o",
+        "started_at": "2026-03-14T12:00:00Z", "last_error": "away", "next_attempt_at": None, "open": {"items": []},
+    }  # fmt: skip
+    page = {"sagas": [row | {"attempts": 1}, row | {"attempts": 2}], "next_cursor": None}
+    monkeypatch.setattr(sagas, "_read", lambda *_: page)
+    lines = [line.strip() for line in CliRunner().invoke(app, ["saga", "list"]).stdout.splitlines()]
+    assert [line for line in lines if line.endswith("away")] == ["1 failed try: away", "2 failed tries: away"]

@@ -11,6 +11,7 @@ import pytest
 
 from core.errors import ConfigurationError
 from core.settings import Settings, env_names, load_settings
+from daemons.host import stack
 from daemons.host.other_ports import move_to_other_ports
 from daemons.process.program_list import PROGRAMS, counts_in
 from tests.support.stack import ROOT
@@ -79,6 +80,18 @@ def test_where_others_could_change_the_file_nothing_is_written_to_it(
         move_to_other_ports(settings, counts_in(settings))
     assert not file.read_text()
     assert "everybody may write it" in capfd.readouterr().err
+
+
+def test_of_two_at_once_the_second_starts_with_what_the_first_has_written(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERDECK_HOME", str(tmp_path / "home"))
+    with socket.create_server(("127.0.0.1", 0)) as named, socket.create_server(("127.0.0.1", 0)) as written:
+        monkeypatch.setenv("ORDERDECK_PAYMENT_PORT", str(named.getsockname()[1]))  # so nothing is started in any case
+        second = load_settings()
+        (tmp_path / ".env").write_text(f"ORDERDECK_QUERY_PORT={written.getsockname()[1]}\n")
+        with pytest.raises(ConfigurationError, match=f"port {written.getsockname()[1]} is taken"):
+            stack.up(second, moved=print)
 
 
 def test_the_page_on_a_second_orderdeck_names_every_port() -> None:

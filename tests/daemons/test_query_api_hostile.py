@@ -173,6 +173,7 @@ async def test_the_query_api_refuses_a_wrong_parameter_and_names_it(api: QueryAp
     assert problem["code"] == "validation_failed"
     assert [wrong["field"] for wrong in problem["errors"]] == [field]
     assert field in problem["error"]
+    assert not re.search("must be [A-Z][a-z]", problem["error"]), "a sentence within the sentence"
 
 
 @pytest.mark.parametrize(

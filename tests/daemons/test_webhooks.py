@@ -74,6 +74,7 @@ async def test_an_admin_adds_rotates_disables_enables_replays_and_removes_a_webh
     assert "secret" not in removed.json()
     problem(await act(api, hook, "remove"), 404, "not_found")
     problem(await act(api, "x" * 300, "enable"), 404, "not_found")
+    problem(await act(api, "a%00b", "enable"), 404, "not_found")
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,15 @@ async def test_a_view_of_webhooks_looks_like_its_picture(
         await same_picture(deck, GOLDEN / f"{scene}-{size[0]}x{size[1]}.txt", snapshot, svg=size[0] == 120)
 
 
+async def test_a_message_that_was_tried_once_has_one_try() -> None:
+    async with opened(desk(), size=(80, 24)) as deck:
+        await deck.press("8", "enter")
+        await deck.shows("3 messages, the newest first")
+        await deck.shows("; 2 tries")
+        await deck.press("j", "j")
+        await deck.shows("; 1 try")
+
+
 async def test_a_webhook_is_added_and_its_secret_stays_until_it_was_copied_or_left_twice() -> None:
     gateway = desk()
     async with opened(gateway, size=(80, 24)) as deck:

@@ -72,7 +72,7 @@ def delivery_lines(delivery: WireDelivery | None) -> list[list[Cell]]:
     event = "a test" if delivery.position is None else f"event {delivery.position:,}"
     lines = [
         ("message", f"{clean(delivery.message_type, 60)}, {event}, webhook-id {clean(delivery.message_id, 40)}", ""),
-        ("tried", f"{tried}{due}; {delivery.tries:,} tries", ""),
+        ("tried", f"{tried}{due}; {delivery.tries:,} {'try' if delivery.tries == 1 else 'tries'}", ""),
         ("answer", answer(delivery), "bad" if delivery.error else ""),
     ]
     return [[Cell(f" {name:<9}", "dim"), Cell(text, tone)] for name, text, tone in lines if text]

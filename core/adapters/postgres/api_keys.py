@@ -97,6 +97,8 @@ class PostgresApiKeys:
         return [_shown(row) for row in await self._link.run(lambda c: c.fetch(query))]
 
     async def one(self, id_: str) -> ApiKey | None:
+        if "\0" in id_:  # which no text of PostgreSQL has
+            return None
         row = await self._link.run(lambda c: c.fetchrow(f"{SHOWN} WHERE id = $1", id_))
         return None if row is None else _shown(row)
 

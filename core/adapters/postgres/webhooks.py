@@ -97,6 +97,8 @@ class PostgresWebhooks:
         return [_webhook(row) for row in await self._link.run(lambda c: c.fetch(query))]
 
     async def one(self, id_: str) -> Webhook | None:
+        if "\0" in id_:  # which no text of PostgreSQL has
+            return None
         row = await self._link.run(lambda c: c.fetchrow(f"{SHOWN} WHERE w.id = $1", id_))
         return None if row is None else _webhook(row)
 
