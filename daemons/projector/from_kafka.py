@@ -77,6 +77,7 @@ class SharesFollower:
         over, lost = asyncio.Event(), asyncio.Event()
         filling: asyncio.Task[None] | None = None
         keeping = asyncio.create_task(keeper.keep(over))
+        keeping.add_done_callback(lambda _: over.set())  # if it fails, nobody renews the leases: all begins anew
         stopping = asyncio.create_task(_pass_on(stop, over))
         try:
             async with aclosing(keeper.changes(over)) as changes:

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from core.adapters.postgres import preflight
 from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.event_store import PostgresEventStore
@@ -286,3 +287,14 @@ async def test_every_migrate_gives_back_the_role_and_exactly_the_rights_that_are
     await works(settings)
     assert await owner.fetch(RIGHTS, role) == before
     await owner.close()
+
+
+async def test_a_connection_that_is_cut_while_a_statement_is_prepared_is_an_outage(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cut(*_: object, **__: object) -> None:  # as asyncpg says it
+        raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+
+    monkeypatch.setattr(preflight, "set_up", cut)
+    with pytest.raises(Unavailable, match="the database is away"):
+        await look_at_database(place.settings())

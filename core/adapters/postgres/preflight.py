@@ -67,7 +67,13 @@ async def look_at(url: str, setting: str) -> Look:
             return await _look(connection, address)
         finally:
             connection.terminate()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, OrderdeckError) as error:
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        OrderdeckError,
+    ) as error:
         cause = error.__cause__ if isinstance(error, OrderdeckError) and error.__cause__ else error
         raise _explained(cause, address, setting) or translated(error) or error from cause
 
