@@ -144,7 +144,7 @@ def test_readers_who_take_nothing_cost_a_bounded_buffer_and_delay_nobody(desk: G
 
 
 def test_readers_who_go_in_the_middle_are_no_mistake_of_ours(desk: GrpcDesk) -> None:
-    for _ in range(5):
+    for _ in range(2):  # a caller may open 60 streams a minute, and other tests open some
         with lazy_readers(desk, 10) as streams:
             for stream in streams:
                 next(stream)
