@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
-from core.adapters.postgres.connection import Link
+from core.adapters.postgres.connection import Connection, Link
 from core.errors import ShareLost, SharesDivided
 from core.ports.shares import Share
 
@@ -28,6 +28,9 @@ SELECT reader, share, position, offsets, epoch, saves,
   FROM reader_shares WHERE $1 IN ('', reader) ORDER BY reader, share
 """
 REACH = "SELECT share FROM reach_shares($1, $2, $3, $4) AS share"
+# The lock of keep_shares first, by a statement of its own: by a head that was read before a wait, the log would seem to
+# be shorter than what others have read of it meanwhile.
+LOCK = "SELECT pg_advisory_xact_lock(hashtext('reader_shares'), hashtext($1))"
 REWIND = """
 WITH head AS (SELECT coalesce(max(position), 0) AS position FROM events),
      moved AS (UPDATE reader_shares s SET position = 0 FROM head h WHERE s.reader = $1 AND s.position > h.position)
@@ -90,7 +93,12 @@ class PostgresShares:
             raise ShareLost(reader, tuple(sorted(lost)))
 
     async def rewind(self, reader: str) -> None:
-        await self._link.run(lambda c: c.execute(REWIND, reader))
+        async def rewind(connection: Connection) -> None:
+            async with connection.transaction():
+                await connection.execute(LOCK, reader)
+                await connection.execute(REWIND, reader)
+
+        await self._link.run(rewind)
 
     async def start_over(self, reader: str, epochs: Mapping[int, int]) -> None:
         rows = await self._link.run(lambda c: c.fetch(START_OVER, reader, list(epochs), list(epochs.values())))

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from core.adapters.postgres.connection import Connection, Link
-from core.adapters.postgres.event_store import stored
+from core.adapters.postgres.event_store import HEAD, stored
 from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.readers import progress
 from core.adapters.postgres.read_models import set_aside
@@ -103,11 +103,14 @@ SELECT share FROM locked
 """
 # A statement of its own: of processes that reach a position at the same time, the last one sees what all have reached.
 # It always updates the row, so that its commit waits until the disk has it and every save and position before it.
+# While it waits for the row, another process may begin to fill the tables anew: then the epoch is no longer the one of
+# before, and the positions of before say nothing about the new rows.
 LOWEST = """
 WITH moved AS (
-    UPDATE checkpoints c SET position = lowest.position, updated_at = clock_timestamp()
-      FROM (SELECT min(position) AS position FROM reader_shares WHERE reader = $1) AS lowest
-     WHERE c.reader = $1 AND c.position <= lowest.position
+    UPDATE checkpoints c SET position = before.lowest, updated_at = clock_timestamp()
+      FROM (SELECT epoch, (SELECT min(position) FROM reader_shares WHERE reader = $1) AS lowest
+              FROM checkpoints WHERE reader = $1) AS before
+     WHERE c.reader = $1 AND c.position <= before.lowest AND c.epoch = before.epoch
     RETURNING c.position
 )
 SELECT pg_notify('views', position::text) FROM moved
@@ -162,7 +165,7 @@ class PostgresSharedReadModels(set_aside.ReadsRows):
                     raise FilledOtherwise(self._group.name, owner, "from the log")
                 shares = await connection.fetch(SHARES, reader)
                 positions = [row["position"], *(share["position"] for share in shares)]
-                older = max(positions) > row["head"] or await _foreign_marks(connection, shares)
+                older = max(positions) > await connection.fetchval(HEAD) or await _foreign_marks(connection, shares)
                 if older:
                     log.warning("an older log was put in place, the read models are filled again", reader=reader)
                 begun = any(positions) or any(share["saves"] or share["live"] for share in shares)

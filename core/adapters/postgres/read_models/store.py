@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from core.adapters.postgres.connection import Connection, Link
+from core.adapters.postgres.event_store import HEAD
 from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.readers import progress
 from core.adapters.postgres.read_models import inventory_levels, order_views, set_aside
@@ -22,10 +23,12 @@ from core.projections.projection import Group, Sum
 
 log = structlog.get_logger(__name__)
 
+# The head of the log is read after it, by a statement of its own: while a claim waits for its row, the log grows, and
+# whoever has the row reads on. By the head of before, the log would seem to be shorter than what was read of it.
 CLAIM = """
 INSERT INTO checkpoints (reader, position, revision, epoch) VALUES ($1, 0, $2, 1)
     ON CONFLICT (reader) DO UPDATE SET epoch = checkpoints.epoch + 1
-RETURNING position, revision, epoch, (SELECT coalesce(max(events.position), 0) FROM events) AS head
+RETURNING position, revision, epoch
 """
 # One that has never been read has nothing after its position; one that was filled from Kafka may have.
 CLAIM_GENERATION = """
@@ -34,8 +37,7 @@ UPDATE checkpoints c SET epoch = c.epoch + 1
 RETURNING c.position, c.revision, c.epoch, g.ended_at IS NOT NULL AS was_live,
           EXISTS (SELECT FROM unnest($3::text[]) AS s(name)
                    WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = s.name::regclass AND i.indisprimary))
-              AS adds_later,
-          (SELECT coalesce(max(events.position), 0) FROM events) AS head
+              AS adds_later
 """
 RESTART = "UPDATE checkpoints SET position = 0, revision = $2, updated_at = clock_timestamp() WHERE reader = $1"
 
@@ -105,7 +107,8 @@ class PostgresReadModels(set_aside.ReadsRows):
             assert row is not None  # noqa: S101 - RETURNING
             if (owner := await connection.fetchval(BY_SHARES, reader)) is not None:
                 raise FilledOtherwise(self._group.name, owner, "from Kafka")
-            kept = 0 < row["position"] <= row["head"]
+            head = await connection.fetchval(HEAD)
+            kept = 0 < row["position"] <= head
             if kept:
                 await go_on_with(connection, self._group, row["revision"])
             else:
@@ -118,18 +121,19 @@ class PostgresReadModels(set_aside.ReadsRows):
                 await empty(connection, self._group)
         self._fill(sums_at(self._group, row["revision"]) if kept else self._group.sums)
         self._epoch = row["epoch"]
-        return Opened(row["position"], row["head"], self._epoch) if kept else Opened(0, 0, self._epoch)
+        return Opened(row["position"], head, self._epoch) if kept else Opened(0, 0, self._epoch)
 
     async def _open_generation(self, connection: Connection) -> Opened:
         names = [one.name for one in self._group.sums]
         row = await connection.fetchrow(CLAIM_GENERATION, self._reader, self._generation, names)
         if row is None:
             raise GenerationGone(self._generation or 0)
-        if row["position"] > row["head"]:
-            raise LogShorter(row["position"], row["head"])
+        head = await connection.fetchval(HEAD)
+        if row["position"] > head:
+            raise LogShorter(row["position"], head)
         self._fill(sums_at(self._group, row["revision"]), adds_later=row["adds_later"])
         self._epoch = row["epoch"]
-        return Opened(row["position"], row["head"] if row["was_live"] else row["position"], self._epoch)
+        return Opened(row["position"], head if row["was_live"] else row["position"], self._epoch)
 
     async def save(self, changes: Changes) -> None:
         statement, values = self._move, []
