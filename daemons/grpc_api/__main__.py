@@ -13,6 +13,8 @@ from daemons.process import exits
 def main() -> None:
     if not _needed():
         return
+    # At INFO gRPC writes a line for each TLS handshake that fails, past all that keeps a log short.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from daemons.grpc_api.grpc_server import work  # noqa: PLC0415 - most homes have no gRPC and need none of this
     from daemons.process.runtime import run_reader  # noqa: PLC0415 - as above
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeAlias
@@ -67,6 +68,9 @@ class Doorway(grpc.aio.ServerInterceptor):
             began = time.perf_counter()
             try:
                 return await call(sent, context)
+            except (asyncio.CancelledError, grpc.aio.InternalError):  # the call has ended before its answer
+                context.set_code(context.code() or grpc.StatusCode.CANCELLED)
+                raise
             finally:
                 _observe(name, context, began)
 

@@ -56,8 +56,8 @@ class Methods:
                 return await answer(route, sent, context)
             except CallRefused as refused:
                 why = refused
-            except (asyncio.CancelledError, grpc.aio.AbortError):
-                raise
+            except (asyncio.CancelledError, grpc.aio.AbortError, grpc.aio.InternalError):
+                raise  # the last one: nothing can be sent, since the call has ended
             except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told, and the log has it
                 request_id = uuid4().hex
                 _log.exception("request_failed", method=route.full_name, request_id=request_id, reason=str(error))

@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 from core.settings import Settings
 from daemons.grpc_api.backends import Backend
 from daemons.grpc_api.doorway import Doorway
+from daemons.grpc_api.grpc_logs import keep_readable
 from daemons.grpc_api.grpc_methods import Methods
 from daemons.grpc_api.health import Check, HealthService
 from daemons.grpc_api.routes import SERVICES
@@ -24,14 +25,12 @@ MOST_STREAMS = 100  # as many as the query API has places for, of one address, w
 SHARE = 50  # of these, for one address
 MOST_CALLS = 300  # at the same time, with the streams; others get RESOURCE_EXHAUSTED
 LARGEST_MESSAGE = 1 << 20  # bytes that a caller may send, as over HTTP
-LARGEST_ANSWER = 16 << 20  # bytes
 STREAM_ENDS_IN = 5  # seconds in which a reader who takes nothing may still take the end of its stream
 
 SECOND = 1_000
 OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.so_reuseport", 0),  # else a second daemon could listen at the same port, and get every other caller
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-    ("grpc.max_send_message_length", LARGEST_ANSWER),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.compression_enabled_algorithms_bitset", 1),  # none: a small message could become a very large one
     ("grpc.max_concurrent_streams", 100),  # of one connection
@@ -75,6 +74,7 @@ def make_server(settings: Settings, vitals: Vitals, commands: Backend, queries: 
         options=OPTIONS,
         maximum_concurrent_rpcs=MOST_CALLS,
     )
+    keep_readable()
     methods = Methods(commands, queries, vitals.stop)
     server.add_generic_rpc_handlers((_Handlers(methods),))
     checks: dict[str, Check] = {
