@@ -50,9 +50,13 @@ class Forks:
         stopping, rest = asyncio.ensure_future(stop.wait()), b""
         while not stop.is_set():
             hearing = asyncio.ensure_future(loop.sock_recv(self._ours, 4096))
-            await asyncio.wait([hearing, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if not hearing.done():
-                hearing.cancel()
+            try:
+                await asyncio.wait([hearing, stopping], return_when=asyncio.FIRST_COMPLETED)
+            finally:  # also when this is cancelled; one that goes on would take what is sent to the next
+                if not hearing.done():
+                    hearing.cancel()
+                    await asyncio.gather(hearing, return_exceptions=True)
+            if hearing.cancelled():
                 return
             try:
                 heard = hearing.result()

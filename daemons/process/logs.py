@@ -45,6 +45,7 @@ def configure_logs(name: str, level: str) -> None:
         logging.getLogger(library).setLevel(max(logging.WARNING, numeric))
     # aiokafka calls every try to reach a broker that is away an error. Its users say in words what does not work.
     logging.getLogger("aiokafka").setLevel(numeric if numeric <= logging.DEBUG else logging.CRITICAL)
+    logging.getLogger("asyncio").addFilter(_not_left_by_aiokafka)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -52,6 +53,11 @@ def configure_logs(name: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(daemon=name)
+
+
+def _not_left_by_aiokafka(record: logging.LogRecord) -> bool:
+    """When one of its calls is cancelled, aiokafka may forget a connection, which then says so and closes itself."""
+    return not record.getMessage().startswith("Unclosed AIOKafka")
 
 
 def with_place(_logger: object, _method: str, line: EventDict) -> EventDict:

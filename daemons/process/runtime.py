@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import uvloop
@@ -229,23 +229,38 @@ async def keep_up(
             await body()
             if not stop.is_set():
                 raise RuntimeError("its work ended by itself")  # noqa: TRY301 - the same pause and log line
-        except ConfigurationError as error:
-            if not started():
-                raise
-            failed(error)  # it has worked before, so what was changed meanwhile may be changed back
-            await _pause(PAUSE_AFTER_FAULT, stop)
-        except PASSES_BY_ITSELF as error:
-            reason = in_words(error)
-            if time.monotonic() - began > 10:
-                tries, last = 0, ""
-            if reason != last:
-                _log.warning("waits", reason=reason)
-            waits(reason)
-            tries, last = tries + 1, reason
-            await _pause(min(LONGEST_PAUSE, 0.1 * 2 ** min(tries, 10)), stop)
-        except Exception as error:  # noqa: BLE001 - a daemon stays, whatever it is
-            failed(error)
-            await _pause(PAUSE_AFTER_FAULT, stop)
+        except Exception as raised:  # noqa: BLE001 - a daemon stays, whatever it is
+            error = what_matters(raised)
+            if isinstance(error, ConfigurationError):
+                if not started():
+                    raise error from None
+                failed(error)  # it has worked before, so what was changed meanwhile may be changed back
+                await _pause(PAUSE_AFTER_FAULT, stop)
+            elif isinstance(error, PASSES_BY_ITSELF):
+                reason = in_words(error)
+                if time.monotonic() - began > 10:
+                    tries, last = 0, ""
+                if reason != last:
+                    _log.warning("waits", reason=reason)
+                waits(reason)
+                tries, last = tries + 1, reason
+                await _pause(min(LONGEST_PAUSE, 0.1 * 2 ** min(tries, 10)), stop)
+            else:
+                failed(error)
+                await _pause(PAUSE_AFTER_FAULT, stop)
+
+
+def what_matters(error: Exception) -> Exception:
+    """Of the errors that tasks have met at the same time: the first that a person has to mend, or else the first."""
+    errors = _each(error)
+    return next((one for one in errors if not isinstance(one, PASSES_BY_ITSELF)), errors[0])
+
+
+def _each(error: Exception) -> list[Exception]:
+    if not isinstance(error, ExceptionGroup):
+        return [error]
+    group = cast("ExceptionGroup[Exception]", error)
+    return [each for one in group.exceptions for each in _each(one)]
 
 
 async def cancel_after(stop: asyncio.Event, seconds: float, work: Coroutine[Any, Any, None]) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from core.errors import DatabaseFault, Unavailable
+from core.errors import ConfigurationError, DatabaseFault, ShareLost, Unavailable
 from daemons.process import runtime
 from daemons.process import vitals as process_vitals
 from daemons.process.vitals import Front, Vitals
@@ -83,6 +83,47 @@ async def test_a_daemon_is_ready_as_soon_as_it_has_started_after_an_outage() -> 
     work.vitals.stop.set()
     await keeping
     assert [entry["event"] for entry in logs if entry["event"] != "ready"] == ["waits"]
+
+
+AWAY = Unavailable("the database is away")
+LOST = ShareLost("projector.orders", (1,))
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ([AWAY], "waits"),
+        ([LOST, ExceptionGroup("more", [AWAY, AWAY])], "waits"),
+        ([AWAY, FAULT], "meets a fault"),
+        ([ExceptionGroup("more", [ExceptionGroup("still more", [AWAY, LOST]), FAULT]), AWAY], "meets a fault"),
+    ],
+)
+async def test_what_several_tasks_meet_at_once_is_an_outage_unless_one_of_them_meets_a_fault(
+    errors: list[Exception], told: str
+) -> None:
+    work = Work(ExceptionGroup("unhandled errors in a TaskGroup", errors))
+    with capture_logs() as logs:
+        keeping = asyncio.create_task(run_as_a_daemon(work, work.vitals))
+        async with asyncio.timeout(20):
+            while told not in [entry["event"] for entry in logs]:
+                await asyncio.sleep(0.005)
+        work.vitals.stop.set()
+        await keeping
+    said = [entry for entry in logs if entry["event"] != "ready"]
+    assert [entry["event"] for entry in said] == [told]
+    assert said[0].get("exc_info") is (None if told == "waits" else FAULT)
+
+
+async def test_a_wrong_setting_that_one_of_several_tasks_meets_at_the_start_ends_the_daemon() -> None:
+    async def begin() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fail())
+
+    async def fail() -> None:
+        raise ConfigurationError("REDIS_URL is wrong")
+
+    with pytest.raises(ConfigurationError, match="REDIS_URL is wrong"):
+        await run_as_a_daemon(begin, Vitals("projector"))
 
 
 async def test_a_daemon_waits_for_an_outage_to_end_however_many_tries_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
