@@ -41,6 +41,7 @@ class _Webhook(Struct):
     id: str = ""
     webhook_id: str = ""
     position: Count | None = None
+    url: str = ""
     event_types: tuple[str, ...] = ()
     secret: str = ""
     state: str = ""  # of a test
@@ -57,6 +58,9 @@ def webhook_accepted(command: CommandToSend, reply: HttpReply) -> CommandAccepte
             said = _of_test(answer)
         case "add":
             said = f"gets {', '.join(answer.event_types) or 'every event'} from now on"
+        case "change":
+            moved = f"leads to {answer.url}, " if "url" in command.body else ""
+            said = f"{moved}gets {', '.join(answer.event_types) or 'every event'}"
         case "rotate":
             said = f"the old secret signs too for {command.body.get('overlap', '')}"
         case "enable":

@@ -63,7 +63,7 @@ class CommandToSend:
     Dead letters of one cause, or all, have none either.
 
     `verb` is what the API calls it: place, confirm, cancel, ship, deliver or refund; retry, skip-step, compensate or
-    resolve; of a webhook add, test, enable, disable, rotate, replay or remove.
+    resolve; of a webhook add, change, test, enable, disable, rotate, replay or remove.
     """
 
     verb: str

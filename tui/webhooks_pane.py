@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.dialogs.webhook_acts import ask_act
+from tui.dialogs.webhook_acts import ask_act, ask_change
 from tui.pane import Pane
 from tui.viewmodels.webhooks import WireWebhook
 
@@ -23,6 +23,10 @@ class WebhooksPane(Pane):
 
     def action_test(self) -> None:
         self._ask("test")
+
+    def action_change(self) -> None:
+        if (hook := self.hook) is not None:
+            ask_change(self, self.desk, hook)
 
     def action_enable(self) -> None:
         self._ask("enable")

@@ -43,6 +43,14 @@ class WebhookTerms(msgspec.Struct, frozen=True, kw_only=True):
     event_types: tuple[str, ...] = ()
 
 
+class WebhookChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to become other terms of a webhook; None: that stays as it is."""
+
+    url: str | None = None
+    description: str | None = None
+    event_types: tuple[str, ...] | None = None
+
+
 class Webhook(WebhookTerms, frozen=True, kw_only=True):
     """A webhook without its secret.
 
@@ -99,6 +107,13 @@ class Webhooks(Protocol):
         """Keep a webhook, which gets what is recorded from now on.
 
         False: another one has its address, or there are too many.
+        """
+        ...
+
+    async def change(self, id_: str, change: WebhookChange) -> bool:
+        """Its secret and its position stay. What waits goes to its address, at once if that is another one now.
+
+        What waits of types that it gets no more is forgotten; dead letters stay. False: another one has the address.
         """
         ...
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from core.codec import EVENTS, event_type
 from core.errors import FieldError, InvalidInput, NotAllowed, NotFound
-from core.ports.webhooks import MOST_WEBHOOKS, TEST, Webhook, WebhookDelivery, Webhooks, WebhookTerms
+from core.ports.webhooks import MOST_WEBHOOKS, TEST, Webhook, WebhookChange, WebhookDelivery, Webhooks, WebhookTerms
 from core.printable import clean
 from core.webhook_secrets import make_secret, make_webhook_id, secret_text
 
@@ -41,13 +41,28 @@ async def add_webhook(webhooks: Webhooks, terms: WebhookTerms, *, by: str) -> Se
         raise InvalidInput(wrong)
     id_, secret = make_webhook_id(), make_secret()
     if not await webhooks.add(id_, terms, secret, by=by):
-        known = await webhooks.all()
-        other = next((each.id for each in known if each.url == terms.url), None)
+        other = await _leads_to(webhooks, terms.url)
         raise NotAllowed(
             f"{other} leads there already: rotate its secret if it is lost" if other
             else f"there are {MOST_WEBHOOKS} webhooks, and that is the most: remove one first"
         )  # fmt: skip
     return SecretShownOnce(await found(webhooks, id_), secret_text(secret))
+
+
+async def change_webhook(webhooks: Webhooks, id_: str, change: WebhookChange) -> Webhook:
+    """Have it lead elsewhere, be for something else, or get other types of events; its secret and position stay.
+
+    What waits goes to the address that it has then. What waits of types that it gets no more is forgotten. Raises
+    InvalidInput and NotAllowed.
+    """
+    await found(webhooks, id_)
+    wrong = what_is_wrong(change)
+    if wrong:
+        raise InvalidInput(wrong)
+    if not await webhooks.change(id_, change):
+        other = await _leads_to(webhooks, change.url)
+        raise NotAllowed(f"{other or 'another webhook'} leads there already")
+    return await found(webhooks, id_)
 
 
 async def rotate_secret(webhooks: Webhooks, id_: str, *, overlap: timedelta) -> SecretShownOnce:
@@ -114,14 +129,20 @@ async def found(webhooks: Webhooks, id_: str) -> Webhook:
     return webhook
 
 
-def what_is_wrong(terms: WebhookTerms) -> list[FieldError]:
-    wrong = [FieldError("url", sentence)] if (sentence := _wrong_url(terms.url)) else []
-    if len(terms.description) > LONGEST_DESCRIPTION or clean(terms.description) != terms.description:
+async def _leads_to(webhooks: Webhooks, url: str | None) -> str | None:
+    """The id of the webhook that leads there."""
+    return next((each.id for each in await webhooks.all() if each.url == url), None)
+
+
+def what_is_wrong(terms: WebhookTerms | WebhookChange) -> list[FieldError]:
+    description, types = terms.description or "", terms.event_types or ()
+    wrong = [FieldError("url", sentence)] if terms.url is not None and (sentence := _wrong_url(terms.url)) else []
+    if len(description) > LONGEST_DESCRIPTION or clean(description) != description:
         wrong.append(FieldError("description", f"must be one line of at most {LONGEST_DESCRIPTION} characters"))
-    for number, name in enumerate(terms.event_types):
+    for number, name in enumerate(types):
         if name not in TYPES:
             wrong.append(FieldError(f"event_types[{number}]", "must be a type of event, such as OrderShipped"))
-    if len(set(terms.event_types)) < len(terms.event_types):
+    if len(set(types)) < len(types):
         wrong.append(FieldError("event_types", "must name each type once"))
     return wrong
 

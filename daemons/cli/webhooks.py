@@ -84,6 +84,36 @@ def list_webhooks(*, as_json: AsJson = False) -> None:
 
 
 @webhooks.command()
+def change(
+    webhook_id: WebhookId,
+    *,
+    url: Annotated[str | None, typer.Option(help="Where events are sent to from now on, and what waits too.")] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(help="A type of event that it gets from now on; repeat it for each of them."),
+    ] = None,
+    every_event: Annotated[bool, typer.Option("--every-event", help="It gets events of every type.")] = False,
+    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have it lead elsewhere, or get other types of events. Its secret and its position stay."""
+    if event and every_event:
+        end_with(USAGE, "--event and --every-event are not given together")
+    types = [] if every_event else event or None
+    asked = {"url": url, "event_types": types, "description": description}
+    body = {name: value for name, value in asked.items() if value is not None}
+    if not body:
+        end_with(USAGE, "say what to change: --url, --event, --every-event or --description")
+    webhook = _send(_path(webhook_id, "change"), body)
+    with readable("the command API"):
+        if as_json:
+            say_document(webhook)
+        else:
+            what = ", ".join(webhook["event_types"]) or "every event"
+            say(f"{webhook['id']} leads to {webhook['url']}, and after position {webhook['position']} gets {what}")
+
+
+@webhooks.command()
 def rotate(
     webhook_id: WebhookId,
     *,

@@ -1,4 +1,4 @@
-"""The commands on webhooks: an admin adds one, replaces its secret, stops, starts and tests it, has events sent again.
+"""The commands on webhooks: an admin adds and changes one, replaces its secret, stops, starts, tests it, sends again.
 
 They take no Idempotency-Key, since an answer with a secret would have to be kept, and no dry run. To repeat one does no
 harm: an address has one webhook.
@@ -7,6 +7,7 @@ harm: an address has one webhook.
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import post
@@ -17,13 +18,14 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from core import codec
-from core.ports.webhooks import Webhook, WebhookDelivery, WebhookTerms
+from core.ports.webhooks import Webhook, WebhookChange, WebhookDelivery, WebhookTerms
 from core.sagas.wishes import checked_reason
 from core.services.api_keys import span_of
 from core.services.webhooks import (
     OVERLAP,
     SecretShownOnce,
     add_webhook,
+    change_webhook,
     disable_webhook,
     enable_webhook,
     remove_webhook,
@@ -50,6 +52,14 @@ class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
     url: Annotated[str, Meta(max_length=2000, description="As in https://shop.example.com/orders.")]
     description: Annotated[str, Meta(max_length=200)] = ""
     event_types: Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=100)] = []
+
+
+class ChangeWebhookBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left out stays as it is. `event_types`: all that it gets from now on; with `[]` it gets every event."""
+
+    url: Annotated[str, Meta(max_length=2000, description="As in https://shop.example.com/orders.")] | None = None
+    description: Annotated[str, Meta(max_length=200)] | None = None
+    event_types: Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=100)] | None = None
 
 
 class RotateSecretBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +91,27 @@ async def make_webhook(request: AnyRequest, state: State) -> ASGIApp:
     if (note := note_of(request.scope)) is not None:
         note.target = made.webhook.id
     return _made(made)
+
+
+@post(
+    f"{PATH}/{{id:str}}/change",
+    status_code=200,
+    operation_class=reading(ChangeWebhookBody),
+    responses=answers(Webhook, *REFUSALS),
+)
+async def alter_webhook(request: AnyRequest, state: State, id: FromPath[str]) -> ASGIApp:  # noqa: A002 - the path's name
+    """Have it lead elsewhere, or get other types of events from `position` on. Its secret and its position stay.
+
+    What waits is sent to the new address, at once. What waits of types that it gets no more is forgotten; its dead
+    letters stay.
+    """
+    body, _ = await _read(request, ChangeWebhookBody)
+    types = None if body.event_types is None else tuple(body.event_types)
+    change = WebhookChange(url=body.url, description=body.description, event_types=types)
+    changed = await change_webhook(state["webhooks"], id, change)
+    if (note := note_of(request.scope)) is not None:
+        note.detail = _in_words(change)
+    return _answer(changed)
 
 
 @post(
@@ -141,7 +172,16 @@ async def send_again(request: AnyRequest, state: State, id: FromPath[str]) -> AS
     return _answer(await replay_events(state["webhooks"], id, body.after))
 
 
-ROUTES = (make_webhook, replace_secret, stop_webhook, start_webhook, end_webhook, try_webhook, send_again)
+ROUTES = (
+    make_webhook,
+    alter_webhook,
+    replace_secret,
+    stop_webhook,
+    start_webhook,
+    end_webhook,
+    try_webhook,
+    send_again,
+)
 
 
 async def _read(request: AnyRequest, kind: type[T]) -> tuple[T, str]:
@@ -149,6 +189,18 @@ async def _read(request: AnyRequest, kind: type[T]) -> tuple[T, str]:
     sent = CommandRequest(request)
     sent.refuse_dry_run()
     return await sent.body(kind), sent.actor() or NOBODY
+
+
+def _in_words(change: WebhookChange) -> str:
+    """What has become other, for the audit. Of an address only the machine, since its path may hold a secret."""
+    parts: list[str] = []
+    if change.url is not None:
+        parts.append(f"leads to {urlsplit(change.url).hostname}")
+    if change.event_types is not None:
+        parts.append(f"gets {', '.join(change.event_types) or 'every event'}")
+    if change.description is not None:
+        parts.append("is for something else")
+    return "; ".join(parts)
 
 
 def _made(made: SecretShownOnce) -> ASGIApp:

@@ -77,7 +77,9 @@ async def test_a_name_that_leads_elsewhere_after_it_was_looked_at_leads_nowhere(
 
 
 async def test_without_tls_nothing_is_sent_over_the_internet() -> None:
-    sender = HttpWebhookSender(HERE, within=1, resolve_name=lambda _host, _port: ["1.1.1.1"])
+    places = {"shop.example": ["1.1.1.1"], "here.example": ["127.0.0.1"]}
+    sender = HttpWebhookSender(HERE, within=1, resolve_name=lambda host, _port: places[host])
+    assert not (await sender.send("wh_1", "https://here.example:1/", {}, b"{}")).taken  # it leads elsewhere since
     answered = await sender.send("wh_1", "http://shop.example/", {}, b"{}")
     assert answered.why_not == "shop.example leads to 1.1.1.1, and only https:// may lead over the internet"
     await sender.close()

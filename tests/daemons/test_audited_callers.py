@@ -64,9 +64,15 @@ def test_the_audit_says_who_was_refused_what(desk: KeyedDesk, keys: dict[str, st
         row = desk.audited(keys["admin"], action=action, caller=caller, outcome="refused", source="127.0.0.1")[0]
         assert (row["status"], row["problem"]) == (403, "role_too_low")
     hook = desk.ask("POST", "/api/v1/admin/webhooks", keys["admin"], {"url": "https://shop.example"}).json()["id"]
+    moved = {"url": "https://other.example/a-secret-path", "event_types": ["OrderShipped"]}
+    assert desk.ask("POST", f"/api/v1/admin/webhooks/{hook}/change", keys["admin"], moved).status_code == 200
     assert desk.ask("POST", f"/api/v1/admin/webhooks/{hook}/remove", keys["admin"]).status_code == 200
-    acts = [row["action"] for row in desk.audited(keys["admin"], target=hook, wanted=2)]
-    assert acts == ["POST /api/v1/admin/webhooks/{id}/remove", "POST /api/v1/admin/webhooks"]
+    acts = [(row["action"], row["detail"]) for row in desk.audited(keys["admin"], target=hook, wanted=3)]
+    assert acts == [
+        ("POST /api/v1/admin/webhooks/{id}/remove", ""),
+        ("POST /api/v1/admin/webhooks/{id}/change", "leads to other.example; gets OrderShipped"),
+        ("POST /api/v1/admin/webhooks", ""),
+    ]
 
 
 def test_a_thousand_hostile_tokens_leave_few_rows_in_the_audit_and_no_secret(

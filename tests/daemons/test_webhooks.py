@@ -50,11 +50,25 @@ async def act(api: CommandApi, hook: str, what: str, body: Any = None) -> httpx.
     return await api.http.post(f"{PATH}/{hook}/{what}", json=body, headers={"Orderdeck-Actor": "ana"})
 
 
-async def test_an_admin_adds_rotates_disables_enables_replays_and_removes_a_webhook(api: CommandApi) -> None:
+async def test_an_admin_adds_changes_rotates_disables_enables_replays_and_removes_a_webhook(api: CommandApi) -> None:
     made = await add(api, url="https://shop.example/a", event_types=["OrderShipped"], description="the shop")
     hook = made["id"]
     assert made["secret"].startswith("whsec_")
     assert (made["enabled"], made["event_types"], made["behind"]) == (True, ["OrderShipped"], 0)
+    other = await add(api, url="https://shop.example/other")
+    changed = (await act(api, hook, "change", {"url": "https://shop.example/b", "event_types": []})).json()
+    assert (changed["url"], changed["event_types"], changed["description"]) == (
+        "https://shop.example/b",
+        [],
+        "the shop",
+    )
+    assert (changed["position"], changed["secrets"], "secret" in changed) == (made["position"], 1, False)
+    problem(await act(api, hook, "change", {"url": other["url"]}), 400, "not_allowed")
+    problem(await act(api, hook, "change", {"url": "ftp://shop.example"}), 400, "validation_failed", "url")
+    problem(await act(api, hook, "change", {"event_types": ["Nope"]}), 400, "validation_failed", "event_types[0]")
+    problem(await act(api, "wh_none", "change", {}), 404, "not_found")
+    back = {"url": made["url"], "event_types": made["event_types"]}
+    assert (await act(api, hook, "change", back)).json()["event_types"] == ["OrderShipped"]
     rotated = await act(api, hook, "rotate", {"overlap": "1h"})
     assert rotated.json()["secret"] not in (made["secret"], None)
     assert rotated.json()["secrets"] == 2

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from core.ports.webhooks import WebhookTerms
+from core.ports.webhooks import WebhookChange, WebhookTerms
 from core.services.webhooks import what_is_wrong
 from tui.command_paths import webhook_accepted
 from tui.gateway import CommandAccepted, CommandToSend, ServiceRefused
@@ -82,6 +82,8 @@ class FakeWebhooks:
                 hook |= {"enabled": False, "disabled_why": f"ana: {command.body['reason']}"}
             case "enable":
                 hook |= {"enabled": True, "disabled_why": "", "position": self.head}
+            case "change":
+                self._change(hook, command.body)
             case "rotate":
                 hook["secrets"] = 2
                 return {**hook, "secret": f"whsec_again-{hook['id']}"}
@@ -96,15 +98,26 @@ class FakeWebhooks:
         return hook
 
     def _add(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        wrong = what_is_wrong(WebhookTerms(url=body["url"], event_types=tuple(body["event_types"])))
-        if wrong:
-            raise ServiceRefused(400, "validation_failed", f"{wrong[0].field}: {wrong[0].message}")
+        refuse_wrong(WebhookTerms(url=body["url"], event_types=tuple(body["event_types"])))
         if any(hook["url"] == body["url"] for hook in self.hooks.values()):
             raise ServiceRefused(400, "not_allowed", "wh_1 leads there already: rotate its secret if it is lost")
         id_ = self.add(body["url"], event_types=body["event_types"], description=body["description"])
         return {**self.hooks[id_], "secret": f"whsec_of-{id_}"}
 
+    def _change(self, hook: dict[str, Any], body: Mapping[str, Any]) -> None:
+        types = body.get("event_types")
+        refuse_wrong(WebhookChange(url=body.get("url"), event_types=None if types is None else tuple(types)))
+        if any(each["url"] == body.get("url") and each is not hook for each in self.hooks.values()):
+            raise ServiceRefused(400, "not_allowed", "wh_1 leads there already")
+        hook |= body
+
     def _found(self, id_: str) -> dict[str, Any]:
         if id_ not in self.hooks:
             raise ServiceRefused(404, "not_found", f"there is no webhook {id_}")
         return self.hooks[id_]
+
+
+def refuse_wrong(terms: WebhookTerms | WebhookChange) -> None:
+    wrong = what_is_wrong(terms)
+    if wrong:
+        raise ServiceRefused(400, "validation_failed", f"{wrong[0].field}: {wrong[0].message}")

@@ -127,6 +127,35 @@ async def test_each_act_asks_first_and_what_has_no_way_back_wants_something_type
     ]
 
 
+async def test_a_webhook_is_changed_and_only_what_was_written_anew_is_sent() -> None:
+    gateway = desk()
+    async with opened(gateway, size=(80, 24)) as deck:
+        await deck.press("8")
+        await deck.shows("2 webhooks")
+        await deck.press("E", "enter")
+        await deck.shows("nothing is changed yet")
+        await deck.press("tab", "ctrl+u", *"Nonsense", "enter")
+        await deck.shows("✖ change https://shop.example.com/orders: event_types[0]: must be a type of")
+        await deck.press("E", "tab")
+        await deck.shows("Nonsense")
+        await deck.press("ctrl+u", *"OrderCreated", "enter")
+        await deck.shows("✔ change https://shop.example.com/orders → gets OrderCreated")
+        await deck.press("E", "end", *"/new", "escape")
+        gateway.webhooks.hooks["wh_1"]["event_types"] = ["OrderDelivered"]  # another admin
+        deck.clock.seconds += 3
+        await deck.shows("OrderDelivered")
+        await deck.press("enter")
+        await deck.shows("3 messages, the newest first")
+        await deck.press("E", "end", *"?b", "tab", "tab", "ctrl+u", *"shops", "enter")
+        await deck.until(lambda: len(gateway.sent) == 3)
+    wanted = [
+        {"event_types": ["Nonsense"]},
+        {"event_types": ["OrderCreated"]},
+        {"url": f"{URL}?b", "description": "shops"},
+    ]
+    assert sent(gateway) == [("change", "wh_1", body, "webhook") for body in wanted]
+
+
 async def test_the_messages_of_one_are_listed_by_state_and_only_dead_letters_are_retried_and_skipped() -> None:
     gateway = desk()
     async with opened(gateway, size=(120, 36)) as deck:
@@ -173,7 +202,7 @@ async def test_whoever_may_not_see_webhooks_is_told_so_once_and_a_deck_that_only
         del gateway.answers[PATH]
         await deck.press("ctrl+r")
         await deck.shows("2 webhooks")
-        for key in "ntKRPX":
+        for key in "ntEKRPX":
             await deck.press(key)
             await deck.shows("this deck only reads (--read-only)")
         await deck.press("T", *"-1h", "enter")

@@ -251,6 +251,14 @@ async def test_a_webhook_is_added_changed_and_removed_and_what_cannot_be_is_refu
     ):
         with pytest.raises(ServiceRefused, match=sentence):
             await act("add", **wrong)
+    changed = await act("change", made.subject_id, event_types=["OrderShipped", "OrderCancelled"], description="shops")
+    assert (changed.status, changed.secret) == ("gets OrderShipped, OrderCancelled", "")
+    with pytest.raises(ServiceRefused, match="url: must begin with https://"):
+        await act("change", made.subject_id, url="ftp://shop.example")
+    other = await act("add", **{**terms, "url": f"{url}/other"})
+    with pytest.raises(ServiceRefused, match="leads there already"):
+        await act("change", other.subject_id, url=url)
+    await act("remove", other.subject_id)
     assert (await act("disable", made.subject_id, reason="it moves")).secret == ""
 
     async def shown() -> WireWebhook:
@@ -258,7 +266,8 @@ async def test_a_webhook_is_added_changed_and_removed_and_what_cannot_be_is_refu
         return next(hook for hook in model.webhooks or () if hook.id == made.subject_id)
 
     hook = await shown()
-    assert (hook.url, hook.event_types, hook.description, hook.enabled) == (url, ("OrderShipped",), "the shop", False)
+    wanted = (url, ("OrderShipped", "OrderCancelled"), "shops", False)
+    assert (hook.url, hook.event_types, hook.description, hook.enabled) == wanted
     assert hook.disabled_why.endswith(": it moves")
     assert (await act("rotate", made.subject_id, overlap="1h")).secret not in ("", made.secret)
     await act("enable", made.subject_id)

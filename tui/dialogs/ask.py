@@ -17,7 +17,7 @@ from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 
 _LOOK_AGAIN = 1.0  # seconds after which a reason not to send is looked at again
-_LONGEST = 500  # characters; the services take fewer, and say so
+_LONGEST = 2_000  # characters; the services take fewer, and say so
 
 
 class Field(NamedTuple):

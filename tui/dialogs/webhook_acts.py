@@ -23,14 +23,20 @@ ACTS = ActionTable(
     "Looking after a webhook",
     (
         Action("t", "test", "test", "t", bar=True, danger=Danger.ASKS),
+        Action("E", "change", "change…", "E", bar=True, danger=Danger.ASKS),
         Action("s", "enable", "enable", "s", danger=Danger.ASKS),
         Action("K", "disable", "disable…", "K", bar=True, danger=Danger.TYPED),
-        Action("R", "rotate", "new secret…", "R", bar=True, danger=Danger.TYPED),
+        Action("R", "rotate", "new secret…", "R", danger=Danger.TYPED),
         Action("P", "replay", "send again…", "P", danger=Danger.TYPED),
         Action("X", "remove", "remove…", "X", danger=Danger.TYPED),
     ),
 )
 _REMOVE = "remove"
+_TERMS = (
+    Field("url", "Leads to, as in https://shop.example.com/orders"),
+    Field("event_types", "Types of events, with blanks between; none: every event", needed=False),
+    Field("description", "What it is for", needed=False),
+)
 _LONGEST_NAMED = 44  # letters of an address for which a question has room
 
 
@@ -64,6 +70,11 @@ def _after(fields: Mapping[str, str]) -> Mapping[str, Any]:
 
 def _removes(fields: Mapping[str, str]) -> str | None:
     return None if fields.get("word", "").strip() == _REMOVE else f"type {_REMOVE}, or leave it with esc"
+
+
+def _terms(fields: Mapping[str, str]) -> Mapping[str, Any]:
+    types = fields["event_types"].replace(",", " ").split()
+    return {"url": fields["url"], "event_types": types, "description": fields["description"]}
 
 
 _ACTS: Mapping[str, _Act] = {
@@ -103,7 +114,7 @@ _ACTS: Mapping[str, _Act] = {
         wrong=_removes,
     ),
 }
-ACTIONS = frozenset(_ACTS)
+ACTIONS = frozenset((*_ACTS, "change"))
 
 
 def why_not_act(desk: Desk, action: str, hook: WireWebhook | None) -> str | None:
@@ -126,13 +137,6 @@ def ask_act(node: DOMNode, desk: Desk, hook: WireWebhook, verb: str) -> None:
         kept.setdefault(field.name, field.value)
     if verb == "remove":
         kept.clear()  # it is typed anew each time
-
-    def answered(answer: Mapping[str, str] | None) -> None:
-        if answer is None:
-            node.post_message(Say("nothing was sent", "dim"))
-        else:
-            node.post_message(Send(CommandToSend(verb, hook.id, act.body(answer), kind=KIND), address(hook)))
-
     dialog = Ask(
         f"{act.title} {clean(hook.url, _LONGEST_NAMED)}?",
         act.told,
@@ -140,30 +144,46 @@ def ask_act(node: DOMNode, desk: Desk, hook: WireWebhook, verb: str) -> None:
         kept,
         why_not=lambda: desk.why_no_writes(hook.id) or act.wrong(kept),
     )
-    open_dialog(node, dialog, answered)
+    _open(node, dialog, lambda texts: CommandToSend(verb, hook.id, act.body(texts), kind=KIND), address(hook))
+
+
+def ask_change(node: DOMNode, desk: Desk, hook: WireWebhook) -> None:
+    """Change what the operator writes anew; what stands there as before is not sent."""
+    shown = {
+        "url": address(hook),
+        "event_types": " ".join(clean(name, 60) for name in hook.event_types),
+        "description": clean(hook.description, 200),
+    }
+    kept = desk.unsent("change", hook.id)
+    if kept.get("shown") != repr(shown):  # it was changed since this was typed
+        kept.clear()
+        kept.update(shown, shown=repr(shown))
+
+    def changes(texts: Mapping[str, str]) -> Mapping[str, Any]:
+        return {name: value for name, value in _terms(texts).items() if texts[name].strip() != shown[name].strip()}
+
+    dialog = Ask(
+        f"Change {clean(hook.url, _LONGEST_NAMED)}?",
+        ("What waits goes to a new address at once. What waits of types", "that it gets no more is forgotten."),
+        _TERMS,
+        kept,
+        why_not=lambda: desk.why_no_writes(hook.id) or (None if changes(kept) else "nothing is changed yet"),
+    )
+    _open(node, dialog, lambda texts: CommandToSend("change", hook.id, changes(texts), kind=KIND), address(hook))
 
 
 def ask_add(node: DOMNode, desk: Desk) -> None:
     """Add a webhook; what was typed stays until the service has taken it."""
     kept: MutableMapping[str, str] = desk.unsent("add", "")
+    told = ("Events that are recorded from now on are sent there, signed.", "Its secret is then shown once.")
+    dialog = Ask("Add a webhook", told, _TERMS, kept, why_not=desk.why_no_writes)
+    _open(node, dialog, lambda texts: CommandToSend("add", None, _terms(texts), kind=KIND))
 
-    def answered(answer: Mapping[str, str] | None) -> None:
-        if answer is None:
-            node.post_message(Say("nothing was sent", "dim"))
-            return
-        types = answer["event_types"].replace(",", " ").split()
-        body = {"url": answer["url"], "event_types": types, "description": answer["description"]}
-        node.post_message(Send(CommandToSend("add", None, body, kind=KIND), answer["url"]))
 
-    dialog = Ask(
-        "Add a webhook",
-        ("Events that are recorded from now on are sent there, signed.", "Its secret is then shown once."),
-        (
-            Field("url", "Leads to, as in https://shop.example.com/orders"),
-            Field("event_types", "Types of events, with blanks between; none: every event", needed=False),
-            Field("description", "What it is for", needed=False),
-        ),
-        kept,
-        why_not=desk.why_no_writes,
-    )
+def _open(node: DOMNode, dialog: Ask, made: Callable[[Mapping[str, str]], CommandToSend], named: str = "") -> None:
+    """Send the command that is made of the texts; a webhook that has no name yet is called by its address."""
+
+    def answered(texts: Mapping[str, str] | None) -> None:
+        node.post_message(Say("nothing was sent", "dim") if texts is None else Send(made(texts), named or texts["url"]))
+
     open_dialog(node, dialog, answered)

@@ -52,15 +52,19 @@ SELECT d.id, w.id AS webhook_id, w.url, d.message_id, d.message_type, d.tries, d
         ORDER BY d.due_at, d.position LIMIT coalesce(r.room, $3)) AS d
   LEFT JOIN events e ON e.position = d.position
 """
-# Whoever saves a result first counts: of two notifiers, one may believe for a while that it still leads.
+# Whoever saves a result first counts: of two notifiers, one may believe for a while that it still leads. What was
+# said by an address to which the webhook leads no more puts nothing off, and disables nothing.
 SAVE = f"""
 WITH result AS (
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::float8[], $7::bool[])
-             AS r(id, tries, state, status, error, again, gone)
+    SELECT r.*, coalesce(w.url = r.url, false) AS leads_there
+      FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::float8[], $7::bool[], $8::text[],
+                  $9::text[])
+             AS r(id, tries, state, status, error, again, gone, webhook_id, url)
+      LEFT JOIN webhooks w ON w.id = r.webhook_id
 ), saved AS (
     UPDATE webhook_deliveries d
        SET state = r.state, tries = d.tries + 1, status = r.status, error = r.error, tried_at = clock_timestamp(),
-           due_at = clock_timestamp() + make_interval(secs => r.again)
+           due_at = clock_timestamp() + make_interval(secs => CASE WHEN r.leads_there THEN r.again ELSE 0 END)
       FROM result r
      WHERE d.id = r.id AND d.tries = r.tries AND d.state = 'waiting'
     RETURNING d.*
@@ -80,7 +84,8 @@ WITH result AS (
      WHERE s.state = 'delivered' AND l.row_stream = s.id AND l.reader = '{READER}.' || s.webhook_id
 )
 UPDATE webhooks w SET enabled = false, disabled_why = '{GONE}'
- WHERE w.enabled AND w.id IN (SELECT s.webhook_id FROM saved s JOIN result r ON r.id = s.id WHERE r.gone)
+ WHERE w.enabled AND w.id IN (SELECT s.webhook_id FROM saved s JOIN result r ON r.id = s.id
+                              WHERE r.gone AND r.leads_there)
 """
 SWEEP_SECRETS = "DELETE FROM webhook_secrets WHERE ends_at <= clock_timestamp()"
 SWEEP = f"""
@@ -129,6 +134,8 @@ class PostgresWebhookCalls:
             [one.error for one in results],
             [one.again for one in results],
             [one.gone for one in results],
+            [one.call.webhook_id for one in results],
+            [one.call.url for one in results],
         ]
         await self._link.run(lambda c: c.execute(SAVE, *columns))
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from asyncpg import Record
 
@@ -18,6 +19,7 @@ from core.ports.webhooks import (
     READER,
     DeliveryState,
     Webhook,
+    WebhookChange,
     WebhookDelivery,
     WebhookTerms,
 )
@@ -49,6 +51,22 @@ WITH added AS (
     RETURNING id
 )
 INSERT INTO webhook_secrets (webhook_id, secret) SELECT id, $6 FROM added RETURNING webhook_id
+"""
+# The row is locked first: once those that wait are looked through, no deliveries are made by the filter of before.
+TERMS = "SELECT url FROM webhooks WHERE id = $1 FOR UPDATE"
+CHANGE = """
+UPDATE webhooks
+   SET url = coalesce($2, url), description = coalesce($3, description), event_types = coalesce($4::text[], event_types)
+ WHERE id = $1
+"""
+FORGET_UNWANTED = """
+DELETE FROM webhook_deliveries
+ WHERE webhook_id = $1 AND state = 'waiting' AND position IS NOT NULL AND $2::text[] <> '{}'
+   AND message_type <> ALL ($2::text[])
+"""
+SEND_AT_ONCE = """
+UPDATE webhook_deliveries SET due_at = clock_timestamp()
+ WHERE webhook_id = $1 AND state = 'waiting' AND due_at > clock_timestamp()
 """
 # Only the newest of the secrets before it stays beside the new one, so that a message has two signatures at most.
 ROTATE = """
@@ -105,6 +123,25 @@ class PostgresWebhooks:
     async def add(self, id_: str, terms: WebhookTerms, secret: bytes, *, by: str) -> bool:
         values = (id_, terms.url, terms.description, list(terms.event_types), by, secret)
         return await self._link.once(lambda c: c.fetchval(ADD, *values)) is not None
+
+    async def change(self, id_: str, change: WebhookChange) -> bool:
+        types = None if change.event_types is None else list(change.event_types)
+
+        async def write(connection: Connection) -> bool:
+            async with connection.transaction():
+                before = await connection.fetchval(TERMS, id_)
+                try:
+                    async with connection.transaction():
+                        await connection.execute(CHANGE, id_, change.url, change.description, types)
+                except asyncpg.UniqueViolationError:
+                    return False
+                if types is not None:
+                    await connection.execute(FORGET_UNWANTED, id_, types)
+                if change.url not in (None, before):
+                    await connection.execute(SEND_AT_ONCE, id_)
+                return True
+
+        return await self._link.run(write)
 
     async def replace_secret(self, id_: str, secret: bytes, *, overlap: timedelta) -> None:
         await self._do(ROTATE, id_, secret, overlap)

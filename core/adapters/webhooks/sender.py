@@ -50,7 +50,7 @@ class HttpWebhookSender:
             scheme: OpenNetwork(networks, secret=scheme == "https", resolve_name=resolve_name)
             for scheme in ("http", "https")
         }
-        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+        self._pools: dict[tuple[str, str], httpcore.AsyncConnectionPool] = {}  # by webhook and scheme
 
     async def send(self, webhook_id: str, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
         try:
@@ -62,19 +62,20 @@ class HttpWebhookSender:
             return Answered(None, why_not=_in_words(error))
 
     async def keep(self, webhook_ids: set[str]) -> None:
-        for id_ in self._pools.keys() - webhook_ids:
-            await self._pools.pop(id_).aclose()
+        for key in [key for key in self._pools if key[0] not in webhook_ids]:
+            await self._pools.pop(key).aclose()
 
     async def close(self) -> None:
         await self.keep(set())
 
     def _pool(self, webhook_id: str, url: str) -> httpcore.AsyncConnectionPool:
-        if (pool := self._pools.get(webhook_id)) is None:
-            pool = self._pools[webhook_id] = httpcore.AsyncConnectionPool(
+        scheme = urlsplit(url).scheme  # a webhook may be changed to lead elsewhere, by other rules
+        if (pool := self._pools.get((webhook_id, scheme))) is None:
+            pool = self._pools[webhook_id, scheme] = httpcore.AsyncConnectionPool(
                 self._tls,
                 max_connections=AT_ONCE,
                 keepalive_expiry=IDLE,
-                network_backend=self._networks[urlsplit(url).scheme],
+                network_backend=self._networks[scheme],
             )
         return pool
 
