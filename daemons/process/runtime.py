@@ -257,10 +257,9 @@ def what_matters(error: Exception) -> Exception:
 
 
 def _each(error: Exception) -> list[Exception]:
-    if not isinstance(error, ExceptionGroup):
-        return [error]
-    group = cast("ExceptionGroup[Exception]", error)
-    return [each for one in group.exceptions for each in _each(one)]
+    if isinstance(error, ExceptionGroup):
+        return [each for one in cast("ExceptionGroup[Exception]", error).exceptions for each in _each(one)]
+    return [error]
 
 
 async def cancel_after(stop: asyncio.Event, seconds: float, work: Coroutine[Any, Any, None]) -> None:
