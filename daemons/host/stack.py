@@ -29,6 +29,7 @@ from daemons.process.tls import read_tls
 UP_LIMIT = 60  # seconds until every daemon is ready; a first start or a recovery takes long on a slow disk
 CRASH_LIMIT = 15  # seconds after which a program that still crashes at its start is given up
 DOWN_LIMIT = 45  # seconds until everything has stopped; supervisord gives each program 30
+LOOK_EVERY = 0.02  # seconds between two looks whether supervisord has ended
 LOG_LINES = 15
 
 
@@ -134,7 +135,9 @@ def _stop(supervisor: Supervisor) -> None:
     supervisor.stop([program.name for program in daemons])
     psutil.wait_procs(processes, timeout=DOWN_LIMIT)
     supervisor.shutdown()
-    psutil.wait_procs([supervisord], timeout=DOWN_LIMIT)
+    deadline = time.monotonic() + DOWN_LIMIT
+    while not psutil.wait_procs([supervisord], timeout=LOOK_EVERY)[0] and time.monotonic() < deadline:
+        supervisor.answers()  # it ends one program after the other, and goes on when it is asked, else once a second
 
 
 def _change_counts(supervisor: Supervisor, settings: Settings) -> None:
