@@ -104,10 +104,14 @@ async def test_a_builder_that_waits_for_the_one_of_before_goes_on_with_its_gener
     generations.close()
 
 
-async def test_a_position_that_waits_until_the_tables_are_emptied_is_not_saved(
-    opener: Opener, admin: Connection, dsn: str, link: Link
+@pytest.mark.parametrize("emptied", [True, False])
+async def test_a_position_that_waits_for_another_opening_is_saved_unless_the_tables_are_emptied(
+    opener: Opener, admin: Connection, dsn: str, link: Link, emptied: bool
 ) -> None:
-    """Else the next process would begin behind what nobody has read into the new tables."""
+    """Else the next process would begin behind what nobody has read into the new tables.
+
+    If it was not saved in the other case, the reader would seem to stand still until the next event.
+    """
     await write(dsn, LOG)
     models = PostgresSharedReadModels(opener, ORDERS)
     await models.open()
@@ -116,9 +120,11 @@ async def test_a_position_that_waits_until_the_tables_are_emptied_is_not_saved(
     saves = {number: state.saves for number, state in states.items()}
     reaching = models.reach(dict.fromkeys(epochs, len(LOG)), epochs, saves)
     async with while_it_waits(reaching, admin, "UPDATE checkpoints SET epoch = epoch + 1 WHERE reader = $1", READER):
-        await admin.execute("UPDATE checkpoints SET position = 0 WHERE reader = $1", READER)
-        await admin.execute("UPDATE reader_shares SET position = 0, epoch = epoch + 1 WHERE reader = $1", READER)
-    assert await admin.fetchval("SELECT position FROM checkpoints WHERE reader = $1", READER) == 0
+        if emptied:
+            await admin.execute("UPDATE checkpoints SET position = 0 WHERE reader = $1", READER)
+            await admin.execute("UPDATE reader_shares SET position = 0, epoch = epoch + 1 WHERE reader = $1", READER)
+    found = await admin.fetchval("SELECT position FROM checkpoints WHERE reader = $1", READER)
+    assert found == (0 if emptied else len(LOG))
     models.close()
 
 

@@ -101,16 +101,16 @@ WITH turn AS MATERIALIZED (
 )
 SELECT share FROM locked
 """
-# A statement of its own: of processes that reach a position at the same time, the last one sees what all have reached.
-# It always updates the row, so that its commit waits until the disk has it and every save and position before it.
-# While it waits for the row, another process may begin to fill the tables anew: then the epoch is no longer the one of
-# before, and the positions of before say nothing about the new rows.
+# Statements of their own: of processes that reach a position at the same time, the last one sees what all have reached.
+# The lock comes first: a statement that waits would still save what was the lowest before, although another process may
+# have begun to fill the tables anew meanwhile, of which the positions of before say nothing.
+# The row is always updated, so that the commit waits until the disk has it and every save and position before it.
+OUR_TURN = "SELECT FROM checkpoints WHERE reader = $1 FOR UPDATE"
 LOWEST = """
 WITH moved AS (
-    UPDATE checkpoints c SET position = before.lowest, updated_at = clock_timestamp()
-      FROM (SELECT epoch, (SELECT min(position) FROM reader_shares WHERE reader = $1) AS lowest
-              FROM checkpoints WHERE reader = $1) AS before
-     WHERE c.reader = $1 AND c.position <= before.lowest AND c.epoch = before.epoch
+    UPDATE checkpoints c SET position = lowest.position, updated_at = clock_timestamp()
+      FROM (SELECT min(position) AS position FROM reader_shares WHERE reader = $1) AS lowest
+     WHERE c.reader = $1 AND c.position <= lowest.position
     RETURNING c.position
 )
 SELECT pg_notify('views', position::text) FROM moved
@@ -237,7 +237,9 @@ class PostgresSharedReadModels(set_aside.ReadsRows):
             rows = await connection.fetch(REACH, self._group.reader, shares, *known, list(positions.values()))
             if lost := set(shares) - {row["share"] for row in rows}:
                 raise ShareLost(self._group.reader, tuple(sorted(lost)))
-            await connection.fetch(LOWEST, self._group.reader)
+            async with connection.transaction():
+                await connection.execute(OUR_TURN, self._group.reader)
+                await connection.fetch(LOWEST, self._group.reader)
 
         await self._watcher.run(both)
 
