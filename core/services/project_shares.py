@@ -139,11 +139,11 @@ class ShareProjector:
     async def _start(self, stop: asyncio.Event) -> None:
         """Begin with the topics at the marks. Shares without marks that can be trusted are filled from the log before.
 
-        Whatever a place has before its end is in the log by then. So when the log is read from the share's position to
+        Whatever a place has before its end is in the log by then. So when the log was read from the share's position to
         its head as it is after the end was noted, nothing before that end is missing.
         """
         await self._topics.open()
-        while not stop.is_set():
+        while not (stop.is_set() or self._to_try_again()):
             marks, wanted = self._folder.marks, self.places_of(self.held)
             without = [place for place in wanted if place not in marks]
             without += await self._topics.start({place: marks[place] for place in wanted if place in marks})
@@ -155,7 +155,8 @@ class ShareProjector:
             head = (await self._models.standing()).head
             log.info("fills shares from the log", group=self._group.name, shares=sorted(shares), upto=head)
             await self._pipe(self._from_log(shares, stop, upto=head))
-            trusted = {place: TopicMark(ends[place]) for place in self.places_of(shares - self.stuck.keys())}
+            read = self.places_of({number for number in shares if self.positions[number] >= head})
+            trusted = {place: TopicMark(ends[place]) for place in read}
             self._folder.marks.update(trusted)
             self.marks.update(trusted)
 
@@ -226,7 +227,7 @@ class ShareProjector:
     async def _deliveries(self, stop: asyncio.Event, watching: asyncio.Task[None]) -> AsyncGenerator[Batch]:
         stopping = asyncio.ensure_future(stop.wait())
         try:
-            while not stop.is_set():
+            while not (stop.is_set() or self._to_try_again()):
                 polling = asyncio.ensure_future(self._topics.poll())
                 try:
                     await asyncio.wait([polling, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -235,10 +236,7 @@ class ShareProjector:
                     await asyncio.gather(polling, return_exceptions=True)
                 if watching.done():
                     watching.result()
-                if stop.is_set() or self._to_try_again():
-                    return
-                delivery = polling.result()
-                if delivery.marks:
+                if not stop.is_set() and (delivery := polling.result()).marks:
                     yield Batch([e for at, e in delivery.events if self._folder.belongs(at, e)], delivery.marks, {})
         finally:
             stopping.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,13 +93,19 @@ class SharesFollower:
             over.set()
             lost.set()
             stopping.cancel()
-            await asyncio.gather(keeping, *([filling] if filling is not None else []))
+            # Both end before it begins anew, whatever one of them has met, since they know what has been read so far.
+            ended = await asyncio.gather(keeping, *([filling] if filling is not None else []), return_exceptions=True)
             self._keeping.keeper = None
+        _raise_what_they_met(ended)
         if self._again is not None:
             raise self._again
 
     async def _keep_up(self, held: Mapping[int, int], lost: asyncio.Event, over: asyncio.Event) -> None:
-        await keep_up(lambda: self._run(held, lost, over), lost, waits=self._state.waits, failed=self._state.failed)
+        try:
+            await keep_up(lambda: self._run(held, lost, over), lost, waits=self._state.waits, failed=self._state.failed)
+        finally:
+            if not lost.is_set():  # it ends although it holds its shares, which nobody else can fill then
+                over.set()
 
     async def _run(self, held: Mapping[int, int], lost: asyncio.Event, over: asyncio.Event) -> None:
         self._be_steady_in(STEADY)
@@ -134,6 +140,15 @@ class SharesFollower:
         outage = self._projector.outage
         meanwhile = f"{outage}; its events are read from the log meanwhile" if outage else None
         return await self._state.why_not_ready([keeper.trouble if keeper else None, meanwhile])
+
+
+def _raise_what_they_met(ended: Sequence[BaseException | None]) -> None:
+    """Raise what one of our tasks has met. Nobody has cancelled them, so if one was cancelled, a library did that."""
+    met = [error for error in ended if error is not None]
+    if any(isinstance(error, asyncio.CancelledError) for error in met):
+        raise RuntimeError("its work was cancelled from within")
+    for error in met:
+        raise error
 
 
 async def _pass_on(stop: asyncio.Event, over: asyncio.Event) -> None:

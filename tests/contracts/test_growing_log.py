@@ -104,9 +104,9 @@ async def test_a_builder_that_waits_for_the_one_of_before_goes_on_with_its_gener
     generations.close()
 
 
-@pytest.mark.parametrize("emptied", [True, False])
+@pytest.mark.parametrize("meanwhile", ["nothing", "emptied"])
 async def test_a_position_that_waits_for_another_opening_is_saved_unless_the_tables_are_emptied(
-    opener: Opener, admin: Connection, dsn: str, link: Link, emptied: bool
+    opener: Opener, admin: Connection, dsn: str, link: Link, meanwhile: str
 ) -> None:
     """Else the next process would begin behind what nobody has read into the new tables.
 
@@ -120,11 +120,11 @@ async def test_a_position_that_waits_for_another_opening_is_saved_unless_the_tab
     saves = {number: state.saves for number, state in states.items()}
     reaching = models.reach(dict.fromkeys(epochs, len(LOG)), epochs, saves)
     async with while_it_waits(reaching, admin, "UPDATE checkpoints SET epoch = epoch + 1 WHERE reader = $1", READER):
-        if emptied:
+        if meanwhile == "emptied":
             await admin.execute("UPDATE checkpoints SET position = 0 WHERE reader = $1", READER)
             await admin.execute("UPDATE reader_shares SET position = 0, epoch = epoch + 1 WHERE reader = $1", READER)
     found = await admin.fetchval("SELECT position FROM checkpoints WHERE reader = $1", READER)
-    assert found == (0 if emptied else len(LOG))
+    assert found == (0 if meanwhile == "emptied" else len(LOG))
     models.close()
 
 
