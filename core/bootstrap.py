@@ -81,7 +81,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
 
     Raises Unavailable, DatabaseFault or SchemaBehind while the database is not ready.
     """
-    await _must_be_ready(settings)
+    await must_be_ready(settings)
     open_connection, failpoints = _opener(settings, name), drill(settings, name)
     saga_starts, stock_turns = PostgresSagaStarts(open_connection), PostgresStockTurns(open_connection)
     link, saga_link, share_link = Link(open_connection), Link(open_connection), Link(open_connection)
@@ -161,7 +161,7 @@ async def migrate_database(settings: Settings) -> int:
     return schema
 
 
-async def _must_be_ready(settings: Settings) -> None:
+async def must_be_ready(settings: Settings) -> None:
     """Raise SchemaBehind if the database lacks a migration that this release needs.
 
     `migrate` makes the embedded database at the first start, and with ORDERDECK_OWNER_URL the daemons' user. Until then
@@ -188,7 +188,7 @@ async def freeze_evidence(settings: Settings, *, wait: float) -> AsyncGenerator[
 
     It connects as the owner, without the time limits of the daemons. Raises Unavailable, DatabaseFault, SchemaBehind.
     """
-    await _must_be_ready(settings)
+    await must_be_ready(settings)
     owner = owner_url(settings)
     async with open_evidence(lambda: connect(owner, name="verify", role=None, limits=False), wait=wait) as evidence:
         yield evidence

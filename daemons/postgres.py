@@ -39,6 +39,7 @@ def main() -> None:
         die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `orderdeck daemon` has blocked it until now
     try:
         settings = load_settings()
         configure_logs("postgres", settings.log_level)

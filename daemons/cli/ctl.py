@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any
 
 from supervisor import supervisorctl
 
 from core.printable import clean_lines
+from daemons.cli.interrupted import end_interrupted
 from daemons.process.program_list import process_named
 
 
@@ -34,4 +36,8 @@ def full_name(word: str) -> str:
 def main() -> None:
     sys.argv[1:] = [full_name(word) for word in sys.argv[1:]]
     sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)
-    supervisorctl.main()  # pyright: ignore[reportUnknownMemberType] - supervisor has no types
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by the command that has become this
+        supervisorctl.main()  # pyright: ignore[reportUnknownMemberType] - supervisor has no types
+    except KeyboardInterrupt:
+        end_interrupted()

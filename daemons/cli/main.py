@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -238,6 +239,7 @@ def _become(settings: Settings, *arguments: str) -> NoReturn:
 
     letters = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
     env = environment(settings) | {"PYTHONIOENCODING": f"{letters}:backslashreplace"}  # as `any_stdout` does for us
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C waits until the program has loaded all it needs
     os.execve(sys.executable, [sys.executable, *arguments], env)  # noqa: S606 - our own interpreter
 
 

@@ -12,6 +12,7 @@ from typing import NoReturn, cast
 
 from core.errors import ConfigurationError, OrderdeckError
 from core.printable import clean, clean_json, clean_lines
+from daemons.cli.interrupted import CODE, end_interrupted, say_interrupted
 
 NOBODY_READS = 141  # the exit code of a command that SIGPIPE ended, which is what a shell expects here
 
@@ -61,7 +62,11 @@ def one_sentence() -> Generator[None]:
     except (OSError, MemoryError) as error:  # of this machine: no memory, no more files, a folder that is no folder
         fail(str(error) or "there is not enough memory")
     except KeyboardInterrupt:
-        sys.exit(130)
+        end_interrupted()
+    except SystemExit as end:
+        if end.code == CODE:  # typer has met a KeyboardInterrupt
+            say_interrupted()
+        raise
 
 
 @contextlib.contextmanager

@@ -8,11 +8,20 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 - said here, before an import fails with a traceback
     sys.exit("orderdeck needs Python 3.11 or newer: make the environment again with a newer python3")
 
-from daemons.cli.output import one_sentence
+from daemons.cli.interrupted import end_interrupted
 
 
 def main() -> None:
     """Run the command; an expected error is printed as one sentence on stderr, with exit code 1."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while something is imported
+        end_interrupted()
+
+
+def _run() -> None:
+    from daemons.cli.output import one_sentence
+
     with one_sentence():
         if sys.argv[1:2] == ["tui"]:
             from daemons.cli.deck import open_deck, plain_options

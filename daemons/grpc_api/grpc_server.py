@@ -9,6 +9,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from core.bootstrap import must_be_ready
 from core.settings import Settings
 from daemons.grpc_api.backends import Backend
 from daemons.grpc_api.doorway import Doorway
@@ -45,7 +46,11 @@ OPTIONS: tuple[tuple[str, Any], ...] = (
 
 
 async def work(settings: Settings, vitals: Vitals) -> None:
-    """Answer calls until the daemon stops. Raises ConfigurationError when the port cannot be opened."""
+    """Answer calls until the daemon stops. Raises ConfigurationError when the port cannot be opened.
+
+    It waits for the database as all daemons do: keys and the audit are there, and at the first start nothing is yet.
+    """
+    await must_be_ready(settings)
     commands = Backend("command API", settings.commands_at)
     queries = Backend("query API", settings.queries_at)
     try:

@@ -55,7 +55,6 @@ LONGEST_PAUSE = 0.5  # seconds between two tries to start, while something is aw
 PAUSE_AFTER_FAULT = 5.0  # seconds between two tries, while a person has to mend something
 
 PASSES_BY_ITSELF = (Unavailable, SchemaBehind, CheckpointMoved, ShareLost, OSError)
-
 LIMITS = Limits()
 
 OpenApp = Callable[[Settings, Vitals], AbstractAsyncContextManager[ASGIApp]]
@@ -141,6 +140,7 @@ async def _live(
     front, drained = Front(vitals), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, vitals.stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `orderdeck daemon` has blocked it until now
     vitals.recorder = recorder = _recorder(settings, vitals)
     tracing.use(recorder)
     vitals.door = ring = open_ring(settings, vitals.home_key, has_database=has_database)

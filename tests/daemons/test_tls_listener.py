@@ -27,9 +27,7 @@ from daemons.process.guard.server import make_server
 from daemons.process.tls import Tls, read_tls
 from daemons.process.vitals import Vitals
 from tests.support.certificates import Certificates, make_certificates
-from tests.support.daemon_process import DaemonProcess
 from tests.support.ports import free_port
-from tests.support.stack import until
 from tui.http_gateway import HttpGateway
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
@@ -140,26 +138,6 @@ async def test_grpc_speaks_tls_with_the_same_certificate(certificates: Certifica
     finally:
         await server.stop(0)
         await backend.close()
-
-
-def test_handshakes_that_fail_leave_no_line_in_the_log_of_grpc(certificates: Certificates, tmp_path: Path) -> None:
-    port, health = free_port(), free_port()
-    settings = {
-        "ORDERDECK_GRPC": "true", "ORDERDECK_GRPC_PORT": str(port), "ORDERDECK_GRPC_API_PORT": str(health),
-        "ORDERDECK_TLS_CERTIFICATE": str(certificates.server), "ORDERDECK_TLS_KEY": str(certificates.server),
-    }  # fmt: skip
-    daemon = DaemonProcess("grpc_api", "postgresql://nobody@127.0.0.1:9/nothing", tmp_path, settings, health)
-    daemon.start()
-    try:
-        until(lambda: asyncio.run(daemon.ready())[0] != 0)
-        until(lambda: '"ready"' in daemon.output())
-        before = daemon.output()
-        for _ in range(5):
-            with socket.create_connection(("127.0.0.1", port)) as connection, pytest.raises(ssl.SSLError):
-                ssl.create_default_context().wrap_socket(connection, server_hostname="localhost")
-    finally:
-        assert daemon.stop() == 0
-    assert daemon.output().removeprefix(before).count("\n") == 1, "that it has stopped"
 
 
 def test_the_command_and_the_deck_trust_the_authority_that_is_named(
