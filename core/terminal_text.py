@@ -39,6 +39,11 @@ def span(seconds: float) -> str:
     return f"{hours // 24}d {hours % 24:02}h"
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 key`, `1,000 keys`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def money(amount: Decimal | int | str, currency: str = "") -> str:
     """An amount with all decimals of its currency; without a known currency, with its own.
 

@@ -29,6 +29,8 @@ from tui.viewmodels.orders import OrdersModel
 from tui.viewmodels.ring import NumberedFrame, Ring
 from tui.viewmodels.saved_views import BUILT_IN, SavedView
 
+VIEWER = "viewer"
+ONLY_VIEWS = "this deck's key has the role viewer, and only looks: commands need the role operator"
 _QUESTIONS = 20  # of which the texts are remembered that were typed and not sent
 
 
@@ -78,6 +80,7 @@ class Desk:
         self.own = OwnActions()
         self.views = frozenset[str]()  # the names of the views that this deck has
         self.commands_away = ""  # why the command API cannot be reached
+        self.role = ""  # of the deck's key, as far as the command API has said it
         self._seen = 0
         self._jumps = 0
         self._was_live = False
@@ -138,7 +141,7 @@ class Desk:
 
     async def _ask_commands(self) -> None:
         try:
-            await self.gateway.ask_for_commands()
+            self.role = await self.gateway.ask_for_commands()
         except (Unreachable, TimedOut) as error:
             self.commands_away = str(error)
         except GatewayError:  # it answers, if only with an error
@@ -152,6 +155,8 @@ class Desk:
             return REFUSED
         if self.gateway.read_only:
             return READ_ONLY
+        if self.role == VIEWER:
+            return ONLY_VIEWS
         if self.commands_away:
             return f"{self.commands_away}: no command can be sent until it does; it is asked every few seconds"
         if order_id is not None and order_id in self.under_way:

@@ -140,8 +140,11 @@ class Gateway(Protocol):
 
     async def health(self) -> Health: ...
 
-    async def ask_for_commands(self) -> None:
-        """Raises Unreachable or TimedOut unless the command API answers anything at all."""
+    async def ask_for_commands(self) -> str:
+        """The role of this deck's key there; empty when the command API does not say it.
+
+        Raises Unreachable or TimedOut unless it answers anything at all.
+        """
         ...
 
     async def read(

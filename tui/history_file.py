@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from core.terminal_text import counted
 from tui.wire import WireEvent
 
 
@@ -25,4 +26,4 @@ def export_history(order_id: str, events: Sequence[WireEvent]) -> tuple[str, str
             file.write(document)
     except OSError as error:
         return f"the history could not be written: {error.strerror or error}", "bad"
-    return f"{len(events):,} events are in {path}", "good"
+    return f"{counted(len(events), 'event')} written to {path}", "good"

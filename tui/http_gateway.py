@@ -7,10 +7,10 @@ import getpass
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
 from core.credentials import Show, show_nothing
@@ -26,7 +26,19 @@ from tui.gateway import (
     Shape,
     orders_asked,
 )
-from tui.http_reply import HttpReply, LetterReply, letters_accepted, our_errors, read_answer, refuse, whole
+from tui.http_reply import (
+    NOT_LET_IN,
+    CallerReply,
+    HttpReply,
+    LetterReply,
+    ProjectionsReply,
+    health_of,
+    letters_accepted,
+    our_errors,
+    read_answer,
+    refuse,
+    whole,
+)
 from tui.shown_key import ShownKey
 from tui.wire import Count, OrderPage, WireEvent, WireOrder
 
@@ -60,21 +72,6 @@ class _Events(Struct):
     events: list[WireEvent]
 
 
-class _Lag(Struct):
-    events: Count = 0
-    seconds: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
-
-
-class _Reader(Struct):
-    lag: _Lag
-    name: str = ""
-
-
-class _Projections(Struct):
-    head: Count
-    readers: list[_Reader]
-
-
 class HttpGateway:
     """One connection pool; the operating system's user signs every command."""
 
@@ -93,6 +90,7 @@ class HttpGateway:
         self.where = urlsplit(query_url).netloc
         self._transport = transport
         self._key = ShownKey(show)
+        self._role: str | None = None  # of the key, once the command API was asked
         self._seen = 0  # the last position that the feed or the answer of a command has shown
         self._asks_for_position = False
         self._not_before = 0.0  # by the monotonic clock
@@ -148,12 +146,19 @@ class HttpGateway:
         return events
 
     async def health(self) -> Health:
-        answer = await self.read("/api/v1/projections", _Projections)
-        slowest = max(answer.readers, key=lambda reader: reader.lag.seconds, default=_Reader(_Lag()))
-        return Health(answer.head, slowest.lag.events, slowest.lag.seconds, slowest.name)
+        return health_of(await self.read("/api/v1/projections", ProjectionsReply))
 
-    async def ask_for_commands(self) -> None:
-        await self._exchange("GET", self.commands_at, "/health")
+    async def ask_for_commands(self) -> str:
+        if self._role is not None:  # it stays the same as long as its key
+            await self._exchange("GET", self.commands_at, "/health")
+            return self._role
+        try:
+            self._role = (await self.read("/api/v1/caller", CallerReply, service="commands")).role
+        except ServiceRefused as refused:
+            if refused.status == NOT_LET_IN:
+                raise
+            self._role = ""  # an older service, or a key for other routes: each further refusal is a row of the audit
+        return self._role
 
     async def read(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 
-from tui.gateway import BeingMade, CommandAccepted, CommandToSend, ServiceRefused, Shape, TimedOut, Unreachable
+from tui.gateway import BeingMade, CommandAccepted, CommandToSend, Health, ServiceRefused, Shape, TimedOut, Unreachable
 from tui.wire import Count, Unreadable, WireProblem, read_json
 
 if TYPE_CHECKING:  # it takes a fifth of the deck's start, so it is imported when the first picture stands
@@ -20,6 +20,7 @@ LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a hundred orders of 200 lines each h
 MOST_ERRORS, LONGEST_SENTENCE = 100, 1_000
 
 _problems = msgspec.json.Decoder(WireProblem)
+NOT_LET_IN = 401  # the status for a key that a service does not know
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,33 @@ def refuse(reply: HttpReply) -> NoReturn:
     raise ServiceRefused(reply.status, problem.code, sentence[:LONGEST_SENTENCE], problem.errors[:MOST_ERRORS])
 
 
+class _Lag(msgspec.Struct):
+    events: Count = 0
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)] = 0.0
+
+
+class _Reader(msgspec.Struct):
+    lag: _Lag
+    name: str = ""
+
+
+class ProjectionsReply(msgspec.Struct):
+    head: Count
+    readers: list[_Reader]
+
+
+def health_of(answer: ProjectionsReply) -> Health:
+    """How far the reader is behind that is furthest behind."""
+    slowest = max(answer.readers, key=lambda reader: reader.lag.seconds, default=_Reader(_Lag()))
+    return Health(answer.head, slowest.lag.events, slowest.lag.seconds, slowest.name)
+
+
+class CallerReply(msgspec.Struct):
+    """Whose key was shown, as far as the deck needs it."""
+
+    role: str
+
+
 class LetterReplyPart(msgspec.Struct):
     """What became of one dead letter."""
 
@@ -114,6 +142,7 @@ class LetterReply(msgspec.Struct):
     done: Count
     failing: Count
     waiting: Count
+    fitting: Count = 0
 
 
 def letters_accepted(command: CommandToSend, answer: LetterReply, *, replayed: bool) -> CommandAccepted:
@@ -121,5 +150,7 @@ def letters_accepted(command: CommandToSend, answer: LetterReply, *, replayed: b
     failed = next((result.error for result in answer.results if result.state == "fails"), "")
     counts = {"done": answer.done, "still failing": answer.failing, "waiting for their reader": answer.waiting}
     words = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing to do"
+    if (left := answer.fitting - len(answer.results)) > 0:
+        words += f", {left:,} more when it is sent again"
     status = f"{words}: {failed}" if failed else words
     return CommandAccepted(command.subject_id or "", status, 0, None, replayed=replayed)

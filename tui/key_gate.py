@@ -19,6 +19,8 @@ from textual.app import App
 from textual.dom import DOMNode
 from textual.worker import Worker
 
+from core.terminal_text import counted
+
 EFFECT = 5.0  # seconds a key waits at most until the deck itself has done what the one before it asked for
 ANSWER = 1.0  # seconds it waits at most for a worker that fetches what it is meant for
 _LOOK = 0.005  # seconds between two looks at a worker that is waited for; to wait on its task might cancel it
@@ -126,20 +128,24 @@ class KeyGate:
         reason, self._missed = self._missed, ""
         dropped = 0
         while self._waiting:
-            dropped += sum(isinstance(each, events.Key | events.Paste) for each in self._waiting)
-            self._waiting.clear()
+            dropped += self._drop_waiting()
             await asyncio.sleep(_BREATH)
         if dropped:
-            self._say(f"{dropped:,} keys dropped: {reason}")
+            self._say(f"{counted(dropped, 'key')} dropped: {reason}")
+
+    def _drop_waiting(self) -> int:
+        """Drop all that waits. Returns how many keys and pasted texts that was."""
+        dropped = sum(isinstance(each, events.Key | events.Paste) for each in self._waiting)
+        self._waiting.clear()
+        return dropped
 
     async def _answered(self, awaited: list[Worker[Any]]) -> None:
         """Wait for the workers. When they are late, drop what was typed ahead: it was meant for what they fetch."""
         until = time.monotonic() + ANSWER
         while not all(worker.is_finished for worker in awaited):
             if time.monotonic() >= until:
-                if dropped := len(self._waiting):
-                    self._waiting.clear()
-                    self._say(f"no answer yet: {dropped:,} keys that were typed ahead are dropped")
+                if dropped := self._drop_waiting():
+                    self._say(f"no answer yet: {counted(dropped, 'key')} typed ahead dropped")
                 return
             await asyncio.sleep(_LOOK)
 

@@ -128,8 +128,8 @@ class PastGateway:
     async def health(self) -> Health:
         return await self.inside.health()
 
-    async def ask_for_commands(self) -> None:
-        return
+    async def ask_for_commands(self) -> str:
+        return ""
 
     async def read(
         self,

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import typer
 
+from core.terminal_text import counted
 from daemons.cli.output import end_with, say, tell
 from daemons.cli.services import USAGE, read, say_document, send
 from daemons.host.bounded_http import readable
@@ -98,8 +99,8 @@ def _act(path: str, body: dict[str, str], *, dry_run: bool, as_json: bool) -> No
         elif dry_run:
             for trial in said.get("trials", ()):
                 then = f", and then fails: {trial['error']}" if trial["error"] else ", and nothing waits any more"
-                say(f"{trial['id']}  would apply {trial['applied']} events{then}")
-            say(f"would record {len(said['events'])} events, and has recorded none")
+                say(f"{trial['id']}  would apply {counted(trial['applied'], 'event')}{then}")
+            say(f"would record {counted(len(said['events']), 'event')}, and has recorded none")
         else:
             for result in said["results"]:
                 say(f"{result['id']}  {result['event_type']} at position {result['position']}: {_outcome(result)}")

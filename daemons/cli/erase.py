@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from core.terminal_text import counted
 from daemons.cli.orders import AsJson, DryRun, Key
 from daemons.cli.output import say
 from daemons.cli.services import key_of, say_document, send
@@ -37,6 +38,6 @@ def erase(
             else:
                 say("nothing is sealed of this customer: erased before, or never placed an order that was sealed")
             if left := answer.get("orders_in_the_clear", 0):
-                orders = "1 order" if left == 1 else f"{left:,} orders"
+                orders = counted(left, "order")
                 say(f"NOT erased: {orders} under this reference, placed while ORDERDECK_SEAL_CUSTOMERS was off;")
                 say("the log keeps them readable for ever")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from core.errors import Unavailable
+from core.terminal_text import counted
 from daemons.cli import found_events
 from daemons.cli.orders import AsJson, Schema, no_options
 from daemons.cli.output import end_with, say_json, tell
@@ -244,7 +245,7 @@ def _plain_daemon(row: Mapping[str, Any]) -> Sequence[object]:
 def _holds(row: Mapping[str, Any]) -> str:
     """What a process holds; nothing in the answer of an older service."""
     sagas = row.get("sagas")
-    return ", ".join([each["what"] for each in row.get("holds", [])] + ([f"{sagas} sagas"] if sagas else []))
+    return ", ".join([each["what"] for each in row.get("holds", [])] + ([counted(sagas, "saga")] if sagas else []))
 
 
 def _daemon(row: Mapping[str, Any]) -> Sequence[str]:
@@ -257,7 +258,7 @@ def _daemon(row: Mapping[str, Any]) -> Sequence[str]:
         "yes" if row["ready"] else "no",
         str(row["pid"] or ""),
         up.replace(" ", ""),
-        f"{lag['events']:,} events" if lag else "",
+        counted(lag["events"], "event") if lag else "",
         row["reason"] or _holds(row),
     )
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import typer
 
+from core.terminal_text import counted
 from daemons.cli.lists import say_events
 from daemons.cli.output import end_with, say, tell
 from daemons.cli.services import NOTHING, USAGE, read, say_document, send
@@ -106,7 +107,8 @@ def show(
             return
         row, events = one["stream"], one["events"]
         kept = f", snapshot at {row['snapshot_version']}" if row["snapshot_version"] else ""
-        tell(f"{row['category']} {row['stream_id']}: {row['version']:,} events since {_when(row['first_at'])}{kept}")
+        many = counted(row["version"], "event")
+        tell(f"{row['category']} {row['stream_id']}: {many} since {_when(row['first_at'])}{kept}")
         say_events(events, as_json=False)
         if events and events[-1]["version"] < row["version"]:
             tell(f"up to version {events[-1]['version']:,}; --after {events[-1]['version']} goes on")

@@ -23,7 +23,18 @@ from core.ports.webhooks import Webhooks
 from core.services.load import StateCache
 from core.services.seal import SealingStore
 from core.settings import Settings
-from daemons.command_api import dead_letters, erasures, inventory, orders, rebuilds, refunds, sagas, snapshots, webhooks
+from daemons.command_api import (
+    caller,
+    dead_letters,
+    erasures,
+    inventory,
+    orders,
+    rebuilds,
+    refunds,
+    sagas,
+    snapshots,
+    webhooks,
+)
 from daemons.command_api import keys as keys_of_callers
 from daemons.command_api.admission import Admission
 from daemons.command_api.command_meter import CommandMeter
@@ -84,7 +95,19 @@ def make_app(
         "webhooks": hooks,
     }
     modules = (
-        *(orders, refunds, inventory, sagas, dead_letters, rebuilds, erasures, keys_of_callers, webhooks, snapshots),
+        *(
+            orders,
+            refunds,
+            inventory,
+            sagas,
+            dead_letters,
+            rebuilds,
+            erasures,
+            keys_of_callers,
+            webhooks,
+            snapshots,
+            caller,
+        ),
         measured,
     )
     service = Litestar(

@@ -79,6 +79,10 @@ def test_hostile_headers_are_refused_and_never_break_a_service(desk: KeyedDesk, 
 def test_a_key_opens_what_its_role_may_do(desk: KeyedDesk, keys: dict[str, str]) -> None:
     rebuild = ("POST", "/api/v1/admin/rebuilds", {"group": "orders"})
     assert desk.ask("GET", "/api/v1/orders", keys["viewer"]).status_code == 200
+    for role, key in keys.items():
+        at, shown = f"http://127.0.0.1:{desk.commands.port}/api/v1/caller", {"Authorization": f"Bearer {key}"}
+        seen = httpx.get(at, headers=shown, trust_env=False)
+        assert (seen.status_code, seen.json()) == (200, {"caller": f"the-{role}", "role": role, "routes": []})
     refused = desk.ask("POST", "/api/v1/orders", keys["viewer"], ORDER)
     assert (refused.status_code, refused.json()["code"]) == (403, "role_too_low")
     assert refused.headers["content-type"] == "application/problem+json"

@@ -49,6 +49,7 @@ WITHOUT_BODY = (
     "/webhooks/{id}/test",
     "/webhooks/{id}/remove",
     "/snapshots/forget",
+    "/caller",
 )
 """They take nothing that could be wrong."""
 

@@ -70,6 +70,7 @@ class FakeGateway(FakeDesk):
         self.audit = FakeAudit()
         self.webhooks = FakeWebhooks()
         self.dry_runs: list[CommandToSend] = []
+        self.role = "admin"  # of the deck's key
         self._cut = 0
 
     # --- what a test does to it ---------------------------------------------------------------------------------------
@@ -120,9 +121,10 @@ class FakeGateway(FakeDesk):
         self._answering()
         return [e for e in map(self._wire_event, self.log) if e.metadata.correlation_id == order_id]
 
-    async def ask_for_commands(self) -> None:
+    async def ask_for_commands(self) -> str:
         if self.commands_down is not None:
             raise self.commands_down
+        return self.role
 
     async def health(self) -> Health:
         self._answering()

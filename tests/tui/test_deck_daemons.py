@@ -192,7 +192,7 @@ async def test_an_operator_sees_why_a_daemon_is_not_ready_and_reads_its_log() ->
         await deck.shows("newest")
         for key in (*"/keyerr", "enter"):  # in one burst, as over a slow connection
             deck.post(key)
-        await deck.shows("“keyerr” in 1 lines (n N)")
+        await deck.shows("“keyerr” in 1 line (n N)")
         await deck.shows("⏸ PAUSED")
         await deck.press("escape", "escape")
         await deck.shows("● FOLLOW")

@@ -233,8 +233,8 @@ async def test_every_pane_moves_by_the_same_keys_and_the_history_is_written_to_a
         await deck.press("g", ".")
         assert "VIEWING event 2 of 10" in deck.lines()[2]
         await deck.press("e")
-        await deck.shows("10 events are in ")
-        mode, document = taken(Path(deck.lines()[-2].split(" are in ")[1]))
+        await deck.shows("10 events written to ")
+        mode, document = taken(Path(deck.lines()[-2].split(" written to ")[1]))
         assert mode == 0o600
         assert [event["position"] for event in json.loads(document)["events"]] == list(range(1, 11))
 

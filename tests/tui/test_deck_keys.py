@@ -65,7 +65,7 @@ async def test_a_service_that_does_not_know_the_key_is_not_asked_again_and_again
     with pytest.raises(ServiceRefused):
         await gateway.health()
     assert [str(request.url.copy_with(query=None)) for request in seen][1:] == [
-        f"{COMMANDS}/health", f"{QUERIES}/api/v1/projections",
+        f"{COMMANDS}/api/v1/caller", f"{QUERIES}/api/v1/projections",
     ]  # fmt: skip
 
 
@@ -76,6 +76,46 @@ async def test_a_command_that_the_role_does_not_allow_is_refused_in_the_words_of
         with pytest.raises(ServiceRefused, match="this key is not known here"):
             await gateway.send(CommandToSend("confirm", "o-1"), key="k")
     assert len(seen) == 2
+
+
+async def test_the_role_of_the_key_is_asked_for_once_also_where_it_is_not_told() -> None:
+    for status in (403, 404):
+        seen: list[httpx.Request] = []
+        gateway = strict_gateway(seen, status=status)
+        assert [await gateway.ask_for_commands() for _ in range(3)] == [""] * 3
+        assert [request.url.path for request in seen] == ["/api/v1/caller", "/health", "/health"]
+
+
+async def test_a_viewer_sees_at_once_that_no_command_is_for_him_and_none_is_tried() -> None:
+    gateway = FakeGateway()
+    gateway.place(2)
+    gateway.role = "viewer"
+    async with opened(gateway, size=(160, 24)) as deck:
+        await deck.desk.measure()
+        await deck.shows("VIEWER")
+        await deck.shows("ORD-0000000002")
+        for key in ("n", "a", "c"):
+            await deck.press(key)
+            await deck.shows("this deck's key has the role viewer")
+        gateway.role = "operator"
+        await deck.desk.measure()
+        await deck.press("n")
+        await deck.shows("Dry run")
+    assert [command.verb for command in gateway.dry_runs] == ["place"]
+    assert gateway.sent == []
+
+
+async def test_a_form_that_is_refused_because_of_the_key_asks_once_however_much_is_typed() -> None:
+    gateway = FakeGateway()
+    gateway.commands_down = ServiceRefused(403, "route_not_allowed", "the key of ana is not for POST /api/v1/orders")
+    async with opened(gateway, size=(160, 24)) as deck:
+        await deck.press("n")
+        await deck.shows("the key of ana is not for POST")
+        for letter in "acme-1":
+            await deck.press(letter)
+            await deck.pilot.pause(0.01)
+        await deck.shows("acme-1")
+    assert len(gateway.dry_runs) == 1
 
 
 async def test_the_feed_waits_long_before_it_asks_again_where_it_is_not_let_in() -> None:

@@ -65,7 +65,13 @@ async def test_a_message_that_was_tried_once_has_one_try() -> None:
 async def test_a_webhook_is_added_and_its_secret_stays_until_it_was_copied_or_left_twice() -> None:
     gateway = desk()
     async with opened(gateway, size=(80, 24)) as deck:
-        await deck.press("8", "n", *"https://new.example/x", "enter", *"Nonsense", "enter", "enter")
+        await deck.press("8", "n")
+        await deck.shows("enter send")
+        await deck.press(*"https://new.example/x")
+        await deck.shows("enter next field")
+        await deck.press("enter", *"Nonsense", "enter")
+        await deck.shows("enter send")
+        await deck.press("enter")
         await deck.shows("✖ add https://new.example/x: event_types[0]: must be a type of event")
         await deck.press("n", "tab", "ctrl+u", *"OrderShipped, OrderCreated", "enter", "enter")
         await deck.shows("whsec_of-wh_3")

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Label
 
 from core.printable import clean
 from tui.action_table import Action
-from tui.dialogs.dialog import Dialog, key_line
+from tui.dialogs.dialog import Dialog, key_line, offer_keys
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 
+_LEAVE = "no, leave it"  # what esc does
 _LOOK_AGAIN = 1.0  # seconds after which a reason not to send is looked at again
 _LONGEST = 2_000  # characters; the services take fewer, and say so
 
@@ -50,6 +51,7 @@ class Ask(Dialog[Mapping[str, str]]):
         self.lines = lines
         self.fields = fields
         self.typed_only = not fields
+        self.keys = key_line([], esc=_LEAVE)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog small"):
@@ -65,8 +67,32 @@ class Ask(Dialog[Mapping[str, str]]):
                     max_length=_LONGEST,
                 )
             yield Label("", markup=False, classes="field-error")
-            yes = Action("enter", "send", "send", "enter") if self.fields else Action("y", "yes", "yes", "y")
-            yield key_line([yes], esc="no, leave it")
+            yield self.keys
+
+    @on(events.DescendantFocus)
+    def _offer(self) -> None:
+        """Say what enter would do now, or y."""
+        keys = [Action("y", "yes", "yes", "y")]
+        if self.fields:
+            leads_on = (further := self._next_field()) is not None and further.name != self._here
+            keys = [Action("enter", "send", "next field" if leads_on else "send", "enter")]
+        if len(self.fields) > 1:
+            keys.append(Action("tab", "", "any field", "tab"))
+        offer_keys(self.keys, keys, esc=_LEAVE)
+
+    @property
+    def _here(self) -> str | None:
+        return None if self.focused is None else self.focused.id
+
+    def _text(self, field: Field) -> str:
+        return self.query_one(f"#{field.name}", Input).value.strip()
+
+    def _next_field(self) -> Field | None:
+        """The one to which enter leads; None: it sends. One that may stay empty is offered all the same."""
+        names = [field.name for field in self.fields]
+        later = self.fields[names.index(self._here) + 1 :] if self._here in names else ()
+        missing = (field for field in self.fields if field.needed and not self._text(field))
+        return next(missing, None) or next((field for field in later if not self._text(field)), None)
 
     def pressed(self, key: str) -> bool:
         if self.fields or key not in ("y", "n"):
@@ -79,6 +105,7 @@ class Ask(Dialog[Mapping[str, str]]):
 
     def on_mount(self) -> None:
         self.set_interval(_LOOK_AGAIN, self._look_again)
+        self._offer()
 
     def _is_held_back(self) -> bool:
         reason = self.why_not()
@@ -95,26 +122,21 @@ class Ask(Dialog[Mapping[str, str]]):
         event.stop()
         if event.input.id is not None:
             self.kept[event.input.id] = event.value
+        self._offer()
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
         event.stop()
         if not self.is_current:
             return  # a key before this one has closed the dialog already
-        texts = {field.name: self.query_one(f"#{field.name}", Input).value.strip() for field in self.fields}
-        missing = [field for field in self.fields if field.needed and not texts[field.name]]
-        names = [field.name for field in self.fields]
-        after = names[names.index(event.input.id or names[-1]) + 1 :]
-        if not missing and (further := next((name for name in after if not texts[name]), None)) is not None:
-            self.set_focus(self.query_one(f"#{further}", Input))  # it may stay empty, and is offered all the same
-            return
-        if not missing:
+        further = self._next_field()
+        if further is None:
             if not self._is_held_back():
-                self.dismiss(texts)
+                self.dismiss({field.name: self._text(field) for field in self.fields})
             return
-        if event.input.id == missing[0].name:
-            self.query_one(".field-error", Label).update(f"{missing[0].label} is needed")
-        self.set_focus(self.query_one(f"#{missing[0].name}", Input))
+        if event.input.id == further.name:
+            self.query_one(".field-error", Label).update(f"{further.label} is needed")
+        self.set_focus(self.query_one(f"#{further.name}", Input))
 
 
 class Choice(Protocol):

@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Label
 
 from core.printable import clean
+from core.terminal_text import counted
 from tui.action_table import Action, ActionTable, Danger
 from tui.dialogs.dialog import Dialog, key_line
 from tui.gateway import Gateway, GatewayError
@@ -100,7 +101,7 @@ class BulkDialog(Dialog[str]):
         else:
             self.bulk.stopped = True
             done = len(self.bulk.those("done"))
-            self.dismiss(f"{self.bulk.verb}: {done:,} of {len(self.orders):,} orders done" if done else None)
+            self.dismiss(f"{self.bulk.verb}: {done:,} of {counted(len(self.orders), 'order')} done" if done else None)
         return True
 
     @on(Input.Submitted)
@@ -138,7 +139,7 @@ class BulkDialog(Dialog[str]):
 
     def paint(self) -> None:
         bulk, count = self.bulk, len(self.orders)
-        self.heading.update(f"{bulk.verb.capitalize()} {count:,} orders, {sums(self.orders)}")
+        self.heading.update(f"{bulk.verb.capitalize()} {counted(count, 'order')}, {sums(self.orders)}")
         tried = count - len(bulk.those("waiting"))
         self.pane.show([*self._progress(tried), [], *self._outcome()], keep_scroll=True)
 

@@ -57,9 +57,14 @@ def open_dialog(node: DOMNode, dialog: Dialog[Answer], answered: Callable[[Answe
 
 def key_line(keys: Sequence[Action], *, esc: str = "back") -> KeyLine:
     """The dialog's own bottom line."""
-    actions = [*keys, Action("escape", "", esc, "esc")]
     line = KeyLine(classes="dialog-keys")
+    offer_keys(line, keys, esc=esc)
+    return line
+
+
+def offer_keys(line: KeyLine, keys: Sequence[Action], *, esc: str) -> None:
+    """Show these keys, and what esc does."""
+    actions = [*keys, Action("escape", "", esc, "esc")]
     line.offer(
         actions, [cell for a in actions for cell in (Cell(f" {a.shown}", "accent"), Cell(f" {a.label} ", "dim"))]
     )
-    return line

@@ -24,6 +24,7 @@ from tui.messages import Awaited
 from tui.receipts import Receipt, perform
 from tui.viewmodels.draft import ADDRESS_FIELDS, DEFAULTS, EXAMPLE, LINE_FIELDS, OrderDraft
 from tui.viewmodels.fold import TimelineState, changes, evolve
+from tui.viewmodels.not_let_in import is_of_the_key
 from tui.viewmodels.text import Cell
 from tui.widgets.painted import TextPane
 from tui.wire import WireEvent
@@ -82,6 +83,7 @@ class NewOrderDialog(Dialog[Receipt]):
         self.preview.can_focus = False
         self.verdict = Label("", markup=False, classes="field-error", id="verdict")
         self.placing = False
+        self._may_not = False
         self._unknown = ""  # says that the order may have been placed, until something is written or it is sent again
 
     @property
@@ -136,14 +138,19 @@ class NewOrderDialog(Dialog[Receipt]):
         return True
 
     def preview_soon(self, *, after: float) -> None:
-        """Ask the server which events would be recorded; an earlier question that is not answered yet is given up."""
-        self.run_worker(partial(self._preview, after), group="dry-run", exclusive=True, exit_on_error=False)
+        """Ask the server which events would be recorded; an earlier question that is not answered yet is given up.
+
+        Whoever may not place an order is told so once: each further refusal would be a row of the audit.
+        """
+        if not self._may_not:
+            self.run_worker(partial(self._preview, after), group="dry-run", exclusive=True, exit_on_error=False)
 
     async def _preview(self, after: float) -> None:
         await asyncio.sleep(after)
         try:
             events_to_be = await self.desk.gateway.dry_run(self._command())
         except ServiceRefused as refused:
+            self._may_not = is_of_the_key(refused)
             self._show_preview([], self._what_is_wrong(refused))
         except GatewayError as error:
             self._show_preview([], str(error))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from textual.dom import DOMNode
 
 from core.printable import clean
+from core.terminal_text import counted
 from tui.desk import Desk
 from tui.dialogs.ask import Ask, Field, Menu
 from tui.dialogs.bulk import BulkDialog
@@ -50,7 +51,9 @@ def ask_bulk(node: DOMNode, desk: Desk) -> None:
     marked = list(desk.marks.orders.values())
     query, total = desk.orders.query, desk.orders.total
     whole = "all" if total is None else f"all {total:,}"
-    title = f"{len(marked):,} marked orders" if marked else f"{whole} orders of the list, also those not on the screen"
+    title = (
+        counted(len(marked), "marked order") if marked else f"{whole} orders of the list, also those not on the screen"
+    )
 
     async def frozen() -> AsyncGenerator[list[BulkOrder]]:
         if marked:

@@ -22,6 +22,7 @@ from tui.dialogs.dialog import ASK_AGAIN, NO_ANSWER, Dialog, key_line, open_dial
 from tui.dialogs.new_order import FormField
 from tui.gateway import CommandToSend, GatewayError, ServiceRefused
 from tui.messages import Say, Send
+from tui.viewmodels.not_let_in import is_of_the_key
 from tui.viewmodels.refunds import refund_body, refundable
 from tui.viewmodels.text import Cell
 from tui.viewmodels.timeline import summary
@@ -62,6 +63,7 @@ class TrialDialog(Dialog[CommandToSend]):
         self.outcome = TextPane()
         self.outcome.can_focus = False
         self.verdict = Label("", markup=False, classes="field-error")
+        self._may_not = False
         self._tried: CommandToSend | None = None  # what the server would accept
 
     def compose(self) -> ComposeResult:
@@ -120,8 +122,12 @@ class TrialDialog(Dialog[CommandToSend]):
             self._try_soon(after=0)
 
     def _try_soon(self, *, after: float) -> None:
-        """Ask the server what the command would record; an earlier question that is not answered is given up."""
-        self.run_worker(partial(self._try, after), group="trial", exclusive=True, exit_on_error=False)
+        """Ask the server what the command would record; an earlier question that is not answered is given up.
+
+        Whoever may not send it is told so once: each further refusal would be a row of the audit.
+        """
+        if not self._may_not:
+            self.run_worker(partial(self._try, after), group="trial", exclusive=True, exit_on_error=False)
 
     async def _try(self, after: float) -> None:
         await asyncio.sleep(after)
@@ -133,6 +139,7 @@ class TrialDialog(Dialog[CommandToSend]):
         try:
             events = await self.desk.gateway.dry_run(command)
         except ServiceRefused as refused:
+            self._may_not = is_of_the_key(refused)
             self._say(refused)
             self._show([Cell(" ✖ would be refused", "bad")])
         except GatewayError as error:

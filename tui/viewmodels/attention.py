@@ -15,7 +15,7 @@ from msgspec import Struct
 from core.domain.money import DECIMALS
 from core.pictures.shapes import Count, Moment, WireMoney, WireSaga
 from core.printable import clean
-from core.terminal_text import money
+from core.terminal_text import counted, money
 from tui.gateway import Gateway, GatewayError
 from tui.wire import OrderPage, WireOrder
 
@@ -245,7 +245,8 @@ def of_daemon(daemon: DaemonAnswer) -> Sequence[Trouble]:
         found.append(Trouble("daemon", name, state, name, clean(daemon.reason, 300) or "it does not say why"))
     for reader in daemon.readers:
         if reader.lag.seconds >= LATE:
-            behind = f"{reader.lag.events:,} events behind the log, the oldest of them {_span(reader.lag.seconds)} old"
+            behind = counted(reader.lag.events, "event")
+            behind += f" behind the log, the oldest of them {_span(reader.lag.seconds)} old"
             found.append(Trouble("daemon", name, "LAGGING", clean(reader.name, 40), behind, next_words="goes on"))
     return found
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from core.filters.order_query import OrderQuery
 from tui.gateway import CommandToSend, Gateway, GatewayError
 from tui.receipts import settle
+from tui.viewmodels.not_let_in import is_of_the_key
 from tui.viewmodels.text import money
 from tui.wire import WireOrder
 
@@ -81,6 +82,8 @@ class Bulk:
             try:
                 events = await self.gateway.dry_run(self._command(order))
             except GatewayError as error:
+                if is_of_the_key(error):
+                    raise  # so would be all others, and each would be a row of the audit
                 self._note(order, "would be refused", str(error))
             else:
                 nothing = "it would change nothing: it is done already"
@@ -99,7 +102,7 @@ class Bulk:
             except GatewayError as error:
                 refused = getattr(error, "status", 0) not in (0, 429, 503)
                 self._note(order, "refused" if refused else "failed", str(error))
-                self.stopped = stop_at_failure
+                self.stopped = stop_at_failure or is_of_the_key(error)
             else:
                 self._note(order, "done", "")
 

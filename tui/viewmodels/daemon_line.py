@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from core.printable import clean
-from core.terminal_text import span
+from core.terminal_text import counted, span
 from tui.viewmodels.text import Cell
 from tui.viewmodels.trend import LAGGING, Direction
 from tui.wire import Count
@@ -144,7 +144,9 @@ def _exits(line: DaemonLine) -> str:
 
 def in_words(holds: Sequence[SaidHold], sagas: int) -> str:
     """What a process holds, as in `orders 0-5, 3 sagas`."""
-    return ", ".join([clean(hold.what, 60) for hold in holds[:MOST_HOLDS]] + ([f"{sagas} sagas"] if sagas else []))
+    return ", ".join(
+        [clean(hold.what, 60) for hold in holds[:MOST_HOLDS]] + ([counted(sagas, "saga")] if sagas else [])
+    )
 
 
 def about(line: DaemonLine) -> list[str]:
@@ -174,7 +176,9 @@ def about(line: DaemonLine) -> list[str]:
         said.append(f"it holds {line.holds}")
     for reader in line.readers:
         behind = (
-            f"{reader.lag.events:,} events, {span(reader.lag.seconds)} behind" if reader.lag.events else "at the head"
+            f"{counted(reader.lag.events, 'event')}, {span(reader.lag.seconds)} behind"
+            if reader.lag.events
+            else "at the head"
         )
         said.append(f"reader {clean(reader.name, 60)} at position {reader.position:,}: {behind}")
     if line.lag is not None and line.lag.events and LAGGING[line.direction]:

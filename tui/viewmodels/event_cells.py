@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.printable import clean
+from core.terminal_text import counted
 from tui.viewmodels.event_list import Edge, EventList
 from tui.viewmodels.event_row import EventRow
 from tui.viewmodels.event_window import Gap
@@ -55,7 +56,7 @@ def between_cells(row: Gap | Edge | None, rows: EventList, newer: str, older: st
     `newer` and `older` name what lies beyond the ends of the list.
     """
     if isinstance(row, Gap):
-        missing = f"{row.before - row.after - 1:,} events never came in, since the deck was too slow"
+        missing = f"{counted(row.before - row.after - 1, 'event')} never came in, since the deck was too slow"
         return [Cell(f"┄ {missing}: enter reads them from the log ┄", "warn")]
     if row is None:
         return []
@@ -65,5 +66,7 @@ def between_cells(row: Gap | Edge | None, rows: EventList, newer: str, older: st
     if row.error:
         return [Cell(f"✖ {clean(row.error)}", "bad"), Cell("   ctrl+r reads again", "dim")]
     if row.searched:
-        return [Cell(f" ┄ none fits among the {row.searched:,} events looked through: {key} looks further ┄", "warn")]
+        return [
+            Cell(f" ┄ none fits among {counted(row.searched, 'event')} looked through: {key} looks further ┄", "warn")
+        ]
     return [Cell(f"┄ {beyond}: {key} reads them ┄", "dim")]

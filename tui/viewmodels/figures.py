@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 from msgspec import Meta, Struct
 
 from core.printable import clean
-from core.terminal_text import money
+from core.terminal_text import counted, money
 from tui.gateway import Gateway, GatewayError
 from tui.wire import Count
 
@@ -136,7 +136,7 @@ def _amount(amount: Decimal, currency: str) -> str:
 def _stock(levels: list[WireLevel]) -> list[Figure]:
     cut = f", the first {MOST_SKUS:,}" if len(levels) >= MOST_SKUS else ""
     return [
-        Figure(f"STOCK: {len(levels):,} SKU{'' if len(levels) == 1 else 's'}{cut}"),
+        Figure(f"STOCK: {counted(len(levels), 'SKU')}{cut}"),
         *(
             Figure(
                 clean(level.sku, 40), f"{level.available:,}", f"{level.on_hand:,} on hand, {level.reserved:,} reserved"

@@ -16,6 +16,11 @@ def refused_as(error: GatewayError) -> int:
     return error.status if isinstance(error, ServiceRefused) and error.status in _SAID else 0
 
 
+def is_of_the_key(error: GatewayError) -> bool:
+    """Whether it is refused because of who asks, whatever is asked for."""
+    return bool(refused_as(error))
+
+
 def why_refused(what: str, status: int) -> str:
     """`Only admins may see the audit`."""
     return f"{_SAID[status]} {what}"

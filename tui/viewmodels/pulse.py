@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 from msgspec import Meta, Struct
 
 from core.printable import clean
-from core.terminal_text import span
+from core.terminal_text import counted, span
 from tui.gateway import Gateway, GatewayError
 from tui.receipts import Receipt
 from tui.viewmodels.quarter_hour import SECONDS, QuarterHour
@@ -161,7 +161,7 @@ class PulseModel:
         waits = next((value for value in reversed(events) if value is not None), 0.0)
         direction = trend(values, least=MOVES)
         says, arrow = LAGGING[direction], ARROWS[direction] if LAGGING[direction] else ""
-        note = "  ".join(part for part in (f"{waits:,.0f} events" if waits else "at the head", says) if part)
+        note = "  ".join(part for part in (counted(round(waits), "event") if waits else "at the head", says) if part)
         return Tile(
             title, f"{span(seconds)}{arrow}" if waits else "0", values, note, "warn" if seconds >= LATE else "", cause
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.printable import clean
+from core.terminal_text import counted
 from tui.viewmodels.stream import StreamModel
 from tui.viewmodels.text import Cell
 
@@ -31,7 +32,7 @@ def trouble_cells(stream: StreamModel, lost: int, malformed: int) -> list[Cell]:
     """`lost` events never came in, `malformed` frames were none; both are told, and never come back by themselves."""
     hidden = f"{len(stream.hidden)} of {len(stream.types)} types hidden (f)  " if stream.hidden else ""
     bad = malformed + stream.undecodable
-    failures = f"{stream.failed:,} failure{'' if stream.failed == 1 else 's'}  " if stream.failed else ""
+    failures = f"{counted(stream.failed, 'failure')}  " if stream.failed else ""
     return [
         Cell(hidden, "warn"),
         Cell(f"unreadable {bad:,}  " if bad else "", "bad"),

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from core.printable import clean
-from core.terminal_text import money, span
+from core.terminal_text import counted, money, span
 from tui.viewmodels.fold import Change, TimelineState, changes, evolve, saga_words
 from tui.viewmodels.statuses import STATUS_AFTER
 from tui.viewmodels.text import plain
@@ -62,7 +62,7 @@ def summary(event: WireEvent) -> str:
 
 
 def _lines(items: Sequence[object]) -> str:
-    return "1 line" if len(items) == 1 else f"{len(items)} lines"
+    return counted(len(items), "line")
 
 
 def _money(p: dict[str, object], name: str) -> str:

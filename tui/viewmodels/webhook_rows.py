@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.printable import clean
-from core.terminal_text import span
+from core.terminal_text import counted, span
 from tui.viewmodels.text import Cell
 from tui.viewmodels.webhooks import WireDelivery, WireWebhook
 
@@ -79,7 +79,7 @@ def delivery_lines(delivery: WireDelivery | None) -> list[list[Cell]]:
 
 
 def dead_letters(count: int) -> str:
-    return f"{count:,} dead letter{'' if count == 1 else 's'}"
+    return counted(count, "dead letter")
 
 
 def address(hook: WireWebhook) -> str:

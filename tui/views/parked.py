@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from core.printable import clean
-from core.terminal_text import span
+from core.terminal_text import counted, span
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.ask import Ask, Field
@@ -130,7 +130,7 @@ class ParkedView(Pane):
             Cell(
                 f" {model.total:,} {noun} behind an event that could not be applied", "bad" if model.total else "good"
             ),
-            Cell(f"   {causes:,} cause{'' if causes == 1 else 's'}{of}", "dim"),
+            Cell(f"   {counted(causes, 'cause')}{of}", "dim"),
         ]
 
     def _notice(self) -> Sequence[Cell]:

@@ -13,6 +13,7 @@ from textual.binding import BindingType
 from textual.worker import Worker
 
 from core.printable import clean
+from core.terminal_text import counted
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.ask import Ask, Field
@@ -158,8 +159,7 @@ class WebhookView(WebhooksPane):
         if model.webhook is None:
             return [Cell(" … reading the webhook", "dim")]
         which = f"those that are {model.state}" if model.state else "all"
-        many = len(self.deliveries)
-        return [Cell(f" {many:,} message{'' if many == 1 else 's'}, the newest first"), Cell(f"   {which}", "dim")]
+        return [Cell(f" {counted(len(self.deliveries), 'message')}, the newest first"), Cell(f"   {which}", "dim")]
 
     def _notice(self) -> Sequence[Cell]:
         model = self.model

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from core.printable import clean
+from core.terminal_text import counted
 from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.webhook_acts import ACTIONS, ACTS, ask_add, why_not_act
@@ -121,7 +122,7 @@ class WebhooksView(WebhooksPane):
             return [Cell(" … reading the webhooks", "dim")]
         dead = sum(hook.failed for hook in self.hooks)
         stopped = sum(not hook.enabled for hook in self.hooks)
-        told = [Cell(f" {len(self.hooks):,} webhook{'' if len(self.hooks) == 1 else 's'}, the oldest first")]
+        told = [Cell(f" {counted(len(self.hooks), 'webhook')}, the oldest first")]
         told += [Cell(f"   {stopped:,} disabled", "warn")] if stopped else []
         return [*told, *([Cell(f"   {dead_letters(dead)}", "bad")] if dead else [])]
 

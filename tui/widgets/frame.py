@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from core.printable import clean
 from core.terminal_text import money, span
 from tui.action_table import Action
-from tui.desk import Desk
+from tui.desk import VIEWER, Desk
 from tui.past_gateway import PastGateway, PastMoment
 from tui.receipts import Receipt
 from tui.viewmodels.text import Cell
@@ -23,6 +23,8 @@ def top_cells(desk: Desk, title: str) -> list[Cell]:
         return [*name, *past_cells(desk, desk.past)]
     if desk.gateway.read_only:
         name.append(Cell("READ ONLY  ", "accent"))
+    elif desk.role == VIEWER:
+        name.append(Cell("VIEWER  ", "accent"))
     elif desk.commands_away:
         name.append(Cell("✖ NO COMMANDS  ", "bad"))
     alarm = alarm_cells(desk)

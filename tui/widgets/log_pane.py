@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.widgets import Input, Label
 
 from core.printable import clean
+from core.terminal_text import counted
 from tui.daemons import DaemonsError
 from tui.viewmodels.daemons import DaemonsModel
 from tui.viewmodels.tail import Tail
@@ -94,9 +95,13 @@ class LogPane(Vertical):
             self.viewport.tail()
         mode = Cell("  ● FOLLOW", "good") if tail.following else Cell("  ⏸ PAUSED (F follows)", "flash")
         which = [Cell("  stderr", "warn")] if tail.errors else []
-        found = [Cell(f"  “{clean(tail.search, 30)}” in {tail.hits:,} lines (n N)", "accent")] if tail.search else []
+        found = (
+            [Cell(f"  “{clean(tail.search, 30)}” in {counted(tail.hits, 'line')} (n N)", "accent")]
+            if tail.search
+            else []
+        )
         wrong = [Cell(f"  ✖ {tail.problem}", "bad")] if tail.problem else []
-        kept = Cell(f"{tail.last - tail.first:,} lines ", "dim")
+        kept = Cell(f"{counted(tail.last - tail.first, 'line')} ", "dim")
         self.head.show([Cell(f" {tail.name}", "chosen"), *which, mode, *found, *wrong], [kept])
         self.table.say(Cell("" if tail.end is None else "It has logged nothing", "dim"))
         self.table.repaint()
