@@ -1,7 +1,9 @@
-"""Makes the folders that only we may enter, and refuses what somebody else has put in their place."""
+"""Makes the folders that only we may enter, refuses what somebody else has put in their place, and opens files."""
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import pwd
 import stat
@@ -90,3 +92,15 @@ def write_private(file: Path, text: str) -> None:
         if stat.S_ISREG(os.fstat(opened).st_mode):
             os.fchmod(opened, 0o600)  # one that was there may have been readable for others
         writer.write(text)
+
+
+def open_file(path: Path) -> io.BufferedReader:
+    """Open a file that somebody has named, to read it. Raises OSError.
+
+    What is no file is refused: a pipe may have nobody who writes to it, and a device may have no end.
+    """
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return os.fdopen(opened, "rb")

@@ -153,13 +153,14 @@ def _with_keys(verb: str, work: Callable[[ApiKeys, AuditNote], Awaitable[T]]) ->
 def _text_in(file: Path | None) -> str | None:
     """The text of a small file. Raises ConfigurationError."""
     from core.errors import ConfigurationError
+    from core.folders import open_file
     from core.services.api_keys import LONGEST_PEM
 
     if file is None:
         return None
     try:
-        with file.open(encoding="latin-1") as opened:
-            return opened.read(LONGEST_PEM + 1)
+        with open_file(file) as opened:
+            return opened.read(LONGEST_PEM + 1).decode("latin-1")
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
 

@@ -29,7 +29,7 @@ from core.adapters.postgres.migrate import NEEDED
 from core.bootstrap import migrate_database
 from core.database_address import read_address
 from core.errors import ConfigurationError, Unavailable
-from core.folders import give
+from core.folders import give, open_file
 from core.home import DATABASE, LEDGER, Home, owner_url, unprivileged_user, unwritable
 from core.settings import Settings
 from daemons.host import stack
@@ -161,7 +161,7 @@ def restore(settings: Settings, folder: Path) -> Manifest:
 def _examined(folder: Path) -> Manifest:
     """The manifest of a backup whose files are what it says; raises ConfigurationError."""
     try:
-        with (folder / MANIFEST).open("rb") as file:
+        with open_file(folder / MANIFEST) as file:
             manifest = msgspec.json.decode(file.read(LONGEST_MANIFEST), type=Manifest)
         changed = [name for name, digest in manifest.files.items() if _hash_of(folder / Path(name).name) != digest]
     except (OSError, ValueError) as error:
@@ -247,5 +247,5 @@ def _copy_private(source: Path, target: Path) -> None:
 
 
 def _hash_of(file: Path) -> str:
-    with file.open("rb") as opened:
+    with open_file(file) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.errors import ConfigurationError
+from core.folders import open_file
 from core.settings import Settings
 
 SOON = timedelta(days=14)  # before its end a certificate is told about
@@ -66,7 +67,7 @@ def read_tls(settings: Settings) -> Tls | None:
 
 def _read(setting: str, file: Path) -> bytes:
     try:
-        with file.open("rb") as opened:
+        with open_file(file) as opened:
             return opened.read(LARGEST)
     except OSError as error:
         raise ConfigurationError(f"{setting}={file} cannot be read: {error.strerror}") from None
