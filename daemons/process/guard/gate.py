@@ -96,6 +96,8 @@ class Gate:
         """The caller, and a `receive` with the body of the request. Who shows a key need not sign."""
         shown = seen.get(b"authorization")
         if shown is None and (b"signature-input" in seen or b"signature" in seen):
+            if scope["path"] not in VITALS:
+                self._in_flight.check()  # before its body is read and its nonce is written
             return await door.admit_signed(scope, receive)
         return await door.admit(shown, scope["server"][1]), receive
 
