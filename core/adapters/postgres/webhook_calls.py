@@ -88,11 +88,12 @@ UPDATE webhooks w SET enabled = false, disabled_why = '{GONE}'
                               WHERE r.gone AND r.leads_there)
 """
 SWEEP_SECRETS = "DELETE FROM webhook_secrets WHERE ends_at <= clock_timestamp()"
+# clock_timestamp() may be another at each row, so it finds nothing by an index: all deliveries would be read.
 SWEEP = f"""
 DELETE FROM webhook_deliveries WHERE id IN (
     SELECT id FROM webhook_deliveries
      WHERE state <> 'waiting' AND (state <> 'failed' OR position IS NULL)
-       AND tried_at < clock_timestamp() - $1::interval
+       AND tried_at < now() - $1::interval
      LIMIT {SWEPT_AT_ONCE})
 """
 LOOK = f"""

@@ -74,7 +74,7 @@ CANDIDATES = {
     "expiring": """status = 'COMPLETED' AND order_id = ANY (ARRAY (
         SELECT v.order_id FROM order_views v
          WHERE v.status = 'CONFIRMED' AND v.payment_status = 'AUTHORIZED'
-           AND v.payment_expires_at < clock_timestamp() + interval '24 h'))""",
+           AND v.payment_expires_at < now() + interval '24 h'))""",  # clock_timestamp() would have all orders read
     "RUNNING": OPEN,
     "COMPENSATING": OPEN,
     "FAILED": "status = 'FAILED'",
