@@ -278,3 +278,20 @@ async def raw_customer(dsn: str, order_id: str) -> str:
         return str(await connection.fetchval(query, UUID(order_id)))
     finally:
         await connection.close()
+
+
+async def test_in_a_database_without_the_keys_all_that_was_sealed_is_erased_and_new_orders_are_not(
+    commands: CommandApi, queries: QueryApi, dsn: str, tmp_path: Path
+) -> None:
+    """As it is after a restore of a backup that leaves the keys out."""
+    order = (await commands.create(PLACED)).json()["order_id"]
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("SET session_replication_role = replica; DELETE FROM customer_keys")
+    await connection.close()
+    after = (await commands.create(PLACED)).json()["order_id"]
+    await queries.project()
+    shown = await queries.get(f"/api/v1/orders/{order}")
+    assert (shown["customer_id"], shown["shipping_address"]) == (WORD, ERASED)
+    listed = await queries.get(f"/api/v1/customers/{CUSTOMER}/orders")
+    assert [(one["order_id"], one["shipping_address"]["street"]) for one in listed["orders"]] == [(after, STREET)]
+    assert await violations(dsn, tmp_path) == []
