@@ -49,9 +49,9 @@ SELECT saga_id, name, definition, order_id,
         SELECT max(v.payment_expires_at) AS authorization_ends_at,
                max(round(v.total_amount * power(10::numeric, scale(v.total_amount)))) AS at_risk,
                max(v.total_amount) AS amount, max(v.document::json ->> 'currency') AS currency
-          FROM order_views v
-         WHERE v.order_id = CASE WHEN s.status = 'COMPLETED' THEN s.order_id END
-           AND v.status = 'CONFIRMED' AND v.payment_status = 'AUTHORIZED'
+          FROM (SELECT * FROM order_views o
+                 WHERE o.order_id = CASE WHEN s.status = 'COMPLETED' THEN s.order_id END OFFSET 0) AS v
+         WHERE v.status = 'CONFIRMED' AND v.payment_status = 'AUTHORIZED'
         OFFSET 0) AS paid
  CROSS JOIN LATERAL (
         SELECT CASE WHEN status = 'FAILED'                      THEN 'failed'
