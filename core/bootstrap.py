@@ -52,6 +52,7 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     from core.adapters.redis.opening import OrderCache
+SPACING = {"saga-runner": 0.005}  # seconds between appends: nobody waits for a step, and together they cost a fraction
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     clock, dead_letters = DatabaseClock(link, faults=faults), PostgresDeadLetters(open_connection)
     await clock.look()
     clock_task = asyncio.create_task(clock.keep())
-    store = PostgresEventStore(open_connection, faults)
+    store = PostgresEventStore(open_connection, faults, spacing=SPACING.get(name, 0.0))
 
     async def why_not_ready() -> str | None:
         await link.run(lambda c: c.fetchval("SELECT 1"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +72,17 @@ async def test_a_single_append_is_sent_at_once_and_appends_that_arrive_meanwhile
     sender.release()
     assert await asyncio.gather(*first, *rest) == [1, 2, 3, 4]
     assert sender.names() == [[1], [2, 3, 4]]
+
+
+async def test_batches_keep_their_spacing_and_what_arrives_within_it_is_sent_together() -> None:
+    sender, spacing = Sender(released=True), 0.05
+    batcher = Batcher[Item, int](sender.send, spacing=spacing)
+    began = time.monotonic()
+    assert await batcher.submit(Item(1)) == 1
+    assert time.monotonic() - began < spacing, "the first one is sent at once"
+    assert await asyncio.gather(*(batcher.submit(Item(n)) for n in (2, 3))) == [2, 3]
+    assert time.monotonic() - began >= spacing
+    assert sender.names() == [[1], [2, 3]]
 
 
 async def test_an_append_that_touches_the_same_stream_as_an_earlier_one_is_sent_in_a_later_batch() -> None:

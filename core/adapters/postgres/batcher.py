@@ -1,12 +1,15 @@
 """Group commit: appends that arrive while a batch is being sent are sent together as the next batch.
 
-An append that arrives while nothing is being sent goes at once. One batch is sent at a time. An append that shares a
-stream or a key with an earlier one is not sent in the same batch, but in a later one.
+An append that arrives while nothing is being sent goes at once, unless the last batch was sent less than `spacing`
+seconds ago. One batch is sent at a time. An append that shares a stream or a key with an earlier one is not sent in the
+same batch, but in a later one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -55,8 +58,12 @@ class Batcher(Generic[I, R]):
     MOST_EVENTS = 1_000
     MOST_BYTES = 1 << 20
 
-    def __init__(self, send: Callable[[Sequence[Waiting[I, R]]], Awaitable[None]], *, room: int = 4_096) -> None:
+    def __init__(
+        self, send: Callable[[Sequence[Waiting[I, R]]], Awaitable[None]], *, room: int = 4_096, spacing: float = 0.0
+    ) -> None:
         self._send = send
+        self._spacing = spacing
+        self._sent_at = -math.inf  # by the monotonic clock
         self._room = room
         self._queue: deque[Waiting[I, R]] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -92,7 +99,12 @@ class Batcher(Generic[I, R]):
 
     async def _run(self) -> None:
         try:
-            while batch := self._take():
+            while self._queue:
+                if (early := self._sent_at + self._spacing - time.monotonic()) > 0:
+                    await asyncio.sleep(early)
+                self._sent_at = time.monotonic()
+                if not (batch := self._take()):
+                    return
                 try:
                     await self._send(batch)
                 except Exception as error:  # noqa: BLE001 - the callers raise it, and the queue goes on

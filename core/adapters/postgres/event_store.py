@@ -57,11 +57,13 @@ def stored(row: asyncpg.Record) -> StoredEvent:
 class PostgresEventStore:
     """See `core.ports.log.EventStore`. One connection writes, one loads, one reads the log, one keeps snapshots."""
 
-    def __init__(self, open_: Callable[[], Awaitable[Connection]], faults: FaultBoard | None = None) -> None:
+    def __init__(
+        self, open_: Callable[[], Awaitable[Connection]], faults: FaultBoard | None = None, *, spacing: float = 0.0
+    ) -> None:
         self._writer = Link(open_)
         self._loader = Link(open_)
         self._reader = Link(open_)
-        self._batcher = Batcher[Prepared, Verdict](self._measured_send)
+        self._batcher = Batcher[Prepared, Verdict](self._measured_send, spacing=spacing)
         self._faults = faults or FaultBoard()
         self.snapshots = PostgresSnapshots(self._loader, open_, faults)
         self._loads = Coalescer[tuple[StreamId, int], list[Recorded | Exception]](self._load_many)

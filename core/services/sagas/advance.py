@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -61,7 +62,7 @@ async def advance(world: World, work: Work) -> None:
                     effect = action.decide(work.facts(world.clock.now()))
                     verdict = await _decide_alone(world, work, move, effect, action.reads)
                 case Call() as call:
-                    verdict = await _call(world, work, move, call)
+                    verdict = await _call(world, work, move, call, spans)
                 case _:
                     raise AssertionError("a step with nothing to do is recorded with the one before it")
             match verdict:
@@ -110,7 +111,7 @@ async def _send(world: World, saga_append: SagaAppend) -> Verdict:
 
 
 # --- call the provider --------------------------------------------------------------------------------------
-async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | None:
+async def _call(world: World, work: Work, move: Move, call: Call, spans: StepSpans) -> Verdict | None:
     now = world.clock.now()
     instead = call.before(work.facts(now))
     if instead is not None:
@@ -125,7 +126,7 @@ async def _call(world: World, work: Work, move: Move, call: Call) -> Verdict | N
         return await _wait_for_provider(world, work, call, error)
     except (GatewayUnavailable, GatewayTimeout) as error:
         return await _try_later(world, work, move, call, error)
-    return await _record_answer(world, work, move, call, answer)
+    return await _record_answer(world, work, move, call, answer, spans)
 
 
 async def _call_or_look_up(world: World, work: Work, call: Call, key: str) -> PaymentAnswer:
@@ -166,16 +167,44 @@ async def _call_gateway(gateway: PaymentGateway, work: Work, call: Call, key: st
 
 
 # --- record the provider's answer ---------------------------------------------------------------------------
-async def _record_answer(world: World, work: Work, move: Move, call: Call, answer: PaymentAnswer) -> Verdict | None:
+async def _record_answer(
+    world: World, work: Work, move: Move, call: Call, answer: PaymentAnswer, spans: StepSpans
+) -> Verdict | None:
     """Record the provider's answer. After a conflict, read the streams again and repeat, so that no answer is lost."""
     while True:
         effect = call.record(work.facts(world.clock.now()), answer)
-        verdict = await _decide_alone(world, work, move, effect, frozenset({"payment"}))
+        alone = _conclude(world, work, move, effect, frozenset({"payment"}))
+        together, next_moves = _with_next_moves(world, alone)
+        verdict = await _send(world, together)
+        if isinstance(verdict, Accepted):
+            for each in next_moves:
+                spans.begin(each)
         if not isinstance(verdict, Conflict):
             return verdict
         await refresh(world, work)
         if not _has_no_outcome(work, move):
             return verdict
+
+
+def _with_next_moves(world: World, first: SagaAppend) -> tuple[SagaAppend, Sequence[Move]]:
+    """The same append with the moves that come next and need neither stock nor a call; and these moves.
+
+    One append costs less than two. A move that cannot be decided is left out, so the answer is recorded in any case.
+    """
+    work, whole, moves = first.work, first, list[Move]()
+    while isinstance(move := next_move(work.saga, whole.progress), Move):
+        action, now, after = move.action, world.clock.now(), whole.after()
+        if not isinstance(action, Local) or "stock" in action.reads:
+            break
+        try:
+            effect = action.decide(after.facts(now))
+            new_events = concluded(after, move, effect, now, after.payment.state)
+        except Exception:  # noqa: BLE001 - the saga's next move, once this append is recorded, raises it again
+            break
+        both = Effect(order=[*whole.effect.order, *effect.order], payment=[*whole.effect.payment, *effect.payment])
+        whole = draft(work, both, [*whole.events, *new_events], now, reads=whole.reads | action.reads)
+        moves.append(move)
+    return whole, moves
 
 
 def _has_no_outcome(work: Work, move: Move) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -153,13 +154,13 @@ class SagaAppend:
     last: UUID = field(default_factory=uuid7)
 
     def entries(self) -> list[Entry]:
-        """The entries of the order, the payment and the saga, in this order. The entries of SKUs are not among them."""
+        """The entries of the payment, the order and the saga, in this order. The entries of SKUs are not among them."""
         work, entries = self.work, list[Entry]()
-        if self.effect.order or "order" in self.reads:
-            entries.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
         if self.effect.payment or "payment" in self.reads:
             stream = StreamId(payment_of(work.order_id))
             entries.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
+        if self.effect.order or "order" in self.reads:
+            entries.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
         own = self._new(self.events, epoch=work.epoch or FIRST_EPOCH)
         if own:
             own[-1] = NewEvent(self.last, own[-1].event, own[-1].metadata)
@@ -208,8 +209,16 @@ class SagaAppend:
 
     def applied(self) -> None:
         """Bring `work` up to date after the append was recorded, and measure what it recorded."""
-        work = self.work
-        measure_saga(work.saga.name, self.events, work.started_at)
+        measure_saga(self.work.saga.name, self.events, self.work.started_at)
+        self._bring_up_to_date(self.work)
+
+    def after(self) -> Work:
+        """The saga as it is once this append is recorded."""
+        work = copy(self.work)
+        self._bring_up_to_date(work)
+        return work
+
+    def _bring_up_to_date(self, work: Work) -> None:
         work.version += len(self.events)
         work.progress = self.progress
         work.cause = self.last if self.events else work.cause
