@@ -7,8 +7,10 @@ before anything is decoded, and each value is looked at a fixed number of times.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import msgspec
@@ -124,14 +126,21 @@ def _odd_amounts(value: Any, kind: Any, path: str) -> list[FieldError]:
         return [FieldError(path, "must be a number, as in 12.50")] if odd else []
     if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         members = cast("dict[str, Any]", value)
-        places = [(field.encode_name, field.type) for field in msgspec.structs.fields(kind)]
-        inside = [_odd_amounts(members.get(name), each, f"{path}.{name}".removeprefix(".")) for name, each in places]
+        inside = [
+            _odd_amounts(members.get(name), each, f"{path}.{name}".removeprefix(".")) for name, each in _places(kind)
+        ]
     elif isinstance(value, list) and get_origin(kind) is tuple:
         items = cast("list[Any]", value)
         inside = [_odd_amounts(each, get_args(kind)[0], f"{path}[{n}]") for n, each in enumerate(items)]
     else:
         return []
     return [error for errors in inside for error in errors]
+
+
+@cache
+def _places(kind: type[msgspec.Struct]) -> Sequence[tuple[str, Any]]:
+    """The names of the fields and their types. msgspec evaluates all annotations again each time that it is asked."""
+    return [(field.encode_name, bare_type(field.type)) for field in msgspec.structs.fields(kind)]
 
 
 def _pairs(value: Any) -> int:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -250,23 +249,6 @@ async def test_calls_beyond_the_number_of_connections_take_turns(
     async with HttpPaymentGateway(sandbox.url, timeout=60.0) as gateway:
         answers = await asyncio.gather(*(authorise(gateway, uuid4()) for _ in range(2 * CONNECTIONS)))
     assert all(isinstance(answer, Approved) for answer in answers)
-
-
-async def test_a_call_that_is_cancelled_while_its_connection_is_returned_leaves_it_usable(
-    sandbox: SandboxProcess,
-) -> None:
-    async with HttpPaymentGateway(sandbox.url, timeout=SHORT) as gateway:
-
-        async def cut_off(event: str, _: object) -> None:
-            if event == "http11.response_closed.started":
-                raise asyncio.CancelledError
-
-        extensions: dict[str, Any] = gateway._extensions
-        extensions["trace"] = cut_off
-        with pytest.raises(asyncio.CancelledError):
-            await authorise(gateway, uuid4())
-        del extensions["trace"]
-        assert isinstance(await authorise(gateway, uuid4()), Approved)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,12 @@
-"""The payment provider over HTTP: one request for each call. It does not retry, because the sagas do.
-
-It uses httpcore, the lower layer of httpx: every order makes such calls, and httpx costs 0.2 ms of CPU more for each.
-"""
+"""The payment provider over HTTP: one request for each call. It does not retry, because the sagas do."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import re
 import ssl
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -17,38 +14,27 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import httpcore
 import msgspec
 
 from core.adapters.payments.breaker import Admitted, Breaker
+from core.adapters.payments.exchange import Exchange, NoAnswerError, NotSentError, Response, connect
 from core.credentials import Show, show_nothing
-from core.cut_connections import MadeConnections
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.domain.validation import tidy
 from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 from core.tracing import trace_headers
 
-# For each request, a pool of httpcore looks at all its connections and waiting requests. With many requests in flight,
-# a pool of 64 connections cost several times the CPU of the calls. So each pool has one connection, for one call.
 CONNECTIONS = 64
 LONGEST_WAIT = 1.0  # seconds that a call waits for a free connection; after that, its saga tries again later
 LONGEST_CONNECT = 2.0  # less than the limit of a call, so that we can tell "never sent" from "never answered"
 IDLE = 5.0  # seconds that a connection stays open for the next call; servers keep theirs longer
 LONGEST_QUESTION = 2.0  # seconds for the question whether the provider answers at all
 NOBODYS_KEY = "orderdeck-does-the-provider-answer"
-LONGEST_ANSWER = 64 * 1024  # bytes; the provider's answers are some hundred bytes long
 T = TypeVar("T")
 Headers = Sequence[tuple[bytes, bytes]]
-NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout)
-NO_ANSWER = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError)
+NO_ANSWER = (NoAnswerError, TimeoutError)
+NO_HEADER = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # what the value of a header cannot have (RFC 9110, 5.5)
 MAY_COME_LATER = {401, 408, 425, 429}  # 401: an operator gives us the right key
-
-
-@dataclass(frozen=True)
-class _Response:
-    status: int
-    headers: Sequence[tuple[bytes, bytes]]
-    content: bytes
 
 
 class _Success(msgspec.Struct, frozen=True):
@@ -75,24 +61,23 @@ class HttpPaymentGateway:
 
     def __init__(self, base_url: str, *, timeout: float = 8.0, show: Show = show_nothing) -> None:
         self._base, self._show = base_url.rstrip("/"), show
-        self._host = urlsplit(base_url).netloc.encode()
+        address = urlsplit(self._base)
+        tls = address.scheme == "https"
+        self._host, self._path = address.netloc.rpartition("@")[2].encode(), address.path
+        self._place = (address.hostname or "", address.port or (443 if tls else 80))
+        self._tls = ssl.create_default_context() if tls else None
         self._timeout = timeout
-        connect = min(LONGEST_CONNECT, timeout / 2)
-        self._extensions = {"timeout": {"connect": connect, "read": timeout, "write": timeout}}
-        tls = ssl.create_default_context()  # shared by all pools, because it takes long to make
-        self._open = lambda: httpcore.AsyncConnectionPool(
-            tls, max_connections=1, keepalive_expiry=IDLE, network_backend=MadeConnections()
-        )
-        self._free = [self._open() for _ in range(CONNECTIONS)]  # the last one was used last
+        self._free: list[Exchange] = []  # the last one was used last
         self._room = asyncio.Semaphore(CONNECTIONS)
+        self._calls = 0
         self._breaker = Breaker()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for pool in self._free:
-            await pool.aclose()
+        for exchange in self._free:
+            exchange.close()
 
     async def authorise(
         self, key: str, *, payment_id: UUID, order_id: UUID, amount: Decimal, currency: str, method: str
@@ -112,7 +97,7 @@ class HttpPaymentGateway:
     async def look_up(self, key: str) -> PaymentAnswer | None:
         try:
             response = await self._send(key.partition(":")[0], "GET", f"/api/v1/operations/{key}")
-        except NO_ANSWER as error:
+        except (NotSentError, *NO_ANSWER) as error:
             raise GatewayUnavailable(f"the payment provider cannot be asked: {_text(error)}") from error
         if response.status == 404:
             return None
@@ -133,18 +118,18 @@ class HttpPaymentGateway:
     def room(self) -> int:
         self._breaker.log_change()
         if self._breaker.closed:
-            return max(len(self._free), CONNECTIONS // 4)
+            return max(CONNECTIONS - self._calls, CONNECTIONS // 4)
         return int(self._breaker.may_probe)
 
     async def _send(
         self, charge: str, method: str, path: str, headers: Headers = (), content: bytes | None = None
-    ) -> _Response:
+    ) -> Response:
         """Make one call, and tell the breaker how it went."""
         breaker = self._breaker
         call = breaker.admit()
         try:
             response = await self._exchange(method, path, headers, content, self._timeout)
-        except NOT_SENT:
+        except NotSentError:
             breaker.failed(call, charge, reached=False)
             raise
         except NO_ANSWER:
@@ -166,7 +151,7 @@ class HttpPaymentGateway:
         breaker, within = self._breaker, min(LONGEST_QUESTION, self._timeout)
         try:
             response = await self._exchange("GET", f"/api/v1/operations/{NOBODYS_KEY}", (), None, within)
-        except (*NOT_SENT, *NO_ANSWER):
+        except (NotSentError, *NO_ANSWER):
             breaker.asked(call, answers=False)
         except GatewayNotTried:  # there is no free connection
             breaker.not_made(call)
@@ -178,46 +163,48 @@ class HttpPaymentGateway:
 
     async def _exchange(
         self, method: str, path: str, headers: Headers, content: bytes | None, within: float
-    ) -> _Response:
-        """Send one request and read its answer, in at most `within` seconds once there is a connection for it."""
-        shown = [(b"Authorization", b"Bearer %b" % key.encode()) for key in (self._show(self._base),) if key]
-        async with (
-            self._connection() as connection,
-            asyncio.timeout(within),
-            connection.stream(
-                method,
-                self._base + path,
-                headers=[(b"Host", self._host), *shown, *trace_headers(), *headers],
-                content=content,
-                extensions=self._extensions,
-            ) as response,
-        ):
-            parts, size = list[bytes](), 0
-            async for part in response.aiter_stream():
-                parts.append(part)
-                size += len(part)
-                if size > LONGEST_ANSWER:
-                    raise httpcore.RemoteProtocolError(f"the answer is longer than {LONGEST_ANSWER} bytes")
-            return _Response(response.status, response.headers, b"".join(parts))
-
-    @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[httpcore.AsyncConnectionPool]:
+    ) -> Response:
+        """Send one request and read its answer, in at most `within` seconds once there is room for it."""
+        request = self._request(method, path, headers, content or b"")
+        await self._take_room()
         try:
-            async with asyncio.timeout(min(LONGEST_WAIT, self._timeout)):
-                await self._room.acquire()
-        except TimeoutError as error:
-            raise GatewayNotTried("too many calls to the payment provider are under way", LONGEST_WAIT) from error
-        pool = self._free.pop()
-        try:
-            yield pool
-        except BaseException:
-            broken, pool = pool, self._open()  # after a cut-off call, httpcore may never free the connection
-            with contextlib.suppress(Exception):
-                await broken.aclose()
-            raise
+            async with asyncio.timeout(within):
+                exchange = self._kept() or await connect(*self._place, self._tls, min(LONGEST_CONNECT, within / 2))
+                response = await exchange.ask(request)
+            if exchange.usable:
+                self._free.append(exchange)
+            return response
         finally:
-            self._free.append(pool)
+            self._calls -= 1
             self._room.release()
+
+    def _request(self, method: str, path: str, headers: Headers, content: bytes) -> bytes:
+        shown = [(b"Authorization", b"Bearer %b" % key.encode()) for key in (self._show(self._base),) if key]
+        lines = [b"%b: %b" % each for each in ((b"Host", self._host), *shown, *trace_headers(), *headers)]
+        if any(NO_HEADER.search(line) for line in lines):
+            raise NotSentError("a header would have a line break or another control character")
+        first = f"{method} {self._path}{path} HTTP/1.1".encode("ascii")
+        return b"\r\n".join((first, *lines, b"", content))
+
+    async def _take_room(self) -> None:
+        if self._room.locked():
+            try:
+                async with asyncio.timeout(min(LONGEST_WAIT, self._timeout)):
+                    await self._room.acquire()
+            except TimeoutError as error:
+                raise GatewayNotTried("too many calls to the payment provider are under way", LONGEST_WAIT) from error
+        else:
+            await self._room.acquire()
+        self._calls += 1
+
+    def _kept(self) -> Exchange | None:
+        """The connection that was used last, if it is still open and was used lately."""
+        while self._free:
+            exchange = self._free.pop()
+            if exchange.usable and time.monotonic() - exchange.used_at < IDLE:
+                return exchange
+            exchange.close()
+        return None
 
     async def _post(self, key: str, payment_id: UUID, operation: str, body: Mapping[str, object]) -> PaymentAnswer:
         content = msgspec.json.encode(body)  # decimals become strings
@@ -230,7 +217,7 @@ class HttpPaymentGateway:
             response = await self._send(
                 str(payment_id), "POST", f"/api/v1/charges/{payment_id}/{operation}", headers, content
             )
-        except NOT_SENT as error:
+        except NotSentError as error:
             raise GatewayUnavailable(f"the payment provider cannot be reached: {_text(error)}") from error
         except NO_ANSWER as error:
             raise GatewayTimeout(f"no answer from the payment provider: {_text(error)}") from error
@@ -247,7 +234,7 @@ class HttpPaymentGateway:
         raise _unavailable(response)
 
 
-def _unavailable(response: _Response) -> GatewayUnavailable:
+def _unavailable(response: Response) -> GatewayUnavailable:
     more = ": it does not know our key (ORDERDECK_PAYMENT_KEY)" if response.status == 401 else ""
     return GatewayUnavailable(f"the payment provider answered {response.status}{more}", _retry_after(response.headers))
 
@@ -274,7 +261,7 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
-def _decoded(response: _Response, shape: type[T]) -> T:
+def _decoded(response: Response, shape: type[T]) -> T:
     """The answer's body; raises ValueError, also for one that is nested without end."""
     try:
         return msgspec.json.decode(response.content, type=shape)
@@ -287,7 +274,7 @@ def _named(reference: str) -> str:
     return tidy(reference, 255) if reference else ""
 
 
-def _detail(response: _Response) -> str:
+def _detail(response: Response) -> str:
     try:
         detail = _decoded(response, _Problem).detail
     except ValueError:

@@ -1,0 +1,77 @@
+"""The connections to the payment provider: which answers they read, and that no call gets the answer of another."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from core.adapters.payments.http import HttpPaymentGateway
+from core.domain.provider import Approved, Declined
+from core.errors import GatewayTimeout, GatewayUnavailable
+from tests.contracts.test_payment_gateway import SHORT, authorise
+from tests.support.sandbox_process import SandboxProcess
+
+
+async def test_after_a_call_that_is_cancelled_at_any_moment_the_next_one_gets_its_own_answer(
+    sandbox: SandboxProcess,
+) -> None:
+    async with HttpPaymentGateway(sandbox.url, timeout=SHORT) as gateway:
+        for turns in range(8):
+            cut_off = asyncio.create_task(authorise(gateway, uuid4()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            cut_off.cancel()
+            payment = uuid4()
+            approved = await authorise(gateway, payment)
+            assert await gateway.look_up(f"{payment}:authorise") == approved, f"cancelled after {turns} turns"
+
+
+async def test_one_connection_serves_one_call_after_the_other(sandbox: SandboxProcess) -> None:
+    async with HttpPaymentGateway(sandbox.url) as gateway:
+        await authorise(gateway, uuid4())
+        [kept] = gateway._free
+        await authorise(gateway, uuid4())
+        assert gateway._free == [kept]
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n" + b'{"reference":"r"}', Approved),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 402 No\r\nContent-Length: 2\r\n\r\n{}", Declined),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n11\r\n" + b'{"reference":"r"}' + b"\r\n0\r\n\r\n",
+            Approved,
+        ),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + b'{"reference":"r"}', Approved),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n" + b'{"reference":"r"}', GatewayTimeout),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", GatewayTimeout),
+        (b"HTTP/1.1 101 Other\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n", GatewayTimeout),
+        (b"", GatewayTimeout),
+    ],
+)
+async def test_an_answer_is_read_however_it_ends_and_a_part_of_one_is_none(said: bytes, outcome: type) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for part in (said[:20], said[20:]):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with HttpPaymentGateway(f"http://127.0.0.1:{port}") as gateway:
+            try:
+                got: object = await authorise(gateway, uuid4())
+            except GatewayTimeout as error:
+                got = error
+    assert type(got) is outcome
+
+
+async def test_a_call_whose_key_would_break_the_request_is_not_sent(sandbox: SandboxProcess) -> None:
+    async with HttpPaymentGateway(sandbox.url, show=lambda _: "key\r\nIdempotency-Key: other") as gateway:
+        with pytest.raises(GatewayUnavailable, match="line break"):
+            await authorise(gateway, uuid4())
