@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
+from decimal import Decimal
+from uuid import UUID, uuid4
 
 import pytest
 
 from core.adapters.payments.http import HttpPaymentGateway
-from core.domain.provider import Approved, Declined
+from core.domain.provider import Approved, Declined, PaymentAnswer
 from core.errors import GatewayTimeout, GatewayUnavailable
-from tests.contracts.test_payment_gateway import SHORT, authorise
 from tests.support.sandbox_process import SandboxProcess
+
+
+async def authorise(gateway: HttpPaymentGateway, payment: UUID) -> PaymentAnswer:
+    amount, key = Decimal("10.00"), f"{payment}:authorise"
+    return await gateway.authorise(
+        key, payment_id=payment, order_id=UUID(int=7), amount=amount, currency="USD", method="card"
+    )
 
 
 async def test_after_a_call_that_is_cancelled_at_any_moment_the_next_one_gets_its_own_answer(
     sandbox: SandboxProcess,
 ) -> None:
-    async with HttpPaymentGateway(sandbox.url, timeout=SHORT) as gateway:
+    async with HttpPaymentGateway(sandbox.url) as gateway:
         for turns in range(8):
             cut_off = asyncio.create_task(authorise(gateway, uuid4()))
             for _ in range(turns):
