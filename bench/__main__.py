@@ -22,6 +22,7 @@ PARTS = (
     "rebuild",
     "switch",
     "growth",
+    "lists",
     "past",
     "relay",
     "kafka_feed",
@@ -50,9 +51,11 @@ def main() -> None:
     parser.add_argument(
         "--soak", type=float, default=0, help="minutes that the deck is soaked; nothing else of it then"
     )
-    parser.add_argument("--million", action="store_true", help="a rebuild of 1 000 000 events")
+    parser.add_argument("--million", action="store_true", help="a rebuild of 1 000 000 events, lists of so many orders")
     parser.add_argument(
-        "--ten-million", action="store_true", help="growth to, and verify of, 10 000 000 events: needs 15 GB of disk"
+        "--ten-million",
+        action="store_true",
+        help="growth to, and verify of, 10 000 000 events, lists of so many orders: 30 GB",
     )
     parser.add_argument("--json", type=Path, default=ROOT / "bench" / "results" / "latest.json")
     options = parser.parse_args()
@@ -71,6 +74,7 @@ def main() -> None:
         "rebuild": million,
         "switch": million,
         "growth": ten_million,
+        "lists": 10_000_000 if options.ten_million else 1_000_000 if options.million else 100_000,
         "past": million,
         "relay": options.events,
         "kafka_feed": options.events,

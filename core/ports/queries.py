@@ -122,7 +122,7 @@ class Queries(Protocol):
         """One page of the orders that fit. A page at the end of the list takes no longer than the first page."""
         ...
 
-    async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> Sequence[OrderDocument]:
+    async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> DocumentPage:
         """The newest orders that fit, without the first `offset` of them. The time grows with `offset`."""
         ...
 
@@ -132,7 +132,7 @@ class Queries(Protocol):
 
     async def counted_newest_orders(
         self, fits: OrderQuery, *, offset: int, limit: int
-    ) -> tuple[Sequence[OrderDocument], OrderCount]:
+    ) -> tuple[DocumentPage, OrderCount]:
         """The same orders, and how many fit in all, both as of one moment."""
         ...
 

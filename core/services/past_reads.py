@@ -161,9 +161,7 @@ class PastReads(RequestReads):
     async def counted_orders(self, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:
         """What is wrong with their sagas is not among it: rows of sagas are not kept."""
         _no_saga_filter(search.filter)
-        page, count = await super().counted_orders(search)
-        documents = [msgspec.structs.replace(one, trouble=None) for one in page.documents]
-        return msgspec.structs.replace(page, documents=documents), count
+        return await super().counted_orders(msgspec.structs.replace(search, troubles=False))
 
     async def count_orders_by_status(self, fits: OrderQuery) -> OrderCounts:
         _no_saga_filter(fits)

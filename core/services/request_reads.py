@@ -170,7 +170,7 @@ class RequestReads:
     async def orders(self, search: OrderSearch) -> DocumentPage:
         return await self._ask(ORDERS.reader, lambda q: q.orders(search))
 
-    async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> Sequence[OrderDocument]:
+    async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> DocumentPage:
         return await self._ask(ORDERS.reader, lambda q: q.newest_orders(fits, offset=offset, limit=limit))
 
     async def counted_orders(self, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:
@@ -178,7 +178,7 @@ class RequestReads:
 
     async def counted_newest_orders(
         self, fits: OrderQuery, *, offset: int, limit: int
-    ) -> tuple[Sequence[OrderDocument], OrderCount]:
+    ) -> tuple[DocumentPage, OrderCount]:
         return await self._ask(ORDERS.reader, lambda q: q.counted_newest_orders(fits, offset=offset, limit=limit))
 
     async def count_orders(self, fits: OrderQuery) -> OrderCount:

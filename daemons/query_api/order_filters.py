@@ -16,6 +16,7 @@ from core.filters.order_query import PAYMENT_STATUSES, SAGA_TROUBLES, STATUSES, 
 from daemons.http.problems import wrong_fields
 from daemons.query_api.moments import a_moment
 from daemons.query_api.parameters import LONGEST_TEXT, MOST_IDS, Moment, a_uuid
+from daemons.query_api.reads import Reads
 
 MOST_VALUES = 20
 
@@ -59,6 +60,7 @@ SearchText = Annotated[
 
 
 def order_filter(
+    queries: Reads,
     order_id: Ids = None,
     order_number: Numbers = None,
     status: StatusNames = None,
@@ -80,6 +82,7 @@ def order_filter(
     updated_to: Moment = None,
     q: SearchText = None,
 ) -> OrderQuery:
+    del queries  # the framework finds what does not depend on each other in tasks, which takes longer than to find both
     return OrderQuery(
         order_id=tuple(a_uuid("order_id", id_) for id_ in _words("order_id", order_id, MOST_IDS)),
         order_number=tuple(in_capitals(number) for number in _words("order_number", order_number, MOST_IDS)),
@@ -116,7 +119,7 @@ def _trouble(text: str) -> str:
 
 def _words(field: str, texts: Sequence[str] | None, most: int = MOST_VALUES) -> tuple[str, ...]:
     """The values of a field whose values have no comma, and may therefore be listed with commas between them."""
-    return _texts(field, [word.strip() for text in texts or () for word in text.split(",")], most)
+    return _texts(field, [word.strip() for text in texts for word in text.split(",")], most) if texts else ()
 
 
 def _texts(field: str, texts: Sequence[str], most: int = MOST_VALUES) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from litestar import Response, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, QueryParameter
+from msgspec import Raw
 
 from core import codec
 from core.domain.message import OrderId
@@ -36,7 +37,7 @@ from daemons.query_api.parameters import (
 from daemons.query_api.parked_rows import ParkedRows
 from daemons.query_api.parked_rows import header as waits_behind
 from daemons.query_api.reads import Reads
-from daemons.query_api.response import FROM_CACHE_TOO, READ_FROM, as_it_is, json_response, of_cache
+from daemons.query_api.response import FROM_CACHE_TOO, READ_FROM, json_response, of_cache
 
 FILTER = Provide(order_filter, sync_to_thread=False)
 
@@ -116,7 +117,7 @@ async def some_orders(
     return json_response(
         codec.json(
             {
-                "orders": [as_it_is(order) for order in page.documents],
+                "orders": Raw(page.json),
                 **cursors,
                 "total": count.total,
                 "total_estimated": count.estimated,
@@ -160,11 +161,11 @@ ROUTES = (one_order, order_of_number, some_orders, order_counts, orders_of_custo
 async def _by_offset(
     queries: Queries, conditions: OrderQuery, limit: int, offset: int, echo: dict[str, Any]
 ) -> Response[bytes]:
-    orders, count = await queries.counted_newest_orders(conditions, offset=offset, limit=limit)
+    page, count = await queries.counted_newest_orders(conditions, offset=offset, limit=limit)
     return json_response(
         codec.json(
             {
-                "orders": [as_it_is(order) for order in orders],
+                "orders": Raw(page.json),
                 **echo,
                 "total": count.total,
                 "total_estimated": count.estimated,

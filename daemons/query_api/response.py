@@ -6,9 +6,7 @@ from typing import get_args
 
 from litestar import Response
 from litestar.openapi.spec import OpenAPIType, Schema
-from msgspec import Raw
 
-from core import codec
 from core.ports.listed_orders import OrderDocument
 from core.ports.order_cache import CacheUse
 from core.services.fresh_views import ReadFrom
@@ -51,10 +49,3 @@ def of_cache(document: OrderDocument) -> dict[str, str]:
 
 def json_response(body: bytes, **headers: str) -> Response[bytes]:
     return Response(body, media_type="application/json", headers=headers)
-
-
-def as_it_is(document: OrderDocument) -> Raw:
-    """An order's stored JSON as part of a larger answer; it is not decoded for that. Its trouble, if any, is added."""
-    if document.trouble is None:
-        return Raw(document.json)
-    return Raw(document.json.rstrip()[:-1] + b"," + codec.json(document.trouble)[1:])

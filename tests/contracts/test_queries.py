@@ -65,7 +65,7 @@ def view(json: bytes) -> OrderView:
 
 async def all_views(queries: Queries) -> list[OrderView]:
     page = await queries.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
-    return [view(document.json) for document in page.documents]
+    return msgspec.json.decode(page.json, type=list[OrderView])
 
 
 # --- one order ----------------------------------------------------------------------------------------------

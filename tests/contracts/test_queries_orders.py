@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, get_args
+from itertools import product
+from typing import Any, cast, get_args
 from uuid import UUID
 
 import asyncpg
@@ -14,15 +15,16 @@ import msgspec
 import pytest
 from msgspec.structs import fields, replace
 
+from core import codec
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.queries.queries import PostgresQueries
-from core.adapters.postgres.read_models import order_counts, order_pages
+from core.adapters.postgres.read_models import order_counts, order_pages, order_statements
 from core.domain.payment import PaymentStatus
 from core.errors import Unavailable
 from core.filters.order_query import OrderQuery
-from core.ports.listed_orders import OrderCount, OrderSearch, OrderSort
+from core.ports.listed_orders import DocumentPage, OrderCount, OrderSearch, OrderSort
 from core.ports.queries import Queries
 from core.projections.order_view import OrderView
 from tests.support.opener import Opener
@@ -71,8 +73,20 @@ async def full(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Queri
 
 @pytest.fixture(scope="module")
 async def everything(full: Queries) -> list[OrderView]:
-    page = await full.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
-    return [msgspec.json.decode(document.json, type=OrderView) for document in page.documents]
+    return listed(await full.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS)))
+
+
+TROUBLED = {
+    order_id(1): ("failed", Decimal("129.00")),
+    order_id(2): ("overdue", Decimal(0)),
+    order_id(3): ("retrying", None),
+    order_id(6): ("failed", Decimal(5)),
+}
+NOWHERE = (datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))  # after the oldest order
+
+
+def listed(page: DocumentPage) -> list[OrderView]:
+    return msgspec.json.decode(page.json, type=list[OrderView])
 
 
 def skus(order: OrderView) -> set[str]:
@@ -142,9 +156,9 @@ async def test_a_filter_keeps_the_orders_that_match_it_and_counts_them(
     expected = [order for order in everything if FITS[number](order)]
     assert number >= len(EACH_FIELD) or 0 < len(expected) < ORDERS
     page = await full.orders(OrderSearch(filter=fits, limit=ORDERS))
-    assert [msgspec.json.decode(document.json, type=OrderView) for document in page.documents] == expected
+    assert (listed(page), page.size) == (expected, len(expected))
     newest = await full.newest_orders(fits, offset=1, limit=2)
-    assert [msgspec.json.decode(document.json, type=OrderView) for document in newest] == expected[1:3]
+    assert listed(newest) == expected[1:3]
     count = await full.count_orders(fits)
     assert (count.total, count.estimated) == (len(expected), False)
     counts = await full.count_orders_by_status(fits)
@@ -159,17 +173,18 @@ async def test_a_filter_keeps_the_orders_that_match_it_and_counts_them(
 
 async def test_an_order_of_a_list_says_which_trouble_its_saga_makes_and_how_much_money_is_open(full: Queries) -> None:
     page = await full.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
-    troubles = {
-        msgspec.json.decode(document.json, type=OrderView).order_id: (trouble.saga_state, trouble.open_amount)
-        for document in page.documents
-        if (trouble := document.trouble) is not None
+    troubled = {
+        UUID(order["order_id"]): (order["saga_state"], order["open_amount"])
+        for order in codec.parse(page.json)
+        if "saga_id" in order
     }
-    assert troubles == {
-        order_id(1): ("failed", Decimal("129.00")),
-        order_id(2): ("overdue", Decimal("0.00")),
-        order_id(3): ("retrying", None),
-        order_id(6): ("failed", Decimal("5.00")),
-    }
+    assert troubled == TROUBLED
+    assert b'"open_amount":0.00}' in page.json
+    last = OrderSearch(filter=OrderQuery(order_id=(*TROUBLED, order_id(7))), backwards=True, start=NOWHERE)
+    assert [order.get("saga_state") for order in codec.parse((await full.orders(last)).json)] == [
+        TROUBLED[one.order_id][0] if one.order_id in TROUBLED else None for one in listed(await full.orders(last))
+    ]
+    assert "saga_id" not in str(await full.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS, troubles=False)))
 
 
 @pytest.mark.parametrize(("longest_walk", "most_looked_up"), [(0, 1_000), (3, 0), (1_000, 0)])
@@ -180,7 +195,8 @@ async def test_every_page_is_right_whether_its_orders_are_walked_to_or_looked_up
     most_looked_up: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(order_pages, "LONGEST_WALK", longest_walk)
+    monkeypatch.setattr(order_statements, "LONGEST_WALK", longest_walk)
+    monkeypatch.setattr(order_statements, "MOST_PROBED", longest_walk)
     monkeypatch.setattr(order_pages, "MOST_LOOKED_UP", most_looked_up)
     for criteria, fits in zip(FILTERS, FITS, strict=True):
         for sort in get_args(OrderSort):
@@ -189,11 +205,36 @@ async def test_every_page_is_right_whether_its_orders_are_walked_to_or_looked_up
             pages = [await full.orders(search)]
             while pages[-1].more:
                 pages.append(await full.orders(replace(search, start=pages[-1].last)))
-            listed = [UUID(msgspec.json.decode(d.json)["order_id"]) for page in pages for d in page.documents]
-            assert listed == wanted, (criteria, sort)
+            assert [order.order_id for page in pages for order in listed(page)] == wanted, (criteria, sort)
             if len(pages) > 1:
                 back = await full.orders(replace(search, start=pages[1].first, backwards=True))
                 assert back == replace(pages[0], more=False), (criteria, sort)
+
+
+@pytest.mark.parametrize("status", [(), ("CONFIRMED", "SHIPPED")])
+async def test_a_page_that_begins_outside_of_its_range_has_the_range_from_its_end_on(
+    full: Queries, everything: list[OrderView], status: tuple[str, ...]
+) -> None:
+    by_time, by_total = in_order(everything, "created_at"), in_order(everything, "total_amount")
+    early, late = by_time[10], by_time[30]
+    cheap, dear = by_total[10], by_total[30]
+    times = {"created_from": early.created_at, "created_to": late.created_at}
+    totals = {"min_total": cheap.total_amount, "max_total": dear.total_amount}
+    for sort, range_, orders in (
+        ("created_at", times, [o for o in by_time if early.created_at <= o.created_at < late.created_at]),
+        ("total_amount", totals, [o for o in by_total if cheap.total_amount <= o.total_amount <= dear.total_amount]),
+    ):
+        wanted = [order for order in orders if not status or order.status in status]
+        values = [getattr(in_order(everything, sort)[n], sort) for n in (0, 10, 30, -1)]
+        for start in product(values, (UUID(int=0), UUID(int=2**128 - 1))):
+            after = [order for order in wanted if (getattr(order, sort), order.order_id) > start]
+            before = [order for order in wanted if (getattr(order, sort), order.order_id) < start]
+            for signed, expected in ((sort, after), (f"-{sort}", before[::-1])):
+                fits = replace(OrderQuery(status=status), **range_)
+                search = OrderSearch(filter=fits, sort=cast("OrderSort", signed), start=start, limit=ORDERS)
+                page, count = await full.counted_orders(search)
+                assert listed(page) == expected
+                assert count == OrderCount(len(wanted), estimated=False)
 
 
 def in_order(orders: list[OrderView], sort: str) -> list[OrderView]:
@@ -229,10 +270,10 @@ async def test_a_page_says_where_it_begins_and_ends_and_whether_there_is_more(fu
     second = await full.orders(replace(search, start=first.last))
     third = await full.orders(replace(search, start=second.last))
     assert [first.more, second.more, third.more] == [True, True, False]
-    assert [*first.documents, *second.documents, *third.documents] == everything.documents
+    assert [*listed(first), *listed(second), *listed(third)] == listed(everything)
     assert await full.orders(replace(search, start=second.first, backwards=True)) == replace(first, more=False)
     nothing = await full.orders(replace(search, start=third.last))
-    assert (nothing.documents, nothing.first, nothing.last, nothing.more) == ([], None, None, False)
+    assert nothing == DocumentPage(json=b"[]", size=0, first=None, last=None, more=False)
 
 
 async def test_a_list_that_a_lock_keeps_waiting_is_an_outage_and_the_next_one_is_read(opener: Opener, dsn: str) -> None:

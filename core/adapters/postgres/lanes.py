@@ -10,11 +10,11 @@ from core.adapters.postgres.connection import Connection, Link
 R = TypeVar("R")
 
 
-async def opened_with(open_: Callable[[], Awaitable[Connection]], setting: str) -> Connection:
-    """Open a connection, and set one of its settings for as long as it is open."""
+async def opened_with(open_: Callable[[], Awaitable[Connection]], *settings: str) -> Connection:
+    """Open a connection, and set some of its settings for as long as it is open."""
     connection = await open_()
     try:
-        await connection.execute(f"SET {setting}")
+        await connection.execute("; ".join(f"SET {setting}" for setting in settings))
     except BaseException:
         connection.terminate()
         raise

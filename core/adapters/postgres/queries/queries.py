@@ -21,7 +21,8 @@ from core.adapters.postgres.queries.readers import positions_of, progress
 from core.adapters.postgres.queries.saga_summary import summary_of_sagas
 from core.adapters.postgres.queries.sagas_begun import expiring_orders, sagas_begun
 from core.adapters.postgres.queries.totals import authorised_money, desk_totals
-from core.adapters.postgres.read_models import inventory_levels, order_counts, order_pages, order_views
+from core.adapters.postgres.read_models import inventory_levels, order_counts, order_views
+from core.adapters.postgres.read_models.order_pages import OrderLists
 from core.adapters.postgres.read_models.table import SumTable, read_sum, select_under
 from core.adapters.postgres.releases import newest_releases
 from core.codec import StoredEvent
@@ -55,7 +56,8 @@ class PostgresQueries:
         self._orders = Coalescer[UUID, OrderDocument](
             lambda ids: self._by_id.run(lambda c: order_views.orders_by_id(c, ids))
         )
-        self._estimates = order_counts.Estimates()
+        self._counts = order_counts.Counts()
+        self._lists = OrderLists(open_, self._lanes, self._counts)
         self._positions = Coalescer[str, int](lambda readers: self._lanes.run(lambda c: positions_of(c, readers)))
         self._streams = Coalescer[log.StreamPart, Sequence[StoredEvent]](
             lambda parts: self._lanes.run(lambda c: log.events_of_streams(c, parts)), most=STREAMS_TOGETHER
@@ -65,6 +67,7 @@ class PostgresQueries:
         self._moved.close()
         self._by_id.close()
         self._lanes.close()
+        self._lists.close()
 
     # --- orders ---------------------------------------------------------------------------------------------
     def order(self, order_id: OrderId) -> Awaitable[OrderDocument | None]:
@@ -85,26 +88,24 @@ class PostgresQueries:
         return await self._lanes.run(lambda c: order_views.order_by_number(c, number))
 
     async def orders(self, search: OrderSearch) -> DocumentPage:
-        return await self._lanes.run(lambda c: order_pages.page_of_orders(c, search))
+        return await self._lists.page(search)
 
-    async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> Sequence[OrderDocument]:
-        return await self._lanes.run(lambda c: order_pages.orders_after_offset(c, fits, offset=offset, limit=limit))
+    async def newest_orders(self, fits: OrderQuery, *, offset: int, limit: int) -> DocumentPage:
+        return await self._lists.newest(fits, offset=offset, limit=limit)
 
     async def counted_orders(self, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:
-        return await self._lanes.run(lambda c: order_pages.counted_page(c, search, self._estimates))
+        return await self._lists.counted_page(search)
 
     async def counted_newest_orders(
         self, fits: OrderQuery, *, offset: int, limit: int
-    ) -> tuple[Sequence[OrderDocument], OrderCount]:
-        return await self._lanes.run(
-            lambda c: order_pages.counted_after_offset(c, fits, offset=offset, limit=limit, estimates=self._estimates)
-        )
+    ) -> tuple[DocumentPage, OrderCount]:
+        return await self._lists.counted_newest(fits, offset=offset, limit=limit)
 
     async def count_orders(self, fits: OrderQuery) -> OrderCount:
-        return await self._lanes.run(lambda c: order_counts.count_orders(c, fits, self._estimates))
+        return await self._lanes.run(lambda c: order_counts.count_orders(c, fits, self._counts))
 
     async def count_orders_by_status(self, fits: OrderQuery) -> OrderCounts:
-        return await self._lanes.run(lambda c: order_counts.count_orders_by_status(c, fits, self._estimates))
+        return await self._lanes.run(lambda c: order_counts.count_orders_by_status(c, fits, self._counts))
 
     # --- stock and totals -----------------------------------------------------------------------------------
     async def stock_level(self, sku: Sku) -> InventoryLevel | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -54,6 +54,8 @@ TROUBLE = """order_id = ANY (ARRAY (
          LIMIT 10000))"""
 STUCK = ("failed", "overdue")
 
+LAST = chr(0x10FFFF)  # sorts behind every character that a number has
+
 NAMES = {"status": STATUSES, "payment": PAYMENT_STATUSES}
 
 
@@ -86,6 +88,26 @@ def conditions_of(fits: OrderQuery) -> tuple[dict[str, str], list[Any]]:
             conditions["q"] = f"{text} OR {conditions['q']}"
         conditions["q"] = f"({conditions['q']})"
     return conditions, values
+
+
+def found_by_index(
+    field: str, fits: OrderQuery, conditions: Mapping[str, str], add: Callable[[Any], str]
+) -> Sequence[str]:
+    """Conditions that select together what that of a field selects, and of which an index finds each, for any values.
+
+    `add` gives the name of a new parameter. Of LIKE an index knows only for a value where to begin and where to end.
+    """
+    if field != "q" or fits.q is None:
+        return [conditions[field]]
+    number, text = in_capitals(fits.q), fits.q
+    found = [
+        f"{column} ~>=~ {add(start)}::text AND {column} ~<~ {add(start + LAST)}::text"
+        for column, start in (("order_number", number), ("tracking_number", text))
+    ]
+    found.append(f"skus && ARRAY[{add(text)}::text]")
+    if (id_ := as_id(text)) is not None:
+        found.append(ID.format(add(id_)))
+    return found
 
 
 def _states(trouble: str) -> tuple[str, ...]:

@@ -1,0 +1,141 @@
+"""Writes the statements that read a page of orders: each has its JSON, the places of its ends, troubles and total.
+
+There are three ways to find the orders of a page:
+
+- A walk reads a bounded number of rows along an index that has the list's order. Its plan is made once for all values.
+  Where few of many orders fit, it does not find a whole page.
+- A probe reads the orders of a rare SKU, number or customer, and gives up when there are many. Its plan is made once.
+- A look-up has PostgreSQL find all that fit, by a plan for these values, and sorts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from asyncpg import Record
+from msgspec.structs import replace
+
+from core.adapters.postgres.read_models import order_page_sql
+from core.adapters.postgres.read_models.order_conditions import (
+    conditions_of,
+    found_by_index,
+    without_negated_statuses,
+)
+from core.adapters.postgres.read_models.order_page_sql import RANGES, SORTED_INDEXES, Shape
+from core.adapters.postgres.read_models.order_troubles import with_troubles
+from core.filters.order_query import as_id
+from core.ports.listed_orders import DocumentPage, OrderSearch
+
+LONGEST_WALK = 5_000  # rows; if one in 200 fits, a page of 20 is found within
+MOST_PROBED = 500  # orders that a probe reads
+MOST_LISTS = 8  # lists that are read one by one and merged
+
+PROBED = ("order_id", "order_number", "q", "sku", "customer_id")
+"""Fields of which one value may have few orders. The first one that a filter has is probed."""
+
+
+class Statement(NamedTuple):
+    text: str
+    values: Sequence[Any]
+
+
+class PageStatements:
+    """The statements for one page. `total` and `seen` are SQL for what is told beside it, as `missing` is."""
+
+    def __init__(self, search: OrderSearch, *, offset: int = 0) -> None:
+        column = search.sort.removeprefix("-")
+        beyond = "<" if search.sort.startswith("-") is not search.backwards else ">"
+        self._search = search
+        self.limit = search.limit
+        self.begins = search.start is None and not offset
+        self.fits = fits = without_negated_statuses(search.filter)
+        lists = {field: set[str](getattr(fits, field)) for field in SORTED_INDEXES if getattr(fits, field)}
+        fields = [field for field, values in lists.items() if len(values) <= MOST_LISTS]
+        self.field = field = min(fields, key=lambda one: len(lists[one])) if column == "created_at" and fields else None
+        self.conditions, self._values = conditions_of(replace(fits, **{field: ()}) if field else fits)
+        each = ""
+        if field is not None:
+            each = f"{_add(self._values, sorted(lists[field]))}::text[]"
+            self.conditions[field] = f"{SORTED_INDEXES[field]} = ANY ({each})"
+        end = getattr(fits, RANGES[column][beyond == "<"]) if search.start is not None else None
+        self._shape = Shape(
+            column=column,
+            beyond=beyond,
+            conditions=(*self.conditions.items(),),
+            field=field,
+            each=each,
+            start=", ".join([_add(self._values, value) for value in search.start or ()]),
+            cut=search.start is not None
+            and end is not None
+            and not (search.start[0] < end if beyond == "<" else search.start[0] > end),
+            offset=f" + {_add(self._values, offset)}::bigint" if offset else "",
+            limit=search.limit,
+            shown="DESC" if search.backwards else "ASC",
+            troubles=search.troubles,
+            longest_walk=LONGEST_WALK,
+            most_probed=MOST_PROBED,
+        )
+        self.is_one_index = not self._shape.rest
+
+    @property
+    def where(self) -> str:
+        return self._shape.where
+
+    @property
+    def probed(self) -> str | None:
+        """The field whose value may have few orders, unless an index has exactly the list that is asked for."""
+        return None if self.is_one_index else next((field for field in PROBED if field in self.conditions), None)
+
+    @property
+    def changes_by_itself(self) -> bool:
+        """Whether other orders may fit without a change of any order."""
+        return bool(self.fits.saga) or (self.fits.q is not None and as_id(self.fits.q) is not None)
+
+    def walk(self, total: str = "NULL", seen: str = "NULL") -> Statement:
+        """`missing` is what it may not have found: true, or the values of `field` of which it may lack orders."""
+        return Statement(order_page_sql.walk(self._shape, total, seen), self._values)
+
+    def probe(self) -> Statement:
+        """`missing` is true if there are too many orders to read them all; else `total` is how many fit."""
+        assert self.probed is not None  # noqa: S101 - asked before
+        values = [*self._values]
+        found = found_by_index(self.probed, self.fits, self.conditions, lambda value: _add(values, value))
+        return Statement(order_page_sql.probe(self._shape, tuple(found)), values)
+
+    def look_up(
+        self, total: str = "NULL", seen: str = "NULL", *, walk_on: bool, missing: Sequence[str] | None = None
+    ) -> Statement:
+        """With `missing`, the orders with these values of `field` are looked up, and those of the others walked.
+
+        `walk_on`: rather walk along the index until the page is full than sort all that fit.
+        """
+        values = [*self._values]
+        looked_up = f"{_add(values, missing)}::text[]" if missing is not None else ""
+        return Statement(order_page_sql.look_up(self._shape, total, seen, looked_up, walk_on=walk_on), values)
+
+    def count(self, row: Record) -> int:
+        """The `total` of a row, which is left out where the page is all that there is."""
+        return row["found"] if row["total"] is None else row["total"]
+
+    def page(self, row: Record) -> DocumentPage:
+        """The page that the row of a statement has."""
+        backwards = self._search.backwards
+        json = b"[" + (row["documents"] or "").encode() + b"]"
+        if row["troubles"] is not None:
+            json = with_troubles(json, row["troubles"], backwards=backwards)
+        ends = [(row["first_value"], row["first_id"]), (row["last_value"], row["last_id"])]
+        first, last = (end if end[1] is not None else None for end in (reversed(ends) if backwards else ends))
+        return DocumentPage(
+            json=json,
+            size=min(row["found"], self._search.limit),
+            first=first,
+            last=last,
+            more=row["found"] > self._search.limit,
+        )
+
+
+def _add(values: list[Any], value: Any) -> str:
+    """The name of a new parameter with this value."""
+    values.append(value)
+    return f"${len(values)}"
