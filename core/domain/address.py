@@ -13,7 +13,7 @@ from core.domain.validation import Fields
 LONGEST = {"street": 200, "city": 100, "state": 100, "zip": 20}
 
 
-class Address(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Address(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A part that the country does not have is empty, and is left out of JSON. `country`: a code of ISO 3166-1."""
 
     street: str

@@ -16,7 +16,7 @@ MAX_ITEMS = 200
 MAX_QUANTITY = 1_000_000
 
 
-class Item(Struct, frozen=True, kw_only=True):
+class Item(Struct, frozen=True, kw_only=True, gc=False):
     product_id: str
     sku: Sku
     quantity: int

@@ -24,7 +24,7 @@ READER_STREAMS = UUID("6f72642d-7264-5375-8000-000000000001")
 """The namespace of the ids of the streams of readers. It is part of the storage format and must never change."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened. Its tag and fields are the storage format, so new fields need defaults.
 
     Any other change of its fields needs a higher `schema_version`, and a step in `core/upcasters.py` that lifts what

@@ -154,7 +154,7 @@ class RecordRefundFailure(PaymentCommand, frozen=True, kw_only=True):
 
 
 # --- state --------------------------------------------------------------------------------------------------
-class Payment(Struct, frozen=True, kw_only=True):
+class Payment(Struct, frozen=True, kw_only=True, gc=False):
     """`amount` is what was authorised. `expires_at`: when the provider lets go of it, if it said so.
 
     `authorization` is the number of the last authorisation that the provider approved or refused; 0 before the first.

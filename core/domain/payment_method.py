@@ -14,7 +14,7 @@ LONGEST_LABEL = 60
 _CARD_NUMBER = re.compile(r"(?:\d[ \-./]*){12}")  # the shortest have twelve digits
 
 
-class PaymentMethod(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PaymentMethod(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """`type` is what the provider is told. `label` is for people, such as `Visa ending in 4242`: no whole number."""
 
     type: str

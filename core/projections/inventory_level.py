@@ -22,7 +22,7 @@ from core.domain.message import Sku, StreamId, inventory_stream
 from core.projections.projection import At, Projection, Source
 
 
-class InventoryLevel(Struct, frozen=True, kw_only=True):
+class InventoryLevel(Struct, frozen=True, kw_only=True, gc=False):
     """`on_hand` units are in the warehouse: `reserved` ones for orders, and `available` ones that can still be sold."""
 
     sku: Sku

@@ -30,7 +30,7 @@ CONFIRMED = (Status.CONFIRMED, Status.SHIPPED, Status.DELIVERED)  # no set, whos
 """The statuses of an order that was confirmed and not cancelled since."""
 
 
-class OrderView(Struct, frozen=True, kw_only=True):
+class OrderView(Struct, frozen=True, kw_only=True, gc=False):
     """`status` says how far the order is, `payment_status` how far its money is. `version` counts the order's events.
 
     The amounts and the three fields that begin with `payment_` are those of the order's payment, and `payment_version`
