@@ -280,6 +280,11 @@ def json(value: Any) -> bytes:
     return _ENCODER.encode(value)
 
 
+def json_lines(values: Sequence[Any]) -> bytes:
+    """Each value as JSON, with a line end after it. JSON has no other line ends."""
+    return _ENCODER.encode_lines(values)
+
+
 def parse(text: str | bytes) -> Any:
     """The value of a JSON text. Numbers with a fraction become decimals."""
     return _PLAIN.decode(text)

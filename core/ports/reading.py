@@ -62,7 +62,8 @@ class Subscription(Protocol):
 class Changes(msgspec.Struct, frozen=True):
     """What the events from `after` to `position` change in a group: the new views, and amounts to add to each sum.
 
-    `parked` are events that were set aside, and `freed` the rows that wait behind such an event no longer.
+    `parked` are events that were set aside, and `freed` the rows that wait behind such an event no longer. The first
+    `new` views are of streams that had none before, so that they have no rows yet.
     """
 
     after: int
@@ -71,6 +72,7 @@ class Changes(msgspec.Struct, frozen=True):
     sums: Mapping[str, Mapping[RowKey, Amounts]]
     parked: Sequence[Parked] = ()
     freed: Sequence[StreamId] = ()
+    new: int = 0
 
 
 class Opened(NamedTuple):

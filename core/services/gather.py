@@ -71,7 +71,12 @@ def as_one(group: Group[Any], parts: Sequence[Changes]) -> Changes:
     if first is last:
         return first
     key = attrgetter(group.projection.key)
-    views = {key(view): view for part in parts for view in part.views}
+    new = {key(view): view for part in parts for view in part.views[: part.new]}
+    older: dict[Any, Any] = {}
+    for part in parts:
+        for view in part.views[part.new :]:
+            row = key(view)
+            (new if row in new else older)[row] = view
     names = [one.name for one in group.sums]
     sums = {name: total(chain.from_iterable(part.sums[name].items() for part in parts)) for name in names}
-    return Changes(first.after, last.position, list(views.values()), sums)
+    return Changes(first.after, last.position, [*new.values(), *older.values()], sums, new=len(new))

@@ -192,12 +192,14 @@ class Projector:
         after, sums = add_up(self._group, before, fold(self._group.projection, before, events, aside), events, aside)
         self._remember(after)
         self._blocked.update(aside.parked)
+        new = [view for stream, view in after.items() if stream not in before]
         return Changes(
             after=position,
             position=batch[-1].position,
-            views=list(after.values()),
+            views=[*new, *(view for stream, view in after.items() if stream in before)],
             sums=sums,
             parked=list(aside.parked.values()),
+            new=len(new),
         )
 
     async def _load(self, events: Sequence[Read]) -> Views:

@@ -32,9 +32,11 @@ def folded(group: Group[Any], size: int, events: Sequence[StoredEvent] = EVENTS)
     for first in range(0, len(events), size):
         reads = read(group.projection, events[first : first + size])
         after, sums = add_up(group, views, fold(group.projection, views, reads), reads)
+        ordered = sorted(after, key=lambda stream: stream in views)
+        new = len(after.keys() - views.keys())
         views.update(after)
         end = events[min(first + size, len(events)) - 1].position
-        changes.append(Changes(position, end, list(after.values()), sums))
+        changes.append(Changes(position, end, [after[stream] for stream in ordered], sums, new=new))
         position = end
     return changes
 
@@ -72,7 +74,19 @@ def test_gathered_changes_are_those_of_one_batch(group: Group[Any], size: int) -
     assert {getattr(view, key): view for view in parts.views} == {getattr(view, key): view for view in whole.views}
     assert len(parts.views) == len(whole.views)
     assert parts.sums == whole.sums
-    assert (parts.after, parts.position) == (0, LAST)
+    assert (parts.after, parts.position, parts.new) == (0, LAST, len(parts.views))
+
+
+def test_rows_that_are_there_before_come_after_the_new_ones_when_changes_are_gathered() -> None:
+    first, *others = folded(ORDERS, len(EVENTS) // 3)
+    saved = {view.order_id for view in first.views}
+    gathered_rows = as_one(ORDERS, others)
+    new = {view.order_id for view in gathered_rows.views[: gathered_rows.new]}
+    older = {view.order_id for view in gathered_rows.views[gathered_rows.new :]}
+    assert new
+    assert older
+    assert not new & saved
+    assert older <= saved
 
 
 async def test_changes_are_gathered_until_they_are_of_so_many_events() -> None:

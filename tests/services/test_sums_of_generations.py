@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.generations import PostgresGenerations, opened_in
@@ -138,6 +141,28 @@ async def test_a_generation_that_an_older_release_has_made_with_keys_is_filled_w
     assert made is not None
     await build(daemon, generations, ORDERS, made)
     assert await contents(dsn) == before
+
+
+async def test_any_text_is_filled_in_as_it_is_and_what_the_database_refuses_is_set_aside(
+    daemon: Opener, generations: PostgresGenerations, dsn: str
+) -> None:
+    texts = {"customer-1": "null", "customer-2": '\t"}{,\\N\r\n', "1 Market St": "\\.\n'%", "SKU-001": '"]\n["'}
+    log = [replace(event, payload=odd(event.payload, texts)) for event in LOG]
+    huge = next(event for event in reversed(log) if event.event_type == "OrderCreated")
+    payload = re.sub('"quantity":[0-9]+', '"quantity":' + "9" * 30, huge.payload)
+    log[huge.position - 1] = replace(huge, payload=payload)
+    await write(dsn, log)
+    await project(daemon)
+    before = await contents(dsn)
+    assert len(before["order_views"]) == 11
+    await build(daemon, generations, ORDERS, await generations.request(ORDERS, REBUILD))
+    assert await contents(dsn) == before
+
+
+def odd(payload: str, texts: Mapping[str, str]) -> str:
+    for text, other in texts.items():
+        payload = payload.replace(json.dumps(text), json.dumps(other))
+    return payload
 
 
 async def test_no_daemon_makes_or_indexes_tables_but_by_the_two_functions_for_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from io import BytesIO
 from typing import Any
 
 import structlog
@@ -14,6 +15,7 @@ from core.adapters.postgres.queries.readers import progress
 from core.adapters.postgres.read_models import inventory_levels, order_views, set_aside
 from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
 from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, insert, upsert
+from core.adapters.postgres.read_models.written import NULL
 from core.errors import CheckpointMoved, LogShorter, Unavailable
 from core.ports.generations import GenerationGone
 from core.ports.reading import Changes, FilledOtherwise, Opened, ReaderProgress
@@ -62,6 +64,9 @@ WITH moved AS (
 SELECT pg_notify('views', position::text) FROM moved
 """
 
+Saving = Callable[[Connection], Awaitable[Any]]
+"""Saves changes, and answers None if it may not."""
+
 VIEW_TABLES: Mapping[str, ViewTable | DocumentTable] = {
     ORDER_VIEW.name: order_views.TABLE,
     INVENTORY_LEVEL.name: inventory_levels.TABLE,
@@ -96,6 +101,7 @@ class PostgresReadModels(set_aside.ReadsRows):
         tables = [(self._views, upsert), *((table, save) for table in self._sums)]
         self._save = _save_statement(tables)
         self._park = _save_statement(tables, parks=True)
+        self._copies = adds_later
 
     async def open(self) -> Opened:
         return await self._saver.run(self._open_live if self._generation is None else self._open_generation)
@@ -136,21 +142,47 @@ class PostgresReadModels(set_aside.ReadsRows):
         return Opened(row["position"], head if row["was_live"] else row["position"], self._epoch)
 
     async def save(self, changes: Changes) -> None:
-        statement, values = self._move, []
         parks = bool(changes.parked or changes.freed)
+        saving = self._copied(changes) if self._copies and not parks else self._in_one_statement(changes, parks=parks)
+        if await self._saver.once(saving) is None:
+            raise CheckpointMoved(self._reader, changes.after)
+
+    def _in_one_statement(self, changes: Changes, *, parks: bool) -> Saving:
+        statement, values = self._move, []
         if parks or changes.views or any(changes.sums.values()):
             statement, values = self._park if parks else self._save, self._views.parameters(changes.views)
             for table in self._sums:
                 values += table.parameters(changes.sums.get(table.name, {}))
         if parks:
             values += set_aside.parameters(changes.parked, changes.freed)
-        row = await self._saver.once(
-            lambda connection: connection.fetchrow(
-                statement, self._reader, changes.after, changes.position, self._epoch, *values
-            )
-        )
-        if row is None:
-            raise CheckpointMoved(self._reader, changes.after)
+        moves = (self._reader, changes.after, changes.position, self._epoch)
+        return lambda connection: connection.fetchrow(statement, *moves, *values)
+
+    def _copied(self, changes: Changes) -> Saving:
+        """The same for tables that are filled for the first time, most of whose rows are new, with a third less work.
+
+        The tables are locked before the checkpoint, as by the one statement.
+        """
+        new, older = changes.views[: changes.new], changes.views[changes.new :]
+        copies: list[tuple[Table, bytes]] = [(self._views, self._views.copied(new))] if new else []
+        copies += [(table, table.copied(rows)) for table in self._sums if (rows := changes.sums.get(table.name))]
+        update, values = f"WITH moved AS (SELECT) {upsert(self._views, 1)}", self._views.parameters(older)
+        lock = f"LOCK TABLE {', '.join(model.name for model in self._group.models)} IN ROW EXCLUSIVE MODE"
+        moves = (self._reader, changes.after, changes.position, self._epoch)
+
+        async def save(connection: Connection) -> Any:
+            async with connection.transaction():
+                await connection.execute(lock)
+                if (moved := await connection.fetchrow(self._move, *moves)) is None:
+                    return None
+                for table, text in copies:
+                    how = {"columns": list(table.columns), "format": "text", "null": NULL}
+                    await connection.copy_to_table(table.name, source=BytesIO(text), **how)
+                if older:
+                    await connection.execute(update, *values)
+            return moved
+
+        return save
 
     async def progress(self) -> ReaderProgress | None:
         readers = await self._loader.run(progress)

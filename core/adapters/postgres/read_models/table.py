@@ -17,6 +17,13 @@ from uuid import UUID
 import msgspec
 
 from core import codec
+from core.adapters.postgres.read_models.written import (
+    array,
+    copied,
+    copied_arrays,
+    copied_documents,
+    copied_rows,
+)
 from core.domain.money import exact
 from core.projections.projection import Projection, Sum
 
@@ -56,6 +63,10 @@ class Table(Protocol):
     def merged(self) -> Mapping[str, str]: ...
     def parameters(self, rows: Any) -> Parameters:
         """A value for each parameter of `source`, with the rows sorted by the key."""
+        ...
+
+    def copied(self, rows: Any) -> bytes:
+        """The rows, of which there is at least one, as COPY reads them."""
         ...
 
 
@@ -118,6 +129,9 @@ class SumTable:
     def parameters(self, rows: Mapping[tuple[Any, ...], tuple[Any, ...]]) -> Parameters:
         return _by_column([(*key, *rows[key]) for key in sorted(rows)], len(self.columns))
 
+    def copied(self, rows: Mapping[tuple[Any, ...], tuple[Any, ...]]) -> bytes:
+        return _copied([(*key, *amounts) for key, amounts in rows.items()])
+
 
 class ViewTable:
     """The table of a projection, with a column for each field of the view.
@@ -139,6 +153,9 @@ class ViewTable:
     def parameters(self, rows: Sequence[Any]) -> Parameters:
         ordered = sorted(rows, key=attrgetter(*self.key))
         return _by_column([msgspec.structs.astuple(view) for view in ordered], len(self.columns))
+
+    def copied(self, rows: Sequence[Any]) -> bytes:
+        return _copied([msgspec.structs.astuple(view) for view in rows])
 
     def view(self, row: Any) -> Any:
         return self._view(**row)
@@ -182,6 +199,11 @@ class DocumentTable:
         lists = [array([array(texts_of(view)) for view in ordered]) for texts_of in self._lists]
         return [*fields, *lists, [codec.json(view).decode() for view in ordered]]
 
+    def copied(self, rows: Sequence[Any]) -> bytes:
+        fields = [copied(column) for column in zip(*map(self._in_columns, rows), strict=True)]
+        lists = [copied_arrays([texts_of(view) for view in rows]) for texts_of in self._lists]
+        return copied_rows([*fields, *lists, copied_documents(rows)])
+
     def view(self, row: Any) -> Any:
         return self._decode(row["document"])
 
@@ -211,16 +233,5 @@ def _by_column(rows: Sequence[tuple[Any, ...]], width: int) -> Parameters:
     return [array(column) for column in zip(*rows, strict=True)] or ["{}"] * width
 
 
-def array(column: Sequence[Any]) -> str:
-    """The values of a column as the text of an array, which costs a fifth of what the driver takes for an array.
-
-    JSON differs from it in the brackets, and in most of what follows a backslash.
-    """
-    written = codec.json(column)[1:-1].decode()
-    if "\\" in written:
-        written = ",".join(_quoted(value) if isinstance(value, str) else codec.json(value).decode() for value in column)
-    return f"{{{written}}}"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _copied(rows: Sequence[tuple[Any, ...]]) -> bytes:
+    return copied_rows([copied(column) for column in zip(*rows, strict=True)])
