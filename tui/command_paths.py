@@ -12,6 +12,7 @@ from tui.wire import Count
 
 LONGEST_NAME = 500
 TEST_WITHIN = 13.0  # seconds: the service itself waits 10 for what comes of a test
+LETTERS_WITHIN = 15.0  # seconds: the service records 200 acts, and waits 3 for what their readers make of them
 _TRANSITIONS = ("confirm", "cancel", "ship", "deliver")  # these are PUT, every other command is POST
 _OF_ADMINS = ("dead-letter", "webhook")
 _MADE = ("place", "add")  # what is sent to the list itself
@@ -29,6 +30,8 @@ def route_of(command: CommandToSend) -> tuple[str, str]:
 
 def patience_for(command: CommandToSend, usual: float) -> float:
     """Seconds within which the answer is there."""
+    if command.kind == "dead-letter":
+        return LETTERS_WITHIN
     return TEST_WITHIN if command.kind == "webhook" and command.verb == "test" else usual
 
 

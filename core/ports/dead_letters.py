@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -107,27 +107,56 @@ class SkippedEvent(msgspec.Struct, frozen=True):
 
 
 class DeadLetterSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """Which dead letters to find: those with all of this, the oldest first, or those not tried for the longest."""
+    """Which dead letters to find: those with all of this, the oldest first unless `order` says otherwise.
+
+    `untried`: those first that were not tried for the longest time, and last those whose readers are to try them now.
+    `each`: at most so many of one cause. `after`: the position and the id of the last one of the page before.
+    """
 
     ids: Sequence[UUID] = ()
     reader: str | None = None
+    readers: Sequence[str] = ()
     fingerprint: str | None = None
-    row: UUID | None = None
-    untried_first: bool = False
+    rows: Sequence[UUID] = ()
+    order: Literal["oldest", "newest", "untried"] = "oldest"
+    each: int | None = None
+    after: tuple[int, UUID] | None = None
     limit: int = 100
 
 
-class DeadLetterPage(msgspec.Struct, frozen=True):
-    """The dead letters that were found, and how many each reader has in all."""
+class DeadLetterCause(msgspec.Struct, frozen=True, kw_only=True):
+    """Dead letters with one fingerprint: how many, their reader, and the error of one of them.
 
-    letters: Sequence[DeadLetter]
+    `event_types` are at most five. `since`: when the first of them failed.
+    """
+
+    fingerprint: str
+    reader: str
+    letters: int
+    event_types: Sequence[str]
+    error: str
+    since: datetime
+
+
+class DeadLetterSummary(NamedTuple):
+    """How many dead letters each reader has, and their causes, those with the most first."""
+
     counts: Mapping[str, int]
+    causes: Sequence[DeadLetterCause]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
 
 
 class DeadLetters(Protocol):
     """The dead letters of all readers, for operators. Every method raises Unavailable while the database is away."""
 
-    async def find(self, search: DeadLetterSearch) -> DeadLetterPage: ...
+    async def find(self, search: DeadLetterSearch) -> Sequence[DeadLetter]: ...
+
+    async def summary(self, *, reader: str | None = None, fingerprint: str | None = None) -> DeadLetterSummary:
+        """Of all, or those of one reader or cause, however many there are."""
+        ...
 
     async def one(self, id_: UUID) -> DeadLetter | None: ...
 

@@ -102,8 +102,8 @@ async def act_on(
         await desk.letters.skip(id_, by=terms.user_id or "anonymous", reason=reason)
     else:
         await desk.letters.retry([id_])
-    position = outcome.answer.position or 0
-    return outcome, await _result(desk, letter, asyncio.get_running_loop().time() + WITHIN, position)
+    (result,) = await _results(desk, [(letter, outcome.answer.position or 0)])
+    return outcome, result
 
 
 async def retry_all(
@@ -113,19 +113,21 @@ async def retry_all(
 
     Raises what `run_command` raises.
     """
-    page = await desk.letters.find(msgspec.structs.replace(search, untried_first=True))
+    found = await desk.letters.find(msgspec.structs.replace(search, order="untried"))
     acted: list[tuple[DeadLetter, Outcome]] = []
-    for letter in page.letters:
+    versions: dict[StreamId, int] = {}  # of the readers' streams, so that none is read anew for each act
+    for letter in found:
         each = _terms_of(terms, letter)
         command = _OnReader(desk, letter, LetterWish.RETRY, reason, each, desk.clock.now())
+        command.version = versions.get(command.stream, 0)
         with contextlib.suppress(NotAllowed):  # it waits no longer: somebody else had it tried meanwhile
             acted.append((letter, await run_command(desk.store, command, each)))
+        versions[command.stream] = command.version
     outcomes = [outcome for _, outcome in acted]
     if terms.dry_run:
         return outcomes, ()
     await desk.letters.retry([letter.id for letter, _ in acted])
-    until = asyncio.get_running_loop().time() + WITHIN
-    return outcomes, [await _result(desk, letter, until, outcome.answer.position or 0) for letter, outcome in acted]
+    return outcomes, await _results(desk, [(letter, outcome.answer.position or 0) for letter, outcome in acted])
 
 
 async def try_out(desk: LetterDesk, letter: DeadLetter) -> TriedOut:
@@ -156,24 +158,41 @@ async def _try_out_saga(store: EventStore, letter: DeadLetter) -> TriedOut:
     return TriedOut(id=letter.id, applied=1 + letter.waiting, error="")
 
 
-async def _result(desk: LetterDesk, before: DeadLetter, until: float, position: int) -> LetterResult:
-    """What the reader has made of it by then."""
-    while True:
-        page = await desk.letters.find(DeadLetterSearch(reader=before.reader, row=before.row, limit=1))
-        now = page.letters[0] if page.letters else None
-        tried = now is None or (now.id, now.tries) != (before.id, before.tries)
-        if tried or asyncio.get_running_loop().time() > until:
-            return LetterResult(
-                id=before.id,
-                reader=before.reader,
-                row=before.row,
-                event_type=before.event_type,
-                position=before.position,
-                state="done" if now is None else "fails" if tried else "waits",
-                error="" if now is None else now.error,
-                act_position=position,
-            )
-        await asyncio.sleep(LOOK_EVERY)
+async def _results(desk: LetterDesk, acted: Sequence[tuple[DeadLetter, int]]) -> Sequence[LetterResult]:
+    """What the readers have made of the letters within WITHIN seconds; each comes with the position of its act."""
+    until = asyncio.get_running_loop().time() + WITHIN
+    results: dict[UUID, LetterResult] = {}
+    left = [*acted]
+    while left:
+        late = asyncio.get_running_loop().time() > until
+        rows = [letter.row for letter, _ in left]
+        now = {(each.reader, each.row): each for each in await desk.letters.find(_of_rows(rows))}
+        for letter, position in left:
+            if (became := _became(letter, now.get((letter.reader, letter.row)), position)).state != "waits" or late:
+                results[letter.id] = became
+        left = [each for each in left if each[0].id not in results]
+        if left:
+            await asyncio.sleep(LOOK_EVERY)
+    return [results[letter.id] for letter, _ in acted]
+
+
+def _of_rows(rows: Sequence[UUID]) -> DeadLetterSearch:
+    """Each of the readers has at most one dead letter of a row."""
+    return DeadLetterSearch(rows=rows, limit=len(rows) * (len(GROUPS) + 1))
+
+
+def _became(before: DeadLetter, now: DeadLetter | None, position: int) -> LetterResult:
+    tried = now is None or (now.id, now.tries) != (before.id, before.tries)
+    return LetterResult(
+        id=before.id,
+        reader=before.reader,
+        row=before.row,
+        event_type=before.event_type,
+        position=before.position,
+        state="done" if now is None else "fails" if tried else "waits",
+        error="" if now is None else now.error,
+        act_position=position,
+    )
 
 
 def _terms_of(terms: Terms, letter: DeadLetter) -> Terms:
@@ -203,7 +222,7 @@ class _OnReader:
         return reader.CATEGORY
 
     async def load(self) -> int:
-        self.version = len(await self.desk.store.load(self.stream))
+        self.version += len(await self.desk.store.load(self.stream, after=self.version))
         if await self.desk.letters.one(self.letter.id) is None:
             raise NotAllowed(f"{self.letter.event_type} at position {self.letter.position} waits no longer")
         return self.version

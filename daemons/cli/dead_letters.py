@@ -17,35 +17,44 @@ deadletters = typer.Typer(no_args_is_help=True, help="See events that a reader c
 
 PATH = "/api/v1/admin/dead-letters"
 MOST = 200  # of one list
-MOST_AT_ONCE = 200  # that the command API has tried again
+EACH = 20  # of one cause, in a list of all causes
 Id = Annotated[str, typer.Argument(help="Its id, as `deadletters list` shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would come to; change nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Reader = Annotated[str, typer.Option(help="Those of one reader, such as projector.orders.")]
+Cursor = Annotated[str, typer.Option(help="The next ones of one cause, as `deadletters list` says.")]
 Fingerprint = Annotated[str, typer.Option(help="Those of one cause, as `deadletters list` groups them.")]
 
 
 @deadletters.command("list")
-def list_letters(*, reader: Reader = "", fingerprint: Fingerprint = "", as_json: AsJson = False) -> None:
-    """List them by cause, the oldest first: the event, its error, its tries, and how many events wait behind it."""
-    wanted = {"reader": reader, "fingerprint": fingerprint, "limit": str(MOST)}
+def list_letters(
+    *, reader: Reader = "", fingerprint: Fingerprint = "", cursor: Cursor = "", as_json: AsJson = False
+) -> None:
+    """List them by cause: how many there are, and the oldest with their tries and what waits behind them."""
+    wanted = {"reader": reader, "fingerprint": fingerprint, "cursor": cursor, "limit": str(MOST)}
+    wanted |= {} if fingerprint else {"each": str(EACH)}
     page = read(PATH, {name: value for name, value in wanted.items() if value})
     if as_json:
         say_document(page)
         return
     with readable("the query API"):
-        groups: dict[str, list[dict[str, Any]]] = {}
+        listed: dict[str, list[dict[str, Any]]] = {}
         for letter in page["dead_letters"]:
-            groups.setdefault(str(letter["fingerprint"]), []).append(letter)
-        for name, letters in groups.items():
-            say(f"{name}  {len(letters)} × {letters[0]['event_type']} in {letters[0]['reader']}: {letters[0]['error']}")
+            listed.setdefault(str(letter["fingerprint"]), []).append(letter)
+        for cause in page["causes"]:
+            name, letters = cause["fingerprint"], listed.get(cause["fingerprint"], [])
+            if reader not in ("", cause["reader"]) or fingerprint not in ("", name):
+                continue
+            say(f"{name}  {cause['letters']} × {' '.join(cause['event_types'])} in {cause['reader']}: {cause['error']}")
             for letter in letters:
                 say(_line(letter))
-        if not groups:
+            if not fingerprint and cause["letters"] > len(letters):
+                tell(f"{cause['letters'] - len(letters):,} more: deadletters list --fingerprint {name}")
+        if not page["total"]:
             say("every event was applied")
-        if len(page["dead_letters"]) == MOST:
-            tell(f"the oldest {MOST}; --reader and --fingerprint show others")
+        if fingerprint and page["next_cursor"]:
+            tell(f"more: --cursor {page['next_cursor']}")
 
 
 @deadletters.command()
@@ -92,24 +101,41 @@ def skip(letter_id: Id, *, reason: Reason, dry_run: DryRun = False, as_json: AsJ
 
 
 def _act(path: str, body: dict[str, str], *, dry_run: bool, as_json: bool) -> None:
+    """Send it until all that fitted at first were tried: the command API takes so many at once as are answered soon."""
     said = send("POST", path, body, key=str(uuid.uuid4()), dry_run=dry_run)
     with readable("the command API"):
+        if dry_run:
+            if not as_json:
+                _say_trials(said)
+        else:
+            more, left = said, said["fitting"] - len(said["results"])
+            while left > 0 and more["results"]:
+                tell(f"{left:,} to go")
+                more = send("POST", path, body, key=str(uuid.uuid4()), dry_run=False)
+                left -= len(more["results"])
+                said = {name: said[name] + more[name] for name in ("results", "done", "failing", "waiting")} | {
+                    "fitting": said["fitting"]
+                }
+            if not as_json:
+                _say_results(said["results"])
         if as_json:
             say_document(said)
-        elif dry_run:
-            for trial in said.get("trials", ()):
-                then = f", and then fails: {trial['error']}" if trial["error"] else ", and nothing waits any more"
-                say(f"{trial['id']}  would apply {counted(trial['applied'], 'event')}{then}")
-            say(f"would record {counted(len(said['events']), 'event')}, and has recorded none")
-        else:
-            for result in said["results"]:
-                say(f"{result['id']}  {result['event_type']} at position {result['position']}: {_outcome(result)}")
-            if not said["results"]:
-                say("there was nothing to do")
-            if len(said["results"]) >= MOST_AT_ONCE:
-                say(f"no more than {MOST_AT_ONCE} at once, those not tried for the longest first: run it again")
         failing = 0 if dry_run else said["failing"]
     raise typer.Exit(1 if failing else 0)
+
+
+def _say_trials(said: dict[str, Any]) -> None:
+    for trial in said.get("trials", ()):
+        then = f", and then fails: {trial['error']}" if trial["error"] else ", and nothing waits any more"
+        say(f"{trial['id']}  would apply {counted(trial['applied'], 'event')}{then}")
+    say(f"would record {counted(len(said['events']), 'event')}, and has recorded none")
+
+
+def _say_results(results: list[dict[str, Any]]) -> None:
+    for result in results:
+        say(f"{result['id']}  {result['event_type']} at position {result['position']}: {_outcome(result)}")
+    if not results:
+        say("there was nothing to do")
 
 
 def _outcome(result: dict[str, Any]) -> str:

@@ -42,12 +42,16 @@ class RetryBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LetterAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`done`: so many rows wait no longer; `failing`: so many still do; `waiting`: their reader has not tried yet."""
+    """`done`: so many rows wait no longer; `failing`: so many still do; `waiting`: their reader has not tried yet.
+
+    `fitting`: how many there were that fit what was asked for; of more than 200 only these are tried.
+    """
 
     results: list[LetterResult]
     done: int
     failing: int
     waiting: int
+    fitting: int
 
 
 class LetterTrial(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,11 +83,12 @@ async def retry_letters(request: AnyRequest, state: State) -> ASGIApp:
     terms = sent.terms("POST /api/v1/admin/dead-letters/retry", body)
     desk = _desk(state)
     search = DeadLetterSearch(reader=body.reader, fingerprint=body.fingerprint, limit=MOST_AT_ONCE)
+    fitting = (await desk.letters.summary(reader=body.reader, fingerprint=body.fingerprint)).total
     outcomes, results = await retry_all(desk, search, body.reason, terms)
     if terms.dry_run:
-        letters = (await desk.letters.find(search)).letters
+        letters = await desk.letters.find(search)
         return _trial(outcomes, [await try_out(desk, letter) for letter in letters])
-    return _answer(results)
+    return _answer(results, fitting)
 
 
 ROUTES = (retry_letter, skip_letter, retry_letters)
@@ -102,7 +107,8 @@ async def _act(request: AnyRequest, state: State, id_: str, wish: LetterWish) ->
         return _trial([outcome], tried)
     if outcome.answer.result not in ("created", "done"):
         return render(outcome)
-    return _answer([] if result is None else [result], replayed=outcome.replayed)
+    results = [] if result is None else [result]
+    return _answer(results, len(results), replayed=outcome.replayed)
 
 
 def _desk(state: State) -> LetterDesk:
@@ -110,10 +116,10 @@ def _desk(state: State) -> LetterDesk:
     return LetterDesk(app.store, app.dead_letters, app.clock)
 
 
-def _answer(results: Sequence[LetterResult], *, replayed: bool = False) -> ASGIApp:
+def _answer(results: Sequence[LetterResult], fitting: int, *, replayed: bool = False) -> ASGIApp:
     states = [result.state for result in results]
     counts = {"done": states.count("done"), "failing": states.count("fails"), "waiting": states.count("waits")}
-    answer = LetterAnswer(results=list(results), **counts)
+    answer = LetterAnswer(results=list(results), **counts, fitting=fitting)
     return Reply(200, codec.json(answer), {"Idempotent-Replayed": "true"} if replayed else {})
 
 

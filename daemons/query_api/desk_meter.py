@@ -11,7 +11,7 @@ import asyncio
 from prometheus_client import Gauge
 
 from core.errors import OrderdeckError
-from core.ports.dead_letters import DeadLetters, DeadLetterSearch
+from core.ports.dead_letters import DeadLetters
 from core.ports.generations import Generations
 from core.ports.queries import Queries
 
@@ -55,7 +55,7 @@ class DeskMeter:
     async def measure(self) -> None:
         authorised = await self._queries.authorised_money(most=MOST_ORDERS)
         sagas = await self._queries.saga_summary()
-        letters = await self._dead_letters.find(DeadLetterSearch(limit=1))
+        letters = await self._dead_letters.summary()
         rebuilds = [one for one in await self._generations.unfinished() if one.purpose == "rebuild"]
         forget()  # without a pause up to the last line, so no scrape sees that anything is missing
         for currency, amount in authorised.items():

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from core.errors import OrderdeckError
-from core.ports.dead_letters import DeadLetter, DeadLetters, DeadLetterSearch
+from core.ports.dead_letters import MOST_BLOCKED, DeadLetter, DeadLetters, DeadLetterSearch
+from core.projections import GROUPS
 
 LOOK_EVERY = 1.0  # seconds between two looks, while somebody asks
-MOST = 200
+READERS = [group.reader for group in GROUPS]  # a row of theirs is one that somebody asks for
+MOST = MOST_BLOCKED * len(READERS)
 WAITS_BEHIND = "Orderdeck-Waits-Behind"
 
 
@@ -34,15 +36,15 @@ class ParkedRows:
     async def now(self, row: UUID) -> DeadLetter | None:
         """The same, looked up now."""
         with contextlib.suppress(OrderdeckError):
-            found = (await self._letters.find(DeadLetterSearch(row=row, limit=1))).letters
+            found = await self._letters.find(DeadLetterSearch(rows=[row], limit=1))
             return found[0] if found else None
         return self._known.get(row)
 
     async def _look(self) -> None:
         self._looked_at = time.monotonic()
         with contextlib.suppress(OrderdeckError):
-            page = await self._letters.find(DeadLetterSearch(limit=MOST))
-            self._known = {letter.row: letter for letter in page.letters}
+            found = await self._letters.find(DeadLetterSearch(readers=READERS, limit=MOST))
+            self._known = {letter.row: letter for letter in found}
 
 
 def header(letter: DeadLetter | None) -> dict[str, str]:

@@ -171,7 +171,7 @@ async def test_a_message_that_is_given_up_is_a_dead_letter_which_is_retried_or_s
         await until(lambda: office.tried(hook, 1))
         await admin.execute(f"UPDATE webhook_deliveries SET tries = {len(TRIES_AFTER)}, due_at = now()")
         await until(lambda: _letters(letters, search, 2))
-        one, other = (await letters.find(search)).letters
+        one, other = await letters.find(search)
         assert (one.event_type, one.position, one.tries) == ("StockReplenished", 1, len(TRIES_AFTER) + 1)
         assert one.error == "answered 500"
         assert one.retry_at is None
@@ -193,11 +193,11 @@ async def test_a_message_that_is_given_up_is_a_dead_letter_which_is_retried_or_s
 
 
 async def _letters(letters: PostgresDeadLetters, search: DeadLetterSearch, count: int) -> bool:
-    return len((await letters.find(search)).letters) == count
+    return len(await letters.find(search)) == count
 
 
 async def _tries(letters: PostgresDeadLetters, search: DeadLetterSearch, tries: int) -> bool:
-    return (await letters.find(search)).letters[0].tries == tries
+    return (await letters.find(search))[0].tries == tries
 
 
 async def test_an_erased_customer_is_erased_in_what_is_sent_again(office: PostOffice, shop: Receiver) -> None:

@@ -54,7 +54,7 @@ async def act(letters: LetterDesk, wish: LetterWish) -> str:
     """Act on the one dead letter as soon as there is one that was tried four times."""
     async with asyncio.timeout(30):
         while True:
-            found = (await letters.letters.find(DeadLetterSearch(reader=READER))).letters
+            found = await letters.letters.find(DeadLetterSearch(reader=READER))
             if found and found[0].tries >= 4:
                 break
             await asyncio.sleep(0.02)

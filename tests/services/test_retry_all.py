@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -11,7 +12,7 @@ import pytest
 
 from core.adapters.postgres.dead_letters import PostgresDeadLetters
 from core.domain.message import reader_stream
-from core.ports.dead_letters import DeadLetterPage, DeadLetterSearch
+from core.ports.dead_letters import DeadLetter, DeadLetterSearch
 from core.services import dead_letters
 from core.services.dead_letters import LetterDesk, LetterResult, retry_all
 from core.services.execute import Terms
@@ -35,10 +36,10 @@ class Overtaken(PostgresDeadLetters):
         self._dsn = dsn
         self.ended: Sequence[UUID] = ()
 
-    async def find(self, search: DeadLetterSearch) -> DeadLetterPage:
+    async def find(self, search: DeadLetterSearch) -> Sequence[DeadLetter]:
         page = await super().find(search)
         if not self.ended:
-            self.ended = [page.letters[0].id]
+            self.ended = [page[0].id]
             owner = await asyncpg.connect(self._dsn)
             await owner.execute("DELETE FROM dead_letters WHERE id = ANY ($1)", self.ended)
             await owner.close()
@@ -76,4 +77,35 @@ async def test_two_operators_who_retry_all_at_once_are_both_answered(
     both = await asyncio.gather(retried(letters, desk, 4), retried(letters, desk, 4))
     assert [len(results) for results in both] == [4, 4]
     assert len(await desk.store.load(reader_stream(READER))) == 8, "each act is recorded"
+    letters.close()
+
+
+async def test_dead_letters_are_counted_by_cause_and_found_page_by_page_some_of_each(desk: Desk, dsn: str) -> None:
+    await made(dsn)
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("UPDATE dead_letters SET fingerprint = 'rare', error = 'odd' WHERE position = 4")
+    await owner.execute("UPDATE dead_letters SET retry_at = now() WHERE position = 3")
+    await owner.close()
+    letters = PostgresDeadLetters(desk.open)
+
+    async def positions(**more: Any) -> list[int]:
+        return [letter.position for letter in await letters.find(DeadLetterSearch(**more))]
+
+    told = await letters.summary()
+    assert (told.total, told.counts) == (4, {READER: 4})
+    assert [(cause.fingerprint, cause.letters, cause.error) for cause in told.causes] == [
+        ("f", 3, "broken"),
+        ("rare", 1, "odd"),
+    ]
+    assert (await letters.summary(fingerprint="f")).total == 3
+    assert (await letters.summary(reader="another")).total == 0
+    assert await positions(each=1) == [1, 4]
+    assert await positions(each=2, fingerprint="f") == [1, 2]
+    first = await letters.find(DeadLetterSearch(limit=2))
+    assert await positions(after=(first[-1].position, first[-1].id)) == [3, 4]
+    newest = await letters.find(DeadLetterSearch(order="newest", limit=3))
+    assert [letter.position for letter in newest] == [4, 3, 2]
+    assert await positions(order="newest", after=(newest[-1].position, newest[-1].id)) == [1]
+    assert await positions(order="untried") == [4, 2, 1, 3], "what its reader is to try now comes last"
+    assert await positions(readers=["another"]) == []
     letters.close()

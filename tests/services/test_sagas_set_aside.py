@@ -46,7 +46,7 @@ class Letters:
     async def found(self, wanted: int, tries: int = 1) -> list[DeadLetter]:
         async with asyncio.timeout(30):
             while True:
-                letters = (await self.all.find(DeadLetterSearch())).letters
+                letters = await self.all.find(DeadLetterSearch())
                 if len(letters) == wanted and all(letter.tries >= tries for letter in letters):
                     return list(letters)
                 await asyncio.sleep(0.02)

@@ -12,8 +12,9 @@ from syrupy.assertion import SnapshotAssertion
 from tests.support.deck_harness import opened
 from tests.support.fake_gateway import FakeGateway
 from tests.support.pictures import entries_of, same_picture
-from tui.gateway import ServiceRefused
-from tui.viewmodels.parked import PATH, ParkedEvent, ParkedLine, ParkedModel, command, row_cells
+from tui.gateway import CommandToSend, ServiceRefused
+from tui.http_reply import LetterReply, LetterReplyPart, letters_accepted
+from tui.viewmodels.parked import PATH, ParkedLine, ParkedModel, ParkedPage, command, row_cells
 
 GOLDEN = Path(__file__).parent / "golden"
 SIZES = [(80, 24), (120, 36), (200, 60)]
@@ -41,8 +42,24 @@ def letter(n: int, fingerprint: str = "aaaa", **more: Any) -> dict[str, Any]:
 
 def desk(*letters: dict[str, Any]) -> FakeGateway:
     gateway = FakeGateway()
-    gateway.answers[PATH] = {"dead_letters": list(letters), "counts": {}, "total": len(letters)}
+    gateway.answers[PATH] = page(*letters)
     return gateway
+
+
+def page(*letters: dict[str, Any], **more: int) -> dict[str, Any]:
+    """`more`: by fingerprint how many there are of a cause, if not all of them are listed."""
+    causes: dict[str, dict[str, Any]] = {}
+    for each in letters:
+        cause = causes.setdefault(
+            each["fingerprint"],
+            {"letters": 0, "event_types": [each["event_type"]], "since": each["first_failed_at"]}
+            | {name: each[name] for name in ("fingerprint", "reader", "error")},
+        )
+        cause["letters"] += 1
+    for name, count in more.items():
+        causes[name]["letters"] = count
+    listed = sorted(causes.values(), key=lambda cause: -cause["letters"])
+    return {"dead_letters": list(letters), "total": sum(each["letters"] for each in listed), "causes": listed}
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -58,8 +75,9 @@ async def test_a_list_of_parked_events_looks_like_its_picture(
 
 
 def test_a_saga_that_waits_is_named_as_one() -> None:
-    event = msgspec.convert(letter(1, reader="saga-runner"), ParkedEvent, strict=False)
-    shown = row_cells(ParkedLine([event], is_cause=False), event.first_failed_at)
+    one = msgspec.convert(page(letter(1, reader="saga-runner")), ParkedPage, strict=False)
+    event = one.dead_letters[0]
+    shown = row_cells(ParkedLine(one.causes[0], event), event.first_failed_at)
     assert shown[0].text.strip() == "saga 000000000001"
 
 
@@ -98,7 +116,7 @@ async def test_a_cause_is_not_skipped_as_a_whole_and_without_parked_events_no_ke
         await deck.shows("1 row waits")
         await deck.press("S")
         await deck.shows("choose one event")
-        gateway.answers[PATH] = {"dead_letters": [], "total": 0}
+        gateway.answers[PATH] = page()
         await deck.press("ctrl+r")
         await deck.shows("Every event was applied")
         await deck.press("r", "A", "S", "x", "enter")
@@ -132,7 +150,7 @@ async def test_whoever_may_not_see_parked_events_is_told_so_once_and_no_key_says
         await deck.press("A")
         await deck.shows("Only admins may see parked events: ctrl+r asks again")
         assert [path for path, _ in gateway.reads].count(PATH) == 1, "each refusal would be a row of the audit"
-        gateway.answers[PATH] = {"dead_letters": [letter(1)], "total": 1}
+        gateway.answers[PATH] = page(letter(1))
         await deck.press("ctrl+r")
         await deck.shows("1 row waits")
 
@@ -141,7 +159,7 @@ async def test_whoever_may_not_see_parked_events_is_told_so_once_and_no_key_says
 async def test_a_command_names_one_event_or_a_cause(is_cause: bool, subject: str | None) -> None:  # noqa: FBT001 - a case of the table
     model = ParkedModel(desk(letter(1)))
     await model.read()
-    line = next(each for each in model.lines if each.is_cause is is_cause)
+    line = next(each for each in model.lines if (each.event is None) is is_cause)
     assert isinstance(line, ParkedLine)
     assert command(line, "retry", "r").subject_id == subject
 
@@ -156,3 +174,25 @@ async def test_an_answer_that_cannot_be_read_keeps_what_was_known() -> None:
     await model.read()
     assert len(model.lines) == 2
     assert model.error
+
+
+async def test_of_ten_thousand_events_of_one_cause_some_are_listed_and_a_rare_cause_is_seen_beside_it() -> None:
+    gateway = desk()
+    gateway.answers[PATH] = page(letter(2), letter(1, "bbbb", error="ValueError: rare"), aaaa=9_990)
+    async with opened(gateway, size=(140, 36)) as deck:
+        await deck.press("6")
+        await deck.shows("9,991 rows wait")
+        await deck.shows("2 causes, 2 of them are shown")
+        await deck.shows("9,990 × OrderDelivered")
+        await deck.shows("ValueError: rare")
+        await deck.press("enter")
+        await deck.shows("choose one event: a cause has several")
+        await deck.press("r")
+        await deck.shows("Retry 9,990 × OrderDelivered of cause aaaa?")
+    assert gateway.reads[-1] == (PATH, {"limit": "200", "each": "50"})
+
+
+def test_a_retry_of_more_than_are_tried_at_once_says_how_many_are_left() -> None:
+    answer = LetterReply([LetterReplyPart("done")] * 200, 200, 0, 0, fitting=9_990)
+    accepted = letters_accepted(CommandToSend("retry", kind="dead-letter"), answer, replayed=False)
+    assert accepted.status == "200 done, 9,790 more when it is sent again"

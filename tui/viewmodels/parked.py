@@ -13,9 +13,11 @@ from core.terminal_text import span
 from tui.gateway import CommandToSend, Gateway, GatewayError
 from tui.viewmodels.not_let_in import refused_as
 from tui.viewmodels.text import Cell
+from tui.wire import Count
 
 PATH = "/api/v1/admin/dead-letters"
-MOST = 200
+MOST = 200  # events that are listed, of all causes together
+EACH = 50  # of one cause
 KIND = "dead-letter"
 
 
@@ -44,31 +46,48 @@ class ParkedEvent(Struct):
         return "saga" if self.reader == "saga-runner" else clean(self.category, 20)
 
 
+class ParkedCause(Struct):
+    """What has set `letters` events aside, of which some may be listed. `event_types` are some of theirs."""
+
+    fingerprint: str
+    reader: str
+    letters: Count
+    event_types: list[str]
+    error: str
+    since: datetime
+
+
 class ParkedPage(Struct):
     dead_letters: list[ParkedEvent]
     total: int
+    causes: list[ParkedCause]
 
 
 class ParkedLine(NamedTuple):
-    """A line of the list: a cause with all its events, or one of its events."""
+    """A line of the list: a cause, or one event of it."""
 
-    events: Sequence[ParkedEvent]
-    is_cause: bool
+    cause: ParkedCause
+    event: ParkedEvent | None = None
 
     @property
     def key(self) -> str:
-        return self.events[0].fingerprint if self.is_cause else self.events[0].id
+        return self.cause.fingerprint if self.event is None else self.event.id
 
     @property
     def named(self) -> str:
-        first = self.events[0]
-        if self.is_cause:
-            return f"{len(self.events)} × {clean(first.event_type, 40)} of cause {clean(first.fingerprint, 12)}"
-        return f"{clean(first.event_type, 40)} at position {first.position:,}"
+        if self.event is None:
+            return f"{many(self.cause)} of cause {clean(self.cause.fingerprint, 12)}"
+        return f"{clean(self.event.event_type, 40)} at position {self.event.position:,}"
+
+
+def many(cause: ParkedCause) -> str:
+    """`9,990 × OrderCreated …`."""
+    types = [clean(name, 40) for name in cause.event_types[:2]]
+    return f"{cause.letters:,} × {types[0] if types else 'event'}{' …' if len(types) > 1 else ''}"
 
 
 class ParkedModel:
-    """`lines` are the causes, those with the most events first, each followed by its events."""
+    """`lines` are the causes, those with the most events first, each followed by the oldest of its events."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -79,18 +98,18 @@ class ParkedModel:
 
     async def read(self) -> None:
         try:
-            page = await self.gateway.read(PATH, ParkedPage, {"limit": str(MOST)})
+            page = await self.gateway.read(PATH, ParkedPage, {"limit": str(MOST), "each": str(EACH)})
         except GatewayError as error:
             self.error, self.refused = str(error), refused_as(error)
             if self.refused:
                 self.lines, self.total = (), None
             return
-        causes: dict[str, list[ParkedEvent]] = {}
+        listed: dict[str, list[ParkedEvent]] = {}
         for event in page.dead_letters[:MOST]:
-            causes.setdefault(event.fingerprint, []).append(event)
+            listed.setdefault(event.fingerprint, []).append(event)
         found: list[ParkedLine] = []
-        for events in sorted(causes.values(), key=len, reverse=True):
-            found += [ParkedLine(events, is_cause=True), *(ParkedLine([event], is_cause=False) for event in events)]
+        for cause in page.causes[:MOST]:
+            found += [ParkedLine(cause), *(ParkedLine(cause, event) for event in listed.get(cause.fingerprint, ()))]
         self.lines, self.total, self.error, self.refused = found, page.total, "", 0
 
 
@@ -98,34 +117,26 @@ def command(line: ParkedLine | None, verb: str, reason: str) -> CommandToSend:
     """`line` None: all of them."""
     if line is None:
         return CommandToSend(verb, None, {"reason": reason}, kind=KIND)
-    if line.is_cause:
+    if line.event is None:
         return CommandToSend(verb, None, {"reason": reason, "fingerprint": line.key}, kind=KIND)
     return CommandToSend(verb, line.key, {"reason": reason}, kind=KIND)
 
 
 def row_cells(line: ParkedLine, now: datetime) -> Sequence[Cell]:
-    first = line.events[0]
-    waiting = sum(event.waiting for event in line.events)
-    since = span(max(0.0, (now - min(event.first_failed_at for event in line.events)).total_seconds()))
-    if line.is_cause:
-        what = f"{len(line.events)} × {clean(first.event_type, 40)}"
-        return (
-            Cell(what, "bad"),
-            Cell(clean(first.reader, 40)),
-            Cell(""),
-            Cell(""),
-            Cell(f"{waiting:,}"),
-            Cell(since),
-            Cell(clean(first.error, 300)),
-        )
+    cause, event = line
+    since = span(max(0.0, (now - (cause.since if event is None else event.first_failed_at)).total_seconds()))
+    if event is None:
+        empty = Cell("")
+        whose = Cell(clean(cause.reader, 40))
+        return (Cell(many(cause), "bad"), whose, empty, empty, empty, Cell(since), Cell(clean(cause.error, 300)))
     return (
-        Cell(f"  {first.waits} {clean(first.row[-12:], 12)}"),
+        Cell(f"  {event.waits} {clean(event.row[-12:], 12)}"),
         Cell(""),
-        Cell(f"{first.position:,}"),
-        Cell(f"{first.tries}"),
-        Cell(f"{first.waiting:,}"),
+        Cell(f"{event.position:,}"),
+        Cell(f"{event.tries}"),
+        Cell(f"{event.waiting:,}"),
         Cell(since),
-        Cell("is tried again by itself" if first.retry_at is not None else "", "dim"),
+        Cell("is tried again by itself" if event.retry_at is not None else "", "dim"),
     )
 
 
@@ -133,12 +144,15 @@ def whole_lines(line: ParkedLine | None) -> list[list[Cell]]:
     """All that is known of the chosen line."""
     if line is None:
         return []
-    first = line.events[0]
+    cause, event = line
+    types = ", ".join(clean(name, 60) for name in cause.event_types[:5])
+    what = types if event is None else f"{clean(event.event_type, 60)}, version {event.event_version} of its type"
+    error = cause.error if event is None else event.error
     told = [
-        [Cell("error   ", "dim"), Cell(clean(first.error, 400), "bad")],
-        [Cell("event   ", "dim"), Cell(f"{clean(first.event_type, 60)}, version {first.event_version} of its type")],
-        [Cell("cause   ", "dim"), Cell(f"{clean(first.fingerprint, 20)}  in {clean(first.reader, 60)}")],
+        [Cell("error   ", "dim"), Cell(clean(error, 400), "bad")],
+        [Cell("event   ", "dim"), Cell(what)],
+        [Cell("cause   ", "dim"), Cell(f"{clean(cause.fingerprint, 20)}  in {clean(cause.reader, 60)}")],
     ]
-    if not line.is_cause:
-        told.append([Cell("row     ", "dim"), Cell(f"{first.waits} {clean(first.row, 60)}")])
+    if event is not None:
+        told.append([Cell("row     ", "dim"), Cell(f"{event.waits} {clean(event.row, 60)}")])
     return told

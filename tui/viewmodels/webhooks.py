@@ -115,7 +115,7 @@ class WebhookModel:
     async def read(self) -> None:
         path, state = f"{PATH}/{quote(self.webhook_id, safe='')}", self.state
         wanted = {"limit": str(MOST_DELIVERIES)} | ({"state": state} if state else {})
-        asked = {"reader": f"notifier.{self.webhook_id}", "limit": str(MOST_DELIVERIES)}
+        asked = {"reader": f"notifier.{self.webhook_id}", "sort": "-position", "limit": str(MOST_DELIVERIES)}
         try:
             webhook, made, letters = await asyncio.gather(
                 self.gateway.read(path, WireWebhook),

@@ -17,7 +17,7 @@ from tui.action_table import LIST, Action, ActionTable, Danger
 from tui.desk import Desk
 from tui.dialogs.ask import Ask, Field
 from tui.dialogs.dialog import open_dialog
-from tui.messages import Copy, OpenView, Say, Send
+from tui.messages import Copy, Missed, OpenView, Say, Send
 from tui.pane import Pane
 from tui.viewmodels.not_let_in import refused_notice, why_refused
 from tui.viewmodels.parked import ParkedLine, ParkedModel, command, row_cells, whole_lines
@@ -122,7 +122,7 @@ class ParkedView(Pane):
             return [Cell(f" ✖ {clean(model.error)}", "bad")]
         if model.total is None:
             return [Cell(" … reading what waits", "dim")]
-        causes = sum(line.is_cause for line in model.lines)
+        causes = sum(line.event is None for line in model.lines)
         shown = len(model.lines) - causes
         of = f", {shown:,} of them are shown" if shown < model.total else ""
         noun = "row waits" if model.total == 1 else "rows wait"
@@ -153,7 +153,11 @@ class ParkedView(Pane):
 
     @on(VirtualTable.Opened)
     def _open(self) -> None:
-        self.action_order()
+        if reason := self.why_not("open"):
+            self.post_message(Say(reason))
+            self.post_message(Missed(reason))
+        else:
+            self.action_order()
 
     # --- actions ------------------------------------------------------------------------------------------------------
     def why_not(self, action: str) -> str | None:
@@ -162,10 +166,13 @@ class ParkedView(Pane):
             return f"{why_refused(_WHAT, self.model.refused)}: ctrl+r asks again"
         if action in ("retry", "retry_all", "skip", "order", "copy", "open") and line is None:
             return "what waits is not known" if self.model.total is None else "every event was applied"
-        if action == "skip" and line is not None and line.is_cause:
+        if action == "skip" and line is not None and line.event is None:
             return "choose one event: each that is left out needs a reason of its own"
-        if action in ("order", "open") and line is not None and line.events[0].category not in ("order", "payment"):
-            return "this event belongs to no order"
+        if action in ("order", "open") and line is not None:
+            if line.event is None:
+                return "choose one event: a cause has several"
+            if line.event.category not in ("order", "payment"):
+                return "this event belongs to no order"
         return None
 
     def action_retry(self) -> None:
@@ -179,7 +186,7 @@ class ParkedView(Pane):
 
     def _ask(self, line: ParkedLine | None, verb: str, label: str, consequence: str) -> None:
         named = "all of them" if line is None else line.named
-        error = [] if line is None else [f"why it waits: {clean(line.events[0].error, 60)}"]
+        error = [] if line is None else [f"why it waits: {clean((line.event or line.cause).error, 60)}"]
         subject = "" if line is None else line.key
 
         def answered(answer: Mapping[str, str] | None) -> None:
@@ -199,8 +206,8 @@ class ParkedView(Pane):
         open_dialog(self, dialog, answered)
 
     def action_order(self) -> None:
-        if (line := self.chosen) is not None:
-            self.post_message(OpenView("detail", line.events[0].correlation_id))
+        if (line := self.chosen) is not None and line.event is not None:
+            self.post_message(OpenView("detail", line.event.correlation_id))
 
     def action_copy(self) -> None:
         if (line := self.chosen) is not None:

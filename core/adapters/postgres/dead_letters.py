@@ -8,10 +8,11 @@ from uuid import UUID
 
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.read_models.store import PostgresReadModels
-from core.ports.dead_letters import DeadLetter, DeadLetterPage, DeadLetterSearch, RowModels
+from core.ports.dead_letters import DeadLetter, DeadLetterCause, DeadLetterSearch, DeadLetterSummary, RowModels
 from core.ports.sagas import READER as SAGA_RUNNER
 from core.projections import GROUPS
 
+MOST_CAUSES = 100  # that are listed
 COUNTED = 1_000  # events that are counted behind a dead letter; more are told as so many
 
 # Readers with an @ fill tables beside the live ones, and try again what concerns only these.
@@ -30,9 +31,27 @@ SELECT d.*, (SELECT count(*) FROM (
   FROM dead_letters d
  WHERE strpos(d.reader, '@') = 0{{}}
 """
-COUNTS = (
-    "SELECT reader, count(*) AS letters FROM dead_letters WHERE strpos(reader, '@') = 0 GROUP BY reader ORDER BY reader"
-)
+COUNTS = """
+SELECT d.reader, count(*) AS letters FROM dead_letters d WHERE strpos(d.reader, '@') = 0{} GROUP BY d.reader ORDER BY 1
+"""
+CAUSES = f"""
+SELECT d.fingerprint, min(d.reader) AS reader, count(*) AS letters, min(d.error) AS error,
+       (array_agg(DISTINCT d.event_type))[1:5] AS event_types, min(d.first_failed_at) AS since
+  FROM dead_letters d WHERE strpos(d.reader, '@') = 0{{}}
+ GROUP BY d.fingerprint ORDER BY letters DESC, d.fingerprint LIMIT {MOST_CAUSES}
+"""
+EACH = """
+ AND d.id IN (
+    SELECT n.id FROM (
+        SELECT d.id, row_number() OVER (PARTITION BY d.fingerprint ORDER BY d.position, d.id) AS rank
+          FROM dead_letters d WHERE strpos(d.reader, '@') = 0{}) AS n
+     WHERE n.rank <= {})
+"""
+ORDERS = {
+    "oldest": "d.position, d.id",
+    "newest": "d.position DESC, d.id DESC",
+    "untried": "coalesce(d.retry_at <= now(), false), d.last_failed_at, d.id",
+}
 RETRY = "UPDATE dead_letters SET retry_at = clock_timestamp() WHERE id = ANY ($1::uuid[])"
 # Sagas are tried again when they are due. This is a statement of its own: who sets a saga aside locks the saga first.
 RETRY_SAGAS = f"""
@@ -58,16 +77,23 @@ class PostgresDeadLetters:
         self._link = Link(open_)
         self._models = {group.reader: PostgresReadModels(open_, group) for group in GROUPS}
 
-    async def find(self, search: DeadLetterSearch) -> DeadLetterPage:
-        async def read(connection: Connection) -> DeadLetterPage:
-            found = await letters_of(connection, search)
-            counts = {row["reader"]: row["letters"] for row in await connection.fetch(COUNTS)}
-            return DeadLetterPage(found, counts)
+    async def find(self, search: DeadLetterSearch) -> Sequence[DeadLetter]:
+        return await self._link.run(lambda connection: letters_of(connection, search))
+
+    async def summary(self, *, reader: str | None = None, fingerprint: str | None = None) -> DeadLetterSummary:
+        conditions, values = conditions_of(DeadLetterSearch(reader=reader, fingerprint=fingerprint), [])
+
+        async def read(connection: Connection) -> DeadLetterSummary:
+            counts = {
+                row["reader"]: row["letters"] for row in await connection.fetch(COUNTS.format(conditions), *values)
+            }
+            causes = await connection.fetch(CAUSES.format(conditions), *values)
+            return DeadLetterSummary(counts, [DeadLetterCause(**row) for row in causes])
 
         return await self._link.run(read)
 
     async def one(self, id_: UUID) -> DeadLetter | None:
-        found = (await self.find(DeadLetterSearch(ids=(id_,)))).letters
+        found = await self.find(DeadLetterSearch(ids=(id_,)))
         return found[0] if found else None
 
     async def retry(self, ids: Sequence[UUID]) -> None:
@@ -86,20 +112,31 @@ class PostgresDeadLetters:
             opened.close()
 
 
-async def letters_of(connection: Connection, search: DeadLetterSearch) -> Sequence[DeadLetter]:
-    conditions, values = "", [COUNTED]
-    wanted: dict[str, Any] = {
-        "d.id = ANY ({}::uuid[])": list(search.ids) or None,
-        "d.reader = {}": search.reader,
-        "d.fingerprint = {}": search.fingerprint,
-        "d.row_stream = {}": search.row,
+def conditions_of(search: DeadLetterSearch, values: list[Any]) -> tuple[str, list[Any]]:
+    """The conditions, and the values with those that they compare with."""
+    position, id_ = search.after or (None, None)
+    wanted: dict[str, Sequence[Any]] = {
+        "d.id = ANY ({}::uuid[])": [list(search.ids) or None],
+        "d.reader = {}": [search.reader],
+        "d.reader = ANY ({}::text[])": [list(search.readers) or None],
+        "d.fingerprint = {}": [search.fingerprint],
+        "d.row_stream = ANY ({}::uuid[])": [list(search.rows) or None],
+        f"(d.position, d.id) {'<' if search.order == 'newest' else '>'} ({{}}, {{}})": [position, id_],
     }
-    for condition, value in wanted.items():
-        if value is not None:
-            values.append(value)
-            conditions += f" AND {condition.format(f'${len(values)}')}"
-    order = "d.last_failed_at, d.id" if search.untried_first else "d.position, d.id"
-    rows = await connection.fetch(f"{LETTERS.format(conditions)} ORDER BY {order} LIMIT {search.limit:d}", *values)
+    conditions = ""
+    for condition, compared in wanted.items():
+        if None not in compared:
+            places = [f"${len(values) + n}" for n in range(1, len(compared) + 1)]
+            values = [*values, *compared]
+            conditions += f" AND {condition.format(*places)}"
+    return conditions, values
+
+
+async def letters_of(connection: Connection, search: DeadLetterSearch) -> Sequence[DeadLetter]:
+    conditions, values = conditions_of(search, [COUNTED])
+    each = "" if search.each is None else EACH.format(conditions, f"{search.each:d}")
+    order = f"ORDER BY {ORDERS[search.order]} LIMIT {search.limit:d}"
+    rows = await connection.fetch(f"{LETTERS.format(conditions + each)} {order}", *values)
     return [
         DeadLetter(
             id=row["id"],
