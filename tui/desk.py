@@ -30,7 +30,7 @@ from tui.viewmodels.ring import NumberedFrame, Ring
 from tui.viewmodels.saved_views import BUILT_IN, SavedView
 
 VIEWER = "viewer"
-ONLY_VIEWS = "this deck's key has the role viewer, and only looks: commands need the role operator"
+ONLY_VIEWS = "this deck's key has the role viewer: commands need the role operator"
 _QUESTIONS = 20  # of which the texts are remembered that were typed and not sent
 
 
