@@ -29,8 +29,8 @@ fulfil_order StepStarted authorize_payment 3
 """
 CONFIRMED = """
 PaymentAuthorized
-fulfil_order StepCompleted authorize_payment
 OrderConfirmed
+fulfil_order StepCompleted authorize_payment
 fulfil_order StepCompleted confirm_order
 fulfil_order Completed
 """
