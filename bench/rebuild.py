@@ -108,4 +108,5 @@ async def watch(dsn: str, count: int, query: str) -> tuple[float, float]:
         await asyncio.sleep(0.01)
     await connection.close()
     began, start = first or (now, 0)
-    return (count - start) / (now - began), now - began
+    seconds = now - began  # 0 if the first position that was seen is the last one
+    return (count - start) / max(seconds, 0.001), seconds
