@@ -53,6 +53,40 @@ async def test_one_connection_serves_one_call_after_the_other() -> None:
     assert len(made) == 1
 
 
+async def test_what_the_provider_says_unasked_is_no_answer_to_the_next_call() -> None:
+    made = list[asyncio.StreamWriter]()
+
+    async def approve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made.append(writer)
+        while head := await reader.readline():
+            if head == b"\r\n":
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n" + b'{"reference":"r"}')
+
+    async with await asyncio.start_server(approve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with HttpPaymentGateway(f"http://127.0.0.1:{port}") as gateway:
+            assert type(await authorise(gateway, uuid4())) is Approved
+            made[0].write(b"HTTP/1.1 402 No\r\nContent-Length: 2\r\n\r\n{}")
+            for _ in range(10):  # until it has arrived
+                await asyncio.sleep(0)
+            with pytest.raises(GatewayUnavailable, match="before it was asked"):
+                await authorise(gateway, uuid4())
+            assert type(await authorise(gateway, uuid4())) is Approved
+    assert len(made) == 2
+
+
+async def test_a_call_was_not_sent_while_the_name_of_the_provider_is_looked_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+    async with HttpPaymentGateway("http://provider.test", timeout=0.2) as gateway:
+        with pytest.raises(GatewayUnavailable):
+            await authorise(gateway, uuid4())
+
+
 @pytest.mark.parametrize(
     ("said", "outcome"),
     [

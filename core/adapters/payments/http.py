@@ -21,6 +21,7 @@ import msgspec
 from yarl import URL
 
 from core.adapters.payments.breaker import Admitted, Breaker
+from core.adapters.payments.exchange import NO_ANSWER, NOT_SENT, Asked, content_of
 from core.credentials import Show, show_nothing
 from core.domain.provider import Approved, Declined, PaymentAnswer, Refused
 from core.domain.validation import tidy
@@ -29,16 +30,13 @@ from core.tracing import trace_headers
 
 CONNECTIONS = 64
 LONGEST_WAIT = 1.0  # seconds that a call waits for a free connection; after that, its saga tries again later
-LONGEST_CONNECT = 2.0  # less than the limit of a call, so that we can tell "never sent" from "never answered"
+LONGEST_CONNECT = 2.0  # with the look-up of the name; less than the limit of a call, so that "never sent" is known
 IDLE = 5.0  # seconds that a connection stays open for the next call; servers keep theirs longer
 LONGEST_QUESTION = 2.0  # seconds for the question whether the provider answers at all
 NOBODYS_KEY = "orderdeck-does-the-provider-answer"
-LONGEST_ANSWER = 64 * 1024  # bytes; the provider's answers are some hundred bytes long
 ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "User-Agent")
 T = TypeVar("T")
 Headers = Mapping[str, str]
-NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-NO_ANSWER = (aiohttp.ClientError, TimeoutError)
 MAY_COME_LATER = {401, 408, 425, 429}  # 401: an operator gives us the right key
 
 
@@ -84,7 +82,8 @@ class HttpPaymentGateway:
                 keepalive_timeout=IDLE,
                 ssl=ssl.create_default_context() if "https" in self._base[:5] else True,
             ),
-            timeout=aiohttp.ClientTimeout(sock_connect=min(LONGEST_CONNECT, self._timeout / 2)),
+            timeout=aiohttp.ClientTimeout(connect=min(LONGEST_CONNECT, self._timeout / 2)),
+            request_class=Asked,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=ADDED_BY_AIOHTTP,
@@ -195,7 +194,7 @@ class HttpPaymentGateway:
                     allow_redirects=False,
                 ) as response,
             ):
-                return Response(response.status, response.headers, await _content_of(response))
+                return Response(response.status, response.headers, await content_of(response))
         finally:
             self._calls -= 1
             self._room.release()
@@ -233,17 +232,6 @@ class HttpPaymentGateway:
         if 400 <= status < 500 and status not in MAY_COME_LATER:
             return Refused(_detail(response))
         raise _unavailable(response)
-
-
-async def _content_of(response: aiohttp.ClientResponse) -> bytes:
-    parts, size = list[bytes](), 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > LONGEST_ANSWER:
-            response.close()
-            raise aiohttp.ClientPayloadError(f"the answer is longer than {LONGEST_ANSWER} bytes")
-    return b"".join(parts)
 
 
 def _unavailable(response: Response) -> GatewayUnavailable:
