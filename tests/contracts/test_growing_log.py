@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -17,6 +14,7 @@ from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.adapters.postgres.shares import PostgresShares
 from core.ports.generations import NewGeneration
 from core.projections import ORDERS
+from tests.support.locks import while_it_waits
 from tests.support.opener import Opener
 from tests.support.orders import Sample, contents, write
 from tests.support.projecting import project
@@ -29,21 +27,6 @@ BEGUN = 30
 OTHERS_READ_ON = f"UPDATE reader_shares SET position = {len(LOG)} WHERE reader = $1"
 CHECKPOINT = "UPDATE checkpoints SET position = $2 WHERE reader = $1"
 LOCK_SHARES = "SELECT pg_advisory_xact_lock(hashtext('reader_shares'), hashtext($1))"
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-
-
-@asynccontextmanager
-async def while_it_waits(work: Awaitable[Any], holder: Connection, lock: str, *values: object) -> AsyncIterator[None]:
-    """Run the block while `work` waits for a lock that `holder` has; then let it go on to its end."""
-    async with holder.transaction():
-        await holder.execute(lock, *values)
-        working = asyncio.ensure_future(work)
-        async with asyncio.timeout(10):
-            while not await holder.fetchval(WAITING) and not working.done():
-                await asyncio.sleep(0.01)
-        assert not working.done()
-        yield
-    await working
 
 
 @pytest.fixture

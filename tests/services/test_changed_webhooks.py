@@ -9,6 +9,7 @@ from standardwebhooks import Webhook as Verifier
 from core.adapters.postgres.connection import Connection
 from core.ports.webhooks import TEST, CallResult, WebhookChange
 from core.services.webhooks import change_webhook, found, replay_events
+from tests.support.locks import while_it_waits
 from tests.support.notifying import PostOffice, until
 from tests.support.webhook_receiver import Receiver
 
@@ -69,6 +70,20 @@ async def test_what_the_address_of_before_still_answers_neither_disables_a_chang
     now = await found(office.hooks, hook)
     assert (now.enabled, now.failed) == (True, 1)
     assert [call.url for call in await office.calls.due({}, 8, [])] == [shop.url("/new")]
+
+
+async def test_an_address_that_is_gone_disables_nothing_when_the_webhook_is_changed_in_that_moment(
+    office: PostOffice, shop: Receiver, admin: Connection
+) -> None:
+    hook, _ = await office.add(shop.url("/old"))
+    await office.calls.plan(await office.lead())
+    await office.record()
+    await office.calls.plan(await office.lead())
+    (call,) = await office.calls.due({}, 8, [])
+    saving = office.calls.save([CallResult(call, "failed", 410, "answered 410", gone=True)])
+    async with while_it_waits(saving, admin, "UPDATE webhooks SET url = $2 WHERE id = $1", hook, shop.url("/new")):
+        pass
+    assert (await found(office.hooks, hook)).enabled
 
 
 async def send_at_leisure(office: PostOffice, hook: str) -> None:

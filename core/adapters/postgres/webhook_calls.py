@@ -84,8 +84,9 @@ WITH result AS (
      WHERE s.state = 'delivered' AND l.row_stream = s.id AND l.reader = '{READER}.' || s.webhook_id
 )
 UPDATE webhooks w SET enabled = false, disabled_why = '{GONE}'
- WHERE w.enabled AND w.id IN (SELECT s.webhook_id FROM saved s JOIN result r ON r.id = s.id
-                              WHERE r.gone AND r.leads_there)
+  FROM saved s JOIN result r ON r.id = s.id
+ WHERE w.id = s.webhook_id AND w.enabled AND r.gone
+   AND w.url = r.url  -- compared again, as leads_there is not, if this waits while the webhook is changed
 """
 SWEEP_SECRETS = "DELETE FROM webhook_secrets WHERE ends_at <= clock_timestamp()"
 # clock_timestamp() may be another at each row, so it finds nothing by an index: all deliveries would be read.
