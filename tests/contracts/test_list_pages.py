@@ -168,6 +168,16 @@ async def test_an_estimate_is_made_once_for_many_pages_and_anew_when_it_is_old(
     assert anew == first
 
 
+async def test_an_estimate_does_not_hold_for_a_page_that_has_all_orders_that_fit(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        order_counts.Counts, "find", lambda *_: order_counts.Known(0.0, OrderCount(9_000, estimated=True), None)
+    )
+    page, count = await desk.queries.counted_orders(OrderSearch(filter=OrderQuery(min_total=Decimal(10**9))))
+    assert (page.size, count) == (0, OrderCount(0, estimated=False))
+
+
 async def test_a_known_count_is_exact_at_once_when_an_order_has_changed(dsn: str, opener: Opener) -> None:
     queries, log, done = PostgresQueries(opener), Sample(ORDERS, payments=True).events(), 0
     for part in (len(log) // 2, len(log)):

@@ -82,7 +82,7 @@ class OrderLists:
                 seen = "NULL" if known.total.estimated else SEEN
                 row = await self._found(asked, known.total, self._walks, "NULL", seen)
                 if known.total.estimated or row["seen"] == known.seen:
-                    return asked.page(row), known.total
+                    return asked.page(row), _told_by(asked, row) or known.total
             if (counting := self._counting.get(asked.fits)) is None:
                 break
             await asyncio.wait([counting])
@@ -102,8 +102,8 @@ class OrderLists:
             if guess > SURELY_MORE * order_counts.EXACT_BELOW:
                 count = OrderCount(guess, estimated=True)
                 row = await self._found(asked, count, self._walks, "NULL", "NULL")
-                if asked.begins and row["found"] <= asked.limit:
-                    return asked.page(row), OrderCount(row["found"], estimated=False)
+                if (told := _told_by(asked, row)) is not None:
+                    return asked.page(row), told
                 self._counts.keep(asked.fits, count)
                 return asked.page(row), count
         row = await self._found(asked, None, lanes, total, SEEN)
@@ -140,6 +140,11 @@ class OrderLists:
     async def _expected(self, asked: PageStatements) -> tuple[int, float]:
         conditions, values = conditions_of(asked.fits)
         return await self._planned.run(lambda c: expected(c, together([*conditions.values()]), values))
+
+
+def _told_by(asked: PageStatements, row: asyncpg.Record) -> OrderCount | None:
+    """How many orders fit, if the page is all that there is: the planner may have expected many more."""
+    return OrderCount(row["found"], estimated=False) if asked.begins and row["found"] <= asked.limit else None
 
 
 def _newest(fits: OrderQuery, offset: int, limit: int) -> PageStatements:
