@@ -72,6 +72,9 @@ async def test_what_the_provider_says_unasked_is_no_answer_to_the_next_call() ->
             with pytest.raises(GatewayUnavailable, match="before it was asked"):
                 await authorise(gateway, uuid4())
             assert type(await authorise(gateway, uuid4())) is Approved
+        for writer in made:
+            writer.close()
+            await writer.wait_closed()
     assert len(made) == 2
 
 
