@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -17,6 +18,8 @@ from core.redis_address import read_redis_address
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1, le=64)]
 
+NO_PROVIDER = "must have the name of a machine, as in https://payments.example.com"
+
 
 def _absolute(value: Any) -> Any:
     return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
@@ -25,6 +28,24 @@ def _absolute(value: Any) -> Any:
 def _web_address(value: str) -> str:
     if value and not value.startswith(("http://", "https://")):
         raise ValueError("must begin with http:// or https://")
+    return value
+
+
+def _provider_address(value: str) -> str:
+    """Calls show ORDERDECK_PAYMENT_KEY in the header in which a user and a password would be."""
+    if not _web_address(value):
+        return value
+    try:
+        parts = urlsplit(value)
+        named = bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
+    except ValueError:  # a UnicodeError is one: of a name with an empty part, or with a long one
+        raise ValueError(NO_PROVIDER) from None
+    if not named:
+        raise ValueError(NO_PROVIDER)
+    if "@" in parts.netloc:
+        raise ValueError("must have no user or password: the provider is shown ORDERDECK_PAYMENT_KEY")
+    if "?" in value or "#" in value:
+        raise ValueError("must have no ? and no #, since the paths of the calls are put after it")
     return value
 
 
@@ -101,6 +122,7 @@ WebOrigins = Annotated[str, AfterValidator(_web_origins)]
 RateLimits = Annotated[str, AfterValidator(_rate_limits)]
 Networks = Annotated[str, AfterValidator(_networks)]
 Url = Annotated[str, AfterValidator(_web_address)]
+ProviderUrl = Annotated[str, AfterValidator(_provider_address)]
 PostgresAddress = Annotated[SecretStr | None, AfterValidator(_postgres_address)]
 ReplicaAddresses = Annotated[SecretStr | None, AfterValidator(_replica_addresses)]
 RedisAddressUrl = Annotated[SecretStr | None, AfterValidator(_redis_address)]

@@ -32,6 +32,7 @@ from core.setting_types import (
     HostNames,
     Port,
     PostgresAddress,
+    ProviderUrl,
     RedisAddressUrl,
     ReplicaAddresses,
     Url,
@@ -86,7 +87,7 @@ class Settings(KafkaSettings, AccessSettings, TlsSettings, TraceSettings, Notifi
     relay_count: Count = Field(default=1, description="How many relays run; one works, the others stand by.")
     command_url: Url = Field(default="", description="Command API the deck talks to; empty: the local one.")
     query_url: Url = Field(default="", description="Query API the deck talks to; empty: the local one.")
-    payment_url: Url = Field(default="", description="Payment provider; empty: the local sandbox.")
+    payment_url: ProviderUrl = Field(default="", description="Payment provider; empty: the local sandbox.")
     database_url: PostgresAddress = Field(
         default=None,
         validation_alias=AliasChoices("ORDERDECK_DATABASE_URL", "DATABASE_URL"),
@@ -295,5 +296,5 @@ def _sentence(loc: str, value: Any, wrong: str) -> str:
         "otel_exporter_otlp_headers",
         "smtp_password",
     }
-    shown = "" if field in secret else f"={value!r}"
+    shown = "" if field in secret or "@" in str(value).partition("://")[2] else f"={value!r}"
     return f"{name}{shown}: {wrong.removeprefix('Value error, ')}"

@@ -40,7 +40,9 @@ SagaTroubles = Annotated[
     ),
 ]
 Ids = Annotated[list[str] | None, QueryParameter(max_items=MOST_IDS, description=f"A UUID. {COMMAS}")]
-Numbers = Annotated[list[str] | None, QueryParameter(max_items=MOST_IDS, description=f"A whole number. {COMMAS}")]
+Numbers = Annotated[
+    list[str] | None, QueryParameter(max_items=MOST_IDS, description=f"Such as ORD-9KYFYSQFCF, in any case. {COMMAS}")
+]
 Words = Annotated[list[str] | None, QueryParameter(max_items=MOST_VALUES, description=COMMAS)]
 NotWords = Annotated[list[str] | None, QueryParameter(max_items=MOST_VALUES, description=f"{NOT} {COMMAS}")]
 Customers = Annotated[list[str] | None, QueryParameter(max_items=MOST_VALUES, description=f"{AGAIN}.")]

@@ -123,3 +123,34 @@ async def test_an_answer_is_read_however_it_ends_and_a_part_of_one_is_none(said:
             except (GatewayTimeout, GatewayUnavailable) as error:
                 got = error
     assert type(got) is outcome
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"\0" * 1000, "Bad status line"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 9000 + b"\r\n\r\n", "Got more than 8190 bytes when reading"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "Response payload is not completed"),
+    ],
+    ids=["no HTTP", "a long header", "cut off"],
+)
+async def test_the_reason_of_an_answer_that_cannot_be_read_is_a_few_words_without_its_bytes(
+    said: bytes, reason: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with HttpPaymentGateway(f"http://127.0.0.1:{port}") as gateway:
+            with pytest.raises(GatewayTimeout) as refused:
+                await authorise(gateway, uuid4())
+    assert str(refused.value) == f"no answer from the payment provider: {reason}"
+
+
+async def test_a_call_to_an_address_that_is_none_was_never_sent() -> None:
+    async with HttpPaymentGateway("http://256.1.1.1") as gateway:
+        with pytest.raises(GatewayUnavailable, match="cannot be reached"):
+            await authorise(gateway, uuid4())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigurationError
-from core.settings import Settings, reachable
+from core.settings import Settings, load_settings, reachable
 from daemons.host.status import urls
 from daemons.process.listening import listen
 from tests.support.ports import free_port
@@ -47,3 +47,31 @@ def test_listening_beyond_this_machine_has_to_be_allowed_in_every_form(host: str
 def test_a_host_that_is_none_is_refused_in_a_sentence(host: str) -> None:
     with pytest.raises(ConfigurationError, match="is not an address of this machine"):
         listen(Settings(host=host, home=Path("/nowhere"), command_port=free_port()), "command_port")
+
+
+@pytest.mark.parametrize(
+    ("address", "wrong"),
+    [
+        ("http://user:secret@payments.example.com", "must have no user or password"),
+        ("https://payments.example.com?x=1", r"must have no \? and no #"),
+        ("https://payments.example.com/#x", r"must have no \? and no #"),
+        *(
+            (f"http://{none}", "must have the name of a machine")
+            for none in ("", "a..b", "a" * 64, "[zz", "a:0", "a:x")
+        ),
+        ("ftp://payments.example.com", "must begin with http://"),
+    ],
+)
+def test_an_address_at_which_no_payment_provider_could_be_called_is_refused(
+    address: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORDERDECK_PAYMENT_URL", address)
+    with pytest.raises(ConfigurationError, match=wrong) as refused:
+        load_settings()
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["", "http://[::1]:8090", "https://payments.example.com/v2/", "http://sandbox"])
+def test_an_address_of_a_payment_provider_may_have_a_port_and_a_path(address: str) -> None:
+    assert Settings(payment_url=address).payment_url == address

@@ -11,7 +11,7 @@ class SpokeFirst(aiohttp.ClientError):
     """The provider has said something on a connection on which nobody had asked."""
 
 
-NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, SpokeFirst)
+NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, SpokeFirst)
 NO_ANSWER = (aiohttp.ClientError, TimeoutError)
 
 

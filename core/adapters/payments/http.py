@@ -282,4 +282,7 @@ def _detail(response: Response) -> str:
 
 
 def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    """What went wrong. Of an answer that is not HTTP, aiohttp says it before a colon, and quotes bytes after it."""
+    words = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    unreadable = isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError))
+    return (words.partition(":")[0] if unreadable else words) or type(error).__name__
