@@ -86,6 +86,20 @@ async def test_an_address_that_is_gone_disables_nothing_when_the_webhook_is_chan
     assert (await found(office.hooks, hook)).enabled
 
 
+async def test_what_the_old_address_says_puts_nothing_off_when_the_webhook_is_changed_in_that_moment(
+    office: PostOffice, shop: Receiver, admin: Connection
+) -> None:
+    hook, _ = await office.add(shop.url("/old"))
+    await office.calls.plan(await office.lead())
+    await office.record()
+    await office.calls.plan(await office.lead())
+    (call,) = await office.calls.due({}, 8, [])
+    saving = office.calls.save([CallResult(call, "waiting", 500, "answered 500", again=3_600)])
+    async with while_it_waits(saving, admin, "UPDATE webhooks SET url = $2 WHERE id = $1", hook, shop.url("/new")):
+        pass
+    assert [one.url for one in await office.calls.due({}, 8, [])] == [shop.url("/new")]
+
+
 async def send_at_leisure(office: PostOffice, hook: str) -> None:
     """A test that waits, since no notifier runs."""
     await office.hooks.send(hook, uuid.uuid4(), TEST, {})

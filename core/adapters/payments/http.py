@@ -7,7 +7,6 @@ millisecond of CPU more.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,11 +76,7 @@ class HttpPaymentGateway:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS,
-                keepalive_timeout=IDLE,
-                ssl=ssl.create_default_context() if "https" in self._base[:5] else True,
-            ),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE),
             timeout=aiohttp.ClientTimeout(connect=min(LONGEST_CONNECT, self._timeout / 2)),
             request_class=Asked,
             cookie_jar=aiohttp.DummyCookieJar(),

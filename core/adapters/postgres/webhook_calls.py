@@ -52,6 +52,9 @@ SELECT d.id, w.id AS webhook_id, w.url, d.message_id, d.message_type, d.tries, d
         ORDER BY d.due_at, d.position LIMIT coalesce(r.room, $3)) AS d
   LEFT JOIN events e ON e.position = d.position
 """
+# Webhooks first, in the order in which others lock them, and by a statement of its own: what it waited for has changed
+# where one leads, and SAVE has to see that.
+LOCK = "SELECT FROM webhooks WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE"
 # Whoever saves a result first counts: of two notifiers, one may believe for a while that it still leads. What was
 # said by an address to which the webhook leads no more puts nothing off, and disables nothing.
 SAVE = f"""
@@ -85,8 +88,7 @@ WITH result AS (
 )
 UPDATE webhooks w SET enabled = false, disabled_why = '{GONE}'
   FROM saved s JOIN result r ON r.id = s.id
- WHERE w.id = s.webhook_id AND w.enabled AND r.gone
-   AND w.url = r.url  -- compared again, as leads_there is not, if this waits while the webhook is changed
+ WHERE w.id = s.webhook_id AND w.enabled AND r.gone AND r.leads_there
 """
 SWEEP_SECRETS = "DELETE FROM webhook_secrets WHERE ends_at <= clock_timestamp()"
 # clock_timestamp() may be another at each row, so it finds nothing by an index: all deliveries would be read.
@@ -139,7 +141,13 @@ class PostgresWebhookCalls:
             [one.call.webhook_id for one in results],
             [one.call.url for one in results],
         ]
-        await self._link.run(lambda c: c.execute(SAVE, *columns))
+
+        async def lock_and_save(connection: Connection) -> None:
+            async with connection.transaction():
+                await connection.execute(LOCK, list({one.call.webhook_id for one in results}))
+                await connection.execute(SAVE, *columns)
+
+        await self._link.run(lock_and_save)
 
     async def sweep(self) -> None:
         async def delete(connection: Connection) -> None:
