@@ -135,9 +135,10 @@ def _number(process: ProgramProcess) -> int:
 
 
 def urls(settings: Settings) -> dict[str, str]:
-    """The addresses at which a person or a program on this machine reaches the stack's HTTP services."""
-    services = {"commands": settings.command_port, "queries": settings.query_port, "payments": settings.payment_port}
-    return {name: f"http://{reachable(settings.host)}:{port}" for name, port in services.items()}
+    """The addresses at which a program on this machine reaches the HTTP services, and the provider that is called."""
+    services = {"commands": settings.command_port, "queries": settings.query_port}
+    local = {name: f"http://{reachable(settings.host)}:{port}" for name, port in services.items()}
+    return {**local, "payments": settings.payments_at}
 
 
 def get_json(url: str, *, within: float = ASK_LIMIT, show: Show | None = None) -> tuple[int, Any]:

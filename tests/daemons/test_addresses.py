@@ -75,3 +75,10 @@ def test_an_address_at_which_no_payment_provider_could_be_called_is_refused(
 @pytest.mark.parametrize("address", ["", "http://[::1]:8090", "https://payments.example.com/v2/", "http://sandbox"])
 def test_an_address_of_a_payment_provider_may_have_a_port_and_a_path(address: str) -> None:
     assert Settings(payment_url=address).payment_url == address
+
+
+def test_the_address_of_payments_that_up_shows_is_that_of_the_provider_that_is_called() -> None:
+    assert (
+        urls(Settings(payment_url="https://payments.example.com/v2/"))["payments"] == "https://payments.example.com/v2"
+    )
+    assert urls(Settings(payment_url="", payment_port=9090))["payments"] == "http://127.0.0.1:9090"
