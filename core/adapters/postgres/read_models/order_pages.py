@@ -77,6 +77,8 @@ class OrderLists:
             self._counts.found_common(asked.fits)
         if not counted:
             return asked.page(await self._found(asked, None, self._walks, "NULL", "NULL")), NOT_COUNTED
+        if (total := summed(asked.fits, asked.conditions)) is not None:
+            return await self._summed(asked, total)
         for _ in range(MOST_WAITS):
             if (known := self._counts.find(asked.fits)) is not None:
                 seen = "NULL" if known.total.estimated else SEEN
@@ -86,29 +88,39 @@ class OrderLists:
             if (counting := self._counting.get(asked.fits)) is None:
                 break
             await asyncio.wait([counting])
-        if (total := summed(asked.fits, asked.conditions)) is not None:
-            return await self._count(asked, self._walks, total)
         self._counting[asked.fits] = counting = asyncio.get_running_loop().create_future()
         try:
-            return await self._count(asked, self._planned, bounded_count(asked.where, order_counts.EXACT_BELOW))
+            return await self._count(asked)
         finally:
             counting.set_result(None)
             if self._counting.get(asked.fits) is counting:
                 del self._counting[asked.fits]
 
-    async def _count(self, asked: PageStatements, lanes: Lanes, total: str) -> tuple[DocumentPage, OrderCount]:
-        if lanes is self._planned:
-            guess, _ = await self._expected(asked)
-            if guess > SURELY_MORE * order_counts.EXACT_BELOW:
-                count = OrderCount(guess, estimated=True)
-                row = await self._found(asked, count, self._walks, "NULL", "NULL")
-                if (told := _told_by(asked, row)) is not None:
-                    return asked.page(row), told
-                self._counts.keep(asked.fits, count)
-                return asked.page(row), count
-        row = await self._found(asked, None, lanes, total, SEEN)
+    async def _summed(self, asked: PageStatements, total: str) -> tuple[DocumentPage, OrderCount]:
+        """Sums are cheap enough to be read in the page's own statement, if anything was saved since the last ones."""
+        known = self._counts.find(asked.fits)
+        if known is not None:
+            total = asked.unless_seen(known.seen, total)
+        row = await self._found(asked, known.total if known is not None else None, self._walks, total, SEEN)
+        if known is not None and row["seen"] == known.seen:
+            return asked.page(row), _told_by(asked, row) or known.total
+        count = OrderCount(asked.count(row), estimated=False)
+        self._counts.keep(asked.fits, count, row["seen"])
+        return asked.page(row), count
+
+    async def _count(self, asked: PageStatements) -> tuple[DocumentPage, OrderCount]:
+        guess, _ = await self._expected(asked)
+        if guess > SURELY_MORE * order_counts.EXACT_BELOW:
+            count = OrderCount(guess, estimated=True)
+            row = await self._found(asked, count, self._walks, "NULL", "NULL")
+            if (told := _told_by(asked, row)) is not None:
+                return asked.page(row), told
+            self._counts.keep(asked.fits, count)
+            return asked.page(row), count
+        total = bounded_count(asked.where, order_counts.EXACT_BELOW)
+        row = await self._found(asked, None, self._planned, total, SEEN)
         found = asked.count(row)
-        if lanes is self._planned and found > order_counts.EXACT_BELOW:
+        if found > order_counts.EXACT_BELOW:
             guess, _ = await self._expected(asked)
             count = OrderCount(max(order_counts.EXACT_BELOW, guess), estimated=True)
             self._counts.keep(asked.fits, count)

@@ -22,6 +22,7 @@ from core.adapters.postgres.read_models.order_conditions import (
     found_by_index,
     without_negated_statuses,
 )
+from core.adapters.postgres.read_models.order_counts import SEEN
 from core.adapters.postgres.read_models.order_page_sql import RANGES, SORTED_INDEXES, Shape
 from core.adapters.postgres.read_models.order_troubles import with_troubles
 from core.filters.order_query import as_id
@@ -113,6 +114,10 @@ class PageStatements:
         values = [*self._values]
         looked_up = f"{_add(values, missing)}::text[]" if missing is not None else ""
         return Statement(order_page_sql.look_up(self._shape, total, seen, looked_up, walk_on=walk_on), values)
+
+    def unless_seen(self, seen: str | None, total: str) -> str:
+        """SQL for the total, which is read only if SEEN is not `seen`; every later statement of the page has it."""
+        return f"CASE WHEN {SEEN} IS DISTINCT FROM {_add(self._values, seen)}::text THEN {total} END"
 
     def count(self, row: Record) -> int:
         """The `total` of a row, which is left out where the page is all that there is."""
