@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -58,16 +58,23 @@ class Counting:
 
     connection: Connection
     statements: int = 0
+    pages: int = 0
     counts: int = 0
     blocks: int = 0
+    is_counting: bool = False
 
     async def fetch(self, query: str, *values: Any) -> list[asyncpg.Record]:
         await self._explain(query, values)
         return await self.connection.fetch(query, *values)
 
     async def fetchrow(self, query: str, *values: Any) -> asyncpg.Record | None:
-        await self._explain(query, values)
-        return await self.connection.fetchrow(query, *values)
+        self.pages += 1
+        self.is_counting = "AS counted" in query
+        try:
+            await self._explain(query, values)
+            return await self.connection.fetchrow(query, *values)
+        finally:
+            self.is_counting = False
 
     async def fetchval(self, query: str, *values: Any) -> Any:
         await self._explain(query, values)
@@ -93,7 +100,13 @@ class Counting:
 class Desk:
     queries: PostgresQueries
     opened: list[Counting]
-    owner: asyncpg.Connection[asyncpg.Record]
+    owner: asyncpg.Connection
+    saving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def save(self, sql: str = "") -> None:
+        """Save something of the orders, as the projector does."""
+        async with self.saving:
+            await self.owner.execute(SAVE + sql)
 
     async def cost(self, fits: OrderQuery) -> tuple[int, int, OrderCount]:
         """Statements and blocks of the first page, and its count."""
@@ -152,9 +165,7 @@ async def test_a_page_and_its_sum_take_one_statement_and_are_exact_when_orders_w
 ) -> None:
     _, _, before = await desk.cost(FILTERS[name])
     for change, total in (("orders * 2", 2 * before.total), ("orders / 2", before.total)):
-        await desk.owner.execute(
-            f"{SAVE}; UPDATE daily_sales SET orders = {change}; UPDATE customer_summaries SET orders = {change}"
-        )
+        await desk.save(f"; UPDATE daily_sales SET orders = {change}; UPDATE customer_summaries SET orders = {change}")
         statements, _, count = await desk.cost(FILTERS[name])
         assert (statements, count) == (1, OrderCount(total, estimated=False))
 
@@ -166,6 +177,27 @@ async def test_callers_who_ask_at_once_share_one_count(desk: Desk) -> None:
     answers = await asyncio.gather(*(desk.queries.counted_orders(OrderSearch(filter=fits)) for _ in range(8)))
     assert len({count for _, count in answers}) == 1
     assert sum(one.counts for one in desk.opened) == 1
+
+
+async def test_while_orders_are_saved_callers_count_one_after_the_other_and_read_few_pages_for_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = OrderQuery(status=("CREATED",), not_currency=("CHF",))
+    _, _, before = await desk.cost(fits)
+    fetch, at_once = Counting.fetchrow, list[int]()
+
+    async def saved_and_fetched(self: Counting, query: str, *values: Any) -> asyncpg.Record | None:
+        await desk.save()
+        at_once.append(("AS counted" in query) + sum(one.is_counting for one in desk.opened))
+        return await fetch(self, query, *values)
+
+    monkeypatch.setattr(Counting, "fetchrow", saved_and_fetched)
+    for one in desk.opened:
+        one.pages = 0
+    answers = await asyncio.gather(*(desk.queries.counted_orders(OrderSearch(filter=fits)) for _ in range(8)))
+    assert {count for _, count in answers} == {before}
+    assert max(at_once) == 1
+    assert sum(one.pages for one in desk.opened) <= 3 * len(answers), "each reads at most two for nothing"
 
 
 async def test_an_estimate_is_made_once_for_many_pages_and_anew_when_it_is_old(

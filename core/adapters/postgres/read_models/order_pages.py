@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from weakref import WeakValueDictionary
 
 import asyncpg
 
@@ -20,7 +21,7 @@ from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.read_models import order_counts
 from core.adapters.postgres.read_models.order_conditions import conditions_of, together
-from core.adapters.postgres.read_models.order_counts import SEEN, Counts, bounded_count, expected, summed
+from core.adapters.postgres.read_models.order_counts import SEEN, Counts, Known, bounded_count, expected, summed
 from core.adapters.postgres.read_models.order_statements import PageStatements, Statement
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderSearch
@@ -28,7 +29,6 @@ from core.ports.listed_orders import DocumentPage, OrderCount, OrderSearch
 MOST_LOOKED_UP = 200_000  # orders that fit; to sort more than that takes longer than to walk on until a page is full
 
 SURELY_MORE = 2  # times as many as are counted; where the planner expects more, it counts in vain
-MOST_WAITS = 3  # times that a page waits for the count that another one makes, which may be of before a change
 
 NOT_COUNTED = OrderCount(0, estimated=True)
 
@@ -48,7 +48,8 @@ class OrderLists:
         self._walks = Lanes(lambda: opened_with(open_, *WALKS), count=2)
         self._planned = planned
         self._counts = counts
-        self._counting: dict[OrderQuery, asyncio.Future[None]] = {}  # filters whose orders are being counted
+        # Whose turn it is to count the orders of a filter: the others wait for it, since they may need no count then.
+        self._turns: WeakValueDictionary[OrderQuery, asyncio.Lock] = WeakValueDictionary()
 
     def close(self) -> None:
         self._walks.close()
@@ -79,22 +80,24 @@ class OrderLists:
             return asked.page(await self._found(asked, None, self._walks, "NULL", "NULL")), NOT_COUNTED
         if (total := summed(asked.fits, asked.conditions)) is not None:
             return await self._summed(asked, total)
-        for _ in range(MOST_WAITS):
-            if (known := self._counts.find(asked.fits)) is not None:
-                seen = "NULL" if known.total.estimated else SEEN
-                row = await self._found(asked, known.total, self._walks, "NULL", seen)
-                if known.total.estimated or row["seen"] == known.seen:
-                    return asked.page(row), _told_by(asked, row) or known.total
-            if (counting := self._counting.get(asked.fits)) is None:
-                break
-            await asyncio.wait([counting])
-        self._counting[asked.fits] = counting = asyncio.get_running_loop().create_future()
-        try:
+        turn = self._turns.setdefault(asked.fits, asyncio.Lock())
+        known = self._counts.find(asked.fits)
+        tried = known if known is not None and (known.total.estimated or not turn.locked()) else None
+        if tried is not None and (answer := await self._as_known(asked, tried)) is not None:
+            return answer
+        async with turn:
+            known = self._counts.find(asked.fits)  # what the one before may have counted
+            if known is not None and known is not tried and (answer := await self._as_known(asked, known)) is not None:
+                return answer
             return await self._count(asked)
-        finally:
-            counting.set_result(None)
-            if self._counting.get(asked.fits) is counting:
-                del self._counting[asked.fits]
+
+    async def _as_known(self, asked: PageStatements, known: Known) -> tuple[DocumentPage, OrderCount] | None:
+        """The page with the count that is known; None if that is an exact one, and something was saved since."""
+        seen = "NULL" if known.total.estimated else SEEN
+        row = await self._found(asked, known.total, self._walks, "NULL", seen)
+        if not known.total.estimated and row["seen"] != known.seen:
+            return None
+        return asked.page(row), _told_by(asked, row) or known.total
 
     async def _summed(self, asked: PageStatements, total: str) -> tuple[DocumentPage, OrderCount]:
         """Sums are cheap enough to be read in the page's own statement, if anything was saved since the last ones."""
