@@ -111,6 +111,7 @@ class DeadLetterSearch(msgspec.Struct, frozen=True, kw_only=True):
 
     `untried`: those first that were not tried for the longest time, and last those whose readers are to try them now.
     `each`: at most so many of one cause. `after`: the position and the id of the last one of the page before.
+    `counted`: whether the events that wait are counted, up to 1 000 of each; else `waiting` is 0.
     """
 
     ids: Sequence[UUID] = ()
@@ -121,6 +122,7 @@ class DeadLetterSearch(msgspec.Struct, frozen=True, kw_only=True):
     order: Literal["oldest", "newest", "untried"] = "oldest"
     each: int | None = None
     after: tuple[int, UUID] | None = None
+    counted: bool = True
     limit: int = 100
 
 

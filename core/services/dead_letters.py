@@ -89,7 +89,7 @@ async def act_on(
     desk: LetterDesk, id_: UUID, wish: LetterWish, reason: str, terms: Terms
 ) -> tuple[Outcome, LetterResult | None]:
     """Record the act, and tell the reader. Raises NotFound and what `run_command` raises."""
-    letter = await desk.letters.one(id_)
+    letter = await _letter(desk, id_)
     if letter is None:
         known = await desk.store.answered(terms.key.scope, terms.key.key) if terms.key and not terms.dry_run else None
         if known is None:
@@ -113,7 +113,7 @@ async def retry_all(
 
     Raises what `run_command` raises.
     """
-    found = await desk.letters.find(msgspec.structs.replace(search, order="untried"))
+    found = await desk.letters.find(msgspec.structs.replace(search, order="untried", counted=False))
     acted: list[tuple[DeadLetter, Outcome]] = []
     versions: dict[StreamId, int] = {}  # of the readers' streams, so that none is read anew for each act
     for letter in found:
@@ -178,7 +178,12 @@ async def _results(desk: LetterDesk, acted: Sequence[tuple[DeadLetter, int]]) ->
 
 def _of_rows(rows: Sequence[UUID]) -> DeadLetterSearch:
     """Each of the readers has at most one dead letter of a row."""
-    return DeadLetterSearch(rows=rows, limit=len(rows) * (len(GROUPS) + 1))
+    return DeadLetterSearch(rows=rows, limit=len(rows) * (len(GROUPS) + 1), counted=False)
+
+
+async def _letter(desk: LetterDesk, id_: UUID) -> DeadLetter | None:
+    found = await desk.letters.find(DeadLetterSearch(ids=(id_,), counted=False))
+    return found[0] if found else None
 
 
 def _became(before: DeadLetter, now: DeadLetter | None, position: int) -> LetterResult:
@@ -223,7 +228,7 @@ class _OnReader:
 
     async def load(self) -> int:
         self.version += len(await self.desk.store.load(self.stream, after=self.version))
-        if await self.desk.letters.one(self.letter.id) is None:
+        if await _letter(self.desk, self.letter.id) is None:
             raise NotAllowed(f"{self.letter.event_type} at position {self.letter.position} waits no longer")
         return self.version
 

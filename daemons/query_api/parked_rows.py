@@ -36,14 +36,14 @@ class ParkedRows:
     async def now(self, row: UUID) -> DeadLetter | None:
         """The same, looked up now."""
         with contextlib.suppress(OrderdeckError):
-            found = await self._letters.find(DeadLetterSearch(rows=[row], limit=1))
+            found = await self._letters.find(DeadLetterSearch(rows=[row], counted=False, limit=1))
             return found[0] if found else None
         return self._known.get(row)
 
     async def _look(self) -> None:
         self._looked_at = time.monotonic()
         with contextlib.suppress(OrderdeckError):
-            found = await self._letters.find(DeadLetterSearch(readers=READERS, limit=MOST))
+            found = await self._letters.find(DeadLetterSearch(readers=READERS, counted=False, limit=MOST))
             self._known = {letter.row: letter for letter in found}
 
 

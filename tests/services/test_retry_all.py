@@ -16,6 +16,7 @@ from core.ports.dead_letters import DeadLetter, DeadLetterSearch
 from core.services import dead_letters
 from core.services.dead_letters import LetterDesk, LetterResult, retry_all
 from core.services.execute import Terms
+from daemons.query_api.parked_rows import ParkedRows
 from tests.support.order_desk import Desk
 
 READER = "projector.orders"
@@ -77,6 +78,31 @@ async def test_two_operators_who_retry_all_at_once_are_both_answered(
     both = await asyncio.gather(retried(letters, desk, 4), retried(letters, desk, 4))
     assert [len(results) for results in both] == [4, 4]
     assert len(await desk.store.load(reader_stream(READER))) == 8, "each act is recorded"
+    letters.close()
+
+
+async def test_what_waits_behind_dead_letters_is_not_counted_while_they_are_retried(
+    desk: Desk, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "WITHIN", 0.1)
+    await made(dsn)
+    statements: list[str] = []
+
+    async def watched() -> Any:
+        connection: Any = await asyncpg.connect(dsn)
+        connection.add_query_logger(lambda done: statements.append(done.query))
+        return connection
+
+    letters = PostgresDeadLetters(watched)
+    results = await retried(letters, desk, 4)
+    assert [result.state for result in results] == ["waits"] * 4
+    assert (await ParkedRows(letters).now(results[0].row)) is not None
+    await letters.summary()  # by now all statements before it were noted
+    assert sum("FROM dead_letters" in each for each in statements) > 4
+    assert not [each for each in statements if "FROM events" in each]
+    assert await letters.one(results[0].id) is not None
+    await letters.summary()
+    assert [each for each in statements if "FROM events" in each], "who looks at a letter is told what waits behind it"
     letters.close()
 
 

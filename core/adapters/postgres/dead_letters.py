@@ -18,8 +18,7 @@ COUNTED = 1_000  # events that are counted behind a dead letter; more are told a
 # Readers with an @ fill tables beside the live ones, and try again what concerns only these.
 # The events that wait: those of the row's own stream and of its payment after the one that is set aside. Of a saga,
 # they are those of the stream that cannot be read, which may be its order's.
-LETTERS = f"""
-SELECT d.*, (SELECT count(*) FROM (
+WAITING = f"""(SELECT count(*) FROM (
            SELECT FROM events e
             WHERE e.stream_id = CASE WHEN d.reader = '{SAGA_RUNNER}' THEN d.stream_id ELSE d.row_stream END
               AND e.position > d.position
@@ -27,10 +26,8 @@ SELECT d.*, (SELECT count(*) FROM (
            SELECT FROM events e WHERE e.correlation_id = d.row_stream AND e.position > d.position
                                   AND e.category = 'payment' AND d.category IN ('order', 'payment')
                                   AND d.reader <> '{SAGA_RUNNER}'
-            LIMIT $1) AS w) AS waiting
-  FROM dead_letters d
- WHERE strpos(d.reader, '@') = 0{{}}
-"""
+            LIMIT {COUNTED}) AS w)"""
+LETTERS = "SELECT d.*, {} AS waiting FROM dead_letters d WHERE strpos(d.reader, '@') = 0{}"
 COUNTS = """
 SELECT d.reader, count(*) AS letters FROM dead_letters d WHERE strpos(d.reader, '@') = 0{} GROUP BY d.reader ORDER BY 1
 """
@@ -81,7 +78,7 @@ class PostgresDeadLetters:
         return await self._link.run(lambda connection: letters_of(connection, search))
 
     async def summary(self, *, reader: str | None = None, fingerprint: str | None = None) -> DeadLetterSummary:
-        conditions, values = conditions_of(DeadLetterSearch(reader=reader, fingerprint=fingerprint), [])
+        conditions, values = conditions_of(DeadLetterSearch(reader=reader, fingerprint=fingerprint))
 
         async def read(connection: Connection) -> DeadLetterSummary:
             counts = {
@@ -112,8 +109,8 @@ class PostgresDeadLetters:
             opened.close()
 
 
-def conditions_of(search: DeadLetterSearch, values: list[Any]) -> tuple[str, list[Any]]:
-    """The conditions, and the values with those that they compare with."""
+def conditions_of(search: DeadLetterSearch) -> tuple[str, list[Any]]:
+    """The conditions, and the values that they compare with."""
     position, id_ = search.after or (None, None)
     wanted: dict[str, Sequence[Any]] = {
         "d.id = ANY ({}::uuid[])": [list(search.ids) or None],
@@ -123,7 +120,7 @@ def conditions_of(search: DeadLetterSearch, values: list[Any]) -> tuple[str, lis
         "d.row_stream = ANY ({}::uuid[])": [list(search.rows) or None],
         f"(d.position, d.id) {'<' if search.order == 'newest' else '>'} ({{}}, {{}})": [position, id_],
     }
-    conditions = ""
+    conditions, values = "", list[Any]()
     for condition, compared in wanted.items():
         if None not in compared:
             places = [f"${len(values) + n}" for n in range(1, len(compared) + 1)]
@@ -133,10 +130,11 @@ def conditions_of(search: DeadLetterSearch, values: list[Any]) -> tuple[str, lis
 
 
 async def letters_of(connection: Connection, search: DeadLetterSearch) -> Sequence[DeadLetter]:
-    conditions, values = conditions_of(search, [COUNTED])
+    conditions, values = conditions_of(search)
     each = "" if search.each is None else EACH.format(conditions, f"{search.each:d}")
     order = f"ORDER BY {ORDERS[search.order]} LIMIT {search.limit:d}"
-    rows = await connection.fetch(f"{LETTERS.format(conditions + each)} {order}", *values)
+    waiting = WAITING if search.counted else "0"
+    rows = await connection.fetch(f"{LETTERS.format(waiting, conditions + each)} {order}", *values)
     return [
         DeadLetter(
             id=row["id"],
