@@ -101,26 +101,35 @@ def skip(letter_id: Id, *, reason: Reason, dry_run: DryRun = False, as_json: AsJ
 
 
 def _act(path: str, body: dict[str, str], *, dry_run: bool, as_json: bool) -> None:
-    """Send it until all that fitted at first were tried: the command API takes so many at once as are answered soon."""
+    """Send it until all that fitted at first were tried: the command API takes so many at once as are answered soon.
+
+    Whatever ends it before, the results so far are printed.
+    """
     said = send("POST", path, body, key=str(uuid.uuid4()), dry_run=dry_run)
     with readable("the command API"):
         if dry_run:
-            if not as_json:
+            if as_json:
+                say_document(said)
+            else:
                 _say_trials(said)
-        else:
-            more, left = said, said["fitting"] - len(said["results"])
-            while left > 0 and more["results"]:
+            raise typer.Exit
+        more, left = said, said.get("fitting", 0)  # an API of the release before does not say how many there are
+        if not (as_json or more["results"]):
+            say("there was nothing to do")
+        try:
+            while more["results"]:
+                if not as_json:
+                    _say_results(more["results"])
+                left -= len(more["results"])
+                if left <= 0:
+                    break
                 tell(f"{left:,} to go")
                 more = send("POST", path, body, key=str(uuid.uuid4()), dry_run=False)
-                left -= len(more["results"])
-                said = {name: said[name] + more[name] for name in ("results", "done", "failing", "waiting")} | {
-                    "fitting": said["fitting"]
-                }
-            if not as_json:
-                _say_results(said["results"])
-        if as_json:
-            say_document(said)
-        failing = 0 if dry_run else said["failing"]
+                said |= {name: said[name] + more[name] for name in ("results", "done", "failing", "waiting")}
+        finally:
+            if as_json:
+                say_document(said)
+        failing = said["failing"]
     raise typer.Exit(1 if failing else 0)
 
 
@@ -134,8 +143,6 @@ def _say_trials(said: dict[str, Any]) -> None:
 def _say_results(results: list[dict[str, Any]]) -> None:
     for result in results:
         say(f"{result['id']}  {result['event_type']} at position {result['position']}: {_outcome(result)}")
-    if not results:
-        say("there was nothing to do")
 
 
 def _outcome(result: dict[str, Any]) -> str:

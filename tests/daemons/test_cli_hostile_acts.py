@@ -10,7 +10,7 @@ import pytest
 from core.errors import Unavailable
 from daemons.cli import audit, dead_letters, lists, past, rebuild, services, streams
 from daemons.cli.erase import erase
-from tests.support.hostile_service import OSC, WHOLE, HostileService, answer, hostile_bodies, hostile_service
+from tests.support.hostile_service import OSC, RESULT, WHOLE, HostileService, answer, hostile_bodies, hostile_service
 
 UNSAFE = set("\x1b\x07\x9b\r\u202e\u200b\x00\x7f")
 Command = Callable[[], object]
@@ -77,6 +77,14 @@ def test_whatever_a_service_answers_an_operators_command_ends_with_a_sentence(
         assert len(run(command)) < 1_000, what
     shown = "".join(capsys.readouterr())
     assert not UNSAFE & set(shown)
+
+
+def test_what_a_command_api_of_the_release_before_has_retried_is_shown(
+    service: HostileService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.will(answer({"results": [RESULT], "done": 0, "failing": 0, "waiting": 1}, Connection="close"))
+    assert run(lambda: dead_letters.retry(everything=True, reason="a reason")) == ""
+    assert capsys.readouterr().out.count("at position 7") == 1
 
 
 @pytest.mark.parametrize(
