@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from core.adapters.postgres.read_models.order_conditions import (
-    together,
-)
+from core.adapters.postgres.read_models.order_conditions import together
 from core.adapters.postgres.read_models.order_troubles import TROUBLES
 
 MOST_TEXTS = 500  # texts of statements that are kept
