@@ -35,6 +35,13 @@ CODES: Mapping[int, grpc.StatusCode] = {
 """The status of each status of HTTP but 400; every other one is a mistake of ours."""
 
 
+SENTENCES: Mapping[str, str] = {
+    "key_missing": "this needs a key: send it in the metadata, as `authorization: Bearer od_…`",
+    "signature_incomplete": "a key without a secret opens nothing here: it signs requests over HTTP",
+}
+"""What is said instead of the sentence of HTTP, which tells to do what gRPC does not take."""
+
+
 class SentProblem(msgspec.Struct, frozen=True, kw_only=True):
     """A problem document, as the HTTP services write it."""
 
@@ -66,7 +73,8 @@ class CallRefused(Exception):
 
     @property
     def sentence(self) -> str:
-        return self.problem.detail.encode()[:LONGEST_SENTENCE].decode(errors="ignore")
+        said = SENTENCES.get(self.problem.code, self.problem.detail)
+        return said.encode()[:LONGEST_SENTENCE].decode(errors="ignore")
 
     def details(self) -> bytes:
         """A google.rpc.Status, with as many of the wrong fields as there is room for."""

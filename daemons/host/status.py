@@ -135,10 +135,14 @@ def _number(process: ProgramProcess) -> int:
 
 
 def urls(settings: Settings) -> dict[str, str]:
-    """The addresses at which a program on this machine reaches the HTTP services, and the provider that is called."""
+    """The addresses at which a program on this machine reaches our services, and the provider that is called.
+
+    That of gRPC has no scheme, as its clients take it, and is there if gRPC is served.
+    """
     services = {"commands": settings.command_port, "queries": settings.query_port}
     local = {name: f"http://{reachable(settings.host)}:{port}" for name, port in services.items()}
-    return {**local, "payments": settings.payments_at}
+    grpc = {"grpc": f"{reachable(settings.host)}:{settings.grpc_port}"} if settings.grpc else {}
+    return {**local, "payments": settings.payments_at, **grpc}
 
 
 def get_json(url: str, *, within: float = ASK_LIMIT, show: Show | None = None) -> tuple[int, Any]:

@@ -82,3 +82,5 @@ def test_the_address_of_payments_that_up_shows_is_that_of_the_provider_that_is_c
         urls(Settings(payment_url="https://payments.example.com/v2/"))["payments"] == "https://payments.example.com/v2"
     )
     assert urls(Settings(payment_url="", payment_port=9090))["payments"] == "http://127.0.0.1:9090"
+    assert "grpc" not in urls(Settings(grpc=False))
+    assert urls(Settings(grpc=True, grpc_port=9182))["grpc"] == "127.0.0.1:9182"
