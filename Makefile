@@ -43,8 +43,8 @@ proto: $(BIN)/.installed-dev  ## make the Python of proto/ anew
 fix: $(BIN)/.installed-dev  ## format, and repair what lint can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: $(BIN)/.installed-dev  ## measure, beside peers on the same PostgreSQL
-	@$(BIN)/python -m bench
+bench: $(BIN)/.installed-dev  ## measure, beside peers on the same PostgreSQL; ARGS="commands cost", "rebuild --million"
+	@$(BIN)/python -m bench $(ARGS)
 
 chaos: $(BIN)/.installed-dev  ## 5 000 orders while everything is killed; ARGS="--seed 7 --orders 500", "--distributed", "--mutants"
 	@$(BIN)/python -m tests.chaos $(ARGS)

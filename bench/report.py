@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,11 +24,30 @@ class Row:
     data: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def table(rows: list[Row]) -> str:
+@dataclass(frozen=True)
+class Measured:
+    """A part that was measured: its length, in the unit of the option that sets it, and the seconds that it took."""
+
+    part: str
+    length: float
+    seconds: float
+    rows: list[Row]
+
+
+def table(measured: Sequence[Measured]) -> str:
     lines = [("", "measured", "ratio", "reach", "")]
-    lines += [
+    for each in measured:
+        lines += [(f"{each.part}, in {each.seconds:.0f} s", "", "", "", ""), *_lines(each.rows)]
+    widths = [max(len(line[n]) for line in lines) for n in range(5)]
+    rule = "-" * (sum(widths) + 8)
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([text[0], rule, *text[1:]])
+
+
+def _lines(rows: Sequence[Row]) -> list[tuple[str, str, str, str, str]]:
+    return [
         (
-            row.what,
+            f"  {row.what}",
             row.figures,
             "" if row.ratio is None else f"{row.ratio:.2f}x",
             row.reach,
@@ -35,19 +55,15 @@ def table(rows: list[Row]) -> str:
         )
         for row in rows
     ]
-    widths = [max(len(line[n]) for line in lines) for n in range(5)]
-    rule = "-" * (sum(widths) + 8)
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([text[0], rule, *text[1:]])
 
 
-def write_json(rows: list[Row], path: Path) -> None:
+def write_json(measured: Sequence[Measured], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
     document = {
         "at": datetime.now(UTC).isoformat(),
         "load": os.getloadavg(),
         **machine,
-        "rows": [asdict(r) for r in rows],
+        "parts": [asdict(each) for each in measured],
     }
     path.write_text(json.dumps(document, indent=2, default=str) + "\n")

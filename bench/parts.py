@@ -1,0 +1,79 @@
+"""The parts of the bench: a new one is a file `bench/NAME.py` with `measure(ground, length)`, and a line in PARTS."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.ground import Ground
+from bench.report import Row
+
+MILLION, TEN_MILLION = 1_000_000, 10_000_000
+
+# What the lengths of the parts are, by the option that sets them.
+LENGTHS = {
+    "seconds": "length of each load",
+    "flow_seconds": "length of the run with everything on",
+    "saga_seconds": "length of each load on the sagas",
+    "backlog": "orders that wait for 1, 2 and 4 saga runners",
+    "open": "most sagas open at once",
+    "orders": "orders for the SKU that all want, or that are listed",
+    "events": "events of the log",
+    "soak": "minutes that the deck is soaked; nothing else of it then",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part takes at most a minute with its `length` on a quiet machine of two cores.
+
+    `option` is the one of LENGTHS that sets its length. --million and --ten-million set that of the parts that have
+    such lengths. One that is only for who names it is left out where all parts are measured.
+    """
+
+    option: str
+    length: float
+    million: float | None = None
+    ten_million: float | None = None
+    named_only: bool = False
+
+    def length_of(self, options: Mapping[str, Any]) -> float:
+        if (given := options.get(self.option)) is not None:
+            return float(given)
+        if options.get("ten_million") and self.ten_million is not None:
+            return self.ten_million
+        if (options.get("million") or options.get("ten_million")) and self.million is not None:
+            return self.million
+        return self.length
+
+
+PARTS = {
+    "commands": Part("seconds", 8),
+    "guarded": Part("seconds", 8),
+    "many": Part("seconds", 8),
+    "runners": Part("backlog", 2_000),
+    "flow": Part("flow_seconds", 60),
+    "cost": Part("seconds", 8),
+    "rebuild": Part("events", 200_000, MILLION),
+    "switch": Part("events", 200_000, MILLION),
+    "growth": Part("events", 200_000, MILLION, TEN_MILLION),
+    "lists": Part("orders", 100_000, MILLION, TEN_MILLION),
+    "past": Part("events", 200_000, MILLION),
+    "relay": Part("events", 200_000),
+    "kafka_feed": Part("events", 200_000),
+    "snapshots": Part("events", MILLION),
+    "visible": Part("seconds", 8),
+    "sagas": Part("saga_seconds", 2),
+    "open_sagas": Part("open", 100_000),
+    "hot_sku": Part("orders", 2_000),
+    "verify": Part("events", 200_000, MILLION, TEN_MILLION),
+    "cache": Part("seconds", 8),
+    "fail_over": Part("seconds", 1),
+    "deck": Part("soak", 0),
+}
+
+
+def measure(part: str, ground: Ground, length: float) -> list[Row]:
+    return importlib.import_module(f"bench.{part}").measure(ground, length)
