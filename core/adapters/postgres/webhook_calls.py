@@ -22,7 +22,7 @@ PLAN_AGAIN = f"""
 WITH wanted AS (
     SELECT l.id, l.row_stream, EXISTS (SELECT FROM skipped_events k
                                         WHERE k.reader = l.reader AND k.event_id = l.event_id) AS skipped
-      FROM dead_letters l WHERE l.reader LIKE '{READER}.%' AND l.retry_at <= clock_timestamp()
+      FROM dead_letters l WHERE l.reader LIKE '{READER}.%' AND l.retry_at <= now()
 ), moved AS (
     UPDATE webhook_deliveries d
        SET state = CASE WHEN w.skipped THEN 'skipped' ELSE 'waiting' END, due_at = clock_timestamp()

@@ -46,7 +46,7 @@ COUNT = PARK.count("{}") + 1
 ASIDE = "SELECT * FROM dead_letters WHERE reader = $1"
 # A group that is filled anew beside the live one has the same name with @ and an id, and leaves out the same events.
 SKIPPED = "SELECT event_id FROM skipped_events WHERE reader = split_part($1, '@', 1)"
-DUE = "SELECT row_stream FROM dead_letters WHERE reader = $1 AND retry_at <= clock_timestamp()"
+DUE = "SELECT row_stream FROM dead_letters WHERE reader = $1 AND retry_at <= now()"
 EMPTY = "DELETE FROM dead_letters WHERE reader = $1"
 OF_ROW = """
 SELECT * FROM events
