@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tui.dialogs.webhook_acts import ask_act, ask_change
-from tui.pane import Pane
+from tui.reread_list import RereadList, Row
 from tui.viewmodels.webhooks import WireWebhook
 
 WHAT = "webhooks"
 
 
-class WebhooksPane(Pane):
+class WebhooksPane(RereadList[Row]):
     """Each key of the table ACTS asks about the webhook that is chosen."""
 
     @property

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from core.printable import clean
@@ -18,12 +16,10 @@ from tui.desk import Desk
 from tui.dialogs.ask import Ask, Field
 from tui.dialogs.dialog import open_dialog
 from tui.messages import Copy, Missed, OpenView, Say, Send
-from tui.pane import Pane
+from tui.reread_list import LOOK_EVERY, RereadList
 from tui.viewmodels.not_let_in import refused_notice, why_refused
 from tui.viewmodels.parked import ParkedLine, ParkedModel, command, row_cells, whole_lines
 from tui.viewmodels.text import Cell
-from tui.viewmodels.viewport import Viewport
-from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
 
 _KEYS = ActionTable(
@@ -46,72 +42,43 @@ _COLUMNS = (
     Column("SINCE", 7, right=True),
     Column("ERROR"),
 )
-_LOOK_EVERY = 2.0  # seconds between two readings, while the view is on the screen
 _WHAT = "parked events"
 _RETRY = "The reader tries it again, and then all that waits behind it, in their order."
 _SKIP = "This reader leaves the event out for ever, and what waits behind it is applied."
 
 
-class ParkedView(Pane):
+class ParkedView(RereadList[ParkedLine]):
     BINDINGS: ClassVar[list[BindingType]] = _KEYS.bindings()
     tables = (LIST, _KEYS)
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+        super().__init__(desk, "parked", _COLUMNS)
         self.model = ParkedModel(desk.gateway)
-        self.viewport = Viewport()
-        self.status = Line(id="parked-status")
-        self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="parked-table")
-        self.whole = TextPane(id="parked-whole")
-        self.whole.can_focus = False
-        self._looked_at = -math.inf
-        self._chosen_key = ""
-
-    @property
-    def focus_target(self) -> VirtualTable:
-        return self.table
 
     @property
     def needs_reading(self) -> bool:
         return bool(self.model.error) and not self.model.refused
 
     @property
-    def chosen(self) -> ParkedLine | None:
-        lines, cursor = self.model.lines, self.viewport.cursor
-        return lines[cursor] if 0 <= cursor < len(lines) else None
+    def rows(self) -> Sequence[ParkedLine]:
+        return self.model.lines
 
-    def compose(self) -> ComposeResult:
-        yield self.status
-        yield self.table
-        yield self.whole
+    @property
+    def looks_again(self) -> bool:
+        return not self.model.refused
 
-    def enter(self, subject: str | None) -> None:
-        super().enter(subject)
-        self.refresh_now()
+    def key_of(self, row: ParkedLine) -> str:
+        return row.key
 
-    def refresh_now(self) -> None:
-        self._looked_at = self.desk.clock()
-        self.run_worker(self._read, group="parked", exclusive=True, exit_on_error=False)
+    def cells_of(self, row: ParkedLine) -> Sequence[Cell]:
+        return row_cells(row, self.desk.now())
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
         await self.model.read()
-        self._paint()
 
-    def paint(self) -> None:
-        if self.desk.clock() - self._looked_at >= _LOOK_EVERY and not self.model.refused:
-            self.refresh_now()
-        self._paint()
-
-    def _paint(self) -> None:
-        lines = self.model.lines
-        self.viewport.bound(0, len(lines))
-        rank = next((n for n, line in enumerate(lines) if line.key == self._chosen_key), None)
-        if rank is not None and rank != self.viewport.cursor:
-            self.viewport.go(rank)
-        self._chosen_key = self.chosen.key if self.chosen is not None else ""
+    def paint_around(self) -> None:
         self.status.show(self._status())
         self.table.say(*self._notice())
-        self.table.repaint()
         self.whole.show(whole_lines(self.chosen))
 
     def _status(self) -> Sequence[Cell]:
@@ -140,16 +107,7 @@ class ParkedView(Pane):
             return Cell("What waits is not known", "bad"), Cell("ctrl+r tries again", "dim")
         if self.model.total is None:
             return (Cell("reading …", "dim"),)
-        return Cell("Every event was applied", "good"), Cell(f"it is looked at every {span(_LOOK_EVERY)}", "dim")
-
-    def _row(self, rank: int) -> Sequence[Cell] | None:
-        lines = self.model.lines
-        return row_cells(lines[rank], self.desk.now()) if 0 <= rank < len(lines) else None
-
-    @on(VirtualTable.Moved)
-    def _cursor_moved(self) -> None:
-        self._chosen_key = self.chosen.key if self.chosen is not None else ""
-        self._paint()
+        return Cell("Every event was applied", "good"), Cell(f"it is looked at every {span(LOOK_EVERY)}", "dim")
 
     @on(VirtualTable.Opened)
     def _open(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
@@ -10,7 +9,6 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.worker import Worker
 
 from core.printable import clean
 from core.terminal_text import counted
@@ -25,11 +23,10 @@ from tui.messages import Awaited, Copy, Say, Send
 from tui.viewmodels.not_let_in import refused_notice, why_refused
 from tui.viewmodels.parked import KIND
 from tui.viewmodels.text import Cell, wrapped
-from tui.viewmodels.viewport import Viewport
 from tui.viewmodels.webhook_rows import address, dead_letters, delivery_cells, delivery_lines, webhook_lines
 from tui.viewmodels.webhooks import STATES, WebhookModel, WireDelivery, WireWebhook
 from tui.webhooks_pane import WHAT, WebhooksPane
-from tui.widgets.painted import Line, TextPane
+from tui.widgets.painted import TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
 
 _KEYS = ActionTable(
@@ -52,33 +49,21 @@ _COLUMNS = (
     Column("TYPE", 16),
     Column("LAST ANSWER"),
 )
-_LOOK_EVERY = 2.0  # seconds between two readings, while the view is on the screen
 _TOLD = {
     "retry": "It is sent again at once; if it is not taken, it stays a dead letter.",
     "skip": "It is left out for ever.",
 }
 
 
-class WebhookView(WebhooksPane):
+class WebhookView(WebhooksPane[WireDelivery]):
     BINDINGS: ClassVar[list[BindingType]] = [*_KEYS.bindings(), *ACTS.bindings()]
     tables = (LIST, _KEYS, ACTS)
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+        super().__init__(desk, "webhook", _COLUMNS)
         self.model: WebhookModel | None = None
-        self.viewport = Viewport()
         self.head = TextPane(id="webhook-head")
         self.head.can_focus = False
-        self.status = Line(id="webhook-status")
-        self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="webhook-table")
-        self.whole = TextPane(id="webhook-whole")
-        self.whole.can_focus = False
-        self._looked_at = -math.inf
-        self._chosen_id = ""
-
-    @property
-    def focus_target(self) -> VirtualTable:
-        return self.table
 
     @property
     def needs_reading(self) -> bool:
@@ -89,63 +74,41 @@ class WebhookView(WebhooksPane):
         return None if self.model is None else self.model.webhook
 
     @property
-    def deliveries(self) -> Sequence[WireDelivery]:
+    def rows(self) -> Sequence[WireDelivery]:
         return () if self.model is None else self.model.deliveries
 
     @property
-    def chosen(self) -> WireDelivery | None:
-        cursor = self.viewport.cursor
-        return self.deliveries[cursor] if 0 <= cursor < len(self.deliveries) else None
+    def looks_again(self) -> bool:
+        return self.model is not None and not self.model.refused and not self.model.is_gone
+
+    def key_of(self, row: WireDelivery) -> str:
+        return row.id
+
+    def cells_of(self, row: WireDelivery) -> Sequence[Cell]:
+        return delivery_cells(row, self.desk.now(), enabled=self.hook is None or self.hook.enabled)
 
     def compose(self) -> ComposeResult:
         yield self.head
-        yield self.status
-        yield self.table
-        yield self.whole
+        yield from super().compose()
 
     def enter(self, subject: str | None) -> None:
         if subject is not None and (self.model is None or self.model.webhook_id != subject):
             self.model = WebhookModel(self.desk.gateway, subject)
-            self._chosen_id = ""
-            self.viewport.bound(0, 0)
-        if (reading := self._look()) is not None:
-            self.post_message(Awaited(reading))  # the next key is meant for this webhook
-        self._paint()
+            self.choose_first()
+        self.post_message(Awaited(self.look()))  # the next key is meant for this webhook
+        self.paint_all()
 
-    def refresh_now(self) -> None:
-        self._look()
+    async def read(self) -> None:
+        if self.model is not None:
+            await self.model.read()
 
-    def _look(self) -> Worker[None] | None:
-        self._looked_at = self.desk.clock()
-        if self.model is None:
-            return None
-        return self.run_worker(partial(self._read, self.model), group="webhook", exclusive=True, exit_on_error=False)
-
-    async def _read(self, model: WebhookModel) -> None:
-        await model.read()
-        self._paint()
-
-    def paint(self) -> None:
-        """What is refused or gone is not asked for again by itself."""
-        model = self.model
-        due = self.desk.clock() - self._looked_at >= _LOOK_EVERY
-        if model is not None and due and not model.refused and not model.is_gone:
-            self._look()
-        self._paint()
-
-    def _paint(self) -> None:
-        self.viewport.bound(0, len(self.deliveries))
-        rank = next((n for n, each in enumerate(self.deliveries) if each.id == self._chosen_id), None)
-        if rank is not None and rank != self.viewport.cursor:
-            self.viewport.go(rank)
-        self._chosen_id = self.chosen.id if self.chosen is not None else ""
+    def paint_around(self) -> None:
         lines = webhook_lines(self.hook, self.desk.now())
         if self.head.styles.height is None or self.head.styles.height.value != len(lines):
             self.head.styles.height = len(lines)
         self.head.show(lines)
         self.status.show(self._status())
         self.table.say(*self._notice())
-        self.table.repaint()
         self.whole.show(delivery_lines(self.chosen))
 
     def _status(self) -> Sequence[Cell]:
@@ -159,7 +122,7 @@ class WebhookView(WebhooksPane):
         if model.webhook is None:
             return [Cell(" … reading the webhook", "dim")]
         which = f"those that are {model.state}" if model.state else "all"
-        return [Cell(f" {counted(len(self.deliveries), 'message')}, the newest first"), Cell(f"   {which}", "dim")]
+        return [Cell(f" {counted(len(self.rows), 'message')}, the newest first"), Cell(f"   {which}", "dim")]
 
     def _notice(self) -> Sequence[Cell]:
         model = self.model
@@ -178,17 +141,6 @@ class WebhookView(WebhooksPane):
         return Cell("Nothing was sent there yet"), Cell(
             "t sends a test; what was taken is listed for three days", "dim"
         )
-
-    def _row(self, rank: int) -> Sequence[Cell] | None:
-        if not 0 <= rank < len(self.deliveries):
-            return None
-        enabled = self.hook is None or self.hook.enabled
-        return delivery_cells(self.deliveries[rank], self.desk.now(), enabled=enabled)
-
-    @on(VirtualTable.Moved)
-    def _moved(self) -> None:
-        self._chosen_id = self.chosen.id if self.chosen is not None else ""
-        self._paint()
 
     @on(VirtualTable.Opened)
     def _open(self) -> None:
@@ -217,8 +169,7 @@ class WebhookView(WebhooksPane):
         if self.model is not None:
             following = ("", *STATES, "")
             self.model.state = following[following.index(self.model.state) + 1]
-            if (reading := self._look()) is not None:
-                self.post_message(Awaited(reading))
+            self.post_message(Awaited(self.look()))
 
     def action_retry(self) -> None:
         self._ask_letter("retry")

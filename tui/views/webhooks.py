@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from core.printable import clean
@@ -18,11 +16,9 @@ from tui.dialogs.webhook_acts import ACTIONS, ACTS, ask_add, why_not_act
 from tui.messages import Copy, OpenView
 from tui.viewmodels.not_let_in import refused_notice, why_refused
 from tui.viewmodels.text import Cell
-from tui.viewmodels.viewport import Viewport
 from tui.viewmodels.webhook_rows import dead_letters, webhook_cells, webhook_lines
 from tui.viewmodels.webhooks import WebhooksModel, WireWebhook
 from tui.webhooks_pane import WHAT, WebhooksPane
-from tui.widgets.painted import Line, TextPane
 from tui.widgets.virtual_table import Column, VirtualTable
 
 _KEYS = ActionTable(
@@ -43,73 +39,44 @@ _COLUMNS = (
     Column("TAKEN", 11),
     Column("NEXT TRY", 8),
 )
-_LOOK_EVERY = 2.0  # seconds between two readings, while the view is on the screen
 
 
-class WebhooksView(WebhooksPane):
+class WebhooksView(WebhooksPane[WireWebhook]):
     BINDINGS: ClassVar[list[BindingType]] = [*_KEYS.bindings(), *ACTS.bindings()]
     tables = (LIST, _KEYS, ACTS)
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+        super().__init__(desk, "webhooks", _COLUMNS)
         self.model = WebhooksModel(desk.gateway)
-        self.viewport = Viewport()
-        self.status = Line(id="webhooks-status")
-        self.table = VirtualTable(_COLUMNS, self.viewport, self._row, id="webhooks-table")
-        self.whole = TextPane(id="webhooks-whole")
-        self.whole.can_focus = False
-        self._looked_at = -math.inf
-        self._chosen_id = ""
-
-    @property
-    def focus_target(self) -> VirtualTable:
-        return self.table
 
     @property
     def needs_reading(self) -> bool:
         return bool(self.model.error) and not self.model.refused
 
     @property
-    def hooks(self) -> Sequence[WireWebhook]:
+    def rows(self) -> Sequence[WireWebhook]:
         return self.model.webhooks or ()
 
     @property
     def hook(self) -> WireWebhook | None:
-        cursor = self.viewport.cursor
-        return self.hooks[cursor] if 0 <= cursor < len(self.hooks) else None
+        return self.chosen
 
-    def compose(self) -> ComposeResult:
-        yield self.status
-        yield self.table
-        yield self.whole
+    @property
+    def looks_again(self) -> bool:
+        return not self.model.refused
 
-    def enter(self, subject: str | None) -> None:
-        super().enter(subject)
-        self.refresh_now()
+    def key_of(self, row: WireWebhook) -> str:
+        return row.id
 
-    def refresh_now(self) -> None:
-        self._looked_at = self.desk.clock()
-        self.run_worker(self._read, group="webhooks", exclusive=True, exit_on_error=False)
+    def cells_of(self, row: WireWebhook) -> Sequence[Cell]:
+        return webhook_cells(row, self.desk.now())
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
         await self.model.read()
-        self._paint()
 
-    def paint(self) -> None:
-        """What is refused is not asked for again by itself: each refusal would be a row of the audit."""
-        if self.desk.clock() - self._looked_at >= _LOOK_EVERY and not self.model.refused:
-            self.refresh_now()
-        self._paint()
-
-    def _paint(self) -> None:
-        self.viewport.bound(0, len(self.hooks))
-        rank = next((n for n, hook in enumerate(self.hooks) if hook.id == self._chosen_id), None)
-        if rank is not None and rank != self.viewport.cursor:
-            self.viewport.go(rank)
-        self._chosen_id = self.hook.id if self.hook is not None else ""
+    def paint_around(self) -> None:
         self.status.show(self._status())
         self.table.say(*self._notice())
-        self.table.repaint()
         self.whole.show(webhook_lines(self.hook, self.desk.now()))
 
     def _status(self) -> Sequence[Cell]:
@@ -120,9 +87,9 @@ class WebhooksView(WebhooksPane):
             return [Cell(f" ✖ {clean(model.error)}", "bad")]
         if model.webhooks is None:
             return [Cell(" … reading the webhooks", "dim")]
-        dead = sum(hook.failed for hook in self.hooks)
-        stopped = sum(not hook.enabled for hook in self.hooks)
-        told = [Cell(f" {counted(len(self.hooks), 'webhook')}, the oldest first")]
+        dead = sum(hook.failed for hook in self.rows)
+        stopped = sum(not hook.enabled for hook in self.rows)
+        told = [Cell(f" {counted(len(self.rows), 'webhook')}, the oldest first")]
         told += [Cell(f"   {stopped:,} disabled", "warn")] if stopped else []
         return [*told, *([Cell(f"   {dead_letters(dead)}", "bad")] if dead else [])]
 
@@ -135,14 +102,6 @@ class WebhooksView(WebhooksPane):
         if model.webhooks is None:
             return (Cell("reading …", "dim"),)
         return Cell("There is no webhook"), Cell("n adds one: events are then sent to an address", "dim")
-
-    def _row(self, rank: int) -> Sequence[Cell] | None:
-        return webhook_cells(self.hooks[rank], self.desk.now()) if 0 <= rank < len(self.hooks) else None
-
-    @on(VirtualTable.Moved)
-    def _moved(self) -> None:
-        self._chosen_id = self.hook.id if self.hook is not None else ""
-        self._paint()
 
     @on(VirtualTable.Opened)
     def _open(self) -> None:
