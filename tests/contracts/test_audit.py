@@ -175,6 +175,16 @@ async def test_what_is_older_than_it_has_to_be_kept_is_cut_and_the_cut_is_record
     assert len(await wrong(admin)) == 2  # the row itself, and the start that nobody explains
 
 
+async def test_a_cut_looks_for_its_place_once_however_many_rows_there_are(admin: Connection) -> None:
+    await admin.execute(
+        "SELECT record_audit(jsonb_agg(jsonb_build_object('outcome', 'done'))) FROM generate_series(1, 300)"
+    )
+    async with admin.transaction():
+        assert await admin.fetchval("SELECT cut_audit('1 day')") == 0
+        looks = await admin.fetchval("SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'audit'")
+    assert 0 < looks < 20  # it halves the 300 rows until one is left; the row is read once more
+
+
 async def test_pages_are_of_what_is_asked_for_and_look_at_a_bounded_number_of_rows(
     audit: PostgresAudit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,11 +10,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from core.adapters.postgres.append import prepare, statement
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.errors import QueueFull, ValuesRefused
+from core.ports.audit import AuditEntry
 from core.ports.log import Accepted, Append, Conflict, Entry, LeaseLost, Replay, Verdict
-from tests.support.log import an_event, append, entry, log_held, saga_row, stream
+from tests.support.log import a_key, an_event, append, entry, log_held, saga_row, stream
 
 
 async def append_in_one_batch(
@@ -126,3 +128,19 @@ async def test_an_append_whose_caller_gives_up_does_not_take_the_others_with_it(
         assert await third == Accepted(2)
     recorded = [event.stream for event in await store.read_log(after=0, limit=10)]
     assert recorded == [sent.entries[0].stream, other.entries[0].stream]
+
+
+async def test_a_session_that_has_appended_before_plans_nothing_anew(dsn: str) -> None:
+    connection, told = await asyncpg.connect(dsn), list[str]()
+    connection.add_log_listener(lambda _, message: told.append(str(message)))
+    asked = AuditEntry(action="POST /api/v1/orders", outcome="done")
+    for n in range(12):
+        if n == 11:
+            await connection.execute("SET log_planner_stats = on; SET client_min_messages = log")
+        new = Append([entry(stream())], sagas=[saga_row(uuid4(), 0)], key=a_key(f"k{n}"), audit=asked)
+        query, columns = statement([prepare(new)])
+        await connection.fetch(query, *columns)
+    assert told == []
+    await connection.execute("SELECT 1 + count(*) FROM events")
+    assert told != []  # so a plan would have been told
+    await connection.close()
