@@ -13,12 +13,13 @@ from core.adapters.postgres.generations import PostgresGenerations, opened_in
 from core.adapters.postgres.past_generations import PostgresPastGenerations
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.read_models.store import PostgresReadModels
+from core.adapters.postgres.subscription import PostgresSubscription
 from core.audit.generation_check import differs
 from core.bootstrap import App, order_cache
 from core.home import database_url
 from core.ports.generations import Generation, Generations
 from core.ports.queries import Queries
-from core.ports.reading import ReadModels
+from core.ports.reading import ReadModels, RowShare, Subscription
 from core.projections import ORDERS
 from core.projections.projection import Group
 from core.services.past_models import PastModels
@@ -35,13 +36,22 @@ async def open_generations(app: App) -> AsyncGenerator[Generations]:
 
 
 @asynccontextmanager
-async def open_generation_to_fill(app: App, group: Group[Any], generation: int) -> AsyncGenerator[ReadModels]:
+async def open_generation_to_fill(
+    app: App, group: Group[Any], generation: int, share: RowShare | None = None
+) -> AsyncGenerator[ReadModels]:
     """The tables of a generation, for the projector that fills it. Its methods raise GenerationGone after its end."""
-    read_models = PostgresReadModels(_opener(app, generation), group, generation)
+    read_models = PostgresReadModels(_opener(app, generation), group, generation, share)
     try:
         yield drill(app.settings, app.name).read_models(read_models)
     finally:
         read_models.close()
+
+
+def log_of_share(app: App, share: RowShare) -> Subscription:
+    """The log without the events of other rows."""
+    dsn = database_url(app.settings)
+    subscription = PostgresSubscription(lambda: connect(dsn, name=app.name), share)
+    return drill(app.settings, app.name).subscription(subscription)
 
 
 @asynccontextmanager

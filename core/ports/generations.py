@@ -120,6 +120,17 @@ class Generations(Protocol):
         """Make its tables, without the indexes that only readers need, and begin to fill it at position 0."""
         ...
 
+    async def share(self, id_: int, shares: int, *, begin: bool = True) -> bool:
+        """Whether its rows are divided into shares, each with a reader of its own.
+
+        With `begin`, divide them if nothing was saved yet.
+        """
+        ...
+
+    async def join(self, id_: int, upto: int) -> bool:
+        """Make its shares a whole again. False if one of them is not filled up to this position."""
+        ...
+
     async def index(self, id_: int) -> None:
         """Make the indexes and statistics that it lacks. It may take minutes."""
         ...

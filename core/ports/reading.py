@@ -45,6 +45,16 @@ class ReaderProgress(NamedTuple):
     behind: float
 
 
+class RowShare(NamedTuple):
+    """One of `shares` parts of the rows of a group, each of which has its own process that fills it."""
+
+    number: int
+    shares: int
+
+    def has(self, row: StreamId) -> bool:
+        return (row.int & 255) % self.shares == self.number
+
+
 class Subscription(Protocol):
     def batches(
         self, stop: asyncio.Event, *, after: int, limit: int, categories: Sequence[str] = ()
@@ -52,7 +62,8 @@ class Subscription(Protocol):
         """Yield the committed events after a position, in order, each once. Wait for new ones until `stop` is set.
 
         With `categories`, events of other categories may be left out, except at the end of a batch: the position of a
-        batch's last event always says how far the log has been read. Events may then have no metadata.
+        batch's last event always says how far the log has been read. Events may then have no metadata. Where only a
+        share of the rows is read, events of other rows are left out in the same way.
 
         Raises LogShorter when the log has come to end before that position, because an older log was put in its place.
         """

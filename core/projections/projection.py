@@ -129,10 +129,17 @@ class Group(Generic[V]):
 
 def total(changes: Iterable[tuple[RowKey, Amounts]]) -> Mapping[RowKey, Amounts]:
     """All changes of one sum, added up for each key."""
-    rows: dict[RowKey, list[Amounts]] = {}
+    rows: dict[RowKey, Amounts] = {}
+    more: dict[RowKey, list[Amounts]] = {}  # of the keys that come more than once
     for key, amounts in changes:
-        rows.setdefault(key, []).append(amounts)
-    return {key: all_[0] if len(all_) == 1 else plus(all_) for key, all_ in rows.items()}
+        if (several := more.get(key)) is not None:
+            several.append(amounts)
+        elif key in rows:
+            more[key] = [rows[key], amounts]
+        else:
+            rows[key] = amounts
+    rows.update((key, plus(all_)) for key, all_ in more.items())
+    return rows
 
 
 def plus(rows: Sequence[Amounts]) -> Amounts:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from core.errors import CheckpointMoved, EventNotApplied, LogShorter
+from core.errors import CheckpointMoved, EventNotApplied, LogShorter, Unavailable
 from core.ports.generations import Generation, GenerationGone, Generations
 from core.ports.reading import ReadModels, Subscription
 from core.projections.projection import Group
+from core.services.fill_share import RECENT, TOGETHER
 from core.services.paced_log import PacedLog
 from core.services.project import Projector
 
@@ -27,12 +28,18 @@ KEPT = timedelta(hours=24)
 """How long the tables that were live before are kept."""
 
 TELL_EVERY = 0.5  # seconds
-TOGETHER = 16_000  # events that are saved at once: rows that most batches change are then written less often
-RECENT = 50_000  # views that stay in memory; see `core.services.project`
 CLOSE = 4_000  # events; whoever is not further behind than that can catch up while the live tables are locked
 SHORTEST_LOCK, LONGEST_LOCK = timedelta(milliseconds=20), timedelta(milliseconds=250)
 LONGEST_PAUSE = 5.0  # seconds between two tries to switch
 
+SHARES = 2  # processes that fill a generation together
+WORTH_SHARING = 20_000  # events; to fill fewer takes no longer than to begin another process
+
+FillShares = Callable[[int, asyncio.Event], Awaitable[None]]
+"""Fills all shares of the rows up to a position, each in a process of its own, and returns when these have ended.
+
+It may return too early, when a process was killed or stopped.
+"""
 Check = Callable[[Generation], Awaitable[str]]
 """Compares a generation with the log, and says what differs; '' if nothing does."""
 
@@ -53,12 +60,15 @@ class GenerationBuild:
         generations: Generations,
         subscription: Callable[[], Subscription],
         check: Check,
+        fill_shares: FillShares | None = None,
     ) -> None:
+        """Without `fill_shares`, the generation is filled as a whole by this process."""
         self._id = generation.id
         self._generation = generation
         self._generations = generations
         self._subscription = subscription
         self._check = check
+        self._fill_shares = fill_shares
         self._projector = Projector(group, read_models, recent=RECENT)
         self._paced: PacedLog | None = None
         self._note = ""
@@ -76,7 +86,7 @@ class GenerationBuild:
             await self._generations.make(self._id)
             self._generation = await self._seen()
         if self._generation.state == "building":
-            await self._fill(self._generation.end, stop)
+            await self._fill_first(self._generation.end, stop)
             if stop.is_set():
                 return
             await self._move("indexing")
@@ -129,6 +139,16 @@ class GenerationBuild:
                 await asyncio.wait_for(stop.wait(), random.uniform(0.5, 1) * pause)  # noqa: S311 - jitter
             within, pause = min(LONGEST_LOCK, within * 1.5), min(LONGEST_PAUSE, pause * 1.5)
 
+    async def _fill_first(self, upto: int, stop: asyncio.Event) -> None:
+        begin = self._generation.max_rate is None and upto >= WORTH_SHARING
+        fill_shares = self._fill_shares
+        if fill_shares is None or not await self._generations.share(self._id, SHARES, begin=begin):
+            await self._fill(upto, stop)
+            return
+        await fill_shares(upto, stop)
+        if not stop.is_set() and not await self._generations.join(self._id, upto):
+            raise Unavailable(f"a process that fills generation {self._id} has ended too early")
+
     async def _fill(self, upto: float, stop: asyncio.Event) -> None:
         self._paced = PacedLog(self._subscription(), upto=upto, rate=self._generation.max_rate)
         together = TOGETHER if upto < math.inf else 0  # who follows the log does so without a delay
@@ -140,9 +160,7 @@ class GenerationBuild:
         log.info("goes on", generation=self._id, reader=self._generation.reader, state=self._generation.state)
 
     async def _give_up(self, why: str) -> None:
-        log.error("gives up a generation", generation=self._id, reader=self._generation.reader, reason=why)
-        await self._generations.tell(self._id, rate=0, note=why[:1_000])
-        await self._generations.drop(self._id, "failed")
+        await give_up(self._generations, self._generation, why)
 
     async def _seen(self) -> Generation:
         if (seen := await self._generations.read(self._id)) is None:
@@ -157,10 +175,11 @@ class GenerationBuild:
         gone: list[GenerationGone] = []
 
         async def tell() -> None:
-            at, position, rate = time.monotonic(), self._projector.position, 0.0
+            at, position, rate = time.monotonic(), self._generation.position, 0.0
+            there = position
             while True:
                 await asyncio.sleep(TELL_EVERY)
-                now, there = time.monotonic(), self._projector.position
+                now = time.monotonic()
                 rate = (
                     0.5 * rate + 0.5 * max(0, there - position) / (now - at)
                     if rate
@@ -174,6 +193,7 @@ class GenerationBuild:
                     return
                 if self._paced is not None:
                     self._paced.rate = seen.max_rate
+                there = seen.position
 
         telling = asyncio.create_task(tell())
         try:
@@ -186,3 +206,9 @@ class GenerationBuild:
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
+
+
+async def give_up(generations: Generations, generation: Generation, why: str) -> None:
+    log.error("gives up a generation", generation=generation.id, reader=generation.reader, reason=why)
+    await generations.tell(generation.id, rate=0, note=why[:1_000])
+    await generations.drop(generation.id, "failed")

@@ -26,7 +26,7 @@ Sums: TypeAlias = Mapping[str, Mapping[RowKey, Amounts]]
 V = TypeVar("V", bound=View)
 
 
-def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> Sequence[Read]:
+def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> list[Read]:
     """The events of the projection's sources. One that cannot be decoded has its error instead of its content."""
     first = projection.sources[0]
     sources = {source.category: (source, _names(source)) for source in projection.sources}

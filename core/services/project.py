@@ -17,7 +17,7 @@ from core.codec import StoredEvent
 from core.domain.message import StreamId
 from core.errors import CheckpointMoved, EventNotApplied, Unavailable, ValuesRefused
 from core.ports.dead_letters import MOST_BLOCKED, NOTHING_ASIDE
-from core.ports.reading import Changes, ReadModels, Subscription
+from core.ports.reading import Changes, ReadModels, RowShare, Subscription
 from core.projections.projection import Group
 from core.services.catch_up_row import CaughtUp, catch_up_rows, stop_if_too_many, until_due
 from core.services.fold_events import Read, Views, add_up, fold, read
@@ -32,10 +32,16 @@ LOOK_EVERY = 2.0  # seconds between two looks whether the database still has wha
 
 
 class Projector:
-    """Fills one group of read models. After an error, `run` starts again from what is saved, and forgets all else."""
+    """Fills one group of read models, or a share of its rows, which is then all that its subscription reads.
 
-    def __init__(self, group: Group[Any], read_models: ReadModels, *, recent: int = RECENT) -> None:
+    After an error, `run` starts again from what is saved, and forgets all else.
+    """
+
+    def __init__(
+        self, group: Group[Any], read_models: ReadModels, *, recent: int = RECENT, share: RowShare | None = None
+    ) -> None:
         self._group = group
+        self._share = share
         self._keeps = recent
         self._limit, self._together = BATCH, 0
         self._read_models = read_models
@@ -183,6 +189,8 @@ class Projector:
     async def _fold(self, batch: Sequence[StoredEvent], position: int, refused: ValuesRefused | None = None) -> Changes:
         """Fold a batch. `refused`: why the database could not save its last event, which is set aside then."""
         events = read(self._group.projection, batch)
+        if self._share is not None and events and not self._share.has(events[-1][0]):
+            del events[-1]  # it only says how far the log was read
         if self._blocked:
             events = [one for one in events if one[0] not in self._blocked]
         before = await self._load(events)

@@ -76,9 +76,11 @@ class Forks:
     def count(self) -> int:
         return len(self._ended)
 
-    def begin(self, number: int) -> None:
-        self._ended[number] = asyncio.Event()
+    def begin(self, number: int) -> asyncio.Event:
+        """Begin a process; the event is set when it has ended."""
+        self._ended[number] = ended = asyncio.Event()
         self._ours.send(b"+%d\n" % number)
+        return ended
 
     def end_all(self) -> None:
         """Ask all processes to end. `runs` tells when they have."""

@@ -1,4 +1,4 @@
-"""PostgreSQL crashes while read models are rebuilt: the rebuild goes on, and what it makes is what the log says."""
+"""PostgreSQL crashes while two processes rebuild read models: they go on, and what they make is what the log says."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from core.adapters.postgres.migrate import migrate
 from core.errors import Unavailable
 from core.ports.generations import Generation, NewGeneration
 from core.projections import ORDERS
+from core.services.build_generation import SHARES
 from tests.support.daemon_process import DaemonProcess
 from tests.support.logins import of_daemons
 from tests.support.orders import Sample, contents, write
@@ -38,7 +39,11 @@ async def test_a_rebuild_goes_on_after_crashes_of_the_database_and_is_switched_i
             before = await contents(dsn)
             await spoil(dsn)
             wanted = NewGeneration(purpose="rebuild", requested_by="ada", max_rate=RATE, check_all=True)
+            projector.kill()
             asked = (await generations.request(ORDERS, wanted)).id
+            await generations.make(asked)
+            assert await generations.share(asked, SHARES)  # as a builder does with a long log
+            projector.start()
             for share in (1 / 6, 1 / 2):
                 await filled(generations, asked, share * len(log))
                 await asyncio.to_thread(crash, server, tmp_path)

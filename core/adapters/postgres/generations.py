@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from core.adapters.postgres.connection import Connection, Link
+from core.adapters.postgres.lanes import opened_with
 from core.errors import Unavailable
 from core.ports.generations import UNFINISHED, Generation, GenerationGone, NewGeneration, State
 from core.projections.projection import Group
@@ -16,8 +19,9 @@ from core.projections.projection import Group
 COLUMNS = """
 SELECT g.id, g.reader, g.revision, g.purpose, g.state, g.end_position, g.max_rate, g.check_all,
        g.requested_by, g.requested_at, g.started_at, g.ended_at, g.keep_until, g.rate, g.note,
-       coalesce((SELECT c.position FROM checkpoints c
-                  WHERE c.reader = g.reader || CASE g.state WHEN 'live' THEN '' ELSE '@' || g.id END), 0) AS position,
+       coalesce((SELECT min(c.position) FROM checkpoints c
+                  WHERE c.reader = g.reader || CASE g.state WHEN 'live' THEN '' ELSE '@' || g.id END
+                     OR starts_with(c.reader, g.reader || '@' || g.id || '@')), 0) AS position,
        coalesce((SELECT max(e.position) FROM events e), 0) AS head
 """
 READ = f"{COLUMNS} FROM generations g WHERE g.id = $1"
@@ -77,11 +81,16 @@ SELECT set_config('search_path', quote_ident(place_of_generation($1)) || ', ' ||
  WHERE g.id = $1 AND to_regnamespace(quote_ident(place_of_generation($1))) IS NOT NULL
 """
 
+AT_ONCE = 2  # connections that index a generation
+# Each makes an index by itself. A commit need not wait for the disk: the one that ends the state comes after them.
+WHILE_INDEXING = ("max_parallel_maintenance_workers = 0", "synchronous_commit = off")
+
 
 class PostgresGenerations:
     """See `core.ports.generations.Generations`. `open_` opens connections on which a statement may take minutes."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
+        self._open = open_
         self._link = Link(open_)  # for what is quick
         self._working = Link(open_)  # for what takes long
 
@@ -127,8 +136,31 @@ class PostgresGenerations:
     async def make(self, id_: int) -> None:
         await self._working.run(lambda c: c.execute("SELECT make_generation($1)", id_))
 
+    async def share(self, id_: int, shares: int, *, begin: bool = True) -> bool:
+        return await self._link.run(lambda c: c.fetchval("SELECT share_generation($1, $2, $3)", id_, shares, begin))
+
+    async def join(self, id_: int, upto: int) -> bool:
+        return await self._link.run(lambda c: c.fetchval("SELECT join_generation($1, $2)", id_, upto))
+
     async def index(self, id_: int) -> None:
-        await self._working.run(lambda c: c.execute("SELECT index_generation($1)", id_))
+        steps = deque(await self._link.run(lambda c: c.fetch("SELECT steps_of_generation($1)", id_)))
+
+        async def work() -> None:
+            link = Link(lambda: opened_with(self._open, *WHILE_INDEXING))
+            try:
+                while steps:
+                    [step] = steps.popleft()
+                    await link.run(lambda c, step=step: c.execute("SELECT index_generation($1, $2)", id_, step))
+            finally:
+                link.close()
+
+        working = [asyncio.create_task(work()) for _ in range(AT_ONCE)]
+        try:
+            await asyncio.gather(*working)
+        finally:
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
 
     async def move(self, id_: int, before: State, after: State) -> None:
         if await self._link.once(lambda c: c.fetchval(MOVE, id_, before, after)) is None:

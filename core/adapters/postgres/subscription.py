@@ -18,6 +18,7 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.event_store import HEAD, READ, stored
 from core.codec import StoredEvent
 from core.errors import LogShorter, Unavailable
+from core.ports.reading import RowShare
 
 # Positions have no gaps, so the next `limit` positions have a known end. Of the events of other categories, only one at
 # that end is returned, because it tells the caller how far the log has been read. Metadata is left out unless it names
@@ -28,9 +29,12 @@ SELECT position, stream_id, category, version, event_id, event_type, schema_vers
        correlation_id, recorded_at
   FROM events
  WHERE position > $1 AND position <= $1::bigint + $2
-   AND (category = ANY ($3) OR position = (SELECT max(position) FROM events WHERE position <= $1::bigint + $2))
+   AND (category = ANY ($3){share} OR position = (SELECT max(position) FROM events WHERE position <= $1::bigint + $2))
  ORDER BY position
 """
+# The row of an event of the first category is its stream, of another one the stream that its correlation id names.
+OF_SHARE = """
+        AND get_byte(uuid_send(CASE category WHEN $4 THEN stream_id ELSE correlation_id END), 15) % $5 = $6"""
 
 BUSY = 0.005  # seconds between reads while events come; with a shorter pause, the batches would only be smaller
 QUIET = 0.25  # seconds between reads while no events come, in case a notification is lost
@@ -41,10 +45,11 @@ log = structlog.get_logger(__name__)
 
 
 class PostgresSubscription:
-    """See `core.ports.reading.Subscription`."""
+    """See `core.ports.reading.Subscription`. With a `share`, callers name categories, that of the rows first."""
 
-    def __init__(self, open_: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, open_: Callable[[], Awaitable[Connection]], share: RowShare | None = None) -> None:
         self._open = open_
+        self._share = share
         self._link = Link(self._open_listening)
         self._hint = asyncio.Event()
 
@@ -64,7 +69,7 @@ class PostgresSubscription:
     async def batches(
         self, stop: asyncio.Event, *, after: int, limit: int, categories: Sequence[str] = ()
     ) -> AsyncGenerator[Sequence[StoredEvent]]:
-        query, values = (READ_CATEGORIES, (limit, categories)) if categories else (READ, (limit,))
+        query, values = self._reading(limit, categories)
         stopping = asyncio.ensure_future(stop.wait())
         away, looked_at = False, -math.inf
         try:
@@ -94,6 +99,14 @@ class PostgresSubscription:
         finally:
             stopping.cancel()
             self._link.close()
+
+    def _reading(self, limit: int, categories: Sequence[str]) -> tuple[str, Sequence[Any]]:
+        if not categories:
+            return READ, (limit,)
+        if self._share is None:
+            return READ_CATEGORIES.format(share=""), (limit, categories)
+        share = (categories[0], self._share.shares, self._share.number)
+        return READ_CATEGORIES.format(share=OF_SHARE), (limit, categories, *share)
 
     async def _must_not_be_shorter(self, after: int) -> None:
         with suppress(Unavailable):

@@ -28,7 +28,7 @@ REPLACE = """ON CONFLICT (reader, row_stream) DO UPDATE
 PARK = """, parked AS (
     INSERT INTO dead_letters AS d (reader, id, row_stream, category, event_id, stream_id, version, position, event_type,
                                    schema_version, correlation_id, error, fingerprint, retry_at)
-    SELECT $1, p.id, p.row_stream, p.category, p.event_id, p.stream_id, p.version, p.position, p.event_type,
+    SELECT {reader}, p.id, p.row_stream, p.category, p.event_id, p.stream_id, p.version, p.position, p.event_type,
            p.schema_version, p.correlation_id, p.error, p.fingerprint,
            CASE WHEN p.transient THEN clock_timestamp() + make_interval(secs => ({waits}::float8[])[1]) END
       FROM moved CROSS JOIN unnest({}::uuid[], {}::uuid[], {}::text[], {}::uuid[], {}::uuid[], {}::int[], {}::bigint[],
@@ -39,9 +39,9 @@ PARK = """, parked AS (
             CASE WHEN excluded.retry_at IS NOT NULL THEN clock_timestamp() + make_interval(secs =>
                  ({waits}::float8[])[CASE WHEN d.event_id = excluded.event_id THEN d.tries ELSE 0 END + 1]) END)
 ), freed AS (
-    DELETE FROM dead_letters d USING moved WHERE d.reader = $1 AND d.row_stream = ANY ({}::uuid[])
+    DELETE FROM dead_letters d USING moved WHERE d.reader = {reader} AND d.row_stream = ANY ({}::uuid[])
 )""".replace("{REPLACE}", REPLACE)
-COUNT = PARK.count("{}") + 1
+COUNT = PARK.count("{}") + 2
 
 ASIDE = "SELECT * FROM dead_letters WHERE reader = $1"
 # A group that is filled anew beside the live one has the same name with @ and an id, and leaves out the same events.
@@ -61,14 +61,14 @@ SELECT * FROM events
 
 def parking(first: int) -> str:
     """SQL after `moved` that saves and frees what the parameters from $first on say."""
-    numbers = iter(range(first + 1, first + COUNT))
-    text = PARK.replace("{waits}", f"${first}")
+    numbers = iter(range(first + 2, first + COUNT))
+    text = PARK.replace("{reader}", f"${first}::text").replace("{waits}", f"${first + 1}")
     while "{}" in text:
         text = text.replace("{}", f"${next(numbers)}", 1)
     return text
 
 
-def parameters(parked: Sequence[Parked], freed: Sequence[StreamId]) -> list[Any]:
+def parameters(reader: str, parked: Sequence[Parked], freed: Sequence[StreamId]) -> list[Any]:
     rows = [
         (
             uuid4(),
@@ -87,8 +87,8 @@ def parameters(parked: Sequence[Parked], freed: Sequence[StreamId]) -> list[Any]
         )
         for one in parked
     ]
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(COUNT - 2)]
-    return [list(TRY_AGAIN), *columns, list(freed)]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(COUNT - 3)]
+    return [reader, list(TRY_AGAIN), *columns, list(freed)]
 
 
 async def read_aside(connection: Connection, reader: str) -> Aside:

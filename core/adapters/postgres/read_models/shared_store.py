@@ -224,7 +224,7 @@ class PostgresSharedReadModels(set_aside.ReadsRows):
         statement = self._save
         if changes.parked or changes.freed:
             statement = self._park
-            values += set_aside.parameters(changes.parked, changes.freed)
+            values += set_aside.parameters(self._group.reader, changes.parked, changes.freed)
         row = await self._saver.once(lambda connection: connection.fetchrow(statement, self._group.reader, *values))
         if row is None:
             raise ShareLost(self._group.reader, tuple(shares))

@@ -17,8 +17,9 @@ from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
 from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, insert, upsert
 from core.adapters.postgres.read_models.written import NULL
 from core.errors import CheckpointMoved, LogShorter, Unavailable
+from core.ports.dead_letters import Aside
 from core.ports.generations import GenerationGone
-from core.ports.reading import Changes, FilledOtherwise, Opened, ReaderProgress
+from core.ports.reading import Changes, FilledOtherwise, Opened, ReaderProgress, RowShare
 from core.projections.inventory_level import INVENTORY_LEVEL
 from core.projections.order_view import ORDER_VIEW
 from core.projections.projection import Group, Sum
@@ -76,15 +77,22 @@ VIEW_TABLES: Mapping[str, ViewTable | DocumentTable] = {
 class PostgresReadModels(set_aside.ReadsRows):
     """See `core.ports.reading.ReadModels`.
 
-    With a `generation`, the connections have to be opened in it, and its reader is not the one of the live tables.
+    With a `generation`, the connections have to be opened in it, and its reader is not the one of the live tables. Each
+    `share` of its rows has a checkpoint of its own.
     """
 
     def __init__(
-        self, open_: Callable[[], Awaitable[Connection]], group: Group[Any], generation: int | None = None
+        self,
+        open_: Callable[[], Awaitable[Connection]],
+        group: Group[Any],
+        generation: int | None = None,
+        share: RowShare | None = None,
     ) -> None:
         self._group = group
         self._generation = generation
+        self._share = share
         self._reader = group.reader if generation is None else f"{group.reader}@{generation}"
+        self._checkpoint = self._reader if share is None else f"{self._reader}@{share.number}"
         self._views = VIEW_TABLES[group.projection.name]
         self._move = _save_statement([])  # for a batch that changes nothing in the group
         self._fill(group.sums)
@@ -131,7 +139,7 @@ class PostgresReadModels(set_aside.ReadsRows):
 
     async def _open_generation(self, connection: Connection) -> Opened:
         names = [one.name for one in self._group.sums]
-        row = await connection.fetchrow(CLAIM_GENERATION, self._reader, self._generation, names)
+        row = await connection.fetchrow(CLAIM_GENERATION, self._checkpoint, self._generation, names)
         if row is None:
             raise GenerationGone(self._generation or 0)
         head = await connection.fetchval(HEAD)
@@ -154,8 +162,8 @@ class PostgresReadModels(set_aside.ReadsRows):
             for table in self._sums:
                 values += table.parameters(changes.sums.get(table.name, {}))
         if parks:
-            values += set_aside.parameters(changes.parked, changes.freed)
-        moves = (self._reader, changes.after, changes.position, self._epoch)
+            values += set_aside.parameters(self._reader, changes.parked, changes.freed)
+        moves = (self._checkpoint, changes.after, changes.position, self._epoch)
         return lambda connection: connection.fetchrow(statement, *moves, *values)
 
     def _copied(self, changes: Changes) -> Saving:
@@ -168,7 +176,7 @@ class PostgresReadModels(set_aside.ReadsRows):
         copies += [(table, table.copied(rows)) for table in self._sums if (rows := changes.sums.get(table.name))]
         update, values = f"WITH moved AS (SELECT) {upsert(self._views, 1)}", self._views.parameters(older)
         lock = f"LOCK TABLE {', '.join(model.name for model in self._group.models)} IN ROW EXCLUSIVE MODE"
-        moves = (self._reader, changes.after, changes.position, self._epoch)
+        moves = (self._checkpoint, changes.after, changes.position, self._epoch)
 
         async def save(connection: Connection) -> Any:
             async with connection.transaction():
@@ -183,6 +191,12 @@ class PostgresReadModels(set_aside.ReadsRows):
             return moved
 
         return save
+
+    async def aside(self) -> Aside:
+        blocked, skipped = await super().aside()
+        if self._share is not None:
+            blocked = {row: event for row, event in blocked.items() if self._share.has(row)}
+        return Aside(blocked, skipped)
 
     async def progress(self) -> ReaderProgress | None:
         readers = await self._loader.run(progress)
