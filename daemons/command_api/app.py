@@ -40,7 +40,7 @@ from daemons.command_api.admission import Admission
 from daemons.command_api.command_meter import CommandMeter
 from daemons.http import history as measured
 from daemons.http.callers import check_role
-from daemons.http.openapi import WireTypes, described, openapi
+from daemons.http.openapi import WireTypes, openapi
 from daemons.http.other_processes import OtherProcesses
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
@@ -110,7 +110,7 @@ def make_app(
         ),
         measured,
     )
-    service = Litestar(
+    return Litestar(
         [route for module in modules for route in module.ROUTES],
         state=State({**state, "stock": StateCache(app.store, INVENTORY)}),
         guards=[check_role],
@@ -119,4 +119,3 @@ def make_app(
         openapi_config=openapi("orderdeck commands"),
         plugins=[WireTypes()],
     )
-    return described(service)

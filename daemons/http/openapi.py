@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any, ClassVar, cast
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
@@ -56,7 +56,7 @@ def openapi(title: str) -> OpenAPIConfig:
         components=Components(security_schemes={"key": KEY_SCHEME}),
         security=[{"key": []}, {}],  # or none, where no keys are needed
         use_handler_docstrings=True,
-        render_plugins=[DocsPage(path="/docs"), JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[HtmlDocument(path="/docs"), JsonDocument(path="/openapi.json")],
     )
 
 
@@ -127,19 +127,34 @@ def with_headers(headers: Mapping[str, Schema], sometimes: Mapping[str, Schema] 
     return WithHeaders
 
 
-def described(app: Litestar) -> Litestar:
-    """Add to the application's document the schemas of the bodies that its handlers decode by themselves."""
+def document(app: Litestar) -> dict[str, Any]:
+    """The application's document. It is made when somebody asks for it, which takes a tenth of a second."""
+    return with_bodies(app, app.openapi_schema.to_schema())
+
+
+def with_bodies(app: Litestar, made: dict[str, Any]) -> dict[str, Any]:
+    """Add to the document that the framework has made the schemas of the bodies that handlers decode by themselves."""
     handlers = [handler for route in app.routes for handler in getattr(route, "route_handlers", ())]
     bodies = {body for handler in handlers if (body := getattr(handler.operation_class, "body", None)) is not None}
     _, components = msgspec.json.schema_components(bodies, ref_template=PLACE)
-    schemas = cast("dict[str, Any]", app.openapi_schema.components.schemas)
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in components.items():
         schemas[name] = _amounts(schema)
-    return app
+    return made
+
+
+class JsonDocument(JsonRenderPlugin):
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return cast("Any", super()).render(request, with_bodies(request.app, openapi_schema))
+
+
+class HtmlDocument(DocsPage):
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, with_bodies(request.app, openapi_schema))
 
 
 def _amounts(node: Any) -> Any:
-    """A copy of a schema in which every amount may be a number or a text."""
+    """A copy of a schema in which every amount may be a number or a text, without defaults that are null."""
     if isinstance(node, list):
         return [_amounts(each) for each in cast("list[Any]", node)]
     if not isinstance(node, dict):
@@ -147,4 +162,4 @@ def _amounts(node: Any) -> Any:
     schema = cast("dict[str, Any]", node)
     if schema.get("format") == "decimal":
         return {**{name: value for name, value in schema.items() if name not in {"type", "format"}}, **AMOUNT}
-    return {name: _amounts(each) for name, each in schema.items()}
+    return {name: _amounts(each) for name, each in schema.items() if each is not None}

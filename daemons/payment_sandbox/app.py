@@ -17,7 +17,7 @@ from core.errors import NotFound
 from daemons.http.bodies import T, read_body
 from daemons.http.callers import check_role
 from daemons.http.headers import one_header
-from daemons.http.openapi import WireTypes, described, openapi, reading
+from daemons.http.openapi import WireTypes, openapi, reading
 from daemons.http.problems import HANDLERS, RequestRefused
 from daemons.payment_sandbox import methods
 from daemons.payment_sandbox.charges import Authorise, ChargeAnswer, ChargeOutcome, ChargeRequest, SandboxCharge
@@ -171,7 +171,7 @@ def _sandbox(request: AnyRequest) -> Sandbox:
 
 
 def make_app(sandbox: Sandbox) -> Litestar:
-    app = Litestar(
+    return Litestar(
         [authorise, capture, void, refund, show_charge, look_up, show_ledger, show_faults, switch_faults],
         middleware=[dropping],
         guards=[check_role],
@@ -182,4 +182,3 @@ def make_app(sandbox: Sandbox) -> Litestar:
         openapi_config=openapi("orderdeck payment sandbox"),
         plugins=[WireTypes()],
     )
-    return described(app)

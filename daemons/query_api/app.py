@@ -32,7 +32,7 @@ from core.services.request_reads import ReadServers
 from core.settings import Settings
 from daemons.http import history as measured
 from daemons.http.callers import check_role
-from daemons.http.openapi import WireTypes, described, openapi
+from daemons.http.openapi import WireTypes, openapi
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
 from daemons.process.cache_metrics import show_cache
@@ -180,7 +180,7 @@ def make_app(
     inspection: Inspection,
 ) -> Litestar:
     """The application with every route; handlers take these arguments from its state, by their names."""
-    service = Litestar(
+    return Litestar(
         [route for module in MODULES for route in module.ROUTES],
         state=State(
             {
@@ -213,4 +213,3 @@ def make_app(
         response_headers=HEADERS,
         plugins=[WireTypes()],
     )
-    return described(service)

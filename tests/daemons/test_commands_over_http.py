@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from daemons.cli.main import app
+from daemons.http.openapi import document as document_of
 from tests.support.anything import Anything
 from tests.support.stack import ROOT
 
@@ -32,7 +33,7 @@ def table() -> dict[str, str]:
 
 def described(service: str) -> set[str]:
     make_app: Any = importlib.import_module(f"daemons.{service}.app").make_app
-    document = make_app(*[Anything()] * make_app.__code__.co_argcount).openapi_schema.to_schema()
+    document = document_of(make_app(*[Anything()] * make_app.__code__.co_argcount))
     return {f"{method.upper()} `{path}`" for path, item in document["paths"].items() for method in item}
 
 

@@ -16,6 +16,7 @@ import pytest
 from litestar import Litestar
 
 from daemons.command_api.app import make_app as commands
+from daemons.http.openapi import document as document_of
 from daemons.http.problems import Problem
 from daemons.payment_sandbox.app import make_app as payments
 from daemons.query_api.app import make_app as queries
@@ -35,7 +36,7 @@ PROBLEM = Problem(
 def document(name: str) -> dict[str, Any]:
     make_app = APPS[name]
     app: Litestar = make_app(*[Anything()] * make_app.__code__.co_argcount)
-    return msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema(), enc_hook=str))
+    return msgspec.json.decode(msgspec.json.encode(document_of(app), enc_hook=str))
 
 
 GENERATOR = os.environ.get("OPENAPI_PYTHON_CLIENT", "")
