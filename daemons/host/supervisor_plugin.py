@@ -1,12 +1,16 @@
-"""What orderdeck adds to supervisord's interface: other numbers of processes without a restart of those that go on.
+"""What orderdeck adds to supervisord: other numbers of processes without a restart of those that go on, and haste.
 
-supervisord by itself can only stop all processes of a program, forget them, and start them anew.
+supervisord by itself can only stop all processes of a program, forget them, and start them anew. And it looks once a
+second whether a process has ended.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import signal
+import socket
+from typing import Any, cast
 
+from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.process import ProcessStates
 from supervisor.rpcinterface import Faults, RPCError
 
@@ -47,5 +51,43 @@ class ProcessNumbers:
         return True
 
 
+class Alarm:
+    """Wakes supervisord at each signal, and so when a process has ended; and once now, to start its programs.
+
+    It has the methods that supervisord's loop calls of all that it waits for.
+    """
+
+    def __init__(self) -> None:
+        self._woken, self._wakes = socket.socketpair()
+        for end in (self._woken, self._wakes):
+            end.setblocking(False)  # noqa: FBT003 - its only argument
+        waits_for: dict[int, Any] = cast("Any", asyncore).socket_map
+        for number, older in list(waits_for.items()):
+            if isinstance(older, Alarm):
+                del waits_for[number]
+                older.forget()
+        waits_for[self._woken.fileno()] = self
+        signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
+        self._wakes.send(b"!")
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read_event(self) -> None:
+        self._woken.recv(4096)
+
+    def handle_error(self) -> None:
+        """Go on: there was nothing to read."""
+
+    def forget(self) -> None:
+        """Leave the sockets alone, which supervisord has closed by their numbers when it was told to reload."""
+        self._woken.detach()
+        self._wakes.detach()
+
+
 def make_interface(supervisord: Any) -> ProcessNumbers:
+    Alarm()
     return ProcessNumbers(supervisord)

@@ -47,6 +47,7 @@ def fork_programs() -> None:
 
 def _become(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> None:
     """Be this daemon in this fork, and end as it ends."""
+    signal.set_wakeup_fd(-1)  # that of supervisord is closed here, and its number may be another file's
     for number in signal.valid_signals():
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
