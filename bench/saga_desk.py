@@ -41,7 +41,7 @@ from core.services.sagas.starting import Starting
 from core.services.sagas.stock import StockDesk
 from core.services.shares import ShareKeeper
 from daemons.process.vitals import OFTEN, settle_down
-from daemons.saga_runner import LOOK_EVERY
+from daemons.saga_runner.work import LOOK_EVERY
 
 BATCH = 2_000
 SKUS = [Sku(f"SKU-{n:03}") for n in range(1, 51)]

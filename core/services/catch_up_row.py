@@ -18,6 +18,7 @@ from core.services.set_aside import SetAside
 
 PAGE = 1_000  # events that are in memory at once
 LOOK_EVERY = 0.2  # seconds between looks whether an event is to be tried again, while there are any
+SELDOM = 1.0  # seconds between looks while there are none
 COUNT_EVERY = 5  # looks between two counts of all rows that wait, also of those that other processes have set aside
 LISTEN = 1.0  # seconds in which a reader that stops looks for what is to be tried again, before it says that it stops
 
@@ -111,7 +112,7 @@ async def until_due(
         while not over.is_set():
             looks += 1
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_EVERY)
+                await asyncio.wait_for(stop.wait(), LOOK_EVERY if rows else SELDOM)
                 over.set()
             with suppress(OrderdeckError):  # whoever reads the log will meet it too
                 if rows and not set(rows).isdisjoint(await models.due()):

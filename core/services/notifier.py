@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from core.errors import ShareLost, Unavailable
+from core.pace import Pace
 from core.ports.webhook_sender import Answered, WebhookSender
 from core.ports.webhooks import LONGEST_PAUSE, TEST, TRIES_AFTER, CallResult, DueCall, WebhookCalls
 from core.services.open_answers import AnswerOpener
@@ -25,8 +26,10 @@ from core.tracing import span
 
 AT_ONCE = 8  # calls of one webhook that are under way; of one whose last call failed, one
 BUSY = 0.05  # seconds between two looks at the log while events come
-QUIET = 0.25  # seconds between two looks while none come, in case a notification is lost
-IDLE = 1.0  # seconds between two looks while there is no webhook
+QUIET = 0.25  # seconds after the last events until the next look, in case a notification is lost
+LONGEST_QUIET = 2.0  # seconds between two looks while none have come for long
+IDLE = 1.0  # seconds after the last webhook is gone until the next look whether there is one again
+LONGEST_IDLE = 2.0  # seconds between two looks while there has been none for long
 GATHER = 0.005  # seconds in which more calls may end before their results are saved together
 AWAY = 0.5  # seconds between two tries while the database is away
 SWEEP_EVERY = 60.0  # seconds
@@ -68,6 +71,8 @@ class Notifier:
         self._failing: set[str] = set()
         self._wake = asyncio.Event()
         self._webhooks = 0
+        self._pace = Pace(QUIET, LONGEST_QUIET)
+        self._idle_pace = Pace(IDLE, LONGEST_IDLE)
         self.worked_at = time.monotonic()  # when the log was last looked at
 
     async def run(self, epoch: int, stop: asyncio.Event) -> None:
@@ -102,10 +107,13 @@ class Notifier:
             self.worked_at = time.monotonic()
             self._webhooks = planned.webhooks
             if planned.made or again:
+                self._pace.came()
                 self._wake.set()
-            await self._pause(stop, BUSY if planned.webhooks else IDLE)
+            if planned.webhooks:
+                self._idle_pace.came()
+            await self._pause(stop, BUSY if planned.webhooks else self._idle_pace.pause())
             if planned.webhooks and not planned.more:
-                await self._hints.wait(coming, at_most=QUIET)
+                await self._hints.wait(coming, at_most=self._pace.pause())
 
     async def _pause(self, stop: asyncio.Event, seconds: float) -> None:
         try:
@@ -148,7 +156,7 @@ class Notifier:
         stopping = asyncio.ensure_future(stop.wait())
         waking = asyncio.ensure_future(self._wake.wait())
         try:
-            seconds = QUIET if self._webhooks or self._under_way else IDLE
+            seconds = QUIET if self._webhooks or self._under_way else LONGEST_IDLE
             await asyncio.wait([stopping, waking], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()

@@ -17,6 +17,7 @@ from core.ports.shares import Shares
 LEASE = timedelta(seconds=12)
 SURE = 0.7 * LEASE.total_seconds()  # seconds for which a share is held at least after a call of `Shares.keep`
 LOOK_EVERY = 1.0  # seconds between two calls of `Shares.keep`
+LOOK_ALONE = 3.0  # the same while this process holds all shares, so that there is nobody to take any from
 NOTHING: Mapping[int, int] = MappingProxyType({})
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,7 @@ class ShareKeeper:
             while not stop.is_set():
                 await self.renew()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), LOOK_EVERY)
+                    await asyncio.wait_for(stop.wait(), LOOK_ALONE if self._holds_all else LOOK_EVERY)
         finally:
             self._hold(NOTHING, 0)
             with contextlib.suppress(OrderdeckError):  # leases that cannot be given up run out by themselves
@@ -71,9 +72,8 @@ class ShareKeeper:
     async def renew(self) -> None:
         began = time.monotonic()
         try:
-            if ended := [name for name in await self._shares.owners(self.reader) if self._ended(name)]:
-                log.info("takes over", reader=self.reader, owners=ended)
-                await self._shares.leave(self.reader, ended)
+            if not self._holds_all:
+                await self._take_from_ended()
             held = await self._shares.keep(self.reader, self._owner, count=self._count, lease=LEASE)
         except OrderdeckError as error:
             self._troubled(error)
@@ -82,6 +82,15 @@ class ShareKeeper:
                 log.info("its shares can be renewed again", reader=self.reader)
             self.trouble = None
             self._hold(held, began + SURE)
+
+    @property
+    def _holds_all(self) -> bool:
+        return len(self.held) == self._count
+
+    async def _take_from_ended(self) -> None:
+        if ended := [name for name in await self._shares.owners(self.reader) if self._ended(name)]:
+            log.info("takes over", reader=self.reader, owners=ended)
+            await self._shares.leave(self.reader, ended)
 
     async def changes(self, stop: asyncio.Event) -> AsyncGenerator[Mapping[int, int]]:
         """Yield what is held, now and each time it has changed, until `stop` is set."""

@@ -8,6 +8,7 @@ import sys
 from core.errors import ConfigurationError
 from core.settings import load_settings
 from daemons.process import exits
+from daemons.process.quick_imports import quick_imports
 
 
 def main() -> None:
@@ -15,8 +16,9 @@ def main() -> None:
         return
     # At INFO gRPC writes a line for each TLS handshake that fails, past all that keeps a log short.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    from daemons.grpc_api.grpc_server import work  # noqa: PLC0415 - most homes have no gRPC and need none of this
-    from daemons.process.runtime import run_reader  # noqa: PLC0415 - as above
+    with quick_imports():
+        from daemons.grpc_api.grpc_server import work  # noqa: PLC0415 - most homes have no gRPC and need none of this
+        from daemons.process.runtime import run_reader  # noqa: PLC0415 - as above
 
     run_reader("grpc-api", "grpc_api_port", work)
     if "SUPERVISOR_ENABLED" in os.environ:

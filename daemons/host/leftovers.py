@@ -89,7 +89,7 @@ def _is_our_program(process: psutil.Process, home: Home, supervisors: set[int]) 
         match process.cmdline():
             case [program, "-D", data, *_] if Path(program).name == "postgres":
                 return data == str(home.postgres / "data")
-            case [_, "-m", module] | [_, "-m", module, _] if module in MODULES:
+            case [_, "-m", module, *_] if module in MODULES:
                 if process.ppid() in supervisors:  # asked first: root in a container may not read every environment
                     return True
                 environment = process.environ()

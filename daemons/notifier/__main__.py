@@ -8,13 +8,15 @@ import sys
 from core.errors import ConfigurationError
 from core.settings import load_settings
 from daemons.process import exits
+from daemons.process.quick_imports import quick_imports
 
 
 def main() -> None:
     if not _needed():
         return
-    from daemons.notifier.lead import work  # noqa: PLC0415 - who needs no notifier needs none of this
-    from daemons.process.runtime import run_reader  # noqa: PLC0415 - as above
+    with quick_imports():
+        from daemons.notifier.lead import work  # noqa: PLC0415 - who needs no notifier needs none of this
+        from daemons.process.runtime import run_reader  # noqa: PLC0415 - as above
 
     run_reader("notifier", "notifier_port", work)
     if "SUPERVISOR_ENABLED" in os.environ:

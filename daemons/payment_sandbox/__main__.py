@@ -1,30 +1,13 @@
 """Run the payment sandbox: `python -m daemons.payment_sandbox`."""
 
-from __future__ import annotations
-
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
-from core.home import Home
-from core.settings import Settings
-from daemons.payment_sandbox.app import Sandbox, make_app
-from daemons.payment_sandbox.ledger import Ledger
-from daemons.process.runtime import run_service
-from daemons.process.vitals import ASGIApp, Vitals
-
-
-@asynccontextmanager
-async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
-    ledger = Ledger(Home(settings.home).ledger, settings.sandbox_authorization_seconds)
-    try:
-        service = make_app(Sandbox(ledger, vitals.stop))
-        vitals.started(ledger.why_not_ready)
-        yield service
-    finally:
-        ledger.close()
+# ruff: noqa: PLC0415 - the imports are quick within `quick_imports` only
+from daemons.process.quick_imports import quick_imports
 
 
 def main() -> None:
+    with quick_imports():
+        from daemons.payment_sandbox.work import open_app
+        from daemons.process.runtime import run_service
     run_service("payment-sandbox", "payment_port", open_app, has_database=False)
 
 

@@ -48,6 +48,7 @@ class AuditRecorder:
     def __init__(self) -> None:
         self._rows: deque[AuditEntry] = deque()
         self._groups: dict[AuditEntry, _Group] = {}
+        self._some_wait = asyncio.Event()
         self._left_out = 0
         self._counting_since = time.monotonic()
 
@@ -63,6 +64,7 @@ class AuditRecorder:
             self._wait(entry)
 
     def _wait(self, entry: AuditEntry) -> None:
+        self._some_wait.set()
         if len(self._rows) >= ROOM:
             self._left_out += 1
             LEFT_OUT.inc()
@@ -73,11 +75,14 @@ class AuditRecorder:
     async def keep(self, audit: AuditTrail, vitals: Vitals) -> None:
         """Record what waits, until cancelled. While the database is away it goes on waiting."""
         while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._some_wait.wait(), COUNT_FOR)
             await asyncio.sleep(FLUSH_EVERY)
             if time.monotonic() - self._counting_since > COUNT_FOR:
                 self._close_groups()
             with vitals.beside(PART):
                 await self._flush(audit)
+                self._some_wait.clear()  # and no await since the last look whether some wait
 
     async def close(self, audit: AuditTrail) -> None:
         """Record what still waits, as far as the database takes it at once."""

@@ -37,6 +37,7 @@ class Forks:
         self._ended: dict[int, asyncio.Event] = {}
         sys.stdout.flush()
         sys.stderr.flush()
+        gc.freeze()  # so that what they share stays shared, whatever either looks for later
         if os.fork() == 0:
             _forking(theirs, work)
         theirs.close()
@@ -95,7 +96,6 @@ def _forking(link: socket.socket, work: Callable[[int], None]) -> None:
     os.closerange(link.fileno() + 1, 1024)  # a port that the daemon has opened must close with it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the daemon ends them in its own time
-    gc.freeze()  # so that what is shared with the daemon stays shared
     processes: dict[int, int] = {}  # by process id: the number that it was begun with
     rest = b""
     while True:

@@ -178,7 +178,7 @@ async def _live(
     deadline = time.monotonic() + DRAIN + CLOSE
     if not vitals.working:
         working.cancel()  # it only waits to start, so it has nothing to finish
-    server.should_exit = True
+    server.end()
     if sharing is not None:
         await sharing
     await asyncio.wait({serving})

@@ -13,6 +13,7 @@ import time
 import structlog
 
 from core.bootstrap import App
+from core.pace import Pace
 from core.ports.generations import Generation, Generations
 from core.projections import GROUPS
 from core.services.shares import ShareKeeper
@@ -23,7 +24,8 @@ from daemons.process.vitals import Vitals
 
 READER = "rebuild"
 PART = "the building of read models"  # its name on the FaultBoard
-LOOK_EVERY = 0.5  # seconds between two looks for work
+LOOK_EVERY = 0.5  # seconds between two looks for work while there is some
+LONGEST_LOOK = 2.0  # seconds between two looks while there has been none for long
 AT_ONCE = 3  # processes
 PAUSE = 2.0  # seconds before a process that ended too early is started again
 
@@ -51,27 +53,31 @@ class Building:
         self._forks.end_all()
 
     async def _look_on(self) -> None:
+        pace = Pace(LOOK_EVERY, LONGEST_LOOK)
         while not self._vitals.stop.is_set():
-            if self._keeper.held:
-                await self._look()
-            elif self._forks.count:
+            if self._keeper.held and await self._look():
+                pace.came()
+            elif not self._keeper.held and self._forks.count:
                 self._forks.end_all()
             self._vitals.faults.clear(PART)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._vitals.stop.wait(), LOOK_EVERY)
+                await asyncio.wait_for(self._vitals.stop.wait(), pace.pause())
 
-    async def _look(self) -> None:
-        for generation in await self._generations.unfinished():
+    async def _look(self) -> bool:
+        """Begin what is to be built, and drop what is too old. Returns whether there is something of either."""
+        unfinished, expired = await self._generations.unfinished(), await self._generations.expired()
+        for generation in unfinished:
             if self._may_begin(generation):
                 log.info("builds read models", generation=generation.id, reader=generation.reader)
                 self._began[generation.id] = time.monotonic()
                 self._forks.begin(generation.id)
-        for id_ in await self._generations.expired():
+        for id_ in expired:
             generation = await self._generations.read(id_)
             if generation is not None and not self._forks.runs(id_):
                 becomes = generation.state if generation.state in ("cancelled", "failed") else "dropped"
                 await self._generations.drop(id_, becomes)
                 log.info("drops read models", generation=id_, reader=generation.reader, state=becomes)
+        return bool(unfinished or expired)
 
     def _may_begin(self, generation: Generation) -> bool:
         """A generation of the rules of another release is left to that release."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from prometheus_client import Gauge
 
 from core.ports.queries import Queries
+from core.ports.sagas import Backlog
 from daemons.process.histogram import Histogram
 from daemons.process.history import Figures
 
 LOOK_BACK = 60  # seconds over which the percentiles of sagas are taken
 MOST_ENDED = 2_000  # sagas that ended in one second and are looked at
 MOST_WAITING = 10_000  # sagas that are due, and events whose saga is not started, that are counted
+COUNT_EVERY = 5.0  # seconds between two counts of what waits, while nothing does
 PER_SECOND = "per second"
 LOG_POSITION = Gauge("orderdeck_log_position", "Position of the last event in the log.")
 LAG_EVENTS = Gauge("orderdeck_reader_lag_events", "Events of the log that this reader has not done yet.", ["reader"])
@@ -22,6 +27,8 @@ class LogMeter:
         self._queries = queries
         self._head: int | None = None
         self._took = Histogram(over=LOOK_BACK)
+        self._backlog = Backlog(due=0, due_for=0.0, unstarted=0, unstarted_for=0.0)
+        self._counted_at = -math.inf
 
     async def measure(self, elapsed: float) -> Figures:
         try:
@@ -44,10 +51,14 @@ class LogMeter:
         if before is None or head < before:  # the first look, or another log
             return figures
         figures["log.events"] = (head - before) / elapsed, PER_SECOND
-        return figures | await self._sagas(before, head, elapsed) | await self._backlog()
+        return figures | await self._sagas(before, head, elapsed) | await self._waiting(grown=head > before)
 
-    async def _backlog(self) -> dict[str, tuple[float, str]]:
-        backlog = await self._queries.backlog(most=MOST_WAITING)
+    async def _waiting(self, *, grown: bool) -> dict[str, tuple[float, str]]:
+        """What waits for a runner. While nothing has waited and the log has not grown, that is not counted anew."""
+        now = time.monotonic()
+        if grown or self._backlog.waiting or now - self._counted_at > COUNT_EVERY:
+            self._backlog, self._counted_at = await self._queries.backlog(most=MOST_WAITING), now
+        backlog = self._backlog
         return {
             "backlog.due": (backlog.due, "sagas"),
             "backlog.unstarted": (backlog.unstarted, "events"),

@@ -8,13 +8,15 @@ import sys
 from core.errors import ConfigurationError
 from core.settings import load_settings
 from daemons.process import exits
+from daemons.process.quick_imports import quick_imports
 
 
 def main() -> None:
     if not _needed():
         return
-    from daemons.process.runtime import run_reader  # noqa: PLC0415 - most homes have no Kafka and need none of this
-    from daemons.relay.leader import work  # noqa: PLC0415 - as above
+    with quick_imports():
+        from daemons.process.runtime import run_reader  # noqa: PLC0415 - most homes have no Kafka and need none of this
+        from daemons.relay.leader import work  # noqa: PLC0415 - as above
 
     run_reader("relay", "relay_port", work)
     if "SUPERVISOR_ENABLED" in os.environ:

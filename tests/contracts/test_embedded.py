@@ -17,8 +17,9 @@ import asyncpg
 import psutil
 import pytest
 
-from core.adapters.postgres import embedded
+from core.adapters.postgres import embedded, server_watch
 from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.server_watch import stop_server, wait_for_end
 from core.errors import ConfigurationError
 from core.home import SYSTEM_PLACE, can_enter, unprivileged_user
 from core.processes import die_with_parent
@@ -75,15 +76,21 @@ async def test_the_embedded_server_starts_again_after_a_kill_with_everything_tha
 async def test_the_owner_of_a_server_whose_socket_was_removed_learns_of_it_and_starts_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(embedded, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(server_watch, "LOOK_EVERY", 0.05)
     with EmbeddedPostgres(tmp_path) as server:
         socket = server.home.postgres_sockets / ".s.PGSQL.5432"
         if what == "the socket":
             socket.unlink()
         else:
             shutil.rmtree(socket.parent)
-        assert server.wait() == f"the socket {socket} is gone, so nobody reaches PostgreSQL"
-        server.stop()
+        assert server.process is not None
+        assert (
+            wait_for_end(server.process.pid, str(socket))
+            == f"the socket {socket} is gone, so nobody reaches PostgreSQL"
+        )
+        stop_server(server.process.pid)
+        assert wait_for_end(server.process.pid, str(socket)).startswith("PostgreSQL ended by itself")
+        server.process.wait()  # its own bookkeeping: nobody told it
         server.start()
         assert await ask(server, "SELECT 1") == 1
 

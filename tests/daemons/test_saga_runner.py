@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from core.errors import DatabaseFault, Unavailable, UnknownEvent
 from core.ports.sagas import Backlog, Starts
 from core.services.sagas.starting import Starting
-from daemons import saga_runner
 from daemons.process.backlog_meter import BacklogMeter
 from daemons.process.vitals import Vitals
+from daemons.saga_runner import work as saga_runner
 
 
 class OneShare:

@@ -60,7 +60,7 @@ async def served(certificates: Certificates) -> AsyncIterator[int]:
     try:
         yield listener.getsockname()[1]
     finally:
-        server.should_exit = True
+        server.end()
         await serving
 
 

@@ -184,7 +184,7 @@ def test_a_wrong_setting_of_traces_is_told_in_a_sentence(
 
 
 def test_nothing_of_opentelemetry_is_loaded_where_no_traces_are_sent() -> None:
-    programs = "daemons.command_api.app, daemons.query_api.app, daemons.saga_runner, daemons.projector.from_kafka"
+    programs = "daemons.command_api.app, daemons.query_api.app, daemons.saga_runner.work, daemons.projector.from_kafka"
     code = (
         f"import sys, daemons.process.runtime, {programs}\nassert not [m for m in sys.modules if 'opentelemetry' in m]"
     )

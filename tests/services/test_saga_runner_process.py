@@ -12,8 +12,8 @@ import pytest
 
 from core.domain.message import OrderId
 from core.settings import load_settings
-from daemons import saga_runner
 from daemons.process.vitals import Vitals
+from daemons.saga_runner import work as saga_runner
 from tests.support.daemon_process import DaemonProcess
 from tests.support.logins import of_daemons
 from tests.support.order_desk import Desk

@@ -28,7 +28,7 @@ PROGRAMS = {
     "daemons/grpc_api": "gRPC API",
     "daemons/relay": "relay",
     "daemons/notifier": "notifier",
-    "daemons/saga_runner.py": "saga runner",
+    "daemons/saga_runner": "saga runner",
 }
 TABLE = "| metric | type | labels | unit | means | of |\n|---|---|---|---|---|---|\n"
 

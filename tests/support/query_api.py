@@ -72,5 +72,5 @@ async def query_api(dsn: str, home: Path, **more: str) -> AsyncIterator[QueryApi
                 yield QueryApi(dsn, url, client, vitals)
             finally:
                 vitals.stop.set()
-                server.should_exit = True
+                server.end()
                 await serving

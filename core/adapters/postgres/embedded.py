@@ -21,6 +21,7 @@ from typing import BinaryIO, Self
 
 import psutil
 
+from core.adapters.postgres.server_watch import STOP_LIMIT
 from core.errors import ConfigurationError, Unavailable
 from core.folders import give, make_folder
 from core.home import OWNER, SYSTEM_PLACE, Home, can_enter, unprivileged_user
@@ -40,9 +41,7 @@ SERVER_SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
-STOP_LIMIT = 10.0  # seconds for each of the three ways to stop; supervisord waits 30 for all of them
 PREDECESSOR_LIMIT = 15.0  # seconds that we wait until the server of a daemon that was just killed has ended
-LOOK_EVERY = 1.0  # seconds between two looks whether the server's socket is still there
 START_LIMIT = 60.0  # seconds; it must be enough for a recovery after a kill -9 under load
 
 
@@ -129,17 +128,8 @@ class EmbeddedPostgres:
                 break
         self.process = None
 
-    def wait(self) -> str:
-        """Wait until the server has ended by itself, or nobody can reach it any more; return what has happened."""
-        while self.process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return f"PostgreSQL ended by itself (exit code {self.process.wait(LOOK_EVERY)})"
-            if not self._socket.exists():  # programs that tidy up /tmp remove old sockets
-                return f"the socket {self._socket} is gone, so nobody reaches PostgreSQL"
-        return "PostgreSQL was stopped"
-
     @property
-    def _socket(self) -> Path:
+    def socket(self) -> Path:
         return self.home.postgres_sockets / ".s.PGSQL.5432"
 
     def running_pid(self) -> int | None:

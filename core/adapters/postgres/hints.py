@@ -1,4 +1,4 @@
-"""Hints: a notification of PostgreSQL wakes all who wait for one. In case it is lost, they also look every 0.25 s."""
+"""Hints: a notification of PostgreSQL wakes all who wait for one; in case it is lost, they look by themselves, too."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from core.adapters.postgres.connection import Connection, Link
 from core.errors import Unavailable
 
 R = TypeVar("R")
-
-POLL = 0.25  # seconds between two looks without a notification
 
 
 class Hints:
@@ -43,9 +41,9 @@ class Hints:
         return self._next
 
     async def wait(self, coming: asyncio.Event, *, at_most: float) -> None:
-        """Return at the notification, or when it is time to look again, but at the latest after `at_most` seconds."""
+        """Return at the notification, when the connection is lost, or after `at_most` seconds."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(coming.wait(), min(POLL, at_most))
+            await asyncio.wait_for(coming.wait(), at_most)
 
     def close(self) -> None:
         self._link.close()
@@ -54,6 +52,7 @@ class Hints:
         connection = await self._open()
         try:
             await connection.add_listener(self._channel, self._on_notification)
+            connection.add_termination_listener(self._on_notification)
         except BaseException:  # also if the caller is cancelled
             connection.terminate()
             raise

@@ -18,6 +18,7 @@ from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.event_store import HEAD, READ, stored
 from core.codec import StoredEvent
 from core.errors import LogShorter, Unavailable
+from core.pace import Pace
 from core.ports.reading import RowShare
 
 # Positions have no gaps, so the next `limit` positions have a known end. Of the events of other categories, only one at
@@ -37,7 +38,8 @@ OF_SHARE = """
         AND get_byte(uuid_send(CASE category WHEN $4 THEN stream_id ELSE correlation_id END), 15) % $5 = $6"""
 
 BUSY = 0.005  # seconds between reads while events come; with a shorter pause, the batches would only be smaller
-QUIET = 0.25  # seconds between reads while no events come, in case a notification is lost
+QUIET = 0.25  # seconds after the last events until the next read, in case a notification is lost
+LONGEST_QUIET = 2.0  # seconds between reads while none have come for long
 LOOK_AT_HEAD = 2.0  # seconds between two looks whether the log is shorter than what was read of it
 AWAY = 1.0  # seconds between tries while the database is away
 
@@ -52,6 +54,7 @@ class PostgresSubscription:
         self._share = share
         self._link = Link(self._open_listening)
         self._hint = asyncio.Event()
+        self._pace = Pace(QUIET, LONGEST_QUIET)
 
     async def _open_listening(self) -> Connection:
         connection = await self._open()
@@ -115,9 +118,10 @@ class PostgresSubscription:
 
     async def _wait(self, stopping: asyncio.Future[Any], *, busy: bool) -> None:
         if busy:
+            self._pace.came()
             await asyncio.wait([stopping], timeout=BUSY)
         hint = asyncio.ensure_future(self._hint.wait())
         try:
-            await asyncio.wait([stopping, hint], timeout=QUIET, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopping, hint], timeout=self._pace.pause(), return_when=asyncio.FIRST_COMPLETED)
         finally:
             hint.cancel()

@@ -18,6 +18,7 @@ from core.codec import UNREADABLE, StoredEvent
 from core.domain.message import Event, OrderId, SagaId, StreamId, saga_of
 from core.domain.saga import SagaCompleted, SagaResolved
 from core.errors import LogShorter, OrderdeckError, ShareLost, Unavailable
+from core.pace import Pace
 from core.ports.log import EventStore
 from core.ports.sagas import READER, SagaLog, SagaStarts
 from core.ports.shares import Shares
@@ -26,7 +27,8 @@ from core.services.shares import ShareKeeper
 
 BATCH = 1_000
 BUSY = 0.005  # seconds between reads while events come; with a shorter pause, the batches would only be smaller
-QUIET = 0.25  # seconds between reads while no events come, in case a notification is lost
+QUIET = 0.25  # seconds after the last events until the next read, in case a notification is lost
+LONGEST_QUIET = 2.0  # seconds between reads while none have come for long
 AWAY = 1.0  # seconds between tries while the database is away
 SAVE_EVERY = 0.1  # seconds; who takes over starts again, without effect, what was started since the last save
 
@@ -50,6 +52,7 @@ class Starting:
         self._places: dict[int, int] = {}  # by share: every event up to this position has its saga
         self._saved: dict[int, int] = {}
         self._saved_at = 0.0  # by the monotonic clock
+        self._pace = Pace(QUIET, LONGEST_QUIET)
 
     @property
     def position(self) -> int | None:
@@ -100,8 +103,9 @@ class Starting:
         if starts.more:
             return 0.0
         if moved:
+            self._pace.came()
             return BUSY
-        await self._feed.wait(coming, at_most=QUIET)
+        await self._feed.wait(coming, at_most=self._pace.pause())
         return 0.0
 
     async def _take_what_is_held(self) -> None:

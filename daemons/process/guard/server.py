@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -27,6 +28,7 @@ from daemons.process.guard.origins import Origins
 from daemons.process.guard.protocol import GuardedProtocol
 from daemons.process.guard.proxies import Proxies
 
+DATE_EVERY = 1.0  # seconds
 DRAIN = 20  # seconds in which requests under way may finish
 REST = 0.0003  # seconds for each open connection, for which the next ones of a shared socket are left to others
 LONGEST_REST = 0.01
@@ -36,6 +38,21 @@ class Server(uvicorn.Server):
     """uvicorn's server, which accepts connections by itself and leaves signals alone; with `tls` it speaks TLS."""
 
     tls: ssl.SSLContext | None = None
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Have `serve` stop accepting, finish the requests under way, and return."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, which turns ten times a second: each turn sets the header `date` anew."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), DATE_EVERY)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])

@@ -36,6 +36,7 @@ from core.ports.sagas import Backlog
 from core.projections.inventory_level import InventoryLevel
 from core.projections.projection import Sum
 
+LOOK_EVERY = 0.25  # seconds between two looks whether a read model has moved, in case a notification is lost
 STREAMS_TOGETHER = 32  # streams in one statement; with pages of 1,000 events, it takes about 0.1 s
 
 
@@ -188,4 +189,4 @@ class PostgresQueries:
             left = deadline - loop.time()
             if left <= 0:
                 return
-            await self._moved.wait(coming, at_most=left)
+            await self._moved.wait(coming, at_most=min(LOOK_EVERY, left))

@@ -1,4 +1,4 @@
-"""saga-runner: drives the sagas of every order to their end, and deletes idempotency keys that are too old.
+"""The work of the saga runner: drives the sagas of every order to their end, and deletes old idempotency keys.
 
 Several runners divide the starting of sagas among them, and each advances whichever sagas are due. A runner may be
 killed at any time: others claim its sagas when their leases run out; on the same machine, at once.
@@ -16,6 +16,7 @@ from prometheus_client import Gauge
 
 from core.bootstrap import App, bootstrap, open_gateway
 from core.errors import DatabaseFault, Unavailable
+from core.pace import Pace
 from core.ports.sagas import READER, SHARES, STARTS_ON
 from core.sagas import SAGAS
 from core.services.sagas.advance import World
@@ -26,14 +27,15 @@ from core.services.shares import ShareKeeper
 from core.settings import Settings
 from daemons.process.backlog_meter import BacklogMeter
 from daemons.process.owner import gone, our_name
-from daemons.process.runtime import cancel_after, run_reader
+from daemons.process.runtime import cancel_after
 from daemons.process.vitals import STEADY, Vitals
 
-LOOK_EVERY = 0.25  # seconds between looks for what is due
+LOOK_EVERY = 0.25  # seconds between looks for what is due, while sagas are under way
+LONGEST_LOOK = 1.0  # seconds between looks while none have been for long
 TAKE_OVER_EVERY = 2.0  # seconds between looks whether another runner of this machine has ended
 RENEW_EVERY = 10.0  # seconds; a third of a lease
 SWEEP_EVERY = 600.0  # seconds
-COUNT_EVERY = 1.0  # seconds between two counts of what waits
+COUNT_EVERY = 2.0  # seconds between two counts of what waits
 DRAIN = 15.0  # seconds in which sagas under way may finish their step when the runner stops
 FINISH_STARTING = 2.0  # seconds in which a batch of new sagas may still be started when the runner stops
 TRY_AGAIN_EVERY = 5.0  # seconds between two tries, while a person has to mend something
@@ -92,6 +94,12 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         POSITION.set_function(lambda: starting.position or 0)
         HELD.set_function(lambda: runner.held)
         SHARE_COUNT.set_function(lambda: len(keeper.held))
+        pace = Pace(LOOK_EVERY, LONGEST_LOOK)
+
+        async def claim() -> None:
+            if await runner.claim() or runner.held:
+                pace.came()
+
         vitals.degraded.append(meter.degraded)
         vitals.started(progress.stands_still)
         try:
@@ -99,7 +107,7 @@ async def work(settings: Settings, vitals: Vitals) -> None:
                 # With the database away, the reading of the log would not end by itself.
                 group.create_task(cancel_after(vitals.stop, FINISH_STARTING, _follow(starting, vitals)))
                 group.create_task(keeper.keep(vitals.stop))
-                claiming = _every(LOOK_EVERY, "claiming sagas", runner.claim, vitals, sooner=runner.has_room)
+                claiming = _every(pace.pause, "claiming sagas", claim, vitals, sooner=runner.has_room)
                 group.create_task(claiming)
                 group.create_task(_every(RENEW_EVERY, "renewing leases", runner.renew, vitals))
                 taking_over = _every(TAKE_OVER_EVERY, "taking over", lambda: _take_over(app), vitals)
@@ -145,7 +153,7 @@ async def _follow(starting: Starting, vitals: Vitals) -> None:
 
 
 async def _every(
-    seconds: float,
+    seconds: float | Callable[[], float],
     part: str,
     do: Callable[[], Awaitable[object]],
     vitals: Vitals,
@@ -158,7 +166,7 @@ async def _every(
     """
     away = False
     while not vitals.stop.is_set():
-        pause, events = seconds, [vitals.stop, sooner or vitals.stop]
+        pause, events = seconds() if callable(seconds) else seconds, [vitals.stop, sooner or vitals.stop]
         try:
             await do()
         except Unavailable as error:
@@ -167,7 +175,7 @@ async def _every(
             away, events = True, [vitals.stop]
         except Exception as error:  # noqa: BLE001 - an error of one task must not end the others
             vitals.faults.report(part, error)
-            pause, events = max(seconds, TRY_AGAIN_EVERY), [vitals.stop]
+            pause, events = max(pause, TRY_AGAIN_EVERY), [vitals.stop]
         else:
             if away:
                 log.info("no longer waits for the database", part=part)
@@ -184,11 +192,3 @@ async def _pause(seconds: float, *events: asyncio.Event) -> None:
     finally:
         for each in waiting:
             each.cancel()
-
-
-def main() -> None:
-    run_reader("saga-runner", "saga_runner_port", work)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,16 +1,11 @@
-"""postgres: runs the embedded PostgreSQL, migrates its database, and stops the server when it is stopped itself.
-
-With DATABASE_URL set it runs no server: it migrates that database as soon as it answers, and exits with 0.
-"""
+"""The first part of postgres: it starts the server and migrates its database, or one that is not ours."""
 
 from __future__ import annotations
 
 import asyncio
 import faulthandler
 import os
-import signal
 import sys
-import time
 
 import structlog
 
@@ -18,28 +13,25 @@ from core.adapters.postgres.connection import Link, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.bootstrap import load_samples, migrate_database
 from core.errors import ConfigurationError, DatabaseFault, OrderdeckError, Unavailable
-from core.home import DATABASE
+from core.home import DATABASE, unprivileged_user
 from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
+from daemons.postgres.watch import become_watch, heed, ignore_signals, pause
 from daemons.process import exits
-from daemons.process.drop_root import drop_root
 from daemons.process.logs import configure_logs
 
-PAUSE = 2  # seconds
 PAUSE_AFTER_FAULT = 5  # seconds between two tries, while a person has to mend something
 
 _log = structlog.get_logger()
 
 
-def main() -> None:
+def start() -> None:
     faulthandler.enable()
     os.umask(0o077)
     if "SUPERVISOR_ENABLED" in os.environ:
         die_with_parent()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `orderdeck daemon` has blocked it until now
+    heed(_stop)  # `orderdeck daemon` has blocked SIGINT until now
     try:
         settings = load_settings()
         configure_logs("postgres", settings.log_level)
@@ -52,11 +44,11 @@ def main() -> None:
         sys.exit(exits.CONFIGURATION)
     except OrderdeckError as error:
         sys.stderr.write(clean_lines(f"postgres: {error}") + "\n")
-        _pause()
+        pause()
         sys.exit(1)
     except Exception:  # noqa: BLE001 - supervisord starts the program again after any error
         _log.exception("failed")
-        _pause()
+        pause()
         sys.exit(1)
 
 
@@ -65,11 +57,13 @@ def _serve(settings: Settings) -> None:
     try:
         server.start()
         asyncio.run(_prepare(server, settings))
-        drop_root(server.home)
-        raise Unavailable(server.wait())
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
+        user = unprivileged_user() if "SUPERVISOR_ENABLED" in os.environ else None
+        if user is not None:
+            server.home.hand_over(user)
+        if server.process is not None:
+            become_watch(server.process.pid, str(server.socket), user.pw_name if user else "")
+    finally:  # only after an error
+        ignore_signals()
         server.stop()
 
 
@@ -103,17 +97,5 @@ async def _migrate_once_it_answers(settings: Settings) -> None:
             return
 
 
-def _pause() -> None:
-    """Wait before exiting with an error: supervisord starts this program again without a pause of its own.
-
-    It has none (startsecs=0), because with DATABASE_URL this program may end right after its start.
-    """
-    time.sleep(PAUSE)
-
-
 def _stop(*_: object) -> None:
     sys.exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""The saga runner: drives the sagas of every order to their end."""
