@@ -8,8 +8,8 @@ import os
 import socket
 from datetime import timedelta
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-from core.bootstrap_audit import Audit, open_audit
 from core.errors import OrderdeckError
 from core.ports.audit import AuditEntry
 from core.ports.daemon_runs import DaemonRun
@@ -18,6 +18,9 @@ from core.shown_settings import changed, shown_settings
 from daemons.process.audit_recorder import FLUSH_EVERY, LAST_FLUSH, PART, AuditRecorder
 from daemons.process.vitals import Vitals
 
+if TYPE_CHECKING:
+    from core.bootstrap_audit import Audit
+
 LONGEST_DETAIL = 2_000
 CUT_SOON = 5.0  # seconds after the start
 CUT_EVERY = 3_600.0
@@ -25,6 +28,8 @@ CUT_EVERY = 3_600.0
 
 async def keep_audit(recorder: AuditRecorder, settings: Settings, vitals: Vitals) -> None:
     """Record until cancelled, and then what still waits, and that this process ends."""
+    from core.bootstrap_audit import open_audit  # noqa: PLC0415 - the payment sandbox has no database
+
     async with open_audit(settings, name=vitals.name) as audit:
         began = False
         try:

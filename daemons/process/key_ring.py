@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from core.api_keys import Role, hash_of, id_in, signer_in
-from core.bootstrap_callers import open_api_keys
 from core.errors import Unavailable
 from core.home_key import CALLER as HOME
 from core.home_key import HomeKey
@@ -204,6 +203,8 @@ def _tokens(settings: Settings) -> AccessTokens | None:
 
 async def know_keys(ring: KeyRing, settings: Settings, vitals: Vitals) -> None:
     """Keep the ring up to date until cancelled."""
+    from core.bootstrap_callers import open_api_keys  # noqa: PLC0415 - the payment sandbox has no database
+
     async with open_api_keys(settings, name=vitals.name) as keys:
         await ring.keep(keys, vitals)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from core.bootstrap_limits import open_shared_buckets
 from core.errors import OrderdeckError, Unavailable
 from core.settings import Settings
 from daemons.process.guard.limiter import Limiter
@@ -22,6 +21,8 @@ def open_limiter(settings: Settings, *, has_database: bool) -> Limiter | None:
 
 async def share_limits(limiter: Limiter, settings: Settings, vitals: Vitals) -> None:
     """Let the limiter use the buckets of all processes, until cancelled."""
+    from core.bootstrap_limits import open_shared_buckets  # noqa: PLC0415 - the payment sandbox has no database
+
     limiter.has_shared = settings.redis_url is not None
     while limiter.has_shared:
         try:

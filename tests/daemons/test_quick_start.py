@@ -25,7 +25,8 @@ def loaded_by(code: str) -> set[str]:
 @pytest.mark.parametrize(
     ("programs", "without"),
     [
-        ("daemons.command_api.app, daemons.query_api.app, daemons.payment_sandbox.work", NEVER),
+        ("daemons.command_api.app, daemons.query_api.app", NEVER),
+        ("daemons.payment_sandbox.work", (*NEVER, "asyncpg", "aiohttp", "core.bootstrap", "core.adapters")),
         ("daemons.saga_runner.work, daemons.projector.work, daemons.notifier.lead", (*NEVER, *NO_HTTP_SERVICE)),
     ],
 )
