@@ -70,6 +70,7 @@ PARTS = {
     "hot_sku": Part("orders", 2_000),
     "verify": Part("events", 200_000, MILLION, TEN_MILLION),
     "cache": Part("seconds", 8),
+    "idle": Part("seconds", 30),
     "fail_over": Part("seconds", 1),
     "deck": Part("soak", 0),
 }
