@@ -28,6 +28,7 @@ from daemons.cli.rebuild import rebuild
 from daemons.cli.sagas import saga
 from daemons.cli.streams import list_checkpoints, snapshots, streams
 from daemons.cli.webhooks import webhooks
+from daemons.process.quick_imports import quick_imports
 
 CHANGES_DAEMONS = frozenset(
     {"start", "stop", "restart", "signal", "shutdown", "reload", "update", "reread", "add", "remove", "clear", "fg"}
@@ -76,20 +77,23 @@ def up(
     ] = False,
 ) -> None:
     """Start every daemon of this home and wait until all of them are ready."""
-    from daemons.host import stack
+    with quick_imports():
+        from daemons.host import stack
 
-    status = stack.up(load_settings(), moved=say if other_ports else None)
-    _note(load_settings(), "orderdeck up")
-    say(f"orderdeck is up in {status.home}")
-    for name, url in status.urls.items():
+    urls = stack.up(load_settings(), moved=say if other_ports else None)
+    settings = load_settings()
+    _note(settings, "orderdeck up")
+    say(f"orderdeck is up in {settings.home}")
+    for name, url in urls.items():
         say(f"  {name:<9} {url}")
-    say(f"  {'docs':<9} {status.urls['commands']}/docs")
+    say(f"  {'docs':<9} {urls['commands']}/docs")
 
 
 @app.command()
 def down(*, forget: Annotated[bool, typer.Option("--forget", help="Remove every order of this home.")] = False) -> None:
     """Stop everything that `up` started."""
-    from daemons.host import stack
+    with quick_imports():
+        from daemons.host import stack
 
     settings = load_settings()
     if stack.runs(settings):

@@ -11,14 +11,13 @@ from collections.abc import Callable, Generator, Mapping
 import psutil
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.bootstrap import check_owner, load_samples
 from core.errors import ConfigurationError, DatabaseFault, Unavailable
 from core.home import Home, unprivileged_user
 from core.settings import Settings, env_names, load_settings
 from daemons.host import leftovers
 from daemons.host.home_lock import locked
 from daemons.host.other_ports import move_to_other_ports
-from daemons.host.status import ProgramStatus, StackStatus, stack_status
+from daemons.host.status import ProgramStatus, all_ready, stack_status, urls
 from daemons.host.supervisor import ProgramState, Supervisor, environment
 from daemons.process import exits
 from daemons.process.listening import must_be_free
@@ -29,7 +28,7 @@ from daemons.process.tls import read_tls
 UP_LIMIT = 60  # seconds until every daemon is ready; a first start or a recovery takes long on a slow disk
 CRASH_LIMIT = 15  # seconds after which a program that still crashes at its start is given up
 DOWN_LIMIT = 45  # seconds until everything has stopped; supervisord gives each program 30
-LOOK_EVERY = 0.02  # seconds between two looks whether supervisord has ended
+LOOK_EVERY = 0.02  # seconds between two looks whether supervisord has ended, or whether all daemons are ready
 LOG_LINES = 15
 
 
@@ -37,8 +36,10 @@ class NotReady(Unavailable):
     """The stack did not become ready; the text names each program that is not, why, and the end of its log."""
 
 
-def up(settings: Settings, *, moved: Callable[[str], None] | None = None) -> StackStatus:
-    """Start every program that does not run, wait until all are ready; raises ConfigurationError or NotReady.
+def up(settings: Settings, *, moved: Callable[[str], None] | None = None) -> Mapping[str, str]:
+    """Start every program that does not run, wait until all are ready, and return the addresses of the services.
+
+    Raises ConfigurationError or NotReady.
 
     With `moved`, which is given a sentence about each, ports that are taken and that no setting names are replaced.
     """
@@ -67,13 +68,17 @@ def up(settings: Settings, *, moved: Callable[[str], None] | None = None) -> Sta
             ports = ports_of(settings, counts)
             must_be_free(settings, {port: program.setting_of(port, settings) for port, program in ports.items()})
             if settings.database_url is not None:
+                from core.bootstrap import check_owner  # noqa: PLC0415 - as below
+
                 with contextlib.suppress(Unavailable, DatabaseFault):  # the programs wait for it, and say so
                     asyncio.run(check_owner(settings))
             supervisor.start(settings)
             write_counts(home, supervisor.pid(), counts)
-    status = _wait_until_ready(settings)
+    from core.bootstrap import load_samples  # noqa: PLC0415 - while the daemons start, and not before
+
+    _wait_until_ready(settings)
     asyncio.run(load_samples(settings))
-    return status
+    return urls(settings)
 
 
 def runs(settings: Settings) -> bool:
@@ -178,17 +183,19 @@ def _same_settings(supervisor: Supervisor, settings: Settings) -> None:
             )
 
 
-def _wait_until_ready(settings: Settings) -> StackStatus:
+def _wait_until_ready(settings: Settings) -> None:
     began = time.monotonic()
     supervisor = Supervisor(Home(settings.home))
+    ready: set[int] = set()
     while True:
-        status = stack_status(settings)
-        if status.ready:
-            return status
+        programs = supervisor.programs()
+        if all_ready(settings, programs, ready):
+            return
         waited = time.monotonic() - began
-        if waited > UP_LIMIT or any(_cannot_start(program, waited) for program in supervisor.programs()):
-            raise NotReady("\n".join(_explain(p, settings) for p in status.programs if not p.ready))
-        time.sleep(0.1)
+        if waited > UP_LIMIT or any(_cannot_start(program, waited) for program in programs):
+            late = [program for program in stack_status(settings).programs if not program.ready]
+            raise NotReady("\n".join(_explain(program, settings) for program in late))
+        time.sleep(LOOK_EVERY)
 
 
 def _cannot_start(program: ProgramState, waited: float) -> bool:

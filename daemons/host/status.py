@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -87,6 +87,19 @@ def stack_status(settings: Settings) -> StackStatus:
         elsewhere=elsewhere,
         frozen_copy=frozen,
     )
+
+
+def all_ready(settings: Settings, states: Sequence[ProgramState], ready: set[int]) -> bool:
+    """Whether every program is ready. It asks until one is not, and adds the pids of those that are to `ready`."""
+    by_name = {state.name: state for state in states}
+    for process in processes_in(by_name, settings):
+        state = by_name.get(process.name)
+        if state is None or not state.pid or state.pid not in ready:
+            if not program_status(process, state, settings).ready:
+                return False
+            if state is not None and state.pid:
+                ready.add(state.pid)
+    return True
 
 
 def keys_in_words(settings: Settings) -> str:
