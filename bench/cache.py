@@ -22,11 +22,12 @@ from uuid import UUID
 import asyncpg
 import uvloop
 
-from bench.ground import Daemons, Ground, cpu_seconds, daemons, free_port
+from bench.ground import Daemons, Ground, cpu_seconds, daemons
 from bench.http_load import Load, drive, request
-from bench.rebuild import COLUMNS, POSITION, fill, order_events, watch
+from bench.rebuild import COLUMNS, POSITION, filled, order_events, watch
 from bench.report import Row
 from core.processes import die_with_parent
+from tests.support.ports import free_port
 
 ORDERS = 2_000  # in the log; all of them are asked for, so all are cached
 CALLERS = (1, 32, 128)
@@ -60,8 +61,7 @@ def asking(ids: list[bytes]) -> Callable[[], bytes]:
 
 
 def measure(ground: Ground, seconds: float) -> list[Row]:
-    dsn = ground.database(samples=False)
-    uvloop.run(fill(dsn, 4 * ORDERS))
+    dsn, _ = filled(ground, 4 * ORDERS)
     rows: list[Row] = []
     with redis_server(ground.folder) as redis, contextlib.ExitStack() as stack:
         with_redis = {"REDIS_URL": f"redis://127.0.0.1:{redis.port}/0"}
@@ -145,8 +145,7 @@ def projecting(ground: Ground, with_redis: dict[str, str]) -> list[Row]:
     flows: dict[str, list[tuple[float, float]]] = {what: [] for what in SIDES}
     for _ in range(2):
         for what in SIDES:
-            dsn = ground.database(samples=False)
-            count = uvloop.run(fill(dsn, CATCH_UP))
+            dsn, count = filled(ground, CATCH_UP)
             with daemons(ground, dsn, "projector", settings=with_redis if what == WITH else None) as running:
                 pid = running.processes["projector"].pid
                 rate, _ = uvloop.run(watch(dsn, count, POSITION))
@@ -173,7 +172,7 @@ async def flow(dsn: str, head: int) -> tuple[int, float]:
     connection, rng = await asyncpg.connect(dsn), random.Random(3)
     versions: dict[UUID, int] = {row[0]: row[1] for row in await connection.fetch(VERSIONS)}
     position, took = head, list[float]()
-    for _ in range(150):
+    for _ in range(75):
         began = time.perf_counter()
         rows = [row for _ in range(5) for row in order_events(rng, versions)]
         numbered = [(position + n, *row) for n, row in enumerate(rows, 1)]

@@ -15,10 +15,11 @@ from collections.abc import Generator
 
 from bench.deck_server import ORDERS
 from bench.deck_terminal import ROOT, RunningDeck, running_deck
-from bench.ground import Ground, free_port
+from bench.ground import Ground
 from bench.http_load import percentile
 from bench.report import Row
 from core.processes import die_with_parent
+from tests.support.ports import free_port
 
 FLOOD = 20_000  # events a second
 SOAK_RATE = 5_000

@@ -26,12 +26,13 @@ from typing import IO, Any, Self, cast
 import asyncpg
 import psutil
 
-from bench.ground import PORTS, ROOT, Ground, free_port
+from bench.ground import PORTS, ROOT, Ground
 from bench.report import Row
 from core.adapters.postgres.embedded import binaries
 from core.home import unprivileged_user
 from core.processes import die_with_parent
 from core.settings import Settings, env_names
+from tests.support.ports import free_port
 
 PAGE = ROOT / "docs/how-to/fail-over.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import itertools
 import os
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import asyncpg
 import psutil
@@ -26,8 +27,10 @@ from core.home import DAEMONS, OWNER
 from core.processes import die_with_parent
 from core.settings import Settings, env_names, load_settings
 from daemons.process.program_list import APART, Counts, all_processes
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
 PORTS = {
     "command-api": "command_port",
     "query-api": "query_port",
@@ -37,12 +40,6 @@ PORTS = {
     "relay": "relay_port",
 }
 READY_WITHIN = 30.0  # seconds
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def cpu_seconds(pid: int) -> float:
@@ -57,24 +54,65 @@ def cpu_seconds(pid: int) -> float:
 
 @dataclass
 class Ground:
+    """One server for all parts. What is the same for several of them is made once; `shared` ends it after the last."""
+
     server: EmbeddedPostgres
     folder: Path
+    shared: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _templates: dict[str, tuple[str, Any]] = field(default_factory=dict[str, tuple[str, Any]])
+    _running: dict[str, Any] = field(default_factory=dict[str, Any])
+    _of_this_part: list[str] = field(default_factory=list[str])
 
     def database(self, *, samples: bool = True) -> str:
-        """Make a database and migrate it; return its address. With `samples` the sample catalogue is in stock."""
-        name = f"bench{next(self._numbers)}"
-        asyncio.run(self._make(name, samples=samples))
-        return self.server.dsn(name)
+        """Make a migrated database; return its address. With `samples` the sample catalogue is in stock."""
+        template = f"migrated, {'with' if samples else 'without'} samples"
+        if template not in self._templates:
+            name = f"migrated{next(self._numbers)}"
+            asyncio.run(self._migrate(name, samples=samples))
+            self._templates[template] = (name, None)
+        return self._copy(template, "WAL_LOG")
+
+    def filled(self, what: str, fill: Callable[[str], T], *, samples: bool = False) -> tuple[str, T]:
+        """Make a database that `fill` has filled; return its address and what `fill` returned.
+
+        `fill` gets the address of a migrated database, once for all that ask for the same `what`.
+        """
+        template = f"{what}, {'with' if samples else 'without'} samples"
+        if template not in self._templates:
+            dsn = self.database(samples=samples)
+            done, name = fill(dsn), self._of_this_part.pop()
+            self._templates[template] = (name, done)
+        return self._copy(template, "FILE_COPY"), self._templates[template][1]
+
+    def running(self, what: str, start: Callable[[], AbstractContextManager[T]]) -> T:
+        """A server that is started for the first part that needs it, and runs until all parts are measured."""
+        if what not in self._running:
+            self._running[what] = self.shared.enter_context(start())
+        return self._running[what]
+
+    def clear(self) -> None:
+        """Drop the databases of a part that has been measured, so that PostgreSQL has no work with them any more."""
+        while self._of_this_part:
+            asyncio.run(self._sql(f"DROP DATABASE {self._of_this_part.pop()} WITH (FORCE)"))
 
     @property
     def server_pid(self) -> int:
         return self.server.running_pid() or 0
 
-    async def _make(self, name: str, *, samples: bool) -> None:
+    def _copy(self, template: str, strategy: str) -> str:
+        name = f"bench{next(self._numbers)}"
+        asyncio.run(self._sql(f"CREATE DATABASE {name} TEMPLATE {self._templates[template][0]} STRATEGY {strategy}"))
+        self._of_this_part.append(name)
+        return self.server.dsn(name)
+
+    async def _sql(self, statement: str) -> None:
         admin = await asyncpg.connect(self.server.dsn("postgres"))
-        await admin.execute(f"CREATE DATABASE {name}")
+        await admin.execute(statement)
         await admin.close()
+
+    async def _migrate(self, name: str, *, samples: bool) -> None:
+        await self._sql(f"CREATE DATABASE {name}")
         await migrate(self.server.dsn(name), self.server.home.dsn(name, user=DAEMONS))
         if samples:
             await load_samples(load_settings(database_url=self.server.home.dsn(name, user=DAEMONS)))
@@ -98,7 +136,7 @@ def daemons(
     """
     home = ground.folder / f"home-{time.monotonic_ns()}"
     home.mkdir()
-    ports = {name: free_port() for name in PORTS}
+    ports = {name: free_port(several=(counts or {}).get(name, 1) - 1) for name in PORTS}
     known = {n for name in Settings.model_fields for n in env_names(name)}
     env = {name: value for name, value in os.environ.items() if name not in known}
     env |= {f"ORDERDECK_{setting.upper()}": str(ports[name]) for name, setting in PORTS.items()}

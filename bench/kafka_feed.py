@@ -15,38 +15,37 @@ from aiokafka.structs import TopicPartition
 from bench.ground import Ground, cpu_seconds, daemons
 from bench.http_load import percentile
 from bench.many_readers import several
-from bench.rebuild import fill, watch
+from bench.rebuild import filled, watch
+from bench.relay import running_kafka
 from bench.report import Row
 from bench.visible import OFFERED, follow_orders
 from core.adapters.kafka.records import event_of
 from core.adapters.postgres.read_models.shared_store import json_of
 from core.ports.deliveries import TopicMark, TopicPlace
 from core.projections import GROUPS
-from tests.support.kafka import Kafka
 
 REACH = 40_000  # events a second
 PARTITIONS = 12  # of a topic, by default
 FEWER = 3
+WATCHED_FOR = 5.0  # seconds of orders that are followed until they are seen
 COUNTS = (1, 2, 4)  # projectors
 RELAYED = "SELECT position FROM checkpoints WHERE reader = 'relay'"
 PROGRAMS = ("payment-sandbox", "command-api", "query-api", "projector", "saga-runner", "relay")
 
 
 def measure(ground: Ground, events: float) -> list[Row]:
-    with Kafka(ground.folder / "kafka-feed") as kafka:
-        settings = {"KAFKA_BROKERS": kafka.brokers}
-        rows = _from_full_topics(ground, settings, int(events))
-        # In topics of its own, since those have the events of another log. A new broker would run code that Java has
-        # not compiled yet.
-        for count in FEWER, PARTITIONS:
-            more = {"KAFKA_TOPIC": f"visible{count}.order-events", "ORDERDECK_KAFKA_PARTITIONS": str(count)}
-            rows += _visible(ground, {**settings, **more}, count)
-        return rows
+    settings = {"KAFKA_BROKERS": running_kafka(ground).brokers}
+    rows = _from_full_topics(ground, settings, int(events))
+    # In topics of its own, since those have the events of another log. A new broker would run code that Java has
+    # not compiled yet.
+    for count in FEWER, PARTITIONS:
+        more = {"KAFKA_TOPIC": f"visible{count}.order-events", "ORDERDECK_KAFKA_PARTITIONS": str(count)}
+        rows += _visible(ground, {**settings, **more}, count)
+    return rows
 
 
 def _from_full_topics(ground: Ground, settings: Mapping[str, str], events: int) -> list[Row]:
-    dsn = ground.database(samples=False)
-    count = uvloop.run(fill(dsn, events))
+    dsn, count = filled(ground, events)
     with daemons(ground, dsn, "relay", settings=settings):
         uvloop.run(watch(dsn, count, RELAYED))
     rows, rates = list[Row](), dict[int, float]()
@@ -121,7 +120,7 @@ async def _watch(dsn: str, count: int) -> float:
 def _visible(ground: Ground, settings: Mapping[str, str], partitions: int) -> list[Row]:
     dsn = ground.database()
     with daemons(ground, dsn, *PROGRAMS, settings=settings) as running:
-        took, _, load = uvloop.run(follow_orders(running.ports["command-api"], running.ports["query-api"], 10.0))
+        took, _, load = uvloop.run(follow_orders(running.ports["command-api"], running.ports["query-api"], WATCHED_FOR))
     p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
     data = {
         "partitions": partitions,

@@ -21,7 +21,8 @@ import uvloop
 from bench.ground import Ground, cpu_seconds, daemons
 from bench.http_load import drive, request
 from bench.list_orders import CUSTOMERS_OF, DAYS, RARE_OF, UNCOMMON, copy_views
-from bench.rebuild import POSITION, fill, watch
+from bench.rebuild import POSITION, watch
+from bench.rebuild import filled as filled_log
 from bench.report import Row
 
 FEW = 10_000  # orders
@@ -58,8 +59,7 @@ def measure(ground: Ground, orders: float) -> list[Row]:
 
 def filled(ground: Ground, orders: int) -> str:
     """A database with so many orders."""
-    dsn = ground.database(samples=False)
-    events = uvloop.run(fill(dsn, 4 * TEMPLATES))
+    dsn, events = filled_log(ground, 4 * TEMPLATES)
     with daemons(ground, dsn, "projector"):
         uvloop.run(watch(dsn, events, POSITION))
     uvloop.run(copy_views(dsn, orders))
@@ -123,7 +123,7 @@ async def _get(port: int, path: str) -> Any:
 
 
 async def rounds(
-    port: int, paths: Paths, pids: Mapping[str, list[int]], seconds: float = 0.5
+    port: int, paths: Paths, pids: Mapping[str, list[int]], seconds: float = 0.2
 ) -> dict[str, dict[str, Any]]:
     """The medians of a few turns of each."""
     turns: dict[str, list[dict[str, Any]]] = {what: [] for what in paths}

@@ -9,7 +9,7 @@ import uvloop
 from bench.cache import ORDERS, asking, caught_up
 from bench.ground import Ground, cpu_seconds, daemons
 from bench.http_load import drive
-from bench.rebuild import POSITION, fill, watch
+from bench.rebuild import POSITION, filled, watch
 from bench.report import Row
 
 CLIENTS = 64
@@ -17,8 +17,7 @@ EVENTS = 200_000  # that the projectors read
 
 
 def query_apis(ground: Ground, counts: tuple[int, ...], seconds: float) -> list[Row]:
-    dsn, rows, rates = ground.database(samples=False), list[Row](), dict[int, float]()
-    uvloop.run(fill(dsn, 4 * ORDERS))
+    (dsn, _), rows, rates = filled(ground, 4 * ORDERS), list[Row](), dict[int, float]()
     with daemons(ground, dsn, "projector"):
         ids = uvloop.run(caught_up(dsn))
     for count in counts:
@@ -48,8 +47,7 @@ def projectors(ground: Ground, counts: tuple[int, ...]) -> list[Row]:
     """Without Kafka there are two groups of read models, so the third and the fourth projector stand by."""
     rows, rates = list[Row](), dict[int, float]()
     for count in counts:
-        dsn = ground.database(samples=False)
-        events = uvloop.run(fill(dsn, EVENTS))
+        dsn, events = filled(ground, EVENTS)
         before = cpu_seconds(ground.server_pid)
         with daemons(ground, dsn, "projector", counts={"projector": count}) as running:
             rates[count], seconds = uvloop.run(watch(dsn, events, POSITION))

@@ -39,6 +39,13 @@ class Part:
     ten_million: float | None = None
     named_only: bool = False
 
+    def turn(self, options: Mapping[str, Any]) -> list[str]:
+        """The option for its length in a turn of --compare: a half, as long as no option says otherwise."""
+        length = self.length_of(options)
+        if options.get(self.option) is None and length == self.length:
+            length /= 2
+        return [f"--{self.option.replace('_', '-')}", f"{length:g}"]
+
     def length_of(self, options: Mapping[str, Any]) -> float:
         if (given := options.get(self.option)) is not None:
             return float(given)
@@ -50,28 +57,28 @@ class Part:
 
 
 PARTS = {
-    "commands": Part("seconds", 8),
-    "guarded": Part("seconds", 8),
-    "many": Part("seconds", 8),
-    "runners": Part("backlog", 2_000),
-    "flow": Part("flow_seconds", 60),
-    "cost": Part("seconds", 8),
+    "commands": Part("seconds", 2),
+    "guarded": Part("seconds", 1.5),
+    "many": Part("seconds", 1.5),
+    "runners": Part("backlog", 1_000),
+    "flow": Part("flow_seconds", 15),
+    "cost": Part("seconds", 4),
     "rebuild": Part("events", 200_000, MILLION),
     "switch": Part("events", 200_000, MILLION),
-    "growth": Part("events", 200_000, MILLION, TEN_MILLION),
+    "growth": Part("events", 100_000, MILLION, TEN_MILLION),
     "lists": Part("orders", 100_000, MILLION, TEN_MILLION),
     "past": Part("events", 200_000, MILLION),
     "relay": Part("events", 200_000),
     "kafka_feed": Part("events", 200_000),
-    "snapshots": Part("events", MILLION),
-    "visible": Part("seconds", 8),
-    "sagas": Part("saga_seconds", 2),
-    "open_sagas": Part("open", 100_000),
-    "hot_sku": Part("orders", 2_000),
-    "verify": Part("events", 200_000, MILLION, TEN_MILLION),
-    "cache": Part("seconds", 8),
-    "idle": Part("seconds", 30),
-    "fail_over": Part("seconds", 1),
+    "snapshots": Part("events", 200_000, MILLION),
+    "visible": Part("seconds", 5),
+    "sagas": Part("saga_seconds", 1),
+    "open_sagas": Part("open", 20_000),
+    "hot_sku": Part("orders", 1_000),
+    "verify": Part("events", 100_000, MILLION, TEN_MILLION),
+    "cache": Part("seconds", 1.5),
+    "idle": Part("seconds", 10),
+    "fail_over": Part("seconds", 0.5),
     "deck": Part("soak", 0),
 }
 

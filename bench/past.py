@@ -11,7 +11,7 @@ import uvloop
 
 from bench.ground import Ground, daemons
 from bench.http_load import percentile
-from bench.rebuild import POSITION, fill, watch
+from bench.rebuild import POSITION, filled, watch
 from bench.report import Row
 
 ORDERS = 200  # that are asked for one after the other
@@ -25,8 +25,7 @@ SELECT stream_id, position FROM events
 
 
 def measure(ground: Ground, events: float) -> list[Row]:
-    dsn = ground.database(samples=False)
-    count = uvloop.run(fill(dsn, int(events)))
+    dsn, count = filled(ground, int(events))
     with daemons(ground, dsn, "projector", "query-api") as running:
         uvloop.run(watch(dsn, count, POSITION))
         return uvloop.run(_look(dsn, f"http://127.0.0.1:{running.ports['query-api']}", count))

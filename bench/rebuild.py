@@ -36,8 +36,7 @@ HOUSE = UUID("6f72642d-6265-6e63-8000-000000000001")
 
 
 def measure(ground: Ground, events: float) -> list[Row]:
-    dsn = ground.database(samples=False)
-    count = uvloop.run(fill(dsn, int(events)))
+    dsn, count = filled(ground, int(events))
     with daemons(ground, dsn, "projector"):
         rate, seconds = uvloop.run(watch(dsn, count, POSITION))
     figures = f"{rate:,.0f} events/s ({count:,} events in {seconds:.1f} s, five read models)"
@@ -46,6 +45,11 @@ def measure(ground: Ground, events: float) -> list[Row]:
         Row("rebuild", figures, data=data),
         Row("  of 60 000 events/s", "", rate / REACH, ">= 1x", rate >= REACH),
     ]
+
+
+def filled(ground: Ground, events: int, *, samples: bool = False) -> tuple[str, int]:
+    """A database with a log of so many events, that no reader has read; returns its address and its last position."""
+    return ground.filled(f"a log of {events}", lambda dsn: uvloop.run(fill(dsn, events)), samples=samples)
 
 
 async def fill(dsn: str, events: int) -> int:

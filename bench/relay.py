@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from bench.ground import Ground, cpu_seconds, daemons
 from bench.http_load import percentile
-from bench.rebuild import fill, watch
+from bench.rebuild import filled, watch
 from bench.report import Row
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.event_store import PostgresEventStore
@@ -26,24 +26,24 @@ REACH = 50_000  # events a second
 SOON = 5.0  # milliseconds, half of the events
 POSITION = "SELECT position FROM checkpoints WHERE reader = 'relay'"
 WATCHED = 200  # events that are sent one by one
-TOPIC, PARTITIONS = "inventory-events", 12
+TOPICS = "relayed."  # what the names of the topics of this part begin with
+TOPIC, PARTITIONS = f"{TOPICS}inventory-events", 12
 
 
 def measure(ground: Ground, events: float) -> list[Row]:
-    dsn = ground.database(samples=False)
-    count = uvloop.run(fill(dsn, int(events)))
-    with Kafka(ground.folder / "kafka") as kafka:
-        [broker] = [node.process.pid for node in kafka.nodes if node.process is not None]
-        settings = {"KAFKA_BROKERS": kafka.brokers}
-        before = (cpu_seconds(ground.server_pid), cpu_seconds(broker))
-        with daemons(ground, dsn, "relay", settings=settings) as running:
-            rate, seconds = uvloop.run(watch(dsn, count, POSITION))
-            spent = {
-                "relay": cpu_seconds(running.processes["relay"].pid),
-                "postgres": cpu_seconds(ground.server_pid) - before[0],
-                "kafka": cpu_seconds(broker) - before[1],
-            }
-            took = uvloop.run(_one_by_one(dsn, kafka.brokers))
+    dsn, count = filled(ground, int(events))
+    kafka = running_kafka(ground)
+    [broker] = [node.process.pid for node in kafka.nodes if node.process is not None]
+    settings = {"KAFKA_BROKERS": kafka.brokers, "KAFKA_TOPIC": f"{TOPICS}order-events"}
+    before = (cpu_seconds(ground.server_pid), cpu_seconds(broker))
+    with daemons(ground, dsn, "relay", settings=settings) as running:
+        rate, seconds = uvloop.run(watch(dsn, count, POSITION))
+        spent = {
+            "relay": cpu_seconds(running.processes["relay"].pid),
+            "postgres": cpu_seconds(ground.server_pid) - before[0],
+            "kafka": cpu_seconds(broker) - before[1],
+        }
+        took = uvloop.run(_one_by_one(dsn, kafka.brokers))
     p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
     each = {name: 1e6 * cpu / count for name, cpu in spent.items()}
     data = {"events": count, "rate": rate, "seconds": seconds, "cpu_us_per_event": each, "p50_ms": p50, "p99_ms": p99}
@@ -54,6 +54,10 @@ def measure(ground: Ground, events: float) -> list[Row]:
         Row("  CPU an event", "  ".join(f"{name} {cpu:.1f}" for name, cpu in each.items()) + " us"),
         Row("  recorded to read from Kafka, idle", f"p50 {p50:.1f} ms  p99 {p99:.1f} ms", None, "< 5 ms", p50 < SOON),
     ]
+
+
+def running_kafka(ground: Ground) -> Kafka:
+    return ground.running("kafka", lambda: Kafka(ground.folder / "kafka"))
 
 
 async def _one_by_one(dsn: str, brokers: str) -> list[float]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,13 +55,8 @@ def _lines(rows: Sequence[Row]) -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def write_json(measured: Sequence[Measured], path: Path) -> None:
+def write_json(measured: Sequence[Measured], environment: Mapping[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    document = {
-        "at": datetime.now(UTC).isoformat(),
-        "load": os.getloadavg(),
-        **machine,
-        "parts": [asdict(each) for each in measured],
-    }
+    parts = [asdict(each) for each in measured]
+    document = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **environment, "parts": parts}
     path.write_text(json.dumps(document, indent=2, default=str) + "\n")

@@ -28,7 +28,7 @@ from core.ports.log import Append, Entry, NewEvent
 SKUS = [Sku(f"SKU-{n:03}") for n in range(1, 51)]
 WARM_UP = 200  # orders
 REACH = 0.7  # of the best rate of any number of runners
-OFFERED_FOR = 3.0  # seconds
+OFFERED_FOR = 2.0  # seconds
 RATES = (100, 775)  # orders a second that are offered
 LONGEST = 60.0  # seconds until all orders of one load are confirmed
 

@@ -16,7 +16,7 @@ import uvloop
 from bench.commands import orders
 from bench.ground import Ground, cpu_seconds, daemons
 from bench.http_load import Load, offer, percentile, request
-from bench.rebuild import POSITION, REACH, fill, watch
+from bench.rebuild import POSITION, REACH, filled, watch
 from bench.report import Row
 from bench.visible import answer_of, is_listed
 
@@ -25,7 +25,7 @@ READS = 200.0  # lists a second
 WATCHED = 10.0  # orders a second whose list is read until they appear, and again all the time
 REACH_UNDER_LOAD = 30_000  # events a second
 LOOK_EVERY = 0.01  # seconds between two looks whether such an order is in its list; each look is one list more
-QUIET = 12.0  # seconds of the same load without a rebuild
+QUIET = 6.0  # seconds of the same load without a rebuild
 PROGRAMS = ("payment-sandbox", "command-api", "query-api", "projector", "saga-runner")
 REBUILT = """
 SELECT count(*) FILTER (WHERE state = 'live') AS live, count(*) FILTER (WHERE state = 'failed') AS failed,
@@ -49,8 +49,8 @@ class Watched:
 
 
 def measure(ground: Ground, events: float) -> list[Row]:
-    dsn = ground.database()
-    count = uvloop.run(_fill(dsn, int(events)))
+    dsn, count = filled(ground, int(events), samples=True)
+    uvloop.run(_no_sagas(dsn, count))
     with daemons(ground, dsn, *PROGRAMS) as running:
         commands, queries = running.ports["command-api"], running.ports["query-api"]
         uvloop.run(watch(dsn, count, POSITION))
@@ -80,12 +80,10 @@ def measure(ground: Ground, events: float) -> list[Row]:
     ]
 
 
-async def _fill(dsn: str, events: int) -> int:
-    count = await fill(dsn, events)
+async def _no_sagas(dsn: str, count: int) -> None:
     connection = await asyncpg.connect(dsn)
     await connection.execute(NO_SAGAS, count)
     await connection.close()
-    return count
 
 
 async def _rebuild(dsn: str, commands: int, count: int) -> tuple[float, float]:
