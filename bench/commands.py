@@ -9,8 +9,8 @@ from collections.abc import Callable
 import uvloop
 
 from bench.ground import Ground, daemons
-from bench.http_load import drive, request
-from bench.peers import INSERT, METADATA, ROW, eventsourcing_rate, pgbench, run_sql
+from bench.http_load import drive, percentile, request
+from bench.peers import INSERT, METADATA, ROW, eventsourcing_rate, pgbench, pgbench_latencies, run_sql
 from bench.report import Row
 
 ORDER = (
@@ -46,6 +46,17 @@ def orders(customer: bytes | None = None) -> Callable[[], bytes]:
     return make
 
 
+def _alone(ground: Ground, dsn: str, insert: str, clients: int) -> Row:
+    """The peer with other numbers of clients, which have a connection each, and PostgreSQL has 100; a second each."""
+    rate, latency = pgbench(ground, dsn, insert, clients=clients, seconds=1)
+    data = {"peer": "pgbench", "clients": clients, "rate": rate}
+    return Row(f"pgbench, the same row, {clients} clients", f"{rate:,.0f}/s  mean {latency:.1f} ms", data=data)
+
+
+def percentiles(latencies: list[float]) -> dict[str, float]:
+    return {f"{each:g}": percentile(latencies, each / 100) for each in (50, 75, 90, 95, 99, 99.9)}
+
+
 def measure(ground: Ground, seconds: float) -> list[Row]:
     """Measure the peers right before and after the figure of ours that is compared, on an equally busy machine."""
     dsn = ground.database()
@@ -74,18 +85,29 @@ def measure(ground: Ground, seconds: float) -> list[Row]:
                         "rate": load.rate,
                         "p50_ms": load.percentile(0.5),
                         "p99_ms": load.percentile(0.99),
+                        "percentiles_ms": percentiles(load.latencies),
                     },
                 )
             )
     after, latency = pgbench(ground, dsn, insert, clients=32, seconds=seconds)
+    inserts = pgbench_latencies(ground, dsn, insert, clients=32, seconds=1)
+    rows += [_alone(ground, dsn, insert, clients) for clients in (1, 8, 64)]
     saves = eventsourcing_rate(ground.database(samples=False), PAYLOAD, seconds)
     peer = (before + after) / 2
     share, times = rates[32] / peer, rates[32] / saves
     return [
         *rows,
-        Row("pgbench, the same row, 32 clients", f"{peer:,.0f}/s  mean {latency:.1f} ms", data={"rate": peer}),
+        Row(
+            "pgbench, the same row, 32 clients",
+            f"{peer:,.0f}/s  mean {latency:.1f} ms",
+            data={"peer": "pgbench", "clients": 32, "rate": peer, "percentiles_ms": percentiles(inserts)},
+        ),
         Row("  ours at 32 clients / pgbench", "", share, ">= 0.30x", share >= 0.30),
         Row("  its p99", f"{p99:.1f} ms", reach="< 30 ms", met=p99 < 30),
-        Row("pyeventsourcing save(), in process, no HTTP", f"{saves:,.0f}/s", data={"rate": saves}),
+        Row(
+            "pyeventsourcing save(), in process, no HTTP",
+            f"{saves:,.0f}/s",
+            data={"peer": "pyeventsourcing", "clients": 1, "rate": saves},
+        ),
         Row("  ours at 32 clients / pyeventsourcing", "", times, ">= 5x", times >= 5),
     ]

@@ -123,7 +123,7 @@ async def _get(port: int, path: str) -> Any:
 
 
 async def rounds(
-    port: int, paths: Paths, pids: Mapping[str, list[int]], seconds: float = 0.2
+    port: int, paths: Paths, pids: Mapping[str, list[int]], seconds: float = 0.15
 ) -> dict[str, dict[str, Any]]:
     """The medians of a few turns of each."""
     turns: dict[str, list[dict[str, Any]]] = {what: [] for what in paths}

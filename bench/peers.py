@@ -34,20 +34,34 @@ METADATA = '{"correlation_id": "01a1f8d7-0279-723c-a53b-943697b9206c"}'
 
 def pgbench(ground: Ground, dsn: str, script: str, *, clients: int, seconds: float) -> tuple[float, float]:
     """Transactions per second and mean latency in milliseconds of a script."""
-    path = ground.folder / "script.sql"
-    path.write_text(script)
-    done = subprocess.run(
-        [
-            binaries() / "pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}",
-            "--jobs=2", f"--time={max(1, round(seconds))}", f"--file={path}", _conninfo(dsn),
-        ],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = _run(ground, dsn, script, clients, seconds)
     rate = re.search(r"tps = ([\d.]+)", done.stdout)
     latency = re.search(r"latency average = ([\d.]+) ms", done.stdout)
     if not rate or not latency:
         raise SystemExit(f"pgbench failed:\n{done.stdout}{done.stderr}")
     return float(rate[1]), float(latency[1])
+
+
+def pgbench_latencies(ground: Ground, dsn: str, script: str, *, clients: int, seconds: float) -> list[float]:
+    """The seconds that each of one transaction in ten took; to log them takes time, so no rate is told of this run."""
+    logs = ground.folder / f"latencies-{time.monotonic_ns()}"
+    _run(ground, dsn, script, clients, seconds, "--log", f"--log-prefix={logs}", "--sampling-rate=0.1")
+    lines = [line for path in ground.folder.glob(f"{logs.name}.*") for line in path.read_text().splitlines()]
+    return [int(line.split()[2]) / 1e6 for line in lines]
+
+
+def _run(
+    ground: Ground, dsn: str, script: str, clients: int, seconds: float, *more: str
+) -> subprocess.CompletedProcess[str]:
+    path = ground.folder / "script.sql"
+    path.write_text(script)
+    return subprocess.run(
+        [
+            binaries() / "pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}",
+            "--jobs=2", f"--time={max(1, round(seconds))}", f"--file={path}", *more, _conninfo(dsn),
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 def run_sql(dsn: str, sql: str) -> None:
