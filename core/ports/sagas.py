@@ -142,6 +142,6 @@ class SagaStarts(Protocol):
         """The event that is set when the log grows next; to be taken before a read."""
         ...
 
-    async def wait(self, coming: asyncio.Event, *, at_most: float) -> None:
-        """Return when the log has grown or may have, but at the latest after so many seconds."""
+    async def wait(self, coming: asyncio.Event, *, at_most: float, stop: asyncio.Event) -> None:
+        """Return when the log has grown or may have, when `stop` is set, or after so many seconds."""
         ...

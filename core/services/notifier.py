@@ -44,7 +44,7 @@ class NewEvents(Protocol):
 
     async def listen(self) -> None: ...
     def coming(self) -> asyncio.Event: ...
-    async def wait(self, coming: asyncio.Event, *, at_most: float) -> None: ...
+    async def wait(self, coming: asyncio.Event, *, at_most: float, stop: asyncio.Event) -> None: ...
 
 
 class Notifier:
@@ -113,7 +113,7 @@ class Notifier:
                 self._idle_pace.came()
             await self._pause(stop, BUSY if planned.webhooks else self._idle_pace.pause())
             if planned.webhooks and not planned.more:
-                await self._hints.wait(coming, at_most=self._pace.pause())
+                await self._hints.wait(coming, at_most=self._pace.pause(), stop=stop)
 
     async def _pause(self, stop: asyncio.Event, seconds: float) -> None:
         try:

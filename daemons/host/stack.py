@@ -92,12 +92,14 @@ def down(settings: Settings) -> bool:
     if not home.path.exists():
         return False
     with locked(home):
-        ours = leftovers.processes_of(home)
+        stopped = False
         with contextlib.suppress(Unavailable, psutil.NoSuchProcess):
             _stop(Supervisor(home))
-        leftovers.end(leftovers.processes_of(home))
+            stopped = True
+        left = leftovers.processes_of(home)
+        leftovers.end(left)
         leftovers.remove_stale_files(home)
-        return bool(ours)
+        return stopped or bool(left)
 
 
 @contextlib.contextmanager
@@ -141,8 +143,17 @@ def _stop(supervisor: Supervisor) -> None:
     psutil.wait_procs(processes, timeout=DOWN_LIMIT)
     supervisor.shutdown()
     deadline = time.monotonic() + DOWN_LIMIT
-    while not psutil.wait_procs([supervisord], timeout=LOOK_EVERY)[0] and time.monotonic() < deadline:
-        supervisor.answers()  # it ends one program after the other, and goes on when it is asked, else once a second
+    while _runs(supervisord) and time.monotonic() < deadline:
+        supervisor.answers()  # without our plugin it goes on with the next program when it is asked, else once a second
+        time.sleep(LOOK_EVERY)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it has not ended. Whoever has inherited it from us may take seconds to notice that it has."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _change_counts(supervisor: Supervisor, settings: Settings) -> None:

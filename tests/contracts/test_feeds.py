@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from core import tracing
 from core.adapters.postgres.generations import PostgresGenerations
+from core.adapters.postgres.hints import Hints
 from core.adapters.postgres.read_models.shared_store import PostgresSharedReadModels
 from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.ports.generations import NewGeneration
@@ -166,3 +167,10 @@ async def test_a_batch_has_a_span_in_the_trace_of_each_order_that_ends_when_its_
         await reached(dsn, log[-1].position)
     assert {span.parent for span in tracer.spans} == {trace(1), trace(2)}
     assert all(span.ended and span.name == "project orders" for span in tracer.spans)
+
+
+async def test_who_waits_for_a_notification_stops_as_soon_as_told_to(opener: Opener) -> None:
+    hints, stop = Hints(opener, "events"), asyncio.Event()
+    asyncio.get_running_loop().call_later(0.01, stop.set)
+    async with asyncio.timeout(10):
+        await hints.wait(hints.coming(), at_most=60, stop=stop)

@@ -40,10 +40,14 @@ class Hints:
         """
         return self._next
 
-    async def wait(self, coming: asyncio.Event, *, at_most: float) -> None:
-        """Return at the notification, when the connection is lost, or after `at_most` seconds."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(coming.wait(), at_most)
+    async def wait(self, coming: asyncio.Event, *, at_most: float, stop: asyncio.Event | None = None) -> None:
+        """Return at the notification, when the connection is lost, when `stop` is set, or after `at_most` seconds."""
+        waiting = [asyncio.ensure_future(event.wait()) for event in (coming, stop) if event is not None]
+        try:
+            await asyncio.wait(waiting, timeout=at_most, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
 
     def close(self) -> None:
         self._link.close()

@@ -46,8 +46,8 @@ class PostgresSagaStarts:
     def coming(self) -> asyncio.Event:
         return self._hints.coming()
 
-    async def wait(self, coming: asyncio.Event, *, at_most: float) -> None:
-        await self._hints.wait(coming, at_most=at_most)
+    async def wait(self, coming: asyncio.Event, *, at_most: float, stop: asyncio.Event) -> None:
+        await self._hints.wait(coming, at_most=at_most, stop=stop)
 
     def close(self) -> None:
         self._hints.close()

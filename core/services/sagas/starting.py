@@ -53,6 +53,7 @@ class Starting:
         self._saved: dict[int, int] = {}
         self._saved_at = 0.0  # by the monotonic clock
         self._pace = Pace(QUIET, LONGEST_QUIET)
+        self._stop = asyncio.Event()
 
     @property
     def position(self) -> int | None:
@@ -64,7 +65,7 @@ class Starting:
 
         It may be called again then, and goes on where it was.
         """
-        away = False
+        away, self._stop = False, stop
         while not stop.is_set():
             try:
                 pause = await self._turn()
@@ -87,7 +88,7 @@ class Starting:
         await self._take_what_is_held()
         coming = self._feed.coming()  # before the read, so that an event that comes meanwhile is read next time
         if (lowest := self.position) is None:
-            await self._feed.wait(coming, at_most=QUIET)
+            await self._feed.wait(coming, at_most=QUIET, stop=self._stop)
             return 0.0
         starts = await self._feed.read(self._event_types, self._places, limit=BATCH)
         if starts.position < lowest:
@@ -105,7 +106,7 @@ class Starting:
         if moved:
             self._pace.came()
             return BUSY
-        await self._feed.wait(coming, at_most=self._pace.pause())
+        await self._feed.wait(coming, at_most=self._pace.pause(), stop=self._stop)
         return 0.0
 
     async def _take_what_is_held(self) -> None:
