@@ -273,7 +273,7 @@ def test_an_order_is_unwound_if_it_is_cancelled_after_a_person_resolved_its_fulf
     fulfil, payment_id = saga_of(order_id, FULFIL), payment_of(order_id)
     try:
         desk.hears_news("first")
-        desk.runners["first"].goes_on(7)  # it is charged, and not confirmed yet
+        desk.runners["first"].goes_on(5)  # it is charged, and not confirmed yet
         desk.provider.mood = Mood.REFUSES_UNDOS
         desk.wish(Wish.COMPENSATE, fulfil, calls=20)
         desk.runners["first"].goes_on(20)

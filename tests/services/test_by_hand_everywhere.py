@@ -140,4 +140,4 @@ async def test_an_order_commanded_by_hand_at_any_append_of_its_fulfilment_comes_
             if method == "test_card_fail":
                 assert status == "CANCELLED", f"at append {n}"
             ends.append(end)
-    assert len(ends) >= 3, "so many appends a fulfilment has at least"
+    assert len(ends) >= 2, "so many appends a fulfilment has at least"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -13,11 +12,10 @@ from core.domain.message import StreamId, payment_of, saga_of
 from core.domain.order import CancelOrder, ConfirmOrder, DeliverOrder, ShipOrder
 from core.errors import FulfilmentNotFinished, NotAllowed
 from core.sagas import SAGAS
-from core.sagas.actions import confirm
 from core.sagas.fulfil_order import FULFIL_ORDER
-from core.sagas.saga import Call, Effect, Facts, newest
+from core.sagas.saga import Call, newest
 from tests.support.order_desk import Desk, now
-from tests.support.saga_cases import HAPPY, available, cancellation, happened, shipment
+from tests.support.saga_cases import HAPPY, available, cancellation, shipment
 
 
 async def test_an_order_goes_through_all_events_from_placed_to_delivered(desk: Desk) -> None:
@@ -49,31 +47,6 @@ async def test_every_event_of_a_saga_names_the_event_that_caused_it(desk: Desk) 
         assert event.metadata.causation_id in known
         known.add(event.event_id)
     assert rest[0].metadata.causation_id == first.event_id
-
-
-async def test_the_providers_answer_and_the_confirmation_are_one_append(desk: Desk) -> None:
-    await desk.stock(A=10)
-    async with desk.running():
-        order = await desk.place(A=2)
-        await desk.ended(order)
-    timeline = await desk.timeline(order)
-    [answer] = [event for event in timeline if event.event_type == "PaymentAuthorized"]
-    together = [event.event_type for event in timeline if event.recorded_at == answer.recorded_at]
-    assert together == ["PaymentAuthorized", "OrderConfirmed", *["SagaStepCompleted"] * 2, "SagaCompleted"]
-
-
-async def test_an_answer_is_recorded_although_the_next_step_cannot_be_decided(desk: Desk) -> None:
-    def broken(_: Facts) -> Effect:
-        raise ArithmeticError("a fault of ours")
-
-    *steps, last = FULFIL_ORDER.steps
-    odd = replace(FULFIL_ORDER, steps=(*steps, replace(last, do=replace(confirm, decide=broken))))
-    desk.tables = {**SAGAS, (odd.name, odd.definition): odd}
-    await desk.stock(A=10)
-    async with desk.running():
-        order = await desk.place(A=2)
-        await happened(desk, order, "PaymentAuthorized")
-    assert await desk.domain(order) == HAPPY[:-1]
 
 
 async def test_a_declined_card_gives_the_stock_back_and_cancels(desk: Desk) -> None:

@@ -6,5 +6,7 @@
 4. decide: `advance` runs the action of the move; `stock` decides for many orders of one SKU together
 5. append: `work.SagaAppend` records the effect, the saga's own events and its row, and checks the guards
 
+A saga that a runner has just started is not claimed: `advance.begin` records its start, and it is advanced from there.
+
 `steer` records what an operator decides about a saga. It loads and appends with the same functions.
 """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -23,7 +25,7 @@ from core.services.sagas.measure import measure_call
 from core.services.sagas.step_spans import StepSpans
 from core.services.sagas.stock import StockDesk
 from core.services.sagas.waiting import HOLD
-from core.services.sagas.work import SagaAppend, Work, draft, load_work
+from core.services.sagas.work import SagaAppend, Work, draft, load_work, with_move
 
 FIRST_PAUSE = 0.5  # seconds
 LONGEST_PAUSE = 60.0  # seconds
@@ -45,6 +47,24 @@ class World:
     gateway: PaymentGateway
     clock: Clock
     scale: float = 1.0
+
+
+async def begin(world: World, start: SagaAppend) -> Verdict:
+    """Record the start of a saga, and together with it the step on stock that comes first, if all it needs is known.
+
+    If that is refused or fails, the start is recorded alone, and the step is made like any other. So an order that has
+    changed, or stock that cannot be read, keeps no saga from being started.
+    """
+    work, move = start.work, next_move(start.work.saga, start.progress)
+    is_ours, is_known = start.due_in is None, work.order.version > 0
+    action = move.action if isinstance(move, Move) and is_ours and is_known else None
+    if isinstance(move, Move) and isinstance(action, Local) and "stock" in action.reads:
+        with StepSpans(work) as spans, contextlib.suppress(Exception):
+            spans.begin(move)
+            decide = partial(with_move, start, move, action, world.clock.now())
+            if isinstance(verdict := await world.stock.run(list(quantities(work.order.state)), decide), Accepted):
+                return verdict
+    return await _send(world, start)
 
 
 async def advance(world: World, work: Work) -> None:
@@ -189,20 +209,16 @@ async def _record_answer(
 def _with_next_moves(world: World, first: SagaAppend) -> tuple[SagaAppend, Sequence[Move]]:
     """The same append with the moves that come next and need neither stock nor a call; and these moves.
 
-    One append costs less than two. A move that cannot be decided is left out, so the answer is recorded in any case.
+    A move that cannot be decided is left out, so the answer is recorded in any case.
     """
-    work, whole, moves = first.work, first, list[Move]()
-    while isinstance(move := next_move(work.saga, whole.progress), Move):
-        action, now, after = move.action, world.clock.now(), whole.after()
-        if not isinstance(action, Local) or "stock" in action.reads:
+    whole, moves = first, list[Move]()
+    while isinstance(move := next_move(first.work.saga, whole.progress), Move):
+        if not isinstance(move.action, Local) or "stock" in move.action.reads:
             break
         try:
-            effect = action.decide(after.facts(now))
-            new_events = concluded(after, move, effect, now, after.payment.state)
+            whole = with_move(whole, move, move.action, world.clock.now())
         except Exception:  # noqa: BLE001 - the saga's next move, once this append is recorded, raises it again
             break
-        both = Effect(order=[*whole.effect.order, *effect.order], payment=[*whole.effect.payment, *effect.payment])
-        whole = draft(work, both, [*whole.events, *new_events], now, reads=whole.reads | action.reads)
         moves.append(move)
     return whole, moves
 

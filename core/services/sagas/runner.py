@@ -28,7 +28,7 @@ from core.sagas.holdings import open_items
 from core.sagas.record import started
 from core.sagas.saga import Effect, Tables, unknown_table
 from core.services.load import Loaded
-from core.services.sagas.advance import LeaseGone, World, advance, refresh
+from core.services.sagas.advance import LeaseGone, World, advance, begin, refresh
 from core.services.sagas.starting import start_of, undoes_itself
 from core.services.sagas.waiting import WaitingSagas
 from core.services.sagas.work import FIRST_EPOCH, LEASE, SagaAppend, Work, draft, load_work, new_work
@@ -252,7 +252,9 @@ class SagaRunner:
         starts = [event for event in batch if event.event_type in self._triggers]
 
         async def start_all() -> None:
-            await asyncio.gather(*(self._start_for(event) for event in starts))
+            ends = await asyncio.gather(*(self._start_for(event) for event in starts), return_exceptions=True)
+            for error in filter(None, ends):  # not before all have ended: none may be started twice at the same time
+                raise error
 
         await self._retry_while_unavailable(start_all)
 
@@ -275,12 +277,11 @@ class SagaRunner:
         self._starting += 1
         try:
             saga_append = self._first_append(work)
-            verdict = await self._world.store.append(saga_append.append())
+            verdict = await begin(self._world, saga_append)
         finally:
             self._starting -= 1
         if not isinstance(verdict, Accepted):
             return  # the saga was started before
-        saga_append.applied()
         if saga_append.due_in is None:
             work.epoch = FIRST_EPOCH
             self._hold(work.saga_id, work.epoch, lambda: self._drive(work, stale=work.order.version == 0))

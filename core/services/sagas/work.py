@@ -20,9 +20,9 @@ from core.domain.saga import SagaEvent
 from core.ports.log import Append, Entry, EventStore, NewEvent, SagaRow
 from core.sagas.holdings import open_money
 from core.sagas.progress import Progress, SagaStatus, evolve
-from core.sagas.record import gave_up
+from core.sagas.record import concluded, gave_up
 from core.sagas.refund_actions import refund_about
-from core.sagas.saga import Effect, Facts, Instance, Move, Saga, Stream, next_move
+from core.sagas.saga import Effect, Facts, Instance, Local, Move, Saga, Stream, next_move
 from core.services.load import Loaded, load_state
 from core.services.sagas.measure import measure_saga
 
@@ -164,6 +164,10 @@ class SagaAppend:
         own = self._new(self.events, epoch=work.epoch or FIRST_EPOCH)
         if own:
             own[-1] = NewEvent(self.last, own[-1].event, own[-1].metadata)
+        if own and work.step_traceparent and isinstance(own[0].event, saga_events.SagaStarted):
+            # It names the whole saga's trace to those who read it; the step that is recorded with it is a part of that.
+            of_saga = replace(own[0].metadata, traceparent=work.traceparent)
+            own[0] = NewEvent(own[0].event_id, own[0].event, of_saga)
         entries.append(Entry(StreamId(work.saga_id), saga_events.CATEGORY, work.version, own))
         return entries
 
@@ -249,3 +253,18 @@ def draft(
         end = gave_up(after, work.order.state)
         events, after = [*events, end], after.fold([end], now)
     return SagaAppend(work, effect, events, reads, after.progress, due_in, waits_for)
+
+
+def with_move(
+    first: SagaAppend, move: Move, action: Local, now: datetime, stock: Mapping[Sku, Stock] | None = None
+) -> SagaAppend:
+    """The same append, in which this move is made as well. One append costs less than two."""
+    after = first.after()
+    effect = action.decide(after.facts(now, stock))
+    new_events = concluded(after, move, effect, now, after.payment.state)
+    both = Effect(
+        order=[*first.effect.order, *effect.order],
+        payment=[*first.effect.payment, *effect.payment],
+        stock=effect.stock or first.effect.stock,
+    )
+    return draft(first.work, both, [*first.events, *new_events], now, reads=first.reads | action.reads)
