@@ -74,15 +74,18 @@ async def test_a_single_append_is_sent_at_once_and_appends_that_arrive_meanwhile
     assert sender.names() == [[1], [2, 3, 4]]
 
 
-async def test_batches_keep_their_spacing_and_what_arrives_within_it_is_sent_together() -> None:
-    sender, spacing = Sender(released=True), 0.05
+async def test_many_appends_keep_their_spacing_and_what_arrives_within_it_is_sent_together() -> None:
+    sender, spacing = Sender(released=True), 0.2
     batcher = Batcher[Item, int](sender.send, spacing=spacing)
+    batcher.LATELY = 60.0
+    few = range(1, Batcher.MANY)
     began = time.monotonic()
-    assert await batcher.submit(Item(1)) == 1
-    assert time.monotonic() - began < spacing, "the first one is sent at once"
-    assert await asyncio.gather(*(batcher.submit(Item(n)) for n in (2, 3))) == [2, 3]
-    assert time.monotonic() - began >= spacing
-    assert sender.names() == [[1], [2, 3]]
+    assert [await batcher.submit(Item(n)) for n in few] == list(few)
+    assert time.monotonic() - began < spacing, "a few are sent at once, one after the other"
+    last = time.monotonic()
+    assert await asyncio.gather(*(batcher.submit(Item(n)) for n in (20, 30))) == [20, 30]
+    assert time.monotonic() - last >= spacing / 2
+    assert sender.names() == [*([n] for n in few), [20, 30]]
 
 
 async def test_an_append_that_touches_the_same_stream_as_an_earlier_one_is_sent_in_a_later_batch() -> None:

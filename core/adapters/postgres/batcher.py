@@ -1,8 +1,8 @@
 """Group commit: appends that arrive while a batch is being sent are sent together as the next batch.
 
-An append that arrives while nothing is being sent goes at once, unless the last batch was sent less than `spacing`
-seconds ago. One batch is sent at a time. An append that shares a stream or a key with an earlier one is not sent in the
-same batch, but in a later one.
+An append that arrives while nothing is being sent goes at once, unless many came lately and the last batch was sent
+less than `spacing` seconds ago. One batch is sent at a time. An append that shares a stream or a key with an earlier
+one is not sent in the same batch, but in a later one.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Batcher(Generic[I, R]):
     MOST_APPENDS = 256
     MOST_EVENTS = 1_000
     MOST_BYTES = 1 << 20
+    MANY, LATELY = 8, 0.1  # so many appends within so many seconds are sent with their spacing, fewer at once
 
     def __init__(
         self, send: Callable[[Sequence[Waiting[I, R]]], Awaitable[None]], *, room: int = 4_096, spacing: float = 0.0
@@ -64,6 +65,7 @@ class Batcher(Generic[I, R]):
         self._send = send
         self._spacing = spacing
         self._sent_at = -math.inf  # by the monotonic clock
+        self._came = deque[float](maxlen=self.MANY)  # when the last appends did
         self._room = room
         self._queue: deque[Waiting[I, R]] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -80,6 +82,7 @@ class Batcher(Generic[I, R]):
             raise QueueFull("too many commands wait for the log; try again in a moment")
         waiting = Waiting[I, R](item, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
+        self._came.append(time.monotonic())
         APPEND_QUEUE.set(len(self._queue))
         if self._task is None:
             self._task = asyncio.create_task(self._run(), context=elsewhere())
@@ -100,7 +103,7 @@ class Batcher(Generic[I, R]):
     async def _run(self) -> None:
         try:
             while self._queue:
-                if (early := self._sent_at + self._spacing - time.monotonic()) > 0:
+                if (early := self._early()) > 0:
                     await asyncio.sleep(early)
                 self._sent_at = time.monotonic()
                 if not (batch := self._take()):
@@ -112,6 +115,12 @@ class Batcher(Generic[I, R]):
                         waiting.fail(error)
         finally:
             self._task = None
+
+    def _early(self) -> float:
+        """For how many seconds the next batch has to wait."""
+        now = time.monotonic()
+        many = len(self._came) == self.MANY and now - self._came[0] < self.LATELY
+        return self._sent_at + self._spacing - now if many and self._spacing else 0.0
 
     def _take(self) -> list[Waiting[I, R]]:
         """Take the next batch from the queue, in order, without those that touch the same as an earlier one."""

@@ -26,7 +26,7 @@ from core.sagas.saga import Saga
 from core.services.shares import ShareKeeper
 
 BATCH = 1_000
-BUSY = 0.005  # seconds between reads while events come; with a shorter pause, the batches would only be smaller
+BUSY = 0.01  # seconds between reads while events come; a read just before the next append may be sent starts the most
 QUIET = 0.25  # seconds after the last events until the next read, in case a notification is lost
 LONGEST_QUIET = 2.0  # seconds between reads while none have come for long
 AWAY = 1.0  # seconds between tries while the database is away
