@@ -40,7 +40,10 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"some of {', '.join(PARTS)}; default: all")
+    others = ", ".join(name for name, part in PARTS.items() if part.named_only)
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", help=f"some of {', '.join(PARTS)}; default: all but {others}"
+    )
     for name, meaning in LENGTHS.items():
         of = ", ".join(f"{part} {each.length:,g}" for part, each in PARTS.items() if each.option == name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=_length, help=f"{meaning}; default: {of}")

@@ -13,7 +13,7 @@ from bench.rebuild import POSITION, filled, watch
 from bench.report import Row
 
 CLIENTS = 64
-EVENTS = 200_000  # that the projectors read
+EVENTS = 100_000  # that the projectors read
 
 
 def query_apis(ground: Ground, counts: tuple[int, ...], seconds: float) -> list[Row]:

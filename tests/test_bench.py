@@ -177,5 +177,5 @@ def test_every_part_has_a_file_and_a_length_and_longer_ones_only_by_flags() -> N
         assert part.length_of({"million": True}) == (part.million or part.length)
         assert part.length_of({part.option: 3, "ten_million": True}) == 3
     assert PARTS["growth"].length_of({"ten_million": True}) == 10 * MILLION
-    assert PARTS["commands"].turn({}) == ["--seconds", "1"]
+    assert PARTS["commands"].turn({}) == ["--seconds", "0.75"]
     assert PARTS["commands"].turn({"seconds": 4}) == ["--seconds", "4"]
