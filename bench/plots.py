@@ -133,10 +133,10 @@ def _cost(axes: Axes, rows: Rows) -> None:
     for part in ("sagas", "temporal"):
         for row in _having(rows, part, "cpu_ms", "postgres_cpu_ms"):
             name = row.what.strip().replace("sagas/s", "sagas").replace("workflows of 3 steps/s", "workflows")
-            bars[name] = {"postgres": row.data["postgres_cpu_ms"], "its own process": row.data["cpu_ms"]}
+            bars[name] = {"postgres": row.data["postgres_cpu_ms"], "the one process": row.data["cpu_ms"]}
     labels = list(bars)[::-1]
     left = dict.fromkeys(labels, 0.0)
-    for program, colour in zip((*PROGRAMS, "its own process"), (*COLOURS, "#9498a0"), strict=True):
+    for program, colour in zip((*PROGRAMS, "the one process"), (*COLOURS, "#9498a0"), strict=True):
         widths = [bars[label].get(program, 0.0) for label in labels]
         if any(widths):
             named = "PostgreSQL" if program == "postgres" else program
@@ -146,7 +146,7 @@ def _cost(axes: Axes, rows: Rows) -> None:
         axes.text(total, row, f" {total:.1f}", va="center")
     axes.set(xlabel="ms of CPU an order", title="What an order costs")
     axes.grid(visible=False, axis="y")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _growth(axes: Axes, rows: Rows) -> None:
@@ -164,7 +164,11 @@ def _growth(axes: Axes, rows: Rows) -> None:
     axes.text(data["events"][0], 1.31, "to reach: at most 1.3", color="#777777", fontsize=8)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
-    axes.set(xlabel="events in the log", ylabel="times what the small log takes", title="The same as the log grows")
+    axes.set(
+        xlabel="events in the log",
+        ylabel="times what the small log takes",
+        title="What everything takes as the log grows",
+    )
     axes.legend(fontsize=8, ncols=2, loc="lower left")
 
 
