@@ -50,7 +50,7 @@ from daemons.process.vitals import ASGIApp, Front, Vitals
 
 CLOSE = 5  # seconds after that in which the work may release what it holds
 HANG_LIMIT = 30  # seconds
-BEAT = 0.5  # seconds between two looks whether the event loop turns
+BEAT = 1.0  # seconds between two looks whether the event loop turns
 LONGEST_PAUSE = 0.5  # seconds between two tries to start, while something is away
 PAUSE_AFTER_FAULT = 5.0  # seconds between two tries, while a person has to mend something
 
