@@ -14,6 +14,8 @@ from core.errors import Unavailable
 from core.ports.dead_letters import KeepsDeadLetters, Parked
 from core.projections.projection import Amounts, RowKey
 
+BUSY = 0.005  # seconds between reads while events come; with a shorter pause, the batches would only be smaller
+
 
 class FilledOtherwise(Unavailable):
     """Another process fills the same read models in another way; wait until it stops."""
@@ -57,9 +59,17 @@ class RowShare(NamedTuple):
 
 class Subscription(Protocol):
     def batches(
-        self, stop: asyncio.Event, *, after: int, limit: int, categories: Sequence[str] = ()
+        self,
+        stop: asyncio.Event,
+        *,
+        after: int,
+        limit: int,
+        categories: Sequence[str] = (),
+        pause: float = BUSY,
     ) -> AsyncGenerator[Sequence[StoredEvent]]:
         """Yield the committed events after a position, in order, each once. Wait for new ones until `stop` is set.
+
+        While events come, the log is read each `pause` seconds.
 
         With `categories`, events of other categories may be left out, except at the end of a batch: the position of a
         batch's last event always says how far the log has been read. Events may then have no metadata. Where only a

@@ -12,5 +12,6 @@ from core.projections.product_demand import PRODUCT_DEMAND
 from core.projections.projection import Group
 
 ORDERS = Group("orders", ORDER_VIEW, sums=(CUSTOMER_SUMMARY, PRODUCT_DEMAND, DAILY_SALES))
-STOCK = Group("stock", INVENTORY_LEVEL)
+# The stock may be seen a little later under load than an order that was just placed.
+STOCK = Group("stock", INVENTORY_LEVEL, pause=0.04)
 GROUPS: tuple[Group[Any], ...] = (ORDERS, STOCK)

@@ -105,12 +105,14 @@ class Sum(Generic[V, K, A]):
 class Group(Generic[V]):
     """Read models that one reader of the log fills together: a projection, and the sums of its views.
 
-    When the revision of one of them changes, the whole group is filled again from the log, but no other group.
+    When the revision of one of them changes, the whole group is filled again from the log, but no other group. While
+    events come, its reader looks for more each `pause` seconds, and saves what it has found.
     """
 
     name: str
     projection: Projection[V]
     sums: tuple[Sum[V, Any, Any], ...] = ()
+    pause: float = 0.01
 
     @property
     def models(self) -> tuple[Projection[V] | Sum[V, Any, Any], ...]:

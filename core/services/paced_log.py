@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 
 from core.codec import StoredEvent
-from core.ports.reading import Subscription
+from core.ports.reading import BUSY, Subscription
 
 
 class PacedLog:
@@ -21,12 +21,18 @@ class PacedLog:
         self.rate = rate
 
     async def batches(
-        self, stop: asyncio.Event, *, after: int, limit: int, categories: Sequence[str] = ()
+        self,
+        stop: asyncio.Event,
+        *,
+        after: int,
+        limit: int,
+        categories: Sequence[str] = (),
+        pause: float = BUSY,
     ) -> AsyncGenerator[Sequence[StoredEvent]]:
         while not stop.is_set() and after < self._upto:
             # A batch ends at most `size` positions further, and says how far it was read even if it has few events.
             size = int(min(limit, self._upto - after, max(1, (self.rate or limit) // 4)))
-            reading = self._subscription.batches(stop, after=after, limit=size, categories=categories)
+            reading = self._subscription.batches(stop, after=after, limit=size, categories=categories, pause=pause)
             async with aclosing(reading) as batches:
                 async for batch in batches:
                     began, before, after = time.monotonic(), after, batch[-1].position

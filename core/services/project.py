@@ -150,7 +150,8 @@ class Projector:
         self, subscription: Subscription, stop: asyncio.Event, limit: int
     ) -> AsyncGenerator[Sequence[StoredEvent]]:
         categories = [source.category for source in self._group.projection.sources]
-        return subscription.batches(stop, after=self.position, limit=limit, categories=categories)
+        pause = self._group.pause
+        return subscription.batches(stop, after=self.position, limit=limit, categories=categories, pause=pause)
 
     async def _save(self, changes: Changes) -> None:
         await self._read_models.save(changes)
