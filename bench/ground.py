@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
@@ -96,13 +97,20 @@ class Ground:
         while self._of_this_part:
             asyncio.run(self._sql(f"DROP DATABASE {self._of_this_part.pop()} WITH (FORCE)"))
 
+    def copy_of(self, dsn: str) -> str:
+        """Make a copy of a database that nobody is connected to; return its address."""
+        return self._copied(urlsplit(dsn).path[1:], "FILE_COPY")
+
     @property
     def server_pid(self) -> int:
         return self.server.running_pid() or 0
 
     def _copy(self, template: str, strategy: str) -> str:
+        return self._copied(self._templates[template][0], strategy)
+
+    def _copied(self, database: str, strategy: str) -> str:
         name = f"bench{next(self._numbers)}"
-        asyncio.run(self._sql(f"CREATE DATABASE {name} TEMPLATE {self._templates[template][0]} STRATEGY {strategy}"))
+        asyncio.run(self._sql(f"CREATE DATABASE {name} TEMPLATE {database} STRATEGY {strategy}"))
         self._of_this_part.append(name)
         return self.server.dsn(name)
 

@@ -1,157 +1,169 @@
-"""Measures how large everything becomes: bytes an order of each table and index, of real orders and of their copies."""
+"""Measures one log that grows: how large everything becomes, and what becomes slower."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any
 
 import asyncpg
 import uvloop
 
-from bench.commands import orders
 from bench.flow import ALL
-from bench.ground import Ground, daemons
-from bench.growth_copies import copy_orders
+from bench.ground import Ground, cpu_seconds, daemons
+from bench.growth_copies import Copies
 from bench.growth_orders import place_orders
-from bench.http_load import drive, percentile, request
+from bench.growth_pairs import Pair, measure_pairs
+from bench.growth_sizes import markdown, rows_of, size_of
 from bench.rebuild import POSITION
-from bench.report import Row
+from bench.report import Measured, Row, table
+from bench.verify import check
 
-ORDERS = 2_000
-A_YEAR = 100 * 365 * 86_400  # orders, at 100 a second
-SHOWN = 1.0  # bytes an order; tables and indexes that are smaller are shown together
-SIZES = """
-SELECT t.relname AS table, coalesce(i.relname, '') AS index,
-       CASE WHEN i.oid IS NULL THEN pg_table_size(t.oid) ELSE pg_relation_size(i.oid) END AS bytes
-  FROM pg_class t
- CROSS JOIN LATERAL (SELECT t.oid AS of, NULL::oid AS oid, NULL::name AS relname
-                      UNION ALL SELECT x.indrelid, x.indexrelid, c.relname
-                        FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = t.oid) AS i
- WHERE t.relkind = 'r' AND t.relnamespace = 'public'::regnamespace
- ORDER BY 1, 2
+ORDERS = 470  # real ones, taken to their ends: 10 000 events
+MILLION = 1_000_000
+REACH = 1.3  # at most so many times what the same takes with the real orders alone
+SECONDS = 2.0  # of each thing that is asked by turns
+WHAT = {
+    "append_us": "an order appended to the log, in process",
+    "post_us": "POST of an order",
+    "load_us": "an order's stream loaded, in process",
+    "get_us": "GET of an order",
+    "list_us": "first page of the orders",
+    "customer_us": "first page of a customer's orders",
+    "claim_us": "claim of 16 sagas",
+    "deck_ms": "start of the deck until it shows its first page",
+    "fold_us": "an event folded into all read models",
+    "verify_us": "an event verified",
+}
+FORGET = """
+TRUNCATE order_views, customer_summaries, daily_sales, inventory_levels, product_demand;
+DELETE FROM checkpoints WHERE reader LIKE 'projector.%'
 """
-COUNTS = """
-SELECT (SELECT count(*) FROM order_views) AS orders, (SELECT max(position) FROM events) AS events,
-       pg_current_wal_lsn() - '0/0' AS wal
-"""
-SOME = "SELECT order_id::text FROM order_views TABLESAMPLE SYSTEM (1) LIMIT 500"
 
 
-@dataclass(frozen=True)
-class Size:
-    """`bytes` of each table, and of each index under its table's name, a dot and its own."""
+@dataclass
+class Work:
+    """What was done with a part of the log: events, seconds, and seconds of CPU with PostgreSQL's."""
 
-    orders: int
     events: int
-    wal: int
-    bytes: Mapping[str, int]
+    seconds: float
+    cpu: float
 
-    def each(self, name: str) -> float:
-        return self.bytes.get(name, 0) / self.orders
+    def __sub__(self, start: Work) -> Work:
+        return Work(self.events, max(0.001, self.seconds - start.seconds), max(0.0, self.cpu - start.cpu))
+
+    @property
+    def each(self) -> float:
+        """Microseconds of CPU for an event."""
+        return 1e6 * self.cpu / max(1, self.events)
+
+    def __str__(self) -> str:
+        return f"{self.events / self.seconds:,.0f} events/s, CPU {self.each:.1f} us each"
+
+
+@dataclass
+class Curves:
+    """A point for each size of the log, for plots; `times` has the ratios to a small log that was asked by turns."""
+
+    events: list[int] = field(default_factory=list)
+    points: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    times: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def add(self, events: int, pairs: dict[str, Pair]) -> None:
+        for name, (few, many) in pairs.items():
+            self.points.setdefault(name, [few]).append(many)
+            self.times.setdefault(name, [1.0]).append(many / few)
+        self.events.append(events)
 
 
 def measure(ground: Ground, events: float) -> list[Row]:
-    dsn = ground.database()
-    with daemons(ground, dsn, *ALL) as running:
-        before = uvloop.run(_wal(dsn))
-        uvloop.run(place_orders(dsn, running.ports["command-api"], ORDERS))
-        uvloop.run(_read(dsn))
-    few = uvloop.run(_size(dsn))
-    with daemons(ground, dsn, "projector"):
-        began = time.perf_counter()
-        copies = uvloop.run(copy_orders(dsn, int(events)))
+    few, began = ground.database(), time.perf_counter()
+    with daemons(ground, few, *ALL) as running:
+        before = uvloop.run(_wal(few))
+        uvloop.run(place_orders(few, running.ports["command-api"], ORDERS))
+        uvloop.run(_read(few))
+    many, copies = ground.copy_of(few), Copies()
+    real = uvloop.run(size_of(few))
+    uvloop.run(copies.take(few))
+    start = _median([_fold(ground, few) for _ in range(3)])
+    folded = _median([_fold(ground, few, anew=True) - start for _ in range(3)])
+    checked = _median([_verify(ground, few) for _ in range(3)])
+    wal = f"{(real.wal - before) / real.orders:,.0f} bytes of WAL an order"
+    rows = [
+        Row(f"{real.orders:,} real orders, {real.events:,} events", wal, data={"size": asdict(real)}),
+        Row(f"  {WHAT['fold_us']}", f"CPU {folded.each:.1f} us"),
+        Row(f"  {WHAT['verify_us']}", f"CPU {checked.each:.1f} us"),
+    ]
+    curves, size = Curves([real.events]), real
+    for goal in sorted({min(MILLION, int(events)), int(events)}):
+        filled, anew = _fill(ground, many, copies, goal), _fold(ground, many) - start
+        books, size = _verify(ground, many), uvloop.run(size_of(many))
+        asked = many if goal == int(events) else ground.copy_of(many)  # what is asked appends, too
+        pairs = measure_pairs(ground, few, asked, SECONDS)
+        pairs |= {"fold_us": (folded.each, anew.each), "verify_us": (checked.each, books.each)}
+        curves.add(size.events, pairs)
+        rows.append(Row(f"{size.events:,} events of {size.orders:,} orders", f"copied: {filled}"))
+        compared = _compared(pairs, {"fold_us": anew, "verify_us": books})
+        print(
+            table([Measured(f"growth to {size.events:,}", events, time.perf_counter() - began, compared)]), flush=True
+        )
+        rows += compared
+    print(markdown(real, size))
+    plot = {"events": curves.events, **curves.points, "times": curves.times}
+    return [*rows, *rows_of(real, size, plot)]
+
+
+def _compared(pairs: dict[str, Pair], works: dict[str, Work]) -> list[Row]:
+    rows: list[Row] = []
+    for name, what in WHAT.items():
+        few, many = pairs[name]
+        unit = name.rpartition("_")[2]
+        figures = str(works[name]) if name in works else f"{many:,.0f} {unit} (the real orders alone: {few:,.0f})"
+        rows.append(Row(f"  {what}", figures, many / few, f"<= {REACH}x", many <= REACH * few))
+    return rows
+
+
+def _fill(ground: Ground, dsn: str, copies: Copies, events: int) -> Work:
+    began, before = time.perf_counter(), _cpu(ground)
+    added = uvloop.run(copies.fill(dsn, events))
+    return Work(added * copies.events_each, time.perf_counter() - began, _cpu(ground) - before)
+
+
+def _fold(ground: Ground, dsn: str, *, anew: bool = False) -> Work:
+    """Have a projector fold what it has not read, or all of it; its start is in the figures."""
+    began, before = time.perf_counter(), cpu_seconds(ground.server_pid)
+    unread = uvloop.run(_unread(dsn, anew=anew))
+    with daemons(ground, dsn, "projector") as running:
         uvloop.run(_read(dsn))
         seconds = time.perf_counter() - began
-    many = uvloop.run(_size(dsn))
-    rows = [
-        Row(
-            f"{few.orders:,} real orders and {copies} copies of each",
-            f"{many.events:,} events, {many.events / many.orders:.1f} an order, written and read in {seconds:.0f} s",
-            data={"few": vars(few), "many": vars(many), "wal_each": (few.wal - before) / few.orders},
-        ),
-        Row("  WAL that real orders write", f"{(few.wal - before) / few.orders:,.0f} bytes an order"),
-        *_tables(few, many),
-        *_speeds(ground, dsn),
-    ]
-    print("\n".join(markdown(few, many)))
-    return rows
+        used = sum(cpu_seconds(process.pid) for process in running.processes.values())
+    return Work(unread, seconds, used + cpu_seconds(ground.server_pid) - before)
 
 
-def _tables(few: Size, many: Size) -> list[Row]:
-    small = [name for name in many.bytes if many.each(name) < SHOWN]
-    rows = [
-        Row(f"  {name}", f"{many.each(name):8,.0f} bytes an order; of the real ones {few.each(name):,.0f}")
-        for name in many.bytes
-        if name not in small
-    ]
-    total, real = (sum(map(size.each, many.bytes)) for size in (many, few))
-    return [
-        *rows,
-        Row("  all others", f"{sum(map(many.each, small)):8,.1f} bytes an order"),
-        Row("  in all", f"{total:8,.0f} bytes an order; of the real ones {real:,.0f}"),
-        Row("  a year at 100 orders/s", f"{total * A_YEAR / 1e12:,.1f} TB, if nothing were cleaned"),
-    ]
+def _verify(ground: Ground, dsn: str) -> Work:
+    began, before = time.perf_counter(), _cpu(ground)
+    report = uvloop.run(check(dsn))
+    if report.violated:
+        raise SystemExit(f"the copies of orders are wrong: {report.violations[:3]}")
+    return Work(report.events, time.perf_counter() - began, _cpu(ground) - before)
 
 
-def markdown(few: Size, many: Size) -> list[str]:
-    """The same as a table of the documentation."""
-    lines = ["| table or index | bytes an order | of the real orders | a year at 100 orders/s |", "|---|---|---|---|"]
-    for name in many.bytes:
-        if many.each(name) >= SHOWN:
-            year = many.each(name) * A_YEAR / 1e12
-            lines.append(f"| `{name}` | {many.each(name):,.0f} | {few.each(name):,.0f} | {year:.2f} TB |")
-    return lines
+def _cpu(ground: Ground) -> float:
+    return time.process_time() + cpu_seconds(ground.server_pid)
 
 
-def _speeds(ground: Ground, dsn: str) -> list[Row]:
-    """What may become slower as the log grows: to start, to append, and to read an order or the first page."""
-    began = time.perf_counter()
-    with daemons(ground, dsn, "command-api", "query-api", "projector") as running:
-        started = time.perf_counter() - began
-        commands, queries = running.ports["command-api"], running.ports["query-api"]
-        found = uvloop.run(_ids(dsn))
-        random.Random(3).shuffle(found)
-        ids = iter(found)
-
-        def by_id() -> bytes | None:
-            order = next(ids, None)
-            return None if order is None else request("GET", f"/api/v1/orders/{order}")
-
-        figures: dict[str, Any] = {
-            "  POST of an order, one after another": drive(commands, orders(), clients=1, seconds=5),
-            "  GET of an order that nobody has read lately": drive(queries, by_id, clients=1, seconds=5),
-            "  the first page of the orders": drive(
-                queries, lambda: request("GET", "/api/v1/orders"), clients=1, seconds=3
-            ),
-        }
-        rows = [Row("  command-api, query-api and projector ready", f"{started:.1f} s")]
-        for what, driving in figures.items():
-            load = uvloop.run(driving)
-            half, p99 = 1000 * median(load.latencies), percentile(load.latencies, 0.99)
-            rows.append(Row(what, f"half within {half:.1f} ms, 99 % within {p99:.1f} ms", data=dict(load.statuses)))
-    return rows
+def _median(works: list[Work]) -> Work:
+    return Work(works[0].events, median(each.seconds for each in works), median(each.cpu for each in works))
 
 
-async def _size(dsn: str) -> Size:
+async def _unread(dsn: str, *, anew: bool) -> int:
     connection = await asyncpg.connect(dsn)
-    await connection.execute("VACUUM ANALYZE")
-    counts = await connection.fetchrow(COUNTS)
-    rows = await connection.fetch(SIZES)
+    if anew:
+        await connection.execute(FORGET)
+    unread = await connection.fetchval(f"SELECT max(position) - coalesce(({POSITION}), 0) FROM events")
     await connection.close()
-    sizes = {f"{row['table']}.{row['index']}".rstrip("."): row["bytes"] for row in rows}
-    return Size(counts["orders"], counts["events"], int(counts["wal"]), sizes)
-
-
-async def _ids(dsn: str) -> list[str]:
-    connection = await asyncpg.connect(dsn)
-    ids = [row[0] for row in await connection.fetch(SOME)]
-    await connection.close()
-    return ids
+    return int(unread)
 
 
 async def _wal(dsn: str) -> int:
@@ -164,6 +176,7 @@ async def _wal(dsn: str) -> int:
 async def _read(dsn: str) -> None:
     """Wait until the read models have every event."""
     connection = await asyncpg.connect(dsn)
-    while await connection.fetchval(f"SELECT (SELECT max(position) FROM events) > ({POSITION})"):
-        await asyncio.sleep(0.1)
+    behind = f"SELECT (SELECT max(position) FROM events) > coalesce(({POSITION}), 0)"
+    while await connection.fetchval(behind):
+        await asyncio.sleep(0.02)
     await connection.close()

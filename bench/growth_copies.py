@@ -1,14 +1,16 @@
-"""Copies of real orders in the log, with other ids, numbers and times: as large as orders are, and as fast as SQL.
+"""Copies of real orders in the log, with other ids, numbers and times: as large as orders are, and as fast as COPY.
 
 `orderdeck verify` finds nothing wrong in them, since before each copy of all orders the stock is replenished.
 """
 
 from __future__ import annotations
 
+import io
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -19,230 +21,237 @@ from core.domain.message import OrderId, Sku, payment_of, reservation_of, saga_o
 from core.domain.order_number import LIMIT, order_number
 from core.sagas import SAGAS
 
-EVENTS = """
-SELECT e.position, e.stream_id::text AS stream_id, e.category, e.version, e.event_id::text AS event_id,
-       e.event_type, e.schema_version,
-       e.payload::text AS payload, e.metadata::text AS metadata, e.correlation_id::text AS correlation_id, e.recorded_at
-  FROM events e WHERE e.correlation_id IN (SELECT stream_id FROM events WHERE event_type = 'OrderCreated')
- ORDER BY e.position
+COLUMNS = (
+    "position", "stream_id", "category", "version", "event_id", "event_type", "schema_version", "payload", "metadata",
+    "correlation_id", "recorded_at",
+)  # fmt: skip
+EVENTS = f"""
+SELECT {", ".join(COLUMNS)} FROM events
+ WHERE correlation_id IN (SELECT stream_id FROM events WHERE event_type = 'OrderCreated') ORDER BY position
 """
-# Of each SKU, the event that first brought stock, with as much as all orders reserve.
+# Of each SKU, the event that first brought stock, with as much as all orders reserve, just before the first order.
 STOCK = """
-SELECT DISTINCT ON (e.stream_id) e.position, e.stream_id::text AS stream_id, e.category, e.version,
-       e.event_id::text AS event_id, e.event_type, e.schema_version,
-       jsonb_set(e.payload::jsonb, '{quantity}', to_jsonb(r.quantity))::text AS payload, e.metadata::text AS metadata,
-       e.correlation_id::text AS correlation_id, e.recorded_at
+SELECT DISTINCT ON (e.stream_id) e.position, e.stream_id, e.category, e.version, e.event_id, e.event_type,
+       e.schema_version, jsonb_set(e.payload::jsonb, '{quantity}', to_jsonb(r.quantity)), e.metadata, e.correlation_id,
+       (SELECT min(recorded_at) FROM events WHERE event_type = 'OrderCreated')
   FROM events e
   JOIN (SELECT stream_id, sum((payload->>'quantity')::int) AS quantity FROM events
          WHERE event_type = 'InventoryReserved' GROUP BY stream_id) AS r USING (stream_id)
  WHERE e.event_type = 'StockReplenished' ORDER BY e.stream_id, e.version
 """
-# Of the stream of a SKU each copy has the next versions; all other streams are new ones.
-TEMPLATE = """
-CREATE UNLOGGED TABLE template AS
-SELECT row_number() OVER (ORDER BY t.n) AS n, t.of, t.stream, t.category, t.event_id, t.event_type, t.schema_version,
-       t.payload, t.metadata, t.correlation, t.since, coalesce(s.before, 0) AS before,
-       CASE WHEN s.before IS NULL THEN 0 ELSE count(*) OVER of_stream END AS each,
-       CASE WHEN s.before IS NULL THEN t.version ELSE count(*) OVER (of_stream ORDER BY t.n) END AS place
-  FROM taken t
-  LEFT JOIN (SELECT stream_id::text AS stream, max(version) AS before FROM events WHERE category = 'inventory'
-              GROUP BY 1) AS s USING (stream)
-WINDOW of_stream AS (PARTITION BY t.stream)
-"""
-COPY = """
-INSERT INTO events
-SELECT $1::bigint + t.n, {stream}::uuid, t.category, t.before + $2::int * t.each + t.place, {event_id}::uuid,
-       t.event_type, t.schema_version, {payload}::jsonb, {metadata}::jsonb, {correlation}::uuid,
-       $3::timestamptz + t.since
-  FROM template t LEFT JOIN template_own d USING (of) ORDER BY t.n
-"""
-COPY_ROWS = """
-INSERT INTO {table} ({columns})
-SELECT {columns} FROM template_{table} t LEFT JOIN template_own d USING (of)
- CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, {row}::jsonb)
-"""
+VERSIONS = "SELECT stream_id::text, max(version) FROM events WHERE category = 'inventory' GROUP BY 1"
 STORED = """
-SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
- WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+SELECT attname FROM pg_attribute
+ WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum
 """
-COLUMNS = (
-    "n bigint, of int, stream text, category text, version int, event_id text, event_type text, schema_version int, "
-    "payload text, metadata text, correlation text, since interval"
-)
 OTHERS = ("sagas", "idempotency_keys")
 
-ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-OF_A_TIME = re.compile(r"\b([0-9a-f]{8})(?=-[0-9a-f]{4}-7[0-9a-f]{3}-)")  # ids of version 7 begin with the time
-BY_CHANCE = re.compile(r"(\b[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-)[0-9a-f]{4}(?=-)")
-MINUTE = re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d")
-PARCEL = re.compile(r"\b(1Z999AA1)[0-9A-Z]{4}")
-NUMBER = re.compile(r"\bORD-[0-9A-Za-z]{10}\b")
-AT = re.compile(r'"position": (\d+)')
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+MINUTE = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d")
+DIFFERS = re.compile(rf"{ID.pattern}|{MINUTE.pattern}|\b1Z999AA1[0-9A-Z]{{4}}|\bORD-[0-9A-Za-z]{{10}}\b")
 SKU = re.compile(r'"sku": "([^"]+)"')
+
+Mark = tuple[str, ...]
+NUMBER, PLACE = "an order's number", "an event's place"
+
+
+class Template:
+    """Rows of a table in the form of COPY: the texts that stay, and between them the places of those that differ."""
+
+    def __init__(self, table: str, columns: tuple[str, ...]) -> None:
+        self.table, self.columns = table, columns
+        self._texts, self._marks = [""], list[int]()
+
+    def add(self, text: str) -> None:
+        self._texts[-1] += text
+
+    def mark(self, place: int) -> None:
+        self._marks.append(place)
+        self._texts.append("")
+
+    def rows(self, values: list[str]) -> bytes:
+        pairs = zip(self._texts, map(values.__getitem__, self._marks), strict=False)
+        return ("".join(chain.from_iterable(pairs)) + self._texts[-1]).encode()
 
 
 class Copies:
-    """Marks stand in the template for what differs from copy to copy.
+    """Makes the rows of each copy. What differs from copy to copy is a mark, and `_places` says where its value is."""
 
-    «d0», «d1» and so on stand for what an order has of its own: its number, and the ids that are made of its id.
-    """
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._times: list[int] = []
-        self._minutes: list[datetime] = []
-        self._began = datetime.now(UTC)
-        self._done = 0
+    def __init__(self) -> None:
+        self._templates: list[Template] = []
+        self._places: defaultdict[Mark, int] = defaultdict(lambda: len(self._places))
+        self._own: dict[str, dict[str, str]] = {}  # by order: of what the ids are made that are made of its id
+        self._versions: list[tuple[int, int]] = []  # of events of SKUs: the version in the first copy, how many a copy
+        self._span, self._span_of_ids = timedelta(), 0
         self._key = b""
-        self._own: dict[str, dict[str, str]] = {}  # by order: the marks of the ids that are made of its id
-        self._names: dict[
-            str, list[str]
-        ] = {}  # by order: of what these ids are made besides, in the order of the marks
+        self._done = 0
         self.events_each = 0
 
-    async def take(self) -> None:
-        """Make the template of all orders that are in the log."""
-        events = await self._connection.fetch(EVENTS)
-        rows = [*await self._connection.fetch(STOCK), *events]
-        others = {name: await self._connection.fetch(f"SELECT to_jsonb(t)::text FROM {name} t") for name in OTHERS}
-        self._key = await self._connection.fetchval("SELECT key FROM order_number_key")
-        texts = [text for row in rows for text in row.values() if isinstance(text, str)]
-        texts += [row[0] for kept in others.values() for row in kept]
-        self._times = sorted({int(found, 16) for text in texts for found in OF_A_TIME.findall(text)})
-        self._minutes = sorted({datetime.fromisoformat(m) for text in texts for m in MINUTE.findall(text)})
-        self._began, self.events_each = events[0]["recorded_at"], len(rows)
-        for order, of_order in groupby(sorted(events, key=_order_of), _order_of):
-            self._name_ids(order, "".join(row["stream_id"] + row["event_id"] + row["payload"] for row in of_order))
-        places = {order: n for n, order in enumerate(self._own)}
-        at = {row["position"]: n for n, row in enumerate(rows, 1)}
-        await self._connection.execute(f"CREATE TEMPORARY TABLE taken ({COLUMNS})")
-        await self._connection.execute("CREATE UNLOGGED TABLE template_own (of int, own text[])")
-        taken = [
-            (
-                n,
-                places.get(order := row["correlation_id"]),
-                row["stream_id"] if row["category"] == "inventory" else self._marked(row["stream_id"], order),
-                row["category"],
-                row["version"],
-                self._marked(row["event_id"], order),
-                row["event_type"],
-                row["schema_version"],
-                self._marked(row["payload"], order),
-                self._marked(row["metadata"], order) if order in places else row["metadata"],
-                self._marked(order, order) if order in places else order,
-                max(row["recorded_at"] - self._began, timedelta()),
-            )
-            for n, row in enumerate(rows)
-        ]
-        await self._connection.copy_records_to_table("taken", records=taken)
-        await self._connection.execute(TEMPLATE)
-        for name, kept in others.items():
-            await self._connection.execute(f"CREATE UNLOGGED TABLE template_{name} (row text, of int, n int)")
-            named = [(row[0], next((id_ for id_ in ID.findall(row[0]) if id_ in places), None)) for row in kept]
-            marked = [
-                (
-                    AT.sub('"position": «p»', self._marked(text, order)),
-                    places[order],
-                    next((at[int(found[1])] for found in AT.finditer(text)), 0),
-                )
-                for text, order in named
-                if order is not None
-            ]
-            await self._connection.copy_records_to_table(f"template_{name}", records=marked)
-
-    def _name_ids(self, order: str, texts: str) -> None:
-        """Find out of what the ids in the texts of an order are made."""
-        order_id, found = OrderId(UUID(order)), sorted(set(ID.findall(texts)))
-        made = {str(payment_of(order_id)): "payment"}
-        made |= {str(reservation_of(order_id, Sku(sku))): f"reservation:{sku}" for sku in set(SKU.findall(texts))}
-        for name, _ in SAGAS:
-            made |= {
-                str(saga_of(order_id, name, about)): f"{name}:{about}" if about else name for about in ("", *found)
-            }
-        names = {id_: made[id_] for id_ in found if id_ in made}
-        self._own[order] = {id_: f"«d{n}»" for n, id_ in enumerate(names, 1)}
-        self._names[order] = list(names.values())
-
-    async def add(self) -> int:
-        """Add one copy of each order; returns the last position."""
-        number = self._done
-        await self._connection.execute("TRUNCATE template_own")
-        await self._connection.copy_records_to_table("template_own", records=list(self._of_their_own(number)))
-        texts = {
-            name: self._unmarked(f"t.{name}", number) for name in ("event_id", "payload", "metadata", "correlation")
-        }
-        texts["stream"] = self._unmarked("t.stream", number)
-        head = await self._connection.fetchval("SELECT max(position) FROM events")
-        later = self._began + (number + 1) * self._span
-        await self._connection.execute(COPY.format(**texts), head, number, later)
+    async def take(self, dsn: str) -> None:
+        """Make the templates of all orders that are in a log."""
+        connection = await asyncpg.connect(dsn, server_settings={"timezone": "UTC"})
+        self._key = await connection.fetchval("SELECT key FROM order_number_key")
+        of_orders = await _lines(connection, EVENTS)
+        lines = [*await _lines(connection, STOCK), *of_orders]
+        rows: list[dict[str, str]] = [dict(zip(COLUMNS, line.split("\t"), strict=True)) for line in lines]
+        texts: defaultdict[str, list[str]] = defaultdict(list)
+        for row, line in zip(rows[len(lines) - len(of_orders) :], of_orders, strict=True):
+            texts[row["correlation_id"]].append(line)
+        self._own = {order: _made_of(order, "".join(some)) for order, some in texts.items()}
+        self._measure_time(lines)
+        self.events_each = len(rows)
+        for n in range(len(rows)):  # the first places, one after the other
+            _ = self._places[PLACE, str(n)]
+        at = {row["position"]: n for n, row in enumerate(rows)}
+        versions: dict[str, int] = dict(await connection.fetch(VERSIONS))
+        self._templates = [self._of_events(rows, versions)]
         for table in OTHERS:
-            row = f"replace({self._unmarked('t.row', number)}, '«p»', ({head} + t.n)::text)"
-            columns = await self._connection.fetchval(STORED, table)
-            await self._connection.execute(COPY_ROWS.format(table=table, columns=columns, row=row))
-        self._done += 1
-        return head + self.events_each
+            columns = tuple(row[0] for row in await connection.fetch(STORED, table))
+            lines = await _lines(connection, f"SELECT {', '.join(columns)} FROM {table}")
+            self._templates.append(self._of_others(Template(table, columns), lines, at))
+        await connection.close()
 
-    async def remove_templates(self) -> None:
-        for name in ("template", "template_own", *(f"template_{other}" for other in OTHERS)):
-            await self._connection.execute(f"DROP TABLE {name}")
+    def _measure_time(self, lines: list[str]) -> None:
+        """Each copy is as much later as all the orders took."""
+        minutes = sorted(_minute(line.rpartition("\t")[2][:16]) for line in lines)
+        self._span = minutes[-1] - minutes[0] + timedelta(minutes=1)
+        times = sorted(int(found[0][:8], 16) for line in lines for found in ID.finditer(line) if found[1] == "7")
+        self._span_of_ids = times[-1] - times[0] + 1
 
-    @property
-    def _span(self) -> timedelta:
-        return self._minutes[-1] - self._minutes[0] + timedelta(minutes=1)
+    def _of_events(self, rows: list[dict[str, str]], before: dict[str, int]) -> Template:
+        """Of the stream of a SKU each copy has the next versions; all other streams are new ones."""
+        template = Template("events", COLUMNS)
+        of_skus = [row["stream_id"] for row in rows if row["category"] == "inventory"]
+        each = {stream: of_skus.count(stream) for stream in set(of_skus)}
+        for n, row in enumerate(rows):
+            order = row["correlation_id"]
+            template.mark(self._places[PLACE, str(n)])
+            for name in COLUMNS[1:]:
+                template.add("\t")
+                if row["category"] == "inventory" and name == "stream_id":
+                    template.add(row[name])
+                elif row["category"] == "inventory" and name == "version":
+                    before[row["stream_id"]] += 1
+                    template.mark(self._places["version", str(len(self._versions))])
+                    self._versions.append((before[row["stream_id"]], each[row["stream_id"]]))
+                elif name in {"metadata", "correlation_id"} and order not in self._own:
+                    template.add(row[name])
+                else:
+                    self._add(template, row[name], order)
+            template.add("\n")
+        return template
 
-    def _of_their_own(self, number: int) -> Iterator[tuple[int, list[str]]]:
-        for place, (order, names) in enumerate(self._names.items()):
-            copy = UUID(self._of_copy(order, number))
-            own = [str(uuid5(copy, self._of_copy(name, number))) for name in names]
-            # From the end, so that no order which is placed later gets one of these numbers.
-            yield place, [order_number(LIMIT - 1 - number * len(self._names) - place, self._key), *own]
+    def _of_others(self, template: Template, lines: list[str], at: dict[str, int]) -> Template:
+        for line in lines:
+            order = next((found[0] for found in ID.finditer(line) if found[0] in self._own), None)
+            if order is None:
+                continue
+            for n, (name, text) in enumerate(zip(template.columns, line.split("\t"), strict=True)):
+                template.add("\t" if n else "")
+                if name == "position" and text in at:
+                    template.mark(self._places[PLACE, str(at[text])])
+                else:
+                    self._add(template, text, order)
+            template.add("\n")
+        return template
 
-    def _of_copy(self, text: str, number: int) -> str:
-        text = OF_A_TIME.sub(lambda found: f"{self._moved(int(found[1], 16), number):08x}", text)
-        return BY_CHANCE.sub(rf"\g<1>{_by_chance(number)}", text)
+    def _add(self, template: Template, text: str, order: str) -> None:
+        """Add a text to a template, with marks for what differs."""
+        end, own = 0, self._own.get(order, {})
+        for found in DIFFERS.finditer(text):
+            some, begin = found[0], found.start()
+            template.add(text[end:begin])
+            end = found.end()
+            if some in own:
+                template.mark(self._places["own", order, own[some]])
+            elif some.startswith("ORD-"):
+                template.mark(self._places[NUMBER, order])
+            elif some.startswith("1Z"):
+                template.add(some[:8])
+                template.mark(self._places["parcel",])
+            elif found[1] == "7":  # an id of version 7 begins with the time
+                template.mark(self._places["time", some[:8]])
+                template.add(some[8:])
+            elif found[1] in ("4", "5"):
+                template.add(some[:19])
+                template.mark(self._places["by chance",])
+                template.add(some[23:])
+            elif found[1]:
+                template.add(some)
+            else:
+                template.mark(self._places["minute", some])
+        template.add(text[end:])
 
-    def _moved(self, time: int, number: int) -> int:
-        return time + (number + 1) * (self._times[-1] - self._times[0] + 1)
+    async def fill(self, dsn: str, events: int) -> int:
+        """Copy the orders until the log has so many events; returns how many copies of each were added.
 
-    def _marked(self, text: str, order: str) -> str:
-        own = self._own.get(order, {})
-        text = ID.sub(lambda found: own.get(found[0], found[0]), text)
-        text = OF_A_TIME.sub(lambda found: f"«t{self._times.index(int(found[1], 16))}»", text)
-        text = MINUTE.sub(lambda found: f"«m{self._minutes.index(datetime.fromisoformat(found[0]))}»", text)
-        return NUMBER.sub("«d0»", PARCEL.sub(r"\1«n»", BY_CHANCE.sub(r"\1«v»", text)))
+        Other events may have come after the templates were taken, but none of SKUs. Saga runners have then read all.
+        """
+        connection = await asyncpg.connect(dsn)
+        head, before = int(await connection.fetchval("SELECT max(position) FROM events")), self._done
+        while head + self.events_each <= events:
+            values = list(self._values(head))
+            for template in self._templates:
+                rows = io.BytesIO(template.rows(values))
+                await connection.copy_to_table(template.table, source=rows, columns=template.columns, format="text")
+            head += self.events_each
+            self._done += 1
+        await connection.execute("INSERT INTO checkpoints (reader, position) VALUES ('saga-runner', $1) "
+                                 "ON CONFLICT (reader) DO UPDATE SET position = $1", head)  # fmt: skip
+        await connection.close()
+        return self._done - before
 
-    def _unmarked(self, column: str, number: int) -> str:
-        """SQL for the text of a column in a copy."""
-        marks = {f"«t{n}»": f"{self._moved(time, number):08x}" for n, time in enumerate(self._times)}
-        for n, minute in enumerate(self._minutes):
-            marks[f"«m{n}»"] = f"{minute + (number + 1) * self._span:%Y-%m-%dT%H:%M}"
-        marks |= {"«v»": _by_chance(number), "«n»": f"{number:04X}"}
-        for mark, text in marks.items():
-            column = f"replace({column}, '{mark}', '{text}')"
-        for n in range(max(map(len, self._names.values())) + 1):
-            column = f"replace({column}, '«d{n}»', coalesce(d.own[{n + 1}], ''))"
-        return column
+    def _values(self, head: int) -> Iterator[str]:
+        """The value of each mark in this copy, in the order of their places."""
+        number = self._done
+        yield from map(str, range(head + 1, head + 1 + self.events_each))
+        ids = {order: UUID(self._moved_id(order)) for order in self._own}
+        # From the end, so that no order which is placed later gets one of these numbers.
+        last = LIMIT - 1 - number * len(self._own)
+        numbers = {order: order_number(last - n, self._key) for n, order in enumerate(self._own)}
+        for kind, *of in list(self._places)[self.events_each :]:
+            match kind:
+                case "version":
+                    first, each = self._versions[int(of[0])]
+                    yield str(first + number * each)
+                case "own":
+                    yield str(uuid5(ids[of[0]], ID.sub(lambda found: self._moved_id(found[0]), of[1])))
+                case "time":
+                    yield self._moved(of[0])
+                case "minute":
+                    minute = _minute(of[0]) + (number + 1) * self._span
+                    yield f"{minute:%Y-%m-%d}{of[0][10]}{minute:%H:%M}"
+                case "by chance":
+                    yield f"{0xC000 + number:04x}"  # no other id has 0xC000 or more there
+                case "parcel":
+                    yield f"{number:04X}"
+                case _:
+                    yield numbers[of[0]]
+
+    def _moved(self, time: str) -> str:
+        return f"{int(time, 16) + (self._done + 1) * self._span_of_ids:08x}"
+
+    def _moved_id(self, id_: str) -> str:
+        if id_[14] == "7":
+            return self._moved(id_[:8]) + id_[8:]
+        return f"{id_[:19]}{0xC000 + self._done:04x}{id_[23:]}"
 
 
-def _by_chance(number: int) -> str:
-    return f"{0xC000 + number:04x}"  # no other id has 0xC000 or more there
+async def _lines(connection: Any, query: str) -> list[str]:
+    output = io.BytesIO()
+    await connection.copy_from_query(query, output=output, format="text")
+    return output.getvalue().decode().split("\n")[:-1]
 
 
-def _order_of(row: Any) -> str:
-    return row["correlation_id"]
+def _minute(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-async def copy_orders(dsn: str, events: int) -> int:
-    """Copy the orders of the log until it has so many events; returns how many copies of each it has."""
-    connection = await asyncpg.connect(dsn)
-    copies = Copies(connection)
-    await copies.take()
-    head, done = await connection.fetchval("SELECT max(position) FROM events"), 0
-    while head + copies.events_each <= events:
-        head = await copies.add()
-        done += 1
-    await copies.remove_templates()
-    await connection.execute("INSERT INTO checkpoints (reader, position) VALUES ('saga-runner', $1) "
-                             "ON CONFLICT (reader) DO UPDATE SET position = $1", head)  # fmt: skip
-    await connection.close()
-    return done
+def _made_of(order: str, texts: str) -> dict[str, str]:
+    """Of what the ids in the texts of an order are made, together with its id."""
+    order_id, found = OrderId(UUID(order)), {found[0] for found in ID.finditer(texts)}
+    made = {str(payment_of(order_id)): "payment"}
+    made |= {str(reservation_of(order_id, Sku(sku))): f"reservation:{sku}" for sku in set(SKU.findall(texts))}
+    for name, _ in SAGAS:
+        made |= {str(saga_of(order_id, name, about)): f"{name}:{about}" if about else name for about in ("", *found)}
+    return {id_: made[id_] for id_ in found if id_ in made}

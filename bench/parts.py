@@ -59,6 +59,7 @@ class Part:
 
 PARTS = {
     "commands": Part("seconds", 1.5),
+    "emmett": Part("seconds", 2, named_only=True),
     "guarded": Part("seconds", 1.5),
     "many": Part("seconds", 1.5, named_only=True),
     "runners": Part("backlog", 1_000),

@@ -46,7 +46,7 @@ def measure(ground: Ground, events: float) -> list[Row]:
         uvloop.run(_projected(dsn))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     began = time.perf_counter()
-    report = uvloop.run(_verify(dsn, ledger))
+    report = uvloop.run(check(dsn, ledger))
     seconds = time.perf_counter() - began
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu, most = used.ru_utime - before, used.ru_maxrss * 1024
@@ -71,7 +71,8 @@ def measure(ground: Ground, events: float) -> list[Row]:
     ]
 
 
-async def _verify(dsn: str, ledger: dict[UUID, Charge]) -> Report:
+async def check(dsn: str, ledger: dict[UUID, Charge] | None = None) -> Report:
+    """Verify all of a log, with the provider's ledger if there is one."""
     async with open_evidence(lambda: connect(dsn, name="verify", role=None, limits=False), wait=0) as evidence:
         return await Verification(evidence, SAGAS, ledger, lambda _done, _of: None).run()
 

@@ -10,7 +10,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
 TOPS = ("core", "daemons", "tui", "migrations", "tests", "bench", "docs", "deploy")
-MADE_BY_RUNS = {"results"}  # of the bench
+MADE_BY_RUNS = {"results", "node_modules"}  # of the bench
 HEADINGS = {
     ("core",): "Inside core",
     ("daemons",): "Inside daemons",

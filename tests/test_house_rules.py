@@ -41,7 +41,7 @@ def python_files(*tops: str) -> list[Path]:
 def text_files() -> Iterator[tuple[str, str]]:
     """Everything that a person reads: code, SQL, documents, configuration."""
     kinds = {".py", ".sql", ".md", ".toml", ".yml", ".conf", ".tcss", ".txt", ".example", ""}
-    generated = {"__pycache__", "__snapshots__", "results", "data"}
+    generated = {"__pycache__", "__snapshots__", "results", "data", "node_modules"}
     folders = chain.from_iterable((ROOT / top).rglob("*") for top in (*CODE, "docs", "migrations", "deploy"))
     top = [path for path in ROOT.glob("*") if not path.name.startswith(".")]
     for path in chain(

@@ -25,6 +25,11 @@ def jobs(workflow: Path) -> dict[str, Any]:
     return yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"]
 
 
+def package_locks() -> list[Path]:
+    found = [lock for top in ("bench", "tests") for lock in (ROOT / top).rglob("package-lock.json")]
+    return [lock for lock in found if "node_modules" not in lock.parts]
+
+
 def commands(workflow: Path) -> str:
     return "\n".join(step.get("run", "") for job in jobs(workflow).values() for step in job["steps"])
 
@@ -60,9 +65,18 @@ def test_the_suite_runs_on_each_python_from_the_oldest_that_is_supported() -> No
 
 def test_dependabot_looks_at_everything_that_is_pinned() -> None:
     updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text(encoding="utf-8"))["updates"]
-    folders = {"pip": "/", "github-actions": "/", "docker": "/", "npm": "/tests/support/node_client"}
-    assert {update["package-ecosystem"]: update["directory"] for update in updates} == folders
-    assert (ROOT / "tests/support/node_client/package-lock.json").exists()
+    of_node = {f"/{lock.parent.relative_to(ROOT)}" for lock in package_locks()}
+    assert of_node == {"/bench/node", "/tests/support/node_client"}
+    assert {(update["package-ecosystem"], update["directory"]) for update in updates} == {
+        ("pip", "/"),
+        ("github-actions", "/"),
+        ("docker", "/"),
+        *(("npm", folder) for folder in of_node),
+    }
+
+
+def test_locks_of_node_packages_name_no_registry() -> None:
+    assert [lock for lock in package_locks() if '"resolved"' in lock.read_text(encoding="utf-8")] == []
 
 
 def test_actionlint_finds_nothing() -> None:

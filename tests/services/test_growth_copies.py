@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from bench.growth_copies import copy_orders
+from bench.growth_copies import Copies
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.evidence import open_evidence
 from core.audit.verification import Report, Verification
@@ -59,7 +59,9 @@ async def test_copies_of_orders_fill_a_log_without_gaps_and_verify_finds_nothing
     owner = await asyncpg.connect(dsn)
     await owner.execute(KEYS)
     before = await owner.fetchrow(SHAPES)
-    copies = await copy_orders(dsn, 400)
+    filler = Copies()
+    await filler.take(dsn)
+    copies = await filler.fill(dsn, 300) + await filler.fill(dsn, 400)
     after = await owner.fetchrow(SHAPES)
     assert await owner.fetchval("SELECT count(*) FROM idempotency_keys") == 4 * (1 + copies)
     await owner.close()
