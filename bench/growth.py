@@ -23,7 +23,7 @@ from bench.verify import check
 ORDERS = 470  # real ones, taken to their ends: 10 000 events
 MILLION = 1_000_000
 REACH = 1.3  # at most so many times what the same takes with the real orders alone
-SECONDS = 2.0  # of each thing that is asked by turns
+SECONDS = 1.5  # of each thing that is asked by turns
 WHAT = {
     "append_us": "an order appended to the log, in process",
     "post_us": "POST of an order",

@@ -75,6 +75,7 @@ PARTS = {
     "snapshots": Part("events", 200_000, MILLION),
     "visible": Part("seconds", 5),
     "sagas": Part("saga_seconds", 1),
+    "temporal": Part("saga_seconds", 2, named_only=True),
     "open_sagas": Part("open", 20_000),
     "hot_sku": Part("orders", 1_000),
     "verify": Part("events", 100_000, MILLION, TEN_MILLION),
