@@ -26,7 +26,8 @@ from core.sagas.saga import Saga
 from core.services.shares import ShareKeeper
 
 BATCH = 1_000
-BUSY = 0.01  # seconds between reads while events come; a read just before the next append may be sent starts the most
+BUSY = 0.01  # seconds between reads while events come, of which none starts a saga
+SOON = 0.003  # seconds after a start until the next read, so that what it finds goes with the next append of many
 QUIET = 0.25  # seconds after the last events until the next read, in case a notification is lost
 LONGEST_QUIET = 2.0  # seconds between reads while none have come for long
 AWAY = 1.0  # seconds between tries while the database is away
@@ -105,7 +106,7 @@ class Starting:
             return 0.0
         if moved:
             self._pace.came()
-            return BUSY
+            return SOON if starts.events else BUSY
         await self._feed.wait(coming, at_most=self._pace.pause(), stop=self._stop)
         return 0.0
 
