@@ -170,8 +170,10 @@ def test_an_old_commit_gets_a_folder_with_its_own_files(repository: Path, tmp_pa
     assert '"rate": 100.0' in (folder / "bench" / "__main__.py").read_text()
 
 
-def test_every_part_has_a_file_and_a_length_and_longer_ones_only_by_flags() -> None:
+def test_every_part_has_a_file_a_row_on_the_page_and_a_length_and_longer_ones_only_by_flags() -> None:
+    page = (Path(bench.__file__).parents[1] / "docs/explanation/speed.md").read_text(encoding="utf-8")
     for name, part in PARTS.items():
+        assert f"\n| {name} {'* ' if part.named_only else ''}|" in page
         assert Path(bench.__file__).with_name(f"{name}.py").exists()
         assert part.length_of({}) == part.length
         assert part.length_of({"million": True}) == (part.million or part.length)
