@@ -1,4 +1,7 @@
-"""Coalescing: reads that arrive while a statement runs are done together, by the next statement."""
+"""Coalescing: reads that arrive while a statement runs are done together, by the next statement.
+
+So nobody joins a read that already runs, which may have looked before the caller wrote something.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ V = TypeVar("V")
 
 
 class Coalescer(Generic[K, V]):
-    """`get` never joins a read that already runs, which may have looked before the caller wrote something."""
+    """One statement at a time reads the values of all keys that are waited for."""
 
     def __init__(self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], *, most: int = 256) -> None:
         self._fetch = fetch
@@ -47,3 +50,35 @@ class Coalescer(Generic[K, V]):
                         future.set_result(values.get(key))
         finally:
             self._task = None
+
+
+class SameReads(Generic[K, V]):
+    """Of each key one read at a time, for all who wait for it then; the reads of several keys run side by side."""
+
+    def __init__(self, read: Callable[[K], Awaitable[V]]) -> None:
+        self._read = read
+        self._waiting: dict[K, asyncio.Future[V]] = {}
+        self._tasks: dict[K, asyncio.Task[None]] = {}
+
+    async def get(self, key: K) -> V:
+        """What `read` returns for the key. Raises what `read` raises."""
+        future = self._waiting.get(key)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting[key] = future
+            if key not in self._tasks:
+                self._tasks[key] = asyncio.create_task(self._run(key), context=elsewhere())
+        return await asyncio.shield(future)  # shielded, because other callers may wait for the same read
+
+    async def _run(self, key: K) -> None:
+        try:
+            while (future := self._waiting.pop(key, None)) is not None:
+                try:
+                    value = await self._read(key)
+                except Exception as error:  # noqa: BLE001 - every caller raises it
+                    future.set_exception(error)
+                    future.exception()  # else asyncio warns when its caller has gone
+                else:
+                    future.set_result(value)
+        finally:
+            del self._tasks[key]

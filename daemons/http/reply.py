@@ -11,17 +11,16 @@ CONTENT_TYPE = (b"content-type", b"application/json")
 class Reply:
     """An ASGI application that answers with JSON."""
 
-    __slots__ = ("_body", "_headers", "_status")
+    __slots__ = ("_headers", "_status", "content")
 
-    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    def __init__(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
         self._status = status
-        self._body = body
-        self._headers = [
-            CONTENT_TYPE,
-            (b"content-length", str(len(body)).encode()),
-            *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
-        ]
+        self.content = content
+        self._headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
     async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
-        await send({"type": "http.response.body", "body": self._body})
+        length = (b"content-length", str(len(self.content)).encode())
+        await send(
+            {"type": "http.response.start", "status": self._status, "headers": [CONTENT_TYPE, length, *self._headers]}
+        )
+        await send({"type": "http.response.body", "body": self.content})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from litestar import Response, get
+from litestar import get
 from litestar.datastructures import State
 from litestar.params import QueryParameter
+from litestar.types import ASGIApp
 
 from core import codec
 from core.ports.audit import AuditPage, AuditSearch, AuditTrail
@@ -39,7 +40,7 @@ async def audit(
     outcome: Outcomes = None,
     request_id: Text = None,
     limit: Many = 100,
-) -> Response[bytes]:
+) -> ASGIApp:
     """The newest rows first. A page looks at 50,000 rows at most, so `next_before` may follow an empty one."""
     trail: AuditTrail = state["audit"]
     search = AuditSearch(

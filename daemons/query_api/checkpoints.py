@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Response, get
+from litestar import get
 from litestar.datastructures import State
+from litestar.types import ASGIApp
 
 from core import codec
 from core.ports.inspection import Checkpoint, Inspection
@@ -17,7 +18,7 @@ class CheckpointList(msgspec.Struct, kw_only=True):
 
 
 @get("/api/v1/admin/checkpoints", responses=answers(CheckpointList, 503))
-async def list_checkpoints(state: State) -> Response[bytes]:
+async def list_checkpoints(state: State) -> ASGIApp:
     """Every reader of the log, also those that fill read models which are made anew."""
     inspection: Inspection = state["inspection"]
     return json_response(codec.json(CheckpointList(checkpoints=list(await inspection.checkpoints()))))

@@ -8,8 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from litestar import Response, get
+from litestar import get
 from litestar.params import QueryParameter
+from litestar.types import ASGIApp
 from msgspec import Struct
 
 from core import codec
@@ -90,7 +91,7 @@ class Comparison(Struct, kw_only=True):
 
 
 @get("/api/v1/compare", responses=answers({200: Comparison, 202: Coming}, 409, 503))
-async def compare(request: AnyRequest, start: From, to: To = None) -> Response[bytes]:
+async def compare(request: AnyRequest, start: From, to: To = None) -> ASGIApp:
     """What changed from one moment to another, or until now. 202 while the lists of one of them are being made."""
     earlier = await past_reads(request, "from", start)
     later: RequestReads = (

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from litestar import Response, get
+from litestar import get
+from litestar.types import ASGIApp
 
 from core import codec
 from core.errors import NotFound
@@ -27,7 +28,7 @@ from daemons.query_api.response import json_response
     "/api/v1/customers/{customer_id:str}/summary",
     responses=answers({200: Customer, 202: Coming}, 404, 409, 503),
 )
-async def customer_summary(request: AnyRequest, queries: Reads, customer_id: TextInPath) -> Response[bytes]:
+async def customer_summary(request: AnyRequest, queries: Reads, customer_id: TextInPath) -> ASGIApp:
     """How many orders a customer has placed, and what was spent, per currency."""
     opener: AnswerOpener = request.app.state["opener"]
     name = a_text("customer_id", customer_id)

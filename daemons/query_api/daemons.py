@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from litestar import Response, get
+from litestar import get
+from litestar.types import ASGIApp
 
 from core import codec
 from daemons.http.openapi import answers
@@ -12,7 +13,7 @@ from daemons.query_api.roll_call import DaemonList, RollCall
 
 
 @get("/api/v1/daemons", responses=answers(DaemonList, 503))
-async def daemons(request: AnyRequest) -> Response[bytes]:
+async def daemons(request: AnyRequest) -> ASGIApp:
     """Every daemon: whether it answers and is ready, why not, its process and uptime, and how far its readers are."""
     roll_call: RollCall = request.app.state["roll_call"]
     return json_response(codec.json(await roll_call.take()))

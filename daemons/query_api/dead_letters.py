@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import get
 from litestar.params import QueryParameter
+from litestar.types import ASGIApp
 
 from core import codec
 from core.codec import Envelope
@@ -53,7 +54,7 @@ async def dead_letters(
     each: Each = None,
     cursor: CursorText = None,
     limit: Many = 100,
-) -> Response[bytes]:
+) -> ASGIApp:
     """The events that readers of the log have set aside, each with the error and how much waits behind it."""
     letters: DeadLetters = request.app.state["dead_letters"]
     after = None if cursor is None else _place(cursor)
@@ -80,7 +81,7 @@ def _place(cursor: str) -> tuple[int, UUID]:
 
 
 @get("/api/v1/admin/dead-letters/{id:str}", responses=answers(OneDeadLetter, 404, 503))
-async def one_dead_letter(request: AnyRequest, queries: Reads, id: IdInPath) -> Response[bytes]:  # noqa: A002 - the path's name
+async def one_dead_letter(request: AnyRequest, queries: Reads, id: IdInPath) -> ASGIApp:  # noqa: A002 - the path's name
     """One of them, with its event as it is in the log."""
     letters: DeadLetters = request.app.state["dead_letters"]
     letter = await letters.one(a_uuid("id", id))

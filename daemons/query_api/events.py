@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from litestar import Response, get
+from litestar import get
 from litestar.params import FromQuery
+from litestar.types import ASGIApp
 
 from core import codec
 from core.codec import Shape, StoredEvent
@@ -42,7 +43,7 @@ async def events_of_order(
     after: AfterVersion = 0,
     limit: ManyEvents = 1_000,
     shape: PayloadShape = "latest",
-) -> Response[bytes]:
+) -> ASGIApp:
     """The events of the order's own stream; `after` is a version."""
     id_ = a_uuid("order_id", order_id)
     page = await queries.events_of_stream(id_, after=after, limit=limit)
@@ -59,7 +60,7 @@ async def timeline(
     after: AfterPosition = 0,
     limit: ManyEvents = 1_000,
     shape: PayloadShape = "latest",
-) -> Response[bytes]:
+) -> ASGIApp:
     """Everything that was recorded about the order: its own events, its stock, its payment, its sagas."""
     id_ = a_uuid("order_id", order_id)
     page = await queries.events_of_correlation(id_, after=after, limit=limit)
@@ -80,7 +81,7 @@ async def events(
     order_id: FromQuery[UUID | None] = None,
     stream_id: FromQuery[UUID | None] = None,
     shape: PayloadShape = "latest",
-) -> Response[bytes]:
+) -> ASGIApp:
     """The log, in order: from a position or a time on, or the last events before a position."""
     moment = a_moment("at", at)
     if (after > 0) + (before is not None) + (moment is not None) > 1:

@@ -6,9 +6,10 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromQuery, QueryParameter
+from litestar.types import ASGIApp
 
 from core import codec
 from core.codec import Envelope
@@ -60,7 +61,7 @@ async def find_events(
     request_id: Text = None,
     limit: ManyEvents = 100,
     shape: PayloadShape = "latest",
-) -> Response[bytes]:
+) -> ASGIApp:
     """The newest events that fit. A page looks at 50,000 events at most, so `next_before` may follow an empty one."""
     if order_id is not None and correlation_id is not None:
         raise wrong_fields(FieldError("correlation_id", "cannot be given together with order_id: it is the same"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 
-from litestar import Response, get
+from litestar import get
+from litestar.types import ASGIApp
 
 from core import codec
 from core.domain.message import Sku
@@ -24,7 +25,7 @@ from daemons.query_api.response import FROM_EITHER, READ_FROM, json_response
 
 
 @get("/api/v1/inventory", responses=answers({200: Levels, 202: Coming}, 409, 503))
-async def inventory(queries: Reads, cursor: CursorText = None, limit: Limit = 20) -> Response[bytes]:
+async def inventory(queries: Reads, cursor: CursorText = None, limit: Limit = 20) -> ASGIApp:
     """Stock by SKU."""
     after = _sku_of(cursor) if cursor is not None else ""
     levels = await queries.stock_levels(after=after, limit=limit + 1)
@@ -34,7 +35,7 @@ async def inventory(queries: Reads, cursor: CursorText = None, limit: Limit = 20
 
 
 @get("/api/v1/inventory/{sku:str}", responses=answers(Level, 404, 409, 503), operation_class=FROM_EITHER)
-async def inventory_of_sku(queries: Reads, sku: TextInPath) -> Response[bytes]:
+async def inventory_of_sku(queries: Reads, sku: TextInPath) -> ASGIApp:
     """Stock of one SKU."""
     level, read_from = await fresh_level(queries, Sku(a_text("sku", sku)))
     return json_response(codec.json(level), **{READ_FROM: read_from})

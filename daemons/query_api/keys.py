@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from litestar import Response, get
+from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromPath
+from litestar.types import ASGIApp
 from msgspec import Struct
 
 from core import codec
@@ -21,14 +22,14 @@ class KeyList(Struct, kw_only=True):
 
 
 @get("/api/v1/admin/keys", responses=answers(KeyList, 503))
-async def list_keys(state: State) -> Response[bytes]:
+async def list_keys(state: State) -> ASGIApp:
     """Every key there ever was: whose it is, what it may, and whether it is valid, expired or revoked."""
     keys: ApiKeys = state["api_keys"]
     return json_response(codec.json(KeyList(keys=list(await keys.all()))))
 
 
 @get("/api/v1/admin/keys/{id:str}", responses=answers(ApiKey, 404, 503))
-async def show_key(state: State, id: FromPath[str]) -> Response[bytes]:  # noqa: A002 - the path's name
+async def show_key(state: State, id: FromPath[str]) -> ASGIApp:  # noqa: A002 - the path's name
     """One key."""
     keys: ApiKeys = state["api_keys"]
     key = await keys.one(id)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Response, get
+from litestar import get
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, QueryParameter
+from litestar.types import ASGIApp
 from msgspec import Raw
+from msgspec.structs import replace
 
 from core import codec
 from core.domain.message import OrderId
 from core.filters.order_query import OrderQuery
-from core.ports.listed_orders import OrderCounts, OrderPlace, OrderSearch, OrderSort
+from core.ports.listed_orders import OrderCounts, OrderSearch, OrderSort
 from core.ports.log import EventStore
 from core.ports.queries import Queries
 from core.projections.order_view import OrderView
@@ -21,8 +23,9 @@ from core.services.past_reads import PastReads
 from daemons.http.openapi import answers
 from daemons.http.problems import RequestRefused
 from daemons.query_api.answers import Coming, CustomerOrders, Orders, StatusOrders
-from daemons.query_api.cursors import ends, place
-from daemons.query_api.opened_answers import under_every_name
+from daemons.query_api.asked_orders import asked_orders, order_search
+from daemons.query_api.cursors import ends
+from daemons.query_api.opened_answers import prepare, under_every_name
 from daemons.query_api.order_filters import a_status, order_filter
 from daemons.query_api.parameters import (
     AnyRequest,
@@ -36,7 +39,7 @@ from daemons.query_api.parameters import (
 )
 from daemons.query_api.parked_rows import ParkedRows
 from daemons.query_api.parked_rows import header as waits_behind
-from daemons.query_api.reads import Reads
+from daemons.query_api.reads import Reads, present_reads
 from daemons.query_api.response import FROM_CACHE_TOO, READ_FROM, json_response, of_cache
 
 FILTER = Provide(order_filter, sync_to_thread=False)
@@ -58,7 +61,7 @@ async def one_order(
     min_version: MinVersion = 0,
     min_payment_version: MinPaymentVersion = 0,
     wait: Wait = 0,
-) -> Response[bytes]:
+) -> ASGIApp:
     """One order, as it was just written: what the read model has not got yet is folded from its events.
 
     `Orderdeck-Waits-Behind` has the position of an event that could not be applied, if the order waits behind one.
@@ -87,7 +90,7 @@ async def one_order(
     "/api/v1/orders/number/{order_number:str}",
     responses=answers(OrderView, 404, 409, 503),
 )
-async def order_of_number(request: AnyRequest, queries: Reads, order_number: TextInPath) -> Response[bytes]:
+async def order_of_number(request: AnyRequest, queries: Reads, order_number: TextInPath) -> ASGIApp:
     """One order by the number its customer knows."""
     store: EventStore = request.app.state["store"]
     number = a_text("order_number", order_number).upper()
@@ -95,7 +98,21 @@ async def order_of_number(request: AnyRequest, queries: Reads, order_number: Tex
     return json_response(order.json)
 
 
-@get("/api/v1/orders", responses=answers({200: Orders, 202: Coming}, 409, 503), dependencies={"conditions": FILTER})
+async def answer_list(request: AnyRequest) -> ASGIApp | None:
+    """The `before_request=` of the list of orders: it answers at once unless the framework has to read the request."""
+    await prepare(request)
+    asked = asked_orders(request)
+    if asked is None:
+        return None
+    return await _listed(request, present_reads(request, asked.min_position), asked.search)
+
+
+@get(
+    "/api/v1/orders",
+    responses=answers({200: Orders, 202: Coming}, 409, 503),
+    dependencies={"conditions": FILTER},
+    before_request=answer_list,
+)
 async def some_orders(
     request: AnyRequest,
     conditions: NamedDependency[OrderQuery],
@@ -103,17 +120,17 @@ async def some_orders(
     sort: FromQuery[OrderSort] = "-created_at",
     cursor: CursorText = None,
     limit: Limit = 20,
-) -> Response[bytes]:
+) -> ASGIApp:
     """Orders that match, newest first, with cursors to both sides."""
-    conditions = await under_every_name(request, conditions)
-    start: OrderPlace | None = None
-    backwards = False
-    if cursor is not None:
-        start, backwards = place(cursor, sort)
-    page, count = await queries.counted_orders(
-        OrderSearch(filter=conditions, sort=sort, start=start, backwards=backwards, limit=limit)
+    return await _listed(request, queries, order_search(conditions, sort, cursor, limit))
+
+
+async def _listed(request: AnyRequest, queries: Queries, search: OrderSearch) -> ASGIApp:
+    fits = await under_every_name(request, search.filter)
+    page, count = await queries.counted_orders(search if fits is search.filter else replace(search, filter=fits))
+    cursors = ends(
+        search.sort, page.first, page.last, more=page.more, start=search.start is not None, backwards=search.backwards
     )
-    cursors = ends(sort, page.first, page.last, more=page.more, start=start is not None, backwards=backwards)
     return json_response(
         codec.json(
             {
@@ -131,7 +148,7 @@ async def some_orders(
     responses=answers({200: OrderCounts, 202: Coming}, 409, 503),
     dependencies={"conditions": FILTER},
 )
-async def order_counts(request: AnyRequest, conditions: NamedDependency[OrderQuery], queries: Reads) -> Response[bytes]:
+async def order_counts(request: AnyRequest, conditions: NamedDependency[OrderQuery], queries: Reads) -> ASGIApp:
     """How many orders match, altogether, in each status, and with each status of their payment."""
     counts = await queries.count_orders_by_status(await under_every_name(request, conditions))
     return json_response(codec.json(counts))
@@ -140,16 +157,14 @@ async def order_counts(request: AnyRequest, conditions: NamedDependency[OrderQue
 @get("/api/v1/customers/{customer_id:str}/orders", responses=answers({200: CustomerOrders, 202: Coming}, 409, 503))
 async def orders_of_customer(
     request: AnyRequest, queries: Reads, customer_id: TextInPath, limit: Limit = 20, offset: Offset = 0
-) -> Response[bytes]:
+) -> ASGIApp:
     """A customer's orders, newest first."""
     wanted = await under_every_name(request, OrderQuery(customer_id=(a_text("customer_id", customer_id),)))
     return await _by_offset(queries, wanted, limit, offset, {})
 
 
 @get("/api/v1/orders/status/{status:str}", responses=answers({200: StatusOrders, 202: Coming}, 409, 503))
-async def orders_of_status(
-    queries: Reads, status: TextInPath, limit: Limit = 20, offset: Offset = 0
-) -> Response[bytes]:
+async def orders_of_status(queries: Reads, status: TextInPath, limit: Limit = 20, offset: Offset = 0) -> ASGIApp:
     """Orders that have come this far, newest first; the status in any case."""
     known = a_status(status)
     return await _by_offset(queries, OrderQuery(status=(known,)), limit, offset, {"status": known})
@@ -160,7 +175,7 @@ ROUTES = (one_order, order_of_number, some_orders, order_counts, orders_of_custo
 
 async def _by_offset(
     queries: Queries, conditions: OrderQuery, limit: int, offset: int, echo: dict[str, Any]
-) -> Response[bytes]:
+) -> ASGIApp:
     page, count = await queries.counted_newest_orders(conditions, offset=offset, limit=limit)
     return json_response(
         codec.json(

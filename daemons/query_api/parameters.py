@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -30,6 +30,8 @@ LONGEST_PARAMETER = 400
 MOST_FIELDS = 400  # an address has at most 8 KiB
 WANTED = f"must be UTF-8, percent-encoded, and have at most {MOST_FIELDS} fields"
 MOST_IDS = 100
+MOST_KEPT = 1_000  # queries whose parameters are known; clients often send the same ones again
+LONGEST_KEPT = 500  # bytes of such a query
 
 # --- in the query -------------------------------------------------------------------------------------------
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")]
@@ -86,14 +88,22 @@ async def refuse_strange_parameters(request: AnyRequest) -> None:
     It is asked before each request, since the framework ignores a misspelt parameter and one that is given twice.
     The RequestRefused that it raises names each of them.
     """
+    if request.scope["query_string"]:
+        parameters_of(request)
+
+
+def parameters_of(request: AnyRequest) -> Sequence[tuple[str, str]]:
+    """The parameters of the query, with their texts. Raises RequestRefused, as above."""
     query: bytes = request.scope["query_string"]
-    if not query:
-        return
+    return (_kept if len(query) <= LONGEST_KEPT else _read)(request.route_handler, query)
+
+
+def _read(handler: HTTPRouteHandler, query: bytes) -> Sequence[tuple[str, str]]:
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError:
         raise wrong_fields(FieldError("query", WANTED)) from None
-    known, values = _known(request.route_handler), dict(pairs)
+    known, values = known_parameters(handler), dict(pairs)
     names = [name for name, _ in pairs]
     wrong = [
         FieldError(name, f"is not known here; known: {', '.join(known) or 'none'}") for name in values.keys() - known
@@ -110,9 +120,13 @@ async def refuse_strange_parameters(request: AnyRequest) -> None:
     }.values()
     if wrong:
         raise wrong_fields(*sorted(wrong, key=lambda error: error.field))
+    return tuple(pairs)
 
 
-class _Known(NamedTuple):
+_kept = lru_cache(MOST_KEPT)(_read)
+
+
+class KnownParameter(NamedTuple):
     """How many characters a parameter may have, and whether it may be given several times."""
 
     longest: int
@@ -120,10 +134,10 @@ class _Known(NamedTuple):
 
 
 @cache
-def _known(handler: HTTPRouteHandler) -> dict[str, _Known]:
+def known_parameters(handler: HTTPRouteHandler) -> dict[str, KnownParameter]:
     """A handler's query parameters by their names, in their order."""
     return {
-        one.name or name: _Known(max(LONGEST_PARAMETER, one.max_length or 0), takes_several(field))
+        one.name or name: KnownParameter(max(LONGEST_PARAMETER, one.max_length or 0), takes_several(field))
         for name, field in fields_of(handler).items()
         if isinstance(one := field.kwarg_definition, QueryParameter)
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from litestar import Response, get
+from litestar import get
+from litestar.types import ASGIApp
 
 from core import codec
 from core.errors import NotFound
@@ -18,7 +19,7 @@ from daemons.query_api.response import json_response
 
 
 @get("/api/v1/products/{sku:str}/demand", responses=answers({200: Demand, 202: Coming}, 404, 409, 503))
-async def product_demand(queries: Reads, sku: TextInPath) -> Response[bytes]:
+async def product_demand(queries: Reads, sku: TextInPath) -> ASGIApp:
     """How much of a SKU was ordered, and what it brought in, per currency."""
     name = a_text("sku", sku)
     totals = await queries.totals(PRODUCT_DEMAND, name)

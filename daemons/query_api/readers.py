@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from litestar import Response, get
+from litestar import get
+from litestar.types import ASGIApp
 
 from core import codec
 from core.ports.log import EventStore
@@ -22,7 +23,7 @@ from daemons.query_api.response import json_response
 
 
 @get("/api/v1/projections", responses=answers(Projections, 503))
-async def projections(request: AnyRequest) -> Response[bytes]:
+async def projections(request: AnyRequest) -> ASGIApp:
     """Every read model, and every reader of the log: its position, and how far that is behind."""
     servers: ReadServers = request.app.state["servers"]
     store: EventStore = request.app.state["store"]

@@ -82,10 +82,18 @@ AsOf = Annotated[
 async def reads_of_request(request: AnyRequest, min_position: MinPosition = None, as_of: AsOf = None) -> RequestReads:
     if as_of is not None and min_position is not None:
         raise wrong_fields(FieldError("min_position", "cannot be given together with as_of, which says what is shown"))
-    servers: ReadServers = request.app.state["servers"]
-    reads = servers.request(min_position) if as_of is None else await past_reads(request, AS_OF, as_of)
+    if as_of is None:
+        return present_reads(request, min_position)
     scope: Any = request.scope
-    scope[READS] = reads
+    scope[READS] = reads = await past_reads(request, AS_OF, as_of)
+    return reads
+
+
+def present_reads(request: AnyRequest, min_position: int | None) -> RequestReads:
+    """The queries of a request that asks for nothing of the past."""
+    servers: ReadServers = request.app.state["servers"]
+    scope: Any = request.scope
+    scope[READS] = reads = servers.request(min_position)
     return reads
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from litestar import Response, get
+from litestar import get
 from litestar.datastructures import State
+from litestar.types import ASGIApp
 from msgspec import Struct
 
 from core import codec
@@ -49,7 +50,7 @@ class RebuildList(Struct, kw_only=True):
 
 
 @get("/api/v1/admin/rebuilds", responses=answers(RebuildList, 503))
-async def list_rebuilds(state: State) -> Response[bytes]:
+async def list_rebuilds(state: State) -> ASGIApp:
     """The newest generations of the read models, newest first: how far each is, or what became of it."""
     generations: Generations = state["generations"]
     rows = [_row(one) for one in await generations.newest(limit=LISTED)]

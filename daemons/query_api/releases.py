@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from litestar import Response, get
+from litestar import get
+from litestar.types import ASGIApp
 from msgspec import Struct
 
 from core import codec
@@ -22,7 +23,7 @@ class Releases(Struct, kw_only=True):
 
 
 @get("/api/v1/releases", responses=answers(Releases, 409, 503))
-async def releases(queries: Reads, limit: Limit = 20) -> Response[bytes]:
+async def releases(queries: Reads, limit: Limit = 20) -> ASGIApp:
     """Releases of the programs, newest first: since when each runs, and the position at which the log ended then."""
     return json_response(codec.json(Releases(releases=await queries.releases(limit))))
 

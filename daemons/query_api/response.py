@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import get_args
 
-from litestar import Response
 from litestar.openapi.spec import OpenAPIType, Schema
 
 from core.ports.listed_orders import OrderDocument
 from core.ports.order_cache import CacheUse
 from core.services.fresh_views import ReadFrom
 from daemons.http.openapi import with_headers
+from daemons.http.reply import Reply
 
 READ_FROM = "Orderdeck-Read-From"
 """The header of every answer that may come from the read model or the log, since a caller cannot tell by the answer."""
@@ -47,5 +47,5 @@ def of_cache(document: OrderDocument) -> dict[str, str]:
     return {CACHE: document.cache} | ({AGE: str(document.age)} if document.cache == "hit" else {})
 
 
-def json_response(body: bytes, **headers: str) -> Response[bytes]:
-    return Response(body, media_type="application/json", headers=headers)
+def json_response(body: bytes, **headers: str) -> Reply:
+    return Reply(200, body, headers)

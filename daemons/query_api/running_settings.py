@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Response, get
+from litestar import get
 from litestar.datastructures import State
+from litestar.types import ASGIApp
 
 from core import codec
 from core.ports.daemon_runs import DaemonRun, DaemonRuns
@@ -19,7 +20,7 @@ class DaemonRunList(msgspec.Struct, kw_only=True):
 
 
 @get("/api/v1/admin/settings", responses=answers(DaemonRunList, 503))
-async def settings(state: State) -> Response[bytes]:
+async def settings(state: State) -> ASGIApp:
     """The settings of the last run of each process on each machine, as it runs with them."""
     runs: DaemonRuns = state["daemon_runs"]
     return json_response(codec.json(DaemonRunList(runs=list(await runs.newest()))))

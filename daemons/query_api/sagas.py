@@ -6,8 +6,9 @@ import asyncio
 from typing import Annotated, Any, get_args
 from uuid import UUID
 
-from litestar import Response, get
+from litestar import get
 from litestar.params import FromQuery, QueryParameter
+from litestar.types import ASGIApp
 from msgspec.structs import asdict
 
 from core import codec
@@ -53,7 +54,7 @@ async def some_sagas(
     sort: FromQuery[SagaSort] = "-started_at",
     cursor: CursorText = None,
     limit: Limit = 20,
-) -> Response[bytes]:
+) -> ASGIApp:
     """Sagas that match, newest first. A state says what an unfinished one is at; one that has ended has none.
 
     But it is `expiring` if its order is not shipped, and the authorisation of its money ends within a day or has ended.
@@ -88,7 +89,7 @@ async def some_sagas(
 
 
 @get("/api/v1/sagas/{saga_id:str}", responses=answers(SagaDetail, 404, 409, 503))
-async def one_saga(queries: Reads, saga_id: IdInPath, shape: PayloadShape = "latest") -> Response[bytes]:
+async def one_saga(queries: Reads, saga_id: IdInPath, shape: PayloadShape = "latest") -> ASGIApp:
     """A saga with its events, and its lanes: each step beside what undoes it, with every try and what is open.
 
     The words of a lane are those of the table that the saga started with.
@@ -105,7 +106,7 @@ async def one_saga(queries: Reads, saga_id: IdInPath, shape: PayloadShape = "lat
 
 
 @get("/api/v1/sagas/summary", responses=answers(SagaSummary, 409, 503))
-async def summary(queries: Reads) -> Response[bytes]:
+async def summary(queries: Reads) -> ASGIApp:
     """How many sagas have not ended, by state and status, their open money by currency, and their last errors.
 
     No more than 10,000 of each kind are counted; `capped` says that there are more.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import ASGIApp
 
 from core import codec
 from core.errors import NotFound
@@ -22,7 +23,7 @@ SCHEMA = ResponseSpec(
 
 
 @get("/api/v1/schemas", responses=answers(Schemas))
-async def schemas() -> Response[bytes]:
+async def schemas() -> ASGIApp:
     """Every type of event in every schema version, and where its JSON Schema is."""
     listed = [
         {

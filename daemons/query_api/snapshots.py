@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Response, get
+from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromQuery, QueryParameter
+from litestar.types import ASGIApp
 
 from core import codec
 from core.ports.inspection import Inspection, SnapshotRows, SnapshotSearch
@@ -25,7 +26,7 @@ async def list_snapshots(
     stream_id: FromQuery[UUID | None] = None,
     after: FromQuery[UUID | None] = None,
     limit: Many = 100,
-) -> Response[bytes]:
+) -> ASGIApp:
     """Snapshots in the order of their streams' ids, or that of one stream. The command API has them forgotten."""
     inspection: Inspection = state["inspection"]
     first = UUID(int=0) if after is None else following(after)

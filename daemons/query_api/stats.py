@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from litestar import Response, get
+from litestar import get
+from litestar.types import ASGIApp
 
 from core import codec
 from core.ports.queries import DeskTotals
@@ -13,7 +14,7 @@ from daemons.query_api.response import json_response
 
 
 @get("/api/v1/stats", responses=answers({200: DeskTotals, 202: Coming}, 409, 503))
-async def statistics(queries: Reads) -> Response[bytes]:
+async def statistics(queries: Reads) -> ASGIApp:
     """Sales in all and by day, unfinished sagas, the head of the log."""
     return json_response(codec.json(await queries.desk_totals()))
 

@@ -6,9 +6,10 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromQuery, QueryParameter
+from litestar.types import ASGIApp
 
 from core import codec
 from core.codec import Envelope
@@ -46,7 +47,7 @@ async def list_streams(
     prefix: Prefix = "",
     after: FromQuery[UUID | None] = None,
     limit: Many = 100,
-) -> Response[bytes]:
+) -> ASGIApp:
     """Streams, in the order of their ids. With `category`, a page looks at 2,000, so that it may be empty and go on."""
     inspection: Inspection = state["inspection"]
     first, last = UUID(prefix.ljust(32, "0")), UUID(prefix.ljust(32, "f"))
@@ -65,7 +66,7 @@ async def one_stream(
     after: AfterVersion = 0,
     limit: ManyEvents = 100,
     shape: PayloadShape = "latest",
-) -> Response[bytes]:
+) -> ASGIApp:
     """One stream, with its events after a version."""
     inspection: Inspection = state["inspection"]
     servers: ReadServers = state["servers"]

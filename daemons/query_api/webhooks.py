@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Response, get
+from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromPath, QueryParameter
+from litestar.types import ASGIApp
 from msgspec import Struct
 
 from core import codec
@@ -32,14 +33,14 @@ class DeliveryList(Struct, kw_only=True):
 
 
 @get("/api/v1/admin/webhooks", responses=answers(WebhookList, 503))
-async def list_webhooks(state: State) -> Response[bytes]:
+async def list_webhooks(state: State) -> ASGIApp:
     """Every webhook: where it leads, what it gets, and how much waits for it."""
     webhooks: Webhooks = state["webhooks"]
     return json_response(codec.json(WebhookList(webhooks=list(await webhooks.all()))))
 
 
 @get("/api/v1/admin/webhooks/{id:str}", responses=answers(Webhook, 404, 503))
-async def one_webhook(state: State, id: FromPath[str]) -> Response[bytes]:  # noqa: A002 - the path's name
+async def one_webhook(state: State, id: FromPath[str]) -> ASGIApp:  # noqa: A002 - the path's name
     """One webhook."""
     webhooks: Webhooks = state["webhooks"]
     return json_response(codec.json(await found(webhooks, id)))
@@ -51,7 +52,7 @@ async def deliveries_of(
     id: FromPath[str],  # noqa: A002 - the path's name
     delivery_state: InState = None,
     limit: Many = 100,
-) -> Response[bytes]:
+) -> ASGIApp:
     """The messages of one webhook. Those that ended are listed for three days."""
     webhooks: Webhooks = state["webhooks"]
     webhook = await found(webhooks, id)

@@ -194,10 +194,45 @@ async def test_while_orders_are_saved_callers_count_one_after_the_other_and_read
     monkeypatch.setattr(Counting, "fetchrow", saved_and_fetched)
     for one in desk.opened:
         one.pages = 0
-    answers = await asyncio.gather(*(desk.queries.counted_orders(OrderSearch(filter=fits)) for _ in range(8)))
+    answers = await asyncio.gather(
+        *(desk.queries.counted_orders(OrderSearch(filter=fits, limit=n)) for n in range(1, 9))
+    )
     assert {count for _, count in answers} == {before}
     assert max(at_once) == 1
     assert sum(one.pages for one in desk.opened) <= 3 * len(answers), "each reads at most two for nothing"
+
+
+async def test_the_same_page_is_read_once_for_all_who_ask_and_again_for_those_who_ask_meanwhile(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, fetch, reading = (
+        OrderSearch(filter=OrderQuery(customer_id=("customer-5",))),
+        Counting.fetchrow,
+        asyncio.Event(),
+    )
+    first, _ = await desk.queries.counted_orders(search)
+    document = f"replace(document, '\"version\":', '\"version\": {' ' * 9}')"
+
+    async def fetched(self: Counting, query: str, *values: Any) -> asyncpg.Record | None:
+        row = await fetch(self, query, *values)
+        reading.set()
+        await desk.saving.acquire()  # the answer is there, and its callers have not got it yet
+        desk.saving.release()
+        return row
+
+    monkeypatch.setattr(Counting, "fetchrow", fetched)
+    for one in desk.opened:
+        one.pages = 0
+    async with desk.saving:
+        early = [asyncio.create_task(desk.queries.counted_orders(search)) for _ in range(5)]
+        await reading.wait()
+        await desk.owner.execute(f"UPDATE order_views SET document = {document} WHERE customer_id = 'customer-5'")
+        late = [asyncio.create_task(desk.queries.counted_orders(search)) for _ in range(5)]
+        await asyncio.sleep(0)
+    assert {page for page, _ in await asyncio.gather(*early)} == {first}
+    [seen] = {page for page, _ in await asyncio.gather(*late)}
+    assert len(seen.json) > len(first.json), "who asked after something was saved sees it"
+    assert sum(one.pages for one in desk.opened) == 2
 
 
 async def test_an_estimate_is_made_once_for_many_pages_and_anew_when_it_is_old(

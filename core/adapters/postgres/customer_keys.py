@@ -14,7 +14,9 @@ from core.domain.sealed_customer import customer_of
 from core.sealing import SealingKey, make_key
 
 BY_LOOKUP = "SELECT lookup, pseudonym, key, reference FROM customer_keys WHERE lookup = ANY ($1::bytea[])"
-FIND = "SELECT pseudonym FROM customer_keys WHERE lookup = $1 OR pseudonym = $2"
+FIND = """
+SELECT lookup, pseudonym FROM customer_keys WHERE lookup = ANY ($1::bytea[]) OR pseudonym = ANY ($2::uuid[])
+"""
 BY_PSEUDONYM = """
 SELECT pseudonym, key, reference FROM customer_keys WHERE pseudonym = ANY ($1::uuid[]) AND erased_at IS NULL
 """
@@ -42,6 +44,7 @@ class PostgresCustomerKeys:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._made: Coalescer[str, SealingKey] = Coalescer(self._find_or_make)
+        self._found: Coalescer[str, UUID] = Coalescer(self._find_together)
         self._read: Coalescer[frozenset[UUID], Mapping[UUID, SealingKey]] = Coalescer(self._read_together)
 
     async def key_for(self, customer_id: str) -> SealingKey:
@@ -50,8 +53,7 @@ class PostgresCustomerKeys:
         return key
 
     async def find(self, customer_id: str) -> UUID | None:
-        found = await self._link.run(lambda c: c.fetchval(FIND, _lookup_of(customer_id), customer_of(customer_id)))
-        return None if found is None else UUID(bytes=found.bytes)
+        return await self._found.get(customer_id)
 
     async def read(self, pseudonyms: Iterable[UUID]) -> Mapping[UUID, SealingKey]:
         return await self._read.get(frozenset(pseudonyms)) or {}
@@ -64,6 +66,19 @@ class PostgresCustomerKeys:
 
     async def any(self) -> bool:
         return bool(await self._link.run(lambda c: c.fetchval("SELECT EXISTS (SELECT FROM customer_keys)")))
+
+    async def _find_together(self, customer_ids: Sequence[str]) -> Mapping[str, UUID]:
+        names = {one: (_lookup_of(one), customer_of(one)) for one in customer_ids}
+        lookups, pseudonyms = zip(*names.values(), strict=True)
+        rows = await self._link.run(lambda c: c.fetch(FIND, lookups, [one for one in pseudonyms if one is not None]))
+        found = [(row["lookup"], UUID(bytes=row["pseudonym"].bytes)) for row in rows]  # an erased one has no lookup
+        by_lookup = dict(found)
+        by_pseudonym: dict[UUID | None, UUID] = {pseudonym: pseudonym for _, pseudonym in found}
+        return {
+            one: known
+            for one, (lookup, pseudonym) in names.items()
+            if (known := by_lookup.get(lookup) or by_pseudonym.get(pseudonym)) is not None
+        }
 
     async def _find_or_make(self, customer_ids: Sequence[str]) -> Mapping[str, SealingKey]:
         found = dict(await self._lookup(customer_ids))

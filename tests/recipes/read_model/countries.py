@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from litestar import Response, get
+from litestar import get
+from litestar.types import ASGIApp
 from msgspec import Struct
 
 from core import codec
@@ -28,7 +29,7 @@ class CountrySales(Struct):
 
 
 @get("/api/v1/countries/{country:str}/sales", responses=answers(CountrySales, 404, 503))
-async def country_sales(request: AnyRequest, country: TextInPath) -> Response[bytes]:
+async def country_sales(request: AnyRequest, country: TextInPath) -> ASGIApp:
     """How many orders went to a country, and how much was sold, per currency."""
     queries: Queries = request.app.state["queries"]
     name = a_text("country", country)

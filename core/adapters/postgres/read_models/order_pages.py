@@ -7,16 +7,19 @@ When too few of these fit, then few orders fit at all, or they stand elsewhere i
 and sorts them, unless they are so many that walking on is quicker.
 
 The number of all orders that fit is read in the same statement, unless it is known and nothing has changed since.
+Callers who want the same page at the same time share what is read.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import asyncpg
 
+from core.adapters.coalesce import SameReads
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.read_models import order_counts
@@ -41,6 +44,14 @@ WALKS = (
 )
 
 
+class _Asked(NamedTuple):
+    """A page that is asked for; all who ask for the same one may have the same answer."""
+
+    search: OrderSearch
+    counted: bool
+    offset: int = 0
+
+
 class OrderLists:
     """Pages of orders and their counts. On the connections of `planned`, every statement gets a plan for its values."""
 
@@ -50,24 +61,28 @@ class OrderLists:
         self._counts = counts
         # Whose turn it is to count the orders of a filter: the others wait for it, since they may need no count then.
         self._turns: WeakValueDictionary[OrderQuery, asyncio.Lock] = WeakValueDictionary()
+        self._same = SameReads(self._page)
 
     def close(self) -> None:
         self._walks.close()
 
     async def page(self, search: OrderSearch) -> DocumentPage:
-        page, _ = await self._read(PageStatements(search), counted=False)
+        page, _ = await self._same.get(_Asked(search, counted=False))
         return page
 
     async def counted_page(self, search: OrderSearch) -> tuple[DocumentPage, OrderCount]:
-        return await self._read(PageStatements(search), counted=True)
+        return await self._same.get(_Asked(search, counted=True))
 
     async def newest(self, fits: OrderQuery, *, offset: int, limit: int) -> DocumentPage:
         """Use it for small offsets only, because the orders before `offset` are read as well."""
-        page, _ = await self._read(_newest(fits, offset, limit), counted=False)
+        page, _ = await self._same.get(_newest(fits, offset, limit, counted=False))
         return page
 
     async def counted_newest(self, fits: OrderQuery, *, offset: int, limit: int) -> tuple[DocumentPage, OrderCount]:
-        return await self._read(_newest(fits, offset, limit), counted=True)
+        return await self._same.get(_newest(fits, offset, limit, counted=True))
+
+    async def _page(self, asked: _Asked) -> tuple[DocumentPage, OrderCount]:
+        return await self._read(PageStatements(asked.search, offset=asked.offset), counted=asked.counted)
 
     async def _read(self, asked: PageStatements, *, counted: bool) -> tuple[DocumentPage, OrderCount]:
         """A page, and how many orders fit as of the same moment; NOT_COUNTED unless `counted`."""
@@ -162,8 +177,8 @@ def _told_by(asked: PageStatements, row: asyncpg.Record) -> OrderCount | None:
     return OrderCount(row["found"], estimated=False) if asked.begins and row["found"] <= asked.limit else None
 
 
-def _newest(fits: OrderQuery, offset: int, limit: int) -> PageStatements:
-    return PageStatements(OrderSearch(filter=fits, limit=limit, troubles=False), offset=offset)
+def _newest(fits: OrderQuery, offset: int, limit: int, *, counted: bool) -> _Asked:
+    return _Asked(OrderSearch(filter=fits, limit=limit, troubles=False), counted=counted, offset=offset)
 
 
 async def _run(lanes: Lanes, statement: Statement) -> asyncpg.Record:
