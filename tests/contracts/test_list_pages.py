@@ -16,11 +16,10 @@ import pytest
 from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.queries.queries import PostgresQueries
-from core.adapters.postgres.read_models import order_counts
+from core.adapters.postgres.read_models import order_counts, order_pages, order_statements
+from core.adapters.postgres.read_models.order_statements import PageStatements, Statement
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import OrderCount, OrderSearch
-from core.projections.order_view import OrderView
-from tests.support.opener import Opener
 from tests.support.orders import Sample, write
 from tests.support.projecting import project
 from tests.support.query_api import database
@@ -235,6 +234,25 @@ async def test_the_same_page_is_read_once_for_all_who_ask_and_again_for_those_wh
     assert sum(one.pages for one in desk.opened) == 2
 
 
+async def test_where_many_orders_fit_a_page_is_walked_to_however_far_it_is(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up, look_up = list[PageStatements](), PageStatements.look_up
+
+    def noted(self: PageStatements, *values: Any, **named: Any) -> Statement:
+        looked_up.append(self)
+        return look_up(self, *values, **named)
+
+    monkeypatch.setattr(PageStatements, "look_up", noted)
+    monkeypatch.setattr(order_statements, "LONGEST_WALK", 0)
+    [newest] = msgspec.json.decode((await desk.queries.orders(OrderSearch(filter=OrderQuery(), limit=1))).json)
+    search = OrderSearch(filter=OrderQuery(not_customer_id=(newest["customer_id"],)))
+    first, count = await desk.queries.counted_orders(search)
+    assert (len(looked_up), count.total > order_pages.MANY) == (1, True)
+    again, _ = await desk.queries.counted_orders(search)
+    assert (len(looked_up), again) == (1, first)
+
+
 async def test_an_estimate_is_made_once_for_many_pages_and_anew_when_it_is_old(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,31 +276,3 @@ async def test_an_estimate_does_not_hold_for_a_page_that_has_all_orders_that_fit
     )
     page, count = await desk.queries.counted_orders(OrderSearch(filter=OrderQuery(min_total=Decimal(10**9))))
     assert (page.size, count) == (0, OrderCount(0, estimated=False))
-
-
-async def test_a_known_count_is_exact_at_once_when_an_order_has_changed(dsn: str, opener: Opener) -> None:
-    queries, log, done = PostgresQueries(opener), Sample(ORDERS, payments=True).events(), 0
-    for part in (len(log) // 2, len(log)):
-        await write(dsn, log[done:part])
-        await project(opener)
-        done = part
-        page = await queries.orders(OrderSearch(filter=OrderQuery(), limit=ORDERS))
-        everything = msgspec.json.decode(page.json, type=list[OrderView])
-        for fits, n in (
-            (OrderQuery(status=("CONFIRMED",)), sum(order.status == "CONFIRMED" for order in everything)),
-            (OrderQuery(min_total=Decimal(200)), sum(order.total_amount >= 200 for order in everything)),
-            (OrderQuery(), len(everything)),
-        ):
-            for _ in range(2):
-                _, count = await queries.counted_orders(OrderSearch(filter=fits, limit=1))
-                assert count == OrderCount(n, estimated=False)
-    queries.close()
-
-
-def test_counts_are_kept_for_a_bounded_number_of_filters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order_counts, "MOST_COUNTS", 3)
-    counts = order_counts.Counts()
-    filters = [OrderQuery(customer_id=(str(n),), status=("CREATED",)) for n in range(5)]
-    for fits in filters:
-        counts.keep(fits, OrderCount(20_000, estimated=True))
-    assert [counts.find(fits) is not None for fits in filters] == [False, False, True, True, True]

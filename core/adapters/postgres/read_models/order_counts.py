@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from datetime import time as time_of_day
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -30,6 +30,8 @@ from core.projections import ORDERS
 from core.projections.customer_summary import CUSTOMER_SUMMARY
 from core.projections.daily_sales import DAILY_SALES
 from core.projections.order_view import ORDER_VIEW
+
+K = TypeVar("K")
 
 EXACT_BELOW = 10_000
 """Up to this number, the orders that fit are counted. If there are more, their number is the planner's estimate."""
@@ -85,7 +87,7 @@ class Counts:
     def __init__(self) -> None:
         self._known: dict[OrderQuery, Known] = {}  # the oldest first
         self._common: dict[OrderQuery, float] = {}  # too many orders for a probe, with the moment, the oldest first
-        self._sparse: dict[OrderQuery, float] = {}  # a walk missed a page, likewise
+        self._sparse: dict[tuple[OrderQuery, bool], float] = {}  # a walk, or one that goes far, missed a page, likewise
 
     def find(self, fits: OrderQuery) -> Known | None:
         """The estimate of a filter, if it still holds, or the count, which holds if SEEN is what it was."""
@@ -104,20 +106,20 @@ class Counts:
     def found_common(self, fits: OrderQuery) -> None:
         _note(self._common, fits)
 
-    def is_sparse(self, fits: OrderQuery) -> bool:
-        return time.monotonic() - self._sparse.get(fits, float("-inf")) < COUNTS_LAST
+    def is_sparse(self, fits: OrderQuery, *, far: bool) -> bool:
+        return time.monotonic() - self._sparse.get((fits, far), float("-inf")) < COUNTS_LAST
 
-    def found_sparse(self, fits: OrderQuery) -> None:
-        _note(self._sparse, fits)
+    def found_sparse(self, fits: OrderQuery, *, far: bool) -> None:
+        _note(self._sparse, (fits, far))
 
 
-def _note(moments: dict[OrderQuery, float], fits: OrderQuery) -> None:
-    moments.pop(fits, None)
+def _note(moments: dict[K, float], key: K) -> None:
+    moments.pop(key, None)
     _make_room(moments)
-    moments[fits] = time.monotonic()
+    moments[key] = time.monotonic()
 
 
-def _make_room(known: dict[OrderQuery, Any]) -> None:
+def _make_room(known: dict[Any, Any]) -> None:
     if len(known) >= MOST_COUNTS:
         del known[next(iter(known))]
 

@@ -82,8 +82,6 @@ class Shape(NamedTuple):
     limit: int
     shown: str
     troubles: bool
-    longest_walk: int
-    most_probed: int
 
     @property
     def way(self) -> str:
@@ -108,33 +106,34 @@ class Shape(NamedTuple):
 
 
 @lru_cache(MOST_TEXTS)
-def walk(shape: Shape, total: str, seen: str) -> str:
+def walk(shape: Shape, longest: int, total: str, seen: str) -> str:
+    """`longest`: how many rows are walked past at most."""
     missing = "NULL"
     if shape.rest and shape.field is None:
         missing = f"(SELECT count(*) < {shape.most} FROM listed)"
     elif shape.rest:
         missing = MISSING.format(values=shape.each, most=shape.most)
-    return _page(shape, f"listed AS MATERIALIZED ({_lists(shape)})", missing, total, seen)
+    return _page(shape, f"listed AS MATERIALIZED ({_lists(shape, longest)})", missing, total, seen)
 
 
 @lru_cache(MOST_TEXTS)
-def probe(shape: Shape, found: tuple[str, ...]) -> str:
+def probe(shape: Shape, most: int, found: tuple[str, ...]) -> str:
     ids = " UNION ALL ".join(
-        f"(SELECT order_id FROM order_views WHERE {condition} LIMIT {shape.most_probed + 1})" for condition in found
+        f"(SELECT order_id FROM order_views WHERE {condition} LIMIT {most + 1})" for condition in found
     )
     listed = PROBE.format(ids=ids, where=shape.where, column=shape.column, place=shape.place(shape.column))
-    missing = f"(SELECT count(*) > {shape.most_probed} FROM ids)"
+    missing = f"(SELECT count(*) > {most} FROM ids)"
     return _page(shape, listed, missing, "(SELECT count(*) FROM probed)", "NULL")
 
 
 @lru_cache(MOST_TEXTS)
-def look_up(shape: Shape, total: str, seen: str, missing: str, *, walk_on: bool) -> str:
+def look_up(shape: Shape, longest: int, total: str, seen: str, missing: str, *, walk_on: bool) -> str:
     column, walked = shape.column, ""
     conditions = [shape.where, shape.place(column)]
     if missing and shape.field is not None:
         conditions.append(f"{SORTED_INDEXES[shape.field]} = ANY ({missing})")
         others = f"ARRAY (SELECT unnest({shape.each}) EXCEPT SELECT unnest({missing}))"
-        walked = f"(SELECT place, order_id, document FROM ({_lists(shape, others)}) AS lists) UNION ALL "
+        walked = f"(SELECT place, order_id, document FROM ({_lists(shape, longest, others)}) AS lists) UNION ALL "
     order = f"{column if walk_on else UNSORTED[column]} {shape.way}, order_id {shape.way}"
     listed = f"""listed AS ({walked}(
     SELECT {column} AS place, order_id, document FROM order_views
@@ -159,14 +158,14 @@ def _page(shape: Shape, listed: str, missing: str, total: str, seen: str) -> str
     )
 
 
-def _lists(shape: Shape, values: str = "") -> str:
+def _lists(shape: Shape, longest: int, values: str = "") -> str:
     """The list that is walked along, or one for each of these values of `field`, or for all of them."""
     order = f"{shape.column} {shape.way}, order_id {shape.way}"
     one = LIST.format(
         column=shape.column,
         along=together(_along(shape)),
         order=order if shape.field is None else f"{SORTED_INDEXES[shape.field]} {shape.way}, {order}",
-        longest=f"greatest({shape.longest_walk}, {shape.most})" if shape.rest else shape.most,
+        longest=f"greatest({longest}, {shape.most})" if shape.rest else shape.most,
         rest=together(shape.rest),
         most=shape.most,
     )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -31,7 +32,11 @@ from core.ports.listed_orders import DocumentPage, OrderCount, OrderSearch
 
 MOST_LOOKED_UP = 200_000  # orders that fit; to sort more than that takes longer than to walk on until a page is full
 
+MANY = 8_000  # orders that fit, from which on a page is found sooner by walking far than by sorting them
+
 SURELY_MORE = 2  # times as many as are counted; where the planner expects more, it counts in vain
+
+MOST_STATEMENTS = 500  # pages whose statements are kept; callers often ask for the same ones again
 
 NOT_COUNTED = OrderCount(0, estimated=True)
 
@@ -82,7 +87,7 @@ class OrderLists:
         return await self._same.get(_newest(fits, offset, limit, counted=True))
 
     async def _page(self, asked: _Asked) -> tuple[DocumentPage, OrderCount]:
-        return await self._read(PageStatements(asked.search, offset=asked.offset), counted=asked.counted)
+        return await self._read(_statements(asked.search, asked.offset).again(), counted=asked.counted)
 
     async def _read(self, asked: PageStatements, *, counted: bool) -> tuple[DocumentPage, OrderCount]:
         """A page, and how many orders fit as of the same moment; NOT_COUNTED unless `counted`."""
@@ -154,9 +159,10 @@ class OrderLists:
         """The row of the page, walked or looked up. `count` is how many orders fit, if that is known."""
         missing: Sequence[str] | None = None
         page_fits = count is None or count.total >= asked.limit
-        walks = asked.is_one_index or (page_fits and not self._counts.is_sparse(asked.fits))
+        far = count is not None and count.total >= MANY
+        walks = asked.is_one_index or (page_fits and not self._counts.is_sparse(asked.fits, far=far))
         if walks:
-            row = await _run(lanes, asked.walk(total, seen))
+            row = await _run(lanes, asked.walk(total, seen, far=far))
             if not row["missing"]:
                 return row
             missing = row["missing"] if asked.field is not None else None
@@ -164,12 +170,17 @@ class OrderLists:
         walk_on = guess > MOST_LOOKED_UP
         row = await _run(self._planned, asked.look_up(total, seen, walk_on=walk_on, missing=missing))
         if walks and not walk_on and row["found"] > asked.limit:
-            self._counts.found_sparse(asked.fits)
+            self._counts.found_sparse(asked.fits, far=far)
         return row
 
     async def _expected(self, asked: PageStatements) -> tuple[int, float]:
         conditions, values = conditions_of(asked.fits)
         return await self._planned.run(lambda c: expected(c, together([*conditions.values()]), values))
+
+
+@lru_cache(MOST_STATEMENTS)
+def _statements(search: OrderSearch, offset: int) -> PageStatements:
+    return PageStatements(search, offset=offset)
 
 
 def _told_by(asked: PageStatements, row: asyncpg.Record) -> OrderCount | None:

@@ -11,6 +11,7 @@ There are three ways to find the orders of a page:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 from asyncpg import Record
@@ -29,6 +30,7 @@ from core.filters.order_query import as_id
 from core.ports.listed_orders import DocumentPage, OrderSearch
 
 LONGEST_WALK = 5_000  # rows; if one in 200 fits, a page of 20 is found within
+FARTHEST_WALK = 40_000  # rows, where many orders fit; it takes as long as looking up and sorting some 8 000 orders
 MOST_PROBED = 500  # orders that a probe reads
 MOST_LISTS = 8  # lists that are read one by one and merged
 
@@ -74,8 +76,6 @@ class PageStatements:
             limit=search.limit,
             shown="DESC" if search.backwards else "ASC",
             troubles=search.troubles,
-            longest_walk=LONGEST_WALK,
-            most_probed=MOST_PROBED,
         )
         self.is_one_index = not self._shape.rest
 
@@ -93,16 +93,23 @@ class PageStatements:
         """Whether other orders may fit without a change of any order."""
         return bool(self.fits.saga) or (self.fits.q is not None and as_id(self.fits.q) is not None)
 
-    def walk(self, total: str = "NULL", seen: str = "NULL") -> Statement:
+    def again(self) -> PageStatements:
+        """The same statements, for another read of the page."""
+        same = copy(self)
+        same._values = [*self._values]  # noqa: SLF001 - it is one of us
+        return same
+
+    def walk(self, total: str = "NULL", seen: str = "NULL", *, far: bool = False) -> Statement:
         """`missing` is what it may not have found: true, or the values of `field` of which it may lack orders."""
-        return Statement(order_page_sql.walk(self._shape, total, seen), self._values)
+        longest = FARTHEST_WALK if far else LONGEST_WALK
+        return Statement(order_page_sql.walk(self._shape, longest, total, seen), self._values)
 
     def probe(self) -> Statement:
         """`missing` is true if there are too many orders to read them all; else `total` is how many fit."""
         assert self.probed is not None  # noqa: S101 - asked before
         values = [*self._values]
         found = found_by_index(self.probed, self.fits, self.conditions, lambda value: _add(values, value))
-        return Statement(order_page_sql.probe(self._shape, tuple(found)), values)
+        return Statement(order_page_sql.probe(self._shape, MOST_PROBED, tuple(found)), values)
 
     def look_up(
         self, total: str = "NULL", seen: str = "NULL", *, walk_on: bool, missing: Sequence[str] | None = None
@@ -113,7 +120,9 @@ class PageStatements:
         """
         values = [*self._values]
         looked_up = f"{_add(values, missing)}::text[]" if missing is not None else ""
-        return Statement(order_page_sql.look_up(self._shape, total, seen, looked_up, walk_on=walk_on), values)
+        return Statement(
+            order_page_sql.look_up(self._shape, LONGEST_WALK, total, seen, looked_up, walk_on=walk_on), values
+        )
 
     def unless_seen(self, seen: str | None, total: str) -> str:
         """SQL for the total, which is read only if SEEN is not `seen`; every later statement of the page has it."""
