@@ -1,6 +1,7 @@
 """Measures pages of 20 orders a second by every kind of filter, with few orders and with many, beside GET by id.
 
-Each round has a short turn of everything, so that other work on the machine slows all of it alike.
+Each round has a short turn of everything, so that other work on the machine slows all of it alike. Of each filter, the
+clients first ask for many different pages, and then all for the same one, whose reads they share.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ CLIENTS = 32
 PROCESSES = 2  # of the query API
 ROUNDS = 3
 BY_ID = "GET of an order by its id"
-DEEP = 8  # pages of each list that are asked for, the first and those after it
+DEEP = 32  # pages of each list that are asked for, the first and those after it
 TEMPLATES = 1_000  # orders that are folded, and then copied
 REACH = 6_000  # pages a second
 FLAT = 1.3
@@ -125,23 +126,26 @@ async def _get(port: int, path: str) -> Any:
 async def rounds(
     port: int, paths: Paths, pids: Mapping[str, list[int]], seconds: float = 0.15
 ) -> dict[str, dict[str, Any]]:
-    """The medians of a few turns of each."""
+    """The medians of a few turns of each; `same` are those of the turns in which all ask for the same page."""
     turns: dict[str, list[dict[str, Any]]] = {what: [] for what in paths}
+    same: dict[str, list[dict[str, Any]]] = {what: [] for what in paths}
     for turn in range(ROUNDS + 1):
         for what, some in paths.items():
             figures = await _turn(port, some, pids, seconds)
             if turn:  # the first warms up
                 turns[what].append(figures)
+                same[what].append(await _turn(port, some[:1], pids, seconds))
     by_id = [figures["rate"] for figures in turns[BY_ID]]
+    return {what: _medians(several, by_id) | {"same": _medians(same[what], by_id)} for what, several in turns.items()}
+
+
+def _medians(several: list[dict[str, Any]], by_id: list[float]) -> dict[str, Any]:
     return {
-        what: {
-            "rate": statistics.median(each["rate"] for each in several),
-            "of_by_id": statistics.median(each["rate"] / beside for each, beside in zip(several, by_id, strict=True)),
-            "p99_ms": statistics.median(each["p99_ms"] for each in several),
-            "cpu_us": {name: statistics.median(each["cpu_us"][name] for each in several) for name in pids},
-            "wrong": sum(each["wrong"] for each in several),
-        }
-        for what, several in turns.items()
+        "rate": statistics.median(each["rate"] for each in several),
+        "of_by_id": statistics.median(each["rate"] / beside for each, beside in zip(several, by_id, strict=True)),
+        "p99_ms": statistics.median(each["p99_ms"] for each in several),
+        "cpu_us": {name: statistics.median(each["cpu_us"][name] for each in several) for name in several[0]["cpu_us"]},
+        "wrong": sum(each["wrong"] for each in several),
     }
 
 
@@ -156,9 +160,13 @@ async def _turn(port: int, paths: list[str], pids: Mapping[str, list[int]], seco
 
 
 def _row(orders: int, what: str, figures: Mapping[str, Any]) -> Row:
-    cpu = ", ".join(f"{name} {us:.0f}" for name, us in figures["cpu_us"].items())
-    text = f"{figures['rate']:,.0f}/s  p99 {figures['p99_ms']:.1f} ms  CPU us each: {cpu}"
-    if figures["wrong"]:
-        text += f"  NOT 200: {figures['wrong']}"
+    text = f"{_told(figures)}; the same page: {_told(figures['same'])}"
+    if wrong := figures["wrong"] + figures["same"]["wrong"]:
+        text += f"  NOT 200: {wrong}"
     reach = {} if what == BY_ID else {"reach": f">= {REACH:,}/s", "met": figures["rate"] >= REACH}
     return Row(f"{orders:,} orders: {what}", text, figures["of_by_id"], **reach, data={"orders": orders, **figures})
+
+
+def _told(figures: Mapping[str, Any]) -> str:
+    cpu = ", ".join(f"{name} {us:.0f}" for name, us in figures["cpu_us"].items())
+    return f"{figures['rate']:,.0f}/s  p99 {figures['p99_ms']:.1f} ms  CPU us each: {cpu}"
