@@ -234,6 +234,17 @@ async def test_the_same_page_is_read_once_for_all_who_ask_and_again_for_those_wh
     assert sum(one.pages for one in desk.opened) == 2
 
 
+async def test_callers_who_want_the_same_counts_by_status_share_them(desk: Desk) -> None:
+    fits = OrderQuery(not_currency=("CHF",))
+    alone = await desk.queries.count_orders_by_status(fits)
+    before = sum(one.statements for one in desk.opened)
+    await desk.queries.count_orders_by_status(fits)
+    each = sum(one.statements for one in desk.opened) - before
+    answers = await asyncio.gather(*(desk.queries.count_orders_by_status(fits) for _ in range(8)))
+    assert answers == [alone] * 8
+    assert sum(one.statements for one in desk.opened) - before == 2 * each
+
+
 async def test_where_many_orders_fit_a_page_is_walked_to_however_far_it_is(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

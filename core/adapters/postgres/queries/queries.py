@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from core.adapters.coalesce import Coalescer
+from core.adapters.coalesce import Coalescer, SameReads
 from core.adapters.postgres.backlog import backlog
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.hints import Hints
@@ -59,6 +59,9 @@ class PostgresQueries:
         )
         self._counts = order_counts.Counts()
         self._lists = OrderLists(open_, self._lanes, self._counts)
+        self._by_status = SameReads[OrderQuery, OrderCounts](
+            lambda fits: self._lanes.run(lambda c: order_counts.count_orders_by_status(c, fits, self._counts))
+        )
         self._positions = Coalescer[str, int](lambda readers: self._lanes.run(lambda c: positions_of(c, readers)))
         self._streams = Coalescer[log.StreamPart, Sequence[StoredEvent]](
             lambda parts: self._lanes.run(lambda c: log.events_of_streams(c, parts)), most=STREAMS_TOGETHER
@@ -106,7 +109,7 @@ class PostgresQueries:
         return await self._lanes.run(lambda c: order_counts.count_orders(c, fits, self._counts))
 
     async def count_orders_by_status(self, fits: OrderQuery) -> OrderCounts:
-        return await self._lanes.run(lambda c: order_counts.count_orders_by_status(c, fits, self._counts))
+        return await self._by_status.get(fits)
 
     # --- stock and totals -----------------------------------------------------------------------------------
     async def stock_level(self, sku: Sku) -> InventoryLevel | None:
