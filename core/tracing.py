@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
+
+from msgspec import Struct
 
 Kind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
 Note: TypeAlias = str | int | float | bool
@@ -69,8 +70,7 @@ class Tracer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class TracePlace:
+class TracePlace(Struct, frozen=True):
     """Where in which trace the work of now is. With `recorded`, it is within a span that is recorded.
 
     With `kept`, the events that it records name the trace.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 
 from iso4217 import raw_xml
 
+REMEMBERED = 512  # currencies whose smallest and largest amount are computed once; ISO has fewer
 NO_PAYMENT = frozenset({"UYW", "XAD"})  # units of account that the table does not mark as such
 WEAK = frozenset(
     """
@@ -34,10 +36,12 @@ def decimals(currency: str) -> int:
     return DECIMALS.get(currency, 2)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def smallest(currency: str) -> Decimal:
     return Decimal(1).scaleb(-decimals(currency))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def largest(currency: str) -> Decimal:
     """The largest amount. It has so few digits that a program that reads it as a binary float loses nothing."""
     digits = 14 if currency in WEAK else 12

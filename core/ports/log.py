@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -61,14 +61,14 @@ class Answer(msgspec.Struct, frozen=True):
 class IdempotencyKey(msgspec.Struct, frozen=True):
     """The name that a caller gives to one command. A `scope` is a route and a caller; each scope has its own keys.
 
-    `fingerprint` is the SHA-256 of the command. Another command with the same key is refused. `former` is the one that
-    releases up to 0.1.0 made of the same request: an answer that they kept is given again as well.
+    `fingerprint` is the SHA-256 of the command. Another command with the same key is refused. `former` makes the one
+    that releases up to 0.1.0 made of the same request: an answer that they kept is given again as well.
     """
 
     scope: str
     key: str
     fingerprint: bytes
-    former: bytes = b""
+    former: Callable[[], bytes] = bytes
 
 
 class KeptAnswer(msgspec.Struct, frozen=True):

@@ -190,7 +190,7 @@ async def answered_before(store: EventStore, terms: Terms) -> Outcome | None:
 
 def _replayed(terms: Terms, replay: Replay) -> Outcome:
     key = terms.key
-    if key is not None and replay.fingerprint not in (key.fingerprint, key.former):
+    if key is not None and replay.fingerprint != key.fingerprint and replay.fingerprint != key.former():
         raise KeyReused(key.key)
     return Outcome(replay.answer, replayed=True)
 

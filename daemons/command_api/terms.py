@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -107,7 +108,7 @@ class CommandRequest:
         if not KEY.fullmatch(key):
             raise wrong_fields(FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
         scope: Any = self._request.scope
-        former = former_fingerprint(scope["path"], self._sent or body)
+        former = partial(former_fingerprint, scope["path"], self._sent or body)
         return IdempotencyKey(f"{route} {owner}", key, fingerprint(route, scope["path_params"], body), former)
 
     def _expected(self) -> int | None:

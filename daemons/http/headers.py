@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from core.domain.validation import composed
 from core.errors import FieldError
@@ -11,13 +12,20 @@ from daemons.http.problems import wrong_fields
 
 def one_header(headers: Iterable[tuple[bytes, bytes]], name: str) -> str | None:
     """The header's text, or None. Raises RequestRefused when it is given twice."""
-    wanted = name.lower().encode()
-    found = [value for each, value in headers if each == wanted]
-    if not found:
+    wanted, found = _on_the_wire(name), None
+    for each, value in headers:
+        if each == wanted:
+            if found is not None:
+                raise wrong_fields(FieldError(name, "is given twice"))
+            found = value
+    if found is None:
         return None
-    if len(found) > 1:
-        raise wrong_fields(FieldError(name, "is given twice"))
     try:
-        return composed(found[0].decode().strip(" \t"))
+        return composed(found.decode().strip(" \t"))
     except UnicodeDecodeError:
-        return found[0].decode("latin-1").strip(" \t")
+        return found.decode("latin-1").strip(" \t")
+
+
+@cache
+def _on_the_wire(name: str) -> bytes:
+    return name.lower().encode()

@@ -86,9 +86,8 @@ def known_pairs(value: Any, kind: Any) -> int | None:
     for name, inner in _holders(kind):
         member = value.get(name)
         if member.__class__ is list:
-            inside = get_args(inner)[0]
             for each in member:
-                if (more := known_pairs(each, inside)) is None:
+                if (more := known_pairs(each, inner)) is None:
                     return None
                 pairs += more
         elif member.__class__ is dict:
@@ -100,8 +99,9 @@ def known_pairs(value: Any, kind: Any) -> int | None:
 
 @cache
 def _holders(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """The fields of a struct that hold structs."""
-    return tuple((name, inner) for name, inner in (_known(kind) or {}).items() if inner is not None)
+    """The fields of a struct that hold structs, or lists of structs, and the types of these structs."""
+    known = (_known(kind) or {}).items()
+    return tuple((name, get_args(each)[0] if get_origin(each) is tuple else each) for name, each in known if each)
 
 
 def unknown_fields(value: Any, kind: Any, most: int) -> _Paths:

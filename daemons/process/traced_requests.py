@@ -25,7 +25,7 @@ async def followed(app: Any, scope: Any, receive: Any, send: Any, recorder: Trac
             given.append(value)
         elif name == b"x-request-id":
             request_id = value
-    id_ = request_id.decode() if REQUEST_ID.fullmatch(request_id) else f"{getrandbits(128):032x}"
+    id_ = request_id.decode() if request_id and REQUEST_ID.fullmatch(request_id) else f"{getrandbits(128):032x}"
     scope[REQUEST] = id_
     parent = read_traceparent(given) if given else None
     if recorder is None:

@@ -80,7 +80,7 @@ class Batcher(Generic[I, R]):
             raise Unavailable("shutting down")
         if self.full:
             raise QueueFull("too many commands wait for the log; try again in a moment")
-        waiting = Waiting[I, R](item, asyncio.get_running_loop().create_future())
+        waiting: Waiting[I, R] = Waiting(item, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._came.append(time.monotonic())
         APPEND_QUEUE.set(len(self._queue))
