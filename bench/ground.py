@@ -44,7 +44,12 @@ READY_WITHIN = 30.0  # seconds
 
 
 def cpu_seconds(pid: int) -> float:
-    """Seconds of CPU that a process and its children have used, including children that have ended."""
+    """Seconds of CPU that a process and its children have used, including children that have ended.
+
+    Of this process it is only its own, since its children are the programs that are measured beside it.
+    """
+    if pid == os.getpid():
+        return time.process_time()
     process = psutil.Process(pid)
     times = [process.cpu_times()]
     for child in process.children(recursive=True):
