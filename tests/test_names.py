@@ -59,6 +59,7 @@ SAME_SUBJECT = {  # file names that several folders may have, since each is abou
     "stock_turns.py": "the port, and the adapter",
     "webhooks.py": "webhooks: the port, the adapter, what is done with them, routes, commands",
     "stream.py": "the live stream: its route, a view, and what it shows",
+    "work.py": "what is worked on, or what a daemon does all the time: sagas, the readers of the log",
 }
 
 

@@ -51,7 +51,7 @@ class ProcessNumbers:
         return True
 
 
-class Alarm:
+class SignalAlarm:
     """Wakes supervisord at each signal, and so when a process has ended; and once now, to start its programs.
 
     It has the methods that supervisord's loop calls of all that it waits for.
@@ -63,7 +63,7 @@ class Alarm:
             end.setblocking(False)  # noqa: FBT003 - its only argument
         waits_for: dict[int, Any] = cast("Any", asyncore).socket_map
         for number, older in list(waits_for.items()):
-            if isinstance(older, Alarm):
+            if isinstance(older, SignalAlarm):
                 del waits_for[number]
                 older.forget()
         waits_for[self._woken.fileno()] = self
@@ -89,5 +89,5 @@ class Alarm:
 
 
 def make_interface(supervisord: Any) -> ProcessNumbers:
-    Alarm()
+    SignalAlarm()
     return ProcessNumbers(supervisord)

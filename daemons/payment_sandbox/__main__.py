@@ -6,7 +6,7 @@ from daemons.process.quick_imports import quick_imports
 
 def main() -> None:
     with quick_imports():
-        from daemons.payment_sandbox.work import open_app
+        from daemons.payment_sandbox.open_app import open_app
         from daemons.process.runtime import run_service
     run_service("payment-sandbox", "payment_port", open_app, has_database=False)
 

@@ -9,12 +9,12 @@ from daemons.process.quick_imports import quick_imports
 def main() -> None:
     """Without arguments start the server. They are what `watch` gets, which this program then calls itself with."""
     if len(sys.argv) > 1:
-        from daemons.postgres.watch import watch
+        from daemons.postgres.watch_server import watch
 
         watch(*sys.argv[1:])
     else:
         with quick_imports():
-            from daemons.postgres.start import start
+            from daemons.postgres.start_server import start
         start()
 
 

@@ -39,7 +39,7 @@ LESS_URGENT = 5  # added to its niceness, so that whoever serves orders comes fi
 log = structlog.get_logger(__name__)
 
 
-class Opened:
+class OpenedGeneration:
     """A generation that is built, with its group."""
 
     def __init__(self, app: App, generations: Generations, generation: Generation, group: Group[Any]) -> None:
@@ -55,12 +55,12 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, id_: int) -> AsyncGenerator[Opened | None]:
+async def opened(settings: Settings, id_: int) -> AsyncGenerator[OpenedGeneration | None]:
     """The generation; None if this release has no group for it."""
     async with bootstrap(settings, name=NAME) as app, open_generations(app) as generations:
         generation = await generations.read(id_)
         group = next((one for one in GROUPS if generation is not None and one.reader == generation.reader), None)
-        yield None if generation is None or group is None else Opened(app, generations, generation, group)
+        yield None if generation is None or group is None else OpenedGeneration(app, generations, generation, group)
 
 
 async def build(settings: Settings, id_: int, others: Forks, stop: asyncio.Event) -> None:
@@ -84,7 +84,7 @@ async def build(settings: Settings, id_: int, others: Forks, stop: asyncio.Event
             await building.run(stop)
 
 
-async def fill_shares(at: Opened, others: Forks, upto: int, stop: asyncio.Event) -> None:
+async def fill_shares(at: OpenedGeneration, others: Forks, upto: int, stop: asyncio.Event) -> None:
     """Fill the first share here, and each other one in a process of its own."""
     over = asyncio.Event()
     hearing = asyncio.create_task(others.keep(over))

@@ -26,7 +26,7 @@ def loaded_by(code: str) -> set[str]:
     ("programs", "without"),
     [
         ("daemons.command_api.app, daemons.query_api.app", NEVER),
-        ("daemons.payment_sandbox.work", (*NEVER, "asyncpg", "aiohttp", "core.bootstrap", "core.adapters")),
+        ("daemons.payment_sandbox.open_app", (*NEVER, "asyncpg", "aiohttp", "core.bootstrap", "core.adapters")),
         ("daemons.saga_runner.work, daemons.projector.work, daemons.notifier.lead", (*NEVER, *NO_HTTP_SERVICE)),
     ],
 )
@@ -36,7 +36,7 @@ def test_a_daemon_loads_no_library_that_it_does_not_need(programs: str, without:
 
 
 def test_what_watches_the_embedded_server_loads_next_to_nothing() -> None:
-    loaded = loaded_by("import daemons.postgres.__main__, daemons.postgres.watch")
+    loaded = loaded_by("import daemons.postgres.__main__, daemons.postgres.watch_server")
     assert not loaded & {"asyncio", "asyncpg", "msgspec", "psutil", "pydantic", "ssl", "structlog", "subprocess"}
 
 

@@ -25,7 +25,7 @@ from tests.support.forked_command import exit_code_of, freeze
 
 ROOT = Path(__file__).parents[2]
 LOADED = (
-    "daemons.command_api.app", "daemons.query_api.app", "daemons.payment_sandbox.work", "daemons.projector.work",
+    "daemons.command_api.app", "daemons.query_api.app", "daemons.payment_sandbox.open_app", "daemons.projector.work",
     "daemons.saga_runner.work", "daemons.relay.leader", "daemons.notifier.lead", "daemons.process.runtime",
     "daemons.process.guard.server", "litestar.plugins.pydantic",
 )  # fmt: skip

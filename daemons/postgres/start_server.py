@@ -17,7 +17,7 @@ from core.home import DATABASE, unprivileged_user
 from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
-from daemons.postgres.watch import become_watch, heed, ignore_signals, pause
+from daemons.postgres.watch_server import become_watch, heed, ignore_signals, pause
 from daemons.process import exits
 from daemons.process.logs import configure_logs
 
