@@ -110,6 +110,14 @@ def skip_100(service: GuardedProcess, sent: bytes) -> int:
         return int(answer.rest.split()[1]) if answer.rest else read(connection).status
 
 
+def test_the_head_and_the_body_of_an_answer_come_at_once(service: GuardedProcess) -> None:
+    with connect(service.port) as connection:
+        for _ in range(50):
+            connection.sendall(request("GET", "/health"))
+            head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
+            assert f"content-length: {len(body)}".encode() in head
+
+
 def test_a_request_beyond_a_limit_or_with_two_meanings_is_refused_with_a_problem(service: GuardedProcess) -> None:
     answers = {name: send(service.port, sent) for name, (sent, _) in REFUSED.items()}
     assert {name: answer.status for name, answer in answers.items()} == {

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from daemons.process.guard.connections import Connections
 from daemons.process.guard.framing import ALLOW, FRAMING, check_framing, path_of, too_large_body
+from daemons.process.guard.one_write import OneWrite
 from daemons.process.guard.places import owner_of
 from daemons.process.guard.refusals import Refusal
 from daemons.process.guard.unchunked import unchunked
@@ -215,6 +216,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # --- answers ------------------------------------------------------------------------------------------------
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
+        cycle.transport = cast("asyncio.Transport", OneWrite(self.transport, cycle))
         if cycle.more_body:
             self._wait_for(BODY, self.limits.body_time)
         else:
@@ -229,6 +231,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
         answered, self._answering = self._answering, None
+        if answered is not None:
+            cast("OneWrite", answered.transport).flush()
         if self.transport.is_closing():
             return
         if answered is not None and answered.more_body:
