@@ -44,6 +44,7 @@ from daemons.http.openapi import WireTypes, openapi
 from daemons.http.other_processes import OtherProcesses
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
+from daemons.http.straight import Straight
 from daemons.process.history import History
 from daemons.process.vitals import ASGIApp, Vitals
 
@@ -66,7 +67,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
             service = make_app(app, history, others, admission, generations, keys, api_keys, hooks)
             vitals.degraded.append(admission.degraded)
             vitals.started(app.why_not_ready)
-            yield meter.counting(with_whole_segments(service))
+            yield meter.counting(with_whole_segments(Straight(service)))
         finally:
             vitals.degraded.clear()
             keeping.cancel()
@@ -113,7 +114,7 @@ def make_app(
     return Litestar(
         [route for module in modules for route in module.ROUTES],
         state=State({**state, "stock": StateCache(app.store, INVENTORY)}),
-        guards=[check_role],
+        before_request=check_role,
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck commands"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from litestar import Request
 
 from core.home_key import CALLER as HOME
 from daemons.http.problems import RequestRefused
@@ -13,13 +12,14 @@ from daemons.process.guard.callers import CALLER, Caller, check_caller
 from daemons.process.guard.refusals import Refusal
 
 
-async def check_role(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-    """One of the `guards=` of every HTTP service: refuses a caller whose key is not for this route.
+async def check_role(request: Request[Any, Any, Any]) -> None:
+    """In the `before_request=` of every HTTP service: refuses a caller whose key is not for this route.
 
-    The framework calls it when it has found the route, so no way of writing a path gets past it. It is `async` because
-    the framework calls other functions in a thread of their own, which takes longer than all the rest of the check.
+    The framework calls it when it has found the route, so no way of writing a path gets past it. For one of its
+    `guards=` it would copy the handler at each request, which takes longer than all the rest of the check; so would a
+    function that is not `async`, which it calls in a thread.
     """
-    scope: Any = connection.scope
+    scope: Any = request.scope
     try:
         check_caller(scope, scope["method"], scope["path_template"])
     except Refusal as refusal:

@@ -174,7 +174,7 @@ def make_app(sandbox: Sandbox) -> Litestar:
     return Litestar(
         [authorise, capture, void, refund, show_charge, look_up, show_ledger, show_faults, switch_faults],
         middleware=[dropping],
-        guards=[check_role],
+        before_request=check_role,
         state=State({"sandbox": sandbox}),
         exception_handlers=HANDLERS,
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that

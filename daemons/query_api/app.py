@@ -31,7 +31,6 @@ from core.services.past_models import PastComing, PastModels
 from core.services.request_reads import ReadServers
 from core.settings import Settings
 from daemons.http import history as measured
-from daemons.http.callers import check_role
 from daemons.http.openapi import WireTypes, openapi
 from daemons.http.paths import with_whole_segments
 from daemons.http.problems import HANDLERS
@@ -202,7 +201,6 @@ def make_app(
                 "parked_rows": ParkedRows(dead_letters),
             }
         ),
-        guards=[check_role],
         exception_handlers={**HANDLERS, NotFound: not_found, PastComing: coming},
         logging_config=None,  # daemons/process/logs.py has set up logging; the framework would replace that
         openapi_config=openapi("orderdeck queries"),

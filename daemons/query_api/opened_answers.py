@@ -7,6 +7,7 @@ from typing import Any
 
 from core.filters.order_query import OrderQuery
 from core.services.open_answers import AnswerOpener
+from daemons.http.callers import check_role
 from daemons.query_api.parameters import AnyRequest, refuse_strange_parameters
 
 # The framework gives `after_request=` no request, and keeps the hook of the first service that a process makes.
@@ -15,6 +16,7 @@ _OPENER: ContextVar[AnswerOpener] = ContextVar("opener of this request")
 
 async def prepare(request: AnyRequest) -> None:
     """The `before_request=` of the service."""
+    await check_role(request)
     _OPENER.set(request.app.state["opener"])
     await refuse_strange_parameters(request)
 
