@@ -120,8 +120,8 @@ BEGIN
 END
 $$;
 
--- What index_generation has to be called with, each by itself and maybe at the same time: tables first, then the indexes that
--- they lack, those with most columns first, since they take longest.
+-- What make_step_of_generation has to be called with, each by itself and maybe at the same time: tables first, then the indexes
+-- that they lack, those with most columns first, since they take longest.
 CREATE FUNCTION steps_of_generation(for_id bigint) RETURNS SETOF text
 LANGUAGE sql STABLE
 SET search_path = public, pg_temp
@@ -141,7 +141,7 @@ $$;
 
 -- Do one of these steps. Who does the same one meanwhile waits, and finds nothing left to do; and so does a builder of an older
 -- release, who does all of them at once, with the lock that is shared here.
-CREATE FUNCTION index_generation(for_id bigint, step text) RETURNS void
+CREATE FUNCTION make_step_of_generation(for_id bigint, step text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
 AS $$
@@ -177,6 +177,6 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION share_generation, join_generation, drop_generation, sum_up_table_of_generation,
-    index_generation(bigint, text) FROM PUBLIC;
+    make_step_of_generation FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION share_generation, join_generation, drop_generation, steps_of_generation,
-    index_generation(bigint, text) TO orderdeck_app;
+    make_step_of_generation TO orderdeck_app;

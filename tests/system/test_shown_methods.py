@@ -14,9 +14,9 @@ from tests.support.stack import Stack
 
 BEGUN = """
 OrderCreated
+InventoryReserved
 fulfil_order Started
 fulfil_order StepCompleted open_order
-InventoryReserved
 fulfil_order StepCompleted reserve_inventory
 fulfil_order StepStarted authorize_payment 1
 """

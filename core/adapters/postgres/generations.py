@@ -150,7 +150,7 @@ class PostgresGenerations:
             try:
                 while steps:
                     [step] = steps.popleft()
-                    await link.run(lambda c, step=step: c.execute("SELECT index_generation($1, $2)", id_, step))
+                    await link.run(lambda c, step=step: c.execute("SELECT make_step_of_generation($1, $2)", id_, step))
             finally:
                 link.close()
 
