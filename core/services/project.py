@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from itertools import islice
@@ -25,8 +26,8 @@ from core.services.gather import BATCH, ahead, gathered
 from core.services.set_aside import SetAside, parked
 from core.tracing import SpansUnderWay
 
-# Views that stay in memory, because an order's events come soon after each other. Views that are folded but not yet
-# saved, up to two saves and two batches of them, must be among these.
+# Views that stay in memory, because an order's events come soon after each other. Those that are folded but not yet
+# saved stay in any case.
 RECENT = 20_000
 LOOK_EVERY = 2.0  # seconds between two looks whether the database still has what was saved
 
@@ -45,7 +46,9 @@ class Projector:
         self._keeps = recent
         self._limit, self._together = BATCH, 0
         self._read_models = read_models
-        self._recent: dict[StreamId, Any] = {}
+        self._recent: dict[StreamId, Any] = {}  # those that have changed last at the end
+        # Of each batch that is not saved yet: its last position, and how many views it has changed.
+        self._unsaved: deque[tuple[int, int]] = deque()
         self._blocked: set[StreamId] = set()  # rows that wait behind an event that could not be applied
         self._aside = NOTHING_ASIDE
         self._careful_to = 0  # up to this position, each event is saved by itself, since one of them cannot be
@@ -70,6 +73,7 @@ class Projector:
         CheckpointMoved also when the database has crashed and lost the last saves, and what `ReadModels` raises.
         """
         self._recent, self._limit, self._together = {}, limit, together
+        self._unsaved.clear()
         self._spans.forget()
         self.position, self._begun_to, _ = await self._read_models.open()
         watching = asyncio.create_task(self._watch())
@@ -199,7 +203,7 @@ class Projector:
         if refused is not None:
             aside.park(events[-1][0], events[-1][2], refused)
         after, sums = add_up(self._group, before, fold(self._group.projection, before, events, aside), events, aside)
-        self._remember(after)
+        self._remember(after, batch[-1].position)
         self._blocked.update(aside.parked)
         new = [view for stream, view in after.items() if stream not in before]
         return Changes(
@@ -223,9 +227,17 @@ class Projector:
             views.update(await self._read_models.load(list(unknown)))
         return views
 
-    def _remember(self, views: Views) -> None:
+    def _remember(self, views: Views, position: int) -> None:
+        """Keep these views, which a batch up to this position has changed, and forget those that changed longest ago.
+
+        A view that is not saved yet is never forgotten: what the database has of it would be an older one, or nothing.
+        """
         for stream in views.keys() & self._recent.keys():
             del self._recent[stream]  # so that it moves to the end, since the first views are forgotten first
         self._recent.update(views)
-        for stream in list(islice(self._recent, max(0, len(self._recent) - self._keeps))):
+        self._unsaved.append((position, len(views)))
+        while self._unsaved and self._unsaved[0][0] <= self.position:
+            self._unsaved.popleft()
+        kept = max(self._keeps, sum(changed for _, changed in self._unsaved))
+        for stream in list(islice(self._recent, max(0, len(self._recent) - kept))):
             del self._recent[stream]

@@ -182,12 +182,9 @@ async def assert_as_if_undisturbed(opener: Opener, dsn: str) -> None:
     assert found == await contents(dsn)
 
 
-async def test_a_projector_loads_a_view_again_that_is_no_longer_in_its_memory(
-    opener: Opener, dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("core.services.project.RECENT", 20)
+async def test_a_projector_loads_a_view_again_that_is_no_longer_in_its_memory(opener: Opener, dsn: str) -> None:
     await write(dsn, Sample(100, open_at_once=60, payments=True).events())
-    await project(opener, limit=10)
+    await project(opener, limit=10, recent=5)
     await assert_as_if_undisturbed(opener, dsn)
 
 

@@ -107,6 +107,25 @@ async def test_shares_that_are_killed_anywhere_and_begun_again_make_a_whole_with
     assert await contents(dsn) == before
 
 
+async def test_no_share_forgets_a_view_that_it_has_not_saved_yet(
+    daemon: Opener, generations: PostgresGenerations, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Sample(60, open_at_once=50, payments=True).events()
+    await write(dsn, log)
+    await project(daemon)
+    before = await contents(dsn)
+    monkeypatch.setattr("core.services.fill_share.RECENT", 10)
+    monkeypatch.setattr("core.services.fill_share.BATCH", 5)
+    id_ = await divided(generations)
+    for share in (FIRST, SECOND):
+        await fill(daemon, id_, share, len(log))
+        assert await blocked(daemon, id_, share) == []
+    assert await generations.join(id_, len(log))
+    await build(daemon, generations, ORDERS, await read(generations, id_))
+    assert (await read(generations, id_)).state == "live"
+    assert await contents(dsn) == before
+
+
 async def test_what_the_database_refuses_is_set_aside_by_the_share_of_its_row_and_nobody_else_looks_at_it(
     daemon: Opener, generations: PostgresGenerations, dsn: str
 ) -> None:
