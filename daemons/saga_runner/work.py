@@ -162,11 +162,12 @@ async def _every(
 ) -> None:
     """Call `do` every so many seconds until the runner stops; an outage or a fault is logged once, not for each call.
 
-    When `sooner` is set, the next call comes at once. After a fault at least TRY_AGAIN_EVERY seconds pass.
+    When `sooner` is set, the next call comes at once. After a fault at least TRY_AGAIN_EVERY seconds pass. If `seconds`
+    is a function, it is asked after `do`, which may have found a reason to look again soon.
     """
     away = False
     while not vitals.stop.is_set():
-        pause, events = seconds() if callable(seconds) else seconds, [vitals.stop, sooner or vitals.stop]
+        least, events = 0.0, [vitals.stop, sooner or vitals.stop]
         try:
             await do()
         except Unavailable as error:
@@ -175,13 +176,13 @@ async def _every(
             away, events = True, [vitals.stop]
         except Exception as error:  # noqa: BLE001 - an error of one task must not end the others
             vitals.faults.report(part, error)
-            pause, events = max(pause, TRY_AGAIN_EVERY), [vitals.stop]
+            least, events = TRY_AGAIN_EVERY, [vitals.stop]
         else:
             if away:
                 log.info("no longer waits for the database", part=part)
             away = False
             vitals.faults.clear(part)
-        await _pause(pause, *events)
+        await _pause(max(least, seconds() if callable(seconds) else seconds), *events)
 
 
 async def _pause(seconds: float, *events: asyncio.Event) -> None:

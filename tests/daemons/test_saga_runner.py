@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from core.errors import DatabaseFault, Unavailable, UnknownEvent
+from core.pace import Pace
 from core.ports.sagas import Backlog, Starts
 from core.services.sagas.starting import Starting
 from daemons.process.backlog_meter import BacklogMeter
@@ -107,6 +108,24 @@ async def test_a_repeated_job_of_the_runner_comes_sooner_when_there_is_room_and_
     async with asyncio.timeout(10):
         await saga_runner._every(3_600, "claiming sagas", do, vitals, sooner=room)
     assert comes == []
+
+
+async def test_a_repeated_job_of_the_runner_that_has_found_something_is_soon_done_again_however_long_it_was_idle() -> (
+    None
+):
+    vitals, pace, looks = Vitals("saga-runner"), Pace(0.001, 3_600), 0
+    while pace.pause() < 3_600:
+        pass
+
+    async def do() -> None:
+        nonlocal looks
+        looks += 1
+        pace.came()
+        if looks == 2:
+            vitals.stop.set()
+
+    async with asyncio.timeout(5):
+        await saga_runner._every(pace.pause, "claiming sagas", do, vitals)
 
 
 async def test_a_backlog_is_in_the_metrics_and_an_old_one_is_told_in_words() -> None:
