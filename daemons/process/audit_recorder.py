@@ -75,8 +75,9 @@ class AuditRecorder:
     async def keep(self, audit: AuditTrail, vitals: Vitals) -> None:
         """Record what waits, until cancelled. While the database is away it goes on waiting."""
         while True:
+            left = self._counting_since + COUNT_FOR - time.monotonic()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._some_wait.wait(), COUNT_FOR)
+                await asyncio.wait_for(self._some_wait.wait(), max(0.0, left))
             await asyncio.sleep(FLUSH_EVERY)
             if time.monotonic() - self._counting_since > COUNT_FOR:
                 self._close_groups()

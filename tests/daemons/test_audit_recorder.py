@@ -13,6 +13,7 @@ from core.ports.audit import AuditEntry
 from core.printable import without_secrets
 from daemons.process import audit_recorder
 from daemons.process.audit_recorder import MOST_GROUPS, OF_A_CALLER, OTHERS, ROOM, AuditRecorder
+from daemons.process.vitals import Vitals
 
 
 class AuditInMemory:
@@ -60,6 +61,27 @@ async def test_each_refusal_of_a_caller_is_a_row_until_there_are_very_many() -> 
     await flush(recorder, audit)
     assert [row.target for row in audit.rows[:-1]] == [str(n) for n in range(OF_A_CALLER)]
     assert (audit.rows[-1].times, audit.rows[-1].caller) == (40, "eve")
+
+
+async def test_what_was_counted_in_a_minute_is_recorded_when_it_is_over_although_nothing_more_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(audit_recorder, "COUNT_FOR", 3_600)
+    monkeypatch.setattr(audit_recorder, "FLUSH_EVERY", 0.001)
+    recorder, audit = AuditRecorder(), AuditInMemory()
+    for _ in range(5):
+        recorder.note(refusal(), stranger=True)
+    keeping = asyncio.create_task(recorder.keep(cast("Any", audit), Vitals("query-api")))
+    while not audit.rows:
+        await asyncio.sleep(0.001)
+    keeping.cancel()
+    recorder._counting_since -= 3_600
+    keeping = asyncio.create_task(recorder.keep(cast("Any", audit), Vitals("query-api")))
+    async with asyncio.timeout(5):
+        while len(audit.rows) < 2:
+            await asyncio.sleep(0.001)
+    assert audit.rows[-1].times == 4
+    keeping.cancel()
 
 
 async def test_rows_wait_while_the_database_is_away_and_those_that_find_no_room_are_counted(
