@@ -233,7 +233,6 @@ class GuardedProtocol(HttpToolsProtocol):
         answered, self._answering = self._answering, None
         if answered is not None:
             cast("OneWrite", answered.transport).flush()
-            answered.transport = self.transport  # no cycle of references stays, so the garbage collector has no work
         if self.transport.is_closing():
             return
         if answered is not None and answered.more_body:
