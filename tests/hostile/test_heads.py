@@ -110,6 +110,16 @@ def skip_100(service: GuardedProcess, sent: bytes) -> int:
         return int(answer.rest.split()[1]) if answer.rest else read(connection).status
 
 
+def test_who_waits_for_a_100_is_told_to_send_the_body_unless_it_speaks_http_1_0(service: GuardedProcess) -> None:
+    with connect(service.port) as connection:
+        connection.sendall(post("Expect: 100-continue", "Content-Length: 2"))
+        assert read(connection).status == 100
+        connection.sendall(b"{}")
+        assert read(connection).status == 200
+    old = post("Expect: 100-continue", body=b"{}").replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert send(service.port, old).status == 200
+
+
 def test_the_head_and_the_body_of_an_answer_come_at_once(service: GuardedProcess) -> None:
     with connect(service.port) as connection:
         for _ in range(50):

@@ -181,7 +181,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._held = 0
         try:
-            check_framing(self.parser.get_http_version(), self._framing, self.limits.body)
+            version = self.parser.get_http_version()
+            check_framing(version, self._framing, self.limits.body)
+            self.expect_100_continue = b"expect" in self._framing and version != "1.0"
             if not self.url.startswith(b"/"):
                 self.url = path_of(self.url, self.parser.get_method(), self._framing.get(b"host", b""))
         except Refusal as refusal:
