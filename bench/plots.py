@@ -144,7 +144,7 @@ def _cost(axes: Axes, rows: Rows) -> None:
         left = {label: left[label] + width for label, width in zip(labels, widths, strict=True)}
     for row, total in enumerate(left.values()):
         axes.text(total, row, f" {total:.1f}", va="center")
-    axes.set(xlabel="ms of CPU an order", title="What an order costs")
+    axes.set(xlabel="ms of CPU an order", title="What an order costs", xlim=(0, 1.12 * max(left.values())))
     axes.grid(visible=False, axis="y")
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
