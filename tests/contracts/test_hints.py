@@ -12,6 +12,7 @@ from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.hints import IN_VAIN, STEADY, Hints
 from core.adapters.postgres.subscription import PostgresSubscription
+from core.errors import Unavailable
 from tests.support.log import append, entry, stream
 from tests.support.opener import Opener
 
@@ -74,6 +75,18 @@ async def test_a_new_connection_listens(hints: Hints, admin: Connection) -> None
     await admin.execute("SELECT pg_terminate_backend($1)", pid)
     assert await listens(hints)
     assert not hints.by_the_clock
+
+
+async def test_who_cannot_listen_again_lets_others_have_a_turn_before_the_next_try() -> None:
+    async def away() -> Connection:
+        raise Unavailable("the database is away")
+
+    hints = Hints(away, "events")
+    hints.by_the_clock = True
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            for _ in range(1_000):
+                await hints.wait(hints.coming(), at_most=1)
 
 
 async def test_what_comes_during_the_pause_of_a_reader_is_one_batch(opener: Opener, store: PostgresEventStore) -> None:

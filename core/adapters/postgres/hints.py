@@ -88,9 +88,11 @@ class Hints:
         self._link.close()
 
     async def _listen_again(self) -> None:
-        with contextlib.suppress(Unavailable):
+        try:
             await self._link.run(lambda c: c.add_listener(self._channel, self._on_notification))
             self.by_the_clock = False
+        except Unavailable:
+            await asyncio.sleep(PAUSE)  # who has nothing to read meanwhile, would come again at once
 
     async def _open_listening(self) -> Connection:
         connection = await self._open()
