@@ -4,6 +4,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 # All tests of one file run in one worker, since they share a daemon or a stack; so do those of tests/system.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+# What pip has installed, on all cores; pip itself would use one. Files that are no Python of this version are passed over.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 JAVA ?= java
 COMPOSE := docker compose --env-file .env.docker
 .DEFAULT_GOAL := help
@@ -93,12 +95,14 @@ image:  ## build the image without a container engine, and try it; needs root, b
 
 # Each of these files is touched after an install, so that a second run installs nothing and needs no network.
 $(BIN)/.installed: requirements.txt pyproject.toml | $(BIN)/pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
+	@$(COMPILE)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(BIN)/.installed-dev: requirements-dev.txt $(BIN)/.installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
+	@$(COMPILE)
 	@touch $@
 
 $(BIN)/pip:

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _length(text: str) -> float:
     length = float(text)
-    if not 0 <= length < math.inf:
+    if not 0 < length < math.inf:
         raise argparse.ArgumentTypeError(f"not a length: {text}")
     return length
 

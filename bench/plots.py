@@ -51,7 +51,8 @@ def main() -> None:
     options = parser.parse_args()
     try:
         parts = [part for path in options.files or sorted(SHOWN.glob("*.json")) for part in read_record(path).parts]
-    except UnreadableRecord as error:
+        options.to.mkdir(parents=True, exist_ok=True)
+    except (UnreadableRecord, OSError) as error:
         parser.exit(2, f"bench: {error}\n")
     for path in draw(parts, options.to):
         print(path)

@@ -181,3 +181,14 @@ def test_every_part_has_a_file_a_row_on_the_page_and_a_length_and_longer_ones_on
     assert PARTS["growth"].length_of({"ten_million": True}) == 10 * MILLION
     assert PARTS["commands"].turn({}) == ["--seconds", "0.75"]
     assert PARTS["commands"].turn({"seconds": 4}) == ["--seconds", "4"]
+
+
+@pytest.mark.parametrize("length", ["0", "-1", "nan", "inf"])
+def test_a_length_is_more_than_nothing(
+    length: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "commands", f"--seconds={length}"])
+    with pytest.raises(SystemExit) as ended:
+        bench.main()
+    assert ended.value.code == 2
+    assert f"not a length: {length}" in capsys.readouterr().err

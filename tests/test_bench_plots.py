@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.figures import Row
-from bench.plots import PERCENTILES, SHOWN, draw
+from bench.plots import PERCENTILES, SHOWN, draw, main
 from bench.record import RecordedPart, read_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,3 +66,17 @@ def test_the_plots_of_the_page_have_their_figures_beside_them() -> None:
     for name, part in (("clients", "commands"), ("latency", "commands"), ("cost", "cost"), ("growth", "growth")):
         picture = f"speed-{name}.svg"
         assert (picture in page) == (ROOT / "docs/explanation" / picture).exists() == (part in shown), picture
+
+
+def test_the_folder_of_the_plots_is_made_and_a_file_in_its_place_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.plots", "--to", str(tmp_path / "new" / "folder")])
+    main()
+    assert (tmp_path / "new" / "folder" / "speed-cost.svg").exists()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(sys, "argv", ["bench.plots", "--to", str(tmp_path / "file")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
