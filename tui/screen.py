@@ -37,6 +37,7 @@ from tui.widgets.painted import TONE_CLASSES, Line
 
 SMALLEST = (80, 24)
 _NOTICE_FOR = 20.0  # seconds a sentence stays
+_READ_AGAIN = 5.0  # seconds between two tries to read what could not be read, while the feed is open
 _REPAINT = 1.0  # seconds after which ages and counters are painted again although nothing arrived
 
 
@@ -67,6 +68,7 @@ class DeckScreen(Screen[str]):
         self.moments = DeckMoments(self, self, lambda desk: DeckScreen(desk, with_past(self.entries)))
         self.trail = Trail(Stop(entries[0].name))
         self._painted_at = 0.0
+        self._failed_at: float | None = None  # when the view that is shown could not be read, or was tried again
         self._notice_at = 0.0
         self._notice_holds: Callable[[], bool] | None = None
 
@@ -142,6 +144,10 @@ class DeckScreen(Screen[str]):
             self.view.refresh_now()
         if self.desk.came_back():
             self._read_what_failed()
+        if self.view.needs_reading and self.desk.feed.state == "live":
+            self._read_again(now)
+        else:
+            self._failed_at = None
         if fresh or now - self._painted_at >= _REPAINT or self.view.needs_paint:
             self._painted_at = now
             self.view.paint()
@@ -156,6 +162,14 @@ class DeckScreen(Screen[str]):
         for view in self.views.values():
             if view.needs_reading:
                 view.refresh_now()
+
+    def _read_again(self, now: float) -> None:
+        """The feed is open, but a service cannot read, as while its database is away."""
+        if self._failed_at is None:
+            self._failed_at = now
+        elif now - self._failed_at >= _READ_AGAIN:
+            self._failed_at = now
+            self.view.refresh_now()
 
     def paint_frame(self) -> None:
         where = Cell(f"{clean(self.desk.gateway.where)} ", "dim")

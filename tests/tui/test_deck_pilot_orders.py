@@ -151,6 +151,26 @@ async def test_lists_that_could_not_be_read_are_read_when_the_feed_is_back() -> 
         await deck.shows("1 order   newest first")
 
 
+async def test_lists_that_could_not_be_read_are_read_again_although_the_feed_stayed_open() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        gateway.queries_down = ServiceRefused(503, "unavailable", "the database is away")
+        await deck.press("ctrl+r")
+        await deck.shows("ctrl+r reads again")
+        await deck.press("enter")
+        await deck.shows("This order could not be read")
+        deck.app.deck.tick()
+        gateway.queries_down = None
+        deck.clock.seconds += 5
+        await deck.shows("STATE now, after 1")
+        await deck.press("escape")
+        await deck.shows("ctrl+r reads again")
+        deck.app.deck.tick()
+        deck.clock.seconds += 5
+        await deck.shows("1 order   newest first")
+        assert "● LIVE" in deck.text()
+
+
 async def test_a_key_that_moves_tells_no_reason_against_other_keys() -> None:
     async with opened(desk_with(3)) as deck:
         await deck.press("ctrl+d", "ctrl+f")
