@@ -14,6 +14,7 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from core.settings import load_settings
+from daemons.process.guard.protocol import GuardedProtocol
 from daemons.process.guard.server import make_server
 
 MANY = 20
@@ -44,8 +45,8 @@ def no_collector() -> Iterator[None]:
     gc.enable()
 
 
-def kept() -> int:
-    return sum(isinstance(each, RequestResponseCycle) for each in gc.get_objects())
+def kept(kind: type = RequestResponseCycle) -> int:
+    return sum(isinstance(each, kind) for each in gc.get_objects())
 
 
 async def send(port: int, text: bytes) -> bytes:
@@ -66,4 +67,14 @@ async def test_a_request_that_is_answered_or_broken_off_leaves_nothing_in_memory
         await send(port, b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
     async with asyncio.timeout(5):
         while kept() > before + 2:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.usefixtures("no_collector")
+async def test_a_request_that_is_refused_leaves_nothing_in_memory(port: int) -> None:
+    before = kept(GuardedProtocol)
+    for _ in range(MANY):
+        await send(port, b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 150)
+    async with asyncio.timeout(5):
+        while kept(GuardedProtocol) > before + 2:
             await asyncio.sleep(0.01)

@@ -21,7 +21,7 @@ import psutil
 from tests.support.command_api import ORDER
 from tests.support.memory_folder import open_folder
 from tests.support.raw_http import request
-from tests.support.stack import PORTS, Stack
+from tests.support.stack import Stack
 
 CALLERS = 24  # connections at one time
 PATIENCE = 10.0  # seconds for an answer
@@ -192,7 +192,7 @@ async def watch_health(attack: Attack, service: str) -> None:
 
 async def run(attack: Attack) -> float:
     began = time.monotonic()
-    watching = [asyncio.create_task(watch_health(attack, port.removesuffix("_port"))) for port in PORTS]
+    watching = [asyncio.create_task(watch_health(attack, service)) for service in PATHS]
     await asyncio.gather(*(call(attack) for _ in range(CALLERS)))
     for task in watching:
         task.cancel()

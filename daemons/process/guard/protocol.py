@@ -145,7 +145,10 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             text = str(error).replace("`", "").strip(".")
             text = text if text.isascii() and len(text) < 100 else "it cannot be read"
-            self._refuse(self._refusal or Refusal(400, "malformed_request", f"the request is not HTTP/1.1: {text}"))
+            refusal, self._refusal = self._refusal, None
+            if refusal is not None:  # the tracebacks have us, and would keep all of a connection for the collector
+                refusal.__traceback__ = error.__context__ = error.__traceback__ = None
+            self._refuse(refusal or Refusal(400, "malformed_request", f"the request is not HTTP/1.1: {text}"))
         else:
             if self._held > self.limits.head + SHORT:
                 self._refuse(self._too_large())
