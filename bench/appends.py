@@ -17,10 +17,12 @@ from core.domain.message import Metadata, OrderId, Sku, StreamId
 from core.domain.order import CARD, ORDER, CreateOrder, Item
 from core.ports.log import Append, Entry, NewEvent
 
+FIRST_SKU = Sku("SKU-001")
 
-def new_order() -> Append:
+
+def new_order(sku: Sku = FIRST_SKU) -> Append:
     order_id = OrderId(uuid7())
-    item = Item(product_id="bench", sku=Sku("SKU-001"), quantity=1, unit_price=Decimal("12.50"))
+    item = Item(product_id="bench", sku=sku, quantity=1, unit_price=Decimal("12.50"))
     command = CreateOrder(
         now=datetime.now(UTC), order_id=order_id, customer_id="bench", order_number=f"ORD-{order_id.hex[-10:]}",
         items=(item,), shipping_address=ADDRESS, payment_method=CARD,

@@ -6,24 +6,19 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 
 import asyncpg
 import uvloop
-from uuid_utils.compat import uuid7
 
+from bench.appends import new_order
 from bench.commands import orders
 from bench.ground import Daemons, Ground, cpu_seconds, daemons
 from bench.http_load import offer, percentile
 from bench.many import COUNTS
-from bench.rebuild import ADDRESS
 from bench.report import Row
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.event_store import PostgresEventStore
-from core.domain.message import Metadata, OrderId, Sku, StreamId
-from core.domain.order import CARD, ORDER, CreateOrder, Item
-from core.ports.log import Append, Entry, NewEvent
+from core.domain.message import Sku
 
 SKUS = [Sku(f"SKU-{n:03}") for n in range(1, 51)]
 WARM_UP = 200  # orders
@@ -94,7 +89,7 @@ async def _backlog(dsn: str, count: int, ground: Ground, running: Daemons) -> Co
     async def place() -> None:
         store = PostgresEventStore(lambda: connect(dsn, name="bench"))
         skus = itertools.cycle(SKUS)
-        await asyncio.gather(*(store.append(_order(next(skus))) for _ in range(count)))
+        await asyncio.gather(*(store.append(new_order(next(skus))) for _ in range(count)))
         await store.close()
 
     return await _watch(dsn, place, ground, running)
@@ -130,14 +125,3 @@ async def _watch(dsn: str, place: Callable[[], Awaitable[None]], ground: Ground,
 def _spent(ground: Ground, running: Daemons) -> dict[str, float]:
     runners = [process.pid for name, process in running.processes.items() if name.startswith("saga-runner")]
     return {"runners": sum(map(cpu_seconds, runners)), "postgres": cpu_seconds(ground.server_pid)}
-
-
-def _order(sku: Sku) -> Append:
-    order_id = OrderId(uuid7())
-    item = Item(product_id="bench", sku=sku, quantity=1, unit_price=Decimal("12.50"))
-    command = CreateOrder(
-        now=datetime.now(UTC), order_id=order_id, customer_id="bench", order_number=f"ORD-{order_id.hex[-10:]}",
-        items=(item,), shipping_address=ADDRESS, payment_method=CARD,
-    )  # fmt: skip
-    events = [NewEvent(uuid7(), e, Metadata(correlation_id=order_id)) for e in ORDER.decide(command, ORDER.initial)]
-    return Append([Entry(StreamId(order_id), ORDER.category, 0, events)])
