@@ -25,6 +25,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler = Callable[[bytes, Context], Awaitable[Any]]
 
 LONGEST_CALL = 30.0  # seconds for a call without a deadline; no route takes longer
+SHORTEST_CALL = 0.002  # seconds; no answer comes sooner, and grpcio rounds what is left up to a whole millisecond
 STALLED = 60.0  # seconds in which the reader of a stream takes nothing
 GONE = object()
 TOLD = ("age", "deprecation", "etag", "ratelimit", "ratelimit-policy", "x-cache", "x-request-id")
@@ -134,11 +135,11 @@ def address_of(peer: str) -> str:
 
 
 def _seconds_left(context: Context) -> float:
-    """How long the call may take. Raises CallRefused if its deadline has passed, so that it is not even begun."""
+    """How long the call may take. Raises CallRefused if its deadline passes before any answer: it is not even begun."""
     left: Any = context.time_remaining()  # None without a deadline, whatever its type says
     if left is None:
         return LONGEST_CALL
-    if left <= 0:
+    if left < SHORTEST_CALL:
         raise _too_late(begun=False)
     return min(left, LONGEST_CALL)
 
