@@ -17,6 +17,7 @@ import msgspec
 
 from core.domain.validation import composed
 from core.errors import FieldError
+from daemons.http.json_bytes import why_malformed, why_refused
 from daemons.http.limits import excess
 from daemons.http.problems import RequestRefused, wrong_fields, wrong_json
 from daemons.http.unknown_fields import bare_type, known_pairs, not_known, unknown_fields
@@ -57,8 +58,8 @@ def read_body(kind: type[T], raw: bytes, content_type: str, *, strict: bool = Fa
 
     One that resembles a field of the type is refused always, because the caller most probably meant that one.
     """
-    if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise RequestRefused(415, "unsupported_media_type", "the Content-Type must be application/json")
+    if (refused := why_refused(content_type)) is not None:
+        raise RequestRefused(415, "unsupported_media_type", refused)
     if (too_much := excess(raw)) is not None:
         raise wrong_fields(FieldError("body", too_much))
     plain: Any = msgspec.UNSET
@@ -71,12 +72,12 @@ def read_body(kind: type[T], raw: bytes, content_type: str, *, strict: bool = Fa
         wrong = _odd_amounts(plain, kind, "") if _AMOUNT_AS_TEXT.search(raw) or b"\\u" in raw else []
     except msgspec.ValidationError as error:
         if plain is msgspec.UNSET:  # it failed before there was a value: an integer has thousands of digits
-            raise _malformed(str(error).partition(" - at `")[0]) from None
+            raise _malformed(raw, str(error).partition(" - at `")[0]) from None
         _refuse_repeated_names(raw, plain)
         wrong = _wrong(plain, kind, "") or list(wrong_json(error).fields)
         raise wrong_fields(*wrong, *_refused(_unknown(plain, kind), strict=strict)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise _malformed(str(error)) from None
+        raise _malformed(raw, str(error)) from None
     unknown = [] if all_known else _unknown(plain, kind)
     wrong += _refused(unknown, strict=strict)
     if wrong:
@@ -85,8 +86,8 @@ def read_body(kind: type[T], raw: bytes, content_type: str, *, strict: bool = Fa
     return Body(sent if plain_ascii else _composed(sent), sent, tuple(path for path, _ in unknown))
 
 
-def _malformed(detail: str) -> RequestRefused:
-    return wrong_fields(FieldError("body", f"is not valid JSON: {in_words(detail)}"))
+def _malformed(raw: bytes, detail: str) -> RequestRefused:
+    return wrong_fields(FieldError("body", f"is not valid JSON: {why_malformed(raw, detail)}"))
 
 
 def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:

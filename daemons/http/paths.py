@@ -1,11 +1,18 @@
-"""Keeps a `/` that was sent as %2F within its segment of the path, so that an id with a slash can be asked for."""
+"""Reads what is percent-encoded in a path: it has to be UTF-8, and a `/` that was sent as %2F stays in its segment.
+
+So an id with a slash can be asked for, and no two paths stand for the same id.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_to_bytes
 
+from litestar import Request
+
+from core.errors import FieldError
+from daemons.http.problems import problem_response, wrong_fields
 from daemons.process.vitals import ASGIApp
 
 SLASH = "\uf02f"
@@ -20,11 +27,24 @@ def with_whole_segments(app: ASGIApp) -> ASGIApp:
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
         raw: bytes = scope.get("raw_path") or b""
-        if scope["type"] == "http" and _SENT.search(raw):
-            scope["path"] = unquote(_SENT.sub(_SLASH_SENT, raw).decode("ascii", "replace"))
+        if scope["type"] == "http" and b"%" in raw:
+            if not _is_utf8(raw):
+                refusal: Any = problem_response(wrong_fields(FieldError("path", "must be UTF-8, percent-encoded")))
+                await refusal.to_asgi_response(app=None, request=Request(scope))(scope, receive, send)
+                return
+            if _SENT.search(raw):
+                scope["path"] = unquote(_SENT.sub(_SLASH_SENT, raw).decode("ascii", "replace"))
         await app(scope, receive, send)
 
     return serve
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def whole(text: str) -> str:

@@ -38,7 +38,7 @@ DOCUMENTED: dict[int, str] = {
     412: "If-Match named another version.",
     413: "The body is over 1 MiB.",
     414: "The address is over 8 KiB.",
-    415: "The body must be application/json, without a Content-Encoding.",
+    415: "The body must be application/json in UTF-8, without a Content-Encoding.",
     417: "Expect has another value than 100-continue.",
     421: "The Host header names another host than this one.",
     422: "The Idempotency-Key was used for another command.",

@@ -123,6 +123,17 @@ WRONG = [
     ("/api/v1/orders?min_total=1&min_total=2", "min_total"),
     *[(f"/api/v1/orders?q={v}", "q") for v in ("", "%00", "a%00b", "x" * 101, "%E2%80%A8")],
     ("/api/v1/orders?q=%ff", "query"),
+    *[
+        (f"/api/v1/{path}", "path")
+        for v in ("%ff%fe", "%ED%A0%80", "a%C0%AF")
+        for path in (
+            f"orders/{v}",
+            f"orders/number/{v}",
+            f"inventory/{v}",
+            f"customers/{v}/orders",
+            f"admin/streams/{v}",
+        )
+    ],
     ("/api/v1/orders?" + "&".join(f"a{n}=1" for n in range(500)), "query"),
     ("/api/v1/inventory?cursor=%C3%A9", "cursor"),
     ("/api/v1/inventory?cursor=AA==", "cursor"),

@@ -86,6 +86,42 @@ def test_no_value_in_any_field_of_any_body_is_answered_in_the_words_of_the_decod
 
 
 @pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"\xef\xbb\xbf{}", "it begins with a byte-order mark"),
+        ("{}".encode("utf-16"), "it is UTF-16 or UTF-32, and has to be UTF-8"),
+        ("{}".encode("utf-16-be"), "it is UTF-16 or UTF-32, and has to be UTF-8"),
+        ("{}".encode("utf-32"), "it is UTF-16 or UTF-32, and has to be UTF-8"),
+        (b'{"carrier": "\xff\xfe"}', "it is not UTF-8 (byte 13)"),
+        (b'{"carrier": "\xed\xa0\x80"}', "it is not UTF-8 (byte 13)"),
+        (rb'{"a": "\ud83d\ude00 \ud800"}', r"\ud800 is half of a character, and its other half is missing (byte 20)"),
+        (rb'{"a": "\\ud800 \udc00\ud800"}', r"\udc00 is half of a character, and its other half is missing (byte 15)"),
+        (rb'{"\ud800": 1}', r"\ud800 is half of a character, and its other half is missing (byte 2)"),
+        (b'{"a": "', "it ends too early"),
+        (b"{}\0", "trailing characters (byte 3)"),
+    ],
+)
+def test_a_body_in_another_encoding_or_with_half_a_character_is_told_what_is_wrong_and_where(
+    raw: bytes, why: str
+) -> None:
+    assert told(ShipBody, raw)[1:] == [f"is not valid JSON: {why}"]
+
+
+@pytest.mark.parametrize(
+    "type_", ["application/json;charset=UTF-8", 'Application/JSON ; Charset="utf-8"; x="a;charset=b"']
+)
+def test_a_content_type_may_say_that_json_is_utf_8(type_: str) -> None:
+    assert read_body(ShipBody, b'{"tracking_number": "t", "carrier": "c"}', type_).value.carrier == "c"
+
+
+@pytest.mark.parametrize("charset", ["latin1", '"utf-16"', "utf-8; charset=us-ascii", "", "utf-8" + " " * 200])
+def test_a_content_type_with_another_charset_is_refused(charset: str) -> None:
+    with pytest.raises(RequestRefused, match=r"^the Content-Type must ") as refused:
+        read_body(ShipBody, b'{"tracking_number": "t", "carrier": "c"}', f"application/json; charset={charset}")
+    assert refused.value.status == 415
+
+
+@pytest.mark.parametrize(
     ("message", "sentence"),
     [
         ("Expected `int`, got `str`", "must be a whole number, not a text"),

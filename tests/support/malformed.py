@@ -162,7 +162,9 @@ NO_DOCUMENT = {
 NO_OBJECT = {"null": b"null", "list": b"[]", "number": b"1", "text": b'"x"', "true": b"true", "lists": b"[[],[]]"}
 NO_JSON_TYPES = ["", "text/plain", "text/json", "application/xml", "application/x-www-form-urlencoded",
                  "multipart/form-data; boundary=x", "application/json-seq", "application", "*/*",
-                 "application/json, application/json"]  # fmt: skip
+                 "application/json, application/json", "application/json; charset=latin1",
+                 "application/json;Charset=utf-16", "application/json; charset=utf-8; charset=us-ascii",
+                 "application/json; charset*=utf-8''latin1", "application/json; charset"]  # fmt: skip
 TOO_LARGE = {"status": 413, "code": "request_entity_too_large"}
 NO_TYPE = {"status": 415, "code": "unsupported_media_type"}
 
@@ -185,10 +187,11 @@ def documents() -> Iterator[Wrong]:
 # --- paths and headers --------------------------------------------------------------------------------------
 UUID_ = "018f0000-0000-7000-8000-000000000001"
 NO_UUIDS = ["17", "x" * 36, UUID_[:-1], UUID_ + "1", UUID_.replace("-", ""), "{{" + UUID_ + "}}", "urn:uuid:" + UUID_,
-            UUID_ + "%00", UUID_ + "%0a", "%20" + UUID_, "%ff", "%D9%A1" + UUID_[1:], "null", "-1", "x" * 4_100,
+            UUID_ + "%00", UUID_ + "%0a", "%20" + UUID_, "%D9%A1" + UUID_[1:], "null", "-1", "x" * 4_100,
             "%EF%BB%BF" + UUID_, "0" * 36, UUID_ + "%2F", "a%2F" + UUID_]  # fmt: skip
-NO_SKUS = ["%00", "A%00", "%20", "-A", "A%20B", "%ff", "%F0%9F%92%BB", "x" * 65, "x" * 4_100, "A%0d%0aB",
+NO_SKUS = ["%00", "A%00", "%20", "-A", "A%20B", "%F0%9F%92%BB", "x" * 65, "x" * 4_100, "A%0d%0aB",
            "A%0a", "A%2FB", "%2f", "%25", "A%3Fb"]  # fmt: skip
+NO_UTF8_PATHS = ["%ff", "%ff%fe", "%C0%AF", "%ED%A0%80", "A%e2%82"]
 NO_PLACES = [
     ("PUT", "/api/v1/orders//confirm"),
     ("POST", "/api/v1/inventory//receipts"), ("PUT", f"/api/v1/orders/{UUID_}/return"), ("POST", "/api/v2/orders"),
@@ -218,6 +221,12 @@ def places() -> Iterator[Wrong]:
     for wrong in NO_SKUS:
         to = ("POST", f"/api/v1/inventory/{wrong}/receipts")
         yield Wrong(shown(wrong), to, json.dumps(RECEIPT).encode(), fields=("sku",))
+    for wrong in NO_UTF8_PATHS:
+        for method, path in (
+            ("PUT", f"/api/v1/orders/{wrong}/confirm"),
+            ("POST", f"/api/v1/inventory/{wrong}/receipts"),
+        ):
+            yield Wrong(wrong, (method, path), json.dumps(RECEIPT).encode(), fields=("path",))
     for to in NO_PLACES:
         yield Wrong(to[1], to, json.dumps(ORDER).encode(), status=404, code="not_found")
     for method in ("GET", "POST", "PATCH", "DELETE"):
