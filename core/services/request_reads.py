@@ -69,6 +69,7 @@ class RequestReads:
         self.primary = servers.primary
         self.min_position = min_position
         self.read_at: str | None = None
+        self.position: int | None = None
         self._servers = servers
         self._replica: Replica | None = None
         self._read: set[str] = set()
@@ -123,15 +124,15 @@ class RequestReads:
         if reached < wanted:
             raise PositionNotReached(wanted, reached, head)
 
-    async def position(self) -> int | None:
-        """How far the server that answered has come by now with what was read there; None if nothing was read.
+    async def note_position(self) -> None:
+        """Keep in `position` how far the server that answered has come with what was read, if somebody wants it.
 
         A request with this as its `min_position` sees at least what this one has seen.
         """
-        if self.read_at is None:
-            return None
+        if self.read_at is None or not (self.has_replicas or self.min_position is not None):
+            return
         queries = self._replica.queries if self._replica is not None else self.primary
-        return max([await queries.position_of(reader) for reader in sorted(self._read)])
+        self.position = max([await queries.position_of(reader) for reader in sorted(self._read)])
 
     # --- orders ---------------------------------------------------------------------------------------------
     async def order(self, order_id: OrderId) -> OrderDocument | None:

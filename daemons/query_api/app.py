@@ -65,10 +65,10 @@ from daemons.query_api import dead_letters as letters
 from daemons.query_api.desk_meter import DeskMeter
 from daemons.query_api.hub import Hub
 from daemons.query_api.log_meter import LogMeter
-from daemons.query_api.opened_answers import open_answer, prepare
+from daemons.query_api.opened_answers import prepare
 from daemons.query_api.parked_rows import ParkedRows
 from daemons.query_api.read_metrics import read_metrics
-from daemons.query_api.reads import HEADERS, QUERIES, add_headers, coming, not_found
+from daemons.query_api.reads import HEADERS, QUERIES, add_headers, coming, finish, not_found
 from daemons.query_api.roll_call import RollCall
 
 MODULES = (
@@ -206,7 +206,7 @@ def make_app(
         openapi_config=openapi("orderdeck queries"),
         before_request=prepare,
         before_send=[add_headers],
-        after_request=open_answer,
+        after_request=finish,
         dependencies=QUERIES,
         response_headers=HEADERS,
         plugins=[WireTypes()],

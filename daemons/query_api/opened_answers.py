@@ -22,7 +22,7 @@ async def prepare(request: AnyRequest) -> None:
 
 
 async def open_answer(response: Any) -> Any:
-    """The `after_request=` of the service, which opens what is sealed in an answer."""
+    """Open what is sealed in an answer."""
     content: Any = getattr(response, "content", None)
     if isinstance(content, bytes):
         response.content = await _OPENER.get().open(content)

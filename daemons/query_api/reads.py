@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Annotated, Any
 
 from litestar import Response
@@ -10,7 +11,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter, SkipValidation
 
 from core import codec
-from core.errors import FieldError, NotFound, OrderdeckError
+from core.errors import FieldError, NotFound
 from core.ports.clock import Clock
 from core.services.past_models import PastComing, PastModels
 from core.services.past_reads import AS_OF, PastReads, past_point, utc
@@ -18,9 +19,12 @@ from core.services.request_reads import PRIMARY, ReadServers, RequestReads
 from daemons.http.problems import RequestRefused, on_error, wrong_fields
 from daemons.query_api.answers import Coming
 from daemons.query_api.moments import a_place
+from daemons.query_api.opened_answers import open_answer
 from daemons.query_api.parameters import LARGEST, AnyRequest
 
 READS = "orderdeck.reads"  # the key in a request's scope that holds its queries
+# The framework gives `after_request=` no request.
+_READS: ContextVar[RequestReads | None] = ContextVar("queries of this request", default=None)
 POSITION = "Orderdeck-Position"
 SERVER = "Orderdeck-Server"
 PRIMARY_AWAY = "Orderdeck-Primary-Away"
@@ -94,6 +98,7 @@ def present_reads(request: AnyRequest, min_position: int | None) -> RequestReads
     servers: ReadServers = request.app.state["servers"]
     scope: Any = request.scope
     scope[READS] = reads = servers.request(min_position)
+    _READS.set(reads)
     return reads
 
 
@@ -144,6 +149,16 @@ def coming(_: AnyRequest, error: PastComing) -> Response[bytes]:
     )
 
 
+async def finish(response: Any) -> Any:
+    """The `after_request=` of the service: opens what is sealed, and notes how far what was read had come.
+
+    When that cannot be told any more, the answer is 503: without it, the caller could not ask for what is no older.
+    """
+    if (reads := _READS.get()) is not None:
+        await reads.note_position()
+    return await open_answer(response)
+
+
 async def add_headers(message: Any, scope: Any) -> None:
     """Say in the head of an answer which server gave it. It is a `before_send=` hook of the service."""
     reads: RequestReads | None = scope.get(READS)
@@ -159,9 +174,5 @@ async def add_headers(message: Any, scope: Any) -> None:
         message["headers"].append((SERVER.lower().encode(), reads.read_at.encode()))
         if reads.read_at != PRIMARY and (away := reads.primary_away):
             message["headers"].append((PRIMARY_AWAY.lower().encode(), b"%.1f" % away))
-    if (reads.has_replicas or reads.min_position is not None) and not isinstance(reads, PastReads):
-        try:
-            position = await reads.position()
-        except OrderdeckError:
-            return  # the answer itself was read, so it is given, without the header
-        message["headers"].append((POSITION.lower().encode(), str(position).encode()))
+    if reads.position is not None:
+        message["headers"].append((POSITION.lower().encode(), str(reads.position).encode()))
