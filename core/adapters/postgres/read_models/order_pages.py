@@ -26,7 +26,8 @@ from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.read_models import order_counts
 from core.adapters.postgres.read_models.order_conditions import conditions_of, together
 from core.adapters.postgres.read_models.order_counts import SEEN, Counts, Known, bounded_count, expected, summed
-from core.adapters.postgres.read_models.order_statements import PageStatements, Statement
+from core.adapters.postgres.read_models.order_statements import PageStatements
+from core.adapters.postgres.read_models.read_together import ReadTogether, Statement
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderSearch
 
@@ -35,6 +36,8 @@ MOST_LOOKED_UP = 200_000  # orders that fit; to sort more than that takes longer
 MANY = 8_000  # orders that fit, from which on a page is found sooner by walking far than by sorting them
 
 SURELY_MORE = 2  # times as many as are counted; where the planner expects more, it counts in vain
+
+WALKERS = 2  # connections
 
 MOST_STATEMENTS = 500  # pages whose statements are kept; callers often ask for the same ones again
 
@@ -61,7 +64,8 @@ class OrderLists:
     """Pages of orders and their counts. On the connections of `planned`, every statement gets a plan for its values."""
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]], planned: Lanes, counts: Counts) -> None:
-        self._walks = Lanes(lambda: opened_with(open_, *WALKS), count=2)
+        self._walks = Lanes(lambda: opened_with(open_, *WALKS), count=WALKERS)
+        self._together = ReadTogether(self._walks, at_once=WALKERS)
         self._planned = planned
         self._counts = counts
         # Whose turn it is to count the orders of a filter: the others wait for it, since they may need no count then.
@@ -92,12 +96,12 @@ class OrderLists:
     async def _read(self, asked: PageStatements, *, counted: bool) -> tuple[DocumentPage, OrderCount]:
         """A page, and how many orders fit as of the same moment; NOT_COUNTED unless `counted`."""
         if asked.probed is not None and not self._counts.is_common(asked.fits):
-            row = await _run(self._walks, asked.probe())
+            row = await self._together.row(asked.probe())
             if not row["missing"]:
                 return asked.page(row), OrderCount(asked.count(row), estimated=False)
             self._counts.found_common(asked.fits)
         if not counted:
-            return asked.page(await self._found(asked, None, self._walks, "NULL", "NULL")), NOT_COUNTED
+            return asked.page(await self._found(asked, None, "NULL", "NULL")), NOT_COUNTED
         if (total := summed(asked.fits, asked.conditions)) is not None:
             return await self._summed(asked, total)
         turn = self._turns.setdefault(asked.fits, asyncio.Lock())
@@ -114,7 +118,7 @@ class OrderLists:
     async def _as_known(self, asked: PageStatements, known: Known) -> tuple[DocumentPage, OrderCount] | None:
         """The page with the count that is known; None if that is an exact one, and something was saved since."""
         seen = "NULL" if known.total.estimated else SEEN
-        row = await self._found(asked, known.total, self._walks, "NULL", seen)
+        row = await self._found(asked, known.total, "NULL", seen)
         if not known.total.estimated and row["seen"] != known.seen:
             return None
         return asked.page(row), _told_by(asked, row) or known.total
@@ -124,7 +128,7 @@ class OrderLists:
         known = self._counts.find(asked.fits)
         if known is not None:
             total = asked.unless_seen(known.seen, total)
-        row = await self._found(asked, known.total if known is not None else None, self._walks, total, SEEN)
+        row = await self._found(asked, known.total if known is not None else None, total, SEEN)
         if known is not None and row["seen"] == known.seen:
             return asked.page(row), _told_by(asked, row) or known.total
         count = OrderCount(asked.count(row), estimated=False)
@@ -135,13 +139,13 @@ class OrderLists:
         guess, _ = await self._expected(asked)
         if guess > SURELY_MORE * order_counts.EXACT_BELOW:
             count = OrderCount(guess, estimated=True)
-            row = await self._found(asked, count, self._walks, "NULL", "NULL")
+            row = await self._found(asked, count, "NULL", "NULL")
             if (told := _told_by(asked, row)) is not None:
                 return asked.page(row), told
             self._counts.keep(asked.fits, count)
             return asked.page(row), count
         total = bounded_count(asked.where, order_counts.EXACT_BELOW)
-        row = await self._found(asked, None, self._planned, total, SEEN)
+        row = await self._found(asked, None, total, SEEN, counts=True)
         found = asked.count(row)
         if found > order_counts.EXACT_BELOW:
             guess, _ = await self._expected(asked)
@@ -154,15 +158,19 @@ class OrderLists:
         return asked.page(row), count
 
     async def _found(
-        self, asked: PageStatements, count: OrderCount | None, lanes: Lanes, total: str, seen: str
+        self, asked: PageStatements, count: OrderCount | None, total: str, seen: str, *, counts: bool = False
     ) -> asyncpg.Record:
-        """The row of the page, walked or looked up. `count` is how many orders fit, if that is known."""
+        """The row of the page, walked or looked up. `count` is how many orders fit, if that is known.
+
+        `counts`: the total is a count, for which PostgreSQL needs a plan for these values.
+        """
         missing: Sequence[str] | None = None
         page_fits = count is None or count.total >= asked.limit
         far = count is not None and count.total >= MANY
         walks = asked.is_one_index or (page_fits and not self._counts.is_sparse(asked.fits, far=far))
         if walks:
-            row = await _run(lanes, asked.walk(total, seen, far=far))
+            statement = asked.walk(total, seen, far=far)
+            row = await (_run(self._planned, statement) if counts else self._together.row(statement))
             if not row["missing"]:
                 return row
             missing = row["missing"] if asked.field is not None else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Any, NamedTuple
+from typing import Any
 
 from asyncpg import Record
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from core.adapters.postgres.read_models.order_conditions import (
 from core.adapters.postgres.read_models.order_counts import SEEN
 from core.adapters.postgres.read_models.order_page_sql import RANGES, SORTED_INDEXES, Shape
 from core.adapters.postgres.read_models.order_troubles import with_troubles
+from core.adapters.postgres.read_models.read_together import Statement
 from core.filters.order_query import as_id
 from core.ports.listed_orders import DocumentPage, OrderSearch
 
@@ -36,11 +37,6 @@ MOST_LISTS = 8  # lists that are read one by one and merged
 
 PROBED = ("order_id", "order_number", "q", "sku", "customer_id")
 """Fields of which one value may have few orders. The first one that a filter has is probed."""
-
-
-class Statement(NamedTuple):
-    text: str
-    values: Sequence[Any]
 
 
 class PageStatements:
