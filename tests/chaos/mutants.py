@@ -125,7 +125,7 @@ MUTANTS = {
             "an append on a stream that has moved since it was read",
             r"answered 500|could not be advanced|versions",
             function="append_events",
-            changes={r"NOT bool_and\(t\.actual = t\.expected\)": "false"},
+            changes={r"IF found <> s_expected THEN": "IF false THEN"},
         ),
         Mutant(
             "idempotency",
@@ -133,8 +133,8 @@ MUTANTS = {
             r"recorded \d+ times",
             function="append_events",
             changes={
-                r"IF cardinality\(k_key\) > 0 THEN": "IF false THEN",
-                r"(AS k\(a, scope, key, fingerprint, [^)]*\)\s+JOIN accepted \w+ \(a\))": r"\1 ON CONFLICT DO NOTHING",
+                r"IF keys > 0 THEN(\s+known)": r"IF false THEN\1",
+                r"(WHERE k_append\[k\] <> ALL \(refused\))": r"\1 ON CONFLICT DO NOTHING",
             },
         ),
         Mutant(
@@ -143,7 +143,7 @@ MUTANTS = {
             r"leases|^I8",
             VOIDS,
             function="append_events",
-            changes={r"s\.epoch <> g\.epoch": "false"},
+            changes={r"s\.epoch <> g_epoch\[g\]": "false"},
             patched=True,
         ),
         Mutant(
