@@ -244,7 +244,8 @@ def _become(settings: Settings, *arguments: str) -> NoReturn:
     letters = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
     env = environment(settings) | {"PYTHONIOENCODING": f"{letters}:backslashreplace"}  # as `any_stdout` does for us
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C waits until the program has loaded all it needs
-    os.execve(sys.executable, [sys.executable, *arguments], env)  # noqa: S606 - our own interpreter
+    python = [sys.executable, "-P", *arguments]  # -P: the modules in the folder where somebody calls us are not ours
+    os.execve(sys.executable, python, env)  # noqa: S606 - our own interpreter
 
 
 if __name__ == "__main__":

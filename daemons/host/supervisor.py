@@ -24,6 +24,8 @@ from daemons.process.program_list import Counts, all_processes, counts_in
 START_LIMIT = 10  # seconds
 STOP_LIMIT = 45  # seconds; supervisord kills a process after 30
 NO_WAIT = False
+STARTED_BY_SUPERVISORD = {"SUPERVISOR_ENABLED": "1"}
+"""The kernel tells of daemons that are forks of supervisord the variables that it has begun with."""
 UNKNOWN_CALL = 1
 """The number with which supervisord refuses a call that it does not know."""
 
@@ -63,7 +65,8 @@ class Supervisor:
         self.write_conf(counts_in(settings))
         done = subprocess.run(  # noqa: S603 - our own interpreter and configuration
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(conf)],
-            env=environment(settings),
+            cwd=self._home.path,  # Python looks there for modules first, as in the daemons
+            env=environment(settings) | STARTED_BY_SUPERVISORD,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

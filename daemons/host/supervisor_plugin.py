@@ -14,6 +14,8 @@ from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.process import ProcessStates
 from supervisor.rpcinterface import Faults, RPCError
 
+from daemons.host.forked_programs import fork_programs
+
 STOPPED = {ProcessStates.STOPPED, ProcessStates.EXITED, ProcessStates.FATAL, ProcessStates.UNKNOWN}
 
 
@@ -90,4 +92,5 @@ class SignalAlarm:
 
 def make_interface(supervisord: Any) -> ProcessNumbers:
     SignalAlarm()
+    fork_programs(supervisord.options)
     return ProcessNumbers(supervisord)

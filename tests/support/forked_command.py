@@ -13,11 +13,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from daemons.host.forked_programs import exit_code_of
 
 ROOT = Path(__file__).parents[2]
 LOADED = ("daemons.cli.main", "daemons.cli.doctor", "daemons.host.stack", "daemons.host.status")
@@ -96,21 +97,3 @@ def _main() -> None:
     from daemons.cli.main import main  # noqa: PLC0415 - a test process that only asks need not load it
 
     main()
-
-
-def exit_code_of(run: Callable[[], object]) -> int:
-    """Run a program's main function, and return the exit code with which Python would end after it."""
-    code: object = 0
-    try:
-        run()
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException:  # noqa: BLE001 - what Python does with it at the end of a program
-        traceback.print_exc()
-        code = 1
-    if not isinstance(code, int):
-        sys.stderr.write(f"{code}\n")
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code

@@ -20,15 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from core.processes import die_with_parent
+from daemons.host.forked_programs import FOR_ALL, PARTS, exit_code_of
 from tests.support.deck_in_terminal import readable
-from tests.support.forked_command import exit_code_of, freeze
+from tests.support.forked_command import freeze
 
 ROOT = Path(__file__).parents[2]
-LOADED = (
-    "daemons.command_api.app", "daemons.query_api.app", "daemons.payment_sandbox.open_app", "daemons.projector.work",
-    "daemons.saga_runner.work", "daemons.relay.leader", "daemons.notifier.lead", "daemons.process.runtime",
-    "daemons.process.guard.server", "litestar.plugins.pydantic",
-)  # fmt: skip
+LOADED = (*FOR_ALL, *PARTS.values())
 SERVER = "from tests.support.forked_daemon import serve; serve()"
 
 

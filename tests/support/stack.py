@@ -20,7 +20,6 @@ from tests.support.forked_command import run_forked
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-PATH = f"{Path(__file__).parent / 'supervisord_that_forks'}:{ROOT}"
 PORTS = (
     "command_port",
     "query_port",
@@ -69,8 +68,7 @@ class Stack:
 
     @property
     def _env_of_commands(self) -> dict[str, str]:
-        """With it, supervisord starts daemons as forks of itself, unless the settings have a path of their own."""
-        return self.env | {"PYTHONPATH": self.settings.get("PYTHONPATH", PATH)}
+        return self.env | {"PYTHONPATH": self.settings.get("PYTHONPATH", str(ROOT))}
 
     def orderdeck(self, *arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
         if not any(name.startswith("PYTHON") for name in env):  # those only a Python that starts obeys

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from core.adapters.postgres.migrate import NEEDED
 from core.home import unprivileged_user
 from daemons.process.program_list import PROGRAMS
-from tests.support.stack import PATH, ROOT, Stack, until
+from tests.support.stack import ROOT, Stack, until
 
 NAMES = [program.name for program in PROGRAMS if program.needs is None]
 ADDRESS = {"street": "1 Market St", "city": "San Francisco", "state": "CA", "zip": "94105", "country": "US"}
@@ -52,10 +53,16 @@ def test_up_returns_when_every_program_is_ready(stack: Stack) -> None:
     assert status["projections"], "the lag of each projection"
 
 
-def test_the_daemons_of_a_test_are_forks_since_to_load_each_would_take_the_suite_a_minute(stack: Stack) -> None:
-    commands = [process.cmdline() for process in stack.processes()]
-    daemons = [command for command in commands if any("daemons." in word for word in command)]
-    assert {command[0] for command in daemons if "daemons.postgres" not in command} == {"python"}
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each daemon is a Python of its own")
+def test_daemons_share_what_they_have_loaded_and_are_called_as_if_each_had_loaded_it(stack: Stack) -> None:
+    for program in PROGRAMS:
+        if program.name in NAMES and program.name != "postgres":  # its watch shares nothing, and needs little
+            process = psutil.Process(stack.pid_of(program.name))
+            assert process.cmdline()[:3] == [sys.executable, "-m", program.module]
+            sizes = dict(
+                line.split()[:2] for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
+            )
+            assert int(sizes["Shared_Dirty:"]) > 10_000, program.name  # kB
 
 
 def test_a_second_up_changes_nothing_and_prints_the_same(stack: Stack) -> None:
@@ -152,12 +159,25 @@ def test_two_ups_at_once_start_one_stack(stack: Stack) -> None:
     assert is_ready(stack)
 
 
-def test_a_second_home_with_a_long_path_runs_beside_the_first_and_leaves_no_trace(stack: Stack, tmp_path: Path) -> None:
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder whose own modules have names of ours."""
+    for name in ("core", "daemons", "litestar"):
+        (tmp_path / "elsewhere" / name).mkdir(parents=True)
+        (tmp_path / "elsewhere" / name / "__init__.py").write_text("raise SystemExit(9)\n")
+    return tmp_path / "elsewhere"
+
+
+def test_a_second_home_with_a_long_path_runs_beside_the_first_and_leaves_no_trace(
+    stack: Stack, tmp_path: Path, elsewhere: Path
+) -> None:
     closed = tmp_path / "a home with spaces"
     closed.mkdir(mode=0o700)  # when root starts it, the daemons' user cannot enter, and the data lies elsewhere
     path = closed / ("and a long name " * 6).strip()
-    with Stack(path, PYTHONPATH=str(ROOT)) as other:  # so each of its daemons is a Python of its own, and no fork
-        other.up()
+    with Stack(path) as other:
+        started = other.orderdeck("up", cwd=elsewhere)
+        assert started.returncode == 0, started.stdout + started.stderr
+        assert "RUNNING" in other.orderdeck("ctl", "status", "command-api", cwd=elsewhere).stdout
         assert not other.home.run.is_relative_to(other.home.path)
         assert other.home.moved == (os.geteuid() == 0)
         order_id = place(other)
@@ -179,7 +199,7 @@ def test_plain_supervisord_and_supervisorctl_run_the_checkout(short_folder: Path
     for folder in ("run", "logs"):
         (short_folder / ".orderdeck" / folder).mkdir(parents=True)
     with Stack(short_folder / ".orderdeck") as stack:
-        env = {name: value for name, value in stack.env.items() if name != "ORDERDECK_HOME"} | {"PYTHONPATH": PATH}
+        env = {name: value for name, value in stack.env.items() if name != "ORDERDECK_HOME"} | {"PYTHONPATH": str(ROOT)}
 
         def run(program: str, *arguments: str) -> str:
             command = [sys.executable, "-m", f"supervisor.{program}", "-c", "supervisord.conf", *arguments]
