@@ -6,13 +6,16 @@ So nobody joins a read that already runs, which may have looked before the calle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
+from core.errors import Unavailable
 from core.tracing import elsewhere
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+GIVEN_UP = "the read was given up before it had an answer"
 
 
 class Coalescer(Generic[K, V]):
@@ -42,9 +45,11 @@ class Coalescer(Generic[K, V]):
                 try:
                     values = await self._fetch(keys)
                 except Exception as error:  # noqa: BLE001 - every caller raises it
-                    for future in batch.values():
-                        future.set_exception(error)
-                        future.exception()  # else asyncio warns when its caller has gone
+                    _fail(batch.values(), error)
+                except BaseException:  # the read was cancelled, and nobody will do it any more
+                    _fail([*batch.values(), *self._waiting.values()], Unavailable(GIVEN_UP))
+                    self._waiting.clear()
+                    raise
                 else:
                     for key, future in batch.items():
                         future.set_result(values.get(key))
@@ -76,9 +81,18 @@ class SameReads(Generic[K, V]):
                 try:
                     value = await self._read(key)
                 except Exception as error:  # noqa: BLE001 - every caller raises it
-                    future.set_exception(error)
-                    future.exception()  # else asyncio warns when its caller has gone
+                    _fail([future], error)
+                except BaseException:  # as above
+                    later = self._waiting.pop(key, None)
+                    _fail([future] if later is None else [future, later], Unavailable(GIVEN_UP))
+                    raise
                 else:
                     future.set_result(value)
         finally:
             del self._tasks[key]
+
+
+def _fail(futures: Iterable[asyncio.Future[Any]], error: Exception) -> None:
+    for future in futures:
+        future.set_exception(error)
+        future.exception()  # else asyncio warns when its caller has gone

@@ -64,7 +64,7 @@ class Forks:
             except ConnectionError:  # it was killed before it read what we sent
                 heard = b""
             if not heard:
-                log.error("ends, because the process that forks others was killed")
+                log.warning("ends, because the process that forks others was killed")
                 os._exit(exits.STOPPED)
             *lines, rest = (rest + heard).split(b"\n")
             for line in lines:

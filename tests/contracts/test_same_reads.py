@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from core.adapters.coalesce import SameReads
+import pytest
+
+from core.adapters.coalesce import Coalescer, SameReads
 from core.errors import Unavailable
 
 
@@ -88,3 +91,38 @@ async def test_an_error_goes_to_all_who_wait_for_the_read_and_to_nobody_later() 
     shelf.wrong = []
     shelf.release(1)
     assert await later == 1
+
+
+def one_by_one(read: Callable[[str], Awaitable[int]]) -> Callable[[str], Awaitable[int]]:
+    return SameReads(read).get
+
+
+def together(read: Callable[[str], Awaitable[int]]) -> Callable[[str], Awaitable[int | None]]:
+    async def fetch(keys: Sequence[str]) -> Mapping[str, int]:
+        return {key: await read(key) for key in keys}
+
+    return Coalescer(fetch).get
+
+
+@pytest.mark.parametrize("shared", [one_by_one, together])
+async def test_who_waits_for_a_read_that_is_cancelled_is_told_at_once_and_the_next_caller_reads_anew(
+    shared: Callable[[Callable[[str], Awaitable[int]]], Callable[[str], Awaitable[int | None]]],
+) -> None:
+    shelf, readers = Shelf(), list[asyncio.Task[object] | None]()
+
+    async def read(key: str) -> int:
+        readers.append(asyncio.current_task())
+        return await shelf.read(key)
+
+    get = shared(read)
+    waiting = [asyncio.create_task(get("a"))]
+    await turn()
+    waiting.append(asyncio.create_task(get("a")))  # for the read after that one
+    await turn()
+    assert readers[0] is not None
+    readers[0].cancel()
+    async with asyncio.timeout(5):
+        for error in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(error, Unavailable)
+        shelf.release(1)
+        assert await get("a") == 1
