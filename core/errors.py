@@ -152,6 +152,7 @@ class UnknownEvent(OrderdeckError):
 class Unavailable(OrderdeckError):
     reason: str
     retry_after: int = field(default=1)  # seconds
+    logged: bool = field(default=False, compare=False)  # it is in the log already, once for the whole outage
 
     def __str__(self) -> str:
         return self.reason
@@ -178,8 +179,7 @@ class SharesDivided(Unavailable):
 class DatabaseFault(OrderdeckError):
     """For example a missing column, a missing right or a wrong password. The driver's error is its `__cause__`.
 
-    It holds no statement, no value and no secret: `name` is the kind of error, and `about` names what is missing or
-    forbidden.
+    It holds no statement, value or secret: `name` is the kind of error, `about` names what is missing or forbidden.
     """
 
     name: str

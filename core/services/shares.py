@@ -41,6 +41,7 @@ class ShareKeeper:
         self._held_until = 0.0  # by the monotonic clock
         self._change = asyncio.Event()
         self.trouble: str | None = None
+        self._said = False  # whether the log has the trouble
         """Why the leases could not be renewed when that was tried last, in words."""
 
     @property
@@ -78,9 +79,9 @@ class ShareKeeper:
         except OrderdeckError as error:
             self._troubled(error)
         else:
-            if self.trouble is not None:
+            if self._said:
                 log.info("its shares can be renewed again", reader=self.reader)
-            self.trouble = None
+            self.trouble, self._said = None, False
             self._hold(held, began + SURE)
 
     @property
@@ -119,9 +120,10 @@ class ShareKeeper:
 
     def _troubled(self, error: OrderdeckError) -> None:
         reason = in_words(error)
-        if reason != self.trouble:
+        if reason != self.trouble and not (isinstance(error, Unavailable) and error.logged):
             say = log.warning if isinstance(error, Unavailable) else log.error
             say("its shares cannot be renewed", reader=self.reader, reason=reason)
+            self._said = True
         self.trouble = reason
 
     def _hold(self, held: Mapping[int, int], until: float) -> None:

@@ -25,9 +25,9 @@ from core.services.shares import ShareKeeper
 from core.settings import Settings
 from daemons.notifier.mail import make_mailer, tell
 from daemons.process.owner import gone, our_name
-from daemons.process.runtime import cancel_after, keep_up
 from daemons.process.share_work import ShareWork
 from daemons.process.vitals import STEADY, Vitals
+from daemons.process.work_again import cancel_after, keep_up
 
 PART = "sending webhooks"  # its name on the FaultBoard
 STANDS_STILL = 10.0  # seconds without a look at the log

@@ -89,7 +89,7 @@ async def _migrate_once_it_answers(settings: Settings) -> None:
             await _migrate(settings)
         except (Unavailable, DatabaseFault) as error:
             fault = isinstance(error, DatabaseFault)
-            if str(error) != last:
+            if str(error) != last and not (isinstance(error, Unavailable) and error.logged):
                 _log.warning("waits", reason=str(error), exc_info=error if fault else None)
             last = str(error)
             await asyncio.sleep(PAUSE_AFTER_FAULT if fault else 1)

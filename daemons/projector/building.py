@@ -19,8 +19,8 @@ from core.projections import GROUPS
 from core.services.shares import ShareKeeper
 from daemons.process.forks import Forks
 from daemons.process.owner import gone, our_name
-from daemons.process.runtime import keep_up
 from daemons.process.vitals import Vitals
+from daemons.process.work_again import keep_up
 
 READER = "rebuild"
 PART = "the building of read models"  # its name on the FaultBoard

@@ -18,8 +18,8 @@ from core.projections.projection import Group
 from core.services.project_shares import ShareProjector
 from core.services.shares import ShareKeeper
 from daemons.process.owner import gone, our_name
-from daemons.process.runtime import keep_up
 from daemons.process.vitals import SELDOM, STEADY, Vitals
+from daemons.process.work_again import keep_up
 from daemons.projector.group_state import POSITION, GroupState, waiting_words
 
 

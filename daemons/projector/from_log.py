@@ -14,9 +14,9 @@ from core.projections.projection import Group
 from core.services.project import Projector
 from core.services.shares import ShareKeeper
 from daemons.process.owner import gone, our_name
-from daemons.process.runtime import keep_up
 from daemons.process.share_work import ShareWork
 from daemons.process.vitals import SELDOM, STEADY, Vitals
+from daemons.process.work_again import keep_up
 from daemons.projector.group_state import POSITION, GroupState, waiting_words
 
 READER = "projector"

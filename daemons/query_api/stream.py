@@ -101,7 +101,8 @@ class Live(Response[None]):
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except Unavailable as error:
-            _log.warning("a live stream ends", reason=str(error))
+            if not error.logged:
+                _log.warning("a live stream ends", reason=str(error))
         except Exception as error:  # noqa: BLE001 - status 200 is sent already, so nobody can answer with a problem
             log_failure(scope, error)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

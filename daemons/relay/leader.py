@@ -18,9 +18,9 @@ from core.services.relay import READER, SHARE, Relay
 from core.services.shares import ShareKeeper
 from core.settings import Settings
 from daemons.process.owner import gone, our_name
-from daemons.process.runtime import cancel_after, keep_up
 from daemons.process.share_work import ShareWork
 from daemons.process.vitals import STEADY, Vitals
+from daemons.process.work_again import cancel_after, keep_up
 from daemons.relay.registration import Registration
 
 PART = "sending to Kafka"  # its name on the FaultBoard

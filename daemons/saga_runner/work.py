@@ -27,8 +27,8 @@ from core.services.shares import ShareKeeper
 from core.settings import Settings
 from daemons.process.backlog_meter import BacklogMeter
 from daemons.process.owner import gone, our_name
-from daemons.process.runtime import cancel_after
 from daemons.process.vitals import STEADY, Vitals
+from daemons.process.work_again import cancel_after
 
 LOOK_EVERY = 0.25  # seconds between looks for what is due, while sagas are under way
 LONGEST_LOOK = 1.0  # seconds between looks while none have been for long
@@ -171,9 +171,10 @@ async def _every(
         try:
             await do()
         except Unavailable as error:
-            if not away:
+            if not (away or error.logged):
                 log.warning("waits for the database", part=part, reason=str(error))
-            away, events = True, [vitals.stop]
+                away = True
+            events = [vitals.stop]
         except Exception as error:  # noqa: BLE001 - an error of one task must not end the others
             vitals.faults.report(part, error)
             least, events = TRY_AGAIN_EVERY, [vitals.stop]

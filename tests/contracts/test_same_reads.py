@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -93,11 +94,15 @@ async def test_an_error_goes_to_all_who_wait_for_the_read_and_to_nobody_later() 
     assert await later == 1
 
 
-def one_by_one(read: Callable[[str], Awaitable[int]]) -> Callable[[str], Awaitable[int]]:
+Read = Callable[[str], Awaitable[int]]
+Get = Callable[[str], Coroutine[Any, Any, int | None]]
+
+
+def one_by_one(read: Read) -> Get:
     return SameReads(read).get
 
 
-def together(read: Callable[[str], Awaitable[int]]) -> Callable[[str], Awaitable[int | None]]:
+def together(read: Read) -> Get:
     async def fetch(keys: Sequence[str]) -> Mapping[str, int]:
         return {key: await read(key) for key in keys}
 
@@ -106,7 +111,7 @@ def together(read: Callable[[str], Awaitable[int]]) -> Callable[[str], Awaitable
 
 @pytest.mark.parametrize("shared", [one_by_one, together])
 async def test_who_waits_for_a_read_that_is_cancelled_is_told_at_once_and_the_next_caller_reads_anew(
-    shared: Callable[[Callable[[str], Awaitable[int]]], Callable[[str], Awaitable[int | None]]],
+    shared: Callable[[Read], Get],
 ) -> None:
     shelf, readers = Shelf(), list[asyncio.Task[object] | None]()
 

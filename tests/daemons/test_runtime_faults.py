@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.errors import ConfigurationError, DatabaseFault, ShareLost, Unavailable
-from daemons.process import runtime
 from daemons.process import vitals as process_vitals
+from daemons.process import work_again
 from daemons.process.vitals import Front, Vitals
 
 FAULT = DatabaseFault("undefined column", "42703", 'column "spent" does not exist')
@@ -35,13 +35,13 @@ class Work:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "PAUSE_AFTER_FAULT", 0.01)
+    monkeypatch.setattr(work_again, "PAUSE_AFTER_FAULT", 0.01)
     monkeypatch.setattr(process_vitals, "STEADY", 0.2)
 
 
 async def run_as_a_daemon(work: Callable[[], Awaitable[None]], vitals: Vitals) -> None:
     """Run the work as the runtime does it for every daemon."""
-    await runtime.keep_up(
+    await work_again.keep_up(
         work, vitals.stop, waits=vitals.waits, failed=vitals.failed, started=lambda: vitals.has_worked
     )
 
@@ -127,7 +127,7 @@ async def test_a_wrong_setting_that_one_of_several_tasks_meets_at_the_start_ends
 
 
 async def test_a_daemon_waits_for_an_outage_to_end_however_many_tries_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "LONGEST_PAUSE", 0)
+    monkeypatch.setattr(work_again, "LONGEST_PAUSE", 0)
     vitals, tries = Vitals("projector"), 0
 
     async def away() -> None:
@@ -157,8 +157,8 @@ async def test_work_that_waits_for_ever_is_cancelled_soon_after_the_stop_and_wha
         ended.append("finish")
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        group.create_task(runtime.cancel_after(stop, 0.01, hang()))
-        group.create_task(runtime.cancel_after(stop, 10, finish()))
+        group.create_task(work_again.cancel_after(stop, 0.01, hang()))
+        group.create_task(work_again.cancel_after(stop, 10, finish()))
         await asyncio.sleep(0)
         stop.set()
     assert ended == ["finish", "hang"]
@@ -167,5 +167,5 @@ async def test_work_that_waits_for_ever_is_cancelled_soon_after_the_stop_and_wha
         raise DatabaseFault("a table is missing")
 
     with pytest.raises(ExceptionGroup) as raised:
-        await runtime.cancel_after(asyncio.Event(), 10, fail())
+        await work_again.cancel_after(asyncio.Event(), 10, fail())
     assert raised.value.subgroup(DatabaseFault)

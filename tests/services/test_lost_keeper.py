@@ -12,7 +12,7 @@ import pytest
 
 from core.fault_board import FaultBoard
 from core.projections import ORDERS
-from daemons.process import runtime
+from daemons.process import work_again
 from daemons.projector.from_kafka import Keeping, SharesFollower
 
 
@@ -81,7 +81,7 @@ async def test_a_fault_of_the_keeper_of_shares_is_told() -> None:
 
 
 async def test_work_that_a_library_cancels_is_told_and_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "PAUSE_AFTER_FAULT", 0.01)
+    monkeypatch.setattr(work_again, "PAUSE_AFTER_FAULT", 0.01)
     faults, models = FaultBoard(), ModelsOfABrokenLibrary()
     async with following(follower_of(Kept(), models, faults)):
         while models.taken < 2 or faults.reason is None:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar, cast
 import asyncpg
 
 from core.adapters.postgres.driver_errors import AWAY, connection_lost, translated, translating
+from core.adapters.postgres.outage import outage_of
 from core.adapters.postgres.session import ROLE, set_up
 from core.database_address import FILES, DatabaseAddress, read_address
 from core.errors import ConfigurationError, DatabaseFault, OrderdeckError, Unavailable, ValuesRefused
@@ -50,8 +51,14 @@ class Connection(Protocol):
 async def connect(dsn: str, *, name: str, role: str | None = ROLE, limits: bool = True) -> Connection:
     """Open a connection and set up its session. `name` is shown in pg_stat_activity.
 
-    Raises Unavailable, DatabaseFault, and ConfigurationError when the session is not as it has to be.
+    Raises Unavailable, DatabaseFault, and ConfigurationError when the session is not as it has to be. While the
+    database is away, most calls raise Unavailable at once; the log says when that begins and ends.
     """
+    return await outage_of(dsn).connect(lambda: open_session(dsn, name=name, role=role, limits=limits))
+
+
+async def open_session(dsn: str, *, name: str, role: str | None = ROLE, limits: bool = True) -> Connection:
+    """As `connect`, but it tries each time, and logs nothing."""
     address = address_of(dsn)
     connection = await open_connection(address, wait=10 if limits else None)
     CONNECTIONS.inc()
@@ -103,8 +110,13 @@ async def open_connection(address: DatabaseAddress, *, wait: float | None, prepa
         if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
             ours = Unavailable(f"{AWAY}: no server that answers at its address is {role}")
         elif isinstance(ours, Unavailable) and str(error):
-            ours = Unavailable(f"{AWAY}: {error}")  # the driver's text names the host or socket
+            ours = Unavailable(f"{AWAY}: {_why(error)}")
         raise ours from error
+
+
+def _why(error: Exception) -> str:
+    """The driver's text names the host and port, but says nothing of a socket that is not there."""
+    return "no server has opened its socket" if isinstance(error, FileNotFoundError) else str(error)
 
 
 async def first_to_open(servers: Sequence[Callable[[], Awaitable[Connection]]]) -> Connection:

@@ -41,7 +41,7 @@ OF_SHARE = """
 QUIET = 0.25  # seconds after the last events until the next read, in case a notification is lost
 LONGEST_QUIET = 2.0  # seconds between reads while none have come for long
 LOOK_AT_HEAD = 2.0  # seconds between two looks whether the log is shorter than what was read of it
-AWAY = 1.0  # seconds between tries while the database is away
+AWAY = 0.4  # seconds between tries while the database is away
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +72,9 @@ class PostgresSubscription:
                 try:
                     rows = await self._hints.run(lambda c, after=after: c.fetch(query, after, *values))
                 except Unavailable as error:
-                    if not away:
+                    if not (away or error.logged):
                         log.warning("the log cannot be read", reason=str(error))
-                    away = True
+                        away = True
                     await asyncio.wait([stopping], timeout=AWAY)
                     continue
                 if away:

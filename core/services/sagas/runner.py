@@ -206,18 +206,20 @@ class SagaRunner:
 
     async def _retry_while_unavailable(self, do: Callable[[], Awaitable[R]]) -> R:
         """Call `do`, and call it again after every Unavailable. Any other error is raised."""
-        mine = object()
+        mine, said = object(), False
         try:
             while True:
                 try:
                     return await do()
                 except Unavailable as error:
-                    if not self._waiting:
+                    if not (self._waiting or error.logged):
                         log.warning("waits for the database", reason=str(error))
+                        said = True
                     self._waiting.setdefault(mine, time.monotonic())
                     await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
         finally:
-            if self._waiting.pop(mine, None) is not None and not self._waiting:
+            self._waiting.pop(mine, None)
+            if said:
                 log.info("no longer waits for the database")
 
     def waits_for_database(self) -> float:

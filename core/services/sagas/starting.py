@@ -30,7 +30,7 @@ BUSY = 0.01  # seconds between reads while events come, of which none starts a s
 SOON = 0.003  # seconds after a start until the next read, so that what it finds goes with the next append of many
 QUIET = 0.25  # seconds after the last events until the next read, in case a notification is lost
 LONGEST_QUIET = 2.0  # seconds between reads while none have come for long
-AWAY = 1.0  # seconds between tries while the database is away
+AWAY = 0.4  # seconds between tries while the database is away
 SAVE_EVERY = 0.1  # seconds; who takes over starts again, without effect, what was started since the last save
 
 Start = Callable[[Sequence[StoredEvent]], Awaitable[None]]
@@ -71,9 +71,10 @@ class Starting:
             try:
                 pause = await self._turn()
             except Unavailable as error:
-                if not away:
+                if not (away or error.logged):
                     log.warning("the log cannot be read", reason=str(error))
-                away, pause = True, AWAY
+                    away = True
+                pause = AWAY
             else:
                 if away:
                     log.info("the log can be read again")

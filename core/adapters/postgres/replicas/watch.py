@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from core.adapters.postgres.connection import Connection, address_of, connect
+from core.adapters.postgres.connection import Connection, address_of, open_session
 from core.adapters.postgres.replicas.primary import PrimaryWatch
 from core.adapters.postgres.replicas.replica import PostgresReplica
 from core.ports.replicas import ReplicaState
@@ -22,7 +22,7 @@ class PostgresReplicas:
     def __init__(self, open_primary: Open, urls: Sequence[str], *, name: str) -> None:
         self.primary = PrimaryWatch(open_primary)
         self.replicas = [
-            PostgresReplica(f"replica-{number}", _place(url), partial(connect, url, name=name), self.primary)
+            PostgresReplica(f"replica-{number}", _place(url), partial(open_session, url, name=name), self.primary)
             for number, url in enumerate(urls, start=1)
         ]
 

@@ -1,0 +1,82 @@
+"""An outage of the database: it is logged once by each process, with its length, and nobody tries too often to connect.
+
+A server that starts again after a crash refuses everybody until it has recovered, and writes a line for each of them.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from core.errors import Unavailable
+from core.tracing import elsewhere
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two tries of this process to connect
+ATTEMPT = 1.0  # seconds after which another caller tries beside one who still has no answer
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Outage:
+    """Of one database, as this process sees it.
+
+    While it lasts, one caller after the other tries to connect, with growing pauses; the others are told at once what
+    the last one has met. So a server that is back has all its callers again within LONGEST_PAUSE.
+    """
+
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, spread: Callable[[], float] = random.random
+    ) -> None:
+        self._monotonic = monotonic
+        self._spread = spread
+        self._began = 0.0
+        self._reason = ""  # why nobody can connect; empty while there is no outage
+        self._next = 0.0
+        self._pause = FIRST_PAUSE
+
+    async def connect(self, open_: Callable[[], Awaitable[T]]) -> T:
+        """What `open_` returns. Raises Unavailable, also at once when it is too early to try again."""
+        if self._reason:
+            if self._monotonic() < self._next:
+                raise Unavailable(self._reason, logged=True)
+            self._next = self._monotonic() + ATTEMPT
+        try:
+            opened = await open_()
+        except Unavailable as error:
+            self._note(str(error))
+            raise Unavailable(str(error), logged=True) from error
+        self._end()
+        return opened
+
+    def _note(self, reason: str) -> None:
+        if not self._reason:
+            self._began, self._pause = self._monotonic(), FIRST_PAUSE
+            _say(log.warning, "the database cannot be reached", reason=reason)
+        self._reason = reason
+        self._next = self._monotonic() + self._pause * (0.75 + self._spread() / 4)
+        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+
+    def _end(self) -> None:
+        if self._reason:
+            self._reason = ""
+            _say(log.info, "the database can be reached again", seconds=round(self._monotonic() - self._began, 1))
+
+
+def _say(log_: Callable[..., object], event: str, **what: object) -> None:
+    """Log it for the daemon, not for the request that has met it first. A command says it by itself, in a sentence."""
+    if structlog.is_configured():
+        elsewhere().run(log_, event, **what)
+
+
+_outages: dict[str, Outage] = {}
+
+
+def outage_of(dsn: str) -> Outage:
+    """The one that all connections of this process to a database share."""
+    return _outages.setdefault(dsn, Outage())

@@ -1,0 +1,104 @@
+"""While the database is away, few callers try to connect, and the log has a line when that begins and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from core.adapters.postgres.connection import Link, connect
+from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.outage import FIRST_PAUSE, LONGEST_PAUSE, Outage
+from core.errors import Unavailable
+from tests.support.ports import free_port
+from tests.support.tcp_link import TcpLink
+
+
+class Server:
+    """Refuses everybody as long as it `recovers`, and counts who comes."""
+
+    def __init__(self) -> None:
+        self.recovers, self.came = True, 0
+
+    async def open(self) -> str:
+        self.came += 1
+        await asyncio.sleep(0)
+        if self.recovers:
+            raise Unavailable("the database system is starting up")
+        return "opened"
+
+
+async def told(outage: Outage, server: Server) -> str:
+    try:
+        return await outage.connect(server.open)
+    except Unavailable as away:
+        return str(away)
+
+
+async def test_of_a_thousand_callers_while_a_server_recovers_a_few_reach_it_and_all_hear_why() -> None:
+    server, clock = Server(), [0.0]
+    outage = Outage(lambda: clock[0], lambda: 1.0)
+    with capture_logs() as logs:
+        for _ in range(100):  # of 0.04 s each
+            answers = await asyncio.gather(*(told(outage, server) for _ in range(10)))
+            assert set(answers) == {"the database system is starting up"}
+            clock[0] += 0.04
+        assert server.came <= 10 + 4 + 4 / LONGEST_PAUSE, "ten before anything was known, and then one after the other"
+        server.recovers = False
+        clock[0] += LONGEST_PAUSE
+        assert await told(outage, server) == "opened"
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("the database cannot be reached", "warning"), ("the database can be reached again", "info")
+    ]  # fmt: skip
+    assert logs[0]["reason"] == "the database system is starting up"
+    assert logs[1]["seconds"] == pytest.approx(4 + LONGEST_PAUSE)
+
+
+async def test_one_who_tries_and_gets_no_answer_keeps_the_others_from_a_server_that_is_back_for_a_second_only() -> None:
+    server, clock = Server(), [0.0]
+    outage = Outage(lambda: clock[0], lambda: 1.0)
+    await told(outage, server)
+    clock[0] += FIRST_PAUSE
+    hangs = asyncio.create_task(outage.connect(asyncio.Event().wait))
+    await asyncio.sleep(0)
+    server.recovers = False
+    assert await told(outage, server) != "opened"
+    clock[0] += 1
+    assert await told(outage, server) == "opened"
+    hangs.cancel()
+
+
+async def test_links_have_their_connections_again_soon_after_the_server_is_back(
+    dsn: str, postgres: EmbeddedPostgres
+) -> None:
+    with TcpLink(Path(postgres.home.postgres_sockets) / ".s.PGSQL.5432", free_port()) as wire:
+        user, _, rest = dsn.removeprefix("postgresql://").partition("@/")
+        through = f"postgresql://{user}@{wire.address}/{rest.partition('?')[0]}?sslmode=disable"
+        links = [Link(lambda: connect(through, name="test")) for _ in range(4)]
+
+        async def ask(link: Link) -> object:
+            while True:
+                try:
+                    return await link.run(lambda c: c.fetchval("SELECT 1"))
+                except Unavailable:
+                    await asyncio.sleep(0.01)
+
+        await asyncio.gather(*map(ask, links))
+        with capture_logs() as logs:
+            wire.cut()
+            for link in links:
+                with pytest.raises(Unavailable, match="the database is away"):
+                    await link.run(lambda c: c.fetchval("SELECT 1"))
+            wire.mend()
+            began = time.monotonic()
+            await asyncio.gather(*map(ask, links))
+            assert time.monotonic() - began < 2 * LONGEST_PAUSE
+        assert [line["event"] for line in logs] == [
+            "the database cannot be reached",
+            "the database can be reached again",
+        ]
+        for link in links:
+            link.close()
