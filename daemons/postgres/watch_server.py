@@ -13,6 +13,7 @@ from core.adapters.postgres.server_watch import stop_server, wait_for_end
 from core.processes import die_with_parent, give_up_privileges
 
 PAUSE = 2  # seconds
+LIVED = 10.0  # seconds after which a server that ends has not failed at its start, and is started again at once
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -29,8 +30,10 @@ def watch(server: str, socket: str, user: str) -> None:
         heed(_stop)
         if user:
             _drop_root(user)
+        began = time.monotonic()
         sys.stderr.write(f"postgres: {wait_for_end(int(server), socket)}\n")
-        pause()
+        if time.monotonic() - began < LIVED:
+            pause()
         sys.exit(1)
     finally:
         ignore_signals()

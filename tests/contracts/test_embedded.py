@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -20,9 +21,10 @@ import pytest
 from core.adapters.postgres import embedded, server_watch
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.server_watch import stop_server, wait_for_end
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, Unavailable
 from core.home import SYSTEM_PLACE, can_enter, unprivileged_user
 from core.processes import die_with_parent
+from daemons.postgres import watch_server
 from tests.support.stack import until
 
 OWNER_OF_A_SERVER = """
@@ -70,6 +72,44 @@ async def test_the_embedded_server_starts_again_after_a_kill_with_everything_tha
         assert (server.data / "postmaster.pid").exists()
         server.start()
         assert await ask(server, "SELECT answer FROM kept") == 42
+
+
+async def test_a_server_whose_predecessor_was_killed_waits_until_the_last_process_of_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmbeddedPostgres(tmp_path) as server:
+        connection = await asyncpg.connect(server.dsn("postgres"))
+        await connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        session = psutil.Process(connection.get_server_pid())
+        session.suspend()
+        assert server.process is not None
+        server.process.kill()
+        server.process.wait()
+        monkeypatch.setattr(embedded, "PREDECESSOR_LIMIT", 0.2)
+        with pytest.raises(Unavailable, match=rf"was killed \(pid {session.pid}\) still works on"):
+            server.start()
+        monkeypatch.undo()
+        starting = asyncio.create_task(asyncio.to_thread(server.start))
+        session.kill()
+        await starting
+        connection.terminate()
+        assert await ask(server, "SELECT answer FROM kept") == 42
+
+
+@pytest.mark.parametrize(("lived", "pauses"), [(0.0, 0), (60.0, 1)])
+def test_a_server_that_ended_by_itself_is_started_again_at_once_unless_it_has_just_been_started(
+    monkeypatch: pytest.MonkeyPatch, lived: float, pauses: int
+) -> None:
+    paused = list[None]()
+    monkeypatch.setattr(watch_server, "LIVED", lived)
+    monkeypatch.setattr(watch_server, "pause", lambda: paused.append(None))
+    monkeypatch.setattr(watch_server, "heed", lambda _: None)
+    monkeypatch.setattr(watch_server, "ignore_signals", lambda: None)
+    true = shutil.which("true")
+    assert true
+    with subprocess.Popen([true]) as server, pytest.raises(SystemExit) as left:
+        watch_server.watch(str(server.pid), "/", "")
+    assert (left.value.code, len(paused)) == (1, pauses)
 
 
 @pytest.mark.parametrize("what", ["the socket", "its folder"])

@@ -165,9 +165,21 @@ class EmbeddedPostgres:
                     f"PostgreSQL (pid {pid}) already runs on {self.data}: `orderdeck down` ends it"
                 )
             time.sleep(0.05)
+        if (self.data / "postmaster.pid").exists():  # its server was killed, and not its processes for each session
+            while (pid := self._left_at_work()) is not None:
+                if time.monotonic() > deadline:
+                    raise Unavailable(
+                        f"a process of a PostgreSQL that was killed (pid {pid}) still works on {self.data}"
+                    )
+                time.sleep(0.05)
         # Another process may have the old server's pid by now, and then postgres would not remove these files itself.
         for stale in (self.data / "postmaster.pid", *self.home.postgres_sockets.glob(".s.PGSQL.*")):
             stale.unlink(missing_ok=True)
+
+    def _left_at_work(self) -> int | None:
+        """A process that works on our data, as every one of a server does; None when there is none."""
+        here = str(self.data.resolve())
+        return next((process.pid for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == here), None)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_LIMIT
