@@ -52,6 +52,8 @@ class FaultBoard:
         return f"{reason} ({part}{others})"
 
     def _current(self) -> dict[str, str]:
+        if not self._faults:
+            return {}
         now = self._monotonic()
         for part in [part for part, (_, until) in self._faults.items() if until < now]:
             del self._faults[part]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from core.domain.validation import Fields
+from core.domain.validation import Fields, wrong_text
 
 LONGEST = {"street": 200, "city": 100, "state": 100, "zip": 20}
 
@@ -51,6 +51,7 @@ NEED_A_ZIP = _codes(
     """
 )
 NEED_A_STATE = _codes("AU BR CA IN MX US")
+NEEDED_IN = {"state": NEED_A_STATE, "zip": NEED_A_ZIP}
 CITY_OR_STATE = _codes("AE CO HK ID JP KY NR")
 """Where the area, such as an emirate, says what the city says elsewhere; one of the two is needed."""
 
@@ -61,24 +62,22 @@ NEED_NO_CITY = _codes("AG GI MC MO SG SM VA VG")
 def check_address(fields: Fields, place: str, address: Address) -> None:
     """Check an address, whose fields are named after `place`."""
     country = address.country.upper() if address.country.isascii() else ""
-    needed = {
-        "street": True,
-        "city": country not in NEED_NO_CITY and not (country in CITY_OR_STATE and address.state),
-        "state": country in NEED_A_STATE,
-        "zip": country in NEED_A_ZIP,
-    }
     for name, longest in LONGEST.items():
         value = getattr(address, name)
-        if value:
-            fields.text(f"{place}.{name}", value, longest)
-        elif needed[name]:
-            fields.check(f"{place}.{name}", _missing(name, country))
+        wrong = wrong_text(value, longest) if value else _missing(name, country, address)
+        if wrong is not None:
+            fields.check(f"{place}.{name}", wrong)
     if country not in COUNTRIES:
         meant = f": did you mean {MISTAKEN[country]}?" if country in MISTAKEN else ""
         fields.check(f"{place}.country", f"must be a country code of ISO 3166-1, two letters such as US{meant}")
 
 
-def _missing(name: str, country: str) -> str:
+def _missing(name: str, country: str, address: Address) -> str | None:
+    """What is wrong with leaving out this part of an address, or None."""
     if name == "city" and country in CITY_OR_STATE:
-        return f"or state is required in {country}"
-    return f"is required in {country}" if name in {"state", "zip"} else "must not be blank"
+        return None if address.state else f"or state is required in {country}"
+    if name == "city" and country in NEED_NO_CITY:
+        return None
+    if name in NEEDED_IN:
+        return f"is required in {country}" if country in NEEDED_IN[name] else None
+    return "must not be blank"

@@ -196,8 +196,10 @@ def decide(command: InventoryCommand, stock: Stock) -> Sequence[InventoryEvent]:
 
 def wrong_sku(sku: str) -> str | None:
     """What is wrong with a SKU, or None. It has letters and digits of any script, and . _ : - after the first one."""
-    wanted = f"1 to {LONGEST_SKU} letters, digits, or . _ : - (the first one a letter or digit)"
-    return wrong_word(sku, LONGEST_SKU, "._:-", wanted)
+    return wrong_word(sku, LONGEST_SKU, "._:-", _WANTED_SKU)
+
+
+_WANTED_SKU = f"1 to {LONGEST_SKU} letters, digits, or . _ : - (the first one a letter or digit)"
 
 
 def _receive(c: ReceiveStock, stock: Stock) -> StockReplenished:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from core.domain.inventory import wrong_sku
 from core.domain.message import Sku
 from core.domain.money import DECIMALS, wrong_amount, wrong_in_every_currency
-from core.domain.validation import Fields
+from core.domain.validation import Fields, wrong_text
 
 MAX_ITEMS = 200
 MAX_QUANTITY = 1_000_000
@@ -27,11 +27,14 @@ def check_items(fields: Fields, place: str, items: Sequence[Item], currency: str
     """Check the items, whose fields are named after `place`. Prices fit the currency, or some one if it is unknown."""
     if not 1 <= len(items) <= MAX_ITEMS:
         fields.check(place, f"must have 1 to {MAX_ITEMS} entries")
+    known = currency in DECIMALS
     for i, item in enumerate(items[:MAX_ITEMS]):
-        fields.text(f"{place}[{i}].product_id", item.product_id, 100)
-        fields.check(f"{place}[{i}].sku", wrong_sku(item.sku))
-        if not 1 <= item.quantity <= MAX_QUANTITY:
-            fields.check(f"{place}[{i}].quantity", f"must be 1 to {MAX_QUANTITY}")
-        price, known = item.unit_price, currency in DECIMALS
-        wrong = wrong_amount(price, currency) if known else wrong_in_every_currency(price)
-        fields.check(f"{place}[{i}].unit_price", wrong)
+        price = item.unit_price
+        for name, wrong in (
+            ("product_id", wrong_text(item.product_id, 100)),
+            ("sku", wrong_sku(item.sku)),
+            ("quantity", None if 1 <= item.quantity <= MAX_QUANTITY else f"must be 1 to {MAX_QUANTITY}"),
+            ("unit_price", wrong_amount(price, currency) if known else wrong_in_every_currency(price)),
+        ):
+            if wrong is not None:
+                fields.check(f"{place}[{i}].{name}", wrong)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 from core.errors import FieldError, InvalidInput
 
@@ -115,12 +116,22 @@ def wrong_word(value: str, longest: int, also: str, wanted: str) -> str | None:
 
     After the first one, there may also be the characters in `also`, and what such letters are written with.
     """
-    if not value or len(value) > longest or wrong_text(value, longest) or not value[0].isalnum():
-        return f"must be {wanted}"
-    if value.isascii() and value.isalnum():
-        return None
-    right = all(c.isalnum() or c in also or c in _JOINERS or unicodedata.category(c)[0] == "M" for c in value)
+    if value.isascii():
+        right = len(value) <= longest and _ascii_word(also).fullmatch(value) is not None
+    else:
+        right = not wrong_text(value, longest) and value[0].isalnum() and all(_in_a_word(c, also) for c in value)
     return None if right else f"must be {wanted}"
+
+
+@cache
+def _ascii_word(also: str) -> re.Pattern[str]:
+    return re.compile(f"[a-zA-Z0-9][a-zA-Z0-9{re.escape(also)}]*")
+
+
+def _in_a_word(character: str, also: str) -> bool:
+    return (
+        character.isalnum() or character in also or character in _JOINERS or unicodedata.category(character)[0] == "M"
+    )
 
 
 def tidy(text: str, longest: int = 300) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,8 +117,7 @@ async def run_command(store: EventStore, command: CommandOnStream, terms: Terms)
     Raises Rejected and its subclasses, PreconditionFailed, VersionConflict, SagaTaken, KeyReused, Unavailable and
     UnknownEvent.
     """
-    loop = asyncio.get_running_loop()
-    give_up, pause, key = loop.time() + KEEP_TRYING, PAUSE, terms.key
+    give_up, pause, key = time.monotonic() + KEEP_TRYING, PAUSE, terms.key
     while True:
         version = await command.load()
         if terms.expected is not None and terms.expected != version:
@@ -150,10 +150,10 @@ async def run_command(store: EventStore, command: CommandOnStream, terms: Terms)
             case Replay() as first:
                 return _replayed(terms, first)
             case Conflict(actual):
-                if loop.time() > give_up:
+                if time.monotonic() > give_up:
                     raise _conflict(append, actual)
             case LeaseLost():
-                if loop.time() > give_up:
+                if time.monotonic() > give_up:
                     raise SagaTaken(command.stream, await command.load())
         await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter
         pause = min(2 * pause, 0.2)

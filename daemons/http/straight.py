@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from litestar import Litestar, Request
 from litestar.handlers import HTTPRouteHandler
@@ -19,7 +20,7 @@ from daemons.http.problems import on_error
 
 
 class Straight:
-    """The application of a service whose handlers take the request, the state and texts of the path, and no more.
+    """The application of a service whose handlers take the request, the state and what stands in the path, and no more.
 
     A handler that takes something else, or does not answer by itself, is called by the framework. `handlers` are those
     that are called here, and the arguments that each takes.
@@ -68,5 +69,5 @@ class Straight:
 def _answers_by_itself(handler: HTTPRouteHandler) -> bool:
     """Whether the handler returns what sends its answer, and takes nothing that the framework would have to convert."""
     signature = handler.parsed_fn_signature
-    texts = {name for name, field in signature.parameters.items() if field.annotation is str}
-    return signature.return_type.annotation is ASGIApp and signature.parameters.keys() <= {"request", "state", *texts}
+    of_path = {name for name, field in signature.parameters.items() if field.annotation in (str, UUID)}
+    return signature.return_type.annotation is ASGIApp and signature.parameters.keys() <= {"request", "state", *of_path}

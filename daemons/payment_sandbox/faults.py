@@ -88,7 +88,7 @@ class Switch:
 
 
 def dropping(app: ASGIApp) -> ASGIApp:
-    """The middleware that sends no body for an answer marked DROPPED, so that the server closes the connection."""
+    """The application, which sends no body for an answer marked DROPPED, so that the server closes the connection."""
 
     async def drop(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_unless_dropped(message: Message) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from core.home import Home
 from core.settings import Settings
-from daemons.payment_sandbox.app import Sandbox, make_app
+from daemons.payment_sandbox.app import Sandbox, make_service
 from daemons.payment_sandbox.ledger import Ledger
 from daemons.process.vitals import ASGIApp, Vitals
 
@@ -16,7 +16,7 @@ from daemons.process.vitals import ASGIApp, Vitals
 async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp]:
     ledger = Ledger(Home(settings.home).ledger, settings.sandbox_authorization_seconds)
     try:
-        service = make_app(Sandbox(ledger, vitals.stop))
+        service = make_service(Sandbox(ledger, vitals.stop))
         vitals.started(ledger.why_not_ready)
         yield service
     finally:

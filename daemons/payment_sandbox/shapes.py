@@ -9,13 +9,14 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Response
+from litestar.types import ASGIApp
 from msgspec import Meta
 
 from core.domain.money import FINEST, code_of, exact, wrong_amount, wrong_in_every_currency
 from core.domain.validation import Fields
 from core.errors import FieldError
-from daemons.http.problems import RequestRefused, problem_response, wrong_fields
+from daemons.http.problems import RequestRefused, wrong_fields
+from daemons.http.reply import Reply
 from daemons.payment_sandbox.charges import Authorise, Capture, ChargeAnswer, ChargeOutcome, ChargeRequest, Refund, Void
 
 KEY = re.compile(r"[A-Za-z0-9_.:\-]{1,255}")
@@ -113,16 +114,16 @@ NO: Mapping[ChargeOutcome, tuple[int, str]] = {
 }
 
 
-def respond(answer: ChargeAnswer, *, replayed: bool) -> Response[bytes]:
-    """The response for an answer of the ledger; a repeated answer gives the same bytes."""
+def respond(answer: ChargeAnswer, *, replayed: bool) -> ASGIApp:
+    """What sends an answer of the ledger, the same bytes for a repeated one; raises RequestRefused for a no."""
     headers = {"Idempotent-Replayed": "true"} if replayed else {}
     if answer.outcome is ChargeOutcome.APPROVED:
         return ok(answer, headers)
     status, code = NO[answer.outcome]
     if status == 503:
         headers["Retry-After"] = "1"
-    return problem_response(RequestRefused(status, code, answer.reason, headers=headers))
+    raise RequestRefused(status, code, answer.reason, headers=headers)
 
 
-def ok(answer: msgspec.Struct, headers: Mapping[str, str] | None = None) -> Response[bytes]:
-    return Response(ENCODER.encode(answer), media_type="application/json", headers=headers)
+def ok(answer: msgspec.Struct, headers: Mapping[str, str] | None = None) -> ASGIApp:
+    return Reply(200, ENCODER.encode(answer), headers or {})

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 
-from daemons.payment_sandbox.app import MOST_BYTES, Sandbox, make_app
+from daemons.payment_sandbox.app import MOST_BYTES, Sandbox, make_service
 from daemons.payment_sandbox.ledger import Ledger
 
 CHARGE = {"order_id": "o-1", "amount": "10.00", "currency": "USD", "payment_method": "card"}
@@ -35,7 +35,7 @@ class Caller:
 @asynccontextmanager
 async def calling(path: Path, *, hang: float = 30, stop: asyncio.Event | None = None) -> AsyncIterator[Caller]:
     ledger = Ledger(path)
-    app: Any = make_app(Sandbox(ledger, stop or asyncio.Event(), slow=30, hang=hang))
+    app: Any = make_service(Sandbox(ledger, stop or asyncio.Event(), slow=30, hang=hang))
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox") as http:
             yield Caller(http)

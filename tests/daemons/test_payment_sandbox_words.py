@@ -12,7 +12,7 @@ import httpx
 import msgspec
 import pytest
 
-from daemons.payment_sandbox.app import Sandbox, make_app
+from daemons.payment_sandbox.app import Sandbox, make_service
 from daemons.payment_sandbox.ledger import Ledger
 from tests.support.command_api import problem
 
@@ -24,7 +24,7 @@ PATH = f"/api/v1/charges/{uuid4()}"
 @pytest.fixture
 async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    app: Any = make_app(Sandbox(ledger, asyncio.Event()))
+    app: Any = make_service(Sandbox(ledger, asyncio.Event()))
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox") as client:
             yield client

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.order_number import ALPHABET, HALF, LIMIT, MASK, ROUNDS, _scramble, order_number
+from core.domain.order_number import ALPHABET, HALF, LIMIT, MASK, ROUNDS, _keyed, _scramble, order_number
 
 KEY = b"a secret key that only tests use"
 INDEXES = st.integers(0, LIMIT - 1)
@@ -22,7 +22,7 @@ def index_of(number: str, key: bytes) -> int:
         bits = bits << 5 | ALPHABET.index(character)
     left, right = bits >> HALF, bits & MASK
     for turn in reversed(range(ROUNDS)):
-        left, right = right ^ _scramble(turn, left, key), left
+        left, right = right ^ _scramble(turn, left, _keyed(key)), left
     return left << HALF | right
 
 

@@ -69,7 +69,9 @@ class Batcher(Generic[I, R]):
         self._room = room
         self._queue: deque[Waiting[I, R]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        APPEND_QUEUE.set_function(lambda: len(self._queue))
 
     @property
     def full(self) -> bool:
@@ -80,10 +82,11 @@ class Batcher(Generic[I, R]):
             raise Unavailable("shutting down")
         if self.full:
             raise QueueFull("too many commands wait for the log; try again in a moment")
-        waiting: Waiting[I, R] = Waiting(item, asyncio.get_running_loop().create_future())
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # once, since each time that Python is asked it asks the system
+        waiting: Waiting[I, R] = Waiting(item, self._loop.create_future())
         self._queue.append(waiting)
         self._came.append(time.monotonic())
-        APPEND_QUEUE.set(len(self._queue))
         if self._task is None:
             self._task = asyncio.create_task(self._run(), context=elsewhere())
         return await waiting.outcome
@@ -92,7 +95,6 @@ class Batcher(Generic[I, R]):
         """Fail all appends that are still in the queue. None of them was sent."""
         while self._queue:
             self._queue.popleft().fail(error)
-        APPEND_QUEUE.set(0)
 
     async def close(self) -> None:
         """Refuse new appends, and wait until those in the queue are sent."""
@@ -145,5 +147,4 @@ class Batcher(Generic[I, R]):
             size += item.size
             batch.append(waiting)
         self._queue.extendleft(reversed(later))
-        APPEND_QUEUE.set(len(self._queue))
         return batch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -202,14 +203,17 @@ class PostgresEventStore:
             rows = await connection.fetch(ANSWERS, replays, [k.scope for k in keys if k], [k.key for k in keys if k])
             for row in rows:
                 verdicts[row["n"]] = replay(row)
+        events = 0
         for waiting, known in zip(batch, verdicts, strict=True):
             if known is None:  # the key was deleted between the two statements
                 waiting.fail(Unavailable("the key has just expired; try again"))
-            else:
-                waiting.settle(known)
-                OUTCOMES[type(known)].inc()
-                if isinstance(known, Accepted):
-                    APPENDED_EVENTS.inc(waiting.item.events)
+                continue
+            waiting.settle(known)
+            if isinstance(known, Accepted):
+                events += waiting.item.events
+        APPENDED_EVENTS.inc(events)
+        for kind, count in Tally(type(known) for known in verdicts if known is not None).items():
+            OUTCOMES[kind].inc(count)
 
     @staticmethod
     async def _find_ours(connection: Connection, batch: Batch, verdicts: list[Verdict | None]) -> None:
