@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from core.codec import EVENTS, event_type
 from core.errors import FieldError, InvalidInput, NotAllowed, NotFound
 from core.ports.webhooks import MOST_WEBHOOKS, TEST, Webhook, WebhookChange, WebhookDelivery, Webhooks, WebhookTerms
 from core.printable import clean
+from core.public_addresses import Network, is_allowed, is_public, known_addresses
 from core.webhook_secrets import make_secret, make_webhook_id, secret_text
 
 LONGEST_URL = 2_000
@@ -34,9 +36,14 @@ class SecretShownOnce:
     secret: str
 
 
-async def add_webhook(webhooks: Webhooks, terms: WebhookTerms, *, by: str) -> SecretShownOnce:
-    """Keep a webhook, which gets what is recorded from now on. Raises InvalidInput and NotAllowed."""
-    wrong = what_is_wrong(terms)
+async def add_webhook(
+    webhooks: Webhooks, terms: WebhookTerms, networks: Sequence[Network], *, by: str
+) -> SecretShownOnce:
+    """Keep a webhook, which gets what is recorded from now on. Raises InvalidInput and NotAllowed.
+
+    `networks` are those that it may lead to besides the open internet.
+    """
+    wrong = what_is_wrong(terms, networks)
     if wrong:
         raise InvalidInput(wrong)
     id_, secret = make_webhook_id(), make_secret()
@@ -49,14 +56,14 @@ async def add_webhook(webhooks: Webhooks, terms: WebhookTerms, *, by: str) -> Se
     return SecretShownOnce(await found(webhooks, id_), secret_text(secret))
 
 
-async def change_webhook(webhooks: Webhooks, id_: str, change: WebhookChange) -> Webhook:
+async def change_webhook(webhooks: Webhooks, id_: str, change: WebhookChange, networks: Sequence[Network]) -> Webhook:
     """Have it lead elsewhere, be for something else, or get other types of events; its secret and position stay.
 
     What waits goes to the address that it has then. What waits of types that it gets no more is forgotten. Raises
     InvalidInput and NotAllowed.
     """
     await found(webhooks, id_)
-    wrong = what_is_wrong(change)
+    wrong = what_is_wrong(change, networks)
     if wrong:
         raise InvalidInput(wrong)
     if not await webhooks.change(id_, change):
@@ -134,9 +141,10 @@ async def _leads_to(webhooks: Webhooks, url: str | None) -> str | None:
     return next((each.id for each in await webhooks.all() if each.url == url), None)
 
 
-def what_is_wrong(terms: WebhookTerms | WebhookChange) -> list[FieldError]:
-    description, types = terms.description or "", terms.event_types or ()
-    wrong = [FieldError("url", sentence)] if terms.url is not None and (sentence := _wrong_url(terms.url)) else []
+def what_is_wrong(terms: WebhookTerms | WebhookChange, networks: Sequence[Network]) -> list[FieldError]:
+    description, types, url = terms.description or "", terms.event_types or (), terms.url
+    sentence = (_wrong_url(url) or _nowhere(url, networks)) if url is not None else None
+    wrong = [FieldError("url", sentence)] if sentence is not None else []
     if len(description) > LONGEST_DESCRIPTION or clean(description) != description:
         wrong.append(FieldError("description", f"must be one line of at most {LONGEST_DESCRIPTION} characters"))
     for number, name in enumerate(types):
@@ -147,8 +155,24 @@ def what_is_wrong(terms: WebhookTerms | WebhookChange) -> list[FieldError]:
     return wrong
 
 
+def _nowhere(url: str, networks: Sequence[Network]) -> str | None:
+    """Why nothing could ever be sent there, as far as that can be told without looking a name up.
+
+    Where a name leads is looked at each time before somebody is called.
+    """
+    parts = urlsplit(url)
+    known = known_addresses(parts.hostname or "")
+    if any(is_allowed(address, networks) for address in known):
+        return None
+    if known and not is_public(known[0]):
+        return f"{parts.hostname} is not of the open internet: ORDERDECK_WEBHOOK_NETWORKS allows it"
+    if parts.scheme == "http" and (known or not networks):
+        return "must begin with https://: without TLS, only networks of ORDERDECK_WEBHOOK_NETWORKS are reached"
+    return None
+
+
 def _wrong_url(url: str) -> str | None:
-    """What is wrong with the form of an address. Where it leads is looked at each time before somebody is called."""
+    """What is wrong with the form of an address."""
     if len(url) > LONGEST_URL:
         return f"must have at most {LONGEST_URL} characters"
     if not (url.isascii() and url.isprintable()) or " " in url or "\\" in url:

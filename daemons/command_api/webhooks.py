@@ -6,6 +6,7 @@ harm: an address has one webhook.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -18,7 +19,9 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from core import codec
+from core.bootstrap import App
 from core.ports.webhooks import Webhook, WebhookChange, WebhookDelivery, WebhookTerms
+from core.public_addresses import Network
 from core.sagas.wishes import checked_reason
 from core.services.api_keys import span_of
 from core.services.webhooks import (
@@ -87,7 +90,7 @@ async def make_webhook(request: AnyRequest, state: State) -> ASGIApp:
     """Have events sent to an address, as messages signed by Standard Webhooks 1.0."""
     body, by = await _read(request, WebhookBody)
     terms = WebhookTerms(url=body.url, description=body.description, event_types=tuple(body.event_types))
-    made = await add_webhook(state["webhooks"], terms, by=by)
+    made = await add_webhook(state["webhooks"], terms, _networks(state), by=by)
     if (note := note_of(request.scope)) is not None:
         note.target = made.webhook.id
     return _made(made)
@@ -108,7 +111,7 @@ async def alter_webhook(request: AnyRequest, state: State, id: FromPath[str]) ->
     body, _ = await _read(request, ChangeWebhookBody)
     types = None if body.event_types is None else tuple(body.event_types)
     change = WebhookChange(url=body.url, description=body.description, event_types=types)
-    changed = await change_webhook(state["webhooks"], id, change)
+    changed = await change_webhook(state["webhooks"], id, change, _networks(state))
     if (note := note_of(request.scope)) is not None:
         note.detail = _in_words(change)
     return _answer(changed)
@@ -189,6 +192,11 @@ async def _read(request: AnyRequest, kind: type[T]) -> tuple[T, str]:
     sent = CommandRequest(request)
     sent.refuse_dry_run()
     return await sent.body(kind), sent.actor() or NOBODY
+
+
+def _networks(state: State) -> Sequence[Network]:
+    app: App = state["app"]
+    return app.settings.allowed_networks
 
 
 def _in_words(change: WebhookChange) -> str:

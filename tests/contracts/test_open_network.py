@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from core.adapters.webhooks.open_network import is_public
 from core.adapters.webhooks.sender import HttpWebhookSender
 from core.errors import InvalidInput
-from core.ports.webhooks import WebhookTerms
+from core.ports.webhooks import WebhookChange, WebhookTerms
+from core.public_addresses import is_public
 from core.services.webhooks import what_is_wrong
 from tests.support.certificates import make_certificates
 from tests.support.webhook_receiver import receiver
@@ -138,14 +138,42 @@ async def test_a_name_that_is_looked_up_for_long_delays_no_other() -> None:
     ],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_with_a_sentence(url: str) -> None:
-    (wrong,) = what_is_wrong(WebhookTerms(url=url))
+    (wrong,) = what_is_wrong(WebhookTerms(url=url), HERE)
     assert wrong.field == "url"
     assert str(InvalidInput([wrong])).startswith("url: ")
 
 
 @pytest.mark.parametrize(
     "url",
-    ["https://shop.example", "https://shop.example:8443/a?b=c&d=%20", "http://10.1.2.3/", "https://[2606:4700::1]:1/"],
+    ["https://shop.example", "https://shop.example:8443/a?b=c&d=%20", "https://[2606:4700::1]:1/", "https://1.1/"],
 )
 def test_an_address_is_taken_as_it_is(url: str) -> None:
-    assert what_is_wrong(WebhookTerms(url=url)) == []
+    assert what_is_wrong(WebhookTerms(url=url), ()) == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0", "LOCALHOST", "localhost.", "a.localhost",
+        "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "[fe80::1%25eth0]", "10.1.2.3",
+        "224.0.0.1", "192.168.1.1", "169.254.169.254", "[fd00::1]", "[fe80::1]",
+    ],
+)  # fmt: skip
+def test_an_address_that_no_message_could_be_sent_to_is_not_taken_in_the_first_place(host: str) -> None:
+    for terms in (WebhookTerms(url=f"https://{host}:8443/orders"), WebhookChange(url=f"http://{host}")):
+        (wrong,) = what_is_wrong(terms, ())
+        assert wrong.field == "url"
+        assert wrong.message.endswith("is not of the open internet: ORDERDECK_WEBHOOK_NETWORKS allows it")
+
+
+def test_networks_of_the_setting_may_be_led_to_and_others_not() -> None:
+    for host in ("127.0.0.1", "127.1", "localhost", "[::ffff:127.0.0.1]", "shop.example"):
+        assert what_is_wrong(WebhookTerms(url=f"http://{host}:9400/orders"), HERE) == []
+    assert what_is_wrong(WebhookTerms(url="http://10.1.2.3/"), HERE) != []
+    assert what_is_wrong(WebhookTerms(url="http://[::1]/"), (ipaddress.ip_network("::1/128"),)) == []
+
+
+def test_an_address_without_tls_is_taken_only_where_it_may_lead_somewhere() -> None:
+    for url, networks in (("http://shop.example/", ()), ("http://1.1.1.1/", ()), ("http://1.1.1.1/", HERE)):
+        (wrong,) = what_is_wrong(WebhookTerms(url=url), networks)
+        assert wrong.message.startswith("must begin with https://")

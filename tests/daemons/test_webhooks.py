@@ -28,7 +28,7 @@ FAILPOINTS = ", ".join(
 async def api(
     postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[CommandApi]:
-    async with command_api(postgres, template, tmp_path_factory.mktemp("api")) as ready:
+    async with command_api(postgres, template, tmp_path_factory.mktemp("api"), NETWORKS) as ready:
         yield ready
 
 
@@ -66,6 +66,8 @@ async def test_an_admin_adds_changes_rotates_disables_enables_replays_and_remove
     problem(await act(api, hook, "change", {"url": other["url"]}), 400, "not_allowed")
     problem(await act(api, hook, "change", {"url": "ftp://shop.example"}), 400, "validation_failed", "url")
     problem(await act(api, hook, "change", {"event_types": ["Nope"]}), 400, "validation_failed", "event_types[0]")
+    for inside in ("https://[::ffff:10.1.2.3]", "https://2852039166"):
+        problem(await act(api, hook, "change", {"url": inside}), 400, "validation_failed", "url")
     problem(await act(api, "wh_none", "change", {}), 404, "not_found")
     back = {"url": made["url"], "event_types": made["event_types"]}
     assert (await act(api, hook, "change", back)).json()["event_types"] == ["OrderShipped"]
@@ -97,6 +99,8 @@ async def test_an_admin_adds_changes_rotates_disables_enables_replays_and_remove
         ({}, "url"),
         ({"url": 7}, "url"),
         ({"url": "https://user:pass@shop.example"}, "url"),
+        ({"url": "https://10.1.2.3/"}, "url"),
+        ({"url": "http://0xa9fea9fe/latest/meta-data"}, "url"),
         ({"url": "https://shop.example", "event_types": ["Nonsense"]}, "event_types[0]"),
         ({"url": "https://shop.example", "event_types": ["OrderShipped"] * 2}, "event_types"),
         ({"url": "https://shop.example", "description": "two\nlines"}, "description"),

@@ -11,7 +11,7 @@ from core.adapters.postgres.connection import Connection
 from core.ports.webhooks import TEST, CallResult, WebhookChange
 from core.services.webhooks import change_webhook, found, replay_events
 from tests.support.locks import while_it_waits
-from tests.support.notifying import PostOffice, until
+from tests.support.notifying import HERE, PostOffice, until
 from tests.support.webhook_receiver import Receiver
 
 
@@ -24,7 +24,7 @@ async def test_a_changed_webhook_keeps_its_position_and_sends_what_waits_to_its_
     await office.calls.plan(await office.lead())
     await admin.execute("UPDATE webhook_deliveries SET due_at = now() + '10 h'")
     await send_at_leisure(office, hook)
-    moved = await change_webhook(office.hooks, hook, WebhookChange(url=shop.url("/new"), description="moved"))
+    moved = await change_webhook(office.hooks, hook, WebhookChange(url=shop.url("/new"), description="moved"), HERE)
     assert (moved.position, moved.waiting, moved.event_types, moved.description) == (2, 3, (), "moved")
     async with office.running():
         await until(lambda: len(shop.at("/new")) == 3)
@@ -41,11 +41,11 @@ async def test_a_changed_filter_forgets_what_waits_of_other_types_and_a_replay_s
     await office.record()
     await office.calls.plan(await office.lead())
     await send_at_leisure(office, hook)
-    other = await change_webhook(office.hooks, hook, WebhookChange(event_types=("OrderShipped",)))
+    other = await change_webhook(office.hooks, hook, WebhookChange(event_types=("OrderShipped",)), HERE)
     assert (other.waiting, other.position) == (1, 1)  # the test
     await office.record()
     await office.calls.plan(await office.lead())
-    every = await change_webhook(office.hooks, hook, WebhookChange(event_types=()))
+    every = await change_webhook(office.hooks, hook, WebhookChange(event_types=()), HERE)
     assert (every.waiting, every.position, every.event_types) == (1, 2, ())
     again = await replay_events(office.hooks, hook, 0)
     assert again.behind == 2
@@ -61,7 +61,7 @@ async def test_what_the_address_of_before_still_answers_neither_disables_a_chang
     await office.record(2)
     await office.calls.plan(await office.lead())
     gone, late = await office.calls.due({}, 8, [])
-    await change_webhook(office.hooks, hook, WebhookChange(url=shop.url("/new")))
+    await change_webhook(office.hooks, hook, WebhookChange(url=shop.url("/new")), HERE)
     await office.calls.save(
         [
             CallResult(gone, "failed", 410, "answered 410", gone=True),

@@ -143,11 +143,13 @@ def _names(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def command_api(postgres: EmbeddedPostgres, template: str, folder: Path) -> AsyncIterator[CommandApi]:
+async def command_api(
+    postgres: EmbeddedPostgres, template: str, folder: Path, settings: dict[str, str] | None = None
+) -> AsyncIterator[CommandApi]:
     name = f"commands{next(_numbers)}"
     admin = await asyncpg.connect(postgres.dsn("postgres"))
     await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    api = CommandApi(postgres.dsn(name), folder)
+    api = CommandApi(postgres.dsn(name), folder, settings)
     try:
         await api.start()
         yield api

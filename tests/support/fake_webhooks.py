@@ -118,6 +118,6 @@ class FakeWebhooks:
 
 
 def refuse_wrong(terms: WebhookTerms | WebhookChange) -> None:
-    wrong = what_is_wrong(terms)
+    wrong = what_is_wrong(terms, ())
     if wrong:
         raise ServiceRefused(400, "validation_failed", f"{wrong[0].field}: {wrong[0].message}")

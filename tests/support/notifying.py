@@ -46,7 +46,7 @@ class PostOffice:
 
     async def add(self, url: str, *event_types: str) -> tuple[str, str]:
         """The id of a new webhook, and its secret."""
-        made = await add_webhook(self.hooks, WebhookTerms(url=url, event_types=event_types), by="ana")
+        made = await add_webhook(self.hooks, WebhookTerms(url=url, event_types=event_types), HERE, by="ana")
         return made.webhook.id, made.secret
 
     async def record(self, events: int = 1) -> None:

@@ -16,15 +16,9 @@ from typing import Any
 import httpcore
 
 from core.cut_connections import MadeConnections
+from core.public_addresses import Network, is_allowed, is_public
 
 MOST_TRIED = 3  # addresses of one name
-EMBEDDED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
-"""IPv6 networks whose last 32 bits are the IPv4 address that a gateway may connect to."""
-NEVER = (ipaddress.ip_network("64:ff9b:1::/48"),)
-"""Networks that Python 3.11 takes for public: that of gateways of one's own network."""
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Sequence[str]]
 
 
@@ -36,24 +30,6 @@ def resolve(host: str, port: int) -> Sequence[str]:
     """The addresses of a name, without the name of an interface that may follow them. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
-
-
-def is_public(address: Address) -> bool:
-    """Whether the whole internet may reach this address, and what it leads to if it holds another one."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if inner is None and any(address in network for network in EMBEDDED):
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-        if inner is not None:
-            return is_public(inner)
-        if address.is_site_local or any(address in network for network in NEVER):
-            return False
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
-
-
-def is_allowed(address: Address, networks: Iterable[Network]) -> bool:
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return any(one in network for one in (address, mapped) if one is not None for network in networks)
 
 
 class OpenNetwork(httpcore.AsyncNetworkBackend):

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from core.adapters.webhooks.open_network import Network, OpenNetwork, Resolve, resolve
+from core.adapters.webhooks.open_network import OpenNetwork, Resolve, resolve
 from core.ports.webhook_sender import Answered
 from core.printable import clean
+from core.public_addresses import Network
 
 WITHIN = 15.0  # seconds for a whole call, as the specification advises
 CONNECT = 5.0  # seconds for one address
