@@ -9,7 +9,7 @@ from typing import Any
 from supervisor import supervisorctl
 
 from core.printable import clean_lines
-from daemons.cli.interrupted import end_interrupted
+from daemons.cli.output import one_sentence
 from daemons.process.program_list import process_named
 
 
@@ -35,9 +35,7 @@ def full_name(word: str) -> str:
 
 def main() -> None:
     sys.argv[1:] = [full_name(word) for word in sys.argv[1:]]
-    sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)
-    try:
+    with one_sentence():
+        sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by the command that has become this
         supervisorctl.main()  # pyright: ignore[reportUnknownMemberType] - supervisor has no types
-    except KeyboardInterrupt:
-        end_interrupted()

@@ -103,6 +103,8 @@ def skip(letter_id: Id, *, reason: Reason, dry_run: DryRun = False, as_json: AsJ
 def _act(path: str, body: dict[str, str], *, dry_run: bool, as_json: bool) -> None:
     """Send it until all that fitted at first were tried: the command API takes so many at once as are answered soon.
 
+    An answer with none that was not tried before ends it: there are no others any more, or the service goes in circles.
+
     Whatever ends it before, the results so far are printed.
     """
     said = send("POST", path, body, key=str(uuid.uuid4()), dry_run=dry_run)
@@ -116,8 +118,10 @@ def _act(path: str, body: dict[str, str], *, dry_run: bool, as_json: bool) -> No
         more, left = said, said.get("fitting", 0)  # an API of the release before does not say how many there are
         if not (as_json or more["results"]):
             say("there was nothing to do")
+        tried: set[str] = set()
         try:
-            while more["results"]:
+            while not tried.issuperset(ids := [result["id"] for result in more["results"]]):
+                tried.update(ids)
                 if not as_json:
                     _say_results(more["results"])
                 left -= len(more["results"])
@@ -126,6 +130,9 @@ def _act(path: str, body: dict[str, str], *, dry_run: bool, as_json: bool) -> No
                 tell(f"{left:,} to go")
                 more = send("POST", path, body, key=str(uuid.uuid4()), dry_run=False)
                 said |= {name: said[name] + more[name] for name in ("results", "done", "failing", "waiting")}
+            else:
+                if more["results"]:
+                    tell(f"the last {counted(len(ids), 'result')} came again: no others are left, or none are answered")
         finally:
             if as_json:
                 say_document(said)

@@ -7,7 +7,9 @@ So the first key can be made, and a key can be revoked while no service runs.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -31,7 +33,7 @@ KeyId = Annotated[str, typer.Argument(help="The key's id, as `keys list` shows i
 PublicKeyFile = Annotated[
     Path | None,
     typer.Option(
-        "--public-key", help="An Ed25519 public key (PEM) in the place of a secret: the caller signs requests."
+        "--public-key", help="An Ed25519 public key (PEM), or - for stdin, not a secret: the caller signs requests."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -101,6 +103,8 @@ def list_keys(*, as_json: AsJson = False) -> None:
         for key in found
     ]
     say_rows(FIELDS, rows, rows)
+    if not found:
+        tell("there are no keys; orderdeck keys create makes one")
 
 
 @keys.command()
@@ -159,10 +163,20 @@ def _text_in(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        with open_file(file) as opened:
+        with _handed_over(file) or open_file(file) as opened:
             return opened.read(LONGEST_PEM + 1).decode("latin-1")
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}; - reads from stdin") from None
+
+
+def _handed_over(file: Path) -> io.BufferedReader | None:
+    """What the caller has opened for us, as by `<(…)` or a pipe into stdin; None for a name. Raises OSError.
+
+    It may be a pipe, unlike a name: whoever has opened it writes to it.
+    """
+    name = {"-": "/dev/fd/0", "/dev/stdin": "/dev/fd/0"}.get(str(file), str(file))
+    number = name.removeprefix("/dev/fd/")
+    return os.fdopen(os.dup(int(number)), "rb") if number != name and number.isdecimal() else None
 
 
 def _show(made: ShownOnce, *, as_json: bool) -> None:

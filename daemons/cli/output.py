@@ -34,8 +34,12 @@ def say_json(document: str) -> None:
 
 
 def tell(sentence: str) -> None:
-    """Say something about the data to the person at the terminal, on stderr, so that stdout has nothing but data."""
-    print(clean_lines(sentence), file=sys.stderr, flush=True)  # noqa: T201 - as above
+    """Say something about the data to the person at the terminal, on stderr, so that stdout has nothing but data.
+
+    The data is whole without it, so it may get lost, as on a full disk.
+    """
+    with contextlib.suppress(OSError):
+        print(clean_lines(sentence), file=sys.stderr, flush=True)  # noqa: T201 - as above
 
 
 def fail(sentence: object) -> NoReturn:
@@ -64,6 +68,9 @@ def one_sentence() -> Generator[None]:
     except KeyboardInterrupt:
         end_interrupted()
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer has met it, while it printed a help text
+            _write_no_more()
+            sys.exit(NOBODY_READS)
         if end.code == CODE:  # typer has met a KeyboardInterrupt
             say_interrupted()
         raise

@@ -28,10 +28,15 @@ def say_rows(
     heading: bool = True,
     notes: Sequence[str] = (),
 ) -> None:
-    """Print rows on a terminal, each with its note below it; or the plain ones, for programs, into a pipe or a file."""
+    """Print rows on a terminal, each with its note below it; or the plain ones, for programs, into a pipe or a file.
+
+    Of no rows nothing is printed: the command says on stderr that there are none.
+    """
     if not on_a_terminal():
         for row in plain:
             say_fields("" if value is None else str(value) for value in row)
+        return
+    if not rows:
         return
     from rich.cells import cell_len
 

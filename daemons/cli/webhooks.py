@@ -78,6 +78,8 @@ def list_webhooks(*, as_json: AsJson = False) -> None:
             for one in found
         ]
         say_rows(FIELDS, rows, rows)
+        if not found:
+            tell("there are no webhooks; orderdeck webhooks add makes one")
         for one in found:
             if one["disabled_why"] or one["last_error"]:
                 tell(f"{one['id']}: {one['disabled_why'] or one['last_error']}")
@@ -207,6 +209,8 @@ def deliveries(
             for one in page["deliveries"]
         ]
         say_rows(DELIVERY_FIELDS, rows, rows)
+        if not rows:
+            tell(f"there are no messages{f' that are {state}' if state else ''}")
 
 
 def _path(webhook_id: str, act: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+import typer
 
 from core.errors import Unavailable
 from daemons.cli import audit, dead_letters, lists, past, rebuild, services, streams
@@ -49,8 +50,6 @@ def service() -> Iterator[HostileService]:
 
 def run(command: Command) -> str:
     """Run a command and return the sentence that it ends with; any error but ours is a traceback for its user."""
-    import typer  # noqa: PLC0415 - as the commands, which end with it
-
     try:
         command()
     except Unavailable as error:
@@ -85,6 +84,18 @@ def test_what_a_command_api_of_the_release_before_has_retried_is_shown(
     service.will(answer({"results": [RESULT], "done": 0, "failing": 0, "waiting": 1}, Connection="close"))
     assert run(lambda: dead_letters.retry(everything=True, reason="a reason")) == ""
     assert capsys.readouterr().out.count("at position 7") == 1
+
+
+def test_a_retry_of_all_that_is_answered_with_the_same_failure_for_ever_ends(
+    service: HostileService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.will(answer({**WHOLE, "done": 0, "waiting": 0, "fitting": 10**40}, Connection="close"))
+    with pytest.raises(typer.Exit) as ended:
+        dead_letters.retry(everything=True, reason="a reason")
+    assert ended.value.exit_code == 1
+    said = capsys.readouterr()
+    assert said.out.count("still fails") == 1
+    assert said.err.endswith("the last 1 result came again: no others are left, or none are answered\n")
 
 
 @pytest.mark.parametrize(

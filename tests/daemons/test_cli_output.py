@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from daemons.cli import sagas
 from daemons.cli.main import app
+from daemons.cli.output import tell
 from tests.support.stack import ROOT, Stack
 
 COMMANDS = (["--help"], ["doctor"], ["up", "--faß"], ["daemon", "…"])
@@ -49,12 +50,12 @@ def test_every_command_prints_in_a_locale_of_ascii_only(tmp_path: Path) -> None:
 
 
 def test_a_command_whose_reader_has_gone_ends_without_a_word(tmp_path: Path) -> None:
-    for command in (["--help"], ["status"]):
+    for command in (["--help"], ["keys", "--help"], ["status"]):
         reader, writer = os.pipe()
         os.close(reader)
         done = run(Stack(tmp_path / "home"), *command, stdout=writer)
         os.close(writer)
-        assert_no_crash(done, {1, 141})
+        assert_no_crash(done, {141})
         assert done.stderr == b""
 
 
@@ -65,6 +66,31 @@ def test_a_command_whose_output_has_no_room_says_so_in_one_sentence(tmp_path: Pa
             done = run(Stack(tmp_path / "home"), *command, stdout=full.fileno())
             assert_no_crash(done, {1})
             assert done.stderr == b"orderdeck: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_supervisorctl_whose_output_has_no_room_says_so_in_one_sentence(tmp_path: Path) -> None:
+    program = [
+        sys.executable,
+        "-c",
+        "from daemons.cli.ctl import main; main()",
+        "-s",
+        f"unix://{tmp_path}/none",
+        "status",
+    ]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(program, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert_no_crash(done, {1})
+    assert done.stderr == b"orderdeck: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_remark_that_cannot_be_written_ends_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - it cannot be closed without an error
+    monkeypatch.setattr(sys, "stderr", full)
+    tell("the first 20 of 300")
+    with pytest.raises(OSError, match="No space left"):
+        full.close()
 
 
 @pytest.mark.parametrize("close", [">&-", ">&- 2>&- <&-"])

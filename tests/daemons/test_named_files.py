@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
 from core.errors import ConfigurationError
@@ -14,6 +17,7 @@ from core.settings import load_settings
 from daemons.cli.main import app
 from daemons.host.backups import MANIFEST, restore
 from daemons.process.tls import read_tls
+from tests.support.logins import of_daemons
 
 
 def _link_to_zero(path: Path) -> None:
@@ -41,3 +45,25 @@ def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]
     make(path)
     with pytest.raises(ConfigurationError, match="it is no file"):
         use(path)
+
+
+@pytest.mark.parametrize("named", ["-", "/dev/stdin", "/dev/fd/{}"])
+def test_a_public_key_may_come_through_a_pipe_that_the_caller_has_opened(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    public = Ed25519PrivateKey.generate().public_key()
+    reader, writer = os.pipe()
+    os.write(writer, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    os.close(writer)
+    monkeypatch.setenv("ORDERDECK_HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", of_daemons(dsn))
+    before = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        words = ["keys", "create", "piped", "--role", "viewer", "--public-key", named.format(reader), "--json"]
+        made = CliRunner().invoke(app, words, catch_exceptions=False)
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(reader)
+    assert json.loads(made.stdout)["public_key"].startswith("-----BEGIN PUBLIC KEY"), made.stderr

@@ -60,7 +60,10 @@ class Provider:
             # Numbers stay the texts they are: a float could change an amount.
             page = json.loads(answer.text, parse_float=str, parse_int=str)
             charges += page["charges"]
-            after = page["next_cursor"]
+            more = page["next_cursor"]
+            if more is not None and int(more) <= after:
+                raise DemoFailed(f"the ledger of {self.http.base_url} has no end: {more} follows {after}")
+            after = None if more is None else int(more)
         return charges
 
 
