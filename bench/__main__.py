@@ -87,7 +87,8 @@ def _measure(options: argparse.Namespace) -> None:
                 ground.clear()
                 measured.append(Measured(part, length, time.monotonic() - began, rows))
                 write_json(measured, here, path)  # also now, so that it is there if a later part fails
-                print(table(measured[-1:]), "\n", file=sys.stderr, flush=True)
+                if len(parts) > 1:  # the whole table comes in the end
+                    print(table(measured[-1:]), "\n", file=sys.stderr, flush=True)
     print(table(measured))
     print(f"\nall in {sum(each.seconds for each in measured):.0f} s; written to {path}")
 
