@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
-from litestar import Litestar
-from litestar.datastructures import State
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.evidence import open_evidence
-from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.queries.readers import progress
 from core.audit.verification import Report, Verification
 from core.projections import ORDERS, STOCK
 from core.projections.projection import total
 from core.sagas import SAGAS
+from core.services import request_reads
 from core.services.fold_events import fold, read
-from daemons.http.problems import HANDLERS
+from daemons.query_api import app
 from daemons.query_api.readers import listing
-from tests.recipes.read_model.countries import country_sales
+from tests.recipes.read_model import countries
 from tests.recipes.read_model.country_sales import COUNTRY_SALES
 from tests.support.building import build_all
 from tests.support.opener import Opener
 from tests.support.orders import Sample, write
 from tests.support.projecting import project
+from tests.support.query_api import query_api
 from tests.support.samples import authorized, captured, created, refunded
 from tests.support.stored_events import fold_views, stored_events
 from tests.support.tables import missing
@@ -90,14 +87,18 @@ def expected(log: Sequence[Any]) -> Mapping[Any, Any]:
     return total(change for view in views for change in COUNTRY_SALES.change(None, view))
 
 
-async def test_the_route_of_the_new_read_model_answers_the_sales_of_a_country(migrated: str, opener: Opener) -> None:
+async def test_the_route_of_the_new_read_model_answers_the_sales_of_a_country(
+    migrated: str, opener: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [event] = stored_events([created])
     await write(migrated, [event])
     await project(opener, groups=[WITH_COUNTRIES])
-    async with client(opener) as api:
-        answer = await api.get("/api/v1/countries/US/sales")
-        assert answer.json() == {"country": "US", "totals": [{"currency": "USD", "orders": 1, "revenue": 0.0}]}
-        assert (await api.get("/api/v1/countries/FR/sales")).status_code == 404
+    monkeypatch.setattr(app, "MODULES", (*app.MODULES, countries))
+    monkeypatch.setattr(request_reads, "GROUPS", (WITH_COUNTRIES, STOCK))
+    async with query_api(migrated, tmp_path) as api:
+        answer = await api.get("/api/v1/countries/US/sales", min_position=1)
+        assert answer == {"country": "US", "totals": [{"currency": "USD", "orders": 1, "revenue": 0.0}]}
+        assert (await api.get("/api/v1/countries/FR/sales", 404))["error"] == "there is no country FR"
 
 
 async def test_the_new_read_model_is_listed_with_its_group(migrated: str, opener: Opener) -> None:
@@ -123,19 +124,3 @@ async def test_verify_compares_the_new_read_model_with_the_log(migrated: str, op
 async def run_verify(dsn: str) -> Report:
     async with open_evidence(lambda: connect(dsn, name="verify", role=None, limits=False), wait=0) as evidence:
         return await Verification(evidence, SAGAS, None, lambda _done, _of: None, orders=WITH_COUNTRIES).run()
-
-
-@contextlib.asynccontextmanager
-async def client(opener: Opener) -> AsyncIterator[httpx.AsyncClient]:
-    queries = PostgresQueries(opener)
-    app: Any = Litestar(
-        [country_sales],
-        state=State({"queries": queries}),
-        exception_handlers=HANDLERS,
-        logging_config=None,
-        openapi_config=None,
-    )
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://recipe", trust_env=False) as client:
-        yield client
-    queries.close()

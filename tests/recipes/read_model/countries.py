@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from core import codec
 from core.errors import NotFound
-from core.ports.queries import Queries
 from daemons.http.openapi import answers
-from daemons.query_api.parameters import AnyRequest, TextInPath, a_text
+from daemons.query_api.answers import Coming
+from daemons.query_api.parameters import TextInPath, a_text
+from daemons.query_api.reads import Reads
 from daemons.query_api.response import json_response
 from tests.recipes.read_model.country_sales import COUNTRY_SALES
 
@@ -28,12 +29,14 @@ class CountrySales(Struct):
     totals: list[CountryTotal]
 
 
-@get("/api/v1/countries/{country:str}/sales", responses=answers(CountrySales, 404, 503))
-async def country_sales(request: AnyRequest, country: TextInPath) -> ASGIApp:
+@get("/api/v1/countries/{country:str}/sales", responses=answers({200: CountrySales, 202: Coming}, 404, 409, 503))
+async def country_sales(queries: Reads, country: TextInPath) -> ASGIApp:
     """How many orders went to a country, and how much was sold, per currency."""
-    queries: Queries = request.app.state["queries"]
     name = a_text("country", country)
     totals = await queries.totals(COUNTRY_SALES, name)
     if not totals:
         raise NotFound("country", name)
     return json_response(codec.json({"country": name, "totals": totals}))
+
+
+ROUTES = (country_sales,)
