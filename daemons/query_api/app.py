@@ -70,6 +70,7 @@ from daemons.query_api.parked_rows import ParkedRows
 from daemons.query_api.read_metrics import read_metrics
 from daemons.query_api.reads import HEADERS, QUERIES, add_headers, coming, finish, not_found
 from daemons.query_api.roll_call import RollCall
+from daemons.query_api.straight_reads import StraightReads
 
 MODULES = (
     orders,
@@ -138,7 +139,7 @@ async def open_app(settings: Settings, vitals: Vitals) -> AsyncGenerator[ASGIApp
                 inspection,
             )
             vitals.started(partial(_why_not_ready, app, servers))
-            yield with_whole_segments(service)
+            yield with_whole_segments(StraightReads(service))
         finally:
             closing.cancel()
             keeping.cancel()

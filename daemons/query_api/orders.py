@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from litestar import get
@@ -25,7 +26,7 @@ from daemons.http.problems import RequestRefused
 from daemons.query_api.answers import Coming, CustomerOrders, Orders, StatusOrders
 from daemons.query_api.asked_orders import asked_orders, order_search
 from daemons.query_api.cursors import ends
-from daemons.query_api.opened_answers import prepare, under_every_name
+from daemons.query_api.opened_answers import under_every_name
 from daemons.query_api.order_filters import a_status, order_filter
 from daemons.query_api.parameters import (
     AnyRequest,
@@ -98,9 +99,15 @@ async def order_of_number(request: AnyRequest, queries: Reads, order_number: Tex
     return json_response(order.json)
 
 
-async def answer_list(request: AnyRequest) -> ASGIApp | None:
-    """The `before_request=` of the list of orders: it answers at once unless the framework has to read the request."""
-    await prepare(request)
+async def order_at_once(request: AnyRequest, values: Mapping[str, str]) -> ASGIApp | None:
+    """One order, if nothing but its id is said of it."""
+    if request.scope["query_string"]:
+        return None
+    return await one_order.fn(request=request, queries=present_reads(request, None), order_id=values["order_id"])
+
+
+async def listed_at_once(request: AnyRequest, _: Mapping[str, str]) -> ASGIApp | None:
+    """A list of orders, unless the framework has to read the request."""
     asked = asked_orders(request)
     if asked is None:
         return None
@@ -111,7 +118,6 @@ async def answer_list(request: AnyRequest) -> ASGIApp | None:
     "/api/v1/orders",
     responses=answers({200: Orders, 202: Coming}, 409, 503),
     dependencies={"conditions": FILTER},
-    before_request=answer_list,
 )
 async def some_orders(
     request: AnyRequest,

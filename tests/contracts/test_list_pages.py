@@ -169,6 +169,14 @@ async def test_a_page_and_its_sum_take_one_statement_and_are_exact_when_orders_w
         assert (statements, count) == (1, OrderCount(total, estimated=False))
 
 
+async def test_the_orders_of_a_narrow_range_of_totals_are_sorted_without_reading_their_rows(desk: Desk) -> None:
+    [one] = msgspec.json.decode((await desk.queries.orders(OrderSearch(filter=OrderQuery(), limit=1))).json)
+    total = Decimal(str(one["total_amount"]))
+    statements, blocks, count = await desk.cost(OrderQuery(min_total=total, max_total=total))
+    assert (statements, count) == (1, OrderCount(1 + COPIES, estimated=False))
+    assert blocks < COPIES / 2
+
+
 async def test_callers_who_ask_at_once_share_one_count(desk: Desk) -> None:
     fits = OrderQuery(status=("SHIPPED",), not_currency=("CHF",))
     for one in desk.opened:

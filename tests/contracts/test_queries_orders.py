@@ -120,17 +120,11 @@ SEVERAL_FIELDS: list[tuple[dict[str, Any], Fits]] = [
     ({}, lambda _: True),
     (
         {"status": ("SHIPPED", "DELIVERED"), "payment": ("CAPTURED", "REFUNDED", "UNPAID")},
-        lambda order: (
-            order.status in ("SHIPPED", "DELIVERED") and order.payment_status in ("CAPTURED", "REFUNDED", "UNPAID")
-        ),
+        lambda o: o.status in ("SHIPPED", "DELIVERED") and o.payment_status in ("CAPTURED", "REFUNDED", "UNPAID"),
     ),
     (
         {"not_status": ("CANCELLED",), "sku": ("SKU-004",), "customer_id": ("customer-1", "customer-2")},
-        lambda order: (
-            order.status != "CANCELLED"
-            and "SKU-004" in skus(order)
-            and order.customer_id in ("customer-1", "customer-2")
-        ),
+        lambda o: o.status != "CANCELLED" and "SKU-004" in skus(o) and o.customer_id in ("customer-1", "customer-2"),
     ),
     ({"saga": ("failed",)}, lambda order: order.order_id in (order_id(1), order_id(6))),
     ({"saga": ("overdue", "retrying")}, lambda order: order.order_id in map(order_id, (2, 3, 6))),
@@ -139,6 +133,12 @@ SEVERAL_FIELDS: list[tuple[dict[str, Any], Fits]] = [
     ({"status": ("CREATED",), "not_status": ("CREATED",)}, lambda _: False),
     ({"q": str(order_id(7))}, lambda order: order.order_id == order_id(7)),
     ({"q": "ord-000000001"}, lambda order: order.order_number.startswith("ORD-000000001")),
+    ({"q": "SKU-004"}, lambda order: "SKU-004" in skus(order)),
+    ({"min_total": Decimal(100), "max_total": Decimal(600)}, lambda o: 100 <= o.total_amount <= 600),
+    (
+        {"min_total": Decimal(9), "max_total": Decimal(600), "currency": ("EUR",)},
+        lambda o: o.total_amount <= 600 and o.currency == "EUR",
+    ),
 ]
 FILTERS = [*({name: value} for name, (value, _) in EACH_FIELD.items()), *(criteria for criteria, _ in SEVERAL_FIELDS)]
 FITS = [*(fits for _, fits in EACH_FIELD.values()), *(fits for _, fits in SEVERAL_FIELDS)]
@@ -195,8 +195,8 @@ async def test_every_page_is_right_whether_its_orders_are_walked_to_or_looked_up
     most_looked_up: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(order_statements, "LONGEST_WALK", longest_walk)
-    monkeypatch.setattr(order_statements, "MOST_PROBED", longest_walk)
+    for most in ("LONGEST_WALK", "MOST_PROBED", "MOST_IN_RANGE"):
+        monkeypatch.setattr(order_statements, most, longest_walk)
     monkeypatch.setattr(order_pages, "MOST_LOOKED_UP", most_looked_up)
     for criteria, fits in zip(FILTERS, FITS, strict=True):
         for sort in get_args(OrderSort):

@@ -15,7 +15,7 @@ from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.lanes import Lanes
 from core.adapters.postgres.read_models.read_together import ReadTogether, Statement
-from core.errors import ValuesRefused
+from core.errors import Unavailable, ValuesRefused
 from tests.support.query_api import database
 
 SHOWN = """
@@ -103,3 +103,23 @@ async def test_a_caller_who_goes_takes_the_answer_from_nobody(counted: Counted) 
     callers[2].cancel()
     rows = await asyncio.gather(*callers, return_exceptions=True)
     assert [row["n"] for row in rows if not isinstance(row, BaseException)] == [0, 1, 3]
+
+
+async def test_who_waits_for_a_read_that_is_cancelled_is_told_at_once_and_the_next_caller_reads_anew(
+    counted: Counted,
+) -> None:
+    reads, text, others = ReadTogether(counted.lanes, at_once=1), "SELECT $1::bigint AS n", asyncio.all_tasks()
+    counted.given.clear()
+    waiting = [asyncio.create_task(reads.row(Statement(text, [0])))]
+    await asyncio.sleep(0)
+    [reader] = asyncio.all_tasks() - others - {*waiting}
+    while not counted.rows:
+        await asyncio.sleep(0)
+    waiting.append(asyncio.create_task(reads.row(Statement(text, [1]))))  # for the read after that one
+    await asyncio.sleep(0)
+    reader.cancel()
+    async with asyncio.timeout(5):
+        for error in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(error, Unavailable)
+        counted.given.set()
+        assert (await reads.row(Statement(text, [2])))["n"] == 2

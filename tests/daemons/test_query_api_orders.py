@@ -71,6 +71,14 @@ async def test_the_query_api_gives_an_order_with_all_its_fields(full: QueryApi) 
     assert await full.get("/api/v1/orders/number/ord-0000000001") == order
 
 
+@pytest.mark.parametrize("id_", [str(order_id(1)), str(uuid4()), "no-id"])
+async def test_an_order_is_answered_alike_with_and_without_the_framework(full: QueryApi, id_: str) -> None:
+    straight = await full.client.get(f"/api/v1/orders/{id_}")
+    framework = await full.client.get(f"/api/v1/orders/{id_}", params={"min_version": 0})
+    assert (straight.status_code, straight.content) == (framework.status_code, framework.content)
+    assert sorted(straight.headers) == sorted(framework.headers)
+
+
 async def test_an_event_unknown_to_this_release_moves_the_version_of_an_order_on(api: QueryApi) -> None:
     [first, *_] = Sample(1).events()
     later = replace(

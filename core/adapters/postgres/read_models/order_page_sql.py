@@ -47,9 +47,13 @@ LISTS = """SELECT value, list.* FROM unnest({values}) AS of(value)
       CROSS JOIN LATERAL ({list}) AS list"""
 MISSING = """(SELECT array_agg(value) FROM unnest({values}) AS of(value)
          WHERE (SELECT count(*) FROM listed WHERE listed.value = of.value) < {most})"""
-PROBE = """ids AS MATERIALIZED ({ids}), probed AS MATERIALIZED (
-    SELECT * FROM order_views WHERE order_id = ANY (ARRAY (SELECT order_id FROM ids)) AND {where}
-), listed AS (SELECT {column} AS place, order_id, document FROM probed WHERE {place})"""
+PROBE = """ids AS MATERIALIZED ({ids}), probed AS MATERIALIZED (SELECT place, order_id FROM ids WHERE fits),
+listed AS ({listed})"""
+IDS = """(SELECT order_id, {column} AS place, ({fits}) AS fits FROM order_views WHERE {found} LIMIT {most} + 1)"""
+# Documents are read of the page's orders only: to sort them with all that fit took longer than to find these.
+WITH_DOCUMENTS = """SELECT first.place, first.order_id, v.document
+      FROM (SELECT place, order_id FROM {of} ORDER BY place {way}, order_id {way} LIMIT {most}) AS first
+      JOIN order_views v ON v.order_id = first.order_id"""
 
 
 class _Bound(NamedTuple):
@@ -118,12 +122,10 @@ def walk(shape: Shape, longest: int, total: str, seen: str) -> str:
 
 @lru_cache(MOST_TEXTS)
 def probe(shape: Shape, most: int, found: tuple[str, ...]) -> str:
-    ids = " UNION ALL ".join(
-        f"(SELECT order_id FROM order_views WHERE {condition} LIMIT {most + 1})" for condition in found
-    )
-    listed = PROBE.format(ids=ids, where=shape.where, column=shape.column, place=shape.place(shape.column))
+    ids = " UNION ".join(IDS.format(column=shape.column, fits=shape.where, found=one, most=most) for one in found)
+    listed = WITH_DOCUMENTS.format(of=f"probed WHERE {shape.place('place')}", way=shape.way, most=shape.most)
     missing = f"(SELECT count(*) > {most} FROM ids)"
-    return _page(shape, listed, missing, "(SELECT count(*) FROM probed)", "NULL")
+    return _page(shape, PROBE.format(ids=ids, listed=listed), missing, "(SELECT count(*) FROM probed)", "NULL")
 
 
 @lru_cache(MOST_TEXTS)

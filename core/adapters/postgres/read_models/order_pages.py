@@ -95,7 +95,7 @@ class OrderLists:
 
     async def _read(self, asked: PageStatements, *, counted: bool) -> tuple[DocumentPage, OrderCount]:
         """A page, and how many orders fit as of the same moment; NOT_COUNTED unless `counted`."""
-        if asked.probed is not None and not self._counts.is_common(asked.fits):
+        if asked.probed and not self._counts.is_common(asked.fits):
             row = await self._together.row(asked.probe())
             if not row["missing"]:
                 return asked.page(row), OrderCount(asked.count(row), estimated=False)

@@ -21,6 +21,7 @@ from core.adapters.postgres.read_models import order_page_sql
 from core.adapters.postgres.read_models.order_conditions import (
     conditions_of,
     found_by_index,
+    together,
     without_negated_statuses,
 )
 from core.adapters.postgres.read_models.order_counts import SEEN
@@ -33,10 +34,14 @@ from core.ports.listed_orders import DocumentPage, OrderSearch
 LONGEST_WALK = 5_000  # rows; if one in 200 fits, a page of 20 is found within
 FARTHEST_WALK = 40_000  # rows, where many orders fit; it takes as long as looking up and sorting some 8 000 orders
 MOST_PROBED = 500  # orders that a probe reads
+MOST_IN_RANGE = 2_000  # the same of a range of totals, whose index has what the list is sorted by
 MOST_LISTS = 8  # lists that are read one by one and merged
 
 PROBED = ("order_id", "order_number", "q", "sku", "customer_id")
 """Fields of which one value may have few orders. The first one that a filter has is probed."""
+
+TOTALS = frozenset(RANGES["total_amount"])
+"""The fields that are probed together if a filter has both, and none of the others."""
 
 
 class PageStatements:
@@ -80,9 +85,14 @@ class PageStatements:
         return self._shape.where
 
     @property
-    def probed(self) -> str | None:
-        """The field whose value may have few orders, unless an index has exactly the list that is asked for."""
-        return None if self.is_one_index else next((field for field in PROBED if field in self.conditions), None)
+    def probed(self) -> frozenset[str]:
+        """The fields whose values may have few orders; none where an index has exactly the list that is asked for."""
+        if self.is_one_index:
+            return frozenset()
+        field = next((field for field in PROBED if field in self.conditions), None)
+        if field is not None:
+            return frozenset({field})
+        return TOTALS if self.conditions.keys() >= TOTALS else frozenset()
 
     @property
     def changes_by_itself(self) -> bool:
@@ -102,10 +112,14 @@ class PageStatements:
 
     def probe(self) -> Statement:
         """`missing` is true if there are too many orders to read them all; else `total` is how many fit."""
-        assert self.probed is not None  # noqa: S101 - asked before
-        values = [*self._values]
-        found = found_by_index(self.probed, self.fits, self.conditions, lambda value: _add(values, value))
-        return Statement(order_page_sql.probe(self._shape, MOST_PROBED, tuple(found)), values)
+        values, probed = [*self._values], self.probed
+        if probed == TOTALS:
+            most, found = MOST_IN_RANGE, [together([self.conditions[field] for field in sorted(TOTALS)])]
+        else:
+            [field] = probed
+            most = MOST_PROBED
+            found = found_by_index(field, self.fits, self.conditions, lambda value: _add(values, value))
+        return Statement(order_page_sql.probe(self._shape, most, tuple(found)), values)
 
     def look_up(
         self, total: str = "NULL", seen: str = "NULL", *, walk_on: bool, missing: Sequence[str] | None = None

@@ -18,9 +18,10 @@ from uuid import UUID
 
 import asyncpg
 
+from core.adapters.coalesce import GIVEN_UP
 from core.adapters.postgres.lanes import Lanes
 from core.adapters.postgres.read_models.written import array
-from core.errors import ValuesRefused
+from core.errors import Unavailable, ValuesRefused
 from core.tracing import elsewhere
 
 MOST_TOGETHER = 16
@@ -77,12 +78,15 @@ class ReadTogether:
             while waiting := self._waiting.get(text):
                 batch = waiting[:MOST_TOGETHER]
                 del waiting[:MOST_TOGETHER]
-                await self._answer(text, batch)
+                try:
+                    await self._answer(text, batch)
+                finally:
+                    _fail(batch, Unavailable(GIVEN_UP))  # those without an answer: the read was cancelled
         finally:
             self._running[text] -= 1
             if not self._running[text]:
                 del self._running[text]
-                self._waiting.pop(text, None)
+                _fail(self._waiting.pop(text, ()), Unavailable(GIVEN_UP))  # likewise
 
     async def _answer(self, text: str, batch: Sequence[_Waiting]) -> None:
         try:
