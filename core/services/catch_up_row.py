@@ -11,6 +11,7 @@ from uuid import UUID
 
 from core.domain.message import StreamId
 from core.errors import EventNotApplied, OrderdeckError, ValuesRefused
+from core.pace import together
 from core.ports.dead_letters import MOST_BLOCKED, Aside, KeepsDeadLetters, Parked, RowModels
 from core.projections.projection import Amounts, Group, RowKey
 from core.services.fold_events import Read, Views, add_up, fold, read
@@ -112,7 +113,7 @@ async def until_due(
         while not over.is_set():
             looks += 1
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_EVERY if rows else SELDOM)
+                await asyncio.wait_for(stop.wait(), LOOK_EVERY if rows else together(SELDOM))
                 over.set()
             with suppress(OrderdeckError):  # whoever reads the log will meet it too
                 if rows and not set(rows).isdisjoint(await models.due()):

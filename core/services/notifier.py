@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 
 from core.errors import ShareLost, Unavailable
-from core.pace import Pace
+from core.pace import Pace, together
 from core.ports.webhook_sender import Answered, WebhookSender
 from core.ports.webhooks import LONGEST_PAUSE, TEST, TRIES_AFTER, CallResult, DueCall, WebhookCalls
 from core.services.open_answers import AnswerOpener
@@ -156,7 +156,7 @@ class Notifier:
         stopping = asyncio.ensure_future(stop.wait())
         waking = asyncio.ensure_future(self._wake.wait())
         try:
-            seconds = QUIET if self._webhooks or self._under_way else LONGEST_IDLE
+            seconds = together(QUIET if self._webhooks or self._under_way else LONGEST_IDLE)
             await asyncio.wait([stopping, waking], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import structlog
 
 from core.errors import OrderdeckError, Unavailable, in_words
+from core.pace import together
 from core.ports.shares import Shares
 
 LEASE = timedelta(seconds=12)
@@ -64,7 +65,7 @@ class ShareKeeper:
             while not stop.is_set():
                 await self.renew()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), LOOK_ALONE if self._holds_all else LOOK_EVERY)
+                    await asyncio.wait_for(stop.wait(), together(LOOK_ALONE if self._holds_all else LOOK_EVERY))
         finally:
             self._hold(NOTHING, 0)
             with contextlib.suppress(OrderdeckError):  # leases that cannot be given up run out by themselves
@@ -106,7 +107,9 @@ class ShareKeeper:
                     continue
                 changed = asyncio.ensure_future(change.wait())
                 # With the timeout it sees that the leases have run out, which no event tells.
-                await asyncio.wait([stopping, changed], timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    [stopping, changed], timeout=together(LOOK_EVERY), return_when=asyncio.FIRST_COMPLETED
+                )
                 changed.cancel()
         finally:
             stopping.cancel()

@@ -17,6 +17,7 @@ from core.bootstrap_customers import open_customer_keys
 from core.bootstrap_notifier import open_mail, open_webhook_calls, open_webhook_sender
 from core.errors import OrderdeckError, in_words
 from core.fault_board import FaultBoard
+from core.pace import together
 from core.ports.webhook_sender import WebhookSender
 from core.ports.webhooks import READER, SHARE, CallResult, WebhookCalls
 from core.services.notifier import NewEvents, Notifier
@@ -144,4 +145,4 @@ async def _measure(leader: NotifierLeader, calls: WebhookCalls, sender: WebhookS
                 DUE.set(found.due)
                 OVERDUE.set(found.seconds)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), MEASURE_EVERY)
+            await asyncio.wait_for(stop.wait(), together(MEASURE_EVERY))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from prometheus_client import Counter
 
 from core.errors import OrderdeckError, Unavailable
+from core.pace import together
 from core.ports.mail_sender import MailResult, MailSender
 from core.ports.mailed_alarms import AlarmKind, MailedAlarms
 from core.services.alarm_mailer import AlarmMailer
@@ -49,7 +50,7 @@ async def tell(mailer: AlarmMailer, epoch: Callable[[], int | None], vitals: Vit
             else:
                 vitals.faults.clear(PART)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(vitals.stop.wait(), LOOK_EVERY)
+            await asyncio.wait_for(vitals.stop.wait(), together(LOOK_EVERY))
 
 
 def _count(kind: AlarmKind, result: MailResult) -> None:

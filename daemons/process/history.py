@@ -17,12 +17,12 @@ from typing import Protocol
 from msgspec import Struct
 
 from core.errors import OrderdeckError
+from core.pace import AFTER
 
 SECONDS = 900
 MOST_SERIES = 64
 MEASURE_WITHIN = 0.9  # seconds
 SHORTEST = 0.5  # seconds over which a rate is taken; one command in a tenth of a second is not ten a second
-AFTER = 0.002  # seconds in a new second; an event loop wakes up to 1 ms early, and one second would be measured twice
 UNKNOWN = math.nan
 PER_SECOND = "per second"
 

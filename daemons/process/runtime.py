@@ -28,6 +28,7 @@ from core.errors import (
 )
 from core.home import Home
 from core.home_key import make_home_key
+from core.pace import together
 from core.printable import clean_lines
 from core.processes import die_with_parent
 from core.settings import Settings, load_settings
@@ -207,9 +208,9 @@ def _recorder(settings: Settings, vitals: Vitals) -> tracing.Tracer | None:
 
 async def _beat(vitals: Vitals) -> None:
     while True:
-        vitals.last_turn = began = time.monotonic()
-        await asyncio.sleep(BEAT)
-        LOOP_DELAY.observe(max(0.0, time.monotonic() - began - BEAT))
+        vitals.last_turn, pause = time.monotonic(), together(BEAT)
+        await asyncio.sleep(pause)
+        LOOP_DELAY.observe(max(0.0, time.monotonic() - vitals.last_turn - pause))
 
 
 def _watchdog(vitals: Vitals) -> None:

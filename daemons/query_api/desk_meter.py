@@ -11,6 +11,7 @@ import asyncio
 from prometheus_client import Gauge
 
 from core.errors import OrderdeckError
+from core.pace import together
 from core.ports.dead_letters import DeadLetters
 from core.ports.generations import Generations
 from core.ports.queries import Queries
@@ -50,7 +51,7 @@ class DeskMeter:
                 await self.measure()
             except OrderdeckError:
                 forget()
-            await asyncio.sleep(MEASURE_EVERY)
+            await asyncio.sleep(together(MEASURE_EVERY))
 
     async def measure(self) -> None:
         authorised = await self._queries.authorised_money(most=MOST_ORDERS)

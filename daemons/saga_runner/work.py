@@ -16,7 +16,7 @@ from prometheus_client import Gauge
 
 from core.bootstrap import App, bootstrap, open_gateway
 from core.errors import DatabaseFault, Unavailable
-from core.pace import Pace
+from core.pace import Pace, together
 from core.ports.sagas import READER, SHARES, STARTS_ON
 from core.sagas import SAGAS
 from core.services.sagas.advance import World
@@ -183,7 +183,7 @@ async def _every(
                 log.info("no longer waits for the database", part=part)
             away = False
             vitals.faults.clear(part)
-        await _pause(max(least, seconds() if callable(seconds) else seconds), *events)
+        await _pause(max(least, seconds() if callable(seconds) else together(seconds)), *events)
 
 
 async def _pause(seconds: float, *events: asyncio.Event) -> None:

@@ -114,8 +114,8 @@ async def test_a_repeated_job_of_the_runner_that_has_found_something_is_soon_don
     None
 ):
     vitals, pace, looks = Vitals("saga-runner"), Pace(0.001, 3_600), 0
-    while pace.pause() < 3_600:
-        pass
+    for _ in range(30):
+        pace.pause()
 
     async def do() -> None:
         nonlocal looks

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import uvicorn
 
+from core.pace import together
 from core.setting_types import split
 from core.settings import Settings
 from daemons.process.audit_recorder import AuditRecorder
@@ -52,7 +53,7 @@ class Server(uvicorn.Server):
         """As uvicorn's, which turns ten times a second: each turn sets the header `date` anew."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), DATE_EVERY)
+                await asyncio.wait_for(self._ending.wait(), together(DATE_EVERY))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
