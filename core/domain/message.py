@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import ClassVar, NewType
 from uuid import UUID
 
@@ -72,6 +73,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
+@lru_cache(1_024)
 def inventory_stream(sku: Sku) -> StreamId:
     return StreamId(uuid5(SKU_STREAMS, sku))
 
@@ -81,6 +83,7 @@ def reader_stream(reader: str) -> StreamId:
     return StreamId(uuid5(READER_STREAMS, reader))
 
 
+@lru_cache(1_024)  # each step of an order asks for it several times
 def payment_of(order_id: OrderId) -> PaymentId:
     """The id of the order's one payment, which is also the id of the payment's stream."""
     return PaymentId(uuid5(order_id, "payment"))

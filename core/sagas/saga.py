@@ -244,12 +244,13 @@ def next_move(saga: Saga, progress: Progress) -> Move | SagaStatus | None:
         refused = False
         for step in saga.steps:
             status = progress.of(step.name)
-            if status is StepStatus.FAILED and saga.undoes:
-                return SagaStatus.FAILED
-            if status is StepStatus.FAILED and saga.forward_only:
-                refused = True
-            elif status not in DONE:
+            if status in DONE:
+                continue
+            if status is not StepStatus.FAILED or not (saga.undoes or saga.forward_only):
                 return Move(step, forward=True)
+            if saga.undoes:
+                return SagaStatus.FAILED
+            refused = True
         return SagaStatus.FAILED if refused else SagaStatus.COMPLETED
     if progress.status is SagaStatus.COMPENSATING:
         if StepStatus.COMPENSATION_FAILED in progress.steps.values():

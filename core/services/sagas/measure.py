@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import TypeVar
 
 from core.domain import saga as events
@@ -28,15 +29,18 @@ ANSWERS: dict[type[object], str] = {
     type(None): "unknown",
 }
 
+# Each is looked up once: there are only as many as the tables have steps and outcomes.
+_calls, _sagas, _steps = cache(PROVIDER_SECONDS.labels), cache(SAGA_SECONDS.labels), cache(SAGA_STEPS.labels)
+
 
 def measure_saga(saga: str, recorded: Sequence[Event], started_at: datetime) -> None:
     """Count the events that a saga has just recorded. An event of an operator is none of a step's own outcomes."""
     for event in recorded:
         if isinstance(event, events.StepEvent) and (outcome := _outcome(event)):
-            SAGA_STEPS.labels(saga, event.step, outcome).inc()
+            _steps(saga, event.step, outcome).inc()
         elif end := ENDS.get(type(event)):
             took = (datetime.now(UTC) - started_at).total_seconds()
-            SAGA_SECONDS.labels(saga, end).observe(max(0.0, took), exemplar())
+            _sagas(saga, end).observe(max(0.0, took), exemplar())
 
 
 def _outcome(event: events.StepEvent) -> str | None:
@@ -71,6 +75,6 @@ async def measure_call(operation: str, call: Awaitable[A]) -> A:
             outcome = "unavailable"
             raise
         finally:
-            PROVIDER_SECONDS.labels(operation, outcome).observe(time.perf_counter() - began, exemplar())
+            _calls(operation, outcome).observe(time.perf_counter() - began, exemplar())
             if recorded is not None:
                 recorded.note("orderdeck.outcome", outcome)

@@ -161,9 +161,7 @@ class SagaAppend:
             entries.append(Entry(stream, "payment", work.payment.version, self.new(self.effect.payment)))
         if self.effect.order or "order" in self.reads:
             entries.append(Entry(StreamId(work.order_id), "order", work.order.version, self.new(self.effect.order)))
-        own = self._new(self.events, epoch=work.epoch or FIRST_EPOCH)
-        if own:
-            own[-1] = NewEvent(self.last, own[-1].event, own[-1].metadata)
+        own = self._new(self.events, epoch=work.epoch or FIRST_EPOCH, last=self.last)
         if own and work.step_traceparent and isinstance(own[0].event, saga_events.SagaStarted):
             # It names the whole saga's trace to those who read it; the step that is recorded with it is a part of that.
             of_saga = replace(own[0].metadata, traceparent=work.traceparent)
@@ -199,7 +197,9 @@ class SagaAppend:
         """The events of another stream, ready to append. They do not name the lease's epoch."""
         return self._new(events)
 
-    def _new(self, events: Sequence[Event], epoch: int | None = None) -> list[NewEvent]:
+    def _new(self, events: Sequence[Event], epoch: int | None = None, last: UUID | None = None) -> list[NewEvent]:
+        if not events:
+            return []
         work = self.work
         metadata = Metadata(
             correlation_id=work.order_id,
@@ -209,7 +209,8 @@ class SagaAppend:
             epoch=epoch,
             traceparent=work.step_traceparent or work.traceparent,
         )
-        return [NewEvent(uuid7(), event, metadata) for event in events]
+        new = [NewEvent(uuid7(), event, metadata) for event in events[:-1]]
+        return [*new, NewEvent(last or uuid7(), events[-1], metadata)]
 
     def applied(self) -> None:
         """Bring `work` up to date after the append was recorded, and measure what it recorded."""
