@@ -112,6 +112,7 @@ class DeckApp(App[None]):
         while True:
             await self.desk.measure()
             self._say_what_to_start()
+            self._say_what_is_back()
             if not (self.is_headless or self.is_web) and terminal_is_gone():
                 self.leaving.hurry(_TERMINAL_GONE)
             await asyncio.sleep(_MEASURE)
@@ -122,6 +123,10 @@ class DeckApp(App[None]):
         said = f" {clean(feed.reason)}" if feed.refused else _START_IT
         if (feed.state == "lost" and feed.position is None and (not line.text or line.text == said)) or feed.refused:
             self.deck.say(Cell(said, "warn"), holds=lambda: feed.position is None or feed.refused)
+
+    def _say_what_is_back(self) -> None:
+        if back := self.desk.outages.came_back():
+            self.seen.say(Cell(f" ✔ {'; '.join(back)}", "good"))
 
     @property
     def seen(self) -> DeckScreen:

@@ -6,7 +6,6 @@ It knows nothing of the screen. What only one view shows is kept by that view.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
@@ -14,7 +13,7 @@ from datetime import datetime
 from tui.config import WITHOUT_FILE, DeckConfig
 from tui.daemons import Daemons
 from tui.feed import Feed
-from tui.gateway import Gateway, GatewayError, Health, TimedOut, Unreachable
+from tui.gateway import Gateway, GatewayError, Health, ServiceRefused, TimedOut, Unreachable
 from tui.gateway_guards import READ_ONLY
 from tui.keymap import Keymap
 from tui.own_actions import OwnActions
@@ -26,11 +25,13 @@ from tui.viewmodels.marked_orders import Marks
 from tui.viewmodels.meter import Peak, Rate
 from tui.viewmodels.order_rows import COLUMNS, OrderColumn, columns_named
 from tui.viewmodels.orders import OrdersModel
+from tui.viewmodels.outages import Outages, what_is_away
 from tui.viewmodels.ring import NumberedFrame, Ring
 from tui.viewmodels.saved_views import BUILT_IN, SavedView
 
 VIEWER = "viewer"
 ONLY_VIEWS = "this deck's key has the role viewer: commands need the role operator"
+SERVER_ERROR = 500  # the first status that says that the service could not do it
 _QUESTIONS = 20  # of which the texts are remembered that were typed and not sent
 
 
@@ -79,6 +80,8 @@ class Desk:
         self.frames: deque[float] = deque(maxlen=180)  # seconds that each of the last paintings took
         self.own = OwnActions()
         self.views = frozenset[str]()  # the names of the views that this deck has
+        self.outages = Outages()
+        self.queries_away = ""  # why the query API does not say how far the readers of the log are
         self.commands_away = ""  # why the command API cannot be reached
         self.role = ""  # of the deck's key, as far as the command API has said it
         self._seen = 0
@@ -128,16 +131,25 @@ class Desk:
             self.draft_aside = OrderDraft()
 
     async def measure(self) -> None:
-        """Ask how far the read models are behind, whether the command API answers, and what needs a person.
+        """Ask how far the read models are behind, whether the command API answers, what needs a person, what is away.
 
         While the feed is lost and no answer comes, the first is unknown.
         """
+        asked_at = self.clock()
         self.health = None if self.feed.state != "live" else self.health
         await asyncio.gather(self._ask_queries(), self._ask_commands(), self.attention.read())
+        daemons = self.attention.daemons
+        away = what_is_away(queries=self.queries_away, commands=self.commands_away, daemons=daemons)
+        self.outages.note(away, asked_at=asked_at)
 
     async def _ask_queries(self) -> None:
-        with contextlib.suppress(GatewayError):
+        try:
             self.health = await self.gateway.health()
+        except GatewayError as error:  # one who is refused learns nothing of whether it works
+            refused = isinstance(error, ServiceRefused) and error.status < SERVER_ERROR
+            self.queries_away = "" if refused else str(error)
+        else:
+            self.queries_away = ""
 
     async def _ask_commands(self) -> None:
         try:

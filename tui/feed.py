@@ -80,6 +80,7 @@ class Feed:
         self.reason = ""
         self.refused = False
         """Whether the service does not let this deck in: it needs a key, or the key is not for the stream."""
+        self.lost_at = 0.0
         self.retry_at = 0.0
         self.position: int | None = None
         self.lost = 0
@@ -110,6 +111,7 @@ class Feed:
                     self.position = None  # the log is not the one we followed: begin at its head
                     self.restarts += 1
             delay = REFUSED_DELAY if self.refused else delay
+            self.lost_at = self.lost_at if self.state == "lost" else self.clock()
             self.state, self.retry_at = "lost", self.clock() + delay
             await self._wait(delay)
             delay = min(LONGEST_DELAY, delay * 2)

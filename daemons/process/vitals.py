@@ -43,7 +43,7 @@ OFTEN: Thresholds = 100_000, 20, 20
 SELDOM: Thresholds = 200_000, 50, 1_000
 STEADY = 3.0  # seconds for which work that had failed must go on until its fault counts as mended
 TURN_LIMIT = 5.0  # seconds; an event loop that has not turned for longer is not healthy
-CHECK_LIMIT = 3.0  # seconds
+CHECK_LIMIT = 1.5  # seconds; it must be less than others wait for the answer of /ready, which is 2 s
 FAULTS = "orderdeck.faults"  # the key in a request's scope that holds the daemon's FaultBoard
 FAILED = "orderdeck.failed"  # the key in a request's scope that is set when an exception ended the request
 
@@ -146,7 +146,7 @@ class Vitals:
             async with asyncio.timeout(CHECK_LIMIT):
                 return await self._check()
         except TimeoutError:
-            return f"its dependencies did not answer within {CHECK_LIMIT:.0f} s"
+            return f"its dependencies did not answer within {CHECK_LIMIT:g} s"
         except Exception as error:  # noqa: BLE001 - any error of a check is a reason not to be ready
             return in_words(error)
 

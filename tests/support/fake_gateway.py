@@ -54,6 +54,7 @@ class FakeGateway(FakeDesk):
         self.feeds_opened_after: list[int] = []
         self.commands_down: GatewayError | None = None
         self.queries_down: GatewayError | None = None
+        self.health_down: GatewayError | None = None
         self.feed_down = False
         self.lose_answers = 0  # the number of commands that are recorded and then not answered
         self.hold: asyncio.Event | None = None  # `orders` answers when it is set
@@ -128,6 +129,8 @@ class FakeGateway(FakeDesk):
 
     async def health(self) -> Health:
         self._answering()
+        if self.health_down is not None:
+            raise self.health_down
         return replace(self.lag, head=len(self.log))
 
     async def read(

@@ -43,7 +43,7 @@ async def test_no_command_is_sent_while_the_command_api_is_away_although_the_fee
         ):
             gateway.commands_down = away
             await deck.desk.measure()
-            await deck.shows("✖ NO COMMANDS  ● LIVE")
+            await deck.shows("✖ NO COMMANDS 0s  ● LIVE")
             for key in ("n", "a", "c"):
                 await deck.press(key)
                 await deck.shows(f"{away}: no command can be sent until it does")
@@ -64,7 +64,7 @@ async def test_a_deck_that_is_opened_while_nothing_answers_says_so_and_goes_on_w
         await deck.shows("✖ DISCONNECTED")
         await deck.desk.measure()
         deck.app._say_what_to_start()
-        await deck.shows("✖ NO COMMANDS  ✖ DISCONNECTED")
+        await deck.shows("✖ NO COMMANDS >0s  ✖ DISCONNECTED 0s")
         *_, notice, _keys = deck.lines()
         assert "`orderdeck up` starts it here; --query-url" in notice
         gateway.queries_down = gateway.commands_down = None
@@ -98,3 +98,85 @@ async def test_a_deck_that_only_reads_refuses_in_the_view_and_below_it() -> None
         assert await http.dry_run(command) == []
     assert asked == ["PUT", "POST", "POST"], "the dry runs alone"
     await http.close()
+
+
+DAEMONS = {
+    "postgres": "the database is away: no server has opened its socket",
+    "command-api": "the database is away: no server has opened its socket",
+    "query-api": "its dependencies did not answer within 1.5 s",
+}
+WELL = [{"name": name, "answers": True, "ready": True} for name in (*DAEMONS, "projector")]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+async def test_while_only_the_database_is_away_the_top_line_says_so_and_since_when_and_then_that_it_is_back(
+    size: tuple[int, int],
+) -> None:
+    gateway = desk_with(1)
+    gateway.answers["/api/v1/daemons"] = {"daemons": WELL}
+    async with opened(gateway, size=size) as deck:
+        await deck.shows("● LIVE")
+        await deck.desk.measure()
+        waiting = [{"name": name, "ready": False, "reason": reason} for name, reason in DAEMONS.items()]
+        gateway.answers["/api/v1/daemons"] = {"daemons": [*waiting, WELL[-1]]}
+        gateway.health_down = ServiceRefused(503, "unavailable", DAEMONS["postgres"])
+        await deck.desk.measure()
+        deck.clock.seconds += 75
+        await deck.shows("✖ DATABASE AWAY 1m 15s")
+        top = deck.lines()[0]
+        assert "no server has" in top
+        assert not any(word in top for word in ("LIVE", "lag", "ev/s", "-api", "projector")), top
+        gateway.answers["/api/v1/daemons"], gateway.health_down = {"daemons": WELL}, None
+        await deck.desk.measure()
+        deck.app._say_what_is_back()
+        await deck.shows("✔ the database is back after 1m 15s")
+        await deck.shows("● LIVE")
+
+
+async def test_a_query_api_that_hangs_with_an_open_feed_is_no_live_desk() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        await deck.shows("● LIVE")
+        await deck.desk.measure()
+        gateway.queries_down = TimedOut("http://desk.test:8081 has not answered in time")
+        await deck.desk.measure()
+        deck.clock.seconds += 5
+        await deck.shows("✖ NO READS 5s")
+        assert "has not answered in time" in deck.lines()[0]
+        assert "LIVE" not in deck.lines()[0]
+        gateway.queries_down = None
+        await deck.desk.measure()
+        await deck.shows("● LIVE")
+
+
+async def test_a_deck_whose_key_may_not_ask_how_far_the_readers_are_is_live_all_the_same() -> None:
+    gateway = desk_with(1)
+    async with opened(gateway) as deck:
+        gateway.health_down = ServiceRefused(403, "forbidden", "the key is for other routes")
+        await deck.desk.measure()
+        await deck.shows("● LIVE")
+        assert deck.desk.outages.reads is None
+
+
+async def test_daemons_that_are_away_or_do_without_something_are_named_with_how_long_and_told_when_they_are_back() -> (
+    None
+):
+    gateway = desk_with(1)
+    frozen = {"name": "saga-runner", "answers": False, "ready": False, "reason": "has not answered within 2 s"}
+    without = {"name": "projector", "ready": True, "degraded": "orders are not cached: Redis cannot be reached"}
+    async with opened(gateway) as deck:
+        await deck.shows("● LIVE")
+        for daemons, shown, back in (
+            ([], "● LIVE  pos", None),
+            ([without], "● LIVE  ▲ projector 3s  pos", None),
+            ([without, frozen], "● LIVE  ✖ saga-runner 3s +1  ⚠ 1", None),
+            ([without], "● LIVE  ▲ projector 9s  pos", "✔ saga-runner is back after 3s"),
+            ([], "● LIVE  pos", "✔ projector has all it needs again after 9s"),
+        ):
+            gateway.answers["/api/v1/daemons"] = {"daemons": daemons}
+            await deck.desk.measure()
+            deck.clock.seconds += 3
+            deck.app._say_what_is_back()
+            await deck.shows(shown)
+            if back:
+                await deck.shows(back)

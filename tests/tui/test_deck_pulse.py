@@ -138,7 +138,7 @@ async def test_what_is_not_known_is_told_with_the_reason_and_keeps_its_past() ->
     gateway.commands_down = gateway.queries_down = None
     gateway.answers[PATH] = history(UNTIL + 60, log__events=[None] * 20, sagas__completed=[0, 0])
     tiles = await looked(model)
-    assert (tiles["events appended"].now, tiles["events appended"].note) == ("?", "not measured yet")
+    assert (tiles["events appended"].now, tiles["events appended"].note) == ("?", "not measured now")
     assert (tiles["sagas took"].now, tiles["sagas took"].note) == ("–", "none ended in the last minute")
     assert int(gateway.reads[-1][1]["seconds"]) < 30
     clock.seconds += 400  # another view was on the screen meanwhile

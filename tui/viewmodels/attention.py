@@ -60,6 +60,7 @@ class DaemonAnswer(Struct, frozen=True):
     answers: bool = True
     ready: bool = True
     reason: str = ""
+    degraded: str = ""
     readers: tuple[ReaderPlace, ...] = ()
 
 
@@ -118,6 +119,8 @@ class AttentionModel:
         self._unpaid = OrderPage(())
         self._counts = SagaCounts()
         self._daemons: Sequence[DaemonAnswer] = ()
+        self.daemons: Sequence[DaemonAnswer] | None = None
+        """As the query API has just said it; None when it has not."""
 
     @property
     def age(self) -> float | None:
@@ -156,7 +159,9 @@ class AttentionModel:
         """Why they could not be read. It may work while the database is away, and says so then."""
         try:
             self._daemons = (await self.gateway.read("/api/v1/daemons", DaemonAnswers)).daemons[:50]
+            self.daemons = self._daemons
         except GatewayError as error:
+            self.daemons = None
             return clean(str(error), 200)
         return ""
 

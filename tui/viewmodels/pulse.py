@@ -106,6 +106,8 @@ class PulseModel:
             return self.away[service]
         if any(self.tracks[name].latest(NOW) for name in names if name in self.tracks):
             return None
+        if any(name in self.tracks for name in names):
+            return "not measured now"
         return "not measured yet" if self.asked else "asking …"
 
     def _values(self, name: str) -> Sequence[float | None]:

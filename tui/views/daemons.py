@@ -155,6 +155,8 @@ class DaemonsView(Pane):
         ours = [line for line in model.lines if not line.elsewhere]
         well, elsewhere = sum(line.well for line in ours), len(model.lines) - len(ours)
         counts = [Cell(f"  {well} of {len(ours)} well", "good" if well == len(ours) else "bad")] if ours else []
+        if not self.model.asked:  # that they run says little: they may all wait for the database
+            counts = [Cell("  asking whether they are ready …", "dim")]
         if degraded := sum(bool(line.degraded) for line in ours):
             counts.append(Cell(f"  {degraded} degraded", "warn"))
         counts += [Cell(f"  {elsewhere} elsewhere", "dim")] if elsewhere else []

@@ -10,6 +10,7 @@ from tui.action_table import Action
 from tui.desk import VIEWER, Desk
 from tui.past_gateway import PastGateway, PastMoment
 from tui.receipts import Receipt
+from tui.viewmodels.outages import COMMANDS, DATABASE, Outage, whole_seconds
 from tui.viewmodels.text import Cell
 from tui.viewmodels.two_moments import progress
 
@@ -26,22 +27,30 @@ def top_cells(desk: Desk, title: str) -> list[Cell]:
     elif desk.role == VIEWER:
         name.append(Cell("VIEWER  ", "accent"))
     elif desk.commands_away:
-        name.append(Cell("✖ NO COMMANDS  ", "bad"))
+        name.append(Cell(f"✖ NO COMMANDS{_lasts(desk, desk.outages.of(COMMANDS))}  ", "bad"))
     alarm = alarm_cells(desk)
     if feed.state == "connecting":
         return [*name, Cell("◌ CONNECTING", "warn")]
     if feed.state == "lost":
         wait = max(0.0, feed.retry_at - desk.clock())
         again = f"  again in {wait:.1f}s (ctrl+r now)  "
-        return [*name, Cell("✖ DISCONNECTED", "bad"), *alarm, Cell(again), Cell(clean(feed.reason, 60), "dim")]
+        lasts = whole_seconds(desk.clock() - feed.lost_at)
+        return [*name, Cell(f"✖ DISCONNECTED {lasts}", "bad"), *alarm, Cell(again), Cell(clean(feed.reason, 60), "dim")]
+    daemons = _daemon_cells(desk)
+    if (outage := desk.outages.reads) is not None:
+        what = "DATABASE AWAY" if outage.part == DATABASE else "NO READS"
+        away = Cell(f"✖ {what}{_lasts(desk, outage)}", "bad")
+        return [*name, away, *daemons, *alarm, Cell(f"  {clean(outage.away.reason, 80)}", "dim")]
     worst = desk.behind.worst(desk.clock())
     return [
         *name,
         Cell("● LIVE", "good"),
+        *daemons,
         *alarm,
         Cell(f"  pos {feed.position or 0:,}  {desk.rate.per_second:,.0f} ev/s  "),
         _lag(desk),
         Cell(f"  UI {'–' if worst is None else span(worst)}"),
+        *[Cell(f"  {clean(outage.away.reason, 80)}", "dim") for outage in desk.outages.daemons[:1]],
     ]
 
 
@@ -55,6 +64,20 @@ def past_cells(desk: Desk, past: PastMoment) -> list[Cell]:
         return [shown, Cell(f"  {progress(making)}", "warn")]
     event = f"  {clean(past.event, 30)}" if past.event else ""
     return [shown, Cell("  T: now", "warn"), Cell(f"  read-only{event}", "dim")]
+
+
+def _daemon_cells(desk: Desk) -> list[Cell]:
+    """The daemon that is away, or the one that does without something, and how many more there are."""
+    outages = desk.outages.daemons
+    if not outages:
+        return []
+    first, others = outages[0], f" +{len(outages) - 1}" if len(outages) > 1 else ""
+    mark, tone = ("▲", "warn") if first.away.degraded else ("✖", "bad")
+    return [Cell(f"  {mark} {clean(first.part, 20)}{_lasts(desk, first)}{others}", tone)]
+
+
+def _lasts(desk: Desk, outage: Outage | None) -> str:
+    return f" {outage.lasts(desk.clock())}" if outage is not None else ""
 
 
 def _marks(desk: Desk) -> list[Cell]:
@@ -84,8 +107,7 @@ def alarm_cells(desk: Desk) -> list[Cell]:
     sums = sorted(alarms.money.items(), key=lambda item: -item[1])
     shown = f"  {money(sums[0][1], sums[0][0])}" if sums else ""
     others = f" +{len(sums) - 1}" if len(sums) > 1 else ""
-    # In whole seconds: with tenths the line would be painted anew at each of twelve moments a second.
-    old = "" if age is None else f" ({f'{int(age)}s' if age < 60 else span(age)} ago)"
+    old = "" if age is None else f" ({whole_seconds(age)} ago)"
     text = f"  ⚠ {alarms.count:,}{'+' if alarms.more else ''}{shown}{others}{old}"
     return [Cell(text, "bad" if age is None else "dim")]
 
