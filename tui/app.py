@@ -17,6 +17,7 @@ from textual.filter import LineFilter
 
 from core.credentials import Show, show_nothing
 from core.printable import clean
+from tui.any_bytes import read_any_bytes
 from tui.ascii import AsciiFilter
 from tui.clipboard import Clipboard
 from tui.config import WITHOUT_FILE, DeckConfig
@@ -66,6 +67,7 @@ class DeckApp(App[None]):
         ascii_only: bool = False,
         config: DeckConfig = WITHOUT_FILE,
     ) -> None:
+        read_any_bytes()
         super().__init__()
         guarded = asking(gateway, self._ask_once_more) if config.confirm else gateway
         watched = read_only_daemons(daemons) if gateway.read_only else daemons

@@ -60,7 +60,8 @@ class TerminalOfTheDeck:
         return bool(data)
 
     def send(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
+        r"""Surrogates, as in `\udcff`, stand for bytes that are no UTF-8."""
+        os.write(self.master, keys.encode(errors="surrogateescape"))
 
     def signal(self, *numbers: int) -> None:
         for number in numbers:

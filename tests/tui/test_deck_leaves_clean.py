@@ -19,7 +19,7 @@ from tests.support.deck_in_terminal import ROOT, deck_in_terminal
     [
         (signal.SIGTERM, ["flood"], ""),
         (signal.SIGHUP, [], "n"),  # while a dialog is open
-        (signal.SIGINT, [], "/status:"),  # while a filter is typed
+        (signal.SIGINT, [], "/\udcff\udcfestatus:"),  # while a filter is typed, with bytes that are no UTF-8
         (signal.SIGQUIT, ["deaf"], ""),
         (signal.SIGTERM, ["deaf", "flood"], "?"),
     ],
