@@ -64,6 +64,7 @@ def _segment(name: str, value: str) -> str:
 
 
 def _header(name: str, value: str) -> tuple[bytes, bytes]:
+    value = value.strip(" ")  # blanks around a value are none of it in HTTP, and no header can be written with them
     if _CONTROL.search(value):
         raise wrong_field(name, "must have no control characters")
     return name.encode(), value.encode()
