@@ -73,7 +73,8 @@ class Subscription(Protocol):
 
         With `categories`, events of other categories may be left out, except at the end of a batch: the position of a
         batch's last event always says how far the log has been read. Events may then have no metadata. Where only a
-        share of the rows is read, events of other rows are left out in the same way.
+        share of the rows is read, events of other rows are left out in the same way, and those that come have the id of
+        their row instead of their stream's and their correlation id, and none of their own while none is skipped.
 
         Raises LogShorter when the log has come to end before that position, because an older log was put in its place.
         """

@@ -34,8 +34,11 @@ def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey,
     paid = spent_since(before, after)
     if not (ordered or live or paid):
         return ()
-    more: Iterable[Decimal] = [paid] * len(after.items)  # all of it if there is one line; if not, it may be 0
-    if paid and (len(after.items) != 1 or not all(item.unit_price for item in after.items)):
+    if len(after.items) == 1 and (not paid or after.items[0].unit_price):  # all of it is the one line's
+        [item] = after.items
+        return (((item.sku, after.currency), (ordered * item.quantity, live * item.quantity, paid)),)
+    more: Iterable[Decimal] = [paid] * len(after.items)
+    if paid:
         lines = [item.quantity * item.unit_price for item in after.items]
         more = map(sub, shares(spent(after), lines), shares(spent(before), lines))
     return [

@@ -220,8 +220,11 @@ class Projector:
         views = {stream: self._recent[stream] for stream in streams & self._recent.keys()}
         unknown = streams - views.keys()
         # Streams that begin in this batch have no view yet. The first event of another source says nothing of that.
+        first, begun_to = self._group.projection.sources[0], self._begun_to
         unknown -= {
-            stored.stream for _, _, stored, _ in events if stored.version == 1 and stored.position > self._begun_to
+            stream
+            for stream, source, stored, _ in events
+            if stored.version == 1 and source is first and stored.position > begun_to
         }
         if unknown:
             views.update(await self._read_models.load(list(unknown)))

@@ -11,7 +11,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from core.adapters.postgres.read_models.written import NULL, array, copied, copied_arrays, copied_documents, copied_rows
+from core.adapters.postgres.read_models.written import (
+    NULL,
+    array,
+    copied_arrays,
+    copied_documents,
+    copied_rows,
+    copied_texts,
+)
 from core.projections import GROUPS
 from tests.support.tables import missing
 
@@ -67,17 +74,20 @@ async def test_every_value_of_a_column_is_saved_as_it_is(dsn: str, type_: str) -
 @pytest.mark.parametrize("type_", COLUMNS)
 async def test_every_value_of_a_row_is_copied_as_it_is(dsn: str, type_: str) -> None:
     connection = await asyncpg.connect(dsn)
-    await connection.execute(f"CREATE TEMP TABLE copies (value {type_}, texts text[], document text)")
+    await connection.execute(f"CREATE TEMP TABLE copies (value {type_}, other text, texts text[], document text)")
     texts = [chr(code) * 2 for code in range(1, 0x250)] if type_ == "text" else []
     plain = [value for value in COLUMNS[type_] if value is None or "\\" not in json.dumps(str(value))]
-    for column in (COLUMNS[type_], texts, COLUMNS[type_][:1], plain[2:]):
+    for column in filter(None, (COLUMNS[type_], texts, COLUMNS[type_][:1], plain[2:])):
         lists = [[] if value is None else [str(value), "b", "]"] for value in column]
         documents = [{"value": [str(value)]} for value in column]
-        written = copied_rows([copied(column), copied_arrays(lists), copied_documents(documents)])
-        await connection.copy_to_table("copies", source=BytesIO(written), format="text", null=NULL)
-        rows = await connection.fetch("SELECT * FROM copies ORDER BY ctid")
-        assert [row["value"] for row in rows] == column
-        assert [row["texts"] for row in rows] == lists
-        assert [json.loads(row["document"]) for row in rows] == documents
-        await connection.execute("TRUNCATE copies")
+        for other in ("plain", "[a]", "a,b"):
+            values = copied_texts([(value, other) for value in column]).splitlines()
+            written = copied_rows([values, copied_arrays(lists), copied_documents(documents)])
+            await connection.copy_to_table("copies", source=BytesIO(written), format="text", null=NULL)
+            rows = await connection.fetch("SELECT * FROM copies ORDER BY ctid")
+            assert [row["value"] for row in rows] == column
+            assert {row["other"] for row in rows} == {other}
+            assert [row["texts"] for row in rows] == lists
+            assert [json.loads(row["document"]) for row in rows] == documents
+            await connection.execute("TRUNCATE copies")
     await connection.close()

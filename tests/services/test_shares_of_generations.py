@@ -63,6 +63,18 @@ async def blocked(daemon: Opener, id_: int, share: RowShare | None) -> list[Stre
         return list((await read_models.aside()).blocked)
 
 
+async def dead_letters(dsn: str, reader: str) -> list[asyncpg.Record]:
+    """All that does not differ from reader to reader."""
+    owner = await asyncpg.connect(dsn)
+    rows = await owner.fetch(
+        "SELECT row_stream, category, event_id, stream_id, version, position, event_type, schema_version, "
+        "correlation_id, error, fingerprint FROM dead_letters WHERE reader = $1 ORDER BY position",
+        reader,
+    )
+    await owner.close()
+    return rows
+
+
 async def divided(generations: PostgresGenerations) -> int:
     id_ = (await generations.request(ORDERS, REBUILD)).id
     await generations.make(id_)
@@ -130,24 +142,58 @@ async def test_what_the_database_refuses_is_set_aside_by_the_share_of_its_row_an
     daemon: Opener, generations: PostgresGenerations, dsn: str
 ) -> None:
     created = [event for event in LOG if event.event_type == "OrderCreated"]
-    log = list(LOG)
+    log, damaged = list(LOG), set[StreamId]()
     for share in (FIRST, SECOND):
         event = next(one for one in created if share.has(one.stream))
         huge = re.sub('"quantity":[0-9]+', '"quantity":' + "9" * 30, event.payload)
         log[event.position - 1] = replace(event, payload=huge)
+        damaged.add(event.stream)
+    paid = next(
+        one
+        for one in LOG
+        if one.event_type == "PaymentAuthorized"
+        and SECOND.has(StreamId(one.correlation_id))
+        and one.correlation_id not in damaged
+    )
+    log[paid.position - 1] = replace(paid, payload="{}")
     await write(dsn, log)
     await project(daemon)
     before = await contents(dsn)
     id_ = await divided(generations)
-    for share in (FIRST, SECOND):
+    for share, waiting in ((FIRST, 1), (SECOND, 2)):
         await fill(daemon, id_, share, len(log))
-        [row] = await blocked(daemon, id_, share)
-        assert share.has(row)
-    assert len(await blocked(daemon, id_, None)) == 2
+        rows = await blocked(daemon, id_, share)
+        assert len(rows) == waiting
+        assert all(map(share.has, rows))
+    assert len(await blocked(daemon, id_, None)) == 3
+    assert await dead_letters(dsn, f"{ORDERS.reader}@{id_}") == await dead_letters(dsn, ORDERS.reader)
     assert await generations.join(id_, len(log))
     await build(daemon, generations, ORDERS, await read(generations, id_))
     assert await contents(dsn) == before
-    assert len(before["order_views"]) == 14
+    assert len(before["order_views"]) == 14  # the row of the payment has what came before it
+
+
+async def test_shares_leave_out_the_events_that_an_operator_has_skipped(
+    daemon: Opener, generations: PostgresGenerations, dsn: str
+) -> None:
+    await write(dsn, LOG)
+    owner = await asyncpg.connect(dsn)
+    await owner.execute(
+        "INSERT INTO skipped_events (reader, event_id, position, row_stream, by, reason) "
+        "SELECT $1, event_id, position, CASE category WHEN 'order' THEN stream_id ELSE correlation_id END, "
+        "'ada', 'wrong' FROM events WHERE event_type IN ('OrderConfirmed', 'PaymentAuthorized')",
+        ORDERS.reader,
+    )
+    await owner.close()
+    await project(daemon)
+    before = await contents(dsn)
+    assert not [row for row in before["order_views"] if '"status":"CONFIRMED"' in row["document"]]
+    id_ = await divided(generations)
+    for share in (FIRST, SECOND):
+        await fill(daemon, id_, share, len(LOG))
+    assert await generations.join(id_, len(LOG))
+    await build(daemon, generations, ORDERS, await read(generations, id_))
+    assert await contents(dsn) == before
 
 
 async def test_a_divided_generation_that_is_dropped_leaves_nothing_and_its_shares_save_nothing(

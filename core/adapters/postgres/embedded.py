@@ -36,6 +36,7 @@ SERVER_SETTINGS = {
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "autovacuum_vacuum_insert_scale_factor": "0.05",  # keeps the visibility map of the growing log fresh
+    "io_method": "sync",  # to have other processes read pages costs more CPU than that saves here
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",

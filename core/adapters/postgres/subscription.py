@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import asyncpg
 import structlog
 
 from core.adapters.postgres.connection import Connection
@@ -31,12 +32,22 @@ SELECT position, stream_id, category, version, event_id, event_type, schema_vers
        correlation_id, recorded_at
   FROM events
  WHERE position > $1 AND position <= $1::bigint + $2
-   AND (category = ANY ($3){share} OR position = (SELECT max(position) FROM events WHERE position <= $1::bigint + $2))
+   AND (category = ANY ($3) OR position = (SELECT max(position) FROM events WHERE position <= $1::bigint + $2))
  ORDER BY position
 """
-# The row of an event of the first category is its stream, of another one the stream that its correlation id names.
-OF_SHARE = """
-        AND get_byte(uuid_send(CASE category WHEN $4 THEN stream_id ELSE correlation_id END), 15) % $5 = $6"""
+# For a share: the row of an event of the first category is its stream, of another one the stream that its correlation
+# id names. Each id that is read takes the driver as long as several texts, so there is no more of them.
+READ_SHARE = """
+SELECT position, CASE category WHEN $4 THEN stream_id ELSE correlation_id END AS row_stream, category, version,
+       CASE WHEN EXISTS (SELECT FROM skipped_events) THEN event_id END AS event_id, event_type, schema_version, payload,
+       recorded_at
+  FROM events
+ WHERE position > $1 AND position <= $1::bigint + $2
+   AND (category = ANY ($3)
+        AND get_byte(uuid_send(CASE category WHEN $4 THEN stream_id ELSE correlation_id END), 15) % $5 = $6
+        OR position = (SELECT max(position) FROM events WHERE position <= $1::bigint + $2))
+ ORDER BY position
+"""
 
 QUIET = 0.25  # seconds after the last events until the next read, in case a notification is lost
 LONGEST_QUIET = 2.0  # seconds between reads while none have come for long
@@ -64,6 +75,7 @@ class PostgresSubscription:
         pause: float = BUSY,
     ) -> AsyncGenerator[Sequence[StoredEvent]]:
         query, values = self._reading(limit, categories)
+        read = stored if self._share is None else _of_share
         stopping = asyncio.ensure_future(stop.wait())
         away, looked_at = False, -math.inf
         try:
@@ -86,7 +98,7 @@ class PostgresSubscription:
                     looked_at = time.monotonic()
                 if rows:
                     self._pace.came()
-                    batch = [stored(row) for row in rows]
+                    batch = [read(row) for row in rows]
                     after = batch[-1].position
                     yield batch
                     if not full:
@@ -102,11 +114,15 @@ class PostgresSubscription:
         if not categories:
             return READ, (limit,)
         if self._share is None:
-            return READ_CATEGORIES.format(share=""), (limit, categories)
-        share = (categories[0], self._share.shares, self._share.number)
-        return READ_CATEGORIES.format(share=OF_SHARE), (limit, categories, *share)
+            return READ_CATEGORIES, (limit, categories)
+        return READ_SHARE, (limit, categories, categories[0], self._share.shares, self._share.number)
 
     async def _must_not_be_shorter(self, after: int) -> None:
         with suppress(Unavailable):
             if (head := int(await self._hints.run(lambda c: c.fetchval(HEAD)))) < after:
                 raise LogShorter(after, head)
+
+
+def _of_share(columns: asyncpg.Record) -> StoredEvent:
+    position, row, category, version, event_id, event_type, schema, payload, recorded_at = columns
+    return StoredEvent(position, row, category, version, event_id, event_type, schema, payload, "", row, recorded_at)

@@ -11,6 +11,7 @@ from core.adapters.postgres.event_store import stored
 from core.adapters.postgres.read_models.table import DocumentTable, ViewTable, select
 from core.codec import StoredEvent
 from core.domain.message import StreamId
+from core.errors import LogShorter
 from core.ports.dead_letters import TRY_AGAIN, Aside, Parked
 from core.projections.projection import Group
 
@@ -46,6 +47,7 @@ COUNT = PARK.count("{}") + 2
 ASIDE = "SELECT * FROM dead_letters WHERE reader = $1"
 # A group that is filled anew beside the live one has the same name with @ and an id, and leaves out the same events.
 SKIPPED = "SELECT event_id FROM skipped_events WHERE reader = split_part($1, '@', 1)"
+AT = "SELECT * FROM events WHERE position = ANY ($1)"
 DUE = "SELECT row_stream FROM dead_letters WHERE reader = $1 AND retry_at <= now()"
 EMPTY = "DELETE FROM dead_letters WHERE reader = $1"
 OF_ROW = """
@@ -89,6 +91,16 @@ def parameters(reader: str, parked: Sequence[Parked], freed: Sequence[StreamId])
     ]
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(COUNT - 3)]
     return [reader, list(TRY_AGAIN), *columns, list(freed)]
+
+
+async def with_their_events(connection: Connection, found: Sequence[Parked]) -> Sequence[Parked]:
+    """The same with whole events: what reads a share of the log leaves out ids of them. Raises LogShorter."""
+    rows = await connection.fetch(AT, [one.event.position for one in found])
+    events = {row["position"]: stored(row) for row in rows}
+    try:
+        return [one._replace(event=events[one.event.position]) for one in found]
+    except KeyError as error:
+        raise LogShorter(error.args[0], max(events, default=0)) from error
 
 
 async def read_aside(connection: Connection, reader: str) -> Aside:

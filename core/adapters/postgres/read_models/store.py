@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.event_store import HEAD
@@ -150,6 +151,9 @@ class PostgresReadModels(set_aside.ReadsRows):
         return Opened(row["position"], head if row["was_live"] else row["position"], self._epoch)
 
     async def save(self, changes: Changes) -> None:
+        if self._share is not None and changes.parked:
+            parked = await self._loader.run(lambda c: set_aside.with_their_events(c, changes.parked))
+            changes = replace(changes, parked=parked)
         parks = bool(changes.parked or changes.freed)
         saving = self._copied(changes) if self._copies and not parks else self._in_one_statement(changes, parks=parks)
         if await self._saver.once(saving) is None:

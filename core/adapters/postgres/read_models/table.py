@@ -19,10 +19,10 @@ import msgspec
 from core import codec
 from core.adapters.postgres.read_models.written import (
     array,
-    copied,
     copied_arrays,
     copied_documents,
     copied_rows,
+    copied_texts,
 )
 from core.domain.money import exact
 from core.projections.projection import Projection, Sum
@@ -130,7 +130,7 @@ class SumTable:
         return _by_column([(*key, *rows[key]) for key in sorted(rows)], len(self.columns))
 
     def copied(self, rows: Mapping[tuple[Any, ...], tuple[Any, ...]]) -> bytes:
-        return _copied([(*key, *amounts) for key, amounts in rows.items()])
+        return copied_texts([(*key, *amounts) for key, amounts in rows.items()])
 
 
 class ViewTable:
@@ -155,7 +155,7 @@ class ViewTable:
         return _by_column([msgspec.structs.astuple(view) for view in ordered], len(self.columns))
 
     def copied(self, rows: Sequence[Any]) -> bytes:
-        return _copied([msgspec.structs.astuple(view) for view in rows])
+        return copied_texts([msgspec.structs.astuple(view) for view in rows])
 
     def view(self, row: Any) -> Any:
         return self._view(**row)
@@ -200,9 +200,9 @@ class DocumentTable:
         return [*fields, *lists, [codec.json(view).decode() for view in ordered]]
 
     def copied(self, rows: Sequence[Any]) -> bytes:
-        fields = [copied(column) for column in zip(*map(self._in_columns, rows), strict=True)]
+        fields = copied_texts([*map(self._in_columns, rows)]).splitlines()
         lists = [copied_arrays([texts_of(view) for view in rows]) for texts_of in self._lists]
-        return copied_rows([*fields, *lists, copied_documents(rows)])
+        return copied_rows([fields, *lists, copied_documents(rows)])
 
     def view(self, row: Any) -> Any:
         return self._decode(row["document"])
@@ -231,7 +231,3 @@ def _arrays(columns: Mapping[str, str]) -> str:
 
 def _by_column(rows: Sequence[tuple[Any, ...]], width: int) -> Parameters:
     return [array(column) for column in zip(*rows, strict=True)] or ["{}"] * width
-
-
-def _copied(rows: Sequence[tuple[Any, ...]]) -> bytes:
-    return copied_rows([copied(column) for column in zip(*rows, strict=True)])
