@@ -127,6 +127,10 @@ class Generations(Protocol):
         """
         ...
 
+    async def share_lacks_events(self, id_: int, share: int, upto: int) -> bool:
+        """Whether one of its shares is there, and not filled up to this position."""
+        ...
+
     async def join(self, id_: int, upto: int) -> bool:
         """Make its shares a whole again. False if one of them is not filled up to this position."""
         ...

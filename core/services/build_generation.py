@@ -155,6 +155,7 @@ class GenerationBuild:
         await self._projector.run(self._paced, stop, together=together)
 
     async def _move(self, state: Any) -> None:
+        self._note = ""
         await self._generations.move(self._id, self._generation.state, state)
         self._generation = await self._seen()
         log.info("goes on", generation=self._id, reader=self._generation.reader, state=self._generation.state)
@@ -176,24 +177,20 @@ class GenerationBuild:
 
         async def tell() -> None:
             at, position, rate = time.monotonic(), self._generation.position, 0.0
-            there = position
             while True:
                 await asyncio.sleep(TELL_EVERY)
-                now = time.monotonic()
-                rate = (
-                    0.5 * rate + 0.5 * max(0, there - position) / (now - at)
-                    if rate
-                    else (there - position) / (now - at)
-                )
-                at, position = now, there
-                seen = await self._generations.tell(self._id, rate=max(0.0, rate), note=self._note)
+                there, now = await self._generations.read(self._id), time.monotonic()
+                if there is not None:
+                    lately = max(0, there.position - position) / (now - at)
+                    rate = 0.0 if there.state == "indexing" else (rate + lately) / 2 if rate else lately
+                    at, position = now, there.position
+                seen = await self._generations.tell(self._id, rate=rate, note=self._note)
                 if seen is None or not (seen.unfinished or seen.state in ("live", "ready", "failed")):
                     gone.append(GenerationGone(self._id))
                     task.cancel()
                     return
                 if self._paced is not None:
                     self._paced.rate = seen.max_rate
-                there = seen.position
 
         telling = asyncio.create_task(tell())
         try:

@@ -163,8 +163,9 @@ def line_of(row: Mapping[str, Any]) -> str:
         done = row["position"] / row["end"] if row["end"] else 1.0
         bar = "#" * int(BAR * done)
         left = f", {row['seconds_left']:.0f} s left" if row["seconds_left"] is not None else ""
+        rate = f", {row['rate']:,.0f} ev/s" if row["rate"] >= 1 else ""  # none while it makes indexes, nor at first
         note = f"  {row['note']}" if row["note"] else ""
-        return f"{head} [{bar:<{BAR}}] {int(100 * done)} % of {row['end']:,}, {row['rate']:,.0f} ev/s{left}{note}"
+        return f"{head} [{bar:<{BAR}}] {int(100 * done)} % of {row['end']:,}{rate}{left}{note}"
     at = f"  since {row['ended_at'][:19]}" if row["ended_at"] else ""
     kept = f", kept until {row['keep_until'][:19]}" if row["keep_until"] else ""
     note = f"  {row['note']}" if row["note"] else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
@@ -34,6 +35,7 @@ from daemons.process.logs import configure_logs
 from daemons.process.vitals import SELDOM, settle_down
 
 NAME = "builder"
+PAUSE = 2.0  # seconds between the begins of two processes that fill the same share
 LESS_URGENT = 5  # added to its niceness, so that whoever serves orders comes first
 
 log = structlog.get_logger(__name__)
@@ -88,13 +90,28 @@ async def fill_shares(at: OpenedGeneration, others: Forks, upto: int, stop: asyn
     """Fill the first share here, and each other one in a process of its own."""
     over = asyncio.Event()
     hearing = asyncio.create_task(others.keep(over))
+    filling = [asyncio.create_task(_have_filled(at, others, upto, number)) for number in range(1, SHARES)]
     try:
-        ended = [others.begin(upto * SHARES + number) for number in range(1, SHARES)]
-        await at.fill(RowShare(0, SHARES), upto, stop)
-        await asyncio.gather(*(event.wait() for event in ended))
+        await asyncio.gather(at.fill(RowShare(0, SHARES), upto, stop), *filling)
     finally:
         over.set()
-        await asyncio.gather(hearing, return_exceptions=True)
+        for task in filling:
+            task.cancel()
+        await asyncio.gather(hearing, *filling, return_exceptions=True)
+
+
+async def _have_filled(at: OpenedGeneration, others: Forks, upto: int, share: int) -> None:
+    """Begin a process that fills a share, and the next one at once if it was killed before it was done."""
+    id_ = at.generation.id
+    while True:
+        began = time.monotonic()
+        await others.begin(upto * SHARES + share).wait()
+        if not await at.generations.share_lacks_events(id_, share, upto):
+            return
+        log.warning(
+            "a process that fills a share has ended too early, and another goes on", generation=id_, share=share
+        )
+        await asyncio.sleep(began + PAUSE - time.monotonic())
 
 
 async def fill_other_share(settings: Settings, id_: int, upto: int, share: int, stop: asyncio.Event) -> None:

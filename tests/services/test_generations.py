@@ -15,12 +15,13 @@ from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.generations import PostgresGenerations, opened_in
 from core.adapters.postgres.read_models.store import PostgresReadModels
 from core.errors import CheckpointMoved, NotAllowed
-from core.ports.generations import GenerationGone, NewGeneration
+from core.ports.generations import Generation, GenerationGone, NewGeneration
 from core.ports.reading import Changes
 from core.projections import GROUPS, ORDERS
 from core.projections.projection import Group
 from core.services.execute import Terms
 from core.services.rebuilds import RebuildDesk, RebuildWish, act_on_group
+from daemons.cli.rebuild import line_of
 from tests.support.building import build
 from tests.support.logins import of_daemons
 from tests.support.opener import Opener
@@ -106,11 +107,40 @@ async def test_a_generation_as_of_a_position_ends_there_and_the_live_tables_stay
     await build(daemon, generations, group, asked)
     ready = await generations.read(asked.id)
     assert ready is not None
-    assert (ready.state, ready.position) == ("ready", end)
+    assert (ready.state, ready.position, ready.note) == ("ready", end, "")
     for model in group.models:
         rows = await rows_in(daemon, asked.id, model.name)
         assert sorted(map(str, rows)) == sorted(str(dict(row)) for row in then[model.name])
     assert await contents(dsn) == now
+
+
+async def test_a_rebuild_that_takes_less_than_a_second_says_how_fast_it_goes(
+    daemon: Opener, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+
+    class Listening(PostgresGenerations):
+        async def tell(self, id_: int, *, rate: float, note: str) -> Generation | None:
+            told.append(rate)
+            return await super().tell(id_, rate=rate, note=note)
+
+    await write(dsn, Sample(7, payments=True).events()[:30])
+    monkeypatch.setattr("core.services.build_generation.TELL_EVERY", 0.45)
+    generations = Listening(lambda: connect(of_daemons(dsn), name="test", limits=False))
+    wanted = NewGeneration(purpose="as_of", requested_by="ada", end_position=30, max_rate=40)
+    asked = await generations.request(ORDERS, wanted)
+    await build(daemon, generations, ORDERS, asked)
+    generations.close()
+    assert max(told) > 1
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown"),
+    [(0.0, "99 % of 1,000  makes the indexes"), (61_240.4, "99 % of 1,000, 61,240 ev/s  makes the indexes")],
+)
+def test_the_line_of_a_rebuild_says_how_fast_it_goes_if_that_is_known(rate: float, shown: str) -> None:
+    row = {"group": "stock", "id": 7, "state": "indexing", "position": 990, "end": 1_000, "seconds_left": None}
+    assert line_of({**row, "rate": rate, "note": "makes the indexes"}).endswith(shown)
 
 
 async def test_who_fills_a_generation_that_is_dropped_saves_nothing_in_the_live_tables(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -29,6 +32,7 @@ from tests.support.projecting import project
 
 REBUILD = NewGeneration(purpose="rebuild", requested_by="ada")
 LOG = Sample(16, payments=True).events()
+ROOT = Path(__file__).parents[2]
 FIRST, SECOND = RowShare(0, 2), RowShare(1, 2)
 
 
@@ -116,6 +120,7 @@ async def test_shares_that_are_killed_anywhere_and_begun_again_make_a_whole_with
             await late.save(Changes(len(LOG), len(LOG) + 1, [], {}))
     assert not await generations.share(id_, 2)
     await build(daemon, generations, ORDERS, await read(generations, id_))
+    assert (await read(generations, id_)).state == "live"
     assert await contents(dsn) == before
 
 
@@ -169,6 +174,7 @@ async def test_what_the_database_refuses_is_set_aside_by_the_share_of_its_row_an
     assert await dead_letters(dsn, f"{ORDERS.reader}@{id_}") == await dead_letters(dsn, ORDERS.reader)
     assert await generations.join(id_, len(log))
     await build(daemon, generations, ORDERS, await read(generations, id_))
+    assert (await read(generations, id_)).state == "live"
     assert await contents(dsn) == before
     assert len(before["order_views"]) == 14  # the row of the payment has what came before it
 
@@ -193,7 +199,52 @@ async def test_shares_leave_out_the_events_that_an_operator_has_skipped(
         await fill(daemon, id_, share, len(LOG))
     assert await generations.join(id_, len(LOG))
     await build(daemon, generations, ORDERS, await read(generations, id_))
+    assert (await read(generations, id_)).state == "live"
     assert await contents(dsn) == before
+
+
+ONE_IS_KILLED = """
+import asyncio, os, pathlib, sys
+from core.settings import load_settings
+from daemons.process.forks import Forks
+from daemons.projector import build
+
+dsn, id_, upto, killed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), pathlib.Path(sys.argv[4])
+settings = load_settings(database_url=dsn)
+build.PAUSE = 0.1
+
+def work(number):
+    if not killed.exists():
+        killed.touch()
+        os.kill(os.getpid(), 9)
+    asyncio.run(build.fill_other_share(settings, id_, *divmod(number, build.SHARES), asyncio.Event()))
+
+forks = Forks(work)
+
+async def main():
+    async with build.opened(settings, id_) as at:
+        await build.fill_shares(at, forks, upto, asyncio.Event())
+        assert await at.generations.join(id_, upto)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_that_is_killed_before_its_share_is_full_is_followed_by_another_at_once(
+    generations: PostgresGenerations, dsn: str, tmp_path: Path
+) -> None:
+    await write(dsn, LOG)
+    id_ = await divided(generations)
+    assert await generations.share_lacks_events(id_, 1, len(LOG))
+    killed = tmp_path / "killed"
+    arguments = [sys.executable, "-c", ONE_IS_KILLED, of_daemons(dsn), str(id_), str(len(LOG)), str(killed)]
+    done = await asyncio.to_thread(
+        subprocess.run, arguments, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert killed.exists()
+    assert (await read(generations, id_)).position == len(LOG)
+    assert not await generations.share_lacks_events(id_, 1, len(LOG))  # it is a whole
 
 
 async def test_a_divided_generation_that_is_dropped_leaves_nothing_and_its_shares_save_nothing(

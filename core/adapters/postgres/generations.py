@@ -59,12 +59,16 @@ FORGET = "UPDATE generations SET keep_until = clock_timestamp() WHERE reader = $
 # are added up at that time, and what is saved meanwhile would be lost.
 MOVE = """
 WITH moved AS (
-    UPDATE generations SET state = $3 WHERE id = $1 AND state = $2 RETURNING id, reader
+    UPDATE generations SET state = $3, note = '' WHERE id = $1 AND state = $2 RETURNING id, reader
 ), fenced AS (
     UPDATE checkpoints c SET epoch = c.epoch + 1
       FROM moved m WHERE c.reader = m.reader || '@' || m.id AND $3 = 'indexing'
 )
 SELECT id FROM moved
+"""
+LACKS = """
+SELECT EXISTS (SELECT FROM checkpoints c JOIN generations g ON c.reader = g.reader || '@' || g.id || '@' || $2::int
+                WHERE g.id = $1 AND c.position < $3)
 """
 TELL = "UPDATE generations SET rate = $2, note = $3 WHERE id = $1 AND state = ANY ($4)"
 # Of each reader, only what was read last before is kept.
@@ -140,6 +144,9 @@ class PostgresGenerations:
 
     async def share(self, id_: int, shares: int, *, begin: bool = True) -> bool:
         return await self._link.run(lambda c: c.fetchval("SELECT share_generation($1, $2, $3)", id_, shares, begin))
+
+    async def share_lacks_events(self, id_: int, share: int, upto: int) -> bool:
+        return await self._link.run(lambda c: c.fetchval(LACKS, id_, share, upto))
 
     async def join(self, id_: int, upto: int) -> bool:
         return await self._link.run(lambda c: c.fetchval("SELECT join_generation($1, $2)", id_, upto))
