@@ -227,6 +227,7 @@ def _create(c: CreateOrder) -> OrderCreated:
     if total > largest(currency):
         fields.check("items", f"come to more than {largest(currency)} in total")
         fields.done()
+    country = address.country
     return OrderCreated(
         order_id=c.order_id,
         customer_id=c.customer_id,
@@ -234,7 +235,7 @@ def _create(c: CreateOrder) -> OrderCreated:
         items=items,
         total_amount=exact(total, currency),
         currency=currency,
-        shipping_address=replace(address, country=address.country.upper()),
+        shipping_address=address if country.isupper() else replace(address, country=country.upper()),
         payment_method=c.payment_method,
         created_at=c.now,
     )

@@ -21,7 +21,7 @@ from daemons.command_api.fingerprints import fingerprint, former_fingerprint
 from daemons.command_api.ignored import listed
 from daemons.http.bodies import T, read_body
 from daemons.http.callers import actor_of, key_owner
-from daemons.http.headers import one_header
+from daemons.http.headers import on_the_wire, one_header
 from daemons.http.limits import receive_body
 from daemons.http.problems import wrong_fields
 from daemons.process.audited import describe, note_of
@@ -45,17 +45,18 @@ class NoBody(msgspec.Struct, frozen=True):
 class CommandRequest:
     """Reads the body and the terms of a command from its HTTP request."""
 
-    __slots__ = ("_headers", "_ignored", "_options", "_request", "_sent")
+    __slots__ = ("_given", "_headers", "_ignored", "_options", "_request", "_sent")
 
     def __init__(self, request: AnyRequest) -> None:
         self._request = request
         self._headers = request.scope["headers"]
+        self._given = dict(self._headers)
         self._options = _options(request.scope["query_string"])
         self._ignored: tuple[str, ...] = ()
         self._sent: msgspec.Struct | None = None
 
     def header(self, name: str) -> str | None:
-        return one_header(self._headers, name)
+        return one_header(self._headers, name) if on_the_wire(name) in self._given else None
 
     def refuse_dry_run(self) -> None:
         """Raise RequestRefused when a dry run is asked for, of a command that has none."""

@@ -12,7 +12,7 @@ from daemons.http.problems import wrong_fields
 
 def one_header(headers: Iterable[tuple[bytes, bytes]], name: str) -> str | None:
     """The header's text, or None. Raises RequestRefused when it is given twice."""
-    wanted, found = _on_the_wire(name), None
+    wanted, found = on_the_wire(name), None
     for each, value in headers:
         if each == wanted:
             if found is not None:
@@ -27,5 +27,6 @@ def one_header(headers: Iterable[tuple[bytes, bytes]], name: str) -> str | None:
 
 
 @cache
-def _on_the_wire(name: str) -> bytes:
+def on_the_wire(name: str) -> bytes:
+    """A name of ours as headers have it when they are read."""
     return name.lower().encode()

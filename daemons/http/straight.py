@@ -39,7 +39,8 @@ class Straight:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path: str = scope["path"]
         try:
-            _, handler, path, values, template = self._find(path=normalize_path(path), method=scope["method"])
+            plain = path if "//" not in path and not path.endswith("/") else normalize_path(path)
+            _, handler, path, values, template = self._find(path=plain, method=scope["method"])
         except Exception:  # noqa: BLE001 - there is no such route, or no route can be found: the framework says so
             await self._app(scope, receive, send)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
@@ -74,34 +74,37 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 _Paths = list[tuple[str, str | None]]
 
 
-def known_pairs(value: Any, kind: Any) -> int | None:
-    """How many pairs of a name and a value there are, when all names are fields of the type; else None.
+def given_fields(value: msgspec.Struct) -> int:
+    """How many fields of a decoded body, at all depths, were surely given: those that are not what they are by default.
 
-    `value` has been decoded as this type. It makes no paths, so that a body that is as it should be costs very little.
+    It makes no paths, so that a body that is as it should be costs very little.
     """
-    known = _known(kind)
-    if known is None or not value.keys() <= known.keys():
-        return None
-    pairs = len(value)
-    for name, inner in _holders(kind):
-        member = value.get(name)
-        if member.__class__ is list:
-            for each in member:
-                if (more := known_pairs(each, inner)) is None:
-                    return None
-                pairs += more
-        elif member.__class__ is dict:
-            if (more := known_pairs(member, inner)) is None:
-                return None
-            pairs += more
-    return pairs
+    given = 0
+    for name, default, holds_structs in _defaults(type(value)):
+        member = getattr(value, name)
+        if member is not default:
+            given += 1
+            if holds_structs:
+                given += sum(map(given_fields, member)) if member.__class__ is tuple else _given_in(member)
+    return given
+
+
+def _given_in(member: Any) -> int:
+    """The same of a field that may hold a struct, or a text or a bool in its place."""
+    return given_fields(member) if hasattr(member, "__struct_fields__") else 0
 
 
 @cache
-def _holders(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """The fields of a struct that hold structs, or lists of structs, and the types of these structs."""
-    known = (_known(kind) or {}).items()
-    return tuple((name, get_args(each)[0] if get_origin(each) is tuple else each) for name, each in known if each)
+def _defaults(kind: type[msgspec.Struct]) -> Sequence[tuple[str, Any, bool]]:
+    """The fields of a struct: what each is when it is left out, and whether it may hold structs.
+
+    Those whose default is made anew each time are left out, since nobody can tell whether they were given.
+    """
+    return [
+        (field.name, field.default, _of_structs(field.type) is not None)
+        for field in msgspec.structs.fields(kind)
+        if field.default_factory is msgspec.NODEFAULT
+    ]
 
 
 def unknown_fields(value: Any, kind: Any, most: int) -> _Paths:

@@ -106,7 +106,7 @@ def describe(scope: Any, note: AuditNote) -> AuditNote:
     else:
         note.action = f"{scope['method']} {template}"
         if scope["method"] not in LOOKS:
-            note.target = note.target or " ".join(str(value) for value in scope["path_params"].values())
+            note.target = note.target or " ".join(map(str, scope["path_params"].values()))
             note.status = scope["route_handler"].status_code
     return note
 
@@ -118,5 +118,7 @@ def note_of(scope: Any) -> AuditNote | None:
 
 
 def _header(scope: Any, wanted: bytes) -> str:
-    value = next((value for name, value in scope["headers"] if name == wanted), b"")
-    return value.decode("utf-8", "replace").strip(" \t")
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return value.decode("utf-8", "replace").strip(" \t")
+    return ""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from daemons.command_api.keys import KeyBody
 from daemons.command_api.shapes import CancelBody, CreateOrderBody, ReceiptBody, RefundOrderBody
 from daemons.http.bodies import Body, read_body
 from daemons.http.problems import RequestRefused
@@ -89,6 +90,17 @@ def test_a_field_like_no_other_is_ignored_and_reported_and_refused_when_the_call
 def test_a_right_order_has_nothing_to_report_however_it_is_written() -> None:
     colons = {**ORDER, "customer_id": "a:b:c"}
     assert read(ORDER).ignored == read(ORDER, strict=True).ignored == read(colons, strict=True).ignored == ()
+
+
+@pytest.mark.parametrize("left_out", [["routes"], ["routes", "expires_in"], []])
+def test_a_field_that_is_left_out_does_not_hide_an_unknown_or_a_repeated_one(left_out: list[str]) -> None:
+    key = {"caller": "shop", "role": "viewer", "expires_in": "90d", "routes": list[str]()}
+    body = {name: value for name, value in key.items() if name not in left_out}
+    assert read({**body, "memo": 1}, KeyBody).ignored == ("memo",)
+    assert read({**body, "memo": 1, "tax": {"of": 2}}, KeyBody).ignored == ("memo", "tax")
+    twice = json.dumps(body).replace('"caller"', '"caller": "c", "caller"').encode()
+    with pytest.raises(RequestRefused, match="caller: is given twice"):
+        read_body(KeyBody, twice, "application/json")
 
 
 def test_every_unknown_field_of_every_item_is_reported() -> None:

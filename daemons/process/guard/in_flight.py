@@ -66,4 +66,5 @@ async def counted(app: Any, scope: Any, receive: Any, send: Any, in_flight: InFl
 
 def has_body(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether a body may still be on its way."""
-    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)
+    given = dict(headers)
+    return b"transfer-encoding" in given or given.get(b"content-length", b"0") != b"0"
