@@ -4,8 +4,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 # All tests of one file run in one worker, since they share a daemon or a stack; so do those of tests/system.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
-# What pip has installed, on all cores; pip itself would use one. Files that are no Python of this version are passed over.
-COMPILE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+# What pip has installed and our own, on all cores; pip itself would use one. Files that are no Python of this version are passed over.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 .venv/lib core daemons tui || true
 JAVA ?= java
 COMPOSE := docker compose --env-file .env.docker
 .DEFAULT_GOAL := help
