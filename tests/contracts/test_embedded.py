@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from core.adapters.postgres import embedded, server_watch
-from core.adapters.postgres.embedded import EmbeddedPostgres
+from core.adapters.postgres.embedded import EmbeddedPostgres, sync_method
 from core.adapters.postgres.server_watch import stop_server, wait_for_end
 from core.errors import ConfigurationError, Unavailable
 from core.home import SYSTEM_PLACE, can_enter, unprivileged_user
@@ -82,6 +82,24 @@ async def test_after_a_kill_the_server_starts_again_with_all_commits_once_the_la
         await starting
         connection.terminate()
         assert await ask(server, "SELECT answer FROM kept") == 42
+        assert await ask(server, "SHOW recovery_init_sync_method") == sync_method(os.uname())
+
+
+@pytest.mark.parametrize(
+    ("name", "release", "method"),
+    [
+        ("Linux", "6.18.44-fc-v657", "syncfs"),
+        ("Linux", "5.8.0", "syncfs"),
+        ("Linux", "5.7.19", "fsync"),
+        ("Linux", "4.19", "fsync"),
+        ("Linux", "unknown", "fsync"),
+        ("Darwin", "23.4.0", "fsync"),
+    ],
+)
+def test_data_is_written_by_one_call_before_a_recovery_only_where_that_call_tells_of_errors(
+    name: str, release: str, method: str
+) -> None:
+    assert sync_method(os.uname_result((name, "host", release, "", ""))) == method
 
 
 @pytest.mark.parametrize(("lived", "pauses"), [(0.0, 0), (60.0, 1)])
