@@ -71,6 +71,26 @@ async def test_one_who_tries_and_gets_no_answer_keeps_the_others_from_a_server_t
     hangs.cancel()
 
 
+async def test_who_fails_after_another_had_success_but_began_to_try_before_it_makes_no_new_outage() -> None:
+    server, outage, late = Server(), Outage(lambda: 0.0, lambda: 1.0), asyncio.Event()
+
+    async def refused_late() -> str:
+        await late.wait()
+        raise Unavailable("refused")
+
+    with capture_logs() as logs:
+        trying = [asyncio.create_task(outage.connect(each)) for each in (server.open, refused_late)]
+        await asyncio.wait(trying[:1])
+        outage._next = 0.0
+        server.recovers = False
+        assert await told(outage, server) == "opened"
+        late.set()
+        with pytest.raises(Unavailable, match="refused"):
+            await trying[1]
+        assert await told(outage, server) == "opened"
+    assert [line["log_level"] for line in logs] == ["warning", "info"]
+
+
 async def test_links_have_their_connections_again_soon_after_the_server_is_back(
     dsn: str, postgres: EmbeddedPostgres
 ) -> None:

@@ -78,6 +78,9 @@ class TcpLink:
             writer.transport.abort()
 
     async def _end(self) -> None:
+        for _ in range(5):  # turns of the loop, in which a connection that came last is known and can be closed
+            await asyncio.sleep(0)
+        await self._cut()
         for task in self._passing:
             task.cancel()
         await asyncio.gather(*self._passing, return_exceptions=True)

@@ -36,6 +36,7 @@ class Outage:
         self._monotonic = monotonic
         self._spread = spread
         self._began = 0.0
+        self._ended = 0  # how many outages have ended
         self._reason = ""  # why nobody can connect; empty while there is no outage
         self._next = 0.0
         self._pause = FIRST_PAUSE
@@ -46,10 +47,12 @@ class Outage:
             if self._monotonic() < self._next:
                 raise Unavailable(self._reason, logged=True)
             self._next = self._monotonic() + ATTEMPT
+        ended = self._ended
         try:
             opened = await open_()
         except Unavailable as error:
-            self._note(str(error))
+            if self._ended == ended:  # else it began to try before another had success
+                self._note(str(error))
             raise Unavailable(str(error), logged=True) from error
         self._end()
         return opened
@@ -64,7 +67,7 @@ class Outage:
 
     def _end(self) -> None:
         if self._reason:
-            self._reason = ""
+            self._reason, self._ended = "", self._ended + 1
             _say(log.info, "the database can be reached again", seconds=round(self._monotonic() - self._began, 1))
 
 
