@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from core.errors import ConfigurationError
 from core.settings import ENV_FILE, Settings, env_names, is_trusted
-from daemons.process.listening import PortTaken, bind
+from daemons.process.listening import PortTaken, must_bind
 from daemons.process.program_list import HIGHEST_PORT, Counts, ports_of
 
 STEP = 10_000  # from the usual port to the next one that is tried: 8080, 18080, 28080 …
@@ -43,7 +43,7 @@ def _taken(settings: Settings, counts: Counts) -> dict[str, str]:
     for port, program in ports_of(settings, counts).items():
         field = program.setting_of(port, settings)
         try:
-            bind(settings, field, port).close()
+            must_bind(settings, field, port)
         except PortTaken as error:
             taken.setdefault(field, error.taken)
     return taken

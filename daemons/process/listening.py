@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+import time
 from collections.abc import Mapping
 
 import psutil
@@ -17,12 +18,16 @@ from core.settings import Settings, env_names
 RECEIVED = 32 * 1024  # bytes
 SENT = 256 * 1024  # bytes
 
+LEAVES_WITHIN = 2.0  # seconds until a port is free that no process holds
+
 
 class PortTaken(ConfigurationError):
     """Another program listens on this port; `taken` says so, and the whole text which setting to change."""
 
     def __init__(self, port: int, setting: str) -> None:
-        self.taken = f"port {port} is taken{_owner_of(port)}"
+        owner = _owner_of(port)
+        self.has_owner = bool(owner)
+        self.taken = f"port {port} is taken{owner}"
         super().__init__(f"{self.taken}: set {setting} to another")
 
 
@@ -77,11 +82,25 @@ def must_be_free(settings: Settings, fields: Mapping[int, str]) -> None:
     refused: list[str] = []
     for port, field in fields.items():
         try:
-            bind(settings, field, port).close()
+            must_bind(settings, field, port)
         except ConfigurationError as error:
             refused.append(str(error))
     if refused:
         raise ConfigurationError("; ".join(dict.fromkeys(refused)))
+
+
+def must_bind(settings: Settings, field: str, port: int) -> None:
+    """Raise what `bind` raises. It waits for a process that ends, and holds its port longer than it can be seen."""
+    deadline = time.monotonic() + LEAVES_WITHIN
+    while True:
+        try:
+            bind(settings, field, port).close()
+        except PortTaken as error:
+            if error.has_owner or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _cannot_listen(error: OSError, host: str, port: int, base: int, field: str) -> ConfigurationError:

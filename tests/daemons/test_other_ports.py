@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from core.errors import ConfigurationError
 from core.settings import Settings, env_names, load_settings
 from daemons.host import stack
 from daemons.host.other_ports import move_to_other_ports
+from daemons.process.listening import PortTaken, bind, must_bind
 from daemons.process.program_list import PROGRAMS, counts_in
 from tests.support.stack import ROOT
 
@@ -98,3 +100,17 @@ def test_the_page_on_a_second_orderdeck_names_every_port() -> None:
     page = (ROOT / "docs/how-to/run-beside-another.md").read_text()
     fields = [field for program in PROGRAMS for field in (program.port, program.also) if field]
     assert [name for field in fields if (name := env_names(field)[0]) not in page] == []
+
+
+def test_a_port_that_no_process_holds_any_more_is_waited_for(settings: Settings) -> None:
+    here, there = socket.socketpair()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        socket.send_fds(here, [b"-"], [listener.fileno()])  # what is sent is open, though no process holds it
+    with pytest.raises(PortTaken) as caught:
+        bind(settings, "query_port", port)
+    assert not caught.value.has_owner
+    leaving = threading.Timer(0.2, lambda: (here.close(), there.close()))
+    leaving.start()
+    must_bind(settings, "query_port", port)
+    leaving.join()

@@ -50,7 +50,7 @@ def scraped(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             until(lambda name=name: answers(stack, name))
         # A method has figures from its first call on.
         with grpc.insecure_channel(f"127.0.0.1:{stack.port('grpc')}") as channel:
-            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=20)
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=20, wait_for_ready=True)
         yield stack
     finally:
         for daemon in daemons:

@@ -26,7 +26,7 @@ class Away(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outage:
+class PartAway:
     """`since` is on the deck's clock; with `longer`, it was away already when the deck first looked."""
 
     part: str
@@ -42,7 +42,7 @@ class Outages:
     """What is away now, by its name."""
 
     def __init__(self) -> None:
-        self._now: Mapping[str, Outage] = {}
+        self._now: Mapping[str, PartAway] = {}
         self._looked = False
         self._back: list[str] = []
 
@@ -55,23 +55,23 @@ class Outages:
             if part not in away
         ]
         self._now = {
-            part: Outage(part, why, known.since, known.longer)
+            part: PartAway(part, why, known.since, known.longer)
             if (known := self._now.get(part)) is not None and known.away.degraded == why.degraded
-            else Outage(part, why, now, longer=not self._looked)
+            else PartAway(part, why, now, longer=not self._looked)
             for part, why in away.items()
         }
         self._looked = True
 
-    def of(self, part: str) -> Outage | None:
+    def of(self, part: str) -> PartAway | None:
         return self._now.get(part)
 
     @property
-    def reads(self) -> Outage | None:
+    def reads(self) -> PartAway | None:
         """Why nothing that the deck shows is fresh, although the feed is open."""
         return self.of(DATABASE) or self.of(READS)
 
     @property
-    def daemons(self) -> Sequence[Outage]:
+    def daemons(self) -> Sequence[PartAway]:
         """The other daemons that are away, those that only do without something last, and longest away first."""
         others = [outage for part, outage in self._now.items() if part not in (DATABASE, READS, COMMANDS)]
         return sorted(others, key=lambda outage: (outage.away.degraded, outage.since))

@@ -10,7 +10,7 @@ from tui.action_table import Action
 from tui.desk import VIEWER, Desk
 from tui.past_gateway import PastGateway, PastMoment
 from tui.receipts import Receipt
-from tui.viewmodels.outages import COMMANDS, DATABASE, Outage, whole_seconds
+from tui.viewmodels.outages import COMMANDS, DATABASE, PartAway, whole_seconds
 from tui.viewmodels.text import Cell
 from tui.viewmodels.two_moments import progress
 
@@ -76,7 +76,7 @@ def _daemon_cells(desk: Desk) -> list[Cell]:
     return [Cell(f"  {mark} {clean(first.part, 20)}{_lasts(desk, first)}{others}", tone)]
 
 
-def _lasts(desk: Desk, outage: Outage | None) -> str:
+def _lasts(desk: Desk, outage: PartAway | None) -> str:
     return f" {outage.lasts(desk.clock())}" if outage is not None else ""
 
 

@@ -49,7 +49,7 @@ class Statement(NamedTuple):
     values: Sequence[Any]
 
 
-class _Waiting(NamedTuple):
+class _Wanted(NamedTuple):
     values: Sequence[Any]
     row: asyncio.Future[asyncpg.Record]
 
@@ -60,13 +60,13 @@ class ReadTogether:
     def __init__(self, lanes: Lanes, *, at_once: int) -> None:
         self._lanes = lanes
         self._at_once = at_once
-        self._waiting: dict[str, list[_Waiting]] = {}
+        self._waiting: dict[str, list[_Wanted]] = {}
         self._running = Counter[str]()
 
     async def row(self, statement: Statement) -> asyncpg.Record:
         """The row of the statement. Raises what running it raises."""
         text = statement.text
-        waiting = _Waiting(statement.values, asyncio.get_running_loop().create_future())
+        waiting = _Wanted(statement.values, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(text, []).append(waiting)
         if self._running[text] < self._at_once:
             self._running[text] += 1
@@ -88,7 +88,7 @@ class ReadTogether:
                 del self._running[text]
                 _fail(self._waiting.pop(text, ()), Unavailable(GIVEN_UP))  # likewise
 
-    async def _answer(self, text: str, batch: Sequence[_Waiting]) -> None:
+    async def _answer(self, text: str, batch: Sequence[_Wanted]) -> None:
         try:
             rows = await self._read(text, [one.values for one in batch])
         except ValuesRefused as error:
@@ -129,7 +129,7 @@ def _type_of(value: Any) -> str:
     return next(type_ for kind, type_ in TYPES if isinstance(value, kind))
 
 
-def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+def _fail(batch: Sequence[_Wanted], error: Exception) -> None:
     for one in batch:
         if not one.row.done():
             one.row.set_exception(error)
