@@ -13,7 +13,7 @@ import pytest
 
 from core.adapters.postgres.connection import connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.adapters.postgres.lanes import Lanes
+from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.read_models.read_together import ReadTogether, Statement
 from core.errors import Unavailable, ValuesRefused
 from tests.support.query_api import database
@@ -94,6 +94,15 @@ async def test_values_that_are_refused_are_so_for_their_own_caller_only(counted:
         2,
         ValuesRefused,
     ]
+
+
+async def test_who_asks_for_what_takes_too_long_takes_the_answer_from_nobody(dsn: str) -> None:
+    lanes = Lanes(lambda: opened_with(lambda: connect(dsn, name="test"), "statement_timeout = '100ms'"), count=2)
+    reads = ReadTogether(lanes, at_once=1)
+    text = "SELECT $1::bigint AS n, pg_sleep($1::bigint)::text"
+    answers = await asyncio.gather(*(reads.row(Statement(text, [n])) for n in (0, 0, 60, 0)), return_exceptions=True)
+    assert [one["n"] if not isinstance(one, BaseException) else type(one) for one in answers] == [0, 0, Unavailable, 0]
+    lanes.close()
 
 
 async def test_a_caller_who_goes_takes_the_answer_from_nobody(counted: Counted) -> None:

@@ -91,13 +91,11 @@ class ReadTogether:
     async def _answer(self, text: str, batch: Sequence[_Wanted]) -> None:
         try:
             rows = await self._read(text, [one.values for one in batch])
-        except ValuesRefused as error:
-            if len(batch) == 1:
-                _fail(batch, error)
-            for one in batch if len(batch) > 1 else ():  # the values of the others may be right
-                await self._answer(text, [one])
         except Exception as error:  # noqa: BLE001 - every caller raises it
-            _fail(batch, error)
+            if len(batch) > 1 and _is_of_values(error):
+                await asyncio.gather(*(self._answer(text, [one]) for one in batch))
+            else:
+                _fail(batch, error)
         else:
             for one, row in zip(batch, rows, strict=True):
                 if not one.row.done():
@@ -123,6 +121,11 @@ def together_with(text: str, types: Sequence[str]) -> str:
         names=", ".join(f"v{n}" for n in range(1, len(types) + 1)),
         text=_PARAMETER.sub(r"asked.v\1", text),
     )
+
+
+def _is_of_values(error: Exception) -> bool:
+    """Whether the statement may do with other values, or with fewer: they are wrong, or took longer than allowed."""
+    return isinstance(error, ValuesRefused) or isinstance(error.__cause__, asyncpg.QueryCanceledError)
 
 
 def _type_of(value: Any) -> str:
