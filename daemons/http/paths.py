@@ -28,8 +28,8 @@ def with_whole_segments(app: ASGIApp) -> ASGIApp:
     async def serve(scope: Any, receive: Any, send: Any) -> None:
         raw: bytes = scope.get("raw_path") or b""
         if scope["type"] == "http" and b"%" in raw:
-            if not _is_utf8(raw):
-                refusal: Any = problem_response(wrong_fields(FieldError("path", "must be UTF-8, percent-encoded")))
+            if (wrong := _wrong(raw)) is not None:
+                refusal: Any = problem_response(wrong_fields(FieldError("path", wrong)))
                 await refusal.to_asgi_response(app=None, request=Request(scope))(scope, receive, send)
                 return
             if _SENT.search(raw):
@@ -39,12 +39,12 @@ def with_whole_segments(app: ASGIApp) -> ASGIApp:
     return serve
 
 
-def _is_utf8(raw: bytes) -> bool:
+def _wrong(raw: bytes) -> str | None:
     try:
-        unquote_to_bytes(raw).decode()
+        text = unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:
-        return False
-    return True
+        return "must be UTF-8, percent-encoded"
+    return "must not contain U+F02F, which is in no text" if SLASH in text else None
 
 
 def whole(text: str) -> str:

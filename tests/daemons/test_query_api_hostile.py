@@ -125,7 +125,7 @@ WRONG = [
     ("/api/v1/orders?q=%ff", "query"),
     *[
         (f"/api/v1/{path}", "path")
-        for v in ("%ff%fe", "%ED%A0%80", "a%C0%AF")
+        for v in ("%ff%fe", "%ED%A0%80", "a%C0%AF", "a%EF%80%AFb")
         for path in (
             f"orders/{v}",
             f"orders/number/{v}",
