@@ -140,7 +140,7 @@ class Desk:
         await asyncio.gather(self._ask_queries(), self._ask_commands(), self.attention.read())
         daemons = self.attention.daemons
         away = what_is_away(queries=self.queries_away, commands=self.commands_away, daemons=daemons)
-        self.outages.note(away, asked_at=asked_at)
+        self.outages.note(away, asked_at=asked_at, daemons_known=daemons is not None)
 
     async def _ask_queries(self) -> None:
         try:

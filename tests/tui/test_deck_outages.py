@@ -6,7 +6,10 @@ import httpx
 import pytest
 
 from tests.support.deck_harness import desk_with, opened
+from tests.support.fake_desk import START
 from tests.support.fake_gateway import FakeGateway
+from tests.support.listed import Stepped
+from tui.desk import Desk
 from tui.gateway import CommandToSend, ServiceRefused, TimedOut, Unreachable
 from tui.http_gateway import HttpGateway
 
@@ -105,6 +108,7 @@ DAEMONS = {
     "command-api": "the database is away: no server has opened its socket",
     "query-api": "its dependencies did not answer within 1.5 s",
 }
+FROZEN = {"name": "saga-runner", "answers": False, "ready": False, "reason": "has not answered within 2 s"}
 WELL = [{"name": name, "answers": True, "ready": True} for name in (*DAEMONS, "projector")]
 
 
@@ -149,6 +153,23 @@ async def test_a_query_api_that_hangs_with_an_open_feed_is_no_live_desk() -> Non
         await deck.shows("● LIVE")
 
 
+async def test_what_was_away_when_the_query_api_went_is_not_said_to_be_back() -> None:
+    gateway = desk_with(1)
+    database = {"name": "postgres", "ready": False, "reason": DAEMONS["postgres"]}
+    clock = Stepped()
+    desk = Desk(gateway, clock=clock, now=lambda: START, debounce=0)
+    for queries_down, daemons, reads, back in (
+        (None, [database, FROZEN], "the database", []),
+        (AWAY, [], "the query API", []),
+        (None, [database], "the database", ["saga-runner is back after >10s", "the query API is back after 5s"]),
+    ):
+        gateway.queries_down, gateway.answers["/api/v1/daemons"] = queries_down, {"daemons": daemons}
+        await desk.measure()
+        assert desk.outages.reads is not None
+        assert (desk.outages.reads.part, desk.outages.came_back()) == (reads, back)
+        clock.now += 5
+
+
 async def test_a_deck_whose_key_may_not_ask_how_far_the_readers_are_is_live_all_the_same() -> None:
     gateway = desk_with(1)
     async with opened(gateway) as deck:
@@ -162,14 +183,13 @@ async def test_daemons_that_are_away_or_do_without_something_are_named_with_how_
     None
 ):
     gateway = desk_with(1)
-    frozen = {"name": "saga-runner", "answers": False, "ready": False, "reason": "has not answered within 2 s"}
     without = {"name": "projector", "ready": True, "degraded": "orders are not cached: Redis cannot be reached"}
     async with opened(gateway) as deck:
         await deck.shows("● LIVE")
         for daemons, shown, back in (
             ([], "● LIVE  pos", None),
             ([without], "● LIVE  ▲ projector 3s  pos", None),
-            ([without, frozen], "● LIVE  ✖ saga-runner 3s +1  ⚠ 1", None),
+            ([without, FROZEN], "● LIVE  ✖ saga-runner 3s +1  ⚠ 1", None),
             ([without], "● LIVE  ▲ projector 9s  pos", "✔ saga-runner is back after 3s"),
             ([], "● LIVE  pos", "✔ projector has all it needs again after 9s"),
         ):

@@ -46,9 +46,14 @@ class Outages:
         self._looked = False
         self._back: list[str] = []
 
-    def note(self, away: Mapping[str, Away], *, asked_at: float) -> None:
-        """These were away when they were asked, and no others. One that hangs is asked for seconds."""
+    def note(self, away: Mapping[str, Away], *, asked_at: float, daemons_known: bool = True) -> None:
+        """These were away when they were asked, and no others. One that hangs is asked for seconds.
+
+        Unless `daemons_known`, nobody has said how the daemons are: those that were away are not back for that.
+        """
         now = asked_at
+        if not daemons_known:
+            away = {part: one.away for part, one in self._now.items() if part not in (READS, COMMANDS)} | {**away}
         self._back += [
             f"{part} {'has all it needs again' if outage.away.degraded else 'is back'} after {outage.lasts(now)}"
             for part, outage in self._now.items()
@@ -68,7 +73,7 @@ class Outages:
     @property
     def reads(self) -> PartAway | None:
         """Why nothing that the deck shows is fresh, although the feed is open."""
-        return self.of(DATABASE) or self.of(READS)
+        return self.of(READS) or self.of(DATABASE)
 
     @property
     def daemons(self) -> Sequence[PartAway]:
