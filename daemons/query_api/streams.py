@@ -50,11 +50,11 @@ async def list_streams(
 ) -> ASGIApp:
     """Streams, in the order of their ids. With `category`, a page looks at 2,000, so that it may be empty and go on."""
     inspection: Inspection = state["inspection"]
+    categories = several("category", category, CATEGORIES)
     first, last = UUID(prefix.ljust(32, "0")), UUID(prefix.ljust(32, "f"))
     found = StreamRows(streams=[], next_after=None)
     if after is None or after < last:
         first = first if after is None else max(first, following(after))
-        categories = several("category", category, CATEGORIES)
         found = await inspection.streams(StreamSearch(limit=limit, first=first, last=last, categories=categories))
     return json_response(codec.json(found))
 

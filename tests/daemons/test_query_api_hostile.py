@@ -162,6 +162,7 @@ WRONG = [
     *[(f"/api/v1/admin/{of}?after={v}", "after") for of in ("streams", "snapshots") for v in ("", "1", "9" * 30)],
     *[(f"/api/v1/admin/{of}?limit={v}", "limit") for of in ("streams", "snapshots") for v in ("0", "1001", "")],
     ("/api/v1/admin/streams?category=nonsense", "category"),
+    ("/api/v1/admin/streams?category=nonsense&after=ffffffff-ffff-ffff-ffff-ffffffffffff", "category"),
     *[(f"/api/v1/admin/streams/{v}", "stream_id") for v in ("1", "%00", "x" * 300)],
     (f"/api/v1/admin/streams/{ID}?after=-1", "after"),
     ("/api/v1/admin/snapshots?stream_id=1", "stream_id"),
