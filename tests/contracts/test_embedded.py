@@ -77,9 +77,13 @@ async def test_after_a_kill_the_server_starts_again_with_all_commits_once_the_la
         with pytest.raises(Unavailable, match=rf"was killed \(pid {session.pid}\) still works on"):
             server.start()
         monkeypatch.undo()
+        of_a_person = await asyncio.create_subprocess_exec("sleep", "20", cwd=server.data)
         starting = asyncio.create_task(asyncio.to_thread(server.start))
         session.kill()
         await starting
+        assert of_a_person.returncode is None, "it has nothing to do with the server"
+        of_a_person.kill()
+        await of_a_person.wait()
         connection.terminate()
         assert await ask(server, "SELECT answer FROM kept") == 42
         assert await ask(server, "SHOW recovery_init_sync_method") == sync_method(os.uname())

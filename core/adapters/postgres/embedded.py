@@ -180,9 +180,9 @@ class EmbeddedPostgres:
             stale.unlink(missing_ok=True)
 
     def _left_at_work(self) -> int | None:
-        """A process that works on our data, as every one of a server does; None when there is none."""
-        here = str(self.data.resolve())
-        return next((process.pid for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == here), None)
+        """A process of a server that works on our data; None when there is none. The shell of a person is none."""
+        here = {"name": "postgres", "cwd": str(self.data.resolve())}
+        return next((process.pid for process in psutil.process_iter([*here]) if process.info == here), None)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_LIMIT
