@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from core.adapters.postgres.connection import Link, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.outage import FIRST_PAUSE, LONGEST_PAUSE, Outage
-from core.errors import Unavailable
+from core.errors import LoginRefused, Unavailable
 from tests.support.ports import free_port
 from tests.support.tcp_link import TcpLink
 
@@ -69,6 +69,29 @@ async def test_one_who_tries_and_gets_no_answer_keeps_the_others_from_a_server_t
     clock[0] += 1
     assert await told(outage, server) == "opened"
     hangs.cancel()
+
+
+async def test_what_a_person_has_to_change_after_an_outage_is_what_all_callers_hear() -> None:
+    server, outage, answers = Server(), Outage(lambda: 0.0, lambda: 1.0), asyncio.Event()
+
+    async def refuse() -> str:
+        await answers.wait()
+        raise LoginRefused("the password is wrong")
+
+    with capture_logs() as logs:
+        await told(outage, server)
+        outage._next = 0.0
+        first = asyncio.create_task(outage.connect(refuse))
+        await asyncio.sleep(0)
+        answers.set()
+        for refused in (first, outage.connect(refuse)):
+            with pytest.raises(LoginRefused):
+                await refused
+        outage._next = 1.0
+        assert await told(outage, server) == "the password is wrong"
+        outage._next, server.recovers = 0.0, False
+        assert await told(outage, server) == "opened"
+    assert [line["log_level"] for line in logs] == ["warning", "info"]
 
 
 async def test_who_fails_after_another_had_success_but_began_to_try_before_it_makes_no_new_outage() -> None:

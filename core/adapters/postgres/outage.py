@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import structlog
 
-from core.errors import Unavailable
+from core.errors import OrderdeckError, Unavailable
 from core.tracing import elsewhere
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two tries of this process to connect
@@ -54,6 +54,10 @@ class Outage:
             if self._ended == ended:  # else it began to try before another had success
                 self._note(str(error))
             raise Unavailable(str(error), logged=True) from error
+        except OrderdeckError as error:  # a person has to change something, and that is what all should hear
+            if self._reason:
+                self._reason, self._next = str(error), self._monotonic()
+            raise
         self._end()
         return opened
 
