@@ -31,6 +31,7 @@ PARTS = {
 }
 FORKED = {program.module for program in PROGRAMS if program.name in {"postgres", *PARTS}}
 FOR_ALL = ("daemons.process.runtime", "litestar.plugins.pydantic")  # the framework loads that one for each application
+OWN_METRICS = "daemons.host.own_metrics"  # loaded with the rest, since PostgreSQL is started first
 ARGUMENTS_FROM, ARGUMENTS_TO = 47, 48  # fields of /proc/self/stat, counted from 0: where the command line is in memory
 
 _loaded: dict[str, int] = {}  # each file that was loaded, with the time of its last change, in ns
@@ -74,6 +75,7 @@ def load(programs: Collection[str]) -> None:
     for file in filter(None, (getattr(module, "__file__", None) for module in list(sys.modules.values()))):
         with contextlib.suppress(OSError):
             _loaded[file] = Path(file).stat().st_mtime_ns
+    import_module(OWN_METRICS).find_metrics()
 
 
 def is_as_loaded(env: Mapping[str, str]) -> bool:
@@ -98,7 +100,9 @@ def _become(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> No
     os.environ.clear()
     os.environ.update(env)
     sys.argv = [module, *arguments]
-    _show([sys.executable, "-m", module, *arguments])
+    import_module(OWN_METRICS).forget_metrics_of_others(module)
+    with contextlib.suppress(OSError):  # there may be no /proc
+        _show([sys.executable, "-m", module, *arguments])
     os._exit(exit_code_of(lambda: import_module(f"{module}.__main__").main()))
 
 

@@ -65,6 +65,19 @@ def test_daemons_share_what_they_have_loaded_and_are_called_as_if_each_had_loade
             assert int(sizes["Shared_Dirty:"]) > 10_000, program.name  # kB
 
 
+def test_a_daemon_shows_its_own_metrics_and_none_that_only_another_one_measures(stack: Stack) -> None:
+    own = {
+        "query": "orderdeck_log_position",
+        "projector": "orderdeck_projector_position",
+        "saga_runner": "orderdeck_saga_runner_sagas",
+    }
+    for name in ("payment", "command", *own):
+        page = httpx.get(f"http://127.0.0.1:{stack.port(name)}/metrics", trust_env=False).text
+        shown = [metric for metric in own.values() if f"\n{metric} " in page]
+        assert shown == ([own[name]] if name in own else [])
+        assert "\norderdeck_database_connections " in page, "every daemon has it"
+
+
 def test_a_second_up_changes_nothing_and_prints_the_same(stack: Stack) -> None:
     before = pids(stack)
     output = stack.up()
