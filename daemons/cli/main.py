@@ -95,7 +95,7 @@ def down(*, forget: Annotated[bool, typer.Option("--forget", help="Remove every 
     with quick_imports():
         from daemons.host import stack
 
-    settings = load_settings()
+    settings = _settings_to_stop_with(but_not="--forget" if forget else "")
     if stack.runs(settings):
         _note(settings, "orderdeck down")
     say("orderdeck is down" if stack.down(settings) else "orderdeck was not up")
@@ -212,7 +212,7 @@ def ctl(context: typer.Context) -> None:
     """Run supervisorctl of this home, for example `orderdeck ctl tail -f projector`."""
     from core.home import Home
 
-    settings = load_settings()
+    settings = _settings_to_stop_with()
     socket = Home(settings.home).supervisor_socket
     if not socket.exists():
         fail(f"nothing runs in {settings.home}: `orderdeck up` first, or set ORDERDECK_HOME")
@@ -227,6 +227,19 @@ def doctor() -> None:
     from daemons.cli.doctor import examine
 
     raise typer.Exit(examine(load_settings()))
+
+
+def _settings_to_stop_with(*, but_not: str = "") -> Settings:
+    """The settings; where some are wrong, say so and go on with the home alone, unless an option needs the others."""
+    from core.home_setting import settings_to_stop_with
+    from daemons.cli.output import tell
+
+    settings, wrong = settings_to_stop_with()
+    if wrong is not None and but_not:
+        fail(f"{wrong}; without {but_not} the command goes on")
+    if wrong is not None:
+        tell(f"orderdeck: {wrong}; going on in {settings.home}")
+    return settings
 
 
 def _note(settings: Settings, action: str, target: str = "") -> None:

@@ -185,13 +185,15 @@ def _environment(supervisor: Supervisor) -> Mapping[str, str]:
 def _same_settings(supervisor: Supervisor, settings: Settings) -> None:
     """Raise ConfigurationError when the running stack has other settings than these: `up` would ignore ours."""
     running, ours = _environment(supervisor), environment(settings)
+    if "ORDERDECK_HOME" not in running:
+        return
     counts = {program.count for program in PROGRAMS}
-    for field in Settings.model_fields:
-        name = env_names(field)[0]
-        if field not in counts and "ORDERDECK_HOME" in running and running.get(name) != ours.get(name):
-            raise ConfigurationError(
-                f"orderdeck already runs here with another {name}: `orderdeck down` first to change it"
-            )
+    names = [env_names(field)[0] for field in Settings.model_fields if field not in counts]
+    if differ := [name for name in names if running.get(name) != ours.get(name)]:
+        raise ConfigurationError(
+            f"orderdeck already runs here with another {', '.join(differ)}: `orderdeck down` first to change "
+            f"{'it' if len(differ) == 1 else 'them'}"
+        )
 
 
 def _wait_until_ready(settings: Settings) -> None:

@@ -14,7 +14,9 @@ import pytest
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.addresses import default_home
+from core.errors import ConfigurationError
 from core.home import OWNER, unprivileged_user
+from core.home_setting import settings_to_stop_with
 from tests.support.stack import ROOT, Stack
 
 
@@ -105,6 +107,28 @@ def test_down_where_nothing_is_up_succeeds_twice(stack: Stack) -> None:
     for _ in range(2):
         done = stack.orderdeck("down")
         assert (done.returncode, done.stdout.strip()) == (0, "orderdeck was not up")
+
+
+def test_a_wrong_setting_keeps_nobody_from_stopping_what_runs(stack: Stack) -> None:
+    stack.settings["ORDERDECK_TLS_CERTIFICATE"] = "/desk.pem"
+    done = stack.orderdeck("down")
+    assert (done.returncode, done.stdout.strip()) == (0, "orderdeck was not up")
+    assert "belong together: set both; going on in" in done.stderr
+    assert "without --forget the command goes on" in sentence(stack.orderdeck("down", "--forget"))
+
+
+def test_a_home_that_is_wrong_or_misspelt_stops_nothing_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORDERDECK_HOME", raising=False)
+    Path(".env").write_text(f"ORDERDECK_HOME={tmp_path}/mine\nORDERDECK_HOTS=x\n")
+    settings, wrong = settings_to_stop_with()
+    assert settings.home == tmp_path / "mine"
+    assert "ORDERDECK_HOTS" in str(wrong)
+    Path(".env").write_text(f"ORDERDECK_HOEM={tmp_path}/mine\n")
+    with pytest.raises(ConfigurationError, match="ORDERDECK_HOEM"):
+        settings_to_stop_with()
 
 
 def test_status_where_nothing_is_up_says_so(stack: Stack) -> None:

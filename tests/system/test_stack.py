@@ -88,14 +88,17 @@ def test_a_second_up_changes_nothing_and_prints_the_same(stack: Stack) -> None:
 
 def test_up_with_another_port_while_it_runs_says_to_go_down_first(stack: Stack) -> None:
     other = Stack(stack.home.path)
-    other.settings = stack.settings | {"ORDERDECK_QUERY_PORT": other.settings["ORDERDECK_QUERY_PORT"]}
+    other.settings = stack.settings | {
+        "ORDERDECK_QUERY_PORT": other.settings["ORDERDECK_QUERY_PORT"],
+        "LOG_LEVEL": "DEBUG",
+    }
     done = other.orderdeck("up")
     assert done.returncode == 1
-    assert "already runs here with another ORDERDECK_QUERY_PORT: `orderdeck down` first" in done.stderr
+    assert "already runs here with another ORDERDECK_QUERY_PORT, LOG_LEVEL: `orderdeck down` first" in done.stderr
 
 
 def test_the_ctl_command_is_the_supervisorctl_of_this_home(stack: Stack, tmp_path: Path) -> None:
-    done = stack.orderdeck("ctl", "status", cwd=tmp_path)
+    done = stack.orderdeck("ctl", "status", cwd=tmp_path, ORDERDECK_TLS_KEY="/no certificate, which stops nobody here")
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [[name, "RUNNING"] for name in sorted(NAMES)]
 
 
