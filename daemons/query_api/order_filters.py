@@ -21,7 +21,8 @@ from daemons.query_api.reads import Reads
 MOST_VALUES = 20
 
 AGAIN = "For several, give it again"
-COMMAS = f"{AGAIN}, or put commas between them."
+COMMAS = f"{AGAIN}, or put commas between them: {MOST_VALUES} in all at most."
+COMMAS_OF_IDS = f"{AGAIN}, or put commas between them: {MOST_IDS} in all at most."
 NOT = "Orders without any of these."
 StatusNames = Annotated[
     list[str] | None,
@@ -39,9 +40,10 @@ SagaTroubles = Annotated[
         f"open has money open. {COMMAS}",
     ),
 ]
-Ids = Annotated[list[str] | None, QueryParameter(max_items=MOST_IDS, description=f"A UUID. {COMMAS}")]
+Ids = Annotated[list[str] | None, QueryParameter(max_items=MOST_IDS, description=f"A UUID. {COMMAS_OF_IDS}")]
 Numbers = Annotated[
-    list[str] | None, QueryParameter(max_items=MOST_IDS, description=f"Such as ORD-9KYFYSQFCF, in any case. {COMMAS}")
+    list[str] | None,
+    QueryParameter(max_items=MOST_IDS, description=f"Such as ORD-9KYFYSQFCF, in any case. {COMMAS_OF_IDS}"),
 ]
 Words = Annotated[list[str] | None, QueryParameter(max_items=MOST_VALUES, description=COMMAS)]
 NotWords = Annotated[list[str] | None, QueryParameter(max_items=MOST_VALUES, description=f"{NOT} {COMMAS}")]

@@ -29,6 +29,7 @@ LONGEST_TEXT = 200
 LONGEST_PARAMETER = 400
 MOST_FIELDS = 400  # an address has at most 8 KiB
 WANTED = f"must be UTF-8, percent-encoded, and have at most {MOST_FIELDS} fields"
+LONGEST_LIST = 8 * 1024  # characters of values with commas between: as long as an address may be
 MOST_IDS = 100
 MOST_KEPT = 1_000  # queries whose parameters are known; clients often send the same ones again
 LONGEST_KEPT = 500  # bytes of such a query
@@ -70,7 +71,7 @@ Several = Annotated[
 ]
 SeveralIds = Annotated[
     str | None,
-    QueryParameter(min_length=1, max_length=MOST_IDS * 37 - 1, description="A UUID, or up to 100 with commas between."),
+    QueryParameter(min_length=1, max_length=LONGEST_LIST, description="A UUID, or up to 100 with commas between."),
 ]
 CursorText = Annotated[
     str | None,
@@ -137,9 +138,10 @@ class KnownParameter(NamedTuple):
 def known_parameters(handler: HTTPRouteHandler) -> dict[str, KnownParameter]:
     """A handler's query parameters by their names, in their order."""
     return {
-        one.name or name: KnownParameter(max(LONGEST_PARAMETER, one.max_length or 0), takes_several(field))
+        one.name or name: KnownParameter(LONGEST_LIST if many else max(LONGEST_PARAMETER, one.max_length or 0), many)
         for name, field in fields_of(handler).items()
         if isinstance(one := field.kwarg_definition, QueryParameter)
+        for many in [takes_several(field)]
     }
 
 

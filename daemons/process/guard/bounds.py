@@ -14,7 +14,7 @@ class Limits:
 
     head: int = 64 * 1024  # request line, headers and trailers; browsers stay below 16 KB
     headers: int = 100  # a browser sends about 20, a proxy adds some
-    target: int = 8 * 1024  # path and query; the longest that our routes take has less than 4 KB
+    target: int = 8 * 1024  # path and query; 100 ids and 100 order numbers with commas take 5.3 KB
     body: int = 1 << 20  # of any request
 
     head_time: float = 10.0  # from the first byte of a request until its headers are complete
