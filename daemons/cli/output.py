@@ -62,7 +62,7 @@ def one_sentence() -> Generator[None]:
     except OrderdeckError as error:
         fail(error)
     except UnicodeEncodeError as error:  # an argument or a variable with bytes that are no UTF-8
-        end_with(2, f"{clean(str(error.object))[:100]} is no text in UTF-8")
+        end_with(2, f"{_arguments_that_are_no_text() or clean(str(error.object))[:100]} is no text in UTF-8")
     except (OSError, MemoryError) as error:  # of this machine: no memory, no more files, a folder that is no folder
         fail(str(error) or "there is not enough memory")
     except KeyboardInterrupt:
@@ -108,6 +108,19 @@ def _print(text: str) -> None:
     except BrokenPipeError:
         _write_no_more()
         sys.exit(NOBODY_READS)
+
+
+def _arguments_that_are_no_text() -> str:
+    """The arguments with bytes that are no UTF-8, each with the word before it, such as the name of its option."""
+    found: list[str] = []
+    for before, argument in zip(["orderdeck", *sys.argv[1:]], sys.argv[1:], strict=False):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = clean(argument.encode(errors="replace").decode())  # each such byte as ?
+            after = clean(before.encode(errors="replace").decode())
+            found.append(f"{shown[:100]} (after {after[:100]})")
+    return " and ".join(found[:3])
 
 
 def _open_what_is_closed() -> None:

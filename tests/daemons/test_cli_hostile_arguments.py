@@ -55,12 +55,12 @@ def test_an_order_or_a_key_that_no_request_can_have_is_refused_before_one_is_sen
 
 def test_bytes_that_are_no_text_and_a_reader_who_has_gone_end_the_command_without_a_traceback() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "daemons.cli.main", "saga", "show", b"\xff"],
+        [sys.executable, "-m", "daemons.cli.main", "saga", "list", "--state", b"Zo\xeb"],
         cwd=ROOT, capture_output=True, check=False, timeout=60,
         env=os.environ | {"ORDERDECK_QUERY_URL": "http://127.0.0.1:9", "PYTHONUTF8": "1"},
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
-    assert done.stderr.endswith(b"is no text in UTF-8\n")
+    assert done.stderr == b"orderdeck: Zo? (after --state) is no text in UTF-8\n"
     script = (
         "from daemons.cli import main, orders\n"
         f"page = {{'orders': [{VIEW!r}], 'total': 1, 'total_estimated': False, 'next_cursor': None}}\n"
