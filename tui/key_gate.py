@@ -162,8 +162,12 @@ class KeyGate:
         return self._app.screen, self._app.focused
 
     def _way(self) -> list[DOMNode]:
-        """The nodes through which a key's messages go, in this order."""
-        return (self._app.focused or self._app.screen).ancestors_with_self
+        """The nodes through which a key's messages go, in this order.
+
+        A form that fills itself in anew removes the field that has the focus; from there no way leads to the app.
+        """
+        focused = self._app.focused
+        return (focused if focused and focused.is_attached else self._app.screen).ancestors_with_self
 
     async def _walked(self, way: list[DOMNode], within: float) -> bool:
         """Whether every node has come to the end of what it had to do, one after the other, in that time."""

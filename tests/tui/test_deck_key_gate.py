@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.containers import VerticalScroll
 from textual.widgets import Input
 
 from tests.support.deck_harness import Deck, desk_with, opened
@@ -94,6 +95,28 @@ async def test_a_burst_goes_where_its_own_keys_lead() -> None:
         await deck.until(lambda: gateway.sent)
         assert dialogs(deck) == []
         assert [command.body for command, _ in gateway.sent] == [{"carrier": "UPS", "tracking_number": "1Z999"}]
+
+
+async def test_keys_wait_until_a_form_has_filled_itself_in_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = VerticalScroll.remove_children
+
+    async def remove_slowly(self: VerticalScroll) -> None:
+        await remove(self)
+        for _ in range(200):  # turns of the loop in which the field that has the focus is gone
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(VerticalScroll, "remove_children", remove_slowly)
+    gateway = desk_with(2)
+    async with opened(gateway, (80, 24)) as deck:
+        burst(deck, "n", "ctrl+g", "ctrl+s")
+        await deck.until(lambda: gateway.sent)
+        await deck.shows("✔ place ORD-NEW")
+        burst(deck, "n", "first", "ctrl+n", "second", "ctrl+n", "-more")
+        await done(deck)
+        assert fields(deck)["customer_id"] == "first-more"
+        burst(deck, "ctrl+n")
+        await done(deck)
+        assert fields(deck)["customer_id"] == "second"
 
 
 async def test_keys_after_a_filter_meet_the_orders_that_match() -> None:
