@@ -19,7 +19,7 @@ def show_nothing(_url: str) -> None:
 
 def show_key(own_key: str | None, home: Path, host: str = "127.0.0.1") -> Show:
     """`host` is the address at which the services of this home listen."""
-    found: list[HomeKey | None] = []
+    found: list[HomeKey] = []  # none as long as there is none: it is made when the services start anew with keys
 
     def show(url: str) -> str | None:
         if own_key is not None:
@@ -28,9 +28,11 @@ def show_key(own_key: str | None, home: Path, host: str = "127.0.0.1") -> Show:
         if not _is_here(parts.hostname or "", host):
             return None
         if not found:
-            found.append(find_home_key(home))
+            if (key := find_home_key(home)) is None:
+                return None
+            found.append(key)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        return None if found[0] is None else found[0].token(port)
+        return found[0].token(port)
 
     return show
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from core.credentials import Show
+from core.errors import ConfigurationError
 from tui.gateway import ServiceRefused
 
 if TYPE_CHECKING:  # it takes a fifth of the deck's start, so it is imported when the first picture stands
@@ -26,7 +27,10 @@ class ShownKey:
         self._refused: dict[str, float] = {}  # by service: until when nothing is sent to it
 
     def sign(self, request: httpx.Request) -> httpx.Request:
-        key = self._show(str(request.url))
+        try:
+            key = self._show(str(request.url))
+        except ConfigurationError as error:  # the home's key may come later, and be one that others can read
+            raise ServiceRefused(NO_KEY, "key_not_valid", str(error)) from error
         if key is not None:
             request.headers["Authorization"] = f"Bearer {key}"
         return request

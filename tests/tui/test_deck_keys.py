@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from core.credentials import show_key
 from core.errors import ConfigurationError
 from daemons.cli.deck import DeckOptions, open_deck
 from tests.support.deck_harness import opened
@@ -128,6 +129,35 @@ async def test_the_feed_waits_long_before_it_asks_again_where_it_is_not_let_in()
     assert feed.refused
     assert feed.retry_at == REFUSED_DELAY
     assert "needs a key" in feed.reason
+
+
+async def test_a_home_that_gets_its_key_while_the_deck_is_open_lets_it_in(tmp_path: Path) -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, stream=httpx.ByteStream(b'{"head": 0, "projections": [], "readers": []}'))
+
+    show = show_key(None, tmp_path)
+    gateway = HttpGateway("http://127.0.0.1:1", "http://127.0.0.1:2", transport=httpx.MockTransport(answer), show=show)
+    await gateway.health()
+    key = tmp_path / "home.key"
+    key.write_text("0" * 64)
+    key.chmod(0o644)
+    with pytest.raises(ServiceRefused, match="run chmod 600"):
+        await gateway.health()
+    key.chmod(0o600)
+    await gateway.health()
+    assert ["Authorization" in request.headers for request in seen] == [False, True]
+
+
+async def test_a_deck_that_is_not_let_in_says_the_whole_reason_where_there_is_room() -> None:
+    gateway = FakeGateway()
+    sentence = f"{QUERIES} needs a key that it knows: {WHAT_TO_DO}"
+    gateway.queries_down = gateway.commands_down = ServiceRefused(401, "key_not_valid", sentence)
+    async with opened(gateway, size=(220, 24)) as deck:
+        await deck.shows("✖ DISCONNECTED")
+        assert sentence in deck.lines()[0]
 
 
 async def test_a_deck_that_is_not_let_in_says_what_to_do() -> None:

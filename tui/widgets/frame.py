@@ -35,12 +35,12 @@ def top_cells(desk: Desk, title: str) -> list[Cell]:
         wait = max(0.0, feed.retry_at - desk.clock())
         again = f"  again in {wait:.1f}s (ctrl+r now)  "
         lasts = whole_seconds(desk.clock() - feed.lost_at)
-        return [*name, Cell(f"✖ DISCONNECTED {lasts}", "bad"), *alarm, Cell(again), Cell(clean(feed.reason, 60), "dim")]
+        return [*name, Cell(f"✖ DISCONNECTED {lasts}", "bad"), *alarm, Cell(again), Cell(clean(feed.reason), "dim")]
     daemons = _daemon_cells(desk)
     if (outage := desk.outages.reads) is not None:
         what = "DATABASE AWAY" if outage.part == DATABASE else "NO READS"
         away = Cell(f"✖ {what}{_lasts(desk, outage)}", "bad")
-        return [*name, away, *daemons, *alarm, Cell(f"  {clean(outage.away.reason, 80)}", "dim")]
+        return [*name, away, *daemons, *alarm, Cell(f"  {clean(outage.away.reason)}", "dim")]
     worst = desk.behind.worst(desk.clock())
     return [
         *name,
@@ -50,7 +50,7 @@ def top_cells(desk: Desk, title: str) -> list[Cell]:
         Cell(f"  pos {feed.position or 0:,}  {desk.rate.per_second:,.0f} ev/s  "),
         _lag(desk),
         Cell(f"  UI {'–' if worst is None else span(worst)}"),
-        *[Cell(f"  {clean(outage.away.reason, 80)}", "dim") for outage in desk.outages.daemons[:1]],
+        *[Cell(f"  {clean(outage.away.reason)}", "dim") for outage in desk.outages.daemons[:1]],
     ]
 
 
