@@ -53,6 +53,11 @@ async def test_the_embedded_server_listens_only_on_a_socket_that_its_user_alone_
     assert stat.S_IMODE(postgres.home.postgres_sockets.stat().st_mode) == 0o700
 
 
+async def test_the_embedded_server_has_connections_for_thirty_processes(postgres: EmbeddedPostgres) -> None:
+    most = await ask(postgres, "SHOW max_connections")
+    assert int(str(most)) >= 30 * 10
+
+
 async def test_the_embedded_server_writes_each_commit_to_disk_in_a_folder_whose_path_has_spaces_and_quotes(
     tmp_path: Path,
 ) -> None:
