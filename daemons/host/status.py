@@ -22,6 +22,7 @@ from daemons.process.program_list import PROGRAMS, ProgramProcess, counts_in, pr
 from daemons.process.tls import read_tls
 
 ASK_LIMIT = 4.0  # seconds for one request; the check behind /ready may take 3
+NOT_STARTED = "not started: run `orderdeck up`"
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,19 @@ class StackStatus:
 
 def stack_status(settings: Settings) -> StackStatus:
     """Ask supervisord, then all daemons at the same time, each once."""
-    home = Home(settings.home)
+    home, why_absent = Home(settings.home), NOT_STARTED
     try:
         states = {state.name: state for state in Supervisor(home).programs()}
-    except Unavailable:
-        states = {}
+    except Unavailable as error:
+        states, why_absent = {}, str(error)
     running = processes_in(states, settings)
     with ThreadPoolExecutor(len(running) + 2) as pool:
         projections = pool.submit(_projections, settings) if states else None
         holdings = pool.submit(_holdings, settings) if states else None
-        replies = [pool.submit(program_status, each, states.get(each.name), settings) for each in running]
+        replies = [
+            pool.submit(program_status, each, states.get(each.name), settings, why_absent=why_absent)
+            for each in running
+        ]
         holds, elsewhere, frozen = holdings.result() if holdings else ({}, [], None)
         programs = [replace(reply.result(), holds=holds.get(reply.result().name, [])) for reply in replies]
     return StackStatus(
@@ -165,13 +169,22 @@ def get_json(url: str, *, within: float = ASK_LIMIT, show: Show | None = None) -
 
 
 def program_status(
-    process: ProgramProcess, state: ProgramState | None, settings: Settings, *, within: float = ASK_LIMIT
+    process: ProgramProcess,
+    state: ProgramState | None,
+    settings: Settings,
+    *,
+    within: float = ASK_LIMIT,
+    why_absent: str = NOT_STARTED,
 ) -> ProgramStatus:
-    """How one process is; it is asked itself if it has a port, and gets so many seconds to answer."""
+    """How one process is; it is asked itself if it has a port, and gets so many seconds to answer.
+
+    `why_absent` is the reason if supervisord said nothing of it, so that `state` is None.
+    """
     program, port = process.program, process.port(settings)
     if state is None:
-        down = "supervisord does not run"
-        return ProgramStatus(process.name, "DOWN", 0, 0, ready=False, reason=down, program=program.name, port=port)
+        return ProgramStatus(
+            process.name, "DOWN", 0, 0, ready=False, reason=why_absent, program=program.name, port=port
+        )
     done = state.state == "EXITED" and state.exit_code == 0
     ready, reason = state.state == "RUNNING" or done, state.description
     if state.state in {"STOPPED", "EXITED"}:  # supervisord's own description only says since when

@@ -1,0 +1,39 @@
+"""What the status says of programs of which supervisord says nothing, and of a server that is frozen."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from core.home import Home
+from core.settings import Settings, load_settings
+from daemons.host import supervisor_socket
+from daemons.host.status import program_status, stack_status
+from daemons.process.program_list import process_named
+
+
+def reasons(settings: Settings) -> set[str]:
+    return {program.reason for program in stack_status(settings).programs}
+
+
+def test_a_supervisord_that_does_not_answer_is_not_said_to_be_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, home = load_settings(home=tmp_path), Home(tmp_path)
+    home.create()
+    [gone] = reasons(settings)
+    assert gone.startswith("supervisord does not run")
+    monkeypatch.setattr(supervisor_socket.SupervisorSocket.__init__, "__kwdefaults__", {"within": 0.1})
+    with socket.socket(socket.AF_UNIX) as frozen:  # it takes connections, as the kernel does for a stopped process
+        frozen.bind(str(home.supervisor_socket))
+        frozen.listen()
+        assert reasons(settings) == {"supervisord has not answered within 0.1 s"}
+
+
+def test_a_program_that_the_running_stack_does_not_have_yet_is_said_to_need_an_up(tmp_path: Path) -> None:
+    process = process_named("grpc-api")
+    assert process is not None
+    status = program_status(process, None, load_settings(home=tmp_path, grpc=True))
+    assert (status.ready, status.reason) == (False, "not started: run `orderdeck up`")
