@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import struct
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +23,8 @@ from daemons.process.program_list import PROGRAMS, ProgramProcess, counts_in, pr
 from daemons.process.tls import read_tls
 
 ASK_LIMIT = 4.0  # seconds for one request; the check behind /ready may take 3
+HAS_TLS = struct.pack("!ii", 8, 80877103)
+"""SSLRequest, https://www.postgresql.org/docs/18/protocol-message-formats.html"""
 NOT_STARTED = "not started: run `orderdeck up`"
 
 
@@ -190,7 +193,8 @@ def program_status(
     if state.state in {"STOPPED", "EXITED"}:  # supervisord's own description only says since when
         reason = f"{state.state.lower()} with exit code {state.exit_code}; `orderdeck up` starts it again"
     if program.name == "postgres" and ready and not done and settings.database_url is None:
-        ready, reason = _accepts(Home(settings.home)), "does not accept connections yet"
+        reason = _why_silent(Home(settings.home), within)
+        ready = reason == ""
     elif program.name == "postgres" and ready and not done:  # it ends when it has migrated
         ready, reason = False, "has not migrated the database of DATABASE_URL yet; its log says why"
     degraded = ""
@@ -213,9 +217,22 @@ def _ask(url: str, within: float, show: Show) -> tuple[bool, str, str]:
         return False, f"does not answer ({error})", ""
 
 
-def _accepts(home: Home) -> bool:
+def _why_silent(home: Home, within: float) -> str:
+    """Why the embedded PostgreSQL does not answer; empty when it does.
+
+    The kernel takes connections for a server that is frozen, so it is asked something: whether it has TLS, which it
+    answers with one byte and without a session.
+    """
     with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(home.postgres_sockets / ".s.PGSQL.5432")) == 0
+        probe.settimeout(within / 2)  # once for the connection, and once for the answer
+        try:
+            probe.connect(str(home.postgres_sockets / ".s.PGSQL.5432"))
+            probe.sendall(HAS_TLS)
+            return "" if probe.recv(1) else "closes connections without an answer"
+        except TimeoutError:
+            return f"has not answered within {within / 2:g} s"
+        except OSError:
+            return "does not accept connections yet"
 
 
 def _projections(settings: Settings) -> list[dict[str, Any]]:

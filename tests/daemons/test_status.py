@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from pathlib import Path
 
 import pytest
 
+from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.home import Home
 from core.settings import Settings, load_settings
 from daemons.host import supervisor_socket
 from daemons.host.status import program_status, stack_status
+from daemons.host.supervisor import ProgramState
 from daemons.process.program_list import process_named
 
 
@@ -37,3 +40,18 @@ def test_a_program_that_the_running_stack_does_not_have_yet_is_said_to_need_an_u
     assert process is not None
     status = program_status(process, None, load_settings(home=tmp_path, grpc=True))
     assert (status.ready, status.reason) == (False, "not started: run `orderdeck up`")
+
+
+def test_a_frozen_postgres_is_not_ready(postgres: EmbeddedPostgres) -> None:
+    process, server = process_named("postgres"), postgres.process
+    assert process is not None
+    assert server is not None
+    settings = load_settings(home=postgres.home.path, database_url=None)
+    running = ProgramState("postgres", "RUNNING", server.pid, 1, 0, "")
+    assert program_status(process, running, settings).ready
+    server.send_signal(signal.SIGSTOP)
+    try:
+        status = program_status(process, running, settings, within=0.2)
+    finally:
+        server.send_signal(signal.SIGCONT)
+    assert (status.ready, status.reason) == (False, "has not answered within 0.1 s")
