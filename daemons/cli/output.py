@@ -12,8 +12,10 @@ from typing import NoReturn, cast
 
 from core.errors import ConfigurationError, OrderdeckError
 from core.printable import clean, clean_json, clean_lines
+from core.settings import load_settings
 from daemons.cli.interrupted import CODE, end_interrupted, say_interrupted
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 NOBODY_READS = 141  # the exit code of a command that SIGPIPE ended, which is what a shell expects here
 
 
@@ -63,7 +65,9 @@ def one_sentence() -> Generator[None]:
         fail(error)
     except UnicodeEncodeError as error:  # an argument or a variable with bytes that are no UTF-8
         end_with(2, f"{_arguments_that_are_no_text() or clean(str(error.object))[:100]} is no text in UTF-8")
-    except (OSError, MemoryError) as error:  # of this machine: no memory, no more files, a folder that is no folder
+    except OSError as error:  # of this machine: no more files, a folder that is no folder
+        fail(_of_a_file(error))
+    except MemoryError as error:
         fail(str(error) or "there is not enough memory")
     except KeyboardInterrupt:
         end_interrupted()
@@ -84,18 +88,33 @@ def any_stdout() -> Generator[None]:
     has gone, as after `| head -1`.
     """
     _open_what_is_closed()
+    if isinstance(sys.stdout.buffer, io.FileIO):  # PYTHONUNBUFFERED: it would forget what it could not write
+        buffered = io.BufferedWriter(sys.stdout.buffer)
+        sys.stdout = io.TextIOWrapper(buffered, sys.stdout.encoding, line_buffering=True)
     for stream in (sys.stdout, sys.stderr):
         cast("io.TextIOWrapper", stream).reconfigure(errors="backslashreplace")
     try:
         try:
             yield
         finally:
-            sys.stdout.flush()  # here, because at the end of the interpreter nobody could catch the error
+            _flush()  # here, because at the end of the interpreter nobody could catch the error
     except BrokenPipeError:
         _write_no_more()
         sys.exit(NOBODY_READS)
+
+
+def _flush() -> None:
+    """Write what waits for stdout. After a print that failed it waits still, so this tells whose fault the error is."""
+    with _stdout_takes_it():
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _stdout_takes_it() -> Generator[None]:
+    try:
+        yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+        if error.errno not in NO_ROOM:
             raise
         _write_no_more()
         raise ConfigurationError(f"the output cannot be written: {error.strerror}") from None
@@ -104,7 +123,8 @@ def any_stdout() -> Generator[None]:
 def _print(text: str) -> None:
     """Print on stdout. When its reader has gone the process ends here, because typer would end it with exit code 1."""
     try:
-        print(text, flush=True)  # noqa: T201 - the one place that prints on stdout
+        with _stdout_takes_it():
+            print(text, flush=True)  # noqa: T201 - the one place that prints on stdout
     except BrokenPipeError:
         _write_no_more()
         sys.exit(NOBODY_READS)
@@ -121,6 +141,13 @@ def _arguments_that_are_no_text() -> str:
             after = clean(before.encode(errors="replace").decode())
             found.append(f"{shown[:100]} (after {after[:100]})")
     return " and ".join(found[:3])
+
+
+def _of_a_file(error: OSError) -> str:
+    """What to say of an error of a file; a write does not know the name of its file."""
+    if error.errno in NO_ROOM and error.filename is None:
+        return f"a file cannot be written, probably in the home {load_settings().home}: {error.strerror}"
+    return str(error)
 
 
 def _open_what_is_closed() -> None:

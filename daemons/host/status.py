@@ -193,8 +193,7 @@ def program_status(
     if state.state in {"STOPPED", "EXITED"}:  # supervisord's own description only says since when
         reason = f"{state.state.lower()} with exit code {state.exit_code}; `orderdeck up` starts it again"
     if program.name == "postgres" and ready and not done and settings.database_url is None:
-        reason = _why_silent(Home(settings.home), within)
-        ready = reason == ""
+        ready = not (reason := _why_silent(Home(settings.home), within))
     elif program.name == "postgres" and ready and not done:  # it ends when it has migrated
         ready, reason = False, "has not migrated the database of DATABASE_URL yet; its log says why"
     degraded = ""

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from daemons.cli import sagas
 from daemons.cli.main import app
-from daemons.cli.output import tell
+from daemons.cli.output import one_sentence, say, tell
 from tests.support.stack import ROOT, Stack
 
 COMMANDS = (["--help"], ["doctor"], ["up", "--faß"], ["daemon", "…"])
@@ -66,6 +66,24 @@ def test_a_command_whose_output_has_no_room_says_so_in_one_sentence(tmp_path: Pa
             done = run(Stack(tmp_path / "home"), *command, stdout=full.fileno())
             assert_no_crash(done, {1})
             assert done.stderr == b"orderdeck: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_file_that_has_no_room_is_not_said_to_be_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ORDERDECK_HOME", str(tmp_path))
+    full = os.open("/dev/full", os.O_WRONLY)
+
+    @one_sentence()
+    def command() -> None:
+        say("starting")
+        os.write(full, b"x")
+
+    with pytest.raises(SystemExit, match=f"a file cannot be written, probably in the home {tmp_path}: No space left"):
+        command()
+    os.close(full)
+    assert capsys.readouterr().out == "starting\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
