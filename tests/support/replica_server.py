@@ -24,6 +24,7 @@ SETTINGS = {
     "wal_receiver_status_interval": "1s",
     "max_standby_streaming_delay": "0",  # reads that stand in the way of the replay are cancelled
     "shared_buffers": "16MB",
+    "max_connections": "300",  # as the primary has, or it would not begin
 }
 
 

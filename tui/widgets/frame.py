@@ -40,7 +40,8 @@ def top_cells(desk: Desk, title: str) -> list[Cell]:
     if (outage := desk.outages.reads) is not None:
         what = "DATABASE AWAY" if outage.part == DATABASE else "NO READS"
         away = Cell(f"✖ {what}{_lasts(desk, outage)}", "bad")
-        return [*name, away, *daemons, *alarm, Cell(f"  {clean(outage.away.reason)}", "dim")]
+        known = daemons if outage.part == DATABASE else []  # the query API says how they are
+        return [*name, away, *known, *alarm, Cell(f"  {clean(outage.away.reason)}", "dim")]
     worst = desk.behind.worst(desk.clock())
     return [
         *name,
