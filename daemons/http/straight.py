@@ -7,7 +7,7 @@ converts arguments that are texts already. The framework still finds the route.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from litestar import Litestar, Request
@@ -19,6 +19,38 @@ from daemons.http.callers import check_role
 from daemons.http.problems import on_error
 
 
+class FoundRoute(NamedTuple):
+    """The handler of a request, and the values in its path by their names."""
+
+    app: Litestar
+    handler: Any
+    path: str
+    values: Mapping[str, Any]
+    template: str
+
+    def write_into(self, scope: Any) -> None:
+        """As the framework does before it calls the handler."""
+        scope |= {
+            "app": self.app,
+            "litestar_app": self.app,
+            "route_handler": self.handler,
+            "path": self.path,
+            "path_params": self.values,
+            "path_template": self.template,
+        }
+
+
+def find_route(app: Litestar, scope: Any) -> FoundRoute | None:
+    """None if there is no such route, or no route can be found: the framework says so."""
+    path: str = scope["path"]
+    try:
+        plain = path if "//" not in path and not path.endswith("/") else normalize_path(path)
+        found = app.asgi_router.handle_routing(path=plain, method=scope["method"])
+    except Exception:  # noqa: BLE001 - the framework answers it
+        return None
+    return FoundRoute(app, *found[1:])
+
+
 class Straight:
     """The application of a service whose handlers take the request, the state and what stands in the path, and no more.
 
@@ -28,7 +60,6 @@ class Straight:
 
     def __init__(self, app: Litestar) -> None:
         self._app = app
-        self._find = app.asgi_router.handle_routing
         self.handlers: Mapping[Any, frozenset[str]] = {
             handler: frozenset(handler.parsed_fn_signature.parameters)
             for route in app.routes
@@ -37,30 +68,17 @@ class Straight:
         }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        path: str = scope["path"]
-        try:
-            plain = path if "//" not in path and not path.endswith("/") else normalize_path(path)
-            _, handler, path, values, template = self._find(path=plain, method=scope["method"])
-        except Exception:  # noqa: BLE001 - there is no such route, or no route can be found: the framework says so
+        found = find_route(self._app, scope)
+        takes = None if found is None else self.handlers.get(found.handler)
+        if found is None or takes is None:
             await self._app(scope, receive, send)
             return
-        takes = self.handlers.get(handler)
-        if takes is None:
-            await self._app(scope, receive, send)
-            return
-        scope |= {
-            "app": self._app,
-            "litestar_app": self._app,
-            "route_handler": handler,
-            "path": path,
-            "path_params": values,
-            "path_template": template,
-        }
+        found.write_into(scope)
         request: Request[Any, Any, Any] = Request(scope, receive, send)
         try:
             await check_role(request)
-            given: dict[str, Any] = {"request": request, "state": self._app.state, **values}
-            answer = await handler.fn(**{name: given[name] for name in takes})
+            given: dict[str, Any] = {"request": request, "state": self._app.state, **found.values}
+            answer = await found.handler.fn(**{name: given[name] for name in takes})
         except Exception as error:  # noqa: BLE001 - every error is answered, as the framework does
             refusal: Any = on_error(request, error)
             answer = refusal.to_asgi_response(app=None, request=request)

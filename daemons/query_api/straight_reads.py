@@ -11,10 +11,10 @@ from typing import Any
 
 from litestar import Litestar, Request
 from litestar.types import ASGIApp
-from litestar.utils import normalize_path
 
 from core.errors import NotFound
 from daemons.http.problems import on_error
+from daemons.http.straight import find_route
 from daemons.query_api.opened_answers import prepare
 from daemons.query_api.orders import listed_at_once, one_order, order_at_once, some_orders
 from daemons.query_api.parameters import AnyRequest
@@ -31,7 +31,6 @@ class StraightReads:
 
     def __init__(self, app: Litestar) -> None:
         self._app = app
-        self._find = app.asgi_router.handle_routing
         self.handlers: Mapping[Any, AtOnce] = {
             handler: at_once
             for route in app.routes
@@ -42,28 +41,17 @@ class StraightReads:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         asked: str = scope["path"]
-        try:
-            _, handler, path, values, template = self._find(path=normalize_path(asked), method=scope["method"])
-        except Exception:  # noqa: BLE001 - there is no such route, or no route can be found: the framework says so
+        found = find_route(self._app, scope)
+        at_once = None if found is None else self.handlers.get(found.handler)
+        if found is None or at_once is None:
             await self._app(scope, receive, send)
             return
-        at_once = self.handlers.get(handler)
-        if at_once is None:
-            await self._app(scope, receive, send)
-            return
-        scope |= {
-            "app": self._app,
-            "litestar_app": self._app,
-            "route_handler": handler,
-            "path": path,
-            "path_params": values,
-            "path_template": template,
-        }
+        found.write_into(scope)
         request: AnyRequest = Request(scope, receive, send)
         answer: Any
         try:
             await prepare(request)
-            answer = await at_once(request, values)
+            answer = await at_once(request, found.values)
             if answer is not None:
                 await finish(answer)
         except Exception as error:  # noqa: BLE001 - every error is answered, as the framework does
