@@ -146,8 +146,16 @@ def _arguments_that_are_no_text() -> str:
 def _of_a_file(error: OSError) -> str:
     """What to say of an error of a file; a write does not know the name of its file."""
     if error.errno in NO_ROOM and error.filename is None:
-        return f"a file cannot be written, probably in the home {load_settings().home}: {error.strerror}"
+        return f"a file cannot be written, probably in the home{_named()}: {error.strerror}"
     return str(error)
+
+
+def _named() -> str:
+    """The folder of the home; nothing where the settings are wrong, since some commands do without them."""
+    try:
+        return f" {load_settings().home}"
+    except OrderdeckError:
+        return ""
 
 
 def _open_what_is_closed() -> None:

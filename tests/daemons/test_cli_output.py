@@ -69,10 +69,14 @@ def test_a_command_whose_output_has_no_room_says_so_in_one_sentence(tmp_path: Pa
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+@pytest.mark.parametrize("wrong", [False, True])
 def test_a_file_that_has_no_room_is_not_said_to_be_the_output(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, wrong: bool
 ) -> None:
+    """With a wrong setting, too: `down` goes on with one, and may then meet a disk that is full."""
     monkeypatch.setenv("ORDERDECK_HOME", str(tmp_path))
+    if wrong:
+        monkeypatch.setenv("ORDERDECK_TLS_CERTIFICATE", "/no/key/beside/it.pem")
     full = os.open("/dev/full", os.O_WRONLY)
 
     @one_sentence()
@@ -80,7 +84,8 @@ def test_a_file_that_has_no_room_is_not_said_to_be_the_output(
         say("starting")
         os.write(full, b"x")
 
-    with pytest.raises(SystemExit, match=f"a file cannot be written, probably in the home {tmp_path}: No space left"):
+    named = "" if wrong else f" {tmp_path}"
+    with pytest.raises(SystemExit, match=f"a file cannot be written, probably in the home{named}: No space left"):
         command()
     os.close(full)
     assert capsys.readouterr().out == "starting\n"
