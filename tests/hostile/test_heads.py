@@ -120,6 +120,21 @@ def test_who_waits_for_a_100_is_told_to_send_the_body_unless_it_speaks_http_1_0(
     assert send(service.port, old).status == 200
 
 
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
+def test_an_answer_before_its_body_has_come_says_that_it_is_the_last_on_its_connection(
+    service: GuardedProcess, method: str
+) -> None:
+    early = request(method, "/no-such-path", JSON, "Content-Length: 2")
+    with connect(service.port) as connection:
+        connection.sendall(early + b"{}")
+        assert "connection" not in read(connection, has_body=method != "HEAD").headers
+        connection.sendall(early)
+        answer = read(connection, has_body=method != "HEAD")
+        assert (answer.status, answer.headers["connection"]) in ((404, "close"), (405, "close"))
+        connection.sendall(b"{}" + request("GET", "/health"))
+        assert connection.recv(1) == b"", "nothing follows"
+
+
 def test_the_head_and_the_body_of_an_answer_come_at_once(service: GuardedProcess) -> None:
     with connect(service.port) as connection:
         for _ in range(50):

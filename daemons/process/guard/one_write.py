@@ -1,4 +1,7 @@
-"""Sends the head of an answer together with its body, in one call of the system instead of two."""
+"""Sends the head of an answer together with its body, in one call of the system instead of two.
+
+And says in the head that the connection ends, where it does: RFC 9112, section 9.6.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,24 @@ class OneWrite:
     The head waits only where it tells the length of a body: that comes at once, where the parts of a stream may not.
     The cycle of an answer has this object, which must not have it too: the memory of each request would wait for the
     garbage collector.
+
+    `is_last`: the answer has begun before its request was there as a whole. Nobody wants the rest, so no other answer
+    follows, and the caller has been told so.
     """
 
-    __slots__ = ("_cycle", "_head", "_transport")
+    __slots__ = ("_cycle", "_head", "_transport", "is_last")
 
     def __init__(self, transport: asyncio.Transport, cycle: RequestResponseCycle) -> None:
         self._transport = transport
         self._cycle = weakref.ref(cycle)
         self._head: bytes | None = None  # empty when it is sent
+        self.is_last = False
 
     def write(self, data: bytes) -> None:
         if self._head is None and (cycle := self._cycle()) is not None and cycle.response_started:
+            if cycle.more_body and cycle.keep_alive:
+                self.is_last = True
+                data = data.removesuffix(b"\r\n") + b"connection: close\r\n\r\n"
             self._head = data
             if not cycle.expected_content_length:
                 self.flush()

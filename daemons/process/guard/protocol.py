@@ -236,12 +236,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
         answered, self._answering = self._answering, None
-        if answered is not None:
-            cast("OneWrite", answered.transport).flush()
+        sent = None if answered is None else cast("OneWrite", answered.transport)
+        if sent is not None:
+            sent.flush()
         if self.transport.is_closing():
             return
-        if answered is not None and answered.more_body:
-            self._hang_up()  # nobody wants the rest of its body
+        if sent is not None and sent.is_last:
+            self._hang_up()
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
