@@ -152,7 +152,7 @@ class UnknownEvent(OrderdeckError):
 class Unavailable(OrderdeckError):
     reason: str
     retry_after: int = field(default=1)  # seconds
-    logged: bool = field(default=False, compare=False)  # it is in the log already, once for the whole outage
+    logged: bool = field(default=False, compare=False)  # it is or will be in the log, once for the whole outage
 
     def __str__(self) -> str:
         return self.reason

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from core.adapters.postgres.connection import Link, connect
+from core.adapters.postgres.connection import Connection, Link, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.outage import FIRST_PAUSE, LONGEST_PAUSE, Outage
 from core.errors import LoginRefused, Unavailable
@@ -146,3 +146,24 @@ async def test_links_have_their_connections_again_soon_after_the_server_is_back(
         ]
         for link in links:
             link.close()
+
+
+async def test_who_loses_a_connection_in_the_middle_of_a_statement_leaves_the_line_to_whoever_connects_next(
+    dsn: str, postgres: EmbeddedPostgres, admin: Connection
+) -> None:
+    with TcpLink(Path(postgres.home.postgres_sockets) / ".s.PGSQL.5432", free_port()) as wire:
+        user, _, rest = dsn.removeprefix("postgresql://").partition("@/")
+        through = f"postgresql://{user}@{wire.address}/{rest.partition('?')[0]}?sslmode=disable"
+        link = Link(lambda: connect(through, name="in the middle"))
+        reading = asyncio.create_task(link.once(lambda c: c.fetchval("SELECT pg_sleep(60)")))
+        busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%in the middle' AND state = 'active'"
+        while not await admin.fetchval(busy):
+            await asyncio.sleep(0.01)
+        with capture_logs() as logs:
+            wire.cut()
+            with pytest.raises(Unavailable) as cut:
+                await reading
+            with pytest.raises(Unavailable, match="the database is away: "):
+                await link.run(lambda c: c.fetchval("SELECT 1"))
+        assert cut.value.logged
+        assert [line["event"] for line in logs] == ["the database cannot be reached"]

@@ -109,8 +109,8 @@ async def open_connection(address: DatabaseAddress, *, wait: float | None, prepa
             raise
         if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
             ours = Unavailable(f"{AWAY}: no server that answers at its address is {role}")
-        elif isinstance(ours, Unavailable) and str(error):
-            ours = Unavailable(f"{AWAY}: {_why(error)}")
+        elif isinstance(ours, Unavailable):
+            ours = Unavailable(f"{AWAY}: {_why(error)}" if str(error) else ours.reason)
         raise ours from error
 
 

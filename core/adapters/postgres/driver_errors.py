@@ -65,7 +65,7 @@ def translated(error: BaseException) -> OrderdeckError | None:
     if isinstance(error, _NOT_NOW):
         return Unavailable(f"the database cannot do it now: {_name(error)}")
     if connection_lost(error) and not isinstance(error, _FAULTS_OF_CONNECTIONS):
-        return Unavailable(AWAY)
+        return Unavailable(AWAY, logged=True)  # if it is an outage, whoever connects next logs it
     if isinstance(error, asyncpg.PostgresError):
         return _fault(error)
     if isinstance(error, (asyncpg.InterfaceError, *_FAULTS_OF_CONNECTIONS)):
