@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
 
 import pytest
 
 from core.adapters.payments import http
 from core.adapters.payments.breaker import IN_A_ROW
 from core.adapters.payments.http import HttpPaymentGateway
-from core.errors import GatewayNotTried
+from core.errors import GatewayNotTried, GatewayTimeout, GatewayUnavailable
 from tests.support.order_desk import Desk
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{"reference":"r"}'
@@ -73,3 +74,29 @@ async def test_a_saga_whose_call_finds_no_room_is_parked_and_uses_up_no_try(desk
         narrow.may_answer.set()
         assert [await desk.ended(order) for order in orders] == ["SagaCompleted"] * 4
     assert "SagaStepFailed" not in [event.event_type for event in await desk.log()]
+
+
+async def test_the_breaker_opens_although_all_room_is_taken_and_more_calls_always_wait(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "CONNECTIONS", 4)
+    monkeypatch.setattr(http, "LONGEST_WAIT", 0.05)  # less than a call takes, so some wait whenever room is freed
+    silent = Slow()
+    async with await asyncio.start_server(silent.serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with HttpPaymentGateway(url, timeout=0.3) as gateway:
+
+            async def call_until_the_breaker_is_open(charge: UUID) -> None:
+                while True:
+                    try:
+                        await gateway.void("k", payment_id=charge, reason="r")
+                    except GatewayNotTried as error:
+                        if "is not being called" in str(error):
+                            return
+                    except (GatewayTimeout, GatewayUnavailable):
+                        charge = uuid4()  # a charge that fails often opens the breaker as well, in another way
+
+            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+                for _ in range(40):
+                    group.create_task(call_until_the_breaker_is_open(uuid4()))
+        silent.may_answer.set()

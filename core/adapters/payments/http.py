@@ -133,9 +133,23 @@ class HttpPaymentGateway:
     async def _send(
         self, charge: str, method: str, path: str, headers: Headers | None = None, content: bytes | None = None
     ) -> Response:
-        """Make one call, and tell the breaker how it went."""
+        """Make one call once there is room for it, and tell the breaker how it went."""
+        call = self._breaker.admit()
+        try:
+            await self._take_room()
+        except BaseException:
+            self._breaker.not_made(call)
+            raise
+        try:
+            return await self._call(call, charge, method, path, headers, content)
+        finally:
+            self._calls -= 1
+            self._room.release()
+
+    async def _call(
+        self, call: Admitted, charge: str, method: str, path: str, headers: Headers | None, content: bytes | None
+    ) -> Response:
         breaker = self._breaker
-        call = breaker.admit()
         try:
             response = await self._exchange(method, path, headers, content, self._timeout)
         except NOT_SENT:
@@ -156,14 +170,15 @@ class HttpPaymentGateway:
         return response
 
     async def _ask_about_nothing(self, call: Admitted) -> None:
-        """Look up a key that no charge has, and tell the breaker whether the provider answers that."""
+        """Look up a key that no charge has, and tell the breaker whether the provider answers that.
+
+        It is asked in the room of the call that failed: among all those that wait for room, it might never get any.
+        """
         breaker, within = self._breaker, min(LONGEST_QUESTION, self._timeout)
         try:
             response = await self._exchange("GET", f"/api/v1/operations/{NOBODYS_KEY}", None, None, within)
         except (*NOT_SENT, *NO_ANSWER):
             breaker.asked(call, answers=False)
-        except GatewayNotTried:  # there is no free connection
-            breaker.not_made(call)
         except BaseException:
             breaker.not_made(call)
             raise
@@ -173,26 +188,21 @@ class HttpPaymentGateway:
     async def _exchange(
         self, method: str, path: str, headers: Headers | None, content: bytes | None, within: float
     ) -> Response:
-        """Send one request and read its answer, in at most `within` seconds once there is room for it."""
+        """Send one request and read its answer, in at most `within` seconds. The caller has taken room for it."""
         key = self._show(self._base)
         shown = {"Authorization": f"Bearer {key}"} if key else {}
         traced = {name.decode(): value.decode() for name, value in trace_headers()}
-        await self._take_room()
-        try:
-            async with (
-                asyncio.timeout(within),
-                self._session.request(
-                    method,
-                    URL(self._base + path, encoded=True),
-                    headers={**shown, **traced, **(headers or {})},
-                    data=content,
-                    allow_redirects=False,
-                ) as response,
-            ):
-                return Response(response.status, response.headers, await content_of(response))
-        finally:
-            self._calls -= 1
-            self._room.release()
+        async with (
+            asyncio.timeout(within),
+            self._session.request(
+                method,
+                URL(self._base + path, encoded=True),
+                headers={**shown, **traced, **(headers or {})},
+                data=content,
+                allow_redirects=False,
+            ) as response,
+        ):
+            return Response(response.status, response.headers, await content_of(response))
 
     async def _take_room(self) -> None:
         if self._room.locked():
