@@ -11,8 +11,20 @@ from structlog.testing import capture_logs
 
 from core.adapters.postgres.connection import Connection, Link, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
-from core.adapters.postgres.outage import FIRST_PAUSE, LONGEST_PAUSE, Outage
+from core.adapters.postgres.lanes import opened_with
+from core.adapters.postgres.outage import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    LOSES_EACH,
+    LOSSES_SAID_EVERY,
+    Losses,
+    Outage,
+    losses_in_a_row,
+)
+from core.bootstrap import bootstrap
 from core.errors import LoginRefused, Unavailable
+from core.settings import load_settings
+from tests.support.logins import of_daemons
 from tests.support.ports import free_port
 from tests.support.tcp_link import TcpLink
 
@@ -36,6 +48,11 @@ async def told(outage: Outage, server: Server) -> str:
         return await outage.connect(server.open)
     except Unavailable as away:
         return str(away)
+
+
+def through(wire: TcpLink, dsn: str) -> str:
+    user, _, rest = dsn.removeprefix("postgresql://").partition("@/")
+    return f"postgresql://{user}@{wire.address}/{rest.partition('?')[0]}?sslmode=disable"
 
 
 async def test_of_a_thousand_callers_while_a_server_recovers_a_few_reach_it_and_all_hear_why() -> None:
@@ -119,9 +136,7 @@ async def test_links_have_their_connections_again_soon_after_the_server_is_back(
     dsn: str, postgres: EmbeddedPostgres
 ) -> None:
     with TcpLink(Path(postgres.home.postgres_sockets) / ".s.PGSQL.5432", free_port()) as wire:
-        user, _, rest = dsn.removeprefix("postgresql://").partition("@/")
-        through = f"postgresql://{user}@{wire.address}/{rest.partition('?')[0]}?sslmode=disable"
-        links = [Link(lambda: connect(through, name="test")) for _ in range(4)]
+        links = [Link(lambda: connect(through(wire, dsn), name="test")) for _ in range(4)]
 
         async def ask(link: Link) -> object:
             while True:
@@ -152,9 +167,7 @@ async def test_who_loses_a_connection_in_the_middle_of_a_statement_leaves_the_li
     dsn: str, postgres: EmbeddedPostgres, admin: Connection
 ) -> None:
     with TcpLink(Path(postgres.home.postgres_sockets) / ".s.PGSQL.5432", free_port()) as wire:
-        user, _, rest = dsn.removeprefix("postgresql://").partition("@/")
-        through = f"postgresql://{user}@{wire.address}/{rest.partition('?')[0]}?sslmode=disable"
-        link = Link(lambda: connect(through, name="in the middle"))
+        link = Link(lambda: connect(through(wire, dsn), name="in the middle"))
         reading = asyncio.create_task(link.once(lambda c: c.fetchval("SELECT pg_sleep(60)")))
         busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%in the middle' AND state = 'active'"
         while not await admin.fetchval(busy):
@@ -167,3 +180,71 @@ async def test_who_loses_a_connection_in_the_middle_of_a_statement_leaves_the_li
                 await link.run(lambda c: c.fetchval("SELECT 1"))
         assert cut.value.logged
         assert [line["event"] for line in logs] == ["the database cannot be reached"]
+
+
+CUT_ITSELF = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+
+async def test_a_server_that_can_be_reached_and_loses_every_connection_is_logged_once_and_is_what_callers_hear(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses_in_a_row, "_silent_until", 0.0)
+    link = Link(lambda: connect(dsn, name="test", role=None))
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(Unavailable, match=LOSES_EACH):
+                await link.run(lambda c: c.fetchval(CUT_ITSELF))
+    assert [line["event"] for line in logs] == [LOSES_EACH]
+    link.close()
+
+
+async def test_a_connection_that_is_lost_between_others_that_work_is_not_logged(dsn: str) -> None:
+    link = Link(lambda: connect(dsn, name="test", role=None))
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(Unavailable) as lost:
+                await link.once(lambda c: c.fetchval(CUT_ITSELF))
+            assert str(lost.value) != LOSES_EACH
+            assert await link.run(lambda c: c.fetchval("SELECT 1")) == 1
+    assert logs == []
+    link.close()
+
+
+async def test_a_connection_that_is_lost_before_its_first_statement_counts_like_one_in_a_statement(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses_in_a_row, "_silent_until", 0.0)
+    link = Link(lambda: opened_with(lambda: connect(dsn, name="test", role=None), f"jit = off; {CUT_ITSELF}"))
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await link.run(lambda c: c.fetchval("SELECT 1"))
+    assert [line["event"] for line in logs] == [LOSES_EACH]
+
+
+def test_losses_that_go_on_are_logged_once_a_minute_with_how_many_there_were() -> None:
+    clock = [0.0]
+    losses = Losses(lambda: clock[0])
+    with capture_logs() as logs:
+        for _ in range(130):
+            losses.note()
+            clock[0] += 1
+    assert [line["times"] for line in logs] == [1, LOSSES_SAID_EVERY, LOSSES_SAID_EVERY]
+
+
+async def test_a_process_that_has_nothing_to_do_learns_by_itself_that_the_database_is_back(
+    dsn: str, postgres: EmbeddedPostgres
+) -> None:
+    with TcpLink(Path(postgres.home.postgres_sockets) / ".s.PGSQL.5432", free_port()) as wire:
+        settings = load_settings(database_url=through(wire, of_daemons(dsn)))
+        with capture_logs() as logs:
+            async with bootstrap(settings, name="idle") as app:
+                for _ in range(2):
+                    logs.clear()
+                    wire.cut()
+                    with pytest.raises(Unavailable):
+                        await app.why_not_ready()
+                    wire.mend()
+                    async with asyncio.timeout(4 * LONGEST_PAUSE):
+                        while [line["log_level"] for line in logs] != ["warning", "info"]:
+                            await asyncio.sleep(0.01)

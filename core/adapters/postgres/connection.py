@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar, cast
 import asyncpg
 
 from core.adapters.postgres.driver_errors import AWAY, connection_lost, translated, translating
-from core.adapters.postgres.outage import outage_of
+from core.adapters.postgres.outage import LOSES_EACH, losses_in_a_row, outage_of
 from core.adapters.postgres.session import ROLE, set_up
 from core.database_address import FILES, DatabaseAddress, read_address
 from core.errors import ConfigurationError, DatabaseFault, OrderdeckError, Unavailable, ValuesRefused
@@ -55,6 +55,11 @@ async def connect(dsn: str, *, name: str, role: str | None = ROLE, limits: bool 
     database is away, most calls raise Unavailable at once; the log says when that begins and ends.
     """
     return await outage_of(dsn).connect(lambda: open_session(dsn, name=name, role=role, limits=limits))
+
+
+async def see_outages_through(dsn: str, *, name: str) -> None:
+    """Until cancelled: while the database is away, try to connect, also when nothing else of this process does."""
+    await outage_of(dsn).see_through(lambda: connect(dsn, name=name))
 
 
 async def open_session(dsn: str, *, name: str, role: str | None = ROLE, limits: bool = True) -> Connection:
@@ -180,13 +185,20 @@ class Link:
         self._open = open_
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
+        self._losses = 0  # of connections, since the last success
 
     async def get(self) -> Connection:
         """The connection, opened if there is none. The caller must pass errors that occur on it to `failed`."""
         if self._connection is None or self._connection.is_closed():
-            with translating():
+            try:
                 self._connection = await self._open()
+            except Exception as error:
+                raise self.failed(error) from error
         return self._connection
+
+    def worked(self) -> None:
+        """Note that a statement has succeeded on the connection that `get` has returned."""
+        self._losses = 0
 
     def drop(self) -> None:
         """Close the connection without waiting for the server, which may never answer."""
@@ -227,6 +239,11 @@ class Link:
             self.drop()
         if ours is None:
             raise error
+        if connection_lost(error) and isinstance(ours, Unavailable):
+            self._losses += 1
+            if self._losses > 1:
+                losses_in_a_row.note()
+                return Unavailable(LOSES_EACH, logged=True)
         return ours
 
     def close(self) -> None:
@@ -252,10 +269,12 @@ class Link:
 
     async def _attempt(self, connection: Connection, work: Callable[[Connection], Awaitable[R]]) -> R:
         try:
-            return await work(connection)
+            done = await work(connection)
         except Exception as error:
             ours = self.failed(error)
             raise ours from error
         except BaseException:
             self.drop()  # the work was cancelled, and the next caller would get its answer
             raise
+        self._losses = 0
+        return done

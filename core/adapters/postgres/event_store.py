@@ -152,6 +152,7 @@ class PostgresEventStore:
                 rows = await connection.fetch(append, *columns)
                 sent_before, doubt = doubt, True
                 verdicts = [verdict(row) for row in sorted(rows, key=_append_number)]
+                self._writer.worked()
                 await self._settle(connection, batch, verdicts, sent_before=sent_before)
             except Exception as error:  # noqa: BLE001 - `_failure` raises it again if it is not one of the driver
                 failure = self._failure(error)
