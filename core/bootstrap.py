@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.adapters.drill import drill
 from core.adapters.postgres.clock import DatabaseClock, log_ahead
-from core.adapters.postgres.connection import Connection, Link, connect, see_outages_through
+from core.adapters.postgres.connection import Connection, Link, connect, see_through
 from core.adapters.postgres.dead_letters import PostgresDeadLetters
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.evidence import open_evidence
@@ -88,7 +88,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
     link, saga_link, share_link = Link(open_connection), Link(open_connection), Link(open_connection)
     clock, dead_letters = DatabaseClock(link, faults=faults), PostgresDeadLetters(open_connection)
     await clock.look()
-    aside = asyncio.gather(clock.keep(), see_outages_through(database_url(settings), name=name))
+    aside = [asyncio.create_task(each) for each in (clock.keep(), see_through(database_url(settings), name=name))]
     store = PostgresEventStore(open_connection, faults, spacing=SPACING.get(name, 0.0))
 
     async def why_not_ready() -> str | None:
@@ -113,7 +113,8 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
             log_ahead_of_clock=lambda: link.run(log_ahead),
         )
     finally:
-        aside.cancel()
+        for task in aside:
+            task.cancel()
         await store.close()
         for opened in (link, saga_link, share_link, saga_starts, stock_turns, dead_letters):
             opened.close()
@@ -121,8 +122,7 @@ async def bootstrap(settings: Settings, *, name: str, faults: FaultBoard | None 
 
 def _opener(settings: Settings, name: str) -> Callable[[], Awaitable[Connection]]:
     """A function that opens a connection for a daemon. It is passed to adapters only."""
-    dsn = database_url(settings)
-    return lambda: connect(dsn, name=name)
+    return lambda: connect(database_url(settings), name=name)
 
 
 async def look_at_database(settings: Settings) -> dict[str, Look]:

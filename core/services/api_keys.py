@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -58,11 +58,18 @@ async def create_key(keys: ApiKeys, terms: KeyTerms, note: AuditNote, *, lasts: 
 
 
 async def rotate_key(
-    keys: ApiKeys, id_: str, note: AuditNote, *, overlap: timedelta, by: str, public_key: str | None = None
+    keys: ApiKeys,
+    id_: str,
+    note: AuditNote,
+    *,
+    overlap: timedelta,
+    by: str,
+    public_key: str | None = None,
+    hand_over: Callable[[ShownOnce], Awaitable[None]] | None = None,
 ) -> ShownOnce:
     """Make a key with the terms of this one, which stays valid beside it for a while, and then expires.
 
-    With a `public_key` the caller signs its requests from then on.
+    With a `public_key` the caller signs its requests from then on. If `hand_over` raises, this key stays as it was.
     """
     old = await _found(keys, id_)
     if old.state != "valid":
@@ -81,6 +88,8 @@ async def rotate_key(
     lasts = None if old.expires_at is None else old.expires_at - old.created_at
     note.detail = f"in the place of {id_}, which ends after {overlap}"
     new = await create_key(keys, terms, note, lasts=lasts, by=by)
+    if hand_over is not None:
+        await hand_over(new)
     await keys.end_within(id_, overlap)
     return new
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from core.api_keys import Role
-from daemons.cli.output import say, say_json, tell
+from daemons.cli.output import print_or_say_why, say, say_json, tell
 from daemons.cli.services import actor
 from daemons.cli.tables import TableField, say_rows
 
@@ -75,10 +75,12 @@ def create(
         public_key=_text_in(public_key),
     )
     lasts = api_keys.span_of("--expires", expires) if expires else None
-    _show(
-        _with_keys("create", lambda opened, note: api_keys.create_key(opened, terms, note, lasts=lasts, by=actor())),
-        as_json=as_json,
-    )
+
+    async def make(opened: ApiKeys, note: AuditNote) -> None:
+        made = await api_keys.create_key(opened, terms, note, lasts=lasts, by=actor())
+        await _show_or_revoke(opened, note, made, as_json=as_json)
+
+    _with_keys("create", make)
 
 
 @keys.command("list")
@@ -120,11 +122,19 @@ def rotate(
 
     lasts = api_keys.span_of("--overlap", overlap)
     text = _text_in(public_key)
-    made = _with_keys(
-        "rotate",
-        lambda opened, note: api_keys.rotate_key(opened, key_id, note, overlap=lasts, by=actor(), public_key=text),
-    )
-    _show(made, as_json=as_json)
+
+    async def replace(opened: ApiKeys, note: AuditNote) -> None:
+        await api_keys.rotate_key(
+            opened,
+            key_id,
+            note,
+            overlap=lasts,
+            by=actor(),
+            public_key=text,
+            hand_over=lambda made: _show_or_revoke(opened, note, made, as_json=as_json),
+        )
+
+    _with_keys("rotate", replace)
     tell(f"{key_id} expires after {overlap}")
 
 
@@ -177,6 +187,17 @@ def _handed_over(file: Path) -> io.BufferedReader | None:
     name = {"-": "/dev/fd/0", "/dev/stdin": "/dev/fd/0"}.get(str(file), str(file))
     number = name.removeprefix("/dev/fd/")
     return os.fdopen(os.dup(int(number)), "rb") if number != name and number.isdecimal() else None
+
+
+async def _show_or_revoke(opened: ApiKeys, note: AuditNote, made: ShownOnce, *, as_json: bool) -> None:
+    """Show a new key. If that is not possible, revoke it, and raise ConfigurationError."""
+    from core.errors import ConfigurationError
+    from core.services import api_keys
+
+    if (why := print_or_say_why(lambda: _show(made, as_json=as_json))) is not None:
+        note.action, note.detail = "orderdeck keys revoke", why
+        await api_keys.revoke_key(opened, made.key.id, note, by=actor())
+        raise ConfigurationError(f"{why}: nobody has seen the new key {made.key.id}, so it is revoked")
 
 
 def _show(made: ShownOnce, *, as_json: bool) -> None:

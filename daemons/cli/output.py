@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import NoReturn, cast
 
 from core.errors import ConfigurationError, OrderdeckError
@@ -33,6 +33,17 @@ def say_fields(fields: Iterable[str]) -> None:
 def say_json(document: str) -> None:
     """Print a JSON document for programs, which a terminal can show as well."""
     _print(clean_json(document))
+
+
+def print_or_say_why(print_it: Callable[[], None]) -> str | None:
+    """Print what nobody can ask for again. Returns why it could not be printed, if so: then it has to be taken back."""
+    try:
+        print_it()
+    except ConfigurationError as error:
+        return str(error)
+    except SystemExit:
+        return "nobody reads the output"
+    return None
 
 
 def tell(sentence: str) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from daemons.cli.output import end_with, say, tell
+from daemons.cli.output import end_with, fail, print_or_say_why, say, tell
 from daemons.cli.services import USAGE, read, say_document, send
 from daemons.cli.tables import TableField, say_rows
 from daemons.host.bounded_http import readable
@@ -54,9 +54,11 @@ def add(
     made = _send(PATH, body)
     with readable("the command API"):
         what = ", ".join(made["event_types"]) or "every event"
-        _show_secret(
-            made, f"{made['id']} gets {what} from now on; its secret, which is shown only now:", as_json=as_json
-        )
+        said = f"{made['id']} gets {what} from now on; its secret, which is shown only now:"
+        if (why := _not_shown(made, said, as_json=as_json)) is not None:
+            tell(f"orderdeck: {why}: nobody has seen the secret of the new webhook {made['id']}")
+            removed = _send(_path(made["id"], "remove"), None)
+            fail(f"so {removed['id']} is removed")
 
 
 @webhooks.command("list")
@@ -126,7 +128,9 @@ def rotate(
     made = _send(_path(webhook_id, "rotate"), {"overlap": overlap})
     with readable("the command API"):
         said = f"the new secret of {made['id']}; messages are signed with the old one too for {overlap}:"
-        _show_secret(made, said, as_json=as_json)
+        if (why := _not_shown(made, said, as_json=as_json)) is not None:
+            again = f"`orderdeck webhooks rotate {made['id']}` makes another one"
+            fail(f"{why}: nobody has seen the new secret, and messages are signed with it: {again}")
 
 
 @webhooks.command()
@@ -230,9 +234,9 @@ def _act(webhook_id: str, act: str, body: Mapping[str, Any] | None, said: str, *
             say(said.format(**webhook))
 
 
-def _show_secret(made: Mapping[str, Any], said: str, *, as_json: bool) -> None:
+def _not_shown(made: Mapping[str, Any], said: str, *, as_json: bool) -> str | None:
+    """Show a new secret. Returns why that was not possible, if it was not."""
     if as_json:
-        say_document(made)
-        return
+        return print_or_say_why(lambda: say_document(made))
     tell(said)
-    say(str(made["secret"]))
+    return print_or_say_why(lambda: say(str(made["secret"])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,8 @@ from core.adapters.postgres.embedded import EmbeddedPostgres
 from tests.support.command_api import ORDER
 from tests.support.keyed_desk import KeyedDesk, keyed_desk
 from tests.support.raw_http import request, send
+
+FULL = "/dev/full"  # a write to it finds no room
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +135,32 @@ def test_an_admin_reads_the_settings_of_every_daemon_without_their_secrets(
     assert (shown["ORDERDECK_REQUIRE_KEYS"], shown["DATABASE_URL"]) == ("true", "(set)")
     assert "postgresql://" not in answer.text
     assert runs["query-api"]["ended_at"] is None
+
+
+@pytest.mark.skipif(not Path(FULL).exists(), reason="needs a file that is always full")
+def test_a_new_secret_that_the_command_cannot_show_is_taken_back(desk: KeyedDesk, keys: dict[str, str]) -> None:
+    def states(caller: str) -> list[str]:
+        listed = json.loads(desk.orderdeck("keys", "list", "--json").stdout)["keys"]
+        return [key["state"] + (" and ends" if key["expires_at"] else "") for key in listed if key["caller"] == caller]
+
+    shown = {"ORDERDECK_API_KEY": keys["admin"]}
+    made = desk.printing_onto(FULL, "keys", "create", "unseen", "--role", "viewer")
+    assert made.returncode == 1
+    assert "No space left on device: nobody has seen the new key " in made.stderr
+    assert made.stderr.endswith("so it is revoked\n")
+    assert states("unseen") == ["revoked"]
+    rows = desk.audited(keys["admin"], target=f"unseen {made.stderr.split()[-5].rstrip(',')}", wanted=2)
+    assert [row["action"] for row in rows] == ["orderdeck keys revoke", "orderdeck keys create"]
+    old = desk.make_key("turned", "viewer").split("_")[1]
+    assert desk.printing_onto(FULL, "keys", "rotate", old, "--overlap", "0s", "--json").returncode == 1
+    assert states("turned") == ["revoked", "valid"]
+    assert desk.ask("GET", "/api/v1/admin/webhooks", keys["admin"]).json()["webhooks"] == []
+    added = desk.printing_onto(FULL, "webhooks", "add", "https://shop.example", **shown)
+    assert added.returncode == 1
+    assert added.stderr.endswith("is removed\n")
+    assert desk.ask("GET", "/api/v1/admin/webhooks", keys["admin"]).json()["webhooks"] == []
+    hook = json.loads(desk.orderdeck("webhooks", "add", "https://shop.example", "--json", **shown).stdout)["id"]
+    rotated = desk.printing_onto(FULL, "webhooks", "rotate", hook, **shown)
+    assert rotated.returncode == 1
+    assert rotated.stderr.endswith(f"`orderdeck webhooks rotate {hook}` makes another one\n")
+    assert desk.orderdeck("webhooks", "rotate", hook, **shown).stdout.startswith("whsec_")

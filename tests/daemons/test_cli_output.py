@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from daemons.cli import sagas
 from daemons.cli.main import app
-from daemons.cli.output import one_sentence, say, tell
+from daemons.cli.output import one_sentence, print_or_say_why, say, tell
 from tests.support.stack import ROOT, Stack
 
 COMMANDS = (["--help"], ["doctor"], ["up", "--faß"], ["daemon", "…"])
@@ -114,6 +114,16 @@ def test_a_remark_that_cannot_be_written_ends_no_command(monkeypatch: pytest.Mon
     tell("the first 20 of 300")
     with pytest.raises(OSError, match="No space left"):
         full.close()
+
+
+def test_what_can_be_shown_only_once_is_known_to_be_unread_when_its_reader_has_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", encoding="utf-8") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert print_or_say_why(lambda: say("whsec_")) == "nobody reads the output"
 
 
 @pytest.mark.parametrize("close", [">&-", ">&- 2>&- <&-"])

@@ -28,19 +28,21 @@ _idle: list[subprocess.Popen[str]] = []
 
 
 def run_forked(
-    arguments: Sequence[str], env: Mapping[str, str], cwd: Path, *, limit: int
+    arguments: Sequence[str], env: Mapping[str, str], cwd: Path, *, limit: int, onto: str = "stdout"
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end; one that takes longer than `limit` seconds is killed."""
+    """Run the command to its end; one that takes longer than `limit` seconds is killed. `onto` may be a device."""
     server = _idle.pop() if _idle else _start()  # commands of several threads run at the same time
     with tempfile.TemporaryDirectory(prefix="od-cmd-") as folder:
         assert server.stdin is not None
         assert server.stdout is not None
         asked = {"arguments": arguments, "env": dict(env), "cwd": str(cwd), "folder": folder, "limit": limit}
+        asked["onto"] = onto
         server.stdin.write(json.dumps(asked) + "\n")
         server.stdin.flush()
         code = int(server.stdout.readline())
         _idle.append(server)
-        stdout, stderr = ((Path(folder) / name).read_text(encoding="utf-8") for name in ("stdout", "stderr"))
+        files = [Path(folder) / name for name in (onto, "stderr")]
+        stdout, stderr = (file.read_text(encoding="utf-8") if file.is_file() else "" for file in files)
         return subprocess.CompletedProcess(arguments, code, stdout, stderr)
 
 
@@ -82,7 +84,7 @@ def _become(asked: dict[str, Any]) -> None:
     """Be the command that is asked for, and end as it ends."""
     signal.alarm(asked["limit"])
     folder = Path(asked["folder"])
-    for number, path in enumerate((Path(os.devnull), folder / "stdout", folder / "stderr")):
+    for number, path in enumerate((Path(os.devnull), folder / asked["onto"], folder / "stderr")):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)

@@ -34,6 +34,9 @@ class KeyedDesk:
     def orderdeck(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         return run_forked(arguments, self.env | env, ROOT, limit=60)
 
+    def printing_onto(self, device: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return run_forked(arguments, self.env | env, ROOT, limit=60, onto=device)
+
     def make_key(self, caller: str, role: str, *more: str) -> str:
         done = self.orderdeck("keys", "create", caller, "--role", role, *more)
         assert done.returncode == 0, done.stderr

@@ -57,7 +57,7 @@ async def connect(dsn: str, *, name: str, role: str | None = ROLE, limits: bool 
     return await outage_of(dsn).connect(lambda: open_session(dsn, name=name, role=role, limits=limits))
 
 
-async def see_outages_through(dsn: str, *, name: str) -> None:
+async def see_through(dsn: str, *, name: str) -> None:
     """Until cancelled: while the database is away, try to connect, also when nothing else of this process does."""
     await outage_of(dsn).see_through(lambda: connect(dsn, name=name))
 
