@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from core.settings import load_settings
-from daemons.process.guard.cycle import Cycle
 from daemons.process.guard.protocol import GuardedProtocol
 from daemons.process.guard.server import make_server
 
@@ -45,7 +45,7 @@ def no_collector() -> Iterator[None]:
     gc.enable()
 
 
-def kept(kind: type = Cycle) -> int:
+def kept(kind: type = RequestResponseCycle) -> int:
     return sum(isinstance(each, kind) for each in gc.get_objects())
 
 

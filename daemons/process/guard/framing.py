@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import unquote
 
-import httptools
-
-from daemons.process.guard.bounds import Limits
 from daemons.process.guard.refusals import Refusal
 
 FRAMING = frozenset({b"transfer-encoding", b"content-length", b"expect", b"host"})
@@ -48,22 +43,6 @@ def path_of(target: bytes, method: bytes, host: bytes) -> bytes:
         raise Refusal(400, "host_malformed", "the address and the Host header name different hosts")
     rest = target[absolute.end() :]
     return rest if rest.startswith(b"/") else b"/" + rest
-
-
-def write_first_line(scope: Any, target: bytes, method: bytes, version: str) -> None:
-    """Write into the scope of a request what its first line says, as uvicorn does."""
-    url = httptools.parse_url(target)
-    path = url.path.decode("ascii")
-    scope["method"] = method.decode("ascii")
-    scope["http_version"] = version
-    scope["path"] = unquote(path) if "%" in path else path
-    scope["raw_path"] = url.path
-    scope["query_string"] = url.query or b""
-
-
-def too_large_head(limits: Limits) -> Refusal:
-    size = f"at most {limits.headers} headers and {limits.head} bytes"
-    return Refusal(431, "request_header_fields_too_large", f"a request may have {size} beside its body")
 
 
 def too_large_body() -> Refusal:

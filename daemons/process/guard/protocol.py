@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from daemons.process.guard import framing
 from daemons.process.guard.connections import Connections
-from daemons.process.guard.cycle import Cycle
+from daemons.process.guard.framing import ALLOW, FRAMING, check_framing, path_of, too_large_body
+from daemons.process.guard.one_write import OneWrite
 from daemons.process.guard.places import owner_of
 from daemons.process.guard.refusals import Refusal
 from daemons.process.guard.unchunked import unchunked
@@ -31,9 +31,6 @@ class GuardedProtocol(HttpToolsProtocol):
     """One connection of a caller."""
 
     parser: Any
-    app: Any
-    cycle: Any  # a Cycle, and None before the first request
-    pipeline: Any  # a deque of Cycles, the newest at the left
 
     def __init__(self, *args: Any, guarded: Connections, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -42,7 +39,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.owner = ""
         self._awaits = HEAD
         self._due = self._since = self.loop.time()
-        self._answering: Cycle | None = None
+        self._answering: RequestResponseCycle | None = None
         self._refusal: Refusal | None = None  # why a callback of the parser raised
         self._deaf = False  # whether what still comes in is dropped
         self._in_head = False
@@ -144,7 +141,7 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             self._be_the_last()  # we speak nothing else; the request itself is answered as any other
         except httptools.HttpParserInvalidMethodError:
-            self._refuse(Refusal(405, "method_not_allowed", "there is no such method", {"Allow": framing.ALLOW}))
+            self._refuse(Refusal(405, "method_not_allowed", "there is no such method", {"Allow": ALLOW}))
         except httptools.HttpParserError as error:
             text = str(error).replace("`", "").strip(".")
             text = text if text.isascii() and len(text) < 100 else "it cannot be read"
@@ -154,7 +151,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(refusal or Refusal(400, "malformed_request", f"the request is not HTTP/1.1: {text}"))
         else:
             if self._held > self.limits.head + SHORT:
-                self._refuse(framing.too_large_head(self.limits))
+                self._refuse(self._too_large())
 
     # --- what the parser finds; what these raise ends `feed_data` with an HttpParserError --------------------------
     def on_message_begin(self) -> None:
@@ -176,45 +173,32 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head += len(name) + len(value) + 4
         self._headers += 1
         if self._headers > self.limits.headers or self._head > self.limits.head:
-            raise self._refused(framing.too_large_head(self.limits))
+            raise self._refused(self._too_large())
         if self._in_head:  # else it is a trailer, and no header may come in that way
             name = name.lower()
-            if name in framing.FRAMING:
+            if name in FRAMING:
                 self._framing[name] = value
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._held = False, 0
+        self._in_head = False
+        self._held = 0
         try:
             version = self.parser.get_http_version()
-            framing.check_framing(version, self._framing, self.limits.body)
+            check_framing(version, self._framing, self.limits.body)
+            self.expect_100_continue = b"expect" in self._framing and version != "1.0"
             if not self.url.startswith(b"/"):
-                self.url = framing.path_of(self.url, self.parser.get_method(), self._framing.get(b"host", b""))
+                self.url = path_of(self.url, self.parser.get_method(), self._framing.get(b"host", b""))
         except Refusal as refusal:
-            raise self._refused(refusal)  # noqa: B904 - it is the same one
-        framing.write_first_line(self.scope, self.url, self.parser.get_method(), version)
-        before = self.cycle
-        self.cycle = Cycle(
-            self.scope,
-            self.transport,
-            self.flow,
-            self.server_state.default_headers,
-            self.tasks,
-            self.on_response_complete,
-            expects_100=b"expect" in self._framing and version != "1.0",
-            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
-        )
-        if before is None or before.response_complete:
-            self._answer(self.cycle)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft(self.cycle)
+            self._refusal = refusal
+            raise
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._held = 0
         self._body += len(body)
         if self._body > self.limits.body:
-            raise self._refused(framing.too_large_body())
+            raise self._refused(too_large_body())
         super().on_body(body)
 
     def on_chunk_header(self) -> None:
@@ -230,29 +214,38 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refusal = refusal
         return refusal
 
+    def _too_large(self) -> Refusal:
+        size = f"at most {self.limits.headers} headers and {self.limits.head} bytes"
+        return Refusal(431, "request_header_fields_too_large", f"a request may have {size} beside its body")
+
     # --- answers ------------------------------------------------------------------------------------------------
-    def _answer(self, cycle: Cycle) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
+        cycle.transport = cast("asyncio.Transport", OneWrite(self.transport, cycle))
         if cycle.more_body:
             self._wait_for(BODY, self.limits.body_time)
         else:
             self._awaits = ANSWER
-        app = unchunked(self.app, cycle) if cycle.scope["http_version"] == "1.0" else self.app
+        if cycle.scope["http_version"] == "1.0":
+            app = unchunked(app, cycle)
         if cycle.scope["path"] in VITALS:
-            cycle.start(self.loop, app)
+            super()._start_asgi_task(cycle, app)
         else:
-            self.guarded.turns.begin(partial(cycle.start, self.loop, app))
+            self.guarded.turns.begin(partial(super()._start_asgi_task, cycle, app))
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
         answered, self._answering = self._answering, None
+        sent = None if answered is None else cast("OneWrite", answered.transport)
+        if sent is not None:
+            sent.flush()
         if self.transport.is_closing():
             return
-        if answered is not None and answered.is_last:
+        if sent is not None and sent.is_last:
             self._hang_up()
             return
         if self.pipeline:
-            self._answer(self.pipeline.pop())
+            self._start_asgi_task(*self.pipeline.pop())
         else:
             self._wait_for(*((HEAD, self.limits.head_time) if self._held else (NEXT, self.limits.idle_time)))
         if self._unfed:
@@ -276,9 +269,9 @@ class GuardedProtocol(HttpToolsProtocol):
         """Read no more; close the connection when the requests that are complete are answered."""
         self._deaf = True
         self._unfed = b""
-        if self.pipeline and self.pipeline[0].more_body:
+        if self.pipeline and self.pipeline[0][0].more_body:  # the newest is at the left
             self.pipeline.popleft()
-        last: Cycle | None = self.pipeline[0] if self.pipeline else self._answering
+        last = self.pipeline[0][0] if self.pipeline else self._answering
         if last is None:
             self._hang_up()
         else:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from daemons.process.guard.cycle import Cycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
-def unchunked(app: Any, cycle: Cycle) -> Any:
+def unchunked(app: Any, cycle: RequestResponseCycle) -> Any:
     """The application, whose answer is sent without chunks. uvicorn closes every connection of HTTP/1.0 afterwards."""
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
@@ -18,9 +18,9 @@ def unchunked(app: Any, cycle: Cycle) -> Any:
             if message["type"] == "http.response.start":
                 unknown = all(name.lower() != b"content-length" for name, _ in message["headers"])
                 if unknown:
-                    cycle.chunked = False
+                    cycle.chunked_encoding = False
             elif unknown:
-                cycle.unsent = len(message.get("body", b""))
+                cycle.expected_content_length = len(message.get("body", b""))
             await send(message)
 
         await app(scope, receive, send_plainly)
