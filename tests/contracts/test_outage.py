@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Never
 
 import pytest
 from structlog.testing import capture_logs
@@ -248,3 +250,29 @@ async def test_a_process_that_has_nothing_to_do_learns_by_itself_that_the_databa
                     async with asyncio.timeout(4 * LONGEST_PAUSE):
                         while [line["log_level"] for line in logs] != ["warning", "info"]:
                             await asyncio.sleep(0.01)
+
+
+async def test_who_waits_for_an_outage_may_miss_the_end_of_one_and_sees_the_next_through() -> None:
+    clock = [0.0]
+    outage = Outage(lambda: clock[0])
+    tried = asyncio.Event()
+
+    async def refused() -> Never:
+        raise Unavailable("away")
+
+    async def opened() -> None:
+        pass
+
+    async def try_again() -> Never:
+        tried.set()
+        raise Unavailable("away")
+
+    waiting = asyncio.create_task(outage.see_through(try_again))
+    await asyncio.sleep(0)  # so that it waits for one to begin
+    for answer in (refused, opened, refused):  # in one go: the task does not run meanwhile
+        clock[0] += 10
+        with suppress(Unavailable):
+            await outage.connect(answer)
+    async with asyncio.timeout(30):
+        await tried.wait()
+    waiting.cancel()

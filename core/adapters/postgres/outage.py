@@ -103,7 +103,8 @@ class Outage:
             self._began, self._pause = self._monotonic(), FIRST_PAUSE
             _say(log.warning, "the database cannot be reached", reason=reason)
             for begins in self._waiting:
-                begins.set_result(None)
+                if not begins.done():  # it may have been cancelled, or have begun before, a moment ago
+                    begins.set_result(None)
         self._reason = reason
         self._next = self._monotonic() + self._pause * (0.75 + self._spread() / 4)
         self._pause = min(LONGEST_PAUSE, 2 * self._pause)
