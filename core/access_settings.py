@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -95,11 +97,11 @@ class AccessSettings(BaseSettings):
         return read_quotas(self.rate_limits, defaults=self.require_keys)
 
     @property
-    def own_key(self) -> str | None:
-        """The key that clients show. Raises ConfigurationError when its file is missing, or others may read it."""
+    def own_key(self) -> Callable[[], str] | None:
+        """The key that clients show; raises ConfigurationError when its file is missing or others may read it."""
         if self.api_key is not None:
-            return self.api_key.get_secret_value()
-        return None if self.api_key_file is None else key_in_file(self.api_key_file)
+            return self.api_key.get_secret_value
+        return None if self.api_key_file is None else kept_in(self.api_key_file)
 
     @property
     def access_contradiction(self) -> str | None:
@@ -109,6 +111,22 @@ class AccessSettings(BaseSettings):
         if self.oidc_issuer and not (self.require_keys and self.oidc_roles):
             return "ORDERDECK_OIDC_ISSUER needs ORDERDECK_REQUIRE_KEYS=true, and ORDERDECK_OIDC_ROLES"
         return None
+
+
+def kept_in(file: Path) -> Callable[[], str]:
+    """Gives the key in a file, also one that is put there later. Raises ConfigurationError if there is none now.
+
+    While none can be read, as when a new one is about to be written, it gives the last one.
+    """
+    last = key_in_file(file)
+
+    def key() -> str:
+        nonlocal last
+        with contextlib.suppress(ConfigurationError):
+            last = key_in_file(file)
+        return last
+
+    return key
 
 
 def key_in_file(file: Path) -> str:

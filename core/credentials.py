@@ -17,13 +17,13 @@ def show_nothing(_url: str) -> None:
     pass
 
 
-def show_key(own_key: str | None, home: Path, host: str = "127.0.0.1") -> Show:
-    """`host` is the address at which the services of this home listen."""
+def show_key(own_key: Callable[[], str] | None, home: Path, host: str = "127.0.0.1") -> Show:
+    """`own_key` is called each time. `host` is the address at which the services of this home listen."""
     found: list[HomeKey] = []  # none as long as there is none: it is made when the services start anew with keys
 
     def show(url: str) -> str | None:
         if own_key is not None:
-            return own_key
+            return own_key()
         parts = urlsplit(url)
         if not _is_here(parts.hostname or "", host):
             return None

@@ -158,7 +158,7 @@ class Settings(KafkaSettings, AccessSettings, TlsSettings, TraceSettings, Notifi
     @property
     def shows_provider(self) -> Show:
         """What the payment provider is shown."""
-        key = self.payment_key.get_secret_value() if self.payment_key else None
+        key = self.payment_key.get_secret_value if self.payment_key else None
         return show_key(key, self.home, reachable(self.host).strip("[]"))
 
     @property

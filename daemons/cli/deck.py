@@ -85,10 +85,10 @@ def _of_profile(profile: Profile) -> Show | None:
     """What shows the services the key of the profile; None when it names none."""
     if not profile.api_key_file:
         return None
-    from core.access_settings import key_in_file
+    from core.access_settings import kept_in
 
-    key = key_in_file(Path(profile.api_key_file))
-    return lambda _: key
+    key = kept_in(Path(profile.api_key_file))
+    return lambda _: key()
 
 
 def _config(options: DeckOptions) -> tuple[DeckConfig, Profile]:

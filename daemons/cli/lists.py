@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.errors import Unavailable
+from core.errors import ConfigurationError, Unavailable
 from core.terminal_text import counted
 from daemons.cli import found_events
 from daemons.cli.orders import AsJson, Schema, no_options
@@ -102,7 +102,7 @@ def list_events(
     while True:
         try:
             page = read("/api/v1/events", parameters | {"after": str(after), "limit": str(MANY)})
-        except Unavailable as error:
+        except (Unavailable, ConfigurationError) as error:  # a new key may be about to be written into its file
             if not away:
                 tell(f"orderdeck: {error}; it goes on when there is an answer")
             away = True

@@ -78,6 +78,19 @@ async def test_a_second_projector_that_was_overtaken_saves_nothing(orders: Postg
     assert row["orders"] == 1
 
 
+async def test_a_projector_that_another_one_has_relieved_saves_nothing_even_where_both_are_equally_far(
+    orders: PostgresReadModels, opener: Opener, dsn: str
+) -> None:
+    heir = PostgresReadModels(opener, ORDERS)
+    await orders.open()
+    await heir.open()
+    with pytest.raises(CheckpointMoved):
+        await orders.save(Changes(after=0, position=1, views=[], sums=SUMMED))
+    await heir.save(Changes(after=0, position=1, views=[], sums=SUMMED))
+    assert len((await contents(dsn))["customer_summaries"]) == 1
+    heir.close()
+
+
 async def test_two_projectors_at_once_apply_every_event_once(opener: Opener, dsn: str) -> None:
     log = Sample(200, payments=True).events()
     await write(dsn, log)

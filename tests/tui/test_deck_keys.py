@@ -11,6 +11,7 @@ import pytest
 
 from core.credentials import show_key
 from core.errors import ConfigurationError
+from core.settings import Settings
 from daemons.cli.deck import DeckOptions, open_deck
 from tests.support.deck_harness import opened
 from tests.support.fake_gateway import FakeGateway
@@ -149,6 +150,26 @@ async def test_a_home_that_gets_its_key_while_the_deck_is_open_lets_it_in(tmp_pa
     key.chmod(0o600)
     await gateway.health()
     assert ["Authorization" in request.headers for request in seen] == [False, True]
+
+
+async def test_a_key_that_replaces_another_in_its_file_is_shown_from_then_on_by_an_open_deck(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["Authorization"])
+        return httpx.Response(200, stream=httpx.ByteStream(b'{"head": 0, "projections": [], "readers": []}'))
+
+    key = tmp_path / "key"
+    key.touch(0o600)
+    key.write_text("od_old")
+    show = Settings(home=tmp_path, api_key_file=key).shows
+    gateway = HttpGateway("http://127.0.0.1:1", "http://127.0.0.1:2", transport=httpx.MockTransport(answer), show=show)
+    for text in ("od_old", "", "od_new\n"):  # `keys rotate > FILE` leaves the file empty for a second
+        key.write_text(text)
+        await gateway.health()
+    key.unlink()
+    await gateway.health()
+    assert seen == ["Bearer od_old", "Bearer od_old", "Bearer od_new", "Bearer od_new"]
 
 
 async def test_a_deck_that_is_not_let_in_says_the_whole_reason_where_there_is_room() -> None:
