@@ -43,11 +43,13 @@ FILTERS = {
     "a currency": OrderQuery(currency=("EUR",)),
     "a status": OrderQuery(status=("CONFIRMED",)),
     "several statuses": OrderQuery(status=("CONFIRMED", "CREATED", "SHIPPED")),
+    "a SKU": OrderQuery(sku=("SKU-004",)),
+    "a status and a SKU": OrderQuery(status=("CANCELLED",), sku=("SKU-004",)),
     "a payment's status": OrderQuery(payment=("AUTHORIZED",)),
     "whole days": OrderQuery(created_from=DAY, created_to=DAY + timedelta(days=2), currency=("EUR", "USD")),
     "hours": OrderQuery(created_from=DAY, created_to=DAY + timedelta(hours=23)),
 }
-ESTIMATED = {"a status", "several statuses", "a payment's status", "hours"}
+ESTIMATED = {"a status", "several statuses", "a SKU", "a status and a SKU", "a payment's status", "hours"}
 BLOCKS = 500  # 8 KB each; to read all orders takes more than a thousand
 
 

@@ -21,6 +21,12 @@ RANGES = {
 }
 """The fields that cut a part out of the list that is sorted by a column."""
 
+LINES = 4
+"""The first lines of an order, each with an index that has the orders with a SKU in this line by `created_at`.
+
+Orders with more lines are in an index of their own, by `created_at` too.
+"""
+
 UNSORTED = {
     "created_at": "created_at + interval '0'",
     "updated_at": "updated_at + interval '0'",
@@ -45,6 +51,20 @@ LIST = """SELECT {column} AS place, order_id, document
      WHERE {rest} ORDER BY {order} LIMIT {most}"""
 LISTS = """SELECT value, list.* FROM unnest({values}) AS of(value)
       CROSS JOIN LATERAL ({list}) AS list"""
+# Orders with the SKU in one of the first lines, merged, and those with it in a later line, as far as these reach.
+LIST_OF_SKU = """lines AS MATERIALIZED (
+    SELECT place, order_id, document
+      FROM (SELECT * FROM ({lines}) AS merged ORDER BY place {way}, order_id {way} LIMIT {longest}) AS walked
+     WHERE {rest} ORDER BY place {way}, order_id {way} LIMIT {most}
+), long AS MATERIALIZED (
+    SELECT {column} AS place, order_id, document, ({fits}) AS fits FROM order_views
+     WHERE skus[{long}] IS NOT NULL AND {along}
+       AND {column} {upto} coalesce((SELECT place FROM lines ORDER BY place {way} OFFSET {most} - 1), '{end}')
+     ORDER BY {order} LIMIT {longest}
+), listed AS (
+    SELECT * FROM lines UNION ALL SELECT place, order_id, document FROM long WHERE fits
+)"""
+LINE = """(SELECT {column} AS place, * FROM order_views WHERE {along} ORDER BY {order})"""
 MISSING = """(SELECT array_agg(value) FROM unnest({values}) AS of(value)
          WHERE (SELECT count(*) FROM listed WHERE listed.value = of.value) < {most})"""
 PROBE = """ids AS MATERIALIZED ({ids}), probed AS MATERIALIZED (SELECT place, order_id FROM ids WHERE fits),
@@ -71,8 +91,8 @@ class Shape(NamedTuple):
     """What the texts of a page's statements are made of; pages that differ in their values only have the same.
 
     `beyond` is how an order compares with the place where the page begins, `start` the parameters of that place, and
-    `each` that of the values of `field`, which have a list each. `cut`: the range of the filter cuts off that place.
-    `rest` are the conditions that the walk's index does not have.
+    `each` that of the values of `field`, which have a list each. `sku` is the parameter of the SKU whose list is read.
+    `cut`: the range of the filter cuts off that place. `rest` are the conditions that the walk's index does not have.
     """
 
     column: str
@@ -80,6 +100,7 @@ class Shape(NamedTuple):
     conditions: tuple[tuple[str, str], ...]
     field: str | None
     each: str
+    sku: str
     start: str
     cut: bool
     offset: str
@@ -102,7 +123,8 @@ class Shape(NamedTuple):
     @property
     def rest(self) -> Sequence[str]:
         ranges = RANGES[self.column]
-        return [text for name, text in self.conditions if name not in ranges and name != self.field]
+        listed = "sku" if self.sku else self.field
+        return [text for name, text in self.conditions if name not in ranges and name != listed]
 
     def place(self, column: str) -> str:
         """The condition for the orders that come after the place where the page begins."""
@@ -112,12 +134,54 @@ class Shape(NamedTuple):
 @lru_cache(MOST_TEXTS)
 def walk(shape: Shape, longest: int, total: str, seen: str) -> str:
     """`longest`: how many rows are walked past at most."""
+    if shape.sku:
+        return _walk_of_sku(shape, longest, total, seen)
     missing = "NULL"
     if shape.rest and shape.field is None:
         missing = f"(SELECT count(*) < {shape.most} FROM listed)"
     elif shape.rest:
         missing = MISSING.format(values=shape.each, most=shape.most)
     return _page(shape, f"listed AS MATERIALIZED ({_lists(shape, longest)})", missing, total, seen)
+
+
+def _walk_of_sku(shape: Shape, longest: int, total: str, seen: str) -> str:
+    most, way, order = (
+        f"greatest({longest}, {shape.most})",
+        shape.way,
+        f"{shape.column} {shape.way}, order_id {shape.way}",
+    )
+    along, rest = _along(shape), together(shape.rest)
+    lines = [
+        LINE.format(
+            column=shape.column,
+            along=together([f"skus[{line}] = {shape.sku}", *_not_before(shape.sku, line), *along]),
+            order=order,
+        )
+        for line in range(1, LINES + 1)
+    ]
+    later = [f"{shape.sku} = ANY (skus[{LINES + 1}:])", *_not_before(shape.sku, LINES + 1)]
+    listed = LIST_OF_SKU.format(
+        lines=" UNION ALL ".join(lines),
+        way=way,
+        order=order,
+        column=shape.column,
+        along=together(along),
+        rest=rest,
+        fits=together([*later, rest]),
+        long=LINES + 1,
+        longest=most,
+        most=shape.most,
+        upto=">=" if way == "DESC" else "<=",
+        end="-infinity" if way == "DESC" else "infinity",
+    )
+    missing = f"((SELECT count(*) FROM long) >= {most}"
+    missing += f" OR (SELECT count(*) FROM lines) < {shape.most})" if shape.rest else ")"
+    return _page(shape, listed, missing, total, seen)
+
+
+def _not_before(sku: str, line: int) -> list[str]:
+    """The condition that no line before this one has the SKU, so that the order is listed once."""
+    return [f"{sku} <> ALL (skus[:{line - 1}])"] if line > 1 else []
 
 
 @lru_cache(MOST_TEXTS)

@@ -23,7 +23,7 @@ import asyncpg
 from core.adapters.coalesce import SameReads
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.lanes import Lanes, opened_with
-from core.adapters.postgres.read_models import order_counts
+from core.adapters.postgres.read_models import order_counts, order_statements
 from core.adapters.postgres.read_models.order_conditions import conditions_of, together
 from core.adapters.postgres.read_models.order_counts import SEEN, Counts, Known, bounded_count, expected, summed
 from core.adapters.postgres.read_models.order_statements import PageStatements
@@ -95,6 +95,8 @@ class OrderLists:
 
     async def _read(self, asked: PageStatements, *, counted: bool) -> tuple[DocumentPage, OrderCount]:
         """A page, and how many orders fit as of the same moment; NOT_COUNTED unless `counted`."""
+        if asked.is_of_sku and asked.is_one_index and (answer := await self._in_list_of_sku(asked.again())) is not None:
+            return answer
         if asked.probed and not self._counts.is_common(asked.fits):
             row = await self._together.row(asked.probe())
             if not row["missing"]:
@@ -114,6 +116,26 @@ class OrderLists:
             if known is not None and known is not tried and (answer := await self._as_known(asked, known)) is not None:
                 return answer
             return await self._count(asked)
+
+    async def _in_list_of_sku(self, asked: PageStatements) -> tuple[DocumentPage, OrderCount] | None:
+        """A page of a SKU's orders, counted if they are as few as are probed; None if they are more, or some miss."""
+        if self._counts.is_common(asked.fits) or self._counts.is_sparse(asked.fits, far=False):
+            return None
+        known = self._counts.find(asked.fits)
+        seen = known.seen or "" if known is not None else ""
+        total = asked.unless_seen(seen, bounded_count(asked.where, order_statements.MOST_PROBED))
+        row = await self._together.row(asked.walk(total, SEEN))
+        if row["missing"]:
+            self._counts.found_sparse(asked.fits, far=False)
+            return None
+        if known is not None and row["seen"] == seen:
+            return asked.page(row), _told_by(asked, row) or known.total
+        count = OrderCount(asked.count(row), estimated=False)
+        if count.total > order_statements.MOST_PROBED:
+            self._counts.found_common(asked.fits)
+            return None
+        self._counts.keep(asked.fits, count, row["seen"])
+        return asked.page(row), count
 
     async def _as_known(self, asked: PageStatements, known: Known) -> tuple[DocumentPage, OrderCount] | None:
         """The page with the count that is known; None if that is an exact one, and something was saved since."""
@@ -167,7 +189,9 @@ class OrderLists:
         missing: Sequence[str] | None = None
         page_fits = count is None or count.total >= asked.limit
         far = count is not None and count.total >= MANY
-        walks = asked.is_one_index or (page_fits and not self._counts.is_sparse(asked.fits, far=far))
+        walks = (asked.is_one_index and not asked.is_of_sku) or (
+            page_fits and not self._counts.is_sparse(asked.fits, far=far)
+        )
         if walks:
             statement = asked.walk(total, seen, far=far)
             row = await (_run(self._planned, statement) if counts else self._together.row(statement))

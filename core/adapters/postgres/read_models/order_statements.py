@@ -3,7 +3,7 @@
 There are three ways to find the orders of a page:
 
 - A walk reads a bounded number of rows along an index that has the list's order. Its plan is made once for all values.
-  Where few of many orders fit, it does not find a whole page.
+  Where few of many orders fit, it does not find a whole page. The list of a SKU is merged of several indexes.
 - A probe reads the orders of a rare SKU, number or customer, and gives up when there are many. Its plan is made once.
 - A look-up has PostgreSQL find all that fit, by a plan for these values, and sorts them.
 """
@@ -56,9 +56,16 @@ class PageStatements:
         self.fits = fits = without_negated_statuses(search.filter)
         lists = {field: set[str](getattr(fits, field)) for field in SORTED_INDEXES if getattr(fits, field)}
         fields = [field for field, values in lists.items() if len(values) <= MOST_LISTS]
-        self.field = field = min(fields, key=lambda one: len(lists[one])) if column == "created_at" and fields else None
-        self.conditions, self._values = conditions_of(replace(fits, **{field: ()}) if field else fits)
-        each = ""
+        listed = min(fields, key=lambda one: len(lists[one])) if column == "created_at" and fields else None
+        # A SKU has fewer orders than a status, and often more than a customer.
+        if column == "created_at" and len(fits.sku) == 1 and listed != "customer_id":
+            listed = "sku"
+        self.conditions, self._values = conditions_of(replace(fits, **{listed: ()}) if listed else fits)
+        self.field = field = listed if listed != "sku" else None
+        each = sku = ""
+        if listed == "sku":
+            sku = f"{_add(self._values, fits.sku[0])}::text"
+            self.conditions["sku"] = f"skus && ARRAY[{sku}]"
         if field is not None:
             each = f"{_add(self._values, sorted(lists[field]))}::text[]"
             self.conditions[field] = f"{SORTED_INDEXES[field]} = ANY ({each})"
@@ -69,6 +76,7 @@ class PageStatements:
             conditions=(*self.conditions.items(),),
             field=field,
             each=each,
+            sku=sku,
             start=", ".join([_add(self._values, value) for value in search.start or ()]),
             cut=search.start is not None
             and end is not None
@@ -78,6 +86,7 @@ class PageStatements:
             shown="DESC" if search.backwards else "ASC",
             troubles=search.troubles,
         )
+        self.is_of_sku = bool(sku)
         self.is_one_index = not self._shape.rest
 
     @property
@@ -86,8 +95,8 @@ class PageStatements:
 
     @property
     def probed(self) -> frozenset[str]:
-        """The fields whose values may have few orders; none where an index has exactly the list that is asked for."""
-        if self.is_one_index:
+        """The fields whose values may have few orders; none where one index has exactly the list that is asked for."""
+        if self.is_one_index and not self.is_of_sku:
             return frozenset()
         field = next((field for field in PROBED if field in self.conditions), None)
         if field is not None:
