@@ -10,6 +10,7 @@ from core.adapters.drill import drill
 from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.generation_rows import open_generation_rows
 from core.adapters.postgres.generations import PostgresGenerations, opened_in
+from core.adapters.postgres.lanes import opened_with
 from core.adapters.postgres.past_generations import PostgresPastGenerations
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.read_models.store import PostgresReadModels
@@ -50,7 +51,10 @@ async def open_generation_to_fill(
 def log_of_share(app: App, share: RowShare) -> Subscription:
     """The log without the events of other rows."""
     dsn = database_url(app.settings)
-    subscription = PostgresSubscription(lambda: connect(dsn, name=app.name), share)
+    # Planned anew for each batch, as PostgreSQL would, a read takes it a sixth longer.
+    subscription = PostgresSubscription(
+        lambda: opened_with(lambda: connect(dsn, name=app.name), "plan_cache_mode = force_generic_plan"), share
+    )
     return drill(app.settings, app.name).subscription(subscription)
 
 

@@ -32,8 +32,8 @@ class SalesAmounts(NamedTuple):
 def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey, Amounts]]:
     """What an order adds to its row. A confirmed order that is cancelled no longer counts as confirmed."""
     orders = int(before is None)
-    confirmed = int(after.status in CONFIRMED) - int(before is not None and before.status in CONFIRMED)
-    cancelled = int(after.status is CANCELLED) - int(before is not None and before.status is CANCELLED)
+    confirmed = (after.status in CONFIRMED) - (before is not None and before.status in CONFIRMED)
+    cancelled = (after.status is CANCELLED) - (before is not None and before.status is CANCELLED)
     revenue = spent_since(before, after)
     if not (orders or confirmed or cancelled or revenue):
         return ()

@@ -30,7 +30,7 @@ CONFIRMED = (Status.CONFIRMED, Status.SHIPPED, Status.DELIVERED)  # no set, whos
 """The statuses of an order that was confirmed and not cancelled since."""
 
 
-class OrderView(Struct, frozen=True, kw_only=True, gc=False):
+class OrderView(Struct, frozen=True, gc=False):
     """`status` says how far the order is, `payment_status` how far its money is. `version` counts the order's events.
 
     The amounts and the three fields that begin with `payment_` are those of the order's payment, and `payment_version`
@@ -70,33 +70,33 @@ def evolve(view: OrderView | None, event: OrderEvent | PaymentEvent, at: At) -> 
     match event:
         case OrderCreated() as e:
             nothing = e.total_amount - e.total_amount  # 0 with the decimals of the currency
-            return OrderView(
-                order_id=e.order_id,
-                customer_id=e.customer_id,
-                order_number=e.order_number,
-                status=Status.CREATED,
-                payment_status=PaymentStatus.ABSENT,
-                total_amount=e.total_amount,
-                authorized_amount=nothing,
-                captured_amount=nothing,
-                refunded_amount=nothing,
-                currency=e.currency,
-                items=e.items,
-                shipping_address=e.shipping_address,
-                tracking_number=None,
-                carrier=None,
-                payment_expires_at=None,
-                created_at=e.created_at,
-                updated_at=at.time,
-                version=at.version,
-                payment_version=0,
+            return OrderView(  # in the order of the fields: so many take seven times as long by their names
+                e.order_id,
+                e.customer_id,
+                e.order_number,
+                Status.CREATED,
+                PaymentStatus.ABSENT,
+                e.total_amount,
+                nothing,  # authorised
+                nothing,  # captured
+                nothing,  # refunded
+                e.currency,
+                e.items,
+                e.shipping_address,
+                None,  # no number to track it by
+                None,  # no carrier
+                None,  # the payment does not expire
+                e.created_at,
+                at.time,
+                at.version,
+                0,  # no event of the payment
             )
         case _ if view is None:
             return None
-        case PaymentEvent():
-            return _with_payment(view, event)
         case OrderConfirmed():
             return replace(view, status=Status.CONFIRMED)
+        case PaymentEvent():
+            return _with_payment(view, event)
         case OrderCancelled():
             return replace(view, status=Status.CANCELLED)
         case OrderShipped(tracking_number=number, carrier=carrier):

@@ -30,7 +30,7 @@ class DemandAmounts(NamedTuple):
 
 def change(before: OrderView | None, after: OrderView) -> Iterable[tuple[RowKey, Amounts]]:
     ordered = int(before is None)
-    live = _live(after) - _live(before)
+    live = (after.status is not CANCELLED) - (before is not None and before.status is not CANCELLED)
     paid = spent_since(before, after)
     if not (ordered or live or paid):
         return ()
@@ -67,10 +67,6 @@ def shares(paid: Decimal, lines: Sequence[Decimal]) -> Sequence[Decimal]:
         found.append(Decimal(upto - given).scaleb(exponent))
         given = upto
     return found
-
-
-def _live(view: OrderView | None) -> int:
-    return int(view is not None and view.status is not CANCELLED)
 
 
 PRODUCT_DEMAND = Sum("product_demand", revision=2, key=DemandKey, amounts=DemandAmounts, change=change)

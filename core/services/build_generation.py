@@ -32,7 +32,7 @@ CLOSE = 4_000  # events; whoever is not further behind than that can catch up wh
 SHORTEST_LOCK, LONGEST_LOCK = timedelta(milliseconds=20), timedelta(milliseconds=250)
 LONGEST_PAUSE = 5.0  # seconds between two tries to switch
 
-SHARES = 2  # processes that fill a generation together
+SHARES = 2  # processes that fill a generation with many rows together
 WORTH_SHARING = 20_000  # events; to fill fewer takes no longer than to begin another process
 
 FillShares = Callable[[int, asyncio.Event], Awaitable[None]]
@@ -61,14 +61,18 @@ class GenerationBuild:
         subscription: Callable[[], Subscription],
         check: Check,
         fill_shares: FillShares | None = None,
+        shares: int = SHARES,
     ) -> None:
-        """Without `fill_shares`, the generation is filled as a whole by this process."""
+        """Without `fill_shares`, the generation is filled as a whole by this process.
+
+        One share is the whole, too, but whoever reads the log for it reads no more than a fold needs.
+        """
         self._id = generation.id
         self._generation = generation
         self._generations = generations
         self._subscription = subscription
         self._check = check
-        self._fill_shares = fill_shares
+        self._fill_shares, self._shares = fill_shares, shares
         self._projector = Projector(group, read_models, recent=RECENT)
         self._paced: PacedLog | None = None
         self._note = ""
@@ -142,7 +146,7 @@ class GenerationBuild:
     async def _fill_first(self, upto: int, stop: asyncio.Event) -> None:
         begin = self._generation.max_rate is None and upto >= WORTH_SHARING
         fill_shares = self._fill_shares
-        if fill_shares is None or not await self._generations.share(self._id, SHARES, begin=begin):
+        if fill_shares is None or not await self._generations.share(self._id, self._shares, begin=begin):
             await self._fill(upto, stop)
             return
         await fill_shares(upto, stop)

@@ -29,19 +29,19 @@ V = TypeVar("V", bound=View)
 def read(projection: Projection[Any], batch: Sequence[StoredEvent]) -> list[Read]:
     """The events of the projection's sources. One that cannot be decoded has its error instead of its content."""
     first = projection.sources[0]
-    sources = {source.category: (source, _names(source)) for source in projection.sources}
+    sources = {source.category: (source, _names(source), source is first) for source in projection.sources}
     events: list[Read] = []
     for stored in batch:
         if (known := sources.get(stored.category)) is None:
             continue
-        source, names = known
+        source, names, is_first = known
         said: Sequence[Event] | EventNotApplied = ()
-        if stored.event_type in names:
+        if (name := stored.event_type) in names:
             try:
-                said = decode(stored.event_type, stored.schema_version, stored.payload)
+                said = decode(name, stored.schema_version, stored.payload)
             except Exception as error:  # noqa: BLE001 - any error of a payload is one of its event
                 said = not_applied(stored, error)
-        stream = stored.stream if source is first else row_stream(projection, source, stored)
+        stream = stored.stream if is_first else row_stream(projection, source, stored)
         events.append((stream, source, stored, said))
     return events
 

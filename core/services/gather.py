@@ -71,12 +71,8 @@ def as_one(group: Group[Any], parts: Sequence[Changes]) -> Changes:
     if first is last:
         return first
     key = attrgetter(group.projection.key)
-    new = {key(view): view for part in parts for view in part.views[: part.new]}
-    older: dict[Any, Any] = {}
-    for part in parts:
-        for view in part.views[part.new :]:
-            row = key(view)
-            (new if row in new else older)[row] = view
+    changed = {key(view): view for part in parts for view in part.views[part.new :]}
+    new = [changed.pop(key(view), view) for part in parts for view in part.views[: part.new]]
     names = [one.name for one in group.sums]
     sums = {name: total(chain.from_iterable(part.sums[name].items() for part in parts)) for name in names}
-    return Changes(first.after, last.position, [*new.values(), *older.values()], sums, new=len(new))
+    return Changes(first.after, last.position, [*new, *changed.values()], sums, new=len(new))

@@ -206,27 +206,27 @@ class Projector:
         self._remember(after, batch[-1].position)
         self._blocked.update(aside.parked)
         new = [view for stream, view in after.items() if stream not in before]
+        older = [after[stream] for stream in before if stream in after]
         return Changes(
             after=position,
             position=batch[-1].position,
-            views=[*new, *(view for stream, view in after.items() if stream in before)],
+            views=[*new, *older],
             sums=sums,
             parked=list(aside.parked.values()),
             new=len(new),
         )
 
     async def _load(self, events: Sequence[Read]) -> Views:
-        streams = {stream for stream, _, _, _ in events}
-        views = {stream: self._recent[stream] for stream in streams & self._recent.keys()}
-        unknown = streams - views.keys()
         # Streams that begin in this batch have no view yet. The first event of another source says nothing of that.
         first, begun_to = self._group.projection.sources[0], self._begun_to
-        unknown -= {
+        begin = {
             stream
             for stream, source, stored, _ in events
             if stored.version == 1 and source is first and stored.position > begun_to
         }
-        if unknown:
+        older = {one[0] for one in events if one[0] not in begin}
+        views = {stream: self._recent[stream] for stream in older & self._recent.keys()}
+        if unknown := older - views.keys():
             views.update(await self._read_models.load(list(unknown)))
         return views
 

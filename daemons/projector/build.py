@@ -49,6 +49,7 @@ class OpenedGeneration:
         self.generations = generations
         self.generation = generation
         self.group = group
+        self.shares = SHARES if group is ORDERS else 1  # the stock has few rows
 
     async def fill(self, share: RowShare, upto: int, stop: asyncio.Event) -> None:
         events, rate = log_of_share(self.app, share), self.generation.max_rate
@@ -81,7 +82,8 @@ async def build(settings: Settings, id_: int, others: Forks, stop: asyncio.Event
                 switched,
                 at.app.subscription,
                 lambda seen: compare_with_log(at.app, at.group, seen),
-                partial(fill_shares, at, others) if at.group is ORDERS else None,  # the stock has few rows
+                partial(fill_shares, at, others),
+                shares=at.shares,
             )
             await building.run(stop)
 
@@ -90,9 +92,9 @@ async def fill_shares(at: OpenedGeneration, others: Forks, upto: int, stop: asyn
     """Fill the first share here, and each other one in a process of its own."""
     over = asyncio.Event()
     hearing = asyncio.create_task(others.keep(over))
-    filling = [asyncio.create_task(_have_filled(at, others, upto, number)) for number in range(1, SHARES)]
+    filling = [asyncio.create_task(_have_filled(at, others, upto, number)) for number in range(1, at.shares)]
     try:
-        await asyncio.gather(at.fill(RowShare(0, SHARES), upto, stop), *filling)
+        await asyncio.gather(at.fill(RowShare(0, at.shares), upto, stop), *filling)
     finally:
         over.set()
         for task in filling:

@@ -108,10 +108,32 @@ async def test_a_generation_as_of_a_position_ends_there_and_the_live_tables_stay
     ready = await generations.read(asked.id)
     assert ready is not None
     assert (ready.state, ready.position, ready.note) == ("ready", end, "")
+    assert not await without_autovacuum(dsn, asked.id)
     for model in group.models:
         rows = await rows_in(daemon, asked.id, model.name)
         assert sorted(map(str, rows)) == sorted(str(dict(row)) for row in then[model.name])
     assert await contents(dsn) == now
+
+
+async def test_autovacuum_leaves_tables_alone_while_they_are_filled(generations: PostgresGenerations, dsn: str) -> None:
+    asked = await generations.request(ORDERS, REBUILD)
+    await generations.make(asked.id)
+    assert await without_autovacuum(dsn, asked.id) == {model.name for model in ORDERS.models}
+
+
+async def without_autovacuum(dsn: str, id_: int) -> set[str]:
+    """The tables of a generation that autovacuum leaves alone."""
+    owner = await asyncpg.connect(dsn)
+    rows = await owner.fetch(WITHOUT_AUTOVACUUM, id_)
+    await owner.close()
+    return {row["relname"] for row in rows}
+
+
+WITHOUT_AUTOVACUUM = """
+SELECT c.relname FROM pg_class c
+ WHERE c.relnamespace = quote_ident(place_of_generation($1))::regnamespace
+   AND 'autovacuum_enabled=off' = ANY (c.reloptions)
+"""
 
 
 async def test_a_rebuild_that_takes_less_than_a_second_says_how_fast_it_goes(

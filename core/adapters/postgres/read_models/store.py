@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from io import BytesIO
 from typing import Any
 
 import structlog
@@ -189,7 +188,7 @@ class PostgresReadModels(set_aside.ReadsRows):
                     return None
                 for table, text in copies:
                     how = {"columns": list(table.columns), "format": "text", "null": NULL}
-                    await connection.copy_to_table(table.name, source=BytesIO(text), **how)
+                    await connection.copy_to_table(table.name, source=memoryview(text), **how)
                 if older:
                     await connection.execute(update, *values)
             return moved

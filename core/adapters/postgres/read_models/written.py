@@ -67,7 +67,7 @@ def copied_documents(column: Sequence[Any]) -> Copied:
 
 def copied_rows(columns: Sequence[Copied]) -> bytes:
     """The rows of these columns, as COPY reads them."""
-    return b"".join(b"%b\n" % b"\t".join(row) for row in zip(*columns, strict=True))
+    return b"\n".join([*map(b"\t".join, zip(*columns, strict=True)), b""])
 
 
 def _bare(written: bytes) -> bytes:
