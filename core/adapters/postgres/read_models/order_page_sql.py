@@ -185,9 +185,9 @@ def _not_before(sku: str, line: int) -> list[str]:
 
 
 @lru_cache(MOST_TEXTS)
-def probe(shape: Shape, most: int, probed: frozenset[str], found: tuple[str, ...]) -> str:
-    """`found` are conditions that select together what those of the fields `probed` do."""
-    fits = together([text for name, text in shape.conditions if name not in probed])
+def probe(shape: Shape, most: int, done: frozenset[str], found: tuple[str, ...]) -> str:
+    """`done` are the fields whose conditions are among `found` as they are, so that nothing is compared twice."""
+    fits = together([text for name, text in shape.conditions if name not in done])
     ids = " UNION ".join(IDS.format(column=shape.column, fits=fits, found=one, most=most) for one in found)
     listed = WITH_DOCUMENTS.format(of=f"probed WHERE {shape.place('place')}", way=shape.way, most=shape.most)
     missing = f"(SELECT count(*) > {most} FROM ids)"

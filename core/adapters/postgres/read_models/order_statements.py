@@ -128,7 +128,7 @@ class PageStatements:
             [field] = probed
             most = MOST_PROBED
             found = found_by_index(field, self.fits, self.conditions, lambda value: _add(values, value))
-        return Statement(order_page_sql.probe(self._shape, most, probed, tuple(found)), values)
+        return Statement(order_page_sql.probe(self._shape, most, probed - {"q"}, tuple(found)), values)
 
     def look_up(
         self, total: str = "NULL", seen: str = "NULL", *, walk_on: bool, missing: Sequence[str] | None = None
