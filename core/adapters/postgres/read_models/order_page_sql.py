@@ -64,7 +64,7 @@ LIST_OF_SKU = """lines AS MATERIALIZED (
 ), listed AS (
     SELECT * FROM lines UNION ALL SELECT place, order_id, document FROM long WHERE fits
 )"""
-LINE = """(SELECT {column} AS place, * FROM order_views WHERE {along} ORDER BY {order})"""
+LINE = """(SELECT {column} AS place, {columns} FROM order_views WHERE {along} ORDER BY {order})"""
 MISSING = """(SELECT array_agg(value) FROM unnest({values}) AS of(value)
          WHERE (SELECT count(*) FROM listed WHERE listed.value = of.value) < {most})"""
 PROBE = """ids AS MATERIALIZED ({ids}), probed AS MATERIALIZED (SELECT place, order_id FROM ids WHERE fits),
@@ -154,6 +154,7 @@ def _walk_of_sku(shape: Shape, longest: int, total: str, seen: str) -> str:
     lines = [
         LINE.format(
             column=shape.column,
+            columns="*" if shape.rest else "order_id, document",
             along=together([f"skus[{line}] = {shape.sku}", *_not_before(shape.sku, line), *along]),
             order=order,
         )
