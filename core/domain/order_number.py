@@ -22,6 +22,7 @@ ROUNDS = 6
 """Somebody who knows up to about 2**25 numbers learns nothing about the others from six random rounds: Patarin,
 "Security of Random Feistel Schemes with 5 or More Rounds" (CRYPTO 2004). For four rounds, Luby and Rackoff (1988) prove
 that only for about 2**12 numbers."""
+_TURNS = [turn << HALF for turn in range(ROUNDS)]
 
 
 def order_number(n: int, key: bytes) -> str:
@@ -32,17 +33,13 @@ def order_number(n: int, key: bytes) -> str:
     if not 0 <= n < LIMIT:
         raise ValueError(f"an order number stands for 0 to {LIMIT - 1}, not {n}")
     left, right, keyed = n >> HALF, n & MASK, _keyed(key)
-    for turn in range(ROUNDS):
-        left, right = right, left ^ _scramble(turn, right, keyed)
+    for turn in _TURNS:  # a Feistel network: it can be inverted, even if the scrambled half cannot
+        hasher = keyed.copy()
+        hasher.update((turn | right).to_bytes(4, "big"))
+        left, right = right, left ^ int.from_bytes(hasher.digest(), "big") & MASK
     bits = left << HALF | right
-    return "ORD-" + "".join([_PAIRS[bits >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
-
-
-def _scramble(turn: int, half: int, keyed: blake2b) -> int:
-    """25 bits that only somebody with the key can compute. The Feistel network can be inverted even if this cannot."""
-    hasher = keyed.copy()
-    hasher.update((turn << HALF | half).to_bytes(4, "big"))
-    return int.from_bytes(hasher.digest(), "big") & MASK
+    first, second, third = _PAIRS[bits >> 40], _PAIRS[bits >> 30 & 1023], _PAIRS[bits >> 20 & 1023]
+    return f"ORD-{first}{second}{third}{_PAIRS[bits >> 10 & 1023]}{_PAIRS[bits & 1023]}"
 
 
 @lru_cache(maxsize=4)

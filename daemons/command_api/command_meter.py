@@ -7,6 +7,7 @@ from typing import Any
 
 from daemons.process.histogram import Histogram
 from daemons.process.history import PER_SECOND, Figures
+from daemons.process.traced_requests import STATUS
 from daemons.process.vitals import ASGIApp
 
 LOOK_BACK = 10  # seconds over which the percentiles are taken
@@ -27,13 +28,9 @@ class CommandMeter:
                 await app(scope, receive, send)
                 return
             began = time.perf_counter()
-
-            async def noting(message: Any) -> None:
-                if message["type"] == "http.response.start":
-                    self.note(message["status"], time.perf_counter() - began)
-                await send(message)
-
-            await app(scope, receive, noting)
+            await app(scope, receive, send)
+            if (status := scope.get(STATUS)) is not None:
+                self.note(status, time.perf_counter() - began)
 
         return counted
 

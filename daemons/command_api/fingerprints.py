@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, cast, get_origin
 
 import msgspec
+from msgspec.structs import astuple
 
 from core.domain.validation import composed
 from daemons.http.unknown_fields import bare_type
@@ -42,8 +43,7 @@ def _place(name: str, value: str) -> str:
 def _same(body: msgspec.Struct) -> list[Any]:
     """The names and values of the fields that are given, each value in the one form for all that mean the same."""
     same: list[Any] = []
-    for name, form in _forms(type(body)):
-        value = getattr(body, name)
+    for (name, form), value in zip(_forms(type(body)), astuple(body), strict=True):
         if value is None or (value.__class__ is str and not value):
             continue  # a decimal is not compared with a text, which takes long
         same += (name, form(value) if form else value)

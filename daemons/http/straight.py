@@ -51,6 +51,14 @@ def find_route(app: Litestar, scope: Any) -> FoundRoute | None:
     return FoundRoute(app, *found[1:])
 
 
+class Asked(Request[Any, Any, Any]):
+    """A request of which only the scope and the body are asked for, so that nothing else is made ready."""
+
+    def __init__(self, scope: Any, receive: Any) -> None:
+        self.scope = scope
+        self.receive = receive
+
+
 class Straight:
     """The application of a service whose handlers take the request, the state and what stands in the path, and no more.
 
@@ -74,12 +82,13 @@ class Straight:
             await self._app(scope, receive, send)
             return
         found.write_into(scope)
-        request: Request[Any, Any, Any] = Request(scope, receive, send)
+        asked = Asked(scope, receive)
         try:
-            await check_role(request)
-            given: dict[str, Any] = {"request": request, "state": self._app.state, **found.values}
+            await check_role(asked)
+            given: dict[str, Any] = {"request": asked, "state": self._app.state, **found.values}
             answer = await found.handler.fn(**{name: given[name] for name in takes})
         except Exception as error:  # noqa: BLE001 - every error is answered, as the framework does
+            request: Request[Any, Any, Any] = Request(scope, receive, send)
             refusal: Any = on_error(request, error)
             answer = refusal.to_asgi_response(app=None, request=request)
         await answer(scope, receive, send)

@@ -7,10 +7,12 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
+from operator import is_not
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import msgspec
+from msgspec.structs import astuple
 
 from core.errors import FieldError
 
@@ -79,32 +81,27 @@ def given_fields(value: msgspec.Struct) -> int:
 
     It makes no paths, so that a body that is as it should be costs very little.
     """
-    given = 0
-    for name, default, holds_structs in _defaults(type(value)):
+    defaults, made_anew, holding = _defaults(type(value))
+    given = sum(map(is_not, astuple(value), defaults)) - made_anew
+    for name in holding:
         member = getattr(value, name)
-        if member is not default:
-            given += 1
-            if holds_structs:
-                given += sum(map(given_fields, member)) if member.__class__ is tuple else _given_in(member)
+        if member.__class__ is tuple:
+            given += sum(map(given_fields, member))
+        elif hasattr(member, "__struct_fields__"):  # else a text or a bool stands in its place
+            given += given_fields(member)
     return given
 
 
-def _given_in(member: Any) -> int:
-    """The same of a field that may hold a struct, or a text or a bool in its place."""
-    return given_fields(member) if hasattr(member, "__struct_fields__") else 0
-
-
 @cache
-def _defaults(kind: type[msgspec.Struct]) -> Sequence[tuple[str, Any, bool]]:
-    """The fields of a struct: what each is when it is left out, and whether it may hold structs.
+def _defaults(kind: type[msgspec.Struct]) -> tuple[Sequence[Any], int, Sequence[str]]:
+    """What each field of a struct is when it is left out, and the names of those that may hold structs.
 
-    Those whose default is made anew each time are left out, since nobody can tell whether they were given.
+    The number is that of the fields whose default is made anew each time: nobody can tell whether they were given.
     """
-    return [
-        (field.name, field.default, _of_structs(field.type) is not None)
-        for field in msgspec.structs.fields(kind)
-        if field.default_factory is msgspec.NODEFAULT
-    ]
+    fields = msgspec.structs.fields(kind)
+    known = [field for field in fields if field.default_factory is msgspec.NODEFAULT]
+    holding = [field.name for field in known if _of_structs(field.type) is not None]
+    return [field.default for field in fields], len(fields) - len(known), holding
 
 
 def unknown_fields(value: Any, kind: Any, most: int) -> _Paths:

@@ -78,9 +78,9 @@ class Gate:
             send = _naming_head(send)
         if b"accept" in seen and method == "GET" and is_event_source(seen[b"accept"]):
             send = surviving(send)
-        answer = _answer_head if method == "HEAD" else _answer
+        app = partial(_answer_head, self._app) if method == "HEAD" else self._app
         if scope["path"] in VITALS:
-            await answer(self._app, scope, receive, send)
+            await app(scope, receive, send)
             return
         try:
             self._in_flight.check()
@@ -90,7 +90,7 @@ class Gate:
             return
         if told:
             send = _with_headers(send, told)
-        await counted(partial(answer, self._app), scope, receive, send, self._in_flight)
+        await counted(app, scope, receive, send, self._in_flight)
 
     async def _admit(self, door: Door, scope: Any, receive: Any, seen: dict[bytes, bytes]) -> tuple[Caller, Any]:
         """The caller, and a `receive` with the body of the request. Who shows a key need not sign."""
@@ -118,10 +118,6 @@ class Gate:
             headers = {"Accept-Encoding": "identity"}
             raise Refusal(415, "unsupported_media_type", "no Content-Encoding is taken here", headers)
         return readable
-
-
-async def _answer(app: Any, scope: Any, receive: Any, send: Any) -> None:
-    await app(scope, receive, send)
 
 
 async def _answer_empty(send: Any, headers: list[tuple[bytes, bytes]]) -> None:
