@@ -6,7 +6,7 @@ import asyncpg
 
 CUSTOMERS_OF = 10  # orders that each customer has, on average
 RARE_OF = 5  # orders that each of the rare SKUs has; one order in a hundred is of one of them
-UNCOMMON, UNCOMMON_OF = "UNCOMMON-1", 500  # the SKU that one order in so many has
+UNCOMMON, UNCOMMON_OF = 10, 500  # so many SKUs, each of which one order in so many has
 OF_A_HUNDRED = {"CREATED": 2, "CONFIRMED": 13, "CANCELLED": 5, "SHIPPED": 20, "DELIVERED": 60}
 STATUSES = [status for status, share in OF_A_HUNDRED.items() for _ in range(share)]
 DAYS = 90
@@ -37,7 +37,7 @@ SELECT {{values}}
                'ORD-' || upper(left(md5(n::text), 10)) AS number, ($4::text[])[1 + n * 31 % 100] AS status,
                1 + n * 7919 % 100000 / 100.0 AS total,
                CASE WHEN n % 100 = 50 THEN 'RARE-' || n / 100 % ($3::bigint / 100 / {RARE_OF})
-                    WHEN n % {UNCOMMON_OF} = 7 THEN '{UNCOMMON}' ELSE t.skus[1] END AS sku,
+                    WHEN n % {UNCOMMON_OF} < {UNCOMMON} THEN 'UNCOMMON-' || n % {UNCOMMON_OF} ELSE t.skus[1] END AS sku,
                date_trunc('day', clock_timestamp()) - interval '{DAYS} days' * (1 - n / $3::float8) AS at
         OFFSET 0) AS new
 """
