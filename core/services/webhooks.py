@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,9 @@ OVERLAP = "24h"
 """For how long messages are signed with the old secret too, unless the operator says otherwise."""
 WITHIN = 10.0  # seconds that an answer waits for what comes of a test
 LOOK_EVERY = 0.1  # seconds
+LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+NEVER_RESOLVED = frozenset({"invalid", "onion"})  # RFC 6761 section 6.4, RFC 7686
 TYPES = frozenset(event_type(kind) for kind in EVENTS)
 
 
@@ -200,6 +204,10 @@ def _wrong_host(host: str) -> str | None:
         pass
     else:
         return None
-    labels = host.rstrip(".").split(".")
-    fits = all(0 < len(label) <= 63 and label.replace("-", "").replace("_", "").isalnum() for label in labels)
-    return None if fits and len(host) <= 253 else "must have a host name, or an IP address"
+    name = host.removesuffix(".")
+    labels = name.split(".")
+    if len(name) > 253 or not all(LABEL.fullmatch(label) for label in labels):
+        return "must have a host name, or an IP address"
+    if labels[-1] in NEVER_RESOLVED or (NUMBER.fullmatch(labels[-1]) and not known_addresses(name)):
+        return f"must have a host name that can be found: none ends in .{labels[-1]}"
+    return None
