@@ -45,7 +45,8 @@ class Refills:
                     break
                 finally:
                     connection.terminate()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # it is away, or crashes once more
+            # It is away, or crashes once more. InternalClientError: while a statement was being prepared.
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 await asyncio.sleep(LOOK)
         self._going_on -= 1
         self._ended_at = time.monotonic()
