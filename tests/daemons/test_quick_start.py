@@ -9,7 +9,7 @@ import pytest
 
 NO_HTTP_SERVICE = ("litestar", "yaml", "pydantic.v1")
 NEVER = (
-    "aiokafka", "grpc", "hypothesis", "opentelemetry", "pygments", "redis", "rich.console", "rich.traceback",
+    "aiokafka", "faker", "grpc", "hypothesis", "opentelemetry", "pygments", "redis", "rich.console", "rich.traceback",
     "textual", "typer", "watchfiles",
 )  # fmt: skip
 
