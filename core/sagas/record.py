@@ -1,9 +1,10 @@
-"""Which events a saga records on its own stream, given how a move ended. Pure."""
+"""Which events a saga records on its own stream, given how a move ended, and its progress after them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple, Self
 
 from core.domain import saga as events
 from core.domain.message import payment_of
@@ -12,7 +13,7 @@ from core.domain.payment import PAYMENT, Payment
 from core.domain.saga import SagaEvent
 from core.domain.validation import tidy
 from core.sagas.holdings import open_items
-from core.sagas.progress import ENDED, SagaStatus, evolve
+from core.sagas.progress import ENDED, Progress, SagaStatus, evolve, fold
 from core.sagas.saga import Call, Effect, Instance, Move, Nothing, next_move, renewed
 
 LEAST_TRIES = 3
@@ -20,7 +21,19 @@ LEAST_UNDO_TRIES = 10
 UNDO_WITHIN = timedelta(minutes=15)
 
 
-def started(instance: Instance, now: datetime, scale: float) -> Sequence[SagaEvent]:
+class Record(NamedTuple):
+    """New events of a saga, and its progress after them. They are folded once, however many decisions they pass."""
+
+    events: Sequence[SagaEvent]
+    progress: Progress
+
+    @classmethod
+    def of(cls, instance: Instance, new_events: Sequence[SagaEvent], now: datetime) -> Self:
+        """These events, and nothing that follows from them. They are recorded at `now`."""
+        return cls(new_events, fold(instance.progress, new_events, now))
+
+
+def started(instance: Instance, now: datetime, scale: float) -> Record:
     """The first events of a new saga."""
     saga, deadline = instance.saga, instance.saga.deadline
     first = events.SagaStarted(
@@ -32,19 +45,20 @@ def started(instance: Instance, now: datetime, scale: float) -> Sequence[SagaEve
         about=instance.progress.about,
     )
     new_instance = Instance(saga, instance.saga_id, instance.order_id, evolve(None, first, now))
-    return [first, *follow(new_instance, now)]
+    rest = follow(new_instance, [], now)
+    return Record([first, *rest.events], rest.progress)
 
 
 def concluded(
     instance: Instance, move: Move, effect: Effect, now: datetime, before: Payment = PAYMENT.initial
-) -> Sequence[SagaEvent]:
+) -> Record:
     """The events after a move that has ended: it is done, refused for good, abandoned, or goes on with another call.
 
     `before` is the payment as it was before the effect. A saga that a person has ended meanwhile records nothing more.
     """
     saga_id, status, step = instance.saga_id, instance.progress.status, move.step.name
     if status in ENDED:
-        return []
+        return Record([], instance.progress)
     payment = PAYMENT.fold(effect.payment, before)
     new_events: list[SagaEvent]
     if effect.then is not None:
@@ -66,12 +80,10 @@ def concluded(
         goes_back = move.forward and not instance.saga.undoes and not instance.saga.forward_only
         if goes_back and status is SagaStatus.RUNNING:
             new_events.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(effect.refusal)))
-    return [*new_events, *follow(instance.fold(new_events, now), now, payment)]
+    return follow(instance, new_events, now, payment)
 
 
-def failed(
-    instance: Instance, move: Move, error: str, now: datetime, pause: timedelta, scale: float
-) -> Sequence[SagaEvent]:
+def failed(instance: Instance, move: Move, error: str, now: datetime, pause: timedelta, scale: float) -> Record:
     """The events after a try that failed for now. The step is tried again after `pause`, unless its time is over."""
     saga_id, step = instance.saga_id, move.step.name
     attempt = instance.progress.attempts + 1
@@ -85,8 +97,8 @@ def failed(
     ]
     if over and not undoing:
         new_events.append(events.SagaCompensationStarted(saga_id=saga_id, reason=tidy(f"{step}: {error}")))
-        new_events += follow(instance.fold(new_events, now), now)
-    return new_events
+        return follow(instance, new_events, now)
+    return Record.of(instance, new_events, now)
 
 
 def announced(instance: Instance, move: Move, key: str) -> SagaEvent:
@@ -135,12 +147,14 @@ def gave_up(instance: Instance, order: Order) -> SagaEvent:
     return events.SagaFailed(saga_id=instance.saga_id, reason=reason, open_items=items)
 
 
-def follow(instance: Instance, now: datetime, payment: Payment = PAYMENT.initial) -> list[SagaEvent]:
-    """More events for the same append: of steps with nothing to do, the saga's end, or the announcement of a call.
+def follow(
+    instance: Instance, new_events: Sequence[SagaEvent], now: datetime, payment: Payment = PAYMENT.initial
+) -> Record:
+    """These events, and more for the same append: of steps with nothing to do, the end, or the announcement of a call.
 
     `payment` is the payment as this append leaves it. If it is not known, another announcement may have to follow.
     """
-    new_events: list[SagaEvent] = []
+    whole, instance = [*new_events], instance.fold(new_events, now)
     while True:
         move, progress = next_move(instance.saga, instance.progress), instance.progress
         if move is SagaStatus.COMPLETED:
@@ -153,8 +167,8 @@ def follow(instance: Instance, now: datetime, payment: Payment = PAYMENT.initial
         elif isinstance(move, Move) and isinstance(move.action, Call) and progress.announced <= progress.attempts:
             event = announced(instance, move, call_due(instance, move.action, payment, now)[1])
         else:
-            return new_events
-        new_events.append(event)
+            return Record(whole, progress)
+        whole.append(event)
         instance = instance.fold([event], now)
 
 

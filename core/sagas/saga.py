@@ -241,9 +241,9 @@ class Move:
 def next_move(saga: Saga, progress: Progress) -> Move | SagaStatus | None:
     """The next move; or the status with which the saga ends now; or None when it has ended already."""
     if progress.status is SagaStatus.RUNNING:
-        refused = False
+        refused, steps = False, progress.steps
         for step in saga.steps:
-            status = progress.of(step.name)
+            status = steps.get(step.name, StepStatus.PENDING)  # as `of`, which would be called often here
             if status in DONE:
                 continue
             if status is not StepStatus.FAILED or not (saga.undoes or saga.forward_only):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -13,7 +12,7 @@ from core.domain.saga import SagaEvent
 from core.domain.validation import Fields
 from core.errors import NotAllowed
 from core.sagas.progress import ENDED, Progress, SagaStatus, StepStatus
-from core.sagas.record import follow
+from core.sagas.record import Record, follow
 from core.sagas.saga import Effect, Facts, Instance, Local, Move, Saga, TurnBack, next_move
 
 LONGEST_REASON = 500
@@ -35,7 +34,7 @@ def checked_reason(reason: str) -> str:
     return reason
 
 
-def decide(wish: Wish, instance: Instance, facts: Facts, reason: str, by: str) -> tuple[Sequence[SagaEvent], Effect]:
+def decide(wish: Wish, instance: Instance, facts: Facts, reason: str, by: str) -> tuple[Record, Effect]:
     """The events for the saga's stream, and the effect on other streams. Raises NotAllowed, which says why not."""
     saga, saga_id, progress = instance.saga, instance.saga_id, instance.progress
     if not saga.steps and wish is not Wish.RESOLVE:
@@ -51,11 +50,12 @@ def decide(wish: Wish, instance: Instance, facts: Facts, reason: str, by: str) -
         case Wish.COMPENSATE:
             new_events, effect = _turn_back(instance, facts)
             new_events.append(events.SagaCompensationRequested(saga_id=saga_id, reason=reason, by=by, step=step))
-            return _with_following(instance, new_events, facts), effect
+            return follow(instance, new_events, facts.now, facts.payment), effect
         case Wish.RESOLVE:
             _must_be_stuck(wish, instance, facts)
-            return [events.SagaResolved(saga_id=saga_id, reason=reason, by=by, step=step)], Effect()
-    return _with_following(instance, new_events, facts), Effect()
+            resolved = events.SagaResolved(saga_id=saga_id, reason=reason, by=by, step=step)
+            return Record.of(instance, [resolved], facts.now), Effect()
+    return follow(instance, new_events, facts.now, facts.payment), Effect()
 
 
 def _must_be_stuck(wish: Wish, instance: Instance, facts: Facts) -> None:
@@ -132,7 +132,3 @@ def _turn_back_after_the_goods_left(instance: Instance, facts: Facts) -> tuple[l
                 f"whether {step.name} happened is not known yet: retry, which tries it at once, or resolve"
             )
     return new_events, effect
-
-
-def _with_following(instance: Instance, new_events: Sequence[SagaEvent], facts: Facts) -> Sequence[SagaEvent]:
-    return [*new_events, *follow(instance.fold(new_events, facts.now), facts.now, facts.payment)]

@@ -40,10 +40,10 @@ def test_the_keys_of_a_second_authorisation_and_of_what_is_done_with_it_have_its
 
 def test_a_refused_step_of_a_saga_that_only_goes_forward_fails_it_once_the_other_steps_are_done() -> None:
     before = instance(SENDS, progress_at(SENDS, FORWARD, RUNNING, attempts=20, announced=21))
-    refused = concluded(before, the_move(SENDS, before.progress), Effect(refusal="it has expired"), NOW)
+    refused = concluded(before, the_move(SENDS, before.progress), Effect(refusal="it has expired"), NOW).events
     assert types(refused) == ["StepFailed capture"]
     ships = before.fold(refused, NOW)
-    done = ships.fold(concluded(ships, the_move(SENDS, ships.progress), Effect(), NOW), NOW)
+    done = ships.fold(concluded(ships, the_move(SENDS, ships.progress), Effect(), NOW).events, NOW)
     assert next_move(SENDS, done.progress) is SagaStatus.FAILED
     end = gave_up(done, order())
     assert end == e.SagaFailed(
@@ -55,4 +55,4 @@ def test_a_saga_that_a_person_has_ended_records_nothing_more_about_itself() -> N
     before = instance(SENDS, progress_at(SENDS, FORWARD, RUNNING, announced=1))
     move, ended = the_move(SENDS, before.progress), replace(before.progress, status=SagaStatus.RESOLVED)
     for effect in (Effect(), Effect(refusal="no"), Effect(then=renew)):
-        assert concluded(instance(SENDS, ended), move, effect, NOW) == []
+        assert concluded(instance(SENDS, ended), move, effect, NOW) == ([], ended)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -22,7 +21,7 @@ from core.sagas import SAGAS
 from core.sagas.actions import authorize, confirm, nothing, refund, void
 from core.sagas.holdings import ANYTHING, RESERVED, UNPAID, open_holdings
 from core.sagas.progress import Progress, SagaStatus, StepStatus, evolve
-from core.sagas.record import announced, call_due, concluded, failed, gave_up, started
+from core.sagas.record import Record, announced, call_due, concluded, failed, gave_up, started
 from core.sagas.saga import (
     Call,
     Effect,
@@ -71,8 +70,9 @@ class SimulatedSaga:
     moves: list[tuple[str, bool]] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
 
-    def record(self, events: Sequence[SagaEvent]) -> None:
-        after = self.instance.fold(events, self.now)
+    def record(self, record: Record) -> None:
+        events, after = record.events, self.instance.fold(record.events, self.now)
+        assert record.progress == after.progress, "the events were folded once before"
         if next_move(after.saga, after.progress) is SagaStatus.FAILED:
             end = gave_up(after, order())
             events, after = [*events, end], after.fold([end], self.now)
@@ -91,7 +91,7 @@ class SimulatedSaga:
         if isinstance(move.action, Call):
             if progress.announced <= progress.attempts:
                 _, key = call_due(self.instance, move.action, Payment(), self.now)
-                self.record([announced(self.instance, move, key)])
+                self.record(Record.of(self.instance, [announced(self.instance, move, key)], self.now))
                 return True
             if outcome == "later":
                 self.record(failed(self.instance, move, "away", self.now, timedelta(seconds=1), self.scale))
@@ -111,9 +111,9 @@ class SimulatedSaga:
 
 def begun(saga: Saga, scale: float = 1.0) -> SimulatedSaga:
     instance = Instance(saga, saga_of(ORDER_ID, saga.name), ORDER_ID, progress_at(saga, SagaStatus.RUNNING))
-    first, *rest = started(instance, NOW, scale)
-    played = SimulatedSaga(instance, scale, log=[first])
-    played.record(rest)
+    begins = started(instance, NOW, scale)
+    played = SimulatedSaga(instance, scale, log=[begins.events[0]])
+    played.record(Record(begins.events[1:], begins.progress))
     return played
 
 

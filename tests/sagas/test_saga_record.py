@@ -53,12 +53,12 @@ def instance(saga: Saga, progress: Progress) -> Instance:
 
 
 def conclude(saga: Saga, progress: Progress, effect: Effect) -> Sequence[SagaEvent]:
-    return concluded(instance(saga, progress), the_move(saga, progress), effect, NOW)
+    return concluded(instance(saga, progress), the_move(saga, progress), effect, NOW).events
 
 
 def fail(saga: Saga, progress: Progress, *, after: timedelta = timedelta(), scale: float = 1.0) -> Sequence[SagaEvent]:
     move = the_move(saga, progress)
-    return failed(instance(saga, progress), move, "away\x00", progress.since + after, PAUSE, scale)
+    return failed(instance(saga, progress), move, "away\x00", progress.since + after, PAUSE, scale).events
 
 
 # --- the start ----------------------------------------------------------------------------------------------
@@ -76,15 +76,15 @@ def fail(saga: Saga, progress: Progress, *, after: timedelta = timedelta(), scal
     ids=lambda x: getattr(x, "name", ""),
 )
 def test_a_new_saga_records_steps_that_have_nothing_to_do_as_completed(saga: Saga, expected: list[str]) -> None:
-    assert types(started(instance(saga, progress_at(saga, FORWARD)), NOW, 1.0)) == expected
+    assert types(started(instance(saga, progress_at(saga, FORWARD)), NOW, 1.0).events) == expected
 
 
 def test_the_deadline_of_a_saga_is_scaled_and_a_saga_without_time_limit_has_none() -> None:
-    first = started(instance(BUYS, progress_at(BUYS, FORWARD)), NOW, 0.5)[0]
+    first = started(instance(BUYS, progress_at(BUYS, FORWARD)), NOW, 0.5).events[0]
     assert first == e.SagaStarted(
         saga_id=SAGA_ID, name="buys", definition=1, order_id=ORDER_ID, deadline=NOW + timedelta(minutes=3)
     )
-    without_end = started(instance(SENDS, progress_at(SENDS, FORWARD)), NOW, 0.5)[0]
+    without_end = started(instance(SENDS, progress_at(SENDS, FORWARD)), NOW, 0.5).events[0]
     assert isinstance(without_end, e.SagaStarted)
     assert without_end.deadline is None
 
@@ -141,7 +141,7 @@ def test_each_result_of_a_move_records_the_events_that_the_table_states(
 def test_a_saga_that_compensates_records_a_late_answer_and_undoes_it() -> None:
     progress = progress_at(BUYS, BACK, COMPLETED, COMPLETED, RUNNING)
     forward = Move(BUYS.step("charge"), forward=True)
-    events = concluded(instance(BUYS, progress), forward, DONE, NOW)
+    events = concluded(instance(BUYS, progress), forward, DONE, NOW).events
     assert types(events) == ["StepCompleted charge", "StepStarted charge"]
     undoing = events[-1]
     assert isinstance(undoing, e.SagaStepStarted)
@@ -151,7 +151,7 @@ def test_a_saga_that_compensates_records_a_late_answer_and_undoes_it() -> None:
 def test_a_saga_that_compensates_records_a_late_refusal_and_starts_no_second_compensation() -> None:
     progress = progress_at(BUYS, BACK, COMPLETED, COMPLETED, COMPENSATING, reason="cancelled by hand")
     forward = Move(BUYS.step("charge"), forward=True)
-    assert types(concluded(instance(BUYS, progress), forward, NO, NOW)) == ["StepFailed charge"]
+    assert types(concluded(instance(BUYS, progress), forward, NO, NOW).events) == ["StepFailed charge"]
 
 
 def test_steps_without_an_undo_are_recorded_as_compensated_in_the_same_append() -> None:

@@ -11,6 +11,7 @@ from core.domain.saga import SagaStepCompleted
 from core.ports.log import Conflict
 from core.sagas import SAGAS
 from core.sagas.fulfil_order import FULFIL_ORDER
+from core.sagas.record import Record
 from core.sagas.saga import Effect
 from core.sagas.wishes import Wish
 from core.services.execute import Terms
@@ -84,6 +85,7 @@ async def test_a_runner_with_the_newest_lease_appends_nothing_to_a_saga_that_cha
     assert await PostgresSagaLog(link).epoch(saga_id) == epoch
     link.close()
     before = await desk.log()
-    done = draft(work, Effect(), [SagaStepCompleted(saga_id=saga_id, step="authorize_payment")], now())
+    record = Record.of(work, [SagaStepCompleted(saga_id=saga_id, step="authorize_payment")], now())
+    done = draft(work, Effect(), record, now())
     assert isinstance(await desk.store.append(done.append()), Conflict)
     assert await desk.log() == before

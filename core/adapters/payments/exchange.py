@@ -26,7 +26,8 @@ class Asked(aiohttp.ClientRequest):
 
 async def content_of(response: aiohttp.ClientResponse) -> bytes:
     parts, size = list[bytes](), 0
-    async for part in response.content.iter_any():
+    while not response.content.at_eof():
+        part = await response.content.readany()
         parts.append(part)
         size += len(part)
         if size > LONGEST_ANSWER:

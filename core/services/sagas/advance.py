@@ -19,7 +19,7 @@ from core.ports.log import Accepted, Conflict, EventStore, LeaseLost, Verdict
 from core.ports.payments import PaymentGateway
 from core.sagas.actions import created, quantities
 from core.sagas.progress import StepStatus
-from core.sagas.record import announced, call_due, concluded, failed
+from core.sagas.record import Record, announced, call_due, concluded, failed
 from core.sagas.saga import Call, Effect, Local, Move, Stream, next_move
 from core.services.sagas.measure import measure_call
 from core.services.sagas.step_spans import StepSpans
@@ -55,7 +55,7 @@ async def begin(world: World, start: SagaAppend) -> Verdict:
     If that is refused or fails, the start is recorded alone, and the step is made like any other. So an order that has
     changed, or stock that cannot be read, keeps no saga from being started.
     """
-    work, move = start.work, next_move(start.work.saga, start.progress)
+    work, move = start.work, start.next
     is_ours, is_known = start.due_in is None, work.order.version > 0
     action = move.action if isinstance(move, Move) and is_ours and is_known else None
     if isinstance(move, Move) and isinstance(action, Local) and "stock" in action.reads:
@@ -138,8 +138,8 @@ async def _call(world: World, work: Work, move: Move, call: Call, spans: StepSpa
         return await _decide_alone(world, work, move, instead, call.reads)
     call, key = call_due(work, call, work.payment.state, now)
     if work.progress.announced <= work.progress.attempts or work.progress.key != key:
-        event = announced(work, move, key)
-        return await _send(world, draft(work, Effect(), [event], now, reads=call.reads))
+        record = Record.of(work, [announced(work, move, key)], now)
+        return await _send(world, draft(work, Effect(), record, now, reads=call.reads))
     try:
         answer = await _call_or_look_up(world, work, call, key)
     except GatewayNotTried as error:
@@ -212,7 +212,7 @@ def _with_next_moves(world: World, first: SagaAppend) -> tuple[SagaAppend, Seque
     A move that cannot be decided is left out, so the answer is recorded in any case.
     """
     whole, moves = first, list[Move]()
-    while isinstance(move := next_move(first.work.saga, whole.progress), Move):
+    while isinstance(move := whole.next, Move):
         if not isinstance(move.action, Local) or "stock" in move.action.reads:
             break
         try:
@@ -240,16 +240,19 @@ async def _try_later(
     requested_pause = error.retry_after if isinstance(error, GatewayUnavailable) and error.retry_after else 0.0
     pause = timedelta(seconds=min(requested_pause, LONGEST_WANTED) + backoff(work.progress.attempts))
     now = world.clock.now()
-    events = failed(work, move, str(error), now, pause, world.scale)
-    same_move = next_move(work.saga, work.fold(events, now).progress) == move  # if not, the saga goes on at once
-    saga_append = draft(work, Effect(), events, now, reads=call.reads, due_in=pause if same_move else None)
+    record = failed(work, move, str(error), now, pause, world.scale)
+    same_move = next_move(work.saga, record.progress) == move  # if not, the saga goes on at once
+    saga_append = draft(work, Effect(), record, now, reads=call.reads, due_in=pause if same_move else None)
     verdict = await _send(world, saga_append)
     return None if same_move and isinstance(verdict, Accepted) else verdict
 
 
 async def _wait_for_provider(world: World, work: Work, call: Call, error: GatewayNotTried) -> Verdict | None:
     """Park the saga without an event, because a call that was not made does not count as a try."""
-    saga_append = draft(work, Effect(), (), world.clock.now(), reads=call.reads, due_in=HOLD, waits_for=str(error))
+    unchanged = Record([], work.progress)
+    saga_append = draft(
+        work, Effect(), unchanged, world.clock.now(), reads=call.reads, due_in=HOLD, waits_for=str(error)
+    )
     verdict = await _send(world, saga_append)
     if not isinstance(verdict, Accepted):
         return verdict

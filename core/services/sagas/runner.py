@@ -25,7 +25,7 @@ from core.fault_board import FaultBoard
 from core.ports.log import Accepted, Conflict
 from core.ports.sagas import Claim, SagaLog, started_by
 from core.sagas.holdings import open_items
-from core.sagas.record import started
+from core.sagas.record import Record, started
 from core.sagas.saga import Effect, Tables, unknown_table
 from core.services.load import Loaded
 from core.services.sagas.advance import LeaseGone, World, advance, begin, refresh
@@ -131,25 +131,25 @@ class SagaRunner:
         items = open_items(work.saga, work.progress, work.order.state) if known else ("what it holds is not known",)
         end = saga_events.SagaFailed(saga_id=work.saga_id, reason=reason, open_items=items)
         log.error("a saga needs a person", saga=str(work.saga_id), reason=reason)
-        saga_append = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
+        now = self._world.clock.now()
+        saga_append = draft(work, Effect(), Record.of(work, [end], now), now, waits_for=reason)
         if isinstance(await self._world.store.append(saga_append.append()), Accepted):
             saga_append.applied()
 
     async def _give_up_unread(self, claim: Claim, reason: str) -> None:
         """Record that the saga has FAILED although its events cannot be read. The lease keeps other runners from it."""
         unknown = unknown_table(claim.name, claim.definition)
-        work = new_work(unknown, claim.order_id, None, owner=self._owner, now=self._world.clock.now())
+        now = self._world.clock.now()
+        work = new_work(unknown, claim.order_id, None, owner=self._owner, now=now)
         work.saga_id, work.epoch = claim.saga_id, claim.epoch
-        items = ("what it holds cannot be read",)
-        end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=items)
+        end = saga_events.SagaFailed(saga_id=claim.saga_id, reason=reason, open_items=("what it holds cannot be read",))
         log.error("a saga needs a person", saga=str(claim.saga_id), reason=reason)
         while True:
-            saga_append = draft(work, Effect(), [end], self._world.clock.now(), waits_for=reason)
-            match await self._world.store.append(saga_append.append()):
-                case Conflict((version,)):
-                    work.version = version
-                case _:
-                    return
+            saga_append = draft(work, Effect(), Record.of(work, [end], now), now, waits_for=reason)
+            verdict = await self._world.store.append(saga_append.append())
+            if not isinstance(verdict, Conflict):
+                return
+            (work.version,) = verdict.actual
 
     # --- holding --------------------------------------------------------------------------------------------
     def _hold(self, saga_id: SagaId, epoch: int, drive: Callable[[], Awaitable[None]]) -> None:
@@ -294,7 +294,7 @@ class SagaRunner:
         Else the saga is due for any runner, after those that have been due for longer.
         """
         now = self._world.clock.now()
-        events = started(work, now, self._world.scale)
+        record = started(work, now, self._world.scale)
         room = len(self._tasks) + self._starting <= MOST_AT_ONCE  # all sagas of a batch start at once
         self._others_wait = self._others_wait or not room
-        return draft(work, Effect(), events, now, due_in=timedelta() if self._others_wait else None)
+        return draft(work, Effect(), record, now, due_in=timedelta() if self._others_wait else None)

@@ -17,7 +17,7 @@ from core.ports.clock import Clock
 from core.ports.log import Answer, Entry, EventStore, Result
 from core.ports.sagas import SagaLog
 from core.sagas.actions import quantities
-from core.sagas.saga import Move, Tables, next_move, unknown_table
+from core.sagas.saga import Move, Tables, unknown_table
 from core.sagas.wishes import Wish, checked_reason, decide
 from core.services.execute import Decision, Outcome, Terms, run_command
 from core.services.load import Loaded, load_state
@@ -77,8 +77,8 @@ class _OnSaga:
         assert work is not None  # noqa: S101 - `load` is called before
         facts = work.facts(self.now, {sku: loaded.state for sku, loaded in self.stock.items()})
         by = self.terms.user_id or "anonymous"
-        events, effect = decide(operation.wish, work, facts, operation.reason, by)
-        saga_append = draft(work, effect, events, self.now, reads=frozenset({"order", "payment"}), due_in=timedelta())
+        record, effect = decide(operation.wish, work, facts, operation.reason, by)
+        saga_append = draft(work, effect, record, self.now, reads=frozenset({"order", "payment"}), due_in=timedelta())
         stock = [
             Entry(inventory_stream(sku), INVENTORY.category, self.stock[sku].version, saga_append.new(new))
             for sku, new in effect.stock.items()
@@ -107,6 +107,6 @@ class _OnSaga:
 
 
 def _fields(saga_append: SagaAppend) -> Mapping[str, Any]:
-    move = next_move(saga_append.work.saga, saga_append.progress)
+    move = saga_append.next
     step = move.step.name if isinstance(move, Move) else ""
     return {"saga_id": saga_append.work.saga_id, "status": saga_append.progress.status, "step": step}

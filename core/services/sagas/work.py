@@ -20,7 +20,7 @@ from core.domain.saga import SagaEvent
 from core.ports.log import Append, Entry, EventStore, NewEvent, SagaRow
 from core.sagas.holdings import open_money
 from core.sagas.progress import Progress, SagaStatus, evolve
-from core.sagas.record import concluded, gave_up
+from core.sagas.record import Record, concluded, gave_up
 from core.sagas.refund_actions import refund_about
 from core.sagas.saga import Effect, Facts, Instance, Local, Move, Saga, Stream, next_move
 from core.services.load import Loaded, load_state
@@ -140,6 +140,7 @@ def new_work(saga: Saga, order_id: OrderId, cause: UUID | None, *, owner: str, n
 class SagaAppend:
     """What one append records: a step's effect, the saga's own events, and its row. It guards the streams in `reads`.
 
+    `progress` and `next` are how far the saga has come after it, and what it does then.
     `due_in`: after this time, any runner may claim the saga; None: its owner keeps the lease. `waits_for`: why the saga
     is parked although nothing was tried. `last` is the id that the last of the saga's own events gets.
     """
@@ -149,6 +150,7 @@ class SagaAppend:
     events: Sequence[SagaEvent]
     reads: frozenset[Stream]
     progress: Progress
+    next: Move | SagaStatus | None
     due_in: timedelta | None = None
     waits_for: str | None = None
     last: UUID = field(default_factory=uuid7)
@@ -172,7 +174,6 @@ class SagaAppend:
     def row(self) -> SagaRow:
         work, progress = self.work, self.progress
         order = ORDER.fold(self.effect.order, work.order.state)
-        move = next_move(work.saga, progress)
         ours = progress.status in OURS
         return SagaRow(
             saga_id=work.saga_id,
@@ -182,7 +183,7 @@ class SagaAppend:
             epoch=work.epoch,
             owner=work.owner if ours and self.due_in is None else None,
             status=progress.status,
-            step=move.step.name if isinstance(move, Move) else "",
+            step=self.next.step.name if isinstance(self.next, Move) else "",
             attempts=progress.attempts,
             last_error=self.waits_for or progress.last_error,
             due_in=(LEASE if self.due_in is None else self.due_in) if ours else None,
@@ -238,7 +239,7 @@ class SagaAppend:
 def draft(
     work: Work,
     effect: Effect,
-    events: Sequence[SagaEvent],
+    record: Record,
     now: datetime,
     *,
     reads: frozenset[Stream] = frozenset(),
@@ -249,11 +250,13 @@ def draft(
 
     If the saga gives up with them, SagaFailed is added, which says what is still open.
     """
-    after = work.fold(events, now)
-    if next_move(work.saga, after.progress) is SagaStatus.FAILED:
+    events, progress = record
+    move = next_move(work.saga, progress)
+    if move is SagaStatus.FAILED:
+        after = Instance(work.saga, work.saga_id, work.order_id, progress)
         end = gave_up(after, work.order.state)
-        events, after = [*events, end], after.fold([end], now)
-    return SagaAppend(work, effect, events, reads, after.progress, due_in, waits_for)
+        events, progress, move = [*events, end], after.fold([end], now).progress, None
+    return SagaAppend(work, effect, events, reads, progress, move, due_in, waits_for)
 
 
 def with_move(
@@ -262,10 +265,11 @@ def with_move(
     """The same append, in which this move is made as well. One append costs less than two."""
     after = first.after()
     effect = action.decide(after.facts(now, stock))
-    new_events = concluded(after, move, effect, now, after.payment.state)
+    new = concluded(after, move, effect, now, after.payment.state)
     both = Effect(
         order=[*first.effect.order, *effect.order],
         payment=[*first.effect.payment, *effect.payment],
         stock=effect.stock or first.effect.stock,
     )
-    return draft(first.work, both, [*first.events, *new_events], now, reads=first.reads | action.reads)
+    record = Record([*first.events, *new.events], new.progress)
+    return draft(first.work, both, record, now, reads=first.reads | action.reads)
