@@ -14,6 +14,7 @@ from litestar.testing import TestClient
 
 from core import errors
 from daemons.http.problems import HANDLERS, MEDIA_TYPE, RequestRefused
+from daemons.process.guard.gate import with_head
 
 STREAM = UUID("018f0000-0000-7000-8000-000000000001")
 
@@ -125,6 +126,14 @@ def test_an_unknown_path_and_a_wrong_method_are_answered_with_problems(client: A
     response = client.delete("/orders")
     assert "POST" in problem(response, 405, "method_not_allowed")["error"]
     assert "POST" in response.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "named"),
+    [("POST, GET,OPTIONS", "GET, HEAD, OPTIONS, POST"), ("PUT, OPTIONS", "OPTIONS, PUT"), ("HEAD, GET", "GET, HEAD")],
+)
+def test_the_methods_that_a_path_has_are_named_in_order_with_head_where_get_is(methods: str, named: str) -> None:
+    assert with_head(methods) == named
 
 
 def test_the_problem_names_a_wrong_parameter(client: Any) -> None:

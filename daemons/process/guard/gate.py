@@ -148,8 +148,9 @@ def _with_headers(send: Any, headers: list[tuple[bytes, bytes]]) -> Any:
 
 
 def with_head(allowed: str) -> str:
-    """The methods of an Allow header, with HEAD beside GET."""
-    return allowed if "GET" not in allowed or "HEAD" in allowed else allowed.replace("GET", "GET, HEAD")
+    """The methods of an Allow header in order, with HEAD beside GET. The framework has them in any order."""
+    methods = {method.strip() for method in allowed.split(",")}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _naming_head(send: Any) -> Any:
