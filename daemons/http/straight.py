@@ -51,7 +51,7 @@ def find_route(app: Litestar, scope: Any) -> FoundRoute | None:
     return FoundRoute(app, *found[1:])
 
 
-class Asked(Request[Any, Any, Any]):
+class BareRequest(Request[Any, Any, Any]):
     """A request of which only the scope and the body are asked for, so that nothing else is made ready."""
 
     def __init__(self, scope: Any, receive: Any) -> None:
@@ -82,7 +82,7 @@ class Straight:
             await self._app(scope, receive, send)
             return
         found.write_into(scope)
-        asked = Asked(scope, receive)
+        asked = BareRequest(scope, receive)
         try:
             await check_role(asked)
             given: dict[str, Any] = {"request": asked, "state": self._app.state, **found.values}

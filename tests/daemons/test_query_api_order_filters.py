@@ -97,7 +97,9 @@ async def test_a_total_beyond_counting_is_an_estimate_and_says_so(
 async def test_an_order_that_comes_in_between_does_not_make_the_total_differ_from_the_only_page(
     full: QueryApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.adapters.postgres.read_models.order_counts.COUNT", "SELECT 99 WHERE {where}")
+    monkeypatch.setattr(
+        "core.adapters.postgres.read_models.order_counts.COUNT", "SELECT 99 FROM order_views WHERE {where} LIMIT 1"
+    )
     for path, asked in (("orders", {"sku": "SKU-004"}), ("customers/customer-3/orders", {"offset": 1})):
         answer = await full.get(f"/api/v1/{path}", limit=100, **asked)
         assert answer["total"] == len(answer["orders"]) + answer.get("offset", 0) > 0

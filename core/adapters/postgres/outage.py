@@ -28,7 +28,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-class Opened(Protocol):
+class Terminable(Protocol):
     def terminate(self) -> None: ...
 
 
@@ -51,7 +51,7 @@ class Outage:
         self._pause = FIRST_PAUSE
         self._waiting = set[asyncio.Future[None]]()  # for the next outage to begin
 
-    async def see_through(self, open_: Callable[[], Awaitable[Opened]]) -> None:
+    async def see_through(self, open_: Callable[[], Awaitable[Terminable]]) -> None:
         """Until cancelled: during an outage call `open_`, which is to use `connect`, until it succeeds.
 
         Without it, a process that has nothing to do would not learn that the database is back.
