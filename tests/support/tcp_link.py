@@ -103,13 +103,13 @@ class TcpLink:
                     pass
                 finally:
                     self._open.discard(to_server)
-                    to_server.close()
+                    to_server.transport.abort()
         except asyncio.CancelledError:
             pass  # the test has ended
         finally:
             self._open.discard(writer)
             self._passing.discard(task)
-            writer.close()
+            writer.transport.abort()  # not close: that waits until all has been sent, and the loop may end before
 
     async def _reach_server(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if isinstance(self._server, Path):
