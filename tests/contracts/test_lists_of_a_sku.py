@@ -17,6 +17,7 @@ from core.adapters.postgres.connection import Connection, connect
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from core.adapters.postgres.queries.queries import PostgresQueries
 from core.adapters.postgres.read_models import order_statements
+from core.adapters.postgres.read_models.order_pages import WALKS
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderSearch, OrderSort
 from tests.support.orders import Sample, write
@@ -172,3 +173,17 @@ async def test_a_sku_that_stands_in_late_lines_only_is_found_when_more_long_orde
     await desk.owner.execute(
         "UPDATE order_views SET skus[6] = $2 WHERE order_id = $1", oldest["order_id"], oldest["skus"][5]
     )
+
+
+async def test_a_page_passes_over_no_orders_that_have_the_sku_in_two_lines(desk: Desk) -> None:
+    skus = {row["order_id"]: row["skus"] for row in desk.rows}
+    set_ = "UPDATE order_views SET skus = $2 WHERE order_id = $1"
+    await desk.owner.executemany(set_, [(order, ["TWICE"] * (2 + n % 3)) for n, order in enumerate(skus)])
+    statement = order_statements.PageStatements(OrderSearch(filter=OrderQuery(sku=("TWICE",)), limit=4)).walk()
+    async with desk.owner.transaction():
+        for setting in WALKS:
+            await desk.owner.execute(f"SET LOCAL {setting}")
+        plan = await desk.owner.fetch(f"EXPLAIN (ANALYZE) {statement.text}", *statement.values)
+    await desk.owner.executemany(set_, [*skus.items()])
+    removed = [int(row[0].split()[-1]) for row in plan if "Rows Removed by Filter" in row[0]]
+    assert max(removed, default=0) <= 5  # of which a page takes four, and one to know that there are more

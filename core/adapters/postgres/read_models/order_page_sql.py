@@ -22,7 +22,7 @@ RANGES = {
 """The fields that cut a part out of the list that is sorted by a column."""
 
 LINES = 4
-"""The first lines of an order, each with an index that has the orders with a SKU in this line by `created_at`.
+"""The first lines of an order, each with an index that has the orders with a SKU first in this line by `created_at`.
 
 Orders with more lines are in an index of their own, by `created_at` too.
 """
@@ -155,7 +155,7 @@ def _walk_of_sku(shape: Shape, longest: int, total: str, seen: str) -> str:
         LINE.format(
             column=shape.column,
             columns="*" if shape.rest else "order_id, document",
-            along=together([f"skus[{line}] = {shape.sku}", *_not_before(shape.sku, line), *along]),
+            along=together([f"skus[{line}] = {shape.sku}", *_not_before(f"skus[{line}]", line), *along]),
             order=order,
         )
         for line in range(1, LINES + 1)
@@ -181,7 +181,10 @@ def _walk_of_sku(shape: Shape, longest: int, total: str, seen: str) -> str:
 
 
 def _not_before(sku: str, line: int) -> list[str]:
-    """The condition that no line before this one has the SKU, so that the order is listed once."""
+    """The condition that no line before this one has the SKU, so that the order is listed once.
+
+    Of the SKU of one of the first lines it is the condition of the line's index.
+    """
     return [f"{sku} <> ALL (skus[:{line - 1}])"] if line > 1 else []
 
 
