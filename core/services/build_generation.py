@@ -98,6 +98,8 @@ class GenerationBuild:
             self._note = "makes the indexes"
             await self._generations.index(self._id)
             await self._move("ready" if self._generation.purpose == "as_of" else "checking")
+        elif self._generation.state in ("checking", "switching"):
+            await self._generations.index(self._id)  # a migration may have made more indexes since it got its own
         if self._generation.state in ("checking", "switching"):
             await self._finish(stop)
 

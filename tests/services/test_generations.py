@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -29,6 +30,7 @@ from tests.support.order_desk import RealClock
 from tests.support.orders import Sample, contents, write
 from tests.support.projecting import project
 
+SECOND = timedelta(seconds=1)
 REBUILD = NewGeneration(purpose="rebuild", requested_by="ada")
 
 
@@ -253,6 +255,25 @@ async def test_each_generation_keeps_its_own_dead_letters_over_switches_and_a_re
         if one.state == "kept":
             await generations.drop(one.id, "dropped")
     assert await readers_of_letters(dsn) == []
+    await owner.close()
+
+
+async def test_tables_that_are_read_again_get_the_indexes_that_a_migration_has_made_since(
+    daemon: Opener, generations: PostgresGenerations, dsn: str
+) -> None:
+    await write(dsn, Sample(2).events())
+    await project(daemon)
+    await build(daemon, generations, ORDERS, await generations.request(ORDERS, REBUILD))
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("CREATE INDEX made_since ON order_views (version)")
+    assert await generations.switch_back(ORDERS.reader)
+    [back] = await generations.unfinished()
+    assert await generations.switch(back.id, within=SECOND, keep=SECOND) == "it lacks the index made_since"
+    await build(daemon, generations, ORDERS, back)
+    made = await owner.fetch(
+        "SELECT tablename FROM pg_indexes WHERE indexname = 'made_since' AND schemaname = 'public'"
+    )
+    assert [row["tablename"] for row in made] == ["order_views"]
     await owner.close()
 
 
