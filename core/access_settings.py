@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings
 
 from core.api_keys import Role
 from core.errors import ConfigurationError
+from core.folders import at_home
 from core.home_key import read_private
 from core.quotas import Quota, read_quotas
 from core.setting_types import Networks, RateLimits, split
@@ -132,9 +133,11 @@ def kept_in(file: Path) -> Callable[[], str]:
 def key_in_file(file: Path) -> str:
     """The key in a file. Raises ConfigurationError, which does not repeat what is in it."""
     try:
-        text = read_private(file.expanduser(), longest=LONGEST_KEY).decode("latin-1")
+        text = read_private(at_home(file), longest=LONGEST_KEY).decode("latin-1")
     except OSError as error:
         raise ConfigurationError(f"the key's file {file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigurationError(f"the key's file {file} cannot be read: it {error}") from None
     if not KEY_TEXT.fullmatch(text):
         raise ConfigurationError(f"{file} must hold a key and nothing else")
     return text

@@ -13,6 +13,14 @@ from pathlib import Path
 from core.errors import ConfigurationError
 
 
+def at_home(path: str | Path) -> Path:
+    """The path with the folder of the user in place of `~` or `~name`. Raises ValueError if there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"begins with {Path(path).parts[0]}, and there is no such user here") from None
+
+
 def make_folder(path: Path, mode: int, *, owner: int | None = None, group: int | None = None) -> bool:
     """Make a folder with exactly this mode, owner and group (default: ours), or give them to an existing one.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings
 
+from core.folders import at_home
 from core.setting_types import split
 
 FOR_EVER = -1
@@ -60,7 +60,7 @@ def _group(value: str) -> str:
 
 
 def _file(value: str) -> str:
-    return str(Path(value).expanduser().absolute()) if value else value
+    return str(at_home(value).absolute()) if value else value
 
 
 def _retention(value: int) -> int:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from core.database_address import read_address, read_addresses
 from core.failpoints import parse
+from core.folders import at_home
 from core.quotas import read_quotas
 from core.redis_address import read_redis_address
 
@@ -22,7 +23,7 @@ NO_PROVIDER = "must have the name of a machine, as in https://payments.example.c
 
 
 def _absolute(value: Any) -> Any:
-    return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
+    return at_home(value).absolute() if isinstance(value, (str, Path)) and str(value) else value
 
 
 def _web_address(value: str) -> str:

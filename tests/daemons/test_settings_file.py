@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.access_settings import key_in_file
 from core.errors import ConfigurationError
 from core.settings import Settings, env_names, load_settings
 
@@ -68,6 +69,19 @@ def test_a_bad_value_in_the_file_is_refused_without_showing_a_secret(file: Path)
     file.write_bytes(b"ORDERDECK_HOST=\xff\xfe\n")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["ORDERDECK_HOME", "KAFKA_SSL_CAFILE"])
+def test_a_path_in_the_folder_of_a_user_who_is_not_there_is_refused(file: Path, name: str) -> None:
+    file.write_text(f"{name}=~nobody-of-ours/file\n")
+    with pytest.raises(ConfigurationError, match="begins with ~nobody-of-ours, and there is no such user here"):
+        load_settings()
+
+
+def test_a_key_file_that_a_profile_names_wrongly_is_refused() -> None:
+    for path in "~nobody-of-ours/file", "with\0nothing":
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            key_in_file(Path(path))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
