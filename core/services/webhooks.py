@@ -186,6 +186,10 @@ def _wrong_url(url: str) -> str | None:
         port = parts.port
     except ValueError:
         return "is no address: write https://shop.example.com/orders"
+    if "[" in parts.netloc and ":" not in (
+        parts.hostname or ""
+    ):  # RFC 3986 keeps [v1.…] for what is to come after IPv6
+        return "is no address: write https://shop.example.com/orders"
     if parts.scheme not in ("https", "http") or not parts.hostname:
         return "must begin with https:// and the name of a machine"
     if "@" in parts.netloc:

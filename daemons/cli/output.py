@@ -16,7 +16,11 @@ from core.settings import load_settings
 from daemons.cli.interrupted import CODE, end_interrupted, say_interrupted
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+CLOSED = "its standard output is closed"
 NOBODY_READS = 141  # the exit code of a command that SIGPIPE ended, which is what a shell expects here
+
+
+_closed: set[str] = set()  # of stdin, stdout and stderr, which the caller has closed
 
 
 def say(text: str = "", *, dim: bool = False) -> None:
@@ -37,6 +41,8 @@ def say_json(document: str) -> None:
 
 def print_or_say_why(print_it: Callable[[], None]) -> str | None:
     """Print what nobody can ask for again. Returns why it could not be printed, if so: then it has to be taken back."""
+    if "stdout" in _closed:
+        return CLOSED
     try:
         print_it()
     except ConfigurationError as error:
@@ -181,6 +187,7 @@ def _open_what_is_closed() -> None:
             opened = os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
             os.set_inheritable(opened, True)  # noqa: FBT003 - the signature of the standard library
             setattr(sys, name, os.fdopen(opened, mode))
+            _closed.add(name)
 
 
 def _write_no_more() -> None:

@@ -126,6 +126,14 @@ def test_what_can_be_shown_only_once_is_known_to_be_unread_when_its_reader_has_g
         assert print_or_say_why(lambda: say("whsec_")) == "nobody reads the output"
 
 
+def test_a_secret_is_not_shown_on_a_stdout_that_the_caller_has_closed() -> None:
+    shows = "with any_stdout(): tell(str(print_or_say_why(lambda: say('whsec_'))))"
+    program = f"from daemons.cli.output import any_stdout, print_or_say_why, say, tell\n{shows}"
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == "its standard output is closed\n"
+
+
 @pytest.mark.parametrize("close", [">&-", ">&- 2>&- <&-"])
 def test_a_command_whose_outputs_are_closed_writes_into_no_file_of_its_own(tmp_path: Path, close: str) -> None:
     stack = Stack(tmp_path / "home")

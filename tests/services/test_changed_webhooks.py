@@ -21,6 +21,12 @@ def test_a_name_that_no_system_ever_finds_is_refused(host: str) -> None:
     assert wrong.message.startswith("must have a host name that can be found: none ends in .")
 
 
+@pytest.mark.parametrize("host", ["[v1.a]", "[v1.fe80]:443"])
+def test_an_address_in_brackets_that_is_no_ipv6_is_refused(host: str) -> None:
+    (wrong,) = what_is_wrong(WebhookChange(url=f"https://{host}/orders"), [])
+    assert wrong.message.startswith("is no address")
+
+
 @pytest.mark.parametrize(
     ("host", "fits"),
     [
