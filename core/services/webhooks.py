@@ -169,7 +169,7 @@ def _nowhere(url: str, networks: Sequence[Network]) -> str | None:
     if any(is_allowed(address, networks) for address in known):
         return None
     if known and not is_public(known[0]):
-        return f"{parts.hostname} is not of the open internet: ORDERDECK_WEBHOOK_NETWORKS allows it"
+        return f"{parts.hostname} is not of the open internet, nor of a network in ORDERDECK_WEBHOOK_NETWORKS"
     if parts.scheme == "http" and (known or not networks):
         return "must begin with https://: without TLS, only networks of ORDERDECK_WEBHOOK_NETWORKS are reached"
     return None

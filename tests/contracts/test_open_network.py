@@ -163,7 +163,7 @@ def test_an_address_that_no_message_could_be_sent_to_is_not_taken_in_the_first_p
     for terms in (WebhookTerms(url=f"https://{host}:8443/orders"), WebhookChange(url=f"http://{host}")):
         (wrong,) = what_is_wrong(terms, ())
         assert wrong.field == "url"
-        assert wrong.message.endswith("is not of the open internet: ORDERDECK_WEBHOOK_NETWORKS allows it")
+        assert wrong.message.endswith("is not of the open internet, nor of a network in ORDERDECK_WEBHOOK_NETWORKS")
 
 
 def test_networks_of_the_setting_may_be_led_to_and_others_not() -> None:

@@ -76,7 +76,8 @@ class OpenNetwork(httpcore.AsyncNetworkBackend):
             raise AddressRefused(f"{host} leads to {found[0]}, and only https:// may lead over the internet")
         if found and not fit:
             raise AddressRefused(
-                f"{host} leads to {found[0]}, which is not of the open internet: ORDERDECK_WEBHOOK_NETWORKS allows it"
+                f"{host} leads to {found[0]}, which is not of the open internet, nor of a network in "
+                "ORDERDECK_WEBHOOK_NETWORKS"
             )
         return [str(one) for one in fit[:MOST_TRIED]]
 
