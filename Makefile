@@ -6,7 +6,8 @@ PYTEST := $(BIN)/pytest
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 # What tells pip to install somewhere else, something else, or nothing, is meant for other installs than that of .venv.
-unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN PIP_PYTHON PIP_CONSTRAINT PIP_REQUIREMENT PIP_EDITABLE PIP_GROUP PIP_UPGRADE
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN PIP_PYTHON PIP_CONSTRAINT PIP_REQUIREMENT PIP_EDITABLE PIP_GROUP PIP_UPGRADE
 # What pip has installed and our own, on all cores; pip itself would use one. Files that are no Python of this version are
 # passed over, and so are packages that only install, or that nothing of ours imports: a third of all.
 COMPILE = $(BIN)/python -m compileall -qq -j 0 -x 'site-packages/(faker|pip|pkg_resources|setuptools)/' .venv/lib core daemons tui || true

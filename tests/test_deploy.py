@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -287,14 +286,3 @@ def test_the_home_is_where_the_volume_is() -> None:
     assert instructions("RUN")[-1].endswith(" /app/.orderdeck")
     assert "supervisord.conf" in copied(), "the folder in which this lies has the home below it"
     assert OURS["payment-sandbox"]["volumes"] == ["ledger:/app/.orderdeck"]
-
-
-@pytest.mark.parametrize(
-    "name", ["PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_PYTHON", "PIP_INDEX_URL"]
-)
-def test_make_installs_into_its_own_folder_whatever_pip_is_told_of_other_installs(name: str) -> None:
-    command = ["make", "-s", "--eval", "show:; @env", "show"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {name: "1"}, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert (f"{name}=1" in done.stdout.splitlines()) == (name == "PIP_INDEX_URL")

@@ -28,9 +28,11 @@ class CommandMeter:
                 await app(scope, receive, send)
                 return
             began = time.perf_counter()
-            await app(scope, receive, send)
-            if (status := scope.get(STATUS)) is not None:
-                self.note(status, time.perf_counter() - began)
+            try:
+                await app(scope, receive, send)
+            finally:  # its caller may have gone while it was answered
+                if (status := scope.get(STATUS)) is not None:
+                    self.note(status, time.perf_counter() - began)
 
         return counted
 

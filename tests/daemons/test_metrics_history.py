@@ -22,6 +22,7 @@ from core.ports.sagas import Backlog
 from daemons.command_api.command_meter import CommandMeter
 from daemons.process.histogram import GROWTH, SHORTEST, Histogram
 from daemons.process.history import MOST_SERIES, SECONDS, Figures, History, together
+from daemons.process.traced_requests import STATUS
 from daemons.query_api.log_meter import LogMeter
 from tests.support.command_api import CommandApi, command_api
 from tests.support.query_api import query_api
@@ -279,3 +280,15 @@ async def test_the_query_api_tells_how_fast_the_log_grows_and_how_far_each_reade
             "seconds",
         )
         await api.get("/api/v1/metrics/history", 400, second=4)
+
+
+async def test_a_command_whose_caller_goes_while_it_is_answered_is_counted() -> None:
+    meter = CommandMeter()
+
+    async def answers_to_nobody(scope: Any, receive: Any, send: Any) -> None:
+        scope[STATUS] = 201
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await meter.counting(answers_to_nobody)({"method": "POST", "query_string": b""}, None, None)
+    assert meter.recorded == 1
