@@ -9,14 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from core.errors import ConfigurationError, Unavailable
 from core.terminal_text import counted
 from daemons.cli import found_events
 from daemons.cli.orders import AsJson, Schema, no_options
 from daemons.cli.output import end_with, say_json, tell
 from daemons.cli.past import AsOf, as_of
 from daemons.cli.payloads import details
-from daemons.cli.services import NOTHING, USAGE, order_id_of, read, say_document
+from daemons.cli.services import NOTHING, USAGE, go_on_reading, order_id_of, read, say_document
 from daemons.cli.tables import TableField, say_rows
 from daemons.host.bounded_http import readable
 
@@ -98,19 +97,8 @@ def list_events(
         after = page["events"][-1]["position"] if full else max([page["head"], *_positions(page["events"])])
     tell("… following; ctrl+c ends it")
     parameters.pop("at", None)
-    away = False
     while True:
-        try:
-            page = read("/api/v1/events", parameters | {"after": str(after), "limit": str(MANY)})
-        except (Unavailable, ConfigurationError) as error:  # a new key may be about to be written into its file
-            if not away:
-                tell(f"orderdeck: {error}; it goes on when there is an answer")
-            away = True
-            time.sleep(PAUSE)
-            continue
-        if away:
-            tell("… following again")
-        away = False
+        page = go_on_reading("/api/v1/events", parameters | {"after": str(after), "limit": str(MANY)})
         with readable(API):
             say_events(page["events"], as_json=as_json, heading=False)
             after = max([after, page["next_after"], *_positions(page["events"])])

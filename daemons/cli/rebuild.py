@@ -15,12 +15,13 @@ import typer
 
 from core.printable import clean_lines
 from daemons.cli.output import end_with, fail, say
-from daemons.cli.services import USAGE, read, say_document, send
+from daemons.cli.services import USAGE, go_on_reading, read, say_document, send
 from daemons.host.bounded_http import readable
 
 PATH = "/api/v1/admin/rebuilds"
 UNFINISHED = ("waiting", "building", "indexing", "checking", "switching")
 LOOK_EVERY = 0.5  # seconds
+PRINT_EVERY = 2.0  # seconds, where lines cannot be drawn over
 BAR = 30  # cells
 
 
@@ -116,7 +117,7 @@ def _of(groups: Sequence[str]) -> list[Mapping[str, Any]]:
     """The newest rebuild of each group that was not live before it was asked for."""
     newest: dict[str, Mapping[str, Any]] = {}
     with readable("the query API"):
-        for row in read(PATH)["rebuilds"]:
+        for row in go_on_reading(PATH)["rebuilds"]:
             if row["purpose"] != "rebuild" or row["group"] not in groups:
                 continue
             if row["state"] in (*UNFINISHED, "live", "failed", "cancelled"):
@@ -146,7 +147,7 @@ def _follow(groups: Sequence[str]) -> None:
             told = text
         if not going_on:
             break
-        time.sleep(LOOK_EVERY if live else 2.0)
+        time.sleep(LOOK_EVERY if live else PRINT_EVERY)
     if any(row["state"] != "live" for row in rows):
         fail("not everything was switched in: the list above says why")
 

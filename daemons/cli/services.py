@@ -8,24 +8,25 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from core.errors import Unavailable
+from core.errors import ConfigurationError, Unavailable
 from core.settings import load_settings
 from daemons.cli.output import end_with, say_json, tell
 from daemons.host.actor import actor
-from daemons.host.bounded_http import ServiceAnswer, ask, ask_or_say_why, readable, shown
+from daemons.host.bounded_http import BROKEN, ServiceAnswer, Unreadable, ask, ask_or_say_why, readable, shown
 
 WITHIN = 15.0  # seconds for an answer
 LONGEST_MAKING = 600.0  # seconds for which a command waits until lists of an earlier moment are made
 LOOK_EVERY = 1.0  # seconds between two looks whether they are
 TRIES = 4  # of one command, all under its key
 PAUSE = 0.25  # seconds between them
+KEY_IS_WRITTEN = 5.0  # seconds for which a key that was good may be refused: its file has half of the new one
 
 # --- exit codes; 0 is done or found, 1 is an error that is not the caller's -----------------------------------------
 USAGE = 2
@@ -35,8 +36,11 @@ REFUSED = 4
 _numbers = msgspec.json.Encoder(decimal_format="number")
 
 
-def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None) -> Any:
-    """The query API's answer. Ends the command when there is no such thing, or the parameters are wrong."""
+def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None, *, again: bool = False) -> Any:
+    """The query API's answer. Ends the command when there is no such thing, or the parameters are wrong.
+
+    `again` says that our key was good a moment ago: while it is refused now, it is looked for in its file anew.
+    """
     from daemons.host.status import must_answer  # noqa: PLC0415 - `orderdeck --help` stays quick
 
     must_be_text(parameters)
@@ -44,7 +48,11 @@ def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None)
     must_answer(settings.queries_at, "ORDERDECK_QUERY_URL")
     url = settings.queries_at + path
     show = settings.shows
-    answer = ask_or_say_why(url, within=WITHIN, parameters=parameters, headers=shown(show(url)))
+
+    def ask_once() -> ServiceAnswer:
+        return ask_or_say_why(url, within=WITHIN, parameters=parameters, headers=shown(show(url)))
+
+    answer = _unless_key_is_written(ask_once) if again else ask_once()
     until = time.monotonic() + LONGEST_MAKING
     while answer.status == 202:  # lists of an earlier moment are being made
         with readable(url):
@@ -54,13 +62,40 @@ def read(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None)
         if sys.stderr.isatty():
             tell(f"… {how_far}")
         time.sleep(LOOK_EVERY)
-        answer = ask_or_say_why(url, within=WITHIN, parameters=parameters, headers=shown(show(url)))
+        answer = _unless_key_is_written(ask_once)
     with readable(url):
-        if answer.status == 503:
+        if answer.status == 429 or answer.status >= 500:
             raise Unavailable(why(answer))
         if answer.status >= 400:
             end_with({404: NOTHING, 400: USAGE}.get(answer.status, 1), why(answer))
         return _decoded(answer)
+
+
+def go_on_reading(path: str, parameters: Mapping[str, str | Sequence[str]] | None = None) -> Any:
+    """As `read`, for a command that has read this before and goes on: it waits while nothing answers, and says so."""
+    away = False
+    while True:
+        try:
+            said = read(path, parameters, again=True)
+        except Unreadable:
+            raise
+        except (Unavailable, ConfigurationError) as error:  # a new key may be about to be written into its file
+            if not away:
+                tell(f"orderdeck: {error}; it goes on when there is an answer")
+            away = True
+            time.sleep(2 * PAUSE)
+        else:
+            if away:
+                tell("… going on")
+            return said
+
+
+def _unless_key_is_written(ask_once: Callable[[], ServiceAnswer]) -> ServiceAnswer:
+    """Ask anew for a while when the key is refused."""
+    until = time.monotonic() + KEY_IS_WRITTEN
+    while (answer := ask_once()).status == 401 and time.monotonic() < until:
+        time.sleep(2 * PAUSE)
+    return answer
 
 
 def send(method: str, path: str, body: Mapping[str, Any] | None, *, key: str, dry_run: bool) -> Any:
@@ -150,8 +185,13 @@ def _decoded(answer: ServiceAnswer) -> Any:
 
 
 def why(answer: ServiceAnswer) -> str:
-    problem = answer.json()
-    return str(problem.get("error") or problem.get("detail") or f"the service answered {answer.status}")
+    """What a refusal says; also one that is no problem of ours, as of a proxy that stands before the service."""
+    try:
+        problem = answer.json()
+        said = problem.get("error") or problem.get("detail")
+    except BROKEN:
+        said = None
+    return str(said or f"the service answered {answer.status}")
 
 
 def _unknown(url: str, error: Exception, key: str, *, dry_run: bool) -> str:

@@ -109,7 +109,7 @@ def test_events_are_followed_across_an_outage(monkeypatch: pytest.MonkeyPatch) -
     event |= {"aggregate_id": ORDER, "version": 1, "payload": {}}
     looks = itertools.count()
 
-    def read(_: str, parameters: Mapping[str, str | Sequence[str]]) -> Any:
+    def read(_: str, parameters: Mapping[str, str | Sequence[str]], **__: bool) -> Any:
         match next(looks):
             case 0:
                 return {"events": [], "head": 7, "next_after": 7}
@@ -121,12 +121,13 @@ def test_events_are_followed_across_an_outage(monkeypatch: pytest.MonkeyPatch) -
             case _:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(lists, "read", read)
-    monkeypatch.setattr(lists, "PAUSE", 0.0)
+    for module in (lists, services):
+        monkeypatch.setattr(module, "read", read)
+        monkeypatch.setattr(module, "PAUSE", 0.0)
     done = run("events", "--follow")
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["8"]
     assert done.stderr.count("nothing answers") == 1
-    assert "following again" in done.stderr
+    assert "going on" in done.stderr
 
 
 @pytest.mark.parametrize(
