@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from core.codec import EVENTS, event_type
 from core.errors import FieldError, InvalidInput, NotAllowed, NotFound
 from core.ports.webhooks import MOST_WEBHOOKS, TEST, Webhook, WebhookChange, WebhookDelivery, Webhooks, WebhookTerms
 from core.printable import clean
-from core.public_addresses import Network, is_allowed, is_public, known_addresses
+from core.public_addresses import Network
+from core.services.webhook_urls import wrong_url
 from core.webhook_secrets import make_secret, make_webhook_id, secret_text
 
-LONGEST_URL = 2_000
 LONGEST_DESCRIPTION = 200
 LONGEST_OVERLAP = timedelta(days=30)
 OVERLAP = "24h"
 """For how long messages are signed with the old secret too, unless the operator says otherwise."""
 WITHIN = 10.0  # seconds that an answer waits for what comes of a test
 LOOK_EVERY = 0.1  # seconds
-LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
-NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-NEVER_RESOLVED = frozenset({"invalid", "onion"})  # RFC 6761 section 6.4, RFC 7686
 TYPES = frozenset(event_type(kind) for kind in EVENTS)
 
 
@@ -147,7 +141,7 @@ async def _leads_to(webhooks: Webhooks, url: str | None) -> str | None:
 
 def what_is_wrong(terms: WebhookTerms | WebhookChange, networks: Sequence[Network]) -> list[FieldError]:
     description, types, url = terms.description or "", terms.event_types or (), terms.url
-    sentence = (_wrong_url(url) or _nowhere(url, networks)) if url is not None else None
+    sentence = wrong_url(url, networks) if url is not None else None
     wrong = [FieldError("url", sentence)] if sentence is not None else []
     if len(description) > LONGEST_DESCRIPTION or clean(description) != description:
         wrong.append(FieldError("description", f"must be one line of at most {LONGEST_DESCRIPTION} characters"))
@@ -157,61 +151,3 @@ def what_is_wrong(terms: WebhookTerms | WebhookChange, networks: Sequence[Networ
     if len(set(types)) < len(types):
         wrong.append(FieldError("event_types", "must name each type once"))
     return wrong
-
-
-def _nowhere(url: str, networks: Sequence[Network]) -> str | None:
-    """Why nothing could ever be sent there, as far as that can be told without looking a name up.
-
-    Where a name leads is looked at each time before somebody is called.
-    """
-    parts = urlsplit(url)
-    known = known_addresses(parts.hostname or "")
-    if any(is_allowed(address, networks) for address in known):
-        return None
-    if known and not is_public(known[0]):
-        return f"{parts.hostname} is not of the open internet, nor of a network in ORDERDECK_WEBHOOK_NETWORKS"
-    if parts.scheme == "http" and (known or not networks):
-        return "must begin with https://: without TLS, only networks of ORDERDECK_WEBHOOK_NETWORKS are reached"
-    return None
-
-
-def _wrong_url(url: str) -> str | None:
-    """What is wrong with the form of an address."""
-    if len(url) > LONGEST_URL:
-        return f"must have at most {LONGEST_URL} characters"
-    if not (url.isascii() and url.isprintable()) or " " in url or "\\" in url:
-        return "must be an address in ASCII, with %-escapes and xn-- for anything else"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return "is no address: write https://shop.example.com/orders"
-    if "[" in parts.netloc and ":" not in (
-        parts.hostname or ""
-    ):  # RFC 3986 keeps [v1.…] for what is to come after IPv6
-        return "is no address: write https://shop.example.com/orders"
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        return "must begin with https:// and the name of a machine"
-    if "@" in parts.netloc:
-        return "must have no user or password: messages are signed"
-    if parts.fragment or url.endswith("#"):
-        return "must have no fragment (#)"
-    if port == 0:
-        return "must have a port from 1 to 65535"
-    return _wrong_host(parts.hostname)
-
-
-def _wrong_host(host: str) -> str | None:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    else:
-        return None
-    name = host.removesuffix(".")
-    labels = name.split(".")
-    if len(name) > 253 or not all(LABEL.fullmatch(label) for label in labels):
-        return "must have a host name, or an IP address"
-    if labels[-1] in NEVER_RESOLVED or (NUMBER.fullmatch(labels[-1]) and not known_addresses(name)):
-        return f"must have a host name that can be found: none ends in .{labels[-1]}"
-    return None
