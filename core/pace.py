@@ -28,9 +28,10 @@ class Pace:
 def together(seconds: float) -> float:
     """A pause of at most so many seconds, which ends when a second begins, or a quarter of one if it is shorter.
 
-    So all that a machine does time and again while nothing happens needs one wake, and not one each.
+    An even number of seconds ends when an even second begins. So all that a machine does time and again while nothing
+    happens needs one wake, and not one each.
     """
-    part = 1.0 if seconds >= 1 else 0.25
+    part = 0.25 if seconds < 1 else 1.0 if seconds % 2 else 2.0
     if seconds < part:
         return seconds
     now = time.time()

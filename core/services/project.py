@@ -17,6 +17,7 @@ from typing import Any
 from core.codec import StoredEvent
 from core.domain.message import StreamId
 from core.errors import CheckpointMoved, EventNotApplied, Unavailable, ValuesRefused
+from core.pace import together as in_step
 from core.ports.dead_letters import MOST_BLOCKED, NOTHING_ASIDE
 from core.ports.reading import Changes, ReadModels, RowShare, Subscription
 from core.projections.projection import Group
@@ -89,7 +90,7 @@ class Projector:
     async def _watch(self) -> None:
         """Raise CheckpointMoved when the database has lost saves. While no events come, no save would notice that."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(in_step(LOOK_EVERY))
             saved = self.position
             with suppress(Unavailable):
                 reader = await self._read_models.progress()

@@ -54,16 +54,19 @@ class Measures(Protocol):
 
 
 class History:
-    """`clock` is monotonic seconds, for the places of the values; `now` is the time of day, for what is answered."""
+    """`clock` is monotonic seconds, for the places of the values; `now` is the time of day, for what is answered.
+
+    By itself it measures when a second of the time of day begins, as others look for what they look for.
+    """
 
     def __init__(
-        self, service: str, *, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time
+        self, service: str, *, clock: Callable[[], float] | None = None, now: Callable[[], float] = time.time
     ) -> None:
         self._service = service
-        self._clock = clock
+        self._clock = clock or in_step()
         self._now = now
         self._series: dict[str, tuple[str, array[float]]] = {}
-        self._first = self._last = math.floor(clock())  # seconds of the monotonic clock
+        self._first = self._last = math.floor(self._clock())  # seconds of the monotonic clock
         self._started = self._until = now()
 
     def note(self, figures: Figures) -> None:
@@ -110,6 +113,12 @@ class History:
                     figures = await measure(now - before)
                     before = now
             self.note(figures)
+
+
+def in_step() -> Callable[[], float]:
+    """Monotonic seconds, each of which begins with a second of the time of day, as it is now."""
+    ahead = (time.time() - time.monotonic()) % 1
+    return lambda: time.monotonic() + ahead
 
 
 def together(histories: Sequence[MetricsHistory]) -> MetricsHistory:

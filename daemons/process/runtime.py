@@ -52,7 +52,7 @@ from daemons.process.work_again import keep_up
 
 CLOSE = 5  # seconds after that in which the work may release what it holds
 HANG_LIMIT = 30  # seconds
-BEAT = 1.0  # seconds between two looks whether the event loop turns
+BEAT = 2.0  # seconds between two looks whether the event loop turns
 LIMITS = Limits()
 
 OpenApp = Callable[[Settings, Vitals], AbstractAsyncContextManager[ASGIApp]]

@@ -74,7 +74,7 @@ async def test_events_whose_saga_is_not_started_are_found_without_reading_the_wh
     await write(dsn, Sample(1_000).events())
     owner = postgres_log.owner
     await owner.execute("ANALYZE events")
-    explained = await owner.fetch(f"EXPLAIN (ANALYZE) {UNSTARTED}", list(STARTS_ON), 10_000)
+    explained = await owner.fetch(f"EXPLAIN (ANALYZE) {UNSTARTED.format(most=10_000)}")
     lines = [line for (line,) in explained]
     assert any("Index Scan using events_type" in line for line in lines), "\n".join(lines)
     assert sum(int(line.split()[-1]) for line in lines if "Rows Removed by" in line) == 0, "\n".join(lines)

@@ -21,7 +21,7 @@ from core.ports.reading import ReaderProgress
 from core.ports.sagas import Backlog
 from daemons.command_api.command_meter import CommandMeter
 from daemons.process.histogram import GROWTH, SHORTEST, Histogram
-from daemons.process.history import MOST_SERIES, SECONDS, Figures, History, together
+from daemons.process.history import MOST_SERIES, SECONDS, Figures, History, in_step, together
 from daemons.process.traced_requests import STATUS
 from daemons.query_api.log_meter import LogMeter
 from tests.support.command_api import CommandApi, command_api
@@ -133,6 +133,12 @@ async def test_what_cannot_be_measured_now_is_a_gap_and_the_next_rate_is_over_al
     known = values(history, "a")
     assert known[-3:] == [7, None, 7]
     assert calls[2] > 1.5
+
+
+def test_a_second_of_the_history_begins_with_one_of_the_time_of_day() -> None:
+    clock = in_step()
+    off = (clock() - time.time()) % 1
+    assert min(off, 1 - off) < 0.05
 
 
 async def test_each_second_is_measured_once_though_the_event_loop_wakes_up_just_before_it_begins(

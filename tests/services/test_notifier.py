@@ -14,6 +14,7 @@ from core import tracing
 from core.adapters.postgres.clock import DatabaseClock
 from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.dead_letters import PostgresDeadLetters
+from core.adapters.postgres.webhook_calls import PLAN
 from core.domain.message import Metadata, StreamId
 from core.ports.dead_letters import DeadLetterSearch
 from core.ports.log import Append, Entry, NewEvent
@@ -144,6 +145,25 @@ async def test_an_operator_stops_and_starts_a_webhook_and_what_waited_goes_on(
         await until(lambda: shop.received)
         await until(office.caught_up)
     assert [each.document["data"]["position"] for each in shop.received] == [1]
+
+
+async def test_a_look_that_finds_no_new_event_writes_nothing(
+    office: PostOffice, shop: Receiver, opener: Opener
+) -> None:
+    connection = await opener()
+
+    async def writes() -> bool:
+        async with connection.transaction():
+            await connection.fetchrow(PLAN, await office.lead(), 500, 10)
+            return await connection.fetchval("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+
+    await office.record()
+    assert [await writes() for _ in range(2)] == [True, False]
+    await office.add(shop.url())
+    assert [await writes() for _ in range(2)] == [False, False], "it begins with the next event"
+    await office.record()
+    assert [await writes() for _ in range(2)] == [True, False]
+    await connection.close()
 
 
 async def test_what_is_sent_again_from_a_position_has_the_ids_that_it_had(office: PostOffice, shop: Receiver) -> None:

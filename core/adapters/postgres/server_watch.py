@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Generator
 
-LOOK_EVERY = 1.0  # seconds between two looks whether the server's socket is still there
+LOOK_EVERY = 2.0  # seconds between two looks whether the server's socket is still there
 STOP_LIMIT = 10.0  # seconds for each of the three ways to stop; supervisord waits 30 for all of them
 
 

@@ -9,7 +9,6 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -50,8 +49,10 @@ SELECT position, CASE category WHEN $4 THEN stream_id ELSE correlation_id END AS
 """
 
 QUIET = 0.25  # seconds after the last events until the next read, in case a notification is lost
-LONGEST_QUIET = 2.0  # seconds between reads while none have come for long
-LOOK_AT_HEAD = 2.0  # seconds between two looks whether the log is shorter than what was read of it
+LONGEST_QUIET = 2.0  # seconds between looks while none have come for long
+LOOK_AT_HEAD = (
+    3.0  # seconds after a look at the head of the log until a read begins with one, even after a notification
+)
 AWAY = 0.4  # seconds between tries while the database is away
 
 log = structlog.get_logger(__name__)
@@ -77,12 +78,18 @@ class PostgresSubscription:
         query, values = self._reading(limit, categories)
         read = stored if self._share is None else _of_share
         stopping = asyncio.ensure_future(stop.wait())
-        away, looked_at = False, -math.inf
+        away, hinted, looked_at = False, False, -math.inf
         try:
             while not stop.is_set():
                 coming = self._hints.coming()  # before the read, so that what comes meanwhile is read next time
                 try:
-                    rows = await self._hints.run(lambda c, after=after: c.fetch(query, after, *values))
+                    rows: Sequence[asyncpg.Record] = []
+                    # Without a hint there is mostly nothing, and that costs least to see at the head.
+                    surely = hinted and time.monotonic() - looked_at < LOOK_AT_HEAD
+                    if surely or await self._grown(after):
+                        rows = await self._hints.run(lambda c, after=after: c.fetch(query, after, *values))
+                    if not surely:
+                        looked_at = time.monotonic()
                 except Unavailable as error:
                     if not (away or error.logged):
                         log.warning("the log cannot be read", reason=str(error))
@@ -93,9 +100,6 @@ class PostgresSubscription:
                     log.info("the log can be read again")
                     away = False
                 full = bool(rows) and rows[-1]["position"] - after >= limit
-                if not rows and time.monotonic() - looked_at > LOOK_AT_HEAD:
-                    await self._must_not_be_shorter(after)
-                    looked_at = time.monotonic()
                 if rows:
                     self._pace.came()
                     batch = [read(row) for row in rows]
@@ -106,6 +110,7 @@ class PostgresSubscription:
                 if not (full or (rows and self._hints.by_the_clock)):
                     at_most = QUIET if self._hints.by_the_clock else self._pace.pause()
                     await self._hints.wait(coming, at_most=at_most, stop=stop)
+                hinted = full or coming.is_set() or self._hints.by_the_clock
         finally:
             stopping.cancel()
             self._hints.close()
@@ -117,10 +122,11 @@ class PostgresSubscription:
             return READ_CATEGORIES, (limit, categories)
         return READ_SHARE, (limit, categories, categories[0], self._share.shares, self._share.number)
 
-    async def _must_not_be_shorter(self, after: int) -> None:
-        with suppress(Unavailable):
-            if (head := int(await self._hints.run(lambda c: c.fetchval(HEAD)))) < after:
-                raise LogShorter(after, head)
+    async def _grown(self, after: int) -> bool:
+        """Whether the log goes on after a position. Raises LogShorter if it does not reach that far."""
+        if (head := int(await self._hints.run(lambda c: c.fetchval(HEAD)))) < after:
+            raise LogShorter(after, head)
+        return head > after
 
 
 def _of_share(columns: asyncpg.Record) -> StoredEvent:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from asyncpg import Record
+
 from core.adapters.postgres.connection import Connection
 from core.ports.reading import ReaderProgress
 
@@ -19,19 +21,26 @@ SELECT c.reader, c.revision, c.position, h.head,
  CROSS JOIN (SELECT coalesce(max(position), 0) AS head FROM events) AS h
   LEFT JOIN events e ON e.position = c.position + 1
  WHERE c.reader NOT LIKE '%@%'  -- those that fill a generation that nobody reads
- ORDER BY c.reader
 """
+OF_ALL = f"{PROGRESS} ORDER BY c.reader"
+OF_ONE = f"{PROGRESS} AND c.reader = $1"
 
 
 async def progress(connection: Connection) -> Sequence[ReaderProgress]:
     """The progress of every reader that has ever saved a checkpoint."""
-    rows = await connection.fetch(PROGRESS)
-    return [
-        ReaderProgress(
-            row["reader"], row["revision"], row["position"], max(row["head"], row["position"]), row["behind"] or 0
-        )
-        for row in rows
-    ]
+    return [_progress(row) for row in await connection.fetch(OF_ALL)]
+
+
+async def progress_of(connection: Connection, reader: str) -> ReaderProgress | None:
+    """The progress of one reader; None if it has never saved a checkpoint."""
+    row = await connection.fetchrow(OF_ONE, reader)
+    return None if row is None else _progress(row)
+
+
+def _progress(row: Record) -> ReaderProgress:
+    return ReaderProgress(
+        row["reader"], row["revision"], row["position"], max(row["head"], row["position"]), row["behind"] or 0
+    )
 
 
 async def positions_of(connection: Connection, readers: Sequence[str]) -> Mapping[str, int]:

@@ -17,10 +17,11 @@ SELECT status, count(*) AS sagas FROM sagas WHERE status IN ('RUNNING', 'COMPENS
  UNION ALL
 SELECT 'FAILED', count(*) FROM sagas WHERE status = 'FAILED'
 """
-# Without a limit this would read every order that waits to be shipped, which may be all that there are.
+# Without a limit this would read every order that waits to be shipped, which may be all that there are. It is no
+# parameter, for which it would be planned anew each time.
 AUTHORISED = """
 SELECT currency, sum(total_amount) AS amount
-  FROM (SELECT currency, total_amount FROM order_views WHERE payment_status = 'AUTHORIZED' LIMIT $1) AS waiting
+  FROM (SELECT currency, total_amount FROM order_views WHERE payment_status = 'AUTHORIZED' LIMIT {most}) AS waiting
  GROUP BY currency
 """
 HEAD = "SELECT coalesce(max(position), 0) FROM events"
@@ -43,5 +44,5 @@ async def _totals(connection: Connection) -> DeskTotals:
 
 
 async def authorised_money(connection: Connection, most: int) -> Mapping[str, Decimal]:
-    rows = await connection.fetch(AUTHORISED, most)
+    rows = await connection.fetch(AUTHORISED.format(most=most))
     return {row["currency"]: exact(row["amount"], row["currency"]) for row in rows}

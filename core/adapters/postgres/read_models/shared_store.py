@@ -11,7 +11,7 @@ import structlog
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.event_store import HEAD, stored
 from core.adapters.postgres.lanes import opened_with
-from core.adapters.postgres.queries.readers import progress
+from core.adapters.postgres.queries.readers import progress_of
 from core.adapters.postgres.read_models import set_aside
 from core.adapters.postgres.read_models.comparison import differing
 from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
@@ -249,8 +249,7 @@ class PostgresSharedReadModels(set_aside.ReadsRows):
         return Standing(row["head"], min(row["head"], row["relayed"]))
 
     async def progress(self) -> ReaderProgress | None:
-        readers = await self._watcher.run(progress)
-        return next((one for one in readers if one.reader == self._group.reader), None)
+        return await self._watcher.run(lambda c: progress_of(c, self._group.reader))
 
     def close(self) -> None:
         for link in (self._loader, self._checker, self._watcher, self._saver):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from core.adapters.postgres.connection import Connection, Link
 from core.adapters.postgres.event_store import HEAD
 from core.adapters.postgres.lanes import opened_with
-from core.adapters.postgres.queries.readers import progress
+from core.adapters.postgres.queries.readers import progress_of
 from core.adapters.postgres.read_models import inventory_levels, order_views, set_aside
 from core.adapters.postgres.read_models.revisions import go_on_with, sums_at
 from core.adapters.postgres.read_models.table import DocumentTable, SumTable, Table, ViewTable, insert, upsert
@@ -202,8 +202,7 @@ class PostgresReadModels(set_aside.ReadsRows):
         return Aside(blocked, skipped)
 
     async def progress(self) -> ReaderProgress | None:
-        readers = await self._loader.run(progress)
-        return next((one for one in readers if one.reader == self._reader), None)
+        return await self._loader.run(lambda c: progress_of(c, self._reader))
 
     def close(self) -> None:
         self._loader.close()
