@@ -135,6 +135,10 @@ class Generations(Protocol):
         """Make its shares a whole again. False if one of them is not filled up to this position."""
         ...
 
+    async def index_ready(self, group: Group[Any]) -> Sequence[int]:
+        """Have those ready ones of a group that lack an index which the live tables have got since indexed again."""
+        ...
+
     async def index(self, id_: int) -> None:
         """Make the indexes and statistics that it lacks. It may take minutes."""
         ...

@@ -54,7 +54,13 @@ class Building:
 
     async def _look_on(self) -> None:
         pace = Pace(LOOK_EVERY, LONGEST_LOOK)
+        looked_at_ready = False  # a migration runs before the projectors of its release, so once is enough
         while not self._vitals.stop.is_set():
+            if self._keeper.held and not looked_at_ready:
+                for group in GROUPS:
+                    for id_ in await self._generations.index_ready(group):
+                        log.info("indexes read models again", generation=id_, reader=group.reader)
+                looked_at_ready = True
             if self._keeper.held and await self._look():
                 pace.came()
             elif not self._keeper.held and self._forks.count:

@@ -16,6 +16,15 @@ from core.projections.projection import Group
 from core.services.build_generation import GenerationBuild
 from tests.support.opener import Opener
 
+SHAPES = """
+SELECT c.relname, c.relkind::text, c.reloptions, c.relacl::text, pg_get_indexdef(c.oid),
+       (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid),
+       (SELECT array_agg(pg_get_statisticsobjdef(s.oid) ORDER BY 1) FROM pg_statistic_ext s
+         WHERE s.stxrelid = c.oid AND s.stxnamespace = c.relnamespace)
+  FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1
+"""
+"""What the live tables are like: their indexes, statistics, options and rights."""
+
 
 async def build(daemon: Opener, generations: PostgresGenerations, group: Group[Any], generation: Generation) -> None:
     """Do what a builder does with one generation, until there is nothing more to do. It compares every row."""

@@ -70,6 +70,7 @@ LACKS = """
 SELECT EXISTS (SELECT FROM checkpoints c JOIN generations g ON c.reader = g.reader || '@' || g.id || '@' || $2::int
                 WHERE g.id = $1 AND c.position < $3)
 """
+INDEX_READY = "SELECT index_ready_generations($1, $2) AS id"
 TELL = "UPDATE generations SET rate = $2, note = $3 WHERE id = $1 AND state = ANY ($4)"
 # Of each reader, only what was read last before is kept.
 EXPIRED = """
@@ -150,6 +151,10 @@ class PostgresGenerations:
 
     async def join(self, id_: int, upto: int) -> bool:
         return await self._link.run(lambda c: c.fetchval("SELECT join_generation($1, $2)", id_, upto))
+
+    async def index_ready(self, group: Group[Any]) -> Sequence[int]:
+        rows = await self._link.run(lambda c: c.fetch(INDEX_READY, group.reader, group.revision))
+        return [row["id"] for row in rows]
 
     async def index(self, id_: int) -> None:
         steps = deque(await self._link.run(lambda c: c.fetch("SELECT steps_of_generation($1)", id_)))
