@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ def show_key(own_key: Callable[[], str] | None, home: Path, host: str = "127.0.0
     return show
 
 
+@lru_cache(maxsize=64)
 def _is_here(name: str, host: str) -> bool:
     try:
         return name == host or ipaddress.ip_address(name).is_loopback

@@ -60,7 +60,7 @@ def find_home_key(home: Path) -> HomeKey | None:
     if home in _found:
         return _found[home]
     try:
-        secret = read_private(home / "home.key", longest=100)
+        secret = read_private(f"{home}/home.key", longest=100)
     except OSError:
         return None
     if not _SECRET.fullmatch(secret):
@@ -83,7 +83,7 @@ def make_home_key(home: Path) -> HomeKey | None:
     return find_home_key(home)
 
 
-def read_private(file: Path, *, longest: int) -> bytes:
+def read_private(file: Path | str, *, longest: int) -> bytes:
     """The bytes of a file with a secret, without the blanks around them.
 
     Raises OSError, and ConfigurationError when others could read it.

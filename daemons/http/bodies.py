@@ -52,6 +52,7 @@ _ODD = re.compile(r"[_\s]|[^\x00-\x7f]")
 _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _MANY_DIGITS = b"0" * 1_000  # of a number that one decoder takes and another refuses
 _AMOUNT_AS_TEXT = re.compile(rb'"(?:unit_price|amount)"\s*:\s*"')
+_AMOUNT_AS_ODD_TEXT = re.compile(_AMOUNT_AS_TEXT.pattern + rb'(?![^"\\_\s\x80-\xff]*")')  # see `_odd_amounts`
 _DECODERS: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
 
 
@@ -97,7 +98,7 @@ def _all_known(kind: type[T], raw: bytes) -> T | None:
         sent = _decoder(kind).decode(raw)
     except ValueError:  # as all errors of the decoder are
         return None
-    odd = raw.count(b":") != given_fields(sent) or b"\\" in raw or _AMOUNT_AS_TEXT.search(raw) is not None
+    odd = raw.count(b":") != given_fields(sent) or b"\\" in raw or _AMOUNT_AS_ODD_TEXT.search(raw) is not None
     if odd or (len(raw) > len(_MANY_DIGITS) and _MANY_DIGITS in raw.translate(_DIGITS)):
         return None
     return sent

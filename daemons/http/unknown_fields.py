@@ -110,10 +110,14 @@ def unknown_fields(value: Any, kind: Any, most: int) -> _Paths:
     Raises OverflowError when more than `most` different names are unknown: comparing each would take too long.
     """
     found: _Paths = []
-    left_out = [field.encode_name for field in msgspec.structs.fields(kind) if not field.required]
-    missing = tuple(name for name in left_out if isinstance(value, dict) and name not in value)
+    missing = tuple(name for name in _may_lack(kind) if isinstance(value, dict) and name not in value)
     _collect(value, kind, "", found, set(), most, missing)
     return found
+
+
+@cache
+def _may_lack(kind: type[msgspec.Struct]) -> Sequence[str]:
+    return [field.encode_name for field in msgspec.structs.fields(kind) if not field.required]
 
 
 def not_known(path: str, meant: str | None) -> FieldError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -90,6 +91,23 @@ def test_a_field_like_no_other_is_ignored_and_reported_and_refused_when_the_call
 def test_a_right_order_has_nothing_to_report_however_it_is_written() -> None:
     colons = {**ORDER, "customer_id": "a:b:c"}
     assert read(ORDER).ignored == read(ORDER, strict=True).ignored == read(colons, strict=True).ignored == ()
+
+
+@pytest.mark.parametrize("amount", ["12.50", "1e1", "-3", "1_0", " 5", "5\t", "\u0663", "1\u00a0", "x", ""])
+@pytest.mark.parametrize("others", [{}, {"memo": 1}])
+def test_an_amount_in_a_text_is_read_or_refused_alike_with_and_without_an_unknown_field(
+    amount: str, others: dict[str, Any]
+) -> None:
+    for items in ([{**ITEM, "unit_price": amount}], [{**ITEM, "unit_price": "1"}, {**ITEM, "unit_price": amount}]):
+        for ascii_only in (True, False):
+            raw = json.dumps({**ORDER, "items": items, **others}, ensure_ascii=ascii_only).encode()
+            if amount in ("12.50", "1e1", "-3"):
+                body = read_body(CreateOrderBody, raw, "application/json")
+                assert body.value.items[-1].unit_price == Decimal(amount)
+                assert body.ignored == tuple(others)
+            else:
+                with pytest.raises(RequestRefused, match=r"unit_price: must be a number, as in 12\.50"):
+                    read_body(CreateOrderBody, raw, "application/json")
 
 
 @pytest.mark.parametrize("left_out", [["routes"], ["routes", "expires_in"], []])
