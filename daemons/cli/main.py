@@ -211,9 +211,11 @@ def daemon(name: Annotated[str, typer.Argument(help="For example command-api.")]
 def ctl(context: typer.Context) -> None:
     """Run supervisorctl of this home, for example `orderdeck ctl tail -f projector`."""
     from core.home import Home
+    from daemons.host.supervisor import Supervisor
 
     settings = _settings_to_stop_with()
     socket = Home(settings.home).supervisor_socket
+    Supervisor(Home(settings.home)).runs()  # supervisorctl would wait for a frozen one for ever
     if not socket.exists():
         fail(f"nothing runs in {settings.home}: `orderdeck up` first, or set ORDERDECK_HOME")
     if not context.args or context.args[0] in CHANGES_DAEMONS:

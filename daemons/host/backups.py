@@ -134,7 +134,7 @@ def restore(settings: Settings, folder: Path) -> Manifest:
     """
     manifest, home = _examined(folder), Home(settings.home)
     home.create()
-    if Supervisor(home).answers():
+    if Supervisor(home).runs():
         raise ConfigurationError(f"the daemons of {home.path} run: `orderdeck down` first")
     if settings.database_url is not None:
         asyncio.run(_fill(settings, folder, owner_url(settings)))

@@ -33,11 +33,13 @@ def processes_of(home: Home) -> list[psutil.Process]:
 def end(processes: list[psutil.Process]) -> None:
     """Send SIGTERM to each process, and SIGKILL to those that still run PATIENCE seconds later.
 
-    Each is known by its pid and its start, so a process that has got the pid meanwhile is not touched.
+    A frozen one goes on, since it does nothing on SIGTERM before that. Each is known by its pid and its start, so a
+    process that has got the pid meanwhile is not touched.
     """
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()
+            process.resume()
     _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
     for process in alive:
         with contextlib.suppress(psutil.Error):

@@ -19,6 +19,7 @@ from daemons.host.home_lock import locked
 from daemons.host.other_ports import move_to_other_ports
 from daemons.host.status import ProgramStatus, all_ready, stack_status, urls
 from daemons.host.supervisor import ProgramState, Supervisor, environment
+from daemons.host.supervisor_socket import SupervisorSilent
 from daemons.process import exits
 from daemons.process.listening import must_be_free
 from daemons.process.process_counts import write_counts
@@ -39,7 +40,7 @@ class NotReady(Unavailable):
 def up(settings: Settings, *, moved: Callable[[str], None] | None = None) -> Mapping[str, str]:
     """Start every program that does not run, wait until all are ready, and return the addresses of the services.
 
-    Raises ConfigurationError or NotReady.
+    Raises ConfigurationError, NotReady, or SupervisorSilent when this home's supervisord is frozen.
 
     With `moved`, which is given a sentence about each, ports that are taken and that no setting names are replaced.
     """
@@ -51,7 +52,7 @@ def up(settings: Settings, *, moved: Callable[[str], None] | None = None) -> Map
         supervisor, counts = Supervisor(home), counts_in(settings)
         ports_of(settings, counts)
         read_tls(settings)
-        if supervisor.answers():
+        if supervisor.runs():  # one that is frozen is not replaced: its programs are there, and may be taking orders
             _same_settings(supervisor, settings)
             _change_counts(supervisor, settings)
             supervisor.start_stopped()
@@ -82,8 +83,11 @@ def up(settings: Settings, *, moved: Callable[[str], None] | None = None) -> Map
 
 
 def runs(settings: Settings) -> bool:
-    """Whether the supervisord of this home runs."""
-    return Supervisor(Home(settings.home)).answers()
+    """Whether the supervisord of this home runs, maybe frozen."""
+    try:
+        return Supervisor(Home(settings.home)).runs()
+    except SupervisorSilent:
+        return True
 
 
 def down(settings: Settings) -> bool:
@@ -106,7 +110,7 @@ def down(settings: Settings) -> bool:
 def database(settings: Settings) -> Generator[bool]:
     """Keep the home's database running within the block; yields True when it had to be started for this."""
     home = Home(settings.home)
-    if settings.database_url is not None or Supervisor(home).answers():
+    if settings.database_url is not None or Supervisor(home).runs():
         yield False
         return
     server = EmbeddedPostgres(home.path)

@@ -18,6 +18,7 @@ from core.printable import clean
 from core.settings import Settings, reachable
 from daemons.host.bounded_http import BROKEN, ask, shown
 from daemons.host.supervisor import ProgramState, Supervisor
+from daemons.host.supervisor_socket import SupervisorSilent
 from daemons.process.listening import is_loopback
 from daemons.process.program_list import PROGRAMS, ProgramProcess, counts_in, process_named, processes_of_program
 from daemons.process.tls import read_tls
@@ -67,11 +68,11 @@ class StackStatus:
 
 def stack_status(settings: Settings) -> StackStatus:
     """Ask supervisord, then all daemons at the same time, each once."""
-    home, why_absent = Home(settings.home), NOT_STARTED
+    home, why_absent = Home(settings.home), Unavailable(NOT_STARTED)
     try:
         states = {state.name: state for state in Supervisor(home).programs()}
     except Unavailable as error:
-        states, why_absent = {}, str(error)
+        states, why_absent = {}, error
     running = processes_in(states, settings)
     with ThreadPoolExecutor(len(running) + 2) as pool:
         projections = pool.submit(_projections, settings) if states else None
@@ -83,7 +84,7 @@ def stack_status(settings: Settings) -> StackStatus:
         holds, elsewhere, frozen = holdings.result() if holdings else ({}, [], None)
         programs = [replace(reply.result(), holds=holds.get(reply.result().name, [])) for reply in replies]
     return StackStatus(
-        running=bool(states),
+        running=bool(states) or isinstance(why_absent, SupervisorSilent),
         ready=all(program.ready for program in programs),
         home=str(home.path),
         urls=urls(settings),
@@ -141,8 +142,7 @@ def processes_in(names: Collection[str], settings: Settings) -> list[ProgramProc
 
     A program of which supervisord names no process is not left out: it is down.
     """
-    named = [process for name in names if (process := process_named(name)) is not None]
-    counts = counts_in(settings)
+    named, counts = [each for name in names if (each := process_named(name)) is not None], counts_in(settings)
     found: list[ProgramProcess] = []
     for program in PROGRAMS:
         of_it = [process for process in named if process.program == program]
@@ -177,17 +177,17 @@ def program_status(
     settings: Settings,
     *,
     within: float = ASK_LIMIT,
-    why_absent: str = NOT_STARTED,
+    why_absent: Unavailable | None = None,
 ) -> ProgramStatus:
     """How one process is; it is asked itself if it has a port, and gets so many seconds to answer.
 
-    `why_absent` is the reason if supervisord said nothing of it, so that `state` is None.
+    `why_absent` is the reason if supervisord said nothing at all, so that `state` is None.
     """
     program, port = process.program, process.port(settings)
     if state is None:
-        return ProgramStatus(
-            process.name, "DOWN", 0, 0, ready=False, reason=why_absent, program=program.name, port=port
-        )
+        is_ = "UNKNOWN" if isinstance(why_absent, SupervisorSilent) else "DOWN"
+        said = str(why_absent or NOT_STARTED)
+        return ProgramStatus(process.name, is_, 0, 0, ready=False, reason=said, program=program.name, port=port)
     done = state.state == "EXITED" and state.exit_code == 0
     ready, reason = state.state == "RUNNING" or done, state.description
     if state.state in {"STOPPED", "EXITED"}:  # supervisord's own description only says since when

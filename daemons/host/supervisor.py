@@ -18,7 +18,7 @@ from core.errors import ConfigurationError, Unavailable
 from core.home import Home
 from core.settings import Settings, env_names
 from daemons.host.programs import supervisord_conf
-from daemons.host.supervisor_socket import SupervisorFault, SupervisorSocket
+from daemons.host.supervisor_socket import SupervisorFault, SupervisorSilent, SupervisorSocket
 from daemons.process.program_list import Counts, all_processes, counts_in
 
 START_LIMIT = 10  # seconds
@@ -53,7 +53,7 @@ class ProgramState:
 
 
 class Supervisor:
-    """supervisord of one home; every method but `answers` raises Unavailable when it does not answer."""
+    """supervisord of one home; every method but `answers` and `runs` raises Unavailable when it does not answer."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -91,7 +91,16 @@ class Supervisor:
 
     def answers(self) -> bool:
         try:
+            return self.runs()
+        except SupervisorSilent:
+            return False
+
+    def runs(self) -> bool:
+        """Whether it is there to be asked. Raises SupervisorSilent when it is there and does not answer."""
+        try:
             return self._call("getState")["statename"] in {"RUNNING", "RESTARTING", "SHUTDOWN"}
+        except SupervisorSilent:
+            raise
         except Unavailable:
             return False
 

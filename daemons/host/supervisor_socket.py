@@ -26,6 +26,16 @@ class SupervisorFault(Unavailable):
         self.code = code
 
 
+class SupervisorSilent(Unavailable):
+    """supervisord runs, since the kernel takes connections for it, and does not answer: it is frozen, or overloaded."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"supervisord has not answered within {seconds:g} s: if it is frozen, `kill -CONT` lets it go on, and "
+            "`orderdeck down` ends it with all programs"
+        )
+
+
 class SupervisorFailed(Unavailable):
     """supervisord met an error of its own in a call, such as a log that is not UTF-8."""
 
@@ -38,7 +48,8 @@ class SupervisorSocket:
     def call(self, method: str, *arguments: object) -> Any:
         """The answer to a call of its XML-RPC interface `supervisor`, or of another one that the method names.
 
-        Raises SupervisorFault and SupervisorFailed, or Unavailable with a sentence when no supervisord answers.
+        Raises SupervisorFault, SupervisorFailed and SupervisorSilent, or Unavailable with a sentence when there is no
+        supervisord.
         """
         request = xmlrpc.client.dumps(
             cast("Any", arguments), method if "." in method else f"supervisor.{method}", allow_none=True
@@ -55,7 +66,7 @@ class SupervisorSocket:
         except PermissionError:
             raise Unavailable(f"this user may not use the socket {self.path}") from None
         except TimeoutError:
-            raise Unavailable(f"supervisord has not answered within {self._within:g} s") from None
+            raise SupervisorSilent(self._within) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Unavailable(f"supervisord does not answer ({error or type(error).__name__})") from None
         if answer.status == http.HTTPStatus.UNAUTHORIZED:

@@ -119,3 +119,14 @@ def test_a_process_that_got_the_pid_of_an_ended_one_is_not_ended(
     setattr(before, "_ident", (now, before.create_time() - 100))  # noqa: B010 - as it was before the pid was given again
     end([before])
     assert psutil.Process(now).status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_frozen_process_goes_on_to_end_by_itself(running: ExitStack, tmp_path: Path) -> None:
+    last = tmp_path / "last"
+    program = (
+        f"import signal, sys; signal.signal(15, lambda *_: (open({str(last)!r}, 'w').close(), sys.exit())); {SLEEP}"
+    )
+    process = psutil.Process(run(running, sys.executable, "-c", program))
+    process.suspend()
+    end([process])
+    assert last.exists()
