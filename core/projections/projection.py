@@ -112,7 +112,7 @@ class Group(Generic[V]):
     name: str
     projection: Projection[V]
     sums: tuple[Sum[V, Any, Any], ...] = ()
-    pause: float = 0.015
+    pause: float = 0.012
 
     @property
     def models(self) -> tuple[Projection[V] | Sum[V, Any, Any], ...]:
