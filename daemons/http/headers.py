@@ -1,4 +1,8 @@
-"""Reads headers that may stand once in a request: one that is given twice is refused, for nobody knows which counts."""
+"""Reads headers that may stand once in a request: one that is given twice is refused, for nobody knows which counts.
+
+Letters beyond ASCII are UTF-8, as in a body: RFC 9110 section 5.5 gives other bytes no meaning, and whoever guesses one
+takes two callers for the same.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from daemons.http.problems import wrong_fields
 
 
 def one_header(headers: Iterable[tuple[bytes, bytes]], name: str) -> str | None:
-    """The header's text, or None. Raises RequestRefused when it is given twice."""
+    """The header's text, or None. Raises RequestRefused when it is given twice, or is not UTF-8."""
     wanted, found = on_the_wire(name), None
     for each, value in headers:
         if each == wanted:
@@ -23,7 +27,7 @@ def one_header(headers: Iterable[tuple[bytes, bytes]], name: str) -> str | None:
     try:
         return composed(found.decode().strip(" \t"))
     except UnicodeDecodeError:
-        return found.decode("latin-1").strip(" \t")
+        raise wrong_fields(FieldError(name, "must be UTF-8")) from None
 
 
 @cache

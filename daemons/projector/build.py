@@ -92,7 +92,7 @@ async def fill_shares(at: OpenedGeneration, others: Forks, upto: int, stop: asyn
     """Fill the first share here, and each other one in a process of its own."""
     over = asyncio.Event()
     hearing = asyncio.create_task(others.keep(over))
-    filling = [asyncio.create_task(_have_filled(at, others, upto, number)) for number in range(1, at.shares)]
+    filling = [asyncio.create_task(have_filled(at, others, upto, number)) for number in range(1, at.shares)]
     try:
         await asyncio.gather(at.fill(RowShare(0, at.shares), upto, stop), *filling)
     finally:
@@ -102,17 +102,19 @@ async def fill_shares(at: OpenedGeneration, others: Forks, upto: int, stop: asyn
         await asyncio.gather(hearing, *filling, return_exceptions=True)
 
 
-async def _have_filled(at: OpenedGeneration, others: Forks, upto: int, share: int) -> None:
+async def have_filled(at: OpenedGeneration, others: Forks, upto: int, share: int) -> None:
     """Begin a process that fills a share, and the next one at once if it was killed before it was done."""
-    id_ = at.generation.id
+    id_, told = at.generation.id, False
     while True:
         began = time.monotonic()
         await others.begin(upto * SHARES + share).wait()
         if not await at.generations.share_lacks_events(id_, share, upto):
             return
-        log.warning(
-            "a process that fills a share has ended too early, and another goes on", generation=id_, share=share
-        )
+        if not told:  # once: it may end at once for as long as the database is away
+            log.warning(
+                "a process that fills a share has ended too early, and another goes on", generation=id_, share=share
+            )
+        told = True
         await asyncio.sleep(began + PAUSE - time.monotonic())
 
 

@@ -74,7 +74,8 @@ class Building:
         unfinished, expired = await self._generations.unfinished(), await self._generations.expired()
         for generation in unfinished:
             if self._may_begin(generation):
-                log.info("builds read models", generation=generation.id, reader=generation.reader)
+                if generation.id not in self._began:
+                    log.info("builds read models", generation=generation.id, reader=generation.reader)
                 self._began[generation.id] = time.monotonic()
                 self._forks.begin(generation.id)
         for id_ in expired:

@@ -6,13 +6,16 @@ import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.adapters.postgres.embedded import EmbeddedPostgres
 from daemons.cli import rebuild
 from daemons.process import exits
+from daemons.projector import build
 from tests.support.command_api import command_api
 from tests.support.daemon_process import DaemonProcess
 from tests.support.query_api import query_api
@@ -80,3 +83,19 @@ def test_a_line_that_is_drawn_over_fits_in_one_row_of_the_terminal(monkeypatch: 
     for columns in ("20", "1"):
         monkeypatch.setenv("COLUMNS", columns)
         assert len(rebuild.in_one_row("x" * 200)) == max(1, int(columns) - 1)
+
+
+async def test_a_share_whose_processes_end_again_and_again_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, lacks = asyncio.Event(), iter([True, True, True, False])
+    ended.set()
+
+    async def share_lacks_events(*_: int) -> bool:
+        return next(lacks)
+
+    at: Any = SimpleNamespace(generation=SimpleNamespace(id=7), generations=SimpleNamespace())
+    at.generations.share_lacks_events = share_lacks_events
+    others: Any = SimpleNamespace(begin=lambda _: ended)
+    monkeypatch.setattr(build, "PAUSE", 0.0)
+    with capture_logs() as logs:
+        await build.have_filled(at, others, 100, 1)
+    assert [each["event"] for each in logs] == ["a process that fills a share has ended too early, and another goes on"]
