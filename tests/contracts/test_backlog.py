@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.adapters.postgres.backlog import UNSTARTED
-from core.adapters.postgres.saga_log import PostgresSagaLog
+from core.adapters.postgres.saga_log import EXTEND, SET_DUE, WAKE, PostgresSagaLog
 from core.ports.sagas import READER, SHARES, STARTS_ON
 from tests.support.log import append, entry, saga_row, stream
 from tests.support.log_under_test import LogUnderTest, PostgresUnderTest, start_saga
@@ -102,3 +102,35 @@ async def test_a_claim_reads_only_what_it_claims_however_many_sagas_are_due(
     assert await owner.fetchval(CLAIMED_TOO_EARLY) == 0, "an older one was left"
     sagas: PostgresSagaLog = postgres_log.sagas
     assert (await sagas.backlog(most=100)).due == 100
+
+
+NAMED = "SELECT array_agg(saga_id) FROM (SELECT saga_id FROM sagas WHERE status = 'RUNNING' LIMIT 200) AS named"
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["as the planner last saw it", "never seen by the planner"])
+@pytest.mark.parametrize(
+    ("statement", "holder", "values"),
+    [
+        (SET_DUE, "NULL", "({ids}, {epochs}, interval '1 h')"),
+        (EXTEND, "'a'", "('a', {ids}, {epochs}, interval '1 h')"),
+        (WAKE, "NULL", "({ids})"),
+    ],
+    ids=["put off", "extend", "wake"],
+)
+async def test_a_runner_reads_only_the_sagas_that_it_names_however_many_are_open(
+    postgres_log: PostgresUnderTest, statement: str, holder: str, values: str, *, known: bool
+) -> None:
+    owner = postgres_log.owner
+    await owner.execute(FILL, "COMPLETED", 1_000)
+    if known:
+        await owner.execute("ANALYZE sagas")
+    await owner.execute(FILL, "RUNNING", 2_000)
+    hold = f"UPDATE sagas SET owner = {holder}, due_at = now() + interval '1 h' WHERE status = 'RUNNING'"
+    await owner.execute(hold)
+    ids = f"ARRAY{[str(each) for each in await owner.fetchval(NAMED)]}::uuid[]"
+    await owner.execute("SET plan_cache_mode = force_generic_plan")  # as a runner's connection soon has it
+    await owner.execute(f"PREPARE named AS {statement}")
+    given = values.format(ids=ids, epochs="array_fill(1::bigint, ARRAY[200])")
+    lines = [line for (line,) in await owner.fetch(f"EXPLAIN (ANALYZE) EXECUTE named {given}")]
+    passed_over = sum(int(line.split()[-1]) for line in lines if "Rows Removed by" in line)
+    assert passed_over == 0, "\n".join(lines)

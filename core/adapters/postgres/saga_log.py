@@ -19,12 +19,16 @@ LOOK_FOR_JUMP = 10.0  # seconds between two looks whether the clock has jumped b
 # due_at is when a runner may claim the saga. A claim sets it to the end of the lease.
 CLAIM = "SELECT * FROM claim_sagas($1, $2, $3)"
 
+# Each saga is looked up by its id: hence FOR UPDATE in a subquery, and || '', which no index of open sagas fits.
+# The planner takes the open sagas for few, as they are at most times, and would compare all of them with every id.
 # SKIP LOCKED: while a row is locked, its runner is appending, and that append renews the lease.
 EXTEND = """
 WITH mine AS MATERIALIZED (
-    SELECT s.saga_id FROM sagas s JOIN unnest($2::uuid[], $3::bigint[]) AS w(saga_id, epoch)
-        ON s.saga_id = w.saga_id AND s.epoch = w.epoch AND s.owner = $1
-       FOR UPDATE OF s SKIP LOCKED)
+    SELECT found.saga_id FROM unnest($2::uuid[], $3::bigint[]) AS w(saga_id, epoch)
+     CROSS JOIN LATERAL (
+           SELECT s.saga_id FROM sagas s
+            WHERE s.saga_id = w.saga_id AND s.epoch = w.epoch AND s.owner = $1
+              FOR UPDATE SKIP LOCKED) AS found)
 UPDATE sagas s SET due_at = greatest(s.due_at, now() + $4) FROM mine WHERE s.saga_id = mine.saga_id
 """
 
@@ -51,16 +55,19 @@ UPDATE sagas s SET owner = NULL, due_at = now() FROM theirs WHERE s.saga_id = th
 
 WAKE = """
 UPDATE sagas SET due_at = now()
- WHERE saga_id = ANY ($1) AND owner IS NULL AND status IN ('RUNNING', 'COMPENSATING') AND due_at > now()
+ WHERE saga_id = ANY ($1) AND owner IS NULL AND status || '' IN ('RUNNING', 'COMPENSATING')
+   AND due_at + interval '0' > now()
 """
 
 # SKIP LOCKED: while a row is locked, somebody appends to its saga, and that append sets the due time.
 SET_DUE = """
 WITH parked AS MATERIALIZED (
-    SELECT s.saga_id FROM sagas s JOIN unnest($1::uuid[], $2::bigint[]) AS w(saga_id, epoch)
-        ON s.saga_id = w.saga_id AND s.epoch = w.epoch
-     WHERE s.owner IS NULL AND s.status IN ('RUNNING', 'COMPENSATING') AND s.due_at > now()
-       FOR UPDATE OF s SKIP LOCKED)
+    SELECT found.saga_id FROM unnest($1::uuid[], $2::bigint[]) AS w(saga_id, epoch)
+     CROSS JOIN LATERAL (
+           SELECT s.saga_id FROM sagas s
+            WHERE s.saga_id = w.saga_id AND s.epoch = w.epoch AND s.owner IS NULL
+              AND s.status || '' IN ('RUNNING', 'COMPENSATING') AND s.due_at > now()
+              FOR UPDATE SKIP LOCKED) AS found)
 UPDATE sagas s SET due_at = now() + $3 FROM parked WHERE s.saga_id = parked.saga_id
 """
 
