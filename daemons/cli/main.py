@@ -93,12 +93,13 @@ def up(
 def down(*, forget: Annotated[bool, typer.Option("--forget", help="Remove every order of this home.")] = False) -> None:
     """Stop everything that `up` started."""
     with quick_imports():
+        from daemons.cli.output import tell
         from daemons.host import stack
 
     settings = _settings_to_stop_with(but_not="--forget" if forget else "")
     if stack.runs(settings):
         _note(settings, "orderdeck down")
-    say("orderdeck is down" if stack.down(settings) else "orderdeck was not up")
+    say("orderdeck is down" if stack.down(settings, late=tell) else "orderdeck was not up")
     if forget:
         stack.forget(settings)
         say(f"and {settings.home} has forgotten every order")

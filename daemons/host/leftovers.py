@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -45,6 +46,14 @@ def end(processes: list[psutil.Process]) -> None:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(alive, timeout=PATIENCE)
+
+
+def wake(processes: Iterable[psutil.Process]) -> None:
+    """Let those go on that somebody has frozen with SIGSTOP: one that is frozen heeds SIGTERM when it goes on."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if process.status() == psutil.STATUS_STOPPED:
+                process.resume()
 
 
 def remove_stale_files(home: Home) -> None:

@@ -29,6 +29,7 @@ from daemons.process.tls import read_tls
 UP_LIMIT = 60  # seconds until every daemon is ready; a first start or a recovery takes long on a slow disk
 CRASH_LIMIT = 15  # seconds after which a program that still crashes at its start is given up
 DOWN_LIMIT = 45  # seconds until everything has stopped; supervisord gives each program 30
+LATE = 1.5  # seconds after which `down` says what it waits for
 LOOK_EVERY = 0.02  # seconds between two looks whether supervisord has ended, or whether all daemons are ready
 LOG_LINES = 15
 
@@ -90,15 +91,15 @@ def runs(settings: Settings) -> bool:
         return True
 
 
-def down(settings: Settings) -> bool:
-    """Stop every process of this home; return False when none ran."""
+def down(settings: Settings, *, late: Callable[[str], None]) -> bool:
+    """Stop every process of this home; return False when none ran. `late` is told what takes longer than LATE."""
     home = Home(settings.home)
     if not home.path.exists():
         return False
     with locked(home):
         stopped = False
         with contextlib.suppress(Unavailable, psutil.NoSuchProcess):
-            _stop(Supervisor(home))
+            _stop(home, late)
             stopped = True
         left = leftovers.processes_of(home)
         leftovers.end(left)
@@ -138,16 +139,29 @@ def forget(settings: Settings) -> None:
         ledger.unlink()
 
 
-def _stop(supervisor: Supervisor) -> None:
-    """Stop the daemons, then supervisord with the database: daemons need it to finish what they are doing."""
+def _stop(home: Home, late: Callable[[str], None]) -> None:
+    """Stop the daemons, then supervisord with the database: daemons need it to finish what they are doing.
+
+    Those that take longer than LATE may be frozen, so they are told to go on, and then heed that they are to stop.
+    """
+    supervisor = Supervisor(home)
     supervisord = psutil.Process(supervisor.pid())
     daemons = [program for program in supervisor.programs() if program.name != "postgres" and program.pid]
     processes = [psutil.Process(program.pid) for program in daemons]
     supervisor.stop([program.name for program in daemons])
-    psutil.wait_procs(processes, timeout=DOWN_LIMIT)
+    _, alive = psutil.wait_procs(processes, timeout=LATE)
+    if alive:
+        names = [program.name for program, process in zip(daemons, processes, strict=True) if process in alive]
+        late(f"waits for {', '.join(names)}; what has not ended 30 s after it was told to is killed")
+        leftovers.wake(leftovers.processes_of(home))
+        psutil.wait_procs(alive, timeout=DOWN_LIMIT)
     supervisor.shutdown()
-    deadline = time.monotonic() + DOWN_LIMIT
-    while _runs(supervisord) and time.monotonic() < deadline:
+    began, waits = time.monotonic(), False
+    while _runs(supervisord) and time.monotonic() < began + DOWN_LIMIT:
+        if not waits and time.monotonic() > began + LATE:
+            waits = True
+            late("waits for postgres; what has not ended 30 s after it was told to is killed")
+            leftovers.wake(leftovers.processes_of(home))
         supervisor.answers()  # without our plugin it goes on with the next program when it is asked, else once a second
         time.sleep(LOOK_EVERY)
 

@@ -58,7 +58,14 @@ class TroubledDesk(FakeGateway):
             saga(2, "retrying", "40.00", now),
             saga(3, "overdue", None, now, last_error=None),
             saga(4, "expiring", "49.00", now),
-            saga(5, "waiting", "10.00", now, last_error="the circuit of the payment provider is open", attempts=0),
+            saga(
+                5,
+                "waiting",
+                "10.00",
+                now,
+                last_error="too many calls to the payment provider are under way",
+                attempts=0,
+            ),
             saga(6, "waiting", "10.00", now, last_error=None, attempts=0),
         )
         self.answers["/api/v1/orders"] = {

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -199,8 +200,12 @@ def test_a_second_home_with_a_long_path_runs_beside_the_first_and_leaves_no_trac
         order_id = place(other)
         assert read(other, order_id)["order_id"] == order_id
         assert httpx.get(stack.url + f"/api/v1/orders/{order_id}", trust_env=False).status_code in {404, 405}
+        psutil.Process(other.pid_of("payment-sandbox")).suspend()
+        began = time.monotonic()
         done = other.orderdeck("down")
         assert (done.returncode, done.stdout.strip()) == (0, "orderdeck is down")
+        assert "waits for payment-sandbox;" in done.stderr
+        assert time.monotonic() - began < 20, "supervisord killed it"
         assert other.processes() == []
         assert not other.home.run.exists()
         assert is_ready(stack)

@@ -51,7 +51,7 @@ async def test_the_cursor_stays_on_its_trouble_and_each_key_acts_on_it_or_says_w
     gateway.everything()
     async with opened(gateway, (80, 24)) as deck:
         await deck.press("!")
-        await deck.shows("9 need a person")
+        await deck.shows("8 need a person")
         await deck.press("r")
         await deck.shows("saga-runner has no saga to steer")
         await deck.press("x")
@@ -61,7 +61,7 @@ async def test_the_cursor_stays_on_its_trouble_and_each_key_acts_on_it_or_says_w
         worse = saga(9, "failed", "900.00", gateway.time)
         gateway.show(worse, *gateway.answers["/api/v1/sagas"]["sagas"])
         await deck.press("ctrl+r")
-        await deck.shows("10 need a person")
+        await deck.shows("9 need a person")
         assert deck.view("attention").chosen.what == "ORD-TROUBLE001"
         await deck.press("k")
         await deck.shows("✖ FAILED ORD-TROUBLE009")
@@ -106,13 +106,13 @@ async def test_nothing_to_do_an_api_that_is_away_and_who_is_behind() -> None:
         await deck.shows("nothing needs a person")
         gateway.everything()
         await deck.desk.measure()
-        await deck.shows("⚠ 9  228.00 EUR +1")
+        await deck.shows("⚠ 8  218.00 EUR +1")
         gateway.queries_down = Unreachable("it does not answer")
         deck.clock.seconds += 20
         await deck.desk.measure()
         await deck.shows("✖ it does not answer, as it was 20.0s ago")
         for _ in range(9):  # the line does not change, and is not painted anew, within a second
-            assert "⚠ 9  228.00 EUR +1 (20s ago)" in deck.lines()[0]
+            assert "⚠ 8  218.00 EUR +1 (20s ago)" in deck.lines()[0]
             deck.clock.seconds += 0.1
             deck.app.deck.tick()
             await deck.pilot.pause()

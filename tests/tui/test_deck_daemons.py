@@ -15,6 +15,7 @@ from tests.support.fake_gateway import FakeGateway
 from tests.support.pictures import entries_of, same_picture
 from tui.daemons import DaemonsError, LogPart
 from tui.gateway import Unreachable
+from tui.viewmodels.attention import DaemonAnswer, of_daemon
 from tui.viewmodels.daemon_line import about, cells
 from tui.viewmodels.daemons import FROM_AFAR, PATH, DaemonsModel
 from tui.viewmodels.tail import MOST_CHARACTERS, MOST_LINES, Tail, shown_line
@@ -68,6 +69,18 @@ async def test_a_line_has_what_supervisord_the_daemon_and_the_query_api_say() ->
     lines = {line.name: line for line in model.lines}
     assert (lines["projector"].exits, lines["saga-runner"].exits, lines["postgres"].exits) == (1, 1, 0)
     assert (lines["saga-runner"].ready, lines["saga-runner"].reason) == (False, "stopped")
+
+
+async def test_a_frozen_daemon_runs_for_supervisord_and_gives_no_answer_as_the_alarms_say_too() -> None:
+    daemons = FakeDaemons()
+    daemons.unready["projector"] = "has not answered within 2 s"
+    frozen = said("projector", answers=False, ready=False, reason="has not answered within 2 s at :9101", pid=None)
+    model = await looked(DaemonsModel(gateway_that_says(frozen), lambda: daemons))
+    line = next(line for line in model.lines if line.name == "projector")
+    assert (line.state, line.reason) == ("NO ANSWER", "has not answered within 2 s")
+    assert model.why_not("stop", line) is None
+    assert "runs already" in (model.why_not("start", line) or "")
+    assert of_daemon(DaemonAnswer("projector", answers=False, ready=False))[0].state == line.state
 
 
 async def test_what_is_not_known_is_not_guessed() -> None:

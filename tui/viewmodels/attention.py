@@ -22,7 +22,7 @@ from tui.wire import OrderPage, WireOrder
 ROWS = 100  # sagas that are read; the summary counts the others
 UNPAID = 20  # unpaid orders that are read
 LATE = 2.0  # seconds that a reader of the log may be behind
-ALARMING = ("failed", "retrying", "overdue", "expiring", "waiting")
+ALARMING = ("failed", "retrying", "overdue", "expiring")
 OLD = 6.0  # seconds after which what was read last is shown as old
 
 Shape = TypeVar("Shape")
@@ -169,7 +169,7 @@ class AttentionModel:
 def troubles(
     sagas: Sequence[RiskySaga], unpaid: Sequence[WireOrder], daemons: Sequence[DaemonAnswer]
 ) -> Sequence[Trouble]:
-    """Everything that needs a person: stopped daemons first, and then by the money at risk, largest first."""
+    """Everything that needs a person: silent daemons first, and then by the money at risk, largest first."""
     found = [trouble for saga in sagas if (trouble := of_saga(saga))]
     told = {trouble.order_id for trouble in found if trouble.state == "FAILED"}
     found += [of_order(order) for order in unpaid if order.order_id not in told]
@@ -177,14 +177,13 @@ def troubles(
     return [*(trouble for daemon in daemons for trouble in of_daemon(daemon)), *found]
 
 
-_SEVERITY = ("FAILED", "UNPAID", "OVERDUE", "BLOCKED", "RETRYING", "EXPIRING")
+_SEVERITY = ("FAILED", "UNPAID", "OVERDUE", "RETRYING", "EXPIRING")
 _STATES = {"failed": "FAILED", "overdue": "OVERDUE", "retrying": "RETRYING", "expiring": "EXPIRING"}
 
 
 def of_saga(saga: RiskySaga) -> Trouble | None:
-    """None for a saga that only waits for its next turn."""
-    blocked = saga.state == "waiting" and bool(saga.last_error)
-    state = "BLOCKED" if blocked else _STATES.get(saga.state or "")
+    """None for one that only waits: for its next turn, for room for its call, or for a provider that is away."""
+    state = _STATES.get(saga.state or "")
     if state is None:
         return None
     items = [clean(item, 200) for item in saga.open.items[:20]]
@@ -201,7 +200,7 @@ def of_saga(saga: RiskySaga) -> Trouble | None:
         state=state,
         what=clean(saga.order_number or saga.order_id, 40),
         why=why if ends or not saga.step else f"{clean(saga.step, 60)}: {why}",
-        since=saga.updated_at if state in ("FAILED", "BLOCKED") else saga.started_at,
+        since=saga.updated_at if state == "FAILED" else saga.started_at,
         next_at=saga.authorization_ends_at if ends else saga.next_attempt_at,
         next_words=_next_words(state, saga),
         money=held,
@@ -213,7 +212,7 @@ def of_saga(saga: RiskySaga) -> Trouble | None:
     )
 
 
-_ACTIONS = {"FAILED": "retry", "OVERDUE": "retry", "RETRYING": "retry", "BLOCKED": "open", "EXPIRING": "advance"}
+_ACTIONS = {"FAILED": "retry", "OVERDUE": "retry", "RETRYING": "retry", "EXPIRING": "advance"}
 
 
 def _next_words(state: str, saga: RiskySaga) -> str:
@@ -246,7 +245,7 @@ def of_daemon(daemon: DaemonAnswer) -> Sequence[Trouble]:
     """That it does not answer or is not ready; and each of its readers that is far behind the log."""
     name, found = clean(daemon.name, 40), list[Trouble]()
     if not daemon.ready:
-        state = "NOT READY" if daemon.answers else "STOPPED"
+        state = "NOT READY" if daemon.answers else "NO ANSWER"
         found.append(Trouble("daemon", name, state, name, clean(daemon.reason, 300) or "it does not say why"))
     for reader in daemon.readers:
         if reader.lag.seconds >= LATE:
@@ -267,10 +266,9 @@ def alarms(found: Sequence[Trouble], counts: SagaCounts, read: Sequence[RiskySag
         if trouble.money is not None:
             _add(result.money, trouble.money.currency, trouble.money.amount)
     if len(read) >= ROWS:  # then there may be more than were read, and they are counted by their states
-        states = [state for state in ALARMING if state != "waiting"]
-        result.count = sum(trouble.kind != "saga" for trouble in found) + sum(counts.states.get(s, 0) for s in states)
+        result.count = sum(trouble.kind != "saga" for trouble in found) + sum(counts.states.get(s, 0) for s in ALARMING)
         result.money = {}
-        for state in states:
+        for state in ALARMING:
             for currency, amount in counts.at_risk.get(state, {}).items():
                 _add(result.money, clean(currency, 8), amount)
         for trouble in found:

@@ -18,11 +18,10 @@ WHOLE: dict[Kind, str] = {"saga": "saga", "order": "detail", "daemon": "daemons"
 _LOOKS = {
     "FAILED": ("✖", "bad"),
     "UNPAID": ("✖", "bad"),
-    "STOPPED": ("✖", "bad"),
+    "NO ANSWER": ("✖", "bad"),
     "NOT READY": ("▲", "warn"),
     "LAGGING": ("▲", "warn"),
     "OVERDUE": ("▲", "bad"),
-    "BLOCKED": ("‖", "warn"),
     "RETRYING": ("↻", "warn"),
     "EXPIRING": ("◷", "warn"),
 }
@@ -31,10 +30,9 @@ _MORE = {
     "FAILED": "r retry…   S skip…   C compensate…   V resolve…   enter opens the saga",
     "OVERDUE": "r retry now…   V resolve…   enter opens the saga",
     "RETRYING": "it goes on by itself   r retry now…   enter opens the saga",
-    "BLOCKED": "it goes on when the provider can be called   enter opens the saga   V resolve…",
     "EXPIRING": "a ship or cancel…   enter opens the saga   x the order",
     "UNPAID": "enter opens the order: its saga says what was tried",
-    "STOPPED": "enter opens the daemons",
+    "NO ANSWER": "enter opens the daemons",
     "NOT READY": "enter opens the daemons",
     "LAGGING": "enter opens the daemons",
 }

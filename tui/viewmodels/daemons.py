@@ -141,10 +141,13 @@ class DaemonsModel:
             "NO ANSWER",
         }:  # what it said before is of a process that has gone
             ready, reason = False, reason if not ready and reason else _ended(state)
+        silent = (
+            state.state == "RUNNING" and own is not None and not own.ready and said is not None and not said.answers
+        )
         past = self._pasts.get(state.name) or DaemonPast()
         return DaemonLine(
             name=state.name,
-            state=state.state,
+            state="NO ANSWER" if silent else state.state,
             pid=state.pid,
             uptime=state.uptime,
             exit_code=state.exit_code,
