@@ -171,12 +171,13 @@ async def test_a_page_and_its_sum_take_one_statement_and_are_exact_when_orders_w
         assert (statements, count) == (1, OrderCount(total, estimated=False))
 
 
-async def test_the_orders_of_a_narrow_range_of_totals_are_sorted_without_reading_their_rows(desk: Desk) -> None:
+async def test_a_page_of_a_narrow_range_of_totals_reads_few_of_the_orders_in_it(desk: Desk) -> None:
     [one] = msgspec.json.decode((await desk.queries.orders(OrderSearch(filter=OrderQuery(), limit=1))).json)
     total = Decimal(str(one["total_amount"]))
-    statements, blocks, count = await desk.cost(OrderQuery(min_total=total, max_total=total))
-    assert (statements, count) == (1, OrderCount(1 + COPIES, estimated=False))
-    assert blocks < COPIES / 2
+    for most in (2, 1):  # once it is known that they are many
+        statements, blocks, count = await desk.cost(OrderQuery(min_total=total, max_total=total))
+        assert (statements, count) == (most, OrderCount(1 + COPIES, estimated=False))
+        assert blocks < COPIES * most / 4
 
 
 async def test_callers_who_ask_at_once_share_one_count(desk: Desk) -> None:
@@ -265,7 +266,7 @@ async def test_where_many_orders_fit_a_page_is_walked_to_however_far_it_is(
         return look_up(self, *values, **named)
 
     monkeypatch.setattr(PageStatements, "look_up", noted)
-    monkeypatch.setattr(order_statements, "LONGEST_WALK", 0)
+    monkeypatch.setitem(order_statements.LONGEST, "long", 0)
     [newest] = msgspec.json.decode((await desk.queries.orders(OrderSearch(filter=OrderQuery(), limit=1))).json)
     search = OrderSearch(filter=OrderQuery(not_customer_id=(newest["customer_id"],)))
     first, count = await desk.queries.counted_orders(search)

@@ -109,7 +109,7 @@ def test_the_orders_have_the_sku_in_early_lines_in_late_ones_and_in_two(desk: De
 async def test_every_page_has_each_order_with_the_sku_once_and_in_its_place(
     desk: Desk, longest_walk: int, most_probed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order_statements, "LONGEST_WALK", longest_walk)
+    monkeypatch.setitem(order_statements.LONGEST, "long", longest_walk)
     monkeypatch.setattr(order_statements, "MOST_PROBED", most_probed)
     early, late = desk.time(0.2), desk.time(0.8)
     for fits in (
@@ -166,7 +166,7 @@ async def test_a_sku_that_stands_in_late_lines_only_is_found_when_more_long_orde
 ) -> None:
     oldest = min((row for row in desk.rows if len(row["skus"]) > 5), key=lambda row: row["created_at"])
     await desk.owner.execute("UPDATE order_views SET skus[6] = 'LATE' WHERE order_id = $1", oldest["order_id"])
-    monkeypatch.setattr(order_statements, "LONGEST_WALK", 5)
+    monkeypatch.setitem(order_statements.LONGEST, "long", 5)
     for _ in range(2):
         page, count = await desk.queries.counted_orders(OrderSearch(filter=OrderQuery(sku=("LATE",)), limit=4))
         assert (listed(page), count) == ([oldest["order_id"]], OrderCount(1, estimated=False))
@@ -179,7 +179,7 @@ async def test_a_page_passes_over_no_orders_that_have_the_sku_in_two_lines(desk:
     skus = {row["order_id"]: row["skus"] for row in desk.rows}
     set_ = "UPDATE order_views SET skus = $2 WHERE order_id = $1"
     await desk.owner.executemany(set_, [(order, ["TWICE"] * (2 + n % 3)) for n, order in enumerate(skus)])
-    statement = order_statements.PageStatements(OrderSearch(filter=OrderQuery(sku=("TWICE",)), limit=4)).walk()
+    statement = order_statements.PageStatements(OrderSearch(filter=OrderQuery(sku=("TWICE",)), limit=4)).walk("long")
     async with desk.owner.transaction():
         for setting in WALKS:
             await desk.owner.execute(f"SET LOCAL {setting}")

@@ -189,14 +189,12 @@ async def test_an_order_of_a_list_says_which_trouble_its_saga_makes_and_how_much
 
 @pytest.mark.parametrize(("longest_walk", "most_looked_up"), [(0, 1_000), (3, 0), (1_000, 0)])
 async def test_every_page_is_right_whether_its_orders_are_walked_to_or_looked_up(
-    full: Queries,
-    everything: list[OrderView],
-    longest_walk: int,
-    most_looked_up: int,
-    monkeypatch: pytest.MonkeyPatch,
+    full: Queries, everything: list[OrderView], longest_walk: int, most_looked_up: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for most in ("LONGEST_WALK", "MOST_PROBED", "MOST_IN_RANGE"):
+    for most in ("MOST_PROBED", "MOST_IN_RANGE"):
         monkeypatch.setattr(order_statements, most, longest_walk)
+    for way in order_statements.LONGEST.keys() - {"far"}:
+        monkeypatch.setitem(order_statements.LONGEST, way, longest_walk)
     monkeypatch.setattr(order_pages, "MOST_LOOKED_UP", most_looked_up)
     for criteria, fits in zip(FILTERS, FITS, strict=True):
         for sort in get_args(OrderSort):

@@ -87,7 +87,7 @@ class Counts:
     def __init__(self) -> None:
         self._known: dict[OrderQuery, Known] = {}  # the oldest first
         self._common: dict[OrderQuery, float] = {}  # too many orders for a probe, with the moment, the oldest first
-        self._sparse: dict[tuple[OrderQuery, bool], float] = {}  # a walk, or one that goes far, missed a page, likewise
+        self._sparse: dict[tuple[OrderQuery, str], float] = {}  # such a walk missed a page, likewise
 
     def find(self, fits: OrderQuery) -> Known | None:
         """The estimate of a filter, if it still holds, or the count, which holds if SEEN is what it was."""
@@ -106,11 +106,11 @@ class Counts:
     def found_common(self, fits: OrderQuery) -> None:
         _note(self._common, fits)
 
-    def is_sparse(self, fits: OrderQuery, *, far: bool) -> bool:
-        return time.monotonic() - self._sparse.get((fits, far), float("-inf")) < COUNTS_LAST
+    def is_sparse(self, fits: OrderQuery, way: str) -> bool:
+        return time.monotonic() - self._sparse.get((fits, way), float("-inf")) < COUNTS_LAST
 
-    def found_sparse(self, fits: OrderQuery, *, far: bool) -> None:
-        _note(self._sparse, (fits, far))
+    def found_sparse(self, fits: OrderQuery, way: str) -> None:
+        _note(self._sparse, (fits, way))
 
 
 def _note(moments: dict[K, float], key: K) -> None:

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 from core.adapters.postgres.read_models.order_conditions import together
+from core.adapters.postgres.read_models.order_shape import (
+    BUCKET,
+    LINES,
+    RANGES,
+    SORTED_INDEXES,
+    UNSORTED,
+    Shape,
+    along_index,
+)
 from core.adapters.postgres.read_models.order_troubles import TROUBLES
 
 MOST_TEXTS = 500  # texts of statements that are kept
-
-SORTED_INDEXES = {"customer_id": "customer_id", "payment": "payment_status", "status": "status"}
-"""The fields, and their columns, with an index that has the orders of one value by `created_at`."""
-
-RANGES = {
-    "created_at": ("created_from", "created_to"),
-    "updated_at": ("updated_from", "updated_to"),
-    "total_amount": ("min_total", "max_total"),
-}
-"""The fields that cut a part out of the list that is sorted by a column."""
-
-LINES = 4
-"""The first lines of an order, each with an index that has the orders with a SKU first in this line by `created_at`.
-
-Orders with more lines are in an index of their own, by `created_at` too.
-"""
-
-UNSORTED = {
-    "created_at": "created_at + interval '0'",
-    "updated_at": "updated_at + interval '0'",
-    "total_amount": "total_amount + 0",
-}
-"""What is as large as the column, and in no index."""
 
 PAGE = """
 WITH {listed}, found AS MATERIALIZED (
@@ -65,6 +49,27 @@ LIST_OF_SKU = """lines AS MATERIALIZED (
     SELECT * FROM lines UNION ALL SELECT place, order_id, document FROM long WHERE fits
 )"""
 LINE = """(SELECT {column} AS place, {columns} FROM order_views WHERE {along} ORDER BY {order})"""
+# The orders of each bucket that the range of totals touches, merged.
+IN_BUCKETS = """buckets AS MATERIALIZED (
+    SELECT value, greatest({longest} / (1 + last - first), {most} + 1) AS longest
+      FROM (SELECT bucket_of_total({least}) AS first, bucket_of_total({largest}) AS last) AS ends
+     CROSS JOIN generate_series(first, last) AS of(value)
+), walked AS MATERIALIZED (
+    SELECT value, list.* FROM buckets
+     CROSS JOIN LATERAL (
+        SELECT place, order_id
+          FROM (SELECT {column} AS place, order_id, ({fits}) AS fits
+                  FROM order_views WHERE {along} ORDER BY {order} LIMIT longest) AS bucket
+         WHERE fits LIMIT {most}) AS list
+), listed AS ({listed})"""
+# A bucket may have more where its walk has ended, which are of this page if they come before the end of it.
+ENDED = """(SELECT count(*) FROM walked) < {most} * (SELECT count(*) FROM buckets) AND EXISTS (
+        SELECT FROM buckets
+         CROSS JOIN LATERAL (SELECT {column} AS place, order_id FROM order_views
+                              WHERE {along} ORDER BY {order} OFFSET longest - 1 LIMIT 1) AS ended
+         WHERE value NOT IN (SELECT value FROM walked GROUP BY value HAVING count(*) = {most})
+           AND NOT EXISTS (SELECT FROM (SELECT place, order_id FROM found ORDER BY n OFFSET {limit} LIMIT 1) AS page_end
+                            WHERE (page_end.place, page_end.order_id) {upto} (ended.place, ended.order_id)))"""
 MISSING = """(SELECT array_agg(value) FROM unnest({values}) AS of(value)
          WHERE (SELECT count(*) FROM listed WHERE listed.value = of.value) < {most})"""
 PROBE = """ids AS MATERIALIZED ({ids}), probed AS MATERIALIZED (SELECT place, order_id FROM ids WHERE fits),
@@ -74,61 +79,6 @@ IDS = """(SELECT order_id, {column} AS place, ({fits}) AS fits FROM order_views 
 WITH_DOCUMENTS = """SELECT first.place, first.order_id, v.document
       FROM (SELECT place, order_id FROM {of} ORDER BY place {way}, order_id {way} LIMIT {most}) AS first
       JOIN order_views v ON v.order_id = first.order_id"""
-
-
-class _Bound(NamedTuple):
-    """A condition on columns that sort one after the other, such as (created_at, order_id) < ($1, $2)."""
-
-    columns: str
-    operator: str
-    values: str
-
-    def __str__(self) -> str:
-        return f"({self.columns}) {self.operator} ({self.values})"
-
-
-class Shape(NamedTuple):
-    """What the texts of a page's statements are made of; pages that differ in their values only have the same.
-
-    `beyond` is how an order compares with the place where the page begins, `start` the parameters of that place, and
-    `each` that of the values of `field`, which have a list each. `sku` is the parameter of the SKU whose list is read.
-    `cut`: the range of the filter cuts off that place. `rest` are the conditions that the walk's index does not have.
-    """
-
-    column: str
-    beyond: str
-    conditions: tuple[tuple[str, str], ...]
-    field: str | None
-    each: str
-    sku: str
-    start: str
-    cut: bool
-    offset: str
-    limit: int
-    shown: str
-    troubles: bool
-
-    @property
-    def way(self) -> str:
-        return "DESC" if self.beyond == "<" else "ASC"
-
-    @property
-    def most(self) -> str:
-        return f"{self.limit + 1}{self.offset}"
-
-    @property
-    def where(self) -> str:
-        return together([text for _, text in self.conditions])
-
-    @property
-    def rest(self) -> Sequence[str]:
-        ranges = RANGES[self.column]
-        listed = "sku" if self.sku else self.field
-        return [text for name, text in self.conditions if name not in ranges and name != listed]
-
-    def place(self, column: str) -> str:
-        """The condition for the orders that come after the place where the page begins."""
-        return f"({column}, order_id) {self.beyond} ({self.start})" if self.start else "true"
 
 
 @lru_cache(MOST_TEXTS)
@@ -150,7 +100,7 @@ def _walk_of_sku(shape: Shape, longest: int, total: str, seen: str) -> str:
         shape.way,
         f"{shape.column} {shape.way}, order_id {shape.way}",
     )
-    along, rest = _along(shape), together(shape.rest)
+    along, rest = along_index(shape, None), together(shape.rest)
     lines = [
         LINE.format(
             column=shape.column,
@@ -177,6 +127,35 @@ def _walk_of_sku(shape: Shape, longest: int, total: str, seen: str) -> str:
     )
     missing = f"((SELECT count(*) FROM long) >= {most}"
     missing += f" OR (SELECT count(*) FROM lines) < {shape.most})" if shape.rest else ")"
+    return _page(shape, listed, missing, total, seen)
+
+
+@lru_cache(MOST_TEXTS)
+def walk_in_buckets(shape: Shape, longest: int, total: str, seen: str, *, narrow: bool) -> str:
+    """`longest`: how many rows are walked past in all buckets together, but in each bucket at least a page."""
+    conditions = dict(shape.conditions)
+    least, largest = (
+        f"{conditions[name].split(' ')[2]}::numeric" if name in conditions else "NULL"
+        for name in RANGES["total_amount"]
+    )
+    if not narrow:  # else there are buckets without end that have no orders
+        least = f"greatest({least}, (SELECT min(total_amount) FROM order_views))"
+        largest = f"least({largest}, (SELECT max(total_amount) FROM order_views))"
+    parts = {
+        "column": shape.column,
+        "along": together(along_index(shape, BUCKET)),
+        "order": f"{BUCKET} {shape.way}, {shape.column} {shape.way}, order_id {shape.way}",
+        "most": shape.most,
+    }
+    listed = IN_BUCKETS.format(
+        **parts,
+        least=least,
+        largest=largest,
+        fits=together([text for name, text in shape.conditions if name not in RANGES[shape.column]]),
+        longest=longest,
+        listed=WITH_DOCUMENTS.format(of="walked", way=shape.way, most=shape.most),
+    )
+    missing = ENDED.format(**parts, limit=shape.limit, upto=">=" if shape.way == "DESC" else "<=")
     return _page(shape, listed, missing, total, seen)
 
 
@@ -235,41 +214,10 @@ def _lists(shape: Shape, longest: int, values: str = "") -> str:
     order = f"{shape.column} {shape.way}, order_id {shape.way}"
     one = LIST.format(
         column=shape.column,
-        along=together(_along(shape)),
+        along=together(along_index(shape, SORTED_INDEXES.get(shape.field or ""))),
         order=order if shape.field is None else f"{SORTED_INDEXES[shape.field]} {shape.way}, {order}",
         longest=f"greatest({longest}, {shape.most})" if shape.rest else shape.most,
         rest=together(shape.rest),
         most=shape.most,
     )
     return LISTS.format(values=values or shape.each, list=one) if shape.field else one
-
-
-def _along(shape: Shape) -> list[str]:
-    """Conditions that an index has, such that PostgreSQL begins and ends where the list does.
-
-    An index is read from one bound to another. Of two lower ones PostgreSQL may take the wider, and read all rows
-    between them; so it is shown only the narrower of the page's beginning and the range's, and the other as a condition
-    that no index has. And the rows of one value are read from their first on, unless the bound names the value beside
-    the time.
-    """
-    along, bounds, conditions = list[str](), dict[str, _Bound](), dict(shape.conditions)
-    for operator, name in zip("><", RANGES[shape.column], strict=True):
-        if name in conditions:
-            bounds[operator] = _Bound(*conditions[name].split(" ", 2))
-    if shape.cut:
-        along.append(shape.place(UNSORTED[shape.column]))
-    elif shape.start:
-        if (range_ := bounds.get(shape.beyond)) is not None:
-            along.append(str(range_._replace(columns=UNSORTED[shape.column])))
-        bounds[shape.beyond] = _Bound(f"{shape.column}, order_id", shape.beyond, shape.start)
-    if shape.field is not None:
-        column = SORTED_INDEXES[shape.field]
-        for operator in "><":
-            bound = bounds.get(operator)
-            # With = the planner may walk along the index of the whole list, past all orders that do not fit.
-            bounds[operator] = (
-                _Bound(f"{column}, {bound.columns}", bound.operator, f"value, {bound.values}")
-                if bound is not None
-                else _Bound(column, f"{operator}=", "value")
-            )
-    return [*along, *map(str, bounds.values())]

@@ -26,7 +26,7 @@ from core.adapters.postgres.lanes import Lanes, opened_with
 from core.adapters.postgres.read_models import order_counts, order_statements
 from core.adapters.postgres.read_models.order_conditions import conditions_of, together
 from core.adapters.postgres.read_models.order_counts import SEEN, Counts, Known, bounded_count, expected, summed
-from core.adapters.postgres.read_models.order_statements import PageStatements
+from core.adapters.postgres.read_models.order_statements import PageStatements, Way
 from core.adapters.postgres.read_models.read_together import ReadTogether, Statement
 from core.filters.order_query import OrderQuery
 from core.ports.listed_orders import DocumentPage, OrderCount, OrderSearch
@@ -104,6 +104,8 @@ class OrderLists:
             self._counts.found_common(asked.fits)
         if not counted:
             return asked.page(await self._found(asked, None, "NULL", "NULL")), NOT_COUNTED
+        if asked.is_narrow and (answer := await self._in_buckets(asked.again())) is not None:
+            return answer
         if (total := summed(asked.fits, asked.conditions)) is not None:
             return await self._summed(asked, total)
         turn = self._turns.setdefault(asked.fits, asyncio.Lock())
@@ -119,14 +121,14 @@ class OrderLists:
 
     async def _in_list_of_sku(self, asked: PageStatements) -> tuple[DocumentPage, OrderCount] | None:
         """A page of a SKU's orders, counted if they are as few as are probed; None if they are more, or some miss."""
-        if self._counts.is_common(asked.fits) or self._counts.is_sparse(asked.fits, far=False):
+        if self._counts.is_common(asked.fits) or self._counts.is_sparse(asked.fits, "long"):
             return None
         known = self._counts.find(asked.fits)
         seen = known.seen or "" if known is not None else ""
         total = asked.unless_seen(seen, bounded_count(asked.where, order_statements.MOST_PROBED))
-        row = await self._together.row(asked.walk(total, SEEN))
+        row = await self._together.row(asked.walk("long", total, SEEN))
         if row["missing"]:
-            self._counts.found_sparse(asked.fits, far=False)
+            self._counts.found_sparse(asked.fits, "long")
             return None
         if known is not None and row["seen"] == seen:
             return asked.page(row), _told_by(asked, row) or known.total
@@ -136,6 +138,22 @@ class OrderLists:
             return None
         self._counts.keep(asked.fits, count, row["seen"])
         return asked.page(row), count
+
+    async def _in_buckets(self, asked: PageStatements) -> tuple[DocumentPage, OrderCount] | None:
+        """A page of a narrow range of totals with its count; None if the page may lack some."""
+        if self._counts.is_sparse(asked.fits, "buckets"):
+            return None
+        known = self._counts.find(asked.fits)
+        total, seen = "NULL", known.seen if known is not None else ""
+        if seen is not None:
+            total = asked.unless_seen(seen, bounded_count(asked.where, order_counts.EXACT_BELOW))
+        row = await self._together.row(asked.walk("buckets", total, SEEN if seen is not None else "NULL"))
+        if row["missing"]:
+            self._counts.found_sparse(asked.fits, "buckets")
+            return None
+        if known is not None and (known.total.estimated or row["seen"] == seen):
+            return asked.page(row), _told_by(asked, row) or known.total
+        return asked.page(row), await self._kept(asked, row)
 
     async def _as_known(self, asked: PageStatements, known: Known) -> tuple[DocumentPage, OrderCount] | None:
         """The page with the count that is known; None if that is an exact one, and something was saved since."""
@@ -168,16 +186,20 @@ class OrderLists:
             return asked.page(row), count
         total = bounded_count(asked.where, order_counts.EXACT_BELOW)
         row = await self._found(asked, None, total, SEEN, counts=True)
+        return asked.page(row), await self._kept(asked, row)
+
+    async def _kept(self, asked: PageStatements, row: asyncpg.Record) -> OrderCount:
+        """The count that a row has, or the planner's estimate if that is more than is counted."""
         found = asked.count(row)
         if found > order_counts.EXACT_BELOW:
             guess, _ = await self._expected(asked)
             count = OrderCount(max(order_counts.EXACT_BELOW, guess), estimated=True)
             self._counts.keep(asked.fits, count)
-            return asked.page(row), count
+            return count
         count = OrderCount(found, estimated=False)
         if not asked.changes_by_itself:
             self._counts.keep(asked.fits, count, row["seen"])
-        return asked.page(row), count
+        return count
 
     async def _found(
         self, asked: PageStatements, count: OrderCount | None, total: str, seen: str, *, counts: bool = False
@@ -189,21 +211,30 @@ class OrderLists:
         missing: Sequence[str] | None = None
         page_fits = count is None or count.total >= asked.limit
         far = count is not None and count.total >= MANY
-        walks = (asked.is_one_index and not asked.is_of_sku) or (
-            page_fits and not self._counts.is_sparse(asked.fits, far=far)
-        )
-        if walks:
-            statement = asked.walk(total, seen, far=far)
+        surely = asked.is_one_index and not asked.is_of_sku
+        missed = list[Way]()
+        for way in asked.ways(far=far):
+            if not surely and (not page_fits or self._counts.is_sparse(asked.fits, way)):
+                continue
+            statement = asked.walk(way, total, seen)
             row = await (_run(self._planned, statement) if counts else self._together.row(statement))
             if not row["missing"]:
+                self._note(asked, row, missed)
                 return row
-            missing = row["missing"] if asked.field is not None else None
+            missed.append(way)
+            missing = row["missing"] if asked.field is not None and way != "buckets" else missing
         guess = count.total if count is not None else (await self._expected(asked))[0]
         walk_on = guess > MOST_LOOKED_UP
         row = await _run(self._planned, asked.look_up(total, seen, walk_on=walk_on, missing=missing))
-        if walks and not walk_on and row["found"] > asked.limit:
-            self._counts.found_sparse(asked.fits, far=far)
+        if not walk_on:
+            self._note(asked, row, missed)
         return row
+
+    def _note(self, asked: PageStatements, row: asyncpg.Record, missed: Sequence[Way]) -> None:
+        """Note which walks have missed a page that there is."""
+        if row["found"] > asked.limit:
+            for way in missed:
+                self._counts.found_sparse(asked.fits, way)
 
     async def _expected(self, asked: PageStatements) -> tuple[int, float]:
         conditions, values = conditions_of(asked.fits)

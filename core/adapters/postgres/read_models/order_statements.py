@@ -4,6 +4,7 @@ There are three ways to find the orders of a page:
 
 - A walk reads a bounded number of rows along an index that has the list's order. Its plan is made once for all values.
   Where few of many orders fit, it does not find a whole page. The list of a SKU is merged of several indexes.
+  So is that of a range of totals, of its buckets.
 - A probe reads the orders of a rare SKU, number or customer, and gives up when there are many. Its plan is made once.
 - A look-up has PostgreSQL find all that fit, by a plan for these values, and sorts them.
 """
@@ -12,29 +13,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
 from asyncpg import Record
 from msgspec.structs import replace
 
 from core.adapters.postgres.read_models import order_page_sql
 from core.adapters.postgres.read_models.order_conditions import (
+    NAMES,
     conditions_of,
     found_by_index,
     together,
     without_negated_statuses,
 )
 from core.adapters.postgres.read_models.order_counts import SEEN
-from core.adapters.postgres.read_models.order_page_sql import RANGES, SORTED_INDEXES, Shape
+from core.adapters.postgres.read_models.order_shape import RANGES, SORTED_INDEXES, Shape
 from core.adapters.postgres.read_models.order_troubles import with_troubles
 from core.adapters.postgres.read_models.read_together import Statement
 from core.filters.order_query import as_id
 from core.ports.listed_orders import DocumentPage, OrderSearch
 
-LONGEST_WALK = 5_000  # rows; if one in 200 fits, a page of 20 is found within
-FARTHEST_WALK = 40_000  # rows, where many orders fit; it takes as long as looking up and sorting some 8 000 orders
+Way = Literal["short", "long", "far", "buckets"]
+"""A walk along the index of the list, and how far it goes, or one along the index of the buckets of totals."""
+
+LONGEST: dict[Way, int] = {
+    "short": 1_000,  # before buckets of totals are looked into
+    "long": 5_000,  # if one in 200 fits, a page of 20 is found within
+    "buckets": 1000,
+    "far": 40_000,  # where many orders fit; it takes as long as looking up and sorting some 8 000 orders
+}
+"""How many rows a walk reads at most."""
+
 MOST_PROBED = 500  # orders that a probe reads
-MOST_IN_RANGE = 2_000  # the same of a range of totals, whose index has what the list is sorted by
+MOST_IN_RANGE = 100  # the same of a range of totals; more are found sooner in its buckets
+NARROW = Decimal("1.25")  # the largest total of a range by its least one, up to which its buckets are looked into first
 MOST_LISTS = 8  # lists that are read one by one and merged
 
 PROBED = ("order_id", "order_number", "q", "sku", "customer_id")
@@ -88,6 +101,8 @@ class PageStatements:
         )
         self.is_of_sku = bool(sku)
         self.is_one_index = not self._shape.rest
+        self.has_buckets = column == "created_at" and bool(TOTALS & self.conditions.keys()) and listed in {*NAMES, None}
+        self.is_of_totals = self.has_buckets and self.conditions.keys() <= TOTALS | {*RANGES[column]}
 
     @property
     def where(self) -> str:
@@ -104,6 +119,21 @@ class PageStatements:
         return TOTALS if self.conditions.keys() >= TOTALS else frozenset()
 
     @property
+    def is_narrow(self) -> bool:
+        """Whether a few buckets of totals have exactly the list that is asked for."""
+        least, largest = self.fits.min_total, self.fits.max_total
+        return self.is_of_totals and least is not None and largest is not None and largest <= NARROW * least
+
+    def ways(self, *, far: bool) -> Sequence[Way]:
+        """The walks to try, the one that most often is the shortest first. `far`: many orders fit."""
+        walk: Way = "far" if far else "long"
+        if not self.has_buckets:
+            return (walk,)
+        if self.is_narrow:
+            return ("buckets", walk)
+        return ("short", "buckets", walk) if self.is_of_totals else (walk, "buckets")
+
+    @property
     def changes_by_itself(self) -> bool:
         """Whether other orders may fit without a change of any order."""
         return bool(self.fits.saga) or (self.fits.q is not None and as_id(self.fits.q) is not None)
@@ -114,10 +144,13 @@ class PageStatements:
         same._values = [*self._values]  # noqa: SLF001 - it is one of us
         return same
 
-    def walk(self, total: str = "NULL", seen: str = "NULL", *, far: bool = False) -> Statement:
+    def walk(self, way: Way, total: str = "NULL", seen: str = "NULL") -> Statement:
         """`missing` is what it may not have found: true, or the values of `field` of which it may lack orders."""
-        longest = FARTHEST_WALK if far else LONGEST_WALK
-        return Statement(order_page_sql.walk(self._shape, longest, total, seen), self._values)
+        if way == "buckets":
+            text = order_page_sql.walk_in_buckets(self._shape, LONGEST[way], total, seen, narrow=self.is_narrow)
+        else:
+            text = order_page_sql.walk(self._shape, LONGEST[way], total, seen)
+        return Statement(text, self._values)
 
     def probe(self) -> Statement:
         """`missing` is true if there are too many orders to read them all; else `total` is how many fit."""
@@ -140,7 +173,7 @@ class PageStatements:
         values = [*self._values]
         looked_up = f"{_add(values, missing)}::text[]" if missing is not None else ""
         return Statement(
-            order_page_sql.look_up(self._shape, LONGEST_WALK, total, seen, looked_up, walk_on=walk_on), values
+            order_page_sql.look_up(self._shape, LONGEST["long"], total, seen, looked_up, walk_on=walk_on), values
         )
 
     def unless_seen(self, seen: str | None, total: str) -> str:
