@@ -46,3 +46,7 @@ class PaymentGateway(Protocol):
     def room(self) -> int:
         """How many of the calls that wait should be made now: 0 while the provider is away, 1 as a probe."""
         ...
+
+    def is_away(self) -> bool:
+        """Whether the provider did not answer when it was called last, so that calls are not made but wait."""
+        ...

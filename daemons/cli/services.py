@@ -19,7 +19,7 @@ from core.errors import ConfigurationError, Unavailable
 from core.settings import load_settings
 from daemons.cli.output import end_with, say_json, tell
 from daemons.host.actor import actor
-from daemons.host.bounded_http import BROKEN, ServiceAnswer, Unreadable, ask, ask_or_say_why, readable, shown
+from daemons.host.bounded_http import BROKEN, AnswerUnreadable, ServiceAnswer, ask, ask_or_say_why, readable, shown
 
 WITHIN = 15.0  # seconds for an answer
 LONGEST_MAKING = 600.0  # seconds for which a command waits until lists of an earlier moment are made
@@ -77,7 +77,7 @@ def go_on_reading(path: str, parameters: Mapping[str, str | Sequence[str]] | Non
     while True:
         try:
             said = read(path, parameters, again=True)
-        except Unreadable:
+        except AnswerUnreadable:
             raise
         except (Unavailable, ConfigurationError) as error:  # a new key may be about to be written into its file
             if not away:

@@ -19,7 +19,7 @@ BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, Arithmeti
 """What code raises that reads an answer of other types than it expects."""
 
 
-class Unreadable(Unavailable):
+class AnswerUnreadable(Unavailable):
     """A service gave an answer that is none of this release."""
 
 
@@ -110,9 +110,9 @@ def ask_or_say_why(url: str, **arguments: Any) -> ServiceAnswer:
 
 @contextlib.contextmanager
 def readable(url: str) -> Generator[None]:
-    """Within this block an answer of this service is read; raises Unreadable if it is not what we expect."""
+    """Within this block an answer of this service is read; raises AnswerUnreadable if it is not what we expect."""
     try:
         yield
     except BROKEN as error:
         what = f"{type(error).__name__}: {error}"[:200]
-        raise Unreadable(f"{url} gave an answer that this release cannot read ({what})") from None
+        raise AnswerUnreadable(f"{url} gave an answer that this release cannot read ({what})") from None

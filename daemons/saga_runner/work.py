@@ -48,6 +48,8 @@ POSITION = Gauge("orderdeck_saga_runner_position", "Position up to which sagas w
 HELD = Gauge("orderdeck_saga_runner_sagas", "Sagas that this runner works on now.")
 SHARE_COUNT = Gauge("orderdeck_saga_runner_shares", f"Shares, of {SHARES}, of the orders whose sagas are started here.")
 
+PROVIDER_AWAY = "the payment provider does not answer: sagas wait for it, and then go on by themselves"
+
 log = structlog.get_logger(__name__)
 
 
@@ -96,11 +98,14 @@ async def work(settings: Settings, vitals: Vitals) -> None:
         SHARE_COUNT.set_function(lambda: len(keeper.held))
         pace = Pace(LOOK_EVERY, LONGEST_LOOK)
 
+        def without_provider() -> str | None:
+            return PROVIDER_AWAY if gateway.is_away() else None
+
         async def claim() -> None:
             if await runner.claim() or runner.held:
                 pace.came()
 
-        vitals.degraded.append(meter.degraded)
+        vitals.degraded += [without_provider, meter.degraded]
         vitals.started(progress.stands_still)
         try:
             async with asyncio.TaskGroup() as group:
@@ -118,7 +123,7 @@ async def work(settings: Settings, vitals: Vitals) -> None:
             await runner.drain(0)  # without this its sagas would go on for ever, on a store that is closed
             raise
         finally:
-            vitals.degraded.remove(meter.degraded)
+            vitals.degraded.clear()
         await runner.drain(DRAIN)
         with contextlib.suppress(Unavailable, DatabaseFault):  # leases that cannot be released run out by themselves
             await app.sagas.release([owner])

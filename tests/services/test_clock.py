@@ -55,6 +55,9 @@ class Away:
     def room(self) -> int:
         return 1
 
+    def is_away(self) -> bool:
+        return False
+
     async def authorise(self, key: str, **_: object) -> PaymentAnswer:
         self.left -= 1
         if self.left >= 0:

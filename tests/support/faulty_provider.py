@@ -35,6 +35,9 @@ class FaultyProvider:
     def room(self) -> int:
         return 0 if self.mood is Mood.NOT_CALLED else 64
 
+    def is_away(self) -> bool:
+        return self.mood is Mood.NOT_CALLED
+
     async def authorise(self, key: str, **asked: Any) -> PaymentAnswer:
         return await self._ask(key, lambda: self.real.authorise(key, **asked))
 

@@ -107,6 +107,9 @@ class SteppedProvider:
     def room(self) -> int:
         return self._provider.room()
 
+    def is_away(self) -> bool:
+        return self._provider.is_away()
+
     def __getattr__(self, name: str) -> Callable[..., Awaitable[PaymentAnswer]]:
         call = getattr(self._provider, name)
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from daemons.saga_runner.work import PROVIDER_AWAY
 from tests.support.command_api import ITEM, ORDER
 from tests.support.customers import Customers, eventually, open_customers
 from tests.support.ends import end_of
@@ -98,6 +99,7 @@ async def test_orders_wait_while_the_provider_is_away_and_then_all_end_by_themse
                 await eventually(lambda: a_saga_is_parked(customers, orders), 60)
                 opened = time.monotonic()
                 breaker_is_open.set()
+                await eventually(lambda: what_the_runner_lacks(customers), 30)
                 await asyncio.sleep(max(0.0, seconds - (opened - began)))  # the outage's length, and no condition
                 during = list(orders)
             back = time.monotonic()
@@ -114,6 +116,7 @@ async def test_orders_wait_while_the_provider_is_away_and_then_all_end_by_themse
         ends = Counter(end_of(story, charges.get(order_id)) for order_id, story in stories.items())
         assert ends == {"CONFIRMED": len(orders)}
         await customers.wait_for_stock(sku, on_hand=10_000, reserved=len(orders), available=10_000 - len(orders))
+        assert await what_the_runner_lacks(customers) is None
 
 
 async def a_saga_is_parked(customers: Customers, orders: list[str]) -> bool | None:
@@ -121,3 +124,12 @@ async def a_saga_is_parked(customers: Customers, orders: list[str]) -> bool | No
     rows = (await customers.queries.get("/api/v1/sagas?limit=100")).raise_for_status().json()["sagas"]
     waiting = [row for row in rows if row["last_error"] == NOT_CALLED and row["order_id"] in orders]
     return True if waiting else None
+
+
+async def what_the_runner_lacks(customers: Customers) -> str | None:
+    """What the query API says that the saga runner does without; None when it does without nothing."""
+    answer = (await customers.queries.get("/api/v1/daemons")).raise_for_status().json()
+    [runner] = [daemon for daemon in answer["daemons"] if daemon["name"] == "saga-runner"]
+    lacks = runner.get("degraded")
+    assert lacks in (None, "", PROVIDER_AWAY)
+    return lacks or None

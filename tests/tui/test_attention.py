@@ -77,6 +77,13 @@ async def test_the_next_try_is_told_in_one_unit(left: timedelta, words: str) -> 
     assert told(trouble, gateway)[4] == words
 
 
+async def test_a_daemon_that_does_without_something_says_without_what() -> None:
+    gateway, lacks = TroubledDesk(), "the payment provider does not answer"
+    gateway.answers["/api/v1/daemons"] = {"daemons": [{"name": "saga-runner", "ready": True, "degraded": lacks}]}
+    [trouble] = (await read(gateway)).troubles
+    assert (trouble.state, trouble.what, trouble.why) == ("DEGRADED", "saga-runner", lacks)
+
+
 async def test_a_saga_that_is_worked_on_now_and_an_authorisation_that_has_ended_say_so() -> None:
     gateway = TroubledDesk()
     ended = (gateway.time - timedelta(hours=1)).isoformat()

@@ -188,9 +188,9 @@ async def test_daemons_that_are_away_or_do_without_something_are_named_with_how_
         await deck.shows("● LIVE")
         for daemons, shown, back in (
             ([], "● LIVE  pos", None),
-            ([without], "● LIVE  ▲ projector 3s  pos", None),
-            ([without, FROZEN], "● LIVE  ✖ saga-runner 3s +1  ⚠ 1", None),
-            ([without], "● LIVE  ▲ projector 9s  pos", "✔ saga-runner is back after 3s"),
+            ([without], "● LIVE  ▲ projector 3s  ⚠ 1", None),
+            ([without, FROZEN], "● LIVE  ✖ saga-runner 3s +1  ⚠ 2", None),
+            ([without], "● LIVE  ▲ projector 9s  ⚠ 1", "✔ saga-runner is back after 3s"),
             ([], "● LIVE  pos", "✔ projector has all it needs again after 9s"),
         ):
             gateway.answers["/api/v1/daemons"] = {"daemons": daemons}

@@ -242,11 +242,13 @@ def of_order(order: WireOrder) -> Trouble:
 
 
 def of_daemon(daemon: DaemonAnswer) -> Sequence[Trouble]:
-    """That it does not answer or is not ready; and each of its readers that is far behind the log."""
+    """That it does not answer or is not ready, or what it does without; and each of its readers that is far behind."""
     name, found = clean(daemon.name, 40), list[Trouble]()
     if not daemon.ready:
         state = "NOT READY" if daemon.answers else "NO ANSWER"
         found.append(Trouble("daemon", name, state, name, clean(daemon.reason, 300) or "it does not say why"))
+    elif daemon.degraded:
+        found.append(Trouble("daemon", name, "DEGRADED", name, clean(daemon.degraded, 300)))
     for reader in daemon.readers:
         if reader.lag.seconds >= LATE:
             behind = counted(reader.lag.events, "event")

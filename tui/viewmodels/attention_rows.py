@@ -20,6 +20,7 @@ _LOOKS = {
     "UNPAID": ("✖", "bad"),
     "NO ANSWER": ("✖", "bad"),
     "NOT READY": ("▲", "warn"),
+    "DEGRADED": ("▲", "warn"),
     "LAGGING": ("▲", "warn"),
     "OVERDUE": ("▲", "bad"),
     "RETRYING": ("↻", "warn"),
@@ -34,6 +35,7 @@ _MORE = {
     "UNPAID": "enter opens the order: its saga says what was tried",
     "NO ANSWER": "enter opens the daemons",
     "NOT READY": "enter opens the daemons",
+    "DEGRADED": "enter opens the daemons",
     "LAGGING": "enter opens the daemons",
 }
 

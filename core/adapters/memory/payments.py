@@ -54,6 +54,9 @@ class MemoryPaymentGateway:
     def room(self) -> int:
         return 64
 
+    def is_away(self) -> bool:
+        return False
+
     async def authorise(
         self, key: str, *, payment_id: UUID, order_id: UUID, amount: Decimal, currency: str, method: str
     ) -> PaymentAnswer:

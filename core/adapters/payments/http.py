@@ -130,6 +130,9 @@ class HttpPaymentGateway:
             return max(CONNECTIONS - self._calls, CONNECTIONS // 4)
         return int(self._breaker.may_probe)
 
+    def is_away(self) -> bool:
+        return not self._breaker.closed
+
     async def _send(
         self, charge: str, method: str, path: str, headers: Headers | None = None, content: bytes | None = None
     ) -> Response:
