@@ -171,7 +171,7 @@ def test_the_reference_has_no_operation_that_does_not_exist() -> None:
 def test_every_command_is_called_in_a_test_over_http() -> None:
     tests = "".join(path.read_text(encoding="utf-8") for top in OVER_HTTP for path in (ROOT / top).rglob("test_*.py"))
     verbs = {path.rpartition("/")[2] for _, path in operations("commands")}
-    assert {verb for verb in verbs if not re.search(rf'[/"]{verb}\b', tests)} == set()
+    assert {verb for verb in verbs if not re.search(rf'[/"]{verb}\b(?!":)', tests)} == set()
 
 
 def test_every_address_in_an_example_exists() -> None:

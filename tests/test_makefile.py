@@ -26,7 +26,8 @@ def test_make_installs_into_its_own_folder_whatever_pip_is_told_of_other_install
 
 
 def test_the_pip_that_python_brings_with_it_runs_without_being_installed() -> None:
-    command = ["make", "-s", f"PYTHON={sys.executable}", "--eval", "show:; @$(PYTHON) -c '$(BUNDLED)'", "show"]
+    python = os.path.relpath(sys.executable, ROOT)  # as it stands in a command of the shell
+    command = ["make", "-s", f"PYTHON={python}", "--eval", "show:; @$(PYTHON) -c '$(BUNDLED)'", "show"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     wheel = done.stdout.strip()
     command = [sys.executable, "-m", "pip", "--version"]

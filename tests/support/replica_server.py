@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -85,11 +86,13 @@ class ReplicaServer:
 
     def freeze(self) -> None:
         for process in self._processes():
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def go_on(self) -> None:
         for process in self._processes():
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a connection that has ended meanwhile
+                process.resume()
 
     def _processes(self) -> list[psutil.Process]:
         """The server's main process first, so that it starts no others while it is frozen."""
