@@ -52,7 +52,7 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     from core.adapters.redis.opening import OrderCache
-SPACING = {"saga-runner": 0.03}  # seconds between appends: nobody waits for a step, and together they cost a fraction
+SPACING = {"saga-runner": 0.03}  # seconds between appends: no caller waits for a step; many together cost less
 
 
 @dataclass(frozen=True)

@@ -48,5 +48,5 @@ class PaymentGateway(Protocol):
         ...
 
     def is_away(self) -> bool:
-        """Whether the provider did not answer when it was called last, so that calls are not made but wait."""
+        """Whether the provider did not answer when it was called last, so that calls wait and are not made."""
         ...

@@ -123,7 +123,8 @@ async def work(settings: Settings, vitals: Vitals) -> None:
             await runner.drain(0)  # without this its sagas would go on for ever, on a store that is closed
             raise
         finally:
-            vitals.degraded.clear()
+            vitals.degraded.remove(meter.degraded)
+            vitals.degraded.remove(without_provider)
         await runner.drain(DRAIN)
         with contextlib.suppress(Unavailable, DatabaseFault):  # leases that cannot be released run out by themselves
             await app.sagas.release([owner])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from core.adapters.payments.breaker import FIRST_OPEN, IN_A_ROW, LONGEST_OPEN, TRIES, Admitted, Breaker
+from core.adapters.payments.breaker import FIRST_OPEN, IN_A_ROW, LATELY, LONGEST_OPEN, TRIES, Admitted, Breaker
 from core.errors import GatewayNotTried
 
 _numbers = count()
@@ -248,3 +248,16 @@ def test_changes_are_logged_at_most_once_a_second_with_their_number_and_the_last
         assert "away" in logs[-1]["event"]
         breaker.log_change()
         assert len(logs) == 2
+
+
+def test_an_open_breaker_holds_calls_back_only_as_long_as_somebody_wants_to_call() -> None:
+    time = Time()
+    assert not Breaker(time).holds_back
+    breaker = open_breaker(time)
+    for _ in range(5):
+        time.now += LATELY * 0.9
+        assert breaker.holds_back
+        cut_off(breaker)  # a probe
+    time.now += LATELY * 1.1
+    assert not breaker.holds_back
+    assert not breaker.closed

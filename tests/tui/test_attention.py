@@ -82,6 +82,16 @@ async def test_a_daemon_that_does_without_something_says_without_what() -> None:
     gateway.answers["/api/v1/daemons"] = {"daemons": [{"name": "saga-runner", "ready": True, "degraded": lacks}]}
     [trouble] = (await read(gateway)).troubles
     assert (trouble.state, trouble.what, trouble.why) == ("DEGRADED", "saga-runner", lacks)
+    rows = gateway.answers["/api/v1/daemons"]["daemons"]
+    rows += [{"name": name, "ready": True, "degraded": lacks} for name in ("saga-runner-2", "saga-runner-3")]
+    rows += [
+        {"name": "projector", "ready": True, "degraded": "Redis cannot be reached"},
+        {"name": "relay", "ready": False},
+    ]
+    told = [(one.what, one.state) for one in (await read(gateway)).troubles]
+    assert told == [("saga-runner", "DEGRADED"), ("projector", "DEGRADED"), ("relay", "NOT READY")], (
+        "the same is told once"
+    )
 
 
 async def test_a_saga_that_is_worked_on_now_and_an_authorisation_that_has_ended_say_so() -> None:

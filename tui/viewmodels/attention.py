@@ -174,7 +174,9 @@ def troubles(
     told = {trouble.order_id for trouble in found if trouble.state == "FAILED"}
     found += [of_order(order) for order in unpaid if order.order_id not in told]
     found.sort(key=lambda one: (-one.risk, _SEVERITY.index(one.state), one.since.timestamp() if one.since else inf))
-    return [*(trouble for daemon in daemons for trouble in of_daemon(daemon)), *found]
+    own = [trouble for daemon in daemons for trouble in of_daemon(daemon)]
+    lacks = {trouble.why: trouble for trouble in reversed(own) if trouble.state == "DEGRADED"}  # often several the same
+    return [*(one for one in own if one.state != "DEGRADED" or lacks[one.why] is one), *found]
 
 
 _SEVERITY = ("FAILED", "UNPAID", "OVERDUE", "RETRYING", "EXPIRING")

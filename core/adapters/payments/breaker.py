@@ -19,6 +19,7 @@ IN_A_ROW = 5  # failed calls, with no answer to any other call in between
 TRIES = 5  # failed tries of each of IN_A_ROW charges, with no charge executed meanwhile
 MOST_COUNTED = 64  # charges whose failed tries are counted
 FIRST_OPEN, LONGEST_OPEN = 5.0, 60.0  # seconds
+LATELY = 2 * LONGEST_OPEN  # seconds; a waiting call is tried more often
 LOG_EVERY = 1.0  # seconds between two log lines about changes
 
 log = structlog.get_logger(__name__)
@@ -56,12 +57,18 @@ class Breaker:
         self._open_for = 0.0  # 0: closed
         self._executes_nothing = False  # it was opened although look-ups are answered
         self._until = 0.0
+        self._wanted_at = -inf
         self._probe: Admitted | None = None
         self._logged_at, self._logged_changes = -inf, 0
 
     @property
     def closed(self) -> bool:
         return not self._open_for
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether the breaker is open, and keeps calls waiting. Who calls nobody does not learn that he is back."""
+        return not self.closed and self._clock() - self._wanted_at < LATELY
 
     @property
     def may_probe(self) -> bool:
@@ -71,7 +78,8 @@ class Breaker:
     def admit(self) -> Admitted:
         """Let a call through, or raise GatewayNotTried. The caller must then report how the call went."""
         self.log_change()
-        call = Admitted(self._clock(), self._changes)
+        self._wanted_at = self._clock()
+        call = Admitted(self._wanted_at, self._changes)
         if not self.closed:
             if not self.may_probe:
                 left = max(self._until - self._clock(), 1.0)

@@ -131,7 +131,7 @@ class HttpPaymentGateway:
         return int(self._breaker.may_probe)
 
     def is_away(self) -> bool:
-        return not self._breaker.closed
+        return self._breaker.holds_back
 
     async def _send(
         self, charge: str, method: str, path: str, headers: Headers | None = None, content: bytes | None = None
