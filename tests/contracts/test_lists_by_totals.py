@@ -196,6 +196,27 @@ async def test_few_orders_at_the_edge_of_a_range_that_many_are_beside_do_not_kee
     assert (listed(page), desk.ways) == (moved[:4], ["probe", "buckets"])
 
 
+async def test_orders_behind_the_end_of_a_bucket_s_walk_are_on_the_page_of_an_offset(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the lower bucket 3 of the newest orders fit, and 10 behind 100 that do not; in the upper one the 8 oldest."""
+    monkeypatch.setitem(order_statements.LONGEST, "buckets", 200)
+    monkeypatch.setattr(order_statements, "MOST_IN_RANGE", 2)
+    cheap = await desk.fits(TWENTY, newest_first=True)
+    dear = await desk.fits(OrderQuery(min_total=Decimal(500), max_total=Decimal(500)), newest_first=True)
+    moved = {"19.995": [*cheap[:3], *cheap[120:130]], "20.02": dear[-8:]}
+    change = "UPDATE order_views SET total_amount = $2 WHERE order_id = ANY ($1)"
+    for total, orders in moved.items():
+        await desk.owner.execute(change, orders, Decimal(total))
+    fits = OrderQuery(min_total=Decimal("19.991"), max_total=Decimal("20.02"))
+    wanted = await desk.fits(fits, newest_first=True)
+    page = await desk.queries.newest_orders(fits, offset=3, limit=4)
+    for total, orders in zip(("19.99", "500"), moved.values(), strict=True):
+        await desk.owner.execute(change, orders, Decimal(total))
+    assert listed(page) == wanted[3:7]
+    assert "buckets" in desk.ways
+
+
 @pytest.mark.parametrize("least", ["0.01", "0.5", "7", "20", "99.99", "1234.5", "1e9"])
 async def test_a_bucket_is_at_most_a_sixteenth_as_wide_as_its_amounts(desk: Desk, least: str) -> None:
     start = Decimal(least)

@@ -1,16 +1,19 @@
-"""The header `date` of answers is that of now, although nobody sets it while no connection is open."""
+"""The header `date` of answers is that of now, on whatever connection, although nothing sets it while nobody asks."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.settings import load_settings
-from daemons.process.guard import server as guarded
+from daemons.process.guard import protocol
+from daemons.process.guard.dates import date_header
+from daemons.process.guard.server import make_server
 
 ASKS = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -20,32 +23,31 @@ async def answer(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-async def test_an_answer_has_the_date_of_now_on_an_open_connection_and_after_long_without_any(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    day = "1"
-    monkeypatch.setattr(guarded, "formatdate", lambda **_: day)
-    monkeypatch.setattr(guarded, "DATE_EVERY", 0.02)
+async def test_each_answer_has_the_date_of_its_own_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.9
+    monkeypatch.setattr(protocol.time, "time", lambda: now)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = guarded.make_server(answer, load_settings(home=tmp_path))
+    server = make_server(answer, load_settings(home=tmp_path))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
 
-    async def dated(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    async def dated(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
         writer.write(ASKS)
-        return next(line for line in (await reader.readuntil(b"{}")).split(b"\r\n") if line.startswith(b"date"))
+        [date] = [line for line in (await reader.readuntil(b"{}")).split(b"\r\n") if line.startswith(b"date: ")]
+        return parsedate_to_datetime(date.decode()[6:]).timestamp()
 
     async with asyncio.timeout(10):
         reader, writer = await asyncio.open_connection(*listener.getsockname())
-        assert await dated(reader, writer) == b"date: 1"
-        day = "2"
-        while await dated(reader, writer) != b"date: 2":
-            pass
+        assert await dated(reader, writer) == 1_000
+        now = 90_000.1
+        assert await dated(reader, writer) == 90_000
+        other_reader, other = await asyncio.open_connection(*listener.getsockname())
+        now = 90_001
+        assert await dated(other_reader, other) == await dated(reader, writer) == 90_001
         writer.close()
-        while server._dates is not None:
-            await asyncio.sleep(0.01)
-        day = "3"
-        reader, writer = await asyncio.open_connection(*listener.getsockname())
-        assert await dated(reader, writer) == b"date: 3"
-        writer.close()
+        other.close()
         server.end()
         await serving
+
+
+def test_the_date_has_the_form_of_rfc_9110() -> None:
+    assert date_header(784_111_777) == [(b"date", b"Sun, 06 Nov 1994 08:49:37 GMT")]

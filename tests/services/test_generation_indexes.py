@@ -83,3 +83,17 @@ async def test_read_models_as_of_a_position_get_the_indexes_that_a_migration_has
     )
     assert made.endswith("(total_amount)")
     await owner.close()
+
+
+async def test_read_models_are_filled_and_built_anew_where_nobody_may_call_functions_without_being_named(
+    daemon: Opener, generations: PostgresGenerations, dsn: str
+) -> None:
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC")
+    await write(dsn, Sample(2).events())
+    await project(daemon)
+    built = await generations.request(ORDERS, NewGeneration(purpose="rebuild", requested_by="ada"))
+    await build(daemon, generations, ORDERS, built)
+    [live] = [one for one in await generations.newest(limit=10) if one.id == built.id]
+    assert live.state == "live"
+    await owner.close()

@@ -50,9 +50,7 @@ SELECT position, CASE category WHEN $4 THEN stream_id ELSE correlation_id END AS
 
 QUIET = 0.25  # seconds after the last events until the next read, in case a notification is lost
 LONGEST_QUIET = 2.0  # seconds between looks while none have come for long
-LOOK_AT_HEAD = (
-    3.0  # seconds after a look at the head of the log until a read begins with one, even after a notification
-)
+LOOK_AT_HEAD = 3.0  # seconds after a look at the head until a read begins with one, even after a notification
 AWAY = 0.4  # seconds between tries while the database is away
 
 log = structlog.get_logger(__name__)
@@ -91,6 +89,7 @@ class PostgresSubscription:
                     if not surely:
                         looked_at = time.monotonic()
                 except Unavailable as error:
+                    looked_at = -math.inf  # the log that is there next may be an older one
                     if not (away or error.logged):
                         log.warning("the log cannot be read", reason=str(error))
                         away = True

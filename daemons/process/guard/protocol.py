@@ -6,6 +6,7 @@ uvicorn's parser has no limits of its own, and uvicorn waits for ever for a requ
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from daemons.process.guard.connections import Connections
+from daemons.process.guard.dates import date_header
 from daemons.process.guard.framing import ALLOW, FRAMING, check_framing, path_of, too_large_body
 from daemons.process.guard.one_write import OneWrite
 from daemons.process.guard.places import owner_of
@@ -192,6 +194,7 @@ class GuardedProtocol(HttpToolsProtocol):
         except Refusal as refusal:
             self._refusal = refusal
             raise
+        self.server_state.default_headers = date_header(int(time.time()))
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -7,13 +7,11 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Generator
-from email.utils import formatdate
 from functools import partial
 from typing import Any, cast
 
 import uvicorn
 
-from core.pace import together
 from core.setting_types import split
 from core.settings import Settings
 from daemons.process.audit_recorder import AuditRecorder
@@ -30,7 +28,6 @@ from daemons.process.guard.origins import Origins
 from daemons.process.guard.protocol import GuardedProtocol
 from daemons.process.guard.proxies import Proxies
 
-DATE_EVERY = 1.0  # seconds
 DRAIN = 20  # seconds in which requests under way may finish
 REST = 0.0003  # seconds for each open connection, for which the next ones of a shared socket are left to others
 LONGEST_REST = 0.01
@@ -44,7 +41,6 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._ending = asyncio.Event()
-        self._dates: asyncio.TimerHandle | None = None
 
     def end(self) -> None:
         """Have `serve` stop accepting, finish the requests under way, and return."""
@@ -52,7 +48,7 @@ class Server(uvicorn.Server):
         self._ending.set()
 
     async def main_loop(self) -> None:
-        """In place of uvicorn's, which sets the header `date` ten times a second, also while nobody asks."""
+        """In place of uvicorn's, which sets the header `date` ten times a second; ours is set by each request."""
         await self._ending.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -72,22 +68,7 @@ class Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        return Acceptor(listener, partial(self._connected, make_protocol), rest, self.tls)
-
-    def _connected(self, make_protocol: Callable[[], asyncio.Protocol]) -> asyncio.Protocol:
-        if self._dates is None:
-            self._set_date()
-        return make_protocol()
-
-    def _set_date(self) -> None:
-        """Set the header `date` of all answers, now and then each second, as long as connections are open."""
-        self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-        self._dates = asyncio.get_running_loop().call_later(together(DATE_EVERY), self._set_date_again)
-
-    def _set_date_again(self) -> None:
-        self._dates = None
-        if self.server_state.connections:
-            self._set_date()
+        return Acceptor(listener, make_protocol, rest, self.tls)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for acceptor in self._acceptors:

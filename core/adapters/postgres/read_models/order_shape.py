@@ -72,7 +72,7 @@ class Shape(NamedTuple):
 
     @property
     def most(self) -> str:
-        return f"{self.limit + 1}{self.offset}"
+        return f"({self.limit + 1}{self.offset})"
 
     @property
     def where(self) -> str:

@@ -43,11 +43,12 @@ LONGEST: dict[Way, int] = {
     "buckets": 1000,
     "far": 40_000,  # where many orders fit; it takes as long as looking up and sorting some 8 000 orders
 }
-"""How many rows a walk reads at most."""
+"""How many rows a walk reads at most, but for one of buckets, which reads those of a page in each of them."""
 
 MOST_PROBED = 500  # orders that a probe reads
 MOST_IN_RANGE = 100  # the same of a range of totals; more are found sooner in its buckets
 NARROW = Decimal("1.25")  # the largest total of a range by its least one, up to which its buckets are looked into first
+WIDE = 4  # the same, from which on the list of all orders is walked far before buckets are looked into
 MOST_LISTS = 8  # lists that are read one by one and merged
 
 PROBED = ("order_id", "order_number", "q", "sku", "customer_id")
@@ -124,6 +125,11 @@ class PageStatements:
         least, largest = self.fits.min_total, self.fits.max_total
         return self.is_of_totals and least is not None and largest is not None and largest <= NARROW * least
 
+    @property
+    def _is_wide(self) -> bool:
+        least, largest = self.fits.min_total, self.fits.max_total
+        return least is None or largest is None or largest > WIDE * least
+
     def ways(self, *, far: bool) -> Sequence[Way]:
         """The walks to try, the one that most often is the shortest first. `far`: many orders fit."""
         walk: Way = "far" if far else "long"
@@ -131,6 +137,8 @@ class PageStatements:
             return (walk,)
         if self.is_narrow:
             return ("buckets", walk)
+        if self._is_wide:  # it has hundreds of buckets, each of which is looked into
+            return (walk, "buckets") if self.is_of_totals else (walk,)
         return ("short", "buckets", walk) if self.is_of_totals else (walk, "buckets")
 
     @property
