@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
+from core.adapters.postgres.connection import Connection
 from core.adapters.postgres.event_store import PostgresEventStore
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import LogShorter
@@ -41,3 +42,24 @@ async def test_a_reader_that_is_further_than_the_log_says_so(
             await store.append(append(entry(stream(), 0, 1)))
         with pytest.raises(LogShorter):
             await reading
+
+
+async def test_a_reader_whose_connection_was_cut_looks_first_whether_the_log_is_still_as_long(
+    opener: Opener, store: PostgresEventStore
+) -> None:
+    await store.append(append(entry(stream(), 0, 6)))
+
+    async def open_another() -> Connection:  # as after a failover to a server that has lost four of the events
+        connection = await opener()
+        if opened:
+            await connection.execute("CREATE TEMP TABLE events AS SELECT * FROM public.events WHERE position <= 2")
+        opened.append(connection)
+        return connection
+
+    opened: list[Connection] = []
+    subscription, stop = PostgresSubscription(open_another), asyncio.Event()
+    async with asyncio.timeout(10), aclosing(subscription.batches(stop, after=0, limit=6)) as batches:
+        assert len(await anext(batches)) == 6
+        opened[0].terminate()
+        with pytest.raises(LogShorter):
+            await anext(batches)

@@ -50,7 +50,8 @@ SELECT position, CASE category WHEN $4 THEN stream_id ELSE correlation_id END AS
 
 QUIET = 0.25  # seconds after the last events until the next read, in case a notification is lost
 LONGEST_QUIET = 2.0  # seconds between looks while none have come for long
-LOOK_AT_HEAD = 3.0  # seconds after a look at the head until a read begins with one, even after a notification
+# Seconds after a look at the head of the log until a read begins with one, even after a notification.
+LOOK_AT_HEAD = 3.0
 AWAY = 0.4  # seconds between tries while the database is away
 
 log = structlog.get_logger(__name__)
@@ -61,6 +62,8 @@ class PostgresSubscription:
 
     def __init__(self, open_: Callable[[], Awaitable[Connection]], share: RowShare | None = None) -> None:
         self._hints = Hints(open_, "events")
+        self._looked_on: Connection | None = None  # where the head was looked at; on a new one the log may be another
+        self._looked_at = -math.inf
         self._share = share
         self._pace = Pace(QUIET, LONGEST_QUIET)
 
@@ -76,20 +79,15 @@ class PostgresSubscription:
         query, values = self._reading(limit, categories)
         read = stored if self._share is None else _of_share
         stopping = asyncio.ensure_future(stop.wait())
-        away, hinted, looked_at = False, False, -math.inf
+        away, hinted = False, False
         try:
             while not stop.is_set():
                 coming = self._hints.coming()  # before the read, so that what comes meanwhile is read next time
                 try:
-                    rows: Sequence[asyncpg.Record] = []
-                    # Without a hint there is mostly nothing, and that costs least to see at the head.
-                    surely = hinted and time.monotonic() - looked_at < LOOK_AT_HEAD
-                    if surely or await self._grown(after):
-                        rows = await self._hints.run(lambda c, after=after: c.fetch(query, after, *values))
-                    if not surely:
-                        looked_at = time.monotonic()
+                    rows = await self._hints.run(
+                        lambda c, after=after, hinted=hinted: self._rows(c, query, after, values, hinted=hinted)
+                    )
                 except Unavailable as error:
-                    looked_at = -math.inf  # the log that is there next may be an older one
                     if not (away or error.logged):
                         log.warning("the log cannot be read", reason=str(error))
                         away = True
@@ -121,11 +119,18 @@ class PostgresSubscription:
             return READ_CATEGORIES, (limit, categories)
         return READ_SHARE, (limit, categories, categories[0], self._share.shares, self._share.number)
 
-    async def _grown(self, after: int) -> bool:
-        """Whether the log goes on after a position. Raises LogShorter if it does not reach that far."""
-        if (head := int(await self._hints.run(lambda c: c.fetchval(HEAD)))) < after:
-            raise LogShorter(after, head)
-        return head > after
+    async def _rows(
+        self, connection: Connection, query: str, after: int, values: Sequence[Any], *, hinted: bool
+    ) -> Sequence[asyncpg.Record]:
+        """The events after a position. Raises LogShorter if the log does not reach that far."""
+        recent = connection is self._looked_on and time.monotonic() - self._looked_at < LOOK_AT_HEAD
+        if not (hinted and recent):  # without a hint there is mostly nothing, and that costs least to see at the head
+            if (head := int(await connection.fetchval(HEAD))) < after:
+                raise LogShorter(after, head)
+            self._looked_on, self._looked_at = connection, time.monotonic()
+            if head == after:
+                return []
+        return await connection.fetch(query, after, *values)
 
 
 def _of_share(columns: asyncpg.Record) -> StoredEvent:
