@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import cast
 
+import asyncpg
 import pytest
 
 from core.adapters.postgres.connection import Connection
-from core.adapters.postgres.event_store import PostgresEventStore
+from core.adapters.postgres.event_store import READ, PostgresEventStore
 from core.adapters.postgres.subscription import PostgresSubscription
 from core.errors import LogShorter
 from tests.support.log import append, entry, stream
@@ -53,13 +55,15 @@ async def test_a_reader_whose_connection_was_cut_looks_first_whether_the_log_is_
         connection = await opener()
         if opened:
             await connection.execute("CREATE TEMP TABLE events AS SELECT * FROM public.events WHERE position <= 2")
+            cast("asyncpg.Connection", connection).add_query_logger(lambda query: asked.append(query.query))
         opened.append(connection)
         return connection
 
-    opened: list[Connection] = []
+    opened, asked = list[Connection](), list[str]()
     subscription, stop = PostgresSubscription(open_another), asyncio.Event()
     async with asyncio.timeout(10), aclosing(subscription.batches(stop, after=0, limit=6)) as batches:
         assert len(await anext(batches)) == 6
         opened[0].terminate()
         with pytest.raises(LogShorter):
             await anext(batches)
+    assert READ not in asked, "what is read there would be of another log"
