@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import sys
 from pathlib import Path
 from typing import cast
@@ -41,7 +42,11 @@ def keep_code_open(user: pwd.struct_passwd) -> None:
     packages = {path for module in list(sys.modules.values()) for path in _paths_of(module)}
     closed = next((path for path in packages if Path(path).is_dir() and not may_pass(user, Path(path))), None)
     if closed is not None:
-        raise ConfigurationError(f"{user.pw_name}, as whom the daemons run, cannot read the code in {closed}")
+        top = sys.prefix if Path(closed).is_relative_to(sys.prefix) else closed
+        raise ConfigurationError(
+            f"{user.pw_name}, as whom the daemons run, cannot read the code in {closed}, made under a strict umask: "
+            f"let everybody read it with `chmod -R a+rX {shlex.quote(top)}`"
+        )
     tops = [entry for entry in sys.path if entry and Path(entry).is_dir() and may_pass(user, Path(entry))]
     for package in sorted(packages):  # those of an editable installation are in no folder of the path
         if not any(Path(package).is_relative_to(top) for top in tops):

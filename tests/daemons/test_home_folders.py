@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,6 +18,7 @@ from core import home as home_module
 from core.errors import ConfigurationError
 from core.folders import give, make_folder
 from core.home import LEDGER, Home, unprivileged_user
+from daemons.process.drop_root import keep_code_open
 from tests.support.stack import ROOT
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of other users")
@@ -220,3 +223,18 @@ def test_a_new_folder_is_there_only_with_its_mode_so_that_no_daemon_finds_it_clo
     make_folder(tmp_path / "run", 0o710)
     assert seen == [(False, 0o710)]
     assert [(each.name, each.stat().st_mode & 0o777) for each in tmp_path.iterdir()] == [("run", 0o710)]
+
+
+@ROOT_ONLY
+def test_code_that_is_closed_to_the_user_of_the_daemons_is_named_with_what_opens_it(
+    opened: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = opened / "closed code"
+    closed.mkdir(mode=0o700)
+    module = ModuleType("closed_code")
+    module.__path__ = [str(closed)]
+    monkeypatch.setitem(sys.modules, "closed_code", module)
+    user = unprivileged_user()
+    assert user is not None
+    with pytest.raises(ConfigurationError, match=re.escape(f"chmod -R a+rX '{closed}'")):
+        keep_code_open(user)
