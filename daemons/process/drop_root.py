@@ -13,6 +13,8 @@ from core.errors import ConfigurationError
 from core.home import Home, can_enter, may_pass, unprivileged_user
 from core.processes import die_with_parent, give_up_privileges
 
+CODE = Path(__file__).parents[2]
+
 
 def drop_root(home: Home) -> None:
     """Become the user of this home, when supervisord has started this process as root.
@@ -42,10 +44,10 @@ def keep_code_open(user: pwd.struct_passwd) -> None:
     packages = {path for module in list(sys.modules.values()) for path in _paths_of(module)}
     closed = next((path for path in packages if Path(path).is_dir() and not may_pass(user, Path(path))), None)
     if closed is not None:
-        top = sys.prefix if Path(closed).is_relative_to(sys.prefix) else closed
+        places = [sys.prefix, *(str(CODE / name) for name in ("core", "daemons", "tui"))]
         raise ConfigurationError(
             f"{user.pw_name}, as whom the daemons run, cannot read the code in {closed}, made under a strict umask: "
-            f"let everybody read it with `chmod -R a+rX {shlex.quote(top)}`"
+            f"let everybody read it with `chmod -R a+rX {shlex.join(places)}`"
         )
     tops = [entry for entry in sys.path if entry and Path(entry).is_dir() and may_pass(user, Path(entry))]
     for package in sorted(packages):  # those of an editable installation are in no folder of the path

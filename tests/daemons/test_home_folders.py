@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -236,5 +237,6 @@ def test_code_that_is_closed_to_the_user_of_the_daemons_is_named_with_what_opens
     monkeypatch.setitem(sys.modules, "closed_code", module)
     user = unprivileged_user()
     assert user is not None
-    with pytest.raises(ConfigurationError, match=re.escape(f"chmod -R a+rX '{closed}'")):
+    opens = f"{closed}, made under a strict umask: let everybody read it with `chmod -R a+rX {shlex.quote(sys.prefix)} "
+    with pytest.raises(ConfigurationError, match=re.escape(opens)):
         keep_code_open(user)
