@@ -26,6 +26,7 @@ LONGEST_MAKING = 600.0  # seconds for which a command waits until lists of an ea
 LOOK_EVERY = 1.0  # seconds between two looks whether they are
 TRIES = 4  # of one command, all under its key
 PAUSE = 0.25  # seconds between them
+ASK_AGAIN = 0.5  # seconds until a service that is away, or refuses our key, is asked again by a command that goes on
 KEY_IS_WRITTEN = 5.0  # seconds for which a key that was good may be refused: its file has half of the new one
 
 # --- exit codes; 0 is done or found, 1 is an error that is not the caller's -----------------------------------------
@@ -83,7 +84,7 @@ def go_on_reading(path: str, parameters: Mapping[str, str | Sequence[str]] | Non
             if not away:
                 tell(f"orderdeck: {error}; it goes on when there is an answer")
             away = True
-            time.sleep(2 * PAUSE)
+            time.sleep(ASK_AGAIN)
         else:
             if away:
                 tell("… going on")
@@ -94,7 +95,7 @@ def _unless_key_is_written(ask_once: Callable[[], ServiceAnswer]) -> ServiceAnsw
     """Ask anew for a while when the key is refused."""
     until = time.monotonic() + KEY_IS_WRITTEN
     while (answer := ask_once()).status == 401 and time.monotonic() < until:
-        time.sleep(2 * PAUSE)
+        time.sleep(ASK_AGAIN)
     return answer
 
 

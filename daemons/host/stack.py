@@ -160,7 +160,7 @@ def _stop(home: Home, late: Callable[[str], None]) -> None:
     while _runs(supervisord) and time.monotonic() < began + DOWN_LIMIT:
         if not waits and time.monotonic() > began + LATE:
             waits = True
-            late("waits for postgres; what has not ended 30 s after it was told to is killed")
+            late("waits for supervisord and what it still runs; what has not ended 30 s after it was told to is killed")
             leftovers.wake(leftovers.processes_of(home))
         supervisor.answers()  # without our plugin it goes on with the next program when it is asked, else once a second
         time.sleep(LOOK_EVERY)

@@ -82,7 +82,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyedSe
     for name in ("QUERY_URL", "COMMAND_URL"):
         monkeypatch.setenv(f"ORDERDECK_{name}", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("ORDERDECK_API_KEY_FILE", str(key))
-    monkeypatch.setattr(services, "PAUSE", 0.05)
+    monkeypatch.setattr(services, "ASK_AGAIN", 0.05)
     monkeypatch.setattr(services, "KEY_IS_WRITTEN", 1.0)
     monkeypatch.setattr(services, "LOOK_EVERY", 0.0)
     monkeypatch.setattr(rebuild, "PRINT_EVERY", 0.0)

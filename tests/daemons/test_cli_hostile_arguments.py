@@ -124,6 +124,7 @@ def test_events_are_followed_across_an_outage(monkeypatch: pytest.MonkeyPatch) -
     for module in (lists, services):
         monkeypatch.setattr(module, "read", read)
         monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setattr(services, "ASK_AGAIN", 0.0)
     done = run("events", "--follow")
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["8"]
     assert done.stderr.count("nothing answers") == 1

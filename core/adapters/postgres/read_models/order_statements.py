@@ -40,7 +40,7 @@ Way = Literal["short", "long", "far", "buckets"]
 LONGEST: dict[Way, int] = {
     "short": 1_000,  # before buckets of totals are looked into
     "long": 5_000,  # if one in 200 fits, a page of 20 is found within
-    "buckets": 1000,
+    "buckets": 1_000,
     "far": 40_000,  # where many orders fit; it takes as long as looking up and sorting some 8 000 orders
 }
 """How many rows a walk reads at most, but for one of buckets, which reads those of a page in each of them."""
